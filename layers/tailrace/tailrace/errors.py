@@ -1,0 +1,70 @@
+"""One tree of errors, drawn here; everything that Tailrace raises on purpose hangs on it.
+
+::
+
+    TailraceError
+    ├── Permanent            trying again gives the same answer: refuse, quarantine or stop
+    │   ├── DefinitionError  the pipeline's definition is wrong (raised at import)
+    │   ├── SettingsError    an environment variable is missing or wrong
+    │   ├── InvalidItem      an item breaks its schema, its transform or the table's limits
+    │   ├── InvalidMessage   a message, line, request or record that cannot be read
+    │   ├── NotFound         there is no such collection, aggregate or item
+    │   └── Conflict         somebody else changed the item in the meantime
+    └── Transient            trying again later may succeed: retry, then report
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class TailraceError(Exception):
+    """The root of the tree."""
+
+
+class Permanent(TailraceError):
+    """Trying again cannot help."""
+
+
+class Transient(TailraceError):
+    """Trying again later may help: throttling, time-outs, 5xx answers."""
+
+
+class DefinitionError(Permanent):
+    """The pipeline's definition contradicts itself; the message says where and how to mend it."""
+
+
+class SettingsError(Permanent):
+    """The environment lacks what a function needs; the message names the variable."""
+
+
+class InvalidMessage(Permanent):
+    """Bytes or text that cannot be read as what they claim to be."""
+
+
+class NotFound(Permanent):
+    """A name or key that stands for nothing."""
+
+
+class Conflict(Permanent):
+    """The item is no longer what the caller has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One reason why an item is refused.
+
+    ``pointer`` is the JSON Pointer (RFC 6901) of the offending place, "" for the whole item; ``keyword`` is the
+    JSON Schema keyword that failed, or the engine's word for a rule of its own (``transform``, ``size`` …).
+    """
+
+    pointer: str
+    keyword: str
+    message: str
+
+
+class InvalidItem(Permanent):
+    """An item that breaks rules; ``violations`` holds every one of them, at least one."""
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(f"{v.pointer or '/'}: {v.message}" for v in self.violations))

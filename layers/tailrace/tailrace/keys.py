@@ -1,0 +1,220 @@
+"""Keys: of items (``collection#id``), and of aggregate rows (``aggregate@version#group``, ``group#group``)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
+from tailrace.values import normal
+
+COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+"""What a collection, aggregate or route may be called."""
+
+NO_MORE_GROUPS = "-"
+"""The sort key of an aggregate with a single group (a key attribute cannot be empty)."""
+
+_LONGEST_ID = 1024
+_UNITS = ("minute", "hour", "day", "week", "month")
+
+
+def item_key(collection: str, item_id: str) -> str:
+    """Return the items table's partition key: the collection, ``#``, the id as it is."""
+    return f"{collection}#{item_id}"
+
+
+def split_item_key(pk: str) -> tuple[str, str]:
+    """Return ``(collection, id)``; the inverse of :func:`item_key`, as no collection's name holds ``#``.
+
+    Raises:
+        InvalidMessage: the key is not of the form ``collection#id`` with an id of 1 to 1,024 characters.
+    """
+    collection, separator, item_id = pk.partition("#")
+    if not separator or not COLLECTION_NAME.fullmatch(collection) or not 1 <= len(item_id) <= _LONGEST_ID:
+        raise InvalidMessage(f"not a key of the form collection#id: {pk[:80]!r}")
+    return collection, item_id
+
+
+def escape(text: str) -> str:
+    """Make a group's text safe between ``#``: ``%`` becomes ``%25`` and ``#`` becomes ``%23``."""
+    return text.replace("%", "%25").replace("#", "%23")
+
+
+def unescape(text: str) -> str:
+    """Undo :func:`escape`."""
+    return text.replace("%23", "#").replace("%25", "%")
+
+
+def row_key(aggregate: str, version: int, texts: Sequence[str]) -> tuple[str, str]:
+    """Return the ``(pk, sk)`` of an aggregate's row from the texts of its group values, in order."""
+    first, *rest = (escape(text) for text in texts)
+    return f"{aggregate}@{version}#{first}", "#".join(rest) if rest else NO_MORE_GROUPS
+
+
+def group_texts(pk: str, sk: str) -> tuple[str, ...]:
+    """Return the texts of the group values that a row's key was made from; the inverse of :func:`row_key`."""
+    first = pk.partition("#")[2]
+    rest = () if sk == NO_MORE_GROUPS else tuple(sk.split("#"))
+    return tuple(unescape(text) for text in (first, *rest))
+
+
+class Group(Protocol):
+    """One element of ``by``: where the value comes from, and how it is written."""
+
+    @property
+    def name(self) -> str:
+        """The attribute of the row that holds the value."""
+
+    @property
+    def source(self) -> str:
+        """The item's field that the value is made from."""
+
+    def value(self, item: dict[str, Any]) -> Any | None:
+        """Return the group value of an item, None where its field is missing or null.
+
+        Raises:
+            InvalidItem: the field holds something that cannot be a group.
+        """
+
+    def text(self, value: Any) -> str:
+        """Return the value as it stands in a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldGroup:
+    """Groups by a field's own value: a string, number or boolean."""
+
+    source: str
+    name: str
+
+    def value(self, item: dict[str, Any]) -> Any | None:
+        value = item.get(self.source)
+        if value is None or isinstance(value, str | int | Decimal):
+            return value
+        raise InvalidItem([Violation(f"/{self.source}", "group", f"a {type(value).__name__} cannot be a group")])
+
+    def text(self, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        # one spelling for each number, so that equal numbers share a row
+        return str(normal(value.normalize()) if isinstance(value, Decimal) else value)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketGroup:
+    """Groups by the minute, hour, day, week or month of a time, in a time zone.
+
+    The field holds an ISO 8601 text (without an offset it is read as local time of the zone) or a number of
+    seconds since 1970. Values: minute and hour ``2013-01-01T05:00-05:00`` (the offset keeps the two hours apart that
+    share a name when clocks go back), day ``2013-01-01``, week the date of its Monday, month ``2013-01``.
+    """
+
+    source: str
+    name: str
+    unit: str
+    zone: tzinfo
+
+    def value(self, item: dict[str, Any]) -> str | None:
+        value = item.get(self.source)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            raise InvalidItem([Violation(f"/{self.source}", "time", f"a {type(value).__name__} is not a time")])
+        return _label(value, self.unit, self.zone, self.source)
+
+    def text(self, value: Any) -> str:
+        return str(value)
+
+    def label(self, moment: datetime) -> str:
+        """Return the label of the bucket that holds a moment (a naive one is local time of the zone)."""
+        return _bucket(self.unit, _local(moment, self.zone))
+
+    def end(self, label: str) -> datetime:
+        """Return the instant (UTC) at which the bucket of this label is over."""
+        if self.unit in ("minute", "hour"):
+            return datetime.fromisoformat(label).astimezone(UTC) + timedelta(**{f"{self.unit}s": 1})
+        start = datetime.fromisoformat(f"{label}-01" if self.unit == "month" else label)
+        if self.unit == "month":
+            start = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+        else:
+            start += timedelta(days=7 if self.unit == "week" else 1)
+        return start.replace(tzinfo=self.zone).astimezone(UTC)
+
+
+def _local(moment: datetime, zone: tzinfo) -> datetime:
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
+
+
+def _bucket(unit: str, local: datetime) -> str:
+    match unit:
+        case "minute":
+            return local.isoformat(timespec="minutes")
+        case "hour":
+            return local.replace(minute=0).isoformat(timespec="minutes")
+        case "day":
+            return local.date().isoformat()
+        case "week":
+            return (local.date() - timedelta(days=local.weekday())).isoformat()
+        case _:
+            return local.date().isoformat()[:7]
+
+
+# Times repeat a great deal in a batch; parsing and shifting one costs ten times as much as finding it again.
+@lru_cache(maxsize=65_536)
+def _label(value: str | int | Decimal, unit: str, zone: tzinfo, source: str) -> str:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(float(value), UTC)
+        return _bucket(unit, _local(moment, zone))
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")]) from error
+
+
+def field(source: str, *, name: str | None = None) -> FieldGroup:
+    """Group by the value of a field. ``name`` is the row's attribute, by default the field's name."""
+    return FieldGroup(source, name or source)
+
+
+def bucket(unit: str, source: str, tz: str, name: str | None) -> BucketGroup:
+    """Build a time bucket.
+
+    Raises:
+        DefinitionError: the time zone is unknown.
+    """
+    if unit not in _UNITS:
+        raise DefinitionError(f"unknown unit of time {unit!r}: one of {', '.join(_UNITS)}")
+    try:
+        zone = ZoneInfo(tz)
+    except (KeyError, ValueError, OSError) as error:
+        raise DefinitionError(f"{unit}({source!r}): unknown time zone {tz!r}") from error
+    return BucketGroup(source, name or unit, unit, zone)
+
+
+def minute(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
+    """Group by the minute of a time field; the row's attribute is ``minute``, or ``name``."""
+    return bucket("minute", source, tz, name)
+
+
+def hour(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
+    """Group by the hour of a time field; the row's attribute is ``hour``, or ``name``."""
+    return bucket("hour", source, tz, name)
+
+
+def day(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
+    """Group by the day of a time field; the row's attribute is ``day``, or ``name``."""
+    return bucket("day", source, tz, name)
+
+
+def week(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
+    """Group by the ISO week (Monday to Sunday) of a time field; the row's attribute is ``week``, or ``name``."""
+    return bucket("week", source, tz, name)
+
+
+def month(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
+    """Group by the month of a time field; the row's attribute is ``month``, or ``name``."""
+    return bucket("month", source, tz, name)

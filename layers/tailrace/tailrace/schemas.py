@@ -1,0 +1,136 @@
+"""Validation against JSON Schema 2020-12: a fast answer first, the full report only for what is refused.
+
+``jsonschema`` is the reference and writes the report. ``jsonschema-rs`` stands in front of it where the schema
+uses only keywords on which the two agree; ``tests/properties/test_schemas.py`` holds them against each other.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import jsonschema_rs
+from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema.validators import extend
+
+from tailrace.errors import DefinitionError, Violation
+
+AGREED_KEYWORDS = frozenset(
+    """$schema $id $comment $defs $ref title description examples default deprecated readOnly writeOnly
+    type enum const required properties additionalProperties minProperties maxProperties
+    minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength
+    items prefixItems minItems maxItems contains minContains maxContains
+    allOf anyOf oneOf not if then else dependentRequired dependentSchemas propertyNames""".split()
+)
+"""Keywords on which both validators agree for every value that an item can hold."""
+
+# Both engines read these alike: ASCII literals and classes, counted repeats, anchors at the ends only.
+_AGREED_PATTERN = re.compile(r"\^?(?:[A-Za-z0-9 _:/-]|\[[A-Za-z0-9 _:]+(?:-[A-Za-z0-9])?[A-Za-z0-9 _:-]*\]|\{\d+(?:,\d*)?\}|[+*?])*\$?")
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
+    # In ECMA-262, which JSON Schema names, "$" is the end of the text; in Python also the place before a last newline.
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_Reference = extend(
+    Draft202012Validator,
+    validators={"pattern": _pattern},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
+)
+
+
+class Schema:
+    """A compiled JSON Schema.
+
+    Raises:
+        DefinitionError: the document is not a JSON Schema 2020-12.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        try:
+            Draft202012Validator.check_schema(document)
+        except SchemaError as error:
+            raise DefinitionError(f"not a JSON Schema (2020-12): {error.json_path}: {error.message}") from error
+        self.document = document
+        self._reference = _Reference(document)
+        self._fast = jsonschema_rs.Draft202012Validator(dict(document)) if agreed(document) else None
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The subschemas of the item's top-level fields, by name."""
+        properties = self.document.get("properties", {})
+        return properties if isinstance(properties, Mapping) else {}
+
+    def is_valid(self, item: Mapping[str, Any]) -> bool:
+        """Tell whether an item fits, as fast as can be."""
+        view = plain(item)
+        return self._fast.is_valid(view) if self._fast is not None else self._reference.is_valid(view)
+
+    def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:
+        """Return every violation, in the order of the places in the item; empty when it fits."""
+        view = plain(item)
+        if self._fast is not None and self._fast.is_valid(view):
+            return ()
+        errors = sorted(self._reference.iter_errors(view), key=lambda error: [str(part) for part in error.absolute_path])
+        return tuple(Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message)) for error in errors)
+
+
+def agreed(schema: Any) -> bool:
+    """Tell whether a schema uses only what both validators read alike."""
+    if not isinstance(schema, Mapping):
+        return not isinstance(schema, list) or all(agreed(inner) for inner in schema)
+    for keyword, value in schema.items():
+        match keyword:
+            case "pattern":
+                if not _AGREED_PATTERN.fullmatch(value):
+                    return False
+            case "properties" | "$defs" | "dependentSchemas":
+                if not all(agreed(inner) for inner in value.values()):
+                    return False
+            case "enum" | "const" | "default" | "examples" | "dependentRequired":
+                continue  # values, not schemas
+            case "$ref":
+                if not value.startswith("#"):
+                    return False
+            case _ if keyword not in AGREED_KEYWORDS or not agreed(value):
+                return False
+    return True
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON Schema sees it: a set is an array (in sorted order), binary is its base64 text."""
+    if isinstance(value, Mapping):
+        return {name: plain(inner) if isinstance(inner, _CONTAINERS) else inner for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(inner) for inner in value), key=repr)
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    return value
+
+
+_CONTAINERS = (dict, list, tuple, set, frozenset, bytes, bytearray)
+_LONGEST_MESSAGE = 500
+
+
+def _pointer(path: Any) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _short(message: str) -> str:
+    # jsonschema quotes the offending value, which may be the whole item
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE // 2]} … {message[-_LONGEST_MESSAGE // 2 :]}"

@@ -1,0 +1,46 @@
+"""Numbers as the engine holds them: integral ones are ``int``, all others ``Decimal``, never ``float``.
+
+DynamoDB knows one type of number, so ``4``, ``4.0`` and ``4E0`` are one value; one Python type for each value lets
+``==``, ``repr`` and every validator agree on it.
+"""
+
+from decimal import Context, Decimal, InvalidOperation
+
+from tailrace.errors import InvalidMessage
+
+type Number = int | Decimal
+
+EXACT = Context(prec=400, Emin=-999_999, Emax=999_999)
+"""Wide enough for any sum or product of two numbers that DynamoDB can hold (38 digits, exponents -130 to 125)."""
+
+# A larger power of ten would cost memory as an int; no table holds it, so it may stay a Decimal and be refused later.
+_LARGEST_EXPANDED_EXPONENT = 130
+
+
+def number(text: str) -> Number:
+    """Read a decimal number of any notation.
+
+    Raises:
+        InvalidMessage: the text is not a finite number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return normal(Decimal(text))
+    except InvalidOperation as error:
+        raise InvalidMessage(f"not a number: {text[:40]!r}") from error
+
+
+def normal(value: Decimal) -> Number:
+    """Return the one form of a number: ``int`` where it is integral, ``Decimal`` elsewhere.
+
+    Raises:
+        InvalidMessage: the value is infinite or not a number.
+    """
+    if not value.is_finite():
+        raise InvalidMessage("infinite and undefined numbers are not allowed")
+    if value.adjusted() <= _LARGEST_EXPANDED_EXPONENT and value == value.to_integral_value():
+        return int(value)
+    return value
