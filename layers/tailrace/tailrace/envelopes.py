@@ -28,7 +28,9 @@ def dumps(value: Any) -> str:
     JSON has no sets and no binary: a set becomes ``{"~set": [members, sorted]}``, bytes become ``{"~bytes": base64}``,
     and a map that could be mistaken for one of these is wrapped as ``{"~map": {…}}``.
     """
-    return simplejson.dumps(_tagged(value), use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+    text: str = simplejson.dumps(_tagged(value), use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+    # SQS takes the characters of XML 1.0 only; of those outside it, JSON has escaped all but these two
+    return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def loads(text: str | bytes) -> Any:
@@ -39,6 +41,7 @@ def loads(text: str | bytes) -> Any:
     """
     try:
         parsed = json.loads(text, parse_float=number, parse_constant=_refuse)
+        _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)
     except RecursionError:
         raise InvalidMessage("JSON that is nested too deeply") from None
@@ -48,6 +51,13 @@ def loads(text: str | bytes) -> Any:
 
 def _refuse(constant: str) -> Any:
     raise InvalidMessage(f"{constant} is not a number in JSON")
+
+
+def _refuse_unpaired_surrogates(text: str | bytes, parsed: Any) -> None:
+    # JSON can spell half a character ("\\ud800"); no table, queue or UTF-8 text can hold it
+    escape = b"\\u" if isinstance(text, bytes) else "\\u"
+    if escape in text:  # type: ignore[operator]
+        simplejson.dumps(parsed, use_decimal=True, ensure_ascii=False).encode()
 
 
 def _tagged(value: Any) -> Any:

@@ -1,0 +1,24 @@
+"""fanout: from the items table's stream to the archive's queue, the routes' queues and quarantine."""
+
+import os
+from functools import cache
+from typing import Any
+
+from tailrace.aws.clients import client
+from tailrace.aws.fanning_out import Destinations, Fanout
+from tailrace.aws.settings import FanoutSettings, route_queues
+from tailrace.definitions import load_pipeline
+
+
+@cache
+def stage(settings: FanoutSettings) -> Fanout:
+    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    pipeline = load_pipeline(settings.tailrace_pipeline)
+    queues = route_queues(os.environ, [route.name for route in pipeline.routes])
+    destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
+    return Fanout(pipeline, client("sqs"), client("s3"), destinations)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Send a batch of the stream on; the answer names the first change that has to be delivered again."""
+    return stage(FanoutSettings.parse(os.environ))(event)

@@ -1,0 +1,50 @@
+"""The aggregate stage: decode, validate, transform, fold, commit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.aws.batches import stream_answer
+from tailrace.aws.commit import Committer, Failed, checkpoint
+from tailrace.aws.telemetry import count_metrics, logger
+from tailrace.changes import Batch, decode_batch
+from tailrace.definitions import Pipeline
+from tailrace.effects import effect_of
+from tailrace.fold import Folded, fold
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator:
+    """Keeps the aggregates table of a pipeline."""
+
+    pipeline: Pipeline
+    committer: Committer
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Absorb one batch of the stream and answer with the first change that is not absorbed, if there is one.
+
+        Raises:
+            Permanent: the table refuses the writes for good; the mapping delivers the batch again until it is mended.
+        """
+        batch = decode_batch(event)
+        effects = (effect_of(change, self.pipeline) for change in batch.changes)
+        folded = fold(effects, self.pipeline.aggregates)
+        failed = self.committer.commit(folded.rows, batch.shard)
+        _tell(batch, folded, failed)
+        return stream_answer(event, checkpoint(failed))
+
+
+def _tell(batch: Batch, folded: Folded, failed: list[Failed]) -> None:
+    if batch.shard is None and batch.changes:
+        logger().warning("the event names no shard: folded without marks, so a second delivery would count twice")
+    for poison in folded.poison:
+        logger().warning("not counted", extra={"event": poison.event_id, "aggregate": poison.aggregate})
+    for failure in failed[:1]:
+        logger().warning("rows not written, to be delivered again", extra={"rows": len(failed), "error": str(failure.error)})
+    count_metrics(
+        ChangesRead=len(batch.changes),
+        RowsTouched=len(folded.rows),
+        RowsFailed=len(failed),
+        ItemsNotCounted=len(folded.poison),
+        ChangesWithoutShard=len(batch.changes) if batch.shard is None else 0,
+    )
