@@ -1,0 +1,12 @@
+"""An object on its way to a bucket."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """A key, the bytes and their media type; the key is a function of the content or of its origin."""
+
+    key: str
+    body: bytes
+    content_type: str = "application/json"
