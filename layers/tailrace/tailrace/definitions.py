@@ -213,7 +213,8 @@ class Pipeline:
             for name in names:
                 if names.count(name) > 1:
                     raise DefinitionError(f"two {what} are called {name!r}")
-        for member in (*self.aggregates, *self.routes):
+        members_of: list[Aggregate | Route] = [*self.aggregates, *self.routes]
+        for member in members_of:
             if member.of not in self.collections:
                 raise DefinitionError(f"{member.name!r} is of {member.of.name!r}, which is not among the collections")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tailrace.changes import Batch, Change
+from tailrace.changes import Batch
 from tailrace.definitions import Pipeline, Route
 from tailrace.effects import Effect, effect_of
 from tailrace.envelopes import Json, dumps, envelope

@@ -26,7 +26,9 @@ AGREED_KEYWORDS = frozenset(
 """Keywords on which both validators agree for every value that an item can hold."""
 
 # Both engines read these alike: ASCII literals and classes, counted repeats, anchors at the ends only.
-_AGREED_PATTERN = re.compile(r"\^?(?:[A-Za-z0-9 _:/-]|\[[A-Za-z0-9 _:]+(?:-[A-Za-z0-9])?[A-Za-z0-9 _:-]*\]|\{\d+(?:,\d*)?\}|[+*?])*\$?")
+_AGREED_PATTERN = re.compile(
+    r"\^?(?:[A-Za-z0-9 _:/-]|\[[A-Za-z0-9 _:]+(?:-[A-Za-z0-9])?[A-Za-z0-9 _:-]*\]|\{\d+(?:,\d*)?\}|[+*?])*\$?"
+)
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:
@@ -45,7 +47,7 @@ def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-_Reference = extend(
+_Reference: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     validators={"pattern": _pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
@@ -84,8 +86,11 @@ class Schema:
         view = plain(item)
         if self._fast is not None and self._fast.is_valid(view):
             return ()
-        errors = sorted(self._reference.iter_errors(view), key=lambda error: [str(part) for part in error.absolute_path])
-        return tuple(Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message)) for error in errors)
+        found = [
+            Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message))
+            for error in self._reference.iter_errors(view)
+        ]
+        return tuple(sorted(found, key=lambda violation: violation.pointer))
 
 
 def agreed(schema: Any) -> bool:
@@ -133,4 +138,5 @@ def _pointer(path: Any) -> str:
 
 def _short(message: str) -> str:
     # jsonschema quotes the offending value, which may be the whole item
-    return message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE // 2]} … {message[-_LONGEST_MESSAGE // 2 :]}"
+    half = _LONGEST_MESSAGE // 2
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:half]} … {message[-half:]}"

@@ -1,0 +1,89 @@
+"""Laws of the fold."""
+
+from collections import defaultdict
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.changes import decode_batch
+from tailrace.effects import effect_of
+from tailrace.errors import InvalidItem
+from tailrace.fold import Folded, contribution, fold
+from tests import strategies
+from tests.pipelines.orders import pipeline
+from tests.streams import event, history
+
+type Rows = dict[tuple[str, str], tuple[Any, ...]]
+
+writes = st.lists(
+    st.tuples(st.sampled_from(["1", "2", "3"]), st.one_of(st.none(), strategies.orders)),
+    max_size=12,
+)
+
+
+def folded(records: list[dict[str, Any]]) -> Folded:
+    batch = decode_batch(event(records))
+    return fold([effect_of(change, pipeline) for change in batch.changes], pipeline.aggregates)
+
+
+def added(*parts: Folded) -> Rows:
+    """Add up what some batches do, row by row; rows that come to nothing are left out."""
+    rows: defaultdict[tuple[str, str], tuple[Any, ...]] = defaultdict(tuple)
+    for part in parts:
+        for row in part.rows:
+            deltas = row.deltas()
+            before = rows[row.key] or (0,) * len(deltas)
+            rows[row.key] = tuple(a + b for a, b in zip(before, deltas, strict=True))
+    return {key: deltas for key, deltas in rows.items() if any(deltas)}
+
+
+def recomputed(items: list[dict[str, Any]]) -> Rows:
+    """Count the items that are there at the end, without any history."""
+    rows: defaultdict[tuple[str, str], tuple[Any, ...]] = defaultdict(tuple)
+    for item in items:
+        try:
+            prepared = pipeline.collection("orders").prepare(item)
+        except InvalidItem:
+            continue
+        for aggregate in pipeline.aggregates:
+            part = contribution(prepared, aggregate) if aggregate.of.name == "orders" else None
+            if part is not None:
+                before = rows[part.key] or (0,) * len(part.deltas)
+                rows[part.key] = tuple(a + b for a, b in zip(before, part.deltas, strict=True))
+    return dict(rows)
+
+
+@given(writes)
+def test_a_fold_of_any_history_equals_a_recount_of_what_is_left(history_of_writes: list[Any]) -> None:
+    table = {}
+    for item_id, item in history_of_writes:
+        table[item_id] = item
+    left = [item for item in table.values() if item is not None]
+    assert added(folded(history("orders", history_of_writes))) == recomputed(left)
+
+
+@given(writes, st.integers(0, 12))
+def test_two_folds_merged_are_the_fold_of_the_whole(history_of_writes: list[Any], cut: int) -> None:
+    records = history("orders", history_of_writes)
+    assert added(folded(records[:cut]), folded(records[cut:])) == added(folded(records))
+
+
+@given(writes)
+def test_deleting_everything_undoes_every_addition(history_of_writes: list[Any]) -> None:
+    cleared = history_of_writes + [(item_id, None) for item_id in ("1", "2", "3")]
+    assert added(folded(history("orders", cleared))) == {}
+
+
+@given(writes, st.integers(0, 13))
+def test_the_part_above_a_mark_is_what_the_rest_of_the_batch_does(history_of_writes: list[Any], mark: int) -> None:
+    records = history("orders", history_of_writes)
+    rest = added(folded(records[mark:]))
+    above = [row.above(mark) for row in folded(records).rows]
+    assert added(Folded([row for row in above if row.steps], [])) == rest
+
+
+@given(writes)
+def test_no_row_is_touched_for_nothing(history_of_writes: list[Any]) -> None:
+    for row in folded(history("orders", history_of_writes)).rows:
+        assert all(any(deltas) for _, deltas in row.steps)

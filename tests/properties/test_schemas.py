@@ -1,0 +1,100 @@
+"""The fast validator and the reference agree on everything that the fast one is trusted with."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.schemas import Schema, agreed
+from tests import strategies
+
+small_numbers = st.sampled_from([-2, 0, 1, 2, 3, Decimal("0.5"), Decimal("1.5"), 10**20, Decimal("-1e-10")])
+words = st.sampled_from(["", "a", "ab", "AB1", "a\n", "é", "𝕏", "0", "٣"])
+scalars = st.one_of(st.none(), st.booleans(), small_numbers, words)
+instances = st.recursive(
+    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)), max_leaves=6
+)
+limits = st.integers(0, 3)
+types = st.sampled_from(["string", "number", "integer", "boolean", "null", "array", "object"])
+patterns = st.sampled_from(["^[A-Z]{2}$", "^a", "b$", "[a-z]+", "^[A-Z0-9]{1,3}$", "^\\d+$", "a|b", "(?i)A"])
+
+leaves = st.one_of(
+    st.builds(lambda value: {"type": value}, st.one_of(types, st.lists(types, min_size=1, max_size=2, unique=True))),
+    st.builds(lambda value: {"enum": value}, st.lists(scalars, min_size=1, max_size=3, unique_by=repr)),
+    st.builds(lambda value: {"const": value}, instances),
+    st.builds(lambda key, value: {key: value}, st.sampled_from(["minimum", "maximum", "exclusiveMinimum"]), small_numbers),
+    st.builds(lambda key, value: {key: value}, st.sampled_from(["minLength", "maxLength", "minItems", "maxItems"]), limits),
+    st.builds(lambda key, value: {key: value}, st.sampled_from(["minProperties", "maxProperties"]), limits),
+    st.builds(lambda value: {"pattern": value}, patterns),
+    st.builds(lambda value: {"required": value}, st.lists(words, max_size=2, unique=True)),
+    st.booleans(),
+)
+schemas = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(lambda value: {"properties": value}, st.dictionaries(words, inner, max_size=3)),
+        st.builds(lambda value: {"additionalProperties": value}, inner),
+        st.builds(lambda key, value: {key: value}, st.sampled_from(["items", "not", "contains", "propertyNames"]), inner),
+        st.builds(
+            lambda key, value: {key: value},
+            st.sampled_from(["allOf", "anyOf", "oneOf", "prefixItems"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        st.builds(lambda a, b, c: {"if": a, "then": b, "else": c}, inner, inner, inner),
+    ),
+    max_leaves=6,
+).filter(lambda schema: isinstance(schema, dict))
+
+
+@given(schemas, instances)
+def test_both_validators_agree(document: dict[str, Any], instance: Any) -> None:
+    schema = Schema(document)
+    assert schema.is_valid(instance) == (not list(schema._reference.iter_errors(instance)))  # noqa: SLF001
+
+
+@given(schemas, st.dictionaries(strategies.awkward_texts, strategies.values, max_size=3))
+def test_no_value_that_a_table_can_hold_breaks_a_validator(document: dict[str, Any], item: dict[str, Any]) -> None:
+    schema = Schema(document)
+    assert schema.is_valid(item) == (schema.violations(item) == ())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"pattern": "^\\d+$"},
+        {"properties": {"a": {"pattern": "a|b"}}},
+        {"unevaluatedProperties": False},
+        {"anyOf": [{"format": "date"}]},
+        {"multipleOf": 2},
+        {"$ref": "https://example.com/other"},
+        {"uniqueItems": True},
+    ],
+)
+def test_what_could_be_read_differently_is_left_to_the_reference(document: dict[str, Any]) -> None:
+    assert not agreed(document)
+
+
+def test_every_violation_is_reported_with_its_place() -> None:
+    schema = Schema(
+        {
+            "required": ["a"],
+            "properties": {"b": {"type": "integer"}, "c/d": {"items": {"maxLength": 1}}},
+            "additionalProperties": False,
+        }
+    )
+    found = {(v.pointer, v.keyword) for v in schema.violations({"b": "x", "c/d": ["long", "x", "long"], "e": 1})}
+    assert found == {
+        ("", "required"),
+        ("", "additionalProperties"),
+        ("/b", "type"),
+        ("/c~1d/0", "maxLength"),
+        ("/c~1d/2", "maxLength"),
+    }
+
+
+def test_decimals_that_are_whole_are_integers_and_dollar_means_the_very_end() -> None:
+    assert Schema({"type": "integer"}).is_valid(Decimal("4.0"))  # type: ignore[arg-type]
+    assert not Schema({"pattern": "^a|b$"}).is_valid("b\n")  # type: ignore[arg-type]
+    assert not Schema({"pattern": "^ab$"}).is_valid("ab\n")  # type: ignore[arg-type]

@@ -1,0 +1,99 @@
+"""Every mistake in a definition is one clear error when it is imported."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailrace import Aggregate, Collection, Pipeline, Route, count, day, days, field, hour, mean, total
+from tailrace.definitions import load_pipeline
+from tailrace.errors import DefinitionError, InvalidItem, NotFound
+
+CLOSED = {"type": "object", "properties": {"a": {}, "t": {}, "n": {}}, "additionalProperties": False}
+things = Collection("things", schema=CLOSED)
+others = Collection("others", schema={})
+
+
+def aggregate(**changes: Any) -> Aggregate:
+    return Aggregate(**({"name": "sums", "of": things, "by": [field("a")], "measures": {"n": count()}} | changes))
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "a name with capitals": (lambda: Collection("Things", schema={}), "'Things'"),
+    "a name with the separator": (lambda: aggregate(name="a#b"), "'a#b'"),
+    "a schema that is none": (lambda: Collection("x", schema={"type": "strnig"}), "strnig"),
+    "a schema file that is missing": (lambda: Collection("x", schema="missing.json"), "missing.json"),
+    "an unknown word for on_expiry": (lambda: Collection("x", schema={}, on_expiry="drop"), "on_expiry"),  # type: ignore[arg-type]
+    "a transform that is no function": (lambda: Collection("x", schema={}, transform=3), "transform"),  # type: ignore[arg-type]
+    "no groups": (lambda: aggregate(by=[]), "at least one group"),
+    "no measures": (lambda: aggregate(measures={}), "at least one group and one measure"),
+    "a measure that is none": (lambda: aggregate(measures={"n": len}), "not a measure"),
+    "an unknown field in a group": (lambda: aggregate(by=[field("b")]), "unknown field 'b'"),
+    "an unknown field in a measure": (lambda: aggregate(measures={"m": mean("b")}), "unknown field 'b'"),
+    "two time buckets": (lambda: aggregate(by=[hour("t"), day("t")]), "two time buckets"),
+    "an unknown time zone": (lambda: hour("t", tz="Europe/Nowhere"), "Europe/Nowhere"),
+    "keep without a time bucket": (lambda: aggregate(keep=days(1)), "time bucket"),
+    "keep for less than nothing": (lambda: aggregate(by=[day("t")], keep=days(-1)), "positive"),
+    "a version of zero": (lambda: aggregate(version=0), "version"),
+    "a measure called as a group": (lambda: aggregate(measures={"a": count()}), "two things are called 'a'"),
+    "a measure whose parts collide": (
+        lambda: aggregate(measures={"d": mean("n"), "d_total": total("n")}),
+        "two things are called 'd_total'",
+    ),
+    "a reserved name": (lambda: aggregate(measures={"updated_at": count()}), "updated_at"),
+    "an engine's name": (lambda: aggregate(measures={"~n": count()}), "'~n'"),
+    "of= a name instead of a collection": (lambda: aggregate(of="things"), "Collection"),
+    "a route without a predicate": (lambda: Route("r", of=things, when=None), "when="),  # type: ignore[arg-type]
+    "two aggregates of one name": (lambda: Pipeline([things], [aggregate(), aggregate()]), "two aggregates"),
+    "two collections of one name": (lambda: Pipeline([things, things]), "two collections"),
+    "an aggregate of a stranger": (lambda: Pipeline([others], [aggregate()]), "'things'"),
+    "a pipeline that is not there": (lambda: load_pipeline("tests.pipelines.nowhere:pipeline"), "nowhere"),
+    "an attribute that is not there": (lambda: load_pipeline("tests.pipelines.orders:pipe"), "pipe"),
+    "a name for something else": (lambda: load_pipeline("tests.pipelines.orders:orders"), "not a Pipeline"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda name: name.replace(" ", "-"))
+def test_a_mistake_is_told_when_the_definition_is_made(mistake: str) -> None:
+    make, told = MISTAKES[mistake]
+    with pytest.raises(DefinitionError, match=".*") as caught:
+        make()
+    assert told in str(caught.value)
+
+
+def test_a_schema_is_found_beside_the_module_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "thing.json").write_text('{"required": ["a"], "properties": {"n": {"multipleOf": 0.01}}}')
+    module = tmp_path / "somebodys.py"
+    module.write_text("from tailrace import Collection\nthings = Collection('things', schema='thing.json')\n")
+    space: dict[str, Any] = {"__file__": str(module), "__name__": "somebodys"}
+    exec(compile(module.read_text(), str(module), "exec"), space)  # noqa: S102 - a module, run as import would
+    with pytest.raises(InvalidItem):
+        space["things"].prepare({})
+    assert space["things"].prepare({"a": 1, "n": 3}) == {"a": 1, "n": 3}
+
+
+def test_a_transform_gets_its_own_copy_and_its_errors_are_the_items() -> None:
+    def careless(item: dict[str, Any]) -> dict[str, Any]:
+        item["b"] = 1 / item.pop("a")
+        return item
+
+    collection = Collection("x", schema={}, transform=careless)
+    item = {"a": 2}
+    assert collection.prepare(item) == {"b": 0.5}
+    assert item == {"a": 2}
+    with pytest.raises(InvalidItem) as caught:
+        collection.prepare({"a": 0})
+    assert caught.value.violations[0].keyword == "transform"
+
+
+def test_a_transform_that_returns_no_item_makes_the_item_invalid() -> None:
+    with pytest.raises(InvalidItem, match="not a dict"):
+        Collection("x", schema={}, transform=lambda _item: None).prepare({})  # type: ignore[arg-type, return-value]
+
+
+def test_names_are_looked_up_and_missing_ones_told_with_the_choice() -> None:
+    pipeline = load_pipeline("tests.pipelines.orders:pipeline")
+    assert pipeline.collection("orders").name == "orders"
+    with pytest.raises(NotFound, match="shop_hours"):
+        pipeline.aggregate("shop_days")
