@@ -8,9 +8,8 @@ attribute's name keeps both, shortened. A sequence number has 21 to 40 digits; p
 number does, which DynamoDB's own numbers (38 digits) could not hold.
 """
 
+import hashlib
 import re
-
-from tailrace.errors import InvalidMessage
 
 _SHARD_ID = re.compile(r"shardId-(\d{20})-([0-9a-f]{8})")
 _WIDTH = 40
@@ -20,12 +19,11 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 def mark_attribute(shard: str) -> str:
     """Return the name of the row attribute that holds the mark of a shard.
 
-    Raises:
-        InvalidMessage: the id has another form than a stream's shard has.
+    An id of another form, as in hand-made events, is as good a name for a shard; it is shortened by a digest.
     """
     match = _SHARD_ID.fullmatch(shard)
     if match is None:
-        raise InvalidMessage(f"not the id of a shard: {shard[:80]!r}")
+        return f"~{hashlib.sha256(shard.encode()).hexdigest()[:16]}"
     return f"~{_base36(int(match[1]))}-{match[2]}"
 
 
