@@ -136,13 +136,13 @@ def _open_text(path: Path) -> io.TextIOBase:
         raise SourceError(f"{path} is a zip archive; unpack it first")
     # a byte that is no UTF-8 makes its row malformed, not the file
     if magic.startswith(_GZIP_MAGIC):
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="\n")  # type: ignore[return-value]
-    return path.open(encoding="utf-8-sig", errors="replace", newline="\n")
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline=None)  # type: ignore[return-value]
+    return path.open(encoding="utf-8-sig", errors="replace", newline=None)
 
 
 def _rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
     # the format has no quotes, so a stray one spoils its own row only
-    lines = (line.rstrip("\r\n") for line in text)
+    lines = (line.rstrip("\n") for line in text)
     header = next(lines, "").split(",")
     if header != COLUMNS:
         missing = [name for name in COLUMNS if name not in header]
