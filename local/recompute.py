@@ -3,7 +3,7 @@
 ``local/recompute.sql`` reads the file itself and shares no code with the engine, the pipeline or the feed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -83,12 +83,29 @@ class Recompute:
         """Return the rows of all aggregates by their keys."""
         return {(row["pk"], row["sk"]): row for aggregate in AGGREGATES for row in self.rows(aggregate)}
 
-    def archive_differences(self, archived: Sequence[Mapping[str, Any]] | Path) -> list[Difference]:
-        """Compare the archive with the changes that were told; a repeated event (same id) counts once.
+    def archive_differences(self, folder: Path) -> list[Difference]:
+        """Compare the archive with the changes that were told; an event that came twice (the same id) counts once.
 
-        ``archived`` is the folder with the archive's objects as they lie in the bucket.
+        ``folder`` holds the archive's objects as they lie in the bucket.
         """
-        raise NotImplementedError
+        self.connection.execute(
+            "create or replace temp table archived as select id as event, any_value(subject) as id, "
+            "any_value(split_part(type, '.', 3)) as kind, any_value(data->'new'->>'status') as status, "
+            "any_value(cast(data->'new'->>'departure_delay' as integer)) as departure_delay, "
+            "any_value(cast(data->'new'->>'arrival_delay' as integer)) as arrival_delay "
+            "from read_json(?, format = 'newline_delimited', compression = 'gzip', "
+            "columns = {'id': 'varchar', 'subject': 'varchar', 'type': 'varchar', 'data': 'json'}) group by id",
+            [str(folder / "**" / "*.jsonl.gz")],
+        )
+        told = "select id, kind, status, departure_delay, arrival_delay from"
+        both = [("events", "archived"), ("archived", "events")]
+        missing, extra = (
+            self.connection.execute(f"{told} {one} except all {told} {other} order by all").fetchall()  # noqa: S608
+            for one, other in both
+        )
+        return [Difference(f"archive, {event[0]}", event[1:], None) for event in missing] + [
+            Difference(f"archive, {event[0]}", None, event[1:]) for event in extra
+        ]
 
     def _one(self, query: str) -> Any:
         ((value,),) = self.connection.execute(query).fetchall()

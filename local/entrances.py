@@ -1,0 +1,134 @@
+"""The stack's entrances as other systems use them: the plain SDK, plain HTTP, one call after the other."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import urllib3
+from boto3.dynamodb.types import TypeSerializer
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+_TRIES = 10
+_FIRST_PAUSE_S = 0.05
+_CONFIG = Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=16, read_timeout=60)
+
+type Json = dict[str, Any]
+
+
+class FeedError(Exception):
+    """The stack does not take what it must take; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a stack is reached: names as its outputs give them; ``endpoint`` None stands for AWS itself."""
+
+    session: boto3.Session
+    endpoint: str | None
+    items_table: str
+    archive_bucket: str
+    intake_queue: str
+    api_url: str
+
+
+class Entrances:
+    """Writes into one stack; safe to share between threads."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._dynamodb = address.session.client("dynamodb", endpoint_url=address.endpoint, config=_CONFIG)
+        self._s3 = address.session.client("s3", endpoint_url=address.endpoint, config=_CONFIG)
+        self._sqs = address.session.client("sqs", endpoint_url=address.endpoint, config=_CONFIG)
+        self._http = urllib3.PoolManager(maxsize=8, retries=False, timeout=60)
+        self._serialize = TypeSerializer().serialize
+
+    def drop(self, name: str, body: bytes) -> None:
+        """Put a file into the inbox."""
+        self._s3.put_object(Bucket=self._address.archive_bucket, Key=f"inbox/{name}", Body=body)
+
+    def receipt(self, name: str) -> Json | None:
+        """Return the receipt of a file of the inbox; None while there is none."""
+        try:
+            answer = self._s3.get_object(Bucket=self._address.archive_bucket, Key=f"receipts/{name}.json")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return None
+            raise
+        receipt: Json = json.loads(answer["Body"].read())
+        return receipt
+
+    def write_items(self, collection: str, items: Mapping[str, Json]) -> None:
+        """Write up to 25 items into the table.
+
+        Raises:
+            FeedError: the table did not take all of them, however often it was asked.
+        """
+        table = self._address.items_table
+        puts = []
+        for item_id, item in items.items():
+            image = {name: self._serialize(value) for name, value in item.items()}
+            puts.append({"PutRequest": {"Item": {"pk": {"S": f"{collection}#{item_id}"}, **image}}})
+        for attempt in range(_TRIES):
+            answer = self._dynamodb.batch_write_item(RequestItems={table: puts})
+            puts = answer.get("UnprocessedItems", {}).get(table, [])
+            if not puts:
+                return
+            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+        raise FeedError(f"the table left {len(puts)} items of a batch unprocessed, {_TRIES} times")
+
+    def send_messages(self, messages: Mapping[str, Mapping[str, Any]]) -> None:
+        """Send up to 10 messages, by item, to the intake queue.
+
+        Raises:
+            FeedError: the queue did not take all of them, however often it was asked.
+        """
+        entries = []
+        for number, message in enumerate(messages.values()):
+            body = json.dumps(message)
+            group = f"{message['collection']}#{message['id']}"
+            name = hashlib.sha256(body.encode()).hexdigest()
+            entries.append(
+                {"Id": str(number), "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": name}
+            )
+        for attempt in range(_TRIES):
+            answer = self._sqs.send_message_batch(QueueUrl=self._address.intake_queue, Entries=entries)
+            failed = {one["Id"] for one in answer.get("Failed", [])}
+            entries = [entry for entry in entries if entry["Id"] in failed]
+            if not entries:
+                return
+            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+        raise FeedError(f"the intake queue refused {len(entries)} messages, {_TRIES} times")
+
+    def request(self, collection: str, item_id: str, item: Json, patch: Json | None) -> int:
+        """PUT an item through the API, or PATCH it; return the HTTP status, which is below 500.
+
+        Raises:
+            FeedError: the API cannot be reached or fails, however often it is asked.
+        """
+        method, body = ("PUT", item) if patch is None else ("PATCH", patch)
+        url = f"{self._address.api_url}/collections/{quote(collection, safe='')}/items/{quote(item_id, safe='')}"
+        last = ""
+        for attempt in range(_TRIES):
+            try:
+                answer = self._http.request(method, url, body=json.dumps(body), headers=self._signed(method, url, body))
+            except urllib3.exceptions.HTTPError as error:
+                last = str(error)
+            else:
+                if answer.status < 500 and answer.status != 429:  # noqa: PLR2004 - HTTP's server errors, and its "later"
+                    return int(answer.status)
+                last = f"status {answer.status}"
+            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+        raise FeedError(f"the API failed {_TRIES} times at {method} {item_id}: {last}")
+
+    def _signed(self, method: str, url: str, body: Json) -> dict[str, str]:
+        request = AWSRequest(method, url, {"Content-Type": "application/json"}, json.dumps(body))
+        SigV4Auth(self._address.session.get_credentials(), "execute-api", self._address.session.region_name).add_auth(request)
+        return dict(request.headers.items())
