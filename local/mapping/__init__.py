@@ -1,0 +1,43 @@
+"""The rules of Lambda's event source mappings, as pure state machines.
+
+What reads a source and calls a function is elsewhere: `local.pollers` for the emulator, and a seeded
+scheduler for simulations. Both drive the same classes:
+
+    StreamShard   one shard of a stream: batches, tumbling windows, retries, the checkpoint
+    QueueMapping  a standard or FIFO queue: batches, partial failures, visibility
+    Backoff       how long to wait before a batch is tried again
+
+Nothing in here reads a clock, draws a random number or does I/O: every method that depends on time takes
+`now`, in seconds since the epoch. The pattern is the same everywhere:
+
+    add(records, now)          something has arrived
+    next_invocation(now)       an invocation to make now, or None
+    next_time()                when to ask again, or None when only an arrival or an answer changes anything
+    answer(invocation, answer, now)   what the function said; the result tells what is done with
+
+Each rule names the page of the Lambda guide that it comes from (https://docs.aws.amazon.com/lambda/latest/dg/).
+"""
+
+from local.mapping.answers import Answer, Failed, Returned, Throttled
+from local.mapping.queue import Message, QueueInvocation, QueueMapping, Settled
+from local.mapping.retries import Backoff
+from local.mapping.settings import MappingError, QueueSettings, StreamSettings
+from local.mapping.stream import StreamInvocation, StreamRecord, StreamShard
+
+__all__ = [
+    "Answer",
+    "Backoff",
+    "Failed",
+    "MappingError",
+    "Message",
+    "QueueInvocation",
+    "QueueMapping",
+    "QueueSettings",
+    "Returned",
+    "Settled",
+    "StreamInvocation",
+    "StreamRecord",
+    "StreamSettings",
+    "StreamShard",
+    "Throttled",
+]

@@ -1,0 +1,122 @@
+"""The properties of an event source mapping, parsed once.
+
+Names, defaults and limits are those of CreateEventSourceMapping:
+https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
+"""An invocation's payload, fixed (gettingstarted-limits)."""
+
+STATE_LIMIT_BYTES = 1024 * 1024
+"""The state that a tumbling window may carry (services-ddb-windows)."""
+
+type Properties = Mapping[str, object]
+
+
+class MappingError(ValueError):
+    """A mapping has a property that Lambda would refuse, or that is not supported here."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How one stream is read for one function.
+
+    Times are in seconds, sizes in bytes. `maximum_retry_attempts` and `maximum_record_age_s` are -1 where
+    there is no limit.
+    """
+
+    batch_size: int = 100
+    batching_window_s: float = 0
+    tumbling_window_s: int = 0
+    report_failures: bool = False
+    bisect: bool = False
+    maximum_retry_attempts: int = -1
+    maximum_record_age_s: int = -1
+    on_failure: str | None = None
+    payload_limit: int = PAYLOAD_LIMIT_BYTES
+    state_limit: int = STATE_LIMIT_BYTES
+
+    @classmethod
+    def parse(cls, properties: Properties) -> StreamSettings:
+        """Read the properties of a mapping of a DynamoDB stream. Raises MappingError."""
+        if _number(properties, "ParallelizationFactor", 1, 1, 10) != 1:
+            raise MappingError("ParallelizationFactor above 1 is not supported here")
+        return cls(
+            batch_size=_number(properties, "BatchSize", 100, 1, 10_000),
+            batching_window_s=_number(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300),
+            tumbling_window_s=_number(properties, "TumblingWindowInSeconds", 0, 0, 900),
+            report_failures=_reports(properties),
+            bisect=properties.get("BisectBatchOnFunctionError") is True,
+            maximum_retry_attempts=_number(properties, "MaximumRetryAttempts", -1, -1, 10_000),
+            maximum_record_age_s=_number(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800),
+            on_failure=_destination(properties),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """How one queue is read for one function.
+
+    `visibility_s` is the queue's own VisibilityTimeout, `concurrency` the most invocations at one time.
+    """
+
+    batch_size: int = 10
+    batching_window_s: float = 0
+    report_failures: bool = False
+    fifo: bool = False
+    visibility_s: float = 30
+    concurrency: int = 5
+    payload_limit: int = PAYLOAD_LIMIT_BYTES
+
+    @classmethod
+    def parse(cls, properties: Properties, *, fifo: bool, visibility_s: float) -> QueueSettings:
+        """Read the properties of a mapping of an SQS queue. Raises MappingError.
+
+        The concurrency is ScalingConfig's, or the five invocations that Lambda starts with (services-sqs-scaling).
+        """
+        size = _number(properties, "BatchSize", 10, 1, 10 if fifo else 10_000)
+        window = _number(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
+        if fifo and window:
+            raise MappingError("a FIFO queue has no MaximumBatchingWindowInSeconds")
+        if size > 10 and not window:
+            raise MappingError("a BatchSize above 10 needs MaximumBatchingWindowInSeconds of at least 1")
+        scaling = properties.get("ScalingConfig")
+        scaling = scaling if isinstance(scaling, Mapping) else {}
+        return cls(
+            batch_size=size,
+            batching_window_s=window,
+            report_failures=_reports(properties),
+            fifo=fifo,
+            visibility_s=visibility_s,
+            concurrency=_number(scaling, "MaximumConcurrency", 5, 2, 1_000),
+        )
+
+
+def _number(properties: Properties, name: str, default: int, least: int, most: int) -> int:
+    value = properties.get(name)
+    if value is None:
+        return default
+    try:
+        number = int(str(value))
+    except ValueError as error:
+        raise MappingError(f"{name} must be a whole number, not {value!r}") from error
+    if not least <= number <= most:
+        raise MappingError(f"{name} must be from {least} to {most}, not {number}")
+    return number
+
+
+def _reports(properties: Properties) -> bool:
+    types = properties.get("FunctionResponseTypes")
+    return isinstance(types, list) and "ReportBatchItemFailures" in types
+
+
+def _destination(properties: Properties) -> str | None:
+    config = properties.get("DestinationConfig")
+    failure = config.get("OnFailure") if isinstance(config, Mapping) else None
+    arn = failure.get("Destination") if isinstance(failure, Mapping) else None
+    return arn if isinstance(arn, str) else None
