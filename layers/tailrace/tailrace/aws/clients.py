@@ -1,0 +1,94 @@
+"""Clients of AWS, and the one place where their errors become ours."""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectionError,  # noqa: A004 - botocore's, the parent of its time-outs and refused connections
+    EventStreamError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from tailrace.errors import Permanent, TailraceError, Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+# Bounded, so that a call that hangs is given up while the function still has time to report it. Parameters are
+# checked by the service anyway, and checking them here first costs more than sending them.
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"mode": "standard", "max_attempts": 5},
+    max_pool_connections=32,
+    parameter_validation=False,
+    tcp_keepalive=True,
+)
+
+TRANSIENT_CODES = frozenset(
+    """InternalFailure InternalError InternalServerError ServiceUnavailable SlowDown RequestTimeout RequestTimeoutException
+    Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException RequestLimitExceeded
+    TooManyRequestsException BandwidthLimitExceeded PriorRequestNotComplete ProvisionedThroughputExceededException
+    LimitExceededException ItemCollectionSizeLimitExceededException TransactionInProgressException
+    TransactionConflictException ReplicatedWriteConflictException OperationAborted OverLimit KmsThrottled
+    RequestExpired RequestTimeTooSkewed EC2ThrottledException""".split()
+)
+"""Error codes with which a later try may succeed; every 5xx and 429 answer counts as well.
+
+Throttling codes as botocore's standard retries list them, and those of DynamoDB, SQS and S3 that mean "not now".
+"""
+
+_TRANSIENT_TYPES = (
+    ConnectionError,
+    ConnectionClosedError,
+    EventStreamError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+_SERVER_ERROR, _TOO_MANY = 500, 429
+
+
+@overload
+def client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+@overload
+def client(service: Literal["s3"]) -> "S3Client": ...
+@overload
+def client(service: Literal["sqs"]) -> "SQSClient": ...
+def client(service: str) -> Any:
+    """Return the client of a service; one for each region and endpoint that the environment names."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"))
+
+
+@cache
+def _client(service: str, region: str | None, endpoint: str | None) -> Any:
+    # an emulator serves all buckets under one host name, so the bucket goes into the path there
+    config = _CONFIG.merge(Config(s3={"addressing_style": "path"})) if endpoint else _CONFIG
+    return boto3.client(service, region_name=region, endpoint_url=endpoint or None, config=config)  # type: ignore[call-overload]
+
+
+def translate(error: ClientError | BotoCoreError) -> TailraceError:
+    """Return our error for one of the SDK's: by its code, status or type, never by its message."""
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        transient = code in TRANSIENT_CODES or status >= _SERVER_ERROR or status == _TOO_MANY
+        text = f"{error.operation_name}: {code} ({status})"
+        return Transient(text) if transient else Permanent(f"{text}: {error}")
+    if isinstance(error, _TRANSIENT_TYPES):
+        return Transient(f"{type(error).__name__}: {error}")
+    return Permanent(f"{type(error).__name__}: {error}")

@@ -1,0 +1,41 @@
+"""Objects into buckets."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.clients import translate
+from tailrace.errors import Transient
+from tailrace.stored import StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_THREADS = 8
+
+
+def put_all(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:
+    """Store objects, a few at a time, and return the positions of those that could not be stored now.
+
+    Raises:
+        Permanent: the bucket refuses for good. All others were tried.
+    """
+    if not objects:
+        return []
+    with ThreadPoolExecutor(max_workers=min(_THREADS, len(objects))) as pool:
+        pending = [pool.submit(_put, client, bucket, stored) for stored in objects]
+    stored_now = [future.result() for future in pending]
+    return [position for position, done in enumerate(stored_now) if not done]
+
+
+def _put(client: "S3Client", bucket: str, stored: StoredObject) -> bool:
+    try:
+        client.put_object(Bucket=bucket, Key=stored.key, Body=stored.body, ContentType=stored.content_type)
+    except (ClientError, BotoCoreError) as error:
+        failure = translate(error)
+        if isinstance(failure, Transient):
+            return False
+        raise failure from error
+    return True

@@ -1,0 +1,111 @@
+"""What each function is told by its environment, read once into a frozen type.
+
+A field's name in upper case is its variable; the template gives every variable the value of the resource whose logical
+id it spells (``ItemsTable`` is ``ITEMS_TABLE``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+from tailrace.definitions import DEFAULT_PIPELINE
+from tailrace.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What all functions share: the active definition."""
+
+    tailrace_pipeline: str
+
+    @classmethod
+    def parse(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            SettingsError: variables are missing or empty; all of them are named.
+        """
+        names = {field.name: field.name.upper() for field in fields(cls)}
+        found = {"TAILRACE_PIPELINE": DEFAULT_PIPELINE} | {name: value for name, value in environ.items() if value}
+        _require(cls.__name__, names.values(), found)
+        return cls(**{field: found[name] for field, name in names.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadSettings(Settings):
+    """Settings of ``load``: where files and receipts lie, where items and refused lines go."""
+
+    items_table: str
+    archive_bucket: str
+    failures_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestSettings(Settings):
+    """Settings of ``ingest``: where items and refused messages go."""
+
+    items_table: str
+    failures_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FanoutSettings(Settings):
+    """Settings of ``fanout``; the routes' queues come from :func:`route_queues`."""
+
+    archive_queue: str
+    failures_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveSettings(Settings):
+    """Settings of ``archive``: where objects go, and where the data of oversize events lie."""
+
+    archive_bucket: str
+    failures_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogSettings(Settings):
+    """Settings of ``catalog``: where objects lie and their rows go."""
+
+    archive_bucket: str
+    catalog_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AggregateSettings(Settings):
+    """Settings of ``aggregate``: the table it keeps."""
+
+    aggregates_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(Settings):
+    """Settings of ``api``: the tables it serves."""
+
+    items_table: str
+    aggregates_table: str
+
+
+def route_variable(route: str) -> str:
+    """Return the variable that holds a route's queue: ``late-flights`` is ``LATE_FLIGHTS_QUEUE``."""
+    return f"{route.replace('-', '_').upper()}_QUEUE"
+
+
+def route_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:
+    """Return each route's queue address.
+
+    Raises:
+        SettingsError: the template has no queue for a route; all such routes are named.
+    """
+    found = {name: value for name, value in environ.items() if value}
+    _require("routes", [route_variable(route) for route in routes], found)
+    return {route: environ[route_variable(route)] for route in routes}
+
+
+def _require(what: str, names: Iterable[str], found: Mapping[str, str]) -> None:
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise SettingsError(
+            f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each from the resource of that name"
+        )
