@@ -107,6 +107,10 @@ class Recompute:
             Difference(f"archive, {event[0]}", None, event[1:]) for event in extra
         ]
 
+    def archived_events(self) -> int:
+        """Return how many different events the archive holds; after :meth:`archive_differences`."""
+        return int(self._one("select count(*) from archived"))
+
     def _one(self, query: str) -> Any:
         ((value,),) = self.connection.execute(query).fetchall()
         return value

@@ -1,0 +1,187 @@
+"""Does the stack hold what the source says? Reads everything that it holds and compares it with the recompute.
+
+This is a check, not a read path: it reads whole tables and buckets, page by page.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.config import Config
+
+from local.feed import Told
+from local.recompute import Difference, Recompute, Row, RowKey, agrees, row_differences, statistics
+from tailrace.definitions import Pipeline
+
+PRESENTED_DIGITS = 38
+_QUIET_RECEIVES = 3
+_HIDDEN_S = 20
+_THREADS = 8
+_QUARANTINED_AT = {"table": "stream", "queue": "queue", "file": "file"}
+
+type Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Where a stack keeps what it has made: names as its outputs give them; ``endpoint`` None stands for AWS itself."""
+
+    session: boto3.Session
+    endpoint: str | None
+    aggregates_table: str
+    catalog_table: str
+    archive_bucket: str
+    failures_bucket: str
+    disruptions_queue: str
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the stack's region."""
+        config = Config(max_pool_connections=_THREADS, retries={"mode": "standard", "max_attempts": 8})
+        return self.session.client(service, endpoint_url=self.endpoint, config=config)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found, and everything in which it is not what it must be."""
+
+    rows: int = 0
+    events: int = 0
+    objects: int = 0
+    object_bytes: int = 0
+    quarantined: int = 0
+    disruptions: int = 0
+    last_write: str = ""
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def drift(self) -> int:
+        """In how many places the stack differs from the source."""
+        return len(self.differences)
+
+
+def verify(holdings: Holdings, expected: Recompute, told: Told, pipeline: Pipeline) -> Verdict:
+    """Compare all that the stack holds with the recompute and with what was fed."""
+    verdict = Verdict()
+    _check_fed(expected, told, verdict)
+    _check_rows(holdings, expected, pipeline, verdict)
+    _check_archive(holdings, expected, verdict)
+    _check_quarantine(holdings, told, verdict)
+    _check_disruptions(holdings, expected, verdict)
+    return verdict
+
+
+def _expect(verdict: Verdict, where: str, expected: Any, found: Any) -> None:
+    if expected != found:
+        verdict.differences.append(Difference(where, expected, found))
+
+
+def _check_fed(expected: Recompute, told: Told, verdict: Verdict) -> None:
+    _expect(verdict, "changes fed", expected.changes(), told.changes)
+    _expect(verdict, "broken requests refused by the API", told.api_broken, told.api_refused)
+    for day, counts in told.announced.items():
+        _expect(verdict, f"receipt of {day} (accepted, rejected)", counts, told.receipts.get(day))
+
+
+def _check_rows(holdings: Holdings, expected: Recompute, pipeline: Pipeline, verdict: Verdict) -> None:
+    found = {(row["pk"], row["sk"]): row for row in _scan(holdings, holdings.aggregates_table)}
+    must = expected.every_row()
+    verdict.rows = len(found)
+    verdict.last_write = max((row["updated_at"] for row in found.values()), default="")
+    verdict.differences += row_differences(must, found)
+    for key in must.keys() & found.keys():
+        verdict.differences += _statistics_differences(key, must[key], found[key], pipeline)
+
+
+def _statistics_differences(key: RowKey, must: Row, found: Row, pipeline: Pipeline) -> Iterator[Difference]:
+    """Compare means and variances, as a reader sees them, with exact fractions."""
+    aggregate = pipeline.aggregate(key[0].partition("@")[0])
+    presented = aggregate.present(found) or {}
+    for name, measure in aggregate.measures.items():
+        if measure.kind in ("mean", "variance"):
+            exact = statistics(must, name, spread=measure.kind == "variance")
+            if not agrees(presented.get(name), exact, PRESENTED_DIGITS):
+                yield Difference(f"{key[0]} {key[1]} {name}", exact, presented.get(name))
+
+
+def _check_archive(holdings: Holdings, expected: Recompute, verdict: Verdict) -> None:
+    s3 = holdings.client("s3")
+    objects = {one["Key"]: one["Size"] for one in _objects(s3, holdings.archive_bucket, "archive/")}
+    verdict.objects, verdict.object_bytes = len(objects), sum(objects.values())
+    with TemporaryDirectory(prefix="tailrace-archive-") as folder, ThreadPoolExecutor(_THREADS) as threads:
+        lines = dict(zip(objects, threads.map(lambda key: _fetch(s3, holdings.archive_bucket, key, Path(folder)), objects), strict=True))
+        if objects:
+            verdict.differences += expected.archive_differences(Path(folder))
+            verdict.events = expected.archived_events()
+        else:
+            _expect(verdict, "archive events", expected.changes(), 0)
+    catalog = {row["object"]: (row["count"], row["bytes"]) for row in _scan(holdings, holdings.catalog_table)}
+    for key in sorted(objects.keys() | catalog.keys()):
+        held = (lines[key], objects[key]) if key in objects else None
+        _expect(verdict, f"catalog {key} (events, bytes)", held, catalog.get(key))
+
+
+def _fetch(s3: Any, bucket: str, key: str, folder: Path) -> int:
+    """Store an object below the folder as it lies in the bucket; return how many lines it has."""
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    path = folder / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    return len(gzip.decompress(body).splitlines())
+
+
+def _check_quarantine(holdings: Holdings, told: Told, verdict: Verdict) -> None:
+    s3 = holdings.client("s3")
+    keys = [one["Key"] for one in _objects(s3, holdings.failures_bucket, "quarantine/")]
+    verdict.quarantined = len(keys)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        reports = list(threads.map(lambda key: json.loads(s3.get_object(Bucket=holdings.failures_bucket, Key=key)["Body"].read()), keys))
+    found = sorted((report["entrance"], str(report["id"])) for report in reports if report["violations"])
+    must = sorted((_QUARANTINED_AT[entrance], one) for entrance, one in told.broken)
+    for one in sorted(set(must) | set(found)):
+        _expect(verdict, f"quarantine {one[0]} {one[1]}", must.count(one), found.count(one))
+
+
+def _check_disruptions(holdings: Holdings, expected: Recompute, verdict: Verdict) -> None:
+    found: dict[str, tuple[str, str]] = {}
+    sqs = holdings.client("sqs")
+    quiet = 0
+    while quiet < _QUIET_RECEIVES:
+        # hidden for a while, not deleted: whoever looks afterwards finds them all again
+        answer = sqs.receive_message(
+            QueueUrl=holdings.disruptions_queue, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_S, WaitTimeSeconds=0
+        )
+        messages = answer.get("Messages", [])
+        quiet = 0 if messages else quiet + 1
+        for message in messages:
+            event = json.loads(message["Body"])
+            found[event["id"]] = (event["subject"], event["data"]["new"]["status"])
+    verdict.disruptions = len(found)
+    must = expected.disruptions()
+    told = list(found.values())
+    for one in sorted(must | set(told)):
+        _expect(verdict, f"disruptions {one[0]} {one[1]}", int(one in must), told.count(one))
+
+
+def _scan(holdings: Holdings, table: str) -> Iterator[Row]:
+    deserialize = TypeDeserializer().deserialize
+    for page in holdings.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        for row in page["Items"]:
+            yield {name: _plain(deserialize(value)) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    # all numbers of the recompute are whole; a fraction in the table stays a Decimal, and so differs
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+
+def _objects(s3: Any, bucket: str, prefix: str) -> Iterator[Json]:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        yield from page.get("Contents", [])
