@@ -145,7 +145,9 @@ class Aggregate:
             names.extend(measure.attributes(name))
         for name in names:
             if not name or name.startswith("~"):
-                raise DefinitionError(f"{here}: the attribute {name!r} is empty or begins with '~', which is the engine's")
+                raise DefinitionError(
+                    f"{here}: the attribute {name!r} is empty or begins with '~', which is the engine's"
+                )
             if name in seen:
                 raise DefinitionError(f"{here}: two things are called {name!r}; give one another name (a group: name=)")
             seen.add(name)
@@ -153,11 +155,17 @@ class Aggregate:
     def _check_fields(self, here: str) -> None:
         # a transform may add any field, so only without one is it known here which fields there can be
         known = self.of.compiled.properties
-        if self.of.transform is not None or not known or self.of.compiled.document.get("additionalProperties") is not False:
+        if (
+            self.of.transform is not None
+            or not known
+            or self.of.compiled.document.get("additionalProperties") is not False
+        ):
             return
         for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
             if source not in known:
-                raise DefinitionError(f"{here}: unknown field {source!r}; {self.of.name!r} has {', '.join(sorted(known))}")
+                raise DefinitionError(
+                    f"{here}: unknown field {source!r}; {self.of.name!r} has {', '.join(sorted(known))}"
+                )
 
     @property
     def bucket(self) -> BucketGroup | None:

@@ -50,4 +50,6 @@ def _written(body: Mapping[str, Any]) -> bytes:
     except (TypeError, ValueError, RecursionError):
         # not even JSON can hold it (half characters, a type without a text, endless nesting): keep what Python can say
         text = repr(body["item"]).encode(errors="backslashreplace")
-        return dumps(dict(body) | {"item": {"unreadable": base64.b64encode(text).decode()}}).encode(errors="backslashreplace")
+        return dumps(dict(body) | {"item": {"unreadable": base64.b64encode(text).decode()}}).encode(
+            errors="backslashreplace"
+        )

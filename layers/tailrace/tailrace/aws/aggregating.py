@@ -40,7 +40,9 @@ def _tell(batch: Batch, folded: Folded, failed: list[Failed]) -> None:
     for poison in folded.poison:
         logger().warning("not counted", extra={"event": poison.event_id, "aggregate": poison.aggregate})
     for failure in failed[:1]:
-        logger().warning("rows not written, to be delivered again", extra={"rows": len(failed), "error": str(failure.error)})
+        logger().warning(
+            "rows not written, to be delivered again", extra={"rows": len(failed), "error": str(failure.error)}
+        )
     count_metrics(
         ChangesRead=len(batch.changes),
         RowsTouched=len(folded.rows),
