@@ -1,0 +1,111 @@
+"""The template as data: resources, and who refers to whom."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cfnlint.decode import cfn_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "api")
+ROUTE_QUEUE_SUFFIX = "Queue"
+
+COMMON_VARIABLES = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"})
+"""What every function is given and no settings type reads: Powertools and botocore do."""
+
+type Resource = Mapping[str, Any]
+
+_ARCHIVE_BUCKET_NAME = "${AWS::StackName}-archive-${AWS::AccountId}-${AWS::Region}"
+
+
+@cache
+def template() -> Mapping[str, Any]:
+    """Return the whole template with its intrinsic functions in their long form (``{"Fn::Sub": …}``)."""
+    loaded: Mapping[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
+    return loaded
+
+
+def resources(kind: str) -> dict[str, Resource]:
+    """Return the resources of a type, by logical id."""
+    return {name: found for name, found in template()["Resources"].items() if found["Type"] == kind}
+
+
+def properties(logical_id: str) -> Mapping[str, Any]:
+    """Return the properties of a resource."""
+    found: Mapping[str, Any] = template()["Resources"][logical_id]["Properties"]
+    return found
+
+
+def function_id(stage: str) -> str:
+    """Return the logical id of a stage's function."""
+    return f"{stage.capitalize()}Function"
+
+
+def variables(stage: str) -> dict[str, Any]:
+    """Return the environment variables that the template gives to a stage, without those that all are given."""
+    own: Mapping[str, Any] = properties(function_id(stage))["Environment"]["Variables"]
+    return {name: value for name, value in own.items() if name not in COMMON_VARIABLES}
+
+
+def variable_name(logical_id: str) -> str:
+    """Return the name of the variable that names a resource: ``ItemsTable`` is ``ITEMS_TABLE``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", logical_id).upper()
+
+
+def statements(stage: str) -> list[Mapping[str, Any]]:
+    """Return the policy statements of a stage's role."""
+    return [statement for policy in properties(function_id(stage))["Policies"] for statement in policy["Statement"]]
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a value that may stand alone or in a list as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def referred(value: Any) -> set[str]:
+    """Return the logical ids of the resources that a value refers to, at any depth.
+
+    The archive bucket counts as referred to where its name is spelled out, as it has to be (see the template).
+    """
+    return {name for name in _names(value) if name in template()["Resources"]}
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for member in value:
+            yield from _names(member)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            match key:
+                case "Ref":
+                    yield inner
+                case "Fn::GetAtt":
+                    yield inner[0] if isinstance(inner, list) else inner.split(".")[0]
+                case "Fn::Sub":
+                    yield from _substituted(inner)
+                case _:
+                    yield from _names(inner)
+
+
+def _substituted(text: str) -> Iterator[str]:
+    if _ARCHIVE_BUCKET_NAME in text:
+        yield "ArchiveBucket"
+    for name in re.findall(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z]+)?\}", text):
+        yield name
+
+
+def mapping_of(stage: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Return the source mapping of a stage, as its logical id and its properties; None where another thing invokes it."""
+    for name, mapping in resources("AWS::Lambda::EventSourceMapping").items():
+        if referred(mapping["Properties"]["FunctionName"]) == {function_id(stage)}:
+            return name, mapping["Properties"]
+    return None
+
+
+def emulated_name(value: Any) -> str:
+    """Resolve a name made by ``!Sub`` as it is in the emulated stack: stack tailrace, account 000000000000, us-east-1."""
+    known = {"AWS::StackName": "tailrace", "AWS::AccountId": "000000000000", "AWS::Region": "us-east-1"}
+    text: str = value["Fn::Sub"]
+    return re.sub(r"\$\{([^}]+)\}", lambda found: known[found[1]], text)

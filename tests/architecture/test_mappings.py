@@ -1,0 +1,107 @@
+"""The properties of the source mappings, above all those that exactness rests on (docs: section 6 of the design)."""
+
+from typing import Any
+
+import pytest
+
+from tests.architecture.stack import mapping_of, properties, referred, template
+
+STREAM_HOURS = 24
+STREAM_READERS = ("fanout", "aggregate")
+MAPPED = ("ingest", "archive", *STREAM_READERS)
+
+
+def mapping(stage: str) -> Any:
+    """Return the properties of a stage's mapping."""
+    found = mapping_of(stage)
+    assert found is not None
+    return found[1]
+
+
+def test_the_stream_tells_old_and_new() -> None:
+    """A retraction is computed from the old image."""
+    assert properties("ItemsTable")["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+
+
+@pytest.mark.parametrize("stage", STREAM_READERS)
+def test_stream_readers_read_all_and_know_the_shard(stage: str) -> None:
+    """From the oldest record, in order, with the shard's id in the event, and with partial batch responses."""
+    given = mapping(stage)
+    assert given["EventSourceArn"] == {"Fn::GetAtt": ["ItemsTable", "StreamArn"]}
+    assert given["StartingPosition"] == "TRIM_HORIZON"
+    assert given["TumblingWindowInSeconds"] > 0
+    assert given["ParallelizationFactor"] == 1
+    assert given["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert "FilterCriteria" not in given
+
+
+@pytest.mark.parametrize("stage", STREAM_READERS)
+def test_what_nears_the_streams_end_is_kept_whole(stage: str) -> None:
+    """Before the stream drops a record it goes to the failures bucket; with no age it would vanish unseen."""
+    given = mapping(stage)
+    assert (STREAM_HOURS - 2) * 3600 <= given["MaximumRecordAgeInSeconds"] < STREAM_HOURS * 3600
+    assert given["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailuresBucket", "Arn"]}}}
+
+
+def test_aggregate_never_gives_up_a_batch_before_that() -> None:
+    """A batch given up is a gap that the marks of later batches would skip for good; a split could overtake itself."""
+    given = mapping("aggregate")
+    assert given["MaximumRetryAttempts"] == -1
+    assert given["BisectBatchOnFunctionError"] is False
+
+
+def test_fanout_narrows_a_failure_down_and_then_moves_on() -> None:
+    """A batch that cannot be delivered holds up the shard for a bounded number of attempts."""
+    given = mapping("fanout")
+    assert given["BisectBatchOnFunctionError"] is True
+    assert 0 < given["MaximumRetryAttempts"] <= 100
+
+
+@pytest.mark.parametrize("stage", STREAM_READERS)
+def test_batching_keeps_the_lag_small(stage: str) -> None:
+    """Large batches where there is much to do, and a second at most of waiting for more."""
+    given = mapping(stage)
+    assert given["BatchSize"] >= 1000
+    assert given["MaximumBatchingWindowInSeconds"] <= 1
+
+
+@pytest.mark.parametrize(("stage", "queue"), [("ingest", "IntakeQueue"), ("archive", "ArchiveQueue")])
+def test_queue_readers_answer_for_each_message(stage: str, queue: str) -> None:
+    """A message that fails comes again alone."""
+    given = mapping(stage)
+    assert given["EventSourceArn"] == {"Fn::GetAtt": [queue, "Arn"]}
+    assert given["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_a_fifo_mapping_has_the_limits_of_fifo() -> None:
+    """Ten messages at most, and no batching window."""
+    given = mapping("ingest")
+    assert given["BatchSize"] <= 10
+    assert "MaximumBatchingWindowInSeconds" not in given
+
+
+def test_a_large_batch_of_messages_has_a_window() -> None:
+    """Lambda refuses more than ten messages with a window of zero."""
+    assert mapping("archive")["MaximumBatchingWindowInSeconds"] == {"Ref": "ArchiveWindowSeconds"}
+    assert template()["Parameters"]["ArchiveWindowSeconds"]["MinValue"] >= 1
+
+
+@pytest.mark.parametrize("stage", MAPPED)
+def test_mappings_rest_where_the_stack_is_emulated(stage: str) -> None:
+    """There, and only there, the local pollers take their place."""
+    assert mapping(stage)["Enabled"] == {"Fn::If": ["IsEmulated", False, True]}
+    assert template()["Conditions"]["IsEmulated"] == {"Fn::Equals": [{"Ref": "Emulated"}, "true"]}
+    assert template()["Parameters"]["Emulated"]["Default"] == "false"
+
+
+@pytest.mark.parametrize(("stage", "prefix"), [("load", "inbox/"), ("catalog", "archive/")])
+def test_objects_invoke_load_and_catalog(stage: str, prefix: str) -> None:
+    """Each prefix of the archive bucket invokes its function, which S3 is allowed to, and a failure is kept."""
+    function = f"{stage.capitalize()}Function"
+    notifications = properties("ArchiveBucket")["NotificationConfiguration"]["LambdaConfigurations"]
+    (found,) = [given for given in notifications if referred(given["Function"]) == {function}]
+    assert found["Event"] == "s3:ObjectCreated:*"
+    assert found["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": prefix}]
+    assert f"{stage.capitalize()}Permission" in template()["Resources"]["ArchiveBucket"]["DependsOn"]
+    failure = properties(function)["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+    assert referred(failure["Destination"]) == {"AsyncFailuresQueue"}

@@ -1,0 +1,31 @@
+"""Short functions, short modules, shorter handlers."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.stack import ROOT
+from tests.architecture.test_imports import modules, short
+
+LONGEST_FUNCTION = 50
+LONGEST_MODULE = 300
+LONGEST_HANDLER = 40
+
+WRITTEN = [path for folder in ("functions", "layers", "local", "cli") for path in modules(ROOT / folder)]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=short)
+def test_modules_and_functions_are_short(path: Path) -> None:
+    """A module has under 300 lines, a function under 50."""
+    text = path.read_text()
+    assert len(text.splitlines()) < LONGEST_MODULE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno + 1 < LONGEST_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "functions"), ids=short)
+def test_handlers_are_thin(path: Path) -> None:
+    """A handler decodes, makes one call and answers: 40 lines at most, the imports included."""
+    assert len(path.read_text().splitlines()) <= LONGEST_HANDLER
