@@ -1,0 +1,59 @@
+"""Data is encrypted, restorable, outlives the stack and does not pile up for ever."""
+
+import pytest
+
+from tests.architecture.stack import STAGES, function_id, properties, referred, resources, template
+
+TABLES = sorted(resources("AWS::DynamoDB::Table"))
+BUCKETS = sorted(resources("AWS::S3::Bucket"))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_on_demand_and_restorable(name: str) -> None:
+    """No capacity to plan, and any second of the last 35 days can be had back."""
+    table = properties(name)
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    # DynamoDB encrypts with a key of its own unless it is given another
+    assert "SSESpecification" not in table
+
+
+@pytest.mark.parametrize("name", ["ItemsTable", "AggregatesTable"])
+def test_items_and_rows_expire_by_the_same_attribute(name: str) -> None:
+    """expires_at is what upstream sets on an item and what `keep` sets on a row."""
+    assert properties(name)["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+@pytest.mark.parametrize("name", TABLES + BUCKETS)
+def test_data_outlives_the_stack(name: str) -> None:
+    """Except when the first deployment fails, where it would only be in the way of the second."""
+    resource = template()["Resources"][name]
+    assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_buckets_are_encrypted_and_keep_no_leftovers(name: str) -> None:
+    """Versions protect from a mistake, and go after a while, as unfinished uploads do."""
+    bucket = properties(name)
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    assert any("NoncurrentVersionExpiration" in rule for rule in rules)
+    assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
+    # what is current is the user's, and is never removed by itself
+    assert not any("ExpirationInDays" in rule or "ExpirationDate" in rule for rule in rules)
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::Logs::LogGroup")))
+def test_logs_have_an_end(name: str) -> None:
+    """The default of a log group is to keep everything for ever."""
+    assert properties(name)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_function_logs_to_its_own_group(stage: str) -> None:
+    """One that the stack owns, not one that Lambda makes and nobody removes."""
+    assert referred(properties(function_id(stage))["LoggingConfig"]["LogGroup"]) == {f"{stage.capitalize()}Log"}
