@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "api")
 ROUTE_QUEUE_SUFFIX = "Queue"
 
-COMMON_VARIABLES = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"})
-"""What every function is given and no settings type reads: Powertools and botocore do."""
+LIBRARY_VARIABLES = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"})
+"""What no settings type reads: Powertools and botocore do."""
 
 type Resource = Mapping[str, Any]
 
@@ -44,9 +44,10 @@ def function_id(stage: str) -> str:
 
 
 def variables(stage: str) -> dict[str, Any]:
-    """Return the environment variables that the template gives to a stage, without those that all are given."""
+    """Return the environment variables that the template gives to a stage, without those for libraries."""
+    shared: Mapping[str, Any] = template()["Globals"]["Function"]["Environment"]["Variables"]
     own: Mapping[str, Any] = properties(function_id(stage))["Environment"]["Variables"]
-    return {name: value for name, value in own.items() if name not in COMMON_VARIABLES}
+    return {name: value for name, value in {**shared, **own}.items() if name not in LIBRARY_VARIABLES}
 
 
 def variable_name(logical_id: str) -> str:

@@ -1,0 +1,89 @@
+"""Template, settings types and definition agree on every variable."""
+
+from dataclasses import fields
+
+import pytest
+
+from tailrace.aws import settings
+from tailrace.definitions import load_pipeline
+from tailrace.errors import SettingsError
+from tests.architecture.stack import (
+    LIBRARY_VARIABLES,
+    ROOT,
+    STAGES,
+    function_id,
+    properties,
+    referred,
+    template,
+    variable_name,
+    variables,
+)
+
+PIPELINE_VARIABLE = "TAILRACE_PIPELINE"
+
+
+def settings_of(stage: str) -> type[settings.Settings]:
+    """Return a stage's settings type."""
+    found: type[settings.Settings] = getattr(settings, f"{stage.capitalize()}Settings")
+    return found
+
+
+def expected(stage: str) -> set[str]:
+    """Return the variables that a stage reads: a field each, and for fanout a queue for each route."""
+    names = {field.name.upper() for field in fields(settings_of(stage))}
+    routes = {settings.route_variable(route.name) for route in load_pipeline().routes} if stage == "fanout" else set()
+    return names | routes
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_template_gives_exactly_what_the_settings_read(stage: str) -> None:
+    """A variable too few fails in the first invocation, one too many is a right too many."""
+    assert variables(stage).keys() == expected(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_variable_is_named_after_its_resource(stage: str) -> None:
+    """ItemsTable is ITEMS_TABLE, in every function that uses it."""
+    for name, value in variables(stage).items():
+        if name == PIPELINE_VARIABLE:
+            assert value == {"Ref": "Pipeline"}
+        else:
+            assert [variable_name(logical_id) for logical_id in referred(value)] == [name]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_settings_name_what_is_missing(stage: str) -> None:
+    """With everything they parse; without one variable the error names it."""
+    environ = dict.fromkeys(expected(stage), "there")
+    settings_of(stage).parse(environ)
+    for name in expected(stage) - {PIPELINE_VARIABLE}:
+        if name.lower() in {field.name for field in fields(settings_of(stage))}:
+            with pytest.raises(SettingsError, match=name):
+                settings_of(stage).parse({key: value for key, value in environ.items() if key != name})
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_handler_reads_its_own_settings(stage: str) -> None:
+    """The function of a stage parses the settings of that stage and of no other."""
+    text = (ROOT / "functions" / stage / "app.py").read_text()
+    assert f"{stage.capitalize()}Settings.parse(" in text
+    assert text.count("Settings.parse(") == 1
+
+
+def test_the_pipeline_is_chosen_by_a_parameter() -> None:
+    """Another definition needs no change of the template or of a function."""
+    assert template()["Parameters"]["Pipeline"]["Default"] == "pipeline.definition:pipeline"
+
+
+def test_a_deployment_gives_no_endpoint() -> None:
+    """The variable is declared for `sam local invoke` only: on AWS an endpoint, even an empty one, would be a mistake."""
+    shared = template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert shared["AWS_ENDPOINT_URL"] == {"Ref": "AWS::NoValue"}
+    assert shared.keys() - LIBRARY_VARIABLES == {PIPELINE_VARIABLE}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_logs_and_metrics_say_which_stage_they_are_from(stage: str) -> None:
+    """The service's name is the folder's."""
+    assert properties(function_id(stage))["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == stage
+    assert properties(function_id(stage))["CodeUri"] == f"functions/{stage}/"
