@@ -1,0 +1,33 @@
+"""What can go wrong on one machine. Every message is one sentence for the person at the terminal.
+
+    LocalError
+    ├── SetupMissing     a tool is not installed: make setup
+    ├── PortBusy         somebody else listens on the port asked for
+    ├── EmulatorFailed   the emulator did not start, or is gone
+    ├── DeployFailed     `sam build` or `sam deploy` failed; the message ends with what it said
+    └── NotSettled       changes were still on their way when the time was up
+"""
+
+
+class LocalError(Exception):
+    """The root of this tree."""
+
+
+class SetupMissing(LocalError):
+    """A tool is not installed."""
+
+
+class PortBusy(LocalError):
+    """Somebody else listens on the port."""
+
+
+class EmulatorFailed(LocalError):
+    """The emulator did not start, or is gone."""
+
+
+class DeployFailed(LocalError):
+    """The stack could not be built or deployed."""
+
+
+class NotSettled(LocalError):
+    """Changes were still on their way when the time was up."""

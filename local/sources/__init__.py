@@ -1,0 +1,1 @@
+"""The threads that read the emulator's stream and queues and invoke the functions, as `local.mapping` decides."""

@@ -1,0 +1,78 @@
+"""Records and messages as Lambda puts them into events, as JSON bytes ready to be joined into a payload."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from local.mapping import Message, StreamRecord
+
+type Json = dict[str, Any]
+
+
+def stream_record(record: Json, source_arn: str) -> StreamRecord[bytes]:
+    """A record of GetRecords as it stands in an event: with its source (with-ddb, example event)."""
+    record["eventSourceARN"] = source_arn
+    change = record["dynamodb"]
+    content = _json(record)
+    return StreamRecord(change["SequenceNumber"], float(change["ApproximateCreationDateTime"]), len(content), content)
+
+
+def queue_message(message: Json, source_arn: str, hidden_until: float) -> Message[bytes]:
+    """A message of ReceiveMessage as it stands in an event (with-sqs, example event)."""
+    attributes = message.get("Attributes", {})
+    content = _json(
+        {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": attributes,
+            "messageAttributes": {
+                name: {key[0].lower() + key[1:]: part for key, part in value.items()}
+                for name, value in message.get("MessageAttributes", {}).items()
+            },
+            "md5OfBody": message["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": source_arn,
+            "awsRegion": source_arn.split(":")[3],
+        }
+    )
+    return Message(
+        message["MessageId"],
+        message["ReceiptHandle"],
+        attributes.get("MessageGroupId"),
+        hidden_until,
+        len(content),
+        content,
+    )
+
+
+def payload(contents: Iterable[bytes], fields: Mapping[str, object] | None = None) -> bytes:
+    """The whole event: {"Records": [...], **fields}."""
+    rest = b"," + _json(fields)[1:] if fields else b"}"
+    return b'{"Records":[' + b",".join(contents) + b"]" + rest
+
+
+def virtual_shard_ids(source_arn: str, count: int) -> list[str]:
+    """Shard ids shaped as DynamoDB's: the time at which the stream began, in ms, and eight hex characters."""
+    label = source_arn.rsplit("/", 1)[-1]
+    opened = datetime.fromisoformat(re.sub(r"Z?$", "+00:00", label, count=1))
+    return [
+        f"shardId-{int(opened.timestamp() * 1000):020d}-{zlib.crc32(f'{label}/{index}'.encode()):08x}"
+        for index in range(count)
+    ]
+
+
+def virtual_shard(record: Json, count: int) -> int:
+    """Which of `count` virtual shards a record belongs to: an item's changes stay together, as in DynamoDB."""
+    if count == 1:
+        return 0
+    return zlib.crc32(_json(record["dynamodb"]["Keys"])) % count
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,91 @@
+"""The poller of a queue."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any, cast
+
+from local.deployed import DeployedMapping
+from local.mapping import Answer, QueueInvocation, QueueMapping, QueueSettings
+from local.sources.events import payload, queue_message
+from local.sources.reader import Reader
+from local.sources.wire import Wire
+
+CALLS = 2
+"""Calls of a queue's function at one time. Each is a process of the emulator's, and a machine has few cores."""
+
+DELETE_BATCH = 10
+
+
+class QueueReader(Reader[QueueInvocation[bytes]]):
+    """Receives the messages of one queue."""
+
+    def __init__(self, mapping: DeployedMapping, wire: Wire, *, url: str, attributes: dict[str, str]) -> None:
+        super().__init__(mapping, wire, calls=CALLS)
+        fifo = attributes.get("FifoQueue") == "true"
+        visibility = float(attributes["VisibilityTimeout"])
+        settings = QueueSettings.parse(mapping.properties, fifo=fifo, visibility_s=visibility)
+        settings = replace(settings, concurrency=min(settings.concurrency, CALLS))
+        self._rules: QueueMapping[bytes] = QueueMapping(settings, now=time.time())
+        self._url = url
+
+    def poll(self) -> bool:
+        """Receive up to ten messages, if a call could take them."""
+        room = self._rules.room
+        if not room:
+            return False
+        now = time.time()
+        answer = self._wire.call(
+            "sqs",
+            "ReceiveMessage",
+            QueueUrl=self._url,
+            MaxNumberOfMessages=min(room, 10),
+            WaitTimeSeconds=0,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        received = cast("list[dict[str, Any]]", answer.get("Messages") or [])
+        hidden_until = now + self._rules.settings.visibility_s
+        self._rules.add([queue_message(entry, self.mapping.source_arn, hidden_until) for entry in received], now)
+        self.figures(read=self.statistics.read + len(received))
+        return bool(received)
+
+    def due(self, now: float) -> list[tuple[QueueInvocation[bytes], bytes]]:
+        """As many calls as may run at a time."""
+        calls = []
+        while (call := self._rules.next_invocation(now)) is not None:
+            calls.append((call, payload(message.content for message in call.messages)))
+        return calls
+
+    def take(self, call: QueueInvocation[bytes], answer: Answer, now: float) -> int:
+        """Delete what was processed. What was not comes back when its visibility timeout has run out."""
+        delete = self._rules.answer(call, answer, now).delete
+        for start in range(0, len(delete), DELETE_BATCH):
+            entries = [
+                {"Id": str(index), "ReceiptHandle": message.receipt}
+                for index, message in enumerate(delete[start : start + DELETE_BATCH])
+            ]
+            deleted = self._wire.call("sqs", "DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
+            if deleted.get("Failed"):
+                self.figures(last_error=f"messages could not be deleted: {deleted['Failed']}")
+        return len(delete)
+
+    def pending(self) -> int:
+        """Messages in hand."""
+        return self._rules.pending
+
+    def next_time(self) -> float | None:
+        """When the batching window ends."""
+        return self._rules.next_time()
+
+    def left_in_queue(self) -> int:
+        """Messages in the queue, visible or not. Raises CallFailed."""
+        names = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ]
+        answer = self._wire.call("sqs", "GetQueueAttributes", QueueUrl=self._url, AttributeNames=names)
+        counts = cast("dict[str, str]", answer["Attributes"])
+        return sum(int(counts[name]) for name in names)
