@@ -1,0 +1,23 @@
+"""ingest: from the intake queue (FIFO) to the items table, in order for each item."""
+
+import os
+from functools import cache
+from typing import Any
+
+from tailrace.aws.clients import client
+from tailrace.aws.ingesting import Intake
+from tailrace.aws.items import ItemStore
+from tailrace.aws.settings import IngestSettings
+from tailrace.definitions import load_pipeline
+
+
+@cache
+def stage(settings: IngestSettings) -> Intake:
+    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    items = ItemStore(client("dynamodb"), settings.items_table, load_pipeline(settings.tailrace_pipeline))
+    return Intake(items, client("s3"), settings.failures_bucket)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Take a batch of messages; the answer names those that have to be delivered again."""
+    return stage(IngestSettings.parse(os.environ))(event)

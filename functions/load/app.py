@@ -1,0 +1,29 @@
+"""load: from files in the bucket's inbox to the items table, with a receipt for each."""
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from tailrace.aws.clients import client
+from tailrace.aws.loading import Loader
+from tailrace.aws.settings import LoadSettings
+from tailrace.definitions import load_pipeline
+
+
+@cache
+def stage(settings: LoadSettings) -> Loader:
+    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    return Loader(
+        pipeline=load_pipeline(settings.tailrace_pipeline),
+        dynamodb=client("dynamodb"),
+        s3=client("s3"),
+        items_table=settings.items_table,
+        failures_bucket=settings.failures_bucket,
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
+    """Load each file that the bucket tells of, and return the receipts."""
+    return stage(LoadSettings.parse(os.environ))(event, context.get_remaining_time_in_millis)

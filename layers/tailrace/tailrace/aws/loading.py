@@ -1,0 +1,212 @@
+"""The load stage: a file in the inbox becomes items, a line at a time; a receipt says how it went."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any, cast
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.bulk import put_many
+from tailrace.aws.clients import translate
+from tailrace.aws.items import StoredItem, row_of
+from tailrace.aws.objects import put_all
+from tailrace.aws.telemetry import count_metrics, logger
+from tailrace.changes import Item
+from tailrace.definitions import Pipeline
+from tailrace.envelopes import dumps, loads
+from tailrace.errors import InvalidItem, InvalidMessage, NotFound, Transient, Violation
+from tailrace.lines import BadLine, Line, format_of, read_lines
+from tailrace.quarantine import report
+from tailrace.stored import StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+INBOX, RECEIPTS = "inbox/", "receipts/"
+_FLUSH_ITEMS = 500
+_ERRORS_TOLD = 20
+_SHORTEST_TIME_LEFT_MS = 15_000
+_BROKEN_STREAM = (OSError, EOFError, zlib.error, gzip.BadGzipFile)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as the bucket's notification tells of it; ``sequencer`` differs for each upload to the same key."""
+
+    bucket: str
+    key: str
+    sequencer: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a file's lines so far, and what waits to be written."""
+
+    accepted: int = 0
+    rejected: int = 0
+    errors: list[Item] = field(default_factory=list)
+    failure: str | None = None
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: list[StoredObject] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads files."""
+
+    pipeline: Pipeline
+    dynamodb: "DynamoDBClient"
+    s3: "S3Client"
+    items_table: str
+    failures_bucket: str
+    clock: Callable[[], datetime]
+
+    def __call__(self, event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> list[Item]:
+        """Load each file of a notification and return the receipts.
+
+        Raises:
+            Transient: tables or buckets did not answer, or the time does not suffice. Lambda invokes again, and every
+                item is then simply put once more.
+            Permanent: tables or buckets refuse for good.
+        """
+        receipts = []
+        for record in event.get("Records", ()):  # the bucket's own s3:TestEvent has none
+            place = record["s3"]
+            key = unquote_plus(place["object"]["key"])
+            if not key.startswith(INBOX) or key.endswith("/"):
+                continue  # a folder's marker
+            upload = Upload(place["bucket"]["name"], key, str(place["object"].get("sequencer", "")))
+            receipt = self._load(upload, time_left_ms)
+            if receipt is not None:
+                receipts.append(receipt)
+                count_metrics(LinesAccepted=receipt["accepted"], ItemsQuarantined=receipt["rejected"])
+        return receipts
+
+    def _load(self, upload: Upload, time_left_ms: Callable[[], int]) -> Item | None:
+        started = self.clock()
+        try:
+            source = self.s3.get_object(Bucket=upload.bucket, Key=upload.key)
+        except (ClientError, BotoCoreError) as error:
+            if _is_missing(error):
+                logger().warning("the file is gone", extra={"key": upload.key})
+                return None
+            raise translate(error) from error
+        etag = source["ETag"].strip('"')
+        if self._done_before(upload, etag):
+            # told again: a second load would undo what has happened to the items since
+            logger().warning("the file was loaded before", extra={"key": upload.key})
+            return None
+        tally = Tally()
+        try:
+            self._read(upload, cast("IO[bytes]", source["Body"]), started, tally, time_left_ms)
+        except (InvalidMessage, NotFound) as error:
+            tally.failure = str(error)
+        except _BROKEN_STREAM as error:
+            tally.failure = f"the file breaks off: {type(error).__name__}: {error}"
+        self._flush(tally)
+        return self._receipt(upload, etag, started, tally)
+
+    def _read(
+        self, upload: Upload, body: IO[bytes], started: datetime, tally: Tally, time_left_ms: Callable[[], int]
+    ) -> None:
+        collection = upload.key.removeprefix(INBOX).partition("/")[0]
+        schema = self.pipeline.collection(collection).compiled
+        form, zipped = format_of(upload.key)
+        stream = gzip.GzipFile(fileobj=body) if zipped else io.BufferedReader(cast("io.RawIOBase", body))
+        for line in read_lines(cast("IO[bytes]", stream), form, schema):
+            self._take(upload, collection, line, started, tally)
+            if len(tally.rows) + len(tally.refused) >= _FLUSH_ITEMS:
+                self._flush(tally)
+                if time_left_ms() < _SHORTEST_TIME_LEFT_MS:
+                    text = f"{upload.key}: no time left after line {line.number}; split the file into smaller ones"
+                    raise Transient(text)
+
+    def _take(self, upload: Upload, collection: str, line: Line | BadLine, started: datetime, tally: Tally) -> None:
+        if isinstance(line, BadLine):
+            self._refuse(upload, collection, line, (line.violation,), started, tally)
+            return
+        try:
+            row = row_of(self.pipeline, collection, line.id, StoredItem(line.item, line.expires_at))
+        except InvalidItem as error:
+            self._refuse(upload, collection, line, error.violations, started, tally)
+        except InvalidMessage as error:
+            self._refuse(upload, collection, line, (Violation("/id", "id", str(error)),), started, tally)
+        else:
+            if line.id in tally.rows:  # two lines for one item: the table has to see them in order
+                self._flush(tally)
+            tally.rows[line.id] = row
+            tally.accepted += 1
+
+    def _refuse(  # noqa: PLR0913, PLR0917 - everything that the report holds
+        self,
+        upload: Upload,
+        collection: str,
+        line: Line | BadLine,
+        violations: tuple[Violation, ...],
+        started: datetime,
+        tally: Tally,
+    ) -> None:
+        told = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
+        if len(tally.errors) < _ERRORS_TOLD:
+            tally.errors.append({"line": line.number, "violations": told})
+        tally.rejected += 1
+        stored = report(
+            entrance="file",
+            collection=collection,
+            id=line.id if isinstance(line, Line) else None,
+            item=line.item if isinstance(line, Line) else line.raw,
+            violations=violations,
+            origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
+            time=_iso(started),
+        )
+        tally.refused.append(stored)
+
+    def _flush(self, tally: Tally) -> None:
+        put_many(self.dynamodb, self.items_table, list(tally.rows.values()))
+        if put_all(self.s3, self.failures_bucket, tally.refused):
+            raise Transient("quarantine cannot be written now")
+        tally.rows.clear()
+        tally.refused.clear()
+
+    def _receipt(self, upload: Upload, etag: str, started: datetime, tally: Tally) -> Item:
+        receipt: Item = {
+            "file": upload.key,
+            "etag": etag,
+            "sequencer": upload.sequencer,
+            "accepted": tally.accepted,
+            "rejected": tally.rejected,
+            "errors": tally.errors,
+            "started_at": _iso(started),
+            "finished_at": _iso(self.clock()),
+        } | ({} if tally.failure is None else {"failure": tally.failure})
+        if put_all(self.s3, upload.bucket, [StoredObject(_receipt_key(upload.key), dumps(receipt).encode())]):
+            raise Transient("the receipt cannot be written now")
+        return receipt
+
+    def _done_before(self, upload: Upload, etag: str) -> bool:
+        try:
+            answer = self.s3.get_object(Bucket=upload.bucket, Key=_receipt_key(upload.key))
+            receipt = loads(answer["Body"].read())
+        except (ClientError, BotoCoreError) as error:
+            if _is_missing(error):
+                return False
+            raise translate(error) from error
+        return bool(upload.sequencer) and (receipt.get("etag"), receipt.get("sequencer")) == (etag, upload.sequencer)
+
+
+def _receipt_key(key: str) -> str:
+    return f"{RECEIPTS}{key.removeprefix(INBOX)}.json"
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in ("NoSuchKey", "404")
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
