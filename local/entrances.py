@@ -4,60 +4,49 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import urllib3
 from boto3.dynamodb.types import TypeSerializer
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+
+from local.emulator import REGION
+from local.errors import LocalError
+from local.stack import Stack
 
 _TRIES = 10
 _FIRST_PAUSE_S = 0.05
-_CONFIG = Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=16, read_timeout=60)
 
 type Json = dict[str, Any]
 
 
-class FeedError(Exception):
+class FeedError(LocalError):
     """The stack does not take what it must take; the message is one sentence for the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a stack is reached: names as its outputs give them; ``endpoint`` None stands for AWS itself."""
-
-    session: boto3.Session
-    endpoint: str | None
-    items_table: str
-    archive_bucket: str
-    intake_queue: str
-    api_url: str
 
 
 class Entrances:
     """Writes into one stack; safe to share between threads."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._dynamodb = address.session.client("dynamodb", endpoint_url=address.endpoint, config=_CONFIG)
-        self._s3 = address.session.client("s3", endpoint_url=address.endpoint, config=_CONFIG)
-        self._sqs = address.session.client("sqs", endpoint_url=address.endpoint, config=_CONFIG)
+    def __init__(self, stack: Stack) -> None:
+        self._outputs = stack.outputs
+        self._api_url = stack.api_url
+        # made here, as the stack's dict of clients is not for several threads
+        self._dynamodb, self._s3, self._sqs = (stack.client(service) for service in ("dynamodb", "s3", "sqs"))
         self._http = urllib3.PoolManager(maxsize=8, retries=False, timeout=60)
         self._serialize = TypeSerializer().serialize
 
     def drop(self, name: str, body: bytes) -> None:
         """Put a file into the inbox."""
-        self._s3.put_object(Bucket=self._address.archive_bucket, Key=f"inbox/{name}", Body=body)
+        self._s3.put_object(Bucket=self._outputs["ArchiveBucket"], Key=f"inbox/{name}", Body=body)
 
     def receipt(self, name: str) -> Json | None:
         """Return the receipt of a file of the inbox; None while there is none."""
         try:
-            answer = self._s3.get_object(Bucket=self._address.archive_bucket, Key=f"receipts/{name}.json")
+            answer = self._s3.get_object(Bucket=self._outputs["ArchiveBucket"], Key=f"receipts/{name}.json")
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 return None
@@ -71,7 +60,7 @@ class Entrances:
         Raises:
             FeedError: the table did not take all of them, however often it was asked.
         """
-        table = self._address.items_table
+        table = self._outputs["ItemsTable"]
         puts = []
         for item_id, item in items.items():
             image = {name: self._serialize(value) for name, value in item.items()}
@@ -99,7 +88,7 @@ class Entrances:
                 {"Id": str(number), "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": name}
             )
         for attempt in range(_TRIES):
-            answer = self._sqs.send_message_batch(QueueUrl=self._address.intake_queue, Entries=entries)
+            answer = self._sqs.send_message_batch(QueueUrl=self._outputs["IntakeQueue"], Entries=entries)
             failed = {one["Id"] for one in answer.get("Failed", [])}
             entries = [entry for entry in entries if entry["Id"] in failed]
             if not entries:
@@ -114,7 +103,7 @@ class Entrances:
             FeedError: the API cannot be reached or fails, however often it is asked.
         """
         method, body = ("PUT", item) if patch is None else ("PATCH", patch)
-        url = f"{self._address.api_url}/collections/{quote(collection, safe='')}/items/{quote(item_id, safe='')}"
+        url = f"{self._api_url}/collections/{quote(collection, safe='')}/items/{quote(item_id, safe='')}"
         last = ""
         for attempt in range(_TRIES):
             try:
@@ -130,5 +119,5 @@ class Entrances:
 
     def _signed(self, method: str, url: str, body: Json) -> dict[str, str]:
         request = AWSRequest(method, url, {"Content-Type": "application/json"}, json.dumps(body))
-        SigV4Auth(self._address.session.get_credentials(), "execute-api", self._address.session.region_name).add_auth(request)
+        SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)  # the emulator's credentials
         return dict(request.headers.items())

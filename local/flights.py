@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from local.errors import LocalError
+
 NEW_YORK = ZoneInfo("America/New_York")
 
 COLUMNS = (
@@ -51,7 +53,7 @@ _LATEST_CLOCK = 2400
 _GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 
 
-class SourceError(Exception):
+class SourceError(LocalError):
     """The file as a whole cannot be used; the message is one sentence for the user."""
 
 

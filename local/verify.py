@@ -5,6 +5,7 @@ This is a check, not a read path: it reads whole tables and buckets, page by pag
 
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,12 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer
-from botocore.config import Config
 
 from local.feed import Told
 from local.recompute import Difference, Recompute, Row, RowKey, agrees, row_differences, statistics
+from local.stack import Stack
 from tailrace.definitions import Pipeline
 
 PRESENTED_DIGITS = 38
@@ -28,24 +28,6 @@ _THREADS = 8
 _QUARANTINED_AT = {"table": "stream", "queue": "queue", "file": "file"}
 
 type Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """Where a stack keeps what it has made: names as its outputs give them; ``endpoint`` None stands for AWS itself."""
-
-    session: boto3.Session
-    endpoint: str | None
-    aggregates_table: str
-    catalog_table: str
-    archive_bucket: str
-    failures_bucket: str
-    disruptions_queue: str
-
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of the stack's region."""
-        config = Config(max_pool_connections=_THREADS, retries={"mode": "standard", "max_attempts": 8})
-        return self.session.client(service, endpoint_url=self.endpoint, config=config)
 
 
 @dataclass(slots=True)
@@ -67,15 +49,28 @@ class Verdict:
         return len(self.differences)
 
 
-def verify(holdings: Holdings, expected: Recompute, told: Told, pipeline: Pipeline) -> Verdict:
+def verify(stack: Stack, expected: Recompute, told: Told, pipeline: Pipeline) -> Verdict:
     """Compare all that the stack holds with the recompute and with what was fed."""
     verdict = Verdict()
     _check_fed(expected, told, verdict)
-    _check_rows(holdings, expected, pipeline, verdict)
-    _check_archive(holdings, expected, verdict)
-    _check_quarantine(holdings, told, verdict)
-    _check_disruptions(holdings, expected, verdict)
+    _check_rows(stack, expected, pipeline, verdict)
+    _check_archive(stack, expected, verdict)
+    _check_quarantine(stack, told, verdict)
+    _check_disruptions(stack, expected, verdict)
     return verdict
+
+
+def wait_catalogued(stack: Stack, limit_s: float = 30.0) -> None:
+    """Wait until every object of the archive has its row; what has none by then is found by :func:`verify`.
+
+    The bucket's notifications go straight to the function, so no poller sees whether they have arrived.
+    """
+    limit = time.monotonic() + limit_s
+    while time.monotonic() < limit:
+        objects = {one["Key"] for one in _objects(stack.client("s3"), stack.outputs["ArchiveBucket"], "archive/")}
+        if objects <= {row.get("object") for row in _scan(stack, stack.outputs["CatalogTable"])}:
+            return
+        time.sleep(0.2)
 
 
 def _expect(verdict: Verdict, where: str, expected: Any, found: Any) -> None:
@@ -90,8 +85,8 @@ def _check_fed(expected: Recompute, told: Told, verdict: Verdict) -> None:
         _expect(verdict, f"receipt of {day} (accepted, rejected)", counts, told.receipts.get(day))
 
 
-def _check_rows(holdings: Holdings, expected: Recompute, pipeline: Pipeline, verdict: Verdict) -> None:
-    found = {(row["pk"], row["sk"]): row for row in _scan(holdings, holdings.aggregates_table)}
+def _check_rows(stack: Stack, expected: Recompute, pipeline: Pipeline, verdict: Verdict) -> None:
+    found = {(row["pk"], row["sk"]): row for row in _scan(stack, stack.outputs["AggregatesTable"])}
     must = expected.every_row()
     verdict.rows = len(found)
     verdict.last_write = max((row["updated_at"] for row in found.values()), default="")
@@ -111,18 +106,18 @@ def _statistics_differences(key: RowKey, must: Row, found: Row, pipeline: Pipeli
                 yield Difference(f"{key[0]} {key[1]} {name}", exact, presented.get(name))
 
 
-def _check_archive(holdings: Holdings, expected: Recompute, verdict: Verdict) -> None:
-    s3 = holdings.client("s3")
-    objects = {one["Key"]: one["Size"] for one in _objects(s3, holdings.archive_bucket, "archive/")}
+def _check_archive(stack: Stack, expected: Recompute, verdict: Verdict) -> None:
+    s3 = stack.client("s3")
+    objects = {one["Key"]: one["Size"] for one in _objects(s3, stack.outputs["ArchiveBucket"], "archive/")}
     verdict.objects, verdict.object_bytes = len(objects), sum(objects.values())
     with TemporaryDirectory(prefix="tailrace-archive-") as folder, ThreadPoolExecutor(_THREADS) as threads:
-        lines = dict(zip(objects, threads.map(lambda key: _fetch(s3, holdings.archive_bucket, key, Path(folder)), objects), strict=True))
+        lines = dict(zip(objects, threads.map(lambda key: _fetch(s3, stack.outputs["ArchiveBucket"], key, Path(folder)), objects), strict=True))
         if objects:
             verdict.differences += expected.archive_differences(Path(folder))
             verdict.events = expected.archived_events()
         else:
             _expect(verdict, "archive events", expected.changes(), 0)
-    catalog = {row["object"]: (row["count"], row["bytes"]) for row in _scan(holdings, holdings.catalog_table)}
+    catalog = {row["object"]: (row["count"], row["bytes"]) for row in _scan(stack, stack.outputs["CatalogTable"])}
     for key in sorted(objects.keys() | catalog.keys()):
         held = (lines[key], objects[key]) if key in objects else None
         _expect(verdict, f"catalog {key} (events, bytes)", held, catalog.get(key))
@@ -137,26 +132,26 @@ def _fetch(s3: Any, bucket: str, key: str, folder: Path) -> int:
     return len(gzip.decompress(body).splitlines())
 
 
-def _check_quarantine(holdings: Holdings, told: Told, verdict: Verdict) -> None:
-    s3 = holdings.client("s3")
-    keys = [one["Key"] for one in _objects(s3, holdings.failures_bucket, "quarantine/")]
+def _check_quarantine(stack: Stack, told: Told, verdict: Verdict) -> None:
+    s3 = stack.client("s3")
+    keys = [one["Key"] for one in _objects(s3, stack.outputs["FailuresBucket"], "quarantine/")]
     verdict.quarantined = len(keys)
     with ThreadPoolExecutor(_THREADS) as threads:
-        reports = list(threads.map(lambda key: json.loads(s3.get_object(Bucket=holdings.failures_bucket, Key=key)["Body"].read()), keys))
+        reports = list(threads.map(lambda key: json.loads(s3.get_object(Bucket=stack.outputs["FailuresBucket"], Key=key)["Body"].read()), keys))
     found = sorted((report["entrance"], str(report["id"])) for report in reports if report["violations"])
     must = sorted((_QUARANTINED_AT[entrance], one) for entrance, one in told.broken)
     for one in sorted(set(must) | set(found)):
         _expect(verdict, f"quarantine {one[0]} {one[1]}", must.count(one), found.count(one))
 
 
-def _check_disruptions(holdings: Holdings, expected: Recompute, verdict: Verdict) -> None:
+def _check_disruptions(stack: Stack, expected: Recompute, verdict: Verdict) -> None:
     found: dict[str, tuple[str, str]] = {}
-    sqs = holdings.client("sqs")
+    sqs = stack.client("sqs")
     quiet = 0
     while quiet < _QUIET_RECEIVES:
         # hidden for a while, not deleted: whoever looks afterwards finds them all again
         answer = sqs.receive_message(
-            QueueUrl=holdings.disruptions_queue, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_S, WaitTimeSeconds=0
+            QueueUrl=stack.outputs["DisruptionsQueue"], MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_S, WaitTimeSeconds=0
         )
         messages = answer.get("Messages", [])
         quiet = 0 if messages else quiet + 1
@@ -170,9 +165,9 @@ def _check_disruptions(holdings: Holdings, expected: Recompute, verdict: Verdict
         _expect(verdict, f"disruptions {one[0]} {one[1]}", int(one in must), told.count(one))
 
 
-def _scan(holdings: Holdings, table: str) -> Iterator[Row]:
+def _scan(stack: Stack, table: str) -> Iterator[Row]:
     deserialize = TypeDeserializer().deserialize
-    for page in holdings.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+    for page in stack.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         for row in page["Items"]:
             yield {name: _plain(deserialize(value)) for name, value in row.items()}
 

