@@ -1,0 +1,93 @@
+"""What `sam build` makes is what the template says: the declared architecture, nothing but what is needed, not too large."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.stack import ROOT, STAGES, function_id, template
+
+# e_machine, two bytes at offset 18 of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+MACHINES = {62: "x86_64", 183: "arm64"}
+LARGEST_LAYER_BYTES = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A finished build: the architecture that was asked for, and where it lies."""
+
+    architecture: str
+    folder: Path
+
+    @property
+    def layer(self) -> Path:
+        """The folder that Lambda puts on sys.path."""
+        return self.folder / "TailraceLayer" / "python"
+
+
+def find_sam() -> str | None:
+    """Return the SAM CLI of the repository's own tools, or the one on PATH."""
+    own = ROOT / ".tools" / "sam" / "bin" / "sam"
+    return str(own) if own.exists() else shutil.which("sam")
+
+
+@pytest.fixture(scope="module", params=["", "x86_64"], ids=["plain", "x86_64"])
+def build(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+    """Run the real `sam build`, with and without an architecture."""
+    sam = find_sam()
+    if sam is None:
+        message = "there is no SAM CLI: run `make setup`"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    folder = tmp_path_factory.mktemp("build")
+    overrides = ["--parameter-overrides", f"Architecture={request.param}"] if request.param else []
+    # sam build wants the template's Python itself on PATH, not a version manager's shim
+    interpreter = Path(sys.base_prefix) / "bin"
+    environment = os.environ | {"PATH": f"{interpreter}{os.pathsep}{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0"}
+    command = [sam, "build", "--build-dir", str(folder), *overrides]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    yield Build(request.param or template()["Parameters"]["Architecture"]["Default"], folder)
+    shutil.rmtree(folder)
+
+
+def machine(library: Path) -> str:
+    """Return the architecture that a shared library was compiled for."""
+    head = library.read_bytes()[:20]
+    assert head[:4] == b"\x7fELF", library
+    return MACHINES[int.from_bytes(head[18:20], "little")]
+
+
+def test_compiled_code_is_for_the_declared_architecture(build: Build) -> None:
+    """Whatever the build host is; a wheel of the wrong kind would fail at the first import on Lambda."""
+    libraries = sorted(build.layer.rglob("*.so"))
+    assert libraries
+    assert {machine(library) for library in libraries} == {build.architecture}
+
+
+def test_the_layer_holds_the_engine_and_the_pipeline_and_fits(build: Build) -> None:
+    """Beside the dependencies; Lambda unpacks 250 MB at most, and a cold start reads what it needs of it."""
+    assert (build.layer / "tailrace" / "aws").is_dir()
+    assert (build.layer / "pipeline" / "definition.py").is_file()
+    assert list((build.layer / "pipeline").rglob("*.schema.json"))
+    assert sum(path.stat().st_size for path in build.layer.rglob("*") if path.is_file()) < LARGEST_LAYER_BYTES
+
+
+def test_the_build_holds_no_leftovers(build: Build) -> None:
+    """No tests, no caches, no input of a lock file in what is ours."""
+    ours = [*(build.layer / "tailrace").rglob("*"), *(build.layer / "pipeline").rglob("*"), *build.layer.glob("*")]
+    names = {path.name for path in ours}
+    assert not names & {"__pycache__", "tests", "local", "cli", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+    assert not [name for name in names if name.endswith((".pyc", ".in", ".md"))]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_function_ships_its_handler_only(build: Build, stage: str) -> None:
+    """Everything else is in the layer."""
+    assert [path.name for path in (build.folder / function_id(stage)).rglob("*")] == ["app.py"]

@@ -1,0 +1,106 @@
+"""One emulated stack for all tests here, and the real `sam local invoke` against it."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from local.stack import Stack, running_stack
+
+ROOT = Path(__file__).resolve().parents[2]
+SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+TEMPLATE = ROOT / ".tailrace" / "build" / "template.yaml"
+EVENTS = ROOT / "events"
+ARCHITECTURE = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+IMAGE = "public.ecr.aws/lambda/python:3.13"
+HOST = "host.docker.internal"
+ADD_HOST = f"{HOST}:host-gateway"
+SAMPLE_ENDPOINT = f"http://{HOST}:4566"
+INVOKE_SECONDS = 120
+
+type Invoke = Callable[[str], Any]
+
+
+def _cannot(reason: str) -> NoReturn:
+    """Skip, but never where it is CI's task to run these tests."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def docker() -> None:
+    """Skip where there is no Docker."""
+    try:
+        told = _docker("info", "--format", "{{.ServerVersion}}")
+    except FileNotFoundError:
+        _cannot("there is no Docker: `docker` is not on PATH")
+    if told.returncode:
+        _cannot(f"there is no Docker: {told.stderr.strip() or 'its daemon does not answer'}")
+
+
+@pytest.fixture(scope="session")
+def stack(docker: None) -> Iterator[Stack]:
+    """The emulated stack, with its pollers: what a function sends on goes its way."""
+    with running_stack() as running:
+        _check_route(running.endpoint)
+        yield running
+
+
+def _check_route(endpoint: str) -> None:
+    """See whether a container reaches the emulator, which listens on the host's loopback only (README: sam local)."""
+    url = endpoint.replace("127.0.0.1", HOST) + "/_ministack/health"
+    look = f"import urllib.request; urllib.request.urlopen({url!r}, timeout=5)"
+    told = _docker("run", "--rm", "--add-host", ADD_HOST, "--entrypoint", "python3", IMAGE, "-c", look)
+    if told.returncode:
+        _cannot(f"a container does not reach the emulator at {url}: {told.stderr.strip().splitlines()[-1]}")
+
+
+@pytest.fixture(scope="session")
+def environment_file(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """events/env.json as it is, but for the port: the tests' stack takes a free one."""
+    text = (EVENTS / "env.json").read_text()
+    assert SAMPLE_ENDPOINT in text
+    path = tmp_path_factory.mktemp("env") / "env.json"
+    path.write_text(text.replace(SAMPLE_ENDPOINT, f"http://{HOST}:{stack.endpoint.rsplit(':', 1)[1]}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def invoke(environment_file: Path) -> Invoke:
+    """Run a sample event through `sam local invoke`, as the README shows it, and return the function's answer."""
+    environment = os.environ | {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        # sam asks STS for the account, which it does not need here: let it fail at once
+        "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "1",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    environment.pop("AWS_ENDPOINT_URL", None)
+
+    def run(sample: str) -> Any:
+        function = f"{sample.split('-')[0].capitalize()}Function"
+        command = [SAM, "local", "invoke", function, "--template", TEMPLATE, "--event", EVENTS / f"{sample}.json"]
+        command += ["--env-vars", environment_file, "--add-host", ADD_HOST]
+        command += ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
+        told = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=INVOKE_SECONDS
+        )
+        assert told.returncode == 0, told.stderr
+        answer = json.loads(told.stdout.strip().splitlines()[-1])
+        # sam exits with 0 when the handler raises, too
+        assert not isinstance(answer, dict) or "errorType" not in answer, f"{answer}\n{told.stderr}"
+        return answer
+
+    return run
