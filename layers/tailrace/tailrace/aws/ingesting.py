@@ -46,7 +46,7 @@ class Intake:
                 quarantined += self._take(record)
             except (Transient, Conflict) as error:
                 logger().warning(
-                    "message to be delivered again", extra={"message": record["messageId"], "error": str(error)}
+                    "message to be delivered again", extra={"message_id": record["messageId"], "error": str(error)}
                 )
                 failed.append(record["messageId"])
                 held_up.add(group)

@@ -32,16 +32,20 @@ INBOX, RECEIPTS = "inbox/", "receipts/"
 _FLUSH_ITEMS = 500
 _ERRORS_TOLD = 20
 _SHORTEST_TIME_LEFT_MS = 15_000
-_BROKEN_STREAM = (OSError, EOFError, zlib.error, gzip.BadGzipFile)
+_BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as the bucket's notification tells of it; ``sequencer`` differs for each upload to the same key."""
+    """A file as the bucket's notification tells of it.
+
+    ``sequencer`` differs for each upload to the same key; ``at`` is when it was uploaded, ISO 8601 in UTC.
+    """
 
     bucket: str
     key: str
     sequencer: str
+    at: str
 
 
 @dataclass(slots=True)
@@ -81,7 +85,9 @@ class Loader:
             key = unquote_plus(place["object"]["key"])
             if not key.startswith(INBOX) or key.endswith("/"):
                 continue  # a folder's marker
-            upload = Upload(place["bucket"]["name"], key, str(place["object"].get("sequencer", "")))
+            upload = Upload(
+                place["bucket"]["name"], key, str(place["object"].get("sequencer", "")), record["eventTime"]
+            )
             receipt = self._load(upload, time_left_ms)
             if receipt is not None:
                 receipts.append(receipt)
@@ -104,39 +110,39 @@ class Loader:
             return None
         tally = Tally()
         try:
-            self._read(upload, cast("IO[bytes]", source["Body"]), started, tally, time_left_ms)
+            self._read(upload, cast("IO[bytes]", source["Body"]), tally, time_left_ms)
         except (InvalidMessage, NotFound) as error:
             tally.failure = str(error)
-        except _BROKEN_STREAM as error:
-            tally.failure = f"the file breaks off: {type(error).__name__}: {error}"
+        except _BROKEN_GZIP as error:
+            tally.failure = f"the file is not gzip to its end: {error}"
+        except BotoCoreError as error:  # the bucket's answer broke off
+            raise translate(error) from error
         self._flush(tally)
         return self._receipt(upload, etag, started, tally)
 
-    def _read(
-        self, upload: Upload, body: IO[bytes], started: datetime, tally: Tally, time_left_ms: Callable[[], int]
-    ) -> None:
+    def _read(self, upload: Upload, body: IO[bytes], tally: Tally, time_left_ms: Callable[[], int]) -> None:
         collection = upload.key.removeprefix(INBOX).partition("/")[0]
         schema = self.pipeline.collection(collection).compiled
         form, zipped = format_of(upload.key)
         stream = gzip.GzipFile(fileobj=body) if zipped else io.BufferedReader(cast("io.RawIOBase", body))
         for line in read_lines(cast("IO[bytes]", stream), form, schema):
-            self._take(upload, collection, line, started, tally)
+            self._take(upload, collection, line, tally)
             if len(tally.rows) + len(tally.refused) >= _FLUSH_ITEMS:
                 self._flush(tally)
                 if time_left_ms() < _SHORTEST_TIME_LEFT_MS:
                     text = f"{upload.key}: no time left after line {line.number}; split the file into smaller ones"
                     raise Transient(text)
 
-    def _take(self, upload: Upload, collection: str, line: Line | BadLine, started: datetime, tally: Tally) -> None:
+    def _take(self, upload: Upload, collection: str, line: Line | BadLine, tally: Tally) -> None:
         if isinstance(line, BadLine):
-            self._refuse(upload, collection, line, (line.violation,), started, tally)
+            self._refuse(upload, collection, line, (line.violation,), tally)
             return
         try:
             row = row_of(self.pipeline, collection, line.id, StoredItem(line.item, line.expires_at))
         except InvalidItem as error:
-            self._refuse(upload, collection, line, error.violations, started, tally)
+            self._refuse(upload, collection, line, error.violations, tally)
         except InvalidMessage as error:
-            self._refuse(upload, collection, line, (Violation("/id", "id", str(error)),), started, tally)
+            self._refuse(upload, collection, line, (Violation("/id", "id", str(error)),), tally)
         else:
             if line.id in tally.rows:  # two lines for one item: the table has to see them in order
                 self._flush(tally)
@@ -149,7 +155,6 @@ class Loader:
         collection: str,
         line: Line | BadLine,
         violations: tuple[Violation, ...],
-        started: datetime,
         tally: Tally,
     ) -> None:
         told = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
@@ -163,7 +168,7 @@ class Loader:
             item=line.item if isinstance(line, Line) else line.raw,
             violations=violations,
             origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
-            time=_iso(started),
+            time=upload.at,
         )
         tally.refused.append(stored)
 
