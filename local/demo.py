@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     display = Display()
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments, os.environ if variables is None else variables)
+        options = parse(
+            sys.argv[1:] if arguments is None else arguments, os.environ if variables is None else variables
+        )
         return run(options, display)
     except (OptionError, SourceError) as error:
         print(error, file=sys.stderr)

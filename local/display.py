@@ -1,5 +1,6 @@
 """What the demo shows: steps with their times, a progress bar (plain lines where there is no terminal), a summary, hints."""
 
+import json
 import shlex
 import sys
 import time
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from local.emulator import REGION
 from local.feed import Told
 from local.stack import Stack
 from local.verify import Verdict
@@ -78,7 +80,12 @@ class Bar:
         self._done, self._shown, self._last_line = 0, -1, time.monotonic()
         self._live: Progress | None = None
         if display.console.is_terminal:
-            columns = (TextColumn("          {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            columns = (
+                TextColumn("          {task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
             self._live = Progress(*columns, console=display.console, transient=True)
             self._task = self._live.add_task(text, total=total)
             self._live.start()
@@ -125,27 +132,42 @@ def _verdict(verdict: Verdict) -> str:
     return "every row, event, receipt and refused item is as the recompute from the source says, to the last digit"
 
 
+_BY_HAND = {
+    "carrier": "UA",
+    "flight": 1,
+    "origin": "EWR",
+    "dest": "SFO",
+    "distance": 2565,
+    "scheduled_departure": "2013-01-01T05:59:00-05:00",
+    "sched_arr_time": 920,
+    "status": "departed",
+    "dep_time": 759,
+    "dep_delay": 120,
+}
+_ITS_HOUR = "2013-01-01T05:00-05:00"
+
+
 def _hints(stack: Stack) -> Iterator[str]:
-    item = (
-        '{"carrier": "UA", "flight": 1, "origin": "EWR", "dest": "SFO", "distance": 2565, '
-        '"scheduled_departure": "2013-01-01T05:59:00-05:00", "sched_arr_time": 920, "status": "departed", "dep_time": 759, "dep_delay": 120}'
-    )
-    put = f"{stack.api_url}/collections/flights/items/by-hand"
-    rows = f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from=2013-01-01T05:00-05:00&to=2013-01-01T05:00-05:00"
+    put = shlex.quote(f"{stack.api_url}/collections/flights/items/by-hand")
+    rows = shlex.quote(f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from={_ITS_HOUR}&to={_ITS_HOUR}")
     yield f"The stack is up at {stack.endpoint}. Look at an aggregate, put an item by hand, and look again:"
     yield ""
-    yield f"  curl -s {shlex.quote(rows)}"
-    yield f"  curl -s -X PUT {shlex.quote(put)} -H 'content-type: application/json' -d {shlex.quote(item)}"
-    yield f"  curl -s -X DELETE {shlex.quote(put)}"
+    yield f"  curl -s {rows}"
+    yield f"  curl -s -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_BY_HAND))}"
+    yield f"  curl -s -X DELETE {put}"
     yield ""
-    yield "Or straight into the table and out of it, as any SDK does:"
+    yield "Or straight into the table and out of it, as with any SDK:"
     yield ""
-    client = f"boto3.client('dynamodb', endpoint_url='{stack.endpoint}', region_name='us-east-1', aws_access_key_id='test', aws_secret_access_key='test')"
-    table = client.replace("boto3.client", "boto3.resource") + f".Table('{stack.outputs['ItemsTable']}')"
-    fields = item.replace("{", "{'pk': 'flights#by-sdk', ", 1).replace('"', "'")
-    key = "Key={'pk': {'S': 'carrier_hours@1#UA'}, 'sk': {'S': '2013-01-01T05:00-05:00'}}"
-    python = shlex.quote(sys.executable)
-    yield f'  {python} -c "import boto3; {table}.put_item(Item={fields})"'
-    yield f"  {python} -c \"import boto3; print({client}.get_item(TableName='{stack.outputs['AggregatesTable']}', {key})['Item'])\""
+    item = {"pk": "flights#by-sdk"} | _BY_HAND
+    key = {"pk": "carrier_hours@1#UA", "sk": _ITS_HOUR}
+    yield _python(stack, f"t('{stack.outputs['ItemsTable']}').put_item(Item={item})")
+    yield _python(stack, f"print(t('{stack.outputs['AggregatesTable']}').get_item(Key={key})['Item'])")
     yield ""
     yield "Ctrl-C ends it and leaves nothing behind."
+
+
+def _python(stack: Stack, statement: str) -> str:
+    where = f"endpoint_url='{stack.endpoint}', region_name='{REGION}'"
+    keys = "aws_access_key_id='test', aws_secret_access_key='test'"  # the emulator's
+    code = f"import boto3; t = boto3.resource('dynamodb', {where}, {keys}).Table; {statement}"
+    return f'  {shlex.quote(sys.executable)} -c "{code}"'

@@ -19,11 +19,6 @@ from local.errors import LocalError
 
 NEW_YORK = ZoneInfo("America/New_York")
 
-COLUMNS = (
-    "year month day dep_time sched_dep_time dep_delay arr_time sched_arr_time arr_delay carrier flight tailnum origin dest "
-    "air_time distance hour minute time_hour"
-).split()
-
 _CLOCK, _COUNT, _DELAY = r"\d{1,4}", r"\d{1,4}", r"-?\d{1,4}"
 FORMS = {
     "year": r"(19|20)\d{2}",
@@ -48,6 +43,9 @@ FORMS = {
 }
 """What each field looks like, as a regular expression for the whole field (ASCII digits only)."""
 
+COLUMNS = list(FORMS)
+"""The header: these names, in this order."""
+
 _PATTERNS = [(name, re.compile(form, re.ASCII)) for name, form in FORMS.items()]
 _LATEST_CLOCK = 2400
 _GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
@@ -57,7 +55,7 @@ class SourceError(LocalError):
     """The file as a whole cannot be used; the message is one sentence for the user."""
 
 
-class Malformed(Exception):
+class RowError(Exception):
     """A row that cannot be a flight."""
 
 
@@ -65,8 +63,8 @@ class Malformed(Exception):
 class Flight:
     """One flight, as it was in the end. Clock times are local, hours * 100 + minutes; delays and air time are minutes.
 
-    ``departure`` is the scheduled one, with New York's offset from UTC at that time. A flight without ``dep_time`` was cancelled; one without
-    ``arr_time`` was not heard of again; one without ``arr_delay`` landed elsewhere.
+    ``departure`` is the scheduled one, with New York's offset from UTC at that time. A flight without ``dep_time``
+    was cancelled; one without ``arr_time`` was not heard of again; one without ``arr_delay`` landed elsewhere.
     """
 
     day: date
@@ -118,9 +116,9 @@ def read(path: Path) -> Source:
                 try:
                     flight = _flight(row)
                     if flight.id in flights:
-                        raise Malformed("the same flight again")
+                        raise RowError("the same flight again")
                     flights[flight.id] = flight
-                except Malformed as reason:
+                except RowError as reason:
                     rejected.append((line, str(reason)))
     except FileNotFoundError:
         raise SourceError(f"there is no file {path}") from None
@@ -138,7 +136,7 @@ def _open_text(path: Path) -> io.TextIOBase:
         raise SourceError(f"{path} is a zip archive; unpack it first")
     # a byte that is no UTF-8 makes its row malformed, not the file
     if magic.startswith(_GZIP_MAGIC):
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline=None)  # type: ignore[return-value]
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline=None)
     return path.open(encoding="utf-8-sig", errors="replace", newline=None)
 
 
@@ -157,10 +155,10 @@ def _rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _flight(row: Sequence[str]) -> Flight:
     if len(row) != len(COLUMNS):
-        raise Malformed(f"{len(row)} fields instead of {len(COLUMNS)}")
+        raise RowError(f"{len(row)} fields instead of {len(COLUMNS)}")
     for (name, pattern), text in zip(_PATTERNS, row, strict=True):
         if not pattern.fullmatch(text):
-            raise Malformed(f"{name} cannot be {text[:20]!r}")
+            raise RowError(f"{name} cannot be {text[:20]!r}")
     fields = dict(zip(COLUMNS, row, strict=True))
     known = {name: None if fields[name] == "NA" else int(fields[name]) for name in _OPTIONAL}
     _check_clocks(fields, known)
@@ -186,26 +184,26 @@ def _check_clocks(fields: dict[str, str], known: dict[str, int | None]) -> None:
     for name in ("dep_time", "arr_time", "sched_arr_time"):
         clock = int(fields["sched_arr_time"]) if name == "sched_arr_time" else known[name]
         if clock is not None and clock > _LATEST_CLOCK:
-            raise Malformed(f"{name} cannot be {clock}")
+            raise RowError(f"{name} cannot be {clock}")
     if int(fields["hour"]) * 100 + int(fields["minute"]) != int(fields["sched_dep_time"]):
-        raise Malformed("hour and minute are not sched_dep_time")
+        raise RowError("hour and minute are not sched_dep_time")
     for one, other in (("dep_time", "dep_delay"), ("arr_delay", "air_time")):
         if (known[one] is None) != (known[other] is None):
-            raise Malformed(f"{one} and {other} belong together")
+            raise RowError(f"{one} and {other} belong together")
     for later, earlier in (("arr_time", "dep_time"), ("arr_delay", "arr_time")):
         if known[later] is not None and known[earlier] is None:
-            raise Malformed(f"{later} without {earlier}")
+            raise RowError(f"{later} without {earlier}")
 
 
 def _departure(fields: dict[str, str]) -> datetime:
     minute = int(fields["minute"])
     if minute > 59:  # noqa: PLR2004 - an hour's last minute
-        raise Malformed(f"minute cannot be {minute}")
+        raise RowError(f"minute cannot be {minute}")
     hour = _local_hour(fields["time_hour"])
     if hour is None or (hour.year, hour.month, hour.day, hour.hour) != tuple(
         int(fields[name]) for name in ("year", "month", "day", "hour")
     ):
-        raise Malformed("time_hour is not the hour that year, month, day and hour name in New York")
+        raise RowError("time_hour is not the hour that year, month, day and hour name in New York")
     return hour.replace(minute=minute)
 
 

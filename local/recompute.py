@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -54,7 +54,7 @@ class Recompute:
         self.connection.execute(f"set variable first_days = {days or _EVERY_DAY}")
         self.connection.execute(_SQL.read_text(encoding="utf-8"))
 
-    def __enter__(self) -> "Recompute":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -137,7 +137,9 @@ def changes(flight: Flight) -> list[Change]:
     return [left, _change(flight, left.at + timedelta(minutes=minutes_under_way(flight)), "landed", left.item, known)]
 
 
-def _change(flight: Flight, at: datetime, kind: Literal["departed", "landed", "cancelled"], item: Item, new: Item) -> Change:
+def _change(
+    flight: Flight, at: datetime, kind: Literal["departed", "landed", "cancelled"], item: Item, new: Item
+) -> Change:
     patch = {"status": kind} | new
     # whatever the delays say, nothing happens to a flight before its timetable is out
     at = max(at.astimezone(UTC), _published(flight.day))
@@ -162,7 +164,7 @@ def broken_items(number: int, first: Flight) -> list[Broken]:
     broken = []
     for place, entrance in enumerate(entrances):
         breakage = BREAKAGES[(number + place) % len(BREAKAGES)]
-        item = {name: value for name, value in (scheduled_item(first) | breakage).items() if value is not None}
+        item = {name: value for name, value in (scheduled_item(first) | dict(breakage)).items() if value is not None}
         at = noon + timedelta(minutes=place)
         broken.append(Broken(at, first.day, entrance, f"{first.day.isoformat()}-broken-{entrance}", item))
     return broken

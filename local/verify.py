@@ -108,10 +108,12 @@ def _statistics_differences(key: RowKey, must: Row, found: Row, pipeline: Pipeli
 
 def _check_archive(stack: Stack, expected: Recompute, verdict: Verdict) -> None:
     s3 = stack.client("s3")
-    objects = {one["Key"]: one["Size"] for one in _objects(s3, stack.outputs["ArchiveBucket"], "archive/")}
+    bucket = stack.outputs["ArchiveBucket"]
+    objects = {one["Key"]: one["Size"] for one in _objects(s3, bucket, "archive/")}
     verdict.objects, verdict.object_bytes = len(objects), sum(objects.values())
     with TemporaryDirectory(prefix="tailrace-archive-") as folder, ThreadPoolExecutor(_THREADS) as threads:
-        lines = dict(zip(objects, threads.map(lambda key: _fetch(s3, stack.outputs["ArchiveBucket"], key, Path(folder)), objects), strict=True))
+        fetched = threads.map(lambda key: _fetch(s3, bucket, key, Path(folder)), objects)
+        lines = dict(zip(objects, fetched, strict=True))
         if objects:
             verdict.differences += expected.archive_differences(Path(folder))
             verdict.events = expected.archived_events()
@@ -125,7 +127,7 @@ def _check_archive(stack: Stack, expected: Recompute, verdict: Verdict) -> None:
 
 def _fetch(s3: Any, bucket: str, key: str, folder: Path) -> int:
     """Store an object below the folder as it lies in the bucket; return how many lines it has."""
-    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    body = _body(s3, bucket, key)
     path = folder / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
@@ -134,10 +136,11 @@ def _fetch(s3: Any, bucket: str, key: str, folder: Path) -> int:
 
 def _check_quarantine(stack: Stack, told: Told, verdict: Verdict) -> None:
     s3 = stack.client("s3")
-    keys = [one["Key"] for one in _objects(s3, stack.outputs["FailuresBucket"], "quarantine/")]
+    bucket = stack.outputs["FailuresBucket"]
+    keys = [one["Key"] for one in _objects(s3, bucket, "quarantine/")]
     verdict.quarantined = len(keys)
     with ThreadPoolExecutor(_THREADS) as threads:
-        reports = list(threads.map(lambda key: json.loads(s3.get_object(Bucket=stack.outputs["FailuresBucket"], Key=key)["Body"].read()), keys))
+        reports = [json.loads(body) for body in threads.map(lambda key: _body(s3, bucket, key), keys)]
     found = sorted((report["entrance"], str(report["id"])) for report in reports if report["violations"])
     must = sorted((_QUARANTINED_AT[entrance], one) for entrance, one in told.broken)
     for one in sorted(set(must) | set(found)):
@@ -151,7 +154,10 @@ def _check_disruptions(stack: Stack, expected: Recompute, verdict: Verdict) -> N
     while quiet < _QUIET_RECEIVES:
         # hidden for a while, not deleted: whoever looks afterwards finds them all again
         answer = sqs.receive_message(
-            QueueUrl=stack.outputs["DisruptionsQueue"], MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_S, WaitTimeSeconds=0
+            QueueUrl=stack.outputs["DisruptionsQueue"],
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=_HIDDEN_S,
+            WaitTimeSeconds=0,
         )
         messages = answer.get("Messages", [])
         quiet = 0 if messages else quiet + 1
@@ -175,6 +181,11 @@ def _scan(stack: Stack, table: str) -> Iterator[Row]:
 def _plain(value: Any) -> Any:
     # all numbers of the recompute are whole; a fraction in the table stays a Decimal, and so differs
     return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+
+def _body(s3: Any, bucket: str, key: str) -> bytes:
+    body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
 
 
 def _objects(s3: Any, bucket: str, prefix: str) -> Iterator[Json]:

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class FakeStack(Entrances):
     def receipt(self, name: str) -> dict[str, int] | None:
         return self.receipts.get(name)
 
-    def write_items(self, collection: str, items: dict[str, Any]) -> None:
+    def write_items(self, collection: str, items: Mapping[str, Any]) -> None:
         assert collection == "flights"
         assert 1 <= len(items) <= 25
         if self.broken_table:
@@ -53,10 +54,12 @@ class FakeStack(Entrances):
         with self.lock:
             self.arrived += [("table", item_id, item["status"]) for item_id, item in items.items()]
 
-    def send_messages(self, messages: dict[str, Any]) -> None:
+    def send_messages(self, messages: Mapping[str, Any]) -> None:
         assert 1 <= len(messages) <= 10
         with self.lock:
-            self.arrived += [("queue", key, message.get("patch", {}).get("status")) for key, message in messages.items()]
+            self.arrived += [
+                ("queue", key, message.get("patch", {}).get("status")) for key, message in messages.items()
+            ]
 
     def request(self, collection: str, item_id: str, item: dict[str, Any], patch: dict[str, Any] | None) -> int:
         assert collection == "flights"
@@ -101,12 +104,16 @@ def test_every_entrance_is_used_and_counted(fed: tuple[FakeStack, Told], flights
     assert set(arrived) == {"file", "table", "queue", "api"}
     cancelled = sum(flight.dep_time is None for flight in flights)
     assert arrived["queue"] == cancelled
-    assert told.changes == sum(1 + (f.dep_time is None) + (f.dep_time is not None) + (f.arr_time is not None) for f in flights)
+    assert told.changes == sum(
+        1 + (f.dep_time is None) + (f.dep_time is not None) + (f.arr_time is not None) for f in flights
+    )
 
 
 def test_broken_items_knock_at_every_entrance(fed: tuple[FakeStack, Told]) -> None:
     stack, told = fed
-    assert {(entrance, item_id) for entrance, item_id, _ in stack.arrived if "broken" in item_id and entrance != "api"} == told.broken
+    assert {
+        (entrance, item_id) for entrance, item_id, _ in stack.arrived if "broken" in item_id and entrance != "api"
+    } == told.broken
     assert Counter(entrance for entrance, _ in told.broken) == {"file": 2, "table": 2, "queue": 2}
     assert (told.api_broken, told.api_refused) == (2, 2)
     assert told.receipts == told.announced
@@ -141,4 +148,6 @@ def test_two_changes_of_one_flight_are_never_in_one_batch(flights: list[Flight])
     landed = [event for event in events if isinstance(event, Change)]
     stack = FakeStack()
     feed(stack, events)
-    assert [status for entrance, _, status in stack.arrived if entrance == "table"] == [event.item["status"] for event in landed]
+    assert [status for entrance, _, status in stack.arrived if entrance == "table"] == [
+        event.item["status"] for event in landed
+    ]

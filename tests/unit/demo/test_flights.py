@@ -28,7 +28,15 @@ def with_fields(**changed: str) -> str:
 def test_the_slice_in_the_repository_is_whole() -> None:
     source = read(SLICE)
     assert source.rejected == []
-    assert Counter(flight.day.day for flight in source.flights) == {1: 842, 2: 943, 3: 914, 4: 915, 5: 720, 6: 832, 7: 933}
+    assert Counter(flight.day.day for flight in source.flights) == {
+        1: 842,
+        2: 943,
+        3: 914,
+        4: 915,
+        5: 720,
+        6: 832,
+        7: 933,
+    }
     assert len({flight.id for flight in source.flights}) == 6_099
 
 
@@ -79,7 +87,10 @@ def test_the_hour_that_clocks_skip_is_refused(tmp_path: Path) -> None:
         ({"minute": "75", "sched_dep_time": "575"}, "minute cannot be 75"),
         ({"day": "2"}, "time_hour is not the hour that year, month, day and hour name in New York"),
         ({"month": "13"}, "time_hour is not the hour that year, month, day and hour name in New York"),
-        ({"time_hour": "2013-13-01T10:00:00Z"}, "time_hour is not the hour that year, month, day and hour name in New York"),
+        (
+            {"time_hour": "2013-13-01T10:00:00Z"},
+            "time_hour is not the hour that year, month, day and hour name in New York",
+        ),
         ({"time_hour": "2013-01-01 05:00:00"}, "time_hour cannot be '2013-01-01 05:00:00'"),
     ],
 )
@@ -94,7 +105,11 @@ def test_a_row_that_cannot_be_a_flight_is_named_and_its_neighbours_are_taken(
 def test_rows_of_another_length_blank_lines_and_repeated_flights(tmp_path: Path) -> None:
     source = read(file_of(tmp_path, ROW, "", ROW + ",1", "2013", ROW, with_fields(origin="JFK")))
     assert [flight.origin for flight in source.flights] == ["EWR", "JFK"]
-    assert source.rejected == [(4, "20 fields instead of 19"), (5, "1 fields instead of 19"), (6, "the same flight again")]
+    assert source.rejected == [
+        (4, "20 fields instead of 19"),
+        (5, "1 fields instead of 19"),
+        (6, "the same flight again"),
+    ]
 
 
 def test_line_ends_byte_order_marks_and_compression_do_not_matter(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def folded(effects: list[Effect], batch: int) -> dict[RowKey, Row]:
     for start in range(0, len(effects), batch):
         for change in fold(effects[start : start + batch], pipeline.aggregates).rows:
             names = [group.name for group in change.aggregate.by]
-            row = rows.setdefault(change.key, dict(zip(("pk", "sk", *names), (*change.key, *change.groups), strict=True)))
+            row = rows.setdefault(
+                change.key, dict(zip(("pk", "sk", *names), (*change.key, *change.groups), strict=True))
+            )
             for name, delta in zip(("~n", *change.aggregate.measure_attributes), change.deltas(), strict=True):
                 row[name] = row.get(name, 0) + delta
     return rows
@@ -155,7 +157,12 @@ def archive_of(effects: list[Effect], folder: Path) -> list[str]:
     for effect in effects:
         if effect.kind is not None:
             subject, kind = effect.change.id, f"tailrace.flights.{effect.kind}"
-            event = {"id": effect.change.event_id, "subject": subject, "type": kind, "data": {"old": effect.old, "new": effect.new}}
+            event = {
+                "id": effect.change.event_id,
+                "subject": subject,
+                "type": kind,
+                "data": {"old": effect.old, "new": effect.new},
+            }
             lines.append(json.dumps(event))
     write(lines, folder)
     return lines
@@ -179,7 +186,9 @@ def test_a_whole_archive_is_no_drift_and_a_repeated_event_counts_once(effects: l
 
 def test_a_lost_a_foreign_and_a_changed_event_are_drift(effects: list[Effect], tmp_path: Path) -> None:
     lines = archive_of(effects, tmp_path)
-    foreign = json.dumps({"id": "x", "subject": "y", "type": "tailrace.flights.removed", "data": {"old": {}, "new": None}})
+    foreign = json.dumps(
+        {"id": "x", "subject": "y", "type": "tailrace.flights.removed", "data": {"old": {}, "new": None}}
+    )
     changed = lines[-1].replace('"departure_delay": ', '"departure_delay": 1')
     write([*lines[1:-1], changed, foreign], tmp_path)
     with Recompute(SLICE, None) as recompute:

@@ -97,7 +97,9 @@ def test_a_flight_without_a_tail_number_has_none(tmp_path: Path) -> None:
     assert "tailnum" not in scheduled_item(flight(tmp_path, tailnum="NA"))
 
 
-def test_the_way_takes_at_least_the_time_in_the_air_and_ends_at_the_minute_of_arrival(slice_flights: list[Flight]) -> None:
+def test_the_way_takes_at_least_the_time_in_the_air_and_ends_at_the_minute_of_arrival(
+    slice_flights: list[Flight],
+) -> None:
     for one in slice_flights:
         if one.air_time is not None and one.arr_time is not None and one.dep_time is not None:
             minutes = minutes_under_way(one)
