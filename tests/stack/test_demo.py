@@ -1,0 +1,101 @@
+"""The demo on the emulator: everything that was fed arrives everywhere, and a row that is wrong is found."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.demo import Input, feed_and_check
+from local.display import Display
+from local.emulator import ROOT
+from local.feed import Told
+from local.flights import COLUMNS, read
+from local.recompute import Recompute
+from local.stack import Stack, running_stack
+from local.verify import Verdict, verify
+from pipeline.definition import pipeline
+
+ROW = (
+    "2013,{month},{day},{hour}17,{hour}15,2,830,819,11,{carrier},{number},N14228,{origin},IAH,227,1400,{hour},15,{utc}"
+)
+NIGHTS = [
+    # before, in and after the nights in which clocks change: the hour that does not exist cannot be flown in, but the one
+    # that comes twice can, twice
+    ("3", "9", "23", "2013-03-10T04:00:00Z"),
+    ("3", "10", "1", "2013-03-10T06:00:00Z"),
+    ("3", "10", "3", "2013-03-10T07:00:00Z"),
+    ("11", "2", "23", "2013-11-03T03:00:00Z"),
+    ("11", "3", "1", "2013-11-03T05:00:00Z"),
+    ("11", "3", "1", "2013-11-03T06:00:00Z"),
+    ("11", "3", "2", "2013-11-03T07:00:00Z"),
+]
+
+
+def nights(folder: Path) -> Path:
+    """Write a file in the package's format: flights around both changes of clocks, cancelled, diverted and lost ones."""
+    rows = [
+        ROW.format(month=month, day=day, hour=hour, utc=utc, carrier=carrier, number=10 * place + number, origin=origin)
+        for place, (month, day, hour, utc) in enumerate(NIGHTS)
+        for number, (carrier, origin) in enumerate([("UA", "EWR"), ("UA", "JFK"), ("9E", "LGA")])
+    ]
+    rows[3] = rows[3].replace(",117,115,2,830,819,11,", ",NA,115,NA,NA,819,NA,").replace(",227,", ",NA,")
+    rows[5] = rows[5].replace(",2,830,819,11,", ",2,830,819,NA,").replace(",227,", ",NA,")
+    rows[8] = rows[8].replace(",2,830,819,11,", ",2,NA,819,NA,").replace(",227,", ",NA,")
+    path = folder / "nights.csv"
+    path.write_text("\n".join([",".join(COLUMNS), *rows, "not,a,flight"]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack(shards=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def outcome(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Told, Verdict]:
+    path = nights(tmp_path_factory.mktemp("feed"))
+    source = read(path)
+    told, verdict, _ = feed_and_check(stack, Input(source, source.flights, None), Display())
+    return path, told, verdict
+
+
+def test_nothing_drifts_through_both_nights_in_which_clocks_change(outcome: tuple[Path, Told, Verdict]) -> None:
+    _, told, verdict = outcome
+    assert verdict.differences == []
+    # 21 flights are scheduled, 20 leave, 19 land, one is cancelled
+    assert told.changes == 21 + 20 + 19 + 1
+    assert verdict.events == told.changes
+    assert verdict.quarantined == 3 * 4
+
+
+def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, Told, Verdict]) -> None:
+    path, told, _ = outcome
+    key = {"pk": {"S": "origin_days@1#JFK"}, "sk": {"S": "2013-11-03"}}
+    stack.client("dynamodb").update_item(
+        TableName=stack.outputs["AggregatesTable"],
+        Key=key,
+        UpdateExpression="ADD departures :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+    with Recompute(path, None) as expected:
+        (difference,) = verify(stack, expected, told, pipeline).differences
+    assert difference.where == "origin_days@1#JFK 2013-11-03"
+    assert difference.found["departures"] == difference.expected["departures"] + 1
+
+
+def test_the_command_ends_with_status_0_and_leaves_no_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "local.demo"]
+    variables = os.environ | {
+        "ONCE": "1",
+        "FEED": str(nights(tmp_path)),
+        "SHARDS": "3",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "drift 0" in done.stdout
+    assert "1 rows of the file are no flights and are left out (line 23: 3 fields instead of 19)" in done.stdout
