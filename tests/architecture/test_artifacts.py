@@ -1,16 +1,14 @@
 """What `sam build` makes is what the template says: the declared architecture, nothing but what is needed, not too large."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.stack import ROOT, STAGES, function_id, template
+from tests.architecture.stack import STAGES, function_id, template
+from tests.building import sam_build
 
 # e_machine, two bytes at offset 18 of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {62: "x86_64", 183: "arm64"}
@@ -30,29 +28,11 @@ class Build:
         return self.folder / "TailraceLayer" / "python"
 
 
-def find_sam() -> str | None:
-    """Return the SAM CLI of the repository's own tools, or the one on PATH."""
-    own = ROOT / ".tools" / "sam" / "bin" / "sam"
-    return str(own) if own.exists() else shutil.which("sam")
-
-
 @pytest.fixture(scope="module", params=["", "x86_64"], ids=["plain", "x86_64"])
 def build(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
     """Run the real `sam build`, with and without an architecture."""
-    sam = find_sam()
-    if sam is None:
-        message = "there is no SAM CLI: run `make setup`"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
     folder = tmp_path_factory.mktemp("build")
-    overrides = ["--parameter-overrides", f"Architecture={request.param}"] if request.param else []
-    # sam build wants the template's Python itself on PATH, not a version manager's shim
-    interpreter = Path(sys.base_prefix) / "bin"
-    environment = os.environ | {"PATH": f"{interpreter}{os.pathsep}{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0"}
-    command = [sam, "build", "--build-dir", str(folder), *overrides]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    sam_build(folder, request.param)
     yield Build(request.param or template()["Parameters"]["Architecture"]["Default"], folder)
     shutil.rmtree(folder)
 

@@ -1,22 +1,17 @@
 """One emulated stack for all tests here, and the real `sam local invoke` against it."""
 
 import json
-import os
-import platform
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from local.stack import Stack, running_stack
+from tests.building import HOST_ARCHITECTURE, ROOT, cannot, sam, sam_build, sam_environment
 
-ROOT = Path(__file__).resolve().parents[2]
-SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
-TEMPLATE = ROOT / ".tailrace" / "build" / "template.yaml"
 EVENTS = ROOT / "events"
-ARCHITECTURE = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 IMAGE = "public.ecr.aws/lambda/python:3.13"
 HOST = "host.docker.internal"
 ADD_HOST = f"{HOST}:host-gateway"
@@ -24,13 +19,6 @@ SAMPLE_ENDPOINT = f"http://{HOST}:4566"
 INVOKE_SECONDS = 120
 
 type Invoke = Callable[[str], Any]
-
-
-def _cannot(reason: str) -> NoReturn:
-    """Skip, but never where it is CI's task to run these tests."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -43,9 +31,9 @@ def docker() -> None:
     try:
         told = _docker("info", "--format", "{{.ServerVersion}}")
     except FileNotFoundError:
-        _cannot("there is no Docker: `docker` is not on PATH")
+        cannot("there is no Docker: `docker` is not on PATH")
     if told.returncode:
-        _cannot(f"there is no Docker: {told.stderr.strip() or 'its daemon does not answer'}")
+        cannot(f"there is no Docker: {told.stderr.strip() or 'its daemon does not answer'}")
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +50,7 @@ def _check_route(endpoint: str) -> None:
     look = f"import urllib.request; urllib.request.urlopen({url!r}, timeout=5)"
     told = _docker("run", "--rm", "--add-host", ADD_HOST, "--entrypoint", "python3", IMAGE, "-c", look)
     if told.returncode:
-        _cannot(f"a container does not reach the emulator at {url}: {told.stderr.strip().splitlines()[-1]}")
+        cannot(f"a container does not reach the emulator at {url}: {told.stderr.strip().splitlines()[-1]}")
 
 
 @pytest.fixture(scope="session")
@@ -76,26 +64,24 @@ def environment_file(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def invoke(environment_file: Path) -> Invoke:
+def built_template(docker: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What plain `sam build` makes for this machine."""
+    folder = tmp_path_factory.mktemp("build")
+    sam_build(folder, HOST_ARCHITECTURE)
+    return folder / "template.yaml"
+
+
+@pytest.fixture(scope="session")
+def invoke(built_template: Path, environment_file: Path) -> Invoke:
     """Run a sample event through `sam local invoke`, as the README shows it, and return the function's answer."""
-    environment = os.environ | {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        # sam asks STS for the account, which it does not need here: let it fail at once
-        "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9",
-        "AWS_MAX_ATTEMPTS": "1",
-        "SAM_CLI_TELEMETRY": "0",
-    }
-    environment.pop("AWS_ENDPOINT_URL", None)
 
     def run(sample: str) -> Any:
         function = f"{sample.split('-')[0].capitalize()}Function"
-        command = [SAM, "local", "invoke", function, "--template", TEMPLATE, "--event", EVENTS / f"{sample}.json"]
+        command = [sam(), "local", "invoke", function, "--template", built_template, "--event", EVENTS / f"{sample}.json"]
         command += ["--env-vars", environment_file, "--add-host", ADD_HOST]
-        command += ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
+        command += ["--parameter-overrides", f"Architecture={HOST_ARCHITECTURE}"]
         told = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=INVOKE_SECONDS
+            command, cwd=ROOT, env=sam_environment(), capture_output=True, text=True, check=False, timeout=INVOKE_SECONDS
         )
         assert told.returncode == 0, told.stderr
         answer = json.loads(told.stdout.strip().splitlines()[-1])

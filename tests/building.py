@@ -1,0 +1,53 @@
+"""The real `sam build`, for the tests that look at what it makes or run it."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST_ARCHITECTURE = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+
+
+def cannot(reason: str) -> NoReturn:
+    """Skip, but never where it is CI's task to run the test."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def sam() -> str:
+    """Return the SAM CLI of the repository's own tools, or the one on PATH."""
+    own = ROOT / ".tools" / "sam" / "bin" / "sam"
+    found = str(own) if own.exists() else shutil.which("sam")
+    return found or cannot("there is no SAM CLI: run `make setup`")
+
+
+def sam_environment() -> dict[str, str]:
+    """Return an environment in which sam finds the template's Python and no account."""
+    # sam build wants the interpreter itself on PATH, not a version manager's shim
+    interpreter = Path(sys.base_prefix) / "bin"
+    environment = os.environ | {
+        "PATH": f"{interpreter}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        # sam asks STS for the account, which it does not need here: let it fail at once
+        "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "1",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    return {name: value for name, value in environment.items() if name != "AWS_ENDPOINT_URL"}
+
+
+def sam_build(folder: Path, architecture: str = "") -> None:
+    """Build the template into a folder, for an architecture or for the template's own."""
+    command = [sam(), "build", "--build-dir", str(folder)]
+    command += ["--parameter-overrides", f"Architecture={architecture}"] if architecture else []
+    run = subprocess.run(command, cwd=ROOT, env=sam_environment(), capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
