@@ -6,13 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cfnlint.decode import cfn_yaml
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "api")
 ROUTE_QUEUE_SUFFIX = "Queue"
 
-LIBRARY_VARIABLES = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"})
+LIBRARY_VARIABLES = frozenset(
+    {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
+)
 """What no settings type reads: Powertools and botocore do."""
 
 type Resource = Mapping[str, Any]
@@ -20,10 +22,31 @@ type Resource = Mapping[str, Any]
 _ARCHIVE_BUCKET_NAME = "${AWS::StackName}-archive-${AWS::AccountId}-${AWS::Region}"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms."""
+
+
+def _intrinsic(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if name == "GetAtt" and isinstance(value, str):
+        value = value.split(".", maxsplit=1)
+    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _intrinsic)
+
+
 @cache
 def template() -> Mapping[str, Any]:
     """Return the whole template with its intrinsic functions in their long form (``{"Fn::Sub": …}``)."""
-    loaded: Mapping[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
+    loaded: Mapping[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506 - safe, see above
     return loaded
 
 
@@ -83,7 +106,7 @@ def _names(value: Any) -> Iterator[str]:
                 case "Ref":
                     yield inner
                 case "Fn::GetAtt":
-                    yield inner[0] if isinstance(inner, list) else inner.split(".")[0]
+                    yield inner[0]
                 case "Fn::Sub":
                     yield from _substituted(inner)
                 case _:
@@ -93,12 +116,11 @@ def _names(value: Any) -> Iterator[str]:
 def _substituted(text: str) -> Iterator[str]:
     if _ARCHIVE_BUCKET_NAME in text:
         yield "ArchiveBucket"
-    for name in re.findall(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z]+)?\}", text):
-        yield name
+    yield from re.findall(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z]+)?\}", text)
 
 
 def mapping_of(stage: str) -> tuple[str, Mapping[str, Any]] | None:
-    """Return the source mapping of a stage, as its logical id and its properties; None where another thing invokes it."""
+    """Return the source mapping of a stage, as its logical id and its properties; None where it has none."""
     for name, mapping in resources("AWS::Lambda::EventSourceMapping").items():
         if referred(mapping["Properties"]["FunctionName"]) == {function_id(stage)}:
             return name, mapping["Properties"]
@@ -106,7 +128,7 @@ def mapping_of(stage: str) -> tuple[str, Mapping[str, Any]] | None:
 
 
 def emulated_name(value: Any) -> str:
-    """Resolve a name made by ``!Sub`` as it is in the emulated stack: stack tailrace, account 000000000000, us-east-1."""
+    """Resolve a name made by ``!Sub`` as it is in the emulated stack, which is called tailrace."""
     known = {"AWS::StackName": "tailrace", "AWS::AccountId": "000000000000", "AWS::Region": "us-east-1"}
     text: str = value["Fn::Sub"]
     return re.sub(r"\$\{([^}]+)\}", lambda found: known[found[1]], text)

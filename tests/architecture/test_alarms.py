@@ -25,7 +25,10 @@ def test_lag_rings_long_before_the_stream_forgets(stage: str) -> None:
     assert alarm["Threshold"] + alarm["Period"] * alarm["EvaluationPeriods"] * 1000 <= 4 * HOUR_MS
 
 
-@pytest.mark.parametrize("queue", sorted(name for name in resources("AWS::SQS::Queue") if name.endswith(("DeadLetterQueue", "FailuresQueue"))))
+@pytest.mark.parametrize(
+    "queue",
+    sorted(name for name in resources("AWS::SQS::Queue") if name.endswith(("DeadLetterQueue", "FailuresQueue"))),
+)
 def test_a_single_dead_message_rings(queue: str) -> None:
     """Nothing waits there by design."""
     (alarm,) = alarms_on("ApproximateNumberOfMessagesVisible", queue)

@@ -1,4 +1,4 @@
-"""What `sam build` makes is what the template says: the declared architecture, nothing but what is needed, not too large."""
+"""What `sam build` makes is what the template says: the declared architecture, and nothing but what is needed."""
 
 import shutil
 from collections.abc import Iterator

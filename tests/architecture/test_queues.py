@@ -37,7 +37,8 @@ def test_every_queue_has_its_dead_letter_queue(name: str) -> None:
 
 def test_no_dead_letter_queue_is_without_its_queue() -> None:
     """None is left over from a queue that is gone."""
-    assert {name.replace("DeadLetterQueue", "Queue") for name in ENDS if name.endswith("DeadLetterQueue")} == set(WORKING)
+    backed = {name.replace("DeadLetterQueue", "Queue") for name in ENDS if name.endswith("DeadLetterQueue")}
+    assert backed == set(WORKING)
 
 
 @pytest.mark.parametrize("name", WORKING)
@@ -56,16 +57,17 @@ def test_queues_are_encrypted(name: str) -> None:
 
 @pytest.mark.parametrize("stage", ["ingest", "archive"])
 def test_a_message_stays_hidden_while_its_function_tries(stage: str) -> None:
-    """Six times the function's timeout and the longest batching window, as Lambda's guide asks (services-sqs-configure)."""
+    """Six times the function's timeout and the longest window, as Lambda's guide asks (services-sqs-configure)."""
     found = mapping_of(stage)
     assert found is not None
     (queue,) = referred(found[1]["EventSourceArn"])
-    window = template()["Parameters"]["ArchiveWindowSeconds"]["MaxValue"] if "MaximumBatchingWindowInSeconds" in found[1] else 0
+    longest = template()["Parameters"]["ArchiveWindowSeconds"]["MaxValue"]
+    window = longest if "MaximumBatchingWindowInSeconds" in found[1] else 0
     assert properties(queue)["VisibilityTimeout"] >= 6 * properties(function_id(stage))["Timeout"] + window
 
 
 def test_intake_is_fifo_with_high_throughput() -> None:
-    """Order is kept per item, and deduplication is by the sender's id: by content, put A, put B, put A would end as B."""
+    """Order is kept per item; deduplication is by the sender's id: by content, put A, put B, put A would end as B."""
     intake = properties("IntakeQueue")
     assert intake["FifoQueue"] is True
     assert intake["FifoThroughputLimit"] == "perMessageGroupId"

@@ -44,10 +44,11 @@ def test_objects_are_reached_by_prefix(stage: str, statement: Statement) -> None
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_role_covers_what_the_settings_name_and_nothing_else(stage: str) -> None:
-    """Every resource in the environment is used, and every right is to one of them, to the source or to the destination."""
+    """Every resource in the environment is used, and every right is to one of them, the source or the destination."""
     named = referred(variables(stage))
     mapping = mapping_of(stage)
-    served = set() if mapping is None else referred(mapping[1]["EventSourceArn"]) | referred(mapping[1].get("DestinationConfig"))
+    ends = [mapping[1]["EventSourceArn"], mapping[1].get("DestinationConfig")] if mapping else []
+    served = referred(ends)
     reached = referred([given["Resource"] for given in statements(stage)])
     assert reached == named | served
 
@@ -64,7 +65,9 @@ def test_nothing_is_public() -> None:
     """No bucket, no function address, no queue policy, no open route."""
     for name in resources("AWS::S3::Bucket"):
         block = properties(name)["PublicAccessBlockConfiguration"]
-        assert block == dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
+        assert block == dict.fromkeys(
+            ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+        )
         assert properties(name)["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     for kind in ("AWS::Lambda::Url", "AWS::SQS::QueuePolicy", "AWS::Serverless::HttpApi", "AWS::Serverless::Api"):
         assert not resources(kind)

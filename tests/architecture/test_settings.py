@@ -76,7 +76,7 @@ def test_the_pipeline_is_chosen_by_a_parameter() -> None:
 
 
 def test_a_deployment_gives_no_endpoint() -> None:
-    """The variable is declared for `sam local invoke` only: on AWS an endpoint, even an empty one, would be a mistake."""
+    """The variable is declared for `sam local invoke` only: on AWS even an empty endpoint would be a mistake."""
     shared = template()["Globals"]["Function"]["Environment"]["Variables"]
     assert shared["AWS_ENDPOINT_URL"] == {"Ref": "AWS::NoValue"}
     assert shared.keys() - LIBRARY_VARIABLES == {PIPELINE_VARIABLE}

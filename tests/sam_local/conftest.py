@@ -76,12 +76,18 @@ def invoke(built_template: Path, environment_file: Path) -> Invoke:
     """Run a sample event through `sam local invoke`, as the README shows it, and return the function's answer."""
 
     def run(sample: str) -> Any:
-        function = f"{sample.split('-')[0].capitalize()}Function"
-        command = [sam(), "local", "invoke", function, "--template", built_template, "--event", EVENTS / f"{sample}.json"]
-        command += ["--env-vars", environment_file, "--add-host", ADD_HOST]
-        command += ["--parameter-overrides", f"Architecture={HOST_ARCHITECTURE}"]
+        function = f"{sample.partition('-')[0].capitalize()}Function"
+        command = [sam(), "local", "invoke", function, "--template", str(built_template)]
+        command += ["--event", str(EVENTS / f"{sample}.json"), "--env-vars", str(environment_file)]
+        command += ["--add-host", ADD_HOST, "--parameter-overrides", f"Architecture={HOST_ARCHITECTURE}"]
         told = subprocess.run(
-            command, cwd=ROOT, env=sam_environment(), capture_output=True, text=True, check=False, timeout=INVOKE_SECONDS
+            command,
+            cwd=ROOT,
+            env=sam_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INVOKE_SECONDS,
         )
         assert told.returncode == 0, told.stderr
         answer = json.loads(told.stdout.strip().splitlines()[-1])

@@ -17,7 +17,7 @@ from tests.sam_local.conftest import EVENTS, Invoke
 ARCHIVE_BUCKET = "tailrace-archive-000000000000-us-east-1"
 FAILURES_BUCKET = "tailrace-failures-000000000000-us-east-1"
 WAIT_SECONDS = 30
-ALL_DONE = {"state": {}, "batchItemFailures": []}
+ALL_DONE: dict[str, Any] = {"state": {}, "batchItemFailures": []}
 
 
 def load(sample: str) -> Any:
@@ -41,7 +41,9 @@ def row(stack: Stack, pk: str, sk: str) -> dict[str, Any]:
 
 def keys(stack: Stack, bucket: str, prefix: str) -> list[str]:
     """Return the keys under a prefix."""
-    return [found["Key"] for found in stack.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]
+    return [
+        found["Key"] for found in stack.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    ]
 
 
 def read(stack: Stack, bucket: str, key: str) -> bytes | None:
@@ -57,7 +59,9 @@ def read(stack: Stack, bucket: str, key: str) -> bytes | None:
 
 def quarantined(stack: Stack) -> dict[str, dict[str, Any]]:
     """Return the reports in quarantine by the id of their item."""
-    found = [json.loads(read(stack, FAILURES_BUCKET, key) or b"") for key in keys(stack, FAILURES_BUCKET, "quarantine/")]
+    found = [
+        json.loads(read(stack, FAILURES_BUCKET, key) or b"") for key in keys(stack, FAILURES_BUCKET, "quarantine/")
+    ]
     return {report["id"]: report for report in found}
 
 
@@ -104,12 +108,15 @@ def _disruptions(stack: Stack) -> set[str]:
 
 
 def _archived(stack: Stack) -> list[dict[str, Any]]:
-    objects = [read(stack, ARCHIVE_BUCKET, key) or b"" for key in keys(stack, ARCHIVE_BUCKET, "archive/flights/date=2013-12-24/")]
+    objects = [
+        read(stack, ARCHIVE_BUCKET, key) or b""
+        for key in keys(stack, ARCHIVE_BUCKET, "archive/flights/date=2013-12-24/")
+    ]
     return [json.loads(line) for content in objects for line in gzip.decompress(content).splitlines()]
 
 
 def test_fanout_moves_changes(stack: Stack, invoke: Invoke) -> None:
-    """The cancelled flight is on its route's queue, all are on their way to the archive, the broken one is in quarantine."""
+    """The cancelled flight is on its route's queue, all come to the archive, the broken one is in quarantine."""
     assert invoke("fanout") == ALL_DONE
     (cancelled,) = [
         record["eventID"]
