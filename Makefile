@@ -1,0 +1,54 @@
+# The front door. Each target makes what it needs by itself; `make` alone lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON3 ?= python3
+VENV := .venv/bin
+# sam build looks for the template's Python and for pip by name
+TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(dir $(shell cat .venv/.interpreter 2>/dev/null)):$(PATH)
+SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
+CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local tests
+T ?= tests
+
+.PHONY: help setup demo test check format build deploy lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup:  ## make the environments (the other targets do this by themselves)
+	@command -v $(PYTHON3) >/dev/null || { echo "setup: there is no $(PYTHON3): install Python 3.9 or newer, or say make PYTHON3=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON3) local/setup.py dev sam emulator
+
+demo: setup  ## the whole chain on this machine, fed with real flights (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
+	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
+
+test: setup  ## every test (T=tests/unit runs a part)
+	@$(PYTHON3) local/setup.py dynamodb-local || [ -z "$$CI" ]
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(T)
+
+check: setup  ## formatting, style, types, templates
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy $(CODE)
+	$(VENV)/cfn-lint template.yaml
+	$(SAM) validate --lint --region us-east-1
+
+format:  ## let ruff format the code and mend what it can
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+build: setup  ## sam build
+	$(SAM) build
+
+deploy: build  ## sam deploy --guided: to your AWS account
+	$(SAM) deploy --guided
+
+UV_COMPILE = .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE)
+lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
+	$(UV_COMPILE) layers/tailrace/requirements.in -o layers/tailrace/requirements.txt >/dev/null
+	$(UV_COMPILE) --group dev layers/tailrace/requirements.txt -o locks/dev.txt >/dev/null
+	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
+	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null
+
+clean:  ## remove everything that was made here
+	rm -rf .venv .tools .cache .aws-sam .tailrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,125 @@
+"""What all tests share: no way out of this machine, settings of Hypothesis, DynamoDB Local."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ROOT = Path(__file__).parents[1]
+JAR = ROOT / ".tools" / "dynamodb-local" / "package" / "emulator" / "DynamoDBLocal.jar"
+
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _stay_on_this_machine() -> Iterator[None]:
+    """Refuse every connection that leaves this machine, so that no test can reach a real account."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise PermissionError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture
+def aws_env(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the SDK credentials that open nothing, and a region."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def dynamodb_endpoint() -> Iterator[str]:
+    """Run DynamoDB Local, in memory."""
+    if not JAR.exists() or shutil.which("java") is None:
+        reason = "DynamoDB Local is not here: it needs Java 17 and npm, then `make test` fetches it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    port = free_port()
+    command = ["java", f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
+    process = subprocess.Popen([*command, "-inMemory", "-sharedDb", "-port", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        _wait_for(endpoint, process)
+        yield endpoint
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(endpoint: str, process: "subprocess.Popen[bytes]") -> None:
+    once = _client(endpoint, Config(retries={"total_max_attempts": 1}))
+    for _ in range(300):
+        if process.poll() is not None:
+            pytest.fail(f"DynamoDB Local ended with status {process.returncode}")
+        try:
+            once.list_tables()
+        except BotoCoreError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("DynamoDB Local did not answer within 30 s")
+
+
+def _client(endpoint: str, config: Config) -> "DynamoDBClient":
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client("dynamodb", endpoint_url=endpoint, region_name="us-east-1", config=config, **keys)
+
+
+@pytest.fixture(scope="session")
+def dynamodb(dynamodb_endpoint: str) -> "DynamoDBClient":
+    """Return a client of DynamoDB Local."""
+    return _client(dynamodb_endpoint, Config(parameter_validation=False, max_pool_connections=32))
+
+
+@pytest.fixture
+def table(dynamodb: "DynamoDBClient") -> Iterator[Callable[..., str]]:
+    """Make tables with these string keys, the first the partition's; they go when the test ends."""
+    made: list[str] = []
+
+    def make(*keys: str) -> str:
+        name = f"t{time.monotonic_ns()}"
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": key, "KeyType": "RANGE" if index else "HASH"} for index, key in enumerate(keys)],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        dynamodb.delete_table(TableName=name)
