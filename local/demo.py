@@ -1,4 +1,4 @@
-"""``make demo``: the whole chain on this machine, fed with real flights, checked against a recompute from their source."""
+"""``make demo``: the whole chain on this machine, fed with real flights, checked against a recompute."""
 
 import os
 import signal
@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
         )
         return run(options, display)
     except (OptionError, SourceError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return SENSELESS
     except LocalError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return DRIFTED
     except KeyboardInterrupt:
         display.step("Stopped.")

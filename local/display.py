@@ -1,4 +1,4 @@
-"""What the demo shows: steps with their times, a progress bar (plain lines where there is no terminal), a summary, hints."""
+"""What the demo shows: steps and their times, a progress bar (plain lines without a terminal), a summary, hints."""
 
 import json
 import shlex

@@ -115,11 +115,11 @@ def read(path: Path) -> Source:
             for line, row in _rows(text, path):
                 try:
                     flight = _flight(row)
-                    if flight.id in flights:
-                        raise RowError("the same flight again")
-                    flights[flight.id] = flight
                 except RowError as reason:
                     rejected.append((line, str(reason)))
+                    continue
+                if flights.setdefault(flight.id, flight) is not flight:
+                    rejected.append((line, "the same flight again"))
     except FileNotFoundError:
         raise SourceError(f"there is no file {path}") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -207,7 +207,7 @@ def _departure(fields: dict[str, str]) -> datetime:
     return hour.replace(minute=minute)
 
 
-# An hour's flights share it. The UTC hour, not the local one, tells the two apart that share a name when clocks go back.
+# An hour's flights share it. The hour of UTC tells the two apart that share a name when clocks go back.
 @lru_cache(maxsize=4096)
 def _local_hour(time_hour: str) -> datetime | None:
     try:

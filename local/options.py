@@ -20,7 +20,8 @@ Feed real flights through the whole stack on this machine, and check every row o
 Each option can also be given as a variable (make demo ONCE=1 DAYS=7); the command line wins."""
 
 _EPILOG = """\
-status: 0 nothing differs from the source; 1 something does, or a part of the stack failed; 2 the request makes no sense."""
+status: 0 nothing differs from the source; 1 something does, or a part of the stack failed;
+2 the request makes no sense."""
 
 
 class OptionError(LocalError):

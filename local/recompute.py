@@ -46,9 +46,9 @@ class Recompute:
         # a scratch database of its own; two threads, so that a check leaves the rest of the machine alone
         self.connection = duckdb.connect(config={"threads": 2})
         self.connection.execute(
-            "create table lines as select row_number() over () as number, line from read_csv(?, columns = {'line': 'varchar'}, "
-            "delim = '\x1f', quote = '', escape = '', comment = '', header = false, auto_detect = false, strict_mode = false, "
-            "ignore_errors = true, max_line_size = 16000000, compression = ?)",
+            "create table lines as select row_number() over () as number, line from read_csv(?, compression = ?, "
+            "columns = {'line': 'varchar'}, delim = '\x1f', quote = '', escape = '', comment = '', header = false, "
+            "auto_detect = false, strict_mode = false, ignore_errors = true, max_line_size = 16000000)",
             [str(path), compression],
         )
         self.connection.execute(f"set variable first_days = {days or _EVERY_DAY}")
@@ -100,7 +100,7 @@ class Recompute:
         told = "select id, kind, status, departure_delay, arrival_delay from"
         both = [("events", "archived"), ("archived", "events")]
         missing, extra = (
-            self.connection.execute(f"{told} {one} except all {told} {other} order by all").fetchall()  # noqa: S608
+            self.connection.execute(f"{told} {one} except all {told} {other} order by all").fetchall()
             for one, other in both
         )
         return [Difference(f"archive, {event[0]}", event[1:], None) for event in missing] + [

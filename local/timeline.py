@@ -158,7 +158,7 @@ def minutes_under_way(flight: Flight) -> int:
 
 
 def broken_items(number: int, first: Flight) -> list[Broken]:
-    """Return the broken items of the ``number``-th day: one through each entrance, around noon, each broken differently."""
+    """Return the broken items of the ``number``-th day: around noon, one through each entrance, each in its own way."""
     noon = datetime.combine(first.day, time(12), NEW_YORK).astimezone(UTC)
     entrances: tuple[Entrance, ...] = ("file", "table", "queue", "api")
     broken = []

@@ -22,8 +22,7 @@ ROW = (
     "2013,{month},{day},{hour}17,{hour}15,2,830,819,11,{carrier},{number},N14228,{origin},IAH,227,1400,{hour},15,{utc}"
 )
 NIGHTS = [
-    # before, in and after the nights in which clocks change: the hour that does not exist cannot be flown in, but the one
-    # that comes twice can, twice
+    # around the nights in which clocks change: nobody can leave in the hour that is skipped, but twice in the other
     ("3", "9", "23", "2013-03-10T04:00:00Z"),
     ("3", "10", "1", "2013-03-10T06:00:00Z"),
     ("3", "10", "3", "2013-03-10T07:00:00Z"),
@@ -35,7 +34,7 @@ NIGHTS = [
 
 
 def nights(folder: Path) -> Path:
-    """Write a file in the package's format: flights around both changes of clocks, cancelled, diverted and lost ones."""
+    """Write a file in the package's format: flights around both changes of clocks, one cancelled, one lost."""
     rows = [
         ROW.format(month=month, day=day, hour=hour, utc=utc, carrier=carrier, number=10 * place + number, origin=origin)
         for place, (month, day, hour, utc) in enumerate(NIGHTS)

@@ -4,16 +4,18 @@ import io
 import json
 import shlex
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
 from local.display import Display, Times
 from local.feed import Told
 from local.recompute import Difference
-from local.stack import Stack
 from local.verify import Verdict
 from pipeline.definition import flights
+
+if TYPE_CHECKING:
+    from local.stack import Stack
 
 
 def shown(act: Any) -> str:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,7 @@ from local.entrances import Entrances, FeedError
 from local.feed import Feed, Told
 from local.flights import Flight, read
 from local.timeline import Broken, Change, Event, Timetable, timeline
-
-SLICE = Path(__file__).parents[3] / "local/data/flights-2013-01-01-07.csv.gz"
+from tests.unit.demo.play import SLICE
 
 
 class FakeStack(Entrances):
@@ -139,7 +137,7 @@ def test_an_event_that_the_api_refuses_although_it_is_valid_stops_the_feed(fligh
         def request(self, collection: str, item_id: str, item: dict[str, Any], patch: dict[str, Any] | None) -> int:
             return 403
 
-    with pytest.raises(FeedError, match="refused flight .* with status 403"):
+    with pytest.raises(FeedError, match=r"refused flight .* with status 403"):
         feed(Refusing(), timeline(flights))
 
 

@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.flights import COLUMNS, SourceError, read
-
-SLICE = Path(__file__).parents[3] / "local/data/flights-2013-01-01-07.csv.gz"
-HEADER = ",".join(COLUMNS)
-ROW = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z"
+from tests.unit.demo.play import HEADER, ROW, SLICE
 
 
 def file_of(folder: Path, *rows: str, header: str = HEADER) -> Path:

@@ -35,7 +35,7 @@ def test_a_file_is_fed_whole_unless_days_are_asked_for() -> None:
         ({"DAYS": "0"}, "DAYS is a whole number from 1 to 366, not '0'."),
         ({"DAYS": "-1"}, "DAYS is a whole number"),
         ({"DAYS": "1.5"}, "DAYS is a whole number"),
-        ({"DAYS": "٧"}, "DAYS is a whole number"),
+        ({"DAYS": "\u0667"}, "DAYS is a whole number"),
         ({"DAYS": "9" * 10_000}, "DAYS is a whole number"),
         ({"SHARDS": "65"}, "SHARDS is a whole number from 1 to 64"),
         ({"PORT": "65536"}, "PORT is a whole number from 1 to 65535"),

@@ -1,59 +1,23 @@
 """The recompute: it agrees with the engine, it agrees with plain Python, and it notices when one digit is wrong."""
 
-import gzip
 import json
-import zlib
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local.flights import COLUMNS, read
-from local.recompute import Recompute, Row, RowKey, agrees, row_differences, statistics
+from local.flights import read
+from local.recompute import Recompute, agrees, row_differences, statistics
 from local.timeline import Broken, Timetable, timeline
 from pipeline.definition import pipeline
-from tailrace.changes import Change
-from tailrace.effects import Effect, effect_of
-from tailrace.fold import fold
-
-SLICE = Path(__file__).parents[3] / "local/data/flights-2013-01-01-07.csv.gz"
-HEADER = ",".join(COLUMNS)
-ROW = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z"
-
-
-def stream(path: Path) -> list[Change]:
-    """Play the feed into an imaginary table and return its stream."""
-    state: dict[str, dict[str, Any]] = {}
-    records: list[Change] = []
-    for event in timeline(read(path).flights):
-        puts = event.items if isinstance(event, Timetable) else [(event.id, event.item)]
-        for item_id, item in puts:
-            number = len(records) + 1
-            old = state.get(item_id)
-            records.append(Change(str(number), "", None, number, "", "flights", item_id, old, item, expired=False))
-            state[item_id] = item
-    return records
-
-
-def folded(effects: list[Effect], batch: int) -> dict[RowKey, Row]:
-    """Fold a stream in batches and add everything up."""
-    rows: dict[RowKey, Row] = {}
-    for start in range(0, len(effects), batch):
-        for change in fold(effects[start : start + batch], pipeline.aggregates).rows:
-            names = [group.name for group in change.aggregate.by]
-            row = rows.setdefault(
-                change.key, dict(zip(("pk", "sk", *names), (*change.key, *change.groups), strict=True))
-            )
-            for name, delta in zip(("~n", *change.aggregate.measure_attributes), change.deltas(), strict=True):
-                row[name] = row.get(name, 0) + delta
-    return rows
+from tailrace.effects import Effect
+from tests.unit.demo.play import HEADER, ROW, SLICE, archive_lines, effects_of, folded, write_archive
 
 
 @pytest.fixture(scope="module")
 def effects() -> list[Effect]:
-    return [effect_of(change, pipeline) for change in stream(SLICE)]
+    return effects_of(SLICE)
 
 
 @pytest.mark.parametrize("batch", [97, 100_000])
@@ -144,53 +108,30 @@ def test_only_the_first_days_count() -> None:
 def test_reader_and_recompute_take_the_same_rows_and_read_them_alike(tmp_path: Path, row: str) -> None:
     path = tmp_path / "flights.csv"
     other = ROW.replace("EWR", "JFK")
-    path.write_bytes("\n".join((HEADER, other, row, row, other)).encode())
+    lines = [HEADER, other, row, row, other]
+    path.write_bytes("\n".join(lines).encode())
     flights = read(path).flights
     with Recompute(path, None) as recompute:
         assert recompute.flights() == len(flights)
-        rows = folded([effect_of(change, pipeline) for change in stream(path)], 10)
+        rows = folded(effects_of(path), 10)
         assert row_differences(recompute.every_row(), rows) == []
 
 
-def archive_of(effects: list[Effect], folder: Path) -> list[str]:
-    lines = []
-    for effect in effects:
-        if effect.kind is not None:
-            subject, kind = effect.change.id, f"tailrace.flights.{effect.kind}"
-            event = {
-                "id": effect.change.event_id,
-                "subject": subject,
-                "type": kind,
-                "data": {"old": effect.old, "new": effect.new},
-            }
-            lines.append(json.dumps(event))
-    write(lines, folder)
-    return lines
-
-
-def write(lines: list[str], folder: Path) -> None:
-    place = folder / "archive/flights/date=2013-01-01/hour=05"
-    place.mkdir(parents=True, exist_ok=True)
-    for part in range(3):
-        text = "\n".join(line for line in lines if zlib.crc32(line.encode()) % 3 == part)
-        (place / f"{part}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
-
-
 def test_a_whole_archive_is_no_drift_and_a_repeated_event_counts_once(effects: list[Effect], tmp_path: Path) -> None:
-    lines = archive_of(effects, tmp_path)
-    write([*lines, lines[7]], tmp_path)
+    lines = archive_lines(effects)
+    write_archive([*lines, lines[7]], tmp_path)
     with Recompute(SLICE, None) as recompute:
         assert recompute.archive_differences(tmp_path) == []
         assert recompute.archived_events() == recompute.changes()
 
 
 def test_a_lost_a_foreign_and_a_changed_event_are_drift(effects: list[Effect], tmp_path: Path) -> None:
-    lines = archive_of(effects, tmp_path)
+    lines = archive_lines(effects)
     foreign = json.dumps(
         {"id": "x", "subject": "y", "type": "tailrace.flights.removed", "data": {"old": {}, "new": None}}
     )
     changed = lines[-1].replace('"departure_delay": ', '"departure_delay": 1')
-    write([*lines[1:-1], changed, foreign], tmp_path)
+    write_archive([*lines[1:-1], changed, foreign], tmp_path)
     with Recompute(SLICE, None) as recompute:
         differences = recompute.archive_differences(tmp_path)
     assert len([one for one in differences if one.found is None]) == 2

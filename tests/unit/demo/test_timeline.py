@@ -9,13 +9,11 @@ from local.flights import COLUMNS, Flight, read
 from local.timeline import Broken, Change, Timetable, changes, minutes_under_way, scheduled_item, timeline
 from pipeline.definition import flights as collection
 from tailrace.errors import InvalidItem
-
-SLICE = Path(__file__).parents[3] / "local/data/flights-2013-01-01-07.csv.gz"
-DEPARTED = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z"
+from tests.unit.demo.play import ROW, SLICE
 
 
 def flight(tmp_path: Path, **changed: str) -> Flight:
-    fields = dict(zip(COLUMNS, DEPARTED.split(","), strict=True)) | changed
+    fields = dict(zip(COLUMNS, ROW.split(","), strict=True)) | changed
     path = tmp_path / "one.csv"
     path.write_text("\n".join((",".join(COLUMNS), ",".join(fields.values()))), encoding="utf-8")
     return read(path).flights[0]
