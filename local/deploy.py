@@ -18,6 +18,7 @@ from botocore.config import Config
 
 from local.emulator import LOGS, REGION, ROOT
 from local.errors import DeployFailed, SetupMissing
+from local.mounting import mount_layers
 from local.processes import Leashed, clean_environment
 
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
@@ -25,6 +26,7 @@ TEMPLATE = ROOT / "template.yaml"
 SOURCES = ("template.yaml", "functions", "layers")
 BUILD = ROOT / ".tailrace" / "build"
 BUILT_TEMPLATE = BUILD / "template.yaml"
+LAYERS = ROOT / ".tailrace" / "layers"
 MARKER = ROOT / ".tailrace" / "built-from"
 STACK_NAME = "tailrace"
 ARTIFACTS = "tailrace-artifacts"
@@ -56,6 +58,7 @@ def build() -> bool:
             ["--template-file", TEMPLATE, "--build-dir", BUILD, "--base-dir", ROOT, *_parameters({})],
             environment,
         )
+        mount_layers(BUILD, LAYERS / sources[:16], interpreter / PYTHON_NAME)
         MARKER.write_text(sources)
         return True
 
