@@ -170,7 +170,17 @@ def python_environment(name: str, home: Path, lock: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
     run([uv(), "venv", "--quiet", "--python", str(python), str(home)], f"the environment {name} could not be made")
     run(
-        [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python"), "-r", str(lock)],
+        [
+            uv(),
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--python",
+            str(home / "bin" / "python"),
+            "-r",
+            str(lock),
+        ],
         f"the packages of {lock.relative_to(ROOT)} could not be installed. Is there a network, or a proxy to set?",
     )
     stamp(home, made_from)

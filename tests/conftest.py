@@ -15,6 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from hypothesis import HealthCheck, settings
 
+from tailrace.aws.telemetry import logger
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -40,6 +42,13 @@ def _stay_on_this_machine() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logger(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Give each test a logger that writes to its own standard output, which pytest closes at its end."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.nodeid)
+    logger.cache_clear()
 
 
 @pytest.fixture
@@ -69,7 +78,7 @@ def dynamodb_endpoint() -> Iterator[str]:
         pytest.skip(reason)
     port = free_port()
     command = ["java", f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
-    process = subprocess.Popen([*command, "-inMemory", "-sharedDb", "-port", str(port)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, "-inMemory", "-sharedDb", "-port", str(port)], stdout=subprocess.DEVNULL, cwd=JAR.parent)
     try:
         endpoint = f"http://127.0.0.1:{port}"
         _wait_for(endpoint, process)
@@ -113,7 +122,9 @@ def table(dynamodb: "DynamoDBClient") -> Iterator[Callable[..., str]]:
         name = f"t{time.monotonic_ns()}"
         dynamodb.create_table(
             TableName=name,
-            KeySchema=[{"AttributeName": key, "KeyType": "RANGE" if index else "HASH"} for index, key in enumerate(keys)],
+            KeySchema=[
+                {"AttributeName": key, "KeyType": "RANGE" if index else "HASH"} for index, key in enumerate(keys)
+            ],
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
             BillingMode="PAY_PER_REQUEST",
         )

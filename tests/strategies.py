@@ -30,7 +30,10 @@ values: st.SearchStrategy[Any] = st.recursive(
 """Everything that DynamoDB can hold as an attribute."""
 
 orders: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-    {"shop": st.sampled_from(["a", "b#1", "c%23"]), "placed": st.sampled_from(["2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z", "2024-03-10"])},
+    {
+        "shop": st.sampled_from(["a", "b#1", "c%23"]),
+        "placed": st.sampled_from(["2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z", "2024-03-10"]),
+    },
     optional={
         "amount": st.one_of(st.none(), st.decimals(places=2, min_value=0, max_value=500).map(normal)),
         "paid": st.booleans(),

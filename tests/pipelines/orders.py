@@ -83,7 +83,11 @@ pipeline = Pipeline(
         ),
         Aggregate("days", of=orders, by=[day("placed", tz="Asia/Kolkata"), field("shop")], measures={"n": count()}),
         Aggregate(
-            "large_weeks", of=orders, by=[week("placed"), field("large")], measures={"lines": total("lines")}, where=is_large
+            "large_weeks",
+            of=orders,
+            by=[week("placed"), field("large")],
+            measures={"lines": total("lines")},
+            where=is_large,
         ),
         Aggregate("months", of=orders, by=[month("placed")], measures={"lines": mean("lines")}, version=2),
         Aggregate("pages", of=visits, by=[field("page")], measures={"visits": count(), "ms": variance("ms")}),

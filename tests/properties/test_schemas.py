@@ -14,7 +14,9 @@ small_numbers = st.sampled_from([-2, 0, 1, 2, 3, Decimal("0.5"), Decimal("1.5"),
 words = st.sampled_from(["", "a", "ab", "AB1", "a\n", "é", "𝕏", "0", "٣"])
 scalars = st.one_of(st.none(), st.booleans(), small_numbers, words)
 instances = st.recursive(
-    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)), max_leaves=6
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
+    max_leaves=6,
 )
 limits = st.integers(0, 3)
 types = st.sampled_from(["string", "number", "integer", "boolean", "null", "array", "object"])
@@ -24,8 +26,12 @@ leaves = st.one_of(
     st.builds(lambda value: {"type": value}, st.one_of(types, st.lists(types, min_size=1, max_size=2, unique=True))),
     st.builds(lambda value: {"enum": value}, st.lists(scalars, min_size=1, max_size=3, unique_by=repr)),
     st.builds(lambda value: {"const": value}, instances),
-    st.builds(lambda key, value: {key: value}, st.sampled_from(["minimum", "maximum", "exclusiveMinimum"]), small_numbers),
-    st.builds(lambda key, value: {key: value}, st.sampled_from(["minLength", "maxLength", "minItems", "maxItems"]), limits),
+    st.builds(
+        lambda key, value: {key: value}, st.sampled_from(["minimum", "maximum", "exclusiveMinimum"]), small_numbers
+    ),
+    st.builds(
+        lambda key, value: {key: value}, st.sampled_from(["minLength", "maxLength", "minItems", "maxItems"]), limits
+    ),
     st.builds(lambda key, value: {key: value}, st.sampled_from(["minProperties", "maxProperties"]), limits),
     st.builds(lambda value: {"pattern": value}, patterns),
     st.builds(lambda value: {"required": value}, st.lists(words, max_size=2, unique=True)),
@@ -36,7 +42,9 @@ schemas = st.recursive(
     lambda inner: st.one_of(
         st.builds(lambda value: {"properties": value}, st.dictionaries(words, inner, max_size=3)),
         st.builds(lambda value: {"additionalProperties": value}, inner),
-        st.builds(lambda key, value: {key: value}, st.sampled_from(["items", "not", "contains", "propertyNames"]), inner),
+        st.builds(
+            lambda key, value: {key: value}, st.sampled_from(["items", "not", "contains", "propertyNames"]), inner
+        ),
         st.builds(
             lambda key, value: {key: value},
             st.sampled_from(["allOf", "anyOf", "oneOf", "prefixItems"]),

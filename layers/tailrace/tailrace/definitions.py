@@ -15,6 +15,7 @@ from tailrace.errors import DefinitionError, InvalidItem, NotFound, Violation
 from tailrace.keys import COLLECTION_NAME, BucketGroup, Group
 from tailrace.measures import Item, Measure, Predicate
 from tailrace.schemas import Schema
+from tailrace.values import without_floats
 
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
 
@@ -73,7 +74,7 @@ class Collection:
         if self.transform is None:
             return item
         try:
-            transformed = self.transform(dict(item))
+            transformed = without_floats(self.transform(dict(item)))
         except Exception as error:  # noqa: BLE001 - whatever a user's function raises makes this item invalid, no more
             raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
         if not isinstance(transformed, dict):

@@ -5,6 +5,7 @@ DynamoDB knows one type of number, so ``4``, ``4.0`` and ``4E0`` are one value; 
 """
 
 from decimal import Context, Decimal, InvalidOperation
+from typing import Any
 
 from tailrace.errors import InvalidMessage
 
@@ -44,3 +45,20 @@ def normal(value: Decimal) -> Number:
     if value.adjusted() <= _LARGEST_EXPANDED_EXPONENT and value == value.to_integral_value():
         return int(value)
     return value
+
+
+def without_floats(value: Any) -> Any:
+    """Return a value in which every float is the decimal that it prints as, so that sums of it are exact.
+
+    Raises:
+        InvalidMessage: a float is infinite or not a number.
+    """
+    if isinstance(value, float):
+        return normal(Decimal(repr(value)))
+    if isinstance(value, dict):
+        return {name: without_floats(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_floats(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return {without_floats(inner) for inner in value}
+    return normal(value) if isinstance(value, Decimal) else value

@@ -1,6 +1,7 @@
 """Every mistake in a definition is one clear error when it is imported."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,17 @@ def test_a_transform_gets_its_own_copy_and_its_errors_are_the_items() -> None:
 
     collection = Collection("x", schema={}, transform=careless)
     item = {"a": 2}
-    assert collection.prepare(item) == {"b": 0.5}
+    assert collection.prepare(item) == {"b": Decimal("0.5")}
+    assert isinstance(collection.prepare(item)["b"], Decimal)
     assert item == {"a": 2}
     with pytest.raises(InvalidItem) as caught:
         collection.prepare({"a": 0})
     assert caught.value.violations[0].keyword == "transform"
+
+
+def test_a_float_without_a_value_makes_the_item_invalid() -> None:
+    with pytest.raises(InvalidItem, match="undefined numbers"):
+        Collection("x", schema={}, transform=lambda _item: {"a": [float("nan")]}).prepare({})
 
 
 def test_a_transform_that_returns_no_item_makes_the_item_invalid() -> None:

@@ -54,7 +54,9 @@ def test_a_square_that_no_table_holds_is_refused_and_a_total_is_not() -> None:
         variance("x").parts({"x": long})
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, 1), (1200, 2), (-12, 2), (Decimal("0.0012"), 2), (Decimal("1.05"), 3)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 1), (1200, 2), (-12, 2), (Decimal("0.0012"), 2), (Decimal("1.05"), 3)]
+)
 def test_digits_are_counted_as_dynamodb_counts_them(value: int | Decimal, expected: int) -> None:
     assert digits(value) == expected
 

@@ -64,7 +64,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.orders:pipeline")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -1,0 +1,56 @@
+"""The aggregate function on DynamoDB Local."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.aggregate.app import handler
+from tailrace.changes import decode_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    """An aggregates table and the function that keeps it."""
+
+    dynamodb: "DynamoDBClient"
+    name: str
+
+    def absorb(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Invoke the function as Lambda does."""
+        return handler(event, None)
+
+    def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return every row as it is stored, without the time of its last write, by key."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
+        rows = (decode_item(row) for page in pages for row in page["Items"])
+        return {(row.pop("pk"), row.pop("sk")): row for row in rows if row.pop("updated_at")}
+
+    def values(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return every row that readers see, without the engine's attributes."""
+        return {
+            key: {name: value for name, value in row.items() if not name.startswith("~")}
+            for key, row in self.rows().items()
+            if row["~n"]
+        }
+
+
+@pytest.fixture
+def aggregates(
+    dynamodb: "DynamoDBClient",
+    dynamodb_endpoint: str,
+    table: Callable[..., str],
+    aws_env: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Aggregates:
+    """Make an empty aggregates table, and the function's environment."""
+    name = table("pk", "sk")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
+    monkeypatch.setenv("AGGREGATES_TABLE", name)
+    monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.orders:pipeline")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
+    return Aggregates(dynamodb, name)
