@@ -171,7 +171,8 @@ def _sample_object() -> str:
 def test_archive_writes_an_object(stack: Stack, invoke: Invoke) -> None:
     """Its name is a function of its content, so the sample of catalog can name it."""
     key = _sample_object()
-    assert read(stack, ARCHIVE_BUCKET, key) is None
+    # the sample of fanout makes the very same object
+    stack.client("s3").delete_object(Bucket=ARCHIVE_BUCKET, Key=key)
     assert invoke("archive") == {"batchItemFailures": []}
     lines = gzip.decompress(read(stack, ARCHIVE_BUCKET, key) or b"").splitlines()
     sent = [event["id"] for record in load("archive")["Records"] for event in json.loads(record["body"])]
