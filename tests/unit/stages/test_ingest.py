@@ -46,7 +46,7 @@ def delete(item_id: str) -> dict[str, Any]:
     return {"op": "delete", "collection": "orders", "id": item_id}
 
 
-DONE = {"batchItemFailures": []}
+DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
 def test_operations_on_one_item_are_taken_in_order(cloud: Cloud) -> None:

@@ -8,8 +8,8 @@ def stream_answer(event: Mapping[str, Any], checkpoint: int | None) -> dict[str,
     """Return the answer to a batch of a stream: all done, or to be delivered again from ``checkpoint`` on.
 
     ``state`` goes back as it came, since a mapping with a tumbling window counts an answer without it as a failure:
-    https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html. The identifier is the record's own text, since
-    one that the mapping does not know makes it deliver the whole batch again:
+    https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html. The identifier is the record's own text,
+    since one that the mapping does not know makes it deliver the whole batch again:
     https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html.
     """
     failures = []

@@ -37,12 +37,36 @@ _CONFIG = Config(
 )
 
 TRANSIENT_CODES = frozenset(
-    """InternalFailure InternalError InternalServerError ServiceUnavailable SlowDown RequestTimeout RequestTimeoutException
-    Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException RequestLimitExceeded
-    TooManyRequestsException BandwidthLimitExceeded PriorRequestNotComplete ProvisionedThroughputExceededException
-    LimitExceededException ItemCollectionSizeLimitExceededException TransactionInProgressException
-    TransactionConflictException ReplicatedWriteConflictException OperationAborted OverLimit KmsThrottled
-    RequestExpired RequestTimeTooSkewed EC2ThrottledException""".split()
+    [
+        "InternalFailure",
+        "InternalError",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "SlowDown",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "BandwidthLimitExceeded",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "LimitExceededException",
+        "ItemCollectionSizeLimitExceededException",
+        "TransactionInProgressException",
+        "TransactionConflictException",
+        "ReplicatedWriteConflictException",
+        "OperationAborted",
+        "OverLimit",
+        "KmsThrottled",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "EC2ThrottledException",
+    ]
 )
 """Error codes with which a later try may succeed; every 5xx and 429 answer counts as well.
 

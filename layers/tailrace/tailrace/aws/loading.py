@@ -149,7 +149,7 @@ class Loader:
             tally.rows[line.id] = row
             tally.accepted += 1
 
-    def _refuse(  # noqa: PLR0913, PLR0917 - everything that the report holds
+    def _refuse(
         self,
         upload: Upload,
         collection: str,

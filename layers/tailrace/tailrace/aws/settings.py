@@ -107,5 +107,5 @@ def _require(what: str, names: Iterable[str], found: Mapping[str, str]) -> None:
     missing = [name for name in names if name not in found]
     if missing:
         raise SettingsError(
-            f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each from the resource of that name"
+            f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each from its resource"
         )
