@@ -1,0 +1,20 @@
+"""archive: from the archive's queue to objects in the archive bucket, by collection and hour."""
+
+import os
+from functools import cache
+from typing import Any
+
+from tailrace.aws.archiving import Archiver
+from tailrace.aws.clients import client
+from tailrace.aws.settings import ArchiveSettings
+
+
+@cache
+def stage(settings: ArchiveSettings) -> Archiver:
+    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    return Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Archive a batch of messages; the answer names those that have to be delivered again."""
+    return stage(ArchiveSettings.parse(os.environ))(event)

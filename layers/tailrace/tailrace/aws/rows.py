@@ -1,0 +1,92 @@
+"""Rows out of the aggregates table: by key ranges only, a bounded number of reads for each request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.clients import translate
+from tailrace.changes import decode_item, encode_value
+from tailrace.envelopes import dumps
+from tailrace.queries import KeyRange, Position, RowQuery
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# An answer of Lambda holds 6 MB, and a request should be answered within a second or two.
+_MOST_READS = 100
+_MOST_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of one request, each as JSON, and the cursor for the next one; None when there are no more."""
+
+    rows: tuple[str, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads the aggregates table, strongly consistent: what is committed is seen."""
+
+    client: "DynamoDBClient"
+    table: str
+
+    def read(self, query: RowQuery) -> Page:
+        """Return the rows of a query, as readers see them.
+
+        A page may hold fewer rows than asked for, even none, and still have a cursor: where many groups are empty.
+
+        Raises:
+            Transient: the table cannot be read now.
+            Permanent: the table refuses for good.
+        """
+        rows: list[str] = []
+        size = reads = 0
+        behind = query.start
+        for found in query.ranges():
+            start = behind.sk if behind is not None and behind.pk == found.pk else None
+            while True:
+                if reads == _MOST_READS or len(rows) == query.limit or size > _MOST_BYTES:
+                    return Page(tuple(rows), query.cursor(Position(found.pk, start)))
+                answer = self._query(found, start, query.limit - len(rows))
+                reads += 1
+                for row in map(decode_item, answer["Items"]):
+                    text = _presented(query, row)
+                    if text is not None:
+                        rows.append(text)
+                        size += len(text)
+                if "LastEvaluatedKey" not in answer:
+                    break
+                start = answer["LastEvaluatedKey"]["sk"]["S"]
+        return Page(tuple(rows), None)
+
+    def _query(self, found: KeyRange, start: str | None, limit: int) -> Mapping[str, Any]:
+        condition, values = "#pk = :pk", {":pk": found.pk}
+        if found.between is not None:
+            condition += " AND #sk BETWEEN :low AND :high"
+            values |= {":low": found.between[0], ":high": found.between[1]}
+        elif found.prefix:
+            condition += " AND begins_with(#sk, :prefix)"
+            values |= {":prefix": found.prefix}
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": {"#pk": "pk"} | ({"#sk": "sk"} if "#sk" in condition else {}),
+            "ExpressionAttributeValues": {name: encode_value(value) for name, value in values.items()},
+            "Limit": limit,
+            "ConsistentRead": True,
+        }
+        if start is not None:
+            request["ExclusiveStartKey"] = {"pk": encode_value(found.pk), "sk": encode_value(start)}
+        try:
+            return self.client.query(**request)
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error) from error
+
+
+def _presented(query: RowQuery, row: dict[str, Any]) -> str | None:
+    seen = query.aggregate.present(row)
+    return None if seen is None or not query.keeps(row) else dumps(seen)
