@@ -208,6 +208,13 @@ def test_api_serves_items_and_rows(stack: Stack, invoke: Invoke) -> None:
     assert invoke("api-get-rows")["statusCode"] == 200
 
 
+def test_api_takes_any_id_in_the_query(stack: Stack, invoke: Invoke) -> None:
+    """A percent sign and a question mark would not survive the gateway in a path."""
+    assert invoke("api-put-item-by-query")["statusCode"] in (200, 201)
+    assert item(stack, "100% sure?") is not None
+    assert invoke("api-get-item-by-query")["statusCode"] == 200
+
+
 def test_api_refuses_with_every_violation(stack: Stack, invoke: Invoke) -> None:
     """4xx, problem+json, and nothing is stored."""
     answer = invoke("api-put-item-refused")
