@@ -192,12 +192,9 @@ def python_environment(name: str, home: Path, lock: Path) -> None:
 def dev() -> None:
     """The tests' and the demo's environment: the layer's packages and the tools."""
     python_environment("dev", ROOT / ".venv", LOCKS / "dev.txt")
-    link = TOOLS / f"python{PYTHON}"
-    python = Path((ROOT / ".venv" / ".interpreter").read_text(encoding="utf-8"))
-    if not link.is_symlink() or link.resolve() != python.resolve():
-        TOOLS.mkdir(exist_ok=True)
-        link.unlink() if link.is_symlink() else None
-        link.symlink_to(python)
+    # the layer's own packages are imported from where they are edited
+    packages = ROOT / ".venv" / "lib" / f"python{PYTHON}" / "site-packages"
+    (packages / "layer.pth").write_text(f"{LAYER.parent}\n", encoding="utf-8")
 
 
 def sam() -> None:
