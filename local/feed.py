@@ -1,8 +1,9 @@
 """Upstream, played: the timeline goes into the stack by every entrance, in order, as other systems would write it.
 
-The timetable of a day arrives as a file; departures and landings are written straight into the table, some through
-the HTTP API; cancellations are messages. Two changes of one flight never overtake each other: a flight belongs to one
-writer, a writer sends one thing after the other, and a day's changes wait until its timetable has been loaded.
+The timetable of a day arrives as a file; departures and landings are written straight into the table, those of a few
+flights through the HTTP API; cancellations are messages. Two changes of one flight never overtake each other: a flight
+belongs to one writer, a writer sends one thing after the other, and a day's changes wait until its timetable has been
+loaded.
 """
 
 import gzip
@@ -11,7 +12,7 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,10 +23,11 @@ from local.entrances import Entrances, FeedError
 from local.timeline import Broken, Change, Entrance, Event, Item, Timetable
 
 COLLECTION = "flights"
-TABLE_WRITERS = 4
+WRITERS: dict[Entrance, int] = {"table": 4, "api": 2, "queue": 1}
+"""How many threads write at each entrance. The API answers one request at a time, and holds nobody else up."""
 _BATCH_ITEMS, _BATCH_MESSAGES = 25, 10  # the most that BatchWriteItem and SendMessageBatch take
-_ONE_IN = 97
-"""One departure or landing in so many goes through the HTTP API."""
+_ONE_IN = 300
+"""One flight in so many is told through the HTTP API."""
 _WAITING = 2_000
 _LINGER_S, _RECEIPT_POLL_S, _RECEIPT_LIMIT_S = 0.05, 0.05, 120.0
 
@@ -39,6 +41,29 @@ class _Task:
     item: Item
     patch: Item | None  # None: the whole item is put; also that of a broken item
     broken: bool = False
+
+
+type Inbox = Queue[_Task | None]
+
+
+@dataclass(slots=True)
+class _Writer:
+    """A thread and what it still has to write; None ends it."""
+
+    inbox: Inbox
+    done: Future[None] = field(default_factory=Future)
+
+    def hand_over(self, task: _Task | None) -> None:
+        """Wait while the inbox is full. If the thread has stopped, its error is raised."""
+        while not self.done.done():
+            try:
+                self.inbox.put(task, timeout=0.2)
+            except Full:
+                continue
+            return
+        if task is not None:
+            self.done.result()
+            raise FeedError("a writer stopped early")
 
 
 @dataclass(slots=True)
@@ -72,6 +97,8 @@ class Feed:
         self._lock = threading.Lock()
         self._told = Told(time.monotonic())
         self._loaded: set[date] = set()
+        self._write = {"table": self._write_table, "queue": self._send, "api": self._call}
+        self._writers: dict[Entrance, list[_Writer]] = {}
 
     def run(self, events: Iterable[Event]) -> Told:
         """Feed everything and return when all of it was accepted.
@@ -79,24 +106,27 @@ class Feed:
         Raises:
             FeedError: the stack took something too late, not at all, or otherwise than an AWS service would.
         """
-        inboxes: list[Queue[_Task | None]] = [Queue(_WAITING) for _ in range(TABLE_WRITERS + 1)]
-        with ThreadPoolExecutor(len(inboxes), "upstream") as threads:
-            work = [threads.submit(self._write, inbox) for inbox in inboxes[:-1]]
-            work.append(threads.submit(self._send, inboxes[-1]))
+        self._told.began = time.monotonic()
+        with ThreadPoolExecutor(sum(WRITERS.values()), "upstream") as threads:
+            for entrance, number in WRITERS.items():
+                writers = [_Writer(Queue(_WAITING)) for _ in range(number)]
+                for writer in writers:
+                    writer.done = threads.submit(self._write[entrance], writer.inbox)
+                self._writers[entrance] = writers
             try:
-                self._told.began = time.monotonic()
                 for event in events:
-                    self._tell(event, inboxes, work)
+                    self._tell(event)
             finally:
-                for inbox, done in zip(inboxes, work, strict=True):
-                    _hand_over(None, inbox, done)
-            for done in work:
-                done.result()
+                every = [writer for writers in self._writers.values() for writer in writers]
+                for writer in every:
+                    writer.hand_over(None)
+        for writer in every:
+            writer.done.result()
         for timetable in self._told.announced:
             self._await_receipt(timetable)
         return self._told
 
-    def _tell(self, event: Event, inboxes: list[Queue[_Task | None]], work: list[Future[None]]) -> None:
+    def _tell(self, event: Event) -> None:
         if isinstance(event, Timetable):
             self._publish(event)
             return
@@ -104,9 +134,9 @@ class Feed:
             self._await_receipt(event.day.isoformat())
             self._loaded.add(event.day)
         task = _task(event)
-        # the queue has a thread of its own; all others are shared out by flight
-        place = TABLE_WRITERS if task.entrance == "queue" else zlib.crc32(task.id.encode()) % TABLE_WRITERS
-        _hand_over(task, inboxes[place], work[place])
+        # shared out by flight, so that one writer has all that is told about it
+        writers = self._writers[task.entrance]
+        writers[zlib.crc32(task.id.encode()) % len(writers)].hand_over(task)
 
     def _publish(self, timetable: Timetable) -> None:
         lines = (json.dumps({"id": one} | item) for one, item in timetable.items)
@@ -129,52 +159,34 @@ class Feed:
             else:
                 time.sleep(_RECEIPT_POLL_S)
 
-    def _write(self, inbox: "Queue[_Task | None]") -> None:
-        batch: dict[str, Item] = {}
-        for task in _tasks(inbox, batch):
-            # what is told about a flight is written before the next thing about it
-            if batch and (task is None or task.id in batch or len(batch) == _BATCH_ITEMS):
-                self._to.write_items(COLLECTION, batch)
-                self._count("table", sum(("table", one) not in self._told.broken for one in batch))
-                batch.clear()
-            if task is None:
-                continue
-            if task.entrance == "api":
-                self._call(task)
-                continue
+    def _write_table(self, inbox: Inbox) -> None:
+        for batch in _batches(inbox, _BATCH_ITEMS):
+            self._expect_quarantine(batch)
+            self._to.write_items(COLLECTION, {task.id: task.item for task in batch})
+            self._count("table", sum(not task.broken for task in batch))
+
+    def _send(self, inbox: Inbox) -> None:
+        for batch in _batches(inbox, _BATCH_MESSAGES):
+            self._expect_quarantine(batch)
+            self._to.send_messages({task.id: _message(task) for task in batch})
+            self._count("queue", sum(not task.broken for task in batch))
+
+    def _call(self, inbox: Inbox) -> None:
+        for (task,) in _batches(inbox, 1):
+            status = self._to.request(COLLECTION, task.id, task.item, task.patch)
+            refused = 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
             if task.broken:
-                self._expect_quarantine(task)
-            batch[task.id] = task.item
+                with self._lock:
+                    self._told.api_broken += 1
+                    self._told.api_refused += refused
+            elif refused:
+                raise FeedError(f"the API refused flight {task.id} with status {status}")
+            else:
+                self._count("api", 1)
 
-    def _call(self, task: _Task) -> None:
-        status = self._to.request(COLLECTION, task.id, task.item, task.patch)
-        refused = 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
-        if task.broken:
-            with self._lock:
-                self._told.api_broken += 1
-                self._told.api_refused += refused
-        elif refused:
-            raise FeedError(f"the API refused flight {task.id} with status {status}")
-        else:
-            self._count("api", 1)
-
-    def _send(self, inbox: "Queue[_Task | None]") -> None:
-        batch: dict[str, Mapping[str, Any]] = {}
-        for task in _tasks(inbox, batch):
-            if batch and (task is None or task.id in batch or len(batch) == _BATCH_MESSAGES):
-                self._to.send_messages(batch)
-                self._count("queue", sum(("queue", one) not in self._told.broken for one in batch))
-                batch.clear()
-            if task is None:
-                continue
-            if task.broken:
-                self._expect_quarantine(task)
-            what = {"op": "put", "item": task.item} if task.patch is None else {"op": "patch", "patch": task.patch}
-            batch[task.id] = {"collection": COLLECTION, "id": task.id, **what}
-
-    def _expect_quarantine(self, task: _Task) -> None:
+    def _expect_quarantine(self, batch: Iterable[_Task]) -> None:
         with self._lock:
-            self._told.broken.add((task.entrance, task.id))
+            self._told.broken.update((task.entrance, task.id) for task in batch if task.broken)
 
     def _count(self, entrance: Entrance, number: int) -> None:
         with self._lock:
@@ -191,31 +203,36 @@ def _task(event: Change | Broken) -> _Task:
         return _Task(event.entrance, event.id, event.item, None, broken=True)
     if event.kind == "cancelled":
         return _Task("queue", event.id, event.item, event.patch)
-    by_api = zlib.crc32(f"{event.kind} {event.id}".encode()) % _ONE_IN == 0
+    by_api = zlib.crc32(f"api {event.id}".encode()) % _ONE_IN == 0
     return _Task("api" if by_api else "table", event.id, event.item, event.patch if by_api else None)
 
 
-def _tasks(inbox: "Queue[_Task | None]", batch: Mapping[str, Any]) -> Iterable[_Task | None]:
-    """Yield what comes in; None whenever the batch should wait no longer: nothing came for a while, or nothing will."""
+def _message(task: _Task) -> dict[str, Any]:
+    what = {"op": "put", "item": task.item} if task.patch is None else {"op": "patch", "patch": task.patch}
+    return {"collection": COLLECTION, "id": task.id, **what}
+
+
+def _batches(inbox: Inbox, most: int) -> Iterator[list[_Task]]:
+    """Yield what comes in, in order, until None does: at most so many at once, and never two things about one flight.
+
+    A batch waits no longer when nothing has come for a while.
+    """
+    batch: dict[str, _Task] = {}
     while True:
         try:
             task = inbox.get(timeout=_LINGER_S if batch else None)
         except Empty:
-            yield None
-            continue
-        yield task
-        if task is None:
+            task = None
+            ended = False
+        else:
+            ended = task is None
+        if batch and (task is None or task.id in batch):
+            yield list(batch.values())
+            batch.clear()
+        if ended:
             return
-
-
-def _hand_over(task: _Task | None, inbox: "Queue[_Task | None]", reader: Future[None]) -> None:
-    """Put a task into a writer's inbox; wait while it is full, unless its writer has stopped (its error is raised)."""
-    while not reader.done():
-        try:
-            inbox.put(task, timeout=0.2)
-        except Full:
-            continue
-        return
-    if task is not None:
-        reader.result()
-        raise FeedError("a writer stopped early")
+        if task is not None:
+            batch[task.id] = task
+            if len(batch) == most:
+                yield list(batch.values())
+                batch.clear()

@@ -1,6 +1,6 @@
 """What New York's airlines would have told, in the order in which they would have told it. Pure: no I/O, no clock.
 
-A day's timetable is published a day ahead. A flight then changes when it leaves and when it lands, or is cancelled at
+A day's timetable is published a week ahead. A flight then changes when it leaves and when it lands, or is cancelled at
 the time at which it should have left. The same flights give the same timeline.
 """
 
@@ -18,6 +18,7 @@ type Entrance = Literal["file", "table", "queue", "api"]
 
 _SLOWEST_MILES_A_MINUTE = 8
 _HOUR_MINUTES = 60
+_AHEAD = timedelta(days=7)
 
 BREAKAGES: tuple[Mapping[str, Any], ...] = tuple(
     MappingProxyType(breakage)
@@ -93,7 +94,7 @@ def _events_of(number: int, day: date, scheduled: list[Flight]) -> Iterator[Even
 
 
 def _published(day: date) -> datetime:
-    return datetime.combine(day - timedelta(days=1), time(), NEW_YORK).astimezone(UTC)
+    return datetime.combine(day - _AHEAD, time(), NEW_YORK).astimezone(UTC)
 
 
 def _order(event: Event) -> tuple[datetime, str, str]:
