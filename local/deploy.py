@@ -1,11 +1,10 @@
 """Build the stack with the real SAM CLI, once for each state of its sources, and deploy it on the emulator."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +23,9 @@ from local.processes import Leashed, clean_environment
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
 TEMPLATE = ROOT / "template.yaml"
 SOURCES = ("template.yaml", "functions", "layers")
-BUILD = ROOT / ".tailrace" / "build"
-BUILT_TEMPLATE = BUILD / "template.yaml"
-LAYERS = ROOT / ".tailrace" / "layers"
-MARKER = ROOT / ".tailrace" / "built-from"
+BUILDS = ROOT / ".tailrace" / "builds"
+KEPT_BUILDS = 3
+BUILD_ATTEMPTS = 3
 STACK_NAME = "tailrace"
 ARTIFACTS = "tailrace-artifacts"
 PYTHON_NAME = "python3.13"
@@ -39,32 +37,56 @@ def host_architecture() -> str:
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
-def build() -> bool:
-    """Run `sam build` if the sources have changed since the last time. Returns whether it ran.
+def build() -> Path:
+    """Run `sam build` unless it has been done for the present sources. Returns the folder of the built template.
 
-    Raises SetupMissing and DeployFailed. Two builds at the same time wait for each other.
+    A build is named by a digest of what it was made from, and stands there whole or not at all: neither a process
+    that was killed half-way nor one that builds at the same time does any harm. Raises SetupMissing, DeployFailed.
     """
-    MARKER.parent.mkdir(exist_ok=True)
-    with _locked(MARKER.with_name("build.lock")):
-        sources = _fingerprint()
-        if MARKER.exists() and MARKER.read_text() == sources and BUILT_TEMPLATE.exists():
-            return False
-        MARKER.unlink(missing_ok=True)  # so that a build that was cut off does not count
-        interpreter = _interpreter_folder()
-        environment = _sam_environment()
-        environment["PATH"] = f"{interpreter}{os.pathsep}{environment['PATH']}"
-        _sam(
-            "build",
-            ["--template-file", TEMPLATE, "--build-dir", BUILD, "--base-dir", ROOT, *_parameters({})],
-            environment,
-        )
-        mount_layers(BUILD, LAYERS / sources[:16], interpreter / PYTHON_NAME)
-        MARKER.write_text(sources)
-        return True
+    BUILDS.mkdir(parents=True, exist_ok=True)
+    with _locked(BUILDS.with_name("build.lock")):
+        for _ in range(BUILD_ATTEMPTS):
+            sources = _fingerprint()
+            home = BUILDS / sources[:16]
+            if home.exists():
+                home.touch()
+                return home
+            partial = BUILDS / "partial"
+            _build_into(partial, home)
+            if _fingerprint() == sources:  # nothing was saved in an editor meanwhile
+                partial.rename(home)
+                _forget_old_builds()
+                return home
+    raise DeployFailed("The sources were changed again and again while they were built.")
 
 
-def deploy(endpoint: str, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Deploy what `build` has built on the emulator at `endpoint`. Returns the stack's outputs.
+def _build_into(partial: Path, home: Path) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    interpreter = _interpreter_folder()
+    environment = _sam_environment()
+    environment["PATH"] = f"{interpreter}{os.pathsep}{environment['PATH']}"
+    arguments: list[str | Path] = [
+        "--template-file",
+        TEMPLATE,
+        "--build-dir",
+        partial,
+        "--base-dir",
+        ROOT,
+        *_parameters({}),
+    ]
+    _sam("build", arguments, environment)
+    mount_layers(partial, home, interpreter / PYTHON_NAME)
+
+
+def _forget_old_builds() -> None:
+    """Keep the newest: a stack that still runs may use one that is no longer the present one."""
+    homes = sorted(BUILDS.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for home in homes[KEPT_BUILDS:]:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Deploy what `build` has left in the folder `built` on the emulator at `endpoint`. Returns the stack's outputs.
 
     `parameters` are the template's, beside Emulated and Architecture. Raises SetupMissing and DeployFailed.
     """
@@ -72,7 +94,7 @@ def deploy(endpoint: str, parameters: Mapping[str, str]) -> dict[str, str]:
     _sam(
         "deploy",
         [
-            *("--template-file", BUILT_TEMPLATE, "--stack-name", STACK_NAME, "--region", REGION),
+            *("--template-file", built / "template.yaml", "--stack-name", STACK_NAME, "--region", REGION),
             *("--s3-bucket", ARTIFACTS, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
             *("--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"),
             *_parameters({**parameters, "Emulated": "true"}),
@@ -83,9 +105,10 @@ def deploy(endpoint: str, parameters: Mapping[str, str]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def client(service: str, endpoint: str) -> Any:  # noqa: ANN401 - boto3's clients have no static types
+def client(service: str, endpoint: str) -> Any:
     """A boto3 client for the emulator, whatever the caller's own configuration and proxies are."""
-    return boto3.client(
+    untyped: Any = boto3  # its overloads want the service as a literal
+    return untyped.client(
         service,
         endpoint_url=endpoint,
         region_name=REGION,
@@ -138,7 +161,7 @@ def _interpreter_folder() -> Path:
 
 
 def _succeeds(command: Sequence[str | Path]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _fingerprint() -> str:

@@ -4,8 +4,6 @@ The emulator lists them (ListEventSourceMappings), but forgets TumblingWindowInS
 list is taken from the template that CloudFormation processed, which is just as much what was deployed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

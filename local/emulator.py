@@ -4,14 +4,13 @@ It runs in an environment of its own (`.tools/emulator`), because it pins botoco
 Python, because it runs the functions in its own interpreter.
 """
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Self
 
 from local.errors import EmulatorFailed, PortBusy, SetupMissing
 from local.processes import Leashed, clean_environment
@@ -46,7 +45,7 @@ class Emulator:
         self.endpoint = f"http://{HOST}:{port}"
 
     @classmethod
-    def start(cls, port: int | None = None, *, python: Path = PYTHON) -> Emulator:
+    def start(cls, port: int | None = None, *, python: Path = PYTHON) -> Self:
         """Start on `port`, or on a free one, and wait until it answers.
 
         Raises SetupMissing, PortBusy and EmulatorFailed.
@@ -59,7 +58,7 @@ class Emulator:
                 raise PortBusy(f"Port {port} is in use by another program: choose another with PORT=.")
             emulator = cls._launch(chosen, python)
             try:
-                emulator._wait_until_healthy()
+                emulator.wait_until_healthy()
             except EmulatorFailed:
                 emulator.stop()
                 # A free port may be taken by another program before the emulator has bound it.
@@ -85,15 +84,8 @@ class Emulator:
         """End the process, its workers, and remove what they have left on disk."""
         self._process.stop()
 
-    @classmethod
-    def _launch(cls, port: int, python: Path) -> Emulator:
-        log = _new_log(port)
-        environment = clean_environment(**SETTINGS, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
-        with log.open("wb") as output:
-            process = Leashed([python, "-m", "ministack"], env=environment, output=output)
-        return cls(process, port, log)
-
-    def _wait_until_healthy(self) -> None:
+    def wait_until_healthy(self) -> None:
+        """Wait until it answers. Raises EmulatorFailed when it ends, or does not answer in time."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if not self.alive():
@@ -105,6 +97,14 @@ class Emulator:
                 return
             time.sleep(0.05)
         raise EmulatorFailed(f"The emulator did not answer within {START_SECONDS:.0f} seconds (see {self.log}).")
+
+    @classmethod
+    def _launch(cls, port: int, python: Path) -> Self:
+        log = _new_log(port)
+        environment = clean_environment(**SETTINGS, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
+        with log.open("wb") as output:
+            process = Leashed([python, "-m", "ministack"], env=environment, output=output)
+        return cls(process, port, log)
 
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

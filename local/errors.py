@@ -1,11 +1,11 @@
 """What can go wrong on one machine. Every message is one sentence for the person at the terminal.
 
-    LocalError
-    ├── SetupMissing     a tool is not installed: make setup
-    ├── PortBusy         somebody else listens on the port asked for
-    ├── EmulatorFailed   the emulator did not start, or is gone
-    ├── DeployFailed     `sam build` or `sam deploy` failed; the message ends with what it said
-    └── NotSettled       changes were still on their way when the time was up
+LocalError
+├── SetupMissing     a tool is not installed: make setup
+├── PortBusy         somebody else listens on the port asked for
+├── EmulatorFailed   the emulator did not start, or is gone
+├── DeployFailed     `sam build` or `sam deploy` failed; the message ends with what it said
+└── NotSettled       changes were still on their way when the time was up
 """
 
 

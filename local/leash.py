@@ -25,7 +25,7 @@ def main() -> int:
     # Handlers, not SIG_IGN: the command would inherit that, and could then not be asked to stop.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     threading.Thread(target=_follow_parent, args=(child, scratch), daemon=True).start()
     status = child.wait()
     shutil.rmtree(scratch, ignore_errors=True)

@@ -3,8 +3,6 @@
 The rules are in `local.mapping`, the threads that read a source and invoke its function in `local.sources`.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
@@ -62,9 +60,7 @@ class Pollers:
         quiet = all(reader.idle_since(moment) for reader in self._readers)
         return quiet and not any(reader.left_in_queue() for reader in self._queues) and before == self._progress()
 
-    def wait_settled(
-        self, timeout_s: float, on_wait: Callable[[list[Statistics]], None] | None = None
-    ) -> None:
+    def wait_settled(self, timeout_s: float, on_wait: Callable[[list[Statistics]], None] | None = None) -> None:
         """Wait until `settled`. `on_wait` is called about ten times a second. Raises NotSettled."""
         since, deadline = time.monotonic(), time.monotonic() + timeout_s
         progress = self._progress()
@@ -86,7 +82,8 @@ class Pollers:
 
     def _still_moving(self, timeout_s: float) -> str:
         parts = [
-            f"{figures.mapping} has {figures.pending} pending" + (f" ({figures.last_error})" if figures.last_error else "")
+            f"{figures.mapping} has {figures.pending} pending"
+            + (f" ({figures.last_error})" if figures.last_error else "")
             for figures in self.statistics
             if figures.pending or figures.last_error
         ]

@@ -1,7 +1,5 @@
 """Child processes on a leash: they end when this process does, however it does."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
@@ -26,7 +24,7 @@ class Leashed:
         self.scratch = Path(tempfile.mkdtemp(prefix="tailrace-"))
         read_end, self._write_end = os.pipe()
         try:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [sys.executable, "-S", str(LEASH), str(self.scratch), *map(str, command)],
                 stdin=read_end,
                 stdout=output,

@@ -8,8 +8,6 @@
 Nothing is left behind: when this process ends, however it does, so do the emulator and its workers.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -61,7 +59,7 @@ class Stack:
         """The emulator's log, with everything that the functions have logged."""
         return self.emulator.log
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no static types
+    def client(self, service: str) -> Any:
         """A boto3 client of this stack, one for each service."""
         if service not in self._clients:
             self._clients[service] = deploy.client(service, self.endpoint)
@@ -104,9 +102,9 @@ def running_stack(
     timings: dict[str, float] = {}
     with _emulator(port, tell, timings) as emulator:
         with _step("build", "Building the stack (only when its sources have changed)", tell, timings):
-            deploy.build()
+            built = deploy.build()
         with _step("deploy", "Deploying it with the SAM CLI", tell, timings):
-            outputs = deploy.deploy(emulator.endpoint, {**LOCAL_PARAMETERS, **(parameters or {})})
+            outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
         pollers = Pollers(emulator.endpoint, shards=shards)
         stack = Stack(emulator.endpoint, outputs, resources(emulator.endpoint), pollers, emulator, timings)
         pollers.start()
@@ -182,7 +180,8 @@ def main() -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ an empty or null `batchItemFailures`, and an empty or null answer. A failure of 
 an answer that is not such a structure at all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 

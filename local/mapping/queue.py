@@ -5,8 +5,6 @@ processed. What was not stays in the queue and is visible again when its visibil
 the queue itself counts how often that happened and moves the message to its dead-letter queue.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -167,7 +165,7 @@ class QueueMapping[C]:
         return QueueInvocation(tuple(batch)) if batch else None
 
     def _free_messages(self) -> Iterator[Message[C]]:
-        """Pending messages whose FIFO group has no call in flight: a group is processed in order (services-sqs-fifo)."""
+        """Pending messages whose FIFO group has no call in flight: a group is processed in order (with-sqs)."""
         calls = [*self._in_flight, *(call for _, call in self._retries)]
         busy = {message.group for call in calls for message in call.messages if message.group is not None}
         return (message for message in self._pending if message.group not in busy)

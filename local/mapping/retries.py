@@ -4,8 +4,6 @@ Lambda retries with exponential back-off and does not publish its figures (servi
 they are parameters here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from local.mapping.settings import StreamSettings

@@ -4,16 +4,18 @@ Names, defaults and limits are those of CreateEventSourceMapping:
 https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
 """An invocation's payload, fixed (gettingstarted-limits)."""
 
 STATE_LIMIT_BYTES = 1024 * 1024
 """The state that a tumbling window may carry (services-ddb-windows)."""
+
+RECEIVED_AT_ONCE = 10
+"""What one ReceiveMessage gives at most; a larger batch takes several, and so a window to gather them in."""
 
 type Properties = Mapping[str, object]
 
@@ -42,7 +44,7 @@ class StreamSettings:
     state_limit: int = STATE_LIMIT_BYTES
 
     @classmethod
-    def parse(cls, properties: Properties) -> StreamSettings:
+    def parse(cls, properties: Properties) -> Self:
         """Read the properties of a mapping of a DynamoDB stream. Raises MappingError."""
         if _number(properties, "ParallelizationFactor", 1, 1, 10) != 1:
             raise MappingError("ParallelizationFactor above 1 is not supported here")
@@ -74,17 +76,19 @@ class QueueSettings:
     payload_limit: int = PAYLOAD_LIMIT_BYTES
 
     @classmethod
-    def parse(cls, properties: Properties, *, fifo: bool, visibility_s: float) -> QueueSettings:
+    def parse(cls, properties: Properties, *, fifo: bool, visibility_s: float) -> Self:
         """Read the properties of a mapping of an SQS queue. Raises MappingError.
 
         The concurrency is ScalingConfig's, or the five invocations that Lambda starts with (services-sqs-scaling).
         """
-        size = _number(properties, "BatchSize", 10, 1, 10 if fifo else 10_000)
+        size = _number(properties, "BatchSize", 10, 1, RECEIVED_AT_ONCE if fifo else 10_000)
         window = _number(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
         if fifo and window:
             raise MappingError("a FIFO queue has no MaximumBatchingWindowInSeconds")
-        if size > 10 and not window:
-            raise MappingError("a BatchSize above 10 needs MaximumBatchingWindowInSeconds of at least 1")
+        if size > RECEIVED_AT_ONCE and not window:
+            raise MappingError(
+                f"a BatchSize above {RECEIVED_AT_ONCE} needs MaximumBatchingWindowInSeconds of at least 1"
+            )
         scaling = properties.get("ScalingConfig")
         scaling = scaling if isinstance(scaling, Mapping) else {}
         return cls(

@@ -5,8 +5,6 @@ sent when it holds BatchSize records, when its payload reaches 6 MB, or when the
 failed batch holds up its shard until it has been processed.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections import deque

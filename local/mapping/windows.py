@@ -5,11 +5,10 @@ window by the time at which it was inserted, every invocation receives the state
 returned, and the last one of a window is marked as final.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 
 type State = dict[str, object]
 
@@ -24,7 +23,7 @@ class Window:
     terminated_early: bool = False
 
     @classmethod
-    def holding(cls, time: float, length_s: int) -> Window:
+    def holding(cls, time: float, length_s: int) -> Self:
         """The window that a record of `time` belongs to."""
         start = int(time // length_s) * length_s
         return cls(start, start + length_s)

@@ -1,7 +1,5 @@
 """Records and messages as Lambda puts them into events, as JSON bytes ready to be joined into a payload."""
 
-from __future__ import annotations
-
 import json
 import re
 import zlib

@@ -1,7 +1,5 @@
 """The poller of a queue."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from typing import Any, cast

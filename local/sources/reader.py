@@ -1,7 +1,5 @@
 """What every source poller has in common: a thread, the calls it has in flight, and its figures."""
 
-from __future__ import annotations
-
 import json
 import logging
 import queue

@@ -1,7 +1,5 @@
 """The poller of the items table's stream."""
 
-from __future__ import annotations
-
 import time
 from typing import Any, cast
 
@@ -40,9 +38,7 @@ class StreamReader(Reader[Call]):
         page = self._page()
         sorted_out: list[list[StreamRecord[bytes]]] = [[] for _ in self._shards]
         for record in page:
-            sorted_out[virtual_shard(record, len(self._shards))].append(
-                stream_record(record, self.mapping.source_arn)
-            )
+            sorted_out[virtual_shard(record, len(self._shards))].append(stream_record(record, self.mapping.source_arn))
         for shard, records in zip(self._shards, sorted_out, strict=True):
             if records:
                 shard.add(records, began)

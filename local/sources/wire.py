@@ -4,10 +4,9 @@ They carry every record twice (in with GetRecords, out with Invoke), and an SDK 
 model takes more time over that than everything else together. Everyone else uses boto3 (`Stack.client`).
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import urllib3
 
@@ -52,7 +51,7 @@ class Wire:
             "Authorization": _authorization(service),
         }
         response = self._post("/", json.dumps(parameters).encode(), headers, READ_SECONDS)
-        if response.status != 200:
+        if response.status != HTTPStatus.OK:
             raise _failure(response)
         answer = json.loads(response.data) if response.data else {}
         assert isinstance(answer, dict)  # noqa: S101 - both protocols answer with an object
@@ -63,9 +62,9 @@ class Wire:
         headers = {"Content-Type": "application/json", "Authorization": _authorization("lambda")}
         path = f"/2015-03-31/functions/{function}/invocations"
         response = self._post(path, payload, headers, timeout_s)
-        if response.status == 429:
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             return InvokeResult(response.data, "throttled", throttled=True)
-        if response.status >= 300:
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _failure(response)
         failed = "X-Amz-Function-Error" in response.headers
         return InvokeResult(response.data, _error_text(response.data) if failed else None, throttled=False)
