@@ -1,0 +1,164 @@
+"""The rules of a queue's mapping, one test each: with-sqs, services-sqs-errorhandling, invocation-eventsourcemapping."""
+
+import pytest
+
+from local.mapping import (
+    Backoff,
+    Failed,
+    MappingError,
+    Message,
+    QueueInvocation,
+    QueueMapping,
+    QueueSettings,
+    Returned,
+    Throttled,
+)
+
+Mapping = QueueMapping[str]
+
+
+def message(name: str, group: str | None = None, size: int = 100, hidden_until: float = 1000) -> Message[str]:
+    return Message(name, f"receipt {name}", group, hidden_until, size, name)
+
+
+def mapping(settings: QueueSettings) -> Mapping:
+    return QueueMapping(settings, now=0, backoff=Backoff(first_s=1, longest_s=8))
+
+
+def made(queue: Mapping, now: float = 0) -> QueueInvocation[str]:
+    call = queue.next_invocation(now)
+    assert call is not None
+    return call
+
+
+def names(call: QueueInvocation[str] | None) -> str:
+    return "" if call is None else "".join(sent.id for sent in call.messages)
+
+
+def failing(*ids: object) -> Returned:
+    return Returned({"batchItemFailures": [{"itemIdentifier": name} for name in ids]})
+
+
+def test_a_batch_holds_at_most_batch_size_messages_and_several_run_at_a_time() -> None:
+    queue = mapping(QueueSettings(batch_size=2, concurrency=2))
+    queue.add([message(name) for name in "abcdef"], 0)
+    assert (names(queue.next_invocation(0)), names(queue.next_invocation(0))) == ("ab", "cd")
+    assert queue.next_invocation(0) is None
+
+
+def test_the_window_gathers_messages_until_it_ends_or_the_batch_is_full() -> None:
+    queue = mapping(QueueSettings(batch_size=3, batching_window_s=5))
+    queue.add([message("a")], 1)
+    assert queue.next_invocation(4) is None
+    assert queue.next_time() == 5
+    queue.add([message("b"), message("c")], 4)
+    assert names(queue.next_invocation(4)) == "abc"
+
+
+def test_the_payload_closes_a_batch() -> None:
+    queue = mapping(QueueSettings(batch_size=100, batching_window_s=300, payload_limit=1000))
+    queue.add([message(name, size=300) for name in "abcd"], 0)
+    assert names(queue.next_invocation(0)) == "abc"
+
+
+def test_what_was_processed_is_deleted() -> None:
+    queue = mapping(QueueSettings())
+    queue.add([message("a"), message("b")], 0)
+    settled = queue.answer(made(queue), Returned(None), 1)
+    assert [gone.receipt for gone in settled.delete] == ["receipt a", "receipt b"]
+    assert (settled.left, queue.pending) == ((), 0)
+
+
+def test_a_function_error_leaves_the_whole_batch_in_the_queue() -> None:
+    queue = mapping(QueueSettings(report_failures=True))
+    queue.add([message("a"), message("b")], 0)
+    settled = queue.answer(made(queue), Failed("boom"), 1)
+    assert (settled.delete, len(settled.left), queue.pending) == ((), 2, 0)
+
+
+def test_only_the_messages_reported_stay() -> None:
+    queue = mapping(QueueSettings(report_failures=True))
+    queue.add([message(name) for name in "abc"], 0)
+    settled = queue.answer(made(queue), failing("b"), 1)
+    assert [gone.id for gone in settled.delete] == ["a", "c"]
+
+
+@pytest.mark.parametrize("answer", [failing(""), failing(None), failing("z"), Returned({"batchItemFailures": [{}]})])
+def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(answer: Returned) -> None:
+    queue = mapping(QueueSettings(report_failures=True))
+    queue.add([message("a"), message("b")], 0)
+    assert queue.answer(made(queue), answer, 1).delete == ()
+
+
+def test_an_answer_that_is_no_such_structure_keeps_the_whole_batch() -> None:
+    queue = mapping(QueueSettings(report_failures=True))
+    queue.add([message("a")], 0)
+    assert queue.answer(made(queue), Returned("done"), 1).delete == ()
+
+
+def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
+    queue = mapping(QueueSettings())
+    queue.add([message("a")], 0)
+    assert len(queue.answer(made(queue), failing("a"), 1).delete) == 1
+
+
+def test_a_throttled_call_is_made_again_while_its_messages_are_hidden() -> None:
+    queue = mapping(QueueSettings())
+    queue.add([message("a", hidden_until=2.5)], 0)
+    assert queue.answer(made(queue), Throttled(), 0).left == ()
+    assert queue.next_time() == 1
+    assert [kept.id for kept in queue.answer(made(queue, 1), Throttled(), 1).left] == ["a"]
+    assert queue.pending == 0
+
+
+def test_a_message_that_is_visible_again_is_no_longer_ours() -> None:
+    queue = mapping(QueueSettings(batching_window_s=30))
+    queue.add([message("a", hidden_until=10), message("b")], 0)
+    assert names(queue.next_invocation(30)) == "b"
+
+
+def test_a_fifo_group_has_one_batch_in_flight() -> None:
+    queue = mapping(QueueSettings(batch_size=2, fifo=True))
+    queue.add([message("a", "g"), message("b", "g"), message("c", "g"), message("d", "h")], 0)
+    first = made(queue)
+    assert (names(first), names(queue.next_invocation(0))) == ("ab", "d")
+    queue.answer(first, Returned(None), 1)
+    assert names(queue.next_invocation(1)) == "c"
+
+
+def test_what_follows_a_failed_message_of_its_fifo_group_goes_back_too() -> None:
+    queue = mapping(QueueSettings(batch_size=1, fifo=True, report_failures=True))
+    queue.add([message("a", "g"), message("b", "g"), message("c", "h")], 0)
+    settled = queue.answer(made(queue), failing("a"), 1)
+    assert [kept.id for kept in settled.left] == ["a", "b"]
+    assert names(queue.next_invocation(1)) == "c"
+
+
+def test_no_more_is_received_than_the_free_calls_can_take() -> None:
+    queue = mapping(QueueSettings(batch_size=10, concurrency=2))
+    assert queue.room == 20
+    queue.add([message(str(number)) for number in range(12)], 0)
+    assert queue.room == 8
+    assert names(queue.next_invocation(0)) == "0123456789"
+    assert queue.room == 8
+
+
+@pytest.mark.parametrize(
+    ("properties", "fifo"),
+    [({"BatchSize": 11}, False), ({"BatchSize": 11}, True), ({"MaximumBatchingWindowInSeconds": 1}, True)],
+)
+def test_what_lambda_refuses_is_refused(properties: dict[str, object], *, fifo: bool) -> None:
+    with pytest.raises(MappingError):
+        QueueSettings.parse(properties, fifo=fifo, visibility_s=30)
+
+
+def test_settings_are_those_of_the_mapping() -> None:
+    properties: dict[str, object] = {
+        "BatchSize": 1000,
+        "MaximumBatchingWindowInSeconds": "5",
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": 2},
+    }
+    assert QueueSettings.parse(properties, fifo=False, visibility_s=360) == QueueSettings(
+        batch_size=1000, batching_window_s=5, report_failures=True, visibility_s=360, concurrency=2
+    )

@@ -1,0 +1,138 @@
+"""Tumbling windows: services-ddb-windows."""
+
+import pytest
+
+from local.mapping import Backoff, Failed, Returned, StreamInvocation, StreamRecord, StreamSettings, StreamShard
+
+START = 1_767_225_600  # 2026-01-01T00:00:00Z
+SETTINGS = StreamSettings(tumbling_window_s=60, report_failures=True)
+
+Shard = StreamShard[str]
+
+
+def shard(settings: StreamSettings = SETTINGS) -> Shard:
+    return StreamShard(
+        settings, shard_id="shardId-1", source_arn="arn:stream", now=START, backoff=Backoff(first_s=1, longest_s=8)
+    )
+
+
+def record(number: int, second: int) -> StreamRecord[str]:
+    return StreamRecord(f"{number:021d}", START + second, 100, "")
+
+
+def made(one: Shard, second: float) -> StreamInvocation[str]:
+    call = one.next_invocation(START + second)
+    assert call is not None
+    return call
+
+
+def test_every_call_names_its_window_shard_source_and_state() -> None:
+    one = shard()
+    one.add([record(1, 61)], START + 61)
+    assert made(one, 61).fields == {
+        "window": {"start": "2026-01-01T00:01:00Z", "end": "2026-01-01T00:02:00Z"},
+        "state": {},
+        "shardId": "shardId-1",
+        "eventSourceARN": "arn:stream",
+        "isFinalInvokeForWindow": False,
+        "isWindowTerminatedEarly": False,
+    }
+
+
+def test_without_a_tumbling_window_the_event_holds_nothing_but_records() -> None:
+    one = shard(StreamSettings())
+    one.add([record(1, 0)], START)
+    assert made(one, 0).fields == {}
+
+
+def test_the_state_returned_is_handed_to_the_next_call() -> None:
+    one = shard()
+    one.add([record(1, 0)], START)
+    one.answer(made(one, 0), Returned({"state": {"sum": 1}}), START)
+    one.add([record(2, 1)], START + 1)
+    assert made(one, 1).fields["state"] == {"sum": 1}
+
+
+@pytest.mark.parametrize("value", [None, {}, {"batchItemFailures": []}, {"state": None}, "state"])
+def test_an_answer_without_state_is_a_failure(value: object) -> None:
+    one = shard()
+    one.add([record(1, 0)], START)
+    assert one.answer(made(one, 0), Returned(value), START) == 0
+    assert made(one, 1).attempt == 2
+
+
+def test_a_batch_holds_records_of_one_window_only() -> None:
+    one = shard()
+    one.add([record(1, 58), record(2, 59), record(3, 60)], START + 60)
+    assert len(made(one, 60).records) == 2
+
+
+def test_a_window_ends_with_a_final_call_and_the_next_begins_with_no_state() -> None:
+    one = shard()
+    one.add([record(1, 59), record(2, 60)], START + 60)
+    one.answer(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
+    final = made(one, 60)
+    assert final.records == ()
+    assert final.fields["isFinalInvokeForWindow"] is True
+    assert final.fields["state"] == {"sum": 1}
+    one.answer(final, Returned({"state": {}}), START + 60)
+    following = made(one, 60)
+    assert [int(sent.sequence) for sent in following.records] == [2]
+    assert following.fields["state"] == {}
+    assert following.fields["isFinalInvokeForWindow"] is False
+
+
+def test_the_final_call_comes_when_the_tip_was_seen_after_the_end_of_the_window() -> None:
+    one = shard()
+    one.add([record(1, 30)], START + 30)
+    one.answer(made(one, 30), Returned({"state": {}}), START + 30)
+    assert one.next_time() == START + 60
+    one.caught_up(START + 59)
+    assert one.next_invocation(START + 61) is None  # something of the window may still be unread
+    one.caught_up(START + 61)
+    assert made(one, 61).fields["isFinalInvokeForWindow"] is True
+
+
+def test_a_final_call_that_fails_is_made_again_before_the_next_window() -> None:
+    one = shard()
+    one.add([record(1, 59), record(2, 60)], START + 60)
+    one.answer(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
+    one.answer(made(one, 60), Failed("boom"), START + 60)
+    again = made(one, 61)
+    assert again.fields["isFinalInvokeForWindow"] is True
+    assert again.fields["state"] == {"sum": 1}
+
+
+def test_a_failed_call_does_not_change_the_state() -> None:
+    one = shard()
+    one.add([record(1, 0)], START)
+    answer = {"state": {"sum": 9}, "batchItemFailures": [{"itemIdentifier": ""}]}
+    one.answer(made(one, 0), Returned(answer), START)
+    assert made(one, 1).fields["state"] == {}
+
+
+def test_the_state_of_what_was_processed_goes_with_the_rest_of_the_batch() -> None:
+    one = shard()
+    one.add([record(1, 0), record(2, 0)], START)
+    answer = {"state": {"sum": 1}, "batchItemFailures": [{"itemIdentifier": record(2, 0).sequence}]}
+    one.answer(made(one, 0), Returned(answer), START)
+    again = made(one, 1)
+    assert [int(sent.sequence) for sent in again.records] == [2]
+    assert again.fields["state"] == {"sum": 1}
+
+
+def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
+    one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
+    one.add([record(1, 0)], START)
+    one.answer(made(one, 0), Returned({"state": {"names": "x" * 20}}), START)
+    final = made(one, 1)
+    assert final.fields["isFinalInvokeForWindow"] is True
+    assert final.fields["isWindowTerminatedEarly"] is True
+
+
+def test_the_state_counts_in_the_payload() -> None:
+    one = shard(StreamSettings(tumbling_window_s=60, payload_limit=700))
+    one.add([record(1, 0)], START)
+    one.answer(made(one, 0), Returned({"state": {"names": "x" * 300}}), START)
+    one.add([record(2, 1), record(3, 1)], START + 1)
+    assert len(made(one, 1).records) == 1
