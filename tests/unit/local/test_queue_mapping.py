@@ -1,4 +1,4 @@
-"""The rules of a queue's mapping, one test each: with-sqs, services-sqs-errorhandling, invocation-eventsourcemapping."""
+"""The rules of a queue, one test each: with-sqs, services-sqs-errorhandling, invocation-eventsourcemapping."""
 
 import pytest
 
