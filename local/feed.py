@@ -15,16 +15,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
 from queue import Empty, Full, Queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.entrances import Entrances, FeedError
 from local.timeline import Broken, Change, Entrance, Event, Item, Timetable
 
+if TYPE_CHECKING:
+    from datetime import date
+
 COLLECTION = "flights"
-WRITERS: dict[Entrance, int] = {"table": 4, "api": 2, "queue": 1}
-"""How many threads write at each entrance. The API answers one request at a time, and holds nobody else up."""
+WRITERS: dict[Entrance, int] = {"file": 1, "table": 4, "api": 1, "queue": 1}
+"""How many threads write at each entrance, so that a slow one holds no other up."""
 _BATCH_ITEMS, _BATCH_MESSAGES = 25, 10  # the most that BatchWriteItem and SendMessageBatch take
 _ONE_IN = 300
 """One flight in so many is told through the HTTP API."""
@@ -43,7 +45,7 @@ class _Task:
     broken: bool = False
 
 
-type Inbox = Queue[_Task | None]
+type Inbox = Queue[_Task | Timetable | None]
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class _Writer:
     inbox: Inbox
     done: Future[None] = field(default_factory=Future)
 
-    def hand_over(self, task: _Task | None) -> None:
+    def hand_over(self, task: _Task | Timetable | None) -> None:
         """Wait while the inbox is full. If the thread has stopped, its error is raised."""
         while not self.done.done():
             try:
@@ -62,6 +64,11 @@ class _Writer:
                 continue
             return
         if task is not None:
+            self.raise_if_stopped()
+
+    def raise_if_stopped(self) -> None:
+        """Raise the thread's error if it has ended before its time."""
+        if self.done.done():
             self.done.result()
             raise FeedError("a writer stopped early")
 
@@ -96,9 +103,10 @@ class Feed:
         self._progress = progress
         self._lock = threading.Lock()
         self._told = Told(time.monotonic())
-        self._loaded: set[date] = set()
-        self._write = {"table": self._write_table, "queue": self._send, "api": self._call}
+        self._loaded: dict[date, threading.Event] = {}
+        self._write = {"file": self._publish, "table": self._write_table, "queue": self._send, "api": self._call}
         self._writers: dict[Entrance, list[_Writer]] = {}
+        self._abandoned = threading.Event()
 
     def run(self, events: Iterable[Event]) -> Told:
         """Feed everything and return when all of it was accepted.
@@ -116,63 +124,67 @@ class Feed:
             try:
                 for event in events:
                     self._tell(event)
+            except BaseException:
+                self._abandoned.set()
+                raise
             finally:
                 every = [writer for writers in self._writers.values() for writer in writers]
                 for writer in every:
                     writer.hand_over(None)
         for writer in every:
             writer.done.result()
-        for timetable in self._told.announced:
-            self._await_receipt(timetable)
         return self._told
 
     def _tell(self, event: Event) -> None:
+        # shared out by flight (or day), so that one writer has all that is told about it
         if isinstance(event, Timetable):
-            self._publish(event)
+            self._loaded[event.day] = threading.Event()
+            self._writers["file"][0].hand_over(event)
             return
-        if event.day not in self._loaded:
-            self._await_receipt(event.day.isoformat())
-            self._loaded.add(event.day)
+        publisher = self._writers["file"][0]
+        while not self._loaded[event.day].wait(_RECEIPT_POLL_S):
+            publisher.raise_if_stopped()
         task = _task(event)
-        # shared out by flight, so that one writer has all that is told about it
         writers = self._writers[task.entrance]
         writers[zlib.crc32(task.id.encode()) % len(writers)].hand_over(task)
 
-    def _publish(self, timetable: Timetable) -> None:
-        lines = (json.dumps({"id": one} | item) for one, item in timetable.items)
-        # no time in the header: the same flights make the same file
-        self._to.drop(_file_name(timetable.day), gzip.compress("\n".join(lines).encode(), mtime=0))
-        good = len(timetable.items) - timetable.broken
-        self._told.announced[timetable.day.isoformat()] = (good, timetable.broken)
-        with self._lock:
-            self._told.broken.update(("file", one) for one, _ in timetable.items[good:])
-        self._count("file", good)
+    def _publish(self, inbox: Inbox) -> None:
+        while isinstance(timetable := inbox.get(), Timetable) and not self._abandoned.is_set():
+            lines = (json.dumps({"id": one} | item) for one, item in timetable.items)
+            name = f"{COLLECTION}/{timetable.day.isoformat()}.jsonl.gz"
+            # no time in the header: the same flights make the same file
+            self._to.drop(name, gzip.compress("\n".join(lines).encode(), mtime=0))
+            good = len(timetable.items) - timetable.broken
+            self._count("file", good)
+            with self._lock:
+                self._told.broken.update(("file", one) for one, _ in timetable.items[good:])
+            self._told.announced[name] = (good, timetable.broken)
+            self._told.receipts[name] = self._await_receipt(name)
+            self._loaded[timetable.day].set()
 
-    def _await_receipt(self, day: str) -> None:
+    def _await_receipt(self, name: str) -> tuple[int, int]:
         limit = time.monotonic() + _RECEIPT_LIMIT_S
-        while day not in self._told.receipts:
-            receipt = self._to.receipt(_file_name(date.fromisoformat(day)))
+        while time.monotonic() < limit and not self._abandoned.is_set():
+            receipt = self._to.receipt(name)
             if receipt is not None:
-                self._told.receipts[day] = (receipt["accepted"], receipt["rejected"])
-            elif time.monotonic() > limit:
-                raise FeedError(f"the timetable of {day} was not loaded within {_RECEIPT_LIMIT_S:.0f} s")
-            else:
-                time.sleep(_RECEIPT_POLL_S)
+                return receipt["accepted"], receipt["rejected"]
+            time.sleep(_RECEIPT_POLL_S)
+        raise FeedError(f"the timetable {name} was not loaded within {_RECEIPT_LIMIT_S:.0f} s")
 
     def _write_table(self, inbox: Inbox) -> None:
-        for batch in _batches(inbox, _BATCH_ITEMS):
+        for batch in self._batches(inbox, _BATCH_ITEMS):
             self._expect_quarantine(batch)
             self._to.write_items(COLLECTION, {task.id: task.item for task in batch})
             self._count("table", sum(not task.broken for task in batch))
 
     def _send(self, inbox: Inbox) -> None:
-        for batch in _batches(inbox, _BATCH_MESSAGES):
+        for batch in self._batches(inbox, _BATCH_MESSAGES):
             self._expect_quarantine(batch)
             self._to.send_messages({task.id: _message(task) for task in batch})
             self._count("queue", sum(not task.broken for task in batch))
 
     def _call(self, inbox: Inbox) -> None:
-        for (task,) in _batches(inbox, 1):
+        for (task,) in self._batches(inbox, 1):
             status = self._to.request(COLLECTION, task.id, task.item, task.patch)
             refused = 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
             if task.broken:
@@ -184,6 +196,31 @@ class Feed:
             else:
                 self._count("api", 1)
 
+    def _batches(self, inbox: Inbox, most: int) -> Iterator[list[_Task]]:
+        """Yield what comes in, in order, until None does: so many at once, and never two things about one flight.
+
+        A batch waits no longer when nothing has come for a while.
+        """
+        batch: dict[str, _Task] = {}
+        while not self._abandoned.is_set():
+            try:
+                task = inbox.get(timeout=_LINGER_S if batch else None)
+            except Empty:
+                task = None
+                ended = False
+            else:
+                ended = task is None
+            if batch and not (isinstance(task, _Task) and task.id not in batch):
+                yield list(batch.values())
+                batch.clear()
+            if ended:
+                return
+            if isinstance(task, _Task):
+                batch[task.id] = task
+                if len(batch) == most:
+                    yield list(batch.values())
+                    batch.clear()
+
     def _expect_quarantine(self, batch: Iterable[_Task]) -> None:
         with self._lock:
             self._told.broken.update((task.entrance, task.id) for task in batch if task.broken)
@@ -192,10 +229,6 @@ class Feed:
         with self._lock:
             self._told.by_entrance[entrance] += number
             self._progress(number)
-
-
-def _file_name(day: date) -> str:
-    return f"{COLLECTION}/{day.isoformat()}.jsonl.gz"
 
 
 def _task(event: Change | Broken) -> _Task:
@@ -210,29 +243,3 @@ def _task(event: Change | Broken) -> _Task:
 def _message(task: _Task) -> dict[str, Any]:
     what = {"op": "put", "item": task.item} if task.patch is None else {"op": "patch", "patch": task.patch}
     return {"collection": COLLECTION, "id": task.id, **what}
-
-
-def _batches(inbox: Inbox, most: int) -> Iterator[list[_Task]]:
-    """Yield what comes in, in order, until None does: at most so many at once, and never two things about one flight.
-
-    A batch waits no longer when nothing has come for a while.
-    """
-    batch: dict[str, _Task] = {}
-    while True:
-        try:
-            task = inbox.get(timeout=_LINGER_S if batch else None)
-        except Empty:
-            task = None
-            ended = False
-        else:
-            ended = task is None
-        if batch and (task is None or task.id in batch):
-            yield list(batch.values())
-            batch.clear()
-        if ended:
-            return
-        if task is not None:
-            batch[task.id] = task
-            if len(batch) == most:
-                yield list(batch.values())
-                batch.clear()

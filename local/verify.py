@@ -81,8 +81,8 @@ def _expect(verdict: Verdict, where: str, expected: Any, found: Any) -> None:
 def _check_fed(expected: Recompute, told: Told, verdict: Verdict) -> None:
     _expect(verdict, "changes fed", expected.changes(), told.changes)
     _expect(verdict, "broken requests refused by the API", told.api_broken, told.api_refused)
-    for day, counts in told.announced.items():
-        _expect(verdict, f"receipt of {day} (accepted, rejected)", counts, told.receipts.get(day))
+    for name, counts in told.announced.items():
+        _expect(verdict, f"receipt of {name} (accepted, rejected)", counts, told.receipts.get(name))
 
 
 def _check_rows(stack: Stack, expected: Recompute, pipeline: Pipeline, verdict: Verdict) -> None:

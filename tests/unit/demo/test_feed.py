@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -149,3 +149,18 @@ def test_two_changes_of_one_flight_are_never_in_one_batch(flights: list[Flight])
     assert [status for entrance, _, status in stack.arrived if entrance == "table"] == [
         event.item["status"] for event in landed
     ]
+
+
+def test_an_interrupted_feed_stops_at_once_and_abandons_what_is_waiting(flights: list[Flight]) -> None:
+    def interrupted() -> Iterator[Event]:
+        yield from timeline(flights[:900])
+        raise KeyboardInterrupt
+
+    class Slow(FakeStack):
+        def write_items(self, collection: str, items: Mapping[str, Any]) -> None:
+            time.sleep(0.2)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        feed(Slow(), interrupted())
+    assert time.monotonic() - began < 3.0
