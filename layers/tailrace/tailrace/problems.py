@@ -22,6 +22,10 @@ CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:tailrace:"
 RETRY_AFTER_S = 1
 
+# An answer of Lambda holds 6 MB, in which a character may take six bytes.
+_MOST_LISTED_CHARACTERS = 500_000
+_LONGEST_DETAIL = 1000
+
 
 class UnsupportedMediaType(InvalidMessage):
     """A body of a type that is not taken."""
@@ -38,17 +42,27 @@ class Problem:
     violations: Sequence[Violation] = ()
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document."""
+        """Return the JSON document; of very many violations, as many as fit an answer."""
+        listed = _listed(self.violations)
+        left_out = len(self.violations) - len(listed)
         return {
             "type": f"{TYPE_PREFIX}{self.name}",
             "title": self.title,
             "status": self.status,
-            "detail": self.detail,
-            "violations": [
-                {"pointer": found.pointer, "keyword": found.keyword, "message": found.message}
-                for found in self.violations
-            ],
+            "detail": self.detail[:_LONGEST_DETAIL] + (f"; {left_out} of them are not listed" if left_out else ""),
+            "violations": listed,
         }
+
+
+def _listed(violations: Sequence[Violation]) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = []
+    size = 0
+    for found in violations:
+        size += len(found.pointer) + len(found.message)
+        if listed and size > _MOST_LISTED_CHARACTERS:
+            break
+        listed.append({"pointer": found.pointer, "keyword": found.keyword, "message": found.message})
+    return listed
 
 
 def problem_of(error: TailraceError) -> Problem | None:
@@ -56,7 +70,9 @@ def problem_of(error: TailraceError) -> Problem | None:
     detail = str(error)
     match error:
         case InvalidItem():
-            return Problem(422, "invalid-item", "The item breaks rules", detail, error.violations)
+            count = len(error.violations)
+            text = f"{count} violation{'' if count == 1 else 's'}"
+            return Problem(422, "invalid-item", "The item breaks rules", text, error.violations)
         case UnsupportedMediaType():
             return Problem(415, "unsupported-media-type", "The body is not of a type that is taken", detail)
         case InvalidMessage():

@@ -1,0 +1,69 @@
+"""Laws of the archive: nothing is lost or changed on the way in, and a delivery that comes again makes nothing new."""
+
+import gzip
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.archives import Contents, Event, Folder, archive_object, parse_key, read_batch
+from tailrace.changes import Item
+from tailrace.envelopes import dumps, envelope, loads
+from tests import strategies
+
+items = st.none() | st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)
+
+
+@st.composite
+def events(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw a few events of one hour, each with an id of its own."""
+    numbers = draw(st.lists(st.integers(0, 10**40), unique=True, min_size=1, max_size=5))
+    return [_event(number, draw(items), draw(items), draw(st.sampled_from([None, "s1", "s2"]))) for number in numbers]
+
+
+def _event(number: int, old: Item | None, new: Item | None, shard: str | None) -> dict[str, Any]:
+    return envelope(
+        event_id=f"e{number}",
+        source="stream",
+        collection="orders",
+        subject="#~/%",
+        time="2024-10-27T00:30:00Z",
+        kind="modified",
+        data={"old": old, "new": new, "shard": shard, "sequence": str(number)},
+    )
+
+
+def read(sent: list[dict[str, Any]]) -> list[Event]:
+    return [one for one in read_batch(dumps(sent)) if isinstance(one, Event)]
+
+
+@given(events())
+def test_what_is_sent_is_what_is_stored(sent: list[dict[str, Any]]) -> None:
+    lines = gzip.decompress(archive_object(read(sent)[0].folder, read(sent)).body).split(b"\n")
+    assert lines.pop() == b""
+    assert {loads(line)["id"]: loads(line) for line in lines} == {one["id"]: one for one in sent}
+    # any other reader of JSON finds whole lines, too
+    assert [json.loads(line)["specversion"] for line in lines] == ["1.0"] * len(sent)
+
+
+@given(events(), st.randoms(use_true_random=False), st.data())
+def test_order_and_repeats_do_not_matter(sent: list[dict[str, Any]], random: Any, data: st.DataObject) -> None:
+    again = sent + data.draw(st.lists(st.sampled_from(sent), max_size=4))
+    random.shuffle(again)
+    folder = Folder("orders", "2024-10-27", "00")
+    assert archive_object(folder, read(again)) == archive_object(folder, read(sent))
+
+
+@given(events())
+def test_a_catalog_row_counts_what_was_stored(sent: list[dict[str, Any]]) -> None:
+    stored = archive_object(read(sent)[0].folder, read(sent))
+    folder, name = parse_key(stored.key)
+    contents = Contents(folder)
+    for line in gzip.decompress(stored.body).splitlines(keepends=True):
+        contents.add(line)
+    row = contents.row(name, len(stored.body), "checksum")
+    assert row["count"] == len(sent)
+    for shard in {one["data"]["shard"] for one in sent} - {None}:
+        numbers = [int(one["data"]["sequence"]) for one in sent if one["data"]["shard"] == shard]
+        assert row["shards"][shard] == {"first": str(min(numbers)), "last": str(max(numbers))}
