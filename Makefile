@@ -45,7 +45,7 @@ deploy: build  ## sam deploy --guided: to your AWS account
 
 UV_COMPILE = .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE)
 lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
-	$(UV_COMPILE) layers/tailrace/requirements.in -o layers/tailrace/requirements.txt >/dev/null
+	$(UV_COMPILE) locks/layer.in -o layers/tailrace/requirements.txt >/dev/null
 	$(UV_COMPILE) --group dev layers/tailrace/requirements.txt -o locks/dev.txt >/dev/null
 	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
 	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null

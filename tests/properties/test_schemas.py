@@ -102,6 +102,12 @@ def test_every_violation_is_reported_with_its_place() -> None:
     }
 
 
+def test_a_field_that_must_not_be_there_is_told_at_its_place() -> None:
+    schema = Schema({"if": {"required": ["a"]}, "then": {"properties": {"b": False}}})
+    (found,) = schema.violations({"a": 1, "b": 2})
+    assert (found.pointer, found.keyword, found.message) == ("/b", "properties", "'b' is not allowed here")
+
+
 def test_decimals_that_are_whole_are_integers_and_dollar_means_the_very_end() -> None:
     assert Schema({"type": "integer"}).is_valid(Decimal("4.0"))  # type: ignore[arg-type]
     assert not Schema({"pattern": "^a|b$"}).is_valid("b\n")  # type: ignore[arg-type]

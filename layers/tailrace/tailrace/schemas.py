@@ -87,9 +87,20 @@ def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
+def _properties(validator: Any, properties: Mapping[str, Any], item: Any, _schema: Any) -> Any:
+    # as in jsonschema, but a field that must not be there ("false") is reported at its place and by its name
+    for name, subschema in properties.items() if isinstance(item, Mapping) else ():
+        if name not in item:
+            continue
+        if subschema is False:
+            yield ValidationError(f"{name!r} is not allowed here", path=[name])
+        else:
+            yield from validator.descend(item[name], subschema, path=name, schema_path=name)
+
+
 _Reference: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    validators={"pattern": _pattern},
+    validators={"pattern": _pattern, "properties": _properties},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
 )
 

@@ -79,7 +79,7 @@ class Api:
     def _delete(self, collection: str, escaped: str | None = None) -> Response[str]:
         item_name, _ = self._address(collection, escaped)
         self._items.delete(collection, item_name)
-        return Response(204, "application/json")
+        return Response(204, "application/json", "")
 
     def _get_rows(self, name: str) -> Response[str]:
         aggregate = self._pipeline.aggregate(name)
