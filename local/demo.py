@@ -4,12 +4,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.display import Display, Times
-from local.entrances import Entrances
+from local.entrances import Entrances, FeedError
 from local.errors import LocalError
 from local.feed import Feed, Told
 from local.flights import Flight, Source, SourceError, read
@@ -67,7 +70,8 @@ def run(options: Options, display: Display) -> int:
     """
     given = choose(options, display)
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
-        told, verdict, times = feed_and_check(stack, given, display)
+        with one_sentence(stack):
+            told, verdict, times = feed_and_check(stack, given, display)
         display.summary(told, verdict, times)
         if not options.once:
             hold(stack, display)
@@ -105,6 +109,19 @@ def feed_and_check(stack: Stack, given: Input, display: Display) -> tuple[Told, 
         display.step("Compared.")
     last_write = datetime.fromisoformat(verdict.last_write) if verdict.last_write else first_write
     return told, verdict, Times((last_write - first_write).total_seconds(), settled - fed)
+
+
+@contextmanager
+def one_sentence(stack: Stack) -> Iterator[None]:
+    """Turn what the SDK raises into a LocalError; when the emulator is gone, say that rather than what followed."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, FeedError) as error:
+        limit = time.monotonic() + _WATCH_S
+        while time.monotonic() < limit:  # its process may end a moment after its connections
+            stack.raise_if_broken()
+            time.sleep(_WATCH_S / 10)
+        raise FeedError(f"The stack does not answer as AWS would: {error}") from error
 
 
 def settle(stack: Stack, changes: int) -> None:

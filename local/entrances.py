@@ -19,13 +19,17 @@ from local.errors import LocalError
 from local.stack import Stack
 
 _TRIES = 10
-_FIRST_PAUSE_S = 0.05
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 type Json = dict[str, Any]
 
 
 class FeedError(LocalError):
     """The stack does not take what it must take; the message is one sentence for the user."""
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
 
 
 class Entrances:
@@ -70,7 +74,7 @@ class Entrances:
             puts = answer.get("UnprocessedItems", {}).get(table, [])
             if not puts:
                 return
-            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+            _pause(attempt)
         raise FeedError(f"the table left {len(puts)} items of a batch unprocessed, {_TRIES} times")
 
     def send_messages(self, messages: Mapping[str, Mapping[str, Any]]) -> None:
@@ -93,7 +97,7 @@ class Entrances:
             entries = [entry for entry in entries if entry["Id"] in failed]
             if not entries:
                 return
-            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+            _pause(attempt)
         raise FeedError(f"the intake queue refused {len(entries)} messages, {_TRIES} times")
 
     def request(self, collection: str, item_id: str, item: Json, patch: Json | None) -> int:
@@ -114,7 +118,7 @@ class Entrances:
                 if answer.status < 500 and answer.status != 429:  # noqa: PLR2004 - HTTP's server errors, and its "later"
                     return int(answer.status)
                 last = f"status {answer.status}"
-            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+            _pause(attempt)
         raise FeedError(f"the API failed {_TRIES} times at {method} {item_id}: {last}")
 
     def _signed(self, method: str, url: str, body: Json) -> dict[str, str]:
