@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol
@@ -159,7 +159,9 @@ def _bucket(unit: str, local: datetime) -> str:
         case "minute":
             return local.isoformat(timespec="minutes")
         case "hour":
-            return local.replace(minute=0).isoformat(timespec="minutes")
+            # the offset of the moment itself: where clocks go back by half an hour, the full hour may have another
+            offset = timezone(local.utcoffset() or timedelta())
+            return local.replace(minute=0, tzinfo=offset).isoformat(timespec="minutes")
         case "day":
             return local.date().isoformat()
         case "week":

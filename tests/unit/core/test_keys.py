@@ -45,6 +45,14 @@ def test_the_two_hours_of_one_name_when_clocks_go_back_are_two_buckets() -> None
     assert labels == sorted(str(label) for label in labels)
 
 
+def test_buckets_follow_each_other_without_end_or_gap_where_clocks_move_by_half_an_hour() -> None:
+    group = hour("t", tz="Australia/Lord_Howe")
+    labels = ["2024-04-07T00:00+11:00"]
+    while len(labels) < 4:
+        labels.append(group.label(group.end(labels[-1])))
+    assert labels[1:] == ["2024-04-07T01:00+11:00", "2024-04-07T01:00+10:30", "2024-04-07T02:00+10:30"]
+
+
 @pytest.mark.parametrize(
     ("group", "label", "end"),
     [
