@@ -103,7 +103,7 @@ class Emulator:
         log = _new_log(port)
         environment = clean_environment(**SETTINGS, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
         with log.open("wb") as output:
-            process = Leashed([python, "-m", "ministack"], env=environment, output=output)
+            process = Leashed(_command(python, port), env=environment, output=output)
         return cls(process, port, log)
 
 
@@ -121,6 +121,17 @@ def is_listening(port: int) -> bool:
     """Whether somebody accepts connections on the loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
+
+
+def _command(python: Path, port: int) -> list[str | Path]:
+    """The emulator behind a faster HTTP server than its own, where that is installed: a third less time for a call."""
+    if not python.with_name("uvicorn").exists():
+        return [python, "-m", "ministack"]
+    return [
+        *(python, "-m", "uvicorn", "ministack.app:app", "--host", HOST, "--port", str(port)),
+        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+        *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "1"),
+    ]
 
 
 def _new_log(port: int) -> Path:

@@ -5,6 +5,7 @@ The rules are in `local.mapping`, the threads that read a source and invoke its 
 
 import time
 from collections.abc import Callable
+from concurrent.futures import wait
 
 from local.deploy import client
 from local.deployed import deployed_mappings
@@ -32,6 +33,10 @@ class Pollers:
                 url = sqs.get_queue_url(QueueName=mapping.source_arn.rsplit(":", 1)[-1])["QueueUrl"]
                 attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
                 self._queues.append(QueueReader(mapping, self._wire, url=url, attributes=attributes))
+
+    def warm_up(self) -> None:
+        """Start the processes of all mapped functions, and wait until they are up."""
+        wait([call for reader in self._readers for call in reader.warm_up()])
 
     def start(self) -> None:
         """Begin to poll every source."""

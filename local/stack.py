@@ -106,6 +106,8 @@ def running_stack(
         with _step("deploy", "Deploying it with the SAM CLI", tell, timings):
             outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
         pollers = Pollers(emulator.endpoint, shards=shards)
+        with _step("functions", "Starting the functions", tell, timings):
+            pollers.warm_up()
         stack = Stack(emulator.endpoint, outputs, resources(emulator.endpoint), pollers, emulator, timings)
         pollers.start()
         try:

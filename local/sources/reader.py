@@ -5,12 +5,13 @@ import logging
 import queue
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from local.deployed import DeployedMapping
 from local.errors import LocalError
 from local.mapping import Answer, Failed, Returned, Throttled
+from local.sources.events import payload
 from local.sources.wire import CallFailed, Wire
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Reader[I]:
     def __init__(self, mapping: DeployedMapping, wire: Wire, *, calls: int) -> None:
         self.mapping = mapping
         self._wire = wire
+        self._calls = calls
         self._statistics = Statistics(mapping.name)
         self._answers: queue.SimpleQueue[tuple[I, Answer] | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix=f"invoke-{mapping.function}")
@@ -58,6 +60,14 @@ class Reader[I]:
     def start(self) -> None:
         """Begin to poll."""
         self._thread.start()
+
+    def warm_up(self) -> list[Future[None]]:
+        """Have as many processes of the function started as calls may run at a time, by events without records.
+
+        What provisioned concurrency does on AWS: the first changes do not wait for interpreters to start.
+        """
+        empty = payload((), self.empty_fields())
+        return [self._pool.submit(self._call_and_forget, empty) for _ in range(self._calls)]
 
     def stop(self) -> None:
         """Make no further calls, and wait until the thread has noticed. Calls in flight are left alone."""
@@ -90,6 +100,10 @@ class Reader[I]:
         """Give an answer to the state machine and do what it decides. Returns what was acknowledged."""
         raise NotImplementedError
 
+    def empty_fields(self) -> dict[str, object]:
+        """What an event of this source holds beside its records, when there are none."""
+        return {}
+
     def pending(self) -> int:
         """Records or messages in hand."""
         raise NotImplementedError
@@ -117,9 +131,9 @@ class Reader[I]:
     def _round(self) -> bool:
         began = time.monotonic()
         came = self.poll()
-        for call, payload in self.due(time.time()):
+        for call, body in self.due(time.time()):
             self.figures(invocations=self._statistics.invocations + 1)
-            self._pool.submit(self._invoke, call, payload)
+            self._pool.submit(self._invoke, call, body)
         pending = self.pending()
         self.figures(pending=pending)
         if came or pending:
@@ -148,17 +162,22 @@ class Reader[I]:
             self.figures(last_error=answer.error, failures=self._statistics.failures + 1)
             logger.warning("%s: %s", self.mapping.name, answer.error)
 
-    def _invoke(self, call: I, payload: bytes) -> None:
+    def _invoke(self, call: I, body: bytes) -> None:
+        self._answers.put((call, self._call(body)))
+
+    def _call_and_forget(self, body: bytes) -> None:
+        self._call(body)
+
+    def _call(self, body: bytes) -> Answer:
         timeout = self.mapping.timeout_s + INVOKE_MARGIN_SECONDS
         try:
-            answer = _answer(self._wire, self.mapping.function, payload, timeout)
+            return _answer(self._wire, self.mapping.function, body, timeout)
         except CallFailed as error:
-            answer = Throttled(str(error))
-        self._answers.put((call, answer))
+            return Throttled(str(error))
 
 
-def _answer(wire: Wire, function: str, payload: bytes, timeout_s: float) -> Answer:
-    result = wire.invoke(function, payload, timeout_s)
+def _answer(wire: Wire, function: str, body: bytes, timeout_s: float) -> Answer:
+    result = wire.invoke(function, body, timeout_s)
     if result.throttled:
         return Throttled("the function was throttled")
     if result.error is not None:

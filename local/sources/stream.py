@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from local.deployed import DeployedMapping
 from local.mapping import Answer, StreamInvocation, StreamRecord, StreamSettings, StreamShard
+from local.mapping.windows import Window
 from local.sources.events import payload, stream_record, virtual_shard, virtual_shard_ids
 from local.sources.reader import Reader
 from local.sources.wire import CallFailed, Wire
@@ -66,6 +67,13 @@ class StreamReader(Reader[Call]):
         """Move the shard's checkpoint."""
         shard, invocation = call
         return shard.answer(invocation, answer, now)
+
+    def empty_fields(self) -> dict[str, object]:
+        """Those of a tumbling window, if the mapping has one: the function's answer is not looked at."""
+        if not self._shards[0].settings.tumbling_window_s:
+            return {}
+        window = Window.holding(time.time(), self._shards[0].settings.tumbling_window_s)
+        return window.fields(shard_id=self._shards[0].shard_id, source_arn=self.mapping.source_arn, final=True)
 
     def pending(self) -> int:
         """Records in hand, over all virtual shards."""
