@@ -49,7 +49,7 @@ class Window:
         ):
             yield label
             try:
-                label = self.bucket.label(self.bucket.end(label))
+                label = _next(self.bucket, label)
             except (ValueError, OverflowError):
                 return
 
@@ -57,8 +57,11 @@ class Window:
         """Return a number of buckets that is not below the window's; the window has both ends."""
         if self.first is None or self.last is None:
             raise ValueError("a window with an open end has no number of buckets")
-        first, last = (datetime.fromisoformat(f"{label}-01"[: len("YYYY-MM-DD")]) for label in (self.first, self.last))
-        return int((last - first + timedelta(days=2)) / _SHORTEST[self.bucket.unit]) + 1
+        begins, ends = (
+            datetime.fromisoformat(label if self._sorts_by_clock() else f"{label}-01"[: len("YYYY-MM-DD")])
+            for label in (self.first, self.last)
+        )
+        return int((ends - begins) / _SHORTEST[self.bucket.unit]) + 1
 
     def bounds(self) -> tuple[str, str]:
         """Return two texts between which the labels sort, and with them whatever follows a label in a sort key.
@@ -90,6 +93,14 @@ class Window:
 
 def _order(bucket: BucketGroup, label: str) -> Any:
     return datetime.fromisoformat(label) if bucket.unit in _WITHIN_A_DAY else label
+
+
+def _next(bucket: BucketGroup, label: str) -> str:
+    moment = bucket.end(label)
+    # where clocks go back by half an hour, an hour lasts one and a half
+    while (found := bucket.label(moment)) == label:
+        moment += _SHORTEST["minute"]
+    return found
 
 
 def _step(bucket: BucketGroup, label: str, horizon: timedelta) -> timedelta:

@@ -223,7 +223,7 @@ def _texts(aggregate: Aggregate, given: dict[str, str], covered: Window | None) 
             raise InvalidMessage(
                 f"{name} is missing" + (": give it, or from and to" if group is aggregate.bucket else "")
             )
-        elif not in_window or place > 0:
+        elif not missing and (place > 0 or not in_window):
             missing = f"one {name}" if in_window else name
     return tuple(texts)
 

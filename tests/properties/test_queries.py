@@ -1,0 +1,59 @@
+"""Laws of reading: a range of time finds exactly the rows whose buckets it touches, whatever the clocks do."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tailrace import Aggregate, count, field
+from tailrace.definitions import Collection
+from tailrace.keys import bucket
+from tailrace.queries import Position, row_query
+from tests import strategies
+
+events = Collection("events", schema={"type": "object"})
+
+# around the nights on which clocks change, east and west of Greenwich, by an hour and by half of one
+NIGHTS = {
+    "Europe/Berlin": ["2024-10-27T00:00", "2024-03-31T00:00"],
+    "America/New_York": ["2024-11-03T05:00", "2024-03-10T06:00"],
+    "Australia/Lord_Howe": ["2024-04-06T14:00", "2024-10-05T15:00"],
+    "America/Sao_Paulo": ["2018-02-18T01:00", "2018-11-04T02:00"],
+    "UTC": ["2024-12-31T22:00"],
+}
+places = st.sampled_from([(zone, start) for zone, starts in NIGHTS.items() for start in starts])
+minutes = st.integers(0, 240)
+
+
+@given(places, st.sampled_from(["minute", "hour", "day", "week", "month"]), minutes, minutes)
+@example(("Europe/Berlin", "2024-10-27T00:00"), "minute", 30, 95)
+@example(("Australia/Lord_Howe", "2024-04-06T14:00"), "hour", 0, 61)
+def test_a_range_finds_the_buckets_that_it_touches(place: tuple[str, str], unit: str, one: int, other: int) -> None:
+    zone, start = place
+    begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    group = bucket(unit, "at", zone, "bucket")
+    aggregate = Aggregate("things", of=events, by=[field("kind"), group], measures={"n": count()})
+    instants = [begin + timedelta(minutes=number) for number in range(-60, 301)]
+    first, last = begin + timedelta(minutes=min(one, other)), begin + timedelta(minutes=max(one, other))
+    touched = {group.label(instant) for instant in instants if first <= instant <= last}
+    asked = [("kind", "a"), ("from", first.isoformat()), ("to", last.astimezone(ZoneInfo(zone)).isoformat())]
+    query = row_query(aggregate, asked)
+    (found,) = query.ranges()
+    labels = {group.label(instant) for instant in instants}
+    assert {label for label in labels if found.holds(label) and query.keeps({"bucket": label})} == touched
+    # the other order of the key reaches the same buckets, one after the other
+    turned = Aggregate("things", of=events, by=[group, field("kind")], measures={"n": count()})
+    partitions = [found.pk.partition("#")[2] for found in row_query(turned, asked[1:]).ranges()]
+    assert set(partitions) == touched
+    assert len(partitions) == len(touched)
+
+
+@given(strategies.awkward_texts.filter(bool), strategies.awkward_texts.filter(bool))
+def test_cursors_round_trip(first: str, second: str) -> None:
+    aggregate = Aggregate("things", of=events, by=[field("a"), field("b")], measures={"n": count()})
+    query = row_query(aggregate, [("a", first)])
+    (found,) = query.ranges()
+    position = Position(found.pk, second)
+    again = row_query(aggregate, [("a", first), ("cursor", query.cursor(position))])
+    assert again.start == position
