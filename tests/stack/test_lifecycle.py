@@ -1,0 +1,172 @@
+"""A stack leaves nothing behind, however it ends, and nothing that was left behind stops the next one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.emulator import ROOT, Emulator, free_port, is_listening
+from local.errors import EmulatorFailed, PortBusy, SetupMissing
+from local.stack import ENDPOINT_FILE, announced_stack
+
+UP_SECONDS = 180.0
+GONE_SECONDS = 15.0
+
+
+def held_stack(port: int) -> subprocess.Popen[str]:
+    """Start a stack in a process of its own."""
+    command = [sys.executable, "-m", "local.stack", "--port", str(port)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_until_up(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "is up" in line:
+            return
+    raise AssertionError(f"the stack did not come up: {said}")
+
+
+def parents() -> dict[int, int]:
+    """Every process's parent, by `ps`, which Linux and macOS both have."""
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return {int(child): int(parent) for child, parent in (line.split() for line in table.splitlines())}
+
+
+def children(pid: int) -> list[int]:
+    return [child for child, parent in parents().items() if parent == pid]
+
+
+def descendants(pid: int) -> set[int]:
+    table = parents()
+    found = {pid}
+    while more := {child for child, parent in table.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those that run; a process that has ended and was not yet collected does not."""
+    table = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True).stdout
+    running = {int(pid) for pid, state in (line.split() for line in table.splitlines()) if not state.startswith("Z")}
+    return pids & running
+
+
+def assert_gone(pids: set[int], port: int) -> None:
+    deadline = time.monotonic() + GONE_SECONDS
+    while alive(pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive(pids) == set()
+    assert not is_listening(port)
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def held(port: int) -> Iterator[subprocess.Popen[str]]:
+    process = held_stack(port)
+    try:
+        wait_until_up(process)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_stack_that_was_ended(
+    held: subprocess.Popen[str], port: int, number: signal.Signals
+) -> None:
+    started = descendants(held.pid)
+    assert len(started) >= 2  # the leash and the emulator
+    scratch = scratch_folders(started)
+    held.send_signal(number)
+    held.wait(GONE_SECONDS)
+    assert_gone(started, port)
+    assert [folder for folder in scratch if folder.exists()] == []
+
+
+def scratch_folders(pids: set[int]) -> list[Path]:
+    table = subprocess.run(["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    mine = [line.split()[1:] for line in table.splitlines() if int(line.split()[0]) in pids]
+    return [Path(words[words.index(leash) + 1]) for words in mine for leash in words if leash.endswith("leash.py")]
+
+
+def test_a_stack_starts_again_on_the_port_of_one_that_was_killed(held: subprocess.Popen[str], port: int) -> None:
+    held.kill()
+    held.wait(GONE_SECONDS)
+    assert announced_stack() is None  # the file is still there, but nobody is behind it
+    deadline = time.monotonic() + GONE_SECONDS
+    while is_listening(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    emulator = Emulator.start(port)
+    try:
+        assert emulator.alive()
+    finally:
+        emulator.stop()
+
+
+def test_a_running_stack_announces_where_it_is(held: subprocess.Popen[str], port: int) -> None:
+    about = announced_stack()
+    assert about is not None
+    assert about["pid"] == held.pid
+    assert about["endpoint"] == f"http://127.0.0.1:{port}"
+    assert json.loads(ENDPOINT_FILE.read_text()) == about
+
+
+def test_a_stack_whose_emulator_is_killed_says_so_and_ends(held: subprocess.Popen[str]) -> None:
+    (leash,) = children(held.pid)
+    (emulator,) = children(leash)
+    os.kill(emulator, signal.SIGKILL)
+    _, said = held.communicate(timeout=GONE_SECONDS)
+    assert held.returncode == 1
+    assert "The emulator has ended unexpectedly" in said
+
+
+def test_a_busy_port_is_one_clear_sentence() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(PortBusy, match=f"Port {taken} is in use"):
+            Emulator.start(taken)
+
+
+def test_a_missing_emulator_is_one_clear_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SetupMissing, match="make setup"):
+        Emulator.start(python=tmp_path / "bin" / "python")
+
+
+def test_an_emulator_that_does_not_start_is_one_clear_sentence(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho it will not do >&2\nexit 3\n")
+    broken.chmod(0o755)
+    with pytest.raises(EmulatorFailed, match="it will not do"):
+        Emulator.start(python=broken)
+
+
+def test_two_emulators_do_not_see_each_other() -> None:
+    first, second = Emulator.start(), Emulator.start()
+    try:
+        assert first.port != second.port
+        for emulator in (first, second):
+            assert is_listening(emulator.port)
+    finally:
+        first.stop()
+        second.stop()
+    assert not is_listening(first.port)
+    assert not is_listening(second.port)
+    first.stop()  # a second time does no harm
