@@ -54,6 +54,12 @@ class Pollers:
         """The figures of every source, in the order of the template's processing."""
         return [reader.statistics for reader in self._readers]
 
+    def raise_if_broken(self) -> None:
+        """Raise what has ended a poller before its time, if anything has."""
+        for reader in self._readers:
+            if reader.error is not None:
+                raise reader.error
+
     def settled(self, since: float | None = None) -> bool:
         """Whether everything written before `since` (monotonic, default: now) has been delivered.
 
@@ -70,6 +76,7 @@ class Pollers:
         since, deadline = time.monotonic(), time.monotonic() + timeout_s
         progress = self._progress()
         while not self.settled(since):
+            self.raise_if_broken()
             if self._progress() != progress:  # what a function has just sent on is not yet seen as empty
                 since, progress = time.monotonic(), self._progress()
             if time.monotonic() > deadline:

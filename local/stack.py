@@ -66,8 +66,9 @@ class Stack:
         return self._clients[service]
 
     def raise_if_broken(self) -> None:
-        """Raise EmulatorFailed when the emulator is gone."""
+        """Raise EmulatorFailed when the emulator is gone, or the error that has ended a poller."""
         self.emulator.raise_if_gone()
+        self.pollers.raise_if_broken()
 
     def wait_settled(self, timeout_s: float, on_wait: Callable[[list[Statistics]], None] | None = None) -> None:
         """Wait until everything written so far has been delivered to every function that is mapped to a source.

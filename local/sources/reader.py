@@ -56,6 +56,7 @@ class Reader[I]:
         self._thread = threading.Thread(target=self._run, name=f"poll-{mapping.name}", daemon=True)
         self._stopping = threading.Event()
         self._idle_since: float | None = None
+        self.error: Exception | None = None  # what has ended the thread before its time
 
     def start(self) -> None:
         """Begin to poll."""
@@ -119,6 +120,13 @@ class Reader[I]:
     # --- the loop ---------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._poll_until_stopped()
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _poll_until_stopped(self) -> None:
         while not self._stopping.is_set():
             try:
                 came = self._round()
