@@ -49,7 +49,7 @@ class Window:
         ):
             yield label
             try:
-                label = _next(self.bucket, label)
+                label = self.bucket.label(self.bucket.end(label))
             except (ValueError, OverflowError):
                 return
 
@@ -93,14 +93,6 @@ class Window:
 
 def _order(bucket: BucketGroup, label: str) -> Any:
     return datetime.fromisoformat(label) if bucket.unit in _WITHIN_A_DAY else label
-
-
-def _next(bucket: BucketGroup, label: str) -> str:
-    moment = bucket.end(label)
-    # where clocks go back by half an hour, an hour lasts one and a half
-    while (found := bucket.label(moment)) == label:
-        moment += _SHORTEST["minute"]
-    return found
 
 
 def _step(bucket: BucketGroup, label: str, horizon: timedelta) -> timedelta:
