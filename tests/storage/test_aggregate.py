@@ -222,6 +222,74 @@ def test_a_write_whose_answer_was_lost_is_not_made_twice(
     assert aggregates.values()[HOUR]["orders"] == 1
 
 
+def test_known_rows_travel_in_batches_and_no_row_is_written_twice(
+    aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, int]] = []
+    dynamodb = client("dynamodb")
+    write, write_batch = dynamodb.update_item, dynamodb.batch_execute_statement
+
+    def update_item(**request: Any) -> Any:
+        calls.append(("update_item", 1))
+        return write(**request)
+
+    def batch_execute_statement(**request: Any) -> Any:
+        calls.append(("batch_execute_statement", len(request["Statements"])))
+        return write_batch(**request)
+
+    monkeypatch.setattr(dynamodb, "update_item", update_item)
+    monkeypatch.setattr(dynamodb, "batch_execute_statement", batch_execute_statement)
+    shops = [record(n, "orders", (f"{n}", None, DAY | {"shop": f"s{n}", "amount": n})) for n in range(1, 41)]
+    again = [record(100 + n, "orders", (f"x{n}", None, DAY | {"shop": f"s{n}", "amount": n})) for n in range(1, 41)]
+    aggregates.absorb(event(shops))
+    assert calls == [("update_item", 1)] * 81
+    calls.clear()
+    aggregates.absorb(event(again))
+    assert sorted(calls) == [("batch_execute_statement", size) for size in (6, 25, 25, 25)]
+    calls.clear()
+    rows = aggregates.rows()
+    assert rows["shop_hours@1#s40", HOUR[1]]["revenue"] == 0
+    assert rows["shop_hours@1#s40", HOUR[1]]["basket_total"] == 80
+    # a batch that comes again, and one that holds both old and new changes: refused by the mark, then found out one by one
+    third = [record(200 + n, "orders", (f"y{n}", None, DAY | {"shop": f"s{n}"})) for n in range(1, 41)]
+    assert aggregates.absorb(event(again))["batchItemFailures"] == []
+    assert aggregates.rows() == rows
+    assert aggregates.absorb(event(again + third))["batchItemFailures"] == []
+    assert {row["~n"] for key, row in aggregates.rows().items() if key[0].startswith("shop_hours")} == {3}
+
+
+def test_a_table_that_reads_no_batches_is_written_row_by_row(
+    aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_request: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ValidationException"}}, "BatchExecuteStatement")
+
+    monkeypatch.setattr(client("dynamodb"), "batch_execute_statement", refuse)
+    for record_of in steps(DAY, DAY | {"lines": 1}, DAY | {"lines": 2}):
+        assert aggregates.absorb(event([record_of]))["batchItemFailures"] == []
+    assert aggregates.values()["months@2#2024-10", "-"]["lines_total"] == 2
+
+
+def test_a_batch_whose_answer_was_lost_is_not_made_twice(
+    aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb = client("dynamodb")
+    write_batch = dynamodb.batch_execute_statement
+
+    def lossy(**request: Any) -> Any:
+        write_batch(**request)
+        answer: Any = {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+        raise ClientError(answer, "BatchExecuteStatement")
+
+    records = steps(DAY, DAY | {"lines": 1})
+    aggregates.absorb(event(records[:1]))
+    with monkeypatch.context() as patch:
+        patch.setattr(dynamodb, "batch_execute_statement", lossy)
+        assert aggregates.absorb(event(records[1:]))["batchItemFailures"]
+    assert aggregates.absorb(event(records[1:]))["batchItemFailures"] == []
+    assert aggregates.values()["months@2#2024-10", "-"]["lines_total"] == 1
+
+
 def test_a_table_that_is_gone_is_never_passed_over_in_silence(
     aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
 ) -> None:

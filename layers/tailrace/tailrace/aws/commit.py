@@ -2,27 +2,31 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.clients import translate
-from tailrace.changes import encode_value
-from tailrace.definitions import ITEMS_IN_ROW
+from tailrace.aws.writes import statement, update
 from tailrace.errors import Transient
-from tailrace.fold import RowChange
-from tailrace.marks import mark_attribute, pad
+from tailrace.fold import RowChange, RowKey
+from tailrace.marks import mark_attribute
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
+_NOT_UNDERSTOOD = ("ValidationException", "ValidationError")
 
 # Each failed condition shows a mark that is further on than the one before; more than a few in a row can only
 # mean that another invocation works on the same shard at this moment, and then the mapping's retry is the better wait.
 _MOST_ATTEMPTS = 5
+
+_MOST_STATEMENTS = 25
+_MOST_REMEMBERED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +37,41 @@ class Failed:
     error: Transient
 
 
+@dataclass(slots=True)
+class Known:
+    """What this process has learnt: rows that exist and carry a mark, and whether the table takes batches.
+
+    Only ever a hint: whatever a batch refuses is written by itself, under the same condition.
+    """
+
+    rows: set[tuple[RowKey, str]] = field(default_factory=set)
+    takes_batches: bool = True
+
+    def remember(self, key: RowKey, mark: str) -> None:
+        """Remember a row that was written."""
+        if len(self.rows) >= _MOST_REMEMBERED:
+            self.rows.clear()
+        self.rows.add((key, mark))
+
+
 @dataclass(frozen=True, slots=True)
 class Committer:
-    """Writes rows on a few threads.
+    """Writes rows on a few threads: known ones in batches of 25 PartiQL updates, the others by UpdateItem.
+
+    A row costs one write either way; the batch costs about a tenth of the client's CPU time.
 
     Attributes:
         client: a DynamoDB client; shared by the threads.
         table: the aggregates table.
         clock: the time now, in UTC; stamped on each row that is written.
-        threads: how many writes are under way at once.
+        threads: how many calls are under way at once.
     """
 
     client: "DynamoDBClient"
     table: str
     clock: Callable[[], datetime]
     threads: int = 8
+    known: Known = field(default_factory=Known)
 
     def commit(self, rows: Sequence[RowChange], shard: str | None) -> list[Failed]:
         """Write all rows and return those that could not be written now; the others are absorbed for good.
@@ -58,12 +82,38 @@ class Committer:
             Permanent: a write was refused in a way that no retry can mend. All other rows were tried.
         """
         mark = None if shard is None else mark_attribute(shard)
+        batched: list[RowChange] = []
+        single: list[RowChange] = []
+        for row in rows:
+            fast = self.known.takes_batches and mark is not None and (row.key, mark) in self.known.rows
+            (batched if fast else single).append(row)
+        batches = [batched[start : start + _MOST_STATEMENTS] for start in range(0, len(batched), _MOST_STATEMENTS)]
         with ThreadPoolExecutor(max_workers=self.threads) as pool:
-            pending = [pool.submit(self._commit_row, row, mark) for row in rows]
-        results = [future.result() for future in pending]
-        return [failed for failed in results if failed is not None]
+            pending = [pool.submit(self._commit_batch, batch, mark) for batch in batches if mark is not None]
+            pending += [pool.submit(self._commit_row, row, mark) for row in single]
+        return list(chain.from_iterable(future.result() for future in pending))
 
-    def _commit_row(self, row: RowChange, mark: str | None) -> Failed | None:
+    def _commit_batch(self, rows: Sequence[RowChange], mark: str) -> list[Failed]:
+        now = self.clock()
+        statements = [statement(self.table, row, mark, now) for row in rows]
+        try:
+            responses = self.client.batch_execute_statement(Statements=statements)["Responses"]
+        except (ClientError, BotoCoreError) as error:
+            failure = translate(error)
+            if isinstance(failure, Transient):
+                return [Failed(row.first, failure) for row in rows]
+            if not isinstance(error, ClientError) or error.response["Error"]["Code"] not in _NOT_UNDERSTOOD:
+                raise failure from error
+            codes = list(_NOT_UNDERSTOOD[:1]) * len(rows)
+        else:
+            codes = [response.get("Error", {}).get("Code", "") for response in responses]
+        if any(code in _NOT_UNDERSTOOD for code in codes):
+            self.known.takes_batches = False  # an emulator that reads less PartiQL than AWS does
+        # whatever failed, and why, is found out by writing the row by itself
+        refused = [row for row, code in zip(rows, codes, strict=True) if code]
+        return list(chain.from_iterable(self._commit_row(row, mark) for row in refused))
+
+    def _commit_row(self, row: RowChange, mark: str | None) -> list[Failed]:
         for _ in range(_MOST_ATTEMPTS):
             try:
                 self.client.update_item(**update(self.table, row, mark, self.clock()))
@@ -72,57 +122,16 @@ class Committer:
                 if absorbed is None:
                     failure = translate(error)
                     if isinstance(failure, Transient):
-                        return Failed(row.first, failure)
+                        return [Failed(row.first, failure)]
                     raise failure from error
                 if absorbed >= row.last:
-                    return None
+                    return []
                 row = row.above(absorbed)
             else:
-                return None
-        return Failed(row.first, Transient(f"the mark of {row.key} keeps moving: another delivery is under way"))
-
-
-def update(table: str, row: RowChange, mark: str | None, now: datetime) -> dict[str, Any]:
-    """Return the UpdateItem that adds a row's deltas and moves its mark, or does nothing at all.
-
-    The condition holds where the mark is missing or below the first change that touches the row.
-    """
-    aggregate = row.aggregate
-    sets: dict[str, Any] = {"updated_at": now.isoformat(timespec="milliseconds")}
-    sets |= {group.name: value for group, value in zip(aggregate.by, row.groups, strict=True)}
-    expires_at = _expires_at(row)
-    if expires_at is not None:
-        sets["expires_at"] = expires_at
-    if mark is not None:
-        sets[mark] = pad(row.last)
-    adds = dict(zip((ITEMS_IN_ROW, *aggregate.measure_attributes), row.deltas(), strict=True))
-    names = {f"#{index}": name for index, name in enumerate((*sets, *adds))}
-    values = {f":{index}": encode_value(value) for index, value in enumerate((*sets.values(), *adds.values()))}
-    assignments = ", ".join(f"#{index} = :{index}" for index in range(len(sets)))
-    additions = ", ".join(f"#{index} :{index}" for index in range(len(sets), len(names)))
-    request: dict[str, Any] = {
-        "TableName": table,
-        "Key": {"pk": {"S": row.key[0]}, "sk": {"S": row.key[1]}},
-        "UpdateExpression": f"SET {assignments} ADD {additions}",
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
-    }
-    if mark is not None:
-        position = f"#{list(sets).index(mark)}"
-        request["ConditionExpression"] = f"attribute_not_exists({position}) OR {position} < :first"
-        values[":first"] = {"S": pad(row.first)}
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    return request
-
-
-def _expires_at(row: RowChange) -> int | None:
-    """Return the second at which a row may go: when its time bucket is over, and ``keep`` has passed."""
-    aggregate = row.aggregate
-    bucket = aggregate.bucket
-    if aggregate.keep is None or bucket is None:
-        return None
-    label = row.groups[list(aggregate.by).index(bucket)]
-    return int((bucket.end(label) + aggregate.keep).timestamp())
+                if mark is not None:
+                    self.known.remember(row.key, mark)
+                return []
+        return [Failed(row.first, Transient(f"the mark of {row.key} keeps moving: another delivery is under way"))]
 
 
 def _mark_found(error: Exception, mark: str | None) -> int | None:
