@@ -1,5 +1,6 @@
 """``make demo``: the whole chain on this machine, fed with real flights, checked against a recompute."""
 
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.display import Display, Times
+from local.emulator import LOGS
 from local.entrances import Entrances, FeedError
 from local.errors import LocalError
 from local.feed import Feed, Told
@@ -43,8 +45,9 @@ class Input:
 
 def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
     """Run the demo; return the exit status."""
-    # a polite kill is a Ctrl-C: both leave in order
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     display = Display()
     try:
         options = parse(
@@ -69,6 +72,9 @@ def run(options: Options, display: Display) -> int:
         LocalError: the source or a part of the stack cannot be used.
     """
     given = choose(options, display)
+    # the pollers' warnings go where the emulator's words are, not between the lines of the display
+    LOGS.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=LOGS / "demo.log", level=logging.WARNING, format="%(asctime)s %(message)s")
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
         with one_sentence(stack):
             told, verdict, times = feed_and_check(stack, given, display)

@@ -28,7 +28,7 @@ COLLECTION = "flights"
 WRITERS: dict[Entrance, int] = {"file": 1, "table": 4, "api": 1, "queue": 1}
 """How many threads write at each entrance, so that a slow one holds no other up."""
 _BATCH_ITEMS, _BATCH_MESSAGES = 25, 10  # the most that BatchWriteItem and SendMessageBatch take
-_ONE_IN = 300
+_ONE_IN = 600
 """One flight in so many is told through the HTTP API."""
 _WAITING = 2_000
 _LINGER_S, _RECEIPT_POLL_S, _RECEIPT_LIMIT_S = 0.05, 0.05, 120.0
