@@ -11,6 +11,7 @@ from botocore.stub import ANY, Stubber
 
 from functions.archive.app import handler
 from tailrace.archives import parse_key
+from tailrace.aws import archiving
 from tailrace.aws.clients import client
 from tailrace.envelopes import dumps, loads
 from tailrace.errors import InvalidMessage, Permanent
@@ -88,6 +89,39 @@ def test_a_message_whose_data_are_gone_comes_again_alone(cloud: Cloud) -> None:
     _, elsewhere = claim_check(event(2), "somebody-elses")
     assert handler(batch(f"[{light}]", [event(3)], f"[{elsewhere}]"), None) == failing("m0", "m2")
     assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(3)]}
+
+
+def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "MOST_HELD_CHARACTERS", 500_000)
+    large = [event(number, new={"text": "x" * 300_000}) for number in range(6)]
+    messages = []
+    for whole in large:
+        stored, light = claim_check(whole, "the-failures")
+        cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=stored.body)
+        messages.append(f"[{light}]")
+    calls: list[str] = []
+
+    def seen(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    client("s3").meta.events.register("before-call.s3", seen)
+    assert handler(batch(*messages), None) == DONE
+    client("s3").meta.events.unregister("before-call.s3", seen)
+    assert calls == ["GetObject", "GetObject", "PutObject"] * 3
+    objects = cloud.objects("the-archive", "archive/orders/").values()
+    lines = [line for body in objects for line in gzip.decompress(body).splitlines()]
+    assert sorted((loads(line) for line in lines), key=lambda one: one["id"]) == large
+
+
+@pytest.mark.usefixtures("cloud")
+def test_what_was_held_together_fails_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "MOST_HELD_CHARACTERS", 1)
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "SlowDown", http_status_code=503)
+        for _ in range(2):
+            stub.add_response("put_object", {}, {"Bucket": ANY, "Key": ANY, "Body": ANY, "ContentType": ANY})
+        assert handler(batch([event(1)], [event(2)], "no JSON", [event(3)]), None) == failing("m0", "m2")
+        stub.assert_no_pending_responses()
 
 
 @pytest.mark.usefixtures("cloud")

@@ -1,7 +1,8 @@
 """The archive stage: batches of events become objects by collection and hour."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,7 +16,25 @@ from tailrace.errors import InvalidMessage, Permanent, TailraceError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-type Groups = dict[Folder, list[tuple[str, Event]]]
+_THREADS = 8
+
+MOST_HELD_CHARACTERS = 32_000_000
+"""How much is read before it is written. The messages of a batch have 6 MB at most, but what they refer to may have
+hundreds of times as much, and a function that runs out of memory archives nothing however often it is called."""
+
+
+@dataclass(slots=True)
+class Held:
+    """Events that are read and not yet written, each with the message that brought it."""
+
+    groups: dict[Folder, list[tuple[str, Event]]] = field(default_factory=dict)
+    characters: int = 0
+
+    def add(self, message: str, events: Sequence[Event]) -> None:
+        """Take the events of a message."""
+        for event in events:
+            self.groups.setdefault(event.folder, []).append((message, event))
+            self.characters += len(event.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +60,9 @@ class Archiver:
         Raises:
             Permanent: the bucket refuses for good; the whole batch comes again. Or the event is not one of a queue.
         """
-        groups: Groups = {}
+        held = Held()
         failed: dict[str, None] = {}
-        unreadable = 0
+        received = written = unreadable = 0
         for message, body in _messages(event):
             try:
                 events = self._events(body)
@@ -51,34 +70,46 @@ class Archiver:
                 unreadable += isinstance(error, Permanent)
                 failed[message] = None
                 logger().error("message not archived", extra={"message_id": message, "error": str(error)})
-            else:
-                for one in events:
-                    groups.setdefault(one.folder, []).append((message, one))
+                continue
+            received += len(events)
+            held.add(message, events)
+            if held.characters > MOST_HELD_CHARACTERS:
+                written += len(held.groups)
+                failed |= dict.fromkeys(self._store(held))
+                held = Held()
+        written += len(held.groups)
         # an object whose messages fail anyway is written nevertheless: what comes again then writes the same once more
-        failed |= dict.fromkeys(self._store(groups))
+        failed |= dict.fromkeys(self._store(held))
         count_metrics(
-            EventsReceived=sum(len(members) for members in groups.values()),
-            ObjectsWritten=len(groups),
+            EventsReceived=received,
+            ObjectsWritten=written,
             MessagesUnreadable=unreadable,
             MessagesFailed=len(failed),
         )
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     def _events(self, body: str) -> list[Event]:
-        return [one if isinstance(one, Event) else one.resolve(self._fetch(one)) for one in read_batch(body)]
+        found = read_batch(body)
+        references = [one for one in found if isinstance(one, Reference)]
+        events = [one for one in found if isinstance(one, Event)]
+        if not references:
+            return events
+        with ThreadPoolExecutor(max_workers=min(_THREADS, len(references))) as pool:
+            return events + list(pool.map(self._fetch, references))
 
-    def _fetch(self, reference: Reference) -> bytes:
+    def _fetch(self, reference: Reference) -> Event:
         if reference.bucket != self.failures_bucket:
             raise InvalidMessage("a dataref into a bucket that is not this stack's")
         try:
-            return self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
+            data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
         except (ClientError, BotoCoreError) as error:
             raise translate(error) from error
+        return reference.resolve(data)
 
-    def _store(self, groups: Groups) -> list[str]:
+    def _store(self, held: Held) -> list[str]:
         """Write an object for each group; return the messages whose events are not all stored."""
-        members = list(groups.values())
-        objects = [archive_object(folder, [event for _, event in found]) for folder, found in groups.items()]
+        members = list(held.groups.values())
+        objects = [archive_object(folder, [event for _, event in found]) for folder, found in held.groups.items()]
         unstored = put_all(self.s3, self.archive_bucket, objects)
         if unstored:
             logger().warning("objects not written, their messages come again", extra={"objects": len(unstored)})
