@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 PYTHON3 ?= python3
 VENV := .venv/bin
-# sam build looks for the template's Python and for pip by name
-TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(dir $(shell cat .venv/.interpreter 2>/dev/null)):$(PATH)
+# sam build looks for the template's Python and its pip by name
+TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH)
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local tests
 T ?= tests

@@ -184,8 +184,6 @@ def python_environment(name: str, home: Path, lock: Path) -> None:
         f"the packages of {lock.relative_to(ROOT)} could not be installed. Is there a network, or a proxy to set?",
     )
     stamp(home, made_from)
-    # sam build wants the interpreter itself, not a virtual environment's
-    (home / ".interpreter").write_text(str(python), encoding="utf-8")
     say(f"  {name}: ready after {time.monotonic() - started:.0f} s")
 
 
