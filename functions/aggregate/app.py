@@ -8,14 +8,16 @@ from typing import Any
 from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.clients import client
 from tailrace.aws.commit import Committer
-from tailrace.aws.settings import AggregateSettings
+from tailrace.aws.settings import AggregateSettings, on_aws
 from tailrace.definitions import load_pipeline
 
 
 @cache
 def stage(settings: AggregateSettings) -> Aggregator:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    committer = Committer(client("dynamodb"), settings.aggregates_table, lambda: datetime.now(UTC))
+    committer = Committer(
+        client("dynamodb"), settings.aggregates_table, clock=lambda: datetime.now(UTC), batches=on_aws(os.environ)
+    )
     return Aggregator(load_pipeline(settings.tailrace_pipeline), committer)
 
 

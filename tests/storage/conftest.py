@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from functions.aggregate.app import handler
+from functions.aggregate.app import handler, stage
 from tailrace.changes import decode_item
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ class Aggregates:
     def absorb(self, event: dict[str, Any]) -> dict[str, Any]:
         """Invoke the function as Lambda does."""
         return handler(event, None)
+
+    def batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the function write in batches, as it does on AWS."""
+        monkeypatch.setattr("functions.aggregate.app.on_aws", lambda _environ: True)
+        stage.cache_clear()
 
     def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Return every row as it is stored, without the time of its last write, by key."""
@@ -53,4 +58,5 @@ def aggregates(
     monkeypatch.setenv("AGGREGATES_TABLE", name)
     monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.orders:pipeline")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
+    stage.cache_clear()
     return Aggregates(dynamodb, name)

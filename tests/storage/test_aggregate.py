@@ -71,11 +71,18 @@ def test_a_row_holds_plain_exact_values(aggregates: Aggregates) -> None:
     }
 
 
+@pytest.mark.parametrize("batches", [False, True])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders_history, st.lists(st.tuples(st.integers(0, 9), st.integers(0, 10)), max_size=6))
 def test_any_redelivery_however_cut_changes_nothing(
-    aggregates: Aggregates, writes: list[Any], again: list[tuple[int, int]]
+    aggregates: Aggregates,
+    monkeypatch: pytest.MonkeyPatch,
+    batches: bool,
+    writes: list[Any],
+    again: list[tuple[int, int]],
 ) -> None:
+    if batches:
+        aggregates.batches(monkeypatch)
     for key in aggregates.rows():
         aggregates.dynamodb.delete_item(TableName=aggregates.name, Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}})
     records = history("orders", writes)
@@ -160,6 +167,26 @@ def test_a_bad_item_counts_nowhere_and_its_neighbours_do(aggregates: Aggregates,
     assert aggregates.values()[HOUR]["orders"] == 2
 
 
+def test_a_group_that_no_key_can_hold_counts_nowhere_and_stops_nobody(aggregates: Aggregates) -> None:
+    pages = ["p" * 2034, "p" * 2042, "é" * 1022, "", "#" * 700, "/"]
+    records = [record(n, "visits", (str(n), None, {"page": page})) for n, page in enumerate(pages, start=1)]
+    assert aggregates.absorb(event(records))["batchItemFailures"] == []
+    assert {row["page"] for row in aggregates.values().values()} == {"p" * 2034, "", "/"}
+
+
+def test_a_sum_that_the_table_cannot_hold_is_told_and_stops_nobody(
+    aggregates: Aggregates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    visits = [{"page": "/", "ms": ms} for ms in (10**17, Decimal("1E-17"), 5)] + [{"page": "/other", "ms": 1}]
+    records = [record(n, "visits", (str(n), None, visit)) for n, visit in enumerate(visits, start=1)]
+    for told in (True, False):  # a second delivery finds the mark beyond it
+        assert aggregates.absorb(event(records))["batchItemFailures"] == []
+        assert ('"RowsRefused":[1.0]' in capsys.readouterr().out) == told
+        assert aggregates.values()["pages@1#/", "-"]["visits"] == 2
+        assert aggregates.values()["pages@1#/", "-"]["ms_total"] == 10**17 + 5
+        assert aggregates.values()["pages@1#/other", "-"]["visits"] == 1
+
+
 def test_an_item_that_breaks_is_taken_out_and_comes_back_when_mended(aggregates: Aggregates) -> None:
     records = steps(DAY, DAY | {"lines": 13}, DAY | {"lines": 1})
     aggregates.absorb(event(records[:2]))
@@ -237,6 +264,7 @@ def test_known_rows_travel_in_batches_and_no_row_is_written_twice(
         calls.append(("batch_execute_statement", len(request["Statements"])))
         return write_batch(**request)
 
+    aggregates.batches(monkeypatch)
     monkeypatch.setattr(dynamodb, "update_item", update_item)
     monkeypatch.setattr(dynamodb, "batch_execute_statement", batch_execute_statement)
     shops = [record(n, "orders", (f"{n}", None, DAY | {"shop": f"s{n}", "amount": n})) for n in range(1, 41)]
@@ -250,24 +278,12 @@ def test_known_rows_travel_in_batches_and_no_row_is_written_twice(
     rows = aggregates.rows()
     assert rows["shop_hours@1#s40", HOUR[1]]["revenue"] == 0
     assert rows["shop_hours@1#s40", HOUR[1]]["basket_total"] == 80
-    # a batch that comes again, and one that holds both old and new changes: refused by the mark, then found out one by one
+    # a batch that comes again, and one that holds both old and new changes: refused by the mark, then told apart
     third = [record(200 + n, "orders", (f"y{n}", None, DAY | {"shop": f"s{n}"})) for n in range(1, 41)]
     assert aggregates.absorb(event(again))["batchItemFailures"] == []
     assert aggregates.rows() == rows
     assert aggregates.absorb(event(again + third))["batchItemFailures"] == []
     assert {row["~n"] for key, row in aggregates.rows().items() if key[0].startswith("shop_hours")} == {3}
-
-
-def test_a_table_that_reads_no_batches_is_written_row_by_row(
-    aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(**_request: Any) -> Any:
-        raise ClientError({"Error": {"Code": "ValidationException"}}, "BatchExecuteStatement")
-
-    monkeypatch.setattr(client("dynamodb"), "batch_execute_statement", refuse)
-    for record_of in steps(DAY, DAY | {"lines": 1}, DAY | {"lines": 2}):
-        assert aggregates.absorb(event([record_of]))["batchItemFailures"] == []
-    assert aggregates.values()["months@2#2024-10", "-"]["lines_total"] == 2
 
 
 def test_a_batch_whose_answer_was_lost_is_not_made_twice(
@@ -281,6 +297,7 @@ def test_a_batch_whose_answer_was_lost_is_not_made_twice(
         answer: Any = {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
         raise ClientError(answer, "BatchExecuteStatement")
 
+    aggregates.batches(monkeypatch)
     records = steps(DAY, DAY | {"lines": 1})
     aggregates.absorb(event(records[:1]))
     with monkeypatch.context() as patch:

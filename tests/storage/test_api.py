@@ -100,7 +100,7 @@ def test_an_item_of_any_id_comes_back_as_it_went_in(item_id: str, amount: Any) -
     status, document = call("PUT", "/collections/orders/items", query, dumps(item))
     assert status in (200, 201)
     assert document == item
-    assert call("GET", "/collections/orders/items", query)[0] == 200
+    assert call("GET", "/collections/orders/items", query) == (200, {"id": item_id, "item": item})
     if "%" not in item_id and "?" not in item_id:
         found = call("GET", item_path(item_id))
         assert found == call("GET", "/collections/orders/items", query)
@@ -152,9 +152,9 @@ def test_what_cannot_be_an_item_is_refused_and_its_neighbours_are_not(body: str)
     for method, name in [("PUT", "kept"), ("PATCH", "kept"), ("PUT", "new")]:
         status, problem = call(method, item_path(name), "", body)
         assert status in (400, 413, 422)
-        assert bool(problem["violations"]) == (problem["type"] == "urn:problem-type:tailrace:invalid-item")
+        assert bool(problem["violations"]) == (status != 400)
     assert call("GET", item_path("new"))[0] == 404
-    assert kept in (found := call("GET", item_path("kept"))[1], found.get("item"))
+    assert call("GET", item_path("kept")) == (200, {"id": "kept", "item": kept})
 
 
 PARAMETERS = ["id", "shop", "hour", "from", "to", "limit", "cursor", "x", "expires_at", "group.from"]
@@ -223,9 +223,9 @@ def all_pages(name: str, parameters: dict[str, str]) -> list[dict[str, Any]]:
     for _ in range(500):
         status, page = call("GET", f"/aggregates/{name}/rows", urlencode(more))
         assert (status, page.get("aggregate")) == (200, name), page
-        assert len(page["rows"]) <= int(parameters.get("limit", 1000))
+        assert len(page["rows"]) <= int(parameters.get("limit", 100))
         found += page["rows"]
-        if not page.get("cursor"):
+        if "cursor" not in page:
             return found
         more = parameters | {"cursor": page["cursor"]}
     raise AssertionError("the pages do not end")

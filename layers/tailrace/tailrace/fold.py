@@ -12,12 +12,14 @@ from typing import Any
 from tailrace.definitions import Aggregate
 from tailrace.effects import Effect
 from tailrace.errors import InvalidItem, Violation
-from tailrace.keys import row_key
+from tailrace.keys import MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES, row_key
 from tailrace.measures import Item
 from tailrace.values import EXACT, Number
 
 type Deltas = tuple[Number, ...]
 type RowKey = tuple[str, str]
+
+_SHORT_KEY = 256  # characters, of at most four bytes each: no need to count bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,18 @@ def contribution(item: Item | None, aggregate: Aggregate) -> Contribution | None
     except Exception as error:  # a user's predicate may raise anything; it must not stop the neighbours
         raise InvalidItem([Violation("", "where", f"{aggregate.name}: {type(error).__name__}: {error}")]) from error
     texts = [group.text(value) for group, value in zip(aggregate.by, groups, strict=True)]
-    return Contribution(row_key(aggregate.name, aggregate.version, texts), tuple(groups), tuple(deltas))
+    key = row_key(aggregate.name, aggregate.version, texts)
+    if len(key[0]) + len(key[1]) > _SHORT_KEY:
+        _check_key(aggregate, key)
+    return Contribution(key, tuple(groups), tuple(deltas))
+
+
+def _check_key(aggregate: Aggregate, key: RowKey) -> None:
+    for part, most in zip(key, (MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES), strict=True):
+        size = len(part.encode())
+        if size > most:
+            text = f"{aggregate.name}: the groups make a key of {size} bytes, and DynamoDB takes {most}"
+            raise InvalidItem([Violation("", "key", text)])
 
 
 def uncountable(item: Item | None, aggregates: Iterable[Aggregate]) -> list[Violation]:

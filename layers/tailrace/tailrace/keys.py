@@ -18,6 +18,9 @@ COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 NO_MORE_GROUPS = "-"
 """The sort key of an aggregate with a single group (a key attribute cannot be empty)."""
 
+MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES = 2048, 1024
+"""What DynamoDB takes as the two parts of a key."""
+
 _LONGEST_ID = 1024
 _UNITS = ("minute", "hour", "day", "week", "month")
 
@@ -40,13 +43,13 @@ def split_item_key(pk: str) -> tuple[str, str]:
 
 
 def escape(text: str) -> str:
-    """Make a group's text safe between ``#``: ``%`` becomes ``%25`` and ``#`` becomes ``%23``."""
-    return text.replace("%", "%25").replace("#", "%23")
+    """Make a group's text safe between ``#``: ``%`` becomes ``%25``, ``#`` becomes ``%23``, no text at all ``%``."""
+    return text.replace("%", "%25").replace("#", "%23") or "%"
 
 
 def unescape(text: str) -> str:
     """Undo :func:`escape`."""
-    return text.replace("%23", "#").replace("%25", "%")
+    return "" if text == "%" else text.replace("%23", "#").replace("%25", "%")
 
 
 def row_key(aggregate: str, version: int, texts: Sequence[str]) -> tuple[str, str]:

@@ -8,13 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from tailrace.errors import InvalidItem, Violation
-from tailrace.measures import digits
+from tailrace.keys import MOST_PARTITION_KEY_BYTES
+from tailrace.values import LARGEST_EXPONENT, MOST_DIGITS, SMALLEST_EXPONENT, digits
 
 MOST_ITEM_BYTES = 400 * 1024
-MOST_KEY_BYTES = 2048
 MOST_DEPTH = 32
-_MOST_DIGITS = 38
-_LARGEST_EXPONENT, _SMALLEST_EXPONENT = 125, -130
 _CONTAINER_BYTES = 3
 _ELEMENT_BYTES = 1
 
@@ -26,8 +24,8 @@ def check(pk: str, item: Mapping[str, Any]) -> None:
         InvalidItem: it is too large or too deep, a number is too long, or a name or value has no form in DynamoDB.
     """
     violations = list(_violations("", dict(item), 0))
-    if len(pk.encode(errors="surrogatepass")) > MOST_KEY_BYTES:
-        violations.append(Violation("", "key", f"the key is longer than {MOST_KEY_BYTES} bytes"))
+    if len(pk.encode(errors="surrogatepass")) > MOST_PARTITION_KEY_BYTES:
+        violations.append(Violation("", "key", f"the key is longer than {MOST_PARTITION_KEY_BYTES} bytes"))
     if not violations:
         size = _bytes(dict(item)) + len("pk") + len(pk.encode())
         if size > MOST_ITEM_BYTES:
@@ -66,10 +64,10 @@ def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:  #
 
 
 def _number_violations(pointer: str, value: int | Decimal) -> Iterator[Violation]:
-    if digits(value) > _MOST_DIGITS:
-        yield Violation(pointer, "digits", f"a number of {digits(value)} digits; the table holds {_MOST_DIGITS}")
+    if digits(value) > MOST_DIGITS:
+        yield Violation(pointer, "digits", f"a number of {digits(value)} digits; the table holds {MOST_DIGITS}")
     exponent = Decimal(value).adjusted()
-    if value and not _SMALLEST_EXPONENT <= exponent <= _LARGEST_EXPONENT:
+    if value and not SMALLEST_EXPONENT <= exponent <= LARGEST_EXPONENT:
         yield Violation(pointer, "range", "the number is outside 1E-130 to 9.99E+125")
 
 

@@ -22,13 +22,12 @@ from decimal import Context, Decimal
 from typing import Any
 
 from tailrace.errors import InvalidItem, Violation
-from tailrace.values import EXACT, Number
+from tailrace.values import EXACT, MOST_DIGITS, Number, holdable
 
 type Item = dict[str, Any]
 type Predicate = Callable[[Item], bool]
 
-_MOST_DIGITS = 38  # of a DynamoDB number
-_PRESENTED = Context(prec=_MOST_DIGITS)
+_PRESENTED = Context(prec=MOST_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,9 @@ class Measure:
         powers: tuple[Number, ...] = (value,) if self.kind == "total" else (value, 1)
         if self.kind == "variance":
             powers = (*powers, EXACT.multiply(value, value) if isinstance(value, Decimal) else value * value)
-        for power in powers:
-            if digits(power) > _MOST_DIGITS:
-                text = f"{self.kind} needs {digits(power)} digits, and DynamoDB holds {_MOST_DIGITS}"
-                raise InvalidItem([Violation(f"/{self.source}", "digits", text)])
+        if not all(holdable(power) for power in powers):
+            text = f"{self.kind} needs a number that DynamoDB cannot hold: {MOST_DIGITS} digits, 1E-130 to 9.9E+125"
+            raise InvalidItem([Violation(f"/{self.source}", "digits", text)])
         return powers
 
     def present(self, name: str, row: Mapping[str, Any]) -> Number | None:
@@ -82,14 +80,6 @@ class Measure:
             return _divide(parts[0], parts[1])
         spread = EXACT.subtract(EXACT.multiply(Decimal(parts[2]), Decimal(parts[1])), EXACT.power(Decimal(parts[0]), 2))
         return _divide(spread, parts[1] * parts[1])
-
-
-def digits(value: Number) -> int:
-    """Return how many significant digits a number has (trailing zeros do not count, as in DynamoDB)."""
-    if isinstance(value, Decimal):
-        value_digits = value.as_tuple().digits
-        return len("".join(map(str, value_digits)).strip("0")) or 1
-    return len(str(abs(value)).strip("0")) or 1
 
 
 def _divide(numerator: Number, denominator: Number) -> Decimal:

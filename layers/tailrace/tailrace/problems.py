@@ -7,6 +7,7 @@ invalid-request          400     a body, parameter, id or cursor that cannot be 
 not-found                404     no such collection, aggregate, item or address
 conflict                 409     others kept changing the item meanwhile
 unsupported-media-type   415     a body that does not call itself JSON
+too-large                413     an item that breaks no rule but is larger than the table holds
 invalid-item             422     an item that breaks rules; ``violations`` lists every one
 try-later                503     the table cannot answer now; ``Retry-After`` says when to ask again
 =======================  ======  =========================================================================
@@ -25,6 +26,8 @@ RETRY_AFTER_S = 1
 # An answer of Lambda holds 6 MB, in which a character may take six bytes.
 _MOST_LISTED_CHARACTERS = 500_000
 _LONGEST_DETAIL = 1000
+
+_TOO_LARGE = "size"  # as tailrace.limits calls it
 
 
 class UnsupportedMediaType(InvalidMessage):
@@ -72,6 +75,8 @@ def problem_of(error: TailraceError) -> Problem | None:
         case InvalidItem():
             count = len(error.violations)
             text = f"{count} violation{'' if count == 1 else 's'}"
+            if all(found.keyword == _TOO_LARGE for found in error.violations):
+                return Problem(413, "too-large", "The item is larger than the table holds", text, error.violations)
             return Problem(422, "invalid-item", "The item breaks rules", text, error.violations)
         case UnsupportedMediaType():
             return Problem(415, "unsupported-media-type", "The body is not of a type that is taken", detail)

@@ -14,6 +14,12 @@ type Number = int | Decimal
 EXACT = Context(prec=400, Emin=-999_999, Emax=999_999)
 """Wide enough for any sum or product of two numbers that DynamoDB can hold (38 digits, exponents -130 to 125)."""
 
+MOST_DIGITS = 38
+SMALLEST_EXPONENT, LARGEST_EXPONENT = -130, 125
+"""What a number of DynamoDB can be: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+
+_CERTAINLY_HELD = 10**MOST_DIGITS
+
 # A larger power of ten would cost memory as an int; no table holds it, so it may stay a Decimal and be refused later.
 _LARGEST_EXPANDED_EXPONENT = 130
 
@@ -62,3 +68,19 @@ def without_floats(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return {without_floats(inner) for inner in value}
     return normal(value) if isinstance(value, Decimal) else value
+
+
+def digits(value: Number) -> int:
+    """Return how many significant digits a number has (trailing zeros do not count, as in DynamoDB)."""
+    if isinstance(value, Decimal):
+        return len("".join(map(str, value.as_tuple().digits)).strip("0")) or 1
+    return len(str(abs(value)).strip("0")) or 1
+
+
+def holdable(value: Number) -> bool:
+    """Tell whether DynamoDB can hold a number, to the last digit."""
+    if isinstance(value, int) and -_CERTAINLY_HELD < value < _CERTAINLY_HELD:
+        return True
+    if digits(value) > MOST_DIGITS:
+        return False
+    return not value or SMALLEST_EXPONENT <= Decimal(value).adjusted() <= LARGEST_EXPONENT

@@ -8,7 +8,7 @@ import pytest
 
 from tailrace import day, field, hour, minute, month, week
 from tailrace.errors import InvalidItem, InvalidMessage
-from tailrace.keys import BucketGroup, row_key, split_item_key
+from tailrace.keys import BucketGroup, group_texts, row_key, split_item_key
 
 NEW_YORK = "America/New_York"
 
@@ -93,6 +93,8 @@ def test_a_container_cannot_be_a_group() -> None:
 def test_row_keys_escape_the_separator() -> None:
     assert row_key("sums", 2, ["a#b%", "2013-01", "#"]) == ("sums@2#a%23b%25", "2013-01#%23")
     assert row_key("sums", 1, ["a"]) == ("sums@1#a", "-")
+    assert row_key("sums", 1, ["", ""]) == ("sums@1#%", "%")
+    assert group_texts("sums@1#%", "%#%25") == ("", "", "%")
 
 
 @pytest.mark.parametrize("pk", ["", "#", "flights", "flights#", "Flights#1", "#1", "flights#" + "x" * 1025])

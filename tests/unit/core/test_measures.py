@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, count, field, mean, total, variance
 from tailrace.errors import InvalidItem
-from tailrace.measures import Measure, digits
+from tailrace.measures import Measure
+from tailrace.values import digits, holdable
 
 AMOUNTS = st.lists(st.decimals(places=3, min_value=-1000, max_value=1000), min_size=1, max_size=20)
 
@@ -52,6 +53,12 @@ def test_a_square_that_no_table_holds_is_refused_and_a_total_is_not() -> None:
     assert variance("x").parts({"x": 10**30}) == (10**30, 1, 10**60)
     with pytest.raises(InvalidItem, match="digits"):
         variance("x").parts({"x": long})
+    for out_of_range in (10**120, Decimal("1e-100")):
+        with pytest.raises(InvalidItem, match="cannot hold"):
+            variance("x").parts({"x": out_of_range})
+    assert not holdable(10**126)
+    assert holdable(10**125)
+    assert holdable(Decimal("1e-130"))
 
 
 @pytest.mark.parametrize(

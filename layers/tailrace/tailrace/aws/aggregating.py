@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailrace.aws.batches import stream_answer
-from tailrace.aws.commit import Committer, Failed, checkpoint
+from tailrace.aws.commit import Committer, Failed, Refused, checkpoint
 from tailrace.aws.telemetry import count_metrics, logger
 from tailrace.changes import Batch, decode_batch
 from tailrace.definitions import Pipeline
@@ -29,12 +29,14 @@ class Aggregator:
         batch = decode_batch(event)
         effects = (effect_of(change, self.pipeline) for change in batch.changes)
         folded = fold(effects, self.pipeline.aggregates)
-        failed = self.committer.commit(folded.rows, batch.shard)
-        _tell(batch, folded, failed)
-        return stream_answer(event, checkpoint(failed))
+        outcomes = self.committer.commit(folded.rows, batch.shard)
+        _tell(batch, folded, outcomes)
+        return stream_answer(event, checkpoint(outcomes))
 
 
-def _tell(batch: Batch, folded: Folded, failed: list[Failed]) -> None:
+def _tell(batch: Batch, folded: Folded, outcomes: list[Failed | Refused]) -> None:
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
     if batch.shard is None and batch.changes:
         logger().warning("the event names no shard: folded without marks, so a second delivery would count twice")
     for poison in folded.poison:
@@ -43,10 +45,14 @@ def _tell(batch: Batch, folded: Folded, failed: list[Failed]) -> None:
         logger().warning(
             "rows not written, to be delivered again", extra={"rows": len(failed), "error": str(failure.error)}
         )
+    for refusal in refused:
+        place = {"pk": refusal.key[0][:200], "sk": refusal.key[1][:200], "sequence": refusal.sequence}
+        logger().error("the table cannot hold this row's sum; the row goes on without this change", extra=place)
     count_metrics(
         ChangesRead=len(batch.changes),
         RowsTouched=len(folded.rows),
         RowsFailed=len(failed),
+        RowsRefused=len(refused),
         ItemsNotCounted=len(folded.poison),
         ChangesWithoutShard=len(batch.changes) if batch.shard is None else 0,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
-_NOT_UNDERSTOOD = ("ValidationException", "ValidationError")
+_REFUSED = "ValidationException"
 
 # Each failed condition shows a mark that is further on than the one before; more than a few in a row can only
 # mean that another invocation works on the same shard at this moment, and then the mapping's retry is the better wait.
@@ -37,15 +37,22 @@ class Failed:
     error: Transient
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A change that a row can never absorb, since DynamoDB could not hold the sum; the row goes on without it."""
+
+    sequence: int
+    key: RowKey
+
+
 @dataclass(slots=True)
 class Known:
-    """What this process has learnt: rows that exist and carry a mark, and whether the table takes batches.
+    """The rows that this process has written, with their marks: they exist.
 
     Only ever a hint: whatever a batch refuses is written by itself, under the same condition.
     """
 
     rows: set[tuple[RowKey, str]] = field(default_factory=set)
-    takes_batches: bool = True
 
     def remember(self, key: RowKey, mark: str) -> None:
         """Remember a row that was written."""
@@ -64,17 +71,19 @@ class Committer:
         client: a DynamoDB client; shared by the threads.
         table: the aggregates table.
         clock: the time now, in UTC; stamped on each row that is written.
+        batches: whether the table reads PartiQL as AWS does; the emulators that were tried do not.
         threads: how many calls are under way at once.
     """
 
     client: "DynamoDBClient"
     table: str
     clock: Callable[[], datetime]
+    batches: bool = False
     threads: int = 8
     known: Known = field(default_factory=Known)
 
-    def commit(self, rows: Sequence[RowChange], shard: str | None) -> list[Failed]:
-        """Write all rows and return those that could not be written now; the others are absorbed for good.
+    def commit(self, rows: Sequence[RowChange], shard: str | None) -> list[Failed | Refused]:
+        """Write all rows and return what could not be written, now or ever; all else is absorbed for good.
 
         Without a shard the rows are added to without marks: at least once.
 
@@ -85,7 +94,7 @@ class Committer:
         batched: list[RowChange] = []
         single: list[RowChange] = []
         for row in rows:
-            fast = self.known.takes_batches and mark is not None and (row.key, mark) in self.known.rows
+            fast = self.batches and mark is not None and (row.key, mark) in self.known.rows
             (batched if fast else single).append(row)
         batches = [batched[start : start + _MOST_STATEMENTS] for start in range(0, len(batched), _MOST_STATEMENTS)]
         with ThreadPoolExecutor(max_workers=self.threads) as pool:
@@ -93,7 +102,7 @@ class Committer:
             pending += [pool.submit(self._commit_row, row, mark) for row in single]
         return list(chain.from_iterable(future.result() for future in pending))
 
-    def _commit_batch(self, rows: Sequence[RowChange], mark: str) -> list[Failed]:
+    def _commit_batch(self, rows: Sequence[RowChange], mark: str) -> list[Failed | Refused]:
         now = self.clock()
         statements = [statement(self.table, row, mark, now) for row in rows]
         try:
@@ -102,18 +111,12 @@ class Committer:
             failure = translate(error)
             if isinstance(failure, Transient):
                 return [Failed(row.first, failure) for row in rows]
-            if not isinstance(error, ClientError) or error.response["Error"]["Code"] not in _NOT_UNDERSTOOD:
-                raise failure from error
-            codes = list(_NOT_UNDERSTOOD[:1]) * len(rows)
-        else:
-            codes = [response.get("Error", {}).get("Code", "") for response in responses]
-        if any(code in _NOT_UNDERSTOOD for code in codes):
-            self.known.takes_batches = False  # an emulator that reads less PartiQL than AWS does
-        # whatever failed, and why, is found out by writing the row by itself
-        refused = [row for row, code in zip(rows, codes, strict=True) if code]
+            raise failure from error
+        # whatever was refused, and why, is found out by writing the row by itself
+        refused = [row for row, response in zip(rows, responses, strict=True) if "Error" in response]
         return list(chain.from_iterable(self._commit_row(row, mark) for row in refused))
 
-    def _commit_row(self, row: RowChange, mark: str | None) -> list[Failed]:
+    def _commit_row(self, row: RowChange, mark: str | None) -> list[Failed | Refused]:
         for _ in range(_MOST_ATTEMPTS):
             try:
                 self.client.update_item(**update(self.table, row, mark, self.clock()))
@@ -123,7 +126,9 @@ class Committer:
                     failure = translate(error)
                     if isinstance(failure, Transient):
                         return [Failed(row.first, failure)]
-                    raise failure from error
+                    if not _is_refusal(error):
+                        raise failure from error
+                    return self._commit_steps(row, mark)
                 if absorbed >= row.last:
                     return []
                 row = row.above(absorbed)
@@ -132,6 +137,24 @@ class Committer:
                     self.known.remember(row.key, mark)
                 return []
         return [Failed(row.first, Transient(f"the mark of {row.key} keeps moving: another delivery is under way"))]
+
+    def _commit_steps(self, row: RowChange, mark: str | None) -> list[Failed | Refused]:
+        """Write a row's changes one by one, since the table could not hold their sum with its own.
+
+        The one that it really cannot hold is left out and told, so that it stops neither its neighbours nor the shard.
+        """
+        if len(row.steps) == 1:
+            return [Refused(row.first, row.key)]
+        outcomes: list[Failed | Refused] = []
+        for step in row.steps:
+            outcomes += self._commit_row(RowChange(row.aggregate, row.key, row.groups, [step]), mark)
+            if any(isinstance(outcome, Failed) for outcome in outcomes):
+                break  # the later ones would move the mark past it
+        return outcomes
+
+
+def _is_refusal(error: ClientError | BotoCoreError) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == _REFUSED
 
 
 def _mark_found(error: Exception, mark: str | None) -> int | None:
@@ -142,6 +165,6 @@ def _mark_found(error: Exception, mark: str | None) -> int | None:
     return int(found[mark]["S"]) if mark in found else None
 
 
-def checkpoint(failed: Iterable[Failed]) -> int | None:
+def checkpoint(outcomes: Iterable[Failed | Refused]) -> int | None:
     """Return the sequence number from which the shard has to be delivered again: the lowest of the failed rows."""
-    return min((failure.sequence for failure in failed), default=None)
+    return min((outcome.sequence for outcome in outcomes if isinstance(outcome, Failed)), default=None)

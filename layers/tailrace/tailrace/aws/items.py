@@ -120,6 +120,7 @@ class ItemStore:
         self.pipeline.collection(collection)
         pk = item_key(collection, item_id)
         split_item_key(pk)
+        check(pk, {})
         return {"pk": encode_value(pk)}
 
     def _read(self, collection: str, item_id: str) -> StoredItem | None:

@@ -74,7 +74,9 @@ class Api:
 
     def _get(self, collection: str, escaped: str | None = None) -> Response[str]:
         item_name, _ = self._address(collection, escaped)
-        return _json(200, dumps(self._items.get(collection, item_name).item))
+        found = self._items.get(collection, item_name)
+        expiry = {} if found.expires_at is None else {_EXPIRES_AT: found.expires_at}
+        return _json(200, dumps({"id": item_name, "item": found.item} | expiry))
 
     def _delete(self, collection: str, escaped: str | None = None) -> Response[str]:
         item_name, _ = self._address(collection, escaped)
@@ -84,8 +86,9 @@ class Api:
     def _get_rows(self, name: str) -> Response[str]:
         aggregate = self._pipeline.aggregate(name)
         page = self._rows.read(row_query(aggregate, parameters(self._event())))
+        more = "" if page.cursor is None else f',"cursor":{dumps(page.cursor)}'
         head = f'"aggregate":{dumps(aggregate.name)},"version":{aggregate.version}'
-        return _json(200, f'{{{head},"rows":[{",".join(page.rows)}],"cursor":{dumps(page.cursor)}}}')
+        return _json(200, f'{{{head},"rows":[{",".join(page.rows)}]{more}}}')
 
     def _event(self) -> Mapping[str, Any]:
         event: Mapping[str, Any] = self._resolver.current_event.raw_event

@@ -87,6 +87,11 @@ class ApiSettings(Settings):
     aggregates_table: str
 
 
+def on_aws(environ: Mapping[str, str]) -> bool:
+    """Tell whether this is a Lambda function that talks to AWS itself, and to no emulator of it."""
+    return "AWS_EXECUTION_ENV" in environ and not environ.get("AWS_ENDPOINT_URL")
+
+
 def route_variable(route: str) -> str:
     """Return the variable that holds a route's queue: ``late-flights`` is ``LATE_FLIGHTS_QUEUE``."""
     return f"{route.replace('-', '_').upper()}_QUEUE"
