@@ -81,7 +81,9 @@ def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, Told, V
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
     with Recompute(path, None) as expected:
-        (difference,) = verify(stack, expected, told, pipeline).differences
+        differences = verify(stack, expected, told, pipeline).differences
+    # the first look has hidden the disruptions' messages for a while
+    (difference,) = (one for one in differences if not one.where.startswith("disruptions"))
     assert difference.where == "origin_days@1#JFK 2013-11-03"
     assert difference.found["departures"] == difference.expected["departures"] + 1
 
