@@ -17,7 +17,9 @@ from tailrace.keys import BucketGroup, Group, group_texts, row_key
 from tailrace.periods import Window, bucket_of, window
 
 MOST_ROWS = 1000
-_ROWS_UNASKED = 100
+ROWS_UNASKED = 100
+"""The rows of a page at most, and those of a page for which no ``limit`` is given."""
+
 MOST_PARTITIONS = 10_000
 """The widest range of an aggregate whose first group is its time bucket; each bucket is a partition to look into."""
 
@@ -183,7 +185,7 @@ def _checked(parameters: Parameters, known: Sequence[str]) -> dict[str, str]:
 
 def _limit(text: str | None) -> int:
     if text is None:
-        return _ROWS_UNASKED
+        return ROWS_UNASKED
     if not text.isascii() or not text.isdecimal() or len(text) > len(str(MOST_ROWS)) or not 1 <= int(text) <= MOST_ROWS:
         raise InvalidMessage(f"limit is a whole number from 1 to {MOST_ROWS}, not {text[:20]!r}")
     return int(text)

@@ -75,6 +75,11 @@ def test_a_bucket_is_named_by_its_own_label(of: Aggregate, name: str) -> None:
     assert found.pk == f"trips_by@3#{label}"
 
 
+def test_a_page_has_100_rows_if_nothing_else_is_asked_and_1000_at_most() -> None:
+    assert row_query(CARRIER_HOURS, [("carrier", "UA")]).limit == 100
+    assert row_query(CARRIER_HOURS, [("carrier", "UA"), ("limit", "1000")]).limit == 1000
+
+
 def held(found: KeyRange, *labels: str) -> list[str]:
     return [label for label in labels if found.holds(label)]
 
