@@ -152,9 +152,11 @@ def _hints(stack: Stack) -> Iterator[str]:
     rows = shlex.quote(f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from={_ITS_HOUR}&to={_ITS_HOUR}")
     yield f"The stack is up at {stack.endpoint}. Look at an aggregate, put an item by hand, and look again:"
     yield ""
-    yield f"  curl -s {rows}"
-    yield f"  curl -s -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_BY_HAND))}"
-    yield f"  curl -s -X DELETE {put}"
+    # the API takes signed requests only; the keys are the emulator's
+    curl = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
+    yield f"  {curl} {rows}"
+    yield f"  {curl} -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_BY_HAND))}"
+    yield f"  {curl} -X DELETE {put}"
     yield ""
     yield "Or straight into the table and out of it, as with any SDK:"
     yield ""
