@@ -1,7 +1,7 @@
 """Folded rows into the aggregates table: one conditional write for each row, each change absorbed exactly once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -73,6 +73,7 @@ class Committer:
         clock: the time now, in UTC; stamped on each row that is written.
         batches: whether the table reads PartiQL as AWS does; the emulators that were tried do not.
         threads: how many calls are under way at once.
+        pool: makes the executor of one batch's calls, given the number of threads; a simulation gives one without.
     """
 
     client: "DynamoDBClient"
@@ -81,6 +82,7 @@ class Committer:
     batches: bool = False
     threads: int = 8
     known: Known = field(default_factory=Known)
+    pool: Callable[[int], Executor] = ThreadPoolExecutor
 
     def commit(self, rows: Sequence[RowChange], shard: str | None) -> list[Failed | Refused]:
         """Write all rows and return what could not be written, now or ever; all else is absorbed for good.
@@ -97,7 +99,7 @@ class Committer:
             fast = self.batches and mark is not None and (row.key, mark) in self.known.rows
             (batched if fast else single).append(row)
         batches = [batched[start : start + _MOST_STATEMENTS] for start in range(0, len(batched), _MOST_STATEMENTS)]
-        with ThreadPoolExecutor(max_workers=self.threads) as pool:
+        with self.pool(self.threads) as pool:
             pending = [pool.submit(self._commit_batch, batch, mark) for batch in batches if mark is not None]
             pending += [pool.submit(self._commit_row, row, mark) for row in single]
         return list(chain.from_iterable(future.result() for future in pending))
