@@ -34,6 +34,8 @@ _CONFIG = Config(
     max_pool_connections=32,
     parameter_validation=False,
     tcp_keepalive=True,
+    # the SDK's own is put together anew for each request, at about a tenth of its cost
+    user_agent="tailrace",
 )
 
 TRANSIENT_CODES = frozenset(
