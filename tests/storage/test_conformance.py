@@ -1,0 +1,194 @@
+"""The table in memory answers as DynamoDB Local does: the same requests, the same rows, answers and errors."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from local.model import Database
+from tailrace.changes import encode_value
+from tailrace.values import EXACT
+from tests import strategies
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Json = dict[str, Any]
+type Requests = list[tuple[str, Json]]
+
+KEY = {"pk": {"S": "a"}, "sk": {"S": "b"}}
+OTHER = {"pk": {"S": "a"}, "sk": {"S": "c"}}
+
+
+def put(**fields: Any) -> tuple[str, Json]:
+    return "put_item", {"Item": KEY | {name: encode_value(value) for name, value in fields.items()}}
+
+
+def update(
+    expression: str, condition: str | None = None, key: Json = KEY, names: Json | None = None, **values: Any
+) -> tuple[str, Json]:
+    request: Json = {"Key": key, "UpdateExpression": expression}
+    if names:
+        request["ExpressionAttributeNames"] = names
+    if values:
+        request["ExpressionAttributeValues"] = {f":{name}": encode_value(value) for name, value in values.items()}
+    if condition is not None:
+        request |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    return "update_item", request
+
+
+def statement(text: str, *parameters: Any) -> Json:
+    return {"Statement": text, "Parameters": [encode_value(value) for value in parameters]}
+
+
+def batch(*statements: Json) -> tuple[str, Json]:
+    return "batch_execute_statement", {"Statements": list(statements)}
+
+
+MARKED = "attribute_not_exists(m) OR m < :v"
+MOVE = 'UPDATE "T" SET "n" = "n" + ? SET "m" = ? WHERE "pk" = ? AND "sk" = ? AND "m" < ?'
+
+CASES: dict[str, Requests] = {
+    "add makes a row": [update("ADD n :v", v=3), update("ADD n :v", v=-3)],
+    "set and add and remove": [put(a="x", b="y", n=1), update("SET a = :s ADD n :v REMOVE b", s="z", v=2)],
+    "add of a missing attribute is zero plus": [put(a="x"), update("ADD n :v", v=0)],
+    "operands see the row before": [put(n=1, o=5), update("SET o = n + :v, n = o - :v", v=2)],
+    "set from a missing attribute": [put(a="x"), update("SET n = n + :v", v=2)],
+    "set of a missing attribute": [put(a="x"), update("SET n = o")],
+    "if_not_exists": [put(n=1), update("SET n = if_not_exists(n, :v) + :v, o = if_not_exists(o, :v) + :v", v=5)],
+    "add to a text": [put(a="x"), update("ADD a :v", v=1)],
+    "add of a text": [put(n=1), update("ADD n :v", v="1")],
+    "a key cannot be changed": [update("SET sk = :v", v="x")],
+    "an attribute is touched once": [put(n=1), update("SET n = :v ADD n :v", v=1)],
+    "names stand for attributes": [update("SET #a = :v ADD #b :n", names={"#a": "~x", "#b": "a b"}, v="t", n=1)],
+    "a name that nothing uses": [update("SET a = :v", names={"#b": "b"}, v=1)],
+    "a value that nothing uses": [update("SET a = :v", v=1, w=2)],
+    "a name that is not given": [update("SET #a = :v", v=1)],
+    "a value that is not given": [update("SET a = :w")],
+    "no such clause": [update("LET a = :v", v=1)],
+    "mark of no row": [update("SET m = :v", MARKED, v="1")],
+    "mark of a row without one": [put(n=1), update("SET m = :v", MARKED, v="1")],
+    "mark below": [put(m="0009"), update("SET m = :v", MARKED, v="0010")],
+    "mark the same": [put(m="0010", n=1), update("SET m = :v", MARKED, v="0010")],
+    "mark above": [put(m="0011", n=1), update("SET m = :v", MARKED, v="0010")],
+    "mark of another type": [put(m=9), update("SET m = :v", MARKED, v="0010")],
+    "texts compare by bytes": [put(m="\uffff"), update("SET m = :v", MARKED, v="\U00010000")],
+    "numbers compare as numbers": [put(m=9), update("SET m = :v", MARKED, v=10)],
+    "both": [put(n=1, o=2), update("SET n = :v", "n = :v AND o >= :v", v=1), update("SET o = :v", "n <> :v", v=1)],
+    "brackets and not": [put(n=1), update("SET n = :v", "NOT (n > :v OR attribute_exists(o))", v=1)],
+    "38 digits": [put(n=10**37), update("ADD n :v", v=1)],
+    "39 digits": [put(n=10**38), update("ADD n :v", v=1)],
+    "39 digits but zeros": [put(n=10**38 - 1), update("ADD n :v", v=1)],
+    "a number of 39 digits": [put(n=10**38 + 1)],
+    "a parameter of 39 digits": [update("ADD n :v", v=10**38 + 1)],
+    "the largest": [put(n=9 * 10**125), update("ADD n :v", v=9 * 10**125)],
+    "beyond the largest": [put(n=10**126)],
+    "put replaces": [put(a="x"), put(b="y")],
+    "put on a condition": [
+        put(a="x"),
+        ("put_item", put(b="y")[1] | {"ConditionExpression": "attribute_not_exists(pk)"}),
+    ],
+    "delete": [put(a="x"), ("delete_item", {"Key": KEY, "ReturnValues": "ALL_OLD"}), ("get_item", {"Key": KEY})],
+    "delete of nothing": [("delete_item", {"Key": KEY, "ReturnValues": "ALL_OLD"})],
+    "get": [put(a="x", n=[1, {"b": {b"1", b"2"}}]), ("get_item", {"Key": KEY, "ConsistentRead": True})],
+    "an empty key": [("get_item", {"Key": {"pk": {"S": ""}, "sk": {"S": "b"}}})],
+    "half a key": [("get_item", {"Key": {"pk": {"S": "a"}}})],
+    "returned": [put(n=1), ("update_item", update("ADD n :v", v=1)[1] | {"ReturnValues": "ALL_NEW"})],
+    "statement": [put(n=1, m="1"), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
+    "statement not below": [put(n=1, m="2"), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
+    "statement on no row": [batch(statement(MOVE, 2, "2", "a", "nobody", "2"))],
+    "statement on a row without the mark": [put(n=1), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
+    "statement adds to nothing": [put(m="1"), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
+    "statement of 39 digits": [put(m="1", n=10**38), batch(statement(MOVE, 1, "2", "a", "b", "2"))],
+    "statements fail alone": [
+        put(n=1, m="1"),
+        update("SET m = :m ADD n :n", key=OTHER, m="5", n=1),
+        batch(statement(MOVE, 2, "2", "a", "c", "2"), statement(MOVE, 2, "2", "a", "b", "2")),
+    ],
+    "statement with half a key": [put(n=1), batch(statement('UPDATE "T" SET "n" = ? WHERE "pk" = ?', 2, "a"))],
+    "statement that removes": [
+        put(n=1, o=1),
+        batch(statement('UPDATE "T" REMOVE "o" SET "n" = ? WHERE "pk" = ? AND "sk" = ?', 2, "a", "b")),
+    ],
+    "26 statements": [batch(*[statement(MOVE, 2, "2", "a", str(n), "2") for n in range(26)])],
+    "a statement in a batch with an odd name": [
+        put(**{'o"d': 1, "m": "1"}),
+        batch(statement('UPDATE "T" SET "o""d" = "o""d" + ? WHERE "pk" = ? AND "sk" = ?', 2, "a", "b")),
+    ],
+}
+
+
+def answers(client: Any, table: str, requests: Requests) -> list[Any]:
+    """Send requests; what matters of each answer, and the row at the end."""
+    seen: list[Any] = []
+    for operation, request in [*requests, ("get_item", {"Key": KEY}), ("get_item", {"Key": OTHER})]:
+        sent: Json = dict(request) | {"TableName": table}
+        if operation == "batch_execute_statement":
+            sent = {
+                "Statements": [
+                    entry | {"Statement": entry["Statement"].replace('"T"', f'"{table}"')}
+                    for entry in request["Statements"]
+                ]
+            }
+        try:
+            answer = getattr(client, operation)(**sent)
+        except ClientError as error:
+            seen.append((error.operation_name, error.response["Error"]["Code"], _plain(error.response.get("Item"))))  # type: ignore[arg-type]
+            continue
+        parts = [entry.get("Error", {}).get("Code") for entry in answer.get("Responses", [])]
+        seen.append((_plain(answer.get("Item")), _plain(answer.get("Attributes")), parts))
+    return seen
+
+
+def _plain(row: Json | None) -> Json | None:
+    """Return a row with its sets in an order and its numbers in one form (DynamoDB Local keeps trailing zeros)."""
+    if row is None:
+        return None
+    return {name: {tag: _ordered(tag, inner) for tag, inner in value.items()} for name, value in row.items()}
+
+
+def _ordered(tag: str, inner: Any) -> Any:
+    if tag in ("SS", "NS", "BS"):
+        return sorted(inner)
+    if tag == "N":
+        return str(Decimal(inner).normalize(EXACT))
+    if tag == "M":
+        return _plain(inner)
+    return [_plain({"": part}) for part in inner] if tag == "L" else inner
+
+
+@pytest.mark.parametrize("name", CASES, ids=lambda name: name.replace(" ", "-"))
+def test_the_model_answers_as_dynamodb_does(dynamodb: "DynamoDBClient", table: Callable[..., str], name: str) -> None:
+    real = table("pk", "sk")
+    model = Database()
+    model.create(real, "pk", "sk")
+    assert answers(model, real, CASES[name]) == answers(dynamodb, real, CASES[name])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(strategies.numbers, min_size=1, max_size=4))
+def test_sums_are_the_same_to_the_last_digit(
+    dynamodb: "DynamoDBClient", table: Callable[..., str], numbers: list[int | Decimal]
+) -> None:
+    real = table("pk", "sk")
+    model = Database()
+    model.create(real, "pk", "sk")
+    requests = [update("ADD n :v SET o = :v", v=number) for number in numbers]
+    assert answers(model, real, requests) == answers(dynamodb, real, requests)
+
+
+def test_a_stream_tells_what_changed_and_nothing_else() -> None:
+    told: list[Any] = []
+    model = Database()
+    model.create("t", "pk", "sk", written=lambda key, old, new: told.append((key, old, new)))
+    first, second = KEY | {"n": {"N": "1"}}, KEY | {"n": {"N": "2"}}
+    for item in (first, KEY | {"n": {"N": "1.0"}}, second):
+        model.put_item(TableName="t", Item=item)
+    model.update_item(TableName="t", **update("ADD n :v", v=0)[1])
+    model.delete_item(TableName="t", Key=KEY)
+    model.delete_item(TableName="t", Key=KEY)
+    assert told == [(KEY, None, first), (KEY, first, second), (KEY, second, None)]
