@@ -1,14 +1,16 @@
 """What was refused, kept whole: the item, every violation, and where it came from."""
 
-import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from tailrace.envelopes import dumps
-from tailrace.errors import Violation
+from tailrace.errors import TailraceError, Violation
 from tailrace.keys import COLLECTION_NAME
 from tailrace.stored import StoredObject
+
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 type Entrance = Literal["stream", "queue", "file", "api"]
 
@@ -46,10 +48,9 @@ def report(  # noqa: PLR0913 - the parts of one report
 
 def _written(body: Mapping[str, Any]) -> bytes:
     try:
-        return dumps(body).encode()
-    except (TypeError, ValueError, RecursionError):
-        # not even JSON can hold it (half characters, a type without a text, endless nesting): keep what Python can say
-        text = repr(body["item"]).encode(errors="backslashreplace")
-        return dumps(dict(body) | {"item": {"unreadable": base64.b64encode(text).decode()}}).encode(
-            errors="backslashreplace"
-        )
+        text = dumps(body)
+    except (TypeError, ValueError, RecursionError, TailraceError):
+        # not even JSON can hold it (a type without a text, endless nesting): keep what Python can say
+        text = dumps(dict(body) | {"item": {"unreadable": repr(body["item"])}})
+    # UTF-8 has no form for half a character: it is spelled out, so that every reader of JSON can read the report
+    return _HALF_CHARACTER.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()
