@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from tailrace.aws.clients import client
+from tailrace.aws.deadlines import time_left_ms
 from tailrace.aws.ingesting import Intake
 from tailrace.aws.items import ItemStore
 from tailrace.aws.settings import IngestSettings
@@ -18,6 +19,6 @@ def stage(settings: IngestSettings) -> Intake:
     return Intake(items, client("s3"), settings.failures_bucket)
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take a batch of messages; the answer names those that have to be delivered again."""
-    return stage(IngestSettings.parse(os.environ))(event)
+    return stage(IngestSettings.parse(os.environ))(event, time_left_ms(context))

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from tailrace.aws.clients import client
+from tailrace.aws.deadlines import time_left_ms
 from tailrace.aws.loading import Loader
 from tailrace.aws.settings import LoadSettings
 from tailrace.definitions import load_pipeline
@@ -26,4 +27,4 @@ def stage(settings: LoadSettings) -> Loader:
 
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
     """Load each file that the bucket tells of, and return the receipts."""
-    return stage(LoadSettings.parse(os.environ))(event, context.get_remaining_time_in_millis)
+    return stage(LoadSettings.parse(os.environ))(event, time_left_ms(context))

@@ -1,6 +1,8 @@
 """Files of items: JSON Lines and CSV, a line at a time, whatever their size. A bad line is told and passed over."""
 
 import csv
+import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Literal
@@ -21,9 +23,10 @@ _SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that could be read; ``number`` counts from 1."""
+    """A line that could be read; ``number`` counts from 1, ``size`` is its bytes in the file."""
 
     number: int
+    size: int
     id: str
     item: Item
     expires_at: Any = None
@@ -31,9 +34,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that could not be read, as far as it was kept, and why."""
+    """A line that could not be read, and why.
+
+    ``raw`` is the line as far as it was kept: text, or bytes where it is not UTF-8; ``size`` is how many bytes.
+    """
 
     number: int
+    size: int
     raw: Any
     violation: Violation
 
@@ -72,28 +79,37 @@ def _raw_lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
 
 
 _TOO_LONG = Violation("", "line", f"the line is longer than {MOST_LINE_BYTES} bytes")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def _json_lines(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
     for line_number, line in _raw_lines(stream):
         if line is None:
-            yield BadLine(line_number, None, _TOO_LONG)
+            yield BadLine(line_number, 0, None, _TOO_LONG)
             continue
-        text = line.removeprefix(b"\xef\xbb\xbf").strip()
+        text = line.removeprefix(_BYTE_ORDER_MARK).strip()
         if not text:
             continue
         try:
-            value = loads(text)
-        except InvalidMessage as error:
-            yield BadLine(line_number, text, Violation("", "json", str(error)))
+            value = loads(text.decode())
+        except (InvalidMessage, UnicodeDecodeError) as error:
+            yield _bad(line_number, line, "json", str(error))
             continue
-        if not isinstance(value, dict):
-            yield BadLine(line_number, value, Violation("", "json", "a line holds a JSON object"))
-            continue
-        yield _line(line_number, value, schema)
+        if isinstance(value, dict):
+            yield _line(line_number, len(line), value, schema)
+        else:
+            yield _bad(line_number, line, "json", "a line holds a JSON object")
 
 
-def _line(line_number: int, fields: Item, schema: Schema) -> Line | BadLine:
+def _bad(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:
+    try:
+        raw: str | bytes = line.decode().strip()
+    except UnicodeDecodeError:
+        raw = line
+    return BadLine(line_number, len(line), raw, Violation("", keyword, message))
+
+
+def _line(line_number: int, size: int, fields: Item, schema: Schema) -> Line | BadLine:
     """Take the id and the expiry out of a line's fields."""
     item = dict(fields)
     item_id = item.get("id")
@@ -102,63 +118,96 @@ def _line(line_number: int, fields: Item, schema: Schema) -> Line | BadLine:
     if isinstance(item_id, int) and not isinstance(item_id, bool):
         item_id = str(item_id)
     if not isinstance(item_id, str) or not item_id:
-        return BadLine(line_number, fields, Violation("/id", "id", "the line has no id"))
-    return Line(line_number, item_id, item, item.pop("expires_at", None))
+        violation = Violation("/id", "id", "the line has no id that is a text or a whole number")
+        return BadLine(line_number, size, fields, violation)
+    return Line(line_number, size, item_id, item, item.pop("expires_at", None))
 
 
 def _csv_rows(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
-    texts = _CsvTexts(stream)
-    csv.field_size_limit(MOST_LINE_BYTES)
-    rows = csv.reader(texts)
+    rows = _CsvRows(stream)
+    header = _header(rows)
+    while True:
+        try:
+            cells = rows.read()
+        except StopIteration:
+            return
+        except (csv.Error, _RowTooLongError, UnicodeDecodeError) as error:
+            yield rows.broken(error)
+            continue
+        line_number, text = rows.taken[0][0], b"".join(line or b"" for _, line in rows.taken)
+        if len(cells) == len(header):
+            fields = {name: _coerced(name, cell, schema) for name, cell in zip(header, cells, strict=True) if cell}
+            yield _line(line_number, len(text), fields, schema)
+        elif cells:
+            yield _bad(line_number, text, "csv", f"the row has {len(cells)} cells, the header {len(header)}")
+
+
+def _header(rows: "_CsvRows") -> list[str]:
     try:
-        header = next(rows)
+        header = rows.read()
     except StopIteration:
         raise InvalidMessage("the CSV file has no header") from None
-    except csv.Error as error:
+    except (csv.Error, _RowTooLongError, UnicodeDecodeError) as error:
         raise InvalidMessage(f"the CSV file has no readable header: {error}") from error
     if "id" not in header or len(set(header)) != len(header) or "" in header:
         raise InvalidMessage("the CSV header must name every column once, one of them 'id'")
-    while True:
-        first = texts.number + 1
-        try:
-            cells = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield BadLine(first, None, Violation("", "csv", str(error)))
-            continue
-        if texts.dropped:
-            texts.dropped = False
-            yield BadLine(first, None, _TOO_LONG)
-        elif len(cells) != len(header):
-            if cells:
-                text = f"the row has {len(cells)} cells, the header {len(header)}"
-                yield BadLine(first, cells, Violation("", "csv", text))
-        else:
-            present = {name: text for name, text in zip(header, cells, strict=True) if text != ""}
-            yield _line(first, {name: _coerced(name, text, schema) for name, text in present.items()}, schema)
+    return header
 
 
-class _CsvTexts:
-    """The lines of a CSV file as text, for csv.reader; remembers the line's number and whether one was dropped."""
+class _RowTooLongError(Exception):
+    """A row, or a single line of one, that goes on for longer than any row may."""
+
+
+class _CsvRows:
+    """The rows of a CSV file, one after the other; a quoted cell may hold line ends.
+
+    ``taken`` are the lines of the row that was read last, each with its number, None for one too long. A quote that is
+    never closed would swallow the rows after it, up to the end of the file: a row that breaks off gives back all its
+    lines but the first, and each of them is then read as the beginning of a row of its own.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._lines = _raw_lines(stream)
-        self.number = 0
-        self.dropped = False
+        self._given_back: deque[tuple[int, bytes | None]] = deque()
+        self.taken: list[tuple[int, bytes | None]] = []
+        # a cell is never longer than its row; the module's own limit is lower, and for the whole process
+        csv.field_size_limit(MOST_LINE_BYTES)
 
-    def __iter__(self) -> "_CsvTexts":
-        return self
+    def read(self) -> list[str]:
+        """Return the cells of the next row, none for an empty line.
 
-    def __next__(self) -> str:
-        self.number, line = next(self._lines)
+        Raises:
+            StopIteration: there are no more rows.
+            csv.Error, _RowTooLongError, UnicodeDecodeError: the row is broken; :meth:`broken` tells of it.
+        """
+        self.taken = []
+        return next(csv.reader(self._texts(), strict=True))
+
+    def broken(self, error: Exception) -> BadLine:
+        """Return what there is to tell of the row that could not be read, and give back the lines after its first."""
+        (line_number, line), *others = self.taken
+        self._given_back.extendleft(reversed(others))
         if line is None:
-            self.dropped = True
-            return "\n"
-        if self.number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        # bytes that are not UTF-8 become half characters, which the item's check then refuses by name
-        return line.decode(errors="surrogateescape")
+            return BadLine(line_number, 0, None, _TOO_LONG)
+        return _bad(line_number, line, "csv", f"the row cannot be read: {error}")
+
+    def _texts(self) -> Iterator[str]:
+        size = 0
+        while True:
+            line_number, line = self._given_back.popleft() if self._given_back else next(self._lines, (0, None))
+            if not line_number:
+                return
+            self.taken.append((line_number, line))
+            if line is None:
+                raise _RowTooLongError(f"a line is longer than {MOST_LINE_BYTES} bytes")
+            size += len(line)
+            if size > MOST_LINE_BYTES:
+                raise _RowTooLongError(f"a quote is not closed within {MOST_LINE_BYTES} bytes")
+            yield (line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line).decode()
+
+
+# JSON's numbers, and the few ways in which spreadsheets write them otherwise.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def _coerced(name: str, text: str, schema: Schema) -> Any:
@@ -169,10 +218,10 @@ def _coerced(name: str, text: str, schema: Schema) -> Any:
         types = {"string"} if name == "id" and "id" not in schema.properties else _types(schema, name)
     if "string" in types or not types:
         return text
-    if types & {"number", "integer"}:
+    if types & {"number", "integer"} and _NUMBER.fullmatch(text.strip()):
         try:
             return number(text.strip())
-        except InvalidMessage:
+        except InvalidMessage:  # an exponent beyond all numbers
             return text
     if "boolean" in types and text.strip().lower() in ("true", "false"):
         return text.strip().lower() == "true"

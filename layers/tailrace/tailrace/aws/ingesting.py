@@ -1,6 +1,6 @@
 """The ingest stage: messages of the intake queue become items, in order for each item."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+# Enough for the slowest message: what is not begun in time comes again by itself, instead of with the whole batch.
+_SHORTEST_TIME_LEFT_MS = 15_000
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Takes the intake queue's messages."""
@@ -25,7 +29,7 @@ class Intake:
     s3: "S3Client"
     failures_bucket: str
 
-    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> dict[str, Any]:
         """Take a batch of messages and answer with those that have to come again.
 
         A message that cannot be taken now holds up the later ones of its group, and no others. One that can never be
@@ -39,8 +43,9 @@ class Intake:
         quarantined = 0
         for record in event["Records"]:
             group = record["attributes"].get("MessageGroupId")
-            if group is not None and group in held_up:
+            if (group is not None and group in held_up) or time_left_ms() < _SHORTEST_TIME_LEFT_MS:
                 failed.append(record["messageId"])
+                held_up.add(group)
                 continue
             try:
                 quarantined += self._take(record)

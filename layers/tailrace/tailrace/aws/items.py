@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.clients import translate
 from tailrace.changes import Item, decode_item, encode_item, encode_value
 from tailrace.definitions import Pipeline
-from tailrace.errors import Conflict, InvalidItem, NotFound, Violation
+from tailrace.errors import Conflict, InvalidItem, NotFound, TailraceError, Violation
 from tailrace.keys import item_key, split_item_key
 from tailrace.limits import check
 from tailrace.merging import merge
@@ -17,7 +17,7 @@ from tailrace.merging import merge
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_CONDITION_FAILED = "ConditionalCheckFailedException"
+_CONDITION_FAILED, _INVALID = "ConditionalCheckFailedException", "ValidationException"
 _TRIES = 5
 
 # An expression holds at most 300 operators, and each compared field takes two (= and AND):
@@ -27,10 +27,13 @@ _MOST_COMPARED = 140
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item as the table holds it: its fields, and when it expires (seconds since 1970), if it does."""
+    """An item as the table holds it: its fields, and when it expires, if it does.
+
+    ``expires_at`` are whole seconds since 1970, unless another writer has put something else there.
+    """
 
     item: Item
-    expires_at: int | None = None
+    expires_at: Any = None
 
 
 def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
@@ -58,6 +61,17 @@ def _epoch(value: Any) -> int:
     return value
 
 
+def refusal(error: ClientError | BotoCoreError) -> TailraceError:
+    """Return our error for one of a write: what the table finds invalid is the item's fault.
+
+    :func:`tailrace.limits.check` has told all that is known of it before; this is for what is not.
+    """
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] == _INVALID:
+        reason = f"the table refuses the item: {error.response['Error'].get('Message', '')}"
+        return InvalidItem([Violation("", "table", reason)])
+    return translate(error)
+
+
 @dataclass(frozen=True, slots=True)
 class ItemStore:
     """The items table.
@@ -77,7 +91,10 @@ class ItemStore:
             InvalidItem: with every violation.
         """
         row = row_of(self.pipeline, collection, item_id, StoredItem(item, expires_at))
-        answer = _call(lambda: self.client.put_item(TableName=self.table, Item=row, ReturnValues="ALL_OLD"))
+        try:
+            answer = self.client.put_item(TableName=self.table, Item=row, ReturnValues="ALL_OLD")
+        except (ClientError, BotoCoreError) as error:
+            raise refusal(error) from error
         return not answer.get("Attributes")
 
     def get(self, collection: str, item_id: str) -> StoredItem:
@@ -108,10 +125,14 @@ class ItemStore:
             NotFound: there is no such item.
             Conflict: others kept changing the item in the meantime.
         """
+        # what no item could hold is refused before it is merged into one
+        check(item_key(collection, item_id), patch)
         for _ in range(_TRIES):
             before = self.get(collection, item_id)
             merged: Item = merge(before.item, patch)
-            row = row_of(self.pipeline, collection, item_id, StoredItem(merged, before.expires_at))
+            row = row_of(self.pipeline, collection, item_id, StoredItem(merged))
+            if before.expires_at is not None:  # as it was, even where another writer has put something odd
+                row["expires_at"] = encode_value(before.expires_at)
             if self._replace(before, merged, row):
                 return merged
         raise Conflict(f"{collection}/{item_id[:80]} keeps being changed by others")

@@ -3,7 +3,8 @@
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 INBOX, RECEIPTS = "inbox/", "receipts/"
-_FLUSH_ITEMS = 500
+# So much is held in memory at most. The bytes also keep a call of 25 items, in which a byte of the file may take up to
+# six, below the 16 MB that a request to the table may have.
+_FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _ERRORS_TOLD = 20
-_SHORTEST_TIME_LEFT_MS = 15_000
+_SHORTEST_TIME_LEFT_MS = 30_000
 _BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -47,6 +50,11 @@ class Upload:
     sequencer: str
     at: str
 
+    @property
+    def collection(self) -> str:
+        """The collection that the file's items belong to: the first folder in the inbox."""
+        return self.key.removeprefix(INBOX).partition("/")[0]
+
 
 @dataclass(slots=True)
 class Tally:
@@ -56,8 +64,10 @@ class Tally:
     rejected: int = 0
     errors: list[Item] = field(default_factory=list)
     failure: str | None = None
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rows: dict[str, tuple[Line, dict[str, Any]]] = field(default_factory=dict)
     refused: list[StoredObject] = field(default_factory=list)
+    lines_held: int = 0
+    bytes_held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,75 +119,63 @@ class Loader:
             logger().warning("the file was loaded before", extra={"key": upload.key})
             return None
         tally = Tally()
-        try:
-            self._read(upload, cast("IO[bytes]", source["Body"]), tally, time_left_ms)
-        except (InvalidMessage, NotFound) as error:
-            tally.failure = str(error)
-        except _BROKEN_GZIP as error:
-            tally.failure = f"the file is not gzip to its end: {error}"
-        except BotoCoreError as error:  # the bucket's answer broke off
-            raise translate(error) from error
-        self._flush(tally)
+        with closing(source["Body"]) as body:
+            tally.failure = self._read_all(upload, cast("IO[bytes]", body), tally, time_left_ms)
+        self._flush(upload, tally)
         return self._receipt(upload, etag, started, tally)
 
+    def _read_all(self, upload: Upload, body: IO[bytes], tally: Tally, time_left_ms: Callable[[], int]) -> str | None:
+        """Read a file to its end, or as far as it goes, and return what is wrong with it as a whole."""
+        try:
+            self._read(upload, body, tally, time_left_ms)
+        except (InvalidMessage, NotFound) as error:
+            return str(error)
+        except _BROKEN_GZIP as error:
+            return f"the file is not gzip to its end: {error}"
+        except BotoCoreError as error:  # the bucket's answer broke off
+            raise translate(error) from error
+        return None if tally.accepted or tally.rejected else "the file holds no items"
+
     def _read(self, upload: Upload, body: IO[bytes], tally: Tally, time_left_ms: Callable[[], int]) -> None:
-        collection = upload.key.removeprefix(INBOX).partition("/")[0]
-        schema = self.pipeline.collection(collection).compiled
+        schema = self.pipeline.collection(upload.collection).compiled
         form, zipped = format_of(upload.key)
         stream = gzip.GzipFile(fileobj=body) if zipped else io.BufferedReader(cast("io.RawIOBase", body))
         for line in read_lines(cast("IO[bytes]", stream), form, schema):
-            self._take(upload, collection, line, tally)
-            if len(tally.rows) + len(tally.refused) >= _FLUSH_ITEMS:
-                self._flush(tally)
+            self._take(upload, line, tally)
+            tally.lines_held += 1
+            tally.bytes_held += line.size
+            if tally.lines_held >= _FLUSH_LINES or tally.bytes_held >= _FLUSH_BYTES:
                 if time_left_ms() < _SHORTEST_TIME_LEFT_MS:
-                    text = f"{upload.key}: no time left after line {line.number}; split the file into smaller ones"
+                    text = f"{upload.key}: no time left at line {line.number}; split the file into smaller ones"
                     raise Transient(text)
+                self._flush(upload, tally)
 
-    def _take(self, upload: Upload, collection: str, line: Line | BadLine, tally: Tally) -> None:
+    def _take(self, upload: Upload, line: Line | BadLine, tally: Tally) -> None:
         if isinstance(line, BadLine):
-            self._refuse(upload, collection, line, (line.violation,), tally)
+            _refuse(upload, line, (line.violation,), tally)
             return
         try:
-            row = row_of(self.pipeline, collection, line.id, StoredItem(line.item, line.expires_at))
+            row = row_of(self.pipeline, upload.collection, line.id, StoredItem(line.item, line.expires_at))
         except InvalidItem as error:
-            self._refuse(upload, collection, line, error.violations, tally)
+            _refuse(upload, line, error.violations, tally)
         except InvalidMessage as error:
-            self._refuse(upload, collection, line, (Violation("/id", "id", str(error)),), tally)
+            _refuse(upload, line, (Violation("/id", "id", str(error)),), tally)
         else:
             if line.id in tally.rows:  # two lines for one item: the table has to see them in order
-                self._flush(tally)
-            tally.rows[line.id] = row
+                self._flush(upload, tally)
+            tally.rows[line.id] = (line, row)
             tally.accepted += 1
 
-    def _refuse(
-        self,
-        upload: Upload,
-        collection: str,
-        line: Line | BadLine,
-        violations: tuple[Violation, ...],
-        tally: Tally,
-    ) -> None:
-        told = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
-        if len(tally.errors) < _ERRORS_TOLD:
-            tally.errors.append({"line": line.number, "violations": told})
-        tally.rejected += 1
-        stored = report(
-            entrance="file",
-            collection=collection,
-            id=line.id if isinstance(line, Line) else None,
-            item=line.item if isinstance(line, Line) else line.raw,
-            violations=violations,
-            origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
-            time=upload.at,
-        )
-        tally.refused.append(stored)
-
-    def _flush(self, tally: Tally) -> None:
-        put_many(self.dynamodb, self.items_table, list(tally.rows.values()))
+    def _flush(self, upload: Upload, tally: Tally) -> None:
+        lines = [line for line, _ in tally.rows.values()]
+        for refused in put_many(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()]):
+            tally.accepted -= 1
+            _refuse(upload, lines[refused.position], (Violation("", "table", refused.reason),), tally)
         if put_all(self.s3, self.failures_bucket, tally.refused):
             raise Transient("quarantine cannot be written now")
         tally.rows.clear()
         tally.refused.clear()
+        tally.lines_held = tally.bytes_held = 0
 
     def _receipt(self, upload: Upload, etag: str, started: datetime, tally: Tally) -> Item:
         receipt: Item = {
@@ -198,11 +196,32 @@ class Loader:
         try:
             answer = self.s3.get_object(Bucket=upload.bucket, Key=_receipt_key(upload.key))
             receipt = loads(answer["Body"].read())
+        except InvalidMessage:
+            return False
         except (ClientError, BotoCoreError) as error:
             if _is_missing(error):
                 return False
             raise translate(error) from error
+        if not isinstance(receipt, dict):
+            return False
         return bool(upload.sequencer) and (receipt.get("etag"), receipt.get("sequencer")) == (etag, upload.sequencer)
+
+
+def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation], tally: Tally) -> None:
+    told = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
+    if len(tally.errors) < _ERRORS_TOLD:
+        tally.errors.append({"line": line.number, "violations": told})
+    tally.rejected += 1
+    stored = report(
+        entrance="file",
+        collection=upload.collection,
+        id=line.id if isinstance(line, Line) else None,
+        item=line.item if isinstance(line, Line) else line.raw,
+        violations=violations,
+        origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
+        time=upload.at,
+    )
+    tally.refused.append(stored)
 
 
 def _receipt_key(key: str) -> str:
