@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,36 +25,44 @@ def send(
 ) -> list[int]:
     """Send messages and return the positions of those that could not be sent, in order.
 
-    Each entry of each answer is looked at: what the queue failed to take is sent again, by itself, after a pause.
+    Each entry of each answer is looked at: what the queue failed to take is sent again, by itself, after a pause. Once
+    the queue has not taken a message for all that, the rest is not even tried, so that the time that this can take is
+    bounded however many messages there are: the caller's source delivers them again.
 
     Raises:
         Permanent: the queue refuses the call, or one of the messages, for good.
     """
     failed: list[int] = []
     for positions in _requests(bodies):
-        left = positions
-        for attempt in range(_TRIES):
-            if attempt:
-                # full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-                sleep(random.uniform(0, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
-            left = _send(client, queue, bodies, left)
-            if not left:
-                break
-        failed.extend(left)
+        failed.extend(positions if failed else _send_all(client, queue, {p: bodies[p] for p in positions}, sleep))
     return failed
 
 
-def _send(client: "SQSClient", queue: str, bodies: Sequence[str], positions: Sequence[int]) -> list[int]:
+def _send_all(
+    client: "SQSClient", queue: str, bodies: Mapping[int, str], sleep: Callable[[float], None]
+) -> Sequence[int]:
+    left = list(bodies)
+    for attempt in range(_TRIES):
+        if attempt:
+            # full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+            sleep(random.uniform(0, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
+        try:
+            left = _send(client, queue, {position: bodies[position] for position in left})
+        except Transient:
+            return left  # the SDK has tried the call as a whole often enough
+        if not left:
+            break
+    return left
+
+
+def _send(client: "SQSClient", queue: str, bodies: Mapping[int, str]) -> list[int]:
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
-        {"Id": str(position), "MessageBody": bodies[position]} for position in positions
+        {"Id": str(position), "MessageBody": body} for position, body in bodies.items()
     ]
     try:
         answer = client.send_message_batch(QueueUrl=queue, Entries=entries)
     except (ClientError, BotoCoreError) as error:
-        failure = translate(error)
-        if isinstance(failure, Transient):
-            return list(positions)
-        raise failure from error
+        raise translate(error) from error
     failed = answer.get("Failed", [])
     for entry in failed:
         if entry["SenderFault"]:

@@ -3,6 +3,7 @@
 No item, message or credential is ever logged: only names, counts and reasons.
 """
 
+import os
 from functools import cache
 
 from aws_lambda_powertools import Logger
@@ -19,9 +20,9 @@ def logger() -> Logger:
 def count_metrics(**counts: int) -> None:
     """Write counts as metrics, those that are not zero, in one line.
 
-    The namespace and the service come from Powertools' own variables.
+    The namespace and the service come from Powertools' own variables; without one the namespace is ``Tailrace``.
     """
-    metrics = AmazonCloudWatchEMFProvider()
+    metrics = AmazonCloudWatchEMFProvider(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "Tailrace")
     for name, value in counts.items():
         if value:
             metrics.add_metric(name, unit=MetricUnit.Count, value=value)
