@@ -1,13 +1,13 @@
 """Items in the items table: checked before they are written, whoever brings them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.clients import translate
-from tailrace.changes import Item, decode_item, encode_item, encode_value
+from tailrace.changes import ENGINE_ATTRIBUTES, Item, decode_item, encode_item, encode_value
 from tailrace.definitions import Pipeline
 from tailrace.errors import Conflict, InvalidItem, NotFound, TailraceError, Violation
 from tailrace.keys import item_key, split_item_key
@@ -22,7 +22,8 @@ _TRIES = 5
 
 # An expression holds at most 300 operators, and each compared field takes two (= and AND):
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-_MOST_COMPARED = 140
+_MOST_COMPARED = 148
+_MOST_PATCHED_FIELDS = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,9 @@ class ItemStore:
     def patch(self, collection: str, item_id: str, patch: Item) -> Item:
         """Apply a JSON merge patch (RFC 7396) to an item and return the whole of it as it is now.
 
-        The merged item is written only if every field is still what it was when read, whoever writes: no lost
-        update, and no version field that a plain SDK writer would have to keep.
+        The merged item is written only if every field is still what it was when read, and every other field that the
+        schema names is still absent, whoever writes: no version field that a plain SDK writer would have to keep. A
+        field that neither the item had nor the schema names is lost when another writer adds it in that moment.
 
         Raises:
             InvalidItem: the merged item breaks rules; nothing is written. Or it has too many fields to compare.
@@ -127,13 +129,14 @@ class ItemStore:
         """
         # what no item could hold is refused before it is merged into one
         check(item_key(collection, item_id), patch)
+        known = self.pipeline.collection(collection)
         for _ in range(_TRIES):
             before = self.get(collection, item_id)
             merged: Item = merge(before.item, patch)
             row = row_of(self.pipeline, collection, item_id, StoredItem(merged))
             if before.expires_at is not None:  # as it was, even where another writer has put something odd
                 row["expires_at"] = encode_value(before.expires_at)
-            if self._replace(before, merged, row):
+            if self._replace(before, [*merged, "expires_at", *known.compiled.properties], row):
                 return merged
         raise Conflict(f"{collection}/{item_id[:80]} keeps being changed by others")
 
@@ -153,13 +156,17 @@ class ItemStore:
         fields.pop("pk")
         return StoredItem(fields, fields.pop("expires_at", None))
 
-    def _replace(self, before: StoredItem, merged: Item, row: dict[str, Any]) -> bool:
-        """Write the row if the item is still as it was before; False if it is not."""
+    def _replace(self, before: StoredItem, watched: Iterable[str], row: dict[str, Any]) -> bool:
+        """Write the row if the item is still as it was before; False if it is not.
+
+        ``watched`` are fields that must still be absent if they were, those that count most first.
+        """
         expected = dict(before.item) | ({} if before.expires_at is None else {"expires_at": before.expires_at})
-        absent = [name for name in (*merged, "expires_at") if name not in expected]
-        if len(expected) + len(absent) > _MOST_COMPARED:
-            text = f"an item of more than {_MOST_COMPARED} fields cannot be patched; put it whole"
+        if len((expected.keys() | row.keys()) - set(ENGINE_ATTRIBUTES)) > _MOST_PATCHED_FIELDS:
+            text = f"an item of more than {_MOST_PATCHED_FIELDS} fields cannot be patched; put it whole"
             raise InvalidItem([Violation("", "patch", text)])
+        absent = [name for name in dict.fromkeys(watched) if name not in expected]
+        absent = absent[: _MOST_COMPARED - len(expected)]
         names = {f"#{index}": name for index, name in enumerate((*expected, *absent))}
         values = {f":{index}": encode_value(value) for index, value in enumerate(expected.values())}
         same = [f"#{index} = :{index}" for index in range(len(expected))]
