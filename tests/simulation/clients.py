@@ -1,0 +1,74 @@
+"""What the functions hold for boto3's clients: the models of table, queue and bucket, behind faults."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.model import Database
+from tests.simulation.faults import Json, Wire
+
+_FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
+
+
+@dataclass(slots=True)
+class Table:
+    """The part of a DynamoDB client that writes rows."""
+
+    wire: Wire
+    database: Database
+
+    def update_item(self, **request: Any) -> Json:
+        """Write one row."""
+        key = request["Key"]["pk"]["S"]
+        return self.wire.send("UpdateItem", key, lambda: self.database.update_item(**request))
+
+    def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - the client's own name
+        """Write known rows."""
+
+        def run(left_out: int = 0) -> Json:
+            chosen = [entry for number, entry in enumerate(Statements) if not left_out >> number & 1]
+            answer = self.database.batch_execute_statement(Statements=chosen) if chosen else {"Responses": []}
+            done = iter(answer["Responses"])
+            return {
+                "Responses": [
+                    {"Error": _FAILED} if left_out >> number & 1 else next(done) for number in range(len(Statements))
+                ]
+            }
+
+        return self.wire.send("BatchExecuteStatement", str(len(Statements)), run, run)
+
+
+@dataclass(slots=True)
+class Queues:
+    """The part of an SQS client that sends; keeps every message, by queue."""
+
+    wire: Wire
+    messages: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Json]) -> Json:  # noqa: N803
+        """Send up to ten messages."""
+
+        def run(left_out: int = 0) -> Json:
+            failed = [entry for number, entry in enumerate(Entries) if left_out >> number & 1]
+            self.messages[QueueUrl] += [entry["MessageBody"] for entry in Entries if entry not in failed]
+            return {"Failed": [{"Id": entry["Id"], "SenderFault": False} | _FAILED for entry in failed]}
+
+        return self.wire.send("SendMessageBatch", QueueUrl, run, run)
+
+
+@dataclass(slots=True)
+class Bucket:
+    """The part of an S3 client that stores objects."""
+
+    wire: Wire
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def put_object(self, *, Key: str, Body: bytes, **_options: Any) -> Mapping[str, Any]:  # noqa: N803
+        """Store an object."""
+
+        def run() -> Json:
+            self.objects[Key] = Body
+            return {}
+
+        return self.wire.send("PutObject", Key, run)

@@ -1,0 +1,151 @@
+"""The pipeline of the simulation, its items, and what they come to: counted again from nothing, without the engine.
+
+Few ids, shops and days, so that changes meet in the same rows; every kind of item that the engine treats differently.
+What the aggregates must hold is written down here by hand (keys, days, expiry), so that nothing of the engine is
+needed to know it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
+from typing import Any
+
+from tailrace import Aggregate, Collection, Pipeline, Route, count, day, days, field, mean, total, variance
+
+type Item = dict[str, Any]
+type Key = tuple[str, str]
+
+ORDER_SCHEMA = {
+    "type": "object",
+    "required": ["shop"],
+    "properties": {
+        "shop": {"type": "string"},
+        "placed": {"type": "string"},
+        "amount": {"type": ["number", "null"]},
+        "paid": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+}
+
+
+def with_size(order: Item) -> Item:
+    """Add whether the order is a large one; an order of exactly 13 cannot be transformed."""
+    amount = order.get("amount") or 0
+    if amount == 13:
+        raise ValueError("thirteen")
+    return order | {"large": amount > 100}
+
+
+def is_paid(order: Item) -> bool:
+    """Tell whether an order is paid."""
+    return bool(order.get("paid"))
+
+
+def is_large(order: Item) -> bool:
+    """Tell whether an order is a large one."""
+    return bool(order["large"])
+
+
+orders = Collection("orders", schema=ORDER_SCHEMA, transform=with_size)
+visits = Collection(
+    "visits",
+    schema={"type": "object", "required": ["page"], "properties": {"page": {"type": "string"}}},
+    on_expiry="keep",
+)
+
+pipeline = Pipeline(
+    collections=[orders, visits],
+    aggregates=[
+        Aggregate(
+            "shops",
+            of=orders,
+            by=[field("shop")],
+            measures={
+                "orders": count(),
+                "revenue": total("amount", where=is_paid),
+                "spread": variance("amount"),
+            },
+        ),
+        Aggregate(
+            "days",
+            of=orders,
+            by=[day("placed", tz="Europe/Berlin"), field("shop")],
+            measures={"basket": mean("amount")},
+            keep=days(90),
+        ),
+        Aggregate("large", of=orders, by=[field("large")], measures={"n": count()}, where=is_large, version=2),
+        Aggregate("pages", of=visits, by=[field("page")], measures={"visits": count(), "ms": total("ms")}),
+    ],
+    routes=[Route("large-orders", of=orders, when=is_large)],
+)
+
+# --- what is written --------------------------------------------------------------------------------------------------
+
+SHOPS = {"a": "a", "b#1": "b%231"}
+"""Each shop with its text in a key."""
+
+DAYS = {"2024-10-26T22:30:00Z": "2024-10-27", "2024-10-27T23:30:00+01:00": "2024-10-27", "2024-10-28": "2024-10-28"}
+"""Each time of an order with its day in Berlin."""
+
+# the days end at 23:00 UTC, on the 27th and the 28th of October 2024; 90 days later
+EXPIRES_AT = {"2024-10-27": 1_730_070_000 + 90 * 86_400, "2024-10-28": 1_730_156_400 + 90 * 86_400}
+
+AMOUNTS = (None, 0, 7, Decimal("0.1"), Decimal("250.05"), 10**9, Decimal("1E-9"), 13)
+"""The greatest and the least make squares that fill the 38 digits of a number; 13 breaks the transform."""
+
+PAGES = ("/", "/help")
+
+
+def prepared(collection: str, item: Item | None) -> Item | None:
+    """Return what routes, archive and aggregates see of an item: None where it is none or breaks its rules."""
+    if item is None:
+        return None
+    if collection == "visits":
+        return item if isinstance(item.get("page"), str) else None
+    fits = (
+        collection == "orders"
+        and isinstance(item.get("shop"), str)
+        and item.keys() <= ORDER_SCHEMA["properties"].keys()  # type: ignore[attr-defined]
+        and item.get("amount") != 13
+    )
+    return item | {"large": (item.get("amount") or 0) > 100} if fits else None
+
+
+def recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
+    """Return every row that ``(collection, item)`` come to, by key, with the engine's own count as ``~n``."""
+    with localcontext(prec=200):
+        return _recount(items)
+
+
+def _recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
+    rows: defaultdict[Key, Item] = defaultdict(lambda: {"~n": 0})
+    for collection, item in items:
+        seen = prepared(collection, item)
+        if seen is None:
+            continue
+        if collection == "visits":
+            if isinstance(seen.get("ms"), str):
+                continue  # archived, but it cannot be summed
+            row = rows[f"pages@1#{seen['page']}", "-"]
+            _add(row, {"page": seen["page"]}, visits=1, ms=seen.get("ms", 0))
+            continue
+        amount, there = seen.get("amount") or 0, int(seen.get("amount") is not None)
+        row = rows[f"shops@1#{SHOPS[seen['shop']]}", "-"]
+        paid = amount if seen.get("paid") else 0
+        spread = {"spread_total": amount, "spread_count": there, "spread_squares": amount * amount}
+        _add(row, {"shop": seen["shop"]}, orders=1, revenue=paid, **spread)
+        label = DAYS.get(seen.get("placed", ""))
+        if label is not None:
+            row = rows[f"days@1#{label}", SHOPS[seen["shop"]]]
+            groups = {"day": label, "shop": seen["shop"], "expires_at": EXPIRES_AT[label]}
+            _add(row, groups, basket_total=amount, basket_count=there)
+        if seen["large"]:
+            _add(rows["large@2#true", "-"], {"large": True}, n=1)
+    return dict(rows)
+
+
+def _add(row: Item, groups: Item, **numbers: int | Decimal) -> None:
+    row |= groups
+    row["~n"] += 1
+    for name, number in numbers.items():
+        row[name] = row.get(name, 0) + number

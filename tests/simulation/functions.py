@@ -1,0 +1,81 @@
+"""The functions as Lambda runs them: the real stages, in processes that can die."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import Any
+
+from local.mapping import Answer, Failed, Returned, Throttled
+from local.model import Database
+from tailrace.aws.aggregating import Aggregator
+from tailrace.aws.commit import Committer
+from tailrace.aws.fanning_out import Destinations, Fanout
+from tailrace.errors import Permanent
+from tests.simulation import definition
+from tests.simulation.clients import Bucket, Queues, Table
+from tests.simulation.faults import Crash, Faults, Wire
+from tests.simulation.serial import Serial
+from tests.simulation.steps import Reader, Run
+
+type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+TABLE = "aggregates"
+ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
+
+
+class Functions:
+    """Both functions, each in a few processes; a process that has died is followed by a fresh one."""
+
+    def __init__(self, wire: Wire, clock: Callable[[], float], *, batches: bool) -> None:
+        self.database = Database()
+        self.database.create(TABLE, "pk", "sk")
+        self.queues = Queues(wire)
+        self.bucket = Bucket(wire)
+        self._wire = wire
+        self._clock = clock
+        self._batches = batches
+        self._processes: dict[tuple[Reader, int], Stage] = {}
+
+    def invoke(self, reader: Reader, event: Mapping[str, Any], run: Run) -> Answer:
+        """Run a function and return what its mapping is told; the faults of ``run`` are those of its calls."""
+        if run.outcome == "throttled":
+            return Throttled()
+        if run.outcome == "stillborn":
+            return Failed("the process did not start")
+        process = (reader, run.environment)
+        interrupted, self._wire.faults = self._wire.faults, Faults(run)
+        try:
+            value = self._stage(process)(event)
+        except Crash:
+            self._processes.pop(process, None)
+            return Failed("the process died")
+        except Permanent as error:
+            return Failed(str(error))
+        finally:
+            self._wire.faults = interrupted
+        if run.outcome == "times out":
+            self._processes.pop(process, None)
+            return Failed("time is up")
+        return Returned(value)
+
+    def _stage(self, process: tuple[Reader, int]) -> Stage:
+        stage = self._processes.get(process)
+        if stage is None:
+            stage = self._processes[process] = self._aggregate() if process[0] == "aggregate" else self._fanout()
+        return stage
+
+    def _aggregate(self) -> Stage:
+        table: Any = Table(self._wire, self.database)
+        committer = Committer(table, TABLE, clock=self._now, batches=self._batches, pool=self._executor)
+        return Aggregator(definition.pipeline, committer)
+
+    def _fanout(self) -> Stage:
+        sqs: Any = self.queues
+        s3: Any = self.bucket
+        return Fanout(definition.pipeline, sqs, s3, Destinations(ARCHIVE_QUEUE, {ROUTE_QUEUE: ROUTE_QUEUE}, FAILURES))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _executor(self, _threads: int) -> Executor:
+        return Serial(self._wire.faults.run.order)

@@ -1,0 +1,35 @@
+"""Executors without threads: the same calls, one after the other, in an order that is given."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from random import Random
+from typing import Any
+
+
+class Serial(Executor):
+    """Runs what was submitted when it is left, in an order drawn from ``order``.
+
+    What a call raises ends up in its future, as with threads; only what is no ``Exception`` (the simulated death of
+    the process) goes straight through.
+    """
+
+    def __init__(self, order: int) -> None:
+        self._order = order
+        self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Keep a call for later."""
+        future: Future[Any] = Future()
+        self._waiting.append((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Run all calls."""
+        waiting, self._waiting = self._waiting, []
+        if self._order and len(waiting) > 1:
+            Random(self._order).shuffle(waiting)  # noqa: S311 - the order of calls hides nothing
+        for future, call in waiting:
+            try:
+                future.set_result(call())
+            except Exception as error:  # noqa: BLE001 - as a pool of threads does
+                future.set_exception(error)

@@ -1,0 +1,252 @@
+"""The steps of a simulated history, and how a seed becomes one.
+
+A history is plain data, made before it is played: every choice that chance makes stands in a step. So the same seed
+gives the same run, and a history that fails can be shortened by leaving steps out.
+"""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from tests.simulation import definition
+from tests.simulation.definition import Item
+
+type Reader = Literal["aggregate", "fanout"]
+type FaultKind = Literal[
+    "throttled", "lost", "unanswered", "again", "delayed", "before", "after", "adrift", "partly", "meanwhile"
+]
+type Outcome = Literal["runs", "throttled", "stillborn", "times out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to one call of a client, and to the ``times`` - 1 that follow it.
+
+    =============  ====================================================================================
+    throttled      refused, nothing done
+    lost           done, but the answer is a server's error
+    unanswered     done, but no answer comes
+    again          done, the answer is lost, and the SDK sends the request again
+    delayed        no answer comes, and it is done later: perhaps much later
+    before, after  the process dies before it, after it
+    adrift         the process dies, and it is done later
+    partly         of a batch, some entries fail (those in the bits of ``which``)
+    meanwhile      another step is played to its end before it is done
+    =============  ====================================================================================
+    """
+
+    call: int
+    kind: FaultKind
+    times: int = 1
+    which: int = 0
+    meanwhile: "Step | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """An upstream system puts an item, deletes it (``item`` is None), or its time to live ends (``expired``)."""
+
+    collection: str
+    id: str
+    item: Item | None
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How one invocation goes."""
+
+    outcome: Outcome = "runs"
+    faults: tuple[Fault, ...] = ()
+    order: int = 0
+    environment: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """The mapping of a reader makes its next invocation for a shard; the clock goes on until it is due."""
+
+    reader: Reader
+    shard: int
+    run: Run = Run()
+
+
+@dataclass(frozen=True, slots=True)
+class Redeliver:
+    """An invocation with old changes, beside the mapping: any slice that begins no later than the checkpoint."""
+
+    reader: Reader
+    shard: int
+    back: int
+    length: int
+    run: Run = Run()
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The reader's poller of a shard begins anew, ``back`` changes before its checkpoint, with other batches."""
+
+    reader: Reader
+    shard: int
+    back: int
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """A shard is closed, and its items go to a new one, or to two."""
+
+    shard: int
+    split: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A delayed call arrives."""
+
+    which: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing happens for so many seconds."""
+
+    seconds: float
+
+
+type Step = Write | Deliver | Redeliver | Restart | Roll | Settle | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One seed's run: the surroundings and the steps."""
+
+    seed: int
+    steps: tuple[Step, ...]
+    shards: int = 1
+    batch_size: int = 3
+    batching_window_s: int = 0
+    first_sequence: int = 1
+    batches: bool = False
+    readers: tuple[Reader, ...] = ("aggregate",)
+
+
+READERS: tuple[Reader, ...] = ("aggregate", "fanout")
+_FANOUT_EVERY = 3
+_FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
+_PASSING: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
+_MOST_TIMES = 4  # a message is sent again so often before it is given up
+
+
+def history_of(seed: int) -> History:
+    """Make the history of a seed."""
+    random = Random(seed)  # noqa: S311 - the point of it is that it can be had again
+    maker = _Maker(random, READERS if seed % _FANOUT_EVERY == 0 else READERS[:1])
+    steps = tuple(maker.step() for _ in range(random.randint(8, 50)))
+    digits = random.choice((1, 1, 2, 21, 22, 39))
+    return History(
+        seed,
+        steps,
+        shards=random.randint(1, 3),
+        batch_size=random.randint(1, 6),
+        batching_window_s=random.choice((0, 0, 2)),
+        # so that a number with one more digit comes up in the middle
+        first_sequence=max(1, 10**digits - random.randint(0, 25)),
+        batches=random.random() < 0.5,
+        readers=maker.readers,
+    )
+
+
+@dataclass(slots=True)
+class _Maker:
+    """Draws steps."""
+
+    random: Random
+    readers: tuple[Reader, ...]
+    depth: int = field(default=0)
+
+    def step(self) -> Step:
+        """Draw a step."""
+        chance = self.random.random()
+        if chance < 0.48:
+            return self._write()
+        if chance < 0.78:
+            return self._deliver()
+        if chance < 0.86:
+            return self._redeliver()
+        if chance < 0.91:
+            back = self.random.choice((0, 1, 2, 3, 100))
+            return Restart(self._reader(), self._index(), back, self.random.randint(1, 6))
+        if chance < 0.94:
+            return Roll(self._index(), self.random.random() < 0.3)
+        if chance < 0.98:
+            return Settle(self._index())
+        return Wait(self.random.choice((0.5, 3, 1000)))
+
+    def _index(self) -> int:
+        return self.random.randrange(6)
+
+    def _reader(self) -> Reader:
+        return self.random.choice(self.readers)
+
+    def _write(self) -> Write:
+        random = self.random
+        chance = random.random()
+        collection = random.choice(("orders", "orders", "orders", "visits"))
+        item_id = random.choice(("1", "2", "3"))
+        if chance < 0.16:
+            return Write(collection, item_id, None)
+        if chance < 0.24:
+            return Write(collection, item_id, None, expired=True)
+        return Write(collection, item_id, self._visit() if collection == "visits" else self._order())
+
+    def _order(self) -> Item:
+        random = self.random
+        item: Item = {"shop": random.choice(tuple(definition.SHOPS)), "amount": random.choice(definition.AMOUNTS)}
+        if random.random() < 0.7:
+            item["placed"] = random.choice((*definition.DAYS, "soon"))
+        if random.random() < 0.5:
+            item["paid"] = random.random() < 0.7
+        if random.random() < 0.08:
+            item |= random.choice(({"shop": 9}, {"colour": "red"}))
+        return item
+
+    def _visit(self) -> Item:
+        random = self.random
+        item: Item = {"page": random.choice(definition.PAGES)}
+        if random.random() < 0.6:
+            item["ms"] = random.choice((3, 41, "slow"))
+        return item if random.random() < 0.95 else {"site": "/"}
+
+    def _deliver(self) -> Deliver:
+        reader = self._reader()
+        return Deliver(reader, self._index(), self._run(reader))
+
+    def _redeliver(self) -> Redeliver:
+        reader = self._reader()
+        back = self.random.choice((0, 1, 2, 3, 5, 100))
+        return Redeliver(reader, self._index(), back, self.random.choice((1, 2, 3, 5, 100)), self._run(reader))
+
+    def _run(self, reader: Reader) -> Run:
+        random = self.random
+        chance = random.random()
+        outcome: Outcome = "runs"
+        if chance < 0.12:
+            outcome = "times out" if chance < 0.06 else "throttled" if chance < 0.09 else "stillborn"
+        count = random.choice((0, 0, 0, 1, 1, 2, 3))
+        faults = tuple(sorted((self._fault(reader) for _ in range(count)), key=lambda fault: fault.call))
+        return Run(outcome, faults, random.randrange(1000), random.randrange(2))
+
+    def _fault(self, reader: Reader) -> Fault:
+        random = self.random
+        call = random.choice((0, 0, 1, 1, 2, 3, 4, 5))
+        chance = random.random()
+        if chance < 0.2 and self.depth < 2:
+            self.depth += 1
+            step = self.step()
+            self.depth -= 1
+            return Fault(call, "meanwhile", meanwhile=step)
+        if chance < 0.45:
+            return Fault(call, random.choice(_FATAL))
+        times = _MOST_TIMES if reader == "fanout" and chance < 0.8 else 1
+        return Fault(call, random.choice(_PASSING), times, random.randrange(1, 8))

@@ -1,0 +1,89 @@
+"""What must be true when everything has come to rest, whatever happened on the way."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from tailrace.changes import decode_item
+from tests.simulation.definition import Item, Key, is_large, prepared, recount
+from tests.simulation.functions import ARCHIVE_QUEUE, ROUTE_QUEUE, TABLE
+from tests.simulation.steps import History
+from tests.simulation.stream import Written
+from tests.simulation.world import Stuck, World
+
+
+def faults_of(history: History) -> list[str]:
+    """Play a history to its end and return everything that is wrong then; nothing if all is well."""
+    world = World(history)
+    for step in history.steps:
+        world.play(step)
+    try:
+        world.finish()
+    except Stuck as error:
+        return [str(error)]
+    return [*wrong_rows(world), *(lost_changes(world) if "fanout" in history.readers else ())]
+
+
+def wrong_rows(world: World) -> Iterator[str]:
+    """Hold the aggregates against a count of the items that are left, and of those that expired and are kept."""
+    kept = [(w.collection, w.old) for w in world.items.log if w.expired and w.collection == "visits" and w.old]
+    expected = recount([*world.items.left, *kept])
+    found = stored(world)
+    for key in sorted(expected.keys() | found.keys()):
+        row = found.get(key, {})
+        if key in expected:
+            if row != expected[key]:
+                yield f"{key}: expected {_shown(expected[key])}, found {_shown(row)}"
+        elif any(
+            isinstance(value, int | Decimal) and value and name != "expires_at" and not isinstance(value, bool)
+            for name, value in row.items()
+        ):
+            yield f"{key}: nothing is left in it, found {_shown(row)}"
+
+
+def stored(world: World) -> dict[Key, Item]:
+    """Return the rows of the aggregates table, without marks and the time of the last write."""
+    rows = {}
+    for image in world.functions.database.rows(TABLE):
+        row = decode_item(image)
+        key = row.pop("pk"), row.pop("sk")
+        rows[key] = {
+            name: value for name, value in row.items() if name == "~n" or not name.startswith(("~", "updated_at"))
+        }
+    return rows
+
+
+def lost_changes(world: World) -> Iterator[str]:
+    """Look for every change in the archive's queue, its route and quarantine."""
+    archived = _events(world.functions.queues.messages[ARCHIVE_QUEUE])
+    routed = _events(world.functions.queues.messages[ROUTE_QUEUE])
+    quarantined = {json.loads(body)["origin"]["event"] for body in world.functions.bucket.objects.values()}
+    for written in world.items.log:
+        old, new = prepared(written.collection, written.old), prepared(written.collection, written.new)
+        event = archived.get(written.event_id)
+        if (old is None and new is None) != (event is None):
+            yield f"{written}: archived as {event}"
+        elif event is not None and (event["data"]["old"], event["data"]["new"]) != (old, new):
+            yield f"{written}: archived as {event['data']}"
+        large = any(item is not None and written.collection == "orders" and is_large(item) for item in (old, new))
+        if large != (written.event_id in routed):
+            yield f"{written}: routed {written.event_id in routed}"
+        if _is_refused(written, new) != (written.event_id in quarantined):
+            yield f"{written}: quarantined {written.event_id in quarantined}"
+
+
+def _is_refused(written: Written, new: Item | None) -> bool:
+    if written.new is None:
+        return False
+    return new is None or new.get("placed") == "soon" or new.get("ms") == "slow"
+
+
+def _events(messages: list[str]) -> dict[str, Any]:
+    found = [json.loads(message, parse_float=Decimal) for message in messages]
+    events = [event for part in found for event in (part if isinstance(part, list) else [part])]
+    return {event["id"]: event for event in events}
+
+
+def _shown(row: Item) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(row.items())) or "nothing"

@@ -1,0 +1,200 @@
+"""One simulated history from its first step to its end: items, shards, mappings and functions under one clock."""
+
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from local.mapping import Answer, StreamInvocation, StreamRecord, StreamSettings, StreamShard
+from tests.architecture.stack import mapping_of, template
+from tests.simulation.faults import Wire
+from tests.simulation.functions import Functions
+from tests.simulation.steps import (
+    Deliver,
+    History,
+    Reader,
+    Redeliver,
+    Restart,
+    Roll,
+    Run,
+    Settle,
+    Step,
+    Wait,
+    Write,
+)
+from tests.simulation.stream import SOURCE, Items, Shard
+
+type Json = dict[str, Any]
+
+_START = 1_730_000_000.0
+_CALL_S = 0.1
+_SIZE = 100  # bytes of a record, as far as the mapping is concerned
+
+
+class Stuck(AssertionError):
+    """A shard was still not read to its end after far more invocations than it takes."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """How far one function has read one shard; the numbers count the shard's records."""
+
+    mapping: StreamShard[Json]
+    fed: int = 0
+    done: int = 0
+    furthest: int = 0
+
+
+@cache
+def template_settings(reader: Reader) -> StreamSettings:
+    """Return the mapping's settings, as the template has them."""
+    found = mapping_of(reader)
+    if found is None:
+        raise LookupError(f"{reader} has no mapping")
+    return StreamSettings.parse({name: _resolved(value) for name, value in found[1].items()})
+
+
+def _resolved(value: Any) -> Any:
+    parameter = value.get("Ref") if isinstance(value, dict) else None
+    return template()["Parameters"][parameter]["Default"] if parameter in template()["Parameters"] else value
+
+
+@dataclass(slots=True)
+class World:
+    """Plays a history. ``trace`` holds everything that happened, in order."""
+
+    history: History
+    now: float = _START
+    trace: list[tuple[Any, ...]] = field(default_factory=list)
+    items: Items = field(init=False)
+    wire: Wire = field(init=False)
+    functions: Functions = field(init=False)
+    readings: dict[tuple[Reader, str], Reading] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        history = self.history
+        self.items = Items(history.shards, history.first_sequence)
+        self.wire = Wire(self.play, self.note)
+        self.functions = Functions(self.wire, lambda: self.now, batches=history.batches)
+
+    def note(self, *what: Any) -> None:
+        """Add to the trace."""
+        self.trace.append((self.now, *what))
+
+    def play(self, step: Step) -> None:
+        """Play one step."""
+        match step:
+            case Write():
+                self.items.write(step, self.now)
+            case Deliver(reader, shard, run):
+                self._deliver(reader, self._readable(reader, shard), run)
+            case Redeliver():
+                self._redeliver(step)
+            case Restart():
+                self._restart(step)
+            case Roll(shard, split):
+                self.note("rolls", self.items.roll(shard, split=split))
+            case Settle(which):
+                self.wire.settle(which)
+            case Wait(seconds):
+                self.now += seconds
+
+    def finish(self) -> None:
+        """Let everything come to rest: what was written is delivered, with no more faults, and what is late arrives.
+
+        Raises:
+            Stuck: it does not come to rest.
+        """
+        for reader in self.history.readers:
+            for shard in self.items.shards:  # a parent stands before its children
+                self._read_to_end(reader, shard)
+        while self.wire.adrift:
+            self.wire.settle(0)
+
+    # --- deliveries ---------------------------------------------------------------------------------------
+
+    def _read_to_end(self, reader: Reader, shard: Shard) -> None:
+        for _ in range(60 + 3 * len(shard.records)):
+            if self._reading(reader, shard).done == len(shard.records):
+                return
+            self._deliver(reader, shard, Run())
+        raise Stuck(f"{reader} never comes to the end of {shard.id}")
+
+    def _readable(self, reader: Reader, index: int) -> Shard:
+        """Return one of the shards that are being read: those whose parent has been read to its end."""
+        shards = [shard for shard in self.items.shards if shard.parent is None or self._is_read(reader, shard.parent)]
+        return shards[index % len(shards)]
+
+    def _is_read(self, reader: Reader, shard: Shard) -> bool:
+        reading = self.readings.get((reader, shard.id))
+        read = 0 if reading is None else reading.done
+        parent_read = shard.parent is None or self._is_read(reader, shard.parent)
+        return shard.closed and read == len(shard.records) and parent_read
+
+    def _reading(self, reader: Reader, shard: Shard) -> Reading:
+        reading = self.readings.get((reader, shard.id))
+        if reading is None:
+            reading = self.readings[reader, shard.id] = Reading(self._mapping(reader, shard, self.history.batch_size))
+        return reading
+
+    def _mapping(self, reader: Reader, shard: Shard, batch_size: int) -> StreamShard[Json]:
+        settings = replace(
+            template_settings(reader), batch_size=batch_size, batching_window_s=self.history.batching_window_s
+        )
+        return StreamShard(settings, shard_id=shard.id, source_arn=SOURCE, now=self.now)
+
+    def _deliver(self, reader: Reader, shard: Shard, run: Run) -> None:
+        reading = self._reading(reader, shard)
+        mapping = reading.mapping
+        mapping.add([_stream_record(record) for record in shard.records[reading.fed :]], self.now)
+        reading.fed = len(shard.records)
+        mapping.caught_up(self.now)
+        call = mapping.next_invocation(self.now)
+        if call is None:
+            due = mapping.next_time()
+            if due is None or due <= self.now:
+                return
+            self.now = due
+            mapping.caught_up(due)
+            call = mapping.next_invocation(due)
+            if call is None:
+                return
+        answer = self._invoke(reader, shard, call, run)
+        if reading.mapping is mapping:  # else the poller has begun anew in the meantime, and nobody hears the answer
+            reading.done += mapping.answer(call, answer, self.now)
+            reading.furthest = max(reading.furthest, reading.done)
+
+    def _invoke(self, reader: Reader, shard: Shard, call: StreamInvocation[Json], run: Run) -> Answer:
+        records = [record.content for record in call.records]
+        self.note("invoke", reader, shard.id, [_sequence(record) for record in records], run.outcome)
+        self.now += _CALL_S
+        answer = self.functions.invoke(reader, {"Records": records, **call.fields}, run)
+        self.note("answer", answer)
+        return answer
+
+    def _redeliver(self, step: Redeliver) -> None:
+        shard = self._readable(step.reader, step.shard)
+        reading = self._reading(step.reader, shard)
+        start = max(0, reading.furthest - step.back)
+        records = shard.records[start : start + step.length]
+        if not records:
+            return
+        fields: dict[str, object] = {"state": {}, "shardId": shard.id, "eventSourceARN": SOURCE}
+        call = StreamInvocation(tuple(_stream_record(record) for record in records), fields)
+        self._invoke(step.reader, shard, call, step.run)
+
+    def _restart(self, step: Restart) -> None:
+        shard = self._readable(step.reader, step.shard)
+        reading = self._reading(step.reader, shard)
+        reading.done = reading.fed = max(0, reading.done - step.back)
+        reading.mapping = self._mapping(step.reader, shard, step.batch_size)
+        self.note("restarts", step.reader, shard.id, reading.done)
+
+
+def _stream_record(record: Json) -> StreamRecord[Json]:
+    change = record["dynamodb"]
+    return StreamRecord(change["SequenceNumber"], change["ApproximateCreationDateTime"], _SIZE, record)
+
+
+def _sequence(record: Json) -> str:
+    sequence: str = record["dynamodb"]["SequenceNumber"]
+    return sequence
