@@ -1,6 +1,7 @@
 """ingest: messages become items, in order for each item; a bad one holds up nobody."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from botocore.stub import Stubber
 
 from functions.ingest.app import handler
 from tailrace.aws.clients import client
+from tailrace.changes import encode_item
 from tailrace.errors import Permanent
 from tests.unit.stages.conftest import Cloud
 
@@ -68,6 +70,8 @@ BAD: dict[str, Any] = {
     "deep nesting": f'{{"op": "put", "collection": "orders", "id": "x", "item": {{"notes": {DEEP}}}}}',
     "half a character": '{"op": "put", "collection": "orders", "id": "x", "item": {"shop": "\\ud800"}}',
     "no object": [1],
+    "an op that is a list": {"op": [], "collection": "orders", "id": "x"},
+    "an op that is an object": {"op": {"put": 1}, "collection": "orders", "id": "x"},
     "an unknown op": {"op": "upsert", "collection": "orders", "id": "x"},
     "no id": {"op": "delete", "collection": "orders"},
     "an id that is a number": delete("x") | {"id": 7},
@@ -81,6 +85,17 @@ BAD: dict[str, Any] = {
     "a broken transform": put("x", ORDER | {"lines": 13}),
     "300 KB of text": put("x", ORDER | {"shop": "s" * 300_000}),
     "more than a table holds": put("x", ORDER | {"notes": {"n": "s" * 450_000}}),
+    "half a character in an id, not escaped": '{"op": "delete", "collection": "orders", "id": "\ud800"}',
+    "half a character in a name, not escaped": '{"op":"patch","collection":"orders","id":"1","patch":{"\ud800":1}}',
+    "a collection that is no text": delete("x") | {"collection": ["orders"]},
+    "a patch that is no object": patch("1", [1]),
+    "a deep patch": '{"op":"patch","collection":"orders","id":"1","patch":{"notes":' + '{"a":' * 900 + "1" + "}" * 902,
+    "a set of two kinds": put("x", ORDER | {"notes": {"s": {"~set": [1, "a"]}}}),
+    "a set of truth values": put("x", ORDER | {"notes": {"s": {"~set": [True]}}}),
+    "39 digits in a set": put("x", ORDER | {"notes": {"s": {"~set": [int("1" * 39)]}}}),
+    "an empty name": put("x", ORDER | {"notes": {"": 1}}),
+    "binary that is no base64": put("x", ORDER | {"notes": {"b": {"~bytes": "%"}}}),
+    "an id that no key can hold": delete("é" * 1024),
     "39 digits": put("x", ORDER | {"amount": int("1" * 39)}),
     "33 levels": put("x", ORDER | {"notes": json.loads('{"a":' * 33 + "1" + "}" * 33)}),
     "a key of another row": put("x", ORDER | {"pk": "orders#2"}),
@@ -121,6 +136,52 @@ def test_a_table_that_is_busy_holds_up_the_group_and_no_other(cloud: Cloud) -> N
         answer = handler(event, None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
     assert cloud.quarantine() == []
+
+
+def test_what_is_not_begun_in_time_comes_again_and_nothing_else(cloud: Cloud) -> None:
+    class Context:
+        left_ms = 60_000
+
+        def get_remaining_time_in_millis(self) -> int:
+            self.left_ms -= 20_000
+            return self.left_ms
+
+    event = batch(put("1", ORDER), put("2", ORDER), put("3", ORDER), put("4", ORDER))
+    answer = handler(event, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}, {"itemIdentifier": "m3"}]}
+    assert set(cloud.items()) == {"orders#1", "orders#2"}
+
+
+def test_a_quarantine_that_is_busy_holds_up_the_group(cloud: Cloud) -> None:
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "SlowDown", http_status_code=503)
+        answer = handler(batch("{", put("1", ORDER)), None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
+    assert cloud.items() == {}
+
+
+def test_an_item_that_others_never_leave_alone_comes_again(cloud: Cloud) -> None:
+    handler(batch(put("1", ORDER)), None)
+    found = {"Item": encode_item(ORDER | {"pk": "orders#1", "amount": 1})}
+    with Stubber(client("dynamodb")) as stub:
+        for _ in range(5):
+            stub.add_response("get_item", found)
+            stub.add_client_error("put_item", "ConditionalCheckFailedException")
+        answer = handler(batch(patch("1", {"paid": True})), None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert cloud.quarantine() == []
+
+
+def test_strange_characters_arrive_as_they_were(cloud: Cloud) -> None:
+    strange = "#~%/\\\"'\u0000\u2028\uffff\u00e9\U0001f600 ~0~1"
+    order = ORDER | {"shop": strange, "notes": {strange: [strange, {strange: strange}]}}
+    assert handler(batch(put(strange, order), patch(strange, {"tags": [strange]})), None) == DONE
+    assert cloud.items() == {f"orders#{strange}": order | {"tags": [strange], "amount": Decimal("12.5")}}
+
+
+def test_no_metrics_namespace_is_no_failure(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE")
+    assert handler(batch(put("1", ORDER)), None) == DONE
 
 
 def test_a_table_that_refuses_is_never_passed_over_in_silence(cloud: Cloud) -> None:

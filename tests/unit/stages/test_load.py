@@ -6,8 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 
 from functions.load.app import handler
+from tailrace.aws.clients import client
+from tailrace.aws.loading import Loader, Tally, Upload
 from tailrace.envelopes import loads
 from tailrace.errors import Transient
 from tests.unit.stages.conftest import Cloud
@@ -81,6 +84,13 @@ BAD_LINES: dict[str, bytes] = {
     "deep nesting": b'{"id": "x", "notes": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}",
     "a broken transform": lines(GOOD | {"id": "x", "lines": 13}).strip(),
     "an id that is too long": lines(GOOD | {"id": "x" * 1025}).strip(),
+    "half a character in a name": b'{"id": "x", "shop": "a", "placed": "b", "notes": {"\xed\xa0\x80": 1}}',
+    "half a character in an id": b'{"id": "\xed\xa0\x80", "shop": "a", "placed": "b"}',
+    "39 digits in a set": lines(GOOD | {"id": "x", "notes": {"s": {"~set": [int("1" * 39)]}}}).strip(),
+    "an id that no key can hold": lines(GOOD | {"id": "é" * 1024}).strip(),
+    "an expiry that is no time": lines(GOOD | {"id": "x", "expires_at": "soon"}).strip(),
+    "more than a table holds": lines(GOOD | {"id": "x", "notes": {"n": "s" * 450_000}}).strip(),
+    "strange characters": lines(GOOD | {"id": "#~/", "#~/": "#~/"}).strip(),
     "a huge exponent": b'{"id": "x", "shop": "a", "placed": "b", "amount": 1e999999999}',
 }
 
@@ -104,6 +114,10 @@ BAD_ROWS: dict[str, bytes] = {
     "no number": b"x,a,2024-10-27,one",
     "NaN": b"x,a,2024-10-27,NaN",
     "not UTF-8": b"x,\xff,2024-10-27,1",
+    "an id that is not UTF-8": b"\xff,a,2024-10-27,1",
+    "an open quote": b'x,"a,2024-10-27,1',
+    "a quote inside": b'x,"a"b,2024-10-27,1',
+    "no number, for all that Python says": b"x,a,2024-10-27,1_000",
     "a line without end": b"x," + b"s" * 3_000_000 + b",2024-10-27,1",
 }
 
@@ -125,6 +139,9 @@ BAD_FILES: dict[str, tuple[str, bytes]] = {
     "an empty CSV": ("inbox/orders/x.csv", b""),
     "a CSV without an id": ("inbox/orders/x.csv", b"shop,placed\na,b\n"),
     "a CSV with a column twice": ("inbox/orders/x.csv", b"id,shop,shop\n"),
+    "an empty file": ("inbox/orders/x.jsonl", b""),
+    "a header and no rows": ("inbox/orders/x.csv", b"id,shop,placed\n"),
+    "a header that is not UTF-8": ("inbox/orders/x.csv", b"id,shop,\xff\n1,a,b\n"),
     "no gzip": ("inbox/orders/x.jsonl.gz", lines(GOOD)),
     "an empty gzip": ("inbox/orders/x.csv.gz", b""),
 }
@@ -170,6 +187,57 @@ def test_notifications_that_are_no_files_are_passed_over(cloud: Cloud) -> None:
     gone = upload(cloud, "inbox/orders/x.jsonl", b"")
     cloud.s3.delete_object(Bucket="the-archive", Key="inbox/orders/x.jsonl")
     assert handler(gone, Context()) == []
+
+
+def test_a_receipt_that_is_none_of_ours_is_replaced(cloud: Cloud) -> None:
+    for foreign in (b"[1", b"[1]", b"\xff", b""):
+        cloud.s3.put_object(Bucket="the-archive", Key="receipts/orders/x.jsonl.json", Body=foreign)
+        assert load(cloud, "inbox/orders/x.jsonl", lines(GOOD))["accepted"] == 1
+
+
+def test_what_only_the_table_finds_invalid_is_told_like_the_rest(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailrace.aws.items.check", lambda _pk, _item: None)
+    bad = lines(GOOD | {"id": "x", "notes": {"n": "s" * 450_000}})
+    receipt = load(cloud, "inbox/orders/x.jsonl", lines(GOOD) + bad + lines(GOOD | {"id": "2"}))
+    assert (receipt["accepted"], receipt["rejected"]) == (2, 1)
+    assert (receipt["errors"][0]["line"], receipt["errors"][0]["violations"][0]["keyword"]) == (2, "table")
+    assert set(cloud.items()) == {"orders#1", "orders#2"}
+    assert [report["id"] for report in cloud.quarantine()] == ["x"]
+
+
+def test_large_lines_are_written_before_they_fill_the_memory(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    flush = Loader._flush
+
+    def watched(self: Loader, upload: Upload, tally: Tally) -> None:
+        held.append(sum(len(stored.body) for stored in tally.refused))
+        flush(self, upload, tally)
+
+    monkeypatch.setattr(Loader, "_flush", watched)
+    receipt = load(cloud, "inbox/orders/x.jsonl", (b"x" * 900_000 + b"\n") * 12)
+    assert receipt["rejected"] == 12
+    assert max(held) < 4_000_000
+    assert len(cloud.quarantine()) == 12
+
+
+def test_of_very_many_bad_lines_the_receipt_tells_the_first(cloud: Cloud) -> None:
+    receipt = load(cloud, "inbox/orders/x.jsonl", b"{\n" * 700)
+    assert receipt["rejected"] == 700
+    assert [error["line"] for error in receipt["errors"]] == list(range(1, 21))
+
+
+def test_a_table_that_is_busy_leaves_no_receipt_and_the_next_try_completes(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = upload(cloud, "inbox/orders/x.jsonl", lines(GOOD) + b"{\n")
+    with Stubber(client("dynamodb")) as stub:
+        stub.add_client_error("batch_write_item", "ProvisionedThroughputExceededException")
+        with pytest.raises(Transient):
+            handler(event, Context())
+    assert cloud.objects("the-archive", "receipts/") == {}
+    (receipt,) = handler(event, Context())
+    assert (receipt["accepted"], receipt["rejected"]) == (1, 1)
+    assert len(cloud.quarantine()) == 1
 
 
 def test_a_file_too_large_for_the_time_left_says_so(cloud: Cloud) -> None:
