@@ -10,7 +10,6 @@ from local.model import Database
 from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.commit import Committer
 from tailrace.aws.fanning_out import Destinations, Fanout
-from tailrace.errors import Permanent
 from tests.simulation import definition
 from tests.simulation.clients import Bucket, Queues, Table
 from tests.simulation.faults import Crash, Faults, Wire
@@ -31,6 +30,7 @@ class Functions:
         self.database.create(TABLE, "pk", "sk")
         self.queues = Queues(wire)
         self.bucket = Bucket(wire)
+        self.raised: list[str] = []
         self._wire = wire
         self._clock = clock
         self._batches = batches
@@ -49,7 +49,8 @@ class Functions:
         except Crash:
             self._processes.pop(process, None)
             return Failed("the process died")
-        except Permanent as error:
+        except Exception as error:  # noqa: BLE001 - Lambda takes anything; that nothing is raised is for the verdict
+            self.raised.append(f"{reader} raised {type(error).__name__}: {error}")
             return Failed(str(error))
         finally:
             self._wire.faults = interrupted

@@ -21,8 +21,12 @@ def faults_of(history: History) -> list[str]:
     try:
         world.finish()
     except Stuck as error:
-        return [str(error)]
-    return [*wrong_rows(world), *(lost_changes(world) if "fanout" in history.readers else ())]
+        return [*world.functions.raised[:1], str(error)]
+    return [
+        *world.functions.raised[:1],
+        *wrong_rows(world),
+        *(lost_changes(world) if "fanout" in history.readers else ()),
+    ]
 
 
 def wrong_rows(world: World) -> Iterator[str]:

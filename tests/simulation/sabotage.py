@@ -1,0 +1,236 @@
+"""Safeguards, each broken in turn: what the simulation must notice, or it could notice nothing.
+
+Each is a context in which one part of the engine, or of the rules around it, does what a plausible mistake would make
+it do.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+from weakref import WeakKeyDictionary
+
+from local.mapping import Answer, Returned, StreamSettings
+from tailrace import fold
+from tailrace.aws import aggregating, commit, fanning_out, writes
+from tailrace.aws.batches import stream_answer
+from tailrace.fold import RowChange
+from tests.simulation import world
+from tests.simulation.definition import visits
+from tests.simulation.functions import Functions
+from tests.simulation.steps import Run
+
+type Sabotage = Callable[[], AbstractContextManager[Any]]
+type Json = dict[str, Any]
+
+
+def _requests(change: Callable[[Json], None]) -> Sabotage:
+    """Change every UpdateItem that is sent."""
+    update = writes.update
+
+    def changed(*arguments: Any) -> Json:
+        request = update(*arguments)
+        if "ConditionExpression" in request:
+            change(request)
+        return request
+
+    return lambda: patch.object(commit, "update", changed)
+
+
+def _write_no_mark(request: Json) -> None:
+    mark = request["ConditionExpression"].rpartition(" OR ")[2].split()[0]
+    request["UpdateExpression"] = re.sub(rf"(?<!\w){mark} = ", "#elsewhere = ", request["UpdateExpression"])
+    request["ExpressionAttributeNames"]["#elsewhere"] = "~elsewhere"
+
+
+def _write_always(request: Json) -> None:
+    request.pop("ConditionExpression")
+    request.pop("ReturnValuesOnConditionCheckFailure")
+    request["ExpressionAttributeValues"].pop(":first")
+
+
+def _write_at_the_mark_too(request: Json) -> None:
+    request["ConditionExpression"] = request["ConditionExpression"].replace("<", "<=")
+
+
+def _write_new_rows_only(request: Json) -> None:
+    request["ConditionExpression"] = request["ConditionExpression"].rpartition(" OR ")[0]
+    request["ExpressionAttributeValues"].pop(":first")
+
+
+def _mark_as_number(request: Json) -> None:
+    for value in request["ExpressionAttributeValues"].values():
+        if re.fullmatch(r"\d{40}", value.get("S", "")):
+            value["N"] = value.pop("S")
+
+
+def _mark_too_far(request: Json) -> None:
+    values = request["ExpressionAttributeValues"]
+    mark = request["ConditionExpression"].rpartition(" OR ")[2].split()[0].replace("#", ":")
+    values[mark] = {"S": f"{int(values[mark]['S']) + 1:040d}"}
+
+
+def _statements_without_condition() -> AbstractContextManager[Any]:
+    statement = writes.statement
+
+    def unconditional(*arguments: Any) -> Any:
+        made = statement(*arguments)
+        text, *_ = made["Statement"].rpartition(" AND ")
+        return {"Statement": text, "Parameters": list(made["Parameters"])[:-1]}
+
+    return patch.object(commit, "statement", unconditional)
+
+
+def _condition_on_the_last_change() -> AbstractContextManager[Any]:
+    return patch.object(RowChange, "first", property(lambda row: row.last))
+
+
+def _no_refold() -> AbstractContextManager[Any]:
+    # an overlap is taken for "absorbed before"
+    return patch.object(commit, "_mark_found", lambda error, mark: None if _other(error) else 10**41)
+
+
+def _other(error: Any) -> bool:
+    return bool(error.response["Error"]["Code"] != "ConditionalCheckFailedException") if _answered(error) else True
+
+
+def _answered(error: Any) -> bool:
+    return hasattr(error, "response")
+
+
+def _whole_again() -> AbstractContextManager[Any]:
+    # an overlap is written again whole: everything above nothing, under a condition that always holds
+    above = RowChange.above
+
+    def everything(row: RowChange, mark: int) -> RowChange:
+        whole = above(row, 0)
+        return RowChange(
+            whole.aggregate, whole.key, whole.groups, [(seq + mark, deltas) for seq, deltas in whole.steps]
+        )
+
+    return patch.object(RowChange, "above", everything)
+
+
+def _no_retraction() -> AbstractContextManager[Any]:
+    difference = fold._difference
+
+    def additions_only(effect: Any, *arguments: Any) -> Any:
+        return difference(replace(effect, old=None), *arguments)
+
+    return patch.object(fold, "_difference", additions_only)
+
+
+def _nothing_for_moves() -> AbstractContextManager[Any]:
+    difference = fold._difference
+    return patch.object(fold, "_difference", lambda *arguments: difference(*arguments)[-1:])
+
+
+def _net_zero_left_out() -> AbstractContextManager[Any]:
+    whole = commit.Committer.commit
+
+    def some(self: commit.Committer, rows: Sequence[RowChange], shard: str | None) -> Any:
+        return whole(self, [row for row in rows if any(row.deltas())], shard)
+
+    return patch.object(commit.Committer, "commit", some)
+
+
+def _checkpoint(choose: Callable[[list[int]], int | None]) -> Sabotage:
+    def chosen(outcomes: Any) -> int | None:
+        failed = sorted(outcome.sequence for outcome in outcomes if isinstance(outcome, commit.Failed))
+        return choose(failed) if failed else None
+
+    return lambda: patch.object(aggregating, "checkpoint", chosen)
+
+
+def _next_record(module: Any) -> Sabotage:
+    """Report the record after the first that failed."""
+
+    def late(event: Json, checkpoint: int | None) -> Json:
+        numbers = [int(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]]
+        after = [number for number in numbers if checkpoint is not None and number > checkpoint]
+        return stream_answer(event, after[0] if after else None)
+
+    return lambda: patch.object(module, "stream_answer", late)
+
+
+def _failures_forgotten(module: Any) -> Sabotage:
+    return lambda: patch.object(module, "stream_answer", lambda event, _checkpoint: stream_answer(event, None))
+
+
+def _one_mark_for_all_shards() -> AbstractContextManager[Any]:
+    return patch.object(commit, "mark_attribute", lambda _shard: "~mark")
+
+
+def _no_mark() -> AbstractContextManager[Any]:
+    whole = commit.Committer.commit
+    return patch.object(commit.Committer, "commit", lambda self, rows, _shard: whole(self, rows, None))
+
+
+@contextmanager
+def _settings(**changes: Any) -> Iterator[None]:
+    settings = world.template_settings
+
+    def changed(reader: Any) -> StreamSettings:
+        return replace(settings(reader), **changes)
+
+    with patch.object(world, "template_settings", changed):
+        yield
+
+
+def _give_up(attempts: int) -> Sabotage:
+    """Let the mapping pass a batch that has failed so often: what a retry limit would do."""
+    invoke = Functions.invoke
+    of_each: WeakKeyDictionary[Functions, dict[str, int]] = WeakKeyDictionary()
+
+    def patient(self: Functions, reader: Any, event: Json, run: Run) -> Answer:
+        answer = invoke(self, reader, event, run)
+        fine = isinstance(answer, Returned) and not (answer.value or {}).get("batchItemFailures")  # type: ignore[attr-defined]
+        failures = of_each.setdefault(self, {})
+        shard = event["shardId"]
+        failures[shard] = 0 if fine else failures.get(shard, 0) + 1
+        return Returned({"state": {}, "batchItemFailures": []}) if failures[shard] >= attempts else answer
+
+    return lambda: patch.object(Functions, "invoke", patient)
+
+
+@contextmanager
+def _expiry_retracts() -> Iterator[None]:
+    object.__setattr__(visits, "on_expiry", "retract")
+    try:
+        yield
+    finally:
+        object.__setattr__(visits, "on_expiry", "keep")
+
+
+SABOTAGES: dict[str, Sabotage] = {
+    "the mark is not written": _requests(_write_no_mark),
+    "the write has no condition": _requests(_write_always),
+    "the condition lets the mark itself pass": _requests(_write_at_the_mark_too),
+    "the condition lets only new rows pass": _requests(_write_new_rows_only),
+    "the mark is a number": _requests(_mark_as_number),
+    "the mark is written one too far": _requests(_mark_too_far),
+    "the mark is not padded": lambda: patch.object(writes, "pad", str),
+    "the mark is padded for short numbers only": lambda: patch.object(writes, "pad", lambda number: f"{number:021d}"),
+    "all shards share a mark": _one_mark_for_all_shards,
+    "changes are folded without marks": _no_mark,
+    "the condition looks at the last change": _condition_on_the_last_change,
+    "the statement has no condition": _statements_without_condition,
+    "an overlap is skipped": _no_refold,
+    "an overlap is written whole": _whole_again,
+    "a row that comes to nothing is not written": _net_zero_left_out,
+    "retraction is left out": _no_retraction,
+    "a move does not touch the old row": _nothing_for_moves,
+    "an expiry is a deletion": _expiry_retracts,
+    "the checkpoint is the last failure": _checkpoint(lambda failed: failed[-1]),
+    "the checkpoint is one too late": _next_record(aggregating),
+    "failures are not reported": _failures_forgotten(aggregating),
+    "partial failures are not read": lambda: _settings(report_failures=False),
+    "the event names no shard": lambda: _settings(tumbling_window_s=0),
+    "the mapping passes a failed batch": _give_up(1),
+    "the mapping gives up after a second attempt": _give_up(2),
+    "fanout's checkpoint is one too late": _next_record(fanning_out),
+    "fanout does not report failures": _failures_forgotten(fanning_out),
+}
+"""What is broken, and how."""

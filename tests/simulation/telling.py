@@ -1,0 +1,65 @@
+"""A history in words."""
+
+from tests.simulation.steps import (
+    Deliver,
+    Fault,
+    History,
+    Redeliver,
+    Restart,
+    Roll,
+    Run,
+    Settle,
+    Step,
+    Wait,
+    Write,
+)
+
+
+def told(history: History) -> str:
+    """Return a history as numbered lines."""
+    surroundings = (
+        f"seed {history.seed}: {history.shards} shard(s), batches of {history.batch_size}, window "
+        f"{history.batching_window_s} s, sequence numbers from {history.first_sequence}"
+        f"{', known rows in batches' if history.batches else ''}, read by {' and '.join(history.readers)}"
+    )
+    lines = [f"{number:4}. {_step(step)}" for number, step in enumerate(history.steps, start=1)]
+    return "\n".join([surroundings, *lines, "      then everything is delivered, and what is late arrives"])
+
+
+def _step(step: Step) -> str:
+    match step:
+        case Write(collection, item_id, None, expired):
+            return f"{collection}#{item_id} {'expires' if expired else 'is deleted'}"
+        case Write(collection, item_id, item):
+            fields = ", ".join(f"{name}={value}" for name, value in (item or {}).items())
+            return f"{collection}#{item_id} is put: {fields}"
+        case Deliver(reader, shard, run):
+            return f"shard {shard} delivers its next batch to {reader}{_run(run)}"
+        case Redeliver(reader, shard, back, length, run):
+            beside = f"{length} changes, from {back} before the checkpoint on,"
+            return f"shard {shard} delivers {beside} to {reader} beside the mapping{_run(run)}"
+        case Restart(reader, shard, back, batch_size):
+            return f"the poller of shard {shard} for {reader} begins anew, {back} back, batches of {batch_size}"
+        case Roll(shard, split):
+            return f"shard {shard} closes{' and splits' if split else ''}"
+        case Settle(which):
+            return f"delayed call {which} arrives"
+        case Wait(seconds):
+            return f"{seconds} s pass"
+
+
+def _run(run: Run) -> str:
+    parts: list[str] = [] if run.outcome == "runs" else [run.outcome]
+    parts += [_fault(fault) for fault in run.faults]
+    if run.order:
+        parts.append(f"calls in order {run.order}")
+    if run.environment:
+        parts.append(f"in process {run.environment}")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _fault(fault: Fault) -> str:
+    calls = f"call {fault.call}" if fault.times == 1 else f"calls {fault.call} to {fault.call + fault.times - 1}"
+    if fault.meanwhile is not None:
+        return f"before {calls}, meanwhile: {_step(fault.meanwhile)}"
+    return f"{calls}: {fault.kind}{f' {fault.which:b}' if fault.kind == 'partly' else ''}"
