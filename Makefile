@@ -10,7 +10,7 @@ SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local tests
 T ?= tests
 
-.PHONY: help setup demo test check format build deploy lock clean
+.PHONY: help setup demo test simulate check format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ demo: setup  ## the whole chain on this machine, fed with real flights (ONCE=1 D
 test: setup  ## every test (T=tests/unit runs a part)
 	@$(PYTHON3) local/setup.py dynamodb-local || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(T)
+
+simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)
+	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"
 
 check: setup  ## formatting, style, types, templates
 	$(VENV)/ruff format --check .

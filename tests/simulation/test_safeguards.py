@@ -1,0 +1,23 @@
+"""Whatever safeguard is broken, the simulation finds it: it would not tell much if it could not."""
+
+import pytest
+
+from tests.simulation.sabotage import SABOTAGES
+from tests.simulation.steps import History, history_of
+from tests.simulation.surroundings import alone
+from tests.simulation.verdict import faults_of
+
+WITHIN = 1000
+
+
+def first_failure() -> History | None:
+    return next((history for seed in range(WITHIN) if faults_of(history := history_of(seed))), None)
+
+
+@pytest.mark.parametrize("name", SABOTAGES, ids=lambda name: name.replace(" ", "-"))
+def test_a_broken_safeguard_is_found(name: str) -> None:
+    with alone(), SABOTAGES[name]():
+        found = first_failure()
+    assert found is not None
+    with alone():
+        assert not faults_of(found)

@@ -1,0 +1,92 @@
+"""No history of those that are tried here leaves a drift behind, and a seed is a history."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from tests.simulation.__main__ import main, run
+from tests.simulation.shrink import shrunk
+from tests.simulation.steps import Deliver, Fault, History, Redeliver, Run, Write, history_of
+from tests.simulation.surroundings import alone
+from tests.simulation.telling import told
+from tests.simulation.verdict import faults_of
+from tests.simulation.world import World
+
+SEEDS = 4000
+
+
+@pytest.fixture
+def _alone() -> Iterator[None]:
+    with alone():
+        yield
+
+
+def test_no_history_leaves_a_drift() -> None:
+    failed = run(range(SEEDS), "", 2, Console(quiet=True))
+    assert failed is None, f"make simulate FIRST={failed} SEEDS=1 shows it"
+
+
+def played(history: History) -> World:
+    world = World(history)
+    for step in history.steps:
+        world.play(step)
+    world.finish()
+    return world
+
+
+@pytest.mark.usefixtures("_alone")
+@pytest.mark.parametrize("seed", range(0, 300, 10))
+def test_the_same_seed_gives_the_same_run(seed: int) -> None:
+    assert history_of(seed) == history_of(seed)
+    assert played(history_of(seed)).trace == played(history_of(seed)).trace
+
+
+@pytest.mark.usefixtures("_alone")
+def test_histories_differ_and_everything_happens_in_some() -> None:
+    happened: set[str] = set()
+    for seed in range(400):
+        for entry in played(history_of(seed)).trace:
+            happened |= {str(part) for part in entry[1:] if part is None or isinstance(part, str)}
+    operations = {"UpdateItem", "BatchExecuteStatement", "SendMessageBatch", "PutObject"}
+    faults = {"throttled", "lost", "unanswered", "again", "delayed", "before", "after", "adrift", "partly", "meanwhile"}
+    events = {"arrives", "restarts", "rolls", "times out", "stillborn", "runs", "fanout", "aggregate"}
+    assert operations | faults | events <= happened
+
+
+ORDER = {"shop": "a", "amount": 7}
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_failing_history_is_made_as_short_as_can_be() -> None:
+    noise = (Write("visits", "1", {"page": "/"}), Write("orders", "2", {"shop": "b#1", "amount": 0}))
+    delivery = Deliver("aggregate", 0, Run("runs", (Fault(0, "lost"), Fault(1, "before")), 7))
+    history = History(1, (*noise, Write("orders", "1", ORDER), *noise, delivery, Redeliver("aggregate", 0, 1, 1)))
+
+    def lost(candidate: History) -> bool:
+        orders = {step.id for step in candidate.steps if isinstance(step, Write) and step.item == ORDER}
+        faults = [fault for step in candidate.steps if isinstance(step, Deliver) for fault in step.run.faults]
+        return bool(orders) and any(fault.kind == "before" for fault in faults)
+
+    simplest = (Write("orders", "1", ORDER), Deliver("aggregate", 0, Run("runs", (Fault(1, "before"),))))
+    assert shrunk(history, lost) == replace(history, steps=simplest)
+    assert not faults_of(history)
+
+
+def test_a_history_can_be_read() -> None:
+    for seed in range(50):
+        history = history_of(seed)
+        lines = told(history).splitlines()
+        assert lines[0].startswith(f"seed {seed}: ")
+        assert len(lines) == len(history.steps) + 2
+
+
+def test_the_command_finds_the_seed_and_shows_the_shortest_history(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "200", "--processes", "1", "--break", "retraction is left out"]) == 1
+    out = capsys.readouterr().out
+    assert "fails; looking for the shortest history" in out
+    assert "   1. " in out
+    assert "  wrong: " in out
+    assert main(["--seeds", "100", "--processes", "2"]) == 0
+    assert "100 histories, none with drift" in capsys.readouterr().out
