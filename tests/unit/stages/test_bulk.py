@@ -26,16 +26,19 @@ def refusal(code: str, operation: str = "BatchWriteItem") -> ClientError:
 class Table:
     """A table that leaves some of every call unprocessed, and finds some rows invalid."""
 
-    def __init__(self, taken_at_once: int = 25, invalid: Sequence[str] = (), busy: bool = False) -> None:
+    def __init__(self, taken_at_once: int = 25, invalid: Sequence[str] = (), errors: Sequence[str] = ()) -> None:
         self.rows: list[str] = []
         self.calls: list[int] = []
-        self._taken_at_once = 0 if busy else taken_at_once
+        self._taken_at_once = taken_at_once
         self._invalid = invalid
+        self._errors = list(errors)
 
     def batch_write_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 - the SDK's name
         requests = RequestItems["items"]
         keys = [request["PutRequest"]["Item"]["pk"]["S"] for request in requests]
         self.calls.append(len(keys))
+        if self._errors:
+            raise refusal(self._errors.pop())
         if set(keys) & set(self._invalid):
             raise refusal("ValidationException")
         self.rows += keys[: self._taken_at_once]
@@ -55,7 +58,7 @@ def test_what_a_call_leaves_unprocessed_is_sent_again() -> None:
 
 
 def test_a_table_that_takes_nothing_is_given_up() -> None:
-    table = Table(busy=True)
+    table = Table(taken_at_once=0)
     with pytest.raises(Transient, match="unprocessed"):
         put(table, ROWS[:25])
     assert table.rows == []
@@ -68,13 +71,17 @@ def test_rows_that_the_table_finds_invalid_are_told_and_all_others_stored() -> N
     assert len(set(table.rows)) == 58
 
 
-def test_a_table_that_is_not_there_is_told_at_once() -> None:
-    class Missing(Table):
-        def batch_write_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
-            raise refusal("ResourceNotFoundException")
+def test_a_table_that_is_too_busy_for_a_call_is_asked_again() -> None:
+    table = Table(errors=["ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError"])
+    assert put(table) == []
+    assert len(table.rows) == 60
 
+
+def test_a_table_that_is_not_there_is_told_at_once() -> None:
+    table = Table(errors=["ResourceNotFoundException"])
     with pytest.raises(Permanent, match="ResourceNotFoundException"):
-        put(Missing())
+        put(table, ROWS[:25])
+    assert len(table.calls) == 1
 
 
 class Queue:

@@ -1,10 +1,18 @@
 """Every error of the SDK has a place in our tree."""
 
 import inspect
+import socket
+from typing import Any
 
 import pytest
 from botocore import exceptions
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 
 from tailrace.aws.clients import client, translate
 from tailrace.errors import Permanent, TailraceError, Transient
@@ -72,3 +80,20 @@ def test_clients_are_made_once_for_each_endpoint(aws_env: None, monkeypatch: pyt
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert client("dynamodb") is not first
     assert client("dynamodb").meta.endpoint_url == "http://127.0.0.1:1"
+
+
+def test_a_table_that_never_answers_is_given_up_before_the_api_has_to_answer(aws_env: None) -> None:
+    config: Any = client("dynamodb").meta.config
+    attempts = config.retries["total_max_attempts"]
+    pauses_s = sum(2**attempt for attempt in range(attempts - 1))
+    assert attempts * config.read_timeout + pauses_s < 29
+
+
+def test_a_call_without_an_answer_is_transient(aws_env: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unheard.getsockname()[1]}")
+        with pytest.raises(EndpointConnectionError) as raised:
+            client("dynamodb").get_item(TableName="t", Key={"pk": {"S": "k"}})
+    assert isinstance(translate(raised.value), Transient)

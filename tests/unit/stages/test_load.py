@@ -230,8 +230,10 @@ def test_a_table_that_is_busy_leaves_no_receipt_and_the_next_try_completes(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = upload(cloud, "inbox/orders/x.jsonl", lines(GOOD) + b"{\n")
+    monkeypatch.setattr("tailrace.aws.bulk.random.uniform", lambda _least, _most: 0)
     with Stubber(client("dynamodb")) as stub:
-        stub.add_client_error("batch_write_item", "ProvisionedThroughputExceededException")
+        for _ in range(8):
+            stub.add_client_error("batch_write_item", "ProvisionedThroughputExceededException")
         with pytest.raises(Transient):
             handler(event, Context())
     assert cloud.objects("the-archive", "receipts/") == {}

@@ -20,7 +20,7 @@ type Row = Mapping[str, Any]
 _MOST_ITEMS = 25
 _TRIES = 8
 _FIRST_PAUSE_S = 0.05
-_THREADS = 4
+_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ def put_many(
 ) -> list[Refused]:
     """Store rows (in DynamoDB's JSON, no key twice, a few megabytes together), a few calls at a time.
 
-    What a call leaves unprocessed is sent again after a pause. A call that the table finds invalid stores nothing, so
+    What a call leaves unprocessed, all of it where the table is too busy for the call, is sent again after a pause: a
+    table that grows with its load needs a while for it. A call that the table finds invalid stores nothing, so
     its rows are sent one by one then; returned are those that the table takes on no account.
 
     Raises:
@@ -73,7 +74,11 @@ def _put_call(client: "DynamoDBClient", table: str, rows: Sequence[Row], sleep: 
             sleep(random.uniform(0, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
         try:
             requests = client.batch_write_item(RequestItems=requests).get("UnprocessedItems")
-        except (ClientError, BotoCoreError) as error:
+        except ClientError as error:
+            failure = refusal(error)
+            if not isinstance(failure, Transient):
+                raise failure from error
+        except BotoCoreError as error:
             raise refusal(error) from error
         if not requests:
             return

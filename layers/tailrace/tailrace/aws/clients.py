@@ -25,18 +25,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-# Bounded, so that a call that hangs is given up while the function still has time to report it. Parameters are
-# checked by the service anyway, and checking them here first costs more than sending them.
+# A call that gets no answer is given up within 4 x 5 s and pauses of at most 1 + 2 + 4 s: within the 29 s that api has
+# to answer, so that its caller hears of it. Parameters are checked by the service anyway, and checking them here first
+# costs more than sending them.
 _CONFIG = Config(
     connect_timeout=2,
-    read_timeout=10,
-    retries={"mode": "standard", "max_attempts": 5},
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=32,
     parameter_validation=False,
     tcp_keepalive=True,
     # the SDK's own is put together anew for each request, at about a tenth of its cost
     user_agent="tailrace",
 )
+
+# Objects are read in a stream that may rest for a while.
+_OBJECT_TIMEOUT_S = 20
 
 TRANSIENT_CODES = frozenset(
     [
@@ -102,8 +106,9 @@ def client(service: str) -> Any:
 
 @cache
 def _client(service: str, region: str | None, endpoint: str | None) -> Any:
-    # an emulator serves all buckets under one host name, so the bucket goes into the path there
-    config = _CONFIG.merge(Config(s3={"addressing_style": "path"})) if endpoint else _CONFIG
+    config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if service == "s3" else _CONFIG
+    if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
+        config = config.merge(Config(s3={"addressing_style": "path"}))
     return boto3.client(service, region_name=region, endpoint_url=endpoint or None, config=config)  # type: ignore[call-overload]
 
 

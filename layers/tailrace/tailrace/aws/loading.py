@@ -34,7 +34,7 @@ INBOX, RECEIPTS = "inbox/", "receipts/"
 # six, below the 16 MB that a request to the table may have.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _ERRORS_TOLD = 20
-_SHORTEST_TIME_LEFT_MS = 30_000
+_SHORTEST_TIME_LEFT_MS = 60_000  # what the table may take for so much while it is busy
 _BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
