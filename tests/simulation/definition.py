@@ -102,6 +102,7 @@ def prepared(collection: str, item: Item | None) -> Item | None:
         return None
     if collection == "visits":
         return item if isinstance(item.get("page"), str) else None
+    # planes and Bad are no collections
     fits = (
         collection == "orders"
         and isinstance(item.get("shop"), str)

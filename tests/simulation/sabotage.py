@@ -195,6 +195,12 @@ def _give_up(attempts: int) -> Sabotage:
     return lambda: patch.object(Functions, "invoke", patient)
 
 
+def _ahead_of_itself() -> AbstractContextManager[Any]:
+    """Let a shard deliver what lies beyond a change that nobody has delivered yet."""
+    redeliver = world.World._redeliver
+    return patch.object(world.World, "_redeliver", lambda self, step: redeliver(self, replace(step, back=-1)))
+
+
 @contextmanager
 def _expiry_retracts() -> Iterator[None]:
     object.__setattr__(visits, "on_expiry", "retract")
@@ -230,6 +236,7 @@ SABOTAGES: dict[str, Sabotage] = {
     "the event names no shard": lambda: _settings(tumbling_window_s=0),
     "the mapping passes a failed batch": _give_up(1),
     "the mapping gives up after a second attempt": _give_up(2),
+    "the mapping runs ahead of itself": _ahead_of_itself,
     "fanout's checkpoint is one too late": _next_record(fanning_out),
     "fanout does not report failures": _failures_forgotten(fanning_out),
 }

@@ -114,7 +114,14 @@ class Wait:
     seconds: float
 
 
-type Step = Write | Deliver | Redeliver | Restart | Roll | Settle | Wait
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Everything comes to rest, and then so many hours go by, in which shards close and old records vanish."""
+
+    hours: int
+
+
+type Step = Write | Deliver | Redeliver | Restart | Roll | Settle | Wait | Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,7 @@ class History:
     readers: tuple[Reader, ...] = ("aggregate",)
 
 
+_COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
 READERS: tuple[Reader, ...] = ("aggregate", "fanout")
 _FANOUT_EVERY = 3
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
@@ -179,8 +187,10 @@ class _Maker:
             return Restart(self._reader(), self._index(), back, self.random.randint(1, 6))
         if chance < 0.94:
             return Roll(self._index(), self.random.random() < 0.3)
-        if chance < 0.98:
+        if chance < 0.975:
             return Settle(self._index())
+        if chance < 0.985 and not self.depth:
+            return Pass(self.random.choice((5, 30, 60)))
         return Wait(self.random.choice((0.5, 3, 1000)))
 
     def _index(self) -> int:
@@ -192,7 +202,7 @@ class _Maker:
     def _write(self) -> Write:
         random = self.random
         chance = random.random()
-        collection = random.choice(("orders", "orders", "orders", "visits"))
+        collection = random.choice(_COLLECTIONS)
         item_id = random.choice(("1", "2", "3"))
         if chance < 0.16:
             return Write(collection, item_id, None)

@@ -15,6 +15,8 @@ SOURCE = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-10-27T
 _TABLE = "items"
 _TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 _SLICES = 8  # of the items, for shards to share
+_RETENTION_S = 24 * 3600
+_SHARD_LIFE_S = 4 * 3600
 
 
 @dataclass(slots=True, eq=False)
@@ -24,8 +26,19 @@ class Shard:
     id: str
     parent: "Shard | None"
     slices: frozenset[int]
+    opened: float
     records: list[Json] = field(default_factory=list)
     closed: bool = False
+
+    def oldest(self, now: float) -> int:
+        """Return the position of the oldest record that can still be read."""
+        kept = (n for n, record in enumerate(self.records) if _arrived(record) > now - _RETENTION_S)
+        return next(kept, len(self.records))
+
+
+def _arrived(record: Json) -> float:
+    arrived: float = record["dynamodb"]["ApproximateCreationDateTime"]
+    return arrived
 
 
 @dataclass(slots=True)
@@ -44,7 +57,7 @@ class Written:
 class Items:
     """The items table. Each write that changes something becomes a record of the shard that holds the item."""
 
-    def __init__(self, shards: int, first_sequence: int) -> None:
+    def __init__(self, shards: int, first_sequence: int, now: float) -> None:
         self.shards: list[Shard] = []
         self.log: list[Written] = []
         self._items: dict[tuple[str, str], Item] = {}
@@ -53,7 +66,7 @@ class Items:
         self._database.create(_TABLE, "pk", written=self._record)
         self._write: tuple[Write, float] = (Write("", "", None), 0)
         for index in range(shards):
-            self._open(None, frozenset(range(index, _SLICES, shards)))
+            self._open(None, frozenset(range(index, _SLICES, shards)), now)
 
     @property
     def left(self) -> list[tuple[str, Item]]:
@@ -69,20 +82,27 @@ class Items:
         else:
             self._database.put_item(TableName=_TABLE, Item=key | encode_item(write.item))
 
-    def roll(self, index: int, *, split: bool) -> str:
+    def roll(self, index: int, now: float, *, split: bool) -> None:
         """Close one of the open shards; its items go to a child, or to two."""
         open_now = [shard for shard in self.shards if not shard.closed]
-        shard = open_now[index % len(open_now)]
+        self._close(open_now[index % len(open_now)], now, split=split)
+
+    def age(self, now: float) -> None:
+        """Close the shards that have been open for four hours, as DynamoDB does."""
+        for shard in list(self.shards):
+            if not shard.closed and shard.opened <= now - _SHARD_LIFE_S:
+                self._close(shard, now, split=False)
+
+    def _close(self, shard: Shard, now: float, *, split: bool) -> None:
         shard.closed = True
         slices = sorted(shard.slices)
         halves = [slices[::2], slices[1::2]] if split and len(slices) > 1 else [slices]
         for half in halves:
-            self._open(shard, frozenset(half))
-        return shard.id
+            self._open(shard, frozenset(half), now)
 
-    def _open(self, parent: Shard | None, slices: frozenset[int]) -> None:
-        number = len(self.shards)
-        self.shards.append(Shard(f"shardId-{1_729_980_000_000 + number:020d}-{number:08x}", parent, slices))
+    def _open(self, parent: Shard | None, slices: frozenset[int], now: float) -> None:
+        shard_id = f"shardId-{int(now * 1000):020d}-{len(self.shards):08x}"
+        self.shards.append(Shard(shard_id, parent, slices, now))
 
     def _record(self, key: Row, old: Row | None, new: Row | None) -> None:
         write, now = self._write

@@ -4,6 +4,7 @@ from tests.simulation.steps import (
     Deliver,
     Fault,
     History,
+    Pass,
     Redeliver,
     Restart,
     Roll,
@@ -46,6 +47,8 @@ def _step(step: Step) -> str:
             return f"delayed call {which} arrives"
         case Wait(seconds):
             return f"{seconds} s pass"
+        case Pass(hours):
+            return f"everything comes to rest, and {hours} h pass"
 
 
 def _run(run: Run) -> str:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tests.simulation.__main__ import main, run
+from tests.simulation.__main__ import main
+from tests.simulation.running import run
 from tests.simulation.shrink import shrunk
 from tests.simulation.steps import Deliver, Fault, History, Redeliver, Run, Write, history_of
 from tests.simulation.surroundings import alone

@@ -11,6 +11,7 @@ from tests.simulation.functions import Functions
 from tests.simulation.steps import (
     Deliver,
     History,
+    Pass,
     Reader,
     Redeliver,
     Restart,
@@ -72,7 +73,7 @@ class World:
 
     def __post_init__(self) -> None:
         history = self.history
-        self.items = Items(history.shards, history.first_sequence)
+        self.items = Items(history.shards, history.first_sequence, self.now)
         self.wire = Wire(self.play, self.note)
         self.functions = Functions(self.wire, lambda: self.now, batches=history.batches)
 
@@ -92,11 +93,17 @@ class World:
             case Restart():
                 self._restart(step)
             case Roll(shard, split):
-                self.note("rolls", self.items.roll(shard, split=split))
+                self.note("rolls")
+                self.items.roll(shard, self.now, split=split)
             case Settle(which):
                 self.wire.settle(which)
             case Wait(seconds):
                 self.now += seconds
+            case Pass(hours):
+                self.finish()
+                self.note("hours pass")
+                self.now += hours * 3600
+                self.items.age(self.now)
 
     def finish(self) -> None:
         """Let everything come to rest: what was written is delivered, with no more faults, and what is late arrives.
@@ -174,7 +181,7 @@ class World:
     def _redeliver(self, step: Redeliver) -> None:
         shard = self._readable(step.reader, step.shard)
         reading = self._reading(step.reader, shard)
-        start = max(0, reading.furthest - step.back)
+        start = max(shard.oldest(self.now), reading.furthest - step.back)
         records = shard.records[start : start + step.length]
         if not records:
             return
@@ -185,7 +192,7 @@ class World:
     def _restart(self, step: Restart) -> None:
         shard = self._readable(step.reader, step.shard)
         reading = self._reading(step.reader, shard)
-        reading.done = reading.fed = max(0, reading.done - step.back)
+        reading.done = reading.fed = max(shard.oldest(self.now), reading.done - step.back)
         reading.mapping = self._mapping(step.reader, shard, step.batch_size)
         self.note("restarts", step.reader, shard.id, reading.done)
 
