@@ -7,6 +7,7 @@ from typing import Any
 from local.model.errors import Rejected, Unsupported, invalid
 from local.model.expressions import Scope, parse_condition, parse_update
 from local.model.partiql import Statement, parse_statement
+from local.model.reads import page, projected
 from local.model.values import Row, Value, canonical
 
 type Json = dict[str, Any]
@@ -15,6 +16,7 @@ type Written = Callable[[Row, Row | None, Row | None], None]
 """What hears of every write that changed something, as a stream does: the key, the row before, the row after."""
 
 _MOST_STATEMENTS = 25
+_MOST_KEYS = 100
 _CONDITION = ("ConditionalCheckFailedException", "The conditional request failed")
 _DONE: Json = {"HTTPStatusCode": 200}
 
@@ -70,15 +72,35 @@ class Database:
         """Delete a row, if the condition holds."""
         return self._run("DeleteItem", lambda: self._replaced(TableName, Key, None, options))
 
-    def get_item(self, *, TableName: str, Key: Mapping[str, Value], **_options: Any) -> Json:  # noqa: N803
+    def get_item(self, *, TableName: str, Key: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
         """Return a row; an answer without ``Item`` where there is none."""
 
         def get() -> Json:
-            table = self._table(TableName)
-            found = table.rows.get(table.key(Key))
-            return {"ResponseMetadata": _DONE} | ({} if found is None else {"Item": dict(found)})
+            found = self._got(TableName, Key, options)
+            return {"ResponseMetadata": _DONE} | ({} if found is None else {"Item": found})
 
         return self._run("GetItem", get)
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Json]) -> Json:  # noqa: N803
+        """Return the rows that exist among up to 100, each asked for once."""
+
+        def get() -> Json:
+            found = {name: [self._got(name, key, part) for key in part["Keys"]] for name, part in RequestItems.items()}
+            if not 1 <= sum(map(len, found.values())) <= _MOST_KEYS:
+                raise invalid(f"1 to {_MOST_KEYS} keys")
+            present = {name: [row for row in rows if row is not None] for name, rows in found.items()}
+            return {"Responses": present, "UnprocessedKeys": {}, "ResponseMetadata": _DONE}
+
+        return self._run("BatchGetItem", get)
+
+    def query(self, *, TableName: str, KeyConditionExpression: str, **options: Any) -> Json:  # noqa: N803
+        """Return one page of a partition's rows, in the order of their sort keys."""
+        request = options | {"KeyConditionExpression": KeyConditionExpression}
+        return self._run("Query", lambda: self._page(TableName, request))
+
+    def scan(self, *, TableName: str, **options: Any) -> Json:  # noqa: N803
+        """Return one page of all rows; in the order of their keys, where DynamoDB has an order of its own."""
+        return self._run("Scan", lambda: self._page(TableName, options))
 
     def update_item(
         self,
@@ -115,6 +137,16 @@ class Database:
             return self._tables[name]
         except KeyError:
             raise Rejected("ResourceNotFoundException", "Cannot do operations on a non-existent table") from None
+
+    def _got(self, name: str, key: Mapping[str, Value], options: Mapping[str, Any]) -> Row | None:
+        table = self._table(name)
+        found = table.rows.get(table.key(key))
+        names = options.get("ExpressionAttributeNames", {})
+        return None if found is None else projected(found, options.get("ProjectionExpression"), names)
+
+    def _page(self, name: str, request: Json) -> Json:
+        table = self._table(name)
+        return page(table.rows.values(), table.key_names, request) | {"ResponseMetadata": _DONE}
 
     def _replaced(self, name: str, given: Mapping[str, Value], new: Row | None, options: Json) -> Json:
         table = self._table(name)

@@ -197,7 +197,7 @@ def _operand(tokens: Tokens) -> Operand:
 
 @lru_cache(maxsize=4096)
 def parse_condition(text: str) -> Condition:
-    """Read a condition: comparisons, attribute_exists and attribute_not_exists, joined by AND, OR, NOT and brackets."""
+    """Read a condition: comparisons, BETWEEN and functions of attributes, joined by AND, OR, NOT and brackets."""
     tokens = Tokens(text)
     condition = _either(tokens)
     if tokens.head:
@@ -233,6 +233,24 @@ def _negated(tokens: Tokens) -> Condition:
         path = attribute(tokens.take())
         tokens.take(")")
         return lambda scope: (path(scope) is not None) == wanted
+    if tokens.took("BEGINS_WITH"):
+        tokens.take("(")
+        path = attribute(tokens.take())
+        tokens.take(",")
+        prefix = _operand(tokens)
+        tokens.take(")")
+        return lambda scope: _begins(path(scope), prefix(scope))
     left = _operand(tokens)
+    if tokens.took("BETWEEN"):
+        low = compared(left, ">=", _operand(tokens))
+        tokens.take("AND")
+        high = compared(left, "<=", _operand(tokens))
+        return lambda scope: low(scope) and high(scope)
     sign = tokens.take(*COMPARISONS)
     return compared(left, sign, _operand(tokens))
+
+
+def _begins(value: Value | None, prefix: Value | None) -> bool:
+    if value is None or prefix is None:
+        return False
+    return "S" in value and "S" in prefix and value["S"].startswith(prefix["S"])

@@ -49,6 +49,16 @@ def batch(*statements: Json) -> tuple[str, Json]:
     return "batch_execute_statement", {"Statements": list(statements)}
 
 
+def query(condition: str, *, n: int | None = None, **given: Any) -> tuple[str, Json]:
+    values = {f":{name}": encode_value(given.pop(name)) for name in ("p", "s", "t") if name in given}
+    values |= {} if n is None else {":n": encode_value(n)}
+    return "query", {"KeyConditionExpression": condition, "ExpressionAttributeValues": values} | given
+
+
+ROWS = [
+    update("SET n = :v, o = :w", key={"pk": {"S": "a"}, "sk": {"S": sk}}, v=number, w="x")
+    for number, sk in enumerate(("b", "c", "ba", "B", "\u00e9"))
+]
 MARKED = "attribute_not_exists(m) OR m < :v"
 MOVE = 'UPDATE "T" SET "n" = "n" + ? SET "m" = ? WHERE "pk" = ? AND "sk" = ? AND "m" < ?'
 
@@ -114,6 +124,25 @@ CASES: dict[str, Requests] = {
         put(n=1, o=1),
         batch(statement('UPDATE "T" REMOVE "o" SET "n" = ? WHERE "pk" = ? AND "sk" = ?', 2, "a", "b")),
     ],
+    "query": [*ROWS, query("pk = :p", p="a")],
+    "query backwards": [*ROWS, query("pk = :p", p="a", ScanIndexForward=False)],
+    "query below": [*ROWS, query("pk = :p AND sk < :s", p="a", s="b")],
+    "query between": [*ROWS, query("pk = :p AND sk BETWEEN :s AND :t", p="a", s="B", t="c")],
+    "query of a prefix": [*ROWS, query("pk = :p AND begins_with(sk, :s)", p="a", s="b")],
+    "query of nothing": [*ROWS, query("pk = :p", p="z")],
+    "query with a limit": [*ROWS, query("pk = :p", p="a", Limit=2)],
+    "query with a limit that is just met": [*ROWS, query("pk = :p", p="a", Limit=5)],
+    "query from a key": [*ROWS, query("pk = :p", p="a", Limit=2, ExclusiveStartKey=KEY)],
+    "query from a key backwards": [*ROWS, query("pk = :p", p="a", ScanIndexForward=False, ExclusiveStartKey=KEY)],
+    "query with a filter": [*ROWS, query("pk = :p", p="a", n=2, FilterExpression="n > :n", Limit=4)],
+    "query of some attributes": [*ROWS, query("pk = :p", p="a", ProjectionExpression="n, sk")],
+    "batch of reads": [
+        *ROWS,
+        (
+            "batch_get_item",
+            {"RequestItems": {"T": {"Keys": [KEY, OTHER, {"pk": {"S": "a"}, "sk": {"S": "nobody"}}]}}},
+        ),
+    ],
     "26 statements": [batch(*[statement(MOVE, 2, "2", "a", str(n), "2") for n in range(26)])],
     "a statement in a batch with an odd name": [
         put(**{'o"d': 1, "m": "1"}),
@@ -127,6 +156,8 @@ def answers(client: Any, table: str, requests: Requests) -> list[Any]:
     seen: list[Any] = []
     for operation, request in [*requests, ("get_item", {"Key": KEY}), ("get_item", {"Key": OTHER})]:
         sent: Json = dict(request) | {"TableName": table}
+        if operation == "batch_get_item":
+            sent = {"RequestItems": {table: request["RequestItems"]["T"]}}
         if operation == "batch_execute_statement":
             sent = {
                 "Statements": [
@@ -139,8 +170,15 @@ def answers(client: Any, table: str, requests: Requests) -> list[Any]:
         except ClientError as error:
             seen.append((error.operation_name, error.response["Error"]["Code"], _plain(error.response.get("Item"))))  # type: ignore[arg-type]
             continue
-        parts = [entry.get("Error", {}).get("Code") for entry in answer.get("Responses", [])]
-        seen.append((_plain(answer.get("Item")), _plain(answer.get("Attributes")), parts))
+        seen.append([_plain(answer.get(name)) for name in ("Item", "Attributes", "LastEvaluatedKey")])
+        seen.append(
+            [_plain(row) for row in answer.get("Items", [])] + [answer.get("Count"), answer.get("ScannedCount")]
+        )
+        responses = answer.get("Responses", [])
+        if isinstance(responses, dict):  # in no order of its own
+            seen.append(sorted(str(sorted((_plain(row) or {}).items())) for row in responses[table]))
+        else:
+            seen.append([entry.get("Error", {}).get("Code") for entry in responses])
     return seen
 
 
