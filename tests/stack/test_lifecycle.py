@@ -93,6 +93,8 @@ def test_nothing_is_left_of_a_stack_that_was_ended(
     started = descendants(held.pid)
     assert len(started) >= 2  # the leash and the emulator
     scratch = scratch_folders(started)
+    assert scratch
+    assert all(folder.exists() for folder in scratch)
     held.send_signal(number)
     held.wait(GONE_SECONDS)
     assert_gone(started, port)
@@ -100,7 +102,7 @@ def test_nothing_is_left_of_a_stack_that_was_ended(
 
 
 def scratch_folders(pids: set[int]) -> list[Path]:
-    table = subprocess.run(["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    table = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     mine = [line.split()[1:] for line in table.splitlines() if int(line.split()[0]) in pids]
     return [Path(words[words.index(leash) + 1]) for words in mine for leash in words if leash.endswith("leash.py")]
 
