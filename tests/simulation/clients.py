@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.model import Database
-from tests.simulation.faults import Json, Wire
+from local.model import Database, Unsupported
+from tests.simulation.faults import Call, Json, Wire
 
 _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 
 
 @dataclass(slots=True)
 class Table:
-    """The part of a DynamoDB client that writes rows."""
+    """The part of a DynamoDB client that writes rows, and reads them."""
 
     wire: Wire
     database: Database
@@ -37,6 +37,26 @@ class Table:
             }
 
         return self.wire.send("BatchExecuteStatement", str(len(Statements)), run, run)
+
+    def get_item(self, **request: Any) -> Json:
+        """Read one row."""
+        return self._read("GetItem", lambda: self.database.get_item(**request), request)
+
+    def query(self, **request: Any) -> Json:
+        """Read a page of a partition."""
+        return self._read("Query", lambda: self.database.query(**request), request)
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Json]) -> Json:  # noqa: N803
+        """Read some rows."""
+        parts = RequestItems.values()
+        consistent = {"ConsistentRead": all(part.get("ConsistentRead") for part in parts)}
+        return self._read("BatchGetItem", lambda: self.database.batch_get_item(RequestItems=RequestItems), consistent)
+
+    def _read(self, operation: str, call: Call, request: Json) -> Json:
+        # what is read is always up to date here, so a stage that did not ask for that would be tested too kindly
+        if not request.get("ConsistentRead"):
+            raise Unsupported(f"{operation} without ConsistentRead")
+        return self.wire.send(operation, "", call)
 
 
 @dataclass(slots=True)

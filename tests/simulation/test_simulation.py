@@ -1,5 +1,8 @@
 """No history of those that are tried here leaves a drift behind, and a seed is a history."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -42,6 +45,32 @@ def played(history: History) -> World:
 def test_the_same_seed_gives_the_same_run(seed: int) -> None:
     assert history_of(seed) == history_of(seed)
     assert played(history_of(seed)).trace == played(history_of(seed)).trace
+
+
+TRACES = """
+from tests.simulation.steps import history_of
+from tests.simulation.surroundings import alone
+from tests.simulation.test_simulation import played
+with alone():
+    for seed in range(20):
+        print(played(history_of(seed)).trace)
+"""
+
+
+def test_the_same_seed_gives_the_same_run_in_every_process() -> None:
+    path = os.pathsep.join(sys.path)
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", TRACES],
+            env={"PYTHONPATH": path, "PYTHONHASHSEED": salt},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for salt in ("1", "2")
+    ]
+    assert runs[0].stdout == runs[1].stdout
+    assert "invoke" in runs[0].stdout
 
 
 @pytest.mark.usefixtures("_alone")
