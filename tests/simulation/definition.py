@@ -84,6 +84,10 @@ pipeline = Pipeline(
 SHOPS = {"a": "a", "b#1": "b%231"}
 """Each shop with its text in a key."""
 
+FULL = "full"
+FULL_AMOUNTS = (10**30, Decimal("1E-20"))
+"""A shop of which no number of 38 digits can hold the sum: its rows go wrong, are told, and must stop nothing else."""
+
 DAYS = {"2024-10-26T22:30:00Z": "2024-10-27", "2024-10-27T23:30:00+01:00": "2024-10-27", "2024-10-28": "2024-10-28"}
 """Each time of an order with its day in Berlin."""
 
@@ -129,6 +133,10 @@ def _recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
                 continue  # archived, but it cannot be summed
             row = rows[f"pages@1#{seen['page']}", "-"]
             _add(row, {"page": seen["page"]}, visits=1, ms=seen.get("ms", 0))
+            continue
+        if seen["shop"] == FULL:
+            if seen["large"]:
+                _add(rows["large@2#true", "-"], {"large": True}, n=1)
             continue
         amount, there = seen.get("amount") or 0, int(seen.get("amount") is not None)
         row = rows[f"shops@1#{SHOPS[seen['shop']]}", "-"]

@@ -141,6 +141,7 @@ class History:
 _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
 READERS: tuple[Reader, ...] = ("aggregate", "fanout")
 _FANOUT_EVERY = 3
+_SHORT, _LONG, _OFTEN_LONG = 50, 150, 0.1
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
 _PASSING: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
 _MOST_TIMES = 4  # a message is sent again so often before it is given up
@@ -150,7 +151,7 @@ def history_of(seed: int) -> History:
     """Make the history of a seed."""
     random = Random(seed)  # noqa: S311 - the point of it is that it can be had again
     maker = _Maker(random, READERS if seed % _FANOUT_EVERY == 0 else READERS[:1])
-    steps = tuple(maker.step() for _ in range(random.randint(8, 50)))
+    steps = tuple(maker.step() for _ in range(random.randint(8, _LONG if random.random() < _OFTEN_LONG else _SHORT)))
     digits = random.choice((1, 1, 2, 21, 22, 39))
     return History(
         seed,
@@ -217,6 +218,8 @@ class _Maker:
             item["placed"] = random.choice((*definition.DAYS, "soon"))
         if random.random() < 0.5:
             item["paid"] = random.random() < 0.7
+        if random.random() < 0.03:
+            item |= {"shop": definition.FULL, "amount": random.choice(definition.FULL_AMOUNTS)}
         if random.random() < 0.08:
             item |= random.choice(({"shop": 9}, {"colour": "red"}))
         return item
