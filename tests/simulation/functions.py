@@ -8,13 +8,14 @@ from typing import Any
 from local.mapping import Answer, Failed, Returned, Throttled
 from local.model import Database
 from tailrace.aws.aggregating import Aggregator
+from tailrace.aws.archiving import Archiver
 from tailrace.aws.commit import Committer
 from tailrace.aws.fanning_out import Destinations, Fanout
 from tests.simulation import definition
 from tests.simulation.clients import Bucket, Queues, Table
 from tests.simulation.faults import Crash, Faults, Wire
 from tests.simulation.serial import Serial
-from tests.simulation.steps import Reader, Run
+from tests.simulation.steps import Function, Run
 
 type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -23,7 +24,7 @@ ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
 
 
 class Functions:
-    """Both functions, each in a few processes; a process that has died is followed by a fresh one."""
+    """The functions, each in a few processes; a process that has died is followed by a fresh one."""
 
     def __init__(self, wire: Wire, clock: Callable[[], float], *, batches: bool) -> None:
         self.database = Database()
@@ -34,15 +35,15 @@ class Functions:
         self._wire = wire
         self._clock = clock
         self._batches = batches
-        self._processes: dict[tuple[Reader, int], Stage] = {}
+        self._processes: dict[tuple[Function, int], Stage] = {}
 
-    def invoke(self, reader: Reader, event: Mapping[str, Any], run: Run) -> Answer:
+    def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> Answer:
         """Run a function and return what its mapping is told; the faults of ``run`` are those of its calls."""
         if run.outcome == "throttled":
             return Throttled()
         if run.outcome == "stillborn":
             return Failed("the process did not start")
-        process = (reader, run.environment)
+        process = (function, run.environment)
         interrupted, self._wire.faults = self._wire.faults, Faults(run)
         try:
             value = self._stage(process)(event)
@@ -50,7 +51,7 @@ class Functions:
             self._processes.pop(process, None)
             return Failed("the process died")
         except Exception as error:  # noqa: BLE001 - Lambda takes anything; that nothing is raised is for the verdict
-            self.raised.append(f"{reader} raised {type(error).__name__}: {error}")
+            self.raised.append(f"{function} raised {type(error).__name__}: {error}")
             return Failed(str(error))
         finally:
             self._wire.faults = interrupted
@@ -59,10 +60,11 @@ class Functions:
             return Failed("time is up")
         return Returned(value)
 
-    def _stage(self, process: tuple[Reader, int]) -> Stage:
+    def _stage(self, process: tuple[Function, int]) -> Stage:
         stage = self._processes.get(process)
         if stage is None:
-            stage = self._processes[process] = self._aggregate() if process[0] == "aggregate" else self._fanout()
+            makers = {"aggregate": self._aggregate, "fanout": self._fanout, "archive": self._archive}
+            stage = self._processes[process] = makers[process[0]]()
         return stage
 
     def _aggregate(self) -> Stage:
@@ -74,6 +76,10 @@ class Functions:
         sqs: Any = self.queues
         s3: Any = self.bucket
         return Fanout(definition.pipeline, sqs, s3, Destinations(ARCHIVE_QUEUE, {ROUTE_QUEUE: ROUTE_QUEUE}, FAILURES))
+
+    def _archive(self) -> Stage:
+        s3: Any = self.bucket
+        return Archiver(s3, "archive", FAILURES)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from local.mapping import Answer, Returned, StreamSettings
 from tailrace import fold
-from tailrace.aws import aggregating, commit, fanning_out, writes
+from tailrace.aws import aggregating, archiving, commit, fanning_out, objects, writes
 from tailrace.aws.batches import stream_answer
 from tailrace.fold import RowChange
 from tests.simulation import world
@@ -159,6 +159,14 @@ def _failures_forgotten(module: Any) -> Sabotage:
     return lambda: patch.object(module, "stream_answer", lambda event, _checkpoint: stream_answer(event, None))
 
 
+def _unstored_forgotten() -> AbstractContextManager[Any]:
+    def forgetful(*arguments: Any) -> list[int]:
+        objects.put_all(*arguments)
+        return []
+
+    return patch.object(archiving, "put_all", forgetful)
+
+
 def _one_mark_for_all_shards() -> AbstractContextManager[Any]:
     return patch.object(commit, "mark_attribute", lambda _shard: "~mark")
 
@@ -239,5 +247,6 @@ SABOTAGES: dict[str, Sabotage] = {
     "the mapping runs ahead of itself": _ahead_of_itself,
     "fanout's checkpoint is one too late": _next_record(fanning_out),
     "fanout does not report failures": _failures_forgotten(fanning_out),
+    "archive does not report failures": _unstored_forgotten,
 }
 """What is broken, and how."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.simulation.steps import Deliver, Fault, History, Redeliver, Run, Step
+from tests.simulation.steps import Archive, Deliver, Fault, History, Redeliver, Run, Step
 
 type Fails = Callable[[History], bool]
 
@@ -51,7 +51,7 @@ def _simpler(history: History) -> Iterator[History]:
 
 
 def _simpler_steps(step: Step) -> Iterator[Step]:
-    if not isinstance(step, Deliver | Redeliver):
+    if not isinstance(step, Deliver | Redeliver | Archive):
         return
     if step.run != Run():
         yield replace(step, run=Run())

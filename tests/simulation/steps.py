@@ -12,6 +12,7 @@ from tests.simulation import definition
 from tests.simulation.definition import Item
 
 type Reader = Literal["aggregate", "fanout"]
+type Function = Reader | Literal["archive"]
 type FaultKind = Literal[
     "throttled", "lost", "unanswered", "again", "delayed", "before", "after", "adrift", "partly", "meanwhile"
 ]
@@ -121,7 +122,15 @@ class Pass:
     hours: int
 
 
-type Step = Write | Deliver | Redeliver | Restart | Roll | Settle | Wait | Pass
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The mapping of the archive's queue makes its next invocation; ``again`` lets an old message come once more."""
+
+    run: Run = Run()
+    again: int | None = None
+
+
+type Step = Write | Deliver | Redeliver | Restart | Roll | Settle | Wait | Pass | Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,7 @@ _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
 READERS: tuple[Reader, ...] = ("aggregate", "fanout")
 _FANOUT_EVERY = 3
 _SHORT, _LONG, _OFTEN_LONG = 50, 150, 0.1
+_OFTEN_ARCHIVE = 0.25
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
 _PASSING: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
 _MOST_TIMES = 4  # a message is sent again so often before it is given up
@@ -231,7 +241,9 @@ class _Maker:
             item["ms"] = random.choice((3, 41, "slow"))
         return item if random.random() < 0.95 else {"site": "/"}
 
-    def _deliver(self) -> Deliver:
+    def _deliver(self) -> Deliver | Archive:
+        if "fanout" in self.readers and self.random.random() < _OFTEN_ARCHIVE:
+            return Archive(self._run("archive"), self.random.choice((None, None, self._index())))
         reader = self._reader()
         return Deliver(reader, self._index(), self._run(reader))
 
@@ -240,17 +252,17 @@ class _Maker:
         back = self.random.choice((0, 1, 2, 3, 5, 100))
         return Redeliver(reader, self._index(), back, self.random.choice((1, 2, 3, 5, 100)), self._run(reader))
 
-    def _run(self, reader: Reader) -> Run:
+    def _run(self, function: Function) -> Run:
         random = self.random
         chance = random.random()
         outcome: Outcome = "runs"
         if chance < 0.12:
             outcome = "times out" if chance < 0.06 else "throttled" if chance < 0.09 else "stillborn"
         count = random.choice((0, 0, 0, 1, 1, 2, 3))
-        faults = tuple(sorted((self._fault(reader) for _ in range(count)), key=lambda fault: fault.call))
+        faults = tuple(sorted((self._fault(function) for _ in range(count)), key=lambda fault: fault.call))
         return Run(outcome, faults, random.randrange(1000), random.randrange(2))
 
-    def _fault(self, reader: Reader) -> Fault:
+    def _fault(self, function: Function) -> Fault:
         random = self.random
         call = random.choice((0, 0, 1, 1, 2, 3, 4, 5))
         chance = random.random()
@@ -261,5 +273,5 @@ class _Maker:
             return Fault(call, "meanwhile", meanwhile=step)
         if chance < 0.45:
             return Fault(call, random.choice(_FATAL))
-        times = _MOST_TIMES if reader == "fanout" and chance < 0.8 else 1
+        times = _MOST_TIMES if function == "fanout" and chance < 0.8 else 1
         return Fault(call, random.choice(_PASSING), times, random.randrange(1, 8))

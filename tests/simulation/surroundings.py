@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from unittest.mock import patch
 
-from tailrace.aws import aggregating, fanning_out, objects, queues
+from tailrace.aws import aggregating, archiving, fanning_out, objects, queues
 from tests.simulation.serial import Serial
 
 
@@ -20,7 +20,7 @@ def alone() -> Iterator[None]:
     silent = logging.getLogger("simulation")
     silent.setLevel(logging.CRITICAL + 1)
     with ExitStack() as stack:
-        for module in (aggregating, fanning_out):
+        for module in (aggregating, fanning_out, archiving):
             stack.enter_context(patch.object(module, "count_metrics", lambda **_counts: None))
             stack.enter_context(patch.object(module, "logger", lambda: silent))
         stack.enter_context(patch.object(objects, "ThreadPoolExecutor", _in_turn))

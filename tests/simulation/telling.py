@@ -1,6 +1,7 @@
 """A history in words."""
 
 from tests.simulation.steps import (
+    Archive,
     Deliver,
     Fault,
     History,
@@ -27,7 +28,7 @@ def told(history: History) -> str:
     return "\n".join([surroundings, *lines, "      then everything is delivered, and what is late arrives"])
 
 
-def _step(step: Step) -> str:
+def _step(step: Step) -> str:  # noqa: C901 - one case for each kind of step
     match step:
         case Write(collection, item_id, None, expired):
             return f"{collection}#{item_id} {'expires' if expired else 'is deleted'}"
@@ -39,6 +40,9 @@ def _step(step: Step) -> str:
         case Redeliver(reader, shard, back, length, run):
             beside = f"{length} changes, from {back} before the checkpoint on,"
             return f"shard {shard} delivers {beside} to {reader} beside the mapping{_run(run)}"
+        case Archive(run, again):
+            old = "" if again is None else f", after old message {again} has come again"
+            return f"the archive's queue delivers its next messages{old}{_run(run)}"
         case Restart(reader, shard, back, batch_size):
             return f"the poller of shard {shard} for {reader} begins anew, {back} back, batches of {batch_size}"
         case Roll(shard, split):

@@ -1,5 +1,6 @@
 """What must be true when everything has come to rest, whatever happened on the way."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -7,7 +8,7 @@ from typing import Any
 
 from tailrace.changes import decode_item
 from tests.simulation.definition import FULL, Item, Key, is_large, prepared, recount
-from tests.simulation.functions import ARCHIVE_QUEUE, ROUTE_QUEUE, TABLE
+from tests.simulation.functions import ROUTE_QUEUE, TABLE
 from tests.simulation.steps import History
 from tests.simulation.stream import Written
 from tests.simulation.world import Stuck, World
@@ -64,10 +65,14 @@ def stored(world: World) -> dict[Key, Item]:
 
 
 def lost_changes(world: World) -> Iterator[str]:
-    """Look for every change in the archive's queue, its route and quarantine."""
-    archived = _events(world.functions.queues.messages[ARCHIVE_QUEUE])
+    """Look for every change in the archive, its route's queue and quarantine."""
+    objects = world.functions.bucket.objects
+    lines = [gzip.decompress(body).decode() for key, body in objects.items() if key.startswith("archive/")]
+    archived = _events([line for text in lines for line in text.splitlines()])
     routed = _events(world.functions.queues.messages[ROUTE_QUEUE])
-    quarantined = {json.loads(body)["origin"]["event"] for body in world.functions.bucket.objects.values()}
+    quarantined = {
+        json.loads(body)["origin"]["event"] for key, body in objects.items() if key.startswith("quarantine/")
+    }
     for written in world.items.log:
         old, new = prepared(written.collection, written.old), prepared(written.collection, written.new)
         event = archived.get(written.event_id)

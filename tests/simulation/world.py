@@ -4,11 +4,13 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from local.mapping import Answer, StreamInvocation, StreamRecord, StreamSettings, StreamShard
-from tests.architecture.stack import mapping_of, template
+from local.mapping import Answer, QueueSettings, StreamInvocation, StreamRecord, StreamSettings, StreamShard
+from tests.architecture.stack import mapping_of, properties, template
+from tests.simulation.archive_queue import ArchiveQueue, settings_of
 from tests.simulation.faults import Wire
-from tests.simulation.functions import Functions
+from tests.simulation.functions import ARCHIVE_QUEUE, Functions
 from tests.simulation.steps import (
+    Archive,
     Deliver,
     History,
     Pass,
@@ -59,6 +61,17 @@ def _resolved(value: Any) -> Any:
     return template()["Parameters"][parameter]["Default"] if parameter in template()["Parameters"] else value
 
 
+@cache
+def archive_settings(batch_size: int, batching_window_s: int) -> QueueSettings:
+    """Return the settings of the archive's mapping, as the template has them, for small batches."""
+    found = mapping_of("archive")
+    if found is None:
+        raise LookupError("archive has no mapping")
+    given = {name: _resolved(value) for name, value in found[1].items()}
+    queue = dict(properties("ArchiveQueue"))
+    return settings_of(given, queue, batch_size=batch_size, batching_window_s=batching_window_s)
+
+
 @dataclass(slots=True)
 class World:
     """Plays a history. ``trace`` holds everything that happened, in order."""
@@ -69,6 +82,7 @@ class World:
     items: Items = field(init=False)
     wire: Wire = field(init=False)
     functions: Functions = field(init=False)
+    archive: ArchiveQueue = field(init=False)
     readings: dict[tuple[Reader, str], Reading] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +90,9 @@ class World:
         self.items = Items(history.shards, history.first_sequence, self.now)
         self.wire = Wire(self.play, self.note)
         self.functions = Functions(self.wire, lambda: self.now, batches=history.batches)
+        window = history.batching_window_s
+        settings = archive_settings(history.batch_size, window)
+        self.archive = ArchiveQueue(settings, self.functions.queues.messages[ARCHIVE_QUEUE])
 
     def note(self, *what: Any) -> None:
         """Add to the trace."""
@@ -90,6 +107,8 @@ class World:
                 self._deliver(reader, self._readable(reader, shard), run)
             case Redeliver():
                 self._redeliver(step)
+            case Archive(run, again):
+                self._archive(run, again)
             case Restart():
                 self._restart(step)
             case Roll(shard, split):
@@ -116,6 +135,11 @@ class World:
                 self._read_to_end(reader, shard)
         while self.wire.adrift:
             self.wire.settle(0)
+        for _ in range(60 + len(self.archive.sent)):
+            self._archive(Run(), None)
+            if self.archive.is_empty:
+                return
+        raise Stuck("the archive's queue is never empty")
 
     # --- deliveries ---------------------------------------------------------------------------------------
 
@@ -169,6 +193,25 @@ class World:
         if reading.mapping is mapping:  # else the poller has begun anew in the meantime, and nobody hears the answer
             reading.done += mapping.answer(call, answer, self.now)
             reading.furthest = max(reading.furthest, reading.done)
+
+    def _archive(self, run: Run, again: int | None) -> None:
+        queue = self.archive
+        if again is not None:
+            queue.send_again(again)
+        queue.receive(self.now)
+        call = queue.rules.next_invocation(self.now)
+        due = queue.next_time()
+        if call is None and due is not None:
+            self.now = max(self.now, due)
+            queue.receive(self.now)
+            call = queue.rules.next_invocation(self.now)
+        if call is None:
+            return
+        self.note("invoke", "archive", [message.id for message in call.messages], run.outcome)
+        self.now += _CALL_S
+        answer = self.functions.invoke("archive", {"Records": [message.content for message in call.messages]}, run)
+        self.note("answer", answer)
+        queue.answer(call, answer, self.now)
 
     def _invoke(self, reader: Reader, shard: Shard, call: StreamInvocation[Json], run: Run) -> Answer:
         records = [record.content for record in call.records]
