@@ -195,6 +195,8 @@ def _give_up(attempts: int) -> Sabotage:
     def patient(self: Functions, reader: Any, event: Json, run: Run) -> Answer:
         answer = invoke(self, reader, event, run)
         fine = isinstance(answer, Returned) and not (answer.value or {}).get("batchItemFailures")  # type: ignore[attr-defined]
+        if "shardId" not in event:
+            return answer  # a queue's
         failures = of_each.setdefault(self, {})
         shard = event["shardId"]
         failures[shard] = 0 if fine else failures.get(shard, 0) + 1
