@@ -4,12 +4,16 @@ DynamoDB knows one type of number, so ``4``, ``4.0`` and ``4E0`` are one value; 
 ``==``, ``repr`` and every validator agree on it.
 """
 
+import re
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from tailrace.errors import InvalidMessage
 
 type Number = int | Decimal
+
+# Python's own readers also take "1_000", digits of other scripts and spaces.
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 EXACT = Context(prec=400, Emin=-999_999, Emax=999_999)
 """Wide enough for any sum or product of two numbers that DynamoDB can hold (38 digits, exponents -130 to 125)."""
@@ -30,10 +34,10 @@ def number(text: str) -> Number:
     Raises:
         InvalidMessage: the text is not a finite number.
     """
-    try:
+    if not _DECIMAL.fullmatch(text):
+        raise InvalidMessage(f"not a number: {text[:40]!r}")
+    if len(text) <= _LARGEST_EXPANDED_EXPONENT and text.lstrip("-").isdecimal():
         return int(text)
-    except ValueError:
-        pass
     try:
         return normal(Decimal(text))
     except InvalidOperation as error:

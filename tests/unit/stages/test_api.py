@@ -326,7 +326,7 @@ def test_a_patch_that_others_keep_overtaking_is_a_conflict(cloud: Cloud) -> None
     with Stubber(client("dynamodb")) as stub:
         for _ in range(20):
             stub.add_response("get_item", row)
-            stub.add_client_error("put_item", "ConditionalCheckFailedException", http_status_code=400)
+            stub.add_client_error("update_item", "ConditionalCheckFailedException", http_status_code=400)
         assert problem("PATCH", item_path("7"), {"paid": True}) == (409, "conflict")
 
 

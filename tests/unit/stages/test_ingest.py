@@ -166,7 +166,7 @@ def test_an_item_that_others_never_leave_alone_comes_again(cloud: Cloud) -> None
     with Stubber(client("dynamodb")) as stub:
         for _ in range(5):
             stub.add_response("get_item", found)
-            stub.add_client_error("put_item", "ConditionalCheckFailedException")
+            stub.add_client_error("update_item", "ConditionalCheckFailedException")
         answer = handler(batch(patch("1", {"paid": True})), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert cloud.quarantine() == []

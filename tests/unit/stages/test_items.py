@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from tailrace.aws.clients import client
 from tailrace.aws.items import ItemStore
-from tailrace.changes import encode_value
+from tailrace.changes import encode_item, encode_value
 from tailrace.definitions import load_pipeline
 from tailrace.errors import Conflict, InvalidItem, NotFound, Transient
 from tests.unit.stages.conftest import Cloud
@@ -28,7 +28,7 @@ def meanwhile(store: ItemStore, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """Let another writer, with a plain SDK, change the item between a patch's read and its write."""
     read = ItemStore._read
 
-    def arrange(field: str, *values: Any) -> None:
+    def arrange(field: str, *values: Any, key: Any = KEY) -> None:
         left = list(values)
 
         def racing(self: ItemStore, collection: str, item_id: str) -> Any:
@@ -36,7 +36,7 @@ def meanwhile(store: ItemStore, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             if left:
                 self.client.update_item(
                     TableName="items",
-                    Key=KEY,
+                    Key=key,
                     UpdateExpression="SET #field = :value",
                     ExpressionAttributeNames={"#field": field},
                     ExpressionAttributeValues={":value": encode_value(left.pop())},
@@ -79,7 +79,7 @@ def test_a_patch_has_the_last_word_on_its_own_fields(
 
 
 def test_a_patch_gives_up_when_others_never_rest(store: ItemStore, meanwhile: Callable[..., None]) -> None:
-    store.put("orders", "1", ORDER)
+    store.put("orders", "1", ORDER | {"amount": -1})
     meanwhile("amount", *range(1000))
     with pytest.raises(Conflict):
         store.patch("orders", "1", {"lines": 3})
@@ -120,6 +120,22 @@ def test_a_patch_of_sets_and_binary_compares_them(store: ItemStore, cloud: Cloud
     expected = {"shop": "a", "placed": "b", "notes": notes, "lines": 3}
     assert store.patch("orders", "1", {"lines": 3}) == expected
     assert store.get("orders", "1").item == expected
+
+
+def test_a_patch_keeps_a_field_that_no_schema_names(cloud: Cloud, meanwhile: Callable[..., None]) -> None:
+    store = ItemStore(cloud.dynamodb, "items", load_pipeline("tests.pipelines.anything:pipeline"))
+    store.put("things", "1", {"a": True, "b": [1], "c": {"d": 1}})
+    meanwhile("new", 7, key={"pk": {"S": "things#1"}})
+    expected = {"a": 1, "c": {"d": 1, "e": 2}, "new": 7}
+    assert store.patch("things", "1", {"a": 1, "b": None, "c": {"e": 2}}) == expected
+    assert encode_item(store.get("things", "1").item) == encode_item(expected)
+
+
+def test_a_patch_that_changes_nothing_writes_nothing(store: ItemStore) -> None:
+    store.put("orders", "1", ORDER)
+    with Stubber(client("dynamodb")) as stub:
+        stub.add_response("get_item", {"Item": KEY | encode_item(ORDER)})
+        assert store.patch("orders", "1", {"lines": None, "shop": "a"}) == ORDER
 
 
 def test_an_item_of_very_many_fields_is_put_whole_and_not_patched(cloud: Cloud) -> None:

@@ -1,6 +1,6 @@
 """Items in the items table: checked before they are written, whoever brings them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,7 @@ _TRIES = 5
 
 # An expression holds at most 300 operators, and each compared field takes two (= and AND):
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-_MOST_COMPARED = 148
-_MOST_PATCHED_FIELDS = 140
+_MOST_COMPARED = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +117,8 @@ class ItemStore:
     def patch(self, collection: str, item_id: str, patch: Item) -> Item:
         """Apply a JSON merge patch (RFC 7396) to an item and return the whole of it as it is now.
 
-        The merged item is written only if every field is still what it was when read, and every other field that the
-        schema names is still absent, whoever writes: no version field that a plain SDK writer would have to keep. A
-        field that neither the item had nor the schema names is lost when another writer adds it in that moment.
+        Only the fields that change are written, and only if every field is still what it was when read, whoever writes:
+        no lost update, and no version field that a plain SDK writer would have to keep.
 
         Raises:
             InvalidItem: the merged item breaks rules; nothing is written. Or it has too many fields to compare.
@@ -129,15 +127,13 @@ class ItemStore:
         """
         # what no item could hold is refused before it is merged into one
         check(item_key(collection, item_id), patch)
-        known = self.pipeline.collection(collection)
         for _ in range(_TRIES):
-            before = self.get(collection, item_id)
-            merged: Item = merge(before.item, patch)
-            row = row_of(self.pipeline, collection, item_id, StoredItem(merged))
-            if before.expires_at is not None:  # as it was, even where another writer has put something odd
-                row["expires_at"] = encode_value(before.expires_at)
-            if self._replace(before, [*merged, "expires_at", *known.compiled.properties], row):
-                return merged
+            before = self.get(collection, item_id).item
+            merged: Item = merge(before, patch)
+            row_of(self.pipeline, collection, item_id, StoredItem(merged))
+            after = self._change(self._key(collection, item_id), before, merged)
+            if after is not None:
+                return after
         raise Conflict(f"{collection}/{item_id[:80]} keeps being changed by others")
 
     def _key(self, collection: str, item_id: str) -> dict[str, Any]:
@@ -156,34 +152,45 @@ class ItemStore:
         fields.pop("pk")
         return StoredItem(fields, fields.pop("expires_at", None))
 
-    def _replace(self, before: StoredItem, watched: Iterable[str], row: dict[str, Any]) -> bool:
-        """Write the row if the item is still as it was before; False if it is not.
-
-        ``watched`` are fields that must still be absent if they were, those that count most first.
-        """
-        expected = dict(before.item) | ({} if before.expires_at is None else {"expires_at": before.expires_at})
-        if len((expected.keys() | row.keys()) - set(ENGINE_ATTRIBUTES)) > _MOST_PATCHED_FIELDS:
-            text = f"an item of more than {_MOST_PATCHED_FIELDS} fields cannot be patched; put it whole"
+    def _change(self, key: dict[str, Any], before: Item, merged: Item) -> Item | None:
+        """Change the fields that differ, if all are still as they were before, and return the item; None if not."""
+        names = {name: f"#{index}" for index, name in enumerate(before.keys() | merged.keys())}
+        if len(names) > _MOST_COMPARED:
+            text = f"an item of more than {_MOST_COMPARED} fields cannot be patched; put it whole"
             raise InvalidItem([Violation("", "patch", text)])
-        absent = [name for name in dict.fromkeys(watched) if name not in expected]
-        absent = absent[: _MOST_COMPARED - len(expected)]
-        names = {f"#{index}": name for index, name in enumerate((*expected, *absent))}
-        values = {f":{index}": encode_value(value) for index, value in enumerate(expected.values())}
-        same = [f"#{index} = :{index}" for index in range(len(expected))]
-        new = [f"attribute_not_exists(#{index})" for index in range(len(expected), len(names))]
+        old, new = encode_item(before), encode_item(merged)
+        # compared as the table sees them, since to Python True is 1
+        changed = {name: value for name, value in new.items() if value != old.get(name)}
+        removed = [names[name] for name in old if name not in new]
+        if not changed and not removed:
+            return merged
+        sets = [f"{names[name]} = :new{names[name][1:]}" for name in changed]
+        same = [f"{names[name]} = :old{names[name][1:]}" for name in old]
+        absent = [f"attribute_not_exists({names[name]})" for name in new if name not in old]
+        values = {f":old{names[name][1:]}": value for name, value in old.items()}
+        values |= {f":new{names[name][1:]}": value for name, value in changed.items()}
         request: dict[str, Any] = {
             "TableName": self.table,
-            "Item": row,
-            "ConditionExpression": " AND ".join(["attribute_exists(pk)", *same, *new]),
-            "ExpressionAttributeNames": names,
+            "Key": key,
+            "UpdateExpression": _clause("SET", sets) + _clause("REMOVE", removed),
+            "ConditionExpression": " AND ".join(["attribute_exists(pk)", *same, *absent]),
+            "ExpressionAttributeNames": {short: name for name, short in names.items()},
+            "ReturnValues": "ALL_NEW",
         } | ({"ExpressionAttributeValues": values} if values else {})
         try:
-            self.client.put_item(**request)
+            return _fields(self.client.update_item(**request)["Attributes"])
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION_FAILED:
-                return False
-            raise translate(error) from error
-        return True
+                return None
+            raise refusal(error) from error
+
+
+def _clause(word: str, parts: Sequence[str]) -> str:
+    return f"{word} {', '.join(parts)} " if parts else ""
+
+
+def _fields(row: Mapping[str, Any]) -> Item:
+    return {name: value for name, value in decode_item(row).items() if name not in ENGINE_ATTRIBUTES}
 
 
 def _call[T](call: Callable[[], T]) -> T:
