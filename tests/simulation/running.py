@@ -1,6 +1,7 @@
 """Histories by the thousand: played on several processes, and what a failing one comes down to."""
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.simulation.sabotage import SABOTAGES
 from tests.simulation.shrink import shrunk
@@ -18,6 +19,7 @@ from tests.simulation.telling import told
 from tests.simulation.verdict import faults_of
 
 _CHUNK = 100
+_LINE_EACH_S = 10.0  # where there is no terminal to show a bar on
 # a fresh interpreter each: a fork of a process with threads, as a test's may be, can hang
 _PROCESSES = multiprocessing.get_context("spawn")
 
@@ -65,17 +67,24 @@ def _chunks(seeds: range, broken: str) -> Iterator[Chunk]:
 
 def run(seeds: range, broken: str, processes: int, console: Console) -> int | None:
     """Play the histories of all seeds, showing how far it is; return a seed that fails, if there is one."""
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]:.0f} seeds/s"))
-    began = time.monotonic()
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]:.0f} seeds/s"), TimeRemainingColumn())
+    began = told_at = time.monotonic()
     with (
-        Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress,
-        _PROCESSES.Pool(processes) as pool,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+        _PROCESSES.Pool(processes, initializer=_leave_interrupts) as pool,
     ):
         task = progress.add_task("", total=len(seeds), speed=0.0)
-        chunks = list(_chunks(seeds, broken))
-        for number, found in enumerate(pool.imap(failing, chunks), start=1):
+        for number, found in enumerate(pool.imap(failing, _chunks(seeds, broken)), start=1):
             if found is not None:
                 return found
-            done = min(number * _CHUNK, len(seeds))
-            progress.update(task, completed=done, speed=done / (time.monotonic() - began))
+            now, done = time.monotonic(), min(number * _CHUNK, len(seeds))
+            progress.update(task, completed=done, speed=done / (now - began))
+            if not console.is_terminal and now - told_at > _LINE_EACH_S:
+                told_at = now
+                console.print(f"{done} of {len(seeds)}, {done / (now - began):.0f} seeds/s")
     return None
+
+
+def _leave_interrupts() -> None:
+    # Ctrl-C is for the process that shows the bar; it ends these
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
