@@ -1,5 +1,6 @@
 """What the functions hold for boto3's clients: the models of table, queue and bucket, behind faults."""
 
+import io
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Queues:
 
 @dataclass(slots=True)
 class Bucket:
-    """The part of an S3 client that stores objects."""
+    """The part of an S3 client that stores objects, and reads them."""
 
     wire: Wire
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -92,3 +93,7 @@ class Bucket:
             return {}
 
         return self.wire.send("PutObject", Key, run)
+
+    def get_object(self, *, Key: str, **_options: Any) -> Mapping[str, Any]:  # noqa: N803
+        """Read an object."""
+        return self.wire.send("GetObject", Key, lambda: {"Body": io.BytesIO(self.objects[Key])})

@@ -1,6 +1,6 @@
 """Executors without threads: the same calls, one after the other, in an order that is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from random import Random
 from typing import Any
@@ -22,6 +22,10 @@ class Serial(Executor):
         future: Future[Any] = Future()
         self._waiting.append((future, lambda: fn(*args, **kwargs)))
         return future
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_options: Any) -> Iterator[Any]:
+        """Make calls at once, in their order."""
+        return map(fn, *iterables)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Run all calls."""

@@ -1,4 +1,7 @@
-"""What the stages reach for by themselves and a simulation cannot let them have: threads, pauses, logs and metrics."""
+"""What the stages reach for by themselves and a simulation cannot let them have: threads, pauses, logs and metrics.
+
+And their limits, made so small that the few rows and events of a simulated batch come to several calls.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -6,8 +9,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from unittest.mock import patch
 
-from tailrace.aws import aggregating, archiving, fanning_out, objects, queues
+from tailrace import packing
+from tailrace.aws import aggregating, archiving, commit, fanning_out, objects, queues
 from tests.simulation.serial import Serial
+
+_MOST_BYTES = 540  # of a message: most events fit, some do not
 
 
 def _in_turn(max_workers: int) -> Serial:
@@ -23,6 +29,10 @@ def alone() -> Iterator[None]:
         for module in (aggregating, fanning_out, archiving):
             stack.enter_context(patch.object(module, "count_metrics", lambda **_counts: None))
             stack.enter_context(patch.object(module, "logger", lambda: silent))
-        stack.enter_context(patch.object(objects, "ThreadPoolExecutor", _in_turn))
+        for module in (objects, archiving):
+            stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
+        stack.enter_context(patch.object(commit, "_MOST_STATEMENTS", 2))
+        stack.enter_context(patch.object(queues, "_MOST_ENTRIES", 2))
+        stack.enter_context(patch.object(packing, "MOST_BYTES", _MOST_BYTES))
         stack.enter_context(patch.object(fanning_out, "send", partial(queues.send, sleep=lambda _seconds: None)))
         yield

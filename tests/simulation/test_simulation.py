@@ -79,7 +79,7 @@ def test_histories_differ_and_everything_happens_in_some() -> None:
     for seed in range(400):
         for entry in played(history_of(seed)).trace:
             happened |= {str(part) for part in entry[1:] if part is None or isinstance(part, str)}
-    operations = {"UpdateItem", "BatchExecuteStatement", "SendMessageBatch", "PutObject"}
+    operations = {"UpdateItem", "BatchExecuteStatement", "SendMessageBatch", "PutObject", "GetObject"}
     faults = {"throttled", "lost", "unanswered", "again", "delayed", "before", "after", "adrift", "partly", "meanwhile"}
     events = {"arrives", "restarts", "rolls", "times out", "stillborn", "runs", "fanout", "aggregate"}
     assert operations | faults | events <= happened
