@@ -22,7 +22,10 @@ DEFAULT_PIPELINE = "pipeline.definition:pipeline"
 ITEMS_IN_ROW = "~n"
 """The attribute that counts the items of a row; a row whose count is 0 is not shown."""
 
-_RESERVED = {"pk", "sk", "updated_at", "expires_at"}
+INEXACT = "~inexact"
+"""The attribute that counts the changes whose sums DynamoDB could not hold; the row's measures lack them."""
+
+_RESERVED = {"pk", "sk", "updated_at", "expires_at", "inexact"}
 
 
 def _named(what: str, name: object) -> None:
@@ -179,12 +182,16 @@ class Aggregate:
         return tuple(name for key, measure in self.measures.items() for name in measure.attributes(key))
 
     def present(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a stored row as readers see it: groups, measures, ``updated_at``; None for an empty group."""
+        """Return a stored row as readers see it: groups, measures, ``updated_at``; None for an empty group.
+
+        A row that lacks a change whose sum DynamoDB could not hold says ``inexact: True``.
+        """
         if not row.get(ITEMS_IN_ROW):
             return None
         groups = {group.name: row.get(group.name) for group in self.by}
         measures = {name: measure.present(name, row) for name, measure in self.measures.items()}
-        return groups | measures | {"updated_at": row.get("updated_at")}
+        flag = {"inexact": True} if row.get(INEXACT) else {}
+        return groups | measures | {"updated_at": row.get("updated_at")} | flag
 
 
 @dataclass(frozen=True, eq=False)

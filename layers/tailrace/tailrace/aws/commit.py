@@ -39,7 +39,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A change that a row can never absorb, since DynamoDB could not hold the sum; the row goes on without it."""
+    """A change that a row can never absorb, since DynamoDB could not hold the sum; the row is inexact from then on."""
 
     sequence: int
     key: RowKey
@@ -118,17 +118,17 @@ class Committer:
         refused = [row for row, response in zip(rows, responses, strict=True) if "Error" in response]
         return list(chain.from_iterable(self._commit_row(row, mark) for row in refused))
 
-    def _commit_row(self, row: RowChange, mark: str | None) -> list[Failed | Refused]:
+    def _commit_row(self, row: RowChange, mark: str | None, *, inexact: bool = False) -> list[Failed | Refused]:
         for _ in range(_MOST_ATTEMPTS):
             try:
-                self.client.update_item(**update(self.table, row, mark, self.clock()))
+                self.client.update_item(**update(self.table, row, mark, self.clock(), inexact=inexact))
             except (ClientError, BotoCoreError) as error:
                 absorbed = _mark_found(error, mark)
                 if absorbed is None:
                     failure = translate(error)
                     if isinstance(failure, Transient):
                         return [Failed(row.first, failure)]
-                    if not _is_refusal(error):
+                    if inexact or not _is_refusal(error):
                         raise failure from error
                     return self._commit_steps(row, mark)
                 if absorbed >= row.last:
@@ -143,10 +143,11 @@ class Committer:
     def _commit_steps(self, row: RowChange, mark: str | None) -> list[Failed | Refused]:
         """Write a row's changes one by one, since the table could not hold their sum with its own.
 
-        The one that it really cannot hold is left out and told, so that it stops neither its neighbours nor the shard.
+        Of the one that it really cannot hold, only the item is counted: the row is marked as inexact, and the change is
+        told, so that it stops neither its neighbours nor the shard.
         """
         if len(row.steps) == 1:
-            return [Refused(row.first, row.key)]
+            return self._commit_row(row, mark, inexact=True) or [Refused(row.first, row.key)]
         outcomes: list[Failed | Refused] = []
         for step in row.steps:
             outcomes += self._commit_row(RowChange(row.aggregate, row.key, row.groups, [step]), mark)

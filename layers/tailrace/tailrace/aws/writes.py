@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tailrace.changes import encode_value
-from tailrace.definitions import ITEMS_IN_ROW
+from tailrace.definitions import INEXACT, ITEMS_IN_ROW
 from tailrace.fold import RowChange
 from tailrace.marks import pad
 
@@ -22,8 +22,11 @@ type Json = dict[str, Any]
 UPDATED_AT = "updated_at"
 
 
-def update(table: str, row: RowChange, mark: str | None, now: datetime) -> Json:
-    """Return the UpdateItem for a row; without a mark it adds unconditionally."""
+def update(table: str, row: RowChange, mark: str | None, now: datetime, *, inexact: bool = False) -> Json:
+    """Return the UpdateItem for a row; without a mark it adds unconditionally.
+
+    With ``inexact`` it counts the items, leaves the measures as they are, and marks the row as inexact.
+    """
     aggregate = row.aggregate
     sets: Json = {UPDATED_AT: _stamp(now)}
     sets |= {group.name: value for group, value in zip(aggregate.by, row.groups, strict=True)}
@@ -33,6 +36,8 @@ def update(table: str, row: RowChange, mark: str | None, now: datetime) -> Json:
     if mark is not None:
         sets[mark] = pad(row.last)
     adds = dict(zip((ITEMS_IN_ROW, *aggregate.measure_attributes), row.deltas(), strict=True))
+    if inexact:
+        adds = {ITEMS_IN_ROW: adds[ITEMS_IN_ROW], INEXACT: 1}
     names = {f"#{index}": name for index, name in enumerate((*sets, *adds))}
     values = {f":{index}": encode_value(value) for index, value in enumerate((*sets.values(), *adds.values()))}
     assignments = ", ".join(f"#{index} = :{index}" for index in range(len(sets)))
