@@ -8,6 +8,7 @@ from typing import Any
 from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.clients import client
 from tailrace.aws.commit import Committer
+from tailrace.aws.lineages import Lineages
 from tailrace.aws.settings import AggregateSettings, on_aws
 from tailrace.definitions import load_pipeline
 
@@ -15,10 +16,14 @@ from tailrace.definitions import load_pipeline
 @cache
 def stage(settings: AggregateSettings) -> Aggregator:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    committer = Committer(
-        client("dynamodb"), settings.aggregates_table, clock=lambda: datetime.now(UTC), batches=on_aws(os.environ)
-    )
-    return Aggregator(load_pipeline(settings.tailrace_pipeline), committer)
+    dynamodb, table = client("dynamodb"), settings.aggregates_table
+    committer = Committer(dynamodb, table, clock=_now, batches=on_aws(os.environ))
+    lineages = Lineages(dynamodb, streams=lambda: client("dynamodbstreams"), table=table, clock=_now)
+    return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -79,7 +79,7 @@ pipeline = Pipeline(
                 "basket": mean("amount"),
                 "spread": variance("amount"),
             },
-            keep=days(90),
+            keep=days(36_500),
         ),
         Aggregate("days", of=orders, by=[day("placed", tz="Asia/Kolkata"), field("shop")], measures={"n": count()}),
         Aggregate(

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, count, field
-from tailrace.definitions import Collection
+from tailrace.collection import Collection
 from tailrace.keys import bucket
 from tailrace.queries import Position, row_query
 from tests import strategies

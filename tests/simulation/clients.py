@@ -2,7 +2,7 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,11 @@ class Table:
 
         return self.wire.send("BatchExecuteStatement", str(len(Statements)), run, run)
 
+    def put_item(self, **request: Any) -> Json:
+        """Put one row."""
+        key = request["Item"]["pk"]["S"]
+        return self.wire.send("PutItem", key, lambda: self.database.put_item(**request))
+
     def get_item(self, **request: Any) -> Json:
         """Read one row."""
         return self._read("GetItem", lambda: self.database.get_item(**request), request)
@@ -58,6 +63,18 @@ class Table:
         if not request.get("ConsistentRead"):
             raise Unsupported(f"{operation} without ConsistentRead")
         return self.wire.send(operation, "", call)
+
+
+@dataclass(slots=True)
+class Streams:
+    """The part of a client of DynamoDB Streams that describes; ``shards`` tells the shards that are there now."""
+
+    wire: Wire
+    shards: Callable[[], list[Json]]
+
+    def describe_stream(self, *, StreamArn: str) -> Json:  # noqa: N803
+        """Describe the stream."""
+        return self.wire.send("DescribeStream", StreamArn, lambda: {"StreamDescription": {"Shards": self.shards()}})
 
 
 @dataclass(slots=True)

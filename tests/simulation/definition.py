@@ -10,7 +10,23 @@ from collections.abc import Iterable
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tailrace import Aggregate, Collection, Pipeline, Route, count, day, days, field, mean, total, variance
+from tailrace import (
+    Aggregate,
+    Collection,
+    Pipeline,
+    Route,
+    count,
+    day,
+    days,
+    field,
+    last,
+    maximum,
+    mean,
+    minimum,
+    top,
+    total,
+    variance,
+)
 
 type Item = dict[str, Any]
 type Key = tuple[str, str]
@@ -70,11 +86,20 @@ pipeline = Pipeline(
             "days",
             of=orders,
             by=[day("placed", tz="Europe/Berlin"), field("shop")],
-            measures={"basket": mean("amount")},
+            measures={
+                "basket": mean("amount"),
+                "least": minimum("amount"),
+                "latest": last("amount", by="placed", tz="Europe/Berlin"),
+            },
             keep=days(90),
         ),
-        Aggregate("large", of=orders, by=[field("large")], measures={"n": count()}, where=is_large, version=2),
-        Aggregate("pages", of=visits, by=[field("page")], measures={"visits": count(), "ms": total("ms")}),
+        Aggregate("large", of=orders, by=[field("large")], measures={"n": count()}, where=is_large, version=2, lanes=2),
+        Aggregate(
+            "pages",
+            of=visits,
+            by=[field("page")],
+            measures={"visits": count(), "ms": total("ms"), "slowest": maximum("ms"), "usual": top("ms", 1)},
+        ),
     ],
     routes=[Route("large-orders", of=orders, when=is_large)],
 )
@@ -90,6 +115,9 @@ FULL_AMOUNTS = (10**30, Decimal("1E-20"))
 
 DAYS = {"2024-10-26T22:30:00Z": "2024-10-27", "2024-10-27T23:30:00+01:00": "2024-10-27", "2024-10-28": "2024-10-28"}
 """Each time of an order with its day in Berlin."""
+
+INSTANTS = dict(zip(DAYS, ("2024-10-26T22:30", "2024-10-27T22:30", "2024-10-27T23:00"), strict=True))
+"""Each time of an order in UTC."""
 
 # the days end at 23:00 UTC, on the 27th and the 28th of October 2024; 90 days later
 EXPIRES_AT = {"2024-10-27": 1_730_070_000 + 90 * 86_400, "2024-10-28": 1_730_156_400 + 90 * 86_400}
@@ -124,33 +152,53 @@ def recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
 
 def _recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
     rows: defaultdict[Key, Item] = defaultdict(lambda: {"~n": 0})
+    visited: list[Item] = []
+    ordered: list[Item] = []
     for collection, item in items:
         seen = prepared(collection, item)
-        if seen is None:
-            continue
-        if collection == "visits":
-            if isinstance(seen.get("ms"), str):
-                continue  # archived, but it cannot be summed
-            row = rows[f"pages@1#{seen['page']}", "-"]
-            _add(row, {"page": seen["page"]}, visits=1, ms=seen.get("ms", 0))
-            continue
-        if seen["shop"] == FULL:
-            if seen["large"]:
-                _add(rows["large@2#true", "-"], {"large": True}, n=1)
-            continue
-        amount, there = seen.get("amount") or 0, int(seen.get("amount") is not None)
-        row = rows[f"shops@1#{SHOPS[seen['shop']]}", "-"]
-        paid = amount if seen.get("paid") else 0
-        spread = {"spread_total": amount, "spread_count": there, "spread_squares": amount * amount}
-        _add(row, {"shop": seen["shop"]}, orders=1, revenue=paid, **spread)
-        label = DAYS.get(seen.get("placed", ""))
-        if label is not None:
-            row = rows[f"days@1#{label}", SHOPS[seen["shop"]]]
-            groups = {"day": label, "shop": seen["shop"], "expires_at": EXPIRES_AT[label]}
-            _add(row, groups, basket_total=amount, basket_count=there)
-        if seen["large"]:
-            _add(rows["large@2#true", "-"], {"large": True}, n=1)
+        if seen is not None:
+            (visited if collection == "visits" else ordered).append(seen)
+    _recount_visits(visited, rows)
+    _recount_orders(ordered, rows)
     return dict(rows)
+
+
+def _recount_visits(visited: list[Item], rows: defaultdict[Key, Item]) -> None:
+    times: defaultdict[Key, list[int]] = defaultdict(list)
+    for visit in visited:
+        if isinstance(visit.get("ms"), str):
+            continue  # archived, but it cannot be summed
+        key = f"pages@1#{visit['page']}", "-"
+        _add(rows[key], {"page": visit["page"]}, visits=1, ms=visit.get("ms", 0))
+        if "ms" in visit:
+            times[key].append(visit["ms"])
+    for key, values in times.items():
+        usual = min(values, key=lambda value: (-values.count(value), value))
+        rows[key] |= {"slowest": max(values), "usual": [{"value": usual, "count": values.count(usual)}]}
+
+
+def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
+    amounts: defaultdict[Key, list[tuple[str, Any]]] = defaultdict(list)
+    for order in ordered:
+        if order["large"]:
+            _add(rows["large@2#true", "-"], {"large": True}, n=1)
+        if order["shop"] == FULL:
+            continue
+        amount, there = order.get("amount") or 0, int(order.get("amount") is not None)
+        paid = amount if order.get("paid") else 0
+        spread = {"spread_total": amount, "spread_count": there, "spread_squares": amount * amount}
+        _add(rows[f"shops@1#{SHOPS[order['shop']]}", "-"], {"shop": order["shop"]}, orders=1, revenue=paid, **spread)
+        label = DAYS.get(order.get("placed", ""))
+        if label is not None:
+            key = f"days@1#{label}", SHOPS[order["shop"]]
+            groups = {"day": label, "shop": order["shop"], "expires_at": EXPIRES_AT[label]}
+            _add(rows[key], groups, basket_total=amount, basket_count=there)
+            if there:
+                amounts[key].append((INSTANTS[order["placed"]], amount))
+    for key, found in amounts.items():
+        at, latest = max(found)
+        least = min(amount for _, amount in found)
+        rows[key] |= {"least": least, "latest": latest, "latest_at": f"{at}:00.000000Z"}
 
 
 def _add(row: Item, groups: Item, **numbers: int | Decimal) -> None:

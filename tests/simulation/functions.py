@@ -11,8 +11,9 @@ from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.archiving import Archiver
 from tailrace.aws.commit import Committer
 from tailrace.aws.fanning_out import Destinations, Fanout
+from tailrace.aws.lineages import Lineages
 from tests.simulation import definition
-from tests.simulation.clients import Bucket, Queues, Table
+from tests.simulation.clients import Bucket, Queues, Streams, Table
 from tests.simulation.faults import Crash, Faults, Wire
 from tests.simulation.serial import Serial
 from tests.simulation.steps import Function, Run
@@ -26,11 +27,14 @@ ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
 class Functions:
     """The functions, each in a few processes; a process that has died is followed by a fresh one."""
 
-    def __init__(self, wire: Wire, clock: Callable[[], float], *, batches: bool) -> None:
+    def __init__(
+        self, wire: Wire, clock: Callable[[], float], shards: Callable[[], list[Any]], *, batches: bool
+    ) -> None:
         self.database = Database()
         self.database.create(TABLE, "pk", "sk")
         self.queues = Queues(wire)
         self.bucket = Bucket(wire)
+        self.streams = Streams(wire, shards)
         self.raised: list[str] = []
         self._wire = wire
         self._clock = clock
@@ -60,6 +64,12 @@ class Functions:
             return Failed("time is up")
         return Returned(value)
 
+    def expire(self) -> None:
+        """Delete the aggregates' rows whose time is over, as TTL does."""
+        for row in self.database.rows(TABLE):
+            if "expires_at" in row and int(row["expires_at"]["N"]) < self._clock():
+                self.database.delete_item(TableName=TABLE, Key={"pk": row["pk"], "sk": row["sk"]})
+
     def _stage(self, process: tuple[Function, int]) -> Stage:
         stage = self._processes.get(process)
         if stage is None:
@@ -70,7 +80,9 @@ class Functions:
     def _aggregate(self) -> Stage:
         table: Any = Table(self._wire, self.database)
         committer = Committer(table, TABLE, clock=self._now, batches=self._batches, pool=self._executor)
-        return Aggregator(definition.pipeline, committer)
+        streams: Any = self.streams
+        lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
+        return Aggregator(definition.pipeline, committer, lineages)
 
     def _fanout(self) -> Stage:
         sqs: Any = self.queues

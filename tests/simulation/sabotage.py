@@ -13,7 +13,7 @@ from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
 from local.mapping import Answer, Returned, StreamSettings
-from tailrace import fold
+from tailrace import fold, marks
 from tailrace.aws import aggregating, archiving, commit, fanning_out, objects, writes
 from tailrace.aws.batches import stream_answer
 from tailrace.fold import RowChange
@@ -26,50 +26,62 @@ type Sabotage = Callable[[], AbstractContextManager[Any]]
 type Json = dict[str, Any]
 
 
-def _requests(change: Callable[[Json], None]) -> Sabotage:
-    """Change every UpdateItem that is sent."""
+_MARK = re.compile(r"\(attribute_not_exists\((#\d+)\) OR \1 < (:\d+)\)")
+_VERSION = re.compile(r"(attribute_not_exists\(#\d+\)|#\d+ = (:\d+))$")
+
+
+def _requests(change: Callable[[Json, re.Match[str]], None], condition: re.Pattern[str] = _MARK) -> Sabotage:
+    """Change every UpdateItem that is sent under a condition."""
     update = writes.update
 
     def changed(*arguments: Any) -> Json:
         request = update(*arguments)
-        if "ConditionExpression" in request:
-            change(request)
+        found = condition.search(request.get("ConditionExpression", ""))
+        if found is not None:
+            change(request, found)
         return request
 
     return lambda: patch.object(commit, "update", changed)
 
 
-def _write_no_mark(request: Json) -> None:
-    mark = request["ConditionExpression"].rpartition(" OR ")[2].split()[0]
+def _write_no_mark(request: Json, condition: re.Match[str]) -> None:
+    mark = condition[1]
     request["UpdateExpression"] = re.sub(rf"(?<!\w){mark} = ", "#elsewhere = ", request["UpdateExpression"])
     request["ExpressionAttributeNames"]["#elsewhere"] = "~elsewhere"
 
 
-def _write_always(request: Json) -> None:
-    request.pop("ConditionExpression")
-    request.pop("ReturnValuesOnConditionCheckFailure")
-    request["ExpressionAttributeValues"].pop(":first")
+def _write_always(request: Json, condition: re.Match[str]) -> None:
+    others = request["ConditionExpression"].replace(condition[0], "").removeprefix(" AND ").removesuffix(" AND ")
+    if others:
+        request["ConditionExpression"] = others
+    else:
+        request.pop("ConditionExpression")
+        request.pop("ReturnValuesOnConditionCheckFailure")
+    if condition[2]:
+        request["ExpressionAttributeValues"].pop(condition[2])
 
 
-def _write_at_the_mark_too(request: Json) -> None:
+def _write_at_the_mark_too(request: Json, _condition: re.Match[str]) -> None:
     request["ConditionExpression"] = request["ConditionExpression"].replace("<", "<=")
 
 
-def _write_new_rows_only(request: Json) -> None:
-    request["ConditionExpression"] = request["ConditionExpression"].rpartition(" OR ")[0]
-    request["ExpressionAttributeValues"].pop(":first")
+def _write_new_rows_only(request: Json, condition: re.Match[str]) -> None:
+    only = f"attribute_not_exists({condition[1]})"
+    request["ConditionExpression"] = request["ConditionExpression"].replace(condition[0], only)
+    request["ExpressionAttributeValues"].pop(condition[2])
 
 
-def _mark_as_number(request: Json) -> None:
+def _mark_as_number(request: Json, _condition: re.Match[str]) -> None:
     for value in request["ExpressionAttributeValues"].values():
         if re.fullmatch(r"\d{40}", value.get("S", "")):
             value["N"] = value.pop("S")
 
 
-def _mark_too_far(request: Json) -> None:
-    values = request["ExpressionAttributeValues"]
-    mark = request["ConditionExpression"].rpartition(" OR ")[2].split()[0].replace("#", ":")
-    values[mark] = {"S": f"{int(values[mark]['S']) + 1:040d}"}
+def _mark_too_far(request: Json, condition: re.Match[str]) -> None:
+    written = re.search(rf"(?<!\w){condition[1]} = (:\d+)", request["UpdateExpression"])
+    if written is not None:
+        value = request["ExpressionAttributeValues"][written[1]]
+        value["S"] = f"{int(value['S']) + 1:040d}"
 
 
 def _statements_without_condition() -> AbstractContextManager[Any]:
@@ -89,49 +101,37 @@ def _condition_on_the_last_change() -> AbstractContextManager[Any]:
 
 def _no_refold() -> AbstractContextManager[Any]:
     # an overlap is taken for "absorbed before"
-    return patch.object(commit, "_mark_found", lambda error, mark: None if _other(error) else 10**41)
-
-
-def _other(error: Any) -> bool:
-    return bool(error.response["Error"]["Code"] != "ConditionalCheckFailedException") if _answered(error) else True
-
-
-def _answered(error: Any) -> bool:
-    return hasattr(error, "response")
+    return patch.object(commit, "_mark_in", lambda _found, _lineage: 10**41)
 
 
 def _whole_again() -> AbstractContextManager[Any]:
     # an overlap is written again whole: everything above nothing, under a condition that always holds
-    above = RowChange.above
-
     def everything(row: RowChange, mark: int) -> RowChange:
-        whole = above(row, 0)
-        return RowChange(
-            whole.aggregate, whole.key, whole.groups, [(seq + mark, deltas) for seq, deltas in whole.steps]
-        )
+        return row.of([(sequence + mark + 1, deltas) for sequence, deltas in row.steps])
 
     return patch.object(RowChange, "above", everything)
 
 
 def _no_retraction() -> AbstractContextManager[Any]:
-    difference = fold._difference
-
-    def additions_only(effect: Any, *arguments: Any) -> Any:
-        return difference(replace(effect, old=None), *arguments)
-
-    return patch.object(fold, "_difference", additions_only)
+    add = fold.Rows.add
+    return patch.object(fold.Rows, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new))
 
 
 def _nothing_for_moves() -> AbstractContextManager[Any]:
-    difference = fold._difference
-    return patch.object(fold, "_difference", lambda *arguments: difference(*arguments)[-1:])
+    add = fold.Rows.add
+
+    def one_row(self: fold.Rows, aggregate: Any, sequence: int, old: Any, new: Any) -> None:
+        moves = old is not None and new is not None and old.key != new.key
+        add(self, aggregate, sequence, None if moves else old, new)
+
+    return patch.object(fold.Rows, "add", one_row)
 
 
 def _net_zero_left_out() -> AbstractContextManager[Any]:
     whole = commit.Committer.commit
 
-    def some(self: commit.Committer, rows: Sequence[RowChange], shard: str | None) -> Any:
-        return whole(self, [row for row in rows if any(row.deltas())], shard)
+    def some(self: commit.Committer, rows: Sequence[RowChange], lineage: Any) -> Any:
+        return whole(self, [row for row in rows if any(row.deltas())], lineage)
 
     return patch.object(commit.Committer, "commit", some)
 
@@ -168,12 +168,12 @@ def _unstored_forgotten() -> AbstractContextManager[Any]:
 
 
 def _one_mark_for_all_shards() -> AbstractContextManager[Any]:
-    return patch.object(commit, "mark_attribute", lambda _shard: "~mark")
+    return patch.object(marks, "mark_attribute", lambda _shard: "~mark")
 
 
 def _no_mark() -> AbstractContextManager[Any]:
     whole = commit.Committer.commit
-    return patch.object(commit.Committer, "commit", lambda self, rows, _shard: whole(self, rows, None))
+    return patch.object(commit.Committer, "commit", lambda self, rows, _lineage: whole(self, rows, None))
 
 
 @contextmanager

@@ -27,8 +27,9 @@ class Shard:
     parent: "Shard | None"
     slices: frozenset[int]
     opened: float
+    numbers: Json
     records: list[Json] = field(default_factory=list)
-    closed: bool = False
+    closed: float | None = None
 
     def oldest(self, now: float) -> int:
         """Return the position of the oldest record that can still be read."""
@@ -84,17 +85,28 @@ class Items:
 
     def roll(self, index: int, now: float, *, split: bool) -> None:
         """Close one of the open shards; its items go to a child, or to two."""
-        open_now = [shard for shard in self.shards if not shard.closed]
+        open_now = [shard for shard in self.shards if shard.closed is None]
         self._close(open_now[index % len(open_now)], now, split=split)
 
     def age(self, now: float) -> None:
         """Close the shards that have been open for four hours, as DynamoDB does."""
         for shard in list(self.shards):
-            if not shard.closed and shard.opened <= now - _SHARD_LIFE_S:
+            if shard.closed is None and shard.opened <= now - _SHARD_LIFE_S:
                 self._close(shard, now, split=False)
 
+    def described(self, now: float) -> list[Json]:
+        """Return the shards as DescribeStream tells them: those that may hold a record still."""
+        return [
+            {"ShardId": shard.id, "SequenceNumberRange": shard.numbers}
+            | ({"ParentShardId": shard.parent.id} if shard.parent is not None else {})
+            for shard in self.shards
+            if shard.closed is None or shard.closed > now - _RETENTION_S
+        ]
+
     def _close(self, shard: Shard, now: float, *, split: bool) -> None:
-        shard.closed = True
+        shard.closed = now
+        shard.numbers["EndingSequenceNumber"] = str(self._sequence)
+        self._sequence += 1
         slices = sorted(shard.slices)
         halves = [slices[::2], slices[1::2]] if split and len(slices) > 1 else [slices]
         for half in halves:
@@ -102,7 +114,8 @@ class Items:
 
     def _open(self, parent: Shard | None, slices: frozenset[int], now: float) -> None:
         shard_id = f"shardId-{int(now * 1000):020d}-{len(self.shards):08x}"
-        self.shards.append(Shard(shard_id, parent, slices, now))
+        numbers = {"StartingSequenceNumber": str(self._sequence)}
+        self.shards.append(Shard(shard_id, parent, slices, now, numbers))
 
     def _record(self, key: Row, old: Row | None, new: Row | None) -> None:
         write, now = self._write
@@ -131,4 +144,4 @@ class Items:
 
     def _shard_of(self, item_id: str) -> Shard:
         place = int(item_id) % _SLICES
-        return next(shard for shard in self.shards if not shard.closed and place in shard.slices)
+        return next(shard for shard in self.shards if shard.closed is None and place in shard.slices)

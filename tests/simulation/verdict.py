@@ -26,6 +26,7 @@ def faults_of(history: History) -> list[str]:
     return [
         *world.functions.raised[:1],
         *wrong_rows(world),
+        *staying_rows(world),
         *(lost_changes(world) if "fanout" in history.readers else ()),
     ]
 
@@ -48,20 +49,33 @@ def wrong_rows(world: World) -> Iterator[str]:
 
 
 def stored(world: World) -> dict[Key, Item]:
-    """Return the rows of the aggregates table, without marks and the time of the last write.
+    """Return the rows of the aggregates table, lanes added up, without marks and the time of the last write.
 
-    Those of the shop whose sums the table cannot hold are left out.
+    Value rows are left out, and those of the shop whose sums the table cannot hold.
     """
-    rows = {}
+    rows: dict[Key, Item] = {}
     for image in world.functions.database.rows(TABLE):
         row = decode_item(image)
         key = row.pop("pk"), row.pop("sk")
-        if row.get("shop") == FULL:
+        if row.get("shop") == FULL or key[0].startswith("~"):
             continue
-        rows[key] = {
-            name: value for name, value in row.items() if name == "~n" or not name.startswith(("~", "updated_at"))
-        }
+        seen = {name: value for name, value in row.items() if name == "~n" or not name.startswith(("~", "updated_at"))}
+        if key[0].startswith("large@") and seen["~n"] == seen["n"] == 0:
+            continue  # this lane is on its way out, the others are not
+        if key[0].startswith("large@"):
+            key = key[0], key[1].rpartition("#")[0]
+            lane = rows.get(key, {"~n": 0, "n": 0})
+            seen |= {name: seen[name] + lane[name] for name in ("~n", "n")}
+        rows[key] = seen
     return rows
+
+
+def staying_rows(world: World) -> Iterator[str]:
+    """Look for empty rows that nothing will ever remove."""
+    for image in world.functions.database.rows(TABLE):
+        row = decode_item(image)
+        if not any(row.get(name) for name in ("~n", "n")) and "expires_at" not in row:
+            yield f"{row['pk']} {row['sk']}: it is empty, and stays for ever"
 
 
 def lost_changes(world: World) -> Iterator[str]:

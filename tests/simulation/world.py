@@ -89,7 +89,8 @@ class World:
         history = self.history
         self.items = Items(history.shards, history.first_sequence, self.now)
         self.wire = Wire(self.play, self.note)
-        self.functions = Functions(self.wire, lambda: self.now, batches=history.batches)
+        described = lambda: self.items.described(self.now)  # noqa: E731
+        self.functions = Functions(self.wire, lambda: self.now, described, batches=history.batches)
         window = history.batching_window_s
         settings = archive_settings(history.batch_size, window)
         self.archive = ArchiveQueue(settings, self.functions.queues.messages[ARCHIVE_QUEUE])
@@ -123,6 +124,7 @@ class World:
                 self.note("hours pass")
                 self.now += hours * 3600
                 self.items.age(self.now)
+                self.functions.expire()
 
     def finish(self) -> None:
         """Let everything come to rest: what was written is delivered, with no more faults, and what is late arrives.
@@ -159,7 +161,7 @@ class World:
         reading = self.readings.get((reader, shard.id))
         read = 0 if reading is None else reading.done
         parent_read = shard.parent is None or self._is_read(reader, shard.parent)
-        return shard.closed and read == len(shard.records) and parent_read
+        return shard.closed is not None and read == len(shard.records) and parent_read
 
     def _reading(self, reader: Reader, shard: Shard) -> Reading:
         reading = self.readings.get((reader, shard.id))

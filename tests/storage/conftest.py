@@ -30,17 +30,17 @@ class Aggregates:
         stage.cache_clear()
 
     def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return every row as it is stored, without the time of its last write, by key."""
+        """Return every row as it is stored, value rows too, without the time of its last write, by key."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
         rows = (decode_item(row) for page in pages for row in page["Items"])
-        return {(row.pop("pk"), row.pop("sk")): row for row in rows if row.pop("updated_at")}
+        return {(row.pop("pk"), row.pop("sk")): row for row in rows if row.pop("updated_at", None)}
 
     def values(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Return every row that readers see, without the engine's attributes."""
         return {
             key: {name: value for name, value in row.items() if not name.startswith("~")}
             for key, row in self.rows().items()
-            if row["~n"]
+            if row["~n"] and not key[0].startswith("~")
         }
 
 

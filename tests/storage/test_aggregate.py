@@ -56,7 +56,7 @@ def test_a_row_holds_plain_exact_values(aggregates: Aggregates) -> None:
     )
     assert answer == {"state": {}, "batchItemFailures": []}
     row = aggregates.values()[HOUR]
-    assert row.pop("expires_at") == 1_729_990_800 + 90 * 86_400
+    assert row.pop("expires_at") == 1_729_990_800 + 36_500 * 86_400
     assert row == {
         "shop": "a#b",
         "hour": HOUR[1],

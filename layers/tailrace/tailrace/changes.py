@@ -57,8 +57,9 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One invocation's records: the readable changes in order, and the others."""
+    """One invocation's records: the readable changes in order, and the others; ``stream`` is the stream's ARN."""
 
+    stream: str
     shard: str | None
     state: Mapping[str, Any]
     changes: list[Change]
@@ -81,7 +82,7 @@ def decode_batch(event: Mapping[str, Any]) -> Batch:
     for record in records:
         read = _decode_record(record, shard)
         (changes if isinstance(read, Change) else unreadable).append(read)  # type: ignore[arg-type]
-    return Batch(shard, event.get("state") or {}, changes, unreadable)
+    return Batch(str(event.get("eventSourceARN", "")), shard, event.get("state") or {}, changes, unreadable)
 
 
 def _decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unreadable:

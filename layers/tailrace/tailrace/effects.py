@@ -8,7 +8,8 @@ brings it in again. Both readers of the stream derive this by themselves, from t
 from dataclasses import dataclass
 
 from tailrace.changes import Change
-from tailrace.definitions import Collection, Pipeline
+from tailrace.collection import Collection
+from tailrace.definitions import Pipeline
 from tailrace.errors import InvalidItem, NotFound, Violation
 from tailrace.measures import Item
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -56,6 +56,16 @@ def row_key(aggregate: str, version: int, texts: Sequence[str]) -> tuple[str, st
     """Return the ``(pk, sk)`` of an aggregate's row from the texts of its group values, in order."""
     first, *rest = (escape(text) for text in texts)
     return f"{aggregate}@{version}#{first}", "#".join(rest) if rest else NO_MORE_GROUPS
+
+
+def lane_key(sk: str, lane: int) -> str:
+    """Return the sort key of one lane of a row: the row's own, ``#`` and the lane, so that the lanes lie together."""
+    return f"{sk}#{lane}"
+
+
+def values_key(key: tuple[str, str], values: str) -> str:
+    """Return the partition key of the value rows called ``values`` of the row ``key``; it begins with ``~``."""
+    return f"~{escape(values)}#{key[0]}#{key[1]}"
 
 
 def group_texts(pk: str, sk: str) -> tuple[str, ...]:
@@ -130,7 +140,7 @@ class BucketGroup:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            raise InvalidItem([Violation(f"/{self.source}", "time", f"a {type(value).__name__} is not a time")])
+            raise _not_a_time(value, self.source)
         return _label(value, self.unit, self.zone, self.source)
 
     def text(self, value: Any) -> str:
@@ -173,13 +183,32 @@ def _bucket(unit: str, local: datetime) -> str:
             return local.date().isoformat()[:7]
 
 
+def instant(value: Any, zone: tzinfo, source: str) -> datetime:
+    """Return the time that a field holds, in the zone: an ISO 8601 text, or a number of seconds since 1970.
+
+    Raises:
+        InvalidItem: the value is no time.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise _not_a_time(value, source)
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(float(value), UTC)
+        return _local(moment, zone)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")]) from error
+
+
+def _not_a_time(value: Any, source: str) -> InvalidItem:
+    return InvalidItem([Violation(f"/{source}", "time", f"a {type(value).__name__} is not a time")])
+
+
 # Times repeat a great deal in a batch; parsing and shifting one costs ten times as much as finding it again.
 @lru_cache(maxsize=65_536)
 def _label(value: str | int | Decimal, unit: str, zone: tzinfo, source: str) -> str:
+    local = instant(value, zone, source)
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(float(value), UTC)
-        return _bucket(unit, _local(moment, zone))
-    except (ValueError, OverflowError, OSError) as error:
+        return _bucket(unit, local)
+    except (ValueError, OverflowError) as error:
         raise InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")]) from error
 
 
@@ -196,11 +225,20 @@ def bucket(unit: str, source: str, tz: str, name: str | None) -> BucketGroup:
     """
     if unit not in _UNITS:
         raise DefinitionError(f"unknown unit of time {unit!r}: one of {', '.join(_UNITS)}")
+    return BucketGroup(source, name or unit, unit, zone_of(tz))
+
+
+@cache
+def zone_of(tz: str) -> tzinfo:
+    """Return a time zone by its IANA name.
+
+    Raises:
+        DefinitionError: it is unknown.
+    """
     try:
-        zone = ZoneInfo(tz)
+        return ZoneInfo(tz)
     except (KeyError, ValueError, OSError) as error:
-        raise DefinitionError(f"{unit}({source!r}): unknown time zone {tz!r}") from error
-    return BucketGroup(source, name or unit, unit, zone)
+        raise DefinitionError(f"unknown time zone {tz!r}") from error
 
 
 def minute(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:

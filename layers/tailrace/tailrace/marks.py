@@ -1,7 +1,14 @@
-"""The mark: how a row remembers what it has absorbed of each shard of the stream.
+"""The mark: how a row remembers what it has absorbed of the stream.
 
-A row carries, for each shard, an attribute that holds the sequence number of the last change it has absorbed. One
-conditional write adds the deltas and moves the mark, so that a change that is delivered again finds itself below it.
+A row carries, for each lineage of shards, an attribute that holds the sequence number of the last change it has
+absorbed. One conditional write adds the deltas and moves the mark, so that a change that is delivered again finds
+itself below it.
+
+A shard closes after some hours and another goes on in its place. A mark for each shard would let a row that is touched
+all the time grow by a mark for each of them; so a shard that alone goes on where another has ended carries on the
+other's mark: sequence numbers rise from the one to the other, and the other was read to its end before. That is a
+*lineage*, and it is called as its first shard. Where a shard splits, each part begins a lineage of its own, and the
+old one's mark is dropped when no late delivery of it can come any more.
 
 A shard's id is ``shardId-``, 20 digits (the milliseconds since 1970 at which it was opened) and 8 hex digits; the
 attribute's name keeps both, shortened. A sequence number has 21 to 40 digits; padded to 40 its text sorts as the
@@ -10,14 +17,24 @@ number does, which DynamoDB's own numbers (38 digits) could not hold.
 
 import hashlib
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 _SHARD_ID = re.compile(r"shardId-(\d{20})-([0-9a-f]{8})")
 _WIDTH = 40
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
+LATE_DELIVERIES = timedelta(hours=48)
+"""After this time no delivery of a change can come any more: a stream keeps its records for 24 hours, and the mapping
+gives up an hour before. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
+
+# A partition splits in two; whoever has split more often than this within two days has forgotten its first marks.
+_MOST_ENDED = 32
+
 
 def mark_attribute(shard: str) -> str:
-    """Return the name of the row attribute that holds the mark of a shard.
+    """Return the name of the row attribute that holds the mark of a lineage, by its first shard.
 
     An id of another form, as in hand-made events, is as good a name for a shard; it is shortened by a digest.
     """
@@ -38,3 +55,51 @@ def _base36(value: int) -> str:
 def pad(sequence: int) -> str:
     """Return a sequence number as a text that compares as the number does."""
     return f"{sequence:0{_WIDTH}d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a shard's changes leave their mark.
+
+    Attributes:
+        mark: the attribute's name.
+        ended: the marks of the lineages that it has come from, each with the second since 1970 at which it had ended.
+    """
+
+    mark: str
+    ended: tuple[tuple[str, int], ...] = ()
+
+    def retired(self, now: datetime) -> Iterator[str]:
+        """Yield the marks that no late delivery can need any more."""
+        if self.ended:
+            horizon = int((now - LATE_DELIVERIES).timestamp())
+            yield from (mark for mark, ended_at in self.ended if ended_at < horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard as the stream describes it; ``last`` is None while it is open."""
+
+    parent: str | None
+    first: int
+    last: int | None
+
+
+def lineage_of(shard: str, shards: Mapping[str, Shard], of_parent: Lineage | None, now: datetime) -> Lineage:
+    """Return the lineage of a shard that is seen for the first time.
+
+    Args:
+        shard: its id.
+        shards: the stream's shards by id, as far as the stream still knows them.
+        of_parent: the lineage of its parent, None where none of the parent's changes was ever delivered.
+        now: the time at which the shard is seen, which is after its parent has ended.
+    """
+    own = mark_attribute(shard)
+    if of_parent is None:
+        return Lineage(own)
+    here = shards[shard]
+    before = shards.get(here.parent or "")
+    heirs = [name for name, other in shards.items() if other.parent == here.parent]
+    if heirs == [shard] and before is not None and before.last is not None and before.last < here.first:
+        return Lineage(of_parent.mark, of_parent.ended)
+    return Lineage(own, (*of_parent.ended, (of_parent.mark, int(now.timestamp())))[-_MOST_ENDED:])

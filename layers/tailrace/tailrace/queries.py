@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tailrace.definitions import Aggregate
+from tailrace.aggregate import Aggregate
 from tailrace.errors import InvalidMessage
 from tailrace.keys import BucketGroup, Group, group_texts, row_key
 from tailrace.periods import Window, bucket_of, window

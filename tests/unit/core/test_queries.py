@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tailrace import Aggregate, count, day, field, hour, minute, month, week
-from tailrace.definitions import Collection
+from tailrace.collection import Collection
 from tailrace.errors import InvalidMessage
 from tailrace.keys import Group
 from tailrace.queries import KeyRange, Position, RowQuery, row_query

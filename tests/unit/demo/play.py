@@ -44,10 +44,9 @@ def folded(effects: list[Effect], batch: int) -> dict[RowKey, Row]:
     rows: dict[RowKey, Row] = {}
     for start in range(0, len(effects), batch):
         for change in fold(effects[start : start + batch], pipeline.aggregates).rows:
-            names = [group.name for group in change.aggregate.by]
-            groups = dict(zip(("pk", "sk", *names), (*change.key, *change.groups), strict=True))
+            groups = dict(zip(("pk", "sk", *change.layout.labels), (*change.key, *change.labels), strict=True))
             row = rows.setdefault(change.key, groups)
-            for name, delta in zip(("~n", *change.aggregate.measure_attributes), change.deltas(), strict=True):
+            for name, delta in zip(change.layout.counters, change.deltas(), strict=True):
                 row[name] = row.get(name, 0) + delta
     return rows
 

@@ -1,15 +1,18 @@
 """The aggregate stage: decode, validate, transform, fold, commit."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tailrace.aws.batches import stream_answer
-from tailrace.aws.commit import Committer, Failed, Refused, checkpoint
+from tailrace.aws.commit import Committer, Failed, Late, Outcome, Refused, checkpoint
+from tailrace.aws.lineages import Lineages
 from tailrace.aws.telemetry import count_metrics, logger
 from tailrace.changes import Batch, decode_batch
 from tailrace.definitions import Pipeline
 from tailrace.effects import effect_of
+from tailrace.errors import Transient
 from tailrace.fold import Folded, fold
 
 
@@ -19,6 +22,7 @@ class Aggregator:
 
     pipeline: Pipeline
     committer: Committer
+    lineages: Lineages
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Absorb one batch of the stream and answer with the first change that is not absorbed, if there is one.
@@ -27,17 +31,28 @@ class Aggregator:
             Permanent: the table refuses the writes for good; the mapping delivers the batch again until it is mended.
         """
         batch = decode_batch(event)
+        if not batch.changes:
+            return stream_answer(event, None)
+        try:
+            lineage = None if batch.shard is None else self.lineages.of(batch.shard, batch.stream)
+        except Transient as error:
+            logger().warning("the shard's lineage cannot be found out, all to be delivered again: %s", error)
+            return stream_answer(event, batch.changes[0].sequence)
         effects = (effect_of(change, self.pipeline) for change in batch.changes)
-        folded = fold(effects, self.pipeline.aggregates)
-        outcomes = self.committer.commit(folded.rows, batch.shard)
+        folded = fold(effects, self.pipeline.aggregates, lane="" if lineage is None else lineage.mark)
+        outcomes = self.committer.commit(folded.rows, lineage)
         _tell(batch, folded, outcomes)
         return stream_answer(event, checkpoint(outcomes))
 
 
-def _tell(batch: Batch, folded: Folded, outcomes: list[Failed | Refused]) -> None:
+def _tell(batch: Batch, folded: Folded, outcomes: list[Outcome]) -> None:
+    late = Counter[str]()
+    for outcome in outcomes:
+        if isinstance(outcome, Late):
+            late[outcome.aggregate] += outcome.changes
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
-    if batch.shard is None and batch.changes:
+    if batch.shard is None:
         logger().warning("the event names no shard: folded without marks, so a second delivery would count twice")
     for poison in folded.poison:
         logger().warning("not counted", extra={"event": poison.event_id, "aggregate": poison.aggregate})
@@ -48,9 +63,12 @@ def _tell(batch: Batch, folded: Folded, outcomes: list[Failed | Refused]) -> Non
     for refusal in refused:
         place = {"pk": refusal.key[0][:200], "sk": refusal.key[1][:200], "sequence": refusal.sequence}
         logger().error("the table cannot hold this row's sum; the row goes on without this change", extra=place)
+    for aggregate, changes in late.items():
+        logger().warning("came after keep had passed, not counted", extra={"aggregate": aggregate, "changes": changes})
+        count_metrics({"aggregate": aggregate}, ChangesTooLate=changes)
     count_metrics(
         ChangesRead=len(batch.changes),
-        RowsTouched=len(folded.rows),
+        RowsTouched=sum(1 + len(row.values) for row in folded.rows),
         RowsFailed=len(failed),
         RowsRefused=len(refused),
         ItemsNotCounted=len(folded.poison),

@@ -22,6 +22,7 @@ from tailrace.errors import Permanent, TailraceError, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -94,6 +95,8 @@ _SERVER_ERROR, _TOO_MANY = 500, 429
 
 @overload
 def client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+@overload
+def client(service: Literal["dynamodbstreams"]) -> "DynamoDBStreamsClient": ...
 @overload
 def client(service: Literal["s3"]) -> "S3Client": ...
 @overload

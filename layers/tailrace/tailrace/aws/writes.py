@@ -1,75 +1,177 @@
-"""How a folded row is written: the two requests, built but not sent.
+"""How a folded row is written: the requests, built but not sent.
 
-Both do the same thing under the same condition: add the row's deltas and move the shard's mark, if the mark is below
-the first change that touches the row. UpdateItem also makes the row and the mark where there are none; the PartiQL
-statement wants both to exist, and travels 25 to a call.
+UpdateItem and the PartiQL statement do the same thing under the same condition: add the row's deltas and move the
+mark, if the mark is below the first change that touches the row. UpdateItem also makes the row and the mark where there
+are none; the statement wants both to exist, and travels 25 to a call.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tailrace.changes import encode_value
-from tailrace.definitions import INEXACT, ITEMS_IN_ROW
-from tailrace.fold import RowChange
-from tailrace.marks import pad
+from tailrace.aggregate import EXPIRES_AT, INEXACT, ITEMS_IN_ROW, UPDATED_AT, Layout
+from tailrace.changes import decode_value, encode_value
+from tailrace.fold import RowChange, RowKey
+from tailrace.marks import Lineage, pad
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
 type Json = dict[str, Any]
 
-UPDATED_AT = "updated_at"
+VERSION = "~v"
+"""The attribute that counts how often the order measures of a row were written."""
 
 
-def update(table: str, row: RowChange, mark: str | None, now: datetime, *, inexact: bool = False) -> Json:
-    """Return the UpdateItem for a row; without a mark it adds unconditionally.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order measures of a main row, as its value rows had them after the row was seen at ``version``.
 
-    With ``inexact`` it counts the items, leaves the measures as they are, and marks the row as inexact.
+    ``state`` holds the row's attributes, None for those to remove. Who writes them has to find the row at this version
+    still: another shard that has written in between may have seen value rows that this reading had not.
     """
-    aggregate = row.aggregate
-    sets: Json = {UPDATED_AT: _stamp(now)}
-    sets |= {group.name: value for group, value in zip(aggregate.by, row.groups, strict=True)}
-    expires_at = _expires_at(row)
-    if expires_at is not None:
-        sets["expires_at"] = expires_at
-    if mark is not None:
-        sets[mark] = pad(row.last)
-    adds = dict(zip((ITEMS_IN_ROW, *aggregate.measure_attributes), row.deltas(), strict=True))
-    if inexact:
-        adds = {ITEMS_IN_ROW: adds[ITEMS_IN_ROW], INEXACT: 1}
-    names = {f"#{index}": name for index, name in enumerate((*sets, *adds))}
-    values = {f":{index}": encode_value(value) for index, value in enumerate((*sets.values(), *adds.values()))}
-    assignments = ", ".join(f"#{index} = :{index}" for index in range(len(sets)))
-    additions = ", ".join(f"#{index} :{index}" for index in range(len(sets), len(names)))
-    request: Json = {
-        "TableName": table,
-        "Key": {"pk": {"S": row.key[0]}, "sk": {"S": row.key[1]}},
-        "UpdateExpression": f"SET {assignments} ADD {additions}",
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
-    }
-    if mark is not None:
-        position = f"#{list(sets).index(mark)}"
-        request["ConditionExpression"] = f"attribute_not_exists({position}) OR {position} < :first"
-        values[":first"] = {"S": pad(row.first)}
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    return request
+
+    version: int
+    state: Mapping[str, Any]
+
+    def is_in(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a row, in DynamoDB's JSON, holds just this."""
+        return all(
+            row.get(name) is None if value is None else name in row and decode_value(row[name]) == value
+            for name, value in self.state.items()
+        )
 
 
-def statement(table: str, row: RowChange, mark: str, now: datetime) -> "BatchStatementRequestTypeDef":
+@dataclass(slots=True)
+class _Expression:
+    """The parts of an update expression, with the names and values that stand in it."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    values: Json = field(default_factory=dict)
+    clauses: dict[str, list[str]] = field(default_factory=dict)
+    conditions: list[str] = field(default_factory=list)
+
+    def name(self, attribute: str) -> str:
+        placeholder = f"#{len(self.names)}"
+        self.names[placeholder] = attribute
+        return placeholder
+
+    def value(self, value: Any) -> str:
+        placeholder = f":{len(self.values)}"
+        self.values[placeholder] = encode_value(value)
+        return placeholder
+
+    def set(self, attribute: str, value: Any) -> str:
+        name = self.name(attribute)
+        self.clauses.setdefault("SET", []).append(f"{name} = {self.value(value)}")
+        return name
+
+    def add(self, attribute: str, number: Any) -> None:
+        self.clauses.setdefault("ADD", []).append(f"{self.name(attribute)} {self.value(number)}")
+
+    def remove(self, attribute: str) -> None:
+        self.clauses.setdefault("REMOVE", []).append(self.name(attribute))
+
+    def request(self, table: str, key: RowKey) -> Json:
+        request: Json = {
+            "TableName": table,
+            "Key": {"pk": {"S": key[0]}, "sk": {"S": key[1]}},
+            "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in self.clauses.items()),
+            "ExpressionAttributeNames": self.names,
+            "ExpressionAttributeValues": self.values,
+        }
+        if self.conditions:
+            request["ConditionExpression"] = " AND ".join(self.conditions)
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return request
+
+
+def update(table: str, row: RowChange, lineage: Lineage | None, now: datetime, order: Order | None = None) -> Json:
+    """Return the UpdateItem for a row; without a lineage it adds unconditionally.
+
+    An inexact row has its items counted and is marked; its linear measures stay. With ``order`` the order measures are
+    written, too; a row without steps has nothing else written.
+    """
+    expression = _Expression()
+    expression.set(UPDATED_AT, _stamp(now))
+    if row.steps:
+        for label, value in zip(row.layout.labels, row.labels, strict=True):
+            expression.set(label, value)
+        _set_expiry(expression, row.expires_at)
+        deltas = row.deltas()
+        added = (
+            ((ITEMS_IN_ROW, deltas[0]), (INEXACT, 1)) if row.inexact else zip(row.layout.counters, deltas, strict=True)
+        )
+        for counter, delta in added:
+            expression.add(counter, delta)
+        if lineage is not None:
+            mark = expression.set(lineage.mark, pad(row.last))
+            expression.conditions.append(
+                f"(attribute_not_exists({mark}) OR {mark} < {expression.value(pad(row.first))})"
+            )
+            for old in lineage.retired(now):
+                expression.remove(old)
+    if order is not None:
+        _set_order(expression, order)
+    return expression.request(table, row.key)
+
+
+def _set_expiry(expression: _Expression, expires_at: int | None) -> None:
+    # a row that was empty may have been about to go: whatever is written keeps it for as long as it is needed
+    if expires_at is None:
+        expression.remove(EXPIRES_AT)
+    else:
+        expression.set(EXPIRES_AT, expires_at)
+
+
+def _set_order(expression: _Expression, order: Order) -> None:
+    for attribute, value in order.state.items():
+        if value is None:
+            expression.remove(attribute)
+        else:
+            expression.set(attribute, value)
+    version = expression.set(VERSION, order.version + 1)
+    seen = f"{version} = {expression.value(order.version)}" if order.version else f"attribute_not_exists({version})"
+    expression.conditions.append(seen)
+
+
+def expire(table: str, row: RowChange, at: int) -> Json:
+    """Return the UpdateItem that lets an empty row go at a second, if it is empty still and stays for longer."""
+    expression = _Expression()
+    name = expression.set(EXPIRES_AT, at)
+    expression.conditions.append(f"(attribute_not_exists({name}) OR {name} > {expression.value(at)})")
+    for counter in counters_when_empty(row.layout):
+        expression.conditions.append(f"{expression.name(counter)} = {expression.value(0)}")
+    return expression.request(table, row.key)
+
+
+def counters_when_empty(layout: Layout) -> Sequence[str]:
+    """Return the counters that are 0 where nothing is in a row: of a lane all, since another may hold the rest."""
+    return layout.counters if layout.aggregate.lanes > 1 else (ITEMS_IN_ROW,)
+
+
+def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
     """Return the conditional PartiQL update of a row that exists and carries the mark."""
-    numbers = [{"N": str(delta)} for delta in row.deltas()]
-    texts = [{"S": text} for text in (_stamp(now), pad(row.last), *row.key, pad(row.first))]
-    text = _statement_text(table, (ITEMS_IN_ROW, *row.aggregate.measure_attributes), mark)
-    return {"Statement": text, "Parameters": [*numbers, *texts]}
+    parameters: list[Any] = [{"N": str(delta)} for delta in row.deltas()]
+    if row.expires_at is not None:
+        parameters.append({"N": str(row.expires_at)})
+    parameters += [{"S": text} for text in (_stamp(now), pad(row.last), *row.key, pad(row.first))]
+    retired = tuple(lineage.retired(now))
+    text = _statement_text(table, row.layout, lineage.mark, retired, stays=row.expires_at is None)
+    return {"Statement": text, "Parameters": parameters}
 
 
 @lru_cache(maxsize=1024)
-def _statement_text(table: str, added: tuple[str, ...], mark: str) -> str:
-    additions = " ".join(f"SET {_quoted(name)} = {_quoted(name)} + ?" for name in added)
-    moves = f"SET {_quoted(UPDATED_AT)} = ? SET {_quoted(mark)} = ?"
-    return f'UPDATE {_quoted(table)} {additions} {moves} WHERE "pk" = ? AND "sk" = ? AND {_quoted(mark)} < ?'
+def _statement_text(table: str, layout: Layout, mark: str, retired: tuple[str, ...], *, stays: bool) -> str:
+    changes = [f"SET {_quoted(name)} = {_quoted(name)} + ?" for name in layout.counters]
+    if not stays:
+        changes.append(f"SET {_quoted(EXPIRES_AT)} = ?")
+    changes += [f"SET {_quoted(name)} = ?" for name in (UPDATED_AT, mark)]
+    changes += [f"REMOVE {_quoted(name)}" for name in ((EXPIRES_AT,) if stays else ()) + retired]
+    condition = f'"pk" = ? AND "sk" = ? AND {_quoted(mark)} < ?'
+    return f"UPDATE {_quoted(table)} {' '.join(changes)} WHERE {condition}"
 
 
 def _quoted(name: str) -> str:
@@ -79,13 +181,3 @@ def _quoted(name: str) -> str:
 
 def _stamp(now: datetime) -> str:
     return now.isoformat(timespec="milliseconds")
-
-
-def _expires_at(row: RowChange) -> int | None:
-    """Return the second at which a row may go: when its time bucket is over, and ``keep`` has passed."""
-    aggregate = row.aggregate
-    bucket = aggregate.bucket
-    if aggregate.keep is None or bucket is None:
-        return None
-    label = row.groups[list(aggregate.by).index(bucket)]
-    return int((bucket.end(label) + aggregate.keep).timestamp())

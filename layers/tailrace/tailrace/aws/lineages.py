@@ -1,0 +1,113 @@
+"""Which lineage each shard of the stream belongs to: found out once for each shard, and kept in a row of its own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.clients import translate
+from tailrace.changes import decode_item, encode_item
+from tailrace.marks import Lineage, Shard, lineage_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+
+SHARDS = "~shards"
+"""The partition of the aggregates table that holds a row for each shard."""
+
+# The next shard asks for its parent's row for as long as the stream may still deliver of either.
+_KEPT = timedelta(days=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineages:
+    """Finds the lineage of a shard: from this process's memory, the shard's row, or the stream's own description.
+
+    What a shard's row says never changes, since every delivery of the shard has to find the same mark.
+
+    Attributes:
+        client: a DynamoDB client.
+        streams: makes a client of DynamoDB Streams; asked for only when a shard is new.
+        table: the aggregates table.
+        clock: the time now, in UTC.
+    """
+
+    client: "DynamoDBClient"
+    streams: Callable[[], "DynamoDBStreamsClient"]
+    table: str
+    clock: Callable[[], datetime]
+    known: dict[str, Lineage] = field(default_factory=dict)
+
+    def of(self, shard: str, stream: str) -> Lineage:
+        """Return the lineage of a shard of the stream with this ARN.
+
+        Raises:
+            Transient: the table or the stream cannot be read now.
+            Permanent: they refuse for good.
+        """
+        lineage = self.known.get(shard) or self._stored(shard) or self._store(shard, self._found_out(shard, stream))
+        self.known[shard] = lineage
+        return lineage
+
+    def _stored(self, shard: str) -> Lineage | None:
+        try:
+            answer = self.client.get_item(TableName=self.table, Key=encode_item(_key(shard)), ConsistentRead=True)
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error) from error
+        return _lineage(decode_item(answer["Item"])) if "Item" in answer else None
+
+    def _found_out(self, shard: str, stream: str) -> Lineage:
+        shards = self._describe(stream)
+        parent = shards[shard].parent if shard in shards else None
+        return lineage_of(shard, shards, self._stored(parent) if parent else None, self.clock())
+
+    def _describe(self, stream: str) -> Mapping[str, Shard]:
+        """Return the shards of a stream; none where there is no such stream, as in a hand-made event."""
+        shards: dict[str, Shard] = {}
+        request: dict[str, Any] = {"StreamArn": stream}
+        try:
+            while True:
+                described = self.streams().describe_stream(**request)["StreamDescription"]
+                for one in described.get("Shards", []):
+                    numbers = one.get("SequenceNumberRange", {})
+                    last = numbers.get("EndingSequenceNumber")
+                    first = int(numbers.get("StartingSequenceNumber", 0))
+                    shards[one["ShardId"]] = Shard(one.get("ParentShardId"), first, None if last is None else int(last))
+                if "LastEvaluatedShardId" not in described:
+                    return shards
+                request["ExclusiveStartShardId"] = described["LastEvaluatedShardId"]
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _NO_SUCH_STREAM:
+                return {}
+            raise translate(error) from error
+
+    def _store(self, shard: str, lineage: Lineage) -> Lineage:
+        row = _key(shard) | {
+            "lineage": lineage.mark,
+            "ended": [list(one) for one in lineage.ended],
+            "expires_at": int((self.clock() + _KEPT).timestamp()),
+        }
+        try:
+            self.client.put_item(
+                TableName=self.table, Item=encode_item(row), ConditionExpression="attribute_not_exists(pk)"
+            )
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                # another delivery of the same shard was faster, and both have to agree
+                return self._stored(shard) or lineage
+            raise translate(error) from error
+        return lineage
+
+
+_NO_SUCH_STREAM = ("ResourceNotFoundException", "ValidationException")
+
+
+def _key(shard: str) -> dict[str, Any]:
+    return {"pk": SHARDS, "sk": shard}
+
+
+def _lineage(row: Mapping[str, Any]) -> Lineage:
+    return Lineage(row["lineage"], tuple((mark, ended_at) for mark, ended_at in row["ended"]))

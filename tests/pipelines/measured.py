@@ -1,0 +1,97 @@
+"""A pipeline with every measure there is, on the orders of a shop; and a recount of its rows without the engine."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from tailrace import (
+    Aggregate,
+    Pipeline,
+    count,
+    distinct,
+    field,
+    first,
+    last,
+    maximum,
+    mean,
+    minimum,
+    quantile,
+    top,
+    total,
+    variance,
+)
+from tailrace.errors import InvalidItem
+from tests.pipelines.orders import is_paid, orders
+
+pipeline = Pipeline(
+    collections=[orders],
+    aggregates=[
+        Aggregate(
+            "shops",
+            of=orders,
+            by=[field("shop")],
+            measures={
+                "orders": count(),
+                "revenue": total("amount"),
+                "basket": mean("amount"),
+                "spread": variance("amount"),
+                "least": minimum("amount"),
+                "most": maximum("amount", where=is_paid),
+                "amounts": distinct("amount"),
+                "median": quantile("amount", 0.5),
+                "p90": quantile("amount", "0.9", error="0.01"),
+                "usual": top("lines", 2),
+                "earliest": first("lines", by="placed"),
+                "latest": last("lines", by="placed"),
+            },
+        ),
+        Aggregate(
+            "lanes", of=orders, by=[field("shop")], measures={"orders": count(), "lines": total("lines")}, lanes=3
+        ),
+    ],
+)
+
+
+def instant(text: str) -> str:
+    """Return a time as first and last tell it."""
+    moment = datetime.fromisoformat(text)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def recounted(items: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the order measures of each shop, as the row holds them, ``p90`` as the exact quantile."""
+    shops: dict[str, list[dict[str, Any]]] = {}
+    for item in items:
+        try:
+            order = orders.prepare(item)
+            instant(order["placed"])
+        except (InvalidItem, ValueError, OverflowError):
+            continue
+        shops.setdefault(order["shop"], []).append(order)
+    return {shop: _measures(found) for shop, found in shops.items()}
+
+
+def _measures(found: list[dict[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"orders": len(found)}
+    amounts = sorted(order["amount"] for order in found if order.get("amount") is not None)
+    if amounts:
+        row |= {"least": amounts[0], "amounts": len(set(amounts))}
+        row |= {"median": amounts[-(-len(amounts) // 2) - 1], "p90": amounts[-(-len(amounts) * 9 // 10) - 1]}
+    paid = [order["amount"] for order in found if order.get("amount") is not None and order.get("paid")]
+    if paid:
+        row["most"] = max(paid)
+    lines = sorted((instant(order["placed"]), order["lines"]) for order in found if "lines" in order)
+    if lines:
+        ranked = sorted(Counter(n for _, n in lines).items(), key=lambda one: (-one[1], one[0]))
+        row["usual"] = [{"value": value, "count": times} for value, times in ranked[:2]]
+        row |= {"earliest_at": lines[0][0], "earliest": lines[0][1]}
+        row |= {"latest_at": lines[-1][0], "latest": lines[-1][1]}
+    return row
+
+
+def near(found: Any, exact: Any) -> bool:
+    """Tell whether ``p90`` is what it has to be: off by at most a hundredth."""
+    return abs(Decimal(found) - Decimal(exact)) <= abs(Decimal(exact)) / 100

@@ -1,0 +1,169 @@
+"""Every measure, kept by the real function on DynamoDB Local through changes, moves, deletions and redelivery."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from functions.aggregate import app
+from tailrace.aws.clients import client
+from tailrace.marks import LATE_DELIVERIES
+from tests import strategies
+from tests.pipelines import measured
+from tests.storage.conftest import Aggregates
+from tests.streams import event, history, record
+
+ORDER_MEASURES = {"least", "most", "amounts", "median", "usual", "earliest", "earliest_at", "latest", "latest_at"}
+ORDER = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5, "lines": 1}
+
+orders_history = st.lists(
+    st.tuples(st.sampled_from(["1", "2", "3", "4"]), st.one_of(st.none(), strategies.orders)), min_size=1, max_size=12
+)
+
+
+@pytest.fixture
+def shops(aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch) -> Aggregates:
+    """Let the function keep every measure there is."""
+    monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.measured:pipeline")
+    app.stage.cache_clear()
+    return aggregates
+
+
+def values(shops: Aggregates) -> dict[str, dict[str, Any]]:
+    """Return the rows of the aggregate ``shops`` that readers see, by shop."""
+    return {row["shop"]: row for key, row in shops.values().items() if key[0].startswith("shops@")}
+
+
+def clear(shops: Aggregates) -> None:
+    """Delete every row."""
+    for key in shops.rows():
+        shops.dynamodb.delete_item(TableName=shops.name, Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}})
+
+
+@pytest.fixture(params=[False, True], ids=["single", "batches"])
+def written(shops: Aggregates, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Aggregates:
+    """Let the function write row by row, or known rows in batches."""
+    if request.param:
+        shops.batches(monkeypatch)
+    return shops
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(orders_history, st.lists(st.tuples(st.integers(0, 9), st.integers(0, 10)), max_size=5), st.integers(0, 12))
+def test_every_measure_is_what_a_recount_says(
+    written: Aggregates, writes: list[Any], again: list[tuple[int, int]], cut: int
+) -> None:
+    shops = written
+    clear(shops)
+    records = history("orders", writes)
+    for part in (records[:cut], records[cut:]):
+        assert shops.absorb(event(part))["batchItemFailures"] == []
+    once = shops.rows()
+    for start, length in again:
+        shops.absorb(event(records[start : start + length]))
+    assert shops.rows() == once
+    last = dict(writes)
+    expected = measured.recounted(item for item in last.values() if item is not None)
+    found = values(shops)
+    assert found.keys() == expected.keys()
+    for shop, must in expected.items():
+        row = found[shop]
+        assert {name: row[name] for name in ORDER_MEASURES & row.keys()} == {
+            name: must[name] for name in ORDER_MEASURES & must.keys()
+        }
+        assert row["orders"] == must["orders"]
+        if "p90" in must:
+            assert measured.near(row["p90"], must["p90"])
+
+
+def test_a_measure_without_values_has_no_attribute_and_reads_as_none(shops: Aggregates) -> None:
+    shops.absorb(event(history("orders", [("1", ORDER), ("1", {"shop": "a", "placed": ORDER["placed"], "lines": 1})])))
+    row = values(shops)["a"]
+    assert not {"least", "most", "amounts", "median", "p90"} & row.keys()
+    seen = measured.pipeline.aggregate("shops").present(row | {"~n": 1}) or {}
+    assert (seen["least"], seen["amounts"], seen["usual"]) == (None, 0, [{"value": 1, "count": 1}])
+    assert seen["latest"] == {"value": 1, "at": "2024-10-27T00:30:00.000000Z"}
+
+
+def test_values_that_have_no_order_count_nowhere_and_stop_nobody(shops: Aggregates) -> None:
+    odd = ORDER | {"shop": "b", "placed": "soon"}
+    records = history("orders", [("1", odd), ("2", ORDER)])
+    assert shops.absorb(event(records))["batchItemFailures"] == []
+    assert values(shops).keys() == {"a"}
+
+
+class Interleaving:
+    """Another shard's batch, delivered in the middle of a call of this one's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, shops: Aggregates, operation: str, batch: Any) -> None:
+        call = getattr(client("dynamodb"), operation)
+        self.pending = [batch]
+
+        def interrupted(**request: Any) -> Any:
+            answer = call(**request)
+            while self.pending:
+                assert shops.absorb(self.pending.pop())["batchItemFailures"] == []
+            return answer
+
+        monkeypatch.setattr(client("dynamodb"), operation, interrupted)
+
+
+def test_shards_that_write_the_same_row_at_once_both_count_for_the_extremes(
+    shops: Aggregates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "shardId-00000001700000000000-ffffffff"
+    first = event([record(1, "orders", ("1", None, ORDER))])
+    second = event([record(1, "orders", ("2", None, ORDER | {"amount": 9})), record(2, "orders", ("3", None, ORDER))])
+    shops.absorb(event([record(1, "orders", ("0", None, ORDER | {"amount": 4}))], shard="shardId-x"))
+    with monkeypatch.context() as patch:
+        # between the reading of the value rows and the writing of what they come to
+        Interleaving(patch, shops, "query", second | {"shardId": other})
+        assert shops.absorb(first)["batchItemFailures"] == []
+    row = values(shops)["a"]
+    assert (row["least"], row["median"], row["amounts"], row["orders"]) == (4, 5, 3, 4)
+    assert row["usual"] == [{"value": 1, "count": 4}]
+
+
+def test_lanes_hold_a_part_each_and_add_up(shops: Aggregates) -> None:
+    lane = measured.pipeline.aggregate("lanes")
+    for number in range(1, 9):
+        order = record(number, "orders", (str(number), None, ORDER))
+        shops.absorb(event([order], shard=f"shardId-{number:020d}-00000000"))
+    rows = {key: row for key, row in shops.rows().items() if key[0] == "lanes@1#a"}
+    assert 1 < len(rows) <= 3
+    assert {key[1] for key in rows} <= {"-#0", "-#1", "-#2"}
+    assert lane.merged(list(rows.values()))["lines"] == 8
+    assert lane.merged(list(rows.values()))["~n"] == 8
+
+
+def test_a_row_that_is_empty_gets_the_time_of_its_end_and_loses_it_when_it_fills_again(shops: Aggregates) -> None:
+    records = history("orders", [("1", ORDER), ("1", None), ("1", ORDER)])
+    shops.absorb(event(records[:2]))
+    assert values(shops) == {}
+    rows = shops.rows()
+    assert len(rows) == 6  # two main rows, and one for each value: amount, the rounded one, lines, lines with time
+    horizon = (datetime.now(UTC) + LATE_DELIVERIES).timestamp()
+    assert all(row["~n"] == 0 and horizon - 60 < row["expires_at"] <= horizon for row in rows.values())
+    shops.absorb(event(records[:2]))
+    assert shops.rows() == rows, "a redelivery does not put the end off"
+    shops.absorb(event(records[2:]))
+    assert values(shops)["a"]["least"] == 5
+    assert not any("expires_at" in row for row in shops.rows().values())
+
+
+def test_what_comes_after_keep_is_told_and_not_counted(
+    aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hour_end = datetime(2024, 10, 27, 1, tzinfo=UTC)
+    for sequence, late in enumerate((timedelta(seconds=-1), timedelta(0)), start=1):
+        monkeypatch.setattr(app, "_now", lambda late=late: hour_end + timedelta(days=36_500) + late)
+        app.stage.cache_clear()
+        aggregates.absorb(event([record(sequence, "orders", (str(sequence), None, ORDER))]))
+        assert aggregates.values()["shop_hours@1#a", "2024-10-27T02:00+02:00"]["orders"] == 1
+    told = capsys.readouterr().out
+    assert re.search(r'"ChangesTooLate"', told)
+    assert '"aggregate":"shop_hours"' in told
+    assert aggregates.values()["days@1#2024-10-27", "a"]["n"] == 2, "what is kept for ever is never too late"
