@@ -5,9 +5,10 @@ from functools import cache
 from typing import Any
 
 from tailrace.aws.clients import client
+from tailrace.aws.idempotency import Idempotency
 from tailrace.aws.items import ItemStore
 from tailrace.aws.rows import RowReader
-from tailrace.aws.serving import Api
+from tailrace.aws.serving.api import Api
 from tailrace.aws.settings import ApiSettings
 from tailrace.definitions import load_pipeline
 
@@ -17,7 +18,8 @@ def stage(settings: ApiSettings) -> Api:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
     items = ItemStore(dynamodb, settings.items_table, pipeline)
-    return Api(pipeline, items, RowReader(dynamodb, settings.aggregates_table))
+    rows = RowReader(dynamodb, settings.aggregates_table)
+    return Api(pipeline, items, rows, Idempotency(dynamodb, settings.idempotency_table))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

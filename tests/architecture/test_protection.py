@@ -4,7 +4,9 @@ import pytest
 
 from tests.architecture.stack import STAGES, function_id, properties, referred, resources, template
 
-TABLES = sorted(resources("AWS::DynamoDB::Table"))
+# What may be lost, since it only remembers what has been answered, or seen, of late.
+PASSING = {"IdempotencyTable"}
+TABLES = sorted(resources("AWS::DynamoDB::Table").keys() - PASSING)
 BUCKETS = sorted(resources("AWS::S3::Bucket"))
 
 
@@ -16,6 +18,14 @@ def test_tables_are_on_demand_and_restorable(name: str) -> None:
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     # DynamoDB encrypts with a key of its own unless it is given another
     assert "SSESpecification" not in table
+
+
+@pytest.mark.parametrize("name", sorted(PASSING))
+def test_what_may_be_lost_passes_by_itself(name: str) -> None:
+    """No copies, no bill when the stack is gone, and no row that stays for ever."""
+    assert properties(name)["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties(name)["TimeToLiveSpecification"]["Enabled"] is True
+    assert template()["Resources"][name]["DeletionPolicy"] == "Delete"
 
 
 @pytest.mark.parametrize("name", ["ItemsTable", "AggregatesTable"])

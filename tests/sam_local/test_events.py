@@ -215,6 +215,15 @@ def test_api_takes_any_id_in_the_query(stack: Stack, invoke: Invoke) -> None:
     assert invoke("api-get-item-by-query")["statusCode"] == 200
 
 
+def test_api_takes_many_items_and_answers_repeats_alike(stack: Stack, invoke: Invoke) -> None:
+    """One is stored, one is refused, and the request is carried out once."""
+    answer = invoke("api-post-items")
+    assert answer["statusCode"] == 207
+    assert [result["status"] for result in json.loads(answer["body"])["results"]] == [200, 422]
+    assert item(stack, "2013-12-24-EV-4166-EWR") is not None
+    assert invoke("api-post-items")["headers"]["Idempotency-Replayed"] == "true"
+
+
 def test_api_refuses_with_every_violation(stack: Stack, invoke: Invoke) -> None:
     """4xx, problem+json, and nothing is stored."""
     answer = invoke("api-put-item-refused")

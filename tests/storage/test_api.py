@@ -82,6 +82,7 @@ def api(
 ) -> Aggregates:
     """Make empty tables, and the function's environment."""
     monkeypatch.setenv("ITEMS_TABLE", table("pk"))
+    monkeypatch.setenv("IDEMPOTENCY_TABLE", table("id"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
     return aggregates
 

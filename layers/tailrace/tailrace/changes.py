@@ -18,7 +18,10 @@ from tailrace.values import number
 type Item = dict[str, Any]
 type Image = Mapping[str, Mapping[str, Any]]
 
-ENGINE_ATTRIBUTES = ("pk", "expires_at")
+DIGEST = "~etag"
+"""The attribute that holds the digest of what the engine has written, in rows whose fields the schema does not list."""
+
+ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST)
 """What an item's row holds beside the item's own fields; no schema and no transform ever sees them."""
 
 _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")

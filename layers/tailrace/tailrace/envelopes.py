@@ -12,7 +12,7 @@ from typing import Any
 import simplejson
 
 from tailrace.errors import InvalidMessage
-from tailrace.values import normal, number
+from tailrace.values import EXACT, normal, number
 
 CONTENT_TYPE = "application/cloudevents+json"
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
@@ -31,6 +31,22 @@ def dumps(value: Any) -> str:
     text: str = simplejson.dumps(_tagged(value), use_decimal=True, ensure_ascii=False, separators=(",", ":"))
     # SQS takes the characters of XML 1.0 only; of those outside it, JSON has escaped all but these two
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+
+def canonical(value: Any) -> str:
+    """Write a value as JSON that is the same for values that are equal: sorted names, one spelling for each number."""
+    text: str = simplejson.dumps(_tagged(_spelled(value)), use_decimal=True, sort_keys=True, separators=(",", ":"))
+    return text
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _spelled(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return {_spelled(inner) for inner in value}
+    return value.normalize(EXACT) if isinstance(value, Decimal) else value
 
 
 def loads(text: str | bytes) -> Any:

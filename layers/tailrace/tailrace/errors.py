@@ -3,14 +3,15 @@
 ::
 
     TailraceError
-    ├── Permanent            trying again gives the same answer: refuse, quarantine or stop
-    │   ├── DefinitionError  the pipeline's definition is wrong (raised at import)
-    │   ├── SettingsError    an environment variable is missing or wrong
-    │   ├── InvalidItem      an item breaks its schema, its transform or the table's limits
-    │   ├── InvalidMessage   a message, line, request or record that cannot be read
-    │   ├── NotFound         there is no such collection, aggregate or item
-    │   └── Conflict         somebody else changed the item in the meantime
-    └── Transient            trying again later may succeed: retry, then report
+    ├── Permanent               trying again gives the same answer: refuse, quarantine or stop
+    │   ├── DefinitionError     the pipeline's definition is wrong (raised at import)
+    │   ├── SettingsError       an environment variable is missing or wrong
+    │   ├── InvalidItem         an item breaks its schema, its transform or the table's limits
+    │   ├── InvalidMessage      a message, line, request or record that cannot be read
+    │   ├── NotFound            there is no such collection, aggregate or item
+    │   ├── Conflict            somebody else changed the item in the meantime
+    │   └── PreconditionFailed  the item is not, or is, as a condition of the caller says
+    └── Transient               trying again later may succeed: retry, then report
 """
 
 from collections.abc import Iterable
@@ -47,6 +48,10 @@ class NotFound(Permanent):
 
 class Conflict(Permanent):
     """The item is no longer what the caller has seen."""
+
+
+class PreconditionFailed(Permanent):
+    """An item is not, or is, as the condition of a request says; nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)

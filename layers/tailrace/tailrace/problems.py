@@ -1,30 +1,29 @@
-"""What the API answers when it does not do what it was asked: RFC 9457, ``application/problem+json``.
-
-=======================  ======  =========================================================================
-type (after the prefix)  status  when
-=======================  ======  =========================================================================
-invalid-request          400     a body, parameter, id or cursor that cannot be read
-not-found                404     no such collection, aggregate, item or address
-conflict                 409     others kept changing the item meanwhile
-unsupported-media-type   415     a body that does not call itself JSON
-too-large                413     an item that breaks no rule but is larger than the table holds
-invalid-item             422     an item that breaks rules; ``violations`` lists every one
-try-later                503     the table cannot answer now; ``Retry-After`` says when to ask again
-=======================  ======  =========================================================================
-"""
+"""What the API answers when it does not do what it was asked: RFC 9457, ``application/problem+json``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tailrace.errors import Conflict, InvalidItem, InvalidMessage, NotFound, TailraceError, Transient, Violation
+from tailrace.errors import (
+    Conflict,
+    InvalidItem,
+    InvalidMessage,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    TailraceError,
+    Transient,
+    Violation,
+)
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:tailrace:"
 RETRY_AFTER_S = 1
 
-# An answer of Lambda holds 6 MB, in which a character may take six bytes.
-_MOST_LISTED_CHARACTERS = 500_000
+MOST_LISTED_CHARACTERS = 500_000
+"""Of very many violations, as many are listed as have so many characters: an answer of Lambda holds 6 MB, in which a
+character may take six bytes."""
+
 _LONGEST_DETAIL = 1000
 
 _TOO_LARGE = "size"  # as tailrace.limits calls it
@@ -34,35 +33,137 @@ class UnsupportedMediaType(InvalidMessage):
     """A body of a type that is not taken."""
 
 
+class MethodNotAllowed(NotFound):
+    """An address that is there, but not for this method; ``allowed`` are the methods that it is there for."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(f"this address takes {', '.join(allowed)}")
+
+
+class KeyInUse(Permanent):
+    """An idempotency key whose first request is still under way."""
+
+
+class KeyReused(Permanent):
+    """An idempotency key that has come with another request before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: its name, which never changes, the status, and what they say."""
+
+    name: str
+    status: int
+    title: str
+    when: str
+
+    @property
+    def type(self) -> str:
+        """The URI that stands for it in ``type``."""
+        return f"{TYPE_PREFIX}{self.name}"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "invalid-request",
+            400,
+            "The request cannot be read",
+            "a body, parameter, header, id or cursor that cannot be read",
+        ),
+        Kind("not-found", 404, "There is no such thing", "no such collection, aggregate, item or address"),
+        Kind(
+            "method-not-allowed",
+            405,
+            "The address does not take this method",
+            "the address is there for other methods, which `Allow` lists",
+        ),
+        Kind("conflict", 409, "The item was changed by others meanwhile", "others kept changing the item meanwhile"),
+        Kind(
+            "idempotency-key-in-use",
+            409,
+            "A request with this key is under way",
+            "the first request with this `Idempotency-Key` has not been answered yet",
+        ),
+        Kind(
+            "precondition-failed",
+            412,
+            "The item is not as the request wants it to be",
+            "`If-Match` or `If-None-Match` does not hold; nothing was done",
+        ),
+        Kind(
+            "too-large",
+            413,
+            "The item is larger than the table holds",
+            "an item that breaks no rule but is larger than the table holds",
+        ),
+        Kind(
+            "unsupported-media-type",
+            415,
+            "The body is not of a type that is taken",
+            "a body that does not call itself JSON",
+        ),
+        Kind("invalid-item", 422, "The item breaks rules", "an item that breaks rules; `violations` lists every one"),
+        Kind(
+            "idempotency-key-reused",
+            422,
+            "This key belongs to another request",
+            "the `Idempotency-Key` has come with another method, address, body or condition before",
+        ),
+        Kind(
+            "try-later",
+            503,
+            "The table cannot answer now",
+            "the table cannot answer now; `Retry-After` says when to ask again",
+        ),
+    )
+}
+"""Every kind of problem, by its name; docs/api.md has the same table."""
+
+# The first that fits counts, so what is more special comes first.
+_KIND_OF: tuple[tuple[type[TailraceError], str], ...] = (
+    (UnsupportedMediaType, "unsupported-media-type"),
+    (InvalidMessage, "invalid-request"),
+    (MethodNotAllowed, "method-not-allowed"),
+    (NotFound, "not-found"),
+    (Conflict, "conflict"),
+    (KeyInUse, "idempotency-key-in-use"),
+    (KeyReused, "idempotency-key-reused"),
+    (PreconditionFailed, "precondition-failed"),
+    (InvalidItem, "invalid-item"),
+    (Transient, "try-later"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One refusal; ``detail`` is for people, ``type`` and ``violations`` are for programs."""
 
-    status: int
-    name: str
-    title: str
+    kind: Kind
     detail: str
     violations: Sequence[Violation] = ()
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document; of very many violations, as many as fit an answer."""
-        listed = _listed(self.violations)
+    def document(self, most_characters: int = MOST_LISTED_CHARACTERS) -> dict[str, Any]:
+        """Return the JSON document, in which the violations take about ``most_characters`` at most."""
+        listed = _listed(self.violations, most_characters)
         left_out = len(self.violations) - len(listed)
         return {
-            "type": f"{TYPE_PREFIX}{self.name}",
-            "title": self.title,
-            "status": self.status,
+            "type": self.kind.type,
+            "title": self.kind.title,
+            "status": self.kind.status,
             "detail": self.detail[:_LONGEST_DETAIL] + (f"; {left_out} of them are not listed" if left_out else ""),
             "violations": listed,
         }
 
 
-def _listed(violations: Sequence[Violation]) -> list[dict[str, str]]:
+def _listed(violations: Sequence[Violation], most_characters: int) -> list[dict[str, str]]:
     listed: list[dict[str, str]] = []
     size = 0
     for found in violations:
         size += len(found.pointer) + len(found.message)
-        if listed and size > _MOST_LISTED_CHARACTERS:
+        if size > most_characters:
             break
         listed.append({"pointer": found.pointer, "keyword": found.keyword, "message": found.message})
     return listed
@@ -70,22 +171,12 @@ def _listed(violations: Sequence[Violation]) -> list[dict[str, str]]:
 
 def problem_of(error: TailraceError) -> Problem | None:
     """Return what to answer for an error; None for one that is no fault of the caller's and will not pass."""
-    detail = str(error)
-    match error:
-        case InvalidItem():
-            count = len(error.violations)
-            text = f"{count} violation{'' if count == 1 else 's'}"
-            if all(found.keyword == _TOO_LARGE for found in error.violations):
-                return Problem(413, "too-large", "The item is larger than the table holds", text, error.violations)
-            return Problem(422, "invalid-item", "The item breaks rules", text, error.violations)
-        case UnsupportedMediaType():
-            return Problem(415, "unsupported-media-type", "The body is not of a type that is taken", detail)
-        case InvalidMessage():
-            return Problem(400, "invalid-request", "The request cannot be read", detail)
-        case NotFound():
-            return Problem(404, "not-found", "There is no such thing", detail)
-        case Conflict():
-            return Problem(409, "conflict", "The item was changed by others meanwhile", detail)
-        case Transient():
-            return Problem(503, "try-later", "The table cannot answer now", "ask again a little later")
-    return None
+    name = next((name for kind, name in _KIND_OF if isinstance(error, kind)), None)
+    if name is None:
+        return None
+    if isinstance(error, InvalidItem):
+        count = len(error.violations)
+        text = f"{count} violation{'' if count == 1 else 's'}"
+        too_large = all(found.keyword == _TOO_LARGE for found in error.violations)
+        return Problem(KINDS["too-large" if too_large else name], text, error.violations)
+    return Problem(KINDS[name], "ask again a little later" if isinstance(error, Transient) else str(error))

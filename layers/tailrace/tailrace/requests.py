@@ -11,11 +11,16 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from tailrace.envelopes import loads
 from tailrace.errors import InvalidMessage
+from tailrace.preconditions import Preconditions, preconditions
 from tailrace.problems import UnsupportedMediaType
 
 _ITEM_PATH = re.compile(r"(?P<before>.*?/collections/[^/]+/items/)(?P<id>.+)", re.DOTALL)
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _MOST_PARAMETERS = 50
+
+MOST_ITEMS = 1000
+"""The items of one request at most; Lambda's limit on a request, 6 MB, may come before."""
 
 type Event = Mapping[str, Any]
 
@@ -75,7 +80,7 @@ def json_object(event: Event) -> dict[str, Any]:
         UnsupportedMediaType: the body says that it is something else than JSON.
         InvalidMessage: there is none, or it is not a JSON object.
     """
-    kind = _header(event, "content-type")
+    kind = header(event, "content-type")
     if kind is not None and not _JSON.fullmatch(kind.partition(";")[0].strip().lower()):
         raise UnsupportedMediaType(f"send application/json, not {kind[:60]!r}")
     body = _body(event)
@@ -87,9 +92,56 @@ def json_object(event: Event) -> dict[str, Any]:
     return value
 
 
-def _header(event: Event, name: str) -> str | None:
+def batch(event: Event) -> list[Any]:
+    """Return the items of a body that holds many.
+
+    Raises:
+        UnsupportedMediaType, InvalidMessage: as :func:`json_object`, or it is not ``{"items": [...]}``, or too many.
+    """
+    body = json_object(event)
+    items = body.get("items")
+    if not isinstance(items, list) or body.keys() != {"items"}:
+        raise InvalidMessage('the body is an object with the one member "items", a list')
+    if len(items) > MOST_ITEMS:
+        raise InvalidMessage(f"a request holds at most {MOST_ITEMS} items, not {len(items)}")
+    return items
+
+
+def header(event: Event, name: str) -> str | None:
+    """Return a header by its name in lower case; None where it was not sent."""
     headers: Mapping[str, str] = event.get("headers") or {}
     return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def conditions(event: Event) -> Preconditions:
+    """Return the conditions of a request.
+
+    Raises:
+        InvalidMessage: they cannot be read.
+    """
+    return preconditions(header(event, "if-match"), header(event, "if-none-match"))
+
+
+def idempotency_key(event: Event) -> str | None:
+    """Return the key with which a caller marks the repeats of one request; None where there is none.
+
+    Raises:
+        InvalidMessage: it is empty, too long, or not of visible ASCII characters.
+    """
+    key = header(event, "idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidMessage("Idempotency-Key has 1 to 255 visible ASCII characters")
+    return key
+
+
+def caller(event: Event) -> str:
+    """Return who has signed a request, the same for all sessions of a role; "" where nothing was asked for."""
+    authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
+    if "jwt" in authorizer:
+        claims = authorizer["jwt"].get("claims") or {}
+        return f"jwt {claims.get('iss', '')} {claims.get('sub', claims.get('client_id', ''))}"
+    # the id of an assumed role is followed by the session's name, which changes from one process to the next
+    return str((authorizer.get("iam") or {}).get("callerId", "")).partition(":")[0]
 
 
 def _body(event: Event) -> str | bytes | None:

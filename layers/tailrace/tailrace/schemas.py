@@ -127,6 +127,12 @@ class Schema:
         properties = self.document.get("properties", {})
         return properties if isinstance(properties, Mapping) else {}
 
+    @property
+    def only_fields(self) -> frozenset[str] | None:
+        """The names of all fields that an item can have, where the schema allows no others; None where it does."""
+        closed = self.document.get("additionalProperties") is False and "patternProperties" not in self.document
+        return frozenset(self.properties) if closed else None
+
     def is_valid(self, item: Mapping[str, Any]) -> bool:
         """Tell whether an item fits, as fast as can be."""
         view = plain(item)

@@ -20,6 +20,7 @@ RESOURCES = {
     "ITEMS_TABLE": "items",
     "AGGREGATES_TABLE": "aggregates",
     "CATALOG_TABLE": "catalog",
+    "IDEMPOTENCY_TABLE": "idempotency",
     "ARCHIVE_BUCKET": "the-archive",
     "FAILURES_BUCKET": "the-failures",
 }
@@ -73,6 +74,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         _table(made.dynamodb, "items", "pk")
         _table(made.dynamodb, "aggregates", "pk", "sk")
         _table(made.dynamodb, "catalog", "pk", "sk")
+        _table(made.dynamodb, "idempotency", "id")
         for bucket in ("the-archive", "the-failures"):
             made.s3.create_bucket(Bucket=bucket)
         monkeypatch.setenv("ARCHIVE_QUEUE", made.sqs.create_queue(QueueName="archive")["QueueUrl"])

@@ -17,6 +17,7 @@ from tailrace.aws import rows as reading
 from tailrace.aws.clients import client
 from tailrace.envelopes import dumps, loads
 from tailrace.errors import Permanent
+from tests.gateway import call, item_path, problem, request
 from tests.streams import event as stream
 from tests.streams import history
 from tests.unit.stages.conftest import Cloud
@@ -47,49 +48,6 @@ UNSAFE_IN_PATHS = ["100%", "a?b", "%41", "%2F", "%", "?", "a%3Fb", "%25"]
 def _forget_rows() -> None:
     """Let the aggregate function begin anew, as its table does: it remembers which rows there are."""
     aggregate_stage.cache_clear()
-
-
-def request(method: str, path: str, body: Any = None, query: str = "", **changes: Any) -> dict[str, Any]:
-    """Return a request as an HTTP API hands it over (payload 2.0): ``path`` decoded, ``query`` as it was sent."""
-    texts = {} if body is None else {"body": body if isinstance(body, str) else dumps(body)}
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": query,
-        "headers": {"content-type": "application/json", "host": "api"},
-        "requestContext": {
-            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "t"},
-            "requestId": "r",
-            "stage": "$default",
-        },
-        "isBase64Encoded": False,
-    } | texts | changes  # fmt: skip
-
-
-def item_path(item_id: str) -> str:
-    return f"/collections/orders/items/{item_id}"
-
-
-def call(*arguments: Any, **more: Any) -> tuple[int, Any]:
-    """Send a request and return its status and its JSON."""
-    answer = handler(request(*arguments, **more), None)
-    status: int = answer["statusCode"]
-    if status == 204:
-        assert not answer.get("body")
-        return status, None
-    assert answer["headers"]["Content-Type"] == ("application/json" if status < 300 else "application/problem+json")
-    return status, loads(answer["body"])
-
-
-def problem(*arguments: Any, **more: Any) -> tuple[int, str]:
-    """Send a request that is refused; return the status and the type of the problem, whose form is checked."""
-    status, document = call(*arguments, **more)
-    assert document["status"] == status
-    assert document["title"]
-    assert document["detail"]
-    assert all(violation.keys() == {"pointer", "keyword", "message"} for violation in document["violations"])
-    return status, document["type"].removeprefix("urn:problem-type:tailrace:")
 
 
 def test_an_item_is_put_replaced_patched_read_and_deleted(cloud: Cloud) -> None:
@@ -246,7 +204,7 @@ def test_a_body_of_another_type_is_refused(cloud: Cloud, kind: str) -> None:
     ("arguments", "answer"),
     [
         (("GET", "/"), (404, "not-found")),
-        (("POST", "/collections/orders/items/7"), (404, "not-found")),
+        (("POST", "/collections/orders/items/7"), (405, "method-not-allowed")),
         (("GET", "/collections/orders/items/"), (404, "not-found")),
         (("GET", "/collections/nothing/items/7"), (404, "not-found")),
         (("PUT", "/collections/nothing/items/7", ORDER), (404, "not-found")),

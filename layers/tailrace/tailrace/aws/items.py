@@ -1,28 +1,26 @@
 """Items in the items table: checked before they are written, whoever brings them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.clients import translate
-from tailrace.changes import ENGINE_ATTRIBUTES, Item, decode_item, encode_item, encode_value
+from tailrace.aws.item_writes import MOST_LISTED, Condition, Row, changes, there, together, unchanged
+from tailrace.changes import DIGEST, Item, decode_item, encode_item, encode_value
 from tailrace.definitions import Pipeline
-from tailrace.errors import Conflict, InvalidItem, NotFound, TailraceError, Violation
+from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
 from tailrace.keys import item_key, split_item_key
 from tailrace.limits import check
 from tailrace.merging import merge
+from tailrace.preconditions import UNCONDITIONAL, Preconditions, digest_of, entity_tag
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _CONDITION_FAILED, _INVALID = "ConditionalCheckFailedException", "ValidationException"
 _TRIES = 5
-
-# An expression holds at most 300 operators, and each compared field takes two (= and AND):
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-_MOST_COMPARED = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,11 @@ class StoredItem:
 
     item: Item
     expires_at: Any = None
+
+    @property
+    def etag(self) -> str:
+        """The item's entity tag: strong, and a function of its content alone."""
+        return entity_tag(digest_of(self.item, self.expires_at))
 
 
 def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
@@ -52,7 +55,15 @@ def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem
     check(pk, stored.item)
     known.prepare(stored.item)
     expiry = {} if stored.expires_at is None else {"expires_at": _epoch(stored.expires_at)}
-    return encode_item({"pk": pk} | stored.item | expiry)
+    open_to_others = _listed_fields(pipeline, collection) is None
+    digest = {DIGEST: digest_of(stored.item, stored.expires_at)} if open_to_others else {}
+    return encode_item({"pk": pk} | stored.item | expiry | digest)
+
+
+def _listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
+    """Return the names of all fields that an item can have; None where they are not listed, or too many to ask for."""
+    names = pipeline.collection(collection).compiled.only_fields
+    return None if names is None or len(names) > MOST_LISTED else names
 
 
 def _epoch(value: Any) -> int:
@@ -78,23 +89,31 @@ class ItemStore:
 
     Every method raises, beside what it names: Transient (try later), Permanent (the table refuses for good),
     NotFound (no such collection), InvalidMessage (the id cannot be one).
+
+    A write with conditions raises PreconditionFailed where one does not hold, and Conflict where others kept changing
+    the item meanwhile. The item is read, and written under the condition that it is still as it was then.
     """
 
     client: "DynamoDBClient"
     table: str
     pipeline: Pipeline
 
-    def put(self, collection: str, item_id: str, item: Item, expires_at: int | None = None) -> bool:
+    def put(
+        self,
+        collection: str,
+        item_id: str,
+        item: Item,
+        expires_at: int | None = None,
+        only_if: Preconditions = UNCONDITIONAL,
+    ) -> bool:
         """Store a whole item; True when there was none before.
 
         Raises:
             InvalidItem: with every violation.
         """
         row = row_of(self.pipeline, collection, item_id, StoredItem(item, expires_at))
-        try:
-            answer = self.client.put_item(TableName=self.table, Item=row, ReturnValues="ALL_OLD")
-        except (ClientError, BotoCoreError) as error:
-            raise refusal(error) from error
+        request = {"TableName": self.table, "Item": row, "ReturnValues": "ALL_OLD"}
+        answer = self._write(self.client.put_item, request, collection, item_id, only_if)
         return not answer.get("Attributes")
 
     def get(self, collection: str, item_id: str) -> StoredItem:
@@ -103,18 +122,15 @@ class ItemStore:
         Raises:
             NotFound: there is none.
         """
-        row = self._read(collection, item_id)
-        if row is None:
-            raise NotFound(f"{collection} has no item {item_id[:80]!r}")
-        return row
+        return _stored(self._present(collection, item_id))
 
-    def delete(self, collection: str, item_id: str) -> bool:
+    def delete(self, collection: str, item_id: str, only_if: Preconditions = UNCONDITIONAL) -> bool:
         """Delete an item; True when there was one."""
-        key = self._key(collection, item_id)
-        answer = _call(lambda: self.client.delete_item(TableName=self.table, Key=key, ReturnValues="ALL_OLD"))
+        request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_OLD"}
+        answer = self._write(self.client.delete_item, request, collection, item_id, only_if)
         return bool(answer.get("Attributes"))
 
-    def patch(self, collection: str, item_id: str, patch: Item) -> Item:
+    def patch(self, collection: str, item_id: str, patch: Item, only_if: Preconditions = UNCONDITIONAL) -> StoredItem:
         """Apply a JSON merge patch (RFC 7396) to an item and return the whole of it as it is now.
 
         Only the fields that change are written, and only if every field is still what it was when read, whoever writes:
@@ -128,13 +144,58 @@ class ItemStore:
         # what no item could hold is refused before it is merged into one
         check(item_key(collection, item_id), patch)
         for _ in range(_TRIES):
-            before = self.get(collection, item_id).item
-            merged: Item = merge(before, patch)
-            row_of(self.pipeline, collection, item_id, StoredItem(merged))
-            after = self._change(self._key(collection, item_id), before, merged)
-            if after is not None:
-                return after
-        raise Conflict(f"{collection}/{item_id[:80]} keeps being changed by others")
+            row = self._present(collection, item_id)
+            before = _stored(row)
+            only_if.require(before.etag)
+            after = self._merged(collection, item_id, row, before, patch)
+            change = changes(row, after)
+            if not change:
+                return before
+            request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
+            condition = self._as_read(collection, row, after)
+            answer = _if_holds(self.client.update_item, together(request, change, condition.parameters()))
+            if answer is not None:
+                return _stored(answer["Attributes"])
+        raise _conflict(collection, item_id)
+
+    def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
+        """Return the row with the patch merged in; what the patch leaves as it is stays to the letter."""
+        merged = merge(before.item, patch)
+        checked = row_of(self.pipeline, collection, item_id, StoredItem(merged))
+        kept = encode_item(before.item)
+        fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in merged}
+        others = {name: value for name, value in row.items() if name not in before.item}
+        if DIGEST in checked and fields != {name: row[name] for name in before.item}:
+            others[DIGEST] = encode_value(digest_of(merged, before.expires_at))
+        return others | fields
+
+    def _write(
+        self,
+        write: Callable[..., Any],
+        request: dict[str, Any],
+        collection: str,
+        item_id: str,
+        only_if: Preconditions,
+    ) -> Any:
+        if not only_if:
+            return _call(write, request)
+        if only_if.only_new:  # the table can tell by itself, without a read
+            answer = _if_holds(write, together(request, there(present=False).parameters()))
+            if answer is None:
+                raise PreconditionFailed("the item is there")
+            return answer
+        for _ in range(_TRIES):
+            row = self._read(collection, item_id)
+            only_if.require(None if row is None else _stored(row).etag)
+            condition = self._as_read(collection, row, request.get("Item", {}))
+            answer = _if_holds(write, together(request, condition.parameters()))
+            if answer is not None:
+                return answer
+        raise _conflict(collection, item_id)
+
+    def _as_read(self, collection: str, row: Row | None, after: Row) -> Condition:
+        listed = _listed_fields(self.pipeline, collection) or frozenset()
+        return unchanged(row, listed | after.keys() | ({DIGEST} if not listed else set()))
 
     def _key(self, collection: str, item_id: str) -> dict[str, Any]:
         self.pipeline.collection(collection)
@@ -143,58 +204,45 @@ class ItemStore:
         check(pk, {})
         return {"pk": encode_value(pk)}
 
-    def _read(self, collection: str, item_id: str) -> StoredItem | None:
+    def _present(self, collection: str, item_id: str) -> Row:
+        row = self._read(collection, item_id)
+        if row is None:
+            raise NotFound(f"{collection} has no item {item_id[:80]!r}")
+        return row
+
+    def _read(self, collection: str, item_id: str) -> Row | None:
         key = self._key(collection, item_id)
-        answer = _call(lambda: self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True))
-        if "Item" not in answer:
-            return None
-        fields = decode_item(answer["Item"])
-        fields.pop("pk")
-        return StoredItem(fields, fields.pop("expires_at", None))
-
-    def _change(self, key: dict[str, Any], before: Item, merged: Item) -> Item | None:
-        """Change the fields that differ, if all are still as they were before, and return the item; None if not."""
-        names = {name: f"#{index}" for index, name in enumerate(before.keys() | merged.keys())}
-        if len(names) > _MOST_COMPARED:
-            text = f"an item of more than {_MOST_COMPARED} fields cannot be patched; put it whole"
-            raise InvalidItem([Violation("", "patch", text)])
-        old, new = encode_item(before), encode_item(merged)
-        # compared as the table sees them, since to Python True is 1
-        changed = {name: value for name, value in new.items() if value != old.get(name)}
-        removed = [names[name] for name in old if name not in new]
-        if not changed and not removed:
-            return merged
-        sets = [f"{names[name]} = :new{names[name][1:]}" for name in changed]
-        same = [f"{names[name]} = :old{names[name][1:]}" for name in old]
-        absent = [f"attribute_not_exists({names[name]})" for name in new if name not in old]
-        values = {f":old{names[name][1:]}": value for name, value in old.items()}
-        values |= {f":new{names[name][1:]}": value for name, value in changed.items()}
-        request: dict[str, Any] = {
-            "TableName": self.table,
-            "Key": key,
-            "UpdateExpression": _clause("SET", sets) + _clause("REMOVE", removed),
-            "ConditionExpression": " AND ".join(["attribute_exists(pk)", *same, *absent]),
-            "ExpressionAttributeNames": {short: name for name, short in names.items()},
-            "ReturnValues": "ALL_NEW",
-        } | ({"ExpressionAttributeValues": values} if values else {})
         try:
-            return _fields(self.client.update_item(**request)["Attributes"])
+            answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION_FAILED:
-                return None
-            raise refusal(error) from error
+            raise translate(error) from error
+        return answer.get("Item")
 
 
-def _clause(word: str, parts: Sequence[str]) -> str:
-    return f"{word} {', '.join(parts)} " if parts else ""
+def _stored(row: Row) -> StoredItem:
+    fields = decode_item(row)
+    expires_at = fields.pop("expires_at", None)
+    fields.pop("pk", None)
+    fields.pop(DIGEST, None)
+    return StoredItem(fields, expires_at)
 
 
-def _fields(row: Mapping[str, Any]) -> Item:
-    return {name: value for name, value in decode_item(row).items() if name not in ENGINE_ATTRIBUTES}
+def _conflict(collection: str, item_id: str) -> Conflict:
+    return Conflict(f"{collection}/{item_id[:80]} keeps being changed by others")
 
 
-def _call[T](call: Callable[[], T]) -> T:
+def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
     try:
-        return call()
+        return call(**request)
     except (ClientError, BotoCoreError) as error:
-        raise translate(error) from error
+        raise refusal(error) from error
+
+
+def _if_holds(call: Callable[..., Any], request: dict[str, Any]) -> Any | None:
+    """Make a conditional call and return its answer; None when the condition does not hold."""
+    try:
+        return call(**request)
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION_FAILED:
+            return None
+        raise refusal(error) from error

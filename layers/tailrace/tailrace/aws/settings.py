@@ -81,10 +81,11 @@ class AggregateSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(Settings):
-    """Settings of ``api``: the tables it serves."""
+    """Settings of ``api``: the tables it serves, and where it keeps answers for repeated requests."""
 
     items_table: str
     aggregates_table: str
+    idempotency_table: str
 
 
 def on_aws(environ: Mapping[str, str]) -> bool:
