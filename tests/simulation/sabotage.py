@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
 from local.mapping import Answer, Returned, StreamSettings
 from tailrace import fold, marks
-from tailrace.aws import aggregating, archiving, commit, fanning_out, objects, writes
+from tailrace.aws import aggregating, archiving, commit, emptied, fanning_out, lineages, objects, ordering, writes
 from tailrace.aws.batches import stream_answer
 from tailrace.fold import RowChange
 from tests.simulation import world
@@ -73,15 +74,15 @@ def _write_new_rows_only(request: Json, condition: re.Match[str]) -> None:
 
 def _mark_as_number(request: Json, _condition: re.Match[str]) -> None:
     for value in request["ExpressionAttributeValues"].values():
-        if re.fullmatch(r"\d{40}", value.get("S", "")):
-            value["N"] = value.pop("S")
+        if re.fullmatch(r"[0-9a-f]{34}", value.get("S", "")):
+            value["N"] = str(int(value.pop("S"), 16))
 
 
 def _mark_too_far(request: Json, condition: re.Match[str]) -> None:
     written = re.search(rf"(?<!\w){condition[1]} = (:\d+)", request["UpdateExpression"])
     if written is not None:
         value = request["ExpressionAttributeValues"][written[1]]
-        value["S"] = f"{int(value['S']) + 1:040d}"
+        value["S"] = f"{int(value['S'], 16) + 1:034x}"
 
 
 def _statements_without_condition() -> AbstractContextManager[Any]:
@@ -134,6 +135,45 @@ def _net_zero_left_out() -> AbstractContextManager[Any]:
         return whole(self, [row for row in rows if any(row.deltas())], lineage)
 
     return patch.object(commit.Committer, "commit", some)
+
+
+def _old_values_stay() -> AbstractContextManager[Any]:
+    move = fold._move_values
+    return patch.object(fold, "_move_values", lambda row, n, old, new: move(row, n, (None,) * len(old), new))
+
+
+def _version_read_last() -> AbstractContextManager[Any]:
+    """Let a main row be written at the version that it has after its value rows were read."""
+    order = ordering.OrderReader.order
+
+    def late(self: ordering.OrderReader, row: RowChange, version: int) -> writes.Order:
+        return replace(order(self, row, version), version=self.version(row.key))
+
+    return patch.object(ordering.OrderReader, "order", late)
+
+
+def _emptied_without_a_look() -> AbstractContextManager[Any]:
+    """Let a row go that was empty a moment ago."""
+    expire = writes.expire
+
+    def careless(*arguments: Any) -> Json:
+        request = expire(*arguments)
+        request["ConditionExpression"], *_, empty = request["ConditionExpression"].rpartition(" AND ")
+        name, value = empty.split(" = ")
+        request["ExpressionAttributeNames"].pop(name)
+        request["ExpressionAttributeValues"].pop(value)
+        return request
+
+    return patch.object(emptied, "expire", careless)
+
+
+def _same_mark_for_both_halves() -> AbstractContextManager[Any]:
+    """Let each shard go on with its parent's mark, even where there are two."""
+
+    def inherited(shard: str, _shards: Any, of_parent: marks.Lineage | None, _now: Any) -> marks.Lineage:
+        return of_parent or marks.Lineage(marks.mark_attribute(shard))
+
+    return patch.object(lineages, "lineage_of", inherited)
 
 
 def _checkpoint(choose: Callable[[list[int]], int | None]) -> Sabotage:
@@ -227,8 +267,8 @@ SABOTAGES: dict[str, Sabotage] = {
     "the condition lets only new rows pass": _requests(_write_new_rows_only),
     "the mark is a number": _requests(_mark_as_number),
     "the mark is written one too far": _requests(_mark_too_far),
-    "the mark is not padded": lambda: patch.object(writes, "pad", str),
-    "the mark is padded for short numbers only": lambda: patch.object(writes, "pad", lambda number: f"{number:021d}"),
+    "the mark is not padded": lambda: patch.object(writes, "pad", "{:x}".format),
+    "the mark is padded for short numbers only": lambda: patch.object(writes, "pad", lambda number: f"{number:018x}"),
     "all shards share a mark": _one_mark_for_all_shards,
     "changes are folded without marks": _no_mark,
     "the condition looks at the last change": _condition_on_the_last_change,
@@ -239,6 +279,17 @@ SABOTAGES: dict[str, Sabotage] = {
     "retraction is left out": _no_retraction,
     "a move does not touch the old row": _nothing_for_moves,
     "an expiry is a deletion": _expiry_retracts,
+    "an item's old values stay": _old_values_stay,
+    "order measures are written without a look at the version": _requests(_write_always, _VERSION),
+    "the version is read after the values": _version_read_last,
+    "a main row is written before its values": lambda: patch.object(commit, "_is_waiting", lambda *_arguments: False),
+    "an empty row goes at once": lambda: patch.object(emptied, "LATE_DELIVERIES", timedelta()),
+    "an empty row goes though it fills again": lambda: patch.object(writes, "_set_expiry", lambda *_arguments: None),
+    "an empty row is not looked at before it goes": _emptied_without_a_look,
+    "an empty row never goes": lambda: patch.object(commit, "may_be_empty", lambda _row: False),
+    "both halves of a split share a mark": _same_mark_for_both_halves,
+    "the mark of a split shard is dropped at once": lambda: patch.object(marks, "LATE_DELIVERIES", timedelta(hours=-1)),
+    "a shard is read before its parent": lambda: patch.object(world.World, "_is_read", lambda *_arguments: True),
     "the checkpoint is the last failure": _checkpoint(lambda failed: failed[-1]),
     "the checkpoint is one too late": _next_record(aggregating),
     "failures are not reported": _failures_forgotten(aggregating),

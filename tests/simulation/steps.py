@@ -150,7 +150,8 @@ class History:
 _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
 READERS: tuple[Reader, ...] = ("aggregate", "fanout")
 _FANOUT_EVERY = 3
-_SHORT, _LONG, _OFTEN_LONG = 50, 150, 0.1
+_CROWDED_EVERY = 7
+_SHORT, _LONG, _CROWDED, _OFTEN_LONG = 50, 150, 20, 0.1
 _OFTEN_ARCHIVE = 0.25
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
 _PASSING: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
@@ -160,17 +161,19 @@ _MOST_TIMES = 4  # a message is sent again so often before it is given up
 def history_of(seed: int) -> History:
     """Make the history of a seed."""
     random = Random(seed)  # noqa: S311 - the point of it is that it can be had again
-    maker = _Maker(random, READERS if seed % _FANOUT_EVERY == 0 else READERS[:1])
-    steps = tuple(maker.step() for _ in range(random.randint(8, _LONG if random.random() < _OFTEN_LONG else _SHORT)))
-    digits = random.choice((1, 1, 2, 21, 22, 39))
+    crowded = seed % _CROWDED_EVERY == 0
+    maker = _Maker(random, READERS if seed % _FANOUT_EVERY == 0 and not crowded else READERS[:1], crowded)
+    longest = _CROWDED if crowded else _LONG if random.random() < _OFTEN_LONG else _SHORT
+    steps = tuple(maker.step() for _ in range(random.randint(8, longest)))
+    around = random.choice((10, 10, 16**2, 10**21, 16**18, 16**30, 10**39))
     return History(
         seed,
         steps,
-        shards=random.randint(1, 3),
+        shards=random.randint(1 + crowded, 3),
         batch_size=random.randint(1, 6),
         batching_window_s=random.choice((0, 0, 2)),
         # so that a number with one more digit comes up in the middle
-        first_sequence=max(1, 10**digits - random.randint(0, 25)),
+        first_sequence=max(1, around - random.randint(0, 25)),
         batches=random.random() < 0.5,
         readers=maker.readers,
     )
@@ -178,10 +181,11 @@ def history_of(seed: int) -> History:
 
 @dataclass(slots=True)
 class _Maker:
-    """Draws steps."""
+    """Draws steps; in a crowded history several shards meet in one row, and in the middle of each other's calls."""
 
     random: Random
     readers: tuple[Reader, ...]
+    crowded: bool
     depth: int = field(default=0)
 
     def step(self) -> Step:
@@ -213,7 +217,7 @@ class _Maker:
     def _write(self) -> Write:
         random = self.random
         chance = random.random()
-        collection = random.choice(_COLLECTIONS)
+        collection = "visits" if self.crowded else random.choice(_COLLECTIONS)
         item_id = random.choice(("1", "2", "3"))
         if chance < 0.16:
             return Write(collection, item_id, None)
@@ -236,8 +240,8 @@ class _Maker:
 
     def _visit(self) -> Item:
         random = self.random
-        item: Item = {"page": random.choice(definition.PAGES)}
-        if random.random() < 0.6:
+        item: Item = {"page": definition.PAGES[0] if self.crowded else random.choice(definition.PAGES)}
+        if random.random() < 0.6 or self.crowded:
             item["ms"] = random.choice((3, 41, "slow"))
         return item if random.random() < 0.95 else {"site": "/"}
 
@@ -264,11 +268,11 @@ class _Maker:
 
     def _fault(self, function: Function) -> Fault:
         random = self.random
-        call = random.choice((0, 0, 1, 1, 2, 3, 4, 5))
+        call = random.choice((0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 10))
         chance = random.random()
-        if chance < 0.2 and self.depth < 2:
+        if chance < (0.6 if self.crowded else 0.2) and self.depth < 2:
             self.depth += 1
-            step = self.step()
+            step = self._deliver() if self.crowded else self.step()
             self.depth -= 1
             return Fault(call, "meanwhile", meanwhile=step)
         if chance < 0.45:

@@ -7,7 +7,7 @@ from tests.simulation.steps import History, history_of
 from tests.simulation.surroundings import alone
 from tests.simulation.verdict import faults_of
 
-WITHIN = 1000
+WITHIN = 3000
 
 
 def first_failure() -> History | None:

@@ -11,8 +11,8 @@ other's mark: sequence numbers rise from the one to the other, and the other was
 old one's mark is dropped when no late delivery of it can come any more.
 
 A shard's id is ``shardId-``, 20 digits (the milliseconds since 1970 at which it was opened) and 8 hex digits; the
-attribute's name keeps both, shortened. A sequence number has 21 to 40 digits; padded to 40 its text sorts as the
-number does, which DynamoDB's own numbers (38 digits) could not hold.
+attribute's name keeps both, shortened. A sequence number has 21 to 40 digits; padded and in hexadecimal its text sorts
+as the number does, which DynamoDB's own numbers (38 digits) could not hold.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _SHARD_ID = re.compile(r"shardId-(\d{20})-([0-9a-f]{8})")
-_WIDTH = 40
+_WIDTH = 34  # hexadecimal digits of a number of 40 decimal ones
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 LATE_DELIVERIES = timedelta(hours=48)
@@ -54,7 +54,12 @@ def _base36(value: int) -> str:
 
 def pad(sequence: int) -> str:
     """Return a sequence number as a text that compares as the number does."""
-    return f"{sequence:0{_WIDTH}d}"
+    return f"{sequence:0{_WIDTH}x}"
+
+
+def unpad(text: str) -> int:
+    """Return the sequence number of such a text."""
+    return int(text, 16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Marks: one attribute for each shard, whose text sorts as the number does."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from tailrace.marks import mark_attribute, pad
+from tailrace.marks import Lineage, Shard, lineage_of, mark_attribute, pad, unpad
 
 SHARDS = [
     "shardId-00000001700000000000-0a1b2c3d",
@@ -14,6 +16,10 @@ SHARDS = [
 ]
 
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PARENT = Lineage("~root", (("~grand", 1),))
+
+
 def test_every_shard_has_a_short_attribute_of_its_own_that_is_the_engines() -> None:
     names = [mark_attribute(shard) for shard in SHARDS]
     assert len(set(names)) == len(SHARDS)
@@ -23,4 +29,34 @@ def test_every_shard_has_a_short_attribute_of_its_own_that_is_the_engines() -> N
 @pytest.mark.parametrize(("lower", "higher"), [(9, 10), (10**20, 10**39), (99 * 10**37, 10**39)])
 def test_longer_numbers_are_higher(lower: int, higher: int) -> None:
     assert pad(lower) < pad(higher)
-    assert int(pad(higher)) == higher
+    assert unpad(pad(higher)) == higher
+
+
+def test_the_only_heir_of_a_shard_goes_on_with_its_mark() -> None:
+    shards = {"p": Shard("gone", 10, 20), "c": Shard("p", 21, None), "x": Shard(None, 5, None)}
+    assert lineage_of("c", shards, PARENT, NOW) == PARENT
+
+
+@pytest.mark.parametrize(
+    "shards",
+    [
+        pytest.param({"p": Shard(None, 10, 20), "c": Shard("p", 21, None), "d": Shard("p", 22, None)}, id="it split"),
+        pytest.param({"p": Shard(None, 10, None), "c": Shard("p", 21, None)}, id="the parent is open"),
+        pytest.param({"p": Shard(None, 10, 20), "c": Shard("p", 20, None)}, id="numbers overlap"),
+        pytest.param({"c": Shard("p", 21, None)}, id="the parent is gone"),
+    ],
+)
+def test_any_other_heir_has_a_mark_of_its_own_and_knows_the_old_one(shards: dict[str, Shard]) -> None:
+    lineage = lineage_of("c", shards, PARENT, NOW)
+    assert lineage.mark == mark_attribute("c")
+    assert lineage.ended == (("~grand", 1), ("~root", int(NOW.timestamp())))
+
+
+def test_a_shard_of_which_nothing_is_known_has_a_mark_of_its_own() -> None:
+    assert lineage_of("c", {}, None, NOW) == Lineage(mark_attribute("c"))
+
+
+def test_an_old_mark_is_dropped_when_no_late_delivery_can_need_it() -> None:
+    lineage = Lineage("~c", (("~root", int(NOW.timestamp())),))
+    assert list(lineage.retired(NOW + timedelta(hours=48))) == []
+    assert list(lineage.retired(NOW + timedelta(hours=48, seconds=1))) == ["~root"]

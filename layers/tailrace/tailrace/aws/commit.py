@@ -16,7 +16,7 @@ from tailrace.aws.ordering import OrderReader, version_in
 from tailrace.aws.writes import Order, statement, update
 from tailrace.errors import Transient
 from tailrace.fold import RowChange, RowKey
-from tailrace.marks import Lineage
+from tailrace.marks import Lineage, unpad
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -186,10 +186,10 @@ class Committer:
                         raise translate(error) from error
                     return self._commit_steps(row, lineage)
                 row = row.above(_mark_in(found, lineage))
+                if not row.steps:
+                    return []
                 if row.values:
                     order = reader.order(row, version_in(found))
-                if not row.steps and (order is None or order.is_in(found)):
-                    return []
             else:
                 self._remember(row, lineage, order)
                 return []
@@ -256,7 +256,7 @@ def _row_found(error: Exception) -> dict[str, Any] | None:
 
 def _mark_in(found: dict[str, Any], lineage: Lineage | None) -> int:
     """Return the mark of a lineage in a row; one below every change where there is none."""
-    return int(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1
+    return unpad(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1
 
 
 def checkpoint(outcomes: Iterable[Outcome]) -> int | None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aggregate import EXPIRES_AT, INEXACT, ITEMS_IN_ROW, UPDATED_AT, Layout
-from tailrace.changes import decode_value, encode_value
+from tailrace.changes import encode_value
 from tailrace.fold import RowChange, RowKey
 from tailrace.marks import Lineage, pad
 
@@ -35,13 +35,6 @@ class Order:
 
     version: int
     state: Mapping[str, Any]
-
-    def is_in(self, row: Mapping[str, Any]) -> bool:
-        """Tell whether a row, in DynamoDB's JSON, holds just this."""
-        return all(
-            row.get(name) is None if value is None else name in row and decode_value(row[name]) == value
-            for name, value in self.state.items()
-        )
 
 
 @dataclass(slots=True)
@@ -92,27 +85,22 @@ def update(table: str, row: RowChange, lineage: Lineage | None, now: datetime, o
     """Return the UpdateItem for a row; without a lineage it adds unconditionally.
 
     An inexact row has its items counted and is marked; its linear measures stay. With ``order`` the order measures are
-    written, too; a row without steps has nothing else written.
+    written, too.
     """
     expression = _Expression()
     expression.set(UPDATED_AT, _stamp(now))
-    if row.steps:
-        for label, value in zip(row.layout.labels, row.labels, strict=True):
-            expression.set(label, value)
-        _set_expiry(expression, row.expires_at)
-        deltas = row.deltas()
-        added = (
-            ((ITEMS_IN_ROW, deltas[0]), (INEXACT, 1)) if row.inexact else zip(row.layout.counters, deltas, strict=True)
-        )
-        for counter, delta in added:
-            expression.add(counter, delta)
-        if lineage is not None:
-            mark = expression.set(lineage.mark, pad(row.last))
-            expression.conditions.append(
-                f"(attribute_not_exists({mark}) OR {mark} < {expression.value(pad(row.first))})"
-            )
-            for old in lineage.retired(now):
-                expression.remove(old)
+    for label, value in zip(row.layout.labels, row.labels, strict=True):
+        expression.set(label, value)
+    _set_expiry(expression, row.expires_at)
+    deltas = row.deltas()
+    added = ((ITEMS_IN_ROW, deltas[0]), (INEXACT, 1)) if row.inexact else zip(row.layout.counters, deltas, strict=True)
+    for counter, delta in added:
+        expression.add(counter, delta)
+    if lineage is not None:
+        mark = expression.set(lineage.mark, pad(row.last))
+        expression.conditions.append(f"(attribute_not_exists({mark}) OR {mark} < {expression.value(pad(row.first))})")
+        for old in lineage.retired(now):
+            expression.remove(old)
     if order is not None:
         _set_order(expression, order)
     return expression.request(table, row.key)

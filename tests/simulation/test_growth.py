@@ -1,0 +1,115 @@
+"""A row that is touched all the time stays small: a month of a table with ten partitions, whose shards roll."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from local.model import Database
+from pipeline.definition import pipeline
+from tailrace.aws.aggregating import Aggregator
+from tailrace.aws.commit import Committer
+from tailrace.aws.lineages import SHARDS, Lineages
+from tests.simulation.serial import Serial
+from tests.simulation.surroundings import alone
+from tests.streams import event, record
+
+PARTITIONS = 10
+LIFE = timedelta(hours=4)
+MONTH = timedelta(days=30)
+MOST_BYTES = 1024
+FLIGHT = {
+    "carrier": "UA",
+    "flight": 1545,
+    "origin": "EWR",
+    "dest": "IAH",
+    "distance": 1400,
+    "scheduled_departure": "2013-01-01T05:15:00-05:00",
+    "sched_arr_time": 819,
+    "status": "departed",
+    "dep_time": 517,
+    "dep_delay": 2,
+}
+
+
+class Month:
+    """The stream of a month, and the aggregate stage that reads it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.sequence = count(4 * 10**20, 7)
+        self.shards: dict[str, dict[str, Any]] = {}
+        self.open = [self.open_shard(None) for _ in range(PARTITIONS)]
+        self.database = Database()
+        self.database.create("aggregates", "pk", "sk")
+        client: Any = self.database
+        clock = lambda: self.now  # noqa: E731
+        committer = Committer(client, "aggregates", clock=clock, batches=True, pool=lambda _threads: Serial(0))
+        streams: Any = self
+        self.stage = Aggregator(pipeline, committer, Lineages(client, lambda: streams, "aggregates", clock))
+
+    def open_shard(self, parent: str | None) -> str:
+        """Open a shard; return its id."""
+        shard = f"shardId-{int(self.now.timestamp() * 1000):020d}-{len(self.shards):08x}"
+        known = {"ShardId": shard, "SequenceNumberRange": {"StartingSequenceNumber": str(next(self.sequence))}}
+        self.shards[shard] = known | ({"ParentShardId": parent} if parent else {})
+        return shard
+
+    def roll(self) -> None:
+        """Close every shard and open its heir."""
+        for place, shard in enumerate(self.open):
+            self.shards[shard]["SequenceNumberRange"]["EndingSequenceNumber"] = str(next(self.sequence))
+            self.open[place] = self.open_shard(shard)
+
+    def split(self) -> None:
+        """Let one of the open shards have a second heir, in place of another that is written no more."""
+        self.open[-1] = self.open_shard(self.shards[self.open[0]]["ParentShardId"])
+
+    def describe_stream(self, **_request: Any) -> dict[str, Any]:
+        """Describe the stream, as far back as it reaches: a day behind the last change."""
+        return {"StreamDescription": {"Shards": list(self.shards.values())[-8 * PARTITIONS :]}}
+
+    def touch(self) -> None:
+        """Let every shard bring one new flight of the same airport and day."""
+        for shard in self.open:
+            number = next(self.sequence)
+            batch = event([record(number, "flights", (str(number), None, FLIGHT))], shard=shard)
+            assert self.stage(batch)["batchItemFailures"] == []
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the airport and day."""
+        key = {"pk": {"S": "origin_days@1#EWR"}, "sk": {"S": "2013-01-01"}}
+        row: dict[str, Any] = self.database.get_item(TableName="aggregates", Key=key, ConsistentRead=True)["Item"]
+        return row
+
+
+def size(row: dict[str, Any]) -> int:
+    """Return the bytes of a row as DynamoDB bills them: names, texts, and numbers at two digits a byte and one more.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    total = 0
+    for name, value in row.items():
+        ((kind, text),) = value.items()
+        total += len(name.encode()) + (len(text) // 2 + 2 if kind == "N" else len(text.encode()))
+    return total
+
+
+def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:
+    touched = largest = 0
+    with alone():
+        month = Month()
+        begin = month.now
+        while month.now < begin + MONTH:
+            month.touch()
+            touched += PARTITIONS
+            largest = max(largest, size(month.row()))
+            month.now += LIFE
+            month.roll()
+            if month.now - begin in (MONTH / 3, MONTH * 2 / 3):
+                month.split()
+        row = month.row()
+    assert int(row["flights"]["N"]) == touched
+    assert largest < MOST_BYTES
+    assert sum(name.startswith("~") for name in row) <= PARTITIONS + 2 + 1, "a mark for each lineage, and the count"
+    lineages = [one for one in month.database.rows("aggregates") if one["pk"]["S"] == SHARDS]
+    assert all("expires_at" in one for one in lineages)
