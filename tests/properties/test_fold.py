@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tailrace.changes import decode_batch
 from tailrace.effects import effect_of
 from tailrace.errors import InvalidItem
-from tailrace.fold import Folded, contribution, fold
+from tailrace.fold import Folded, fold
+from tailrace.worth import contribution
 from tests import strategies
 from tests.pipelines.orders import pipeline
 from tests.streams import event, history
@@ -24,7 +25,7 @@ writes = st.lists(
 
 def folded(records: list[dict[str, Any]]) -> Folded:
     batch = decode_batch(event(records))
-    return fold([effect_of(change, pipeline) for change in batch.changes], pipeline.aggregates)
+    return fold([effect_of(change, pipeline) for change in batch.changes])
 
 
 def added(*parts: Folded) -> Rows:
@@ -49,8 +50,8 @@ def recomputed(items: list[dict[str, Any]]) -> Rows:
         for aggregate in pipeline.aggregates:
             part = contribution(prepared, aggregate) if aggregate.of.name == "orders" else None
             if part is not None:
-                before = rows[part.key] or (0,) * len(part.deltas)
-                rows[part.key] = tuple(a + b for a, b in zip(before, part.deltas, strict=True))
+                before = rows[part.place.key] or (0,) * len(part.deltas)
+                rows[part.place.key] = tuple(a + b for a, b in zip(before, part.deltas, strict=True))
     return dict(rows)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from tailrace.errors import InvalidMessage, TailraceError
 from tailrace.keys import split_item_key
@@ -27,8 +28,7 @@ ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST)
 _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One change of one item, as the stream tells it; ``old`` and ``new`` are the item's fields, None where absent.
 
     ``sequence`` is the stream's number, as a number: it orders the changes within ``shard``. ``shard`` is None when
@@ -84,7 +84,10 @@ def decode_batch(event: Mapping[str, Any]) -> Batch:
     unreadable: list[Unreadable] = []
     for record in records:
         read = _decode_record(record, shard)
-        (changes if isinstance(read, Change) else unreadable).append(read)  # type: ignore[arg-type]
+        if isinstance(read, Change):
+            changes.append(read)
+        else:
+            unreadable.append(read)
     return Batch(str(event.get("eventSourceARN", "")), shard, event.get("state") or {}, changes, unreadable)
 
 
@@ -94,22 +97,14 @@ def _decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unr
         sequence = int(body["SequenceNumber"])
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidMessage("a record of the stream has no sequence number") from error
-    time = _iso_seconds(body.get("ApproximateCreationDateTime", 0))
+    time = _iso_seconds(int(body.get("ApproximateCreationDateTime", 0)))
     event_id = str(record.get("eventID", sequence))
     try:
         collection, item_id = split_item_key(body["Keys"]["pk"]["S"])
-        return Change(
-            event_id=event_id,
-            source=str(record.get("eventSourceARN", "")),
-            shard=shard,
-            sequence=sequence,
-            time=time,
-            collection=collection,
-            id=item_id,
-            old=_fields(body.get("OldImage")),
-            new=_fields(body.get("NewImage")),
-            expired=_is_expiry(record),
-        )
+        source = str(record.get("eventSourceARN", ""))
+        old, new = _fields(body.get("OldImage")), _fields(body.get("NewImage"))
+        expired = new is None and _is_expiry(record)
+        return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
     except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
         return Unreadable(event_id, sequence, time, record, str(error) or type(error).__name__)
 
@@ -117,7 +112,18 @@ def _decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unr
 def _fields(image: Image | None) -> Item | None:
     if image is None:
         return None
-    return {name: decode_value(value) for name, value in image.items() if name not in ENGINE_ATTRIBUTES}
+    fields: Item = {}
+    for name, value in image.items():
+        # the two types that most fields have; the rest, and whatever is wrong, is looked at closely
+        if len(value) == 1 and "S" in value:
+            fields[name] = value["S"]
+        elif len(value) == 1 and "N" in value:
+            fields[name] = number(value["N"])
+        else:
+            fields[name] = decode_value(value)
+    for name in ENGINE_ATTRIBUTES:
+        fields.pop(name, None)
+    return fields
 
 
 def _is_expiry(record: Mapping[str, Any]) -> bool:
@@ -128,8 +134,9 @@ def _is_expiry(record: Mapping[str, Any]) -> bool:
     return record.get("eventName") == "REMOVE" and (kind, principal) == _TTL_IDENTITY
 
 
-def _iso_seconds(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+@lru_cache(maxsize=1024)
+def _iso_seconds(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def decode_value(attribute: Mapping[str, Any]) -> Any:
@@ -139,11 +146,11 @@ def decode_value(attribute: Mapping[str, Any]) -> Any:
         InvalidMessage: the type tag is unknown or its number cannot be read.
     """
     ((tag, value),) = attribute.items()
+    if tag == "N":
+        return number(value)
     match tag:
         case "S" | "BOOL":
             return value
-        case "N":
-            return number(value)
         case "NULL":
             return None
         case "M":

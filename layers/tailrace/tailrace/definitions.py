@@ -1,15 +1,16 @@
 """What a user writes: collections, aggregates and routes; every mistake in them is one clear error at import."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 
 from tailrace.aggregate import Aggregate
 from tailrace.collection import Collection, check_name
 from tailrace.errors import DefinitionError, NotFound
 from tailrace.measures import Predicate
+from tailrace.worth import Appraiser
 
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
 
@@ -53,6 +54,14 @@ class Pipeline:
         for member in members_of:
             if member.of not in self.collections:
                 raise DefinitionError(f"{member.name!r} is of {member.of.name!r}, which is not among the collections")
+
+    @cached_property
+    def appraisers(self) -> Mapping[str, Appraiser]:
+        """For each collection what tells the worth of its items, by the collection's name."""
+        return {
+            collection.name: Appraiser(collection, [one for one in self.aggregates if one.of is collection])
+            for collection in self.collections
+        }
 
     def collection(self, name: str) -> Collection:
         """Return a collection by name.

@@ -10,18 +10,49 @@ from dataclasses import dataclass
 from tailrace.changes import Change
 from tailrace.collection import Collection
 from tailrace.definitions import Pipeline
-from tailrace.errors import InvalidItem, NotFound, Violation
+from tailrace.errors import InvalidItem, Violation
 from tailrace.measures import Item
+from tailrace.worth import Appraiser, Worth
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Version:
+    """One version of an item: valid and transformed, or why it is not; None for both where there is no item."""
+
+    item: Item | None
+    rejected: InvalidItem | None
+
+    def worth(self, appraiser: Appraiser) -> Worth:
+        """Return what it is worth to the aggregates of its collection."""
+        return appraiser.nothing if self.item is None else appraiser.worth(self.item)
+
+
+NO_ITEM = Version(None, None)
+
+
+@dataclass(slots=True)
 class Effect:
-    """A change with its valid, transformed items; ``rejected`` says why the new image was refused, if it was."""
+    """A change with both versions of its item; ``appraiser`` is None where there is no such collection."""
 
     change: Change
-    old: Item | None
-    new: Item | None
-    rejected: InvalidItem | None
+    before: Version
+    after: Version
+    appraiser: Appraiser | None
+
+    @property
+    def old(self) -> Item | None:
+        """The item before the change, valid and transformed."""
+        return self.before.item
+
+    @property
+    def new(self) -> Item | None:
+        """The item after the change, valid and transformed."""
+        return self.after.item
+
+    @property
+    def rejected(self) -> InvalidItem | None:
+        """Why the new image was refused, if it was."""
+        return self.after.rejected
 
     @property
     def kind(self) -> str | None:
@@ -35,21 +66,20 @@ class Effect:
 
 def effect_of(change: Change, pipeline: Pipeline) -> Effect:
     """Validate and transform both images of a change. Nothing is raised for bad items: see ``rejected``."""
-    try:
-        collection = pipeline.collection(change.collection)
-    except NotFound as error:
-        unknown = InvalidItem([Violation("", "collection", str(error))])
-        return Effect(change, None, None, None if change.new is None else unknown)
-    old = _prepared(collection, change.old)
-    new = _prepared(collection, change.new)
-    rejected = new if isinstance(new, InvalidItem) else None
-    return Effect(change, old if isinstance(old, dict) else None, new if isinstance(new, dict) else None, rejected)
+    appraiser = pipeline.appraisers.get(change.collection)
+    if appraiser is None:
+        names = ", ".join(pipeline.appraisers)
+        text = f"there is no collection {change.collection!r}; there are: {names or 'none'}"
+        unknown = None if change.new is None else InvalidItem([Violation("", "collection", text)])
+        return Effect(change, NO_ITEM, Version(None, unknown), None)
+    collection = appraiser.collection
+    return Effect(change, _version(collection, change.old), _version(collection, change.new), appraiser)
 
 
-def _prepared(collection: Collection, item: Item | None) -> Item | InvalidItem | None:
-    if item is None:
-        return None
+def _version(collection: Collection, fields: Item | None) -> Version:
+    if fields is None:
+        return NO_ITEM
     try:
-        return collection.prepare(item)
+        return Version(collection.prepare(fields), None)
     except InvalidItem as error:
-        return error
+        return Version(None, error)

@@ -21,6 +21,9 @@ NO_MORE_GROUPS = "-"
 MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES = 2048, 1024
 """What DynamoDB takes as the two parts of a key."""
 
+type RowKey = tuple[str, str]
+"""A row's partition key and sort key."""
+
 _LONGEST_ID = 1024
 _UNITS = ("minute", "hour", "day", "week", "month")
 
@@ -52,7 +55,7 @@ def unescape(text: str) -> str:
     return "" if text == "%" else text.replace("%23", "#").replace("%25", "%")
 
 
-def row_key(aggregate: str, version: int, texts: Sequence[str]) -> tuple[str, str]:
+def row_key(aggregate: str, version: int, texts: Sequence[str]) -> RowKey:
     """Return the ``(pk, sk)`` of an aggregate's row from the texts of its group values, in order."""
     first, *rest = (escape(text) for text in texts)
     return f"{aggregate}@{version}#{first}", "#".join(rest) if rest else NO_MORE_GROUPS
@@ -63,7 +66,7 @@ def lane_key(sk: str, lane: int) -> str:
     return f"{sk}#{lane}"
 
 
-def values_key(key: tuple[str, str], values: str) -> str:
+def values_key(key: RowKey, values: str) -> str:
     """Return the partition key of the value rows called ``values`` of the row ``key``; it begins with ``~``."""
     return f"~{escape(values)}#{key[0]}#{key[1]}"
 

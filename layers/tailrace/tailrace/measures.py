@@ -28,19 +28,63 @@ type Item = dict[str, Any]
 type Predicate = Callable[[Item], bool]
 
 _PRESENTED = Context(prec=MOST_DIGITS)
+_SMALL = 10**18  # its square has 37 digits, which DynamoDB holds
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number that an item adds: 1, the value of a field, or its square; measures that need the same share it.
+
+    ``power`` is 0, 1 or 2; of a ``source`` of None 0. An item for which ``where`` does not hold adds 0.
+    """
+
+    source: str | None
+    where: Predicate | None
+    power: int
+
+    def number(self, item: Item) -> Number:
+        """Return what an item adds for which ``where`` holds.
+
+        Raises:
+            InvalidItem: the field holds something that is not a number, or more digits than DynamoDB can sum.
+        """
+        if self.source is None:
+            return 1
+        value = item.get(self.source)
+        if value is None:
+            return 0
+        power = self.power
+        if type(value) is int and -_SMALL < value < _SMALL:
+            return value if power == 1 else 1 if power == 0 else value * value
+        return self._any_number(value)
+
+    def _any_number(self, value: Any) -> Number:
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise InvalidItem([Violation(f"/{self.source}", "measure", f"a {type(value).__name__} cannot be summed")])
+        number: Number = value if self.power == 1 else 1
+        if self.power == 2:  # noqa: PLR2004 - the square
+            number = EXACT.multiply(value, value) if isinstance(value, Decimal) else value * value
+        if not holdable(number):
+            text = f"it takes a number that DynamoDB cannot hold: {MOST_DIGITS} digits, 1E-130 to 9.9E+125"
+            raise InvalidItem([Violation(f"/{self.source}", "digits", text)])
+        return number
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One measure; made by :func:`count`, :func:`total`, :func:`mean` and :func:`variance`.
 
-    ``suffixes`` are appended to the measure's name and give the row's attributes, in the order of :meth:`parts`.
+    ``suffixes`` are appended to the measure's name and give the row's attributes, one for each of ``columns``.
     """
 
     kind: str
-    source: str | None
-    where: Predicate | None
+    columns: tuple[Column, ...]
     suffixes: tuple[str, ...]
+
+    @property
+    def source(self) -> str | None:
+        """The field that is summed, if it is one."""
+        return self.columns[0].source
 
     def attributes(self, name: str) -> tuple[str, ...]:
         """Return the names of the row's attributes for the measure called ``name``."""
@@ -52,22 +96,10 @@ class Measure:
         Raises:
             InvalidItem: the field holds something that is not a number, or more digits than DynamoDB can sum.
         """
-        if self.where is not None and not self.where(item):
-            return (0,) * len(self.suffixes)
-        if self.source is None:
-            return (1,)
-        value = item.get(self.source)
-        if value is None:
-            return (0,) * len(self.suffixes)
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise InvalidItem([Violation(f"/{self.source}", "measure", f"a {type(value).__name__} cannot be summed")])
-        powers: tuple[Number, ...] = (value,) if self.kind == "total" else (value, 1)
-        if self.kind == "variance":
-            powers = (*powers, EXACT.multiply(value, value) if isinstance(value, Decimal) else value * value)
-        if not all(holdable(power) for power in powers):
-            text = f"{self.kind} needs a number that DynamoDB cannot hold: {MOST_DIGITS} digits, 1E-130 to 9.9E+125"
-            raise InvalidItem([Violation(f"/{self.source}", "digits", text)])
-        return powers
+        where = self.columns[0].where
+        if where is not None and not where(item):
+            return (0,) * len(self.columns)
+        return tuple(column.number(item) for column in self.columns)
 
     def present(self, name: str, row: Mapping[str, Any]) -> Number | None:
         """Return the measure's value as a reader sees it, from the row's attributes; None where there is none."""
@@ -88,19 +120,20 @@ def _divide(numerator: Number, denominator: Number) -> Decimal:
 
 def count(*, where: Predicate | None = None) -> Measure:
     """Count the items (for which ``where`` holds)."""
-    return Measure("count", None, where, ("",))
+    return Measure("count", (Column(None, where, 0),), ("",))
 
 
 def total(source: str, *, where: Predicate | None = None) -> Measure:
     """Sum a field."""
-    return Measure("total", source, where, ("",))
+    return Measure("total", (Column(source, where, 1),), ("",))
 
 
 def mean(source: str, *, where: Predicate | None = None) -> Measure:
     """Keep the mean of a field, as its sum and the number of values."""
-    return Measure("mean", source, where, ("_total", "_count"))
+    return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"))
 
 
 def variance(source: str, *, where: Predicate | None = None) -> Measure:
     """Keep the population variance of a field, as its sum, the number of values and the sum of their squares."""
-    return Measure("variance", source, where, ("_total", "_count", "_squares"))
+    columns = (Column(source, where, 1), Column(source, where, 0), Column(source, where, 2))
+    return Measure("variance", columns, ("_total", "_count", "_squares"))

@@ -8,7 +8,6 @@ from tailrace.definitions import Pipeline, Route
 from tailrace.effects import Effect, effect_of
 from tailrace.envelopes import Json, dumps, envelope
 from tailrace.errors import InvalidItem, Violation
-from tailrace.fold import uncountable
 from tailrace.measures import Item
 from tailrace.quarantine import report
 from tailrace.stored import StoredObject
@@ -57,8 +56,7 @@ def dispatch(batch: Batch, pipeline: Pipeline) -> Dispatch:
             concerned, broken = _concerned(effect, pipeline.routes)
             for route in concerned:
                 result.routes[route.name].append(outgoing)
-            aggregates = [aggregate for aggregate in pipeline.aggregates if aggregate.of.name == change.collection]
-            violations += broken + uncountable(effect.new, aggregates)
+            violations += broken + _uncountable(effect)
         if violations:
             stored = _report(
                 change.event_id, change.time, change.collection, change.id, change.new, violations, change.shard
@@ -97,6 +95,12 @@ def _concerned(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], li
         if effect.new is not None and isinstance(holds[-1], InvalidItem):
             broken.extend(holds[-1].violations)
     return concerned, broken
+
+
+def _uncountable(effect: Effect) -> list[Violation]:
+    """Return why the new item cannot be counted in some of its collection's aggregates; empty for most items."""
+    worth = () if effect.appraiser is None else effect.after.worth(effect.appraiser)
+    return [violation for one in worth if isinstance(one, InvalidItem) for violation in one.violations]
 
 
 def _holds(route: Route, item: Item) -> bool | InvalidItem:

@@ -8,6 +8,7 @@ import base64
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 import jsonschema_rs
@@ -175,6 +176,8 @@ def agreed(schema: Any) -> bool:  # noqa: C901 - one case for each kind of keywo
 def plain(value: Any) -> Any:
     """Return a value as JSON Schema sees it: a set is an array (in sorted order), binary is its base64 text."""
     if isinstance(value, Mapping):
+        if _SCALARS.issuperset(map(type, value.values())):
+            return value
         return {name: plain(inner) if isinstance(inner, _CONTAINERS) else inner for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
@@ -185,6 +188,7 @@ def plain(value: Any) -> Any:
     return value
 
 
+_SCALARS = frozenset([str, int, bool, Decimal, NoneType])
 _CONTAINERS = (dict, list, tuple, set, frozenset, bytes, bytearray)
 _LONGEST_MESSAGE = 500
 

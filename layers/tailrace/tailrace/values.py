@@ -6,6 +6,8 @@ DynamoDB knows one type of number, so ``4``, ``4.0`` and ``4E0`` are one value; 
 
 import re
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 from tailrace.errors import InvalidMessage
@@ -22,12 +24,15 @@ MOST_DIGITS = 38
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -130, 125
 """What a number of DynamoDB can be: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
+_EXACT_TYPES = frozenset([str, int, bool, bytes, NoneType])
+
 _CERTAINLY_HELD = 10**MOST_DIGITS
 
 # A larger power of ten would cost memory as an int; no table holds it, so it may stay a Decimal and be refused later.
 _LARGEST_EXPANDED_EXPONENT = 130
 
 
+@lru_cache(maxsize=16_384)  # the same few numbers come again and again
 def number(text: str) -> Number:
     """Read a decimal number of any notation.
 
@@ -63,9 +68,13 @@ def without_floats(value: Any) -> Any:
     Raises:
         InvalidMessage: a float is infinite or not a number.
     """
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, float):
         return normal(Decimal(repr(value)))
     if isinstance(value, dict):
+        if _EXACT_TYPES.issuperset(map(type, value.values())):
+            return value
         return {name: without_floats(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [without_floats(inner) for inner in value]

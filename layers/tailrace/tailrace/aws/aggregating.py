@@ -39,7 +39,7 @@ class Aggregator:
             logger().warning("the shard's lineage cannot be found out, all to be delivered again: %s", error)
             return stream_answer(event, batch.changes[0].sequence)
         effects = (effect_of(change, self.pipeline) for change in batch.changes)
-        folded = fold(effects, self.pipeline.aggregates, lane="" if lineage is None else lineage.mark)
+        folded = fold(effects, lane="" if lineage is None else lineage.mark)
         outcomes = self.committer.commit(folded.rows, lineage)
         _tell(batch, folded, outcomes)
         return stream_answer(event, checkpoint(outcomes))

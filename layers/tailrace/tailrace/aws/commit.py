@@ -15,7 +15,8 @@ from tailrace.aws.emptied import MOST_KEYS, Emptied, may_be_empty
 from tailrace.aws.ordering import OrderReader, version_in
 from tailrace.aws.writes import Order, statement, update
 from tailrace.errors import Transient
-from tailrace.fold import RowChange, RowKey
+from tailrace.fold import RowChange
+from tailrace.keys import RowKey
 from tailrace.marks import Lineage, unpad
 
 if TYPE_CHECKING:

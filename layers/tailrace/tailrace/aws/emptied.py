@@ -16,7 +16,8 @@ from tailrace.aws.clients import translate
 from tailrace.aws.writes import counters_when_empty, expire
 from tailrace.changes import decode_item, encode_item
 from tailrace.errors import Transient
-from tailrace.fold import RowChange, RowKey
+from tailrace.fold import RowChange
+from tailrace.keys import RowKey
 from tailrace.marks import LATE_DELIVERIES
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from tailrace.aggregate import ITEMS_IN_ROW, ValueRows
 from tailrace.aws.clients import translate
 from tailrace.aws.writes import VERSION, Order
 from tailrace.changes import decode_item, encode_item
-from tailrace.fold import RowChange, RowKey
-from tailrace.keys import values_key
+from tailrace.fold import RowChange
+from tailrace.keys import RowKey, values_key
 from tailrace.order_measures import Count, Reach
 
 if TYPE_CHECKING:

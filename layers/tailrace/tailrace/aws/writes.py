@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aggregate import EXPIRES_AT, INEXACT, ITEMS_IN_ROW, UPDATED_AT, Layout
 from tailrace.changes import encode_value
-from tailrace.fold import RowChange, RowKey
+from tailrace.fold import RowChange
+from tailrace.keys import RowKey
 from tailrace.marks import Lineage, pad
 
 if TYPE_CHECKING:
