@@ -215,6 +215,14 @@ def test_api_takes_any_id_in_the_query(stack: Stack, invoke: Invoke) -> None:
     assert invoke("api-get-item-by-query")["statusCode"] == 200
 
 
+def test_api_describes_itself_and_says_what_an_address_takes(stack: Stack, invoke: Invoke) -> None:
+    """The OpenAPI document, and 405 with Allow."""
+    assert "/collections/flights/items" in json.loads(invoke("api-get-openapi")["body"])["paths"]
+    answer = invoke("api-method-not-allowed")
+    assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET")
+    assert stack
+
+
 def test_api_takes_many_items_and_answers_repeats_alike(stack: Stack, invoke: Invoke) -> None:
     """One is stored, one is refused, and the request is carried out once."""
     answer = invoke("api-post-items")

@@ -60,3 +60,14 @@ def aggregates(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
     stage.cache_clear()
     return Aggregates(dynamodb, name)
+
+
+@pytest.fixture
+def api(
+    table: Callable[..., str], dynamodb_endpoint: str, aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
+) -> Aggregates:
+    """Make empty tables, and the function's environment."""
+    monkeypatch.setenv("ITEMS_TABLE", table("pk"))
+    monkeypatch.setenv("IDEMPOTENCY_TABLE", table("id"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
+    return aggregates

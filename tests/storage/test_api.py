@@ -3,7 +3,6 @@
 import base64
 import itertools
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -74,17 +73,6 @@ def call(
 def item_path(item_id: str) -> str:
     """Return an item's path as an HTTP API hands it over: decoded."""
     return f"/collections/orders/items/{item_id}"
-
-
-@pytest.fixture
-def api(
-    table: Callable[..., str], dynamodb_endpoint: str, aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
-) -> Aggregates:
-    """Make empty tables, and the function's environment."""
-    monkeypatch.setenv("ITEMS_TABLE", table("pk"))
-    monkeypatch.setenv("IDEMPOTENCY_TABLE", table("id"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
-    return aggregates
 
 
 ids = st.one_of(

@@ -159,7 +159,7 @@ def row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
     Raises:
         InvalidMessage: a parameter is unknown, comes twice or cannot be read; or they make no bounded range of keys.
     """
-    names = {_parameter(group): group for group in aggregate.by}
+    names = {parameter_name(group): group for group in aggregate.by}
     given = _checked(parameters, [*names, *OPTIONS])
     covered = _window(aggregate, given)
     texts = _texts(aggregate, given, covered)
@@ -168,7 +168,8 @@ def row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
     return query if "cursor" not in given else query.starting_at(given["cursor"])
 
 
-def _parameter(group: Group) -> str:
+def parameter_name(group: Group) -> str:
+    """Return the name of the parameter that gives a group's value."""
     return f"group.{group.name}" if group.name in OPTIONS else group.name
 
 
@@ -198,8 +199,8 @@ def _window(aggregate: Aggregate, given: dict[str, str]) -> Window | None:
         return None
     if bucket is None:
         raise InvalidMessage(f"{aggregate.name} has no time bucket for from and to")
-    if _parameter(bucket) in given:
-        raise InvalidMessage(f"either {_parameter(bucket)}, or from and to")
+    if parameter_name(bucket) in given:
+        raise InvalidMessage(f"either {parameter_name(bucket)}, or from and to")
     covered = window(bucket, first, last)
     if aggregate.by[0] is bucket:
         if first is None or last is None:
@@ -214,7 +215,7 @@ def _texts(aggregate: Aggregate, given: dict[str, str], covered: Window | None) 
     texts: list[str] = []
     missing = ""
     for place, group in enumerate(aggregate.by):
-        name = _parameter(group)
+        name = parameter_name(group)
         in_window = covered is not None and group is covered.bucket
         if missing and (name in given or in_window):
             raise InvalidMessage(

@@ -144,6 +144,13 @@ def caller(event: Event) -> str:
     return str((authorizer.get("iam") or {}).get("callerId", "")).partition(":")[0]
 
 
+def issuer(event: Event) -> str | None:
+    """Return who has issued the token that a request came with; None for one that came without."""
+    authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
+    claims = (authorizer.get("jwt") or {}).get("claims") or {}
+    return claims.get("iss")
+
+
 def _body(event: Event) -> str | bytes | None:
     body: str | None = event.get("body")
     if body is None or not event.get("isBase64Encoded"):

@@ -13,6 +13,7 @@ from tailrace.aws.rows import RowReader
 from tailrace.aws.serving.aggregates import AggregateRoutes
 from tailrace.aws.serving.answers import Answer, Unfinished, answer_problem
 from tailrace.aws.serving.batches import BatchRoutes
+from tailrace.aws.serving.documents import DocumentRoutes
 from tailrace.aws.serving.items import ItemRoutes
 from tailrace.aws.telemetry import count_metrics
 from tailrace.definitions import Pipeline
@@ -45,6 +46,7 @@ class Api:
             self._route("PATCH", rule, self._once(one.patch))
             self._route("DELETE", rule, self._once(one.delete))
         self._route("POST", _ITEMS, self._once(many.post))
+        self._route("GET", "/openapi.json", DocumentRoutes(pipeline, self._event).openapi)
         self._route("GET", "/aggregates/<name>/rows", AggregateRoutes(pipeline, rows, self._event).rows)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""The API described by itself: an OpenAPI 3.1 document, made from the definition.
+
+Each collection and each aggregate has paths of its own, so that an item's schema is the collection's, and the
+parameters of a query are the aggregate's groups. Source: https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+from collections.abc import Mapping
+
+from tailrace.definitions import Pipeline
+from tailrace.openapi_aggregates import aggregate_paths, row_schema
+from tailrace.openapi_items import item_paths, item_schema
+from tailrace.openapi_parts import Json, components, problem_schema, response
+
+VERSION = "1"
+"""The version of the API: it changes when something that a caller relies on does."""
+
+
+def security(token_issuer: str | None) -> dict[str, Json]:
+    """Return how requests are signed: with AWS credentials, or with a token of this issuer."""
+    if token_issuer is not None:
+        address = f"{token_issuer.rstrip('/')}/.well-known/openid-configuration"
+        return {"token": {"type": "openIdConnect", "openIdConnectUrl": address}}
+    signature = {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"}
+    return {"signature": signature | {"description": "AWS Signature Version 4 of the service execute-api."}}
+
+
+def openapi(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
+    """Return the document of a pipeline's API; ``security`` are the ways to sign a request, by name."""
+    own = response("This document.", {"type": "object", "required": ["openapi"]})
+    paths: dict[str, Json] = {
+        "/openapi.json": {
+            "get": {"operationId": "get-openapi", "summary": "Read this document.", "responses": {"200": own}}
+        }
+    }
+    schemas: dict[str, Json] = {"problem": problem_schema()}
+    for collection in pipeline.collections:
+        schemas[f"{collection.name}-item"] = item_schema(collection)
+        paths |= item_paths(collection)
+    for aggregate in pipeline.aggregates:
+        schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
+        paths |= aggregate_paths(aggregate)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tailrace", "version": VERSION, "description": "Items in, aggregates out."},
+        "security": [{name: []} for name in security],
+        "paths": paths,
+        "components": components() | {"schemas": schemas, "securitySchemes": dict(security)},
+    }

@@ -1,0 +1,96 @@
+"""The paths of an aggregate: its rows."""
+
+from tailrace.aggregate import Aggregate
+from tailrace.keys import BucketGroup, Group
+from tailrace.measures import Measure
+from tailrace.openapi_parts import Json, parameter, reference, refusals, response
+from tailrace.order_measures import OrderMeasure
+from tailrace.queries import MOST_ROWS, ROWS_UNASKED, parameter_name
+
+_TEXT = {"type": "string"}
+_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-01-31T05:00-05:00"]}
+_NUMBER_OR_NONE = {"type": ["number", "null"]}
+_VALUE = {"type": ["string", "number", "boolean"]}
+
+
+def row_schema(aggregate: Aggregate) -> Json:
+    """Return the schema of a row as readers see it."""
+    properties: Json = {group.name: _group_schema(group) for group in aggregate.by}
+    properties |= {name: _measure_schema(measure) for name, measure in aggregate.measures.items()}
+    properties["updated_at"] = {"type": "string", "format": "date-time", "description": "When the row last changed."}
+    required = list(properties)
+    properties["inexact"] = {"const": True, "description": "The row lacks a change whose sum the table could not hold."}
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+
+
+def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
+    """Return the paths of an aggregate, with their operations."""
+    row = reference(f"{aggregate.name}-row")
+    page = {
+        "type": "object",
+        "required": ["aggregate", "version", "rows"],
+        "additionalProperties": False,
+        "properties": {
+            "aggregate": {"const": aggregate.name},
+            "version": {"const": aggregate.version},
+            "rows": {"type": "array", "items": row},
+            "cursor": {"type": "string", "description": "There are more rows: pass it on with the same query."},
+        },
+    }
+    rows = {
+        "operationId": f"get-{aggregate.name}-rows",
+        "summary": "Read rows by their groups and a range of time.",
+        "tags": [aggregate.name],
+        "parameters": _row_parameters(aggregate),
+        "responses": {"200": response("Rows, in the order of the key.", page), **refusals((400, 503))},
+    }
+    return {f"/aggregates/{aggregate.name}/rows": {"get": rows}}
+
+
+def _row_parameters(aggregate: Aggregate) -> list[Json]:
+    bucket = aggregate.bucket
+    parameters = [
+        parameter(
+            parameter_name(group),
+            "query",
+            _TIME if group is bucket else _TEXT,
+            "A group's value; groups are given in the order of the key.",
+            required=place == 0 and group is not bucket,
+        )
+        for place, group in enumerate(aggregate.by)
+    ]
+    if bucket is not None:
+        text = "An instant, a date or a month, included; instead of one bucket."
+        parameters += [parameter(end, "query", _TIME, text) for end in ("from", "to")]
+    limit = {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": ROWS_UNASKED}
+    return [
+        *parameters,
+        parameter("limit", "query", limit, "How many rows a page holds at most."),
+        parameter("cursor", "query", _TEXT, "Where the page before has ended."),
+    ]
+
+
+def _group_schema(group: Group) -> Json:
+    return _TEXT if isinstance(group, BucketGroup) else _VALUE
+
+
+def _measure_schema(measure: Measure | OrderMeasure) -> Json:
+    match measure.kind:
+        case "count" | "distinct":
+            return {"type": "integer", "minimum": 0}
+        case "total":
+            return {"type": "number"}
+        case "mean" | "variance":
+            return _NUMBER_OR_NONE
+        case "top":
+            counted = {"value": _VALUE, "count": {"type": "integer", "minimum": 1}}
+            return {"type": "array", "items": _closed(counted)}
+        case "first" | "last":
+            return {
+                "anyOf": [{"type": "null"}, _closed({"value": _VALUE, "at": {"type": "string", "format": "date-time"}})]
+            }
+    return {"type": ["string", "number", "boolean", "null"]}
+
+
+def _closed(properties: Json) -> Json:
+    return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}

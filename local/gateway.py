@@ -1,0 +1,84 @@
+"""A handler of the HTTP API behind a plain HTTP server on loopback: what API Gateway does, without AWS.
+
+Many connections, but one request at a time, as one environment of Lambda answers them. It checks no signature: whoever
+is on this machine may ask. The event is payload 2.0:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+from typing import Any
+from urllib.parse import unquote
+
+type Handler = Callable[[dict[str, Any], Any], Mapping[str, Any]]
+
+_NO_BODY = (204, 304)
+
+
+def event_of(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Return the event of a request, as an HTTP API hands it over: it decodes a path twice, and cuts it at ``%3F``."""
+    raw_path, _, query = target.partition("?")
+    path = unquote(unquote(raw_path).partition("?")[0])
+    try:
+        text, encoded = body.decode(), False
+    except UnicodeDecodeError:
+        text, encoded = base64.b64encode(body).decode(), True
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {name.lower(): value for name, value in headers.items()},
+        "requestContext": {
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": ""},
+            "requestId": "local",
+            "stage": "$default",
+        },
+        "isBase64Encoded": encoded,
+    } | ({"body": text} if body else {})
+
+
+class _Request(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer leaves in one piece: in two, the second would wait for an acknowledgement
+    server: "Gateway"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):  # the base class looks for one method for each of HTTP's
+            return self._answer
+        raise AttributeError(name)
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        event = event_of(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
+        with self.server.one_at_a_time:
+            answer = self.server.handler(event, None)
+        text = answer.get("body") or ""
+        body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
+        self.send_response(answer["statusCode"])
+        for name, value in (answer.get("headers") or {}).items():
+            self.send_header(name, value)
+        if answer["statusCode"] not in _NO_BODY:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if answer["statusCode"] not in _NO_BODY and self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing: the handler has its own log."""
+
+
+class Gateway(ThreadingHTTPServer):
+    """A server on a free port of the loopback address; ``serve_forever`` runs it, ``shutdown`` ends it."""
+
+    def __init__(self, handler: Handler, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Request)
+        self.handler = handler
+        self.one_at_a_time = Lock()
+
+    @property
+    def url(self) -> str:
+        """Its root, without a slash at the end."""
+        return f"http://127.0.0.1:{self.server_port}"
