@@ -216,7 +216,8 @@ def test_api_takes_any_id_in_the_query(stack: Stack, invoke: Invoke) -> None:
 
 
 def test_api_describes_itself_and_says_what_an_address_takes(stack: Stack, invoke: Invoke) -> None:
-    """The OpenAPI document, and 405 with Allow."""
+    """The OpenAPI document, the aggregates, and 405 with Allow."""
+    assert '"carrier_hours"' in invoke("api-get-aggregates")["body"]
     assert "/collections/flights/items" in json.loads(invoke("api-get-openapi")["body"])["paths"]
     answer = invoke("api-method-not-allowed")
     assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET")

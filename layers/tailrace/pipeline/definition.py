@@ -9,21 +9,26 @@ from tailrace import Aggregate, Collection, Pipeline, Route, count, day, field, 
 NEW_YORK = "America/New_York"
 """All flights of the example leave from New York; their hours, days and months are counted as its clocks show them."""
 
-flights = Collection("flights", schema="schemas/flight.schema.json", transform=normalise)
+flights = Collection(
+    "flights",
+    schema="schemas/flight.schema.json",
+    transform=normalise,
+    description="Flights from New York, changed as they are scheduled, depart, land or are cancelled.",
+)
 
 punctuality = {
-    "flights": count(),
+    "flights": count(description="Flights of any kind."),
     "departures": count(where=has_departed),
     "cancellations": count(where=is_cancelled),
-    "departure_delay": mean("departure_delay", where=has_departed),
-    "departure_delay_variance": variance("departure_delay", where=has_departed),
+    "departure_delay": mean("departure_delay", where=has_departed, unit="min", description="Negative when early."),
+    "departure_delay_variance": variance("departure_delay", where=has_departed, unit="min²"),
 }
 
 traffic = {
     "landings": count(where=has_landed),
-    "miles": total("distance", where=has_landed),
-    "air_minutes": total("air_time"),
-    "arrival_delay": mean("arrival_delay"),
+    "miles": total("distance", where=has_landed, unit="mi"),
+    "air_minutes": total("air_time", unit="min"),
+    "arrival_delay": mean("arrival_delay", unit="min", description="Negative when early."),
 }
 
 pipeline = Pipeline(
@@ -34,18 +39,21 @@ pipeline = Pipeline(
             of=flights,
             by=[field("carrier"), hour("scheduled_departure", tz=NEW_YORK)],
             measures=punctuality,
+            description="Punctuality of each airline, by the hour of the scheduled departure.",
         ),
         Aggregate(
             "origin_days",
             of=flights,
             by=[field("origin"), day("scheduled_departure", tz=NEW_YORK)],
             measures=punctuality,
+            description="Punctuality at each airport, by day.",
         ),
         Aggregate(
             "route_months",
             of=flights,
             by=[field("route"), month("scheduled_departure", tz=NEW_YORK)],
             measures=punctuality | traffic,
+            description="Punctuality and traffic of each route, by month.",
         ),
     ],
     routes=[Route("disruptions", of=flights, when=is_disrupted)],

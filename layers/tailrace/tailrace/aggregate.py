@@ -7,6 +7,7 @@ from decimal import localcontext
 from functools import cached_property, lru_cache
 from typing import Any
 
+from tailrace.about import check_about
 from tailrace.collection import Collection, check_name
 from tailrace.errors import DefinitionError
 from tailrace.keys import BucketGroup, Group
@@ -74,6 +75,7 @@ class Aggregate:
         version: part of the key. Changing what an aggregate means is a new version.
         lanes: spreads each row over so many, one for each shard of the stream, for rows that more shards write than
             one partition of the table takes; readers add them up. Only for linear measures.
+        description: a sentence for readers.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Aggregate:
     keep: timedelta | None = None
     version: int = 1
     lanes: int = 1
+    description: str | None = None
 
     def __post_init__(self) -> None:
         check_name("aggregate", self.name)
@@ -100,6 +103,7 @@ class Aggregate:
             raise DefinitionError(f"{here}: two time buckets; make them two aggregates")
         if self.keep is not None and (self.bucket is None or self.keep <= timedelta(0)):
             raise DefinitionError(f"{here}: keep= is a positive time and needs a time bucket that it counts from")
+        check_about(here, description=self.description)
         self._check_attributes(here)
         self._check_lanes(here)
         self._check_fields(here)
@@ -110,6 +114,7 @@ class Aggregate:
         for name, measure in self.measures.items():
             if not isinstance(measure, Measure | OrderMeasure):
                 raise DefinitionError(f"{here}: measure {name!r} is a {type(measure).__name__}, not a measure")
+            check_about(f"{here}: measure {name!r}", unit=measure.unit, description=measure.description)
             names.extend(measure.attributes(name))
         for name in names:
             if not name or name.startswith("~"):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from tailrace.about import check_about
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 from tailrace.keys import COLLECTION_NAME
 from tailrace.measures import Item
@@ -38,18 +39,21 @@ class Collection:
             gets a fresh dict and may change it. It must not look at anything else, as the engine calls it again for
             the old version of an item to take back what that version had added.
         on_expiry: what a deletion by TTL means for the aggregates: ``retract`` as for any deletion, or ``keep``.
+        description: a sentence for readers.
     """
 
     name: str
     schema: Mapping[str, Any] | str | Path
     transform: Callable[[Item], Item] | None = None
     on_expiry: Literal["retract", "keep"] = "retract"
+    description: str | None = None
     compiled: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_name("collection", self.name)
         if self.on_expiry not in ("retract", "keep"):
             raise DefinitionError(f"collection {self.name!r}: on_expiry is 'retract' or 'keep', not {self.on_expiry!r}")
+        check_about(f"collection {self.name!r}", description=self.description)
         if self.transform is not None and not callable(self.transform):
             raise DefinitionError(f"collection {self.name!r}: the transform is not a function")
         document = self.schema

@@ -19,8 +19,9 @@ for its row, whatever the number of linear measures.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, Unpack
 
+from tailrace.about import About
 from tailrace.errors import InvalidItem, Violation
 from tailrace.values import EXACT, MOST_DIGITS, Number, holdable
 
@@ -80,6 +81,8 @@ class Measure:
     kind: str
     columns: tuple[Column, ...]
     suffixes: tuple[str, ...]
+    unit: str | None = None
+    description: str | None = None
 
     @property
     def source(self) -> str | None:
@@ -118,22 +121,22 @@ def _divide(numerator: Number, denominator: Number) -> Decimal:
     return _PRESENTED.divide(Decimal(numerator), Decimal(denominator))
 
 
-def count(*, where: Predicate | None = None) -> Measure:
+def count(*, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
     """Count the items (for which ``where`` holds)."""
-    return Measure("count", (Column(None, where, 0),), ("",))
+    return Measure("count", (Column(None, where, 0),), ("",), **about)
 
 
-def total(source: str, *, where: Predicate | None = None) -> Measure:
+def total(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
     """Sum a field."""
-    return Measure("total", (Column(source, where, 1),), ("",))
+    return Measure("total", (Column(source, where, 1),), ("",), **about)
 
 
-def mean(source: str, *, where: Predicate | None = None) -> Measure:
+def mean(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
     """Keep the mean of a field, as its sum and the number of values."""
-    return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"))
+    return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"), **about)
 
 
-def variance(source: str, *, where: Predicate | None = None) -> Measure:
+def variance(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
     """Keep the population variance of a field, as its sum, the number of values and the sum of their squares."""
     columns = (Column(source, where, 1), Column(source, where, 0), Column(source, where, 2))
-    return Measure("variance", columns, ("_total", "_count", "_squares"))
+    return Measure("variance", columns, ("_total", "_count", "_squares"), **about)

@@ -7,7 +7,7 @@ parameters of a query are the aggregate's groups. Source: https://spec.openapis.
 from collections.abc import Mapping
 
 from tailrace.definitions import Pipeline
-from tailrace.openapi_aggregates import aggregate_paths, row_schema
+from tailrace.openapi_aggregates import aggregate_paths, aggregates_path, row_schema
 from tailrace.openapi_items import item_paths, item_schema
 from tailrace.openapi_parts import Json, components, problem_schema, response
 
@@ -36,6 +36,7 @@ def openapi(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
     for collection in pipeline.collections:
         schemas[f"{collection.name}-item"] = item_schema(collection)
         paths |= item_paths(collection)
+    paths |= aggregates_path()
     for aggregate in pipeline.aggregates:
         schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
         paths |= aggregate_paths(aggregate)
@@ -43,6 +44,14 @@ def openapi(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
         "openapi": "3.1.0",
         "info": {"title": "Tailrace", "version": VERSION, "description": "Items in, aggregates out."},
         "security": [{name: []} for name in security],
+        "tags": [
+            *(_tag(f"{collection.name} items", collection.description) for collection in pipeline.collections),
+            *(_tag(f"{aggregate.name} rows", aggregate.description) for aggregate in pipeline.aggregates),
+        ],
         "paths": paths,
         "components": components() | {"schemas": schemas, "securitySchemes": dict(security)},
     }
+
+
+def _tag(name: str, description: str | None) -> Json:
+    return {"name": name} | ({} if description is None else {"description": description})

@@ -1,4 +1,4 @@
-"""The paths of an aggregate: its rows."""
+"""The paths of aggregates: what there are, and the rows of each."""
 
 from tailrace.aggregate import Aggregate
 from tailrace.keys import BucketGroup, Group
@@ -16,11 +16,40 @@ _VALUE = {"type": ["string", "number", "boolean"]}
 def row_schema(aggregate: Aggregate) -> Json:
     """Return the schema of a row as readers see it."""
     properties: Json = {group.name: _group_schema(group) for group in aggregate.by}
-    properties |= {name: _measure_schema(measure) for name, measure in aggregate.measures.items()}
+    properties |= {name: _measure_schema(measure) | _told(measure) for name, measure in aggregate.measures.items()}
     properties["updated_at"] = {"type": "string", "format": "date-time", "description": "When the row last changed."}
     required = list(properties)
     properties["inexact"] = {"const": True, "description": "The row lacks a change whose sum the table could not hold."}
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+
+
+def aggregates_path() -> dict[str, Json]:
+    """Return the path of all aggregates, with its operation."""
+    text_or_none = {"type": ["string", "null"]}
+    group = _closed({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT})
+    measure = _closed(
+        {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
+        {"field": _TEXT, "fraction": {"type": "number"}, "most": {"type": "integer"}},
+    )
+    aggregate = _closed(
+        {
+            "name": _TEXT,
+            "version": {"type": "integer"},
+            "collection": _TEXT,
+            "description": text_or_none,
+            "groups": {"type": "array", "items": group, "description": "In the order of the key."},
+            "bucket": text_or_none | {"description": "The name of the group that is a time bucket."},
+            "measures": {"type": "array", "items": measure},
+        },
+        {"keep_s": {"type": "integer", "description": "How long a row stays after its time bucket is over."}},
+    )
+    listed = _closed({"aggregates": {"type": "array", "items": aggregate}})
+    operation = {
+        "operationId": "get-aggregates",
+        "summary": "Read what aggregates there are: their groups and measures.",
+        "responses": {"200": response("All aggregates.", listed), **refusals((400,))},
+    }
+    return {"/aggregates": {"get": operation}}
 
 
 def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
@@ -40,7 +69,7 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
     rows = {
         "operationId": f"get-{aggregate.name}-rows",
         "summary": "Read rows by their groups and a range of time.",
-        "tags": [aggregate.name],
+        "tags": [f"{aggregate.name} rows"],
         "parameters": _row_parameters(aggregate),
         "responses": {"200": response("Rows, in the order of the key.", page), **refusals((400, 503))},
     }
@@ -92,5 +121,15 @@ def _measure_schema(measure: Measure | OrderMeasure) -> Json:
     return {"type": ["string", "number", "boolean", "null"]}
 
 
-def _closed(properties: Json) -> Json:
-    return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
+def _told(measure: Measure | OrderMeasure) -> Json:
+    described = {} if measure.description is None else {"description": measure.description}
+    return described | ({} if measure.unit is None else {"x-unit": measure.unit})
+
+
+def _closed(properties: Json, optional: Json | None = None) -> Json:
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties | (optional or {}),
+        "additionalProperties": False,
+    }

@@ -93,7 +93,10 @@ def _operations(collection: Collection, way: str) -> dict[str, Json]:
         "delete": {"summary": "Delete an item, if it is there.", "parameters": written, "responses": gone},
     }
     named = {verb: f"{verb}-{collection.name}-item{way}" for verb in operations}
-    return {verb: {"operationId": named[verb], "tags": [collection.name]} | told for verb, told in operations.items()}
+    return {
+        verb: {"operationId": named[verb], "tags": [f"{collection.name} items"]} | told
+        for verb, told in operations.items()
+    }
 
 
 def _batch(collection: Collection) -> Json:
@@ -122,7 +125,7 @@ def _batch(collection: Collection) -> Json:
     return {
         "operationId": f"post-{collection.name}-items",
         "summary": "Store many items; each is stored or refused by itself.",
-        "tags": [collection.name],
+        "tags": [f"{collection.name} items"],
         "parameters": [KEY],
         "requestBody": body(_object({"items": items})),
         "responses": {

@@ -25,8 +25,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
+from tailrace.about import About
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 from tailrace.keys import instant, zone_of
 from tailrace.measures import Item, Predicate
@@ -149,6 +150,8 @@ class OrderMeasure:
     reach: Reach
     fraction: Decimal = Decimal(0)
     most: int = 0
+    unit: str | None = None
+    description: str | None = None
 
     @property
     def source(self) -> str:
@@ -195,19 +198,19 @@ def _quantile(counts: Sequence[Count], fraction: Decimal) -> Any:
     return counts[-1].labels[0]
 
 
-def minimum(source: str, *, where: Predicate | None = None) -> OrderMeasure:
+def minimum(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> OrderMeasure:
     """Keep the smallest value of a field."""
-    return OrderMeasure("minimum", Values(source, where), "low")
+    return OrderMeasure("minimum", Values(source, where), "low", **about)
 
 
-def maximum(source: str, *, where: Predicate | None = None) -> OrderMeasure:
+def maximum(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> OrderMeasure:
     """Keep the greatest value of a field."""
-    return OrderMeasure("maximum", Values(source, where), "high")
+    return OrderMeasure("maximum", Values(source, where), "high", **about)
 
 
-def distinct(source: str, *, where: Predicate | None = None) -> OrderMeasure:
+def distinct(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> OrderMeasure:
     """Count the different values of a field."""
-    return OrderMeasure("distinct", Values(source, where), "all")
+    return OrderMeasure("distinct", Values(source, where), "all", **about)
 
 
 def quantile(
@@ -216,6 +219,7 @@ def quantile(
     *,
     error: float | Decimal | str | None = None,
     where: Predicate | None = None,
+    **about: Unpack[About],
 ) -> OrderMeasure:
     """Keep a quantile of a field: the smallest value that at least ``fraction`` of the values do not exceed.
 
@@ -231,7 +235,7 @@ def quantile(
         raise DefinitionError(f"quantile({source!r}): the fraction is from 0 to 1, not {fraction}")
     if off is not None and not 0 < off <= Decimal("0.5"):
         raise DefinitionError(f"quantile({source!r}): the error is above 0 and at most 0.5, not {error}")
-    return OrderMeasure("quantile", Values(source, where, error=off), "all", fraction=at)
+    return OrderMeasure("quantile", Values(source, where, error=off), "all", fraction=at, **about)
 
 
 def _fraction(what: str, value: float | Decimal | str) -> Decimal:
@@ -244,7 +248,7 @@ def _fraction(what: str, value: float | Decimal | str) -> Decimal:
     return found
 
 
-def top(source: str, most: int, *, where: Predicate | None = None) -> OrderMeasure:
+def top(source: str, most: int, *, where: Predicate | None = None, **about: Unpack[About]) -> OrderMeasure:
     """Keep the ``most`` most frequent values of a field, with how often each occurs.
 
     Raises:
@@ -252,24 +256,28 @@ def top(source: str, most: int, *, where: Predicate | None = None) -> OrderMeasu
     """
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_TOP:
         raise DefinitionError(f"top({source!r}): keeps 1 to {_MOST_TOP} values, not {most!r}")
-    return OrderMeasure("top", Values(source, where), "all", most=most)
+    return OrderMeasure("top", Values(source, where), "all", most=most, **about)
 
 
-def first(source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None) -> OrderMeasure:
+def first(
+    source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **about: Unpack[About]
+) -> OrderMeasure:
     """Keep a field of the item whose time ``by`` is the earliest; ``by`` is read as a time bucket's field is.
 
     Raises:
         DefinitionError: the time zone is unknown.
     """
     zone_of(tz)
-    return OrderMeasure("first", Values(source, where, at=by, tz=tz), "low")
+    return OrderMeasure("first", Values(source, where, at=by, tz=tz), "low", **about)
 
 
-def last(source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None) -> OrderMeasure:
+def last(
+    source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **about: Unpack[About]
+) -> OrderMeasure:
     """Keep a field of the item whose time ``by`` is the latest; ``by`` is read as a time bucket's field is.
 
     Raises:
         DefinitionError: the time zone is unknown.
     """
     zone_of(tz)
-    return OrderMeasure("last", Values(source, where, at=by, tz=tz), "high")
+    return OrderMeasure("last", Values(source, where, at=by, tz=tz), "high", **about)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, Pipeline, Route, count, day, days, field, hour, mean, total
+from tailrace import Aggregate, Collection, Pipeline, Route, count, day, days, field, hour, mean, top, total
 from tailrace.definitions import load_pipeline
+from tailrace.descriptions import describe
 from tailrace.errors import DefinitionError, InvalidItem, NotFound
 
 CLOSED = {"type": "object", "properties": {"a": {}, "t": {}, "n": {}}, "additionalProperties": False}
@@ -105,3 +106,19 @@ def test_names_are_looked_up_and_missing_ones_told_with_the_choice() -> None:
     assert pipeline.collection("orders").name == "orders"
     with pytest.raises(NotFound, match="shop_hours"):
         pipeline.aggregate("shop_days")
+
+
+def test_units_and_descriptions_are_texts() -> None:
+    schema = {"type": "object"}
+    things = Collection("things", schema=schema, description="All things.")
+    measures: Any = {"n": count(description="How many."), "x": mean("x", unit="m"), "top": top("x", 3, unit="m")}
+    made = Aggregate("a", of=things, by=[field("y")], measures=measures, description="By y.")
+    told = describe(made)
+    units = [(one["unit"], one["description"]) for one in told["measures"]]
+    assert units == [(None, "How many."), ("m", None), ("m", None)]
+    assert (told["description"], told["measures"][2]["most"], told["bucket"]) == ("By y.", 3, None)
+    wrong: Any = 5
+    with pytest.raises(DefinitionError, match="measure 'n': unit is a text, not 5"):
+        Aggregate("a", of=things, by=[field("y")], measures={"n": count(unit=wrong)})
+    with pytest.raises(DefinitionError, match="description"):
+        Collection("things", schema=schema, description="")

@@ -413,3 +413,17 @@ def test_readers_do_not_see_what_another_version_counted(cloud: Cloud) -> None:
     ]
     cloud.dynamodb.put_item(TableName="aggregates", Item=row | {"pk": {"S": "months@1#2024-03"}, "~n": {"N": "99"}})
     assert len(rows("months", from_="2024-01", to="2024-12")) == 1
+
+
+@pytest.mark.usefixtures("cloud")
+def test_aggregates_are_listed_as_they_are_defined() -> None:
+    status, document = call("GET", "/aggregates")
+    assert status == 200
+    found = {one["name"]: one for one in document["aggregates"]}
+    assert list(found) == ["shop_hours", "days", "large_weeks", "months", "pages"]
+    assert found["shop_hours"]["keep_s"] == 36_500 * 86_400
+    assert found["months"]["version"] == 2
+    assert [(group["name"], group["kind"]) for group in found["days"]["groups"]] == [("day", "day"), ("shop", "field")]
+    assert found["days"]["groups"][0]["time_zone"] == "Asia/Kolkata"
+    assert found["pages"]["bucket"] is None
+    assert problem("GET", "/aggregates", query="name=days") == (400, "invalid-request")

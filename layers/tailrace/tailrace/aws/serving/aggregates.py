@@ -1,11 +1,13 @@
-"""Aggregates: their rows."""
+"""Aggregates: what there are, and their rows."""
 
 from collections.abc import Callable
 
 from tailrace.aws.rows import RowReader
 from tailrace.aws.serving.answers import Answer, answer_json
 from tailrace.definitions import Pipeline
+from tailrace.descriptions import describe
 from tailrace.envelopes import dumps
+from tailrace.errors import InvalidMessage
 from tailrace.queries import row_query
 from tailrace.requests import Event, parameters
 
@@ -17,6 +19,12 @@ class AggregateRoutes:
         self._pipeline = pipeline
         self._rows = rows
         self._event = event
+
+    def listed(self) -> Answer:
+        """Return what each aggregate is: its groups and measures."""
+        if parameters(self._event()):
+            raise InvalidMessage("there are no parameters here")
+        return answer_json(200, dumps({"aggregates": [describe(found) for found in self._pipeline.aggregates]}))
 
     def rows(self, name: str) -> Answer:
         """Return rows of an aggregate, by its groups and a range of time."""

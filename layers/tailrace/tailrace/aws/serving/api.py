@@ -47,7 +47,9 @@ class Api:
             self._route("DELETE", rule, self._once(one.delete))
         self._route("POST", _ITEMS, self._once(many.post))
         self._route("GET", "/openapi.json", DocumentRoutes(pipeline, self._event).openapi)
-        self._route("GET", "/aggregates/<name>/rows", AggregateRoutes(pipeline, rows, self._event).rows)
+        aggregates = AggregateRoutes(pipeline, rows, self._event)
+        self._route("GET", "/aggregates", aggregates.listed)
+        self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer a request.
