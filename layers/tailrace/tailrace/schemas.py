@@ -8,14 +8,13 @@ import base64
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cached_property
 from types import NoneType
 from typing import Any
 
 import jsonschema_rs
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
-from jsonschema.validators import extend
 
-from tailrace.errors import DefinitionError, Violation
+from tailrace.errors import Violation
 
 AGREED_KEYWORDS = frozenset(
     [
@@ -66,43 +65,11 @@ AGREED_KEYWORDS = frozenset(
 )
 """Keywords on which both validators agree for every value that an item can hold."""
 
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
 # Both engines read these alike: ASCII literals and classes, counted repeats, anchors at the ends only.
 _AGREED_PATTERN = re.compile(
     r"\^?(?:[A-Za-z0-9 _:/-]|\[[A-Za-z0-9 _:]+(?:-[A-Za-z0-9])?[A-Za-z0-9 _:-]*\]|\{\d+(?:,\d*)?\}|[+*?])*\$?"
-)
-
-
-def _is_integer(_checker: Any, value: Any) -> bool:
-    if isinstance(value, Decimal):
-        return value == value.to_integral_value()
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(_checker: Any, value: Any) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)
-
-
-def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
-    # In ECMA-262, which JSON Schema names, "$" is the end of the text; in Python also the place before a last newline.
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
-
-
-def _properties(validator: Any, properties: Mapping[str, Any], item: Any, _schema: Any) -> Any:
-    # as in jsonschema, but a field that must not be there ("false") is reported at its place and by its name
-    for name, subschema in properties.items() if isinstance(item, Mapping) else ():
-        if name not in item:
-            continue
-        if subschema is False:
-            yield ValidationError(f"{name!r} is not allowed here", path=[name])
-        else:
-            yield from validator.descend(item[name], subschema, path=name, schema_path=name)
-
-
-_Reference: Any = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    validators={"pattern": _pattern, "properties": _properties},
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
 )
 
 
@@ -114,13 +81,18 @@ class Schema:
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        try:
-            Draft202012Validator.check_schema(document)
-        except SchemaError as error:
-            raise DefinitionError(f"not a JSON Schema (2020-12): {error.json_path}: {error.message}") from error
+        if document.get("$schema", _DRAFT) != _DRAFT or not jsonschema_rs.meta.is_valid(dict(document)):
+            from tailrace import reference  # noqa: PLC0415 - see there
+
+            reference.check(document)
         self.document = document
-        self._reference = _Reference(document)
         self._fast = jsonschema_rs.Draft202012Validator(dict(document)) if agreed(document) else None
+
+    @cached_property
+    def _reference(self) -> Any:
+        from tailrace import reference  # noqa: PLC0415 - see there
+
+        return reference.validator(self.document)
 
     @property
     def properties(self) -> Mapping[str, Any]:

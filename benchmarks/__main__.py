@@ -1,0 +1,51 @@
+"""Run the benchmarks, all or some, and write their results."""
+
+import argparse
+import importlib
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from benchmarks.report import RESULTS, Result, number, write
+
+PARTS = {
+    "a": ("handlers", "the handler beside the tutorial's, and the writer"),
+    "b": ("folds", "the fold beside bytewax, DuckDB and Polars"),
+    "c": ("writes", "writes and write units against rows touched"),
+    "d": ("cold", "initialisation and the layer's size"),
+    "e": ("growth", "cost per change at ten times as much"),
+    "f": ("dollars", "dollars per million items"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what is asked for; 130 after Ctrl-C, as shells say it."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    listed = "; ".join(f"{letter}: {text}" for letter, (_, text) in PARTS.items())
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"which parts, with commas between them ({listed})")
+    wanted = [part for part in parser.parse_args(arguments).parts.split(",") if part]
+    unknown = [part for part in wanted if part not in PARTS]
+    if unknown:
+        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    console = Console()
+    results: list[Result] = []
+    try:
+        for part in wanted:
+            module = importlib.import_module(f"benchmarks.{PARTS[part][0]}")
+            with console.status(PARTS[part][1]) as status:
+                found = module.run(status.update)
+            for one in found:
+                ratio = "" if one.ratio is None else f"   {number(one.ratio)}x {one.other}"
+                console.print(f"({part}) {one.what}: {number(one.value)} {one.unit}{ratio}", highlight=False)
+            results += found
+    except KeyboardInterrupt:
+        console.print("stopped; nothing was written")
+        return 130
+    write(results, datetime.now(UTC))
+    console.print(f"written to {RESULTS.relative_to(RESULTS.parents[1])}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The changes that are measured: a week of New York's flights, as Lambda hands them to a function."""
+
+import json
+from functools import cache
+from typing import Any
+
+from local.emulator import ROOT
+from local.flights import read
+from local.timeline import Timetable, timeline
+from tailrace.changes import encode_item
+
+type Json = dict[str, Any]
+
+SLICE = ROOT / "local/data/flights-2013-01-01-07.csv.gz"
+SHARD = "shardId-00000001700000000000-0a1b2c3d"
+STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-01-01T00:00:00.000"
+MOST_EVENT_BYTES = 6_000_000
+"""Lambda's largest payload: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_FIRST = 400_000_000_000_000_000_000
+
+
+@cache
+def records() -> tuple[Json, ...]:
+    """Return every change of the week as a stream record: flights planned, changed on departure and on landing."""
+    state: dict[str, Json] = {}
+    made: list[Json] = []
+    for event in timeline(read(SLICE).flights):
+        for item_id, item in event.items if isinstance(event, Timetable) else [(event.id, event.item)]:
+            made.append(_record(len(made), item_id, state.get(item_id), item))
+            state[item_id] = item
+    return tuple(made)
+
+
+def _record(number: int, item_id: str, old: Json | None, new: Json) -> Json:
+    key = {"pk": f"flights#{item_id}"}
+    images = {} if old is None else {"OldImage": encode_item(key | old)}
+    body = {
+        "ApproximateCreationDateTime": 1_700_000_000.0,
+        "Keys": encode_item(key),
+        "NewImage": encode_item(key | new),
+        "SequenceNumber": str(_FIRST + 7 * number),
+        "SizeBytes": 600,
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    }
+    return {
+        "eventID": f"{number:032x}",
+        "eventName": "INSERT" if old is None else "MODIFY",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": body | images,
+        "eventSourceARN": STREAM,
+    }
+
+
+def event(batch: list[Json]) -> str:
+    """Return the event of a batch as Lambda's text; who measures reads it anew each time, as the runtime does."""
+    window = {"start": "2024-01-01T00:00:00Z", "end": "2024-01-01T00:15:00Z"}
+    fields = {"window": window, "state": {}, "shardId": SHARD, "eventSourceARN": STREAM}
+    return json.dumps({"Records": batch, **fields, "isFinalInvokeForWindow": False, "isWindowTerminatedEarly": False})
+
+
+def events(size: int | None, most: int) -> list[str]:
+    """Return up to ``most`` events of ``size`` changes each; without a size as many as fit into 6 MB."""
+    found: list[str] = []
+    everything = list(records())
+    start = 0
+    while start < len(everything) and len(found) < most:
+        taken = size or _fitting(everything[start:])
+        found.append(event(everything[start : start + taken]))
+        start += taken
+    return found
+
+
+def _fitting(batch: list[Json]) -> int:
+    total = 1_000
+    for number, record in enumerate(batch):
+        total += len(json.dumps(record)) + 2
+        if total > MOST_EVENT_BYTES:
+            return number
+    return len(batch)

@@ -1,0 +1,82 @@
+"""(d) What a function costs before its first event, above the bare interpreter; and how large its layer is."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.report import Result, Show
+from local.deploy import build
+from local.emulator import ROOT
+
+STAGES = ("aggregate", "api", "archive", "catalog", "fanout", "ingest", "load")
+_ROUNDS = 7
+
+# What happens before the first event: the module is imported, and the stage put together as the first event would.
+_SCRIPT = """
+import os, sys, time
+if len(sys.argv) > 1:
+    sys.path[:0] = [sys.argv[1], sys.argv[2]]
+    import app, typing
+    settings = typing.get_type_hints(app.stage.__wrapped__)["settings"]
+    app.stage(settings.parse(os.environ))
+print(time.process_time() * 1000)
+"""
+
+
+class _Environment(dict[str, str]):
+    """Every variable that a function may ask for, so that this need not know them."""
+
+    def __init__(self, bytecode: Path) -> None:
+        names = {name for settings in ROOT.glob("template.yaml") for name in _variables(settings.read_text())}
+        super().__init__(dict.fromkeys(names, "https://example.com/name"))
+        self["PATH"] = os.environ["PATH"]
+        self["AWS_REGION"] = "us-east-1"
+        self["PYTHONPYCACHEPREFIX"] = str(bytecode)
+        self |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+
+
+def _variables(template: str) -> list[str]:
+    found = re.findall(r"^ +([A-Z][A-Z_]+): !", template, re.MULTILINE)
+    return [name for name in found if not name.startswith(("AWS_", "POWERTOOLS_", "TAILRACE_PIPELINE"))]
+
+
+def run(show: Show) -> list[Result]:
+    """Start every function a few times in a fresh interpreter, in turn with a bare one."""
+    show("(d) sam build")
+    built = build()
+    layer = built / "layers/TailraceLayer/python"
+    results = []
+    with TemporaryDirectory(prefix="tailrace-bytecode-") as folder:
+        bytecode = Path(folder)
+        for stage in STAGES:
+            show(f"(d) starting {stage}")
+            function = built / f"{stage.capitalize()}Function"
+            first, above = _above_bare(layer, function, bytecode)
+            target = "450 ms" if stage == "aggregate" else ""
+            results.append(Result("d", f"init of {stage} above the bare interpreter", above, "ms", target=target))
+            if stage == "aggregate":
+                title = "the same of aggregate, with no bytecode yet"
+                results.append(Result("d", title, first, "ms"))
+    size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) / 1e6
+    return [*results, Result("d", "the layer, unzipped", size, "MB", target="60 MB")]
+
+
+def _above_bare(layer: Path, function: Path, bytecode: Path) -> tuple[float, float]:
+    """Return the milliseconds of processor time of the first start, and the median of those after it."""
+    with TemporaryDirectory(prefix="tailrace-no-bytecode-") as nothing:
+        first = _start(Path(nothing), str(layer), str(function)) - _start(Path(nothing))
+    times = []
+    for _ in range(_ROUNDS):
+        bare = _start(bytecode)
+        times.append(_start(bytecode, str(layer), str(function)) - bare)
+    return first, median(times[1:])
+
+
+def _start(bytecode: Path, *arguments: str) -> float:
+    command = [sys.executable, "-S", "-c", _SCRIPT, *arguments]
+    printed = subprocess.run(command, env=_Environment(bytecode), check=True, capture_output=True, text=True)  # noqa: S603
+    return float(printed.stdout.split()[-1])

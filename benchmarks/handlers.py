@@ -1,0 +1,126 @@
+"""(a) The aggregate handler beside the tutorial's, on a DynamoDB that answers in 5 ms; and the writer alone."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+import boto3
+
+from benchmarks import tutorial
+from benchmarks.changes import SHARD, events
+from benchmarks.report import Result, Show
+from benchmarks.server import agreeable_dynamodb
+from pipeline.definition import pipeline
+from tailrace.aws.aggregating import Aggregator
+from tailrace.aws.clients import client
+from tailrace.aws.commit import Committer
+from tailrace.aws.lineages import Lineages
+from tailrace.changes import decode_batch
+from tailrace.effects import effect_of
+from tailrace.fold import RowChange, fold
+from tailrace.marks import Lineage, mark_attribute
+
+_SIZES = {"100": 100, "1,000": 1_000, "6 MB": None}
+_ROUNDS = 3
+# The tutorial's cost is one call after the other: a part of a batch tells the cost of a change as well as all of it.
+_MOST_OF_TUTORIAL = 200
+
+
+def run(show: Show) -> list[Result]:
+    """Measure processor and wall time per change of both handlers, batch by batch in turn."""
+    with agreeable_dynamodb() as address:
+        environment = {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+            "POWERTOOLS_METRICS_DISABLED": "true",
+            "POWERTOOLS_METRICS_NAMESPACE": "Tailrace",
+        }
+        os.environ.update(environment)
+        ours, theirs = _product(), _by_hand()
+        results = [result for name, size in _SIZES.items() for result in _compare(name, size, ours, theirs, show)]
+        return [*results, *_writer(show)]
+
+
+def _product() -> Callable[[Any], object]:
+    dynamodb = client("dynamodb")
+    committer = Committer(dynamodb, "aggregates", clock=_now, batches=True)
+    lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), "aggregates", _now)
+    return Aggregator(pipeline, committer, lineages)
+
+
+def _by_hand() -> Callable[[Any], object]:
+    dynamodb = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    return lambda event: tutorial.handler(event, dynamodb)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _timed(handler: Callable[[Any], object], event: Any) -> tuple[float, float]:
+    """Return the microseconds of processor and of wall time that a change took."""
+    changes = len(event["Records"])
+    wall, cpu = time.perf_counter(), time.process_time()
+    handler(event)
+    return (time.process_time() - cpu) / changes * 1e6, (time.perf_counter() - wall) / changes * 1e6
+
+
+def _compare(
+    name: str, size: int | None, ours: Callable[[Any], object], theirs: Callable[[Any], object], show: Show
+) -> list[Result]:
+    texts = events(size, 30)[-_ROUNDS:]  # from late in the week, when most changes are of flights that are known
+    for text in texts:
+        ours(json.loads(text))  # the rows of a steady state are known
+    product: list[tuple[float, float]] = []
+    by_hand: list[tuple[float, float]] = []
+    for number, text in enumerate(texts, 1):
+        show(f"(a) batches of {name}: {number} of {len(texts)}")
+        product += [_timed(ours, json.loads(text)) for _ in range(_ROUNDS)]
+        part = json.loads(text)
+        part["Records"] = part["Records"][-_MOST_OF_TUTORIAL:]
+        by_hand.append(_timed(theirs, part))
+    changes = len(json.loads(texts[0])["Records"])
+    found = []
+    for index, what in enumerate(("processor", "wall")):
+        one, other = (median(times[index] for times in run) for run in (product, by_hand))
+        title = f"handler, {what} time per change, batch of {name}" + ("" if size else f" ({changes:,} changes)")
+        found.append(Result("a", title, one, "µs", beside=other, target=_TARGETS.get((name, what))))
+    return found
+
+
+_TARGETS = {("1,000", "processor"): "40 times less", ("1,000", "wall"): "100 times less"}
+
+
+def _writer(show: Show) -> list[Result]:
+    show("(a) the writer alone")
+    rows = _many_rows(2_000)
+    lineage = Lineage(mark_attribute(SHARD))
+    committer = Committer(client("dynamodb"), "aggregates", clock=_now, batches=True)
+    committer.commit(rows, lineage)
+    times = []
+    for _ in range(5):
+        begin = time.process_time()
+        committer.commit(rows, lineage)
+        times.append((time.process_time() - begin) / len(rows) * 1e6)
+    return [Result("a", "writer, processor time per touched known row", median(times), "µs", target="90 µs")]
+
+
+def _many_rows(most: int) -> list[RowChange]:
+    batch = decode_batch(json.loads(events(None, 1)[0]))
+    rows = fold(effect_of(change, pipeline) for change in batch.changes).rows
+    many: list[RowChange] = []
+    while len(many) < most:
+        turn = len(many)
+        many += [_named(row, turn) for row in rows]
+    return many[:most]
+
+
+def _named(row: RowChange, turn: int) -> RowChange:
+    return RowChange(row.layout, (row.key[0], f"{row.key[1]}~{turn}"), row.labels, row.expires_at, row.steps)

@@ -1,0 +1,74 @@
+"""A DynamoDB that says yes to everything after 5 ms: a process of its own, so that only the caller is measured."""
+
+import asyncio
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+ANSWER_S = 0.005
+_HEAD = (
+    b"HTTP/1.1 %s\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nx-amzn-RequestId: 1\r\n\r\n%s"
+)
+_NO_STREAM = b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no such stream"}'
+
+
+def _answer(head: bytes, body: bytes) -> bytes:
+    if b"BatchExecuteStatement" in head:
+        # one key of each statement; no value of a flight holds the word
+        text = b'{"Responses":[' + b",".join([b'{"TableName":"t"}'] * body.count(b'"Statement"')) + b"]}"
+    elif b"DescribeStream" in head:
+        return _HEAD % (b"400 Bad Request", len(_NO_STREAM), _NO_STREAM)
+    else:
+        text = b"{}"
+    return _HEAD % (b"200 OK", len(text), text)
+
+
+class _Protocol(asyncio.Protocol):
+    def __init__(self) -> None:
+        self._waiting = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._waiting += data
+        head, separator, rest = self._waiting.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        length = next(
+            (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+        )
+        if len(rest) < length:
+            return
+        self._waiting = rest[length:]
+        answer = _answer(head, rest[:length])
+        asyncio.get_running_loop().call_later(ANSWER_S, self._send, answer)
+
+    def _send(self, answer: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(answer)
+
+
+def _serve(told: Connection) -> None:
+    async def run() -> None:
+        server = await asyncio.get_running_loop().create_server(_Protocol, "127.0.0.1", 0)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
+@contextmanager
+def agreeable_dynamodb() -> Iterator[str]:
+    """Run the server and give its address."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}"
+    finally:
+        process.terminate()
+        process.join()
