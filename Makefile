@@ -7,10 +7,10 @@ VENV := .venv/bin
 # sam build looks for the template's Python and its pip by name
 TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH)
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
-CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local tests
+CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local tests benchmarks
 T ?= tests
 
-.PHONY: help setup demo test simulate check format build deploy lock clean
+.PHONY: help setup demo test simulate bench check format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,10 @@ test: setup  ## every test (T=tests/unit runs a part)
 
 simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)
 	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"
+
+bench: setup  ## what it costs, beside what people write by hand and other engines (PARTS=a,b)
+	@$(PYTHON3) local/setup.py bench bytewax
+	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
 check: setup  ## formatting, style, types, templates
 	$(VENV)/ruff format --check .
@@ -52,6 +56,8 @@ lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
 	$(UV_COMPILE) --group dev layers/tailrace/requirements.txt -o locks/dev.txt >/dev/null
 	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
 	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null
+	$(UV_COMPILE) --group bench layers/tailrace/requirements.txt -o locks/bench.txt >/dev/null
+	$(subst 3.13,3.12,$(filter-out --universal,$(UV_COMPILE))) locks/bytewax.in -o locks/bytewax.txt >/dev/null
 
 clean:  ## remove everything that was made here
 	rm -rf .venv .tools .cache .aws-sam .tailrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

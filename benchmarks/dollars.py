@@ -1,0 +1,101 @@
+"""(f) What a million changes cost on AWS, from what was measured and the list prices in one file.
+
+Upstream's own writes to the items table are its own, as are subscribers; reading the stream is free for Lambda.
+"""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.changes import events
+from benchmarks.report import RESULTS, Result, Show
+from benchmarks.stage import Counting, stage
+from pipeline.definition import pipeline
+from tailrace.changes import decode_batch
+from tailrace.packing import pack
+from tailrace.routing import dispatch
+
+_BATCH = 1_000
+_MEMORY_GB = 1769 / 1024  # of each stage, at most
+_ROWS_BY_HAND = 5  # three aggregates, old and new image; a first change has no old one
+_CHANGES_IN_OBJECT = 10_000  # the archive gathers for a minute
+_ARCHIVE_S = 0.2  # to read, sort and compress a message of 256 KB
+_SQS_CHUNK = 65_536
+_CALL_S = 0.005  # what an answer of DynamoDB, SQS or S3 takes
+_MILLION = 1_000_000
+
+
+@dataclass(slots=True)
+class Counted:
+    """What the week's changes made the stages do."""
+
+    changes: int = 0
+    batches: int = 0
+    write_units: int = 0
+    messages: int = 0
+    chunks: int = 0
+    fanout_s: float = 0.0
+
+
+def run(show: Show) -> list[Result]:
+    """Return dollars per million changes by stage; beside the aggregates what the handler by hand would pay."""
+    listed = json.loads(Path(__file__).with_name("prices.json").read_text())["prices"]
+    price = {name: one["dollars"] for name, one in listed.items()}
+    show("(f) counting")
+    counted = _count()
+    wall = _handler_seconds()
+    second = price["lambda_gb_second"] * _MEMORY_GB
+    each = _MILLION / counted.changes
+    aggregates = (
+        each * (counted.write_units * price["dynamodb_write_unit"] + counted.batches * price["lambda_request"])
+        + _MILLION * wall["ours"] * second
+    )
+    by_hand = _MILLION * (_ROWS_BY_HAND * price["dynamodb_write_unit"] + wall["by hand"] * second)
+    fanout = each * (
+        counted.fanout_s * second
+        + counted.batches * price["lambda_request"]
+        + 2 * counted.chunks * price["sqs_request_64_kb"]  # sent, and received
+    )
+    objects = counted.changes / _CHANGES_IN_OBJECT
+    archive = each * (
+        objects * (price["s3_put"] + price["dynamodb_write_unit"] + 2 * price["lambda_request"])
+        + counted.messages * _ARCHIVE_S * second
+    )
+    title = "dollars per million changes"
+    return [
+        Result("f", f"{title}: aggregates", aggregates, "$", by_hand),
+        Result("f", f"{title}: fanout and the archive's queue", fanout, "$"),
+        Result("f", f"{title}: archive and catalog", archive, "$"),
+        Result("f", f"{title}, altogether", aggregates + fanout + archive, "$"),
+    ]
+
+
+def _count() -> Counted:
+    client = Counting()
+    aggregate = stage(client)
+    counted = Counted()
+    for text in events(_BATCH, 1_000):
+        event = json.loads(text)
+        aggregate(event)
+        begin = time.process_time()
+        out = dispatch(decode_batch(event), pipeline)
+        bodies = [body for body, _ in pack([outgoing.text for outgoing in out.archive])]
+        counted.fanout_s += time.process_time() - begin + _CALL_S * len(bodies)
+        counted.chunks += sum(math.ceil(len(body.encode()) / _SQS_CHUNK) for body in bodies)
+        counted.messages += len(bodies)
+        counted.changes += len(event["Records"])
+        counted.batches += 1
+    counted.write_units = client.counts["units"]
+    return counted
+
+
+def _handler_seconds() -> dict[str, float]:
+    """Return the wall time per change of both handlers, in batches of 1,000, as part a measured it last."""
+    path = RESULTS / "figures.json"
+    figures = json.loads(path.read_text())["parts"] if path.exists() else {}
+    for one in figures.get("a", {}).get("results", ()):
+        if "wall" in one["what"] and one["what"].endswith("batch of 1,000"):
+            return {"ours": one["value"] / 1e6, "by hand": one["beside"] / 1e6}
+    raise SystemExit("make bench: part f needs the times of part a: run that first")

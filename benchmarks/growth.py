@@ -1,0 +1,88 @@
+"""(e) Does a change cost more where there are ten times as many changes, rows or shards?"""
+
+import json
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from benchmarks.changes import event, records
+from benchmarks.report import Result, Show
+from benchmarks.stage import NoStreams, stage
+
+type Json = dict[str, Any]
+
+_BATCH = 300
+_ROUNDS = 5
+
+
+class Silent(NoStreams):
+    """A client that does nothing at once, so that only the stage's own work is measured."""
+
+    def __getattr__(self, _operation: str) -> Callable[..., Json]:
+        return self._answer
+
+    @staticmethod
+    def _answer(**request: Any) -> Json:
+        return {"Responses": [{}] * len(request.get("Statements", ()))}
+
+
+def run(show: Show) -> list[Result]:
+    """Measure the stage on a stream, and on one with ten times as much of one thing, in turn."""
+    cases = {
+        "changes": (_batches(10, 1, 1), _batches(100, 1, 1)),
+        "keys": (_batches(20, 10, 1), _batches(20, 100, 1)),
+        "shards": (_batches(20, 1, 1), _batches(20, 1, 10)),
+    }
+    results = []
+    for name, (little, much) in cases.items():
+        times: tuple[list[float], list[float]] = ([], [])
+        for number in range(_ROUNDS):
+            show(f"(e) ten times the {name}: {number + 1} of {_ROUNDS}")
+            for texts, found in zip((little, much), times, strict=True):
+                found.append(_per_change(texts))
+        once, tenfold = median(times[0]), median(times[1])
+        title = f"processor time per change at ten times the {name}"
+        results.append(Result("e", title, tenfold, "µs", once, "a tenth of them", "within 10 %"))
+    return results
+
+
+def _per_change(texts: list[str]) -> float:
+    client: Any = Silent()
+    aggregate = stage(client)
+    for text in texts[: len(texts) // 2]:
+        aggregate(json.loads(text))
+    spent, changes = 0.0, 0
+    for text in texts:
+        batch = json.loads(text)
+        begin = time.process_time()
+        aggregate(batch)
+        spent += time.process_time() - begin
+        changes += len(batch["Records"])
+    return spent / changes * 1e6
+
+
+def _batches(number: int, towns: int, shards: int) -> list[str]:
+    """Return events of as many changes each, which touch as many rows each, out of more rows the more towns there are.
+
+    Each batch is of one town, as its flights would be if every town had an airport like New York's.
+    """
+    everything = [record for record in records() if "status" in record["dynamodb"]["NewImage"]]
+    found = []
+    for turn in range(number):
+        start = 5_000 + turn % 10 * _BATCH  # the same changes again and again, whatever their number
+        batch = [_moved(record, turn % towns) for record in everything[start : start + _BATCH]]
+        named = json.loads(event(batch)) | {"shardId": f"shardId-{turn % shards:020d}-00000000"}
+        found.append(json.dumps(named))
+    return found
+
+
+def _moved(record: Json, town: int) -> Json:
+    """Return the change as one of another town: other airports, airlines and routes."""
+    moved: Json = json.loads(json.dumps(record))
+    for image in ("OldImage", "NewImage"):
+        for name in ("origin", "carrier"):
+            field = moved["dynamodb"].get(image, {}).get(name, {})
+            if "S" in field:
+                field["S"] = field["S"][:1] + f"{town:02d}"[-2:][: len(field["S"]) - 1]
+    return moved

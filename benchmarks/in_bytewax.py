@@ -1,0 +1,37 @@
+"""The group-by in bytewax, run by an interpreter that it has a wheel for: ``in_bytewax.py EVENTS ROUNDS``.
+
+Reads the events' texts from a file, one a line; prints for each round the seconds of processor time and the number of
+rows. Reading the JSON is not counted, nor is starting.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.testing import TestingSink, TestingSource, run_main
+
+from benchmarks.rows import rows
+
+
+def main() -> None:
+    """Run the dataflow some times."""
+    lines = Path(sys.argv[1]).read_text().splitlines()
+    for _ in range(int(sys.argv[2])):
+        records = [record for line in lines for record in json.loads(line)["Records"]]
+        found: list[Any] = []
+        flow = Dataflow("flights")
+        stream = op.input("records", flow, TestingSource(records, batch_size=1000))
+        keyed = op.flat_map("rows", stream, lambda record: [("#".join(row[:3]), row[3:]) for row in rows(record)])
+        summed = op.reduce_final("sum", keyed, lambda one, other: tuple(map(int.__add__, one, other)))
+        op.output("out", summed, TestingSink(found))
+        begin = time.process_time()
+        run_main(flow)
+        sys.stdout.write(f"{time.process_time() - begin} {len(found)}\n")
+
+
+if __name__ == "__main__":
+    main()

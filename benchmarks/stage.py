@@ -1,0 +1,74 @@
+"""The aggregate stage on the table in memory, which counts what it is asked to do."""
+
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from local.model import Database
+from pipeline.definition import pipeline
+from tailrace.aws.aggregating import Aggregator
+from tailrace.aws.commit import Committer
+from tailrace.aws.lineages import Lineages
+
+type Json = dict[str, Any]
+
+TABLE = "aggregates"
+_UNIT = 1024
+
+
+class Counting:
+    """A client of the table in memory: counts calls, writes and write units, those of refused writes as well."""
+
+    def __init__(self) -> None:
+        self.database = Database()
+        self.database.create(TABLE, "pk", "sk")
+        self.counts: Counter[str] = Counter()
+
+    def update_item(self, **request: Any) -> Json:
+        """Write one row."""
+        self._count("UpdateItem", [request["Key"]])
+        return self.database.update_item(**request)
+
+    def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - the client's own name
+        """Write known rows."""
+        keys = [dict(zip(("pk", "sk"), entry["Parameters"][-3:-1], strict=True)) for entry in Statements]
+        self._count("BatchExecuteStatement", keys)
+        return self.database.batch_execute_statement(Statements=Statements)
+
+    def __getattr__(self, operation: str) -> Any:
+        self.counts["other calls"] += 1
+        return getattr(self.database, operation)
+
+    def _count(self, operation: str, keys: list[Json]) -> None:
+        self.counts[operation] += 1
+        self.counts["writes"] += len(keys)
+        for key in keys:
+            row = self.database.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item", {})
+            self.counts["units"] += 1 + _size(row) // _UNIT
+
+
+def _size(row: Json) -> int:
+    return sum(len(name) + len(str(next(iter(value.values())))) for name, value in row.items())
+
+
+class NoStreams:
+    """A client of DynamoDB Streams that knows of no shard."""
+
+    def describe_stream(self, **_request: Any) -> Json:
+        """Describe a stream without shards."""
+        return {"StreamDescription": {"Shards": []}}
+
+
+def stage(client: Any) -> Aggregator:
+    """Put the stage together on a client."""
+    os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
+    streams: Any = NoStreams()
+    # one thread, as the table in memory is made for one, and nothing waits
+    committer = Committer(client, TABLE, clock=_now, batches=True, pool=lambda _threads: ThreadPoolExecutor(1))
+    return Aggregator(pipeline, committer, Lineages(client, lambda: streams, TABLE, _now))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

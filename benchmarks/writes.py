@@ -1,0 +1,50 @@
+"""(c) Writes and write units against the rows that each batch touches, and what redelivery adds."""
+
+import json
+
+from benchmarks.changes import events
+from benchmarks.report import Result, Show
+from benchmarks.stage import Counting, stage
+from pipeline.definition import pipeline
+from tailrace.changes import decode_batch
+from tailrace.effects import effect_of
+from tailrace.fold import fold
+
+_SIZES = (100, 1_000, 4_000)
+
+
+def run(show: Show) -> list[Result]:
+    """Let the stage absorb the week in batches of some sizes, once each, and once more with every batch twice."""
+    results = []
+    for size in _SIZES:
+        show(f"(c) batches of {size:,}")
+        client, touched, changes = _absorbed(size, deliveries=1)
+        per_row = client.counts["writes"] / touched
+        results += [
+            Result("c", f"writes per touched row, batches of {size:,}", per_row, "", target="1.05"),
+            Result("c", f"rows touched per 1,000 changes, batches of {size:,}", touched / changes * 1000, ""),
+            Result("c", f"write units per 1,000 changes, batches of {size:,}", _units(client, changes), "", 6000.0),
+        ]
+    show("(c) every batch twice")
+    client, touched, _ = _absorbed(1_000, deliveries=2)
+    title = "writes per touched row, batches of 1,000 delivered twice"
+    return [*results, Result("c", title, client.counts["writes"] / touched, "")]
+
+
+def _units(client: Counting, changes: int) -> float:
+    return client.counts["units"] / changes * 1000
+
+
+def _absorbed(size: int, deliveries: int) -> tuple[Counting, int, int]:
+    """Return the client that counted, the rows that all batches touched together, and the changes."""
+    client = Counting()
+    aggregate = stage(client)
+    touched = changes = 0
+    for text in events(size, 1_000):
+        event = json.loads(text)
+        for _ in range(deliveries):
+            aggregate(event)
+        batch = decode_batch(event)
+        touched += len(fold(effect_of(change, pipeline) for change in batch.changes).rows)
+        changes += len(event["Records"])
+    return client, touched, changes
