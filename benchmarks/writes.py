@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.changes import events
+from benchmarks.changes import events, records
 from benchmarks.report import Result, Show
 from benchmarks.stage import Counting, stage
 from pipeline.definition import pipeline
@@ -15,6 +15,9 @@ _SIZES = (100, 1_000, 4_000)
 
 def run(show: Show) -> list[Result]:
     """Let the stage absorb the week in batches of some sizes, once each, and once more with every batch twice."""
+    # one for each image and aggregate
+    images = sum(("OldImage" in one["dynamodb"]) + 1 for one in records())
+    by_hand = 1000.0 * len(pipeline.aggregates) * images / len(records())
     results = []
     for size in _SIZES:
         show(f"(c) batches of {size:,}")
@@ -23,7 +26,7 @@ def run(show: Show) -> list[Result]:
         results += [
             Result("c", f"writes per touched row, batches of {size:,}", per_row, "", target="1.05"),
             Result("c", f"rows touched per 1,000 changes, batches of {size:,}", touched / changes * 1000, ""),
-            Result("c", f"write units per 1,000 changes, batches of {size:,}", _units(client, changes), "", 6000.0),
+            Result("c", f"write units per 1,000 changes, batches of {size:,}", _units(client, changes), "", by_hand),
         ]
     show("(c) every batch twice")
     client, touched, _ = _absorbed(1_000, deliveries=2)

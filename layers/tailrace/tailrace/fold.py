@@ -24,7 +24,8 @@ class RowChange:
     """Everything that a batch does to one row: one step for each change that touches it, in the order of the stream.
 
     ``values`` are the value rows that it does something to, by their keys; ``expires_at`` is the second after which the
-    row may go, None for never. With ``inexact`` only the items are to be counted, as the table cannot hold the sums.
+    row may go, None for never. With ``inexact`` only the items are to be counted, as the table cannot hold the sums;
+    with ``loses`` some step takes an item out.
     """
 
     layout: Layout
@@ -34,6 +35,7 @@ class RowChange:
     steps: list[tuple[int, Deltas]] = field(default_factory=list)
     values: "dict[RowKey, RowChange]" = field(default_factory=dict)
     inexact: bool = False
+    loses: bool = False
 
     @property
     def first(self) -> int:
@@ -119,6 +121,7 @@ class Rows:
         if old is not None:
             row = self._row(aggregate, old.place)
             row.steps.append((sequence, tuple([-delta for delta in old.deltas])))
+            row.loses = True
             _move_values(row, sequence, old.entries, (None,) * len(old.entries))
         if new is not None:
             row = self._row(aggregate, new.place)
@@ -149,3 +152,4 @@ def _move_values(row: RowChange, sequence: int, old: Entries, new: Entries) -> N
                     if below is None:
                         below = row.values[key] = RowChange(kind.layout, key, entry.labels, row.expires_at)
                     below.steps.append((sequence, (delta,)))
+                    below.loses |= delta < 0

@@ -81,7 +81,7 @@ class Emptied:
 
 def may_be_empty(row: RowChange) -> bool:
     """Tell whether a row can have become empty: it lost an item, or it is a lane, which may lack what another has."""
-    return row.layout.aggregate.lanes > 1 or any(deltas[0] < 0 for _, deltas in row.steps)
+    return row.loses or row.layout.aggregate.lanes > 1
 
 
 def _rows(images: Sequence[Any]) -> Iterator[tuple[RowKey, dict[str, Any]]]:

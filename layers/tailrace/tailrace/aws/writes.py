@@ -143,18 +143,21 @@ def counters_when_empty(layout: Layout) -> Sequence[str]:
 
 def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
     """Return the conditional PartiQL update of a row that exists and carries the mark."""
-    parameters: list[Any] = [{"N": str(delta)} for delta in row.deltas()]
+    # each parameter costs the client more than the rest of the statement: what adds nothing is left out
+    added = [(name, delta) for name, delta in zip(row.layout.counters, row.deltas(), strict=True) if delta]
+    parameters: list[Any] = [{"N": str(delta)} for _, delta in added]
     if row.expires_at is not None:
         parameters.append({"N": str(row.expires_at)})
     parameters += [{"S": text} for text in (_stamp(now), pad(row.last), *row.key, pad(row.first))]
     retired = tuple(lineage.retired(now))
-    text = _statement_text(table, row.layout, lineage.mark, retired, stays=row.expires_at is None)
+    names = tuple([name for name, _ in added])
+    text = _statement_text(table, names, lineage.mark, retired, stays=row.expires_at is None)
     return {"Statement": text, "Parameters": parameters}
 
 
-@lru_cache(maxsize=1024)
-def _statement_text(table: str, layout: Layout, mark: str, retired: tuple[str, ...], *, stays: bool) -> str:
-    changes = [f"SET {_quoted(name)} = {_quoted(name)} + ?" for name in layout.counters]
+@lru_cache(maxsize=4096)
+def _statement_text(table: str, added: tuple[str, ...], mark: str, retired: tuple[str, ...], *, stays: bool) -> str:
+    changes = [f"SET {_quoted(name)} = {_quoted(name)} + ?" for name in added]
     if not stays:
         changes.append(f"SET {_quoted(EXPIRES_AT)} = ?")
     changes += [f"SET {_quoted(name)} = ?" for name in (UPDATED_AT, mark)]
