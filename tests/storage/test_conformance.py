@@ -89,6 +89,19 @@ CASES: dict[str, Requests] = {
     "texts compare by bytes": [put(m="\uffff"), update("SET m = :v", MARKED, v="\U00010000")],
     "numbers compare as numbers": [put(m=9), update("SET m = :v", MARKED, v=10)],
     "both": [put(n=1, o=2), update("SET n = :v", "n = :v AND o >= :v", v=1), update("SET o = :v", "n <> :v", v=1)],
+    "a mark and a version": [
+        put(m="0009", n=1),
+        update("SET m = :v, n = :n", f"({MARKED}) AND n = :o", v="0010", n=2, o=1),
+        update("SET m = :v, n = :n", f"({MARKED}) AND n = :o", v="0011", n=3, o=1),
+        update("SET m = :v, n = :n", f"({MARKED}) AND attribute_not_exists(n)", v="0012", n=3),
+        update("SET m = :v, q = :n", f"({MARKED}) AND attribute_not_exists(q)", v="0012", n=1),
+    ],
+    "what is missing is removed": [put(a="x"), update("SET a = :v REMOVE b, c ADD n :n", v="y", n=1)],
+    "an end that is nearer stays": [
+        put(n=0, o=5),
+        update("SET o = :v", "(attribute_not_exists(o) OR o > :v) AND n = :z", v=7, z=0),
+        update("SET o = :v", "(attribute_not_exists(o) OR o > :v) AND n = :z", v=3, z=0),
+    ],
     "brackets and not": [put(n=1), update("SET n = :v", "NOT (n > :v OR attribute_exists(o))", v=1)],
     "38 digits": [put(n=10**37), update("ADD n :v", v=1)],
     "39 digits": [put(n=10**38), update("ADD n :v", v=1)],
@@ -112,6 +125,15 @@ CASES: dict[str, Requests] = {
     "statement not below": [put(n=1, m="2"), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
     "statement on no row": [batch(statement(MOVE, 2, "2", "a", "nobody", "2"))],
     "statement on a row without the mark": [put(n=1), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
+    "statement removes what is missing": [
+        put(n=1, m="1"),
+        batch(statement(MOVE.replace(" WHERE", ' REMOVE "o" REMOVE "p" WHERE'), 2, "2", "a", "b", "2")),
+    ],
+    "some attributes of a row": [
+        put(n=1, a="x"),
+        ("get_item", {"Key": KEY, "ProjectionExpression": "n, o", "ConsistentRead": True}),
+        ("get_item", {"Key": OTHER, "ProjectionExpression": "n", "ConsistentRead": True}),
+    ],
     "statement adds to nothing": [put(m="1"), batch(statement(MOVE, 2, "2", "a", "b", "2"))],
     "statement of 39 digits": [put(m="1", n=10**38), batch(statement(MOVE, 1, "2", "a", "b", "2"))],
     "statements fail alone": [
