@@ -10,6 +10,7 @@ from tailrace import (
     Aggregate,
     Pipeline,
     count,
+    day,
     distinct,
     field,
     first,
@@ -48,7 +49,11 @@ pipeline = Pipeline(
             },
         ),
         Aggregate(
-            "lanes", of=orders, by=[field("shop")], measures={"orders": count(), "lines": total("lines")}, lanes=3
+            "lanes",
+            of=orders,
+            by=[field("shop"), day("placed")],
+            measures={"orders": count(), "lines": total("lines")},
+            lanes=3,
         ),
     ],
 )

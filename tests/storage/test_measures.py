@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from functions.aggregate import app
 from tailrace.aws.clients import client
+from tailrace.aws.rows import RowReader
+from tailrace.envelopes import loads
 from tailrace.marks import LATE_DELIVERIES
+from tailrace.queries import row_query
 from tests import strategies
 from tests.pipelines import measured
 from tests.storage.conftest import Aggregates
@@ -127,16 +130,34 @@ def test_shards_that_write_the_same_row_at_once_both_count_for_the_extremes(
     assert row["usual"] == [{"value": 1, "count": 4}]
 
 
-def test_lanes_hold_a_part_each_and_add_up(shops: Aggregates) -> None:
-    lane = measured.pipeline.aggregate("lanes")
-    for number in range(1, 9):
-        order = record(number, "orders", (str(number), None, ORDER))
-        shops.absorb(event([order], shard=f"shardId-{number:020d}-00000000"))
-    rows = {key: row for key, row in shops.rows().items() if key[0] == "lanes@1#a"}
-    assert 1 < len(rows) <= 3
-    assert {key[1] for key in rows} <= {"-#0", "-#1", "-#2"}
-    assert lane.merged(list(rows.values()))["lines"] == 8
-    assert lane.merged(list(rows.values()))["~n"] == 8
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_lanes_hold_a_part_each_and_readers_see_their_sum(shops: Aggregates, limit: int) -> None:
+    days = [f"2024-10-{10 + number % 5}" for number in range(40)]
+    for number, placed in enumerate(days, start=1):
+        order = record(number, "orders", (str(number), None, ORDER | {"placed": placed}))
+        shops.absorb(event([order], shard=f"shardId-{number % 8:020d}-00000000"))
+    stored = [key for key in shops.rows() if key[0] == "lanes@1#a"]
+    assert 5 < len(stored) <= 15
+    assert {sk.rpartition("#")[2] for _, sk in stored} == {"0", "1", "2"}
+
+    aggregate = measured.pipeline.aggregate("lanes")
+    reader = RowReader(shops.dynamodb, shops.name)
+
+    def read(**given: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            parameters = {"shop": "a", "limit": str(limit)} | given | cursor
+            page = reader.read(row_query(aggregate, list(parameters.items())))
+            assert len(page.rows) <= limit
+            found += map(loads, page.rows)
+            if page.cursor is None:
+                return found
+            cursor = {"cursor": page.cursor}
+
+    assert [(row["day"], row["orders"], row["lines"]) for row in read()] == [(day, 8, 8) for day in sorted(set(days))]
+    assert [row["orders"] for row in read(day="2024-10-12")] == [8]
+    assert [row["day"] for row in read(**{"from": "2024-10-11", "to": "2024-10-12"})] == ["2024-10-11", "2024-10-12"]
 
 
 def test_a_row_that_is_empty_gets_the_time_of_its_end_and_loses_it_when_it_fills_again(shops: Aggregates) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
@@ -61,8 +61,8 @@ def row_key(aggregate: str, version: int, texts: Sequence[str]) -> RowKey:
     return f"{aggregate}@{version}#{first}", "#".join(rest) if rest else NO_MORE_GROUPS
 
 
-def lane_key(sk: str, lane: int) -> str:
-    """Return the sort key of one lane of a row: the row's own, ``#`` and the lane, so that the lanes lie together."""
+def lane_key(sk: str, lane: int | Literal[""]) -> str:
+    """Return the sort key of one lane of a row: the row's own, ``#`` and the lane; without one what all begin with."""
     return f"{sk}#{lane}"
 
 

@@ -7,13 +7,13 @@ groups narrow it in the order of the key.
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tailrace.aggregate import Aggregate
 from tailrace.errors import InvalidMessage
-from tailrace.keys import BucketGroup, Group, group_texts, row_key
+from tailrace.keys import BucketGroup, Group, group_texts, lane_key, row_key
 from tailrace.periods import Window, bucket_of, window
 
 MOST_ROWS = 1000
@@ -75,7 +75,7 @@ class RowQuery:
         if self.window is not None:
             yield from (self._partition(label) for label in self._from_start(self.window).labels())
 
-    def keeps(self, row: dict[str, Any]) -> bool:
+    def keeps(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row that lies in a range is asked for; only near a change of the clocks it may not be."""
         return self.window is None or self.window.holds(row[self.window.bucket.name])
 
@@ -117,7 +117,7 @@ class RowQuery:
 
     def _narrowed(self, pk: str, sk: str, texts: tuple[str, ...]) -> KeyRange:
         if len(texts) == len(self.aggregate.by):
-            return KeyRange(pk, between=(sk, sk))
+            return KeyRange(pk, prefix=lane_key(sk, "")) if self.aggregate.lanes > 1 else KeyRange(pk, between=(sk, sk))
         return KeyRange(pk, prefix="" if len(texts) == 1 else f"{sk}#")
 
     def _key(self, texts: tuple[str, ...]) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Rows out of the aggregates table: by key ranges only, a bounded number of reads for each request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -52,19 +53,33 @@ class RowReader:
             while True:
                 if reads == _MOST_READS or len(rows) == query.limit:
                     return Page(tuple(rows), query.cursor(Position(found.pk, start)))
-                answer = self._query(found, start, query.limit - len(rows))
+                lanes, more = self._lanes(query.aggregate.lanes, found, start, query.limit - len(rows))
                 reads += 1
-                for row in map(decode_item, answer["Items"]):
+                for row in lanes:
                     text = _presented(query, row)
+                    start = row[-1]["sk"]
                     if text is not None:
                         rows.append(text)
                         size += len(text.encode())
-                    if size > _MOST_BYTES:
-                        return Page(tuple(rows), query.cursor(Position(found.pk, row["sk"])))
-                if "LastEvaluatedKey" not in answer:
+                    if size > _MOST_BYTES or (len(rows) == query.limit and row is not lanes[-1]):
+                        return Page(tuple(rows), query.cursor(Position(found.pk, start)))
+                if not more:
                     break
-                start = answer["LastEvaluatedKey"]["sk"]["S"]
         return Page(tuple(rows), None)
+
+    def _lanes(
+        self, lanes: int, found: KeyRange, start: str | None, limit: int
+    ) -> tuple[list[list[dict[str, Any]]], bool]:
+        """Return up to about ``limit`` rows behind ``start``, each with all its lanes, and whether there are more."""
+        # one more than all lanes, so that at least one row is certainly whole
+        answer = self._query(found, start, limit if lanes == 1 else limit * lanes + 1)
+        stored = map(decode_item, answer["Items"])
+        if lanes == 1:
+            rows = [[row] for row in stored]
+        else:
+            rows = [list(group) for _, group in groupby(stored, key=lambda row: row["sk"].rpartition("#")[0])]
+        more = "LastEvaluatedKey" in answer
+        return rows[:-1] if more and lanes > 1 else rows, more
 
     def _query(self, found: KeyRange, start: str | None, limit: int) -> Mapping[str, Any]:
         condition, values = "#pk = :pk", {":pk": found.pk}
@@ -90,6 +105,7 @@ class RowReader:
             raise translate(error) from error
 
 
-def _presented(query: RowQuery, row: dict[str, Any]) -> str | None:
+def _presented(query: RowQuery, lanes: Sequence[dict[str, Any]]) -> str | None:
+    row = query.aggregate.merged(lanes)
     seen = query.aggregate.present(row)
     return None if seen is None or not query.keeps(row) else dumps(seen)
