@@ -171,14 +171,14 @@ def digest(*parts: object) -> str:
     return together.hexdigest()
 
 
-def python_environment(name: str, home: Path, lock: Path) -> None:
-    """Make a virtual environment of the template's Python with what its lock names."""
+def python_environment(name: str, home: Path, lock: Path, python: Optional[Path] = None) -> None:
+    """Make a virtual environment with what its lock names, of the template's Python or another."""
     made_from = digest(lock, UV, PYTHON, str(home))
     if current(home, made_from) and (home / "bin" / "python").exists():
         return
     started = time.monotonic()
-    python = find_python()
-    say(f"  {name}: Python {PYTHON} at {python}, packages of {lock.relative_to(ROOT)} …")
+    python = python or find_python()
+    say(f"  {name}: {python}, packages of {lock.relative_to(ROOT)} …")
     remove(home)
     run([uv(), "venv", "--quiet", "--python", str(python), str(home)], f"the environment {name} could not be made")
     install = [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python")]
@@ -200,24 +200,11 @@ def dev() -> None:
 
 def bytewax() -> None:
     """A stream processor that `make bench` compares with; it has no wheel for newer Pythons, and may be missing."""
-    home, lock = TOOLS / "bytewax", LOCKS / "bytewax.txt"
-    made_from = digest(lock, UV, str(home))
-    if current(home, made_from):
-        return
     python = installed_python("3.12")
     if python is None:
         say("  bytewax: there is no Python 3.12 on this machine: the benchmark goes on without it.")
-        return
-    say("  bytewax: Python 3.12 and its packages …")
-    remove(home)
-    try:
-        run([uv(), "venv", "--quiet", "--python", str(python), str(home)], "its environment could not be made")
-        install = [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python")]
-        run([*install, "-r", str(lock)], "it could not be installed")
-    except SetupError as error:
-        say(f"  bytewax: {error}: the benchmark goes on without it.")
-        return
-    stamp(home, made_from)
+    else:
+        python_environment("bytewax", TOOLS / "bytewax", LOCKS / "bytewax.txt", python)
 
 
 def flights() -> None:

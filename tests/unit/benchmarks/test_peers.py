@@ -1,0 +1,93 @@
+"""What the benchmarks compare with does the same work: it comes to the same rows."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from benchmarks import tutorial
+from benchmarks.changes import MOST_EVENT_BYTES, event, events, records
+from benchmarks.rows import rows
+from pipeline.definition import pipeline
+from tailrace.changes import decode_batch, decode_value
+from tailrace.effects import effect_of
+from tailrace.fold import fold
+
+type Sums = dict[tuple[str, str], dict[str, Any]]
+
+MOST = 6_000
+
+
+def whole(record: dict[str, Any]) -> bool:
+    """Tell whether a change is none of the few broken ones, for which the others have no place."""
+    (change,) = decode_batch({"Records": [record]}).changes
+    effect = effect_of(change, pipeline)
+    return effect.new is not None and (change.old is None or effect.old is not None)
+
+
+CHANGES = [record for record in records()[:MOST] if whole(record)]
+
+
+class Adding:
+    """A table that adds up what it is told to."""
+
+    def __init__(self) -> None:
+        self.rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+
+    def update_item(self, **request: Any) -> None:
+        """Add to a row."""
+        row = self.rows[request["Key"]["pk"]["S"], request["Key"]["sk"]["S"]]
+        for number, name in enumerate(request["ExpressionAttributeNames"].values()):
+            row[name] += decode_value(request["ExpressionAttributeValues"][f":{number}"])
+
+
+def folded() -> Sums:
+    batch = decode_batch({"Records": CHANGES})
+    found = fold(effect_of(change, pipeline) for change in batch.changes)
+    return {
+        (row.key[0].replace("@1", ""), row.key[1]): dict(zip(row.layout.counters[1:], row.deltas()[1:], strict=True))
+        for row in found.rows
+    }
+
+
+def without_nothing(sums: Any) -> Sums:
+    kept = {key: {name: value for name, value in row.items() if value} for key, row in sums.items()}
+    return {key: row for key, row in kept.items() if row}
+
+
+def test_the_handler_by_hand_comes_to_the_rows_of_the_product() -> None:
+    table = Adding()
+    calls = tutorial.handler({"Records": CHANGES}, table)
+    assert MOST * 0.99 < len(CHANGES) < calls
+    same = {"departure_delay_total", "departure_delay_count", "departure_delay_squares"}
+    product = {
+        # a variance keeps the sums of the mean of the same field a second time
+        key: {n: v for n, v in row.items() if not n.startswith("departure_delay") or n in same}
+        | {"departure_delay_squares": row["departure_delay_variance_squares"]}
+        for key, row in folded().items()
+    }
+    assert without_nothing(table.rows) == without_nothing(product)
+
+
+def test_the_group_by_of_the_other_engines_comes_to_the_same_counts() -> None:
+    sums: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for record in CHANGES:
+        for aggregate, first, second, flights, departures, cancellations, delay, squares in rows(record):
+            found = sums[f"{aggregate}#{first}", second]
+            found.update(flights=flights, departures=departures, cancellations=cancellations)
+            found.update(delay=delay, squares=squares)
+    product = {
+        key: {
+            "flights": row["flights"],
+            "departures": row["departures"],
+            "cancellations": row["cancellations"],
+            "delay": row["departure_delay_total"],
+            "squares": row["departure_delay_variance_squares"],
+        }
+        for key, row in folded().items()
+    }
+    assert without_nothing(sums) == without_nothing(product)
+
+
+def test_an_event_is_as_large_as_lambda_takes_and_no_larger() -> None:
+    (text,) = events(None, 1)
+    assert MOST_EVENT_BYTES * 0.98 < len(text.encode()) <= MOST_EVENT_BYTES
+    assert len(event([])) < 1_000
