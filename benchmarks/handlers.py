@@ -19,9 +19,11 @@ from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.clients import client
 from tailrace.aws.commit import Committer
 from tailrace.aws.lineages import Lineages
+from tailrace.aws.progress import Progress
 from tailrace.changes import decode_batch
 from tailrace.effects import effect_of
 from tailrace.fold import RowChange, fold
+from tailrace.freshness import AGGREGATE
 from tailrace.marks import Lineage, mark_attribute
 
 _SIZES = {"100": 100, "1,000": 1_000, "6 MB": None}
@@ -52,7 +54,7 @@ def _product() -> Callable[[Any], object]:
     dynamodb = client("dynamodb")
     committer = Committer(dynamodb, "aggregates", clock=_now, batches=True)
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), "aggregates", _now)
-    return Aggregator(pipeline, committer, lineages)
+    return Aggregator(pipeline, committer, lineages, Progress(dynamodb, "progress", AGGREGATE, _now))
 
 
 def _by_hand() -> Callable[[Any], object]:

@@ -9,8 +9,10 @@ from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.clients import client
 from tailrace.aws.commit import Committer
 from tailrace.aws.lineages import Lineages
+from tailrace.aws.progress import Progress
 from tailrace.aws.settings import AggregateSettings, on_aws
 from tailrace.definitions import load_pipeline
+from tailrace.freshness import AGGREGATE
 
 
 @cache
@@ -19,7 +21,8 @@ def stage(settings: AggregateSettings) -> Aggregator:
     dynamodb, table = client("dynamodb"), settings.aggregates_table
     committer = Committer(dynamodb, table, clock=_now, batches=on_aws(os.environ))
     lineages = Lineages(dynamodb, streams=lambda: client("dynamodbstreams"), table=table, clock=_now)
-    return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages)
+    progress = Progress(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
+    return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages, progress)
 
 
 def _now() -> datetime:

@@ -1,13 +1,16 @@
 """fanout: from the items table's stream to the archive's queue, the routes' queues and quarantine."""
 
 import os
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from tailrace.aws.clients import client
 from tailrace.aws.fanning_out import Destinations, Fanout
+from tailrace.aws.progress import Progress
 from tailrace.aws.settings import FanoutSettings, route_queues
 from tailrace.definitions import load_pipeline
+from tailrace.freshness import FANOUT
 
 
 @cache
@@ -16,7 +19,8 @@ def stage(settings: FanoutSettings) -> Fanout:
     pipeline = load_pipeline(settings.tailrace_pipeline)
     queues = route_queues(os.environ, [route.name for route in pipeline.routes])
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
-    return Fanout(pipeline, client("sqs"), client("s3"), destinations)
+    progress = Progress(client("dynamodb"), settings.progress_table, FANOUT, clock=lambda: datetime.now(UTC))
+    return Fanout(pipeline, client("sqs"), client("s3"), destinations, progress)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

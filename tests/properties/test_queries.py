@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tailrace import Aggregate, count, field
 from tailrace.collection import Collection
 from tailrace.keys import bucket
-from tailrace.queries import Position, row_query
+from tailrace.queries import Position
+from tailrace.query_parameters import row_query
 from tests import strategies
 
 events = Collection("events", schema={"type": "object"})

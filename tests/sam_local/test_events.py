@@ -206,6 +206,7 @@ def test_api_serves_items_and_rows(stack: Stack, invoke: Invoke) -> None:
     assert invoke("api-delete-item")["statusCode"] in (200, 204)
     assert item(stack, flight) is None
     assert invoke("api-get-rows")["statusCode"] == 200
+    assert invoke("api-get-top")["body"].startswith("carrier,hour,")
 
 
 def test_api_takes_any_id_in_the_query(stack: Stack, invoke: Invoke) -> None:

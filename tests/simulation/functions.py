@@ -12,6 +12,8 @@ from tailrace.aws.archiving import Archiver
 from tailrace.aws.commit import Committer
 from tailrace.aws.fanning_out import Destinations, Fanout
 from tailrace.aws.lineages import Lineages
+from tailrace.aws.progress import Progress
+from tailrace.freshness import AGGREGATE, FANOUT
 from tests.simulation import definition
 from tests.simulation.clients import Bucket, Queues, Streams, Table
 from tests.simulation.faults import Crash, Faults, Wire
@@ -20,7 +22,7 @@ from tests.simulation.steps import Function, Run
 
 type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
 
-TABLE = "aggregates"
+TABLE, PROGRESS = "aggregates", "progress"
 ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
 
 
@@ -32,6 +34,7 @@ class Functions:
     ) -> None:
         self.database = Database()
         self.database.create(TABLE, "pk", "sk")
+        self.database.create(PROGRESS, "pk", "sk")
         self.queues = Queues(wire)
         self.bucket = Bucket(wire)
         self.streams = Streams(wire, shards)
@@ -82,16 +85,21 @@ class Functions:
         committer = Committer(table, TABLE, clock=self._now, batches=self._batches, pool=self._executor)
         streams: Any = self.streams
         lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
-        return Aggregator(definition.pipeline, committer, lineages)
+        return Aggregator(definition.pipeline, committer, lineages, self._progress(AGGREGATE))
 
     def _fanout(self) -> Stage:
         sqs: Any = self.queues
         s3: Any = self.bucket
-        return Fanout(definition.pipeline, sqs, s3, Destinations(ARCHIVE_QUEUE, {ROUTE_QUEUE: ROUTE_QUEUE}, FAILURES))
+        destinations = Destinations(ARCHIVE_QUEUE, {ROUTE_QUEUE: ROUTE_QUEUE}, FAILURES)
+        return Fanout(definition.pipeline, sqs, s3, destinations, self._progress(FANOUT))
 
     def _archive(self) -> Stage:
         s3: Any = self.bucket
         return Archiver(s3, "archive", FAILURES)
+
+    def _progress(self, stage: str) -> Progress:
+        table: Any = Table(self._wire, self.database)
+        return Progress(table, PROGRESS, stage, clock=self._now)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -10,7 +10,7 @@ from functools import partial
 from unittest.mock import patch
 
 from tailrace import packing
-from tailrace.aws import aggregating, archiving, commit, fanning_out, objects, queues
+from tailrace.aws import aggregating, archiving, commit, fanning_out, objects, progress, queues
 from tests.simulation.serial import Serial
 
 _MOST_BYTES = 540  # of a message: most events fit, some do not
@@ -29,6 +29,7 @@ def alone() -> Iterator[None]:
         for module in (aggregating, fanning_out, archiving):
             stack.enter_context(patch.object(module, "count_metrics", lambda **_counts: None))
             stack.enter_context(patch.object(module, "logger", lambda: silent))
+        stack.enter_context(patch.object(progress, "logger", lambda: silent))
         for module in (objects, archiving):
             stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
         stack.enter_context(patch.object(commit, "_MOST_STATEMENTS", 2))

@@ -9,6 +9,7 @@ from pipeline.definition import pipeline
 from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.commit import Committer
 from tailrace.aws.lineages import SHARDS, Lineages
+from tailrace.aws.progress import Progress
 from tests.simulation.serial import Serial
 from tests.simulation.surroundings import alone
 from tests.streams import event, record
@@ -41,11 +42,13 @@ class Month:
         self.open = [self.open_shard(None) for _ in range(PARTITIONS)]
         self.database = Database()
         self.database.create("aggregates", "pk", "sk")
+        self.database.create("progress", "pk", "sk")
         client: Any = self.database
         clock = lambda: self.now  # noqa: E731
         committer = Committer(client, "aggregates", clock=clock, batches=True, pool=lambda _threads: Serial(0))
         streams: Any = self
-        self.stage = Aggregator(pipeline, committer, Lineages(client, lambda: streams, "aggregates", clock))
+        lineages = Lineages(client, lambda: streams, "aggregates", clock)
+        self.stage = Aggregator(pipeline, committer, lineages, Progress(client, "progress", "aggregate", clock))
 
     def open_shard(self, parent: str | None) -> str:
         """Open a shard; return its id."""

@@ -56,6 +56,7 @@ def aggregates(
     name = table("pk", "sk")
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
     monkeypatch.setenv("AGGREGATES_TABLE", name)
+    monkeypatch.setenv("PROGRESS_TABLE", table("pk", "sk"))
     monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.orders:pipeline")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
     stage.cache_clear()

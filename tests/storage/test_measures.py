@@ -13,7 +13,7 @@ from tailrace.aws.clients import client
 from tailrace.aws.rows import RowReader
 from tailrace.envelopes import loads
 from tailrace.marks import LATE_DELIVERIES
-from tailrace.queries import row_query
+from tailrace.query_parameters import row_query
 from tests import strategies
 from tests.pipelines import measured
 from tests.storage.conftest import Aggregates

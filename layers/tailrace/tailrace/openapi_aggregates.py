@@ -5,7 +5,18 @@ from tailrace.keys import BucketGroup, Group
 from tailrace.measures import Measure
 from tailrace.openapi_parts import Json, parameter, reference, refusals, response
 from tailrace.order_measures import OrderMeasure
-from tailrace.queries import MOST_ROWS, ROWS_UNASKED, parameter_name
+from tailrace.query_parameters import (
+    MOST_RANKED,
+    MOST_ROWS,
+    ORDERS,
+    RANKED_UNASKED,
+    ROWS_UNASKED,
+    intervals,
+    parameter_name,
+    rankable,
+)
+from tailrace.rebucketing import left_out
+from tailrace.tables import FORMS
 
 _TEXT = {"type": "string"}
 _TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-01-31T05:00-05:00"]}
@@ -13,12 +24,30 @@ _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
 
 
+_SECONDS = {"type": "integer", "minimum": 0}
+_FRESH = {
+    "type": "object",
+    "required": ["newest_change", "age_s", "behind_s"],
+    "additionalProperties": False,
+    "description": "How fresh the aggregates are: docs/api.md.",
+    "properties": {
+        "newest_change": {"type": ["string", "null"], "format": "date-time"},
+        "age_s": {"type": ["integer", "null"], "minimum": 0},
+        "behind_s": _SECONDS,
+    },
+}
+_FRESH_HEADER = {
+    "Tailrace-Freshness": {"required": True, "description": "The member `freshness`, as JSON.", "schema": _TEXT}
+}
+
+
 def row_schema(aggregate: Aggregate) -> Json:
     """Return the schema of a row as readers see it."""
     properties: Json = {group.name: _group_schema(group) for group in aggregate.by}
     properties |= {name: _measure_schema(measure) | _told(measure) for name, measure in aggregate.measures.items()}
     properties["updated_at"] = {"type": "string", "format": "date-time", "description": "When the row last changed."}
-    required = list(properties)
+    # what cannot be added up is not in the rows of an interval
+    required = [name for name in properties if not intervals(aggregate) or name not in left_out(aggregate)]
     properties["inexact"] = {"const": True, "description": "The row lacks a change whose sum the table could not hold."}
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
@@ -43,40 +72,45 @@ def aggregates_path() -> dict[str, Json]:
         },
         {"keep_s": {"type": "integer", "description": "How long a row stays after its time bucket is over."}},
     )
-    listed = _closed({"aggregates": {"type": "array", "items": aggregate}})
+    listed = _closed({"aggregates": {"type": "array", "items": aggregate}, "freshness": _FRESH})
     operation = {
         "operationId": "get-aggregates",
         "summary": "Read what aggregates there are: their groups and measures.",
-        "responses": {"200": response("All aggregates.", listed), **refusals((400,))},
+        "responses": {"200": response("All aggregates.", listed, _FRESH_HEADER), **refusals((400, 503))},
     }
     return {"/aggregates": {"get": operation}}
 
 
 def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
     """Return the paths of an aggregate, with their operations."""
-    row = reference(f"{aggregate.name}-row")
-    page = {
-        "type": "object",
-        "required": ["aggregate", "version", "rows"],
-        "additionalProperties": False,
-        "properties": {
-            "aggregate": {"const": aggregate.name},
-            "version": {"const": aggregate.version},
-            "rows": {"type": "array", "items": row},
-            "cursor": {"type": "string", "description": "There are more rows: pass it on with the same query."},
-        },
+    head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
+    rows = {"type": "array", "items": reference(f"{aggregate.name}-row")}
+    cursor = {"type": "string", "description": "There are more rows: pass it on with the same query."}
+    page = _closed(head | {"rows": rows, "freshness": _FRESH}, {"cursor": cursor, "interval": _TEXT})
+    ranking = _closed(head | {"by": _TEXT, "rows": rows, "freshness": _FRESH})
+    link = {"Link": {"description": 'The next page, `rel="next"`, where there is one.', "schema": _TEXT}}
+
+    def operation(verb: str, summary: str, parameters: list[Json], answer: Json, headers: Json) -> Json:
+        told = response(summary, answer, _FRESH_HEADER | headers)
+        told["content"] |= {form: {"schema": _TEXT} for form in FORMS if form not in told["content"]}
+        return {
+            "get": {
+                "operationId": f"get-{aggregate.name}-{verb}",
+                "summary": summary,
+                "tags": [f"{aggregate.name} rows"],
+                "parameters": parameters,
+                "responses": {"200": told, **refusals((400, 406, 422, 503))},
+            }
+        }
+
+    root = f"/aggregates/{aggregate.name}"
+    return {
+        f"{root}/rows": operation("rows", "Rows, in the order of the key.", _row_parameters(aggregate), page, link),
+        f"{root}/top": operation("top", "Rows that rank first by a measure.", _top_parameters(aggregate), ranking, {}),
     }
-    rows = {
-        "operationId": f"get-{aggregate.name}-rows",
-        "summary": "Read rows by their groups and a range of time.",
-        "tags": [f"{aggregate.name} rows"],
-        "parameters": _row_parameters(aggregate),
-        "responses": {"200": response("Rows, in the order of the key.", page), **refusals((400, 503))},
-    }
-    return {f"/aggregates/{aggregate.name}/rows": {"get": rows}}
 
 
-def _row_parameters(aggregate: Aggregate) -> list[Json]:
+def _group_parameters(aggregate: Aggregate) -> list[Json]:
     bucket = aggregate.bucket
     parameters = [
         parameter(
@@ -88,14 +122,33 @@ def _row_parameters(aggregate: Aggregate) -> list[Json]:
         )
         for place, group in enumerate(aggregate.by)
     ]
-    if bucket is not None:
-        text = "An instant, a date or a month, included; instead of one bucket."
-        parameters += [parameter(end, "query", _TIME, text) for end in ("from", "to")]
+    if bucket is None:
+        return parameters
+    text = "An instant, a date or a month, included; instead of one bucket."
+    return [*parameters, *(parameter(end, "query", _TIME, text) for end in ("from", "to"))]
+
+
+def _row_parameters(aggregate: Aggregate) -> list[Json]:
     limit = {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": ROWS_UNASKED}
+    coarser = intervals(aggregate)
+    added = [parameter("interval", "query", {"enum": coarser}, "Adds up the rows of each.")] if coarser else []
     return [
-        *parameters,
+        *_group_parameters(aggregate),
+        *added,
+        parameter("order", "query", {"enum": list(ORDERS), "default": "asc"}, "By the key, or against it."),
         parameter("limit", "query", limit, "How many rows a page holds at most."),
         parameter("cursor", "query", _TEXT, "Where the page before has ended."),
+    ]
+
+
+def _top_parameters(aggregate: Aggregate) -> list[Json]:
+    most = {"type": "integer", "minimum": 1, "maximum": MOST_RANKED, "default": RANKED_UNASKED}
+    by = {"enum": rankable(aggregate)} if rankable(aggregate) else _TEXT
+    return [
+        *_group_parameters(aggregate),
+        parameter("by", "query", by, "The measure to rank by.", required=True),
+        parameter("n", "query", most, "How many rows."),
+        parameter("order", "query", {"enum": list(ORDERS), "default": "desc"}, "The greatest first, or the smallest."),
     ]
 
 

@@ -30,6 +30,7 @@ _RETRY_AFTER = {"Retry-After": {"required": True, "description": "Seconds.", "sc
 _TITLES = {
     400: "The request cannot be read",
     404: "There is no such thing",
+    406: "There is no such form of the answer",
     409: "Another request is in the way",
     412: "A condition does not hold; nothing was done",
     413: "The item is too large",

@@ -49,6 +49,18 @@ class KeyReused(Permanent):
     """An idempotency key that has come with another request before."""
 
 
+class KeyOrder(Permanent):
+    """A query that the key of an aggregate does not allow: what it asks for does not lie together."""
+
+
+class TooMuch(Permanent):
+    """A query whose answer would take more reads, or more memory, than a request has."""
+
+
+class NotAcceptable(Permanent):
+    """A request for an answer in a form that there is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of problem: its name, which never changes, the status, and what they say."""
@@ -80,6 +92,12 @@ KINDS = {
             "The address does not take this method",
             "the address is there for other methods, which `Allow` lists",
         ),
+        Kind(
+            "not-acceptable",
+            406,
+            "There is no such form of the answer",
+            "`Accept` takes none of the forms that there are",
+        ),
         Kind("conflict", 409, "The item was changed by others meanwhile", "others kept changing the item meanwhile"),
         Kind(
             "idempotency-key-in-use",
@@ -107,6 +125,18 @@ KINDS = {
         ),
         Kind("invalid-item", 422, "The item breaks rules", "an item that breaks rules; `violations` lists every one"),
         Kind(
+            "key-order",
+            422,
+            "The key of the aggregate does not allow it",
+            "what is asked for does not lie together in the table; another order of groups would allow it",
+        ),
+        Kind(
+            "too-much",
+            422,
+            "That is too much for one request",
+            "what is to be added up or ranked takes more reads than a request has",
+        ),
+        Kind(
             "idempotency-key-reused",
             422,
             "This key belongs to another request",
@@ -129,6 +159,9 @@ _KIND_OF: tuple[tuple[type[TailraceError], str], ...] = (
     (MethodNotAllowed, "method-not-allowed"),
     (NotFound, "not-found"),
     (Conflict, "conflict"),
+    (NotAcceptable, "not-acceptable"),
+    (KeyOrder, "key-order"),
+    (TooMuch, "too-much"),
     (KeyInUse, "idempotency-key-in-use"),
     (KeyReused, "idempotency-key-reused"),
     (PreconditionFailed, "precondition-failed"),

@@ -5,18 +5,19 @@ The event: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from tailrace.envelopes import loads
 from tailrace.errors import InvalidMessage
 from tailrace.preconditions import Preconditions, preconditions
-from tailrace.problems import UnsupportedMediaType
+from tailrace.problems import NotAcceptable, UnsupportedMediaType
 
 _ITEM_PATH = re.compile(r"(?P<before>.*?/collections/[^/]+/items/)(?P<id>.+)", re.DOTALL)
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_WEIGHT = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)")
 _MOST_PARAMETERS = 50
 
 MOST_ITEMS = 1000
@@ -111,6 +112,30 @@ def header(event: Event, name: str) -> str | None:
     """Return a header by its name in lower case; None where it was not sent."""
     headers: Mapping[str, str] = event.get("headers") or {}
     return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def accepted(event: Event, offered: Sequence[str]) -> str:
+    """Return the media type of those offered that the caller likes best; the first one where it does not say.
+
+    The header: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1; of equal weights the one offered first wins.
+
+    Raises:
+        NotAcceptable: the caller takes none of them.
+    """
+    weights: dict[str, float] = {}
+    for one in (header(event, "accept") or "*/*").split(","):
+        media_range, *options = (part.strip().lower() for part in one.split(";"))
+        weight = next((option.removeprefix("q=") for option in options if option.startswith("q=")), "1")
+        weights[media_range] = float(weight) if _WEIGHT.fullmatch(weight) else 1.0
+
+    def weight_of(media_type: str) -> float:
+        ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+        return next((weights[one] for one in ranges if one in weights), 0.0)
+
+    best = max(offered, key=weight_of)
+    if not weight_of(best):
+        raise NotAcceptable(f"Accept takes none of {', '.join(offered)}")
+    return best
 
 
 def conditions(event: Event) -> Preconditions:

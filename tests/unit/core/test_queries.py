@@ -12,7 +12,8 @@ from tailrace import Aggregate, count, day, field, hour, minute, month, week
 from tailrace.collection import Collection
 from tailrace.errors import InvalidMessage
 from tailrace.keys import Group
-from tailrace.queries import KeyRange, Position, RowQuery, row_query
+from tailrace.queries import KeyRange, Position, RowQuery
+from tailrace.query_parameters import row_query
 
 trips = Collection("trips", schema={"type": "object"})
 

@@ -21,6 +21,7 @@ RESOURCES = {
     "AGGREGATES_TABLE": "aggregates",
     "CATALOG_TABLE": "catalog",
     "IDEMPOTENCY_TABLE": "idempotency",
+    "PROGRESS_TABLE": "progress",
     "ARCHIVE_BUCKET": "the-archive",
     "FAILURES_BUCKET": "the-failures",
 }
@@ -75,6 +76,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         _table(made.dynamodb, "aggregates", "pk", "sk")
         _table(made.dynamodb, "catalog", "pk", "sk")
         _table(made.dynamodb, "idempotency", "id")
+        _table(made.dynamodb, "progress", "pk", "sk")
         for bucket in ("the-archive", "the-failures"):
             made.s3.create_bucket(Bucket=bucket)
         monkeypatch.setenv("ARCHIVE_QUEUE", made.sqs.create_queue(QueueName="archive")["QueueUrl"])

@@ -8,6 +8,7 @@ from typing import Any
 from tailrace.aws.batches import stream_answer
 from tailrace.aws.commit import Committer, Failed, Late, Outcome, Refused, checkpoint
 from tailrace.aws.lineages import Lineages
+from tailrace.aws.progress import Progress
 from tailrace.aws.telemetry import count_metrics, logger
 from tailrace.changes import Batch, decode_batch
 from tailrace.definitions import Pipeline
@@ -23,6 +24,7 @@ class Aggregator:
     pipeline: Pipeline
     committer: Committer
     lineages: Lineages
+    progress: Progress
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Absorb one batch of the stream and answer with the first change that is not absorbed, if there is one.
@@ -42,7 +44,9 @@ class Aggregator:
         folded = fold(effects, lane="" if lineage is None else lineage.mark)
         outcomes = self.committer.commit(folded.rows, lineage)
         _tell(batch, folded, outcomes)
-        return stream_answer(event, checkpoint(outcomes))
+        again_from = checkpoint(outcomes)
+        self.progress.reached(batch.shard, batch.changes, again_from)
+        return stream_answer(event, again_from)
 
 
 def _tell(batch: Batch, folded: Folded, outcomes: list[Outcome]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.batches import stream_answer
 from tailrace.aws.objects import put_all
+from tailrace.aws.progress import Progress
 from tailrace.aws.queues import send
 from tailrace.aws.telemetry import count_metrics, logger
 from tailrace.changes import decode_batch
@@ -35,6 +36,7 @@ class Fanout:
     sqs: "SQSClient"
     s3: "S3Client"
     to: Destinations
+    progress: Progress
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Send one batch of the stream on and answer with the first change that could not be sent, if there is one.
@@ -44,7 +46,8 @@ class Fanout:
         Raises:
             Permanent: a queue or bucket refuses for good; the mapping's failure destination then gets the whole batch.
         """
-        out = dispatch(decode_batch(event), self.pipeline)
+        batch = decode_batch(event)
+        out = dispatch(batch, self.pipeline)
         failed = self._quarantine(out) + self._archive(out.archive)
         for route, events in out.routes.items():
             failed += self._route(self.to.route_queues[route], events)
@@ -56,7 +59,9 @@ class Fanout:
             ItemsQuarantined=len(out.quarantine),
             ChangesFailed=len(failed),
         )
-        return stream_answer(event, min(failed, default=None))
+        again_from = min(failed, default=None)
+        self.progress.reached(batch.shard, batch.changes, again_from)
+        return stream_answer(event, again_from)
 
     def _quarantine(self, out: Dispatch) -> list[int]:
         failed = put_all(self.s3, self.to.failures_bucket, [refused.object for refused in out.quarantine])

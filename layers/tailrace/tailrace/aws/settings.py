@@ -50,10 +50,14 @@ class IngestSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class FanoutSettings(Settings):
-    """Settings of ``fanout``; the routes' queues come from :func:`route_queues`."""
+    """Settings of ``fanout``: where changes go, and where it tells how far it has come.
+
+    The routes' queues come from :func:`route_queues`.
+    """
 
     archive_queue: str
     failures_bucket: str
+    progress_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +78,10 @@ class CatalogSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AggregateSettings(Settings):
-    """Settings of ``aggregate``: the table it keeps."""
+    """Settings of ``aggregate``: the table it keeps, and where it tells how far it has come."""
 
     aggregates_table: str
+    progress_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +91,7 @@ class ApiSettings(Settings):
     items_table: str
     aggregates_table: str
     idempotency_table: str
+    progress_table: str
 
 
 def on_aws(environ: Mapping[str, str]) -> bool:

@@ -16,6 +16,7 @@ from tailrace.aws.serving.batches import BatchRoutes
 from tailrace.aws.serving.documents import DocumentRoutes
 from tailrace.aws.serving.items import ItemRoutes
 from tailrace.aws.telemetry import count_metrics
+from tailrace.aws.watching import Watch
 from tailrace.definitions import Pipeline
 from tailrace.errors import NotFound, TailraceError
 from tailrace.problems import CONTENT_TYPE, MethodNotAllowed
@@ -31,7 +32,9 @@ _ITEM = f"{_ITEMS}/<escaped>"
 class Api:
     """Answers the HTTP API's requests; every refusal is a problem document (:mod:`tailrace.problems`)."""
 
-    def __init__(self, pipeline: Pipeline, items: ItemStore, rows: RowReader, idempotency: Idempotency) -> None:
+    def __init__(
+        self, pipeline: Pipeline, items: ItemStore, rows: RowReader, watch: Watch, idempotency: Idempotency
+    ) -> None:
         self._idempotency = idempotency
         self._resolver = APIGatewayHttpResolver()
         self._resolver.not_found(self._no_such_address)
@@ -47,9 +50,10 @@ class Api:
             self._route("DELETE", rule, self._once(one.delete))
         self._route("POST", _ITEMS, self._once(many.post))
         self._route("GET", "/openapi.json", DocumentRoutes(pipeline, self._event).openapi)
-        aggregates = AggregateRoutes(pipeline, rows, self._event)
+        aggregates = AggregateRoutes(pipeline, rows, watch, self._event)
         self._route("GET", "/aggregates", aggregates.listed)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
+        self._route("GET", "/aggregates/<name>/top", aggregates.top)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer a request.
