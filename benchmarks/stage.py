@@ -11,10 +11,12 @@ from pipeline.definition import pipeline
 from tailrace.aws.aggregating import Aggregator
 from tailrace.aws.commit import Committer
 from tailrace.aws.lineages import Lineages
+from tailrace.aws.progress import Progress
+from tailrace.freshness import AGGREGATE
 
 type Json = dict[str, Any]
 
-TABLE = "aggregates"
+TABLE, PROGRESS = "aggregates", "progress"
 _UNIT = 1024
 
 
@@ -24,11 +26,12 @@ class Counting:
     def __init__(self) -> None:
         self.database = Database()
         self.database.create(TABLE, "pk", "sk")
+        self.database.create(PROGRESS, "pk", "sk")
         self.counts: Counter[str] = Counter()
 
     def update_item(self, **request: Any) -> Json:
         """Write one row."""
-        self._count("UpdateItem", [request["Key"]])
+        self._count("UpdateItem", [request["Key"]], request["TableName"])
         return self.database.update_item(**request)
 
     def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - the client's own name
@@ -41,11 +44,11 @@ class Counting:
         self.counts["other calls"] += 1
         return getattr(self.database, operation)
 
-    def _count(self, operation: str, keys: list[Json]) -> None:
+    def _count(self, operation: str, keys: list[Json], table: str = TABLE) -> None:
         self.counts[operation] += 1
         self.counts["writes"] += len(keys)
         for key in keys:
-            row = self.database.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item", {})
+            row = self.database.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
             self.counts["units"] += 1 + _size(row) // _UNIT
 
 
@@ -67,7 +70,8 @@ def stage(client: Any) -> Aggregator:
     streams: Any = NoStreams()
     # one thread, as the table in memory is made for one, and nothing waits
     committer = Committer(client, TABLE, clock=_now, batches=True, pool=lambda _threads: ThreadPoolExecutor(1))
-    return Aggregator(pipeline, committer, Lineages(client, lambda: streams, TABLE, _now))
+    lineages = Lineages(client, lambda: streams, TABLE, _now)
+    return Aggregator(pipeline, committer, lineages, Progress(client, PROGRESS, AGGREGATE, _now))
 
 
 def _now() -> datetime:
