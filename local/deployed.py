@@ -15,10 +15,12 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 
 @dataclass(frozen=True, slots=True)
 class DeployedMapping:
-    """One mapping: its logical id, the function, the source, and its properties by the names of the API."""
+    """One mapping: its logical id and UUID, the function, the source, and its properties by the names of the API."""
 
     name: str
+    uuid: str
     function: str
+    function_arn: str
     source_arn: str
     timeout_s: int
     properties: Mapping[str, object]
@@ -46,7 +48,17 @@ def deployed_mappings(endpoint: str) -> list[DeployedMapping]:
         }
         function = mapping["FunctionArn"].rsplit(":", 1)[-1]
         timeout = functions.get_function_configuration(FunctionName=function)["Timeout"]
-        found.append(DeployedMapping(name, function, mapping["EventSourceArn"], timeout, {**written, **mapping}))
+        found.append(
+            DeployedMapping(
+                name,
+                uuid,
+                function,
+                mapping["FunctionArn"],
+                mapping["EventSourceArn"],
+                timeout,
+                {**written, **mapping},
+            )
+        )
     return found
 
 

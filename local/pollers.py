@@ -6,10 +6,13 @@ The rules are in `local.mapping`, the threads that read a source and invoke its 
 import time
 from collections.abc import Callable
 from concurrent.futures import wait
+from functools import partial
 
 from local.deploy import client
 from local.deployed import deployed_mappings
 from local.errors import NotSettled
+from local.mapping import StreamSettings
+from local.sources.destinations import FailureDestination
 from local.sources.queue import QueueReader
 from local.sources.reader import Statistics
 from local.sources.stream import StreamReader
@@ -23,9 +26,12 @@ class Pollers:
         """Read the mappings that are deployed at `endpoint`. The stream is split into `shards` virtual shards."""
         self._wire = Wire(endpoint)
         self.mappings = deployed_mappings(endpoint)
-        self._streams = [
-            StreamReader(mapping, self._wire, shards=shards) for mapping in self.mappings if mapping.reads_stream
-        ]
+        self._streams = []
+        for mapping in self.mappings:
+            if mapping.reads_stream:
+                settings = StreamSettings.parse(mapping.properties)
+                destination = FailureDestination(mapping, settings.on_failure, partial(client, endpoint=endpoint))
+                self._streams.append(StreamReader(mapping, settings, self._wire, destination, shards=shards))
         sqs = client("sqs", endpoint)
         self._queues = []
         for mapping in self.mappings:

@@ -3,15 +3,17 @@
 What reads a source and calls a function is elsewhere: `local.pollers` for the emulator, and a seeded
 scheduler for simulations. Both drive the same classes:
 
-    StreamShard   one shard of a stream: batches, tumbling windows, retries, the checkpoint
+    StreamShard   one shard of a stream: batches, tumbling windows, retries, what is given up, the checkpoint
     QueueMapping  a standard or FIFO queue: batches, partial failures, visibility
+    SourceQueue   the queue itself: visibility timeouts, message groups, the dead-letter queue
+    Filter        which records and messages a function is to see
     Backoff       how long to wait before a batch is tried again
 
 Nothing in here reads a clock, draws a random number or does I/O: every method that depends on time takes
 `now`, in seconds since the epoch. The pattern is the same everywhere:
 
     add(records, now)          something has arrived
-    next_invocation(now)       an invocation to make now, or None
+    next_invocation(now)       an invocation to make now, records that a stream's mapping gives up, or None
     next_time()                when to ask again, or None when only an arrival or an answer changes anything
     answer(invocation, answer, now)   what the function said; the result tells what is done with
 
@@ -19,25 +21,37 @@ Each rule names the page of the Lambda guide that it comes from (https://docs.aw
 """
 
 from local.mapping.answers import Answer, Failed, Returned, Throttled
+from local.mapping.errors import MappingError
+from local.mapping.failures import invocation_record, object_key
+from local.mapping.filters import Filter
 from local.mapping.queue import Message, QueueInvocation, QueueMapping, Settled
+from local.mapping.records import GivenUp, Outcome, StreamInvocation, StreamRecord
 from local.mapping.retries import Backoff
-from local.mapping.settings import MappingError, QueueSettings, StreamSettings
-from local.mapping.stream import StreamInvocation, StreamRecord, StreamShard
+from local.mapping.settings import QueueSettings, StreamSettings
+from local.mapping.source_queue import Received, SourceQueue
+from local.mapping.stream import StreamShard
 
 __all__ = [
     "Answer",
     "Backoff",
     "Failed",
+    "Filter",
+    "GivenUp",
     "MappingError",
     "Message",
+    "Outcome",
     "QueueInvocation",
     "QueueMapping",
     "QueueSettings",
+    "Received",
     "Returned",
     "Settled",
+    "SourceQueue",
     "StreamInvocation",
     "StreamRecord",
     "StreamSettings",
     "StreamShard",
     "Throttled",
+    "invocation_record",
+    "object_key",
 ]

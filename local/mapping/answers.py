@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The function ran to its end. `value` is its answer, decoded from JSON."""
+    """The function ran to its end. `value` is its answer, decoded from JSON, `request_id` names the invocation."""
 
     value: object = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Failed:
     """The function raised, ran out of time or of memory, or its process died."""
 
     error: str = ""
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ _FRAME_BYTES = len('{"Records":[]}')
 
 @dataclass(frozen=True, slots=True)
 class Message[C]:
-    """One received message. `receipt` deletes it; `hidden_until` is when the queue would show it again."""
+    """One received message. `receipt` deletes it; `hidden_until` is when the queue would show it again.
+
+    `passes` says whether the mapping's filter lets it through (`Filter.passes_message`).
+    """
 
     id: str
     receipt: str
@@ -27,6 +30,7 @@ class Message[C]:
     hidden_until: float
     size: int
     content: C
+    passes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,21 @@ class QueueMapping[C]:
         free = self.settings.concurrency - len(self._in_flight) - len(self._retries)
         return max(0, max(free, 0) * self.settings.batch_size - len(self._pending))
 
-    def add(self, messages: Iterable[Message[C]], now: float) -> None:
-        """Take what was received, in the order in which the queue gave it."""
+    def add(self, messages: Iterable[Message[C]], now: float) -> Settled[C]:
+        """Take what was received, in the order in which the queue gave it.
+
+        Returns what is to be deleted at once: with-sqs-filtering, what does not pass the filter leaves the queue.
+        """
         if not self._pending:
             self._head_since = now
+        filtered = []
         for message in messages:
-            self._pending.append(message)
-            self._pending_bytes += message.size
+            if message.passes:
+                self._pending.append(message)
+                self._pending_bytes += message.size
+            else:
+                filtered.append(message)
+        return Settled(tuple(filtered))
 
     def next_invocation(self, now: float) -> QueueInvocation[C] | None:
         """The call to make now, if any. Ask again until None: several may run at a time."""

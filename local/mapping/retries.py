@@ -1,7 +1,7 @@
-"""When a failed batch is tried again.
+"""What becomes of a stream's batch whose call has failed.
 
-Lambda retries with exponential back-off and does not publish its figures (services-dynamodb-errors), so
-they are parameters here.
+Lambda retries with exponential back-off and does not publish its figures (services-dynamodb-errors), so they are
+parameters here.
 """
 
 from dataclasses import dataclass
@@ -24,19 +24,33 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The batch is to be tried again, whole, not before `at` (seconds since the epoch)."""
-
-    at: float
+    """The batch is to be tried again, whole, after a wait."""
 
 
-type Decision = Retry
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The batch is to be delivered as two: its first `left` records, then the others."""
+
+    left: int
 
 
-def decide(settings: StreamSettings, backoff: Backoff, *, failures: int, now: float) -> Decision:  # noqa: ARG001
-    """What becomes of a stream's batch that has failed `failures` times in a row.
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The batch is not tried again."""
 
-    The one place where that is decided. Today a batch is tried again until it succeeds, which is what Lambda
-    does without limits. Splitting it (`settings.bisect`), giving it up (`settings.maximum_retry_attempts`,
-    `settings.maximum_record_age_s`) and where it then goes (`settings.on_failure`) are decisions of this function.
+
+type Decision = Retry | Split | GiveUp
+
+
+def decide(settings: StreamSettings, *, size: int, calls: int) -> Decision:
+    """What becomes of a batch of `size` records of which the function has done none.
+
+    `calls` is how often the function has been called with exactly these records. services-dynamodb-errors: splitting a
+    batch uses up no retry, so a half has all of them. Throttled calls are not decided here: they are no errors of the
+    function. A record's age ends retries too, but is looked at before a call and not after one. Both: see `Lane`.
     """
-    return Retry(at=now + backoff.wait(failures))
+    if settings.bisect and size > 1:
+        return Split(left=size // 2)
+    if 0 <= settings.maximum_retry_attempts < calls:
+        return GiveUp()
+    return Retry()

@@ -8,20 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from local.mapping.errors import MappingError
+from local.mapping.filters import EVERYTHING, Filter
+
 PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
 """An invocation's payload, fixed (gettingstarted-limits)."""
 
 STATE_LIMIT_BYTES = 1024 * 1024
 """The state that a tumbling window may carry (services-ddb-windows)."""
 
+LEAST_RECORD_AGE_S = 60
+"""MaximumRecordAgeInSeconds is -1 or at least this."""
+
 RECEIVED_AT_ONCE = 10
 """What one ReceiveMessage gives at most; a larger batch takes several, and so a window to gather them in."""
 
 type Properties = Mapping[str, object]
-
-
-class MappingError(ValueError):
-    """A mapping has a property that Lambda would refuse, or that is not supported here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +42,32 @@ class StreamSettings:
     maximum_retry_attempts: int = -1
     maximum_record_age_s: int = -1
     on_failure: str | None = None
+    parallelization: int = 1
+    filter: Filter = EVERYTHING
     payload_limit: int = PAYLOAD_LIMIT_BYTES
     state_limit: int = STATE_LIMIT_BYTES
 
     @classmethod
     def parse(cls, properties: Properties) -> Self:
         """Read the properties of a mapping of a DynamoDB stream. Raises MappingError."""
-        if _number(properties, "ParallelizationFactor", 1, 1, 10) != 1:
-            raise MappingError("ParallelizationFactor above 1 is not supported here")
+        parallelization = _number(properties, "ParallelizationFactor", 1, 1, 10)
+        tumbling_window = _number(properties, "TumblingWindowInSeconds", 0, 0, 900)
+        if parallelization > 1 and tumbling_window:
+            raise MappingError("a mapping with TumblingWindowInSeconds needs a ParallelizationFactor of 1")
+        age = _number(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800)
+        if -1 < age < LEAST_RECORD_AGE_S:
+            raise MappingError(f"MaximumRecordAgeInSeconds must be -1 or at least {LEAST_RECORD_AGE_S}, not {age}")
         return cls(
             batch_size=_number(properties, "BatchSize", 100, 1, 10_000),
             batching_window_s=_number(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300),
-            tumbling_window_s=_number(properties, "TumblingWindowInSeconds", 0, 0, 900),
+            tumbling_window_s=tumbling_window,
             report_failures=_reports(properties),
             bisect=properties.get("BisectBatchOnFunctionError") is True,
             maximum_retry_attempts=_number(properties, "MaximumRetryAttempts", -1, -1, 10_000),
-            maximum_record_age_s=_number(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800),
+            maximum_record_age_s=age,
             on_failure=_destination(properties),
+            parallelization=parallelization,
+            filter=Filter.parse(properties.get("FilterCriteria")),
         )
 
 
@@ -73,6 +84,7 @@ class QueueSettings:
     fifo: bool = False
     visibility_s: float = 30
     concurrency: int = 5
+    filter: Filter = EVERYTHING
     payload_limit: int = PAYLOAD_LIMIT_BYTES
 
     @classmethod
@@ -98,6 +110,7 @@ class QueueSettings:
             fifo=fifo,
             visibility_s=visibility_s,
             concurrency=_number(scaling, "MaximumConcurrency", 5, 2, 1_000),
+            filter=Filter.parse(properties.get("FilterCriteria")),
         )
 
 
@@ -123,4 +136,9 @@ def _destination(properties: Properties) -> str | None:
     config = properties.get("DestinationConfig")
     failure = config.get("OnFailure") if isinstance(config, Mapping) else None
     arn = failure.get("Destination") if isinstance(failure, Mapping) else None
-    return arn if isinstance(arn, str) else None
+    if arn is None:
+        return None
+    service = str(arn).split(":")[2:3]
+    if service not in (["s3"], ["sqs"], ["sns"]) or str(arn).endswith(".fifo"):
+        raise MappingError(f"a failure destination is a bucket, a standard queue or a standard topic, not {arn!r}")
+    return str(arn)

@@ -7,20 +7,27 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from local.mapping import Message, StreamRecord
+from local.mapping import Filter, Message, StreamRecord
 
 type Json = dict[str, Any]
 
 
-def stream_record(record: Json, source_arn: str) -> StreamRecord[bytes]:
+def stream_record(record: Json, source_arn: str, wanted: Filter) -> StreamRecord[bytes]:
     """A record of GetRecords as it stands in an event: with its source (with-ddb, example event)."""
     record["eventSourceARN"] = source_arn
     change = record["dynamodb"]
     content = _json(record)
-    return StreamRecord(change["SequenceNumber"], float(change["ApproximateCreationDateTime"]), len(content), content)
+    return StreamRecord(
+        change["SequenceNumber"],
+        float(change["ApproximateCreationDateTime"]),
+        len(content),
+        content,
+        key=_json(change["Keys"]).decode(),
+        passes=wanted.passes(content),
+    )
 
 
-def queue_message(message: Json, source_arn: str, hidden_until: float) -> Message[bytes]:
+def queue_message(message: Json, source_arn: str, hidden_until: float, wanted: Filter) -> Message[bytes]:
     """A message of ReceiveMessage as it stands in an event (with-sqs, example event)."""
     attributes = message.get("Attributes", {})
     content = _json(
@@ -46,6 +53,7 @@ def queue_message(message: Json, source_arn: str, hidden_until: float) -> Messag
         hidden_until,
         len(content),
         content,
+        passes=wanted.passes_message(content),
     )
 
 

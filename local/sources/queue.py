@@ -1,11 +1,12 @@
 """The poller of a queue."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from local.deployed import DeployedMapping
-from local.mapping import Answer, QueueInvocation, QueueMapping, QueueSettings
+from local.mapping import Answer, Message, QueueInvocation, QueueMapping, QueueSettings
 from local.sources.events import payload, queue_message
 from local.sources.reader import Reader
 from local.sources.wire import Wire
@@ -45,8 +46,10 @@ class QueueReader(Reader[QueueInvocation[bytes]]):
         )
         received = cast("list[dict[str, Any]]", answer.get("Messages") or [])
         hidden_until = now + self._rules.settings.visibility_s
-        self._rules.add([queue_message(entry, self.mapping.source_arn, hidden_until) for entry in received], now)
-        self.figures(read=self.statistics.read + len(received))
+        wanted, arn = self._rules.settings.filter, self.mapping.source_arn
+        filtered = self._rules.add([queue_message(entry, arn, hidden_until, wanted) for entry in received], now).delete
+        self._delete(filtered)
+        self.figures(read=self.statistics.read + len(received), filtered=self.statistics.filtered + len(filtered))
         return bool(received)
 
     def due(self, now: float) -> list[tuple[QueueInvocation[bytes], bytes]]:
@@ -59,15 +62,18 @@ class QueueReader(Reader[QueueInvocation[bytes]]):
     def take(self, call: QueueInvocation[bytes], answer: Answer, now: float) -> int:
         """Delete what was processed. What was not comes back when its visibility timeout has run out."""
         delete = self._rules.answer(call, answer, now).delete
-        for start in range(0, len(delete), DELETE_BATCH):
+        self._delete(delete)
+        return len(delete)
+
+    def _delete(self, messages: Sequence[Message[bytes]]) -> None:
+        for start in range(0, len(messages), DELETE_BATCH):
             entries = [
                 {"Id": str(index), "ReceiptHandle": message.receipt}
-                for index, message in enumerate(delete[start : start + DELETE_BATCH])
+                for index, message in enumerate(messages[start : start + DELETE_BATCH])
             ]
             deleted = self._wire.call("sqs", "DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
             if deleted.get("Failed"):
                 self.figures(last_error=f"messages could not be deleted: {deleted['Failed']}")
-        return len(delete)
 
     def pending(self) -> int:
         """Messages in hand."""

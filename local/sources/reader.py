@@ -29,13 +29,16 @@ INVOKE_MARGIN_SECONDS = 15
 class Statistics:
     """A reader's figures since it was started.
 
-    `read` came from the source, `delivered` was acknowledged by the function, `pending` is between the two.
-    `lag_s` is how old the newest of them was when it was read, `last_error` the latest trouble as text.
+    `read` came from the source, `delivered` was acknowledged by the function, `filtered` was not for it, `given_up`
+    went to the failure destination or, without one, nowhere; `pending` is what is left. `lag_s` is how old the newest
+    of them was when it was read, `last_error` the latest trouble as text.
     """
 
     mapping: str
     read: int = 0
     delivered: int = 0
+    filtered: int = 0
+    given_up: int = 0
     pending: int = 0
     invocations: int = 0
     failures: int = 0
@@ -189,8 +192,8 @@ def _answer(wire: Wire, function: str, body: bytes, timeout_s: float) -> Answer:
     if result.throttled:
         return Throttled("the function was throttled")
     if result.error is not None:
-        return Failed(result.error)
+        return Failed(result.error, result.request_id)
     try:
-        return Returned(json.loads(result.payload or b"null"))
+        return Returned(json.loads(result.payload or b"null"), result.request_id)
     except ValueError:
-        return Failed("the function's answer is not JSON")
+        return Failed("the function's answer is not JSON", result.request_id)

@@ -34,6 +34,7 @@ class InvokeResult:
     payload: bytes
     error: str | None
     throttled: bool
+    request_id: str | None
 
 
 class Wire:
@@ -62,12 +63,14 @@ class Wire:
         headers = {"Content-Type": "application/json", "Authorization": _authorization("lambda")}
         path = f"/2015-03-31/functions/{function}/invocations"
         response = self._post(path, payload, headers, timeout_s)
+        request_id = response.headers.get("x-amzn-RequestId")
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return InvokeResult(response.data, "throttled", throttled=True)
+            return InvokeResult(response.data, "throttled", throttled=True, request_id=request_id)
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _failure(response)
         failed = "X-Amz-Function-Error" in response.headers
-        return InvokeResult(response.data, _error_text(response.data) if failed else None, throttled=False)
+        error = _error_text(response.data) if failed else None
+        return InvokeResult(response.data, error, throttled=False, request_id=request_id)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -1,5 +1,7 @@
 """Laws of the mappings: whatever arrives and whatever the function answers, nothing is lost and order is kept."""
 
+from dataclasses import dataclass, field
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +9,7 @@ from local.mapping import (
     Answer,
     Backoff,
     Failed,
+    GivenUp,
     Message,
     QueueMapping,
     QueueSettings,
@@ -20,13 +23,21 @@ from local.mapping import (
 
 FAULTS = st.lists(st.sampled_from(["fine", "raise", "throttle", "part", "nonsense", "no state"]), max_size=40)
 
-SETTINGS = st.builds(
-    StreamSettings,
-    batch_size=st.integers(1, 6),
-    batching_window_s=st.sampled_from([0, 1, 7]),
-    tumbling_window_s=st.sampled_from([0, 5, 60]),
-    report_failures=st.booleans(),
-    payload_limit=st.sampled_from([900, 2000, 10_000]),
+PLAIN = {
+    "batch_size": st.integers(1, 6),
+    "batching_window_s": st.sampled_from([0, 1, 7]),
+    "report_failures": st.booleans(),
+    "bisect": st.booleans(),
+    "payload_limit": st.sampled_from([900, 2000, 10_000]),
+}
+LASTING = st.builds(StreamSettings, **PLAIN, tumbling_window_s=st.sampled_from([0, 5, 60]))
+LIMITS = {
+    "maximum_retry_attempts": st.sampled_from([-1, 0, 1, 3]),
+    "maximum_record_age_s": st.sampled_from([-1, 5, 60]),
+}
+SETTINGS = st.one_of(
+    st.builds(StreamSettings, **PLAIN, **LIMITS, tumbling_window_s=st.sampled_from([0, 5, 60])),
+    st.builds(StreamSettings, **PLAIN, **LIMITS, parallelization=st.integers(2, 10)),
 )
 
 # How long after the one before it each record comes (0: in the same read), and its size.
@@ -49,77 +60,107 @@ def answer_to(fault: str, identifiers: list[str], state: object) -> Answer:
     return Returned({"state": state, "batchItemFailures": []})
 
 
-def run_stream(
-    settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]
-) -> tuple[list[StreamInvocation[int]], list[int]]:
-    """Play a shard to its end. Returns the calls made, and the records acknowledged."""
+@dataclass(slots=True)
+class Played:
+    """The calls that a mapping made of a shard, and what became of its records, by number."""
+
+    shard: StreamShard[int]
+    calls: list[StreamInvocation[int]] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    given_up: list[int] = field(default_factory=list)
+
+
+def run_stream(settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]) -> Played:
+    """Play a shard to its end."""
     shard: StreamShard[int] = StreamShard(
         settings, shard_id="s", source_arn="arn", now=0, backoff=Backoff(first_s=1, longest_s=4)
     )
-    calls, acknowledged, now = [], [], 0.0
+    played = Played(shard)
+    now = arrival = 0.0
     waiting = list(enumerate(arrivals))
-    arrival = 0.0
     script = iter(faults)
-    for _ in range(2000):
+    for _ in range(4000):
         if waiting and arrival + waiting[0][1][0] <= now:
             number, (gap, size) = waiting.pop(0)
             arrival += gap
-            shard.add([StreamRecord(f"{number:021d}", arrival, size, number)], now)
+            shard.add([StreamRecord(f"{number:021d}", arrival, size, number, str(number % 4), number % 9 != 8)], now)
             continue
         shard.caught_up(now)
-        call = shard.next_invocation(now)
-        if call is not None:
-            calls.append(call)
-            sequences = [record.sequence for record in call.records]
-            answer = answer_to(next(script, "fine"), sequences, {"n": len(calls)})
-            done = shard.answer(call, answer, now + 0.5)
-            acknowledged += [record.content for record in call.records[:done]]
+        step = shard.next_invocation(now)
+        if isinstance(step, GivenUp):
+            played.given_up += [record.content for record in step.records]
+        elif step is not None:
             now += 0.5
-            continue
-        due = shard.next_time()
-        times = [arrival + waiting[0][1][0]] if waiting else []
-        times += [due] if due is not None else []
-        if not times:
-            return calls, acknowledged
-        now = max(now, min(times))
+            played.calls.append(step)
+            sequences = [record.sequence for record in step.records]
+            answer = answer_to(next(script, "fine"), sequences, {"n": len(played.calls)})
+            outcome = shard.answer(step, answer, now)
+            played.done += [record.content for record in step.records[: outcome.done]]
+            if outcome.given_up is not None:
+                played.given_up += [record.content for record in outcome.given_up.records]
+        else:
+            due = shard.next_time()
+            times = [arrival + waiting[0][1][0]] if waiting else []
+            times += [due] if due is not None else []
+            if not times:
+                return played
+            now = max(now, min(times))
     raise AssertionError("the shard never came to rest")
 
 
-@given(SETTINGS, ARRIVALS, FAULTS)
-def test_every_record_is_acknowledged_once_and_in_order(
+def passing(arrivals: list[tuple[int, int]]) -> list[int]:
+    return [number for number in range(len(arrivals)) if number % 9 != 8]
+
+
+@given(LASTING, ARRIVALS, FAULTS)
+def test_without_limits_every_record_is_acknowledged_once_and_in_order(
     settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]
 ) -> None:
-    _, acknowledged = run_stream(settings, arrivals, faults)
-    assert acknowledged == list(range(len(arrivals)))
+    assert run_stream(settings, arrivals, faults).done == passing(arrivals)
 
 
 @given(SETTINGS, ARRIVALS, FAULTS)
-def test_the_first_delivery_of_a_shard_is_in_order(
+def test_every_record_is_acknowledged_or_given_up_once_and_in_the_order_of_its_item(
     settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]
 ) -> None:
-    calls, _ = run_stream(settings, arrivals, faults)
-    first: dict[int, None] = dict.fromkeys(record.content for call in calls for record in call.records)
-    assert list(first) == list(range(len(arrivals)))
+    played = run_stream(settings, arrivals, faults)
+    assert sorted([*played.done, *played.given_up]) == passing(arrivals)
+    for item in range(4):
+        mine = [number for number in played.done if number % 4 == item]
+        assert mine == sorted(mine)
+    assert (played.shard.settled, played.shard.pending) == (len(arrivals), 0)
+    assert played.shard.checkpoint == f"{len(arrivals) - 1:021d}"
+
+
+@given(SETTINGS, ARRIVALS, FAULTS)
+def test_the_first_delivery_of_an_item_is_in_order(
+    settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]
+) -> None:
+    calls = run_stream(settings, arrivals, faults).calls
+    first = list(dict.fromkeys(record.content for call in calls for record in call.records))
+    for item in range(4):
+        mine = [number for number in first if number % 4 == item]
+        assert mine == sorted(mine)
+    if settings.parallelization == 1:
+        assert first == sorted(first)
 
 
 @given(SETTINGS, ARRIVALS, FAULTS)
 def test_no_batch_is_over_its_limits(
     settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]
 ) -> None:
-    calls, _ = run_stream(settings, arrivals, faults)
-    for call in calls:
+    for call in run_stream(settings, arrivals, faults).calls:
         assert len(call.records) <= settings.batch_size
         size = sum(record.size for record in call.records)
         assert size <= settings.payload_limit or len(call.records) == 1
 
 
-@given(SETTINGS, ARRIVALS, FAULTS)
+@given(LASTING, ARRIVALS, FAULTS)
 def test_every_tumbling_window_has_one_final_call_that_succeeds_and_comes_last(
     settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]
 ) -> None:
-    calls, _ = run_stream(settings, arrivals, faults)
     order: list[tuple[object, bool]] = []
-    for call in calls:
+    for call in run_stream(settings, arrivals, faults).calls:
         if call.fields:
             window = call.fields["window"]
             assert isinstance(window, dict)

@@ -11,17 +11,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
-from weakref import WeakKeyDictionary
 
-from local.mapping import Answer, Returned, StreamSettings
+from local.mapping import StreamSettings, lane
 from tailrace import fold, marks
 from tailrace.aws import aggregating, archiving, commit, emptied, fanning_out, lineages, objects, ordering, writes
 from tailrace.aws.batches import stream_answer
 from tailrace.fold import RowChange
-from tests.simulation import world
+from tests.simulation import deployed, world
 from tests.simulation.definition import visits
-from tests.simulation.functions import Functions
-from tests.simulation.steps import Run
+from tests.simulation.steps import Reader
 
 type Sabotage = Callable[[], AbstractContextManager[Any]]
 type Json = dict[str, Any]
@@ -218,31 +216,22 @@ def _no_mark() -> AbstractContextManager[Any]:
 
 @contextmanager
 def _settings(**changes: Any) -> Iterator[None]:
-    settings = world.template_settings
+    """Let the mapping of aggregate have other settings than the template's."""
+    settings = deployed.template_settings
 
-    def changed(reader: Any) -> StreamSettings:
-        return replace(settings(reader), **changes)
+    def changed(reader: Reader) -> StreamSettings:
+        return replace(settings(reader), **changes) if reader == "aggregate" else settings(reader)
 
     with patch.object(world, "template_settings", changed):
         yield
 
 
-def _give_up(attempts: int) -> Sabotage:
-    """Let the mapping pass a batch that has failed so often: what a retry limit would do."""
-    invoke = Functions.invoke
-    of_each: WeakKeyDictionary[Functions, dict[str, int]] = WeakKeyDictionary()
-
-    def patient(self: Functions, reader: Any, event: Json, run: Run) -> Answer:
-        answer = invoke(self, reader, event, run)
-        fine = isinstance(answer, Returned) and not (answer.value or {}).get("batchItemFailures")  # type: ignore[attr-defined]
-        if "shardId" not in event:
-            return answer  # a queue's
-        failures = of_each.setdefault(self, {})
-        shard = event["shardId"]
-        failures[shard] = 0 if fine else failures.get(shard, 0) + 1
-        return Returned({"state": {}, "batchItemFailures": []}) if failures[shard] >= attempts else answer
-
-    return lambda: patch.object(Functions, "invoke", patient)
+@contextmanager
+def _wrong_half_first() -> Iterator[None]:
+    """Let a failed batch be split, and its second half be delivered first."""
+    halves = lane.halves
+    with _settings(bisect=True), patch.object(lane, "halves", lambda *arguments: halves(*arguments)[::-1]):
+        yield
 
 
 def _ahead_of_itself() -> AbstractContextManager[Any]:
@@ -295,8 +284,12 @@ SABOTAGES: dict[str, Sabotage] = {
     "failures are not reported": _failures_forgotten(aggregating),
     "partial failures are not read": lambda: _settings(report_failures=False),
     "the event names no shard": lambda: _settings(tumbling_window_s=0),
-    "the mapping passes a failed batch": _give_up(1),
-    "the mapping gives up after a second attempt": _give_up(2),
+    "the mapping passes a failed batch": lambda: _settings(maximum_retry_attempts=0),
+    "the mapping gives up after a second attempt": lambda: _settings(maximum_retry_attempts=1),
+    "the mapping gives up what is a minute old": lambda: _settings(maximum_record_age_s=60),
+    "the mapping has two lanes": lambda: _settings(parallelization=2),
+    "the second half of a split comes first": _wrong_half_first,
+    "what fanout gave up is not put back": lambda: patch.object(world.World, "_put_back", lambda _self: None),
     "the mapping runs ahead of itself": _ahead_of_itself,
     "fanout's checkpoint is one too late": _next_record(fanning_out),
     "fanout does not report failures": _failures_forgotten(fanning_out),

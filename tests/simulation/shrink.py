@@ -46,6 +46,8 @@ def _simpler(history: History) -> Iterator[History]:
         replace(history, readers=history.readers[:1]),
         replace(history, shards=1),
         replace(history, batching_window_s=0),
+        replace(history, fanout_retries=-1),
+        replace(history, fanout_age_s=-1),
     )
     yield from (plain for plain in plainer if plain != history)
 

@@ -145,6 +145,8 @@ class History:
     first_sequence: int = 1
     batches: bool = False
     readers: tuple[Reader, ...] = ("aggregate",)
+    fanout_retries: int = -1
+    fanout_age_s: int = -1
 
 
 _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
@@ -176,6 +178,8 @@ def history_of(seed: int) -> History:
         first_sequence=max(1, around - random.randint(0, 25)),
         batches=random.random() < 0.5,
         readers=maker.readers,
+        fanout_retries=random.choice((-1, 0, 0, 1)),
+        fanout_age_s=random.choice((-1, 60, 600)),
     )
 
 

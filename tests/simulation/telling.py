@@ -24,6 +24,8 @@ def told(history: History) -> str:
         f"{history.batching_window_s} s, sequence numbers from {history.first_sequence}"
         f"{', known rows in batches' if history.batches else ''}, read by {' and '.join(history.readers)}"
     )
+    if "fanout" in history.readers:
+        surroundings += f", which has {history.fanout_retries} retries and {history.fanout_age_s} s"
     lines = [f"{number:4}. {_step(step)}" for number, step in enumerate(history.steps, start=1)]
     return "\n".join([surroundings, *lines, "      then everything is delivered, and what is late arrives"])
 

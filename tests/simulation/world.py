@@ -1,12 +1,19 @@
 """One simulated history from its first step to its end: items, shards, mappings and functions under one clock."""
 
+import json
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
-from local.mapping import Answer, QueueSettings, StreamInvocation, StreamRecord, StreamSettings, StreamShard
-from tests.architecture.stack import mapping_of, properties, template
-from tests.simulation.archive_queue import ArchiveQueue, settings_of
+from local.mapping import (
+    Answer,
+    GivenUp,
+    StreamInvocation,
+    StreamRecord,
+    StreamShard,
+    invocation_record,
+)
+from tests.simulation.archive_queue import ArchiveQueue
+from tests.simulation.deployed import archive_settings, template_settings
 from tests.simulation.faults import Wire
 from tests.simulation.functions import ARCHIVE_QUEUE, Functions
 from tests.simulation.steps import (
@@ -28,6 +35,7 @@ from tests.simulation.stream import SOURCE, Items, Shard
 
 type Json = dict[str, Any]
 
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:fanout"
 _START = 1_730_000_000.0
 _CALL_S = 0.1
 _SIZE = 100  # bytes of a record, as far as the mapping is concerned
@@ -39,37 +47,20 @@ class Stuck(AssertionError):
 
 @dataclass(slots=True)
 class Reading:
-    """How far one function has read one shard; the numbers count the shard's records."""
+    """How far one function has read one shard; the numbers count the shard's records.
+
+    The mapping began with record ``start``, and has been fed those up to ``fed``.
+    """
 
     mapping: StreamShard[Json]
+    start: int = 0
     fed: int = 0
-    done: int = 0
     furthest: int = 0
 
-
-@cache
-def template_settings(reader: Reader) -> StreamSettings:
-    """Return the mapping's settings, as the template has them."""
-    found = mapping_of(reader)
-    if found is None:
-        raise LookupError(f"{reader} has no mapping")
-    return StreamSettings.parse({name: _resolved(value) for name, value in found[1].items()})
-
-
-def _resolved(value: Any) -> Any:
-    parameter = value.get("Ref") if isinstance(value, dict) else None
-    return template()["Parameters"][parameter]["Default"] if parameter in template()["Parameters"] else value
-
-
-@cache
-def archive_settings(batch_size: int, batching_window_s: int) -> QueueSettings:
-    """Return the settings of the archive's mapping, as the template has them, for small batches."""
-    found = mapping_of("archive")
-    if found is None:
-        raise LookupError("archive has no mapping")
-    given = {name: _resolved(value) for name, value in found[1].items()}
-    queue = dict(properties("ArchiveQueue"))
-    return settings_of(given, queue, batch_size=batch_size, batching_window_s=batching_window_s)
+    @property
+    def done(self) -> int:
+        """Everything before this record is processed, or given up."""
+        return self.start + self.mapping.settled
 
 
 @dataclass(slots=True)
@@ -84,6 +75,7 @@ class World:
     functions: Functions = field(init=False)
     archive: ArchiveQueue = field(init=False)
     readings: dict[tuple[Reader, str], Reading] = field(default_factory=dict)
+    put_aside: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         history = self.history
@@ -91,9 +83,8 @@ class World:
         self.wire = Wire(self.play, self.note)
         described = lambda: self.items.described(self.now)  # noqa: E731
         self.functions = Functions(self.wire, lambda: self.now, described, batches=history.batches)
-        window = history.batching_window_s
-        settings = archive_settings(history.batch_size, window)
-        self.archive = ArchiveQueue(settings, self.functions.queues.messages[ARCHIVE_QUEUE])
+        settings, receives = archive_settings(history.batch_size, history.batching_window_s)
+        self.archive = ArchiveQueue(settings, receives, self.functions.queues.messages[ARCHIVE_QUEUE])
 
     def note(self, *what: Any) -> None:
         """Add to the trace."""
@@ -137,10 +128,12 @@ class World:
                 self._read_to_end(reader, shard)
         while self.wire.adrift:
             self.wire.settle(0)
+        self._put_back()
         for _ in range(60 + len(self.archive.sent)):
             self._archive(Run(), None)
             if self.archive.is_empty:
                 return
+            self.archive.put_back(self.now)
         raise Stuck("the archive's queue is never empty")
 
     # --- deliveries ---------------------------------------------------------------------------------------
@@ -170,9 +163,14 @@ class World:
         return reading
 
     def _mapping(self, reader: Reader, shard: Shard, batch_size: int) -> StreamShard[Json]:
+        history = self.history
         settings = replace(
-            template_settings(reader), batch_size=batch_size, batching_window_s=self.history.batching_window_s
+            template_settings(reader), batch_size=batch_size, batching_window_s=history.batching_window_s
         )
+        if reader == "fanout":
+            settings = replace(
+                settings, maximum_retry_attempts=history.fanout_retries, maximum_record_age_s=history.fanout_age_s
+            )
         return StreamShard(settings, shard_id=shard.id, source_arn=SOURCE, now=self.now)
 
     def _deliver(self, reader: Reader, shard: Shard, run: Run) -> None:
@@ -181,25 +179,51 @@ class World:
         mapping.add([_stream_record(record) for record in shard.records[reading.fed :]], self.now)
         reading.fed = len(shard.records)
         mapping.caught_up(self.now)
-        call = mapping.next_invocation(self.now)
+        call = self._call(reader, mapping)
         if call is None:
             due = mapping.next_time()
             if due is None or due <= self.now:
                 return
             self.now = due
             mapping.caught_up(due)
-            call = mapping.next_invocation(due)
+            call = self._call(reader, mapping)
             if call is None:
                 return
         answer = self._invoke(reader, shard, call, run)
         if reading.mapping is mapping:  # else the poller has begun anew in the meantime, and nobody hears the answer
-            reading.done += mapping.answer(call, answer, self.now)
-            reading.furthest = max(reading.furthest, reading.done)
+            given_up = mapping.answer(call, answer, self.now).given_up
+            if given_up is not None:
+                self._put_aside(reader, given_up)
+        reading.furthest = max(reading.furthest, reading.done)
+
+    def _call(self, reader: Reader, mapping: StreamShard[Json]) -> StreamInvocation[Json] | None:
+        """Return the mapping's next call; what has become too old for one is put aside."""
+        step = mapping.next_invocation(self.now)
+        while isinstance(step, GivenUp):
+            self._put_aside(reader, step)
+            step = mapping.next_invocation(self.now)
+        return step
+
+    def _put_aside(self, reader: Reader, given_up: GivenUp[Json]) -> None:
+        """Keep the record of a failed invocation of fanout, as the failures bucket does.
+
+        What aggregate gives up nobody puts back: the marks of later batches would skip it.
+        """
+        self.note("gives up", reader, given_up.condition, [_sequence(record.content) for record in given_up.records])
+        if reader == "fanout":
+            event = {"Records": [record.content for record in given_up.records], **given_up.fields}
+            self.put_aside.append(failure_record(given_up, self.now, event))
+
+    def _put_back(self) -> None:
+        """Send what was put aside through fanout once more, as an operator does."""
+        waiting, self.put_aside = self.put_aside, []
+        for record in waiting:
+            self.functions.invoke("fanout", json.loads(json.loads(record)["payload"]), Run())
 
     def _archive(self, run: Run, again: int | None) -> None:
         queue = self.archive
         if again is not None:
-            queue.send_again(again)
+            queue.send_again(again, self.now)
         queue.receive(self.now)
         call = queue.rules.next_invocation(self.now)
         due = queue.next_time()
@@ -237,14 +261,21 @@ class World:
     def _restart(self, step: Restart) -> None:
         shard = self._readable(step.reader, step.shard)
         reading = self._reading(step.reader, shard)
-        reading.done = reading.fed = max(shard.oldest(self.now), reading.done - step.back)
+        reading.start = reading.fed = max(shard.oldest(self.now), reading.done - step.back)
         reading.mapping = self._mapping(step.reader, shard, step.batch_size)
         self.note("restarts", step.reader, shard.id, reading.done)
 
 
+def failure_record(given_up: GivenUp[Json], now: float, event: Json) -> str:
+    """Return the record of a failed invocation, as a bucket gets it."""
+    record = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=now, payload=json.dumps(event))
+    return json.dumps(record)
+
+
 def _stream_record(record: Json) -> StreamRecord[Json]:
     change = record["dynamodb"]
-    return StreamRecord(change["SequenceNumber"], change["ApproximateCreationDateTime"], _SIZE, record)
+    arrived, key = change["ApproximateCreationDateTime"], change["Keys"]["pk"]["S"]
+    return StreamRecord(change["SequenceNumber"], arrived, _SIZE, record, key)
 
 
 def _sequence(record: Json) -> str:

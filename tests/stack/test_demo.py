@@ -1,5 +1,6 @@
 """The demo on the emulator: everything that was fed arrives everywhere, and a row that is wrong is found."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from local.display import Display
 from local.emulator import ROOT
 from local.feed import Told
 from local.flights import COLUMNS, read
+from local.mapping import GivenUp, StreamRecord, StreamSettings
 from local.recompute import Recompute
+from local.sources.destinations import FailureDestination
 from local.stack import Stack, running_stack
 from local.verify import Verdict, verify
 from pipeline.definition import pipeline
@@ -86,6 +89,20 @@ def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, Told, V
     (difference,) = (one for one in differences if not one.where.startswith("disruptions"))
     assert difference.where == "origin_days@1#JFK 2013-11-03"
     assert difference.found["departures"] == difference.expected["departures"] + 1
+
+
+def test_what_a_mapping_gives_up_lies_in_the_failures_bucket(stack: Stack) -> None:
+    bucket = stack.outputs["FailuresBucket"]
+    for mapping in (one for one in stack.pollers.mappings if one.reads_stream):
+        settings = StreamSettings.parse(mapping.properties)
+        record: StreamRecord[bytes] = StreamRecord("1", 0, 9, b'{"n": 1}')
+        given_up = GivenUp("RetryAttemptsExhausted", (record,), "shardId-1", mapping.source_arn)
+        FailureDestination(mapping, settings.on_failure, stack.client).send(given_up, 0)
+        prefix = f"aws/lambda/{mapping.uuid}/shardId-1/1970/01/01/"
+        (entry,) = stack.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+        kept = json.loads(stack.client("s3").get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
+        assert kept["requestContext"]["functionArn"].endswith(f":{mapping.function}")
+        assert json.loads(kept["payload"]) == {"Records": [{"n": 1}]}
 
 
 def test_the_command_ends_with_status_0_and_leaves_no_process(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import json
 import re
 from collections import Counter
 
+from local.mapping import Filter
+from local.mapping.filters import EVERYTHING
 from local.sources.events import payload, queue_message, stream_record, virtual_shard, virtual_shard_ids
 
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/items/stream/2026-11-23T16:44:08.249Z"
@@ -15,9 +17,10 @@ def raw_record(key: str) -> dict[str, object]:
 
 
 def test_a_stream_record_names_its_source_and_knows_its_size() -> None:
-    record = stream_record(raw_record("flights#ä"), STREAM)
+    record = stream_record(raw_record("flights#ä"), STREAM, EVERYTHING)
     assert json.loads(record.content)["eventSourceARN"] == STREAM
     assert (record.sequence, record.arrived, record.size) == ("0001", 1795452248.0, len(record.content))
+    assert (record.key, record.passes) == ('{"pk":{"S":"flights#ä"}}', True)
 
 
 def test_a_message_has_lambdas_names() -> None:
@@ -29,7 +32,7 @@ def test_a_message_has_lambdas_names() -> None:
         "Attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": "g"},
         "MessageAttributes": {"kind": {"StringValue": "late", "DataType": "String"}},
     }
-    message = queue_message(received, "arn:aws:sqs:us-east-1:000000000000:intake.fifo", 7)
+    message = queue_message(received, "arn:aws:sqs:us-east-1:000000000000:intake.fifo", 7, EVERYTHING)
     assert (message.id, message.receipt, message.group, message.hidden_until) == ("m", "r", "g", 7)
     assert json.loads(message.content) == {
         "messageId": "m",
@@ -42,6 +45,14 @@ def test_a_message_has_lambdas_names() -> None:
         "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:intake.fifo",
         "awsRegion": "us-east-1",
     }
+
+
+def test_a_record_and_a_message_know_whether_the_function_is_to_see_them() -> None:
+    wanted = Filter.parse({"Filters": [{"Pattern": '{"eventName": ["REMOVE"]}'}, {"Pattern": '{"body": ["go"]}'}]})
+    assert not stream_record(raw_record("flights#1"), STREAM, wanted).passes
+    message = {"MessageId": "m", "ReceiptHandle": "r", "Body": "go", "MD5OfBody": "x"}
+    assert queue_message(message, "arn:aws:sqs:us-east-1:000000000000:intake", 7, wanted).passes
+    assert not queue_message(message | {"Body": "stop"}, "arn:aws:sqs:us-east-1:0:intake", 7, wanted).passes
 
 
 def test_a_payload_holds_records_and_the_fields_beside_them() -> None:

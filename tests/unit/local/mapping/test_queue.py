@@ -1,4 +1,4 @@
-"""The rules of a queue, one test each: with-sqs, services-sqs-errorhandling, invocation-eventsourcemapping."""
+"""The rules of a queue's mapping."""
 
 import pytest
 
@@ -40,6 +40,7 @@ def failing(*ids: object) -> Returned:
 
 
 def test_a_batch_holds_at_most_batch_size_messages_and_several_run_at_a_time() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     queue = mapping(QueueSettings(batch_size=2, concurrency=2))
     queue.add([message(name) for name in "abcdef"], 0)
     assert (names(queue.next_invocation(0)), names(queue.next_invocation(0))) == ("ab", "cd")
@@ -47,6 +48,7 @@ def test_a_batch_holds_at_most_batch_size_messages_and_several_run_at_a_time() -
 
 
 def test_the_window_gathers_messages_until_it_ends_or_the_batch_is_full() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     queue = mapping(QueueSettings(batch_size=3, batching_window_s=5))
     queue.add([message("a")], 1)
     assert queue.next_invocation(4) is None
@@ -56,12 +58,14 @@ def test_the_window_gathers_messages_until_it_ends_or_the_batch_is_full() -> Non
 
 
 def test_the_payload_closes_a_batch() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     queue = mapping(QueueSettings(batch_size=100, batching_window_s=300, payload_limit=1000))
     queue.add([message(name, size=300) for name in "abcd"], 0)
     assert names(queue.next_invocation(0)) == "abc"
 
 
 def test_what_was_processed_is_deleted() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a"), message("b")], 0)
     settled = queue.answer(made(queue), Returned(None), 1)
@@ -70,6 +74,7 @@ def test_what_was_processed_is_deleted() -> None:
 
 
 def test_a_function_error_leaves_the_whole_batch_in_the_queue() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
     settled = queue.answer(made(queue), Failed("boom"), 1)
@@ -77,6 +82,7 @@ def test_a_function_error_leaves_the_whole_batch_in_the_queue() -> None:
 
 
 def test_only_the_messages_reported_stay() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message(name) for name in "abc"], 0)
     settled = queue.answer(made(queue), failing("b"), 1)
@@ -85,24 +91,28 @@ def test_only_the_messages_reported_stay() -> None:
 
 @pytest.mark.parametrize("answer", [failing(""), failing(None), failing("z"), Returned({"batchItemFailures": [{}]})])
 def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(answer: Returned) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
     assert queue.answer(made(queue), answer, 1).delete == ()
 
 
 def test_an_answer_that_is_no_such_structure_keeps_the_whole_batch() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a")], 0)
     assert queue.answer(made(queue), Returned("done"), 1).delete == ()
 
 
 def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a")], 0)
     assert len(queue.answer(made(queue), failing("a"), 1).delete) == 1
 
 
 def test_a_throttled_call_is_made_again_while_its_messages_are_hidden() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a", hidden_until=2.5)], 0)
     assert queue.answer(made(queue), Throttled(), 0).left == ()
@@ -112,12 +122,14 @@ def test_a_throttled_call_is_made_again_while_its_messages_are_hidden() -> None:
 
 
 def test_a_message_that_is_visible_again_is_no_longer_ours() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     queue = mapping(QueueSettings(batching_window_s=30))
     queue.add([message("a", hidden_until=10), message("b")], 0)
     assert names(queue.next_invocation(30)) == "b"
 
 
 def test_a_fifo_group_has_one_batch_in_flight() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     queue = mapping(QueueSettings(batch_size=2, fifo=True))
     queue.add([message("a", "g"), message("b", "g"), message("c", "g"), message("d", "h")], 0)
     first = made(queue)
@@ -127,6 +139,7 @@ def test_a_fifo_group_has_one_batch_in_flight() -> None:
 
 
 def test_what_follows_a_failed_message_of_its_fifo_group_goes_back_too() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(batch_size=1, fifo=True, report_failures=True))
     queue.add([message("a", "g"), message("b", "g"), message("c", "h")], 0)
     settled = queue.answer(made(queue), failing("a"), 1)
@@ -134,7 +147,15 @@ def test_what_follows_a_failed_message_of_its_fifo_group_goes_back_too() -> None
     assert names(queue.next_invocation(1)) == "c"
 
 
+def test_what_follows_a_failure_in_its_own_batch_is_for_the_function_to_report() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
+    queue = mapping(QueueSettings(fifo=True, report_failures=True))
+    queue.add([message(name, "g") for name in "abc"], 0)
+    assert [gone.id for gone in queue.answer(made(queue), failing("b"), 1).delete] == ["a", "c"]
+
+
 def test_no_more_is_received_than_the_free_calls_can_take() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=10, concurrency=2))
     assert queue.room == 20
     queue.add([message(str(number)) for number in range(12)], 0)
@@ -148,11 +169,13 @@ def test_no_more_is_received_than_the_free_calls_can_take() -> None:
     [({"BatchSize": 11}, False), ({"BatchSize": 11}, True), ({"MaximumBatchingWindowInSeconds": 1}, True)],
 )
 def test_what_lambda_refuses_is_refused(properties: dict[str, object], *, fifo: bool) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     with pytest.raises(MappingError):
         QueueSettings.parse(properties, fifo=fifo, visibility_s=30)
 
 
 def test_settings_are_those_of_the_mapping() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     properties: dict[str, object] = {
         "BatchSize": 1000,
         "MaximumBatchingWindowInSeconds": "5",

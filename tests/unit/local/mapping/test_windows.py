@@ -1,4 +1,4 @@
-"""Tumbling windows: services-ddb-windows."""
+"""Tumbling windows."""
 
 import pytest
 
@@ -22,11 +22,12 @@ def record(number: int, second: int) -> StreamRecord[str]:
 
 def made(one: Shard, second: float) -> StreamInvocation[str]:
     call = one.next_invocation(START + second)
-    assert call is not None
+    assert isinstance(call, StreamInvocation)
     return call
 
 
 def test_every_call_names_its_window_shard_source_and_state() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 61)], START + 61)
     assert made(one, 61).fields == {
@@ -40,12 +41,14 @@ def test_every_call_names_its_window_shard_source_and_state() -> None:
 
 
 def test_without_a_tumbling_window_the_event_holds_nothing_but_records() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings())
     one.add([record(1, 0)], START)
     assert made(one, 0).fields == {}
 
 
 def test_the_state_returned_is_handed_to_the_next_call() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
     one.answer(made(one, 0), Returned({"state": {"sum": 1}}), START)
@@ -55,19 +58,22 @@ def test_the_state_returned_is_handed_to_the_next_call() -> None:
 
 @pytest.mark.parametrize("value", [None, {}, {"batchItemFailures": []}, {"state": None}, "state"])
 def test_an_answer_without_state_is_a_failure(value: object) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
-    assert one.answer(made(one, 0), Returned(value), START) == 0
+    assert one.answer(made(one, 0), Returned(value), START).done == 0
     assert made(one, 1).attempt == 2
 
 
 def test_a_batch_holds_records_of_one_window_only() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 58), record(2, 59), record(3, 60)], START + 60)
     assert len(made(one, 60).records) == 2
 
 
 def test_a_window_ends_with_a_final_call_and_the_next_begins_with_no_state() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 59), record(2, 60)], START + 60)
     one.answer(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
@@ -83,6 +89,7 @@ def test_a_window_ends_with_a_final_call_and_the_next_begins_with_no_state() -> 
 
 
 def test_the_final_call_comes_when_the_tip_was_seen_after_the_end_of_the_window() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 30)], START + 30)
     one.answer(made(one, 30), Returned({"state": {}}), START + 30)
@@ -94,6 +101,7 @@ def test_the_final_call_comes_when_the_tip_was_seen_after_the_end_of_the_window(
 
 
 def test_a_final_call_that_fails_is_made_again_before_the_next_window() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 59), record(2, 60)], START + 60)
     one.answer(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
@@ -104,6 +112,7 @@ def test_a_final_call_that_fails_is_made_again_before_the_next_window() -> None:
 
 
 def test_a_failed_call_does_not_change_the_state() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
     answer = {"state": {"sum": 9}, "batchItemFailures": [{"itemIdentifier": ""}]}
@@ -112,6 +121,7 @@ def test_a_failed_call_does_not_change_the_state() -> None:
 
 
 def test_the_state_of_what_was_processed_goes_with_the_rest_of_the_batch() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0), record(2, 0)], START)
     answer = {"state": {"sum": 1}, "batchItemFailures": [{"itemIdentifier": record(2, 0).sequence}]}
@@ -122,6 +132,7 @@ def test_the_state_of_what_was_processed_goes_with_the_rest_of_the_batch() -> No
 
 
 def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
     one.add([record(1, 0)], START)
     one.answer(made(one, 0), Returned({"state": {"names": "x" * 20}}), START)
@@ -131,6 +142,7 @@ def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
 
 
 def test_the_state_counts_in_the_payload() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings(tumbling_window_s=60, payload_limit=700))
     one.add([record(1, 0)], START)
     one.answer(made(one, 0), Returned({"state": {"names": "x" * 300}}), START)

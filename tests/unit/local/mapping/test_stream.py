@@ -1,72 +1,29 @@
-"""The rules of a stream's mapping, one test each, with the page of the Lambda guide that states it."""
-
-from collections.abc import Iterable
+"""The rules of a stream's mapping: batches, retries, partial failures."""
 
 import pytest
 
-from local.mapping import (
-    Backoff,
-    Failed,
-    MappingError,
-    Returned,
-    StreamInvocation,
-    StreamRecord,
-    StreamSettings,
-    StreamShard,
-    Throttled,
-)
-
-Shard = StreamShard[str]
-SOURCE = "arn:aws:dynamodb:eu-west-1:1:table/items/stream/2026-01-01T00:00:00.000"
-
-
-def record(number: int, arrived: float = 0, size: int = 100) -> StreamRecord[str]:
-    return StreamRecord(f"{number:021d}", arrived, size, f"record {number}")
-
-
-def records(numbers: Iterable[int], arrived: float = 0, size: int = 100) -> list[StreamRecord[str]]:
-    return [record(number, arrived, size) for number in numbers]
-
-
-def shard(settings: StreamSettings, now: float = 0) -> Shard:
-    backoff = Backoff(first_s=1, longest_s=8)
-    return StreamShard(settings, shard_id="shardId-1", source_arn=SOURCE, now=now, backoff=backoff)
-
-
-def numbers(call: StreamInvocation[str] | None) -> list[int]:
-    return [] if call is None else [int(sent.sequence) for sent in call.records]
-
-
-def made(one: Shard, now: float) -> StreamInvocation[str]:
-    call = one.next_invocation(now)
-    assert call is not None
-    return call
-
-
-def failing(*sequences: object) -> Returned:
-    return Returned({"batchItemFailures": [{"itemIdentifier": sequence} for sequence in sequences]})
-
-
-def sequence(number: int) -> str:
-    return record(number).sequence
-
+from local.mapping import Failed, MappingError, Returned, StreamSettings, Throttled
+from tests.unit.local.mapping.shards import failing, made, numbers, records, sequence, shard
 
 # --- batches: invocation-eventsourcemapping, "Batching behavior" ------------------------------------------------------
 
 
 def test_a_batch_holds_at_most_batch_size_records() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batch_size=3))
     one.add(records(range(5)), 0)
     assert numbers(one.next_invocation(0)) == [0, 1, 2]
 
 
 def test_without_a_window_records_are_sent_as_soon_as_they_come() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batch_size=100))
     one.add(records([0]), 7)
     assert numbers(one.next_invocation(7)) == [0]
 
 
 def test_with_a_window_records_are_gathered_until_it_ends() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=5))
     one.add(records([0]), 1)
     assert one.next_invocation(4.9) is None
@@ -76,12 +33,14 @@ def test_with_a_window_records_are_gathered_until_it_ends() -> None:
 
 
 def test_a_window_that_gathered_nothing_is_followed_by_the_next() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=5))
     one.add(records([0]), 12)
     assert one.next_time() == 15
 
 
 def test_the_next_window_begins_when_the_invocation_has_ended() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=5))
     one.add(records([0]), 0)
     call = made(one, 5)
@@ -91,18 +50,21 @@ def test_the_next_window_begins_when_the_invocation_has_ended() -> None:
 
 
 def test_a_full_batch_does_not_wait_for_its_window() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batch_size=2, batching_window_s=300))
     one.add(records([0, 1]), 0)
     assert numbers(one.next_invocation(0)) == [0, 1]
 
 
 def test_the_payload_closes_a_batch_and_sends_it() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=300, payload_limit=1000))
     one.add(records(range(4), size=300), 0)
     assert numbers(one.next_invocation(0)) == [0, 1, 2]  # a fourth would come to 1,200 bytes
 
 
 def test_a_record_larger_than_the_payload_still_goes_alone() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(payload_limit=50))
     one.add(records([0, 1]), 0)
     assert numbers(one.next_invocation(0)) == [0]
@@ -112,19 +74,21 @@ def test_a_record_larger_than_the_payload_still_goes_alone() -> None:
 
 
 def test_one_batch_of_a_shard_is_in_flight_at_a_time() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
     one = shard(StreamSettings(batch_size=1))
     one.add(records([0, 1]), 0)
     call = made(one, 0)
     assert one.next_invocation(0) is None
     assert one.next_time() is None
-    assert one.answer(call, Returned({}), 1) == 1
+    assert one.answer(call, Returned({}), 1).done == 1
     assert numbers(one.next_invocation(1)) == [1]
 
 
 def test_a_function_error_brings_the_whole_batch_again_and_holds_up_the_shard() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(batch_size=2))
     one.add(records([0, 1, 2]), 0)
-    assert one.answer(made(one, 0), Failed("boom"), 0) == 0
+    assert one.answer(made(one, 0), Failed("boom"), 0).done == 0
     assert one.next_invocation(0.5) is None
     again = made(one, 1)
     assert numbers(again) == [0, 1]
@@ -132,6 +96,7 @@ def test_a_function_error_brings_the_whole_batch_again_and_holds_up_the_shard() 
 
 
 def test_retries_back_off_exponentially_up_to_a_cap() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html: the figures are not published."""
     one = shard(StreamSettings())
     one.add(records([0]), 0)
     now, waits = 0.0, []
@@ -145,6 +110,7 @@ def test_retries_back_off_exponentially_up_to_a_cap() -> None:
 
 
 def test_a_throttled_call_is_made_again() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings())
     one.add(records([0]), 0)
     one.answer(made(one, 0), Throttled(), 0)
@@ -152,6 +118,7 @@ def test_a_throttled_call_is_made_again() -> None:
 
 
 def test_the_checkpoint_follows_what_was_acknowledged() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(batch_size=2))
     one.add(records([0, 1, 2]), 0)
     one.answer(made(one, 0), Returned(None), 0)
@@ -163,42 +130,48 @@ def test_the_checkpoint_follows_what_was_acknowledged() -> None:
 
 
 def test_the_lowest_sequence_number_is_the_checkpoint() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(5)), 0)
-    assert one.answer(made(one, 0), failing(sequence(3), sequence(2)), 0) == 2
+    assert one.answer(made(one, 0), failing(sequence(3), sequence(2)), 0).done == 2
     assert one.checkpoint == sequence(1)
     assert numbers(one.next_invocation(1)) == [2, 3, 4]
 
 
 @pytest.mark.parametrize("value", [None, {}, "", {"batchItemFailures": []}, {"batchItemFailures": None}])
 def test_an_empty_answer_is_a_success(value: object) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
-    assert one.answer(made(one, 0), Returned(value), 0) == 3
+    assert one.answer(made(one, 0), Returned(value), 0).done == 3
 
 
 @pytest.mark.parametrize("entry", [{"itemIdentifier": ""}, {"itemIdentifier": None}, {"id": "1"}, {}, "1", None])
 def test_an_empty_null_or_misnamed_identifier_fails_the_whole_batch(entry: object) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
     answer = Returned({"batchItemFailures": [{"itemIdentifier": sequence(2)}, entry]})
-    assert one.answer(made(one, 0), answer, 0) == 0
+    assert one.answer(made(one, 0), answer, 0).done == 0
     assert numbers(one.next_invocation(1)) == [0, 1, 2]
 
 
 def test_an_identifier_that_is_not_in_the_batch_fails_all_of_it() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
-    assert one.answer(made(one, 0), failing(sequence(7)), 0) == 0
+    assert one.answer(made(one, 0), failing(sequence(7)), 0).done == 0
 
 
 def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings())
     one.add(records(range(3)), 0)
-    assert one.answer(made(one, 0), failing(sequence(0)), 0) == 3
+    assert one.answer(made(one, 0), failing(sequence(0)), 0).done == 3
 
 
 def test_progress_within_a_batch_starts_the_back_off_anew() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(4)), 0)
     one.answer(made(one, 0), Failed("boom"), 0)
@@ -210,6 +183,7 @@ def test_progress_within_a_batch_starts_the_back_off_anew() -> None:
 
 
 def test_settings_are_those_of_the_mapping() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     settings = StreamSettings.parse(
         {
             "BatchSize": "10000",  # a parameter's value is text
@@ -244,15 +218,23 @@ def test_settings_are_those_of_the_mapping() -> None:
         {"MaximumBatchingWindowInSeconds": 301},
         {"TumblingWindowInSeconds": 901},
         {"MaximumRetryAttempts": -2},
-        {"ParallelizationFactor": 2},
+        {"MaximumRecordAgeInSeconds": 59},
+        {"MaximumRecordAgeInSeconds": 604_801},
+        {"ParallelizationFactor": 11},
+        {"ParallelizationFactor": 2, "TumblingWindowInSeconds": 60},
+        {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:eu-west-1:1:failures.fifo"}}},
+        {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:dynamodb:eu-west-1:1:table/failures"}}},
+        {"FilterCriteria": {"Filters": [{"Pattern": "not JSON"}]}},
     ],
 )
 def test_what_lambda_refuses_is_refused(properties: dict[str, object]) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     with pytest.raises(MappingError):
         StreamSettings.parse(properties)
 
 
 def test_an_answer_to_no_call_in_flight_is_a_mistake() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
     one = shard(StreamSettings())
     one.add(records([0]), 0)
     call = made(one, 0)

@@ -1,0 +1,267 @@
+"""What becomes of a batch that fails: splits, the limits of retries and age, failure destinations."""
+
+import json
+
+from local.mapping import Failed, Returned, StreamSettings, Throttled, invocation_record, object_key
+from tests.unit.local.mapping.shards import SOURCE, Shard, failing, made, numbers, record, records, refused, shard
+from tests.unit.local.mapping.shards import sequence as number
+
+FUNCTION = "arn:aws:lambda:eu-west-1:1:function:fanout"
+MINUTE = StreamSettings(maximum_record_age_s=60)
+
+
+def deliveries(one: Shard, bad: int, *, reports: bool = False) -> tuple[list[list[int]], list[list[int]]]:
+    """Play a shard to its end for a function that cannot do one record. Returns the calls, and what was given up."""
+    calls, given_up, now = [], [], 0.0
+    while one.pending:
+        now = max(now, one.next_time() or 0)
+        call = made(one, now)
+        calls.append(numbers(call))
+        wrong = Failed("boom") if not reports else failing(number(bad))
+        outcome = one.answer(call, wrong if bad in numbers(call) else Returned(None), now)
+        if outcome.given_up is not None:
+            given_up.append(numbers(outcome.given_up))
+    return calls, given_up
+
+
+# --- splits -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_batch_is_split_in_two_and_the_first_half_comes_first() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(bisect=True))
+    one.add(records(range(5)), 0)
+    one.answer(made(one, 0), Failed("boom"), 0)
+    first = made(one, 0)
+    assert numbers(first) == [0, 1]
+    one.answer(first, Returned(None), 0)
+    assert numbers(made(one, 0)) == [2, 3, 4]
+
+
+def test_splitting_uses_up_no_retry_and_a_half_has_all_of_them() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(bisect=True, maximum_retry_attempts=1))
+    one.add(records(range(4)), 0)
+    calls, given_up = deliveries(one, 1)
+    assert calls == [[0, 1, 2, 3], [0, 1], [0], [1], [1], [2, 3]]
+    assert given_up == [[1]]
+
+
+def test_a_batch_of_one_is_tried_again_and_not_split() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(bisect=True))
+    one.add(records([0]), 0)
+    one.answer(made(one, 0), Failed("boom"), 0)
+    assert numbers(one.next_invocation(1)) == [0]
+
+
+def test_a_partial_failure_splits_at_the_sequence_number_returned() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
+    one = shard(StreamSettings(bisect=True, report_failures=True, maximum_retry_attempts=1))
+    one.add(records(range(4)), 0)
+    calls, given_up = deliveries(one, 1, reports=True)
+    assert calls == [[0, 1, 2, 3], [1, 2, 3], [1], [1], [2, 3]]
+    assert given_up == [[1]]
+
+
+def test_a_batch_is_split_after_an_error_even_if_failures_are_reported_too() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
+    one = shard(StreamSettings(bisect=True, report_failures=True))
+    one.add(records(range(4)), 0)
+    one.answer(made(one, 0), failing("nobody"), 0)
+    assert numbers(made(one, 0)) == [0, 1]
+
+
+def test_halves_are_split_again_and_stay_in_order() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(bisect=True, maximum_retry_attempts=0))
+    one.add(records(range(8)), 0)
+    calls, given_up = deliveries(one, 6)
+    assert calls == [list(range(8)), [0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [6, 7], [6], [7]]
+    assert given_up == [[6]]
+
+
+# --- retries ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_given_up_when_its_retries_are_used_up_and_the_shard_goes_on() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(batch_size=2, maximum_retry_attempts=2))
+    one.add(records(range(4)), 0)
+    calls, given_up = deliveries(one, 0)
+    assert calls == [[0, 1], [0, 1], [0, 1], [2, 3]]
+    assert given_up == [[0, 1]]
+    assert (one.checkpoint, one.settled, one.pending) == (number(3), 4, 0)
+
+
+def test_without_retries_a_batch_is_given_up_at_once() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
+    one = shard(StreamSettings(maximum_retry_attempts=0))
+    one.add(records([0]), 0)
+    assert deliveries(one, 0) == ([[0]], [[0]])
+
+
+def test_what_remains_after_a_partial_failure_has_all_retries_and_counts_its_own_calls() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
+    one = shard(StreamSettings(report_failures=True, maximum_retry_attempts=3))
+    one.add(records(range(3)), 0)
+    one.answer(made(one, 0), failing(number(2)), 0)
+    for _ in range(3):
+        now = one.next_time() or 0
+        assert one.answer(made(one, now), failing(number(2)), now).given_up is None
+    now = one.next_time() or 0
+    given_up = one.answer(made(one, now), failing(number(2)), now).given_up
+    assert given_up is not None
+    assert (numbers(given_up), given_up.calls, given_up.error) == ([2], 4, None)
+
+
+def test_a_throttled_call_uses_up_no_retry_and_splits_nothing() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(bisect=True, maximum_retry_attempts=0))
+    one.add(records(range(2)), 0)
+    for _ in range(5):
+        now = one.next_time() or 0
+        assert one.answer(made(one, max(0, now)), Throttled(), max(0, now)).given_up is None
+    assert numbers(made(one, one.next_time() or 0)) == [0, 1]
+
+
+def test_throttled_calls_back_off() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings())
+    one.add(records([0]), 0)
+    one.answer(made(one, 0), Throttled(), 0)
+    assert one.next_time() == 1
+    one.answer(made(one, 1), Throttled(), 1)
+    assert one.next_time() == 3
+
+
+def test_the_final_call_of_a_window_has_retries_too() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    one = shard(StreamSettings(tumbling_window_s=60, maximum_retry_attempts=0))
+    one.add([record(0, 0), record(1, 60)], 60)
+    one.answer(made(one, 60), Returned({"state": {"n": 1}}), 60)
+    given_up = one.answer(made(one, 60), Failed("boom"), 60).given_up
+    assert given_up is not None
+    assert (given_up.records, given_up.fields["isFinalInvokeForWindow"]) == ((), True)
+    assert made(one, 60).fields["state"] == {}
+
+
+# --- age --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_given_up_when_it_is_as_old_as_allowed() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(MINUTE)
+    one.add(records([0]), 0)
+    one.answer(made(one, 59), Failed("boom"), 59)
+    given_up = refused(one, 60)
+    assert (numbers(given_up), given_up.condition, given_up.calls) == ([0], "RecordAgeExceeded", 1)
+    assert (one.checkpoint, one.pending) == (number(0), 0)
+
+
+def test_only_what_is_too_old_is_given_up_and_the_rest_of_the_batch_goes_on() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(MINUTE)
+    one.add([record(0, 0), record(1, 30), record(2, 70)], 70)
+    assert numbers(refused(one, 80)) == [0]
+    assert numbers(one.next_invocation(80)) == [1, 2]
+
+
+def test_a_record_that_is_too_old_before_its_first_call_is_never_delivered() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(MINUTE)
+    one.add(records([0]), 100)
+    assert refused(one, 100).calls == 0
+    assert one.next_invocation(100) is None
+
+
+def test_a_record_grows_old_while_calls_are_throttled() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(maximum_record_age_s=60, maximum_retry_attempts=0))
+    one.add(records([0]), 0)
+    now = 0.0
+    while now < 60:
+        one.answer(made(one, now), Throttled(), now)
+        now = one.next_time() or now
+    assert refused(one, now).calls == 0
+
+
+def test_without_a_limit_no_record_is_too_old() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
+    one = shard(StreamSettings())
+    one.add(records([0]), 0)
+    assert numbers(one.next_invocation(1e6)) == [0]
+
+
+# --- destinations -----------------------------------------------------------------------------------------------------
+
+
+def test_a_queue_or_topic_gets_the_metadata_of_the_invocation() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(maximum_retry_attempts=0))
+    one.add([record(7, 1573690399), record(9, 1573690401)], 1573690401)
+    given_up = one.answer(made(one, 1573690401), Failed("boom", "the-request"), 1573690401).given_up
+    assert given_up is not None
+    found = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=1573690429.717)
+    assert found == {
+        "requestContext": {
+            "requestId": "the-request",
+            "functionArn": FUNCTION,
+            "condition": "RetryAttemptsExhausted",
+            "approximateInvokeCount": 1,
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "version": "1.0",
+        "timestamp": "2019-11-14T00:13:49.717Z",
+        "DDBStreamBatchInfo": {
+            "shardId": "shardId-1",
+            "startSequenceNumber": number(7),
+            "endSequenceNumber": number(9),
+            "approximateArrivalOfFirstRecord": "2019-11-14T00:13:19Z",
+            "approximateArrivalOfLastRecord": "2019-11-14T00:13:21Z",
+            "batchSize": 2,
+            "streamArn": SOURCE,
+        },
+    }
+    assert list(found) == ["requestContext", "responseContext", "version", "timestamp", "DDBStreamBatchInfo"]
+
+
+def test_a_bucket_gets_the_whole_event_with_it() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(StreamSettings(maximum_retry_attempts=0))
+    one.add(records([0]), 0)
+    given_up = one.answer(made(one, 0), Failed("boom"), 0).given_up
+    assert given_up is not None
+    event = json.dumps({"Records": [sent.content for sent in given_up.records]})
+    found = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=0, payload=event)
+    assert found["payload"] == '{"Records": ["record 0"]}'
+
+
+def test_a_function_that_answered_has_no_error() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
+    one = shard(StreamSettings(report_failures=True, maximum_retry_attempts=0))
+    one.add(records([0]), 0)
+    given_up = one.answer(made(one, 0), failing(""), 0).given_up
+    assert given_up is not None
+    found = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=0)
+    assert found["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": None}
+
+
+def test_a_function_that_was_never_called_has_no_response() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    one = shard(MINUTE)
+    one.add(records([0]), 100)
+    found = invocation_record(refused(one, 100), function_arn=FUNCTION, request_id="none", now=100)
+    assert "responseContext" not in found
+    assert found["requestContext"] == {
+        "requestId": "none",
+        "functionArn": FUNCTION,
+        "condition": "RecordAgeExceeded",
+        "approximateInvokeCount": 1,
+    }
+
+
+def test_a_bucket_keeps_the_record_under_mapping_shard_and_time() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    key = object_key("the-mapping", "shardId-1", now=1573690429.717, random_uuid="any")
+    assert key == "aws/lambda/the-mapping/shardId-1/2019/11/14/2019-11-14T00.13.49-any"

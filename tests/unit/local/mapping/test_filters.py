@@ -1,0 +1,190 @@
+"""Filter criteria: patterns, and what becomes of records and messages that do not fit them."""
+
+import json
+
+import pytest
+
+from local.mapping import Filter, MappingError, Message, QueueMapping, QueueSettings, Returned, StreamRecord
+from local.mapping import StreamSettings as Settings
+from tests.unit.local.mapping.shards import made, numbers, sequence, shard
+
+
+def fits(pattern: object, event: object) -> bool:
+    return Filter.parse({"Filters": [{"Pattern": json.dumps(pattern)}]}).passes(json.dumps(event))
+
+
+@pytest.mark.parametrize(
+    ("rule", "fitting", "others"),
+    [
+        ([None], [None], ["", 0, False]),
+        ([""], [""], [None, " "]),
+        (["Alice"], ["Alice"], ["alice", "Alic", 1, None]),
+        (["a", "b"], ["a", "b"], ["c"]),
+        ([1], [1], ["1", True, 10]),
+        ([True], [True], [1, "true", False]),
+        ([{"prefix": "us-"}], ["us-east-1", "us-"], ["eu-us-", "US-", 1, None]),
+        ([{"suffix": ".png"}], ["a.png"], ["a.PNG", "png", 1]),
+        ([{"prefix": {"equals-ignore-case": "Us-"}}], ["uS-x"], ["eu-x"]),
+        ([{"suffix": {"equals-ignore-case": ".png"}}], ["a.PNG"], ["a.pn"]),
+        ([{"equals-ignore-case": "Alice"}], ["aLICE"], ["Alices", 1]),
+        ([{"anything-but": "Raining"}], ["Sunny", "", None, 1], ["Raining"]),
+        ([{"anything-but": ["a", "b"]}], ["c", 1], ["a", "b"]),
+        ([{"anything-but": [100, 200]}], [300, "100"], [100, 200]),
+        ([{"numeric": ["=", 100]}], [100, 100.0], [101, "100", None]),
+        ([{"numeric": [">", 10, "<=", 20]}], [10.5, 20], [10, 20.1, "15"]),
+        ([{"numeric": ["<", 5]}], [-3], [5]),
+        ([{"numeric": [">=", -1.5]}], [-1.5], [-1.6]),
+        ([{"exists": True}], ["", None, 0, False], []),
+        (["x", {"prefix": "y"}], ["x", "yes"], ["no"]),
+    ],
+)
+def test_operators(rule: list[object], fitting: list[object], others: list[object]) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    assert [value for value in fitting if not fits({"field": rule}, {"field": value})] == []
+    assert [value for value in others if fits({"field": rule}, {"field": value})] == []
+
+
+def test_numbers_are_compared_as_they_are_written() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    wanted = Filter.parse({"Filters": [{"Pattern": '{"n": [300]}'}]})
+    assert [wanted.passes(f'{{"n": {text}}}') for text in ("300", "300.0", "3.0e2")] == [True, False, False]
+
+
+def test_all_fields_of_a_pattern_must_fit_and_the_events_others_are_ignored() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    pattern = {"place": ["New York"], "day": ["Monday"]}
+    assert fits(pattern, {"place": "New York", "day": "Monday", "more": 1})
+    assert not fits(pattern, {"place": "New York", "day": "Sunday"})
+    assert not fits(pattern, {"place": "New York"})
+
+
+def test_any_of_the_fields_of_or_may_fit() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    pattern = {"kind": ["order"], "$or": [{"place": ["New York"]}, {"amount": [{"numeric": [">", 5]}]}]}
+    assert fits(pattern, {"kind": "order", "place": "New York"})
+    assert fits(pattern, {"kind": "order", "amount": 6})
+    assert not fits(pattern, {"kind": "order", "amount": 5})
+    assert not fits(pattern, {"amount": 6})
+
+
+def test_any_of_the_patterns_may_fit() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    wanted = Filter.parse({"Filters": [{"Pattern": '{"a": [1]}'}, {"Pattern": '{"b": [2]}'}]})
+    assert [wanted.passes(event) for event in ('{"a": 1}', '{"b": 2}', '{"a": 2}')] == [True, True, False]
+
+
+@pytest.mark.parametrize("criteria", [None, {}, {"Filters": []}])
+def test_without_patterns_everything_passes(criteria: object) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    assert Filter.parse(criteria).passes("{}")
+
+
+def test_of_a_list_any_value_may_fit() -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns-arrays.html"""
+    assert fits({"tags": ["b"]}, {"tags": ["a", "b"]})
+    assert not fits({"tags": ["c"]}, {"tags": ["a", "b"]})
+    assert fits({"items": {"id": [2]}}, {"items": [{"id": 1}, {"id": 2}]})
+
+
+def test_exists_looks_at_leaves_only() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html"""
+    event = {"dynamodb": {"NewImage": {"name": {"S": "x"}}}}
+    assert fits({"dynamodb": {"NewImage": {"name": {"S": [{"exists": True}]}}}}, event)
+    assert not fits({"dynamodb": {"NewImage": {"name": [{"exists": True}]}}}, event)
+    assert fits({"dynamodb": {"NewImage": {"other": {"S": [{"exists": False}]}}}}, event)
+    assert not fits({"dynamodb": {"NewImage": {"name": {"S": [{"exists": False}]}}}}, event)
+
+
+def test_numeric_never_fits_a_number_of_dynamodb() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html"""
+    event = {"dynamodb": {"Keys": {"id": {"N": "101"}}}}
+    assert fits({"dynamodb": {"Keys": {"id": {"N": ["101"]}}}}, event)
+    assert not fits({"dynamodb": {"Keys": {"id": {"N": [{"numeric": [">", 1]}]}}}}, event)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "not JSON",
+        "[]",
+        '"text"',
+        '{"a": 1}',
+        '{"a": []}',
+        '{"a": [[1]]}',
+        '{"a": [{"like": "x"}]}',
+        '{"a": [{"prefix": 1}]}',
+        '{"a": [{"exists": 1}]}',
+        '{"a": [{"anything-but": []}]}',
+        '{"a": [{"numeric": [">"]}]}',
+        '{"a": [{"numeric": ["~", 1]}]}',
+        '{"a": [{"prefix": "x", "suffix": "y"}]}',
+        '{"$or": [{"a": [1]}]}',
+    ],
+)
+def test_a_pattern_that_lambda_would_refuse_is_refused(pattern: str) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    with pytest.raises(MappingError):
+        Filter.parse({"Filters": [{"Pattern": pattern}]})
+
+
+def test_more_than_ten_patterns_are_refused() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    with pytest.raises(MappingError, match="10 Filters at most"):
+        Filter.parse({"Filters": [{"Pattern": '{"a": [1]}'}] * 11})
+
+
+# --- a stream's records -----------------------------------------------------------------------------------------------
+
+
+def test_filtered_records_count_as_done() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    one = shard(Settings())
+    one.add([StreamRecord(sequence(n), 0, 100, str(n), passes=n % 2 == 1) for n in range(5)], 0)
+    assert (one.checkpoint, one.settled, one.pending) == (sequence(0), 1, 2)
+    call = made(one, 0)
+    assert numbers(call) == [1, 3]
+    one.answer(call, Returned(None), 0)
+    assert (one.checkpoint, one.settled, one.pending) == (sequence(4), 5, 0)
+
+
+def test_only_what_passes_fills_a_batch() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    one = shard(Settings(batch_size=2, batching_window_s=300))
+    one.add([StreamRecord(sequence(n), 0, 100, str(n), passes=n in {0, 3}) for n in range(3)], 0)
+    assert one.next_invocation(0) is None
+    one.add([StreamRecord(sequence(3), 0, 100, "3")], 1)
+    assert numbers(one.next_invocation(1)) == [0, 3]
+
+
+# --- a queue's messages -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "body", "passes"),
+    [
+        ({"body": ["go"]}, "go", True),
+        ({"body": ["go"]}, "stop", False),
+        ({"body": ["go"]}, '{"go": 1}', False),
+        ({"body": {"go": [1]}}, "go", False),
+        ({"body": {"go": [1]}}, '{"go": 1}', True),
+        ({"body": {"go": [1]}}, '{"go": 2}', False),
+        ({"messageId": ["m"]}, "go", True),
+        ({"messageId": ["m"]}, '{"go": 1}', True),
+        ({"messageId": ["n"]}, "go", False),
+    ],
+)
+def test_a_body_is_taken_for_what_the_pattern_takes_it_for(pattern: object, body: str, *, passes: bool) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html"""
+    wanted = Filter.parse({"Filters": [{"Pattern": json.dumps(pattern)}]})
+    assert wanted.passes_message(json.dumps({"messageId": "m", "body": body})) is passes
+
+
+def test_filtered_messages_are_deleted_and_never_delivered() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html"""
+    queue: QueueMapping[str] = QueueMapping(QueueSettings(), now=0)
+    sent = [Message(name, name, None, 30, 100, name, passes=name == "b") for name in "abc"]
+    assert [gone.id for gone in queue.add(sent, 0).delete] == ["a", "c"]
+    call = queue.next_invocation(0)
+    assert call is not None
+    assert [message.id for message in call.messages] == ["b"]
+    assert queue.pending == 1

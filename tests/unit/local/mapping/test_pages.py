@@ -1,0 +1,19 @@
+"""Every rule of a mapping says which page it comes from."""
+
+import ast
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def test_every_rule_names_its_page() -> None:
+    rules = [
+        (path.name, node)
+        for path in sorted(HERE.glob("test_*.py"))
+        if path != Path(__file__)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert len(rules) > 90
+    pages = ("https://docs.aws.amazon.com/",)
+    assert [(name, rule.name) for name, rule in rules if not (ast.get_docstring(rule) or "").startswith(pages)] == []
