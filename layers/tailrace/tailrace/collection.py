@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,7 +70,7 @@ class Collection:
             InvalidItem: with every violation of the schema, or with what the transform raised.
         """
         if not self.compiled.is_valid(item):
-            raise InvalidItem(self.compiled.violations(item))
+            raise InvalidItem(partial(self.compiled.violations, item))
         if self.transform is None:
             return item
         try:

@@ -14,7 +14,7 @@
     └── Transient               trying again later may succeed: retry, then report
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -68,8 +68,23 @@ class Violation:
 
 
 class InvalidItem(Permanent):
-    """An item that breaks rules; ``violations`` holds every one of them, at least one."""
+    """An item that breaks rules; ``violations`` holds every one of them, at least one.
 
-    def __init__(self, violations: Iterable[Violation]) -> None:
-        self.violations = tuple(violations)
-        super().__init__("; ".join(f"{v.pointer or '/'}: {v.message}" for v in self.violations))
+    They may be given as a function, which is asked when somebody wants to know: a report takes a hundred times as long
+    as finding out that there is something to report.
+    """
+
+    def __init__(self, violations: Iterable[Violation] | Callable[[], Iterable[Violation]]) -> None:
+        super().__init__()
+        self._asked = violations if callable(violations) else None
+        self._violations = () if callable(violations) else tuple(violations)
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """Every violation, at least one."""
+        if self._asked is not None:
+            self._violations, self._asked = tuple(self._asked()), None
+        return self._violations
+
+    def __str__(self) -> str:
+        return "; ".join(f"{one.pointer or '/'}: {one.message}" for one in self.violations)

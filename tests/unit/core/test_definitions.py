@@ -122,3 +122,16 @@ def test_units_and_descriptions_are_texts() -> None:
         Aggregate("a", of=things, by=[field("y")], measures={"n": count(unit=wrong)})
     with pytest.raises(DefinitionError, match="description"):
         Collection("things", schema=schema, description="")
+
+
+def test_violations_are_looked_for_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    things = Collection("things", schema={"type": "object", "required": ["a", "b"]})
+    found = things.compiled.violations({})
+    asked: list[object] = []
+    monkeypatch.setattr(type(things.compiled), "violations", lambda _self, item: (asked.append(item), found)[1])
+    with pytest.raises(InvalidItem) as caught:
+        things.prepare({})
+    assert not asked
+    assert [one.keyword for one in caught.value.violations] == ["required", "required"]
+    assert "'a'" in str(caught.value)
+    assert len(asked) == 1
