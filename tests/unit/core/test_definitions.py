@@ -10,7 +10,7 @@ import pytest
 from tailrace import Aggregate, Collection, Pipeline, Route, count, day, days, field, hour, mean, top, total
 from tailrace.definitions import load_pipeline
 from tailrace.descriptions import describe
-from tailrace.errors import DefinitionError, InvalidItem, NotFound
+from tailrace.errors import DefinitionError, InvalidItem, NotFound, Violation
 
 CLOSED = {"type": "object", "properties": {"a": {}, "t": {}, "n": {}}, "additionalProperties": False}
 things = Collection("things", schema=CLOSED)
@@ -128,7 +128,12 @@ def test_violations_are_looked_for_when_somebody_asks(monkeypatch: pytest.Monkey
     things = Collection("things", schema={"type": "object", "required": ["a", "b"]})
     found = things.compiled.violations({})
     asked: list[object] = []
-    monkeypatch.setattr(type(things.compiled), "violations", lambda _self, item: (asked.append(item), found)[1])
+
+    def violations(_schema: object, item: object) -> tuple[Violation, ...]:
+        asked.append(item)
+        return found
+
+    monkeypatch.setattr(type(things.compiled), "violations", violations)
     with pytest.raises(InvalidItem) as caught:
         things.prepare({})
     assert not asked
