@@ -1,11 +1,12 @@
-"""api: items in and out of the items table, rows out of the aggregates table, by HTTP."""
+"""api: items in and out of the items table, rows out of the aggregates table, by HTTP; and how the stages are doing."""
 
 import os
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from tailrace.aws.clients import client
+from tailrace.aws.health import Health, places
 from tailrace.aws.idempotency import Idempotency
 from tailrace.aws.items import ItemStore
 from tailrace.aws.progress import ProgressReader
@@ -20,10 +21,16 @@ from tailrace.definitions import load_pipeline
 def stage(settings: ApiSettings) -> Api:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
+    watch = Watch(ProgressReader(dynamodb, settings.progress_table), _now)
+    where = partial(places, settings, os.environ, pipeline)
+    health = Health(where, lambda: client("sqs"), lambda: client("s3"), watch, _now)
     items = ItemStore(dynamodb, settings.items_table, pipeline)
-    watch = Watch(ProgressReader(dynamodb, settings.progress_table), lambda: datetime.now(UTC))
     rows = RowReader(dynamodb, settings.aggregates_table)
-    return Api(pipeline, items, rows, watch, Idempotency(dynamodb, settings.idempotency_table))
+    return Api(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -219,6 +219,9 @@ def test_api_takes_any_id_in_the_query(stack: Stack, invoke: Invoke) -> None:
 def test_api_describes_itself_and_says_what_an_address_takes(stack: Stack, invoke: Invoke) -> None:
     """The OpenAPI document, the aggregates, and 405 with Allow."""
     assert '"carrier_hours"' in invoke("api-get-aggregates")["body"]
+    health = json.loads(invoke("api-get-health")["body"])
+    assert [stage["name"] for stage in health["stages"]] == ["ingest", "fanout", "aggregate", "archive"]
+    assert None not in (health["files_failed"], health["quarantined_today"], health["stages"][0]["waiting"])
     assert "/collections/flights/items" in json.loads(invoke("api-get-openapi")["body"])["paths"]
     answer = invoke("api-method-not-allowed")
     assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET")

@@ -1,12 +1,14 @@
 """The aggregate function on DynamoDB Local."""
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from functions.aggregate.app import handler, stage
+from tailrace.aws.settings import ApiSettings
 from tailrace.changes import decode_item
 
 if TYPE_CHECKING:
@@ -70,5 +72,7 @@ def api(
     """Make empty tables, and the function's environment."""
     monkeypatch.setenv("ITEMS_TABLE", table("pk"))
     monkeypatch.setenv("IDEMPOTENCY_TABLE", table("id"))
+    for name in {field.name.upper() for field in fields(ApiSettings)} - os.environ.keys():
+        monkeypatch.setenv(name, "not-asked")
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
     return aggregates

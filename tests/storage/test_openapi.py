@@ -13,15 +13,30 @@ import pytest
 from functions.api.app import handler
 from local.gateway import Gateway
 from local.processes import clean_environment
+from tailrace.aws.clients import client
 from tests.storage.conftest import Aggregates
 from tests.streams import event, history
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 
 
+class Quiet:
+    """The queues and buckets of a stack in which nothing waits and nothing has failed."""
+
+    def get_queue_attributes(self, *, AttributeNames: list[str], **_queue: str) -> dict[str, Any]:  # noqa: N803
+        return {"Attributes": dict.fromkeys(AttributeNames, "0")}
+
+    def list_objects_v2(self, **_prefix: str) -> dict[str, Any]:
+        return {"KeyCount": 0}
+
+
 @pytest.fixture
-def url(api: Aggregates) -> Iterator[str]:
+def url(api: Aggregates, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve the function, with some rows in its aggregates."""
+    monkeypatch.setattr("functions.api.app.client", lambda name: client(name) if name == "dynamodb" else Quiet())
+    for route in ("DISRUPTIONS", "LARGE_ORDERS"):
+        monkeypatch.setenv(f"{route}_QUEUE", "q")
+        monkeypatch.setenv(f"{route}_DEAD_LETTER_QUEUE", "q")
     order: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
     orders = [("1", order | {"amount": 5}), ("2", order | {"lines": 2}), ("3", {"shop": "", "placed": "-"})]
     api.absorb(event(history("orders", orders)))

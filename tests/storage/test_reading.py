@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ import pytest
 from functions.aggregate.app import handler as aggregate
 from tailrace import queries
 from tailrace.aws import rows as reading
+from tailrace.aws.settings import ApiSettings
 from tailrace.envelopes import loads
 from tests.gateway import send
 from tests.streams import event, history
@@ -58,6 +61,8 @@ def _filled(dynamodb: "DynamoDBClient", dynamodb_endpoint: str) -> Iterator[None
                 BillingMode="PAY_PER_REQUEST",
             )
             patch.setenv(variable, f"reading-{variable}")
+        for name in {field.name.upper() for field in fields(ApiSettings)} - os.environ.keys():
+            patch.setenv(name, "not-asked")
         gone = {"shop": "a", "placed": "2025-06-14T10:07:00Z"}
         for place, shard in enumerate(SHARDS):
             mine = [(f"{place} {number}", order) for number, order in enumerate(ORDERS) if number % 3 == place]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from tailrace.definitions import Pipeline
 from tailrace.openapi_aggregates import aggregate_paths, aggregates_path, row_schema
+from tailrace.openapi_health import health_path
 from tailrace.openapi_items import item_paths, item_schema
 from tailrace.openapi_parts import Json, components, problem_schema, response
 
@@ -32,6 +33,7 @@ def openapi(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
             "get": {"operationId": "get-openapi", "summary": "Read this document.", "responses": {"200": own}}
         }
     }
+    paths |= health_path()
     schemas: dict[str, Json] = {"problem": problem_schema()}
     for collection in pipeline.collections:
         schemas[f"{collection.name}-item"] = item_schema(collection)

@@ -26,6 +26,18 @@ RESOURCES = {
     "FAILURES_BUCKET": "the-failures",
 }
 
+QUEUES = (
+    "INTAKE_QUEUE",
+    "INTAKE_DEAD_LETTER_QUEUE",
+    "ARCHIVE_QUEUE",
+    "ARCHIVE_DEAD_LETTER_QUEUE",
+    "LARGE_ORDERS_QUEUE",
+    "LARGE_ORDERS_DEAD_LETTER_QUEUE",
+    "DISRUPTIONS_QUEUE",
+    "DISRUPTIONS_DEAD_LETTER_QUEUE",
+    "ASYNC_FAILURES_QUEUE",
+)
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -79,6 +91,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         _table(made.dynamodb, "progress", "pk", "sk")
         for bucket in ("the-archive", "the-failures"):
             made.s3.create_bucket(Bucket=bucket)
-        monkeypatch.setenv("ARCHIVE_QUEUE", made.sqs.create_queue(QueueName="archive")["QueueUrl"])
-        monkeypatch.setenv("LARGE_ORDERS_QUEUE", made.sqs.create_queue(QueueName="large-orders")["QueueUrl"])
+        for variable in QUEUES:
+            name = variable.removesuffix("_QUEUE").lower().replace("_", "-")
+            monkeypatch.setenv(variable, made.sqs.create_queue(QueueName=name)["QueueUrl"])
         yield made

@@ -86,12 +86,21 @@ class AggregateSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(Settings):
-    """Settings of ``api``: the tables it serves, and where it keeps answers for repeated requests."""
+    """Settings of ``api``: the tables it serves, where it keeps answers, and what it looks at to tell how things are.
+
+    The routes' queues come from :func:`route_queues` and :func:`route_dead_letter_queues`.
+    """
 
     items_table: str
     aggregates_table: str
     idempotency_table: str
     progress_table: str
+    intake_queue: str
+    intake_dead_letter_queue: str
+    archive_queue: str
+    archive_dead_letter_queue: str
+    async_failures_queue: str
+    failures_bucket: str
 
 
 def on_aws(environ: Mapping[str, str]) -> bool:
@@ -110,9 +119,26 @@ def route_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[s
     Raises:
         SettingsError: the template has no queue for a route; all such routes are named.
     """
-    found = {name: value for name, value in environ.items() if value}
-    _require("routes", [route_variable(route) for route in routes], found)
-    return {route: environ[route_variable(route)] for route in routes}
+    return _of_routes(environ, {route: route_variable(route) for route in routes})
+
+
+def dead_letter_variable(route: str) -> str:
+    """Return the variable that holds a route's dead-letter queue: ``LATE_FLIGHTS_DEAD_LETTER_QUEUE``."""
+    return f"{route_variable(route).removesuffix('_QUEUE')}_DEAD_LETTER_QUEUE"
+
+
+def route_dead_letter_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:
+    """Return the address of each route's dead-letter queue.
+
+    Raises:
+        SettingsError: the template has none for a route; all such routes are named.
+    """
+    return _of_routes(environ, {route: dead_letter_variable(route) for route in routes})
+
+
+def _of_routes(environ: Mapping[str, str], variables: Mapping[str, str]) -> Mapping[str, str]:
+    _require("routes", variables.values(), {name: value for name, value in environ.items() if value})
+    return {route: environ[variable] for route, variable in variables.items()}
 
 
 def _require(what: str, names: Iterable[str], found: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from tailrace.aws.deadlines import time_left_ms
+from tailrace.aws.health import Health
 from tailrace.aws.idempotency import Idempotency
 from tailrace.aws.items import ItemStore
 from tailrace.aws.rows import RowReader
@@ -14,9 +15,9 @@ from tailrace.aws.serving.aggregates import AggregateRoutes
 from tailrace.aws.serving.answers import Answer, Unfinished, answer_problem
 from tailrace.aws.serving.batches import BatchRoutes
 from tailrace.aws.serving.documents import DocumentRoutes
+from tailrace.aws.serving.health import HealthRoutes
 from tailrace.aws.serving.items import ItemRoutes
 from tailrace.aws.telemetry import count_metrics
-from tailrace.aws.watching import Watch
 from tailrace.definitions import Pipeline
 from tailrace.errors import NotFound, TailraceError
 from tailrace.problems import CONTENT_TYPE, MethodNotAllowed
@@ -33,7 +34,7 @@ class Api:
     """Answers the HTTP API's requests; every refusal is a problem document (:mod:`tailrace.problems`)."""
 
     def __init__(
-        self, pipeline: Pipeline, items: ItemStore, rows: RowReader, watch: Watch, idempotency: Idempotency
+        self, pipeline: Pipeline, items: ItemStore, rows: RowReader, health: Health, idempotency: Idempotency
     ) -> None:
         self._idempotency = idempotency
         self._resolver = APIGatewayHttpResolver()
@@ -50,7 +51,8 @@ class Api:
             self._route("DELETE", rule, self._once(one.delete))
         self._route("POST", _ITEMS, self._once(many.post))
         self._route("GET", "/openapi.json", DocumentRoutes(pipeline, self._event).openapi)
-        aggregates = AggregateRoutes(pipeline, rows, watch, self._event)
+        self._route("GET", "/health", HealthRoutes(health, self._event).health)
+        aggregates = AggregateRoutes(pipeline, rows, health.watch, self._event)
         self._route("GET", "/aggregates", aggregates.listed)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
         self._route("GET", "/aggregates/<name>/top", aggregates.top)

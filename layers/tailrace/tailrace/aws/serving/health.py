@@ -1,0 +1,23 @@
+"""How the stages are doing."""
+
+from collections.abc import Callable
+
+from tailrace.aws.health import Health
+from tailrace.aws.serving.answers import Answer, answer_json
+from tailrace.envelopes import dumps
+from tailrace.errors import InvalidMessage
+from tailrace.requests import Event, parameters
+
+
+class HealthRoutes:
+    """Answers how the stages are doing."""
+
+    def __init__(self, health: Health, event: Callable[[], Event]) -> None:
+        self._health = health
+        self._event = event
+
+    def health(self) -> Answer:
+        """Return what waits, what failed, and how far behind the stream's readers are."""
+        if parameters(self._event()):
+            raise InvalidMessage("there are no parameters here")
+        return answer_json(200, dumps(self._health.document()), {"Cache-Control": "no-store"})
