@@ -24,7 +24,7 @@ class Counting:
     """A client of the table in memory: counts calls, writes and write units, those of refused writes as well."""
 
     def __init__(self) -> None:
-        self.database = Database()
+        self.database = Database(tells_refused=True)
         self.database.create(TABLE, "pk", "sk")
         self.database.create(PROGRESS, "pk", "sk")
         self.counts: Counter[str] = Counter()

@@ -51,9 +51,14 @@ class _Table:
 
 
 class Database:
-    """An account's tables. Each operation takes effect at once, whole or not at all."""
+    """An account's tables. Each operation takes effect at once, whole or not at all.
 
-    def __init__(self) -> None:
+    ``tells_refused``: a statement's refusal holds the row where that is asked for, as AWS documents it and DynamoDB
+    Local does not: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+    """
+
+    def __init__(self, *, tells_refused: bool = False) -> None:
+        self.tells_refused = tells_refused
         self._tables: dict[str, _Table] = {}
 
     def create(self, name: str, *key_names: str, written: Written | None = None) -> None:
@@ -179,10 +184,14 @@ class Database:
         statement = parse_statement(entry["Statement"])
         try:
             table, key, values = self._target(statement, entry)
-            self._execute(table, key, statement, values)
+            shown = self.tells_refused and entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            self._execute(table, key, statement, values, shown=shown)
         except Rejected as error:
             code = error.code.removesuffix("Exception").replace("Validation", "ValidationError")
-            return {"Error": {"Code": code, "Message": error.message}, "TableName": statement.table}
+            told: Json = {"Code": code, "Message": error.message}
+            if error.item is not None:
+                told["Item"] = error.item
+            return {"Error": told, "TableName": statement.table}
         return {"TableName": statement.table}
 
     def _target(self, statement: Statement, entry: Json) -> tuple[_Table, Key, list[Value]]:
@@ -195,11 +204,12 @@ class Database:
             raise invalid("Where clause does not contain a mandatory equality on all key attributes")
         return table, table.key({name: values[statement.equal[name]] for name in table.key_names}), values
 
-    def _execute(self, table: _Table, key: Key, statement: Statement, values: list[Value]) -> None:
+    @staticmethod
+    def _execute(table: _Table, key: Key, statement: Statement, values: list[Value], *, shown: bool) -> None:
         old = table.rows.get(key)
         scope = Scope(old or {}, {}, dict(enumerate(values)))
         if old is None or not all(condition(scope) for _, condition in statement.conditions):
-            raise Rejected(*_CONDITION)
+            raise Rejected(*_CONDITION, item=dict(old) if shown and old is not None else None)
         table.replace(key, statement.update.apply(scope))
 
     def _refuse_twice(self, statements: Sequence[Json]) -> None:

@@ -18,7 +18,7 @@ from tests.simulation import definition
 from tests.simulation.clients import Bucket, Queues, Streams, Table
 from tests.simulation.faults import Crash, Faults, Wire
 from tests.simulation.serial import Serial
-from tests.simulation.steps import Function, Run
+from tests.simulation.steps import Function, History, Run
 
 type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -30,9 +30,9 @@ class Functions:
     """The functions, each in a few processes; a process that has died is followed by a fresh one."""
 
     def __init__(
-        self, wire: Wire, clock: Callable[[], float], shards: Callable[[], list[Any]], *, batches: bool
+        self, wire: Wire, clock: Callable[[], float], shards: Callable[[], list[Any]], history: History
     ) -> None:
-        self.database = Database()
+        self.database = Database(tells_refused=bool(history.seed % 2))
         self.database.create(TABLE, "pk", "sk")
         self.database.create(PROGRESS, "pk", "sk")
         self.queues = Queues(wire)
@@ -41,7 +41,7 @@ class Functions:
         self.raised: list[str] = []
         self._wire = wire
         self._clock = clock
-        self._batches = batches
+        self._batches = history.batches
         self._processes: dict[tuple[Function, int], Stage] = {}
 
     def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> Answer:

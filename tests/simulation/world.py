@@ -82,7 +82,7 @@ class World:
         self.items = Items(history.shards, history.first_sequence, self.now)
         self.wire = Wire(self.play, self.note)
         described = lambda: self.items.described(self.now)  # noqa: E731
-        self.functions = Functions(self.wire, lambda: self.now, described, batches=history.batches)
+        self.functions = Functions(self.wire, lambda: self.now, described, history)
         settings, receives = archive_settings(history.batch_size, history.batching_window_s)
         self.archive = ArchiveQueue(settings, receives, self.functions.queues.messages[ARCHIVE_QUEUE])
 

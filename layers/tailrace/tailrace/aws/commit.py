@@ -161,9 +161,14 @@ class Committer:
             if isinstance(failure, Transient):
                 return [Failed(row.first, row.key, failure) for row in rows]
             raise failure from error
-        # whatever was refused, and why, is found out by writing the row by itself
-        refused = [row for row, response in zip(rows, responses, strict=True) if "Error" in response]
-        return list(chain.from_iterable(self._commit_row(row, lineage) for row in refused))
+        outcomes: list[Outcome] = []
+        for row, response in zip(rows, responses, strict=True):
+            if "Error" in response:
+                found: Any = response["Error"].get("Item")
+                left = row if found is None else row.above(_mark_in(found, lineage))
+                # what the row that refused has not absorbed, and why, is found out by writing it by itself
+                outcomes += self._commit_row(left, lineage) if left.steps else []
+        return outcomes
 
     def _commit_row(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
         try:

@@ -152,7 +152,7 @@ def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "B
     retired = tuple(lineage.retired(now))
     names = tuple([name for name, _ in added])
     text = _statement_text(table, names, lineage.mark, retired, stays=row.expires_at is None)
-    return {"Statement": text, "Parameters": parameters}
+    return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 @lru_cache(maxsize=4096)
