@@ -87,9 +87,9 @@ class SourceQueue:
         for message in dead:
             self.send(message.body, now, group=message.group)
 
-    def next_time(self) -> float | None:
-        """When the next message can be received, None where there is none."""
-        return min((message.visible_at for message in self._kept), default=None)
+    def next_time(self, now: float) -> float | None:
+        """When the next of the hidden messages is seen again, None where none is hidden."""
+        return min((message.visible_at for message in self._kept if message.visible_at > now), default=None)
 
 
 def _receipt_of(message: _Kept) -> Received:

@@ -1,5 +1,6 @@
 """Laws of the mappings: whatever arrives and whatever the function answers, nothing is lost and order is kept."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from hypothesis import given
@@ -14,6 +15,7 @@ from local.mapping import (
     QueueMapping,
     QueueSettings,
     Returned,
+    SourceQueue,
     StreamInvocation,
     StreamRecord,
     StreamSettings,
@@ -217,3 +219,44 @@ def test_every_message_of_a_queue_is_deleted_once_in_the_order_of_its_group_and_
         for group in "abc":
             mine = [message.content for message in deleted if message.group == group]
             assert mine == sorted(mine)
+
+
+@given(QUEUES, st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=20), FAULTS, st.integers(1, 4))
+def test_with_visibility_and_dead_letters_every_message_is_deleted_or_dead_and_groups_stay_in_order(
+    settings: QueueSettings, sent: list[tuple[str, bool]], faults: list[str], most: int
+) -> None:
+    queue, rules = SourceQueue(settings.visibility_s, most), QueueMapping[int](settings, now=0)
+    for number, (group, _) in enumerate(sent):
+        queue.send(str(number), 0, group=group if settings.fifo else None)
+    deleted: list[int] = []
+    receives: Counter[int] = Counter()
+    script, now = iter(faults), 0.0
+    while len(queue):
+        received = queue.receive(now, rules.room)
+        receives.update(int(message.body) for message in received)
+        messages = [
+            Message(message.id, message.receipt, message.group, message.hidden_until, 50, number, sent[number][1])
+            for message in received
+            for number in (int(message.body),)
+        ]
+        gone = rules.add(messages, now).delete
+        call = rules.next_invocation(now)
+        if call is not None:
+            fault = next(script, "fine")
+            identifiers = [message.id for message in call.messages]
+            answer = answer_to("raise" if fault == "part" and settings.fifo else fault, identifiers, None)
+            now += 0.5
+            gone += rules.answer(call, answer, now).delete
+        for message in gone:
+            queue.delete(message.receipt)
+        deleted += [message.content for message in gone]
+        if not gone and call is None and len(queue):
+            now = min(at for at in (queue.next_time(now), rules.next_time()) if at is not None and at > now)
+    dead = [int(message.body) for message in queue.dead]
+    assert sorted([*deleted, *dead]) == list(range(len(sent)))
+    assert all(count <= most for count in receives.values())
+    assert all(receives[number] == most for number in dead)
+    passed = [number for number in deleted if sent[number][1]]
+    for group in "abc" if settings.fifo else "":
+        mine = [number for number in passed if sent[number][0] == group]
+        assert mine == sorted(mine)

@@ -37,9 +37,9 @@ class ArchiveQueue:
         self._taken = len(self.sent)
         self.rules.add([_message(received) for received in self.queue.receive(now, self.rules.room)], now)
 
-    def next_time(self) -> float | None:
+    def next_time(self, now: float) -> float | None:
         """Return when there is something to do again; None while only a message that is sent changes that."""
-        times = [self.queue.next_time(), self.rules.next_time()]
+        times = [self.queue.next_time(now), self.rules.next_time()]
         return min((at for at in times if at is not None), default=None)
 
     def answer(self, call: QueueInvocation[Json], answer: Answer, now: float) -> None:

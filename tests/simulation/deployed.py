@@ -31,16 +31,12 @@ def _resolved(value: Any) -> Any:
 
 
 @cache
-def archive_settings(batch_size: int, batching_window_s: int) -> tuple[QueueSettings, int]:
-    """Return the settings of the archive's mapping, as the template has them, for small batches.
-
-    With them, how often its queue gives out a message before it is put aside.
-    """
+def archive_settings(batch_size: int, batching_window_s: int) -> QueueSettings:
+    """Return the settings of the archive's mapping, as the template has them, for small batches."""
     found = mapping_of("archive")
     if found is None:
         raise LookupError("archive has no mapping")
     given = {name: _resolved(value) for name, value in found[1].items()}
-    queue = properties("ArchiveQueue")
-    parsed = QueueSettings.parse(given, fifo=False, visibility_s=queue["VisibilityTimeout"])
-    settings = replace(parsed, batch_size=batch_size, batching_window_s=batching_window_s)
-    return settings, queue["RedrivePolicy"]["maxReceiveCount"]
+    visibility = properties("ArchiveQueue")["VisibilityTimeout"]
+    parsed = QueueSettings.parse(given, fifo=False, visibility_s=visibility)
+    return replace(parsed, batch_size=batch_size, batching_window_s=batching_window_s)

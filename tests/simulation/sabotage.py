@@ -18,6 +18,7 @@ from tailrace.aws import aggregating, archiving, commit, emptied, fanning_out, l
 from tailrace.aws.batches import stream_answer
 from tailrace.fold import RowChange
 from tests.simulation import deployed, world
+from tests.simulation.archive_queue import ArchiveQueue
 from tests.simulation.definition import visits
 from tests.simulation.steps import Reader
 
@@ -294,5 +295,6 @@ SABOTAGES: dict[str, Sabotage] = {
     "fanout's checkpoint is one too late": _next_record(fanning_out),
     "fanout does not report failures": _failures_forgotten(fanning_out),
     "archive does not report failures": _unstored_forgotten,
+    "the archive's dead letters are not put back": lambda: patch.object(ArchiveQueue, "put_back", lambda *_: None),
 }
 """What is broken, and how."""

@@ -147,6 +147,7 @@ class History:
     readers: tuple[Reader, ...] = ("aggregate",)
     fanout_retries: int = -1
     fanout_age_s: int = -1
+    archive_receives: int = 5
 
 
 _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
@@ -180,6 +181,7 @@ def history_of(seed: int) -> History:
         readers=maker.readers,
         fanout_retries=random.choice((-1, 0, 0, 1)),
         fanout_age_s=random.choice((-1, 60, 600)),
+        archive_receives=random.choice((1, 2, 5)),
     )
 
 

@@ -26,6 +26,7 @@ def told(history: History) -> str:
     )
     if "fanout" in history.readers:
         surroundings += f", which has {history.fanout_retries} retries and {history.fanout_age_s} s"
+        surroundings += f"; the archive's queue gives a message out {history.archive_receives} times"
     lines = [f"{number:4}. {_step(step)}" for number, step in enumerate(history.steps, start=1)]
     return "\n".join([surroundings, *lines, "      then everything is delivered, and what is late arrives"])
 

@@ -83,8 +83,9 @@ class World:
         self.wire = Wire(self.play, self.note)
         described = lambda: self.items.described(self.now)  # noqa: E731
         self.functions = Functions(self.wire, lambda: self.now, described, history)
-        settings, receives = archive_settings(history.batch_size, history.batching_window_s)
-        self.archive = ArchiveQueue(settings, receives, self.functions.queues.messages[ARCHIVE_QUEUE])
+        settings = archive_settings(history.batch_size, history.batching_window_s)
+        sent = self.functions.queues.messages[ARCHIVE_QUEUE]
+        self.archive = ArchiveQueue(settings, history.archive_receives, sent)
 
     def note(self, *what: Any) -> None:
         """Add to the trace."""
@@ -226,7 +227,7 @@ class World:
             queue.send_again(again, self.now)
         queue.receive(self.now)
         call = queue.rules.next_invocation(self.now)
-        due = queue.next_time()
+        due = queue.next_time(self.now)
         if call is None and due is not None:
             self.now = max(self.now, due)
             queue.receive(self.now)

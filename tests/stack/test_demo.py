@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from local.flights import COLUMNS, read
 from local.mapping import GivenUp, StreamRecord, StreamSettings
 from local.recompute import Recompute
 from local.sources.destinations import FailureDestination
-from local.stack import Stack, running_stack
+from local.stack import LOCAL_PARAMETERS, Stack, running_stack
 from local.verify import Verdict, verify
 from pipeline.definition import pipeline
+from tests.simulation.deployed import template_settings
+from tests.simulation.steps import READERS, Reader
 
 ROW = (
     "2013,{month},{day},{hour}17,{hour}15,2,830,819,11,{carrier},{number},N14228,{origin},IAH,227,1400,{hour},15,{utc}"
@@ -89,6 +92,15 @@ def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, Told, V
     (difference,) = (one for one in differences if not one.where.startswith("disruptions"))
     assert difference.where == "origin_days@1#JFK 2013-11-03"
     assert difference.found["departures"] == difference.expected["departures"] + 1
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_pollers_go_by_what_the_template_says(stack: Stack, reader: Reader) -> None:
+    (mapping,) = (one for one in stack.pollers.mappings if one.function.endswith(f"-{reader}"))
+    found, expected = StreamSettings.parse(mapping.properties), template_settings(reader)
+    window = float(LOCAL_PARAMETERS["AggregateWindowSeconds"]) if reader == "aggregate" else expected.batching_window_s
+    bucket = f"arn:aws:s3:::{stack.outputs['FailuresBucket']}"
+    assert found == replace(expected, batching_window_s=window, on_failure=bucket)
 
 
 def test_what_a_mapping_gives_up_lies_in_the_failures_bucket(stack: Stack) -> None:
