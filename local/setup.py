@@ -10,7 +10,6 @@ import argparse
 import base64
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
@@ -23,6 +22,10 @@ from pathlib import Path
 from typing import IO, Callable, Dict, List, Optional
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # this is run as a file
+
+from local.interpreters import installed_python  # noqa: E402
+
 TOOLS = ROOT / ".tools"
 LOCKS = ROOT / "locks"
 LAYER = ROOT / "layers" / "tailrace" / "requirements.txt"
@@ -30,19 +33,6 @@ PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
 STAMP = ".made-from"  # an environment's last file: it says that the rest is whole, and what it was made from
 JAVA = 17  # what DynamoDB Local runs on, or newer
-
-# Where version managers keep the interpreters that they have installed.
-MANAGED = [
-    ("PYENV_ROOT", "~/.pyenv", "versions/{v}.*/bin/python{v}"),
-    ("UV_PYTHON_INSTALL_DIR", "~/.local/share/uv/python", "cpython-{v}*/bin/python{v}"),
-    ("MISE_DATA_DIR", "~/.local/share/mise", "installs/python/{v}*/bin/python{v}"),
-    ("ASDF_DATA_DIR", "~/.asdf", "installs/python/{v}*/bin/python{v}"),
-    ("HOMEBREW_PREFIX", "/opt/homebrew", "opt/python@{v}/bin/python{v}"),
-    ("", "/usr/local", "opt/python@{v}/bin/python{v}"),
-    ("", "/Library/Frameworks/Python.framework", "Versions/{v}/bin/python{v}"),
-    ("", "/opt/python", "{v}*/bin/python{v}"),
-    ("", str(TOOLS / "python"), "cpython-{v}*/bin/python{v}"),  # one that was fetched before
-]
 
 
 class SetupError(Exception):
@@ -73,43 +63,9 @@ def run(command: List[str], missing: str, **options: object) -> str:
     return str(done.stdout)
 
 
-def real_interpreter(candidate: str, version: str = PYTHON) -> Optional[Path]:
-    """Return the interpreter behind a name, if it is the template's Python; a version manager's shim is none.
-
-    Nor is a free-threaded build: Lambda runs none, and packages with compiled parts offer it other files.
-    """
-    question = (
-        "import sys, sysconfig; free = sysconfig.get_config_var('Py_GIL_DISABLED'); "
-        "print('%d.%d' % sys.version_info[:2] + ('t' if free else '')); print(sys.base_prefix)"
-    )
-    try:
-        done = subprocess.run([candidate, "-c", question], check=False, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    lines = done.stdout.split("\n")
-    if done.returncode or lines[0] != version:
-        return None
-    paths = (Path(lines[1]) / "bin" / name for name in (f"python{version}", "python3"))
-    return next((path for path in paths if path.exists()), None)
-
-
 def find_python() -> Path:
     """Return an interpreter of the template's version: this one, from PATH, from a version manager, or fetched."""
-    return installed_python(PYTHON) or fetch_python()
-
-
-def installed_python(version: str) -> Optional[Path]:
-    """Return an interpreter of a version that is on this machine, if there is one."""
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    candidates = [Path(sys.executable), *(Path(folder) / f"python{version}" for folder in folders)]
-    for variable, default, pattern in MANAGED:
-        home = Path(os.environ.get(variable) or default).expanduser() if variable else Path(default)
-        candidates += sorted(home.glob(pattern.format(v=version)), reverse=True)
-    for candidate in candidates:
-        found = real_interpreter(str(candidate), version) if candidate.exists() else None
-        if found is not None:
-            return found
-    return None
+    return installed_python(PYTHON, TOOLS) or fetch_python()
 
 
 def fetch_python() -> Path:
@@ -200,7 +156,7 @@ def dev() -> None:
 
 def bytewax() -> None:
     """A stream processor that `make bench` compares with; it has no wheel for newer Pythons, and may be missing."""
-    python = installed_python("3.12")
+    python = installed_python("3.12", TOOLS)
     if python is None:
         say("  bytewax: there is no Python 3.12 on this machine: the benchmark goes on without it.")
     else:

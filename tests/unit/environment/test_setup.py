@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local import setup
+from local import interpreters, setup
 
 
 def program(path: Path, *lines: str) -> Path:
@@ -22,7 +22,8 @@ def program(path: Path, *lines: str) -> Path:
 def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return an empty folder that is the whole PATH; no version manager holds anything."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(setup, "MANAGED", [])
+    monkeypatch.setattr(interpreters, "MANAGED", [])
+    monkeypatch.setattr(setup, "TOOLS", tmp_path / "tools")
     monkeypatch.setattr(sys, "executable", str(program(tmp_path / "old" / "python3", "3.9", str(tmp_path / "old"))))
     monkeypatch.setattr(setup, "fetch_python", lambda: Path("fetched"))
     return tmp_path
@@ -55,7 +56,7 @@ def test_a_shim_is_resolved_to_what_stands_behind_it(nothing_installed: Path) ->
 
 def test_a_version_managers_own_folder_is_looked_into(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MANAGER_ROOT", str(nothing_installed))
-    monkeypatch.setattr(setup, "MANAGED", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
+    monkeypatch.setattr(interpreters, "MANAGED", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
     installed(nothing_installed / "versions" / "3.13.1t", "3.13t")  # free-threaded
     real = installed(nothing_installed / "versions" / "3.13.0")
     assert setup.find_python() == real
@@ -114,7 +115,7 @@ def test_a_package_that_is_not_the_locked_one_is_refused(
 def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "TOOLS", tmp_path)
     second = (
-        "import sys; from pathlib import Path; from local import setup; setup.TOOLS = Path(sys.argv[1]); "
+        "import sys; from pathlib import Path; from local import interpreters, setup; setup.TOOLS = Path(sys.argv[1]); "
         "setup.my_turn(); print('my turn')"
     )
     with setup.my_turn():
