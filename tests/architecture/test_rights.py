@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tailrace.definitions import load_pipeline
+from tailrace.openapi import openapi
 from tests.architecture.stack import (
     STAGES,
     as_list,
@@ -15,6 +17,7 @@ from tests.architecture.stack import (
     referred,
     resources,
     statements,
+    template,
     variables,
 )
 
@@ -98,12 +101,99 @@ def test_only_this_stack_invokes_its_functions(name: str) -> None:
         assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
-@pytest.mark.parametrize("name", sorted(resources("AWS::ApiGatewayV2::Route")))
-def test_every_route_asks_for_a_signature(name: str) -> None:
-    """Also in the emulator: what is tried there is what is deployed."""
+ROUTES = sorted(resources("AWS::ApiGatewayV2::Route"))
+READ, WRITE = {"Ref": "JwtReadScope"}, {"Ref": "JwtWriteScope"}
+
+
+def with_tokens(value: Any) -> Any:
+    """Return what a value is where the template's parameters name a token's issuer."""
+    assert value["Fn::If"][0] == "UsesTokens"
+    return value["Fn::If"][1]
+
+
+def without_tokens(value: Any) -> Any:
+    """Return what a value is where they do not."""
+    return value["Fn::If"][2]
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_every_route_asks_for_a_signature_or_a_token(name: str) -> None:
+    """Never for nothing, also in the emulator: what is tried there is what is deployed."""
     route = properties(name)
-    assert route["AuthorizationType"] == "AWS_IAM"
+    assert without_tokens(route["AuthorizationType"]) == "AWS_IAM"
+    assert without_tokens(route["AuthorizerId"]) == {"Ref": "AWS::NoValue"}
+    assert with_tokens(route["AuthorizationType"]) == "JWT"
+    assert with_tokens(route["AuthorizerId"]) == {"Ref": "TokenAuthorizer"}
     assert referred(route["Target"]) == {"ApiIntegration"}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_token_needs_the_scope_of_what_it_does(name: str) -> None:
+    """Reading is one scope and writing another; what is no address may be asked with either."""
+    verb = properties(name)["RouteKey"].split(" ")[0]
+    expected = {"GET": [READ], "$default": [READ, WRITE]}.get(verb, [WRITE])
+    assert with_tokens(properties(name)["AuthorizationScopes"]) == expected
+
+
+def test_tokens_are_of_one_issuer_and_made_for_this_api() -> None:
+    """A token for another audience is refused, and a stack with an issuer and no audience cannot be made."""
+    authorizer = template()["Resources"]["TokenAuthorizer"]
+    assert authorizer["Condition"] == "UsesTokens"
+    assert authorizer["Properties"]["AuthorizerType"] == "JWT"
+    assert authorizer["Properties"]["IdentitySource"] == ["$request.header.Authorization"]
+    assert authorizer["Properties"]["JwtConfiguration"] == {
+        "Issuer": {"Ref": "JwtIssuer"},
+        "Audience": {"Ref": "JwtAudience"},
+    }
+    assert template()["Conditions"]["UsesTokens"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}]}
+    rule = template()["Rules"]["TokensHaveAnAudience"]
+    assert rule["RuleCondition"] == template()["Conditions"]["UsesTokens"]
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::EachMemberEquals": [{"Ref": "JwtAudience"}, ""]}]}
+    assert all(template()["Parameters"][name]["Default"] == "" for name in ("JwtIssuer", "JwtAudience"))
+
+
+def test_pages_of_other_origins_are_let_in_by_name_only() -> None:
+    """None by default, never all of them, and no cookies."""
+    cors = properties("HttpApi")["CorsConfiguration"]
+    assert cors["Fn::If"][0] == "HasCorsOrigins"
+    assert cors["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+    allowed = cors["Fn::If"][1]
+    assert allowed["AllowOrigins"] == {"Ref": "CorsOrigins"}
+    assert "AllowCredentials" not in allowed
+    assert "*" not in str([allowed[name] for name in ("AllowHeaders", "AllowMethods", "ExposeHeaders")])
+    origins = template()["Parameters"]["CorsOrigins"]
+    assert origins["Default"] == ""
+    for origin, taken in {
+        "https://a.example": True,
+        "http://127.0.0.1:5173": True,
+        "*": False,
+        "https://*": False,
+    }.items():
+        assert bool(re.fullmatch(origins["AllowedPattern"], origin)) is taken
+    # the route that takes everything else would take a browser's question, too, and ask it for credentials
+    assert template()["Resources"]["DefaultRoute"]["Condition"] == "HasNoCorsOrigins"
+    assert template()["Conditions"]["HasNoCorsOrigins"] == {"Fn::Not": [{"Condition": "HasCorsOrigins"}]}
+
+
+def test_a_page_may_send_and_see_every_header_that_the_api_knows() -> None:
+    """What the OpenAPI document names as a header is let through in that direction."""
+    allowed = properties("HttpApi")["CorsConfiguration"]["Fn::If"][1]
+    document = openapi(load_pipeline(), {})
+    sent = {one["name"].lower() for one in document["components"]["parameters"].values()}
+    assert sent | {"accept", "authorization", "content-type"} <= set(allowed["AllowHeaders"])
+    answers = [
+        answer
+        for path in document["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+        for answer in operation["responses"].values()
+    ]
+    answers += document["components"]["responses"].values()
+    seen = {name.lower() for answer in answers for name in answer.get("headers", {})}
+    # what every page may see anyhow: https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name
+    assert seen - {"cache-control"} <= set(allowed["ExposeHeaders"])
+    used = {verb for name in ROUTES if (verb := properties(name)["RouteKey"].split(" ")[0]) != "$default"}
+    assert set(allowed["AllowMethods"]) == used
 
 
 def test_the_api_is_throttled_and_logs_who_asked() -> None:
