@@ -91,6 +91,7 @@ def test_exists_looks_at_leaves_only() -> None:
     event = {"dynamodb": {"NewImage": {"name": {"S": "x"}}}}
     assert fits({"dynamodb": {"NewImage": {"name": {"S": [{"exists": True}]}}}}, event)
     assert not fits({"dynamodb": {"NewImage": {"name": [{"exists": True}]}}}, event)
+    assert fits({"dynamodb": {"NewImage": {"name": [{"exists": False}]}}}, event)
     assert fits({"dynamodb": {"NewImage": {"other": {"S": [{"exists": False}]}}}}, event)
     assert not fits({"dynamodb": {"NewImage": {"name": {"S": [{"exists": False}]}}}}, event)
 
