@@ -73,6 +73,17 @@ def events(size: int | None, most: int) -> list[str]:
     return found
 
 
+def latest(size: int | None, most: int) -> list[str]:
+    """Return the week's last whole batches, when nearly all changes are of flights that are known.
+
+    Without a size as many changes each as fit into 6 MB: so many that it holds for all of them.
+    """
+    everything = list(records())
+    taken = size or min(_fitting(everything[start:]) for start in range(0, len(everything) // 2, 1_000))
+    most = min(most, len(everything) // taken)
+    return [event(everything[len(everything) - turn * taken :][:taken]) for turn in range(most, 0, -1)]
+
+
 def _fitting(batch: list[Json]) -> int:
     total = 1_000
     for number, record in enumerate(batch):

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 
 from benchmarks import tutorial
-from benchmarks.changes import SHARD, events
+from benchmarks.changes import SHARD, events, latest
 from benchmarks.report import Result, Show
 from benchmarks.server import agreeable_dynamodb
 from pipeline.definition import pipeline
@@ -77,7 +77,7 @@ def _timed(handler: Callable[[Any], object], event: Any) -> tuple[float, float]:
 def _compare(
     name: str, size: int | None, ours: Callable[[Any], object], theirs: Callable[[Any], object], show: Show
 ) -> list[Result]:
-    texts = events(size, 30)[-_ROUNDS:]  # from late in the week, when most changes are of flights that are known
+    texts = latest(size, _ROUNDS)
     for text in texts:
         ours(json.loads(text))  # the rows of a steady state are known
     product: list[tuple[float, float]] = []
