@@ -10,7 +10,7 @@ from tailrace.definitions import Pipeline
 from tailrace.openapi_aggregates import aggregate_paths, aggregates_path, row_schema
 from tailrace.openapi_health import health_path
 from tailrace.openapi_items import item_paths, item_schema
-from tailrace.openapi_parts import Json, components, problem_schema, response
+from tailrace.openapi_parts import Json, by_gateway, components, problem_schema, response
 
 VERSION = "1"
 """The version of the API: it changes when something that a caller relies on does."""
@@ -42,6 +42,10 @@ def openapi(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
     for aggregate in pipeline.aggregates:
         schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
         paths |= aggregate_paths(aggregate)
+    for path in paths.values():
+        for operation in path.values():
+            if isinstance(operation, dict):  # beside the operations there are the parameters that they share
+                operation["responses"] |= by_gateway()
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tailrace", "version": VERSION, "description": "Items in, aggregates out."},

@@ -39,6 +39,13 @@ _TITLES = {
     503: "The table cannot answer now",
 }
 
+_MESSAGE = {"type": "object", "required": ["message"], "properties": {"message": {"type": ["string", "null"]}}}
+_BY_GATEWAY = {
+    "401": "The gateway takes no such token.",
+    "403": "The gateway lets this caller do no such thing.",
+    "429": "The gateway has too many requests to answer.",
+}
+
 
 def reference(name: str) -> Json:
     """Return a reference to one of the document's schemas."""
@@ -109,12 +116,18 @@ def refusals(statuses: Iterable[int]) -> Json:
     return {str(status): {"$ref": f"#/components/responses/refused-{status}"} for status in statuses}
 
 
+def by_gateway() -> Json:
+    """Return references to what the gateway refuses, before the function hears of a request."""
+    return {status: {"$ref": f"#/components/responses/gateway-{status}"} for status in _BY_GATEWAY}
+
+
 def components() -> Json:
     """Return what operations refer to: the refusals of each status, with the types that it can have."""
     statuses = {kind.status for kind in KINDS.values()} & _TITLES.keys()
     return {
         "parameters": {named["name"]: named for named in (_IF_MATCH, _IF_NONE_MATCH, _KEY)},
-        "responses": {f"refused-{status}": _refusal(status) for status in sorted(statuses)},
+        "responses": {f"refused-{status}": _refusal(status) for status in sorted(statuses)}
+        | {f"gateway-{status}": response(text, _MESSAGE) for status, text in _BY_GATEWAY.items()},
     }
 
 
