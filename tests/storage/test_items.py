@@ -8,8 +8,9 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
 from tailrace.aws.bulk import put_many
+from tailrace.aws.clients import client
 from tailrace.aws.items import ItemStore, StoredItem, row_of
-from tailrace.changes import encode_item
+from tailrace.changes import decode_item, encode_item
 from tailrace.definitions import load_pipeline
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError
 from tailrace.limits import MOST_ITEM_BYTES, check
@@ -143,3 +144,28 @@ def test_a_row_that_the_table_finds_invalid_keeps_no_other_out(store: ItemStore)
     assert refused.position == 7
     assert "38 digits" in refused.reason
     assert len(store.client.scan(TableName=store.table)["Items"]) == 29
+
+
+def test_a_query_answers_what_the_table_holds(
+    dynamodb_endpoint: str, table: Callable[..., str], aws_env: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are taken as the table sends them, past the SDK's own reading of them, and every type is read alike."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
+    name = table("pk", "sk")
+    row: dict[str, Any] = {"pk": "a", "sk": "b", "s": "é\x00", "n": number("1.50"), "b": b"\x00\xff", "t": True}
+    row |= {"u": None, "m": {"b": b"x"}, "l": [1, b"y", {"a"}]}
+    row |= {"ss": {"a", "b"}, "ns": {1, number("2.5")}, "bs": {b"\x00", b"\x01"}}
+    made = client("dynamodb")
+    made.put_item(TableName=name, Item=encode_item(row))
+    asked: Any = {
+        "TableName": name,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": "a"}},
+        "Limit": 1,
+    }
+    answer = made.query(**asked)
+    assert [decode_item(found) for found in answer["Items"]] == [row]
+    assert (answer["Count"], answer["LastEvaluatedKey"]) == (1, {"pk": {"S": "a"}, "sk": {"S": "b"}})
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        made.query(**asked | {"TableName": "nowhere"})

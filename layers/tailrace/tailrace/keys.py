@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
-from tailrace.values import normal
+from tailrace.values import EXACT, normal
 
 COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 """What a collection, aggregate or route may be called."""
@@ -120,7 +120,7 @@ class FieldGroup:
             return value
         if isinstance(value, bool):
             return "true" if value else "false"
-        return str(normal(value.normalize()) if isinstance(value, Decimal) else value)
+        return str(normal(value.normalize(EXACT)) if isinstance(value, Decimal) else value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,3 +105,10 @@ def test_a_key_of_another_form_is_no_item(pk: str) -> None:
 
 def test_an_id_may_hold_anything() -> None:
     assert split_item_key("flights#a#b~/%") == ("flights", "a#b~/%")
+
+
+def test_long_numbers_that_differ_are_two_groups() -> None:
+    one, other = (Decimal("0." + "1" * 37 + digit) for digit in "12")
+    assert field("n").text(one) == str(one)
+    assert field("n").text(other) == str(other)
+    assert field("n").text(Decimal("1.50")) == "1.5"
