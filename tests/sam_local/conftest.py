@@ -16,7 +16,7 @@ IMAGE = "public.ecr.aws/lambda/python:3.13"
 HOST = "host.docker.internal"
 ADD_HOST = f"{HOST}:host-gateway"
 SAMPLE_ENDPOINT = f"http://{HOST}:4566"
-INVOKE_SECONDS = 120
+INVOKE_SECONDS = 300
 
 type Invoke = Callable[[str], Any]
 
