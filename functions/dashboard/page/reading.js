@@ -1,0 +1,128 @@
+/** Rows, groups and the range of the data, in a bounded number of requests. */
+
+import { parameter } from "./definition.js";
+import { MOST_ROWS, ROWS_A_REQUEST, rangeParameters } from "./ranges.js";
+import { LENGTH_S, begin } from "./times.js";
+
+/** How many of the busiest groups are listed. */
+export const LISTED = 100;
+
+const SEARCHED_REQUESTS = 5;
+const MOST_BUCKETS = 9000;
+
+/** Return the parameters that choose values of groups; null leaves a group out. */
+export function chosen(pairs) {
+  return pairs.filter(([, value]) => value !== null && value !== undefined).map(([group, value]) => [parameter(group), value]);
+}
+
+/**
+ * Read the rows of a query, page by page, `most` at most.
+ *
+ * @returns {{rows: object[], freshness: object, cut: boolean, requests: number}} `cut` tells that there are more
+ */
+export async function readRows(api, aggregate, parameters, { signal, most = MOST_ROWS } = {}) {
+  const rows = [];
+  let cursor = null;
+  for (let requests = 1; ; requests += 1) {
+    const limit = Math.min(ROWS_A_REQUEST, most - rows.length);
+    const more = cursor === null ? [] : [["cursor", cursor]];
+    const page = await api.get(aggregate.path("rows"), [...parameters, ["limit", String(limit)], ...more], { signal });
+    rows.push(...page.rows);
+    cursor = page.cursor ?? null;
+    // pages may be short, even empty: not only the rows are bounded, the requests are, too
+    if (cursor === null || rows.length >= most || requests * ROWS_A_REQUEST >= 2 * most) {
+      return { rows, freshness: page.freshness, cut: cursor !== null, requests };
+    }
+  }
+}
+
+/** Return the values of the first group, those with most items first. */
+export async function busiest(api, aggregate, { signal, most = LISTED } = {}) {
+  const { groups } = await api.get(aggregate.path("groups"), [["n", String(most)]], { signal });
+  return groups.map(({ value, items }) => ({ value: String(value), items: Number(items) }));
+}
+
+/** Return a page of the values of the first group by their order, from a cursor on, and the cursor behind it. */
+export async function groupsByKey(api, aggregate, cursor) {
+  const more = cursor === null ? [] : [["cursor", cursor]];
+  const page = await api.get(aggregate.path("groups"), [["order", "key"], ["n", String(LISTED)], ...more]);
+  return { groups: page.groups.map(({ value, items }) => ({ value: String(value), items: Number(items) })), cursor: page.cursor ?? null };
+}
+
+/** Return the values of a group below others that are chosen, from the rows there; `cut` tells that there may be more. */
+export async function valuesBelow(api, aggregate, given, group, { signal } = {}) {
+  const coarsest = aggregate.intervals.at(-1);
+  const parameters = [...chosen(given), ...(coarsest ? [["interval", coarsest]] : [])];
+  const { rows, cut } = await readRows(api, aggregate, parameters, { signal, most: ROWS_A_REQUEST });
+  const found = new Map();
+  for (const row of rows) {
+    const value = String(row[group.name]);
+    found.set(value, (found.get(value) ?? 0) + 1);
+  }
+  return { values: [...found].sort((one, other) => other[1] - one[1]).map(([value]) => value), cut };
+}
+
+/** Return when the oldest and the newest bucket of one group begin, or null where it has none. */
+async function ends(api, aggregate, given, signal) {
+  const labels = [];
+  for (const order of ["asc", "desc"]) {
+    const { rows } = await readRows(api, aggregate, [...chosen(given), ["order", order]], { signal, most: 1 });
+    if (rows.length === 0) return null;
+    labels.push(begin(rows[0][aggregate.bucket.name], aggregate.zone));
+  }
+  return { oldest: labels[0], newest: labels[1] };
+}
+
+/** Look for the newest bucket of an aggregate whose first group it is: from now back, for a few requests. */
+async function searched(api, aggregate, now, signal) {
+  const span = LENGTH_S[aggregate.unit] * 1000;
+  const parameters = [...rangeParameters({ from: Math.max(0, now - MOST_BUCKETS * span), to: now + span }), ["order", "desc"], ["limit", "1"]];
+  let cursor = [];
+  for (let request = 0; request < SEARCHED_REQUESTS; request += 1) {
+    const page = await api.get(aggregate.path("rows"), [...parameters, ...cursor], { signal });
+    if (page.rows.length > 0) {
+      const newest = begin(page.rows[0][aggregate.bucket.name], aggregate.zone);
+      return { oldest: newest - 99 * span, newest };
+    }
+    if (!page.cursor) break;
+    cursor = [["cursor", page.cursor]];
+  }
+  return null;
+}
+
+/** Where the data of aggregates lie in time. Those of one collection and one field lie together, so one tells for all. */
+export class Extents {
+  #known = new Map();
+
+  constructor(aggregates) {
+    this.aggregates = aggregates;
+  }
+
+  /**
+   * Return `{oldest, newest}` in ms, or null where there are no data, or none that can be found.
+   *
+   * @param {[object, string][]} given the values of the groups before the bucket, or of the busiest first group
+   */
+  async of(api, aggregate, given, signal) {
+    if (!aggregate.bucketFirst) return this.#keep(aggregate, await ends(api, aggregate, given, signal));
+    const known = this.#known.get(aggregate.clockwork);
+    if (known) return known;
+    const sibling = this.aggregates.find((one) => one.clockwork === aggregate.clockwork && one.repeated);
+    if (!sibling) return this.#keep(aggregate, await searched(api, aggregate, Date.now(), signal));
+    const [first] = await busiest(api, sibling, { signal, most: 1 });
+    return first ? this.#keep(aggregate, await ends(api, sibling, [[sibling.lines[0], first.value]], signal)) : null;
+  }
+
+  /** Widen what is known by rows that were read. */
+  seen(aggregate, oldest, newest) {
+    const known = this.#known.get(aggregate.clockwork);
+    this.#keep(aggregate, { oldest: Math.min(known?.oldest ?? oldest, oldest), newest: Math.max(known?.newest ?? newest, newest) });
+  }
+
+  #keep(aggregate, extent) {
+    const known = this.#known.get(aggregate.clockwork);
+    const both = extent && known ? { oldest: Math.min(extent.oldest, known.oldest), newest: Math.max(extent.newest, known.newest) } : extent;
+    if (both) this.#known.set(aggregate.clockwork, both);
+    return both ?? known ?? null;
+  }
+}
