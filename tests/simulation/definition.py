@@ -168,6 +168,7 @@ def _recount_visits(visited: list[Item], rows: defaultdict[Key, Item]) -> None:
     for visit in visited:
         if isinstance(visit.get("ms"), str):
             continue  # archived, but it cannot be summed
+        _add(rows["~groups#pages@1", visit["page"]], {"page": visit["page"]})
         key = f"pages@1#{visit['page']}", "-"
         _add(rows[key], {"page": visit["page"]}, visits=1, ms=visit.get("ms", 0))
         if "ms" in visit:
@@ -181,7 +182,9 @@ def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
     amounts: defaultdict[Key, list[tuple[str, Any]]] = defaultdict(list)
     for order in ordered:
         if order["large"]:
+            _add(rows["~groups#large@2", "true"], {"large": True})
             _add(rows["large@2#true", "-"], {"large": True}, n=1)
+        _add(rows["~groups#shops@1", SHOPS.get(order["shop"], FULL)], {"shop": order["shop"]})
         if order["shop"] == FULL:
             continue
         amount, there = order.get("amount") or 0, int(order.get("amount") is not None)

@@ -141,6 +141,17 @@ def _old_values_stay() -> AbstractContextManager[Any]:
     return patch.object(fold, "_move_values", lambda row, n, old, new: move(row, n, (None,) * len(old), new))
 
 
+def _moves_not_listed() -> AbstractContextManager[Any]:
+    """Let an item that has left a group stay in the list of groups."""
+    whole = fold.Rows._list
+
+    def some(self: fold.Rows, of: Any, sequence: int, place: Any, delta: int) -> None:
+        if delta > 0:
+            whole(self, of, sequence, place, delta)
+
+    return patch.object(fold.Rows, "_list", some)
+
+
 def _version_read_last() -> AbstractContextManager[Any]:
     """Let a main row be written at the version that it has after its value rows were read."""
     order = ordering.OrderReader.order
@@ -270,6 +281,7 @@ SABOTAGES: dict[str, Sabotage] = {
     "a move does not touch the old row": _nothing_for_moves,
     "an expiry is a deletion": _expiry_retracts,
     "an item's old values stay": _old_values_stay,
+    "an item stays in the list of groups": _moves_not_listed,
     "order measures are written without a look at the version": _requests(_write_always, _VERSION),
     "the version is read after the values": _version_read_last,
     "a main row is written before its values": lambda: patch.object(commit, "_is_waiting", lambda *_arguments: False),

@@ -167,7 +167,7 @@ def history_of(seed: int) -> History:
     crowded = seed % _CROWDED_EVERY == 0
     maker = _Maker(random, READERS if seed % _FANOUT_EVERY == 0 and not crowded else READERS[:1], crowded)
     longest = _CROWDED if crowded else _LONG if random.random() < _OFTEN_LONG else _SHORT
-    steps = tuple(maker.step() for _ in range(random.randint(8, longest)))
+    steps = tuple(maker.step() for _ in range(random.randint(8, longest))) + (maker.race() if crowded else ())
     around = random.choice((10, 10, 16**2, 10**21, 16**18, 16**30, 10**39))
     return History(
         seed,
@@ -213,6 +213,15 @@ class _Maker:
         if chance < 0.985 and not self.depth:
             return Pass(self.random.choice((5, 30, 60)))
         return Wait(self.random.choice((0.5, 3, 1000)))
+
+    def race(self) -> tuple[Step, ...]:
+        """Draw an end: what waits in one shard is delivered in the middle of another's invocation.
+
+        What goes wrong in a row then is seen, since nothing is written to it afterwards that would mend it.
+        """
+        writes = tuple(self._write() for _ in range(self.random.randint(2, 4)))
+        meanwhile = Fault(self.random.randrange(12), "meanwhile", meanwhile=Deliver("aggregate", self._index()))
+        return Pass(5), *writes, Deliver("aggregate", self._index(), Run("runs", (meanwhile,)))
 
     def _index(self) -> int:
         return self.random.randrange(6)

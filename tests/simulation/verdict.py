@@ -51,13 +51,14 @@ def wrong_rows(world: World) -> Iterator[str]:
 def stored(world: World) -> dict[Key, Item]:
     """Return the rows of the aggregates table, lanes added up, without marks and the time of the last write.
 
-    Value rows are left out, and those of the shop whose sums the table cannot hold.
+    Of the engine's own rows the lists of groups are left in; the rows of the shop are left out whose sums the table
+    cannot hold.
     """
     rows: dict[Key, Item] = {}
     for image in world.functions.database.rows(TABLE):
         row = decode_item(image)
         key = row.pop("pk"), row.pop("sk")
-        if row.get("shop") == FULL or key[0].startswith("~"):
+        if not key[0].startswith("~groups#") and (row.get("shop") == FULL or key[0].startswith("~")):
             continue
         seen = {name: value for name, value in row.items() if name == "~n" or not name.startswith(("~", "updated_at"))}
         if key[0].startswith("large@") and seen["~n"] == seen["n"] == 0:

@@ -165,7 +165,8 @@ def test_a_row_that_is_empty_gets_the_time_of_its_end_and_loses_it_when_it_fills
     shops.absorb(event(records[:2]))
     assert values(shops) == {}
     rows = shops.rows()
-    assert len(rows) == 6  # two main rows, and one for each value: amount, the rounded one, lines, lines with time
+    # two main rows, the two entries in their lists, one for each value: amount, the rounded one, lines, lines with time
+    assert len(rows) == 8
     horizon = (datetime.now(UTC) + LATE_DELIVERIES).timestamp()
     assert all(row["~n"] == 0 and horizon - 60 < row["expires_at"] <= horizon for row in rows.values())
     shops.absorb(event(records[:2]))

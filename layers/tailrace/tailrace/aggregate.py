@@ -10,7 +10,7 @@ from typing import Any
 from tailrace.about import check_about
 from tailrace.collection import Collection, check_name
 from tailrace.errors import DefinitionError
-from tailrace.keys import BucketGroup, Group
+from tailrace.keys import BucketGroup, Group, groups_key
 from tailrace.measures import Measure, Predicate
 from tailrace.order_measures import Count, OrderMeasure, Reach, Values
 from tailrace.values import EXACT
@@ -48,9 +48,9 @@ class ValueRows:
     layout: Layout
 
     @property
-    def reaches(self) -> frozenset[Reach]:
-        """Which parts of the rows the measures need."""
-        return frozenset(measure.reach for measure in self.measures.values())
+    def reaches(self) -> tuple[Reach, ...]:
+        """Which parts of the rows the measures need, each once; always in the same order, as a seed's run is the same."""
+        return tuple(dict.fromkeys(measure.reach for measure in self.measures.values()))
 
     def state(self, counts: Mapping[Reach, Sequence[Count]]) -> dict[str, Any]:
         """Return the main row's attributes, from the value rows read for each reach; None for those without values."""
@@ -58,6 +58,14 @@ class ValueRows:
         for name, measure in self.measures.items():
             state |= dict.fromkeys(measure.attributes(name)) | measure.state(name, counts[measure.reach])
         return state
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupList:
+    """The rows that list the values of an aggregate's first group: ``sk`` is the value, ``~n`` counts its items."""
+
+    pk: str
+    layout: Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +83,9 @@ class Aggregate:
         version: part of the key. Changing what an aggregate means is a new version.
         lanes: spreads each row over so many, one for each shard of the stream, for rows that more shards write than
             one partition of the table takes; readers add them up. Only for linear measures.
+        listed: keeps a list of the first group's values, with the number of items of each, so that readers can ask
+            which there are. The list is one partition of the table, written when an item comes to a value or leaves it:
+            not for a first group of so many values that a thousand times a second one of them comes or goes.
         description: a sentence for readers.
     """
 
@@ -86,6 +97,7 @@ class Aggregate:
     keep: timedelta | None = None
     version: int = 1
     lanes: int = 1
+    listed: bool = True
     description: str | None = None
 
     def __post_init__(self) -> None:
@@ -103,6 +115,8 @@ class Aggregate:
             raise DefinitionError(f"{here}: two time buckets; make them two aggregates")
         if self.keep is not None and (self.bucket is None or self.keep <= timedelta(0)):
             raise DefinitionError(f"{here}: keep= is a positive time and needs a time bucket that it counts from")
+        if not isinstance(self.listed, bool):
+            raise DefinitionError(f"{here}: listed is True or False, not {self.listed!r}")
         check_about(here, description=self.description)
         self._check_attributes(here)
         self._check_lanes(here)
@@ -162,6 +176,14 @@ class Aggregate:
         """The attributes of the main rows."""
         counters = (attribute for name, measure in self.linear for attribute in measure.attributes(name))
         return Layout(self, tuple(group.name for group in self.by), (ITEMS_IN_ROW, *counters))
+
+    @cached_property
+    def group_list(self) -> "GroupList | None":
+        """Where the first group's values are listed; None where they are not, or are buckets of time, which go on."""
+        first = self.by[0]
+        if not self.listed or isinstance(first, BucketGroup):
+            return None
+        return GroupList(groups_key(self.name, self.version), Layout(self, (first.name,), (ITEMS_IN_ROW,)))
 
     @cached_property
     def value_rows(self) -> tuple[ValueRows, ...]:

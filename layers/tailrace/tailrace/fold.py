@@ -11,10 +11,10 @@ from decimal import localcontext
 from operator import sub
 from typing import Any
 
-from tailrace.aggregate import Aggregate, Layout
+from tailrace.aggregate import Aggregate, GroupList, Layout
 from tailrace.effects import Effect
 from tailrace.errors import InvalidItem
-from tailrace.keys import RowKey, lane_key, values_key
+from tailrace.keys import MOST_BYTES_A_CHARACTER, MOST_SORT_KEY_BYTES, RowKey, lane_key, values_key
 from tailrace.values import EXACT
 from tailrace.worth import Contribution, Deltas, Entries, Place
 
@@ -74,10 +74,14 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The rows that a batch touches, in the order of first touch, and what could not be counted."""
+    """The rows that a batch touches, in the order of first touch, and what could not be counted.
+
+    ``listed`` are the rows of the lists of first groups (``Aggregate.group_list``).
+    """
 
     rows: list[RowChange]
     poison: list[Poison]
+    listed: list[RowChange] = field(default_factory=list)
 
 
 def fold(effects: Iterable[Effect], lane: str = "") -> Folded:
@@ -99,7 +103,7 @@ def fold(effects: Iterable[Effect], lane: str = "") -> Folded:
                     new = None  # noqa: PLW2901 - it contributes nothing
                 # an old item that cannot be counted was told when it came in, and contributed nothing then
                 rows.add(aggregate, change.sequence, None if isinstance(old, InvalidItem) else old, new)
-    return Folded(list(rows.found.values()), poison)
+    return Folded(list(rows.found.values()), poison, list(rows.listed.values()))
 
 
 @dataclass(slots=True)
@@ -108,6 +112,7 @@ class Rows:
 
     spread: int
     found: dict[RowKey, RowChange] = field(default_factory=dict)
+    listed: dict[RowKey, RowChange] = field(default_factory=dict)
 
     def add(self, aggregate: Aggregate, sequence: int, old: Contribution | None, new: Contribution | None) -> None:
         """Add what a change does: nothing, something to one row, or (a move between groups) something to two."""
@@ -127,6 +132,21 @@ class Rows:
             row = self._row(aggregate, new.place)
             row.steps.append((sequence, new.deltas))
             _move_values(row, sequence, (None,) * len(new.entries), new.entries)
+        if old is None or new is None or old.place.key[0] != new.place.key[0]:
+            for part, delta in ((old, -1), (new, 1)):
+                if part is not None and aggregate.group_list is not None:
+                    self._list(aggregate.group_list, sequence, part.place, delta)
+
+    def _list(self, of: GroupList, sequence: int, place: Place, delta: int) -> None:
+        """Count an item that has come to a value of the first group, or left it."""
+        sk = place.key[0].partition("#")[2]
+        if len(sk) * MOST_BYTES_A_CHARACTER > MOST_SORT_KEY_BYTES and len(sk.encode()) > MOST_SORT_KEY_BYTES:
+            return  # it fits into a partition key only, which may be longer
+        row = self.listed.get((of.pk, sk))
+        if row is None:
+            row = self.listed[of.pk, sk] = RowChange(of.layout, (of.pk, sk), place.groups[:1], None)
+        row.steps.append((sequence, (delta,)))
+        row.loses |= delta < 0
 
     def _row(self, aggregate: Aggregate, place: Place) -> RowChange:
         key = place.key

@@ -21,6 +21,9 @@ NO_MORE_GROUPS = "-"
 MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES = 2048, 1024
 """What DynamoDB takes as the two parts of a key."""
 
+MOST_BYTES_A_CHARACTER = 4
+"""Of UTF-8: what is short enough by this need not be encoded to be measured."""
+
 type RowKey = tuple[str, str]
 """A row's partition key and sort key."""
 
@@ -69,6 +72,11 @@ def lane_key(sk: str, lane: int | Literal[""]) -> str:
 def values_key(key: RowKey, values: str) -> str:
     """Return the partition key of the value rows called ``values`` of the row ``key``; it begins with ``~``."""
     return f"~{escape(values)}#{key[0]}#{key[1]}"
+
+
+def groups_key(aggregate: str, version: int) -> str:
+    """Return the partition key of the list of an aggregate's first group; it begins with ``~``."""
+    return f"~groups#{aggregate}@{version}"
 
 
 def group_texts(pk: str, sk: str) -> tuple[str, ...]:

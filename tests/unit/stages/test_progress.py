@@ -148,7 +148,8 @@ def test_answers_tell_when_aggregate_is_behind_what_fanout_has_seen() -> None:
 def test_a_batch_that_is_not_counted_is_not_told_as_counted(cloud: Cloud) -> None:
 
     with Stubber(client("dynamodb")) as stub:
-        stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
+        for _ in ("the row of the page", "its place in the list of pages"):
+            stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
         answer = aggregate(event([record(5, "visits", ("1", None, {"page": "a"}))]), None)
     assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == ["0" * 20 + "5"]
     assert told(cloud) == []

@@ -42,7 +42,7 @@ class Aggregator:
             return stream_answer(event, batch.changes[0].sequence)
         effects = (effect_of(change, self.pipeline) for change in batch.changes)
         folded = fold(effects, lane="" if lineage is None else lineage.mark)
-        outcomes = self.committer.commit(folded.rows, lineage)
+        outcomes = self.committer.commit([*folded.rows, *folded.listed], lineage)
         _tell(batch, folded, outcomes)
         again_from = checkpoint(outcomes)
         self.progress.reached(batch.shard, batch.changes, again_from)
@@ -72,7 +72,7 @@ def _tell(batch: Batch, folded: Folded, outcomes: list[Outcome]) -> None:
         count_metrics({"aggregate": aggregate}, ChangesTooLate=changes)
     count_metrics(
         ChangesRead=len(batch.changes),
-        RowsTouched=sum(1 + len(row.values) for row in folded.rows),
+        RowsTouched=len(folded.listed) + sum(1 + len(row.values) for row in folded.rows),
         RowsFailed=len(failed),
         RowsRefused=len(refused),
         ItemsNotCounted=len(folded.poison),
