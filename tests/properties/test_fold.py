@@ -6,14 +6,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.changes import decode_batch
-from tailrace.effects import effect_of
 from tailrace.errors import InvalidItem
-from tailrace.fold import Folded, fold
+from tailrace.fold import Folded, fold_records
 from tailrace.worth import contribution
 from tests import strategies
 from tests.pipelines.orders import pipeline
-from tests.streams import event, history
+from tests.streams import history
 
 type Rows = dict[tuple[str, str], tuple[Any, ...]]
 
@@ -24,8 +22,7 @@ writes = st.lists(
 
 
 def folded(records: list[dict[str, Any]]) -> Folded:
-    batch = decode_batch(event(records))
-    return fold([effect_of(change, pipeline) for change in batch.changes])
+    return fold_records(records, pipeline)
 
 
 def added(*parts: Folded) -> Rows:

@@ -6,7 +6,7 @@ it do.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from tailrace import fold, marks
 from tailrace.aws import aggregating, archiving, commit, emptied, fanning_out, lineages, objects, ordering, writes
 from tailrace.aws.batches import stream_answer
 from tailrace.fold import RowChange
+from tailrace.shortcuts import Shortcut
 from tests.simulation import deployed, world
 from tests.simulation.archive_queue import ArchiveQueue
 from tests.simulation.definition import visits
@@ -112,19 +113,38 @@ def _whole_again() -> AbstractContextManager[Any]:
     return patch.object(RowChange, "above", everything)
 
 
+def _plain_words_only(change: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
+    """Make a change that shows only where no shortcut is taken."""
+    both = ExitStack()
+    both.enter_context(patch.object(Shortcut, "add", lambda *_arguments: False))
+    both.enter_context(change)
+    return both
+
+
 def _no_retraction() -> AbstractContextManager[Any]:
     add = fold.Rows.add
-    return patch.object(fold.Rows, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new))
+    never = patch.object(fold.Rows, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new))
+    return _plain_words_only(never)
+
+
+def _no_retraction_by_shortcut() -> AbstractContextManager[Any]:
+    add = Shortcut.add
+    return patch.object(Shortcut, "add", lambda self, rows, number, _old, new: add(self, rows, number, None, new))
 
 
 def _nothing_for_moves() -> AbstractContextManager[Any]:
     add = fold.Rows.add
 
     def one_row(self: fold.Rows, aggregate: Any, sequence: int, old: Any, new: Any) -> None:
-        moves = old is not None and new is not None and old.key != new.key
+        moves = old is not None and new is not None and old.place.key != new.place.key
         add(self, aggregate, sequence, None if moves else old, new)
 
-    return patch.object(fold.Rows, "add", one_row)
+    return _plain_words_only(patch.object(fold.Rows, "add", one_row))
+
+
+def _nothing_for_moves_by_shortcut() -> AbstractContextManager[Any]:
+    elsewhere = Shortcut._elsewhere
+    return patch.object(Shortcut, "_elsewhere", lambda self, old, new: elsewhere(self, [None] * len(old), new))
 
 
 def _net_zero_left_out() -> AbstractContextManager[Any]:
@@ -278,7 +298,9 @@ SABOTAGES: dict[str, Sabotage] = {
     "an overlap is written whole": _whole_again,
     "a row that comes to nothing is not written": _net_zero_left_out,
     "retraction is left out": _no_retraction,
+    "a shortcut takes nothing back": _no_retraction_by_shortcut,
     "a move does not touch the old row": _nothing_for_moves,
+    "a shortcut does not touch the old row": _nothing_for_moves_by_shortcut,
     "an expiry is a deletion": _expiry_retracts,
     "an item's old values stay": _old_values_stay,
     "an item stays in the list of groups": _moves_not_listed,

@@ -49,7 +49,7 @@ class ValueRows:
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """Which parts of the rows the measures need, each once; always in the same order, as a seed's run is the same."""
+        """Which parts of the rows the measures need, each once, in the same order in every run."""
         return tuple(dict.fromkeys(measure.reach for measure in self.measures.values()))
 
     def state(self, counts: Mapping[Reach, Sequence[Count]]) -> dict[str, Any]:
@@ -200,8 +200,7 @@ class Aggregate:
 
     def expires_at(self, groups: Sequence[Any]) -> int | None:
         """Return the second since 1970 at which a row may go: when its time bucket is over, and ``keep`` has passed."""
-        bucket = self.bucket
-        if self.keep is None or bucket is None:
+        if self.keep is None or (bucket := self.bucket) is None:
             return None
         return _second_after(bucket, groups[self.by.index(bucket)], self.keep)
 

@@ -5,7 +5,7 @@ tumbling window adds, https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-
 """
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -69,6 +69,34 @@ class Batch:
     unreadable: list[Unreadable]
 
 
+class Moment(NamedTuple):
+    """When a change was made: its sequence number, and the time to the second, as in :class:`Change`."""
+
+    sequence: int
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """One invocation's records as they came, for who need not decode all of them."""
+
+    stream: str
+    shard: str | None
+    records: Sequence[Mapping[str, Any]]
+    moments: Sequence[Moment]
+
+
+def read_batch(event: Mapping[str, Any]) -> Records:
+    """Read the event of a DynamoDB stream mapping without a look into the items.
+
+    Raises:
+        InvalidMessage: as :func:`decode_batch`.
+    """
+    records = _records(event)
+    moments = [_moment(record) for record in records]
+    return Records(str(event.get("eventSourceARN", "")), event.get("shardId"), records, moments)
+
+
 def decode_batch(event: Mapping[str, Any]) -> Batch:
     """Read the event of a DynamoDB stream mapping.
 
@@ -76,14 +104,12 @@ def decode_batch(event: Mapping[str, Any]) -> Batch:
         InvalidMessage: the event as a whole is not one of a DynamoDB stream, or a record has no sequence number
             (without one nothing can be reported back, so the mapping has to see the failure).
     """
-    records = event.get("Records")
-    if not isinstance(records, list):
-        raise InvalidMessage("not an event of a DynamoDB stream: it has no list of Records")
+    records = _records(event)
     shard = event.get("shardId")
     changes: list[Change] = []
     unreadable: list[Unreadable] = []
     for record in records:
-        read = _decode_record(record, shard)
+        read = decode_record(record, shard)
         if isinstance(read, Change):
             changes.append(read)
         else:
@@ -91,13 +117,30 @@ def decode_batch(event: Mapping[str, Any]) -> Batch:
     return Batch(str(event.get("eventSourceARN", "")), shard, event.get("state") or {}, changes, unreadable)
 
 
-def _decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unreadable:
+def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    records = event.get("Records")
+    if not isinstance(records, list):
+        raise InvalidMessage("not an event of a DynamoDB stream: it has no list of Records")
+    return records
+
+
+def _moment(record: Mapping[str, Any]) -> Moment:
     try:
         body = record["dynamodb"]
         sequence = int(body["SequenceNumber"])
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidMessage("a record of the stream has no sequence number") from error
-    time = _iso_seconds(int(body.get("ApproximateCreationDateTime", 0)))
+    return Moment(sequence, _iso_seconds(int(body.get("ApproximateCreationDateTime", 0))))
+
+
+def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unreadable:
+    """Read one record of a stream.
+
+    Raises:
+        InvalidMessage: it has no sequence number.
+    """
+    sequence, time = _moment(record)
+    body = record["dynamodb"]
     event_id = str(record.get("eventID", sequence))
     try:
         collection, item_id = split_item_key(body["Keys"]["pk"]["S"])

@@ -63,6 +63,11 @@ class Collection:
             document = _read_schema(self.name, Path(caller).parent / document)
         object.__setattr__(self, "compiled", Schema(document))
 
+    @property
+    def takes_everything(self) -> bool:
+        """Tell whether each item is taken as it is: no schema that could refuse it, no transform."""
+        return self.transform is None and self.compiled.accepts_everything
+
     def prepare(self, item: Item) -> Item:
         """Validate and transform an item (fields only, without ``pk`` and ``expires_at``).
 

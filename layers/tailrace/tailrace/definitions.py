@@ -10,6 +10,7 @@ from tailrace.aggregate import Aggregate
 from tailrace.collection import Collection, check_name
 from tailrace.errors import DefinitionError, NotFound
 from tailrace.measures import Predicate
+from tailrace.shortcuts import Shortcut, shortcut_of
 from tailrace.worth import Appraiser
 
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
@@ -62,6 +63,12 @@ class Pipeline:
             collection.name: Appraiser(collection, [one for one in self.aggregates if one.of is collection])
             for collection in self.collections
         }
+
+    @cached_property
+    def shortcuts(self) -> Mapping[str, Shortcut]:
+        """What adds the changes of a collection without working each out, by the collection's name, where one can."""
+        found = {name: shortcut_of(appraiser) for name, appraiser in self.appraisers.items()}
+        return {name: shortcut for name, shortcut in found.items() if shortcut is not None}
 
     def collection(self, name: str) -> Collection:
         """Return a collection by name.

@@ -27,7 +27,9 @@ MOST_BYTES_A_CHARACTER = 4
 type RowKey = tuple[str, str]
 """A row's partition key and sort key."""
 
-_LONGEST_ID = 1024
+LONGEST_ID = 1024
+"""Characters of an item's id."""
+
 _UNITS = ("minute", "hour", "day", "week", "month")
 
 
@@ -43,7 +45,7 @@ def split_item_key(pk: str) -> tuple[str, str]:
         InvalidMessage: the key is not of the form ``collection#id`` with an id of 1 to 1,024 characters.
     """
     collection, separator, item_id = pk.partition("#")
-    if not separator or not COLLECTION_NAME.fullmatch(collection) or not 1 <= len(item_id) <= _LONGEST_ID:
+    if not separator or not COLLECTION_NAME.fullmatch(collection) or not 1 <= len(item_id) <= LONGEST_ID:
         raise InvalidMessage(f"not a key of the form collection#id: {pk[:80]!r}")
     return collection, item_id
 

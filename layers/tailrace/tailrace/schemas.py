@@ -106,6 +106,12 @@ class Schema:
         closed = self.document.get("additionalProperties") is False and "patternProperties" not in self.document
         return frozenset(self.properties) if closed else None
 
+    @property
+    def accepts_everything(self) -> bool:
+        """Tell whether the schema only says that an item is an object, which each is."""
+        said = self.document.keys() - {"$schema", "$id", "$comment", "title", "description"}
+        return not said or (said == {"type"} and self.document["type"] == "object")
+
     def is_valid(self, item: Mapping[str, Any]) -> bool:
         """Tell whether an item fits, as fast as can be."""
         view = plain(item)

@@ -6,7 +6,7 @@ anything goes wrong there is looked at again, aggregate by aggregate, by the pla
 """
 
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from operator import itemgetter, sub
 from typing import Any, NamedTuple
 
 from tailrace.aggregate import Aggregate
@@ -44,8 +44,54 @@ class Contribution(NamedTuple):
     entries: Entries
 
 
+class Amount(NamedTuple):
+    """A :class:`Contribution` without its place."""
+
+    deltas: Deltas
+    entries: Entries
+
+
+class Move(NamedTuple):
+    """What a change of an item does to a row: the number to add to each counter, and the item's old and new entries.
+
+    ``enters`` is 1 where the item comes into the row, -1 where it leaves it, 0 where it stays; ``listed`` is the same
+    for all rows with this value of the first group.
+    """
+
+    deltas: Deltas
+    before: Entries
+    after: Entries
+    enters: int
+    listed: int
+
+
 type Worth = tuple[Contribution | InvalidItem | None, ...]
 """For each aggregate of a collection what an item is worth: None where it is in no row, or why it cannot be counted."""
+
+
+def moved(old: Amount | Contribution | None, new: Amount | Contribution | None) -> Move | None:
+    """Return what a change does to one row, given what the item added to it and adds now; None for nothing."""
+    if new is None:
+        if old is None:
+            return None
+        return Move(tuple([-delta for delta in old.deltas]), old.entries, (None,) * len(old.entries), -1, -1)
+    if old is None:
+        return Move(new.deltas, (None,) * len(new.entries), new.entries, 1, 1)
+    if new.deltas == old.deltas and new.entries == old.entries:
+        return None
+    return Move(tuple(map(sub, new.deltas, old.deltas)), old.entries, new.entries, 0, 0)
+
+
+def movements(old: Contribution | None, new: Contribution | None) -> list[tuple[Place, Move]]:
+    """Return what a change does: nothing, something to one row, or (a move between groups) something to two."""
+    if old is None or new is None or old.place.key == new.place.key:
+        move = moved(old, new)
+        one = old if new is None else new
+        return [] if move is None or one is None else [(one.place, move)]
+    moves = [(old.place, moved(old, None)), (new.place, moved(None, new))]
+    if old.place.key[0] == new.place.key[0]:
+        return [(place, move._replace(listed=0)) for place, move in moves if move is not None]
+    return [(place, move) for place, move in moves if move is not None]
 
 
 def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
@@ -122,29 +168,39 @@ class Appraiser:
         self._parts = [
             (
                 one.where,
-                _Places(one),
                 _chosen([position[column] for _, m in one.linear for column in m.columns]),
                 [values.index(kind.values) for kind in one.value_rows],
             )
             for one in self.aggregates
         ]
+        self._places = [_Places(one) for one in self.aggregates]
 
     def worth(self, item: Item) -> Worth:
         """Return what an item (valid and transformed) is worth to each aggregate. Nothing is raised."""
         try:
-            numbers = self._numbers(item)
-            entries = [values.entry(item) for values in self._values]
             found: list[Contribution | None] = []
-            for where, places, chosen, kinds in self._parts:
-                place = None if where is not None and not where(item) else places.find(item)
-                if place is None:
-                    found.append(None)
-                else:
-                    below = tuple([entries[kind] for kind in kinds]) if kinds else ()
-                    found.append(Contribution(place, chosen(numbers), below))
+            for amount, places in zip(self.amounts(item), self._places, strict=True):
+                place = None if amount is None else places.find(item)
+                found.append(None if place is None or amount is None else Contribution(place, *amount))
             return tuple(found)
         except Exception:  # noqa: BLE001 - whatever it is, it may concern one aggregate only: ask each by itself
             return tuple(_one_by_one(item, self.aggregates))
+
+    def amounts(self, item: Item) -> tuple[Amount | None, ...]:
+        """Return what an item adds to each aggregate, wherever it is counted; None where ``where`` does not hold.
+
+        Raises:
+            Exception: anything that a predicate or measure raises, even if it concerns one aggregate only.
+        """
+        numbers = self._numbers(item)
+        entries = [values.entry(item) for values in self._values]
+        found: list[Amount | None] = []
+        for where, chosen, kinds in self._parts:
+            if where is not None and not where(item):
+                found.append(None)
+            else:
+                found.append(Amount(chosen(numbers), tuple([entries[kind] for kind in kinds]) if kinds else ()))
+        return tuple(found)
 
     def _numbers(self, item: Item) -> list[Number]:
         """Return 1, and what each column comes to."""

@@ -10,11 +10,10 @@ from tailrace.aws.commit import Committer, Failed, Late, Outcome, Refused, check
 from tailrace.aws.lineages import Lineages
 from tailrace.aws.progress import Progress
 from tailrace.aws.telemetry import count_metrics, logger
-from tailrace.changes import Batch, decode_batch
+from tailrace.changes import Records, read_batch
 from tailrace.definitions import Pipeline
-from tailrace.effects import effect_of
 from tailrace.errors import Transient
-from tailrace.fold import Folded, fold
+from tailrace.fold import Folded, fold_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +31,23 @@ class Aggregator:
         Raises:
             Permanent: the table refuses the writes for good; the mapping delivers the batch again until it is mended.
         """
-        batch = decode_batch(event)
-        if not batch.changes:
+        batch = read_batch(event)
+        if not batch.records:
             return stream_answer(event, None)
         try:
             lineage = None if batch.shard is None else self.lineages.of(batch.shard, batch.stream)
         except Transient as error:
             logger().warning("the shard's lineage cannot be found out, all to be delivered again: %s", error)
-            return stream_answer(event, batch.changes[0].sequence)
-        effects = (effect_of(change, self.pipeline) for change in batch.changes)
-        folded = fold(effects, lane="" if lineage is None else lineage.mark)
+            return stream_answer(event, batch.moments[0].sequence)
+        folded = fold_records(batch.records, self.pipeline, lane="" if lineage is None else lineage.mark)
         outcomes = self.committer.commit([*folded.rows, *folded.listed], lineage)
         _tell(batch, folded, outcomes)
         again_from = checkpoint(outcomes)
-        self.progress.reached(batch.shard, batch.changes, again_from)
+        self.progress.reached(batch.shard, batch.moments, again_from)
         return stream_answer(event, again_from)
 
 
-def _tell(batch: Batch, folded: Folded, outcomes: list[Outcome]) -> None:
+def _tell(batch: Records, folded: Folded, outcomes: list[Outcome]) -> None:
     late = Counter[str]()
     for outcome in outcomes:
         if isinstance(outcome, Late):
@@ -71,10 +69,10 @@ def _tell(batch: Batch, folded: Folded, outcomes: list[Outcome]) -> None:
         logger().warning("came after keep had passed, not counted", extra={"aggregate": aggregate, "changes": changes})
         count_metrics({"aggregate": aggregate}, ChangesTooLate=changes)
     count_metrics(
-        ChangesRead=len(batch.changes),
+        ChangesRead=len(batch.records),
         RowsTouched=len(folded.listed) + sum(1 + len(row.values) for row in folded.rows),
         RowsFailed=len(failed),
         RowsRefused=len(refused),
         ItemsNotCounted=len(folded.poison),
-        ChangesWithoutShard=len(batch.changes) if batch.shard is None else 0,
+        ChangesWithoutShard=len(batch.records) if batch.shard is None else 0,
     )

@@ -60,7 +60,7 @@ class Fanout:
             ChangesFailed=len(failed),
         )
         again_from = min(failed, default=None)
-        self.progress.reached(batch.shard, batch.changes, again_from)
+        self.progress.reached(batch.shard, [*batch.changes, *batch.unreadable], again_from)
         return stream_answer(event, again_from)
 
     def _quarantine(self, out: Dispatch) -> list[int]:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.clients import translate
 from tailrace.aws.telemetry import logger
-from tailrace.changes import Change, decode_item, encode_item, encode_value
+from tailrace.changes import Change, Moment, Unreadable, decode_item, encode_item, encode_value
 from tailrace.errors import Transient
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class Progress:
     told: dict[str, str] = field(default_factory=dict)
     untold: dict[str, int] = field(default_factory=dict)
 
-    def reached(self, shard: str | None, changes: Sequence[Change], checkpoint: int | None) -> None:
+    def reached(
+        self, shard: str | None, changes: Sequence[Change | Unreadable | Moment], checkpoint: int | None
+    ) -> None:
         """Tell that the changes of a batch below the checkpoint, or all if there is none, are dealt with.
 
         Where it cannot be told now, the row says too little, and the next batch tells it.
