@@ -20,9 +20,7 @@ from tailrace.aws.clients import client
 from tailrace.aws.commit import Committer
 from tailrace.aws.lineages import Lineages
 from tailrace.aws.progress import Progress
-from tailrace.changes import decode_batch
-from tailrace.effects import effect_of
-from tailrace.fold import RowChange, fold
+from tailrace.fold import RowChange, fold_records
 from tailrace.freshness import AGGREGATE
 from tailrace.marks import Lineage, mark_attribute
 
@@ -115,8 +113,7 @@ def _writer(show: Show) -> list[Result]:
 
 
 def _many_rows(most: int) -> list[RowChange]:
-    batch = decode_batch(json.loads(events(None, 1)[0]))
-    rows = fold(effect_of(change, pipeline) for change in batch.changes).rows
+    rows = fold_records(json.loads(events(None, 1)[0])["Records"], pipeline).rows
     many: list[RowChange] = []
     while len(many) < most:
         turn = len(many)
