@@ -32,14 +32,19 @@ export class Api {
    * @param {[string, string][]} parameters in their order; one may come several times
    */
   async get(path, parameters = [], { signal } = {}) {
-    return parse(await (await this.#ask(path, parameters, "application/json", signal)).text());
+    const { text } = await this.#ask(path, parameters, "application/json", signal);
+    try {
+      return parse(text);
+    } catch {
+      throw new Problem(0, "The API's answer is not JSON", `is there something else at ${this.base.href}?`);
+    }
   }
 
   /** Ask for a table, and return its text and the parameters of the page after it, or null. */
   async table(path, parameters, { signal } = {}) {
-    const answer = await this.#ask(path, parameters, "text/csv", signal);
-    const next = /<([^>]*)>;\s*rel="?next"?/.exec(answer.headers.get("Link") ?? "");
-    return { text: await answer.text(), next: next && [...new URLSearchParams(next[1].split("?")[1])] };
+    const { text, headers } = await this.#ask(path, parameters, "text/csv", signal);
+    const next = /<([^>]*)>;\s*rel="?next"?/.exec(headers.get("Link") ?? "");
+    return { text, next: next && [...new URLSearchParams(next[1].split("?")[1])] };
   }
 
   async #ask(path, parameters, accept, signal) {
@@ -49,23 +54,24 @@ export class Api {
     const headers = authorization === null ? { Accept: accept } : { Accept: accept, Authorization: authorization };
     const limit = AbortSignal.timeout(TIMEOUT_MS);
     const asked = performance.now();
-    let answer;
     try {
-      answer = await fetch(address, { headers, signal: signal ? AbortSignal.any([signal, limit]) : limit, cache: "no-store", credentials: "same-origin" });
+      const either = signal ? AbortSignal.any([signal, limit]) : limit;
+      const answer = await fetch(address, { headers, signal: either, cache: "no-store", credentials: "same-origin" });
+      const text = await answer.text();
+      if (!answer.ok) throw this.#problem(answer, text);
+      this.answeredInMs = performance.now() - asked;
+      return { text, headers: answer.headers };
     } catch (error) {
-      if (signal?.aborted) throw error;
-      throw new Problem(0, "The API does not answer", limit.aborted ? "no answer within 30 s" : "");
+      if (error instanceof Problem || signal?.aborted) throw error;
+      throw new Problem(0, "The API does not answer", limit.aborted ? `not within ${TIMEOUT_MS / 1000} s` : "");
     }
-    if (!answer.ok) throw await this.#problem(answer);
-    this.answeredInMs = performance.now() - asked;
-    return answer;
   }
 
-  async #problem(answer) {
+  #problem(answer, text) {
     if (answer.status === 401) this.session.refused();
     let told = {};
     try {
-      told = JSON.parse(await answer.text()) ?? {};
+      told = JSON.parse(text) ?? {};
     } catch {
       // not JSON: the status has to do
     }

@@ -3,11 +3,25 @@
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 
 import { colour, lineColours, veil } from "./palette.js";
-import { tick } from "./times.js";
+import { LENGTH_S, tick } from "./times.js";
 import { short } from "./words.js";
 
 const LEAST_WIDTH = 240;
-const FONT = "12px system-ui, sans-serif";
+
+const DAY_S = 86_400;
+const MONTH_S = 30 * DAY_S;
+
+/** Distances of ticks: of minutes, hours, days, and of months and years, which uPlot takes for 30 and 365 days. */
+const STEPS_S = [
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 3600),
+  ...[1, 2, 3, 4, 7, 14].map((days) => days * DAY_S),
+  ...[1, 2, 3, 4, 6].map((months) => months * MONTH_S),
+  ...[1, 2, 5, 10, 25, 50, 100].map((years) => years * 365 * DAY_S),
+];
+
+/** Distances of ticks for what is counted: there are no halves. */
+const WHOLE = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
 /**
  * What there is to draw.
@@ -17,6 +31,7 @@ const FONT = "12px system-ui, sans-serif";
  * @property {(number|null)[][]} columns for each line, the parts of the view
  * @property {{key: string, label: string, slot: number, hidden: boolean}[]} lines
  * @property {object} view of views.js
+ * @property {string} unit of the buckets
  * @property {string} zone of the clock
  * @property {[number, number]} window the seconds to show
  */
@@ -35,9 +50,6 @@ export class Chart {
     new ResizeObserver(() => this.#resize()).observe(host);
   }
 
-  /** How long the last drawing took, in ms. */
-  drawnInMs = 0;
-
   /** The part of the chart in which the lines are; null where nothing is drawn. */
   get area() {
     return this.#plot?.over ?? null;
@@ -46,9 +58,8 @@ export class Chart {
   /** Draw; from anew only where more than numbers has changed. */
   draw(drawing) {
     this.#drawing = drawing;
-    const { lines, view, zone } = drawing;
-    const made = JSON.stringify([lines.map(({ key, slot }) => [key, slot]), view.key, zone, colour("surface")]);
-    const began = performance.now();
+    const { lines, view, unit, zone } = drawing;
+    const made = JSON.stringify([lines.map(({ key, slot }) => [key, slot]), view.key, unit, zone, colour("surface")]);
     if (made !== this.#made || this.#plot === null) {
       this.#plot?.destroy();
       this.#plot = new uPlot(this.#options(), this.#data(), this.host);
@@ -61,7 +72,6 @@ export class Chart {
       });
     }
     this.#hide();
-    this.drawnInMs = performance.now() - began;
   }
 
   /** Show a stretch of what is drawn, before there is more to show of it. */
@@ -80,6 +90,11 @@ export class Chart {
   /** Where a second is, in pixels from the left of the area. */
   left(second) {
     return this.#plot?.valToPos(second, "x") ?? 0;
+  }
+
+  /** Return what is drawn of a column at a point. */
+  drawn(column, index) {
+    return this.#plot.data[column + 1][index];
   }
 
   /** Let one line stand out, or none. */
@@ -115,7 +130,7 @@ export class Chart {
   }
 
   #options() {
-    const { lines, view, zone } = this.#drawing;
+    const { lines, view, zone, unit } = this.#drawing;
     return {
       width: Math.max(this.host.clientWidth, LEAST_WIDTH),
       height: this.host.clientHeight,
@@ -124,7 +139,7 @@ export class Chart {
       cursor: { y: false, drag: { x: true, y: false, setScale: false, dist: 6 }, points: { size: 8, width: 2 }, focus: { prox: 28 } },
       focus: { alpha: 0.3 },
       scales: { x: { range: () => this.#drawing.window }, y: { range: verticalRange(view) } },
-      axes: axes(zone),
+      axes: axes(zone, unit, view),
       series: [{}, ...this.#series()],
       bands: bandsOf(lines, view),
       hooks: {
@@ -169,6 +184,11 @@ function alone(plot, index, all, gaps) {
   return found;
 }
 
+/** Distances of ticks that are no shorter than the buckets: there is nothing to read between those. */
+function ticksFor(unit) {
+  return STEPS_S.filter((step) => step >= Math.min(LENGTH_S[unit], MONTH_S));
+}
+
 function bandsOf(lines, view) {
   if (view.kind !== "band") return [];
   const [parts, colours] = [view.parts.length, lineColours()];
@@ -180,23 +200,32 @@ function verticalRange(view) {
   return (_, least, most) => (least === null ? [0, 1] : uPlot.rangeNum(least, most, { min: end, max: end }));
 }
 
-function axes(zone) {
+/** Return the axes' font, which grows with the page's. */
+function font() {
+  const size = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return { size: size * 0.8, text: `${size * 0.8}px system-ui, sans-serif` };
+}
+
+function axes(zone, unit, view) {
+  const { size, text } = font();
   const [ink, grid] = [colour("ink-soft"), { stroke: colour("line-soft"), width: 1 }];
-  const common = { stroke: ink, font: FONT, grid, ticks: { ...grid, size: 4 } };
+  const common = { stroke: ink, font: text, grid, ticks: { ...grid, size: 4 } };
   return [
     {
       ...common,
       grid: { show: false },
-      size: 40,
-      space: 72,
+      size: size * 3.4,
+      space: size * 6,
+      incrs: ticksFor(unit),
       values: (_, splits, __, ___, step) => splits.map((at, place) => tick(at * 1000, step, zone, place === 0 ? null : splits[place - 1] * 1000)),
     },
     {
       ...common,
       ticks: { show: false },
       gap: 6,
-      space: 36,
-      size: (_, values) => 14 + Math.max(3, ...(values ?? []).map((text) => text.length)) * 7,
+      space: size * 3,
+      ...(view.kind === "count" || view.kind === "distinct" ? { incrs: WHOLE } : {}),
+      size: (_, values) => 14 + Math.max(3, ...(values ?? []).map((label) => label.length)) * size * 0.6,
       values: (_, splits) => splits.map((value) => (value === null ? "" : short(value))),
     },
   ];

@@ -1,6 +1,6 @@
 /** A dialog to choose values of a group: those with most items first, found by typing, or typed whole. */
 
-import { button, el, say, unique } from "./dom.js";
+import { button, el, labelled, say, unique } from "./dom.js";
 import { many } from "./words.js";
 
 /**
@@ -38,7 +38,7 @@ class Chooser {
   }
 
   #form() {
-    const label = el("label", { class: "search" }, el("span", { text: this.typed ? "Search, or type a value and press Enter" : "Search" }), this.search);
+    const label = labelled(this.typed ? "Search, or type a value and press Enter" : "Search", this.search);
     const done = el("button", { type: "submit", class: "main", text: "Show" });
     const foot = el("div", { class: "foot" }, this.further, button("Cancel", () => this.#end(null)), done);
     return el("form", { method: "dialog", on: { submit: (event) => this.#done(event) } }, this.heading, label, this.list, this.status, foot);

@@ -37,10 +37,16 @@ export function mark(element, name, value) {
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** Return a field below its label. */
+export function labelled(label, field) {
+  field.id ||= unique("field");
+  return el("div", { class: "choice" }, el("label", { for: field.id, text: label }), field);
+}
+
 /** Make a labelled choice. Options are `{value, label}`, or `{group, options}` for several under a heading. */
 export function choice(label, onChange) {
   const select = el("select", { on: { change: () => onChange(select.value) } });
-  const whole = el("label", { class: "choice" }, el("span", { text: label }), select);
+  const whole = labelled(label, select);
   let shown = "";
   const fill = (options, value) => {
     const key = JSON.stringify(options);

@@ -14,7 +14,7 @@ export class Legend {
   /** Show lines with their newest values. */
   show(lines, values) {
     const keys = lines.map(({ key }) => key);
-    if ([...this.buttons.keys()].join("\n") !== keys.join("\n")) this.#make(lines);
+    if (JSON.stringify([...this.buttons.keys()]) !== JSON.stringify(keys)) this.#make(lines);
     lines.forEach((line, place) => {
       const { button, swatch, value } = this.buttons.get(line.key);
       swatch.className = `swatch line-${line.slot + 1}`;

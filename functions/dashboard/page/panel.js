@@ -36,6 +36,8 @@ export class Panel {
     this.table = new Table(aggregate, `Rows of ${title(aggregate.name)}`);
     this.table.element.hidden = true;
     this.element = el("section", { class: "panel", "aria-labelledby": this.heading.id, "data-aggregate": aggregate.name }, ...this.#parts());
+    // for whoever looks into the page from the console
+    this.element.panel = this;
   }
 
   #parts() {
@@ -45,6 +47,11 @@ export class Panel {
     this.foot = el("p", { class: "note foot-note" });
     const foot = el("div", { class: "panel-foot" }, this.foot, el("div", { class: "tools" }, this.opener, this.file));
     return [head, this.controls, this.mark.warning, this.problem, this.stage, this.notice, foot, this.table.element];
+  }
+
+  /** Whether something is being read for it now. */
+  get reading() {
+    return this.#reading !== null;
   }
 
   /** Say something about what is shown; nothing hides it. */

@@ -27,15 +27,24 @@ export const MOST_LINES = 8;
 /** Bands to begin with: more of them cover each other. */
 const MOST_BANDS = 2;
 
-/** Return the choices of a range for a bucket of this unit, as the options of a select. */
-export function rangeChoices(unit) {
+/** Of buckets that lie by themselves, each of which is looked into: how many to begin with, and how many to look beyond known data. */
+const BUCKETS = 100;
+const BEYOND = 20;
+
+/** Return the choices of a range for an aggregate, as the options of a select, and the one to begin with. */
+export function rangeChoices({ unit, bucketFirst }) {
+  const newest = { value: `data:${BUCKETS * LENGTH_S[unit]}`, label: `Newest ${BUCKETS} ${unit}s` };
   const spans = SPANS.filter(([, seconds]) => seconds > LENGTH_S[unit]);
-  return [
+  const options = [
     { value: "all", label: "All data" },
-    { group: "Up to the newest data", options: spans.map(([label, seconds]) => ({ value: `data:${seconds}`, label: `Newest ${label}` })) },
+    {
+      group: "Up to the newest data",
+      options: [...(bucketFirst ? [newest] : []), ...spans.map(([label, seconds]) => ({ value: `data:${seconds}`, label: `Newest ${label}` }))],
+    },
     { group: "Up to now", options: spans.map(([label, seconds]) => ({ value: `now:${seconds}`, label: `Last ${label}` })) },
     { value: "custom", label: "From … to …" },
   ];
+  return { options, first: bucketFirst ? newest.value : "all" };
 }
 
 /**
@@ -43,10 +52,11 @@ export function rangeChoices(unit) {
  *
  * @param {string} choice of {@link rangeChoices}
  * @param {{oldest: number, newest: number}} extent where the data lie, in ms
+ * @param {string} unit of the buckets, the newest of which begins at the extent's end
  */
-export function rangeOf(choice, extent, now) {
+export function rangeOf(choice, extent, now, unit) {
   const [kind, seconds] = choice.split(":");
-  if (kind === "data") return { from: extent.newest - Number(seconds) * 1000 + 1, to: null };
+  if (kind === "data") return { from: extent.newest + (LENGTH_S[unit] - Number(seconds)) * 1000, to: null };
   if (kind === "now") return { from: now - Number(seconds) * 1000, to: null };
   return { from: null, to: null };
 }
@@ -56,6 +66,12 @@ export function closed(range, extent) {
   const from = range.from ?? extent.oldest;
   const to = range.to ?? Math.max(extent.newest, from);
   return { from, to, seconds: Math.max((to - from) / 1000, 0) };
+}
+
+/** Return a range with both ends, wide enough that what has come beyond the known data is found. */
+export function bounded(range, whole, unit) {
+  const beyond = BEYOND * LENGTH_S[unit] * 1000;
+  return { from: range.from ?? whole.from - beyond, to: range.to ?? whole.to + beyond };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** A panel whose aggregate has no time bucket: its groups side by side, the greatest first. */
 
-import { button, choice, el, mark, say } from "./dom.js";
-import { float, title } from "./words.js";
+import { button, choice, el, labelled, mark, say } from "./dom.js";
+import { title } from "./words.js";
 import { Groups } from "./groups.js";
 import { Panel } from "./panel.js";
 import { chosen, readRows } from "./reading.js";
@@ -31,11 +31,12 @@ export class RankedPanel extends Panel {
     this.order = choice("Order", () => this.change());
     this.order.fill([{ value: "desc", label: "Greatest first" }, { value: "asc", label: "Smallest first" }], "desc");
     this.search = el("input", { type: "search", autocomplete: "off", spellcheck: "false", on: { change: () => this.#look() } });
-    const find = el("label", { class: "choice" }, el("span", { text: `Find one ${aggregate.lines[0].name.replaceAll("_", " ")}` }), this.search);
+    const find = labelled(`Find one ${aggregate.lines[0].name.replaceAll("_", " ")}`, this.search);
     this.controls.append(this.measure.whole, ...this.fixedButtons, this.order.whole, find);
     this.list = el("ol", { class: "ranking wide" });
     this.empty = el("p", { class: "empty", hidden: true });
     this.more = button("Show more", () => this.#more(), { hidden: true });
+    this.stage.classList.add("of-bars");
     this.stage.append(this.list, this.empty, this.more);
   }
 
@@ -92,11 +93,11 @@ export class RankedPanel extends Panel {
   }
 
   #ordered(rows) {
-    if (!this.view.ranks) return rows;
     const sign = this.order.select.value === "desc" ? -1 : 1;
-    const place = (row) => float(row[this.view.order]);
+    const middle = this.view.parts.find((part) => part.role === "middle") ?? this.view.parts.at(-1);
+    if (rows.some((row) => Number.isNaN(middle.of(row)))) return rows;
     return [...rows].sort((one, other) => {
-      const [a, b] = [place(one), place(other)];
+      const [a, b] = [middle.of(one), middle.of(other)];
       return a === null || b === null ? (a === null) - (b === null) : sign * (a - b);
     });
   }

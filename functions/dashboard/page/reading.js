@@ -9,6 +9,7 @@ export const LISTED = 100;
 
 const SEARCHED_REQUESTS = 5;
 const MOST_BUCKETS = 9000;
+const ASKED_GROUPS = 5;
 
 /** Return the parameters that choose values of groups; null leaves a group out. */
 export function chosen(pairs) {
@@ -74,12 +75,12 @@ async function ends(api, aggregate, given, signal) {
 }
 
 /** Look for the newest bucket of an aggregate whose first group it is: from now back, for a few requests. */
-async function searched(api, aggregate, now, signal) {
-  const span = LENGTH_S[aggregate.unit] * 1000;
+async function searched(api, aggregate, now) {
+  const span = length(aggregate);
   const parameters = [...rangeParameters({ from: Math.max(0, now - MOST_BUCKETS * span), to: now + span }), ["order", "desc"], ["limit", "1"]];
   let cursor = [];
   for (let request = 0; request < SEARCHED_REQUESTS; request += 1) {
-    const page = await api.get(aggregate.path("rows"), [...parameters, ...cursor], { signal });
+    const page = await api.get(aggregate.path("rows"), [...parameters, ...cursor]);
     if (page.rows.length > 0) {
       const newest = begin(page.rows[0][aggregate.bucket.name], aggregate.zone);
       return { oldest: newest - 99 * span, newest };
@@ -90,39 +91,78 @@ async function searched(api, aggregate, now, signal) {
   return null;
 }
 
-/** Where the data of aggregates lie in time. Those of one collection and one field lie together, so one tells for all. */
+/**
+ * Return from where to where rows lie, from what is known by buckets of several units: by the shortest, unless longer ones tell of rows
+ * beyond. A bucket of a month says little of where in it the rows are.
+ */
+function together(known) {
+  const [shortest, ...longer] = [...known].sort(([one], [other]) => one - other);
+  const found = { ...shortest[1] };
+  for (const [span, { oldest, newest }] of longer) {
+    if (oldest + span <= found.oldest) found.oldest = oldest;
+    if (newest >= found.newest + shortest[0]) found.newest = newest + span - shortest[0];
+  }
+  return { oldest: found.oldest, end: found.newest + shortest[0] };
+}
+
+/**
+ * Where the data of aggregates lie in time.
+ *
+ * An aggregate whose first group is a time bucket can only be asked from when to when, so another one of the same collection and
+ * field has to tell, by its busiest groups; what any panel reads then extends it.
+ */
 export class Extents {
+  /** By collection and field, and by the length of the buckets, when the oldest and the newest of them begin, in ms. */
   #known = new Map();
+  #asked = new Map();
 
   constructor(aggregates) {
     this.aggregates = aggregates;
   }
 
   /**
-   * Return `{oldest, newest}` in ms, or null where there are no data, or none that can be found.
+   * Return when the oldest and the newest bucket begin, `{oldest, newest}` in ms; null where there are none, or none that can be found.
    *
    * @param {[object, string][]} given the values of the groups before the bucket, or of the busiest first group
    */
   async of(api, aggregate, given, signal) {
-    if (!aggregate.bucketFirst) return this.#keep(aggregate, await ends(api, aggregate, given, signal));
-    const known = this.#known.get(aggregate.clockwork);
-    if (known) return known;
-    const sibling = this.aggregates.find((one) => one.clockwork === aggregate.clockwork && one.repeated);
-    if (!sibling) return this.#keep(aggregate, await searched(api, aggregate, Date.now(), signal));
-    const [first] = await busiest(api, sibling, { signal, most: 1 });
-    return first ? this.#keep(aggregate, await ends(api, sibling, [[sibling.lines[0], first.value]], signal)) : null;
+    if (!aggregate.bucketFirst) return ends(api, aggregate, given, signal);
+    const key = aggregate.clockwork;
+    if (!this.#asked.has(key)) this.#asked.set(key, this.#ask(api, aggregate));
+    try {
+      await this.#asked.get(key);
+    } catch (error) {
+      this.#asked.delete(key);
+      throw error;
+    }
+    if (!this.#known.has(key)) return null;
+    const { oldest, end } = together(this.#known.get(key));
+    return { oldest, newest: Math.max(oldest, end - length(aggregate)) };
   }
 
-  /** Widen what is known by rows that were read. */
+  /** Take in what has been read: when the oldest and the newest bucket begin. */
   seen(aggregate, oldest, newest) {
-    const known = this.#known.get(aggregate.clockwork);
-    this.#keep(aggregate, { oldest: Math.min(known?.oldest ?? oldest, oldest), newest: Math.max(known?.newest ?? newest, newest) });
+    const known = this.#known.get(aggregate.clockwork) ?? new Map();
+    const before = known.get(length(aggregate)) ?? { oldest, newest };
+    known.set(length(aggregate), { oldest: Math.min(before.oldest, oldest), newest: Math.max(before.newest, newest) });
+    this.#known.set(aggregate.clockwork, known);
   }
 
-  #keep(aggregate, extent) {
-    const known = this.#known.get(aggregate.clockwork);
-    const both = extent && known ? { oldest: Math.min(extent.oldest, known.oldest), newest: Math.max(extent.newest, known.newest) } : extent;
-    if (both) this.#known.set(aggregate.clockwork, both);
-    return both ?? known ?? null;
+  async #ask(api, aggregate) {
+    const siblings = this.aggregates.filter((one) => one.clockwork === aggregate.clockwork && one.repeated);
+    const [sibling] = siblings.sort((one, other) => length(one) - length(other));
+    if (!sibling) {
+      const found = await searched(api, aggregate, Date.now());
+      if (found) this.seen(aggregate, found.oldest, found.newest);
+      return;
+    }
+    const groups = await busiest(api, sibling, { most: ASKED_GROUPS });
+    const found = await Promise.all(groups.map(({ value }) => ends(api, sibling, [[sibling.lines[0], value]])));
+    for (const one of found) if (one !== null) this.seen(sibling, one.oldest, one.newest);
   }
+}
+
+/** How long a bucket of an aggregate is, in ms. */
+function length(aggregate) {
+  return LENGTH_S[aggregate.unit] * 1000;
 }

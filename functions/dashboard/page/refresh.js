@@ -52,6 +52,7 @@ export class Refresh {
     } finally {
       health.nextAt = Date.now() + Math.min(HEALTH_EVERY_MS * 2 ** health.failures, MOST_BACK_OFF_MS);
       health.busy = false;
+      this.onTick(Date.now());
     }
   }
 }

@@ -1,12 +1,12 @@
 /** The range of a panel: presets, two fields, and zooming in, out, aside and back. */
 
-import { button, choice, el } from "./dom.js";
+import { button, choice, el, labelled } from "./dom.js";
 import { fields, moved, rangeChoices, rangeOf } from "./ranges.js";
 import { instantOf } from "./times.js";
 
 /** A chosen range, and within it what is zoomed into. */
 export class SpanControls {
-  #choice = "all";
+  #choice;
   #zoomed = null;
   #custom = null;
 
@@ -16,11 +16,15 @@ export class SpanControls {
     this.onChange = onChange;
     this.extent = null;
     this.range = choice("Range", (value) => this.#choose(value));
-    this.range.fill(rangeChoices(aggregate.unit), "all");
+    const { options, first } = rangeChoices(aggregate);
+    this.#choice = first;
+    this.range.fill(options, first);
     const type = ["minute", "hour"].includes(aggregate.unit) ? "datetime-local" : "date";
     [this.from, this.to] = ["From", "To"].map((label) => {
       const input = el("input", { type, on: { change: () => this.#typed() } });
-      return { input, whole: el("label", { class: "choice", hidden: true }, el("span", { text: label }), input) };
+      const whole = labelled(label, input);
+      whole.hidden = true;
+      return { input, whole };
     });
     this.back = button("Whole range", () => this.reset(), { disabled: true, sign: "⤢" });
     const signs = [
@@ -37,7 +41,7 @@ export class SpanControls {
   current(now) {
     if (this.#zoomed) return this.#zoomed;
     if (this.#choice === "custom" && this.#custom) return this.#custom;
-    return rangeOf(this.#choice === "custom" ? "all" : this.#choice, this.extent ?? { oldest: now, newest: now }, now);
+    return rangeOf(this.#choice, this.extent ?? { oldest: now, newest: now }, now, this.aggregate.unit);
   }
 
   /** Tell what is being shown, so that zooming begins there. */

@@ -32,10 +32,11 @@ export class Stages {
   #card(key, label) {
     const word = el("span", { class: "word" });
     const figures = Object.fromEntries(["lag", "failed", "rate"].map((name) => [name, el("dd", { text: UNKNOWN })]));
+    const more = el("p", { class: "unseen" });
     const names = { lag: "Lag", failed: "Failed", rate: "Rate" };
     const list = el("dl", {}, ...Object.entries(figures).map(([name, value]) => el("div", {}, el("dt", { text: names[name] }), value)));
-    const card = el("li", { class: "card", "data-stage": key }, el("h4", {}, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { text: label }), word), list);
-    this.#cards.set(key, { card, word, figures });
+    const card = el("li", { class: "card", "data-stage": key }, el("h4", {}, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { text: label }), word), list, more);
+    this.#cards.set(key, { card, word, figures, more });
     return card;
   }
 
@@ -56,6 +57,7 @@ export class Stages {
     this.#set("catalog", { failed: health.files_failed });
     const detail = routes.map((one) => `${title(one.name)}: ${one.waiting ?? UNKNOWN} waiting, ${one.failed ?? UNKNOWN} failed`).join("; ");
     mark(this.#cards.get("routes").card, "title", detail || null);
+    say(this.#cards.get("routes").more, detail);
   }
 
   /** Show that nothing is known now. */

@@ -7,7 +7,7 @@ import { Groups } from "./groups.js";
 import { Legend } from "./legend.js";
 import { lists } from "./lists.js";
 import { Panel } from "./panel.js";
-import { closed, linesFor, rangeParameters, unitFor } from "./ranges.js";
+import { bounded, closed, linesFor, rangeParameters, unitFor } from "./ranges.js";
 import { chosen, readRows } from "./reading.js";
 import { ranking } from "./ranking.js";
 import { Readout, valueAt } from "./readout.js";
@@ -86,7 +86,8 @@ export class TimePanel extends Panel {
     if (!(await groups.look(signal))) return this.#nothing("There are no rows yet. They appear here as soon as something is counted.");
     const given = groups.given;
     const at = aggregate.repeated ? [[aggregate.lines[0], groups.picked?.[0] ?? groups.listed[0].value]] : given;
-    this.span.extent ??= await this.extents.of(api, aggregate, at, signal);
+    // of one that begins with its bucket, other panels may have come to know more meanwhile
+    if (aggregate.bucketFirst || !this.span.extent) this.span.extent = await this.extents.of(api, aggregate, at, signal);
     if (this.span.extent === null && aggregate.bucketFirst) this.span.extent = { oldest: now - 90 * LENGTH_S[aggregate.unit] * 1000, newest: now };
     if (this.span.extent === null) return this.#nothing("There are no rows in this group.");
     const range = this.span.current(now);
@@ -95,8 +96,7 @@ export class TimePanel extends Panel {
     const most = linesFor(unit, whole.seconds, this.view.kind);
     const lines = aggregate.repeated ? groups.lines(most) : null;
     const values = aggregate.repeated ? lines.map(({ key }) => [aggregate.lines[0], key]) : given;
-    // the parameters of an aggregate that begins with its time bucket need both ends
-    this.#query = [...chosen(values), ...rangeParameters(aggregate.bucketFirst ? whole : range), ...(unit === aggregate.unit ? [] : [["interval", unit]])];
+    this.#query = [...chosen(values), ...rangeParameters(aggregate.bucketFirst ? bounded(range, whole, aggregate.unit) : range), ...(unit === aggregate.unit ? [] : [["interval", unit]])];
     const read = await readRows(api, aggregate, this.#query, { signal });
     if (!aggregate.repeated && aggregate.lines.length > 0) groups.listed = linesByWeight(read.rows, aggregate);
     this.#show(read, lines ?? this.#linesOf(most), unit, range, whole);
@@ -108,6 +108,11 @@ export class TimePanel extends Panel {
     return this.#query;
   }
 
+  /** What is drawn. */
+  get picture() {
+    return this.#picture;
+  }
+
   #linesOf(most) {
     if (this.aggregate.lines.length === 0) return [{ key: ALL, label: title(this.aggregate.name), slot: 0 }];
     return this.groups.lines(most);
@@ -117,7 +122,7 @@ export class TimePanel extends Panel {
     const shown = lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) }));
     const picture = { ...columnsOf(rows, this.aggregate, shown.map(({ key }) => key), this.view, unit), lines: shown, view: this.view, unit, zone: this.aggregate.zone };
     this.#picture = picture;
-    this.#extend(picture.xs);
+    this.#extend(picture);
     picture.window = windowOf(picture.xs, range, unit);
     this.span.shown({ from: picture.window[0] * 1000, to: picture.window[1] * 1000 });
     this.interval.fill(intervalOptions(this.aggregate, this.view, unit, this.#interval), this.view.added ? this.#interval : "auto");
@@ -127,11 +132,12 @@ export class TimePanel extends Panel {
   }
 
   /** Take in what is newer than all that was known. */
-  #extend(xs) {
+  #extend({ xs, unit }) {
     if (xs.length === 0) return;
+    const [first, last] = [xs[0] * 1000, xs.at(-1) * 1000];
+    if (unit === this.aggregate.unit) this.extents.seen(this.aggregate, first, last);
     const { oldest, newest } = this.span.extent;
-    this.span.extent = { oldest: Math.min(oldest, xs[0] * 1000), newest: Math.max(newest, xs.at(-1) * 1000) };
-    this.extents.seen(this.aggregate, this.span.extent.oldest, this.span.extent.newest);
+    this.span.extent = { oldest: Math.min(oldest, first), newest: Math.max(newest, last) };
   }
 
   #draw(picture) {

@@ -30,8 +30,8 @@ export function short(value) {
 export function exactly(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "object" && !(value instanceof Exact)) {
-    if ("at" in value) return `${exactly(value.value)} (${value.at})`;
     if (Array.isArray(value)) return value.map((one) => `${exactly(one.value)} × ${exactly(one.count)}`).join(", ");
+    if ("at" in value) return `${exactly(value.value)} (${value.at})`;
     return JSON.stringify(value);
   }
   return String(value);
