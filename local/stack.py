@@ -28,7 +28,7 @@ from local.pollers import Pollers
 from local.sources.reader import Statistics
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
-LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5", "AggregateWindowSeconds": "2"}
+LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
 """What is different from AWS: nobody wants to watch a demo wait a minute for its archive."""
 
 type Progress = Callable[[str], None]

@@ -18,7 +18,7 @@ from local.flights import COLUMNS, read
 from local.mapping import GivenUp, StreamRecord, StreamSettings
 from local.recompute import Recompute
 from local.sources.destinations import FailureDestination
-from local.stack import LOCAL_PARAMETERS, Stack, running_stack
+from local.stack import Stack, running_stack
 from local.verify import Verdict, verify
 from pipeline.definition import pipeline
 from tests.simulation.deployed import template_settings
@@ -98,9 +98,8 @@ def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, Told, V
 def test_the_pollers_go_by_what_the_template_says(stack: Stack, reader: Reader) -> None:
     (mapping,) = (one for one in stack.pollers.mappings if one.function.endswith(f"-{reader}"))
     found, expected = StreamSettings.parse(mapping.properties), template_settings(reader)
-    window = float(LOCAL_PARAMETERS["AggregateWindowSeconds"]) if reader == "aggregate" else expected.batching_window_s
     bucket = f"arn:aws:s3:::{stack.outputs['FailuresBucket']}"
-    assert found == replace(expected, batching_window_s=window, on_failure=bucket)
+    assert found == replace(expected, on_failure=bucket)
 
 
 def test_what_a_mapping_gives_up_lies_in_the_failures_bucket(stack: Stack) -> None:
