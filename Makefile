@@ -7,20 +7,23 @@ VENV := .venv/bin
 # sam build looks for the template's Python and its pip by name
 TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH)
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
-CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local tests benchmarks
+CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli tests benchmarks
 T ?= tests
 
-.PHONY: help setup demo test simulate bench check format build deploy lock clean
+.PHONY: help setup demo dashboard test simulate bench check format build deploy lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup:  ## make the environments (the other targets do this by themselves)
 	@command -v $(PYTHON3) >/dev/null || { echo "setup: there is no $(PYTHON3): install Python 3.9 or newer, or say make PYTHON3=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON3) local/setup.py dev sam emulator
+	@$(PYTHON3) local/setup.py dev sam emulator dashboard
 
 demo: setup  ## the whole chain on this machine, fed with real flights (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
+
+dashboard: setup  ## the dashboard of a deployed stack, with your AWS credentials (STACK=tailrace REGION= PROFILE= PORT=)
+	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## every test (T=tests/unit runs a part)
 	@$(PYTHON3) local/setup.py dynamodb-local || [ -z "$$CI" ]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.browser import open_browser
 from local.display import Display, Times
 from local.emulator import LOGS
 from local.entrances import Entrances, FeedError
@@ -76,6 +77,7 @@ def run(options: Options, display: Display) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=LOGS / "demo.log", level=logging.WARNING, format="%(asctime)s %(message)s")
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
+        display.step(f"The dashboard is at {stack.dashboard}")
         with one_sentence(stack):
             told, verdict, times = feed_and_check(stack, given, display)
         display.summary(told, verdict, times)
@@ -147,6 +149,7 @@ def settle(stack: Stack, changes: int) -> None:
 def hold(stack: Stack, display: Display) -> None:
     """Stay up until Ctrl-C."""
     display.hints(stack)
+    open_browser(str(stack.dashboard))
     try:
         while True:
             stack.raise_if_broken()

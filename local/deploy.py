@@ -29,7 +29,7 @@ BUILD_ATTEMPTS = 3
 STACK_NAME = "tailrace"
 ARTIFACTS = "tailrace-artifacts"
 PYTHON_NAME = "python3.13"
-IGNORED_FOLDERS = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+IGNORED_FOLDERS = {"__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 
 
 def host_architecture() -> str:

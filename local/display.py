@@ -150,6 +150,8 @@ _ITS_HOUR = "2013-01-01T05:00-05:00"
 def _hints(stack: Stack) -> Iterator[str]:
     put = shlex.quote(f"{stack.api_url}/collections/flights/items/by-hand")
     rows = shlex.quote(f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from={_ITS_HOUR}&to={_ITS_HOUR}")
+    yield f"The dashboard is at {stack.dashboard}"
+    yield ""
     yield f"The stack is up at {stack.endpoint}. Look at an aggregate, put an item by hand, and look again:"
     yield ""
     # the API takes signed requests only; the keys are the emulator's

@@ -5,6 +5,7 @@ LocalError
 ├── PortBusy         somebody else listens on the port asked for
 ├── EmulatorFailed   the emulator did not start, or is gone
 ├── DeployFailed     `sam build` or `sam deploy` failed; the message ends with what it said
+├── DashboardFailed  the page could not be made or served
 └── NotSettled       changes were still on their way when the time was up
 """
 
@@ -27,6 +28,10 @@ class EmulatorFailed(LocalError):
 
 class DeployFailed(LocalError):
     """The stack could not be built or deployed."""
+
+
+class DashboardFailed(LocalError):
+    """The page could not be made or served."""
 
 
 class NotSettled(LocalError):

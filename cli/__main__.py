@@ -1,0 +1,46 @@
+"""``tailrace``: the subcommands, their common errors, and the exit status."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from cli import dashboard
+from cli.errors import CommandError
+
+_EPILOG = """\
+status: 0 done, or ended by Ctrl-C; 1 something is missing or refused; 2 the request makes no sense."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; each subcommand brings its own options and what runs it."""
+    made = argparse.ArgumentParser(
+        "tailrace",
+        description="Look at a deployed stack from this machine.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (dashboard,):
+        command.add_to(commands)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = parser().parse_args(arguments)
+    # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        status: int = options.run(options)
+    except CommandError as error:
+        sys.stderr.write(f"tailrace: {error}\n")
+        return error.status
+    except KeyboardInterrupt:
+        return 0
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

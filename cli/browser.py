@@ -1,0 +1,20 @@
+"""Open a browser where there is somebody to look at it."""
+
+import os
+import sys
+import webbrowser
+from collections.abc import Mapping
+
+
+def has_desktop(variables: Mapping[str, str], platform: str) -> bool:
+    """Tell whether a browser would have a screen: not in CI, not without a display, not at the far end of ssh."""
+    if variables.get("CI"):
+        return False
+    if platform == "darwin":
+        return "SSH_CONNECTION" not in variables
+    return bool(variables.get("DISPLAY") or variables.get("WAYLAND_DISPLAY"))
+
+
+def open_browser(address: str) -> bool:
+    """Open an address, where there is a desktop; tell whether that was tried with success."""
+    return has_desktop(os.environ, sys.platform) and webbrowser.open(address)

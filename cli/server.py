@@ -1,0 +1,155 @@
+"""The dashboard on loopback: the page's files, and under ``/api/`` a stack's API, asked with the user's credentials.
+
+Whoever gets at ``/api/`` reads with these credentials. So only this machine gets here at all; the Host header must be
+one of ours, so that no foreign name that was made to lead here (DNS rebinding) is served; a browser that says that a
+page of another origin is asking is refused; and, where the credentials are worth it, other users of this machine lack
+the key.
+"""
+
+import json
+import sys
+from hmac import compare_digest
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from cli.upstream import Upstream, UpstreamError
+from tailrace.site import Answer, Site
+
+HOST = "127.0.0.1"
+API = "/api"
+TYPE_PREFIX = "urn:problem-type:tailrace-dashboard:"
+IDLE_S = 60
+_READS = ("GET", "HEAD")
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, name: str, title: str, detail: str = "", **headers: str) -> None:
+        super().__init__(title)
+        document = {"type": f"{TYPE_PREFIX}{name}", "title": title, "status": status, "detail": detail}
+        kind = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
+        self.answer = Answer(status, kind | headers, json.dumps(document).encode())
+
+
+class _Request(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_S
+    wbufsize = -1  # an answer leaves in one piece: in two, the second would wait for an acknowledgement
+    error_message_format = "%(code)d %(message)s\n"
+    error_content_type = "text/plain"
+    server: "DashboardServer"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):  # the base class looks for one method for each of HTTP's
+            return self._serve
+        raise AttributeError(name)
+
+    def version_string(self) -> str:
+        """Tell no version of anything."""
+        return "tailrace"
+
+    def _serve(self) -> None:
+        try:
+            answer = self._answer()
+        except _Refused as refused:
+            answer = refused.answer
+            self.close_connection = True  # its body, if it has one, was not read
+        self.send_response(answer.status)
+        for name, value in {**self.server.site.headers, **answer.headers}.items():
+            self.send_header(name, value)
+        if answer.status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    def _answer(self) -> Answer:
+        if self.headers.get_all("Host") is None or self.headers.get_all("Host") not in self.server.hosts:
+            raise _Refused(421, "not-this-host", "This server answers to its own address only", self.server.url)
+        if self.command not in _READS:
+            raise _Refused(405, "read-only", "A dashboard reads and does nothing else", Allow=", ".join(_READS))
+        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+            raise _Refused(400, "no-body", "A request for reading has no body")
+        path, _, query = self.path.partition("?")
+        if path == API or path.startswith(f"{API}/"):
+            return self._from_api(path.removeprefix(API) or "/", query)
+        if path == "/" and (key := parse_qs(query).get("key")):
+            return self._let_in(key[0])
+        return self.server.site.answer(
+            unquote(path).removeprefix("/"),
+            accept_encoding=self.headers.get("Accept-Encoding", ""),
+            if_none_match=self.headers.get("If-None-Match", ""),
+        )
+
+    def _from_api(self, path: str, query: str) -> Answer:
+        self._only_from_our_page()
+        if ".." in unquote(path).split("/") or "\\" in unquote(path):
+            raise _Refused(400, "no-such-path", "This path leads out of the API")
+        if self.command != "GET":
+            raise _Refused(405, "read-only", "The API is asked by GET only", Allow="GET")
+        try:
+            found = self.server.upstream.get(path, query, {name.lower(): text for name, text in self.headers.items()})
+        except UpstreamError as error:
+            raise _Refused(error.status, error.name, error.title, error.detail) from error
+        return Answer(found.status, {"cache-control": "no-store", **found.headers}, found.body)
+
+    def _only_from_our_page(self) -> None:
+        """Refuse what a page of another origin asks, and whoever does not hold the key."""
+        origin, site = self.headers.get("Origin"), self.headers.get("Sec-Fetch-Site", "same-origin")
+        if site not in ("same-origin", "none") or (origin is not None and origin not in self.server.origins):
+            raise _Refused(403, "other-origin", "Pages of other origins are not answered")
+        if self.server.key is not None and not compare_digest(self._cookie().encode(), self.server.key.encode()):
+            raise _Refused(401, "no-key", "Open the address that `tailrace dashboard` has printed")
+
+    def _cookie(self) -> str:
+        try:
+            found = SimpleCookie(self.headers.get("Cookie", "")).get(self.server.cookie)
+        except CookieError:
+            return ""
+        return found.value if found else ""
+
+    def _let_in(self, key: str) -> Answer:
+        if self.server.key is None or not compare_digest(key.encode(), self.server.key.encode()):
+            return Answer(303, {"Location": "./"})
+        cookie = f"{self.server.cookie}={key}; HttpOnly; SameSite=Strict; Path=/"
+        return Answer(303, {"Location": "./", "Set-Cookie": cookie, "Cache-Control": "no-store"})
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing: each refresh of each panel would be a line."""
+
+
+class DashboardServer(ThreadingHTTPServer):
+    """The server on a port of the loopback address, or on a free one; `serve_forever` runs it, `shutdown` ends it.
+
+    With a ``key``, only who has opened :attr:`address` is given data. Raises OSError where the port is taken.
+    """
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, site: Site, upstream: Upstream, port: int = 0, key: str | None = None) -> None:
+        super().__init__((HOST, port), _Request)
+        self.site, self.upstream, self.key = site, upstream, key
+        names = [f"{host}:{self.server_port}" for host in (HOST, "localhost")]
+        self.hosts = [[name] for name in names]
+        self.origins = [f"http://{name}" for name in names]
+        self.cookie = f"tailrace-{self.server_port}"
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{HOST}:{self.server_port}/"
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser."""
+        return self.url if self.key is None else f"{self.url}?key={self.key}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that has gone away; show everything else."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)

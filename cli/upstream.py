@@ -1,0 +1,142 @@
+"""A stack's API, asked with the user's own credentials: each request is signed (SigV4) and its answer handed back."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.httpsession import URLLib3Session
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as BodyTimeoutError
+
+SENT_ON: Final = ("accept", "accept-encoding", "if-none-match")
+HANDED_BACK: Final = (
+    "allow",
+    "cache-control",
+    "content-encoding",
+    "content-type",
+    "etag",
+    "link",
+    "location",
+    "retry-after",
+    "tailrace-freshness",
+    "vary",
+)
+"""Everything else, such as cookies, and what is between two machines only (RFC 9110, 7.6.1), stays where it is."""
+
+CONNECTIONS = 16
+CONNECT_S, ANSWER_S = 5.0, 35.0  # the gateway itself waits for 30 s
+QUEUE_S = 10.0
+LARGEST_ANSWER_BYTES = 16 * 1024 * 1024  # an HTTP API answers 10 MB at most
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class UpstreamError(Exception):
+    """The API could not be asked, or has not answered; `status` is what a proxy says of it."""
+
+    def __init__(self, status: int, name: str, title: str, detail: str = "") -> None:
+        super().__init__(detail or title)
+        self.status, self.name, self.title, self.detail = status, name, title, detail
+
+
+def connections(
+    proxies: Mapping[str, str] | None = None, verify: bool | str = True, answer_s: float = ANSWER_S
+) -> URLLib3Session:
+    """Return a pool of connections: by these proxies, trusting a file's certificates or the usual ones."""
+    untyped: Any = URLLib3Session  # its stubs know neither a bundle nor a pair of times
+    pool: URLLib3Session = untyped(
+        verify=verify, proxies=dict(proxies or {}), timeout=(CONNECT_S, answer_s), max_pool_connections=CONNECTIONS
+    )
+    return pool
+
+
+class Upstream:
+    """An API at a root address, without a slash at the end. Any number of threads may ask it."""
+
+    def __init__(self, url: str, region: str, credentials: Credentials, ways: URLLib3Session) -> None:
+        self._url, self._region, self._credentials, self._session = url, region, credentials, ways
+        self._places = BoundedSemaphore(CONNECTIONS)
+
+    def get(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
+        """Ask for a path, which begins with a slash, as it was sent; return the answer.
+
+        Raises:
+            UpstreamError: there are no credentials any more, or no answer.
+        """
+        with _told(), self._place():
+            answer = self._session.send(self._signed(path, query, headers))
+            body = _body(answer.raw)
+        kept = {name: answer.headers[name] for name in HANDED_BACK if name in answer.headers}
+        return Answered(answer.status_code, kept, body)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _signed(self, path: str, query: str, headers: Mapping[str, str]) -> Any:
+        # In the one form in which the signature is computed (RFC 3986): a browser writes a space as +, for example.
+        pairs = parse_qsl(query, keep_blank_values=True)
+        asked = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
+        url = f"{self._url}{quote(unquote(path), safe='/-_.~')}" + (f"?{asked}" if asked else "")
+        sent = {name: headers[name] for name in SENT_ON if name in headers}
+        request = AWSRequest("GET", url, sent, stream_output=True)
+        SigV4Auth(self._present_credentials(), "execute-api", self._region).add_auth(request)
+        return request.prepare()
+
+    def _present_credentials(self) -> ReadOnlyCredentials:
+        try:
+            return self._credentials.get_frozen_credentials()  # had anew where they end soon
+        except (BotoCoreError, ClientError) as error:
+            detail = f"sign in anew (`aws sso login`), and start this command again if need be: {error}"
+            raise UpstreamError(502, "no-credentials", "The AWS credentials cannot be had any more", detail) from error
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(timeout=QUEUE_S):
+            raise UpstreamError(503, "busy", "Too many requests are waiting for the API")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+def _body(raw: BaseHTTPResponse) -> bytes:
+    parts, size = [], 0
+    for part in raw.stream(decode_content=False):
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER_BYTES:
+            raw.close()
+            raise UpstreamError(502, "too-large", "The API's answer is too large")
+    if raw.length_remaining:  # botocore leaves it to us to look
+        raise UpstreamError(502, "unreachable", "The API's answer broke off")
+    return b"".join(parts)
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe="-_.~")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (ConnectTimeoutError, ReadTimeoutError, BodyTimeoutError) as error:
+        raise UpstreamError(504, "no-answer", "The API does not answer in time") from error
+    except (BotoCoreError, HTTPError) as error:
+        raise UpstreamError(502, "unreachable", "The API cannot be reached", str(error)) from error

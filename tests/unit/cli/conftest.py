@@ -1,0 +1,142 @@
+"""A stack's API on loopback that looks at signatures as IAM does, and the dashboard's server in front of it."""
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from cli.server import DashboardServer
+from cli.upstream import Upstream, connections
+from tailrace.site import Site
+
+REGION = "eu-west-1"
+CREDENTIALS = Credentials("AKIDEXAMPLE", "a secret", "a session token")
+
+
+class FakeApi(ThreadingHTTPServer):
+    """An API behind IAM; it tells in each answer what it was asked. Tests say how else it answers."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Asked)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.status = 200
+        self.headers = {"Content-Type": "application/json", "Tailrace-Freshness": '{"age_s":1}'}
+        self.body = b'{"rows":[]}'
+        self.delay_s = 0.0
+        self.breaks_off = False
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+
+class _Asked(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FakeApi
+
+    def do_GET(self) -> None:
+        server = self.server
+        server.asked.append((self.path, {name.lower(): text for name, text in self.headers.items()}))
+        time.sleep(server.delay_s)
+        status = server.status if self.is_signed() else 403
+        self.send_response(status)
+        for name, text in server.headers.items():
+            self.send_header(name, text)
+        self.send_header("Content-Length", str(len(server.body) + server.breaks_off))
+        self.end_headers()
+        self.wfile.write(server.body)
+        self.close_connection = server.breaks_off
+
+    def is_signed(self) -> bool:
+        """Compute the signature anew from what has arrived, as the service does."""
+        scheme, _, rest = self.headers["Authorization"].partition(" ")
+        parts = dict(part.strip().split("=", 1) for part in rest.split(","))
+        signed = {name: self.headers[name] for name in parts["SignedHeaders"].split(";")}
+        request = AWSRequest("GET", f"{self.server.url}{self.path}", signed)
+        request.context["timestamp"] = self.headers["X-Amz-Date"]
+        signer = SigV4Auth(CREDENTIALS, "execute-api", REGION)
+        text = signer.string_to_sign(request, signer.canonical_request(request))
+        return (
+            scheme == "AWS4-HMAC-SHA256"
+            and parts["Credential"] == signer.scope(request)
+            and self.headers["X-Amz-Security-Token"] == CREDENTIALS.token
+            and {"host", "x-amz-date", "x-amz-security-token"} <= signed.keys()
+            and parts["Signature"] == signer.signature(text, request)
+        )
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with FakeApi() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Return a page of a few files, beside one that is not of it."""
+    folder = tmp_path / "site"
+    (folder / "vendor").mkdir(parents=True)
+    (tmp_path / "secret.js").write_text("not yours", encoding="utf-8")
+    (folder / "index.html").write_text("<!doctype html><title>page</title>", encoding="utf-8")
+    (folder / "main.js").write_text("import './vendor/chart.js'\n" * 50, encoding="utf-8")
+    (folder / "vendor" / "LICENSE").write_text("MIT", encoding="utf-8")
+    (folder / ".made-from").write_text("a stamp", encoding="utf-8")
+    return Site(folder, {"api": "./api", "auth": None})
+
+
+class Asking:
+    """The dashboard's server, and a way to ask it."""
+
+    def __init__(self, server: DashboardServer) -> None:
+        self.server = server
+
+    def __call__(
+        self, target: str, method: str = "GET", body: bytes | None = None, /, **headers: str
+    ) -> urllib3.BaseHTTPResponse:
+        """Ask for a target, exactly as it is written; `sec_fetch_site` is the header `Sec-Fetch-Site`."""
+        given = {name.replace("_", "-"): text for name, text in headers.items()}
+        with urllib3.HTTPConnectionPool("127.0.0.1", self.server.server_port) as pool:
+            connection = pool.ConnectionCls("127.0.0.1", self.server.server_port, timeout=10)
+            connection.request(method, target, body=body, headers=given, preload_content=True, decode_content=False)
+            answer = connection.getresponse()
+            connection.close()
+        return answer
+
+
+def serve(server: DashboardServer) -> Iterator[Asking]:
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield Asking(server)
+        server.shutdown()
+        thread.join()
+        server.upstream.close()
+
+
+@pytest.fixture
+def upstream(api: FakeApi) -> Upstream:
+    return Upstream(api.url, REGION, CREDENTIALS, connections(answer_s=0.5))
+
+
+@pytest.fixture
+def ask(site: Site, upstream: Upstream) -> Iterator[Asking]:
+    yield from serve(DashboardServer(site, upstream))
+
+
+@pytest.fixture
+def ask_with_key(site: Site, upstream: Upstream) -> Iterator[Asking]:
+    yield from serve(DashboardServer(site, upstream, key="the-key"))
