@@ -9,7 +9,14 @@ export class Problem extends Error {
   /** `status` is 0 where nothing answered; `retryS` says when to ask again, if the API told. */
   constructor(status, title, detail = "", type = "", retryS = null) {
     super(detail ? `${title}: ${detail}` : title);
-    Object.assign(this, { name: "Problem", status, title, detail, type: type.replace("urn:problem-type:tailrace:", ""), retryS });
+    Object.assign(this, {
+      name: "Problem",
+      status,
+      title,
+      detail,
+      type: type.replace("urn:problem-type:tailrace:", ""),
+      retryS,
+    });
   }
 }
 

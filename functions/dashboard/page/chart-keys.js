@@ -10,7 +10,8 @@ export const HELP =
  * Let an element that has the focus move the point of its chart.
  *
  * @param {HTMLElement} element
- * @param {{picture: () => object|null, move: (index: number|null, line: number|null) => void, zoom: (factor: number) => void, reset: () => void}} given
+ * @param {{picture: () => object|null, move: (index: number|null, line: number|null) => void, zoom: (factor:
+ *   number) => void, reset: () => void}} given
  */
 export function keys(element, given) {
   let [index, line] = [null, null];
@@ -19,7 +20,10 @@ export function keys(element, given) {
     index = index === null ? (by > 0 ? 0 : last) : Math.min(Math.max(index + by, 0), last);
   };
   const choose = (picture, by) => {
-    const shown = [null, ...picture.lines.map((one, place) => (one.hidden ? undefined : place)).filter((place) => place !== undefined)];
+    const shown = [
+      null,
+      ...picture.lines.map((one, place) => (one.hidden ? undefined : place)).filter((place) => place !== undefined),
+    ];
     line = shown[(shown.indexOf(line) + by + shown.length) % shown.length] ?? null;
     index ??= picture.xs.length - 1;
   };

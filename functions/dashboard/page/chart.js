@@ -42,7 +42,10 @@ export class Chart {
   #made = "";
   #drawing = null;
 
-  /** `onSelect` hears of a stretch that was drawn over with the pointer, `onCursor` of the point that it is over, or null. */
+  /**
+   * `onSelect` hears of a stretch that was drawn over with the pointer, `onCursor` of the point that it is over, or
+   * null.
+   */
   constructor(host, { onSelect, onCursor }) {
     this.host = host;
     this.onSelect = onSelect;
@@ -136,7 +139,12 @@ export class Chart {
       height: this.host.clientHeight,
       tzDate: (second) => uPlot.tzDate(new Date(second * 1000), zone),
       legend: { show: false },
-      cursor: { y: false, drag: { x: true, y: false, setScale: false, dist: 6 }, points: { size: 8, width: 2 }, focus: { prox: 28 } },
+      cursor: {
+        y: false,
+        drag: { x: true, y: false, setScale: false, dist: 6 },
+        points: { size: 8, width: 2 },
+        focus: { prox: 28 },
+      },
       focus: { alpha: 0.3 },
       scales: { x: { range: () => this.#drawing.window }, y: { range: verticalRange(view) } },
       axes: axes(zone, unit, view),
@@ -192,7 +200,10 @@ function ticksFor(unit) {
 function bandsOf(lines, view) {
   if (view.kind !== "band") return [];
   const [parts, colours] = [view.parts.length, lineColours()];
-  return lines.map(({ slot }, place) => ({ series: [(place + 1) * parts, place * parts + 1], fill: veil(colours[slot], 0.16) }));
+  return lines.map(({ slot }, place) => ({
+    series: [(place + 1) * parts, place * parts + 1],
+    fill: veil(colours[slot], 0.16),
+  }));
 }
 
 function verticalRange(view) {
@@ -217,7 +228,8 @@ function axes(zone, unit, view) {
       size: size * 3.4,
       space: size * 6,
       incrs: ticksFor(unit),
-      values: (_, splits, __, ___, step) => splits.map((at, place) => tick(at * 1000, step, zone, place === 0 ? null : splits[place - 1] * 1000)),
+      values: (_, splits, __, ___, step) =>
+        splits.map((at, place) => tick(at * 1000, step, zone, place === 0 ? null : splits[place - 1] * 1000)),
     },
     {
       ...common,

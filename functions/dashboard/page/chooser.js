@@ -25,7 +25,12 @@ class Chooser {
     this.resolve = resolve;
     this.chosen = new Set(given.chosen);
     this.heading = el("h2", { id: unique("heading"), text: given.heading });
-    this.search = el("input", { type: "search", autocomplete: "off", spellcheck: "false", on: { input: () => this.#list(), keydown: (event) => this.#typed(event) } });
+    this.search = el("input", {
+      type: "search",
+      autocomplete: "off",
+      spellcheck: "false",
+      on: { input: () => this.#list(), keydown: (event) => this.#typed(event) },
+    });
     this.list = el("ul", { class: "values" });
     this.status = el("p", { class: "note", role: "status" });
     this.further = button("List more", () => this.#further(), { hidden: given.more === null });
@@ -40,8 +45,22 @@ class Chooser {
   #form() {
     const label = labelled(this.typed ? "Search, or type a value and press Enter" : "Search", this.search);
     const done = el("button", { type: "submit", class: "main", text: "Show" });
-    const foot = el("div", { class: "foot" }, this.further, button("Cancel", () => this.#end(null)), done);
-    return el("form", { method: "dialog", on: { submit: (event) => this.#done(event) } }, this.heading, label, this.list, this.status, foot);
+    const foot = el(
+      "div",
+      { class: "foot" },
+      this.further,
+      button("Cancel", () => this.#end(null)),
+      done,
+    );
+    return el(
+      "form",
+      { method: "dialog", on: { submit: (event) => this.#done(event) } },
+      this.heading,
+      label,
+      this.list,
+      this.status,
+      foot,
+    );
   }
 
   #found() {
@@ -54,8 +73,12 @@ class Chooser {
   #list() {
     const found = this.#found();
     this.list.replaceChildren(...found.map((one) => this.#entry(one)));
-    const full = this.most > 1 && this.chosen.size >= this.most ? ` ${this.most} are chosen, as many as can be shown at once.` : "";
-    const none = this.typed && found.length === 0 && this.search.value !== "" ? " Enter shows what you have typed." : "";
+    const full =
+      this.most > 1 && this.chosen.size >= this.most
+        ? ` ${this.most} are chosen, as many as can be shown at once.`
+        : "";
+    const none =
+      this.typed && found.length === 0 && this.search.value !== "" ? " Enter shows what you have typed." : "";
     say(this.status, `${many(found.length, "value")} listed.${full}${none}`);
   }
 
@@ -76,9 +99,13 @@ class Chooser {
     if (this.most === 1) this.chosen = new Set([value]);
     else if (!this.chosen.delete(value)) this.chosen.add(value);
     // of one that is to be chosen, arrow keys go through the list: Enter or the button ends it
-    if (this.most > 1) for (const [place, box] of this.list.querySelectorAll("input").entries()) this.#bound(box, place);
+    if (this.most > 1)
+      for (const [place, box] of this.list.querySelectorAll("input").entries()) this.#bound(box, place);
     const full = this.most > 1 && this.chosen.size >= this.most;
-    say(this.status, full ? `${this.most} are chosen, as many as can be shown at once.` : `${many(this.chosen.size, "value")} chosen.`);
+    say(
+      this.status,
+      full ? `${this.most} are chosen, as many as can be shown at once.` : `${many(this.chosen.size, "value")} chosen.`,
+    );
   }
 
   #bound(box, place) {
@@ -92,7 +119,8 @@ class Chooser {
     const text = this.search.value;
     const exact = this.listed.find((one) => one.label === text)?.value;
     const [only] = this.#found();
-    const value = exact ?? (this.#found().length === 1 && text !== "" ? only.value : this.typed && text !== "" ? text : null);
+    const value =
+      exact ?? (this.#found().length === 1 && text !== "" ? only.value : this.typed && text !== "" ? text : null);
     if (value === null) return;
     if (this.most === 1) this.#end([value]);
     else if (this.chosen.has(value) || this.chosen.size < this.most) {

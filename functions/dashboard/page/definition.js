@@ -12,8 +12,10 @@ export function parameter(group) {
 /**
  * An aggregate, and how it can be read.
  *
- * The key of the table says what lies together. `fixed` are the groups of which one value is chosen for the whole panel, `lines`
- * those whose values are compared in it: lines of a chart, or bars. `repeated` tells that several values of the first group can
+ * The key of the table says what lies together. `fixed` are the groups of which one value is chosen for the whole
+ * panel, `lines`
+ * those whose values are compared in it: lines of a chart, or bars. `repeated` tells that several values of the
+ * first group can
  * be asked for at once.
  */
 export class Aggregate {
@@ -60,7 +62,9 @@ export class Aggregate {
 
   /** Return which line or bar a row belongs to, as a key that no other values share. */
   lineOf(row) {
-    return this.lines.length === 1 ? String(row[this.lines[0].name]) : JSON.stringify(this.lines.map((group) => String(row[group.name])));
+    return this.lines.length === 1
+      ? String(row[this.lines[0].name])
+      : JSON.stringify(this.lines.map((group) => String(row[group.name])));
   }
 
   /** Return a line's key in words. */

@@ -20,7 +20,8 @@ export function el(tag, given = {}, ...children) {
   for (const [name, value] of Object.entries(given)) {
     if (name === "on") for (const [event, listen] of Object.entries(value)) made.addEventListener(event, listen);
     else if (name === "text") made.textContent = value;
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;
@@ -66,5 +67,9 @@ function option(one) {
 export function button(label, onClick, { sign = null, ...more } = {}) {
   if (sign === null) return el("button", { type: "button", text: label, on: { click: onClick }, ...more });
   const face = el("span", { "aria-hidden": "true", text: sign });
-  return el("button", { type: "button", "aria-label": label, title: label, class: "sign", on: { click: onClick }, ...more }, face);
+  return el(
+    "button",
+    { type: "button", "aria-label": label, title: label, class: "sign", on: { click: onClick }, ...more },
+    face,
+  );
 }

@@ -1,7 +1,8 @@
 /**
  * JSON whose numbers keep every digit.
  *
- * Aggregates have numbers of up to 38 digits; JavaScript's hold 15 of any, and would show the rest wrongly. A number with more
+ * Aggregates have numbers of up to 38 digits; JavaScript's hold 15 of any, and would show the rest wrongly. A
+ * number with more
  * than that becomes an Exact: its text for whoever reads it, its nearest float for whoever draws it.
  */
 
@@ -29,12 +30,17 @@ export class Exact {
 export function parse(text) {
   if (!MAY_BE_LONG.test(text)) return JSON.parse(text);
   const kept = text.replace(TOKEN, (token) => (isLong(token) ? `{"\\u0001exact":"${token}"}` : token));
-  return JSON.parse(kept, (_, value) => (value !== null && typeof value === "object" && MARK in value ? new Exact(value[MARK]) : value));
+  return JSON.parse(kept, (_, value) =>
+    value !== null && typeof value === "object" && MARK in value ? new Exact(value[MARK]) : value,
+  );
 }
 
 function isLong(token) {
   if (token[0] === '"' || token.length <= SAFE_DIGITS) return false;
-  const digits = token.replace(/[eE].*/, "").replace(/[-.]/g, "").replace(/^0+/, "");
+  const digits = token
+    .replace(/[eE].*/, "")
+    .replace(/[-.]/g, "")
+    .replace(/^0+/, "");
   return digits.length > SAFE_DIGITS;
 }
 

@@ -18,11 +18,17 @@ export function told(freshness, readAt, now, patienceS) {
   if (freshness === null) return { text: "not read yet", warning: null };
   const silence = (now - readAt) / 1000;
   if (silence > patienceS) {
-    return { text: `read ${duration(silence)} ago`, warning: `Stale: the API has not answered for ${duration(silence)}. These are the numbers of then.` };
+    return {
+      text: `read ${duration(silence)} ago`,
+      warning: `Stale: the API has not answered for ${duration(silence)}. These are the numbers of then.`,
+    };
   }
   if (freshness.behind_s > STALE_S) {
     const behind = duration(freshness.behind_s + silence);
-    return { text: `${behind} behind`, warning: `Stale: counting is ${behind} behind. Changes made since then are not all in these numbers.` };
+    return {
+      text: `${behind} behind`,
+      warning: `Stale: counting is ${behind} behind. Changes made since then are not all in these numbers.`,
+    };
   }
   if (freshness.newest_change === null) return { text: "up to date · no change in two days", warning: null };
   return { text: `up to date · last change ${duration(freshness.age_s + silence)} ago`, warning: null };
@@ -49,7 +55,12 @@ export class FreshnessMark {
 
   /** Show it as it is now; to be called every second. `paused` tells that nobody asks. */
   show(now, paused = false) {
-    const { text, warning } = told(this.#freshness, this.#readAt, now, paused ? Number.POSITIVE_INFINITY : this.patienceS);
+    const { text, warning } = told(
+      this.#freshness,
+      this.#readAt,
+      now,
+      paused ? Number.POSITIVE_INFINITY : this.patienceS,
+    );
     say(this.words, paused ? `${text} (paused)` : text);
     mark(this.element, "data-stale", warning === null ? null : "");
     this.warning.hidden = warning === null;

@@ -68,7 +68,8 @@ export class Groups {
 
   /** Let somebody choose lines; true if others are to be shown now. */
   async chooseLines(shown) {
-    const entries = (found) => found.map(({ value, items }) => ({ value, label: this.aggregate.labelOf(value), items }));
+    const entries = (found) =>
+      found.map(({ value, items }) => ({ value, label: this.aggregate.labelOf(value), items }));
     const chosen = await choose({
       heading: `Choose by ${this.aggregate.linesName}`,
       listed: entries(this.listed),

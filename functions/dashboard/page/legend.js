@@ -32,8 +32,20 @@ export class Legend {
     const [swatch, value] = [el("span", { class: "swatch" }), el("span", { class: "value" })];
     const over = () => this.onPoint(place);
     const out = () => this.onPoint(null);
-    const listeners = { click: () => this.onToggle(line.key), pointerenter: over, pointerleave: out, focus: over, blur: out };
-    const button = el("button", { type: "button", on: listeners }, swatch, el("span", { class: "name", text: line.label }), value);
+    const listeners = {
+      click: () => this.onToggle(line.key),
+      pointerenter: over,
+      pointerleave: out,
+      focus: over,
+      blur: out,
+    };
+    const button = el(
+      "button",
+      { type: "button", on: listeners },
+      swatch,
+      el("span", { class: "name", text: line.label }),
+      value,
+    );
     this.buttons.set(line.key, { button, swatch, value });
     return el("li", {}, button);
   }

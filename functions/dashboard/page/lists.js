@@ -11,7 +11,12 @@ export function lists(picture) {
     const newest = Math.max(...rows.keys());
     const row = rows.get(newest);
     const when = row ? words(newest * 1000, picture.unit, picture.zone) : "no row in this range";
-    return el("div", { class: "list" }, el("h4", {}, el("span", { text: line.label }), " ", el("small", { text: when })), row ? valueList(row[picture.view.parts[0].name]) : "");
+    return el(
+      "div",
+      { class: "list" },
+      el("h4", {}, el("span", { text: line.label }), " ", el("small", { text: when })),
+      row ? valueList(row[picture.view.parts[0].name]) : "",
+    );
   });
 }
 
@@ -20,11 +25,21 @@ export function valueList(value) {
   if (!Array.isArray(value)) return el("p", { class: "text", text: exactly(value) || "–" });
   if (value.length === 0) return el("p", { class: "text", text: "–" });
   const most = Math.max(...value.map(({ count }) => float(count)));
-  return el("ol", { class: "ranking" }, ...value.map((one) => entry(exactly(one.value), float(one.count) / most, exactly(one.count))));
+  return el(
+    "ol",
+    { class: "ranking" },
+    ...value.map((one) => entry(exactly(one.value), float(one.count) / most, exactly(one.count))),
+  );
 }
 
 function entry(label, share, text) {
   const bar = el("span", { class: "bar" });
   bar.style.width = `${share * 100}%`;
-  return el("li", {}, el("span", { class: "name", text: label || "(empty)" }), el("span", { class: "track", "aria-hidden": "true" }, bar), el("span", { class: "value", text }));
+  return el(
+    "li",
+    {},
+    el("span", { class: "name", text: label || "(empty)" }),
+    el("span", { class: "track", "aria-hidden": "true" }, bar),
+    el("span", { class: "value", text }),
+  );
 }

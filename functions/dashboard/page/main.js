@@ -53,7 +53,12 @@ function lay(panels) {
   const parts = collections.map((name) => {
     const own = panels.filter(({ aggregate }) => aggregate.collection === name);
     const heading = el("h2", {}, title(name), el("small", { text: many(own.length, "aggregate") }));
-    return el("section", { class: "collection" }, heading, el("div", { class: "grid" }, ...own.map(({ element }) => element)));
+    return el(
+      "section",
+      { class: "collection" },
+      heading,
+      el("div", { class: "grid" }, ...own.map(({ element }) => element)),
+    );
   });
   const none = el("p", { class: "waiting", text: "The definition has no aggregates." });
   place("panels").replaceChildren(...(parts.length > 0 ? parts : [none]));
@@ -80,7 +85,16 @@ function watchHealth(api, stages) {
       const behind = last.health.stages.find(({ name }) => name === "aggregate")?.behind_s ?? null;
       if (behind > STALE_S) return ["late", `Counting is ${duration(behind)} behind`];
       const refused = last.health.quarantined_today;
-      return ["well", ["Live", behind === null ? "" : "all changes are counted", refused > 0 ? `${many(refused, "item")} refused today` : ""].filter(Boolean).join(" · ")];
+      return [
+        "well",
+        [
+          "Live",
+          behind === null ? "" : "all changes are counted",
+          refused > 0 ? `${many(refused, "item")} refused today` : "",
+        ]
+          .filter(Boolean)
+          .join(" · "),
+      ];
     },
   };
 }
@@ -104,8 +118,12 @@ function tools(panels, refresh, session) {
   strip.hidden = matchMedia("(max-width: 560px)").matches;
   mark(stages, "aria-expanded", String(!strip.hidden));
   mark(stages, "aria-controls", "flow");
-  const appearance = appearanceButton(() => panels.forEach((panel) => panel.recolour()));
-  const out = session.signOut ? button(session.person ? `Sign out ${session.person}` : "Sign out", session.signOut) : null;
+  const appearance = appearanceButton(() => {
+    for (const panel of panels) panel.recolour();
+  });
+  const out = session.signOut
+    ? button(session.person ? `Sign out ${session.person}` : "Sign out", session.signOut)
+    : null;
   place("tools").replaceChildren(...[stages, pause, appearance, out].filter(Boolean));
 }
 
@@ -120,7 +138,9 @@ async function start() {
   const stages = new Stages(place("flow"));
   const aggregates = await definition(api);
   const extents = new Extents(aggregates);
-  const panels = aggregates.map((one) => (one.bucket === null ? new RankedPanel(api, one, given) : new TimePanel(api, one, given, extents)));
+  const panels = aggregates.map((one) =>
+    one.bucket === null ? new RankedPanel(api, one, given) : new TimePanel(api, one, given, extents),
+  );
   lay(panels);
   const health = watchHealth(api, stages);
   const tick = (now) => {

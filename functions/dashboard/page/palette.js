@@ -1,4 +1,6 @@
-/** Colours, from the stylesheet: lines in the order of theme.css, told apart by people who see colours otherwise, too. */
+/**
+ * Colours, from the stylesheet: lines in the order of theme.css, told apart by people who see colours otherwise, too.
+ */
 
 import { MOST_LINES } from "./ranges.js";
 
@@ -14,5 +16,7 @@ export function lineColours() {
 
 /** Return a colour that lets through what is behind it; `share` is from 0 to 1. */
 export function veil(hex, share) {
-  return `${hex}${Math.round(share * 255).toString(16).padStart(2, "0")}`;
+  return `${hex}${Math.round(share * 255)
+    .toString(16)
+    .padStart(2, "0")}`;
 }

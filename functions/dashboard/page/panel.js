@@ -1,4 +1,6 @@
-/** What every panel has: a heading, its freshness, plain words when something is wrong, the cells of its table, a file. */
+/**
+ * What every panel has: a heading, its freshness, plain words when something is wrong, the cells of its table, a file.
+ */
 
 import { Problem } from "./api.js";
 import { download } from "./csv.js";
@@ -11,7 +13,8 @@ const LEAST_BACK_OFF_S = 2;
 const MOST_BACK_OFF_S = 30;
 
 /**
- * A panel of one aggregate. Subclasses read and draw in `load(signal)`, which returns what is fresh and the rows for the table, and have
+ * A panel of one aggregate. Subclasses read and draw in `load(signal)`, which returns what is fresh and the rows
+ * for the table, and have
  * `parameters()`, the query of the rows that are shown.
  */
 export class Panel {
@@ -35,13 +38,22 @@ export class Panel {
     this.problem = el("p", { class: "problem", role: "status", hidden: true });
     this.table = new Table(aggregate, `Rows of ${title(aggregate.name)}`);
     this.table.element.hidden = true;
-    this.element = el("section", { class: "panel", "aria-labelledby": this.heading.id, "data-aggregate": aggregate.name }, ...this.#parts());
+    this.element = el(
+      "section",
+      { class: "panel", "aria-labelledby": this.heading.id, "data-aggregate": aggregate.name },
+      ...this.#parts(),
+    );
     // for whoever looks into the page from the console
     this.element.panel = this;
   }
 
   #parts() {
-    const head = el("div", { class: "head" }, el("div", {}, this.heading, el("p", { class: "about", text: this.aggregate.description ?? "" })), this.mark.element);
+    const head = el(
+      "div",
+      { class: "head" },
+      el("div", {}, this.heading, el("p", { class: "about", text: this.aggregate.description ?? "" })),
+      this.mark.element,
+    );
     this.opener = button("Table", () => this.#openTable(), { "aria-expanded": "false" });
     this.file = button("Download CSV", () => this.#download());
     this.foot = el("p", { class: "note foot-note" });

@@ -1,4 +1,7 @@
-/** Which stretch of time a panel shows, and how long the buckets in it are, so that there is neither too little nor too much. */
+/**
+ * Which stretch of time a panel shows, and how long the buckets in it are, so that there is neither too little nor too
+ * much.
+ */
 
 import { LENGTH_S, clock } from "./times.js";
 
@@ -27,7 +30,10 @@ export const MOST_LINES = 8;
 /** Bands to begin with: more of them cover each other. */
 const MOST_BANDS = 2;
 
-/** Of buckets that lie by themselves, each of which is looked into: how many to begin with, and how many to look beyond known data. */
+/**
+ * Of buckets that lie by themselves, each of which is looked into: how many to begin with, and how many to look beyond
+ * known data.
+ */
 const BUCKETS = 100;
 const BEYOND = 20;
 
@@ -39,9 +45,15 @@ export function rangeChoices({ unit, bucketFirst }) {
     { value: "all", label: "All data" },
     {
       group: "Up to the newest data",
-      options: [...(bucketFirst ? [newest] : []), ...spans.map(([label, seconds]) => ({ value: `data:${seconds}`, label: `Newest ${label}` }))],
+      options: [
+        ...(bucketFirst ? [newest] : []),
+        ...spans.map(([label, seconds]) => ({ value: `data:${seconds}`, label: `Newest ${label}` })),
+      ],
     },
-    { group: "Up to now", options: spans.map(([label, seconds]) => ({ value: `now:${seconds}`, label: `Last ${label}` })) },
+    {
+      group: "Up to now",
+      options: spans.map(([label, seconds]) => ({ value: `now:${seconds}`, label: `Last ${label}` })),
+    },
     { value: "custom", label: "From … to …" },
   ];
   return { options, first: bucketFirst ? newest.value : "all" };
@@ -75,7 +87,8 @@ export function bounded(range, whole, unit) {
 }
 
 /**
- * Return the unit of the buckets to show: the one that was chosen, or the finest that makes no more points than can be told apart.
+ * Return the unit of the buckets to show: the one that was chosen, or the finest that makes no more points than
+ * can be told apart.
  *
  * @param {object} aggregate its `unit` and `intervals`
  * @param {boolean} added whether the measure can be added up to longer buckets at all
@@ -101,7 +114,10 @@ export function rangeParameters(range) {
   return found;
 }
 
-/** Return the range that is a part of another: `factor` 0.5 is its middle half, 2 twice of it; `shift` 0.5 is half of it later. */
+/**
+ * Return the range that is a part of another: `factor` 0.5 is its middle half, 2 twice of it; `shift` 0.5 is half of
+ * it later.
+ */
 export function moved(range, factor, shift) {
   const middle = (range.from + range.to) / 2 + (range.to - range.from) * shift;
   const half = ((range.to - range.from) * factor) / 2;

@@ -27,10 +27,23 @@ export class RankedPanel extends Panel {
       this.change();
     });
     this.measure.fill(measureOptions(this.views), this.view.key);
-    this.fixedButtons = aggregate.fixed.map((group) => button(title(group.name), () => this.#chooseFixed(group), { class: "chosen" }));
+    this.fixedButtons = aggregate.fixed.map((group) =>
+      button(title(group.name), () => this.#chooseFixed(group), { class: "chosen" }),
+    );
     this.order = choice("Order", () => this.change());
-    this.order.fill([{ value: "desc", label: "Greatest first" }, { value: "asc", label: "Smallest first" }], "desc");
-    this.search = el("input", { type: "search", autocomplete: "off", spellcheck: "false", on: { change: () => this.#look() } });
+    this.order.fill(
+      [
+        { value: "desc", label: "Greatest first" },
+        { value: "asc", label: "Smallest first" },
+      ],
+      "desc",
+    );
+    this.search = el("input", {
+      type: "search",
+      autocomplete: "off",
+      spellcheck: "false",
+      on: { change: () => this.#look() },
+    });
     const find = labelled(`Find one ${aggregate.lines[0].name.replaceAll("_", " ")}`, this.search);
     this.controls.append(this.measure.whole, ...this.fixedButtons, this.order.whole, find);
     this.list = el("ol", { class: "ranking wide" });
@@ -59,9 +72,16 @@ export class RankedPanel extends Panel {
   async #top(signal) {
     const { api, aggregate, groups, view } = this;
     this.#query = chosen(groups.given);
-    const by = view.ranks ? view.order : aggregate.measures.find(({ kind }) => !["top", "first", "last"].includes(kind))?.name;
+    const by = view.ranks
+      ? view.order
+      : aggregate.measures.find(({ kind }) => !["top", "first", "last"].includes(kind))?.name;
     if (!by) return readRows(api, aggregate, this.#query, { signal, most: MOST });
-    const parameters = [...this.#query, ["by", by], ["n", String(Math.min(this.#shown, MOST))], ["order", this.order.select.value]];
+    const parameters = [
+      ...this.#query,
+      ["by", by],
+      ["n", String(Math.min(this.#shown, MOST))],
+      ["order", this.order.select.value],
+    ];
     const { rows, freshness } = await api.get(aggregate.path("top"), parameters, { signal });
     return { rows, freshness, requests: 1 };
   }
@@ -81,12 +101,26 @@ export class RankedPanel extends Panel {
     const { aggregate, view } = this;
     const unit = view.unit ? ` (${view.unit})` : "";
     const rows = this.#ordered(read.rows);
-    this.list.replaceChildren(...ranking(rows.map((row) => [aggregate.labelOf(aggregate.lineOf(row)), row]), view));
+    this.list.replaceChildren(
+      ...ranking(
+        rows.map((row) => [aggregate.labelOf(aggregate.lineOf(row)), row]),
+        view,
+      ),
+    );
     mark(this.list, "aria-label", `${view.label}${unit} by ${aggregate.linesName}`);
     this.empty.hidden = rows.length > 0;
-    say(this.empty, rows.length > 0 ? "" : this.#found === null ? "There are no rows yet. They appear here as soon as something is counted." : `There is no row for ${this.#found}.`);
+    say(
+      this.empty,
+      rows.length > 0
+        ? ""
+        : this.#found === null
+          ? "There are no rows yet. They appear here as soon as something is counted."
+          : `There is no row for ${this.#found}.`,
+    );
     this.more.hidden = this.#found !== null || this.#shown >= Math.min(MOST, possible) || rows.length < this.#shown;
-    aggregate.fixed.forEach((group, place) => say(this.fixedButtons[place], `${title(group.name)}: ${this.groups.fixed.get(group.name) ?? "–"}`));
+    for (const [place, group] of aggregate.fixed.entries()) {
+      say(this.fixedButtons[place], `${title(group.name)}: ${this.groups.fixed.get(group.name) ?? "–"}`);
+    }
     const among = aggregate.repeated && possible > this.#shown ? `the ${this.#shown} with most items, ` : "";
     say(this.foot, [`${among}by ${view.label.toLowerCase()}${unit}`, view.description].filter(Boolean).join(" · "));
     return read;

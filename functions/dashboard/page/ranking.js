@@ -14,7 +14,8 @@ export function ranking(labelled, view) {
   return labelled.map(([label, row], place) => {
     const name = el("span", { class: "name", text: label, title: label });
     const [low, high] = [values[place][0], values[place].at(-1)];
-    if (view.list || Number.isNaN(high)) return el("li", { class: "with-list" }, name, valueList(row[view.parts[0].name]));
+    if (view.list || Number.isNaN(high))
+      return el("li", { class: "with-list" }, name, valueList(row[view.parts[0].name]));
     const track = el("span", { class: "track", "aria-hidden": "true" });
     if (high !== null && low !== null) track.append(...bars(view, values[place], at));
     return el("li", {}, name, track, el("span", { class: "value", text: told(row, view, values[place]) }));
@@ -22,7 +23,8 @@ export function ranking(labelled, view) {
 }
 
 function bars(view, values, at) {
-  const [low, high] = view.kind === "band" ? [values[0], values.at(-1)] : [Math.min(0, values[0]), Math.max(0, values[0])];
+  const [low, high] =
+    view.kind === "band" ? [values[0], values.at(-1)] : [Math.min(0, values[0]), Math.max(0, values[0])];
   const bar = el("span", { class: view.kind === "band" ? "bar band" : "bar" });
   bar.style.marginLeft = at(low);
   bar.style.width = `calc(${at(high)} - ${at(low)})`;

@@ -13,7 +13,9 @@ const ASKED_GROUPS = 5;
 
 /** Return the parameters that choose values of groups; null leaves a group out. */
 export function chosen(pairs) {
-  return pairs.filter(([, value]) => value !== null && value !== undefined).map(([group, value]) => [parameter(group), value]);
+  return pairs
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([group, value]) => [parameter(group), value]);
 }
 
 /**
@@ -47,10 +49,15 @@ export async function busiest(api, aggregate, { signal, most = LISTED } = {}) {
 export async function groupsByKey(api, aggregate, cursor) {
   const more = cursor === null ? [] : [["cursor", cursor]];
   const page = await api.get(aggregate.path("groups"), [["order", "key"], ["n", String(LISTED)], ...more]);
-  return { groups: page.groups.map(({ value, items }) => ({ value: String(value), items: Number(items) })), cursor: page.cursor ?? null };
+  return {
+    groups: page.groups.map(({ value, items }) => ({ value: String(value), items: Number(items) })),
+    cursor: page.cursor ?? null,
+  };
 }
 
-/** Return the values of a group below others that are chosen, from the rows there; `cut` tells that there may be more. */
+/**
+ * Return the values of a group below others that are chosen, from the rows there; `cut` tells that there may be more.
+ */
 export async function valuesBelow(api, aggregate, given, group, { signal } = {}) {
   const coarsest = aggregate.intervals.at(-1);
   const parameters = [...chosen(given), ...(coarsest ? [["interval", coarsest]] : [])];
@@ -77,7 +84,11 @@ async function ends(api, aggregate, given, signal) {
 /** Look for the newest bucket of an aggregate whose first group it is: from now back, for a few requests. */
 async function searched(api, aggregate, now) {
   const span = length(aggregate);
-  const parameters = [...rangeParameters({ from: Math.max(0, now - MOST_BUCKETS * span), to: now + span }), ["order", "desc"], ["limit", "1"]];
+  const parameters = [
+    ...rangeParameters({ from: Math.max(0, now - MOST_BUCKETS * span), to: now + span }),
+    ["order", "desc"],
+    ["limit", "1"],
+  ];
   let cursor = [];
   for (let request = 0; request < SEARCHED_REQUESTS; request += 1) {
     const page = await api.get(aggregate.path("rows"), [...parameters, ...cursor]);
@@ -92,7 +103,8 @@ async function searched(api, aggregate, now) {
 }
 
 /**
- * Return from where to where rows lie, from what is known by buckets of several units: by the shortest, unless longer ones tell of rows
+ * Return from where to where rows lie, from what is known by buckets of several units: by the shortest, unless
+ * longer ones tell of rows
  * beyond. A bucket of a month says little of where in it the rows are.
  */
 function together(known) {
@@ -108,7 +120,8 @@ function together(known) {
 /**
  * Where the data of aggregates lie in time.
  *
- * An aggregate whose first group is a time bucket can only be asked from when to when, so another one of the same collection and
+ * An aggregate whose first group is a time bucket can only be asked from when to when, so another one of the same
+ * collection and
  * field has to tell, by its busiest groups; what any panel reads then extends it.
  */
 export class Extents {
@@ -121,7 +134,8 @@ export class Extents {
   }
 
   /**
-   * Return when the oldest and the newest bucket begin, `{oldest, newest}` in ms; null where there are none, or none that can be found.
+   * Return when the oldest and the newest bucket begin, `{oldest, newest}` in ms; null where there are none, or
+   * none that can be found.
    *
    * @param {[object, string][]} given the values of the groups before the bucket, or of the busiest first group
    */

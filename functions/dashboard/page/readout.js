@@ -12,7 +12,9 @@ export function valueAt(picture, place, second, { briefly = false } = {}) {
   const index = picture.xs.indexOf(second);
   const parts = view.parts.map((part, one) => {
     const value = columns[place * view.parts.length + one][index];
-    return value === null || value === undefined ? null : rounded(part.role === "middle" ? plain(row[part.name]) : value);
+    return value === null || value === undefined
+      ? null
+      : rounded(part.role === "middle" ? plain(row[part.name]) : value);
   });
   if (parts.every((part) => part === null)) return null;
   if (view.kind !== "band") return parts[0];
@@ -26,7 +28,9 @@ function plain(value) {
   return value !== null && typeof value === "object" && "at" in value ? value.value : value;
 }
 
-/** The readout of a chart: a box beside the pointer, and a region that is read aloud when the keyboard moves the point. */
+/**
+ * The readout of a chart: a box beside the pointer, and a region that is read aloud when the keyboard moves the point.
+ */
 export class Readout {
   constructor(host) {
     this.host = host;
@@ -51,14 +55,23 @@ export class Readout {
 
   #lines(picture, index, second) {
     const parts = picture.view.parts.length;
-    const middle = Math.max(picture.view.parts.findIndex((part) => part.role === "middle"), 0);
+    const middle = Math.max(
+      picture.view.parts.findIndex((part) => part.role === "middle"),
+      0,
+    );
     const height = (place) => picture.columns[place * parts + middle][index] ?? Number.NEGATIVE_INFINITY;
     return picture.lines
       .map((line, place) => ({ line, place, value: line.hidden ? null : valueAt(picture, place, second) }))
       .filter(({ value }) => value !== null)
       .sort((one, other) => height(other.place) - height(one.place))
       .map(({ line, value }) =>
-        el("li", {}, el("span", { class: `swatch line-${line.slot + 1}` }), el("span", { class: "name", text: line.label }), el("b", { text: value })),
+        el(
+          "li",
+          {},
+          el("span", { class: `swatch line-${line.slot + 1}` }),
+          el("span", { class: "name", text: line.label }),
+          el("b", { text: value }),
+        ),
       );
   }
 

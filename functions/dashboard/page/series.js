@@ -8,7 +8,8 @@ import { LENGTH_S, begin } from "./times.js";
  * @param {object[]} rows as the API sends them
  * @param {string[]} keys the lines, in their order
  * @param {string} unit of the buckets, after adding up
- * @returns {{xs: number[], columns: (number|null)[][], rows: Map<string, Map<number, object>>}} seconds since 1970, and for each line its
+ * @returns {{xs: number[], columns: (number|null)[][], rows: Map<string, Map<number, object>>}} seconds since
+ *   1970, and for each line its
  *   view's parts one after the other; `rows` by line and second
  */
 export function columnsOf(rows, aggregate, keys, view, unit) {
@@ -32,7 +33,10 @@ function drawable(value) {
   return Number.isNaN(value) ? null : value;
 }
 
-/** Return the times with one more on each side of a gap, where a line has to come down to nothing and rise again, or to end and begin. */
+/**
+ * Return the times with one more on each side of a gap, where a line has to come down to nothing and rise again, or to
+ * end and begin.
+ */
 function withGaps(times, unit) {
   const [step, slack] = [LENGTH_S[unit], unit === "month" ? 1.2 : 1.5];
   const xs = [];

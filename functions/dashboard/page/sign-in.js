@@ -1,5 +1,6 @@
 /**
- * Who is signed in: nobody where the server beside the page signs, else somebody with a token of an OpenID Connect issuer, by
+ * Who is signed in: nobody where the server beside the page signs, else somebody with a token of an OpenID Connect
+ * issuer, by
  * authorization code with PKCE. The token is kept in this tab's session storage and goes nowhere but to the API.
  */
 

@@ -87,7 +87,9 @@ export class SpanControls {
     this.to.whole.hidden = !custom;
     if (custom && this.shownRange) {
       const width = this.from.input.type === "date" ? 10 : 16;
-      [this.from.input.value, this.to.input.value] = fields(this.shownRange, this.aggregate.zone).map((text) => text.slice(0, width));
+      [this.from.input.value, this.to.input.value] = fields(this.shownRange, this.aggregate.zone).map((text) =>
+        text.slice(0, width),
+      );
       this.#typed();
     } else this.onChange();
   }

@@ -1,4 +1,7 @@
-/** The flow from the entrances to the archive, each stage with its lag, what failed in it and its rate, from `GET /health`. */
+/**
+ * The flow from the entrances to the archive, each stage with its lag, what failed in it and its rate, from `GET
+ * /health`.
+ */
 
 import { el, mark, say } from "./dom.js";
 import { STALE_S } from "./freshness.js";
@@ -9,10 +12,30 @@ const UNKNOWN = "–";
 
 /** The stages by column, as section 2 of docs/architecture.md draws them. */
 const FLOW = [
-  { heading: "In", stages: [["api", "HTTP API"], ["load", "Files"], ["ingest", "Intake queue"]] },
+  {
+    heading: "In",
+    stages: [
+      ["api", "HTTP API"],
+      ["load", "Files"],
+      ["ingest", "Intake queue"],
+    ],
+  },
   { heading: "Stored", stages: [["items", "Items table"]] },
-  { heading: "Stream", stages: [["fanout", "Fan-out"], ["aggregate", "Aggregate"]] },
-  { heading: "Out", stages: [["archive", "Archive"], ["routes", "Routes"], ["rows", "Aggregates table"]] },
+  {
+    heading: "Stream",
+    stages: [
+      ["fanout", "Fan-out"],
+      ["aggregate", "Aggregate"],
+    ],
+  },
+  {
+    heading: "Out",
+    stages: [
+      ["archive", "Archive"],
+      ["routes", "Routes"],
+      ["rows", "Aggregates table"],
+    ],
+  },
   { heading: "Listed", stages: [["catalog", "Catalog"]] },
 ];
 
@@ -34,8 +57,18 @@ export class Stages {
     const figures = Object.fromEntries(["lag", "failed", "rate"].map((name) => [name, el("dd", { text: UNKNOWN })]));
     const more = el("p", { class: "unseen" });
     const names = { lag: "Lag", failed: "Failed", rate: "Rate" };
-    const list = el("dl", {}, ...Object.entries(figures).map(([name, value]) => el("div", {}, el("dt", { text: names[name] }), value)));
-    const card = el("li", { class: "card", "data-stage": key }, el("h4", {}, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { text: label }), word), list, more);
+    const list = el(
+      "dl",
+      {},
+      ...Object.entries(figures).map(([name, value]) => el("div", {}, el("dt", { text: names[name] }), value)),
+    );
+    const card = el(
+      "li",
+      { class: "card", "data-stage": key },
+      el("h4", {}, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { text: label }), word),
+      list,
+      more,
+    );
     this.#cards.set(key, { card, word, figures, more });
     return card;
   }
@@ -43,19 +76,38 @@ export class Stages {
   /** Show what `GET /health` says, and in how many ms it was said. */
   show(health, now, answeredInMs) {
     const stage = Object.fromEntries(health.stages.map((one) => [one.name, one]));
-    this.#looks = [...this.#looks.filter(({ at }) => now - at <= RATE_OVER_MS), { at: now, fanout: stage.fanout?.changes, aggregate: stage.aggregate?.changes }];
+    this.#looks = [
+      ...this.#looks.filter(({ at }) => now - at <= RATE_OVER_MS),
+      { at: now, fanout: stage.fanout?.changes, aggregate: stage.aggregate?.changes },
+    ];
     const routes = health.routes;
     this.#set("api", { lag: `${rounded(Math.round(answeredInMs))} ms` });
     this.#set("load", { failed: health.files_failed });
     this.#set("ingest", queue(stage.ingest));
     this.#set("items", { rate: this.#rate("fanout") });
-    this.#set("fanout", { lag: behind(stage.fanout), late: late(stage.fanout), failed: health.quarantined_today, word: "refused today", rate: this.#rate("fanout") });
-    this.#set("aggregate", { lag: behind(stage.aggregate), late: late(stage.aggregate), failed: health.given_up, rate: this.#rate("aggregate") });
+    this.#set("fanout", {
+      lag: behind(stage.fanout),
+      late: late(stage.fanout),
+      failed: health.quarantined_today,
+      word: "refused today",
+      rate: this.#rate("fanout"),
+    });
+    this.#set("aggregate", {
+      lag: behind(stage.aggregate),
+      late: late(stage.aggregate),
+      failed: health.given_up,
+      rate: this.#rate("aggregate"),
+    });
     this.#set("archive", queue(stage.archive));
-    this.#set("routes", routes.length === 0 ? {} : { lag: waiting(sum(routes, "waiting")), failed: sum(routes, "failed") });
+    this.#set(
+      "routes",
+      routes.length === 0 ? {} : { lag: waiting(sum(routes, "waiting")), failed: sum(routes, "failed") },
+    );
     this.#set("rows", { lag: behind(stage.aggregate), late: late(stage.aggregate), rate: this.#rate("aggregate") });
     this.#set("catalog", { failed: health.files_failed });
-    const detail = routes.map((one) => `${title(one.name)}: ${one.waiting ?? UNKNOWN} waiting, ${one.failed ?? UNKNOWN} failed`).join("; ");
+    const detail = routes
+      .map((one) => `${title(one.name)}: ${one.waiting ?? UNKNOWN} waiting, ${one.failed ?? UNKNOWN} failed`)
+      .join("; ");
     mark(this.#cards.get("routes").card, "title", detail || null);
     say(this.#cards.get("routes").more, detail);
   }
@@ -72,7 +124,17 @@ export class Stages {
     say(figures.rate, rate === undefined || rate === null ? UNKNOWN : `${rounded(rate)}/s`);
     const bad = isLate ? "behind" : failed > 0 ? word : "";
     const kind = word === "refused today" ? "late" : "failed";
-    mark(card, "data-state", isLate ? "late" : failed > 0 ? kind : lag === undefined && failed === undefined && rate === undefined ? "unknown" : "well");
+    mark(
+      card,
+      "data-state",
+      isLate
+        ? "late"
+        : failed > 0
+          ? kind
+          : lag === undefined && failed === undefined && rate === undefined
+            ? "unknown"
+            : "well",
+    );
     say(state, bad);
   }
 

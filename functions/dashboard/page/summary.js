@@ -10,9 +10,12 @@ export function summary(picture, whole) {
   if (xs.length === 0 || shown.length === 0) return `${view.label}: nothing to show in this range.`;
   const labels = shown.map(({ label }) => label);
   const of = view.unit ? ` ${view.unit}` : "";
-  const first = `${view.label} by ${unit} for ${listed(labels)}: ${many(xs.length, "point")} from ${words(whole.from, unit, zone)} to ${words(whole.to, unit, zone)}.`;
+  const when = `from ${words(whole.from, unit, zone)} to ${words(whole.to, unit, zone)}`;
+  const first = `${view.label} by ${unit} for ${listed(labels)}: ${many(xs.length, "point")} ${when}.`;
   const peak = highest(picture);
-  return peak === null ? first : `${first} Highest: ${rounded(peak.value)}${of}, ${peak.label}, ${words(peak.second * 1000, unit, zone)}.`;
+  return peak === null
+    ? first
+    : `${first} Highest: ${rounded(peak.value)}${of}, ${peak.label}, ${words(peak.second * 1000, unit, zone)}.`;
 }
 
 function highest({ xs, columns, lines, view }) {
@@ -21,7 +24,8 @@ function highest({ xs, columns, lines, view }) {
     if (line.hidden) return;
     view.parts.forEach((_, part) => {
       columns[place * view.parts.length + part].forEach((value, index) => {
-        if (value !== null && (found === null || value > found.value)) found = { value, label: line.label, second: xs[index] };
+        if (value !== null && (found === null || value > found.value))
+          found = { value, label: line.label, second: xs[index] };
       });
     });
   });

@@ -1,4 +1,7 @@
-/** The cells of a table, digit for digit: the numbers themselves, for whoever wants them and for whoever cannot see a chart. */
+/**
+ * The cells of a table, digit for digit: the numbers themselves, for whoever wants them and for whoever cannot see a
+ * chart.
+ */
 
 import { button, el, say, unique } from "./dom.js";
 import { isNumber } from "./exact.js";
@@ -7,14 +10,22 @@ import { exactly, many, title } from "./words.js";
 const ROWS = 50;
 const READ_AT_A_GLANCE = 12;
 
-/** Return a cell; of a long number, the digits that nobody reads at a glance are paler. `places` are the column's digits before the point. */
+/**
+ * Return a cell; of a long number, the digits that nobody reads at a glance are paler. `places` are the column's
+ * digits before the point.
+ */
 function cell(value, places) {
   if (!isNumber(value)) return el("td", { text: exactly(value) });
   const text = exactly(value);
   if (places === null) return el("td", { class: "number", text });
   const point = text.includes(".") ? text.indexOf(".") : text.length;
   const cut = text.includes(".") ? Math.max(READ_AT_A_GLANCE, point + 3) : text.length;
-  const made = el("td", {}, text.slice(0, cut), text.length > cut ? el("span", { class: "tail", text: text.slice(cut) }) : null);
+  const made = el(
+    "td",
+    {},
+    text.slice(0, cut),
+    text.length > cut ? el("span", { class: "tail", text: text.slice(cut) }) : null,
+  );
   // points stand below each other, whatever comes after them
   made.style.paddingLeft = `calc(10px + ${places - point}ch)`;
   return made;
@@ -22,7 +33,10 @@ function cell(value, places) {
 
 /** Return how many characters the numbers of a column have before the point at most; null where none has a point. */
 function placesOf(rows, name) {
-  const texts = rows.map((row) => row[name]).filter(isNumber).map(exactly);
+  const texts = rows
+    .map((row) => row[name])
+    .filter(isNumber)
+    .map(exactly);
   return texts.some((text) => text.includes(".")) ? Math.max(...texts.map((text) => text.split(".")[0].length)) : null;
 }
 
@@ -41,8 +55,17 @@ export class Table {
     this.status = el("span", { class: "note" });
     this.before = button("Previous rows", () => this.#turn(-1), { sign: "‹" });
     this.after = button("Next rows", () => this.#turn(1), { sign: "›" });
-    const scroll = el("div", { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": this.caption.id }, table);
-    this.element = el("div", { class: "cells" }, scroll, el("div", { class: "pager" }, this.before, this.status, this.after));
+    const scroll = el(
+      "div",
+      { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": this.caption.id },
+      table,
+    );
+    this.element = el(
+      "div",
+      { class: "cells" },
+      scroll,
+      el("div", { class: "pager" }, this.before, this.status, this.after),
+    );
   }
 
   /** Show rows; the columns are the groups, the measures that the rows have, and when each row was changed. */
@@ -72,11 +95,16 @@ export class Table {
     const shown = JSON.stringify([this.columns, rows.map((row) => this.columns.map(({ name }) => exactly(row[name])))]);
     if (shown !== this.#shown) {
       this.#shown = shown;
-      this.head.replaceChildren(el("tr", {}, ...this.columns.map(({ label }) => el("th", { scope: "col", text: label }))));
+      this.head.replaceChildren(
+        el("tr", {}, ...this.columns.map(({ label }) => el("th", { scope: "col", text: label }))),
+      );
       const places = this.columns.map(({ name }) => placesOf(rows, name));
       this.body.replaceChildren(...rows.map((row) => this.#row(row, places)));
     }
-    const range = rows.length === 0 ? "No rows" : `Rows ${first + 1} to ${first + rows.length} of ${many(this.#rows.length, "row")}`;
+    const range =
+      rows.length === 0
+        ? "No rows"
+        : `Rows ${first + 1} to ${first + rows.length} of ${many(this.#rows.length, "row")}`;
     say(this.status, range);
     this.before.disabled = this.#page === 0;
     this.after.disabled = this.#page === pages - 1;
@@ -84,6 +112,11 @@ export class Table {
 
   #row(row, places) {
     const [first, ...rest] = this.columns;
-    return el("tr", {}, el("th", { scope: "row", text: exactly(row[first.name]) }), ...rest.map(({ name }, place) => cell(row[name], places[place + 1])));
+    return el(
+      "tr",
+      {},
+      el("th", { scope: "row", text: exactly(row[first.name]) }),
+      ...rest.map(({ name }, place) => cell(row[name], places[place + 1])),
+    );
   }
 }

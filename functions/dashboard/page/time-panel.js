@@ -1,4 +1,6 @@
-/** A panel whose aggregate has a time bucket: a line or a band for each group, or lists where a measure is no number. */
+/**
+ * A panel whose aggregate has a time bucket: a line or a band for each group, or lists where a measure is no number.
+ */
 
 import { HELP, keys } from "./chart-keys.js";
 import { Chart } from "./chart.js";
@@ -9,13 +11,14 @@ import { lists } from "./lists.js";
 import { Panel } from "./panel.js";
 import { bounded, closed, linesFor, rangeParameters, unitFor } from "./ranges.js";
 import { chosen, readRows } from "./reading.js";
+import { formOf, intervalOptions, windowOf } from "./pictures.js";
 import { ranking } from "./ranking.js";
 import { Readout, valueAt } from "./readout.js";
 import { columnsOf, linesByWeight } from "./series.js";
 import { SpanControls } from "./span-controls.js";
 import { summary } from "./summary.js";
 import { LENGTH_S, words } from "./times.js";
-import { title } from "./words.js";
+import { many, title } from "./words.js";
 import { firstView, measureOptions, viewsOf } from "./views.js";
 
 const SOON_MS = 180;
@@ -49,16 +52,30 @@ export class TimePanel extends Panel {
     });
     this.interval.fill([{ value: "auto", label: "Auto" }], "auto");
     this.interval.whole.hidden = aggregate.intervals.length === 0;
-    this.fixedButtons = aggregate.fixed.map((group) => button(title(group.name), () => this.#chooseFixed(group), { class: "chosen" }));
+    this.fixedButtons = aggregate.fixed.map((group) =>
+      button(title(group.name), () => this.#chooseFixed(group), { class: "chosen" }),
+    );
     this.linesButton = button(`Choose by ${aggregate.linesName} …`, () => this.#chooseLines(), { class: "chosen" });
     this.linesButton.hidden = aggregate.lines.length === 0;
-    this.controls.append(this.measure.whole, ...this.fixedButtons, ...this.span.parts, this.interval.whole, this.linesButton);
+    this.controls.append(
+      this.measure.whole,
+      ...this.fixedButtons,
+      ...this.span.parts,
+      this.interval.whole,
+      this.linesButton,
+    );
   }
 
   #chart() {
     const described = el("p", { class: "unseen", id: unique("summary") });
     this.summary = described;
-    this.plot = el("div", { class: "plot", tabindex: "0", role: "application", "aria-roledescription": "chart", "aria-describedby": described.id });
+    this.plot = el("div", {
+      class: "plot",
+      tabindex: "0",
+      role: "application",
+      "aria-roledescription": "chart",
+      "aria-describedby": described.id,
+    });
     this.readout = new Readout(this.plot);
     this.chart = new Chart(this.plot, {
       onSelect: (from, to) => this.span.into(from * 1000, to * 1000),
@@ -83,12 +100,15 @@ export class TimePanel extends Panel {
   async load(signal) {
     const { aggregate, api, groups } = this;
     const now = Date.now();
-    if (!(await groups.look(signal))) return this.#nothing("There are no rows yet. They appear here as soon as something is counted.");
+    if (!(await groups.look(signal)))
+      return this.#nothing("There are no rows yet. They appear here as soon as something is counted.");
     const given = groups.given;
     const at = aggregate.repeated ? [[aggregate.lines[0], groups.picked?.[0] ?? groups.listed[0].value]] : given;
     // of one that begins with its bucket, other panels may have come to know more meanwhile
-    if (aggregate.bucketFirst || !this.span.extent) this.span.extent = await this.extents.of(api, aggregate, at, signal);
-    if (this.span.extent === null && aggregate.bucketFirst) this.span.extent = { oldest: now - 90 * LENGTH_S[aggregate.unit] * 1000, newest: now };
+    if (aggregate.bucketFirst || !this.span.extent)
+      this.span.extent = await this.extents.of(api, aggregate, at, signal);
+    if (this.span.extent === null && aggregate.bucketFirst)
+      this.span.extent = { oldest: now - 90 * LENGTH_S[aggregate.unit] * 1000, newest: now };
     if (this.span.extent === null) return this.#nothing("There are no rows in this group.");
     const range = this.span.current(now);
     const whole = closed(range, this.span.extent);
@@ -96,7 +116,11 @@ export class TimePanel extends Panel {
     const most = linesFor(unit, whole.seconds, this.view.kind);
     const lines = aggregate.repeated ? groups.lines(most) : null;
     const values = aggregate.repeated ? lines.map(({ key }) => [aggregate.lines[0], key]) : given;
-    this.#query = [...chosen(values), ...rangeParameters(aggregate.bucketFirst ? bounded(range, whole, aggregate.unit) : range), ...(unit === aggregate.unit ? [] : [["interval", unit]])];
+    this.#query = [
+      ...chosen(values),
+      ...rangeParameters(aggregate.bucketFirst ? bounded(range, whole, aggregate.unit) : range),
+      ...(unit === aggregate.unit ? [] : [["interval", unit]]),
+    ];
     const read = await readRows(api, aggregate, this.#query, { signal });
     if (!aggregate.repeated && aggregate.lines.length > 0) groups.listed = linesByWeight(read.rows, aggregate);
     this.#show(read, lines ?? this.#linesOf(most), unit, range, whole);
@@ -120,14 +144,33 @@ export class TimePanel extends Panel {
 
   #show({ rows, cut }, lines, unit, range, whole) {
     const shown = lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) }));
-    const picture = { ...columnsOf(rows, this.aggregate, shown.map(({ key }) => key), this.view, unit), lines: shown, view: this.view, unit, zone: this.aggregate.zone };
+    const picture = {
+      ...columnsOf(
+        rows,
+        this.aggregate,
+        shown.map(({ key }) => key),
+        this.view,
+        unit,
+      ),
+      lines: shown,
+      view: this.view,
+      unit,
+      zone: this.aggregate.zone,
+    };
     this.#picture = picture;
     this.#extend(picture);
     picture.window = windowOf(picture.xs, range, unit);
     this.span.shown({ from: picture.window[0] * 1000, to: picture.window[1] * 1000 });
-    this.interval.fill(intervalOptions(this.aggregate, this.view, unit, this.#interval), this.view.added ? this.#interval : "auto");
+    this.interval.fill(
+      intervalOptions(this.aggregate, this.view, unit, this.#interval),
+      this.view.added ? this.#interval : "auto",
+    );
     this.#label(picture, whole);
-    this.note(cut ? `Only the first ${rows.length.toLocaleString("en")} rows are shown: there are more. Narrow the range, or take longer buckets.` : null);
+    this.note(
+      cut
+        ? `Only the first ${many(rows.length, "row")} are shown: there are more. Narrow the range, or take longer buckets.`
+        : null,
+    );
     this.#draw(picture);
   }
 
@@ -143,20 +186,31 @@ export class TimePanel extends Panel {
   #draw(picture) {
     const form = formOf(picture);
     this.form = form;
-    for (const [name, element] of [["chart", this.plot], ["lists", this.list], ["bars", this.bars], ["nothing", this.empty]]) element.hidden = form !== name;
+    for (const [name, element] of [
+      ["chart", this.plot],
+      ["lists", this.list],
+      ["bars", this.bars],
+      ["nothing", this.empty],
+    ])
+      element.hidden = form !== name;
     this.legendBar.hidden = false;
     this.legend.element.hidden = form === "lists" || form === "bars";
     say(this.empty, form === "nothing" ? "No rows in this range." : "");
     if (form === "lists") this.list.replaceChildren(...lists(picture));
     if (form === "bars") this.#drawBars(picture);
     if (form === "chart") this.chart.draw(picture);
-    this.legend.show(picture.lines, picture.lines.map((_, place) => this.#newest(picture, place)));
+    this.legend.show(
+      picture.lines,
+      picture.lines.map((_, place) => this.#newest(picture, place)),
+    );
   }
 
   /** Draw a single bucket: there is no line through one point. */
   #drawBars(picture) {
     const [second] = picture.xs;
-    const found = picture.lines.map((line) => [line.label, picture.rows.get(line.key).get(second)]).filter(([, row]) => row !== undefined);
+    const found = picture.lines
+      .map((line) => [line.label, picture.rows.get(line.key).get(second)])
+      .filter(([, row]) => row !== undefined);
     this.bars.replaceChildren(...ranking(found, picture.view));
     mark(this.bars, "aria-label", `${picture.view.label}, ${words(second * 1000, picture.unit, picture.zone)}`);
   }
@@ -171,8 +225,11 @@ export class TimePanel extends Panel {
     const unit = view.unit ? ` (${view.unit})` : "";
     mark(this.plot, "aria-label", `${view.label}${unit} by ${picture.unit}, ${title(aggregate.name)}. ${HELP}`);
     say(this.summary, summary(picture, whole));
-    aggregate.fixed.forEach((group, place) => say(this.fixedButtons[place], `${title(group.name)}: ${groups.fixed.get(group.name)}`));
-    const when = picture.xs.length === 1 ? words(picture.xs[0] * 1000, picture.unit, picture.zone) : `by ${picture.unit}`;
+    for (const [place, group] of aggregate.fixed.entries()) {
+      say(this.fixedButtons[place], `${title(group.name)}: ${groups.fixed.get(group.name)}`);
+    }
+    const when =
+      picture.xs.length === 1 ? words(picture.xs[0] * 1000, picture.unit, picture.zone) : `by ${picture.unit}`;
     const parts = [`${view.label}${unit} ${when}`, view.description, `times in ${aggregate.zone}`];
     say(this.foot, parts.filter(Boolean).join(" · "));
   }
@@ -198,7 +255,7 @@ export class TimePanel extends Panel {
 
   #toggle(key) {
     if (!this.#hidden.delete(key)) this.#hidden.add(key);
-    this.#picture.lines.forEach((line) => (line.hidden = this.#hidden.has(line.key)));
+    for (const line of this.#picture.lines) line.hidden = this.#hidden.has(line.key);
     this.#draw(this.#picture);
   }
 
@@ -226,26 +283,4 @@ export class TimePanel extends Panel {
   recolour() {
     if (this.#picture && this.form === "chart") this.chart.draw(this.#picture);
   }
-}
-
-/** Return how a picture is best shown: as a chart, as bars where there is one bucket, as lists where there are no numbers. */
-function formOf({ xs, columns, view }) {
-  if (xs.length === 0) return "nothing";
-  if (view.list || !columns.some((column) => column.some((value) => value !== null))) return "lists";
-  return xs.length === 1 ? "bars" : "chart";
-}
-
-/** Return the seconds to show: the range where it has both ends, else from the first row to the last. */
-function windowOf(xs, range, unit) {
-  const half = LENGTH_S[unit] / 2;
-  const [first, last] = [xs[0] ?? 0, xs.at(-1) ?? 1];
-  const from = range.from !== null && range.to !== null ? Math.min(range.from / 1000, first) : first;
-  const to = range.to === null ? last : range.to / 1000;
-  return to - from < half ? [from - half, to + half] : [from, to];
-}
-
-function intervalOptions(aggregate, view, unit, picked) {
-  const units = view.added ? [aggregate.unit, ...aggregate.intervals] : [];
-  const auto = picked === "auto" || !view.added ? `Auto (${unit})` : "Auto";
-  return [{ value: "auto", label: auto }, ...units.map((one) => ({ value: one, label: title(one) }))];
 }

@@ -1,11 +1,19 @@
-/** The labels of time buckets as instants and as words, by the clock of the aggregate's time zone. Instants are in ms. */
+/**
+ * The labels of time buckets as instants and as words, by the clock of the aggregate's time zone. Instants are in ms.
+ */
 
 const LANGUAGE = "en-GB";
 
 /** About how long a bucket of each unit is, in seconds. */
 export const LENGTH_S = { minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_629_800 };
 
-const COARSER = { minute: ["hour", "day", "week", "month"], hour: ["day", "week", "month"], day: ["week", "month"], week: [], month: [] };
+const COARSER = {
+  minute: ["hour", "day", "week", "month"],
+  hour: ["day", "week", "month"],
+  day: ["week", "month"],
+  week: [],
+  month: [],
+};
 const NEXT = { minute: ["hour"], hour: ["day"], day: ["week", "month"], week: [], month: [] };
 
 /** Return the intervals that rows can be added up to; where the bucket comes first in the key, only the next ones. */
@@ -17,7 +25,8 @@ const formats = new Map();
 
 function format(zone, options) {
   const key = `${zone} ${JSON.stringify(options)}`;
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(LANGUAGE, { timeZone: zone, hourCycle: "h23", ...options }));
+  if (!formats.has(key))
+    formats.set(key, new Intl.DateTimeFormat(LANGUAGE, { timeZone: zone, hourCycle: "h23", ...options }));
   return formats.get(key);
 }
 
@@ -34,11 +43,21 @@ export function known(zone) {
 /** Return how far the clocks of a zone are ahead of UTC at an instant. */
 function offset(instant, zone) {
   const part = Object.fromEntries(
-    format(zone, { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" })
+    format(zone, {
+      year: "numeric",
+      month: "numeric",
+      day: "numeric",
+      hour: "numeric",
+      minute: "numeric",
+      second: "numeric",
+    })
       .formatToParts(instant)
       .map(({ type, value }) => [type, Number(value)]),
   );
-  return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second) - Math.floor(instant / 1000) * 1000;
+  return (
+    Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second) -
+    Math.floor(instant / 1000) * 1000
+  );
 }
 
 /** Return the instant at which clocks of a zone show this date and time; text as `2013-01-01T05:00`. */

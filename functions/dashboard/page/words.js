@@ -13,10 +13,14 @@ export function float(value) {
   return isNumber(value) ? Number(value) : Number.NaN;
 }
 
-/** Return a number rounded for reading: whole ones whole, others to four digits, marked where it says less than the number. */
+/**
+ * Return a number rounded for reading: whole ones whole, others to four digits, marked where it says less than the
+ * number.
+ */
 export function rounded(value) {
   const near = Number(value);
-  if (Number.isInteger(near) && Math.abs(near) < 1e15 && !(value instanceof Exact && value.text.includes("."))) return whole.format(near);
+  if (Number.isInteger(near) && Math.abs(near) < 1e15 && !(value instanceof Exact && value.text.includes(".")))
+    return whole.format(near);
   if (Math.abs(near) >= 1e15 || (near !== 0 && Math.abs(near) < 1e-4)) return near.toExponential(3);
   return Math.abs(near) >= 10_000 ? whole.format(near) : plain.format(near);
 }
