@@ -26,7 +26,7 @@ dashboard: setup  ## the dashboard of a deployed stack, with your AWS credential
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## every test (T=tests/unit runs a part)
-	@$(PYTHON3) local/setup.py dynamodb-local || [ -z "$$CI" ]
+	@$(PYTHON3) local/setup.py axe dynamodb-local || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(T)
 
 simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)

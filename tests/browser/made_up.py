@@ -1,0 +1,130 @@
+"""An API in memory, with the rows that a test wants: for sizes and failures that no table has at hand."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tailrace.envelopes import dumps
+from tests.browser.site import Answered
+
+type Json = dict[str, Any]
+
+BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def hours(name: str = "sensor_hours", zone: str = "UTC") -> Json:
+    """Return the definition of an aggregate by sensor and hour."""
+    return {
+        "name": name,
+        "version": 1,
+        "collection": "readings",
+        "description": "Readings of each sensor.",
+        "groups": [
+            {"name": "sensor", "kind": "field", "field": "sensor"},
+            {"name": "hour", "kind": "hour", "field": "at", "time_zone": zone},
+        ],
+        "bucket": "hour",
+        "measures": [
+            {"name": "readings", "kind": "count", "unit": None, "description": None},
+            {"name": "celsius", "kind": "mean", "unit": "°C", "description": "Of the air.", "field": "celsius"},
+        ],
+    }
+
+
+def row(sensor: str, hour: int, readings: int, celsius: Any = 20.5) -> Json:
+    """Return a row, so many hours after the beginning."""
+    label = (BEGINNING + timedelta(hours=hour)).isoformat(timespec="minutes")
+    return {
+        "sensor": sensor,
+        "hour": label,
+        "readings": readings,
+        "celsius": celsius,
+        "updated_at": "2024-06-01T00:00:00Z",
+    }
+
+
+def day(sensors: int = 3, hour_count: int = 24) -> dict[str, list[Json]]:
+    """Return rows of some sensors and hours, the first sensor with the most readings."""
+    places = [(place, hour) for place in range(sensors) for hour in range(hour_count)]
+    return {"sensor_hours": [row(f"s{place}", hour, 10 * (sensors - place) + hour % 5) for place, hour in places]}
+
+
+def stage(name: str, **told: Any) -> Json:
+    """Return a stage as the health document has it."""
+    if name in ("fanout", "aggregate"):
+        return {"name": name, "newest_change": None, "age_s": None, "behind_s": 0, "changes": 0} | told
+    return {"name": name, "waiting": 0, "in_work": 0, "failed": 0} | told
+
+
+@dataclass
+class MadeUp:
+    """Definitions and rows; ``problem`` is what everything is answered with, if there is one."""
+
+    aggregates: Sequence[Json] = field(default_factory=lambda: [hours()])
+    rows: dict[str, list[Json]] = field(default_factory=dict)
+    freshness: Json = field(
+        default_factory=lambda: {"newest_change": "2024-06-01T00:00:00Z", "age_s": 1, "behind_s": 0}
+    )
+    health: Json = field(
+        default_factory=lambda: {
+            "stages": [stage(name) for name in ("ingest", "fanout", "aggregate", "archive")],
+            "routes": [],
+            "files_failed": 0,
+            "quarantined_today": 0,
+            "given_up": 0,
+        }
+    )
+    problem: tuple[int, Json] | None = None
+
+    def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
+        """Answer as the API's document says."""
+        if self.problem is not None:
+            status, document = self.problem
+            return status, {"Content-Type": "application/problem+json"}, json.dumps(document)
+        return (
+            200,
+            {"Content-Type": "application/json"},
+            dumps(self._document(path, parse_qsl(query, keep_blank_values=True))),
+        )
+
+    def _document(self, path: str, query: list[tuple[str, str]]) -> Json:
+        if path == "/health":
+            return self.health
+        if path == "/aggregates":
+            return {"aggregates": list(self.aggregates), "freshness": self.freshness}
+        _, _, name, what = path.split("/")
+        group = next(one for one in self.aggregates if one["name"] == name)["groups"][0]["name"]
+        rows = self.rows.get(name, [])
+        if what == "groups":
+            items: dict[str, int] = {}
+            for one in rows:
+                items[one[group]] = items.get(one[group], 0) + one["readings"]
+            ranked = sorted(items.items(), key=lambda pair: -pair[1])[: int(dict(query)["n"])]
+            groups = [{"value": value, "items": number} for value, number in ranked]
+            return {"aggregate": name, "version": 1, "group": group, "groups": groups, "freshness": self.freshness}
+        return self._page(name, group, rows, query)
+
+    def _page(self, name: str, group: str, rows: list[Json], query: list[tuple[str, str]]) -> Json:
+        given = dict(query)
+        low, high = (_label(given.get(end)) for end in ("from", "to"))
+        values = [value for key, value in query if key == group]
+        found = [
+            one
+            for value in values
+            for one in rows
+            if one[group] == value and (low is None or one["hour"] >= low) and (high is None or one["hour"] <= high)
+        ]
+        if given.get("order") == "desc":
+            found.reverse()
+        first, limit = int(given.get("cursor", 0)), int(given["limit"])
+        more = {"cursor": str(first + limit)} if first + limit < len(found) else {}
+        page = {"aggregate": name, "version": 1, "rows": found[first : first + limit], "freshness": self.freshness}
+        return page | more
+
+
+def _label(instant: str | None) -> str | None:
+    """Return the hour of an instant."""
+    return None if instant is None else datetime.fromisoformat(instant).replace(minute=0).isoformat(timespec="minutes")

@@ -1,0 +1,146 @@
+"""The page by keyboard alone, and what a screen reader is told."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.looking import FOCUSED, PICTURE, spoken, until
+from tests.browser.made_up import MadeUp, day
+from tests.browser.site import Site
+
+type Visit = Callable[..., Page]
+type Serve = Callable[..., Site]
+
+
+def tour(page: Page) -> list[str]:
+    """Press Tab from the top of the page to its end, and return what had the focus."""
+    passed: list[str] = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        label = page.evaluate(FOCUSED)
+        if label is None:
+            return passed
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", f"{label} does not show that it has the focus"
+        passed.append(label)
+    raise AssertionError(f"no way out: {passed}")
+
+
+def test_tab_goes_through_everything_in_the_order_of_reading_and_out_again(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    passed = tour(page)
+    beginnings = [
+        "Skip to the aggregates", "Stages", "Pause", "Appearance", "Measure", "Range", "Every", "Choose by sensor",
+        "s0", "s1", "s2", "Earlier", "Zoom in", "Zoom out", "Later", "Readings by hour, Sensor hours.",
+        "Table", "Download CSV",
+    ]  # fmt: skip
+    assert len(passed) == len(beginnings), passed
+    assert all(label.startswith(beginning) for label, beginning in zip(passed, beginnings, strict=True)), passed
+
+
+def test_the_first_stop_skips_to_the_aggregates(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED) == "Measure"
+
+
+def test_arrows_read_a_chart_point_by_point_and_line_by_line(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    chart = page.get_by_role("application")
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    assert spoken(page) == "Mon, 1 Jan 2024, 00:00: s0 30; s1 20; s2 10"
+    page.keyboard.press("ArrowRight")
+    assert spoken(page) == "Mon, 1 Jan 2024, 01:00: s0 31; s1 21; s2 11"
+    page.keyboard.press("ArrowDown")
+    assert spoken(page) == "Mon, 1 Jan 2024, 01:00: s0 31"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("End")
+    assert spoken(page) == "Mon, 1 Jan 2024, 23:00: s1 23"
+    expect(page.locator(".readout")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator(".readout")).to_be_hidden()
+
+
+def test_plus_minus_and_nought_zoom(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day(hour_count=240)).answer).url)
+    drawn = f"{PICTURE}.xs.length"
+    page.get_by_role("application").focus()
+    page.keyboard.press("+")
+    until(page, f"{drawn} > 100 && {drawn} < 130")
+    page.keyboard.press("+")
+    until(page, f"{drawn} > 50 && {drawn} < 70")
+    page.keyboard.press("-")
+    until(page, f"{drawn} > 100 && {drawn} < 130")
+    page.keyboard.press("0")
+    until(page, f"{drawn} === 240")
+    assert page.evaluate(FOCUSED).startswith("Readings")
+
+
+def test_lines_are_chosen_and_the_dialog_gives_the_focus_back(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day(12)).answer).url)
+    opener = page.get_by_role("button", name="Choose by sensor")
+    opener.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate(FOCUSED).startswith("Search")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(opener).to_be_focused()
+    expect(page.locator(".legend li")).to_have_count(8)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # the first is taken away
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.type("s11")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".legend .name")).to_have_text(["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s11"])
+    expect(opener).to_be_focused()
+
+
+def test_a_value_that_is_not_listed_can_be_typed(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page.get_by_role("button", name="Choose by sensor").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("elsewhere")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".legend .name")).to_have_text(["s0", "s1", "s2", "elsewhere"])
+
+
+def test_the_table_and_the_stages_open_and_close(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day(hour_count=40)).answer).url)
+    table = page.get_by_role("button", name="Table")
+    table.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("table", name="Rows of Sensor hours")).to_be_visible()
+    expect(table).to_have_attribute("aria-expanded", "true")
+    page.get_by_role("button", name="Next rows").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".pager .note")).to_have_text("Rows 51 to 100 of 120 rows")
+    table.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("table")).to_have_count(0)
+    page.get_by_role("button", name="Stages").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#flow")).to_be_hidden()
+
+
+def test_a_chart_is_told_in_sentences(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    expect(page.get_by_role("application")).to_have_accessible_description(
+        "Readings by hour for s0, s1 and s2: 24 points from Mon, 1 Jan 2024, 00:00 to Mon, 1 Jan 2024, 23:00. "
+        "Highest: 34, s0, Mon, 1 Jan 2024, 04:00."
+    )
+    levels = page.evaluate(
+        """[...document.querySelectorAll('h1, h2, h3')]
+            .filter((one) => one.checkVisibility()).map((one) => `${one.tagName} ${one.textContent}`)"""
+    )
+    assert levels == [
+        "H1 tailrace", "H2 Stages", "H3 In", "H3 Stored", "H3 Stream", "H3 Out", "H3 Listed",
+        "H2 Readings1 aggregate", "H3 Sensor hours",
+    ]  # fmt: skip

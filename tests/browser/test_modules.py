@@ -1,0 +1,87 @@
+"""Laws of the page's modules, in the browser that runs them, against Python's own numbers and calendar."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from zoneinfo import ZoneInfo
+
+from playwright.sync_api import Page
+
+from tailrace.envelopes import dumps
+from tailrace.keys import BucketGroup
+from tests.browser.made_up import MadeUp, day
+from tests.browser.site import Site
+
+type Visit = Callable[..., Page]
+type Serve = Callable[..., Site]
+
+ZONES = [
+    "UTC",
+    "America/New_York",
+    "Europe/Berlin",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+]
+
+
+def numbers(random: Random) -> Decimal:
+    digits = "".join(random.choice("0123456789") for _ in range(random.randint(1, 38)))
+    return Decimal(f"{random.choice(['', '-'])}{digits}E{random.randint(-40, 10)}")
+
+
+def test_numbers_and_texts_come_through_as_they_were_written(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    random = Random(7)  # noqa: S311 - the same numbers in each run
+    values = [
+        *(numbers(random) for _ in range(2000)),
+        *(
+            "1234567890123456789",
+            '"12345678901234567.5"',
+            "\\12345678901234567",
+            "a\u0001exact",
+            True,
+            None,
+            [1, {"x": 2}],
+        ),
+    ]
+    read = page.evaluate(
+        """async (text) => {
+            const { parse, Exact } = await import('./exact.js');
+            const both = (one) => (one instanceof Exact || typeof one === 'number' ? [String(one), Number(one)] : one);
+            return parse(text).map(both);
+        }""",
+        dumps(values),
+    )
+    for value, found in zip(values, read, strict=True):
+        if isinstance(value, Decimal):
+            assert Decimal(found[0]) == value
+            assert float(found[1]) == float(value)
+        else:
+            assert found == value
+
+
+def test_labels_of_buckets_begin_when_they_begin_on_the_clock_of_their_zone(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    begins = []
+    for name in ZONES:
+        zone = ZoneInfo(name)
+        for unit in ("minute", "hour", "day", "week", "month"):
+            bucket = BucketGroup("at", unit, unit, zone)
+            for step in range(120):
+                # through a year, past every change of the clocks, at odd times
+                moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=73 * step, minutes=7 * step)
+                begins.append((bucket.label(moment), name))
+    found = page.evaluate(
+        """async (all) => {
+            const { begin } = await import('./times.js');
+            return all.map(([label, zone]) => begin(label, zone));
+        }""",
+        begins,
+    )
+    for (label, name), instant in zip(begins, found, strict=True):
+        local = datetime.fromisoformat(label if len(label) > 7 else f"{label}-01")
+        expected = local if local.tzinfo else local.replace(tzinfo=ZoneInfo(name))
+        assert instant == expected.timestamp() * 1000, (label, name)

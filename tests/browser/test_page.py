@@ -1,0 +1,274 @@
+"""The page beside an API that is made up: sizes, digits, refusals, silence, and what it asks for."""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.looking import PICTURE, spoken, until
+from tests.browser.made_up import MadeUp, day, hours, row, stage
+from tests.browser.site import Site
+
+type Visit = Callable[..., Page]
+type Measured = Callable[[str], None]
+type Serve = Callable[..., Site]
+
+PI = "3.1415926535897932384626433832795028842"
+
+
+def test_it_paints_within_a_second(serve: Serve, visit: Visit, measured: Measured) -> None:
+    page = visit(serve(MadeUp(rows=day()).answer).url)
+    first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    measured(f"first contentful paint after {first:.0f} ms")
+    assert first < 1000
+
+
+def test_ten_thousand_points_are_drawn_between_two_frames(serve: Serve, visit: Visit, measured: Measured) -> None:
+    page = visit(serve(MadeUp(rows=day(1, 10_000)).answer).url)
+    page.get_by_label("Every").select_option("hour")
+    until(page, f"{PICTURE}.xs.length === 10000")
+    draws, frames = page.evaluate(
+        """async () => {
+            const { panel } = document.querySelector('.panel'), draws = [], frames = [];
+            const frame = () => new Promise(requestAnimationFrame);
+            let before = await frame();
+            for (let turn = 0; turn < 40; turn += 1) {
+                const began = performance.now();
+                panel.chart.draw(panel.picture);
+                await new Promise((done) => queueMicrotask(done));  // it draws in the microtask before
+                draws.push(performance.now() - began);
+                const now = await frame();
+                frames.push(now - before);
+                before = now;
+            }
+            return [draws, frames].map((times) => times.sort((one, other) => one - other));
+        }"""
+    )
+    measured(f"10,000 points: drawn in {draws[20]:.1f} ms (median), {draws[-1]:.1f} ms (slowest of 40)")
+    measured(f"frames that draw them all: {frames[20]:.1f} ms apart (median), {frames[-1]:.1f} ms (slowest of 40)")
+    assert draws[20] < 16
+    assert frames[20] < 50
+
+
+def test_what_is_cut_is_said_to_be(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day(2, 6000)).answer).url)
+    ranges = page.get_by_role("combobox", name="Range")
+    ranges.select_option("Newest 7 days")
+    expect(page.locator(".panel > .note")).to_be_hidden()
+    ranges.select_option("All data")
+    expect(page.locator(".panel > .note")).to_contain_text("Only the first 10,000 rows are shown: there are more.")
+
+
+def test_a_table_holds_every_digit_of_a_number(serve: Serve, visit: Visit) -> None:
+    numbers = [
+        PI,
+        "-0.0000012345678901234567890123456789",
+        "98765432109876543210987654321098765432",
+        "12345678901234567",
+        "0.1",
+        "-7",
+    ]
+    rows = [row("s0", hour, 1, Decimal(text)) for hour, text in enumerate(numbers)]
+    page = visit(serve(MadeUp(rows={"sensor_hours": rows}).answer).url)
+    page.get_by_role("button", name="Table").click()
+    cells = page.locator("tbody tr td:nth-child(4)").all_text_contents()
+    assert cells == numbers
+    drawn = page.evaluate("(document.querySelector('.panel').panel.rows).map((one) => Number(one.celsius))")
+    assert drawn == [float(text) for text in numbers]
+
+
+def test_a_refusal_is_told_in_its_own_words_and_asked_again_later_and_later(serve: Serve, visit: Visit) -> None:
+    api = MadeUp(rows=day())
+    served = serve(api.answer)
+    page = visit(served.url)
+    api.problem = (
+        503,
+        {"type": "urn:problem-type:tailrace:try-later", "title": "Not now", "detail": "the table rests"},
+    )
+    expect(page.locator(".panel .problem")).to_have_text("Not now: the table rests.")
+    asked = len(served.asked)
+    page.wait_for_timeout(6000)
+    # a row query after 2 s and one 4 s later; the health document likewise
+    assert len(served.asked) - asked <= 6
+    api.problem = None
+    expect(page.locator(".panel .problem")).to_be_hidden(timeout=20_000)
+
+
+def test_what_is_no_problem_document_is_told_as_well(serve: Serve, visit: Visit) -> None:
+    api = MadeUp(problem=(429, {"message": "Too Many Requests"}))
+    page = visit(serve(api.answer).url, ready=False)
+    expect(page.locator("#notices")).to_contain_text("Too Many Requests. Asking again …")
+    api.problem = None
+    expect(page.locator("#notices")).to_be_empty()
+    expect(page.locator(".panel")).to_have_count(1)
+
+
+def test_what_is_no_answer_of_an_api_is_told(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(lambda *_: (200, {"Content-Type": "text/html"}, "<p>a proxy</p>")).url, ready=False)
+    expect(page.locator("#notices")).to_contain_text("The API's answer is not JSON: is there something else at http")
+
+
+def test_it_warns_when_counting_is_behind(serve: Serve, visit: Visit) -> None:
+    api = MadeUp(rows=day())
+    page = visit(serve(api.answer).url)
+    expect(page.locator(".panel .fresh")).to_contain_text("up to date · last change 1 s ago")
+    expect(page.locator(".panel .warning")).to_be_hidden()
+    api.freshness |= {"behind_s": 2}
+    page.wait_for_timeout(1500)
+    expect(page.locator(".panel .warning")).to_be_hidden()  # while changes come in, a second or two is normal
+    api.freshness |= {"behind_s": 30}
+    api.health |= {"stages": [stage("ingest"), stage("fanout"), stage("aggregate", behind_s=30), stage("archive")]}
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: counting is 3")
+    expect(page.locator("[data-stage=aggregate]")).to_contain_text("behind")
+    expect(page.locator("#state")).to_have_text("Counting is 30 s behind")
+    api.freshness |= {"behind_s": 0}
+    expect(page.locator(".panel .warning")).to_be_hidden()
+
+
+def test_it_warns_when_nothing_answers(serve: Serve, visit: Visit) -> None:
+    served = serve(MadeUp(rows=day()).answer)
+    page = visit(served.url)
+    served.silent = True
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: the API has not answered for", timeout=12_000)
+    expect(page.locator("#state")).to_contain_text("The API has not answered for")
+    served.silent = False
+    expect(page.locator(".panel .warning")).to_be_hidden()
+
+
+def test_a_refresh_is_one_request_for_each_panel_that_can_be_seen(serve: Serve, visit: Visit) -> None:
+    definitions = [hours(f"sensors_{place}") for place in range(6)]
+    rows = {one["name"]: day()["sensor_hours"] for one in definitions}
+    served = serve(MadeUp(definitions, rows).answer)
+    page = visit(served.url, width=700, height=800)
+    page.wait_for_timeout(500)
+    served.asked.clear()
+    page.wait_for_timeout(5200)
+    asked = [target.split("/")[2] for target in served.asked if "/rows?" in target]
+    assert 4 <= asked.count("sensors_0") <= 6
+    assert "sensors_5" not in asked
+    assert all(target.count("sensor=") == 3 for target in served.asked if "/rows?" in target)
+
+
+def test_nothing_is_asked_while_it_is_paused_or_hidden(serve: Serve, visit: Visit) -> None:
+    served = serve(MadeUp(rows=day()).answer)
+    page = visit(served.url)
+
+    def asked_in_three_seconds() -> int:
+        page.wait_for_timeout(600)  # what is under way
+        served.asked.clear()
+        page.wait_for_timeout(3000)
+        return len(served.asked)
+
+    page.get_by_role("button", name="Pause").click()
+    assert asked_in_three_seconds() == 0
+    page.get_by_role("button", name="Resume").click()
+    assert asked_in_three_seconds() > 2
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    assert asked_in_three_seconds() == 0
+
+
+def test_a_group_and_rows_that_come_later_appear_by_themselves(serve: Serve, visit: Visit) -> None:
+    api = MadeUp(rows={"sensor_hours": []})
+    page = visit(serve(api.answer).url, ready=False)
+    expect(page.locator(".panel .empty")).to_contain_text("There are no rows yet.")
+    api.rows = {"sensor_hours": [row("new", 3, 7), row("new", 4, 8)]}
+    expect(page.get_by_role("button", name="new 8")).to_be_visible()
+    api.rows["sensor_hours"].append(row("new", 9, 11))
+    expect(page.get_by_role("button", name="new 11")).to_be_visible(timeout=3000)
+
+
+def test_hours_without_rows_are_nothing_to_a_count_and_unknown_to_a_mean(serve: Serve, visit: Visit) -> None:
+    rows = [row("s0", hour, 5, 21) for hour in (0, 1, 2, 10, 11)]
+    page = visit(serve(MadeUp(rows={"sensor_hours": rows}).answer).url)
+    drawn = PICTURE
+    assert page.evaluate(f"{drawn}.columns[0]") == [5, 5, 5, 0, 0, 5, 5]
+    page.get_by_label("Measure").select_option("celsius")
+    until(page, f"{drawn}.view.key === 'celsius'")
+    assert page.evaluate(f"{drawn}.columns[0]") == [21, 21, 21, None, None, 21, 21]
+
+
+def test_times_are_those_of_the_aggregates_clock(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp([hours(zone="America/New_York")], day()).answer).url)
+    page.locator(".plot").focus()
+    page.keyboard.press("Home")
+    assert spoken(page).startswith("Sun, 31 Dec 2023, 19:00: s0 30; s1 20; s2 10")
+    expect(page.locator(".foot-note")).to_contain_text("times in America/New_York")
+
+
+def test_a_stretch_is_zoomed_into_with_the_pointer_and_left_again(serve: Serve, visit: Visit) -> None:
+    served = serve(MadeUp(rows=day(hour_count=240)).answer)
+    page = visit(served.url)
+    area = page.locator(".u-over").bounding_box()
+    assert area is not None
+    page.mouse.move(area["x"] + area["width"] * 0.25, area["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] * 0.5, area["y"] + 60, steps=5)
+    page.mouse.up()
+    until(page, f"{PICTURE}.xs.length < 70")
+    assert any("from=2024-01-03T" in target for target in served.asked)
+    page.get_by_role("button", name="Whole range").click()
+    until(page, f"{PICTURE}.xs.length === 240")
+    expect(page.get_by_role("button", name="Whole range")).to_be_disabled()
+
+
+def test_a_range_is_chosen_by_its_distance_from_the_newest_data_and_by_two_dates(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day(hour_count=2400)).answer).url)
+    drawn = PICTURE
+    page.get_by_role("combobox", name="Range").select_option("Newest 24 hours")
+    until(page, f"{drawn}.xs.length === 24")
+    page.get_by_role("combobox", name="Range").select_option("From … to …")
+    page.get_by_label("From").fill("2024-01-02T00:00")
+    page.get_by_label("To", exact=True).fill("2024-01-02T11:00")
+    page.get_by_label("To", exact=True).blur()
+    until(page, f"{drawn}.xs.length === 12")
+    page.get_by_role("combobox", name="Range").select_option("Last 7 days")
+    expect(page.locator(".panel .empty")).to_have_text("No rows in this range.")
+
+
+def test_the_rest_of_the_groups_is_reachable(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(MadeUp(rows=day(40)).answer).url)
+    expect(page.locator(".legend li")).to_have_count(8)
+    page.get_by_role("button", name="Choose by sensor").click()
+    dialog = page.get_by_role("dialog", name="Choose by sensor")
+    expect(dialog.get_by_role("checkbox", checked=True)).to_have_count(8)
+    expect(dialog.get_by_role("checkbox", name="s33 ")).to_be_disabled()
+    for place in range(7):
+        dialog.get_by_role("checkbox", name=f"s{place} {(40 - place) * 240 + 46:,}", exact=True).click()
+    dialog.get_by_role("searchbox").fill("s33")
+    dialog.get_by_role("checkbox", name="s33 ").check()
+    dialog.get_by_role("button", name="Show").click()
+    expect(page.locator(".legend .name")).to_have_text(["s7", "s33"])
+
+
+@pytest.mark.parametrize("name", ["a&b=c", "ä/ö", "100%", "", "<b>bold</b>"])
+def test_a_groups_value_may_be_any_text(serve: Serve, visit: Visit, name: str) -> None:
+    page = visit(serve(MadeUp(rows={"sensor_hours": [row(name, hour, 4) for hour in range(5)]}).answer).url)
+    expect(page.locator(".legend .name")).to_have_text(name or "(empty)")
+    assert page.evaluate(f"{PICTURE}.columns[0]") == [4] * 5
+
+
+def test_rates_are_told_from_two_looks(serve: Serve, visit: Visit) -> None:
+    api = MadeUp(rows=day())
+    began = time.monotonic()
+
+    def counting(path: str, query: str, headers: Any) -> Any:
+        changes = int(200 * (time.monotonic() - began))
+        api.health |= {
+            "stages": [
+                stage("ingest", waiting=3),
+                stage("fanout", changes=changes),
+                stage("aggregate", changes=changes),
+                stage("archive"),
+            ]
+        }
+        return api.answer(path, query, headers)
+
+    page = visit(serve(counting).url)
+    rate = page.locator("[data-stage=aggregate] dl > div:nth-child(3) dd")
+    expect(rate).not_to_have_text("–", timeout=8000)
+    page.wait_for_timeout(4000)
+    assert 150 < float((rate.text_content() or "").removesuffix("/s")) < 250
+    expect(page.locator("[data-stage=ingest]")).to_contain_text("3 waiting")
