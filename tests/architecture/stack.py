@@ -10,6 +10,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "api")
+PAGE = "dashboard"
+"""The function that is no stage: it serves the dashboard's page, where the stack hosts it, and touches no data."""
+
+FUNCTIONS = (*STAGES, PAGE)
 ROUTE_QUEUE_SUFFIX = "Queue"
 
 LIBRARY_VARIABLES = frozenset(

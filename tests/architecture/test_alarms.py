@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.architecture.stack import ROOT, STAGES, function_id, properties, referred, resources
+from tests.architecture.stack import FUNCTIONS, ROOT, function_id, properties, referred, resources
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
 HOUR_MS = 3_600_000
@@ -42,7 +42,7 @@ def test_a_queue_that_is_not_read_rings(queue: str) -> None:
     assert alarm["Threshold"] <= 3600
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", FUNCTIONS)
 def test_an_error_of_a_function_rings(stage: str) -> None:
     """Whatever raised or ran out of time."""
     (alarm,) = alarms_on("Errors", function_id(stage))

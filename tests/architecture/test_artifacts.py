@@ -1,5 +1,7 @@
 """What `sam build` makes is what the template says: the declared architecture, and nothing but what is needed."""
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.stack import STAGES, function_id, template
+from tests.architecture.stack import PAGE, ROOT, STAGES, function_id, template
 from tests.building import sam_build
 
 # e_machine, two bytes at offset 18 of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
@@ -71,3 +73,30 @@ def test_the_build_holds_no_leftovers(build: Build) -> None:
 def test_a_function_ships_its_handler_only(build: Build, stage: str) -> None:
     """Everything else is in the layer."""
     assert [path.name for path in (build.folder / function_id(stage)).rglob("*")] == ["app.py"]
+
+
+def test_the_dashboard_ships_its_handler_and_the_site(build: Build) -> None:
+    """The page as it is written, and of each library what a browser reads, with its licence; no package, no lock."""
+    folder = build.folder / function_id(PAGE)
+    page = ROOT / "functions" / "dashboard" / "page"
+    ours = {f"site/{path.relative_to(page).as_posix()}" for path in page.rglob("*") if path.is_file()}
+    theirs = {f"site/vendor/uplot/{name}" for name in ("uPlot.esm.js", "uPlot.min.css", "LICENSE")}
+    names = ("oidc-client-ts.min.js", "LICENSE", "LICENSE-jwt-decode")
+    theirs |= {f"site/vendor/oidc-client-ts/{name}" for name in names}
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"app.py"} | ours | theirs
+    for name in ours:
+        assert (folder / name).read_bytes() == (page / name.removeprefix("site/")).read_bytes()
+    assert all((folder / name).stat().st_size > 1000 for name in theirs)
+
+
+def test_the_dashboards_libraries_are_locked_whole() -> None:
+    """Each package with its version and its integrity, and none that is not there for the page."""
+    lock = json.loads((ROOT / "functions" / "dashboard" / "package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    asked = json.loads((ROOT / "functions" / "dashboard" / "package.json").read_text())["dependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in asked.values())
+    for name, entry in packages.items():
+        assert entry["integrity"].startswith("sha512-")
+        assert not {"resolved", "hasInstallScript"} & entry.keys()
+        assert asked.get(name.removeprefix("node_modules/"), entry["version"]) == entry["version"]

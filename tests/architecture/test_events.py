@@ -13,6 +13,8 @@ from urllib.parse import unquote_plus
 import pytest
 
 from tests.architecture.stack import (
+    FUNCTIONS,
+    PAGE,
     ROOT,
     STAGES,
     emulated_name,
@@ -54,7 +56,7 @@ def name(path: Path) -> str:
 
 def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     """The part of a sample's name before the first dash is the stage."""
-    assert {path.stem.split("-")[0] for path in SAMPLES} == set(STAGES)
+    assert {path.stem.split("-")[0] for path in SAMPLES} == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("path", samples("fanout", "aggregate"), ids=name)
@@ -128,9 +130,9 @@ def test_the_file_that_the_sample_of_load_names_is_there() -> None:
         assert (told["size"], told["eTag"]) == (len(content), md5(content).hexdigest())
 
 
-@pytest.mark.parametrize("path", samples("api"), ids=name)
+@pytest.mark.parametrize("path", samples("api", PAGE), ids=name)
 def test_requests_are_as_the_http_api_sends_them(path: Path) -> None:
-    """Payload 2.0, on a route that the template has, signed."""
+    """Payload 2.0, on a route that the template has, signed but for the page."""
     event = load(path)
     routes = {route["Properties"]["RouteKey"] for route in resources("AWS::ApiGatewayV2::Route").values()}
     assert event["version"] == "2.0"
@@ -139,14 +141,15 @@ def test_requests_are_as_the_http_api_sends_them(path: Path) -> None:
         event["routeKey"] == "$default" or event["routeKey"].split(" ")[0] == event["requestContext"]["http"]["method"]
     )
     assert event["rawPath"] == event["requestContext"]["http"]["path"]
-    assert "iam" in event["requestContext"]["authorizer"]
+    assert ("authorizer" in event["requestContext"]) is (not path.stem.startswith(PAGE))
+    assert path.stem.startswith(PAGE) or "iam" in event["requestContext"]["authorizer"]
 
 
 def test_every_route_has_a_sample() -> None:
     """One at least; of those with the id in the query, which differ in nothing else, one to write and one to read."""
     routes = {route["Properties"]["RouteKey"] for route in resources("AWS::ApiGatewayV2::Route").values()}
     by_query = {key for key in routes if key.endswith("/items") and not key.startswith("POST")}
-    shown = {load(path)["routeKey"] for path in samples("api")}
+    shown = {load(path)["routeKey"] for path in samples("api", PAGE)}
     assert shown >= routes - by_query
     assert len(shown & by_query) == 2
 
@@ -155,7 +158,7 @@ def test_the_environment_names_the_emulated_stack() -> None:
     """Every variable that a function needs, with the name that the resource has in the stack `tailrace`."""
     given = load(EVENTS / "env.json")["Parameters"]
     endpoint = given.pop("AWS_ENDPOINT_URL")
-    needed = {variable for stage in STAGES for variable in variables(stage)} - {"TAILRACE_PIPELINE"}
+    needed = {variable for stage in FUNCTIONS for variable in variables(stage)} - {"TAILRACE_PIPELINE"}
     assert given.keys() == needed
     for logical_id in {target for stage in STAGES for target in referred(variables(stage))}:
         kind = template()["Resources"][logical_id]["Type"].split("::")[2]

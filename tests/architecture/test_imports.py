@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.stack import ROOT, STAGES
+from tests.architecture.stack import FUNCTIONS as HANDLERS
+from tests.architecture.stack import ROOT
 
 LAYER = ROOT / "layers" / "tailrace"
 AWS_SDK = {"boto3", "botocore", "s3transfer", "aws_lambda_powertools"}
@@ -78,7 +79,7 @@ def test_there_is_something_to_check() -> None:
     assert len(CORE) > 5
     assert AWS
     assert PIPELINE
-    assert {path.parent.name for path in FUNCTIONS} == set(STAGES)
+    assert {path.parent.name for path in FUNCTIONS} == set(HANDLERS)
 
 
 @pytest.mark.parametrize("path", CORE, ids=short)
@@ -118,7 +119,7 @@ def test_a_function_imports_the_standard_library_and_the_layer(path: Path) -> No
     assert top(imported(path)) <= allowed
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", HANDLERS)
 def test_importing_a_handler_needs_no_environment_and_makes_no_client(stage: str) -> None:
     """Settings are parsed and clients made in an invocation, so that a mistake is an error and not a crash at start."""
     code = f"import boto3, functions.{stage}.app; assert boto3.DEFAULT_SESSION is None"

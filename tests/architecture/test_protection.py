@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.architecture.stack import STAGES, function_id, properties, referred, resources, template
+from tests.architecture.stack import FUNCTIONS, function_id, properties, referred, resources, template
 
 # What may be lost, since it only remembers what has been answered, or seen, of late.
 PASSING = {"IdempotencyTable", "ProgressTable"}
@@ -63,7 +63,7 @@ def test_logs_have_an_end(name: str) -> None:
     assert properties(name)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", FUNCTIONS)
 def test_each_function_logs_to_its_own_group(stage: str) -> None:
     """One that the stack owns, not one that Lambda makes and nobody removes."""
     assert referred(properties(function_id(stage))["LoggingConfig"]["LogGroup"]) == {f"{stage.capitalize()}Log"}

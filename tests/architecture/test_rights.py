@@ -9,6 +9,8 @@ import pytest
 from tailrace.definitions import load_pipeline
 from tailrace.openapi import openapi
 from tests.architecture.stack import (
+    FUNCTIONS,
+    PAGE,
     STAGES,
     as_list,
     function_id,
@@ -56,7 +58,7 @@ def test_a_role_covers_what_the_settings_name_and_nothing_else(stage: str) -> No
     assert reached == named | served
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", FUNCTIONS)
 def test_a_role_is_made_of_statements_only(stage: str) -> None:
     """Neither managed policies nor SAM's policy templates nor events, which all bring rights of their own."""
     function = properties(function_id(stage))
@@ -101,7 +103,14 @@ def test_only_this_stack_invokes_its_functions(name: str) -> None:
         assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
-ROUTES = sorted(resources("AWS::ApiGatewayV2::Route"))
+def routes_to(integration: str) -> list[str]:
+    """Return the routes that lead to an integration."""
+    found = resources("AWS::ApiGatewayV2::Route")
+    return sorted(name for name in found if referred(properties(name)["Target"]) == {integration})
+
+
+PUBLIC = routes_to("DashboardIntegration")
+ROUTES = sorted(resources("AWS::ApiGatewayV2::Route").keys() - set(PUBLIC))
 READ, WRITE = {"Ref": "JwtReadScope"}, {"Ref": "JwtWriteScope"}
 
 
@@ -133,6 +142,55 @@ def test_a_token_needs_the_scope_of_what_it_does(name: str) -> None:
     verb = properties(name)["RouteKey"].split(" ")[0]
     expected = {"GET": [READ], "$default": [READ, WRITE]}.get(verb, [WRITE])
     assert with_tokens(properties(name)["AuthorizationScopes"]) == expected
+
+
+def test_what_is_open_is_the_page_and_nothing_else() -> None:
+    """Two routes, which read, and lead to the page's function alone; only where a stack that takes tokens hosts it."""
+    assert {properties(name)["RouteKey"] for name in PUBLIC} == {"GET /dashboard", "GET /dashboard/{file+}"}
+    for name in PUBLIC:
+        assert properties(name)["AuthorizationType"] == "NONE"
+        assert template()["Resources"][name]["Condition"] == "HostsDashboard"
+    assert referred(properties("DashboardIntegration")["IntegrationUri"]) == {function_id(PAGE)}
+    assert template()["Conditions"]["HostsDashboard"] == {
+        "Fn::And": [{"Condition": "UsesTokens"}, {"Fn::Not": [{"Fn::Equals": [{"Ref": "DashboardClientId"}, ""]}]}]
+    }
+    assert template()["Parameters"]["DashboardClientId"]["Default"] == ""
+
+
+def test_the_function_behind_what_is_open_may_do_nothing() -> None:
+    """No statement, no name of a resource in its environment, and nobody but the API's two routes invokes it."""
+    function = properties(function_id(PAGE))
+    assert function["Policies"] == []
+    assert referred(variables(PAGE)) == set()
+    assert mapping_of(PAGE) is None
+    invoking = [name for name in resources("AWS::Lambda::Permission") if function_id(PAGE) in str(properties(name))]
+    assert invoking == ["DashboardPermission"]
+    assert properties("DashboardPermission")["SourceArn"]["Fn::Sub"].endswith(":${HttpApi}/*/GET/dashboard*")
+
+
+def test_what_belongs_to_the_page_is_there_only_with_it() -> None:
+    """Without a client id a stack has no part of it."""
+    named = [name for name in template()["Resources"] if "Dashboard" in name]
+    assert len(named) == 7
+    assert all(template()["Resources"][name]["Condition"] == "HostsDashboard" for name in named)
+    outputs = [name for name in template()["Outputs"] if "Dashboard" in name]
+    assert outputs
+    assert all(template()["Outputs"][name]["Condition"] == "HostsDashboard" for name in outputs)
+
+
+def test_a_page_has_an_issuer() -> None:
+    """A client id without one is a mistake, and told as such."""
+    rule = template()["Rules"]["DashboardsHaveAnIssuer"]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DashboardClientId"}, ""]}]}
+    assert rule["Assertions"][0]["Assert"] == template()["Conditions"]["UsesTokens"]
+    origin = template()["Parameters"]["DashboardTokenOrigin"]
+    for text, taken in {
+        "": True,
+        "https://a.example": True,
+        "https://*": False,
+        "https://a; script-src *": False,
+    }.items():
+        assert bool(re.fullmatch(origin["AllowedPattern"], text)) is taken
 
 
 def test_tokens_are_of_one_issuer_and_made_for_this_api() -> None:

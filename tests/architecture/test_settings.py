@@ -8,7 +8,9 @@ from tailrace.aws import settings
 from tailrace.definitions import load_pipeline
 from tailrace.errors import SettingsError
 from tests.architecture.stack import (
+    FUNCTIONS,
     LIBRARY_VARIABLES,
+    PAGE,
     ROOT,
     STAGES,
     function_id,
@@ -20,6 +22,7 @@ from tests.architecture.stack import (
 )
 
 PIPELINE_VARIABLE = "TAILRACE_PIPELINE"
+OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN"}
 
 
 def settings_of(stage: str) -> type[settings.Settings]:
@@ -36,7 +39,7 @@ def expected(stage: str) -> set[str]:
     return names | (routes if stage in ("fanout", "api") else set()) | (dead if stage == "api" else set())
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", FUNCTIONS)
 def test_the_template_gives_exactly_what_the_settings_read(stage: str) -> None:
     """A variable too few fails in the first invocation, one too many is a right too many."""
     assert variables(stage).keys() == expected(stage)
@@ -52,18 +55,28 @@ def test_a_variable_is_named_after_its_resource(stage: str) -> None:
             assert [variable_name(logical_id) for logical_id in referred(value)] == [name]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+def test_the_pages_variables_are_named_after_parameters() -> None:
+    """It knows where people sign in, and of no resource."""
+    for name, value in variables(PAGE).items():
+        assert not referred(value)
+        chosen = value["Fn::If"][1] if "Fn::If" in value else value
+        if name not in (PIPELINE_VARIABLE, "STACK_NAME"):
+            assert variable_name(chosen["Ref"]) == name
+            assert chosen["Ref"] in template()["Parameters"]
+
+
+@pytest.mark.parametrize("stage", FUNCTIONS)
 def test_settings_name_what_is_missing(stage: str) -> None:
     """With everything they parse; without one variable the error names it."""
     environ = dict.fromkeys(expected(stage), "there")
     settings_of(stage).parse(environ)
-    for name in expected(stage) - {PIPELINE_VARIABLE}:
+    for name in expected(stage) - OPTIONAL:
         if name.lower() in {field.name for field in fields(settings_of(stage))}:
             with pytest.raises(SettingsError, match=name):
                 settings_of(stage).parse({key: value for key, value in environ.items() if key != name})
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", FUNCTIONS)
 def test_the_handler_reads_its_own_settings(stage: str) -> None:
     """The function of a stage parses the settings of that stage and of no other."""
     text = (ROOT / "functions" / stage / "app.py").read_text()
@@ -83,7 +96,7 @@ def test_a_deployment_gives_no_endpoint() -> None:
     assert shared.keys() - LIBRARY_VARIABLES == {PIPELINE_VARIABLE}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", FUNCTIONS)
 def test_logs_and_metrics_say_which_stage_they_are_from(stage: str) -> None:
     """The service's name is the folder's."""
     assert properties(function_id(stage))["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == stage

@@ -1,5 +1,6 @@
 """Every sample event, through the real `sam local invoke` in Docker, has its effect on the emulated stack."""
 
+import base64
 import gzip
 import json
 import time
@@ -243,6 +244,17 @@ def test_api_refuses_with_every_violation(stack: Stack, invoke: Invoke) -> None:
     assert 400 <= answer["statusCode"] < 500
     assert len(json.loads(answer["body"])["violations"]) == 2
     assert item(stack, "2013-12-24-broken-api") is None
+
+
+def test_dashboard_serves_its_page(stack: Stack, invoke: Invoke) -> None:
+    """A file as it was built, packed; how to sign in; and from the bare address to the page."""
+    page = invoke("dashboard-file")
+    assert page["statusCode"] == 200
+    assert gzip.decompress(base64.b64decode(page["body"])).startswith(b"<!doctype html>")
+    config = json.loads(base64.b64decode(invoke("dashboard-config")["body"]))
+    assert config["auth"]["issuer"] == "https://login.example"
+    assert invoke("dashboard")["headers"]["Location"] == "dashboard/index.html"
+    assert stack
 
 
 def test_no_sample_is_left_out() -> None:

@@ -1,32 +1,29 @@
 """Who is let in, tried on every route of the emulated stack: by IAM signature, and by tokens of an issuer."""
 
 import base64
-import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.emulator import REGION
 from local.stack import Stack, running_stack
-from tests.architecture.stack import resources
+from tests.architecture.stack import ROOT, resources
+from tests.issuer import AUDIENCE, Issuer, running_issuer
 
-AUDIENCE, ORIGIN = "the-dashboard", "https://dashboard.example"
+ORIGIN = "https://dashboard.example"
 ADDRESSES = {"{collection}": "flights", "{id+}": "1", "{name}": "carrier_hours"}
-ROUTES = [
-    route["Properties"]["RouteKey"]
-    for route in resources("AWS::ApiGatewayV2::Route").values()
-    if route["Properties"]["RouteKey"] != "$default"
-]
+KEYS = [route["Properties"]["RouteKey"] for route in resources("AWS::ApiGatewayV2::Route").values()]
+PAGE = ["GET /dashboard", "GET /dashboard/{file+}"]
+ROUTES = [key for key in KEYS if key not in ["$default", *PAGE]]
 REFUSED = (401, 403)
 
 
@@ -43,63 +40,10 @@ def ask(method: str, url: str, headers: Mapping[str, str]) -> tuple[int, Mapping
     return answer.status, answer.headers
 
 
-class Issuer:
-    """An OpenID Connect issuer on loopback: its configuration and its key, and tokens signed with it."""
-
-    def __init__(self) -> None:
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        issuer = self
-
-        class Pages(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = json.dumps(issuer.page(self.path)).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_arguments: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def page(self, path: str) -> dict[str, Any]:
-        if path.endswith("openid-configuration"):
-            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
-        numbers = self.key.public_key().public_numbers()
-        key = {"kid": "1", "kty": "RSA", "alg": "RS256", "use": "sig"}
-        return {"keys": [key | {"n": _number(numbers.n), "e": _number(numbers.e)}]}
-
-    def token(self, *, key: rsa.RSAPrivateKey | None = None, algorithm: str = "RS256", **claims: Any) -> str:
-        """Return a token that is taken, but for what is given otherwise."""
-        now = int(time.time())
-        whole = {"iss": self.url, "aud": AUDIENCE, "sub": "u1", "iat": now - 5, "exp": now + 300} | claims
-        head = {"alg": algorithm, "kid": "1", "typ": "JWT"}
-        text = ".".join(_text(json.dumps(part).encode()) for part in (head, whole))
-        if algorithm == "none":
-            return f"{text}."
-        signature = (key or self.key).sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
-        return f"{text}.{_text(signature)}"
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def _number(value: int) -> str:
-    return _text(value.to_bytes((value.bit_length() + 7) // 8, "big"))
-
-
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    made = Issuer()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.05,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with running_issuer() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +55,7 @@ def signed_stack() -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def token_stack(issuer: Issuer) -> Iterator[Stack]:
     parameters = {"JwtIssuer": issuer.url, "JwtAudience": f"another,{AUDIENCE}", "CorsOrigins": ORIGIN}
+    parameters |= {"DashboardClientId": AUDIENCE}
     with running_stack(parameters=parameters) as running:
         yield running
 
@@ -181,3 +126,90 @@ def test_no_page_may_ask_where_no_origin_is_named(signed_stack: Stack) -> None:
     status, headers = ask("OPTIONS", url, {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
     assert status in REFUSED
     assert "access-control-allow-origin" not in headers
+
+
+def test_the_stack_serves_its_page_to_anybody(token_stack: Stack, issuer: Issuer) -> None:
+    """Each file as it is in the sources, and how to sign in; and nothing that is no file of the page."""
+    status, headers = ask("GET", f"{token_stack.api_url}/dashboard", {})
+    assert (status, headers["Location"]) == (302, "dashboard/index.html")
+    root = f"{token_stack.api_url}/dashboard/"
+    page = ROOT / "functions" / "dashboard" / "page"
+    files = [path for path in page.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        answer = urllib3.request("GET", f"{root}{path.relative_to(page).as_posix()}", retries=False)
+        assert (answer.status, answer.data) == (200, path.read_bytes()), path
+        assert f"connect-src 'self' {issuer.url};" in answer.headers["Content-Security-Policy"]
+    for library in ("uplot/uPlot.esm.js", "uplot/LICENSE", "oidc-client-ts/oidc-client-ts.min.js"):
+        assert ask("GET", f"{root}vendor/{library}", {})[0] == 200
+    told = urllib3.request("GET", f"{root}config.json").json()
+    assert told.pop("auth") == {
+        "issuer": issuer.url,
+        "client_id": AUDIENCE,
+        "scope": "openid tailrace/read",
+        "redirect_path": "./index.html",
+    }
+    assert told == {"api": "..", "refresh_s": 5, "title": "tailrace"}
+    for name in ("app.py", "..%2fapp.py", "%2e%2e/app.py", "vendor", "nothing.js"):
+        assert ask("GET", f"{root}{name}", {})[0] == 404, name
+    assert token_stack.outputs["DashboardUrl"].endswith("/dashboard")
+    assert token_stack.outputs["DashboardCallback"].endswith("/dashboard/index.html")
+
+
+def test_nothing_but_reading_is_open_beside_the_page(token_stack: Stack) -> None:
+    for path in ("dashboard", "dashboard/index.html"):
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert ask(method, f"{token_stack.api_url}/{path}", {})[0] in (*REFUSED, 404, 405), (method, path)
+
+
+def test_a_code_that_was_signed_in_for_by_pkce_leads_to_the_data(token_stack: Stack, issuer: Issuer) -> None:
+    """What the page does: the configuration, the code, the token, and with it the API; each code serves once."""
+    root = f"{token_stack.api_url}/dashboard/"
+    sign_in = urllib3.request("GET", f"{root}config.json").json()["auth"]
+    about = urllib3.request("GET", f"{sign_in['issuer']}/.well-known/openid-configuration").json()
+    verifier, callback = "v" * 43, f"{root}index.html"
+    challenge = base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
+    asked = {
+        "client_id": sign_in["client_id"],
+        "redirect_uri": callback,
+        "response_type": "code",
+        "scope": sign_in["scope"],
+        "state": "s",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    back = urllib3.request("GET", about["authorization_endpoint"], fields=asked, redirect=False).headers["Location"]
+    assert back.startswith(f"{callback}?")
+    code = dict(parse_qsl(urlsplit(back).query))["code"]
+    given = {"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "client_id": AUDIENCE}
+
+    def redeem(proof: str) -> Any:
+        body = urlencode(given | {"code_verifier": proof})
+        return urllib3.request("POST", about["token_endpoint"], body=body).json()
+
+    token = redeem(verifier)["access_token"]
+    rows = f"{token_stack.api_url}/aggregates"
+    assert ask("GET", rows, {"Authorization": f"Bearer {token}"})[0] == 200
+    assert (
+        ask("PUT", f"{token_stack.api_url}/collections/flights/items/1", {"Authorization": f"Bearer {token}"})[0]
+        in REFUSED
+    )
+    assert redeem(verifier) == {"error": "invalid_grant"}
+    assert issuer.refusals[-1].startswith("token: invalid_grant")
+
+
+def test_without_a_client_id_there_is_no_page(signed_stack: Stack) -> None:
+    """Neither the function nor a route to it: nothing at all is open."""
+    assert not [name for name in signed_stack.resources if name.startswith(("Dashboard", "GetDashboard"))]
+    assert "DashboardUrl" not in signed_stack.outputs
+    for path in ("dashboard", "dashboard/index.html"):
+        assert ask("GET", f"{signed_stack.api_url}/{path}", {})[0] in REFUSED
+
+
+def test_these_are_all_routes(signed_stack: Stack, token_stack: Stack) -> None:
+    """As deployed: none that these tests do not try."""
+    for stack, expected in ((signed_stack, {*ROUTES, "$default"}), (token_stack, {*ROUTES, *PAGE})):
+        listed = stack.client("apigatewayv2").get_routes(ApiId=stack.resources["HttpApi"])["Items"]
+        assert {route["RouteKey"] for route in listed} == expected
+        open_ones = {route["RouteKey"] for route in listed if route.get("AuthorizationType", "NONE") == "NONE"}
+        assert open_ones == expected & set(PAGE)

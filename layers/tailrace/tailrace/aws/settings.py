@@ -5,7 +5,7 @@ id it spells (``ItemsTable`` is ``ITEMS_TABLE``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Self
 
 from tailrace.definitions import DEFAULT_PIPELINE
@@ -16,7 +16,7 @@ from tailrace.errors import SettingsError
 class Settings:
     """What all functions share: the active definition."""
 
-    tailrace_pipeline: str
+    tailrace_pipeline: str = DEFAULT_PIPELINE
 
     @classmethod
     def parse(cls, environ: Mapping[str, str]) -> Self:
@@ -26,7 +26,8 @@ class Settings:
             SettingsError: variables are missing or empty; all of them are named.
         """
         names = {field.name: field.name.upper() for field in fields(cls)}
-        found = {"TAILRACE_PIPELINE": DEFAULT_PIPELINE} | {name: value for name, value in environ.items() if value}
+        defaults = {names[field.name]: field.default for field in fields(cls) if field.default is not MISSING}
+        found = defaults | {name: value for name, value in environ.items() if value}
         _require(cls.__name__, names.values(), found)
         return cls(**{field: found[name] for field, name in names.items()})
 
@@ -101,6 +102,17 @@ class ApiSettings(Settings):
     archive_dead_letter_queue: str
     async_failures_queue: str
     failures_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardSettings(Settings):
+    """Settings of ``dashboard``: the stack, and where people sign in; ``dashboard_token_origin`` may be missing."""
+
+    stack_name: str
+    jwt_issuer: str
+    jwt_read_scope: str
+    dashboard_client_id: str
+    dashboard_token_origin: str = ""
 
 
 def on_aws(environ: Mapping[str, str]) -> bool:

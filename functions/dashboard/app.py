@@ -1,0 +1,35 @@
+"""dashboard: the page of a stack whose API takes tokens. Files only: they are public, the data is not."""
+
+import base64
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tailrace.aws.settings import DashboardSettings
+from tailrace.site import FRONT, Site
+
+_FOLDER = Path(__file__).with_name("site")
+
+
+@cache
+def site(settings: DashboardSettings) -> Site:
+    """Read the files; once for each environment, since Lambda calls the handler many times."""
+    sign_in = {"issuer": settings.jwt_issuer, "client_id": settings.dashboard_client_id}
+    sign_in |= {"scope": f"openid {settings.jwt_read_scope}", "redirect_path": f"./{FRONT}"}
+    config = {"api": "..", "refresh_s": 5, "title": settings.stack_name, "auth": sign_in}
+    return Site(_FOLDER, config, [settings.jwt_issuer, settings.dashboard_token_origin or settings.jwt_issuer])
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Answer a request of the HTTP API for a file."""
+    page = site(DashboardSettings.parse(os.environ))
+    file = (event.get("pathParameters") or {}).get("file")
+    if file is None:  # a relative address, since somebody in between may have put something before it
+        return {"statusCode": 302, "headers": page.headers | {"Location": f"dashboard/{FRONT}"}}
+    headers = event["headers"]
+    answer = page.answer(
+        file, accept_encoding=headers.get("accept-encoding", ""), if_none_match=headers.get("if-none-match", "")
+    )
+    body = base64.b64encode(answer.body).decode()
+    return {"statusCode": answer.status, "headers": dict(answer.headers), "body": body, "isBase64Encoded": True}
