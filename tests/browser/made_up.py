@@ -78,11 +78,16 @@ class MadeUp:
         }
     )
     problem: tuple[int, Json] | None = None
+    too_many_groups: bool = False
 
     def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
         """Answer as the API's document says."""
-        if self.problem is not None:
-            status, document = self.problem
+        ranks = path.endswith("/groups") and "order=key" not in query
+        if self.problem is not None or (ranks and self.too_many_groups):
+            status, document = self.problem or (
+                422,
+                {"title": "Too much", "type": "urn:problem-type:tailrace:too-much"},
+            )
             return status, {"Content-Type": "application/problem+json"}, json.dumps(document)
         return (
             200,
@@ -98,6 +103,12 @@ class MadeUp:
         _, _, name, what = path.split("/")
         group = next(one for one in self.aggregates if one["name"] == name)["groups"][0]["name"]
         rows = self.rows.get(name, [])
+        if what == "groups" and dict(query).get("order") == "key":
+            values = sorted({one[group] for one in rows})
+            first = int(dict(query).get("cursor", 0))
+            more = {"cursor": str(first + 100)} if first + 100 < len(values) else {}
+            listed = [{"value": value, "items": 1} for value in values[first : first + 100]]
+            return {"group": group, "groups": listed, "freshness": self.freshness} | more
         if what == "groups":
             items: dict[str, int] = {}
             for one in rows:

@@ -26,6 +26,7 @@ export class Aggregate {
     this.description = told.description;
     this.groups = told.groups;
     this.measures = told.measures;
+    this.listed = told.listed !== false;
     this.bucket = told.groups.find((group) => group.name === told.bucket) ?? null;
     const place = this.bucket === null ? told.groups.length : told.groups.indexOf(this.bucket);
     const [before, after] = [told.groups.slice(0, place), told.groups.slice(place + 1)];

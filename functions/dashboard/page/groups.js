@@ -28,6 +28,14 @@ export class Groups {
     return this.aggregate.fixed.map((group) => [group, this.fixed.get(group.name) ?? null]);
   }
 
+  /** What to say where there is nothing to show. */
+  get none() {
+    const [first] = this.aggregate.groups;
+    return this.aggregate.listed
+      ? "There are no rows yet. They appear here as soon as something is counted."
+      : `Values of ${first.name} are not listed: choose one by typing it.`;
+  }
+
   /** Look which values there are; false where there are none. */
   async look(signal) {
     const { aggregate, api } = this;

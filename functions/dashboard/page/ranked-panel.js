@@ -55,9 +55,11 @@ export class RankedPanel extends Panel {
 
   /** Read what is to be shown, and draw it. */
   async load(signal) {
-    if (!(await this.groups.look(signal))) return this.#draw({ freshness: null, rows: [], requests: 1 }, 0);
     const { aggregate, groups } = this;
-    if (this.#found !== null) return this.#draw(await this.#one(this.#found, signal), 1);
+    const there = await groups.look(signal);
+    if (this.#found !== null && (there || aggregate.repeated))
+      return this.#draw(await this.#one(this.#found, signal), 1);
+    if (!there) return this.#draw({ freshness: null, rows: [], requests: 1 }, 0);
     if (!aggregate.repeated) return this.#draw(await this.#top(signal), MOST);
     const values = groups.listed.slice(0, this.#shown).map(({ value }) => [aggregate.lines[0], value]);
     this.#query = chosen(values.slice(0, STEP));
@@ -111,11 +113,7 @@ export class RankedPanel extends Panel {
     this.empty.hidden = rows.length > 0;
     say(
       this.empty,
-      rows.length > 0
-        ? ""
-        : this.#found === null
-          ? "There are no rows yet. They appear here as soon as something is counted."
-          : `There is no row for ${this.#found}.`,
+      rows.length > 0 ? "" : this.#found === null ? this.groups.none : `There is no row for ${this.#found}.`,
     );
     this.more.hidden = this.#found !== null || this.#shown >= Math.min(MOST, possible) || rows.length < this.#shown;
     for (const [place, group] of aggregate.fixed.entries()) {

@@ -39,10 +39,19 @@ export async function readRows(api, aggregate, parameters, { signal, most = MOST
   }
 }
 
-/** Return the values of the first group, those with most items first. */
+/**
+ * Return the values of the first group, those with most items first; where there are too many to be ranked, the first
+ * ones by their order, and none where the aggregate keeps no list of them.
+ */
 export async function busiest(api, aggregate, { signal, most = LISTED } = {}) {
-  const { groups } = await api.get(aggregate.path("groups"), [["n", String(most)]], { signal });
-  return groups.map(({ value, items }) => ({ value: String(value), items: Number(items) }));
+  if (!aggregate.listed) return [];
+  try {
+    const { groups } = await api.get(aggregate.path("groups"), [["n", String(most)]], { signal });
+    return groups.map(({ value, items }) => ({ value: String(value), items: Number(items) }));
+  } catch (error) {
+    if (error.type !== "too-much") throw error;
+    return (await groupsByKey(api, aggregate, null)).groups.slice(0, most);
+  }
 }
 
 /** Return a page of the values of the first group by their order, from a cursor on, and the cursor behind it. */
@@ -163,7 +172,9 @@ export class Extents {
   }
 
   async #ask(api, aggregate) {
-    const siblings = this.aggregates.filter((one) => one.clockwork === aggregate.clockwork && one.repeated);
+    const siblings = this.aggregates.filter(
+      (one) => one.clockwork === aggregate.clockwork && one.repeated && one.listed,
+    );
     const [sibling] = siblings.sort((one, other) => length(one) - length(other));
     if (!sibling) {
       const found = await searched(api, aggregate, Date.now());

@@ -121,7 +121,7 @@ export class Stages {
     const { card, word: state, figures } = this.#cards.get(key);
     say(figures.lag, lag ?? UNKNOWN);
     say(figures.failed, failed === undefined || failed === null ? UNKNOWN : rounded(failed));
-    say(figures.rate, rate === undefined || rate === null ? UNKNOWN : `${rounded(rate)}/s`);
+    say(figures.rate, rate === undefined || rate === null ? UNKNOWN : perSecond(rate));
     const bad = isLate ? "behind" : failed > 0 ? word : "";
     const kind = word === "refused today" ? "late" : "failed";
     mark(
@@ -145,6 +145,10 @@ export class Stages {
     const [first, last] = [looks[0], looks.at(-1)];
     return Math.max(0, (last[reader] - first[reader]) / ((last.at - first.at) / 1000));
   }
+}
+
+function perSecond(rate) {
+  return `${rounded(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate))}/s`;
 }
 
 function queue(stage) {

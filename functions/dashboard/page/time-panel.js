@@ -100,8 +100,7 @@ export class TimePanel extends Panel {
   async load(signal) {
     const { aggregate, api, groups } = this;
     const now = Date.now();
-    if (!(await groups.look(signal)))
-      return this.#nothing("There are no rows yet. They appear here as soon as something is counted.");
+    if (!(await groups.look(signal))) return this.#nothing(groups.none);
     const given = groups.given;
     const at = aggregate.repeated ? [[aggregate.lines[0], groups.picked?.[0] ?? groups.listed[0].value]] : given;
     // of one that begins with its bucket, other panels may have come to know more meanwhile
@@ -166,11 +165,8 @@ export class TimePanel extends Panel {
       this.view.added ? this.#interval : "auto",
     );
     this.#label(picture, whole);
-    this.note(
-      cut
-        ? `Only the first ${many(rows.length, "row")} are shown: there are more. Narrow the range, or take longer buckets.`
-        : null,
-    );
+    const more = `Only the first ${many(rows.length, "row")} are shown: there are more.`;
+    this.note(cut ? `${more} Narrow the range, or take longer buckets.` : null);
     this.#draw(picture);
   }
 
@@ -186,6 +182,7 @@ export class TimePanel extends Panel {
   #draw(picture) {
     const form = formOf(picture);
     this.form = form;
+    this.stage.classList.toggle("of-bars", form === "bars");
     for (const [name, element] of [
       ["chart", this.plot],
       ["lists", this.list],
