@@ -127,4 +127,5 @@ def test_the_command_ends_with_status_0_and_leaves_no_process(tmp_path: Path) ->
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "drift 0" in done.stdout
+    assert "The dashboard is at http://127.0.0.1:" in done.stdout
     assert "1 rows of the file are no flights and are left out (line 23: 3 fields instead of 19)" in done.stdout

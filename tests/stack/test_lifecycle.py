@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import urllib3
 
 from local.emulator import ROOT, Emulator, free_port, is_listening
 from local.errors import EmulatorFailed, PortBusy, SetupMissing
 from local.stack import ENDPOINT_FILE, announced_stack
+from pipeline.definition import pipeline
 
 UP_SECONDS = 180.0
 GONE_SECONDS = 15.0
@@ -95,9 +98,12 @@ def test_nothing_is_left_of_a_stack_that_was_ended(
     scratch = scratch_folders(started)
     assert scratch
     assert all(folder.exists() for folder in scratch)
+    page = urlsplit(dashboard()).port or 0
+    assert is_listening(page)
     held.send_signal(number)
     held.wait(GONE_SECONDS)
     assert_gone(started, port)
+    assert not is_listening(page)
     assert [folder for folder in scratch if folder.exists()] == []
 
 
@@ -119,6 +125,27 @@ def test_a_stack_starts_again_on_the_port_of_one_that_was_killed(held: subproces
         assert emulator.alive()
     finally:
         emulator.stop()
+
+
+def dashboard() -> str:
+    """Return the address of the running stack's dashboard."""
+    about = announced_stack()
+    assert about is not None
+    return str(about["dashboard"])
+
+
+def test_a_running_stack_shows_its_dashboard(held: subprocess.Popen[str]) -> None:
+    """The page, and the API's answers with a signature made on the way; on this machine only."""
+    address = dashboard()
+    assert address.startswith("http://127.0.0.1:")
+    assert urllib3.request("GET", address).data.startswith(b"<!doctype html>")
+    config = urllib3.request("GET", f"{address}config.json").json()
+    assert config == {"api": "./api", "refresh_s": 1, "title": "tailrace", "auth": None}
+    aggregates = urllib3.request("GET", f"{address}api/aggregates").json()["aggregates"]
+    assert {aggregate.name for aggregate in pipeline.aggregates} == {aggregate["name"] for aggregate in aggregates}
+    rows = urllib3.request("GET", f"{address}api/aggregates/carrier_hours/rows?carrier=UA")
+    assert (rows.status, rows.json()["rows"]) == (200, [])
+    assert urllib3.request("PUT", f"{address}api/collections/flights/items/1", body=b"{}").status == 405
 
 
 def test_a_running_stack_announces_where_it_is(held: subprocess.Popen[str], port: int) -> None:
