@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 PYTHON3 ?= python3
 VENV := .venv/bin
-# sam build looks for the template's Python and its pip by name
-TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH)
+# sam build looks for the template's Python, its pip and npm by name
+TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/node/bin
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli tests benchmarks
 T ?= tests
@@ -59,6 +59,7 @@ lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
 	$(UV_COMPILE) --group dev layers/tailrace/requirements.txt -o locks/dev.txt >/dev/null
 	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
 	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null
+	$(UV_COMPILE) --group node -o locks/node.txt >/dev/null
 	$(UV_COMPILE) --group bench layers/tailrace/requirements.txt -o locks/bench.txt >/dev/null
 	$(subst 3.13,3.12,$(filter-out --universal,$(UV_COMPILE))) locks/bytewax.in -o locks/bytewax.txt >/dev/null
 

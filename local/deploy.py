@@ -21,6 +21,7 @@ from local.mounting import mount_layers
 from local.processes import Leashed, clean_environment
 
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+NODE = ROOT / ".tools" / "node" / "bin"
 TEMPLATE = ROOT / "template.yaml"
 SOURCES = ("template.yaml", "functions", "layers")
 BUILDS = ROOT / ".tailrace" / "builds"
@@ -138,6 +139,7 @@ def _sam(action: str, arguments: Sequence[str | Path], environment: Mapping[str,
 
 def _sam_environment() -> dict[str, str]:
     return clean_environment(
+        PATH=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{NODE}",  # where there is no other npm
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the emulator's
         AWS_DEFAULT_REGION=REGION,

