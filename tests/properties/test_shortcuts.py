@@ -176,6 +176,33 @@ def test_what_a_change_does_is_what_the_definition_says_of_both_versions(old: An
             assert found[key].deltas() == move.deltas
 
 
+def says_five(item: dict[str, Any]) -> bool:
+    """Tell whether an item says five, or nothing; null is not nothing."""
+    return bool(item.get("five", 5) == 5)
+
+
+def test_a_field_that_is_missing_is_not_one_that_is_null() -> None:
+    steps = [(None, {"shop": "a"} | five, False) for five in ({"five": None}, {}, {"five": 5}, {"five": None})]
+    for schema in ({}, {"properties": {"shop": {"type": "string"}}}):
+        here = Collection("things", schema=schema)
+        pipeline = Pipeline(
+            [here], [Aggregate("n", of=here, by=[field("shop")], measures={"five": count(where=says_five)})]
+        )
+        assert pipeline.shortcuts
+        (change,) = fold_records(records_of("things", steps), pipeline).rows
+        assert change.steps == [(1, (1, 0)), (2, (1, 1)), (3, (1, 1)), (4, (1, 0))]
+
+
+def test_a_type_that_changes_with_the_first_change_is_no_type_for_both_versions() -> None:
+    steps = [({"shop": "a", "lines": 5}, {"shop": "a", "lines": "5"}, False)] * 2
+    steps += [({"shop": "a", "lines": "5"}, {"shop": "a", "lines": "5", "notes": 1}, False)]
+    here = Collection("things", schema={})
+    pipeline = Pipeline([here], [Aggregate("n", of=here, by=[field("shop")], measures={"kinds": distinct("lines")})])
+    assert told(fold_records(records_of("things", steps), pipeline)) == told(
+        by_plain_words(records_of("things", steps), pipeline)
+    )
+
+
 def test_there_is_a_shortcut_where_every_predicate_shows_what_it_reads() -> None:
     assert [one.shortcuts["things"].images for one in (raw, kept, closed, changed)] == [True, True, False, False]
     assert flights.shortcuts.keys() == {"flights"}

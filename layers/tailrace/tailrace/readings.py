@@ -20,7 +20,10 @@ type Reading = tuple[Texts, Texts]
 """What a version says in the fields of the groups, and in the others."""
 
 _SCALARS = frozenset(["S", "N", "BOOL", "NULL"])
-_DISTINCT = frozenset([str, int, NoneType])
+_MISSING = object()
+"""What a field says that is not there: a predicate may tell that from null."""
+
+_DISTINCT = frozenset([str, int, NoneType, object])
 """Types of which no two values are equal and yet different, as 1 is to True, or 1.5 to 1.50 when they are printed."""
 
 
@@ -39,7 +42,9 @@ class Images:
         self.ways: tuple[Callable[[Source], Reading], ...] = (self._first, self._closely)
 
     def _first(self, image: Source) -> Reading:
-        """Learn from the first image that comes which types its fields have."""
+        """Learn from the first image that comes which types its fields have; the change's other one is read alike."""
+        if self._kinds:
+            return self.ways[0](image)
         kinds = dict.fromkeys(self._groups, "S") | dict(self._others)
         seen = {name: next(iter(image[name])) for name in kinds if name in image}
         self._kinds = kinds | {name: kind for name, kind in seen.items() if kind != "NULL"}
@@ -88,8 +93,8 @@ class Items:
         self.ways: tuple[Callable[[Source], Reading], ...] = (self._read,)
 
     def _read(self, item: Source) -> Reading:
-        groups = tuple([item.get(name) for name in self._groups])
-        others = tuple([item.get(name) for name in self._others])
+        groups = tuple([item.get(name, _MISSING) for name in self._groups])
+        others = tuple([item.get(name, _MISSING) for name in self._others])
         if _DISTINCT.issuperset(map(type, groups + others)):
             return groups, others
         return tuple(map(_told_apart, groups)), tuple(map(_told_apart, others))
