@@ -3,9 +3,11 @@
 from collections import defaultdict
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour, minute, month, week
 from tailrace.errors import InvalidItem
 from tailrace.fold import Folded, fold_records
 from tailrace.worth import contribution
@@ -87,3 +89,16 @@ def test_no_row_is_touched_for_nothing(history_of_writes: list[Any]) -> None:
         below = {number for value in row.values.values() for number, _ in value.steps}
         assert all(any(deltas) or number in below for number, deltas in row.steps)
         assert all(any(deltas) for value in row.values.values() for _, deltas in value.steps)
+
+
+@pytest.mark.parametrize("unit", [minute, hour, day, week, month])
+@pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_no_time_at_either_end_of_the_calendar_stops_its_neighbours(unit: Any, tz: str) -> None:
+    things = Collection("things", schema={})
+    kept = Aggregate("n", of=things, by=[field("shop"), unit("at", tz=tz)], measures={"n": count()}, keep=days(400))
+    ends = ["9999-12-31T23:59", "9999-12-31T23:59Z", "9999-11-30T00:00", "0001-01-01T00:00", "0001-01-01T00:00Z"]
+    writes = [(time, {"shop": time, "at": time}) for time in (*ends, "2024-10-27T00:30")]
+    folded = fold_records(history("things", writes), Pipeline([things], [kept]))
+    expiry = {row.labels[0]: row.expires_at for row in folded.rows}
+    assert expiry.pop("2024-10-27T00:30") == folded.rows[-1].expires_at
+    assert all(at is None if shop.startswith("9") else at is not None and at <= 0 for shop, at in expiry.items())

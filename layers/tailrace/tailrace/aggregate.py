@@ -199,7 +199,10 @@ class Aggregate:
         )
 
     def expires_at(self, groups: Sequence[Any]) -> int | None:
-        """Return the second since 1970 at which a row may go: when its time bucket is over, and ``keep`` has passed."""
+        """Return the second since 1970 at which a row may go: when its time bucket is over, and ``keep`` has passed.
+
+        None for never, as where that is later than any year of the calendar.
+        """
         if self.keep is None or (bucket := self.bucket) is None:
             return None
         return _second_after(bucket, groups[self.by.index(bucket)], self.keep)
@@ -227,4 +230,7 @@ class Aggregate:
 
 @lru_cache(maxsize=4096)
 def _second_after(bucket: BucketGroup, label: str, keep: timedelta) -> int:
-    return int((bucket.end(label) + keep).timestamp())
+    try:
+        return int((bucket.end(label) + keep).timestamp())
+    except (ValueError, OverflowError):  # at either end of the calendar, years 1 and 9999
+        return 0 if label.startswith("0") else None
