@@ -182,7 +182,8 @@ def says_five(item: dict[str, Any]) -> bool:
 
 
 def test_a_field_that_is_missing_is_not_one_that_is_null() -> None:
-    steps = [(None, {"shop": "a"} | five, False) for five in ({"five": None}, {}, {"five": 5}, {"five": None})]
+    says: list[dict[str, Any]] = [{"five": None}, {}, {"five": 5}, {"five": None}]
+    steps = [(None, {"shop": "a"} | five, False) for five in says]
     for schema in ({}, {"properties": {"shop": {"type": "string"}}}):
         here = Collection("things", schema=schema)
         pipeline = Pipeline(
@@ -194,8 +195,8 @@ def test_a_field_that_is_missing_is_not_one_that_is_null() -> None:
 
 
 def test_a_type_that_changes_with_the_first_change_is_no_type_for_both_versions() -> None:
-    steps = [({"shop": "a", "lines": 5}, {"shop": "a", "lines": "5"}, False)] * 2
-    steps += [({"shop": "a", "lines": "5"}, {"shop": "a", "lines": "5", "notes": 1}, False)]
+    number, text = {"shop": "a", "lines": 5}, {"shop": "a", "lines": "5"}
+    steps = [(number, text, False), (number, text, False), (text, text | {"notes": 1}, False)]
     here = Collection("things", schema={})
     pipeline = Pipeline([here], [Aggregate("n", of=here, by=[field("shop")], measures={"kinds": distinct("lines")})])
     assert told(fold_records(records_of("things", steps), pipeline)) == told(

@@ -309,6 +309,18 @@ def test_a_batch_whose_answer_was_lost_is_not_made_twice(
     assert aggregates.values()["months@2#2024-10", "-"]["lines_total"] == 1
 
 
+def test_a_row_that_is_too_wide_for_a_statement_is_written_by_itself(
+    aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.wide:pipeline")
+    aggregates.batches(monkeypatch)
+    wide = {"shop": "a"} | {f"f{number}": number for number in range(99)}
+    for number in (1, 2):
+        answer = aggregates.absorb(event([record(number, "things", (str(number), None, wide))]))
+        assert answer["batchItemFailures"] == []
+    assert aggregates.values()["wide@1#a", "-"]["m" * 60 + "98_total"] == 2 * 98
+
+
 def test_a_table_that_is_gone_is_never_passed_over_in_silence(
     aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
 ) -> None:

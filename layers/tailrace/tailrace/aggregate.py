@@ -26,6 +26,9 @@ UPDATED_AT, EXPIRES_AT = "updated_at", "expires_at"
 
 MOST_LANES = 100
 
+MOST_ATTRIBUTES = 200
+"""Of the groups and measures of a row: all are written by one update, whose expression DynamoDB limits to 4 KB."""
+
 _RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 
 
@@ -130,6 +133,8 @@ class Aggregate:
                 raise DefinitionError(f"{here}: measure {name!r} is a {type(measure).__name__}, not a measure")
             check_about(f"{here}: measure {name!r}", unit=measure.unit, description=measure.description)
             names.extend(measure.attributes(name))
+        if len(names) > MOST_ATTRIBUTES:
+            raise DefinitionError(f"{here}: {len(names)} attributes, and a row has {MOST_ATTRIBUTES}: make it two")
         for name in names:
             if not name or name.startswith("~"):
                 raise DefinitionError(
@@ -229,7 +234,7 @@ class Aggregate:
 
 
 @lru_cache(maxsize=4096)
-def _second_after(bucket: BucketGroup, label: str, keep: timedelta) -> int:
+def _second_after(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
     try:
         return int((bucket.end(label) + keep).timestamp())
     except (ValueError, OverflowError):  # at either end of the calendar, years 1 and 9999

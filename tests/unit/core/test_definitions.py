@@ -36,6 +36,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "an unknown field in a measure": (lambda: aggregate(measures={"m": mean("b")}), "unknown field 'b'"),
     "two time buckets": (lambda: aggregate(by=[hour("t"), day("t")]), "two time buckets"),
     "an unknown time zone": (lambda: hour("t", tz="Europe/Nowhere"), "Europe/Nowhere"),
+    "more than one update can write": (
+        lambda: aggregate(measures={f"m{number}": mean("x") for number in range(100)}),
+        "201 attributes",
+    ),
     "keep without a time bucket": (lambda: aggregate(keep=days(1)), "time bucket"),
     "keep for less than nothing": (lambda: aggregate(by=[day("t")], keep=days(-1)), "positive"),
     "a version of zero": (lambda: aggregate(version=0), "version"),

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.clients import translate
 from tailrace.aws.emptied import MOST_KEYS, Emptied, may_be_empty
 from tailrace.aws.ordering import OrderReader, version_in
-from tailrace.aws.writes import Order, statement, update
+from tailrace.aws.writes import Order, has_statement, statement, update
 from tailrace.errors import Transient
 from tailrace.fold import RowChange
 from tailrace.keys import RowKey
@@ -138,7 +138,7 @@ class Committer:
         single: list[RowChange] = []
         for row in rows:
             fast = self.batches and lineage is not None and (row.key, lineage.mark) in self.known.rows
-            (known if fast else single).append(row)
+            (known if fast and has_statement(row.layout) else single).append(row)
         calls: list[Call] = [partial(self._commit_row, row, lineage) for row in single]
         if lineage is not None:
             parts = batched(known, _MOST_STATEMENTS, strict=False)

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 type Json = dict[str, Any]
 
+_MOST_STATEMENT_BYTES = 8192
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html"""
+
+_MARKS_AND_NAMES = 1500
+"""What a statement has at most beside its counters: the table's name of 255 bytes, the key, and 33 marks."""
+
 VERSION = "~v"
 """The attribute that counts how often the order measures of a row were written."""
 
@@ -153,6 +159,13 @@ def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "B
     names = tuple([name for name, _ in added])
     text = _statement_text(table, names, lineage.mark, retired, stays=row.expires_at is None)
     return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+@lru_cache(maxsize=4096)
+def has_statement(layout: Layout) -> bool:
+    """Tell whether the statement for such a row is short enough for DynamoDB, whatever it adds."""
+    text = _statement_text("", layout.counters, "", (), stays=True)
+    return len(text.encode()) + _MARKS_AND_NAMES <= _MOST_STATEMENT_BYTES
 
 
 @lru_cache(maxsize=4096)
