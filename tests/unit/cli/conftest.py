@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,21 @@ class _Asked(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
+@contextmanager
+def running_api() -> Iterator[FakeApi]:
+    """Run an API until the block is left."""
     with FakeApi() as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield running
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with running_api() as running:
+        yield running
 
 
 @pytest.fixture

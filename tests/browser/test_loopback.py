@@ -1,0 +1,88 @@
+"""The server of `tailrace dashboard` in a real browser: who opens its address is let in, and other pages are not."""
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from cli.dashboard import serving
+from cli.server import DashboardServer
+from cli.upstream import Upstream, connections
+from tailrace.site import Site
+from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi, running_api
+
+ASK = """([address, mode]) => fetch(address, {mode, credentials: 'include'})
+    .then(answer => answer.status, error => error.name)"""
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with running_api() as running:
+        yield running
+
+
+@pytest.fixture
+def server(api: FakeApi, site_folder: Path) -> Iterator[DashboardServer]:
+    site = Site(site_folder, {"api": "./api", "refresh_s": 5, "title": "t", "auth": None})
+    upstream = Upstream(api.url, REGION, CREDENTIALS, connections())
+    with serving(site, upstream, key="the-key") as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def test_the_printed_address_lets_its_browser_in(page: Page, server: DashboardServer) -> None:
+    """And does not stay in sight."""
+    page.goto(server.url)
+    assert page.evaluate(ASK, ["./api/aggregates", "same-origin"]) == 401
+    page.goto(server.address)
+    assert page.url == server.url
+    assert page.evaluate(ASK, ["./api/aggregates", "same-origin"]) == 200
+    assert page.evaluate("document.cookie") == ""
+
+
+class _Evil(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b"<!doctype html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def evil_port() -> Iterator[int]:
+    """Run somebody else's server on this machine, which a browser may ask everything from."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Evil) as running:
+        thread = Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running.server_port
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_pages_of_other_origins_reach_nothing(
+    page: Page, server: DashboardServer, api: FakeApi, evil_port: int, host: str
+) -> None:
+    """Not even in a browser that was let in. Another port is the same site, so that the cookie goes along."""
+    page.goto(server.address)
+    assert page.evaluate(ASK, ["./api/aggregates", "same-origin"]) == 200
+    page.goto(f"http://{host}:{evil_port}/")
+    asked = len(api.asked)
+    for mode in ("cors", "no-cors"):
+        assert page.evaluate(ASK, [f"{server.url}api/aggregates", mode]) == "TypeError"
+    assert len(api.asked) == asked
