@@ -93,7 +93,15 @@ pipeline = Pipeline(
             },
             keep=days(90),
         ),
-        Aggregate("large", of=orders, by=[field("large")], measures={"n": count()}, where=is_large, version=2, lanes=2),
+        Aggregate(
+            "large",
+            of=orders,
+            by=[field("large")],
+            measures={"n": count(), "sum": total("amount")},
+            where=is_large,
+            version=2,
+            lanes=2,
+        ),
         Aggregate(
             "pages",
             of=visits,
@@ -183,7 +191,7 @@ def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
     for order in ordered:
         if order["large"]:
             _add(rows["~groups#large@2", "true"], {"large": True})
-            _add(rows["large@2#true", "-"], {"large": True}, n=1)
+            _add(rows["large@2#true", "-"], {"large": True}, n=1, sum=order["amount"])
         _add(rows["~groups#shops@1", SHOPS.get(order["shop"], FULL)], {"shop": order["shop"]})
         if order["shop"] == FULL:
             continue

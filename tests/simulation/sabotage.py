@@ -21,6 +21,7 @@ from tailrace.shortcuts import Shortcut
 from tests.simulation import deployed, world
 from tests.simulation.archive_queue import ArchiveQueue
 from tests.simulation.definition import visits
+from tests.simulation.sabotage_writes import SABOTAGES_OF_WRITES
 from tests.simulation.steps import Reader
 
 type Sabotage = Callable[[], AbstractContextManager[Any]]
@@ -330,5 +331,6 @@ SABOTAGES: dict[str, Sabotage] = {
     "fanout does not report failures": _failures_forgotten(fanning_out),
     "archive does not report failures": _unstored_forgotten,
     "the archive's dead letters are not put back": lambda: patch.object(ArchiveQueue, "put_back", lambda *_: None),
+    **SABOTAGES_OF_WRITES,
 }
 """What is broken, and how."""

@@ -1,0 +1,113 @@
+"""Safeguards of the committer, each broken in turn; part of :data:`tests.simulation.sabotage.SABOTAGES`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from unittest.mock import patch
+
+from tailrace import marks
+from tailrace.aggregate import ITEMS_IN_ROW
+from tailrace.aws import aggregating, commit, emptied, ordering, writes
+from tailrace.fold import RowChange, fold_records
+
+
+def _failed_batch_forgotten() -> AbstractContextManager[Any]:
+    """Take a batch of known rows for written though the whole call failed."""
+    write = commit.Committer._commit_batch
+
+    def forgetful(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
+        return [outcome for outcome in write(self, rows, lineage) if not isinstance(outcome, commit.Failed)]
+
+    return patch.object(commit.Committer, "_commit_batch", forgetful)
+
+
+@contextmanager
+def _refused_statement_forgotten() -> Iterator[None]:
+    """Take a known row for written though its statement was refused."""
+    write, write_one = commit.Committer._commit_batch, commit.Committer._commit_row
+
+    def forgetful(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
+        with patch.object(commit.Committer, "_commit_row", lambda *_arguments: []):
+            return write(self, rows, lineage)
+
+    with patch.object(commit.Committer, "_commit_batch", forgetful):
+        yield
+    assert commit.Committer._commit_row is write_one
+
+
+def _lane_of_the_batch() -> AbstractContextManager[Any]:
+    """Choose the lane by what is in the batch: delivered again and cut otherwise, it goes to another."""
+
+    def spread(records: Any, pipeline: Any, lane: str = "") -> Any:
+        return fold_records(records, pipeline, lane + records[0]["dynamodb"]["SequenceNumber"])
+
+    return patch.object(aggregating, "fold_records", spread)
+
+
+@contextmanager
+def _empty_by_its_items() -> Iterator[None]:
+    """Let a lane go that holds no item, whatever its sums."""
+    empty: Callable[[Any], Sequence[str]] = lambda _layout: (ITEMS_IN_ROW,)  # noqa: E731
+    with patch.object(writes, "counters_when_empty", empty), patch.object(emptied, "counters_when_empty", empty):
+        yield
+
+
+def _failure_to_let_go_forgotten() -> AbstractContextManager[Any]:
+    let_go = commit.Committer._let_go
+
+    def forgetful(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[commit.Outcome]:
+        let_go(self, rows, now)
+        return []
+
+    return patch.object(commit.Committer, "_let_go", forgetful)
+
+
+def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:
+    read = ordering.OrderReader.order
+
+    def changed(self: ordering.OrderReader, row: RowChange, version: int) -> writes.Order:
+        found = read(self, row, version)
+        return replace(found, state=change(dict(found.state)))
+
+    return lambda: patch.object(ordering.OrderReader, "order", changed)
+
+
+def _values_read_once() -> AbstractContextManager[Any]:
+    """Write the order measures that were read for the first attempt at the version of the second."""
+    attempt, read = commit.Committer._attempt, ordering.OrderReader.order
+
+    def careless(self: commit.Committer, row: RowChange, lineage: marks.Lineage | None) -> list[commit.Outcome]:
+        found: list[writes.Order] = []
+
+        def first(reader: ordering.OrderReader, row: RowChange, version: int) -> writes.Order:
+            found.append(found[0] if found else read(reader, row, version))
+            return replace(found[0], version=version)
+
+        with patch.object(ordering.OrderReader, "order", first):
+            return attempt(self, row, lineage)
+
+    return patch.object(commit.Committer, "_attempt", careless)
+
+
+def _latest_mark_dropped() -> AbstractContextManager[Any]:
+    """Drop the mark of the shard that has just split, too."""
+    retired = marks.Lineage.retired
+
+    def all_of_them(self: marks.Lineage, now: datetime) -> Iterator[str]:
+        yield from dict.fromkeys([*retired(self, now), *(mark for mark, _ in self.ended[-1:])])
+
+    return patch.object(marks.Lineage, "retired", all_of_them)
+
+
+SABOTAGES_OF_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "a failed batch of known rows is forgotten": _failed_batch_forgotten,
+    "a refused statement is forgotten": _refused_statement_forgotten,
+    "the lane is the batch's": _lane_of_the_batch,
+    "a lane goes that holds sums": _empty_by_its_items,
+    "a failure to let a row go is forgotten": _failure_to_let_go_forgotten,
+    "a measure without values stays": _order(lambda state: {n: v for n, v in state.items() if v is not None}),
+    "the values are read for the first attempt only": _values_read_once,
+    "the latest mark is dropped": _latest_mark_dropped,
+}
