@@ -14,7 +14,7 @@ from tailrace.errors import DefinitionError, InvalidItem, Violation
 from tailrace.keys import COLLECTION_NAME
 from tailrace.measures import Item
 from tailrace.schemas import Schema
-from tailrace.values import without_floats
+from tailrace.values import held
 
 
 def check_name(what: str, name: object) -> None:
@@ -79,7 +79,7 @@ class Collection:
         if self.transform is None:
             return item
         try:
-            transformed = without_floats(self.transform(dict(item)))
+            transformed = held(self.transform(dict(item)))
         except Exception as error:  # whatever a user's function raises makes this item invalid, and no more
             raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
         if not isinstance(transformed, dict):

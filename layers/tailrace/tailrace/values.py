@@ -7,7 +7,6 @@ DynamoDB knows one type of number, so ``4``, ``4.0`` and ``4E0`` are one value; 
 import re
 from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
-from types import NoneType
 from typing import Any
 
 from tailrace.errors import InvalidMessage
@@ -24,7 +23,7 @@ MOST_DIGITS = 38
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -130, 125
 """What a number of DynamoDB can be: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
-_EXACT_TYPES = frozenset([str, int, bool, bytes, NoneType])
+_MOST_BITS = 8192  # Python writes no number of more than 4,300 decimal digits
 
 _CERTAINLY_HELD = 10**MOST_DIGITS
 
@@ -62,25 +61,69 @@ def normal(value: Decimal) -> Number:
     return value
 
 
-def without_floats(value: Any) -> Any:
-    """Return a value in which every float is the decimal that it prints as, so that sums of it are exact.
+def held(value: Any) -> Any:
+    """Return what a transform has made as the engine holds it: a float as the decimal that it prints as.
 
     Raises:
-        InvalidMessage: a float is infinite or not a number.
+        InvalidMessage: it holds what no item can: a number that is none or endless, half a character, an object.
     """
-    if isinstance(value, str | int):
+    if isinstance(value, str):
+        return value if value.isascii() else _whole(value)
+    if isinstance(value, bool | bytes | bytearray | None):
         return value
     if isinstance(value, float):
         return normal(Decimal(repr(value)))
+    if isinstance(value, int | Decimal):
+        return _written(value)
     if isinstance(value, dict):
-        if _EXACT_TYPES.issuperset(map(type, value.values())):
-            return value
-        return {name: without_floats(inner) for name, inner in value.items()}
+        return value if _is_plain(value) else {_name(name): held(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [without_floats(inner) for inner in value]
+        return [held(inner) for inner in value]
     if isinstance(value, set | frozenset):
-        return {without_floats(inner) for inner in value}
-    return normal(value) if isinstance(value, Decimal) else value
+        return {held(inner) for inner in value}
+    raise InvalidMessage(f"an item cannot hold a {type(value).__name__}")
+
+
+def _is_plain(value: dict[Any, Any]) -> bool:
+    """Tell of most items, in a tenth of the time, that there is nothing to look at closely."""
+    try:
+        if not "".join(value).isascii():
+            return False
+    except TypeError:  # a name that is no text
+        return False
+    for inner in value.values():
+        kind = type(inner)
+        if kind is str:
+            if not inner.isascii():
+                return False
+        elif kind is int:
+            if not -_CERTAINLY_HELD < inner < _CERTAINLY_HELD:
+                return False
+        elif inner is not None and kind is not bool:
+            return False
+    return True
+
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidMessage("a text holds half a character (an unpaired surrogate)") from None
+    return text
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise InvalidMessage(f"a field's name is a text, not a {type(name).__name__}")
+    return name if name.isascii() else _whole(name)
+
+
+def _written(value: Number) -> Number:
+    if isinstance(value, Decimal):
+        return normal(value)
+    if value.bit_length() > _MOST_BITS:
+        raise InvalidMessage("a number of thousands of digits")
+    return value
 
 
 def digits(value: Number) -> int:

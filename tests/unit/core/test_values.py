@@ -1,11 +1,12 @@
 """Numbers have one form each, and nothing else is read as one."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from tailrace.errors import InvalidMessage
-from tailrace.values import number, without_floats
+from tailrace.values import held, number
 
 
 @pytest.mark.parametrize(
@@ -39,5 +40,16 @@ def test_nothing_else_is_a_number(text: str) -> None:
         number(text)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [datetime(2024, 1, 1, tzinfo=UTC), object(), "\ud800", 10**5000, float("nan"), {1: 2}, {"\ud800": 1}, 1j, iter("")],
+    ids=["time", "object", "half", "long", "undefined", "number as name", "half a name", "complex", "iterator"],
+)
+def test_what_no_item_can_hold_is_told(made: object) -> None:
+    for value in (made, [made], {"a": made}):
+        with pytest.raises(InvalidMessage):
+            held(value)
+
+
 def test_floats_become_the_decimals_that_they_print_as() -> None:
-    assert without_floats({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}
+    assert held({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}
