@@ -7,7 +7,7 @@ from decimal import localcontext
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tailrace.about import check_about
+from tailrace.about import check_about, check_predicate
 from tailrace.collection import Collection, check_name
 from tailrace.errors import DefinitionError
 from tailrace.keys import BucketGroup, Group, groups_key
@@ -105,9 +105,11 @@ class Aggregate:
 
     def __post_init__(self) -> None:
         check_name("aggregate", self.name)
+        here = f"aggregate {self.name!r}"
+        if isinstance(self.by, str) or not isinstance(self.by, Sequence) or not isinstance(self.measures, Mapping):
+            raise DefinitionError(f"{here}: by= is a list of groups, and measures= are measures by their names")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
-        here = f"aggregate {self.name!r}"
         if not self.by or not self.measures:
             raise DefinitionError(f"{here}: needs at least one group and one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
@@ -116,6 +118,11 @@ class Aggregate:
             raise DefinitionError(f"{here}: of= names a Collection, not a {type(self.of).__name__}")
         if sum(isinstance(group, BucketGroup) for group in self.by) > 1:
             raise DefinitionError(f"{here}: two time buckets; make them two aggregates")
+        if not all(isinstance(group, Group) for group in self.by):
+            raise DefinitionError(f"{here}: a group is field(…) or a time bucket such as hour(…), not {self.by!r}")
+        check_predicate(here, self.where)
+        if self.keep is not None and not isinstance(self.keep, timedelta):
+            raise DefinitionError(f"{here}: keep= is a time such as days(90), not {self.keep!r}")
         if self.keep is not None and (self.bucket is None or self.keep <= timedelta(0)):
             raise DefinitionError(f"{here}: keep= is a positive time and needs a time bucket that it counts from")
         if not isinstance(self.listed, bool):
@@ -129,7 +136,7 @@ class Aggregate:
         seen: set[str] = set(_RESERVED)
         names = [group.name for group in self.by]
         for name, measure in self.measures.items():
-            if not isinstance(measure, Measure | OrderMeasure):
+            if not isinstance(name, str) or not isinstance(measure, Measure | OrderMeasure):
                 raise DefinitionError(f"{here}: measure {name!r} is a {type(measure).__name__}, not a measure")
             check_about(f"{here}: measure {name!r}", unit=measure.unit, description=measure.description)
             names.extend(measure.attributes(name))

@@ -61,6 +61,9 @@ class Collection:
         if isinstance(document, str | Path):
             caller = sys._getframe(2).f_globals.get("__file__", "")  # noqa: SLF001 - the module that names the file
             document = _read_schema(self.name, Path(caller).parent / document)
+        if not isinstance(document, Mapping):
+            kind = type(document).__name__
+            raise DefinitionError(f"collection {self.name!r}: the schema is a dict or the path of a file, not a {kind}")
         object.__setattr__(self, "compiled", Schema(document))
 
     @property

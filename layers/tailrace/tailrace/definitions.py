@@ -44,8 +44,11 @@ class Pipeline:
     routes: Sequence[Route] = ()
 
     def __post_init__(self) -> None:
-        for what in ("collections", "aggregates", "routes"):
-            members = tuple(getattr(self, what))
+        for what, kind in (("collections", Collection), ("aggregates", Aggregate), ("routes", Route)):
+            given = getattr(self, what)
+            if not isinstance(given, Sequence) or not all(isinstance(member, kind) for member in given):
+                raise DefinitionError(f"{what} is a list of {kind.__name__}, not {given!r:.60}")
+            members = tuple(given)
             object.__setattr__(self, what, members)
             names = [member.name for member in members]
             for name in names:

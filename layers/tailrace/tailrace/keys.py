@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
+from tailrace.about import check_field
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
 from tailrace.values import EXACT, normal
 
@@ -88,6 +89,7 @@ def group_texts(pk: str, sk: str) -> tuple[str, ...]:
     return tuple(unescape(text) for text in (first, *rest))
 
 
+@runtime_checkable
 class Group(Protocol):
     """One element of ``by``: where the value comes from, and how it is written."""
 
@@ -227,6 +229,7 @@ def _label(value: str | int | Decimal, unit: str, zone: tzinfo, source: str) -> 
 
 def field(source: str, *, name: str | None = None) -> FieldGroup:
     """Group by the value of a field. ``name`` is the row's attribute, by default the field's name."""
+    check_field("field", source)
     return FieldGroup(source, name or source)
 
 
@@ -238,6 +241,7 @@ def bucket(unit: str, source: str, tz: str, name: str | None) -> BucketGroup:
     """
     if unit not in _UNITS:
         raise DefinitionError(f"unknown unit of time {unit!r}: one of {', '.join(_UNITS)}")
+    check_field(unit, source)
     return BucketGroup(source, name or unit, unit, zone_of(tz))
 
 
@@ -250,7 +254,7 @@ def zone_of(tz: str) -> tzinfo:
     """
     try:
         return ZoneInfo(tz)
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, TypeError) as error:
         raise DefinitionError(f"unknown time zone {tz!r}") from error
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Unpack
 
-from tailrace.about import About
+from tailrace.about import About, check_field, check_predicate
 from tailrace.errors import InvalidItem, Violation
 from tailrace.values import EXACT, MOST_DIGITS, Number, holdable
 
@@ -42,6 +42,10 @@ class Column:
     source: str | None
     where: Predicate | None
     power: int
+
+    def __post_init__(self) -> None:
+        here = "count" if self.source is None else f"a measure of {self.source!r}"
+        check_predicate(here, self.where)
 
     def number(self, item: Item) -> Number:
         """Return what an item adds for which ``where`` holds.
@@ -128,15 +132,18 @@ def count(*, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
 
 def total(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
     """Sum a field."""
+    check_field("total", source)
     return Measure("total", (Column(source, where, 1),), ("",), **about)
 
 
 def mean(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
     """Keep the mean of a field, as its sum and the number of values."""
+    check_field("mean", source)
     return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"), **about)
 
 
 def variance(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
     """Keep the population variance of a field, as its sum, the number of values and the sum of their squares."""
+    check_field("variance", source)
     columns = (Column(source, where, 1), Column(source, where, 0), Column(source, where, 2))
     return Measure("variance", columns, ("_total", "_count", "_squares"), **about)

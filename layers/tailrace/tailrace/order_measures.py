@@ -27,7 +27,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from functools import lru_cache
 from typing import Any, Literal, Unpack
 
-from tailrace.about import About
+from tailrace.about import About, check_field, check_predicate
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 from tailrace.keys import instant, zone_of
 from tailrace.measures import Item, Predicate
@@ -80,6 +80,11 @@ class Values:
     at: str | None = None
     tz: str = "UTC"
     error: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        here = f"a measure of {self.source!r}"
+        check_field(here, self.source)
+        check_predicate(here, self.where)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -267,6 +272,7 @@ def first(
     Raises:
         DefinitionError: the time zone is unknown.
     """
+    check_field("first(by=)", by)
     zone_of(tz)
     return OrderMeasure("first", Values(source, where, at=by, tz=tz), "low", **about)
 
@@ -279,5 +285,6 @@ def last(
     Raises:
         DefinitionError: the time zone is unknown.
     """
+    check_field("last(by=)", by)
     zone_of(tz)
     return OrderMeasure("last", Values(source, where, at=by, tz=tz), "high", **about)

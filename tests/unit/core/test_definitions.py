@@ -1,13 +1,29 @@
 """Every mistake in a definition is one clear error when it is imported."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, Pipeline, Route, count, day, days, field, hour, mean, top, total
+from tailrace import (
+    Aggregate,
+    Collection,
+    Pipeline,
+    Route,
+    count,
+    day,
+    days,
+    field,
+    first,
+    hour,
+    mean,
+    minimum,
+    top,
+    total,
+)
 from tailrace.definitions import load_pipeline
 from tailrace.descriptions import describe
 from tailrace.errors import DefinitionError, InvalidItem, NotFound, Violation
@@ -15,6 +31,17 @@ from tailrace.errors import DefinitionError, InvalidItem, NotFound, Violation
 CLOSED = {"type": "object", "properties": {"a": {}, "t": {}, "n": {}}, "additionalProperties": False}
 things = Collection("things", schema=CLOSED)
 others = Collection("others", schema={})
+
+
+@dataclass
+class Over:
+    """A predicate that can be compared, and so has no hash."""
+
+    limit: int
+
+    def __call__(self, item: dict[str, Any]) -> bool:
+        """Tell whether an item is over the limit."""
+        return bool(item["n"] > self.limit)
 
 
 def aggregate(**changes: Any) -> Aggregate:
@@ -40,6 +67,23 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: aggregate(measures={f"m{number}": mean("x") for number in range(100)}),
         "201 attributes",
     ),
+    "a field that is no text": (lambda: field(3), "named by a text"),  # type: ignore[arg-type]
+    "a time that is no text": (lambda: hour(""), "named by a text"),
+    "a sum of nothing": (lambda: total(None), "named by a text"),  # type: ignore[arg-type]
+    "a least of nothing": (lambda: minimum(""), "named by a text"),
+    "a first by nothing": (lambda: first("a", by=None), "named by a text"),  # type: ignore[arg-type]
+    "a time zone that is no text": (lambda: hour("t", tz=None), "time zone"),  # type: ignore[arg-type]
+    "a where that is no function": (lambda: aggregate(where="paid"), "a function from an item"),
+    "a measure's where that is none": (lambda: count(where="paid"), "a function from an item"),  # type: ignore[arg-type]
+    "a where that has no hash": (lambda: minimum("n", where=Over(3)), "has to have a hash"),
+    "groups that are names": (lambda: aggregate(by=["a"]), "a group is field"),
+    "groups that are one name": (lambda: aggregate(by="a"), "a list of groups"),
+    "measures without names": (lambda: aggregate(measures=[count()]), "measures by their names"),
+    "a measure called by a number": (lambda: aggregate(measures={3: count()}), "measure 3"),
+    "a number for keep": (lambda: aggregate(by=[day("t")], keep=5), "days(90)"),
+    "a list for a schema": (lambda: Collection("x", schema=[]), "not a list"),  # type: ignore[arg-type]
+    "one collection for a list": (lambda: Pipeline(things), "a list of Collection"),  # type: ignore[arg-type]
+    "a measure for an aggregate": (lambda: Pipeline([things], [count()]), "a list of Aggregate"),  # type: ignore[list-item]
     "keep without a time bucket": (lambda: aggregate(keep=days(1)), "time bucket"),
     "keep for less than nothing": (lambda: aggregate(by=[day("t")], keep=days(-1)), "positive"),
     "a version of zero": (lambda: aggregate(version=0), "version"),
