@@ -208,6 +208,9 @@ def test_api_serves_items_and_rows(stack: Stack, invoke: Invoke) -> None:
     assert item(stack, flight) is None
     assert invoke("api-get-rows")["statusCode"] == 200
     assert invoke("api-get-top")["body"].startswith("carrier,hour,")
+    listed = json.loads(invoke("api-get-groups")["body"])
+    assert listed["group"] == "carrier"
+    assert all(entry["items"] > 0 for entry in listed["groups"])
 
 
 def test_api_takes_any_id_in_the_query(stack: Stack, invoke: Invoke) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from functions.aggregate.app import handler as aggregate
 from tailrace import queries
+from tailrace.aws import groups as listing
 from tailrace.aws import rows as reading
 from tailrace.aws.settings import ApiSettings
 from tailrace.envelopes import loads
@@ -76,7 +77,7 @@ def read(_filled: None) -> Callable[..., Any]:
     """Return a way to read the aggregates."""
 
     def page(path: str, accept: str = "application/json", **given: Any) -> dict[str, Any]:
-        query = urlencode({name.rstrip("_"): value for name, value in given.items()})
+        query = urlencode({name.rstrip("_"): value for name, value in given.items()}, doseq=True)
         return send("GET", f"/aggregates/{path}", None, query, accept=accept)
 
     return page
@@ -366,3 +367,63 @@ def test_pages_of_lines_lead_on_by_their_header(read: Callable[..., Any]) -> Non
         assert (path, relation) == ("/aggregates/hours/rows", 'rel="next"')
         given = dict(parse_qsl(query))
     assert found == loads(read("hours/rows", shop="b#%", order="desc", limit=1000)["body"])["rows"]
+
+
+def test_the_values_of_the_first_group_are_listed_with_their_items(read: Callable[..., Any]) -> None:
+    counted = {shop: sum(order["shop"] == shop for order in ORDERS) for shop in SHOPS}
+    for name in ("hours", "lanes", "totals"):
+        document = loads(read(f"{name}/groups")["body"])
+        assert (document["aggregate"], document["group"]) == (name, "shop")
+        assert {one["value"]: one["items"] for one in document["groups"]} == counted
+        assert [one["items"] for one in document["groups"]] == sorted(counted.values(), reverse=True)
+        assert loads(read(f"{name}/groups", n=1)["body"])["groups"] == document["groups"][:1]
+
+
+def test_a_list_in_the_order_of_the_key_goes_on_at_its_cursor(read: Callable[..., Any]) -> None:
+    found, given = [], {"order": "key", "n": 1}
+    while True:
+        document = loads(read("hours/groups", **given)["body"])
+        found += [one["value"] for one in document["groups"]]
+        if "cursor" not in document:
+            break
+        given["cursor"] = document["cursor"]
+    assert found == SHOPS
+    for changed in (str(given["cursor"])[::-1], "", "e30"):
+        assert read("hours/groups", order="key", cursor=changed)["statusCode"] == 400
+    assert read("totals/groups", order="key", cursor=given["cursor"])["statusCode"] == 400
+    assert read("hours/groups", cursor=given["cursor"])["statusCode"] == 400
+
+
+def test_a_list_that_there_is_not_is_refused(read: Callable[..., Any]) -> None:
+    for name in ("days", "lane_days", "minutes"):
+        answer = read(f"{name}/groups")
+        assert (answer["statusCode"], json.loads(answer["body"])["type"].rpartition(":")[2]) == (422, "key-order")
+    assert read("nothing/groups")["statusCode"] == 404
+    assert read("hours/groups", shop="a")["statusCode"] == 400
+
+
+def test_more_values_than_can_be_read_are_not_ranked(read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_MOST_READS", 0)
+    answer = read("hours/groups")
+    assert (answer["statusCode"], json.loads(answer["body"])["type"].rpartition(":")[2]) == (422, "too-much")
+
+
+@pytest.mark.parametrize("name", ["hours", "lanes", "totals"])
+@pytest.mark.parametrize("given", [{}, {"from_": "2024-10-26", "to": "2024-10-27"}, {"interval": "day"}])
+def test_rows_of_several_groups_follow_each_other(
+    read: Callable[..., Any], pages: Callable[..., list[list[Row]]], name: str, given: dict[str, Any]
+) -> None:
+    if name == "totals" and given:
+        assert read("totals/rows", shop=SHOPS, **given)["statusCode"] == 400
+        return
+    asked = [SHOPS[2], SHOPS[0], SHOPS[1]]
+    single = [row for shop in asked for row in joined(pages(f"{name}/rows", shop=shop, **given))]
+    for limit in (1 if name == "totals" else 7, 1000):
+        assert joined(pages(f"{name}/rows", shop=asked, limit=limit, **given)) == single
+
+
+def test_too_many_groups_and_one_twice_are_refused(read: Callable[..., Any]) -> None:
+    assert read("hours/rows", shop=["a", "a"])["statusCode"] == 400
+    assert read("hours/rows", shop=[f"s{number}" for number in range(26)])["statusCode"] == 400
+    assert read("days/rows", day=["2024-10-27", "2024-10-28"])["statusCode"] == 400
+    assert read("hours/top", shop=["a", "c"], by="orders")["statusCode"] == 400

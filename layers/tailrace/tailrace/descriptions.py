@@ -21,6 +21,7 @@ def describe(aggregate: Aggregate) -> Json:
         "description": aggregate.description,
         "groups": [_group(group) for group in aggregate.by],
         "bucket": None if bucket is None else bucket.name,
+        "listed": aggregate.group_list is not None,
         "measures": [_measure(name, measure) for name, measure in aggregate.measures.items()],
     } | keep
 

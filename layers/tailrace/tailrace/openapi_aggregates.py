@@ -6,8 +6,12 @@ from tailrace.measures import Measure
 from tailrace.openapi_parts import Json, parameter, reference, refusals, response
 from tailrace.order_measures import OrderMeasure
 from tailrace.query_parameters import (
+    LIST_ORDERS,
+    LISTED_UNASKED,
+    MOST_LISTED,
     MOST_RANKED,
     MOST_ROWS,
+    MOST_VALUES,
     ORDERS,
     RANKED_UNASKED,
     ROWS_UNASKED,
@@ -39,6 +43,7 @@ _FRESH = {
 _FRESH_HEADER = {
     "Tailrace-Freshness": {"required": True, "description": "The member `freshness`, as JSON.", "schema": _TEXT}
 }
+_LINK = {"Link": {"description": 'The next page, `rel="next"`, where there is one.', "schema": _TEXT}}
 
 
 def row_schema(aggregate: Aggregate) -> Json:
@@ -68,6 +73,7 @@ def aggregates_path() -> dict[str, Json]:
             "description": text_or_none,
             "groups": {"type": "array", "items": group, "description": "In the order of the key."},
             "bucket": text_or_none | {"description": "The name of the group that is a time bucket."},
+            "listed": {"type": "boolean", "description": "Whether the first group's values can be asked for."},
             "measures": {"type": "array", "items": measure},
         },
         {"keep_s": {"type": "integer", "description": "How long a row stays after its time bucket is over."}},
@@ -88,7 +94,6 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
     cursor = {"type": "string", "description": "There are more rows: pass it on with the same query."}
     page = _closed(head | {"rows": rows, "freshness": _FRESH}, {"cursor": cursor, "interval": _TEXT})
     ranking = _closed(head | {"by": _TEXT, "rows": rows, "freshness": _FRESH})
-    link = {"Link": {"description": 'The next page, `rel="next"`, where there is one.', "schema": _TEXT}}
 
     def operation(verb: str, summary: str, parameters: list[Json], answer: Json, headers: Json) -> Json:
         told = response(summary, answer, _FRESH_HEADER | headers)
@@ -104,19 +109,47 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
         }
 
     root = f"/aggregates/{aggregate.name}"
-    return {
-        f"{root}/rows": operation("rows", "Rows, in the order of the key.", _row_parameters(aggregate), page, link),
+    return _list_path(aggregate, root) | {
+        f"{root}/rows": operation("rows", "Rows, in the order of the key.", _row_parameters(aggregate), page, _LINK),
         f"{root}/top": operation("top", "Rows that rank first by a measure.", _top_parameters(aggregate), ranking, {}),
     }
 
 
-def _group_parameters(aggregate: Aggregate) -> list[Json]:
+def _list_path(aggregate: Aggregate, root: str) -> dict[str, Json]:
+    """Return the path of the first group's values, where they are listed."""
+    if aggregate.group_list is None:
+        return {}
+    first = aggregate.by[0]
+    value = _closed({"value": _group_schema(first), "items": {"type": "integer", "minimum": 1}})
+    head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
+    head |= {"group": {"const": first.name}, "groups": {"type": "array", "items": value}, "freshness": _FRESH}
+    answer = _closed(head, {"cursor": {"type": "string", "description": "There are more: pass it on with order=key."}})
+    most = {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": LISTED_UNASKED}
+    order = {"enum": list(LIST_ORDERS), "default": LIST_ORDERS[0]}
+    operation = {
+        "operationId": f"get-{aggregate.name}-groups",
+        "summary": f"Which {first.name} there are, and how many items each has.",
+        "tags": [f"{aggregate.name} rows"],
+        "parameters": [
+            parameter("n", "query", most, "How many."),
+            parameter("order", "query", order, "Those with the most items first, or by the key."),
+            parameter("cursor", "query", _TEXT, "Where the page before has ended; with order=key."),
+        ],
+        "responses": {
+            "200": response("Values of the first group.", answer, _FRESH_HEADER | _LINK),
+            **refusals((400, 422, 503)),
+        },
+    }
+    return {f"{root}/groups": {"get": operation}}
+
+
+def _group_parameters(aggregate: Aggregate, first: Json | None = None) -> list[Json]:
     bucket = aggregate.bucket
     parameters = [
         parameter(
             parameter_name(group),
             "query",
-            _TIME if group is bucket else _TEXT,
+            _TIME if group is bucket else first if place == 0 and first else _TEXT,
             "A group's value; groups are given in the order of the key.",
             required=place == 0 and group is not bucket,
         )
@@ -132,8 +165,9 @@ def _row_parameters(aggregate: Aggregate) -> list[Json]:
     limit = {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": ROWS_UNASKED}
     coarser = intervals(aggregate)
     added = [parameter("interval", "query", {"enum": coarser}, "Adds up the rows of each.")] if coarser else []
+    several = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MOST_VALUES, "uniqueItems": True}
     return [
-        *_group_parameters(aggregate),
+        *_group_parameters(aggregate, several),
         *added,
         parameter("order", "query", {"enum": list(ORDERS), "default": "asc"}, "By the key, or against it."),
         parameter("limit", "query", limit, "How many rows a page holds at most."),

@@ -4,7 +4,6 @@ Nothing is ever scanned: a query names the first group, or, where that is a time
 groups narrow it in the order of the key.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tailrace.aggregate import Aggregate
+from tailrace.cursors import opened, sealed
 from tailrace.errors import InvalidMessage
 from tailrace.keys import group_texts, lane_key, row_key
 from tailrace.periods import Window, bucket_of
@@ -54,7 +54,8 @@ class RowQuery:
     """What to read of an aggregate: up to ``limit`` rows in the order of the key, or against it, from ``start`` on.
 
     ``texts`` are the values of the groups that are given, in the order of the key and without the bucket of ``window``.
-    With an ``interval`` the rows of each such stretch of time are added up.
+    With an ``interval`` the rows of each such stretch of time are added up. ``others`` are further values of the first
+    group, whose rows follow one after the other.
     """
 
     aggregate: Aggregate
@@ -64,11 +65,14 @@ class RowQuery:
     descending: bool = False
     interval: str | None = None
     start: Position | None = None
+    others: tuple[str, ...] = ()
 
     def ranges(self) -> Iterator[KeyRange]:
         """Yield the ranges to read, in order, from the start on. There may be very many: take what you need."""
         if not self._bucket_first():
-            yield self._single()
+            found = [self._single(texts) for texts in self._each()]
+            begun = next((place for place, one in enumerate(found) if self.start and one.pk == self.start.pk), 0)
+            yield from found[begun:]
             return
         if self.window is not None:
             labels = self._from_start(self.window).labels()
@@ -104,8 +108,7 @@ class RowQuery:
     def cursor(self, position: Position) -> str:
         """Return an opaque text from which the same query goes on behind a position."""
         place = [position.pk, position.sk, position.skip]
-        text = json.dumps([*place, self._seal(place)], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return sealed([*place, self._seal(place)])
 
     def starting_at(self, cursor: str) -> "RowQuery":
         """Return the query that goes on at a cursor.
@@ -114,24 +117,27 @@ class RowQuery:
             InvalidMessage: the cursor comes from another query, or was changed on the way.
         """
         try:
-            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            pk, sk, skip, seal = json.loads(text)
+            pk, sk, skip, seal = opened(cursor)
             if seal == self._seal([pk, sk, skip]) and self._reaches(pk, sk) and 0 <= skip < _MOST_SKIPPED:
                 return replace(self, start=Position(pk, sk, int(skip)))
-        except (ValueError, TypeError, RecursionError, InvalidMessage):
+        except (ValueError, TypeError, InvalidMessage):
             pass
         raise InvalidMessage("the cursor is not one of this query")
 
     def _bucket_first(self) -> bool:
         return self.window is not None and self.aggregate.by[0] is self.window.bucket
 
-    def _single(self) -> KeyRange:
-        pk, sk = self._key(self.texts)
+    def _each(self) -> list[tuple[str, ...]]:
+        """Return the groups that are given, once for each value of the first one."""
+        return [self.texts, *((other, *self.texts[1:]) for other in self.others)]
+
+    def _single(self, texts: tuple[str, ...]) -> KeyRange:
+        pk, sk = self._key(texts)
         if self.window is not None:
             low, high = self.window.bounds()
-            before = "" if len(self.texts) == 1 else f"{sk}#"
+            before = "" if len(texts) == 1 else f"{sk}#"
             return KeyRange(pk, between=(before + low, before + high))
-        return self._narrowed(pk, sk, self.texts)
+        return self._narrowed(pk, sk, texts)
 
     def _partition(self, label: str) -> KeyRange:
         texts = (label, *self.texts)
@@ -156,7 +162,7 @@ class RowQuery:
         if not isinstance(pk, str) or not isinstance(sk, str | None):
             return False
         if not self._bucket_first():
-            found = self._single()
+            found = next((one for one in map(self._single, self._each()) if one.pk == pk), None)
         else:
             label = group_texts(pk, "-")[0]
             if (
@@ -166,10 +172,11 @@ class RowQuery:
             ):
                 return False
             found = self._partition(label)
-        return found.pk == pk and (sk is None or found.holds(sk))
+        return found is not None and found.pk == pk and (sk is None or found.holds(sk))
 
     def _seal(self, place: Sequence[Any]) -> str:
         # against mixing up and mistyping; who forges it reaches no further than the query does without a cursor
         ends = None if self.window is None else [self.window.first, self.window.last]
-        of = [self.aggregate.name, self.aggregate.version, self.texts, ends, self.descending, self.interval]
+        groups = [self.texts, self.others]
+        of = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
         return hashlib.sha256(json.dumps([of, place]).encode()).hexdigest()[:16]

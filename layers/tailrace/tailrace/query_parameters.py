@@ -1,9 +1,11 @@
 """The parameters of a request for rows, read into a query; whatever makes no bounded range of keys is refused."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from tailrace.aggregate import Aggregate
 from tailrace.errors import InvalidMessage
+from tailrace.group_queries import GroupQuery
 from tailrace.keys import BucketGroup, Group
 from tailrace.periods import Window, bucket_of, window
 from tailrace.problems import KeyOrder
@@ -18,14 +20,23 @@ MOST_RANKED = 100
 RANKED_UNASKED = 10
 """The same for the rows of a ranking."""
 
+MOST_VALUES = 25
+"""Of the first group, in one query."""
+
+MOST_LISTED = 1000
+LISTED_UNASKED = 100
+"""The values of a list of groups at most, and those for which no ``n`` is given."""
+
 MOST_PARTITIONS = 10_000
 """The widest range of an aggregate whose first group is its time bucket; each bucket is a partition to look into."""
 
 ORDERS = ("asc", "desc")
+LIST_ORDERS = ("items", "key")
 
 _OPTIONS = ("from", "to", "limit", "cursor", "order", "interval", "by", "n")
 _OF_ROWS = ("from", "to", "limit", "cursor", "order", "interval")
 _OF_RANKING = ("from", "to", "order", "by", "n")
+_OF_LIST = ("n", "order", "cursor")
 
 _MOST_KEY_BYTES, _MOST_SORT_KEY_BYTES = 2048, 1024
 
@@ -36,12 +47,14 @@ def row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
     """Read the parameters of a request for rows.
 
     Group values by the group's name, ``from``, ``to``, ``order``, ``interval``, ``limit`` and ``cursor``. A group that
-    is called as one of the API's own parameters is named with ``group.`` before it.
+    is called as one of the API's own parameters is named with ``group.`` before it. The first group may come several
+    times, unless it is a bucket of time.
 
     Raises:
         InvalidMessage: a parameter is unknown, comes twice or cannot be read; or they make no bounded range of keys.
         KeyOrder: the key of the aggregate does not allow it.
     """
+    parameters, others = _several(aggregate, parameters)
     given = _checked(aggregate, parameters, _OF_ROWS)
     covered = _window(aggregate, given)
     interval = _interval(aggregate, given, covered)
@@ -55,6 +68,7 @@ def row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
         limit,
         descending=_choice(given, "order", ORDERS) == "desc",
         interval=interval,
+        others=others,
     )
     _check_lengths(query)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
@@ -90,6 +104,26 @@ def ranking_query(aggregate: Aggregate, parameters: Parameters) -> tuple[RowQuer
     return query, by, _choice(given, "order", ORDERS) != "asc"
 
 
+def group_query(aggregate: Aggregate, parameters: Parameters) -> GroupQuery:
+    """Read the parameters of a request for the values of the first group: ``n``, ``order`` and ``cursor``.
+
+    Raises:
+        InvalidMessage: a parameter is unknown, comes twice or cannot be read.
+        KeyOrder: the aggregate keeps no list of them.
+    """
+    given = _checked(aggregate, parameters, _OF_LIST, groups=())
+    listed, first = aggregate.group_list, aggregate.by[0]
+    if listed is None:
+        why = "its first group is a bucket of time" if first is aggregate.bucket else "its definition says listed=False"
+        raise KeyOrder(f"{aggregate.name} keeps no list of {first.name}: {why}")
+    most = _number(given, "n", LISTED_UNASKED, MOST_LISTED)
+    by_key = _choice(given, "order", LIST_ORDERS) == "key"
+    if "cursor" in given and not by_key:
+        raise InvalidMessage("a list goes on at a cursor with order=key only")
+    query = GroupQuery(listed, most, by_key)
+    return query if "cursor" not in given else query.starting_at(given["cursor"])
+
+
 def rankable(aggregate: Aggregate) -> list[str]:
     """Return the names of the measures that rows can be ranked by: those that are one value."""
     return [name for name, measure in aggregate.measures.items() if measure.kind not in ("top", "first", "last")]
@@ -109,8 +143,21 @@ def parameter_name(group: Group) -> str:
     return f"group.{group.name}" if group.name in _OPTIONS else group.name
 
 
-def _checked(aggregate: Aggregate, parameters: Parameters, options: Sequence[str]) -> dict[str, str]:
-    known = [*(parameter_name(group) for group in aggregate.by), *options]
+def _several(aggregate: Aggregate, parameters: Parameters) -> tuple[Parameters, tuple[str, ...]]:
+    """Return the parameters with one value of the first group, and the other values of it that there are."""
+    name = parameter_name(aggregate.by[0])
+    values = [value for given, value in parameters if given == name]
+    if aggregate.by[0] is aggregate.bucket or len(values) < 2:  # noqa: PLR2004 - several
+        return parameters, ()
+    if len(values) > MOST_VALUES or len(set(values)) < len(values):
+        raise InvalidMessage(f"{name} comes with up to {MOST_VALUES} different values")
+    return [*((given, value) for given, value in parameters if given != name), (name, values[0])], tuple(values[1:])
+
+
+def _checked(
+    aggregate: Aggregate, parameters: Parameters, options: Sequence[str], groups: Sequence[Group] | None = None
+) -> dict[str, str]:
+    known = [*(parameter_name(group) for group in (aggregate.by if groups is None else groups)), *options]
     given: dict[str, str] = {}
     for name, value in parameters:
         if name not in known:
@@ -208,9 +255,9 @@ def _text(group: Group, value: str) -> str:
 def _check_lengths(query: RowQuery) -> None:
     """Refuse values that are longer than a key can be: no row can have them, and the table would not be asked."""
     if query.window is None or query.texts:
-        found = next(query.ranges(), None)
-        texts = [] if found is None else [found.prefix, *(found.between or ())]
-        if found is not None and (
-            len(found.pk.encode()) > _MOST_KEY_BYTES or any(len(text.encode()) > _MOST_SORT_KEY_BYTES for text in texts)
-        ):
-            raise InvalidMessage("a group's value is longer than a key can be")
+        for found in islice(query.ranges(), 1 + len(query.others)):
+            texts = [found.prefix, *(found.between or ())]
+            if len(found.pk.encode()) > _MOST_KEY_BYTES or any(
+                len(text.encode()) > _MOST_SORT_KEY_BYTES for text in texts
+            ):
+                raise InvalidMessage("a group's value is longer than a key can be")

@@ -74,6 +74,8 @@ def test_it_holds_every_route_and_no_other(name: str) -> None:
         path = rule.replace("<escaped>", "{id}")
         variable = re.search(r"<(\w+)>", path)
         for own in members[variable[1]] if variable else [""]:
+            if rule.endswith("/groups") and pipeline.aggregate(own).group_list is None:
+                continue  # answered, but only to say that there is no list
             served |= {(method, re.sub(r"<\w+>", own, path)) for method in methods}
     assert {place for place, _ in operations(document(name))} == served
 

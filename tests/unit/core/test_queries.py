@@ -194,7 +194,14 @@ def test_what_makes_no_bounded_range_is_refused_with_the_reason(
 
 def test_a_parameter_comes_once() -> None:
     with pytest.raises(InvalidMessage, match="more than once"):
-        row_query(CARRIERS, [("carrier", "UA"), ("carrier", "B6")])
+        row_query(PLACES, [("carrier", "UA"), ("origin", "EWR"), ("origin", "JFK")])
+
+
+def test_the_first_group_may_come_several_times() -> None:
+    found = row_query(CARRIERS, [("carrier", "UA"), ("carrier", "B6")])
+    assert [one.pk for one in found.ranges()] == ["trips_by@3#UA", "trips_by@3#B6"]
+    later = found.starting_at(found.cursor(Position("trips_by@3#B6")))
+    assert [one.pk for one in later.ranges()] == ["trips_by@3#B6"]
 
 
 def test_groups_called_like_options_have_a_name_of_their_own() -> None:

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from aws_lambda_powertools.event_handler import Response
 
 from tailrace.aggregate import Aggregate
+from tailrace.aws.groups import GroupReader
 from tailrace.aws.rows import Page, RowReader
 from tailrace.aws.serving.answers import Answer, answer_json
 from tailrace.aws.watching import Watch
@@ -13,7 +14,7 @@ from tailrace.definitions import Pipeline
 from tailrace.descriptions import describe
 from tailrace.envelopes import dumps
 from tailrace.errors import InvalidMessage
-from tailrace.query_parameters import ranking_query, row_query
+from tailrace.query_parameters import group_query, ranking_query, row_query
 from tailrace.requests import Event, accepted, parameters
 from tailrace.tables import FORMS, JSON, Form, form_of
 
@@ -27,6 +28,7 @@ class AggregateRoutes:
     def __init__(self, pipeline: Pipeline, rows: RowReader, watch: Watch, event: Callable[[], Event]) -> None:
         self._pipeline = pipeline
         self._rows = rows
+        self._groups = GroupReader(rows.client, rows.table)
         self._watch = watch
         self._event = event
 
@@ -55,6 +57,21 @@ class AggregateRoutes:
         fresh = self._fresh()
         page = self._rows.rank(query, by, form.write, greatest=greatest)
         return self._answer(aggregate, form, {"by": by}, page, fresh)
+
+    def groups(self, name: str) -> Answer:
+        """Return the values of an aggregate's first group, and how many items each has."""
+        aggregate = self._pipeline.aggregate(name)
+        query = group_query(aggregate, parameters(self._event()))
+        fresh = self._fresh()
+        found = self._groups.read(query)
+        headers: dict[str, str | list[str]] = {FRESHNESS: fresh}
+        head = {"aggregate": aggregate.name, "version": aggregate.version, "group": aggregate.by[0].name}
+        more = ""
+        if found.cursor is not None:
+            headers["Link"] = f'<{self._next(found.cursor)}>; rel="next"'
+            more = f',"cursor":{dumps(found.cursor)}'
+        body = f'{dumps(head)[:-1]},"groups":{dumps(list(found.groups))},"freshness":{fresh}{more}}}'
+        return answer_json(200, body, headers)
 
     def _fresh(self) -> str:
         """Return how fresh the rows are that are read after this: they hold at least what has been counted now."""

@@ -56,6 +56,7 @@ class Api:
         self._route("GET", "/aggregates", aggregates.listed)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
         self._route("GET", "/aggregates/<name>/top", aggregates.top)
+        self._route("GET", "/aggregates/<name>/groups", aggregates.groups)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer a request.
