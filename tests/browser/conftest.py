@@ -128,7 +128,7 @@ def is_complaint(kind: str, text: str) -> bool:
 def violations() -> Callable[[Page], list[str]]:
     """Return a way to have axe-core look at a page as it is now; what it says of each fault."""
     if not AXE.exists():
-        missing("axe-core is not here: it needs npm, then `make test` fetches it")
+        missing("axe-core is not here: `make test` fetches it")
     source = AXE.read_text(encoding="utf-8")
 
     def look(page: Page) -> list[str]:

@@ -1,0 +1,285 @@
+"""Every panel of several pipelines draws and lists the numbers that stand in the aggregates table."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from functions.aggregate.app import handler as aggregate_handler
+from functions.api.app import handler as api_handler
+from local.gateway import event_of
+from tailrace.aggregate import Aggregate
+from tailrace.aws.settings import ApiSettings
+from tailrace.changes import decode_item
+from tailrace.definitions import load_pipeline
+from tests.browser.conftest import SCREENSHOTS
+from tests.browser.looking import until
+from tests.browser.made_up import MadeUp
+from tests.browser.site import Answered, Site
+from tests.streams import event, history
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Visit = Callable[..., Page]
+type Serve = Callable[..., Site]
+type Row = dict[str, Any]
+
+TABLES = {
+    "ITEMS_TABLE": ["pk"],
+    "AGGREGATES_TABLE": ["pk", "sk"],
+    "IDEMPOTENCY_TABLE": ["id"],
+    "PROGRESS_TABLE": ["pk", "sk"],
+}
+SHOPS = ["north", "b#%", "c&d=ü"]
+START = datetime(2024, 10, 26, 20, 7, tzinfo=UTC)  # through the night in which Berlin's clocks go back
+ORDERS: list[Row] = [
+    {
+        "shop": SHOPS[place % 7 % 3],
+        "placed": (START + timedelta(minutes=19 * place)).isoformat(),
+        "lines": place * 7 % 11,
+        "amount": Decimal(place * 37 % 171) + Decimal("0.07"),
+        "paid": place % 3 > 0,
+    }
+    for place in range(60)
+]
+VISITS: list[Row] = [{"page": f"/page/{place % 9}", "ms": Decimal(place * 31 % 97) / 4} for place in range(40)]
+PIPELINES = [
+    "tests.pipelines.orders:pipeline",
+    "tests.pipelines.measured:pipeline",
+    "tests.pipelines.readable:pipeline",
+]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Tables with aggregates in them, and the api function that reads them."""
+
+    dynamodb: "DynamoDBClient"
+    pipeline: str
+    table: str
+    one_at_a_time: Lock
+
+    def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
+        """Answer as the api function does; of the health of queues, which are not here, as if they were well."""
+        if path == "/health":
+            return MadeUp().answer(path, query, headers)
+        with self.one_at_a_time:
+            told = api_handler(event_of("GET", f"{path}?{query}", headers, b""), None)
+        return told["statusCode"], told["headers"], told["body"]
+
+    def rows(self, aggregate: Aggregate) -> list[Row]:
+        """Return every row of an aggregate, out of the table as it is stored."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True)
+        stored: dict[tuple[Any, ...], list[Row]] = {}
+        for row in (decode_item(one) for page in pages for one in page["Items"]):
+            if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#"):
+                stored.setdefault(tuple(row[group.name] for group in aggregate.by), []).append(row)
+        found = (aggregate.present(aggregate.merged(lanes)) for lanes in stored.values())
+        return [row for row in found if row is not None]
+
+
+@pytest.fixture(scope="module", params=PIPELINES)
+def filled(dynamodb: "DynamoDBClient", dynamodb_endpoint: str, request: pytest.FixtureRequest) -> Iterator[Filled]:
+    """Fill an aggregates table by way of three shards; once, since nothing here changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
+        patch.setenv("TAILRACE_PIPELINE", request.param)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "POWERTOOLS_METRICS_NAMESPACE"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")  # there is a line of them for each request
+        for variable, keys in TABLES.items():
+            name = f"browser-{variable}-{PIPELINES.index(request.param)}"
+            dynamodb.create_table(
+                TableName=name,
+                KeySchema=[{"AttributeName": key, "KeyType": "RANGE" if key == "sk" else "HASH"} for key in keys],
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+                BillingMode="PAY_PER_REQUEST",
+            )
+            patch.setenv(variable, name)
+        for name in {field.name.upper() for field in fields(ApiSettings)} - os.environ.keys():
+            patch.setenv(name, "not-asked")
+        for collection, items in (("orders", ORDERS), ("visits", VISITS)):
+            for place in range(3):
+                mine = [(f"{place} {number}", item) for number, item in enumerate(items) if number % 3 == place]
+                records = history(collection, [*mine, ("gone", items[0]), ("gone", None)], 10_000 * place + 1)
+                shard = f"shardId-{place:020d}-{collection}"
+                assert aggregate_handler(event(records, shard=shard), None)["batchItemFailures"] == []
+        yield Filled(dynamodb, request.param, os.environ["AGGREGATES_TABLE"], Lock())
+
+
+def cell(value: Any) -> str:
+    """Return a value as its cell shows it."""
+    if isinstance(value, list):
+        return ", ".join(f"{cell(one['value'])} × {cell(one['count'])}" for one in value)
+    if isinstance(value, dict):
+        return f"{cell(value['value'])} ({value['at']})"
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def listed(panel: Locator) -> list[dict[str, str]]:
+    """Open a panel's table, and return its cells by their headings' columns."""
+    panel.get_by_role("button", name="Table").click()
+    found: list[dict[str, str]] = []
+    names = panel.evaluate("(one) => one.panel.table.columns.map(({ name }) => name)")
+    while True:
+        for line in panel.locator("tbody tr").all():
+            texts = line.locator("th, td").all_text_contents()
+            found.append(dict(zip(names, texts, strict=True)))
+        after = panel.get_by_role("button", name="Next rows")
+        if after.is_disabled():
+            panel.get_by_role("button", name="Table").click()
+            return found
+        after.click()
+
+
+def same(text: str, value: Any) -> bool:
+    """Tell whether a cell shows a value, digit for digit."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Decimal(text) == value
+    return text == cell(value)
+
+
+def as_stored(panel: Locator, aggregate: Aggregate) -> None:
+    """Let a panel show all rows as they are stored, not added up."""
+    if aggregate.bucket is not None:
+        panel.get_by_role("combobox", name="Range").select_option("All data")
+    every = panel.get_by_label("Every")
+    if every.count() and every.is_visible():
+        every.select_option(aggregate.bucket.unit if aggregate.bucket is not None else "auto")
+
+
+def open_page(serve: Serve, visit: Visit, filled: Filled) -> Page:
+    return visit(serve(filled.answer).url, width=1400, height=3000)
+
+
+def settled(page: Page, aggregate: Aggregate) -> None:
+    """Wait until a panel has read what it was told to show."""
+    until(page, f"!document.querySelector('[data-aggregate={aggregate.name}]').panel.reading")
+
+
+def panels(page: Page, filled: Filled) -> Iterator[tuple[Aggregate, Locator]]:
+    """Yield each aggregate with its panel, which shows stored rows."""
+    for aggregate in load_pipeline(filled.pipeline).aggregates:
+        panel = page.locator(f"[data-aggregate='{aggregate.name}']")
+        expect(panel).to_be_visible()
+        as_stored(panel, aggregate)
+        settled(page, aggregate)
+        yield aggregate, panel
+
+
+def test_tables_hold_every_row_digit_for_digit(serve: Serve, visit: Visit, filled: Filled) -> None:
+    page = open_page(serve, visit, filled)
+    for aggregate, panel in panels(page, filled):
+        stored = filled.rows(aggregate)
+        found = listed(panel)
+        key = [group.name for group in aggregate.by]
+        by_key = {tuple(cell(row[name]) for name in key): row for row in stored}
+        fixed = panel.evaluate("(one) => Object.fromEntries(one.panel.groups.fixed)")
+        wanted = {
+            place for place, row in by_key.items() if all(str(row[name]) == value for name, value in fixed.items())
+        }
+        assert {tuple(line[name] for name in key) for line in found} == wanted, aggregate.name
+        for line in found:
+            row = by_key[tuple(line[name] for name in key)]
+            for name in (*aggregate.measures, "updated_at"):
+                assert same(line[name], row[name]), (aggregate.name, name, line[name], row[name])
+
+
+def test_charts_and_bars_draw_the_numbers_of_every_measure(serve: Serve, visit: Visit, filled: Filled) -> None:
+    page = open_page(serve, visit, filled)
+    for aggregate, panel in panels(page, filled):
+        stored = {tuple(cell(row[group.name]) for group in aggregate.by): row for row in filled.rows(aggregate)}
+        for name, measure in aggregate.measures.items():
+            panel.get_by_label("Measure").select_option(name)
+            settled(page, aggregate)
+            if aggregate.bucket is None:
+                check_bars(panel, name, measure.kind, stored)
+            elif panel.evaluate("(one) => one.panel.form") == "chart":
+                check_lines(panel, aggregate, name, measure.kind, stored)
+            else:
+                assert measure.kind == "top" or panel.evaluate("(one) => one.panel.picture.xs.length") == 1
+
+
+DRAWN = """(one) => {
+    const { picture, aggregate } = one.panel, parts = picture.view.parts.length, points = [];
+    picture.lines.forEach((line, place) => picture.xs.forEach((second, index) => {
+        const row = picture.rows.get(line.key).get(second);
+        const key = row ? aggregate.groups.map((group) => String(row[group.name])) : null;
+        points.push([key, picture.columns[place * parts][index], one.panel.chart.drawn(place * parts, index)]);
+    }));
+    return points;
+}"""
+
+
+def check_lines(
+    panel: Locator, aggregate: Aggregate, name: str, kind: str, stored: Mapping[tuple[str, ...], Row]
+) -> None:
+    points = panel.evaluate(DRAWN)
+    assert sum(key is not None for key, _, _ in points) > 1
+    for key, value, drawn in points:
+        assert value == drawn
+        if key is None:
+            assert value == (0 if kind in ("count", "total", "distinct") else None)
+        else:
+            expected = stored[tuple(key)][name]
+            expected = expected["value"] if kind in ("first", "last") and expected is not None else expected
+            assert value == (None if expected is None else float(expected)), (aggregate.name, name, key)
+
+
+def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, ...], Row]) -> None:
+    bars = panel.locator(".ranking.wide > li")
+    expect(bars).to_have_count(len(stored))
+    lengths = {}
+    for bar in bars.all():
+        label = bar.locator("> .name").text_content() or ""
+        value = stored[(label,)][name]
+        if kind == "top":
+            texts = bar.locator(".ranking li").all_text_contents()
+            assert texts == [f"{one['value']}{one['count']}" for one in value]
+            continue
+        number = value["value"] if isinstance(value, dict) else value
+        shown = Decimal((bar.locator(".value").text_content() or "").replace(",", ""))
+        assert abs(shown - number) <= abs(number) / 1000  # four digits
+        lengths[number] = bar.locator(".bar").evaluate("(one) => one.getBoundingClientRect().width")
+    most = max(lengths, default=0)
+    for number, length in lengths.items():
+        assert abs(length / lengths[most] - float(number / most)) < 0.02
+
+
+def test_every_pipeline_is_a_page_of_its_own_with_nothing_changed(serve: Serve, visit: Visit, filled: Filled) -> None:
+    page = open_page(serve, visit, filled)
+    pipeline = load_pipeline(filled.pipeline)
+    names = page.evaluate("[...document.querySelectorAll('.panel')].map((one) => one.dataset.aggregate)")
+    assert sorted(names) == sorted(aggregate.name for aggregate in pipeline.aggregates)
+    for aggregate in pipeline.aggregates:
+        panel = page.locator(f"[data-aggregate='{aggregate.name}']")
+        options = panel.get_by_label("Measure").locator("option").evaluate_all("(all) => all.map((one) => one.value)")
+        assert set(options) >= set(aggregate.measures)
+    expect(page.locator(".problem:visible")).to_have_count(0)
+    page.screenshot(path=SCREENSHOTS / f"pipeline-{filled.pipeline.split('.')[-1].split(':')[0]}.png", full_page=True)
+
+
+def test_a_file_holds_the_rows_of_the_table(serve: Serve, visit: Visit, filled: Filled) -> None:
+    page = open_page(serve, visit, filled)
+    aggregate, panel = next(panels(page, filled))
+    shown = listed(panel)
+    with page.expect_download() as download:
+        panel.get_by_role("button", name="Download CSV").click()
+    assert download.value.suggested_filename == f"{aggregate.name}.csv"
+    text = download.value.path().read_bytes().decode()
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(found) == len(shown)
+    for line, row in zip(shown, found, strict=True):
+        for name, measure in aggregate.measures.items():
+            if measure.kind not in ("top", "first", "last"):
+                assert line[name] == row[name] == "" or Decimal(line[name]) == Decimal(row[name])

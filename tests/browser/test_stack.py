@@ -1,0 +1,134 @@
+"""The dashboard of a whole stack on the emulator, fed with a day of flights: what people will see, and how soon."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from local.dashboard import dashboard
+from local.entrances import Entrances
+from local.feed import Feed
+from local.flights import read
+from local.options import SLICE
+from local.stack import Stack, running_stack
+from local.timeline import timeline
+from pipeline.definition import pipeline
+from tailrace.changes import decode_item
+from tests.browser.conftest import SCREENSHOTS
+from tests.browser.looking import until
+from tests.browser.test_numbers import cell, listed, same
+
+type Measured = Callable[[str], None]
+type Visit = Callable[..., Page]
+
+WITHIN_S = 3.0
+FLIGHT = {
+    "carrier": "UA", "flight": 1, "origin": "EWR", "dest": "SFO", "distance": 2565, "sched_arr_time": 920,
+    "scheduled_departure": "2013-01-01T05:59:00-05:00", "status": "departed", "dep_time": 759, "dep_delay": 120,
+}  # fmt: skip
+FIVE = "2013-01-01T05:00-05:00"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack() as running:
+        source = read(SLICE)
+        flights = [flight for flight in source.flights if flight.day == source.days[0]]
+        Feed(Entrances(running), lambda _number: None).run(timeline(flights))
+        running.wait_settled(120)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def url(stack: Stack, site_folder: Path) -> Iterator[str]:
+    """Serve the page as ``make demo`` does, and return its address."""
+    with dashboard(stack.api_url) as server:
+        yield server.address
+
+
+def departures(page: Page) -> int:
+    """Return how many of UA's flights the table on the page counts in the hour of the flight that is put by hand."""
+    row = page.locator("[data-aggregate=carrier_hours] tbody tr").filter(has_text=FIVE).filter(has_text="UA")
+    return int(row.locator("td").nth(1).text_content() or "")
+
+
+@pytest.mark.parametrize(
+    "look", ["light 1440x900", "dark 1440x900", "light 360x780", "dark 360x780", "light 3840x2160"]
+)
+def test_it_is_drawn_within_a_second_and_kept_as_a_picture(
+    url: str, visit: Visit, measured: Measured, look: str
+) -> None:
+    appearance, size = look.split()
+    width, height = map(int, size.split("x"))
+    page = visit(url, width=width, height=height, dark=appearance == "dark")
+    first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    measured(f"{look}: first contentful paint after {first:.0f} ms")
+    assert first < 1000
+    rate = page.locator("[data-stage=aggregate] dl > div:nth-child(3) dd")
+    expect(rate).to_have_text(re.compile(r"\d/s"), timeout=10_000)
+    for aggregate in pipeline.aggregates:
+        page.locator(f"[data-aggregate={aggregate.name}]").scroll_into_view_if_needed()
+        until(page, f"document.querySelector('[data-aggregate={aggregate.name}]').panel.rows.length > 0")
+    page.evaluate("scrollTo(0, 0)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=SCREENSHOTS / f"{appearance}-{width}.png", full_page=True)
+
+
+def test_every_panel_shows_the_numbers_of_the_aggregates_table(stack: Stack, url: str, visit: Visit) -> None:
+    page = visit(url, width=1400, height=2400)
+    pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["AggregatesTable"])
+    stored = [decode_item(row) for one in pages for row in one["Items"]]
+    for aggregate in pipeline.aggregates:
+        rows = {
+            tuple(cell(row[group.name]) for group in aggregate.by): aggregate.present(row)
+            for row in stored
+            if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#")
+        }
+        panel = page.locator(f"[data-aggregate={aggregate.name}]")
+        found = listed(panel)
+        assert len(found) > 2
+        for line in found:
+            row = rows[tuple(line[group.name] for group in aggregate.by)]
+            assert row is not None
+            for name in aggregate.measures:
+                assert same(line[name], row[name]), (aggregate.name, name, line[name], row[name])
+
+
+@pytest.mark.parametrize("entrance", ["api", "table"])
+def test_an_item_put_by_hand_shows_within_three_seconds(
+    stack: Stack, url: str, visit: Visit, measured: Measured, entrance: str
+) -> None:
+    page = visit(url)
+    page.locator("[data-aggregate=carrier_hours]").get_by_role("button", name="Table").click()
+    before = departures(page)
+    item = f"by-hand-{time.monotonic_ns()}"
+    entrances = Entrances(stack)
+    began = time.monotonic()
+    if entrance == "api":
+        assert entrances.request("flights", item, FLIGHT, None) == 201
+    else:
+        entrances.write_items("flights", {item: FLIGHT})
+    while departures(page) == before:
+        assert time.monotonic() - began < 20
+        page.wait_for_timeout(20)
+    took = time.monotonic() - began
+    measured(f"put into the {entrance}: on the page after {took:.1f} s")
+    assert departures(page) == before + 1
+    assert took < WITHIN_S
+
+
+def test_it_warns_when_the_aggregate_stage_is_stopped(stack: Stack, url: str, visit: Visit) -> None:
+    page = visit(url)
+    warning = page.locator("[data-aggregate=carrier_hours] .warning")
+    expect(page.locator("[data-aggregate=carrier_hours] .fresh")).to_contain_text("up to date")
+    expect(warning).to_be_hidden()
+    (reader,) = (one for one in stack.pollers._streams if one.mapping.function.endswith("-aggregate"))
+    reader.stop()
+    Entrances(stack).write_items("flights", {"not-counted": FLIGHT})
+    expect(warning).to_contain_text("Stale: counting is", timeout=30_000)
+    expect(page.locator("[data-stage=aggregate]")).to_have_attribute("data-state", "late", timeout=30_000)
+    expect(page.locator("#state")).to_contain_text("Counting is")
+    page.screenshot(path=SCREENSHOTS / "stale.png")
