@@ -1,6 +1,7 @@
 """archive: messages of events become objects that DuckDB reads as they lie; only what failed comes again."""
 
 import gzip
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,29 @@ def test_duckdb_reads_the_archive_as_it_lies(cloud: Cloud, tmp_path: Path) -> No
         rows = database.sql(f"SELECT id, data->'new' FROM {exact} WHERE type LIKE 'tailrace.orders.%'").fetchall()  # noqa: S608
     # every digit, set and byte comes back from what DuckDB hands out
     assert {name: loads(text) for name, text in rows} == {f"e{number}": item for number, item in enumerate(ITEMS)}
+
+
+def test_the_queries_on_the_page_about_dashboards_tell_the_items_from_their_changes(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    first = event(1, new={"amount": 1}, subject="1")
+    other = event(2, new={"amount": 5}, subject="2")
+    second = event(10, new={"amount": Decimal("2.50")}, subject="1", type="tailrace.orders.modified")
+    for events in ([first, other, second], [second, first]):  # a second delivery, cut otherwise
+        assert handler(batch(events), None) == DONE
+    for key, body in cloud.objects("the-archive", "archive/").items():
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).write_bytes(body)
+    page = (Path(__file__).parents[3] / "docs" / "dashboards.md").read_text()
+    by_day, last = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    with duckdb.connect() as database:
+        counted = database.sql(by_day.replace("$archive", f"{tmp_path}/archive")).fetchall()
+        items = database.sql(last.replace("$archive", f"{tmp_path}/archive")).fetchall()
+    assert [(str(day), kind, number) for day, kind, number in counted] == [
+        ("2024-10-27", "tailrace.orders.inserted", 2),
+        ("2024-10-27", "tailrace.orders.modified", 1),
+    ]
+    assert items == [("1", '{"amount":2.5}'), ("2", '{"amount":5}')]
 
 
 def test_the_name_in_the_bucket_is_one_that_catalog_knows(cloud: Cloud) -> None:
