@@ -32,7 +32,7 @@ from tailrace.errors import DefinitionError, InvalidItem, Violation
 from tailrace.keys import instant, zone_of
 from tailrace.measures import Item, Predicate
 from tailrace.sorting import checked, sortable, utc_text
-from tailrace.values import Number, normal
+from tailrace.values import LARGEST_EXPONENT, SMALLEST_EXPONENT, Number, normal
 
 type Reach = Literal["low", "high", "all"]
 
@@ -44,6 +44,7 @@ MOST_VALUE_BYTES = 1024
 
 _LOGARITHMS = Context(prec=34)
 _REPRESENTATIVE = Context(prec=16)
+_LEAST, _GREATEST = Decimal(f"1E{SMALLEST_EXPONENT}"), Decimal(f"9.999999999999999E+{LARGEST_EXPONENT}")
 _MOST_TOP = 100
 
 
@@ -139,7 +140,8 @@ def rounded(value: Number, error: Decimal) -> Number:
     size = abs(Decimal(value))
     step = _LOGARITHMS.divide(_LOGARITHMS.ln(size), _LOGARITHMS.ln(base)).to_integral_value(ROUND_CEILING)
     middle = _LOGARITHMS.divide(2 * _LOGARITHMS.power(base, step), base + 1)
-    result = _REPRESENTATIVE.plus(middle)
+    # between any number that the table holds and one beyond all of them lies the last one that it holds
+    result = min(max(_REPRESENTATIVE.plus(middle), _LEAST), _GREATEST)
     return normal((-result if value < 0 else result).normalize())
 
 

@@ -24,6 +24,7 @@ from tailrace import (
 from tailrace.errors import InvalidItem
 from tailrace.order_measures import Count, OrderMeasure, rounded
 from tailrace.sorting import sortable
+from tailrace.values import holdable
 from tests import strategies
 
 comparable = st.one_of(st.booleans(), strategies.numbers, strategies.texts)
@@ -51,6 +52,14 @@ def test_sort_keys_sort_numbers_of_any_size(numbers: list[Any]) -> None:
 def test_a_rounded_number_is_off_by_at_most_the_error(value: Any, error: Decimal) -> None:
     assert abs(Decimal(rounded(value, error)) - value) <= error * abs(Decimal(value))
     assert rounded(-value, error) == -rounded(value, error)
+
+
+@pytest.mark.parametrize("error", ["0.5", "0.3", "0.01", "0.001"])
+@pytest.mark.parametrize("value", ["9.99E+125", "9E+125", "1E-130", "1.1E-130", "-1E-130", "-9.99E+125"])
+def test_the_table_holds_what_its_first_and_last_numbers_are_rounded_to(value: str, error: str) -> None:
+    found = rounded(Decimal(value), Decimal(error))
+    assert holdable(found)
+    assert abs(Decimal(found) - Decimal(value)) <= Decimal(error) * abs(Decimal(value))
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
