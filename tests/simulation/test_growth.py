@@ -1,8 +1,11 @@
 """A row that is touched all the time stays small: a month of a table with ten partitions, whose shards roll."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+
+import pytest
 
 from local.model import Database
 from pipeline.definition import pipeline
@@ -95,6 +98,35 @@ def size(row: dict[str, Any]) -> int:
         ((kind, text),) = value.items()
         total += len(name.encode()) + (len(text) // 2 + 2 if kind == "N" else len(text.encode()))
     return total
+
+
+def is_night(at: datetime) -> bool:
+    """Tell whether it is one of twelve hours in which nothing is written."""
+    return at.hour < 12
+
+
+def is_weekend(at: datetime) -> bool:
+    """Tell whether it is one of three days in which nothing is written, longer than the stream reaches back."""
+    return at.weekday() > 3
+
+
+@pytest.mark.parametrize("quiet", [is_night, is_weekend])
+def test_shards_that_bring_nothing_leave_no_marks_behind(quiet: Callable[[datetime], bool]) -> None:
+    with alone():
+        month = Month()
+        touched = 0
+        while month.now < datetime(2026, 1, 31, tzinfo=UTC):
+            if not quiet(month.now):
+                month.touch()
+                touched += PARTITIONS
+            month.now += LIFE
+            month.roll()
+        month.touch()
+        row = month.row()
+    assert int(row["flights"]["N"]) == touched + PARTITIONS
+    # of each partition the mark of its lineage, and at most one more that is not old enough to go
+    assert sum(name.startswith("~") for name in row) <= 2 * PARTITIONS + 1
+    assert size(row) < 2 * MOST_BYTES
 
 
 def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:

@@ -90,18 +90,39 @@ class Shard:
     last: int | None
 
 
-def lineage_of(shard: str, shards: Mapping[str, Shard], of_parent: Lineage | None, now: datetime) -> Lineage:
+def left_behind(
+    known: Mapping[str, Lineage], shards: Mapping[str, Shard], now: datetime
+) -> tuple[tuple[str, int], ...]:
+    """Return the marks of lineages that have ended without an heir, as :attr:`Lineage.ended` has them.
+
+    Where a partition brings no changes for longer than the stream reaches back, no shard is left that could tell from
+    which it comes. ``known`` are the lineages of the shards that were seen, by their ids; none of a shard in ``shards``
+    or of the last one seen before it is ended.
+    """
+    going_on: set[str] = set()
+    for shard in shards:
+        at: str | None = shard
+        while at is not None and at not in known:
+            at = shards[at].parent if at in shards else None
+        if at is not None:
+            going_on.add(known[at].mark)
+    ended = {lineage.mark for lineage in known.values()} - going_on
+    listed = {mark for lineage in known.values() for mark, _ in lineage.ended}
+    # where there are more than one shard can drop, each takes others first
+    chosen = sorted(ended, key=lambda mark: (mark in listed, mark))[:_MOST_ENDED]
+    return tuple((mark, int(now.timestamp())) for mark in chosen)
+
+
+def lineage_of(shard: str, shards: Mapping[str, Shard], of_parent: Lineage, now: datetime) -> Lineage:
     """Return the lineage of a shard that is seen for the first time.
 
     Args:
         shard: its id.
         shards: the stream's shards by id, as far as the stream still knows them.
-        of_parent: the lineage of its parent, None where none of the parent's changes was ever delivered.
+        of_parent: the lineage of its parent.
         now: the time at which the shard is seen, which is after its parent has ended.
     """
     own = mark_attribute(shard)
-    if of_parent is None:
-        return Lineage(own)
     here = shards[shard]
     before = shards.get(here.parent or "")
     heirs = [name for name, other in shards.items() if other.parent == here.parent]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tailrace.marks import Lineage, Shard, lineage_of, mark_attribute, pad, unpad
+from tailrace.marks import Lineage, Shard, left_behind, lineage_of, mark_attribute, pad, unpad
 
 SHARDS = [
     "shardId-00000001700000000000-0a1b2c3d",
@@ -52,8 +52,21 @@ def test_any_other_heir_has_a_mark_of_its_own_and_knows_the_old_one(shards: dict
     assert lineage.ended == (("~grand", 1), ("~root", int(NOW.timestamp())))
 
 
-def test_a_shard_of_which_nothing_is_known_has_a_mark_of_its_own() -> None:
-    assert lineage_of("c", {}, None, NOW) == Lineage(mark_attribute("c"))
+def test_only_marks_that_no_shard_of_the_stream_goes_on_with_are_left_behind() -> None:
+    at = int(NOW.timestamp())
+    known = {"a": Lineage("~a"), "b": Lineage("~b"), "b2": Lineage("~b"), "c": Lineage("~c"), "d": Lineage("~d")}
+    shards = {"b2": Shard("b", 1, 2), "c1": Shard("c", 3, 4), "c2": Shard("c1", 5, None), "new": Shard("x", 6, None)}
+    assert left_behind(known, shards, NOW) == (("~a", at), ("~d", at))
+    assert left_behind({}, shards, NOW) == ()
+
+
+def test_shards_share_the_work_where_more_marks_are_left_behind_than_one_drops() -> None:
+    known = {f"s{number:02}": Lineage(f"~{number:02}") for number in range(40)}
+    shards = {"new": Shard(None, 6, None)}
+    one = left_behind(known, shards, NOW)
+    other = left_behind(known | {"new": Lineage("~new", one)}, shards, NOW)
+    assert len(one) == len(other) == 32
+    assert {mark for mark, _ in one + other} == {lineage.mark for lineage in known.values()}
 
 
 def test_an_old_mark_is_dropped_when_no_late_delivery_can_need_it() -> None:

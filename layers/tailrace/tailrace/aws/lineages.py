@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.clients import translate
 from tailrace.changes import decode_item, encode_item
-from tailrace.marks import Lineage, Shard, lineage_of
+from tailrace.marks import Lineage, Shard, left_behind, lineage_of, mark_attribute
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,9 +60,41 @@ class Lineages:
         return _lineage(decode_item(answer["Item"])) if "Item" in answer else None
 
     def _found_out(self, shard: str, stream: str) -> Lineage:
-        shards = self._describe(stream)
+        return self._after(shard, self._describe(stream))
+
+    def _after(self, shard: str, shards: Mapping[str, Shard]) -> Lineage:
+        """Return the lineage of a shard without a row, once its ancestors have theirs: some may have had no changes."""
         parent = shards[shard].parent if shard in shards else None
-        return lineage_of(shard, shards, self._stored(parent) if parent else None, self.clock())
+        of_parent = None
+        if parent is not None:
+            of_parent = self._stored(parent)
+            if of_parent is None and parent in shards:
+                of_parent = self._store(parent, self._after(parent, shards))
+        now = self.clock()
+        if of_parent is not None:
+            return lineage_of(shard, shards, of_parent, now)
+        # nothing tells where it comes from; what the stream does not list (a hand-made event) tells nothing of others
+        ended = left_behind(self._all_stored(), shards, now) if shard in shards else ()
+        return Lineage(mark_attribute(shard), ended)
+
+    def _all_stored(self) -> dict[str, Lineage]:
+        """Return the lineages of all shards that have a row: of each partition of the items a few a day, for a week."""
+        request: Any = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": encode_item({":pk": SHARDS}),
+            "ConsistentRead": True,
+        }
+        found: dict[str, Lineage] = {}
+        while True:
+            try:
+                page = self.client.query(**request)
+            except (ClientError, BotoCoreError) as error:
+                raise translate(error) from error
+            found |= {row["sk"]: _lineage(row) for row in map(decode_item, page["Items"])}
+            if "LastEvaluatedKey" not in page:
+                return found
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _describe(self, stream: str) -> Mapping[str, Shard]:
         """Return the shards of a stream; none where there is no such stream, as in a hand-made event."""
