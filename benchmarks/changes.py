@@ -8,6 +8,8 @@ from local.emulator import ROOT
 from local.flights import read
 from local.timeline import Timetable, timeline
 from tailrace.changes import encode_item
+from tailrace.definitions import Pipeline
+from tailrace.fold import fold_records
 
 type Json = dict[str, Any]
 
@@ -73,15 +75,25 @@ def events(size: int | None, most: int) -> list[str]:
     return found
 
 
-def latest(size: int | None, most: int) -> list[str]:
-    """Return the week's last whole batches, when nearly all changes are of flights that are known.
+def latest(size: int | None, most: int) -> tuple[list[Json], list[str]]:
+    """Return the week's last whole batches, when nearly all changes are of flights that are known, and what is before.
 
     Without a size as many changes each as fit into 6 MB: so many that it holds for all of them.
     """
     everything = list(records())
     taken = size or min(_fitting(everything[start:]) for start in range(0, len(everything) // 2, 1_000))
     most = min(most, len(everything) // taken)
-    return [event(everything[len(everything) - turn * taken :][:taken]) for turn in range(most, 0, -1)]
+    before = everything[: len(everything) - most * taken]
+    return before, [event(everything[len(everything) - turn * taken :][:taken]) for turn in range(most, 0, -1)]
+
+
+def begin_anew(pipeline: Pipeline, before: list[Json]) -> None:
+    """Let a process have seen what came before, and nothing else.
+
+    A fold keeps what it has worked out: measured a second time with the same changes, it would find all of them again.
+    """
+    vars(pipeline).pop("shortcuts", None)
+    fold_records(before, pipeline)
 
 
 def _fitting(batch: list[Json]) -> int:

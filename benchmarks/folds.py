@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.changes import event, records
+from benchmarks.changes import begin_anew, event, records
 from benchmarks.report import Result, Show
 from benchmarks.rows import COLUMNS, rows
 from local.emulator import ROOT
@@ -130,6 +130,8 @@ def run(show: Show) -> list[Result]:
         for number in range(_ROUNDS):
             for name, engine in engines.items():
                 show(f"(b) {name}: round {number + 1} of {_ROUNDS}, batches of {size:,}")
+                for definition in (_plain, pipeline):
+                    begin_anew(definition, [])
                 times[name].append(_timed(texts, engine))
             show(f"(b) Polars at once: round {number + 1} of {_ROUNDS}")
             times[_AT_ONCE].append(_at_once(texts))
