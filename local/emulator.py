@@ -128,7 +128,7 @@ def _command(python: Path, port: int) -> list[str | Path]:
     if not python.with_name("uvicorn").exists():
         return [python, "-m", "ministack"]
     return [
-        *(python, "-m", "uvicorn", "ministack.app:app", "--host", HOST, "--port", str(port)),
+        *(python, "-m", "uvicorn", "local.emulator_app:app", "--app-dir", ROOT, "--host", HOST, "--port", str(port)),
         *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
         *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "1"),
     ]
