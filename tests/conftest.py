@@ -75,7 +75,7 @@ def free_port() -> int:
 def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run DynamoDB Local, in memory. It ends with the tests, however they end."""
     if not JAR.exists() or shutil.which("java") is None:
-        reason = "DynamoDB Local is not here: it needs Java 17 and npm, then `make test` fetches it"
+        reason = "DynamoDB Local is not here: it needs Java 17, then `make test` fetches it"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
