@@ -181,8 +181,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, help="port of the emulator (default: a free one)")
     parser.add_argument("--shards", type=int, default=1, help="virtual shards of the stream (default: 1)")
     options = parser.parse_args()
-    # A polite kill is a Ctrl-C: both leave in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         with running_stack(options.port, options.shards, _say, announce=True) as stack:
             _say(f"The dashboard is at {stack.dashboard}")

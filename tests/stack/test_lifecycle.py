@@ -20,7 +20,7 @@ from local.stack import ENDPOINT_FILE, announced_stack
 from pipeline.definition import pipeline
 
 UP_SECONDS = 180.0
-GONE_SECONDS = 60.0  # a busy machine takes its time
+GONE_SECONDS = 15.0
 
 
 def held_stack(port: int) -> subprocess.Popen[str]:
