@@ -23,6 +23,7 @@ from tailrace.site import FRONT, Site
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / ".tools" / "dashboard" / "site"
+REFERENCE = "reference.html"
 REFRESH_S = 5
 _STACK_NAME = re.compile(
     r"[A-Za-z][A-Za-z0-9-]{0,127}"
@@ -101,7 +102,8 @@ def read_site(title: str, refresh_s: int) -> Site:
     made = subprocess.run(making, check=False, capture_output=True, text=True)  # noqa: S603
     if made.returncode or not (SITE / FRONT).exists():
         raise CommandError(f"The page could not be made: {made.stderr.strip().removeprefix('setup: ')}")
-    return Site(SITE, {"api": "./api", "refresh_s": refresh_s, "title": title, "auth": None})
+    config = {"api": "./api", "refresh_s": refresh_s, "title": title, "auth": None, "reference": f"./{REFERENCE}"}
+    return Site(SITE, config)
 
 
 @contextmanager

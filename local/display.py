@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cli.dashboard import REFERENCE
 from local.emulator import REGION
 from local.feed import Told
 from local.stack import Stack
@@ -150,7 +151,7 @@ _ITS_HOUR = "2013-01-01T05:00-05:00"
 def _hints(stack: Stack) -> Iterator[str]:
     put = shlex.quote(f"{stack.api_url}/collections/flights/items/by-hand")
     rows = shlex.quote(f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from={_ITS_HOUR}&to={_ITS_HOUR}")
-    yield f"The dashboard is at {stack.dashboard}"
+    yield f"The dashboard is at {stack.dashboard}, and the API's description at {stack.dashboard}{REFERENCE}"
     yield ""
     yield f"The stack is up at {stack.endpoint}. Look at an aggregate, put an item by hand, and look again:"
     yield ""

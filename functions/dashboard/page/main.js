@@ -104,7 +104,7 @@ function showState([kind, text]) {
   say(place("state"), text);
 }
 
-function tools(panels, refresh, session) {
+function tools(panels, refresh, session, reference) {
   const pause = button("Pause", () => {
     refresh.paused = !refresh.paused;
     pause.textContent = refresh.paused ? "Resume" : "Pause";
@@ -124,7 +124,8 @@ function tools(panels, refresh, session) {
   const out = session.signOut
     ? button(session.person ? `Sign out ${session.person}` : "Sign out", session.signOut)
     : null;
-  place("tools").replaceChildren(...[stages, pause, appearance, out].filter(Boolean));
+  const described = reference ? el("a", { href: reference, text: "API" }) : null;
+  place("tools").replaceChildren(...[stages, pause, appearance, described, out].filter(Boolean));
 }
 
 async function start() {
@@ -148,7 +149,7 @@ async function start() {
     showState(health.state(now, refresh.paused));
   };
   const refresh = new Refresh(panels, health.ask, tick);
-  tools(panels, refresh, session);
+  tools(panels, refresh, session, given.reference);
 }
 
 start().catch((error) => {

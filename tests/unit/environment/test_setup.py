@@ -127,9 +127,12 @@ def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.
     assert waiting.communicate(timeout=20)[0] == "my turn\n"
 
 
+SWAGGER_UI = "swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE".split()
+
+
 @pytest.fixture
 def dashboard_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Copy the dashboard's sources, and take the packages from a false npm that counts its calls."""
+    """Copy the dashboard's sources, and take the packages from a false npm that counts its calls and packs nothing."""
     root = tmp_path / "repository"
     source = root / "functions" / "dashboard"
     shutil.copytree(setup.ROOT / "functions" / "dashboard", source)
@@ -141,6 +144,10 @@ def dashboard_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
     monkeypatch.setattr(setup, "ROOT", root)
     monkeypatch.setattr(setup, "TOOLS", root / ".tools")
+    for file in SWAGGER_UI:
+        program(root / ".tools" / "swagger-ui" / "package" / file, "")
+    lock, home = setup.LOCKS / "swagger-ui.json", root / ".tools" / "swagger-ui"
+    making.stamp(home, making.digest(lock, str(home)))
     return tmp_path
 
 
@@ -148,13 +155,14 @@ def calls(home: Path) -> int:
     return len((home / "calls").read_text(encoding="utf-8").splitlines())
 
 
-def test_the_site_is_the_page_and_what_a_browser_reads_of_the_libraries(dashboard_home: Path) -> None:
+def test_the_site_is_the_pages_and_what_a_browser_reads_of_the_libraries(dashboard_home: Path) -> None:
     setup.dashboard()
     site = setup.TOOLS / "dashboard" / "site"
-    page = setup.ROOT / "functions" / "dashboard" / "page"
-    ours = {str(path.relative_to(page)) for path in page.rglob("*") if path.is_file()}
+    folders = [setup.ROOT / "functions" / "dashboard" / name for name in ("page", "reference")]
+    ours = {str(path.relative_to(folder)) for folder in folders for path in folder.rglob("*") if path.is_file()}
     theirs = {f"vendor/uplot/{name}" for name in ("uPlot.esm.js", "uPlot.min.css", "LICENSE")}
     theirs |= {f"vendor/oidc-client-ts/{name}" for name in ("oidc-client-ts.min.js", "LICENSE", "LICENSE-jwt-decode")}
+    theirs |= {f"vendor/swagger-ui/{name}" for name in SWAGGER_UI}
     assert {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()} == ours | theirs
 
 
