@@ -67,14 +67,14 @@ def test_a_role_is_made_of_statements_only(stage: str) -> None:
 
 
 def test_nothing_is_public() -> None:
-    """No bucket, no function address, no queue policy, no open route."""
+    """No bucket, no function address, no open route; and queues have no policy but the one that denies (below)."""
     for name in resources("AWS::S3::Bucket"):
         block = properties(name)["PublicAccessBlockConfiguration"]
         assert block == dict.fromkeys(
             ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
         )
         assert properties(name)["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-    for kind in ("AWS::Lambda::Url", "AWS::SQS::QueuePolicy", "AWS::Serverless::HttpApi", "AWS::Serverless::Api"):
+    for kind in ("AWS::Lambda::Url", "AWS::SQS::QueueInlinePolicy", "AWS::Serverless::HttpApi", "AWS::Serverless::Api"):
         assert not resources(kind)
 
 
@@ -90,6 +90,24 @@ def test_buckets_refuse_what_is_not_encrypted_on_the_way(name: str) -> None:
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert statement["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::SQS::Queue")))
+def test_queues_refuse_what_is_not_encrypted_on_the_way(name: str) -> None:
+    """The one statement of a queue's one policy denies everything without TLS, and so gives nobody a right.
+
+    One policy, since another for the same queue would overwrite it. SQS refuses a statement that names several
+    queues; "*" is the queue that the policy is written to.
+    """
+    (policy,) = [
+        found["Properties"]
+        for found in resources("AWS::SQS::QueuePolicy").values()
+        if {"Ref": name} in found["Properties"]["Queues"]
+    ]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == "*"
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::Lambda::Permission")))
