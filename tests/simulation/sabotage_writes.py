@@ -1,9 +1,9 @@
-"""Safeguards of the committer, each broken in turn; part of :data:`tests.simulation.sabotage.SABOTAGES`."""
+"""Safeguards of the committer, each broken in turn: batches, lanes, order measures, rows that are empty."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -101,7 +101,38 @@ def _latest_mark_dropped() -> AbstractContextManager[Any]:
     return patch.object(marks.Lineage, "retired", all_of_them)
 
 
+def _version_read_last() -> AbstractContextManager[Any]:
+    """Let a main row be written at the version that it has after its value rows were read."""
+    order = ordering.OrderReader.order
+
+    def late(self: ordering.OrderReader, row: RowChange, version: int) -> writes.Order:
+        return replace(order(self, row, version), version=self.version(row.key))
+
+    return patch.object(ordering.OrderReader, "order", late)
+
+
+def _emptied_without_a_look() -> AbstractContextManager[Any]:
+    """Let a row go that was empty a moment ago."""
+    expire = writes.expire
+
+    def careless(*arguments: Any) -> dict[str, Any]:
+        request = expire(*arguments)
+        request["ConditionExpression"], *_, empty = request["ConditionExpression"].rpartition(" AND ")
+        name, value = empty.split(" = ")
+        request["ExpressionAttributeNames"].pop(name)
+        request["ExpressionAttributeValues"].pop(value)
+        return request
+
+    return patch.object(emptied, "expire", careless)
+
+
 SABOTAGES_OF_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "the version is read after the values": _version_read_last,
+    "a main row is written before its values": lambda: patch.object(commit, "_is_waiting", lambda *_arguments: False),
+    "an empty row goes at once": lambda: patch.object(emptied, "LATE_DELIVERIES", timedelta()),
+    "an empty row goes though it fills again": lambda: patch.object(writes, "_set_expiry", lambda *_arguments: None),
+    "an empty row is not looked at before it goes": _emptied_without_a_look,
+    "an empty row never goes": lambda: patch.object(commit, "may_be_empty", lambda _row: False),
     "a failed batch of known rows is forgotten": _failed_batch_forgotten,
     "a refused statement is forgotten": _refused_statement_forgotten,
     "the lane is the batch's": _lane_of_the_batch,
