@@ -1,0 +1,12 @@
+"""An order of one day, the row of its hour, and the changes that it goes through."""
+
+from typing import Any
+
+from tests.streams import history
+
+DAY = {"shop": "a#b", "placed": "2024-10-27T00:30:00Z"}
+HOUR = ("shop_hours@1#a%23b", "2024-10-27T02:00+02:00")
+
+
+def steps(*orders: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return history("orders", [("1", order) for order in orders])
