@@ -15,7 +15,6 @@ type Sabotage = Callable[[], AbstractContextManager[Any]]
 type Json = dict[str, Any]
 
 _MARK = re.compile(r"\(attribute_not_exists\((#\d+)\) OR \1 < (:\d+)\)")
-
 _VERSION = re.compile(r"(attribute_not_exists\(#\d+\)|#\d+ = (:\d+))$")
 
 
