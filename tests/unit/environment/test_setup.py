@@ -114,7 +114,7 @@ def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.
     assert waiting.communicate(timeout=20)[0] == "my turn\n"
 
 
-SWAGGER_UI = "swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE".split()
+SWAGGER_UI = ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css", "LICENSE", "NOTICE"]
 
 
 @pytest.fixture
