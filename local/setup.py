@@ -206,7 +206,7 @@ def axe() -> None:
 
 
 def swagger_ui() -> Path:
-    """Swagger UI, one file that holds all that it needs; locked alone, since what it would draw in runs when installed."""
+    """Swagger UI, one file that holds all that it needs; locked alone: what it would draw in runs when installed."""
     npm_package("swagger-ui", "package/")
     return TOOLS / "swagger-ui" / "package"
 
