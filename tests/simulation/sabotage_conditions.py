@@ -102,11 +102,7 @@ def _whole_again() -> AbstractContextManager[Any]:
 
 def _same_mark_for_both_halves() -> AbstractContextManager[Any]:
     """Let each shard go on with its parent's mark, even where there are two."""
-
-    def inherited(shard: str, _shards: Any, of_parent: marks.Lineage | None, _now: Any) -> marks.Lineage:
-        return of_parent or marks.Lineage(marks.mark_attribute(shard))
-
-    return patch.object(lineages, "lineage_of", inherited)
+    return patch.object(lineages, "lineage_of", lambda _shard, of_parent, _heir, _now: of_parent)
 
 
 def _one_mark_for_all_shards() -> AbstractContextManager[Any]:

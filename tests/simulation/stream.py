@@ -17,6 +17,7 @@ _TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 _SLICES = 8  # of the items, for shards to share
 _RETENTION_S = 24 * 3600
 _SHARD_LIFE_S = 4 * 3600
+_TOLD_LATE_S = 60
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +31,7 @@ class Shard:
     numbers: Json
     records: list[Json] = field(default_factory=list)
     closed: float | None = None
+    is_second: bool = False
 
     def oldest(self, now: float) -> int:
         """Return the position of the oldest record that can still be read."""
@@ -95,12 +97,17 @@ class Items:
                 self._close(shard, now, split=False)
 
     def described(self, now: float) -> list[Json]:
-        """Return the shards as DescribeStream tells them: those that may hold a record still."""
+        """Return the shards as DescribeStream tells them: those that may hold a record still.
+
+        Of a shard that has split it tells the second part late: whoever reads the first part meanwhile takes it for
+        the only one.
+        """
         return [
             {"ShardId": shard.id, "SequenceNumberRange": shard.numbers}
             | ({"ParentShardId": shard.parent.id} if shard.parent is not None else {})
             for shard in self.shards
-            if shard.closed is None or shard.closed > now - _RETENTION_S
+            if (shard.closed is None or shard.closed > now - _RETENTION_S)
+            and not (shard.is_second and now < shard.opened + _TOLD_LATE_S)
         ]
 
     def _close(self, shard: Shard, now: float, *, split: bool) -> None:
@@ -109,13 +116,13 @@ class Items:
         self._sequence += 1
         slices = sorted(shard.slices)
         halves = [slices[::2], slices[1::2]] if split and len(slices) > 1 else [slices]
-        for half in halves:
-            self._open(shard, frozenset(half), now)
+        for place, half in enumerate(halves):
+            self._open(shard, frozenset(half), now, is_second=place > 0)
 
-    def _open(self, parent: Shard | None, slices: frozenset[int], now: float) -> None:
+    def _open(self, parent: Shard | None, slices: frozenset[int], now: float, *, is_second: bool = False) -> None:
         shard_id = f"shardId-{int(now * 1000):020d}-{len(self.shards):08x}"
         numbers = {"StartingSequenceNumber": str(self._sequence)}
-        self.shards.append(Shard(shard_id, parent, slices, now, numbers))
+        self.shards.append(Shard(shard_id, parent, slices, now, numbers, is_second=is_second))
 
     def _record(self, key: Row, old: Row | None, new: Row | None) -> None:
         write, now = self._write

@@ -113,19 +113,31 @@ def left_behind(
     return tuple((mark, int(now.timestamp())) for mark in chosen)
 
 
-def lineage_of(shard: str, shards: Mapping[str, Shard], of_parent: Lineage, now: datetime) -> Lineage:
+def goes_on_alone(shard: str, shards: Mapping[str, Shard]) -> bool:
+    """Tell whether a shard is the one heir of its parent, as far as the stream's description tells.
+
+    The description may not yet show the other part of a shard that has split; so this is a claim, to be made good.
+    """
+    here = shards[shard]
+    before = shards.get(here.parent or "")
+    heirs = [name for name, other in shards.items() if other.parent == here.parent]
+    return heirs == [shard] and before is not None and before.last is not None and before.last < here.first
+
+
+SEVERAL = "several"
+"""Stands in the place of the one heir of a shard that has split."""
+
+
+def lineage_of(shard: str, of_parent: Lineage, heir: str, now: datetime) -> Lineage:
     """Return the lineage of a shard that is seen for the first time.
 
     Args:
         shard: its id.
-        shards: the stream's shards by id, as far as the stream still knows them.
         of_parent: the lineage of its parent.
+        heir: the shard that goes on with the parent's mark, or :data:`SEVERAL`.
         now: the time at which the shard is seen, which is after its parent has ended.
     """
-    own = mark_attribute(shard)
-    here = shards[shard]
-    before = shards.get(here.parent or "")
-    heirs = [name for name, other in shards.items() if other.parent == here.parent]
-    if heirs == [shard] and before is not None and before.last is not None and before.last < here.first:
-        return Lineage(of_parent.mark, of_parent.ended)
-    return Lineage(own, (*of_parent.ended, (of_parent.mark, int(now.timestamp())))[-_MOST_ENDED:])
+    if heir == shard:
+        return of_parent
+    ended = () if heir != SEVERAL else ((of_parent.mark, int(now.timestamp())),)
+    return Lineage(mark_attribute(shard), (*of_parent.ended, *ended)[-_MOST_ENDED:])

@@ -272,8 +272,8 @@ def test_the_command_serves_until_it_is_ended_and_leaves_no_port(
         cookie = page.headers["Set-Cookie"].split(";")[0]
         root = address.split("?")[0]
         config = pool.request("GET", f"{root}config.json").json()
-        told = {"api": "./api", "refresh_s": 5, "title": "there", "auth": None, "reference": "./reference.html"}
-        assert config == told
+        given = {"api": "./api", "refresh_s": 5, "title": "there", "auth": None, "reference": "./reference.html"}
+        assert config == given
         assert pool.request("GET", f"{root}main.js").status == 200
         asked = pool.request("GET", f"{root}api/aggregates", headers={"Cookie": cookie})
         assert (asked.status, asked.data) == (200, api.body)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tailrace.marks import Lineage, Shard, left_behind, lineage_of, mark_attribute, pad, unpad
+from tailrace.marks import SEVERAL, Lineage, Shard, goes_on_alone, left_behind, lineage_of, mark_attribute, pad, unpad
 
 SHARDS = [
     "shardId-00000001700000000000-0a1b2c3d",
@@ -34,7 +34,8 @@ def test_longer_numbers_are_higher(lower: int, higher: int) -> None:
 
 def test_the_only_heir_of_a_shard_goes_on_with_its_mark() -> None:
     shards = {"p": Shard("gone", 10, 20), "c": Shard("p", 21, None), "x": Shard(None, 5, None)}
-    assert lineage_of("c", shards, PARENT, NOW) == PARENT
+    assert goes_on_alone("c", shards)
+    assert lineage_of("c", PARENT, "c", NOW) == PARENT
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,17 @@ def test_the_only_heir_of_a_shard_goes_on_with_its_mark() -> None:
         pytest.param({"c": Shard("p", 21, None)}, id="the parent is gone"),
     ],
 )
-def test_any_other_heir_has_a_mark_of_its_own_and_knows_the_old_one(shards: dict[str, Shard]) -> None:
-    lineage = lineage_of("c", shards, PARENT, NOW)
-    assert lineage.mark == mark_attribute("c")
-    assert lineage.ended == (("~grand", 1), ("~root", int(NOW.timestamp())))
+def test_any_other_heir_does_not(shards: dict[str, Shard]) -> None:
+    assert not goes_on_alone("c", shards)
+
+
+def test_where_there_are_several_heirs_each_has_a_mark_of_its_own_and_knows_the_old_one() -> None:
+    lineage = lineage_of("c", PARENT, SEVERAL, NOW)
+    assert lineage == Lineage(mark_attribute("c"), (("~grand", 1), ("~root", int(NOW.timestamp()))))
+
+
+def test_a_mark_that_another_goes_on_with_is_not_ended() -> None:
+    assert lineage_of("c", PARENT, "d", NOW) == Lineage(mark_attribute("c"), PARENT.ended)
 
 
 def test_only_marks_that_no_shard_of_the_stream_goes_on_with_are_left_behind() -> None:

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.clients import translate
 from tailrace.changes import decode_item, encode_item
-from tailrace.marks import Lineage, Shard, left_behind, lineage_of, mark_attribute
+from tailrace.marks import SEVERAL, Lineage, Shard, goes_on_alone, left_behind, lineage_of, mark_attribute
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,11 +53,15 @@ class Lineages:
         return lineage
 
     def _stored(self, shard: str) -> Lineage | None:
+        row = self._row(shard)
+        return _lineage(row) if row else None
+
+    def _row(self, shard: str) -> Mapping[str, Any]:
         try:
             answer = self.client.get_item(TableName=self.table, Key=encode_item(_key(shard)), ConsistentRead=True)
         except (ClientError, BotoCoreError) as error:
             raise translate(error) from error
-        return _lineage(decode_item(answer["Item"])) if "Item" in answer else None
+        return decode_item(answer.get("Item", {}))
 
     def _found_out(self, shard: str, stream: str) -> Lineage:
         return self._after(shard, self._describe(stream))
@@ -71,11 +75,32 @@ class Lineages:
             if of_parent is None and parent in shards:
                 of_parent = self._store(parent, self._after(parent, shards))
         now = self.clock()
-        if of_parent is not None:
-            return lineage_of(shard, shards, of_parent, now)
+        if parent is not None and of_parent is not None:
+            return lineage_of(shard, of_parent, self._heir(parent, shard, shards), now)
         # nothing tells where it comes from; what the stream does not list (a hand-made event) tells nothing of others
         ended = left_behind(self._all_stored(), shards, now) if shard in shards else ()
         return Lineage(mark_attribute(shard), ended)
+
+    def _heir(self, parent: str, shard: str, shards: Mapping[str, Shard]) -> str:
+        """Return who goes on with a shard's mark. The first heir that is seen decides that, in the shard's row.
+
+        Two parts of a shard may be seen at once, each by a process to which the stream does not show the other yet.
+        Did one go on with the mark that the other holds for ended, it would be dropped under it.
+        """
+        claim = shard if goes_on_alone(shard, shards) else SEVERAL
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=encode_item(_key(parent)),
+                UpdateExpression="SET heir = :heir",
+                ConditionExpression="attribute_exists(pk) AND attribute_not_exists(heir)",
+                ExpressionAttributeValues=encode_item({":heir": claim}),
+            )
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION:
+                return str(self._row(parent).get("heir", SEVERAL))
+            raise translate(error) from error
+        return claim
 
     def _all_stored(self) -> dict[str, Lineage]:
         """Return the lineages of all shards that have a row: of each partition of the items a few a day, for a week."""
@@ -127,13 +152,14 @@ class Lineages:
                 TableName=self.table, Item=encode_item(row), ConditionExpression="attribute_not_exists(pk)"
             )
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION:
                 # another delivery of the same shard was faster, and both have to agree
                 return self._stored(shard) or lineage
             raise translate(error) from error
         return lineage
 
 
+_CONDITION = "ConditionalCheckFailedException"
 _NO_SUCH_STREAM = ("ResourceNotFoundException", "ValidationException")
 
 
