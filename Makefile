@@ -8,6 +8,7 @@ VENV := .venv/bin
 TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/node/bin
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli tests benchmarks
+BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
 .PHONY: help setup demo dashboard test simulate bench check format build deploy lock clean
@@ -36,16 +37,25 @@ bench: setup  ## what it costs, beside what people write by hand and other engin
 	@$(PYTHON3) local/setup.py bench bytewax
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
-check: setup  ## formatting, style, types, templates
+check: setup $(BIOME)  ## formatting, style, types, templates
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/mypy $(CODE)
+	.tools/biome/node_modules/@biomejs/cli-*/biome check --error-on-warnings
 	$(VENV)/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 
-format:  ## let ruff format the code and mend what it can
+# npm's last file here is the stamp. The program is one for this machine; the package around it would ask for Node.js.
+$(BIOME): locks/biome/package-lock.json | setup
+	@echo "  biome: fetching …"
+	@rm -rf .tools/biome && mkdir -p .tools/biome && cp locks/biome/*.json .tools/biome
+	@cd .tools/biome && PATH="$(TOOL_PATH)" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+format: setup $(BIOME)  ## let ruff and biome format the code and mend what they can
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
+	.tools/biome/node_modules/@biomejs/cli-*/biome check --write
 
 build: setup  ## sam build
 	$(SAM) build

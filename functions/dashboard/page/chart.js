@@ -1,9 +1,8 @@
 /** A chart of lines and bands over time, drawn by uPlot: sizes, scales, colours, and where the cursor is. */
 
-import uPlot from "./vendor/uplot/uPlot.esm.js";
-
 import { colour, lineColours, veil } from "./palette.js";
 import { LENGTH_S, tick } from "./times.js";
+import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { short } from "./words.js";
 
 const LEAST_WIDTH = 240;

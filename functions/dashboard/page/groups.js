@@ -2,7 +2,7 @@
 
 import { choose } from "./chooser.js";
 import { MOST_LINES } from "./ranges.js";
-import { LISTED, busiest, groupsByKey, valuesBelow } from "./reading.js";
+import { busiest, groupsByKey, LISTED, valuesBelow } from "./reading.js";
 
 const LOOKED_AGAIN_MS = 10_000;
 

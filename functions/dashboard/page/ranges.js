@@ -3,7 +3,7 @@
  * much.
  */
 
-import { LENGTH_S, clock } from "./times.js";
+import { clock, LENGTH_S } from "./times.js";
 
 const DAY_S = 86_400;
 const SPANS = [

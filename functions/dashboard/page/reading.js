@@ -2,7 +2,7 @@
 
 import { parameter } from "./definition.js";
 import { MOST_ROWS, ROWS_A_REQUEST, rangeParameters } from "./ranges.js";
-import { LENGTH_S, begin } from "./times.js";
+import { begin, LENGTH_S } from "./times.js";
 
 /** How many of the busiest groups are listed. */
 export const LISTED = 100;
