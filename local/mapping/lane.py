@@ -157,14 +157,12 @@ class Lane[C]:
         return None
 
     def _too_old(self, batch: _Batch[C], now: float) -> GivenUp[C] | None:
-        """Let go of records at the front of a batch that are older than the mapping allows; the others go on.
+        """Let go of records at the front of a batch that are too old for the mapping or the stream; the others go on.
 
         services-dynamodb-errors: that ends retries after errors and after throttling alike, and there may have been no
         call at all.
         """
-        if self.settings.maximum_record_age_s < 0:
-            return None
-        latest = now - self.settings.maximum_record_age_s
+        latest = now - self.settings.oldest_record_s
         count = next((n for n, record in enumerate(batch.records) if record.arrived > latest), len(batch.records))
         # The final call of a window has no records: it is as old as its window's end, and is made once in any case.
         window_too_old = self._window is not None and self._window.end <= latest

@@ -17,6 +17,9 @@ PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
 STATE_LIMIT_BYTES = 1024 * 1024
 """The state that a tumbling window may carry (services-ddb-windows)."""
 
+RETENTION_S = 24 * 3600
+"""How long a DynamoDB stream keeps a record (services-ddb-params)."""
+
 LEAST_RECORD_AGE_S = 60
 """MaximumRecordAgeInSeconds is -1 or at least this."""
 
@@ -30,8 +33,8 @@ type Properties = Mapping[str, object]
 class StreamSettings:
     """How one stream is read for one function.
 
-    Times are in seconds, sizes in bytes. `maximum_retry_attempts` and `maximum_record_age_s` are -1 where
-    there is no limit.
+    Times are in seconds, sizes in bytes. `maximum_retry_attempts` and `maximum_record_age_s` are -1 where the mapping
+    sets no limit; a record lives for `retention_s` in any case.
     """
 
     batch_size: int = 100
@@ -46,6 +49,13 @@ class StreamSettings:
     filter: Filter = EVERYTHING
     payload_limit: int = PAYLOAD_LIMIT_BYTES
     state_limit: int = STATE_LIMIT_BYTES
+    retention_s: int = RETENTION_S
+
+    @property
+    def oldest_record_s(self) -> int:
+        """The age at which a record is given up: the mapping's limit, or the stream's own where that comes first."""
+        limit = self.maximum_record_age_s
+        return self.retention_s if limit < 0 else min(limit, self.retention_s)
 
     @classmethod
     def parse(cls, properties: Properties) -> Self:

@@ -2,12 +2,15 @@
 
 import json
 
+import pytest
+
 from local.mapping import Failed, Returned, StreamSettings, Throttled, invocation_record, object_key
 from tests.unit.local.mapping.shards import SOURCE, Shard, failing, made, numbers, record, records, refused, shard
 from tests.unit.local.mapping.shards import sequence as number
 
 FUNCTION = "arn:aws:lambda:eu-west-1:1:function:fanout"
 MINUTE = StreamSettings(maximum_record_age_s=60)
+DAY = 86_400
 
 
 def deliveries(one: Shard, bad: int, *, reports: bool = False) -> tuple[list[list[int]], list[list[int]]]:
@@ -186,11 +189,14 @@ def test_a_record_grows_old_while_calls_are_throttled() -> None:
     assert refused(one, now).calls == 0
 
 
-def test_without_a_limit_no_record_is_too_old() -> None:
+@pytest.mark.parametrize("limit_s", [-1, 604_800])
+def test_a_record_is_retried_for_a_day_at_the_most(limit_s: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
-    one = shard(StreamSettings())
-    one.add(records([0]), 0)
-    assert numbers(one.next_invocation(1e6)) == [0]
+    one = shard(StreamSettings(maximum_record_age_s=limit_s))
+    one.add([record(0, 0), record(1, 1)], 1)
+    one.answer(made(one, DAY - 1), Failed("boom"), DAY - 1)
+    assert numbers(refused(one, DAY)) == [0]
+    assert numbers(one.next_invocation(DAY)) == [1]
 
 
 # --- destinations -----------------------------------------------------------------------------------------------------
