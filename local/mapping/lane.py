@@ -64,6 +64,10 @@ class Lane[C]:
         """Take note that a read begun at `now` found the shard's tip."""
         self._tip_seen = max(self._tip_seen, now)
 
+    def ended(self) -> None:
+        """Take note that the shard has ended: nothing more is to come, at any time."""
+        self._tip_seen = math.inf
+
     def next_invocation(self, now: float) -> StreamInvocation[C] | GivenUp[C] | None:
         """The call to make now, or records that have become too old to be in one."""
         if self.in_flight is not None:
@@ -160,7 +164,7 @@ class Lane[C]:
         """Let go of records at the front of a batch that are too old for the mapping or the stream; the others go on.
 
         services-dynamodb-errors: that ends retries after errors and after throttling alike, and there may have been no
-        call at all.
+        call at all. The page names no condition of its own for what the stream has let go of.
         """
         latest = now - self.settings.oldest_record_s
         count = next((n for n, record in enumerate(batch.records) if record.arrived > latest), len(batch.records))
@@ -241,7 +245,10 @@ class Lane[C]:
         return self._window
 
     def _window_is_over(self) -> bool:
-        """Whether the open window is to have its final call: it is full, or nothing more can come into it."""
+        """Whether the open window is to have its final call: it is full, or nothing more can come into it.
+
+        services-ddb-windows: the end of the shard closes its window before the time.
+        """
         window = self._window
         if window is None:
             return False

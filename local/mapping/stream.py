@@ -69,6 +69,11 @@ class StreamShard[C]:
         for lane in self._lanes:
             lane.caught_up(now)
 
+    def ended(self) -> None:
+        """Take note that the shard has ended and that all of it has been added: its children are other shards."""
+        for lane in self._lanes:
+            lane.ended()
+
     def next_invocation(self, now: float) -> StreamInvocation[C] | GivenUp[C] | None:
         """The call to make now, or what has become too old for one. Ask again until None."""
         for lane in self._lanes:

@@ -180,6 +180,8 @@ class World:
         mapping.add([_stream_record(record) for record in shard.records[reading.fed :]], self.now)
         reading.fed = len(shard.records)
         mapping.caught_up(self.now)
+        if shard.closed is not None:
+            mapping.ended()
         call = self._call(reader, mapping)
         if call is None:
             due = mapping.next_time()

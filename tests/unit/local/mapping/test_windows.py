@@ -40,6 +40,14 @@ def test_every_call_names_its_window_shard_source_and_state() -> None:
     }
 
 
+def test_the_fields_of_a_window_stand_in_lambdas_order() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    one = shard()
+    one.add([record(1, 0)], START)
+    names = "window state shardId eventSourceARN isFinalInvokeForWindow isWindowTerminatedEarly"
+    assert list(made(one, 0).fields) == names.split()
+
+
 def test_without_a_tumbling_window_the_event_holds_nothing_but_records() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings())
@@ -139,6 +147,45 @@ def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
     final = made(one, 1)
     assert final.fields["isFinalInvokeForWindow"] is True
     assert final.fields["isWindowTerminatedEarly"] is True
+
+
+def test_what_follows_an_early_end_goes_on_in_the_same_window_with_no_state() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html: told by the types of its event."""
+    one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
+    one.add([record(1, 0)], START)
+    call = made(one, 0)
+    one.answer(call, Returned({"state": {"names": "x" * 20}}), START)
+    one.answer(made(one, 1), Returned({"state": {}}), START + 1)
+    one.add([record(2, 2)], START + 2)
+    following = made(one, 2).fields
+    assert (following["window"], following["state"]) == (call.fields["window"], {})
+    assert (following["isFinalInvokeForWindow"], following["isWindowTerminatedEarly"]) == (False, False)
+
+
+def test_a_state_of_one_megabyte_is_not_too_large() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    frame = len('{"names": ""}')
+    for more, early in ((0, False), (1, True)):
+        one = shard()
+        one.add([record(1, 0)], START)
+        state = {"names": "x" * (1024 * 1024 - frame + more)}
+        one.answer(made(one, 0), Returned({"state": state}), START)
+        one.add([record(2, 1)], START + 1)
+        assert made(one, 1).fields["isWindowTerminatedEarly"] is early
+
+
+def test_the_end_of_its_shard_closes_a_window() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    one = shard()
+    one.add([record(1, 0), record(2, 1)], START + 1)
+    one.ended()
+    call = made(one, 1)
+    assert (len(call.records), call.fields["isFinalInvokeForWindow"]) == (2, False)
+    one.answer(call, Returned({"state": {"sum": 2}}), START + 1)
+    final = made(one, 1)
+    assert (final.records, final.fields["isFinalInvokeForWindow"], final.fields["state"]) == ((), True, {"sum": 2})
+    one.answer(final, Returned({"state": {}}), START + 1)
+    assert (one.next_invocation(START + 1), one.next_time()) == (None, None)
 
 
 def test_the_state_counts_in_the_payload() -> None:
