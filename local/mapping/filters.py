@@ -16,6 +16,9 @@ from local.mapping.errors import MappingError
 
 MOST_PATTERNS = 10
 
+LONGEST_PATTERN = 4096
+"""Characters of one pattern (https://docs.aws.amazon.com/lambda/latest/api/API_Filter.html)."""
+
 _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "=": lambda value, bound: value == bound,
     "<": lambda value, bound: value < bound,
@@ -85,6 +88,8 @@ EVERYTHING = Filter()
 
 def _pattern(entry: object) -> Mapping[str, object]:
     text = entry.get("Pattern") if isinstance(entry, Mapping) else None
+    if isinstance(text, str) and len(text) > LONGEST_PATTERN:
+        raise MappingError(f"a filter's pattern may have {LONGEST_PATTERN} characters at most, not {len(text)}")
     try:
         pattern = _loads(text) if isinstance(text, str) else None
     except ValueError as error:

@@ -146,7 +146,7 @@ def _destination(properties: Properties) -> str | None:
     config = properties.get("DestinationConfig")
     failure = config.get("OnFailure") if isinstance(config, Mapping) else None
     arn = failure.get("Destination") if isinstance(failure, Mapping) else None
-    if arn is None:
+    if not arn:  # services-dynamodb-errors: an empty one takes a destination away
         return None
     service = str(arn).split(":")[2:3]
     if service not in (["s3"], ["sqs"], ["sns"]) or str(arn).endswith(".fifo"):

@@ -145,6 +145,15 @@ def test_filtered_records_count_as_done() -> None:
     call = made(one, 0)
     assert numbers(call) == [1, 3]
     one.answer(call, Returned(None), 0)
+def test_a_pattern_of_more_than_4096_characters_is_refused() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_Filter.html"""
+    pattern = '{"a": ["%s"]}'
+    longest = 4096 - len(pattern % "")
+    Filter.parse({"Filters": [{"Pattern": pattern % ("x" * longest)}]})
+    with pytest.raises(MappingError, match="4096 characters at most"):
+        Filter.parse({"Filters": [{"Pattern": pattern % ("x" * (longest + 1))}]})
+
+
     assert (one.checkpoint, one.settled, one.pending) == (sequence(4), 5, 0)
 
 

@@ -209,6 +209,11 @@ def test_settings_are_those_of_the_mapping() -> None:
     )
 
 
+def test_an_empty_destination_is_none() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    assert StreamSettings.parse({"DestinationConfig": {"OnFailure": {"Destination": ""}}}).on_failure is None
+
+
 @pytest.mark.parametrize(
     "properties",
     [
