@@ -1,9 +1,10 @@
 """What a function answered, and what that means for its batch.
 
-services-ddb-batchfailurereporting and services-sqs-errorhandling give the same conditions. A success is
+services-ddb-batchfailurereporting and services-sqs-errorhandling give nearly the same conditions. A success is
 an empty or null `batchItemFailures`, and an empty or null answer. A failure of the whole batch is an
-`itemIdentifier` that is empty, null, under another name, or of no record in the batch; and, for a queue,
-an answer that is not such a structure at all.
+`itemIdentifier` that is empty, null or under another name. For a queue it is also one of no message in the
+batch, and an answer that is not such a structure at all; the page of streams is silent on these two, and they
+are taken the same way there.
 """
 
 from collections.abc import Container, Mapping

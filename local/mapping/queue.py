@@ -146,7 +146,10 @@ class QueueMapping[C]:
         return Settled()
 
     def _give_back_groups_of(self, left: list[Message[C]]) -> list[Message[C]]:
-        """Let go of received messages that come after a failed one of their FIFO group: order is kept."""
+        """Let go of received messages that come after a failed one of their FIFO group.
+
+        services-sqs-scaling: the retries of what failed come before any others of its group.
+        """
         groups = {message.group for message in left if message.group is not None}
         after = [message for message in self._pending if message.group in groups]
         self._drop(after)
@@ -177,7 +180,7 @@ class QueueMapping[C]:
         return QueueInvocation(tuple(batch)) if batch else None
 
     def _free_messages(self) -> Iterator[Message[C]]:
-        """Pending messages whose FIFO group has no call in flight: a group is processed in order (with-sqs)."""
+        """Pending messages whose FIFO group has no call in flight: a group's order is kept (services-sqs-scaling)."""
         calls = [*self._in_flight, *(call for _, call in self._retries)]
         busy = {message.group for call in calls for message in call.messages if message.group is not None}
         return (message for message in self._pending if message.group not in busy)

@@ -241,6 +241,8 @@ def test_a_bucket_gets_the_whole_event_with_it() -> None:
     event = json.dumps({"Records": [sent.content for sent in given_up.records]})
     found = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=0, payload=event)
     assert found["payload"] == '{"Records": ["record 0"]}'
+    fields = ["requestContext", "responseContext", "version", "timestamp", "DDBStreamBatchInfo", "payload"]
+    assert list(found) == fields
 
 
 def test_a_function_that_answered_has_no_error() -> None:

@@ -56,7 +56,7 @@ def test_the_checkpoint_stays_before_the_first_record_that_is_not_done() -> None
 
 
 def test_a_tumbling_window_allows_one_batch_at_a_time() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html: not said there."""
     with pytest.raises(MappingError, match="ParallelizationFactor of 1"):
         StreamSettings.parse({"ParallelizationFactor": 2, "TumblingWindowInSeconds": 60})
 

@@ -40,7 +40,7 @@ def failing(*ids: object) -> Returned:
 
 
 def test_a_batch_holds_at_most_batch_size_messages_and_several_run_at_a_time() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=2, concurrency=2))
     queue.add([message(name) for name in "abcdef"], 0)
     assert (names(queue.next_invocation(0)), names(queue.next_invocation(0))) == ("ab", "cd")
@@ -97,6 +97,14 @@ def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(answ
     assert queue.answer(made(queue), answer, 1).delete == ()
 
 
+@pytest.mark.parametrize("value", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
+def test_an_empty_answer_is_a_success(value: object) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
+    queue = mapping(QueueSettings(report_failures=True))
+    queue.add([message("a"), message("b")], 0)
+    assert len(queue.answer(made(queue), Returned(value), 1).delete) == 2
+
+
 def test_an_answer_that_is_no_such_structure_keeps_the_whole_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
@@ -129,7 +137,7 @@ def test_a_message_that_is_visible_again_is_no_longer_ours() -> None:
 
 
 def test_a_fifo_group_has_one_batch_in_flight() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=2, fifo=True))
     queue.add([message("a", "g"), message("b", "g"), message("c", "g"), message("d", "h")], 0)
     first = made(queue)
@@ -138,8 +146,15 @@ def test_a_fifo_group_has_one_batch_in_flight() -> None:
     assert names(queue.next_invocation(1)) == "c"
 
 
+def test_a_batch_may_hold_several_fifo_groups_each_in_its_order() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+    queue = mapping(QueueSettings(fifo=True))
+    queue.add([message("a", "g"), message("b", "h"), message("c", "g")], 0)
+    assert names(queue.next_invocation(0)) == "abc"
+
+
 def test_what_follows_a_failed_message_of_its_fifo_group_goes_back_too() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=1, fifo=True, report_failures=True))
     queue.add([message("a", "g"), message("b", "g"), message("c", "h")], 0)
     settled = queue.answer(made(queue), failing("a"), 1)
@@ -172,6 +187,18 @@ def test_what_lambda_refuses_is_refused(properties: dict[str, object], *, fifo: 
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     with pytest.raises(MappingError):
         QueueSettings.parse(properties, fifo=fifo, visibility_s=30)
+
+
+@pytest.mark.parametrize("most", [1, 1001])
+def test_the_most_calls_at_a_time_are_from_2_to_1000(most: int) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html"""
+    with pytest.raises(MappingError, match="MaximumConcurrency must be from 2 to 1000"):
+        QueueSettings.parse({"ScalingConfig": {"MaximumConcurrency": most}}, fifo=False, visibility_s=30)
+
+
+def test_without_a_limit_five_calls_run_at_a_time() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+    assert QueueSettings.parse({}, fifo=False, visibility_s=30).concurrency == 5
 
 
 def test_settings_are_those_of_the_mapping() -> None:

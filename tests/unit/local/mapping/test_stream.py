@@ -157,7 +157,7 @@ def test_an_empty_null_or_misnamed_identifier_fails_the_whole_batch(entry: objec
 
 
 def test_an_identifier_that_is_not_in_the_batch_fails_all_of_it() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: silent; as with a queue."""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
     assert one.answer(made(one, 0), failing(sequence(7)), 0).done == 0
@@ -171,7 +171,7 @@ def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
 
 
 def test_progress_within_a_batch_starts_the_back_off_anew() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: not said there."""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(4)), 0)
     one.answer(made(one, 0), Failed("boom"), 0)
