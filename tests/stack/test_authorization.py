@@ -2,12 +2,11 @@
 
 import base64
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import pytest
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -15,16 +14,17 @@ from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.emulator import REGION
-from local.stack import Stack, running_stack
+from local.stack import Stack
 from tests.architecture.stack import ROOT, resources
-from tests.issuer import AUDIENCE, Issuer, running_issuer
+from tests.issuer import AUDIENCE, Issuer
+from tests.stack.conftest import ORIGIN
 
-ORIGIN = "https://dashboard.example"
 ADDRESSES = {"{collection}": "flights", "{id+}": "1", "{name}": "carrier_hours"}
 KEYS = [route["Properties"]["RouteKey"] for route in resources("AWS::ApiGatewayV2::Route").values()]
 PAGE = ["GET /dashboard", "GET /dashboard/{file+}"]
 ROUTES = [key for key in KEYS if key not in ["$default", *PAGE]]
 REFUSED = (401, 403)
+BOTH = "openid tailrace/read tailrace/write"
 
 
 def address(stack: Stack, key: str) -> tuple[str, str]:
@@ -40,26 +40,6 @@ def ask(method: str, url: str, headers: Mapping[str, str]) -> tuple[int, Mapping
     return answer.status, answer.headers
 
 
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def signed_stack() -> Iterator[Stack]:
-    with running_stack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token_stack(issuer: Issuer) -> Iterator[Stack]:
-    parameters = {"JwtIssuer": issuer.url, "JwtAudience": f"another,{AUDIENCE}", "CorsOrigins": ORIGIN}
-    parameters |= {"DashboardClientId": AUDIENCE}
-    with running_stack(parameters=parameters) as running:
-        yield running
-
-
 def test_nobody_is_let_in_without_a_signature(signed_stack: Stack) -> None:
     """With one, every route answers. Whether it is a good one, only AWS looks at: the emulator does not."""
     for key in [*ROUTES, "GET /nothing"]:
@@ -70,33 +50,49 @@ def test_nobody_is_let_in_without_a_signature(signed_stack: Stack) -> None:
         assert ask(method, url, dict(request.headers.items()))[0] not in (*REFUSED, 500, 502, 503), key
 
 
-def test_only_good_tokens_with_the_right_scope_are_let_in(token_stack: Stack, issuer: Issuer) -> None:
-    """Expired, for another audience, of another issuer, signed by another key or not at all: refused on every route."""
-    both = "openid tailrace/read tailrace/write"
+def bad_tokens(issuer: Issuer) -> dict[str, str | None]:
+    """Return tokens that nobody is to be let in with, by what is wrong with them."""
     now = int(time.time())
     other_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    bad = {
+    return {
         "none": None,
         "no token": "x.y.z",
-        "expired": issuer.token(scope=both, exp=now - 60),
-        "not yet valid": issuer.token(scope=both, nbf=now + 600),
-        "another audience": issuer.token(scope=both, aud="somebody-else"),
-        "another issuer": issuer.token(scope=both, iss="https://login.example"),
-        "another key": issuer.token(scope=both, key=other_key),
-        "not signed": issuer.token(scope=both, algorithm="none"),
+        "expired": issuer.token(scope=BOTH, exp=now - 60),
+        "not yet valid": issuer.token(scope=BOTH, nbf=now + 600),
+        "another audience": issuer.token(scope=BOTH, aud="somebody-else"),
+        "another issuer": issuer.token(scope=BOTH, iss="https://login.example"),
+        "another key": issuer.token(scope=BOTH, key=other_key),
+        "not signed": issuer.token(scope=BOTH, algorithm="none"),
         "no scope": issuer.token(),
         "another scope": issuer.token(scope="tailrace/reader tailrace"),
     }
-    for key in ROUTES:
-        method, url = address(token_stack, key)
+
+
+def refuses_all_but_good_tokens(stack: Stack, issuer: Issuer, keys: Iterable[str]) -> None:
+    """Hold every route of these against bad tokens, against those for the other half, and against good ones."""
+    bad = bad_tokens(issuer)
+    for key in keys:
+        method, url = address(stack, key)
         for why, token in bad.items():
             headers = {} if token is None else {"Authorization": f"Bearer {token}"}
             assert ask(method, url, headers)[0] in REFUSED, (key, why)
         reads = method == "GET"
-        for scope, good in (("tailrace/read", reads), ("tailrace/write", not reads), (both, True)):
+        anywhere = method == "GET" and url.endswith("/nothing")  # either scope leads to the 404 of the function
+        halves = (("tailrace/read", reads), ("tailrace/write", anywhere or not reads))
+        for scope, good in (*halves, (BOTH, True)):
             status, _ = ask(method, url, {"Authorization": f"Bearer {issuer.token(scope=scope)}"})
             assert (status not in REFUSED) is good, (key, scope, status)
             assert status < 500
+
+
+def test_only_good_tokens_with_the_right_scope_are_let_in(token_stack: Stack, issuer: Issuer) -> None:
+    """Expired, for another audience, of another issuer, signed by another key or not at all: refused on every route."""
+    refuses_all_but_good_tokens(token_stack, issuer, ROUTES)
+
+
+def test_the_same_holds_of_the_addresses_that_no_route_has(bare_token_stack: Stack, issuer: Issuer) -> None:
+    """Of those that a page of no other origin may ask for, too, so that a route takes every other address."""
+    refuses_all_but_good_tokens(bare_token_stack, issuer, [*ROUTES, "GET /nothing"])
 
 
 def test_a_signature_is_not_enough_where_tokens_are_asked_for(token_stack: Stack) -> None:
@@ -206,9 +202,10 @@ def test_without_a_client_id_there_is_no_page(signed_stack: Stack) -> None:
         assert ask("GET", f"{signed_stack.api_url}/{path}", {})[0] in REFUSED
 
 
-def test_these_are_all_routes(signed_stack: Stack, token_stack: Stack) -> None:
+def test_these_are_all_routes(signed_stack: Stack, bare_token_stack: Stack, token_stack: Stack) -> None:
     """As deployed: none that these tests do not try."""
-    for stack, expected in ((signed_stack, {*ROUTES, "$default"}), (token_stack, {*ROUTES, *PAGE})):
+    every = {*ROUTES, "$default"}
+    for stack, expected in ((signed_stack, every), (bare_token_stack, every), (token_stack, {*ROUTES, *PAGE})):
         listed = stack.client("apigatewayv2").get_routes(ApiId=stack.resources["HttpApi"])["Items"]
         assert {route["RouteKey"] for route in listed} == expected
         open_ones = {route["RouteKey"] for route in listed if route.get("AuthorizationType", "NONE") == "NONE"}
