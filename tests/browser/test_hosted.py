@@ -1,14 +1,28 @@
 """The page as a stack hosts it: signed in for at an issuer, with tokens that the gateway looks at."""
 
 from collections.abc import Iterator
+from itertools import batched
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from local.entrances import Entrances
+from local.flights import read
+from local.options import SLICE
 from local.stack import Stack, running_stack
+from local.timeline import Change, timeline
 from pipeline.definition import pipeline
-from tests.browser.conftest import WAIT_MS, is_complaint
+from tests.browser.conftest import READY, WAIT_MS, is_complaint
+from tests.browser.looking import until
+from tests.browser.stored import panels_hold_the_tables_numbers
 from tests.issuer import AUDIENCE, Issuer, running_issuer
+
+FLIGHTS = 200
+INKED = """(canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((one) => one > 0);
+}"""
+"""Whether anything is drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +35,25 @@ def issuer() -> Iterator[Issuer]:
 def stack(issuer: Issuer) -> Iterator[Stack]:
     parameters = {"JwtIssuer": issuer.url, "JwtAudience": AUDIENCE, "DashboardClientId": AUDIENCE}
     with running_stack(parameters=parameters) as running:
+        source = read(SLICE)
+        landed = [
+            change for change in timeline(source.flights) if isinstance(change, Change) and change.kind == "landed"
+        ]
+        items = {change.id: change.item for change in landed[:FLIGHTS]}
+        for some in batched(items.items(), 25, strict=False):
+            Entrances(running).write_items("flights", dict(some))
+        running.wait_settled(60)
         yield running
 
 
 def test_people_sign_in_and_see_the_aggregates(browser: Browser, stack: Stack, issuer: Issuer) -> None:
-    """From the bare address: to the issuer, back by the callback that it knows, and to the data with its token."""
+    """From the bare address: to the issuer, back by the callback that it knows, and to the data with its token.
+
+    The panels list and draw what stands in the table, number for number.
+    """
     callback = f"{stack.api_url}/dashboard/index.html"
     issuer.callbacks = {callback}
-    context = browser.new_context()
+    context = browser.new_context(viewport={"width": 1400, "height": 2400})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     wrong: list[str] = []
@@ -38,6 +63,11 @@ def test_people_sign_in_and_see_the_aggregates(browser: Browser, stack: Stack, i
     expect(page.locator(".panel")).to_have_count(len(pipeline.aggregates))
     assert page.url == callback  # without the code
     expect(page.locator("#title")).to_have_text("tailrace")
+    until(page, READY)
+    panels_hold_the_tables_numbers(page, stack)
+    drawings = page.locator(".panel .plot canvas").all()
+    assert drawings
+    assert all(drawing.evaluate(INKED) for drawing in drawings)
     assert issuer.refusals == []
     assert wrong == []
     stored = page.evaluate("JSON.stringify([Object.entries(localStorage), document.cookie])")

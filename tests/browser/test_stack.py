@@ -16,11 +16,10 @@ from local.options import SLICE
 from local.stack import Stack, running_stack
 from local.timeline import timeline
 from pipeline.definition import pipeline
-from tailrace.changes import decode_item
 from tailrace.openapi import openapi
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
-from tests.browser.test_numbers import cell, listed, same
+from tests.browser.stored import panels_hold_the_tables_numbers
 from tests.browser.test_reference import opened, operations
 
 type Measured = Callable[[str], None]
@@ -81,22 +80,7 @@ def test_it_is_drawn_within_a_second_and_kept_as_a_picture(
 
 def test_every_panel_shows_the_numbers_of_the_aggregates_table(stack: Stack, url: str, visit: Visit) -> None:
     page = visit(url, width=1400, height=2400)
-    pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["AggregatesTable"])
-    stored = [decode_item(row) for one in pages for row in one["Items"]]
-    for aggregate in pipeline.aggregates:
-        rows = {
-            tuple(cell(row[group.name]) for group in aggregate.by): aggregate.present(row)
-            for row in stored
-            if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#")
-        }
-        panel = page.locator(f"[data-aggregate={aggregate.name}]")
-        found = listed(panel)
-        assert len(found) > 2
-        for line in found:
-            row = rows[tuple(line[group.name] for group in aggregate.by)]
-            assert row is not None
-            for name in aggregate.measures:
-                assert same(line[name], row[name]), (aggregate.name, name, line[name], row[name])
+    panels_hold_the_tables_numbers(page, stack)
 
 
 @pytest.mark.parametrize("entrance", ["api", "table"])

@@ -1,0 +1,33 @@
+"""What stands in the aggregates table of a whole stack, held against what a page's panels list and draw."""
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+from local.stack import Stack
+from pipeline.definition import pipeline
+from tailrace.changes import decode_item
+from tests.browser.looking import until
+from tests.browser.test_numbers import cell, listed, same
+
+
+def panels_hold_the_tables_numbers(page: Page, stack: Stack, at_least: int = 3) -> None:
+    """Hold each panel of a page against the table: it has rows, lists so many at least, and each as it is stored."""
+    pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["AggregatesTable"])
+    stored = [decode_item(row) for one in pages for row in one["Items"]]
+    for aggregate in pipeline.aggregates:
+        rows: dict[tuple[str, ...], Any] = {
+            tuple(cell(row[group.name]) for group in aggregate.by): aggregate.present(row)
+            for row in stored
+            if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#")
+        }
+        panel = page.locator(f"[data-aggregate={aggregate.name}]")
+        panel.scroll_into_view_if_needed()
+        until(page, f"document.querySelector('[data-aggregate={aggregate.name}]').panel.rows.length > 0")
+        found = listed(panel)
+        assert len(found) >= at_least
+        for line in found:
+            row = rows[tuple(line[group.name] for group in aggregate.by)]
+            assert row is not None
+            for name in aggregate.measures:
+                assert same(line[name], row[name]), (aggregate.name, name, line[name], row[name])
