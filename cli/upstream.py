@@ -26,6 +26,7 @@ HANDED_BACK: Final = (
     "link",
     "location",
     "retry-after",
+    "server-timing",
     "tailrace-freshness",
     "vary",
 )

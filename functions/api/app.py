@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from functools import cache, partial
+from time import perf_counter
 from typing import Any
 
 from tailrace.aws.clients import client
@@ -12,6 +13,7 @@ from tailrace.aws.items import ItemStore
 from tailrace.aws.progress import ProgressReader
 from tailrace.aws.rows import RowReader
 from tailrace.aws.serving.api import Api
+from tailrace.aws.serving.timing import timed
 from tailrace.aws.settings import ApiSettings
 from tailrace.aws.watching import Watch
 from tailrace.definitions import load_pipeline
@@ -35,4 +37,4 @@ def _now() -> datetime:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a request of the HTTP API."""
-    return stage(ApiSettings.parse(os.environ))(event, context)
+    return timed(stage(ApiSettings.parse(os.environ)), perf_counter)(event, context)

@@ -25,6 +25,13 @@ REPLAYED = {
         "schema": {"const": "true"},
     }
 }
+_TIMING = {
+    "Server-Timing": {
+        "required": True,
+        "description": "The handler's own time, in milliseconds (W3C Server Timing).",
+        "schema": {"type": "string", "pattern": r"^handler;dur=[0-9]+\.[0-9]$"},
+    }
+}
 _RETRY_AFTER = {"Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "string"}}}
 
 _TITLES = {
@@ -80,9 +87,9 @@ def body(schema: Json, *types: str) -> Json:
 
 
 def response(description: str, schema: Json | None = None, headers: Mapping[str, Json] | None = None) -> Json:
-    """Return an answer, in JSON where it has a body."""
+    """Return an answer of the function, in JSON where it has a body."""
     content = {} if schema is None else {"content": {JSON: {"schema": schema}}}
-    return {"description": description} | ({"headers": dict(headers)} if headers else {}) | content
+    return {"description": description, "headers": _TIMING | dict(headers or {})} | content
 
 
 def problem_schema() -> Json:
@@ -127,7 +134,7 @@ def components() -> Json:
     return {
         "parameters": {named["name"]: named for named in (_IF_MATCH, _IF_NONE_MATCH, _KEY)},
         "responses": {f"refused-{status}": _refusal(status) for status in sorted(statuses)}
-        | {f"gateway-{status}": response(text, _MESSAGE) for status, text in _BY_GATEWAY.items()},
+        | {f"gateway-{status}": _gateway_refusal(text) for status, text in _BY_GATEWAY.items()},
     }
 
 
@@ -137,5 +144,10 @@ def _refusal(status: int) -> Json:
     described = "; ".join(f"`{kind.name}`: {kind.when}" for kind in kinds)
     return {
         "description": f"{_TITLES[status]}. {described}.",
+        "headers": _TIMING | (_RETRY_AFTER if status == 503 else {}),  # noqa: PLR2004 - the one that passes
         "content": {CONTENT_TYPE: {"schema": {"allOf": [reference("problem"), own]}}},
-    } | ({"headers": _RETRY_AFTER} if status == 503 else {})  # noqa: PLR2004 - the one that passes
+    }
+
+
+def _gateway_refusal(text: str) -> Json:
+    return {"description": text, "content": {JSON: {"schema": _MESSAGE}}}
