@@ -1,12 +1,14 @@
 """Many readers at once on one machine, while the feed runs: ``python -m benchmarks.readers [READERS [SECONDS]]``.
 
 Every reader asks one query after the other, signed, over a connection that is kept. Prints how many were answered, the
-errors, and how long an answer took. What the handler itself takes for each kind of query is in docs/performance.md.
+errors, how long an answer took, and for each query what the handler itself took, which it tells in `Server-Timing`.
 """
 
+import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import median, quantiles
@@ -20,8 +22,8 @@ from benchmarks.changes import SLICE
 from local.emulator import REGION
 from local.entrances import Entrances
 from local.feed import Feed
-from local.flights import read
-from local.stack import running_stack
+from local.flights import Flight, read
+from local.stack import Stack, running_stack
 from local.timeline import timeline
 
 READERS, SECONDS = 200, 60.0
@@ -35,13 +37,15 @@ QUERIES = (
 
 _LONGEST_ANSWER_S = 35.0
 _OK = 200
+_OWN_TIME = re.compile(r"handler;dur=([0-9.]+)")
 
 
 @dataclass(slots=True)
 class Answers:
-    """What the readers were answered: seconds, and how often anything but 200."""
+    """What the readers were answered: seconds and the handler's own ms by query, and how often anything but 200."""
 
-    seconds: list[float] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {query: [] for query in QUERIES})
+    own_ms: dict[str, list[float]] = field(default_factory=lambda: {query: [] for query in QUERIES})
     errors: Counter[str] = field(default_factory=Counter)
 
 
@@ -49,38 +53,60 @@ def read_until(root: str, end: float, first: int, http: urllib3.PoolManager, ans
     """Ask one query after the other until a moment of the monotonic clock."""
     number = first
     while time.monotonic() < end:
-        url = f"{root}/aggregates/{QUERIES[number % len(QUERIES)]}"
+        query = QUERIES[number % len(QUERIES)]
+        url = f"{root}/aggregates/{query}"
         number += 1
         request = AWSRequest("GET", url, {}, b"")
         SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)  # the emulator's credentials
         began = time.monotonic()
         try:
-            status = http.request("GET", url, headers=dict(request.headers.items())).status
+            answer = http.request("GET", url, headers=dict(request.headers.items()))
         except urllib3.exceptions.HTTPError as error:
             answers.errors[type(error).__name__] += 1
             continue
-        if status != _OK:
-            answers.errors[str(status)] += 1
-        answers.seconds.append(time.monotonic() - began)
+        answers.seconds[query].append(time.monotonic() - began)
+        told = _OWN_TIME.fullmatch(answer.headers.get("Server-Timing", ""))
+        if answer.status != _OK or told is None:
+            answers.errors[str(answer.status) if answer.status != _OK else "no Server-Timing"] += 1
+        else:
+            answers.own_ms[query].append(float(told[1]))
+
+
+def read_while_it_is_fed(stack: Stack, readers: int, seconds: float, flights: Sequence[Flight]) -> Answers:
+    """Let so many readers ask a stack for so many seconds while flights are fed into it."""
+    answers = Answers()
+    http = urllib3.PoolManager(maxsize=readers, retries=False, timeout=_LONGEST_ANSWER_S)
+    with ThreadPoolExecutor(readers + 1) as pool:
+        fed = pool.submit(Feed(Entrances(stack), lambda *_: None).run, timeline(flights))
+        end = time.monotonic() + seconds
+        for done in [pool.submit(read_until, stack.api_url, end, n, http, answers) for n in range(readers)]:
+            done.result()
+        fed.result()
+    return answers
 
 
 def main() -> int:
     """Run the readers beside the feed; return 1 if any of them was not answered."""
     readers = int(sys.argv[1]) if len(sys.argv) > 1 else READERS
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else SECONDS  # noqa: PLR2004 - its place
-    answers = Answers()
-    http = urllib3.PoolManager(maxsize=readers, retries=False, timeout=_LONGEST_ANSWER_S)
-    with running_stack(progress=lambda text: _say(f"{text} …")) as stack, ThreadPoolExecutor(readers + 1) as pool:
-        fed = pool.submit(Feed(Entrances(stack), lambda *_: None).run, timeline(read(SLICE).flights))
-        end = time.monotonic() + seconds
+    with running_stack(progress=lambda text: _say(f"{text} …")) as stack:
         _say(f"{readers} readers for {seconds:.0f} s …")
-        for done in [pool.submit(read_until, stack.api_url, end, n, http, answers) for n in range(readers)]:
-            done.result()
-        fed.result()
-    cuts = quantiles(answers.seconds, n=100)
-    _say(f"answered {len(answers.seconds)}, errors {dict(answers.errors) or 'none'}")
-    _say(f"seconds: median {median(answers.seconds):.2f}, 95th percentile {cuts[94]:.2f}, 99th {cuts[98]:.2f}")
+        answers = read_while_it_is_fed(stack, readers, seconds, read(SLICE).flights)
+    every = [took for query in QUERIES for took in answers.seconds[query]]
+    _say(f"answered {len(every)}, errors {dict(answers.errors) or 'none'}")
+    _say(f"seconds that a reader waited: {_spread(every, 2)}")
+    for query in QUERIES:
+        _say(f"{query}\n  s that a reader waited: {_spread(answers.seconds[query], 2)}")
+        _say(f"  ms of the handler's own: {_spread(answers.own_ms[query], 1)}")
     return 1 if answers.errors else 0
+
+
+def _spread(numbers: Sequence[float], digits: int) -> str:
+    if len(numbers) < 2:  # noqa: PLR2004 - of fewer there are no percentiles
+        return f"{len(numbers)} answers"
+    cuts = quantiles(numbers, n=100, method="inclusive")
+    told = {"median": median(numbers), "95th percentile": cuts[94], "99th": cuts[98], "maximum": max(numbers)}
+    return ", ".join(f"{name} {number:.{digits}f}" for name, number in told.items())
 
 
 def _say(text: str) -> None:
