@@ -1,0 +1,102 @@
+"""Several writers at once over HTTP: entity tags (RFC 9110), merge patches (RFC 7396) and idempotency keys."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import urllib3
+
+from local.stack import Stack
+from tests.issuer import Issuer
+from tests.openapi.running import FLIGHT
+
+WRITERS = 6
+
+type Send = Callable[..., urllib3.BaseHTTPResponse]
+
+
+@pytest.fixture
+def send(bare_token_stack: Stack, issuer: Issuer) -> Send:
+    """Return a way to send requests about one item of a test's own."""
+    token = issuer.token(scope="tailrace/read tailrace/write", exp=4_000_000_000)
+
+    def sent(method: str, item: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        place = f"{bare_token_stack.api_url}/collections/flights/items/{item}"
+        given = {"Authorization": f"Bearer {token}", **(headers or {})}
+        return urllib3.request(method, place, json=body, headers=given, retries=False, timeout=60)
+
+    return sent
+
+
+def at_once[T](work: Callable[[int], T]) -> list[T]:
+    """Let writers work at the same time, and return what each says."""
+    ready = threading.Barrier(WRITERS)
+
+    def begin(writer: int) -> T:
+        ready.wait()
+        return work(writer)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return list(pool.map(begin, range(WRITERS)))
+
+
+def test_of_several_who_change_the_same_state_one_succeeds(send: Send) -> None:
+    """Each has read the item as it was, and says so: the others are told that it is no longer so."""
+    for method in ("PUT", "PATCH"):
+        tag = send("PUT", "same-state", FLIGHT).headers["ETag"]
+
+        def change(writer: int, method: str = method, tag: str = tag) -> urllib3.BaseHTTPResponse:
+            body = (FLIGHT if method == "PUT" else {}) | {"flight": 100 + writer}
+            return send(method, "same-state", body, {"If-Match": tag})
+
+        answers = at_once(change)
+        assert sorted(answer.status for answer in answers) == [200, *[412] * (WRITERS - 1)], method
+        (written,) = (place for place, answer in enumerate(answers) if answer.status == 200)
+        found = send("GET", "same-state")
+        assert found.json()["item"]["flight"] == 100 + written
+        assert found.headers["ETag"] == answers[written].headers["ETag"]
+
+
+def test_of_several_who_make_an_item_one_does(send: Send) -> None:
+    answers = at_once(lambda writer: send("PUT", "made", FLIGHT | {"flight": writer}, {"If-None-Match": "*"}))
+    assert sorted(answer.status for answer in answers) == [201, *[412] * (WRITERS - 1)]
+
+
+def test_patches_of_different_fields_are_all_kept(send: Send) -> None:
+    """Without a condition a patch is merged into what the others have left, or asks to be sent again."""
+    patches = [
+        {"carrier": "UA"}, {"flight": 7}, {"origin": "JFK"}, {"dest": "SFO"}, {"distance": 2586}, {"tailnum": None}
+    ]  # fmt: skip
+    send("PUT", "patched", FLIGHT | {"tailnum": "N1"})
+
+    def patch(writer: int) -> int:
+        kind = {"Content-Type": "application/merge-patch+json"}
+        while (status := send("PATCH", "patched", patches[writer], kind).status) == 409:
+            pass
+        return status
+
+    assert at_once(patch) == [200] * WRITERS
+    expected: dict[str, Any] = dict(FLIGHT)
+    for one in patches[:-1]:
+        expected |= one
+    assert send("GET", "patched").json()["item"] == expected
+
+
+def test_a_request_that_is_sent_several_times_at_once_is_carried_out_once(send: Send) -> None:
+    """The others are told to wait, or get the first one's answer; with another body the key is refused."""
+    key = {"Idempotency-Key": '"once"'}
+    answers = at_once(lambda _writer: send("PUT", "once", FLIGHT, key))
+    fresh = [one for one in answers if one.status == 201 and "Idempotency-Replayed" not in one.headers]
+    assert len(fresh) == 1
+    for answer in answers:
+        assert answer.status in (201, 409)
+        if answer.status == 409:
+            assert answer.json()["type"].endswith(":idempotency-key-in-use")
+    again = send("PUT", "once", FLIGHT, key)
+    assert (again.status, again.headers["Idempotency-Replayed"]) == (201, "true")
+    assert again.headers["ETag"] == fresh[0].headers["ETag"]
+    other = send("PUT", "once", FLIGHT | {"flight": 1}, key)
+    assert (other.status, other.json()["type"].rpartition(":")[2]) == (422, "idempotency-key-reused")
+    assert send("GET", "once").json()["item"] == FLIGHT
