@@ -46,7 +46,8 @@ class Issuer:
     """An issuer of one client, whose key changes with each test run.
 
     ``callbacks`` are the addresses to which people may come back; with none, any. ``lasts_s`` is how long tokens are
-    good, and ``renews`` says whether a refresh token comes with them. ``refusals`` are the requests that were wrong.
+    good, and ``renews`` says whether a refresh token comes with them. ``grants`` are the kinds of requests that were
+    answered with tokens, ``issued`` the access tokens so given; ``refusals`` are the requests that were wrong.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,8 @@ class Issuer:
         self.lasts_s = 300
         self.renews = False
         self.refusals: list[str] = []
+        self.grants: list[str] = []
+        self.issued: list[str] = []
         self._codes: dict[str, _Grant] = {}
         self._renewals: dict[str, _Grant] = {}
         self.server = _Server(self)
@@ -118,7 +121,7 @@ class Issuer:
             grant = self._renewals.pop(asked.get("refresh_token", ""), None)
             if grant is None or asked.get("client_id") != grant.client:
                 raise Refused("invalid_grant", "no such refresh token")
-            return self._tokens(grant)
+            return self._tokens(grant, "refresh_token")
         grant = self._codes.pop(asked.get("code", ""), None)
         if asked.get("grant_type") != "authorization_code" or grant is None:
             raise Refused("invalid_grant", "no such code")
@@ -127,15 +130,18 @@ class Issuer:
         verifier = asked.get("code_verifier", "")
         if len(verifier) not in _VERIFIER_LENGTHS or _text(sha256(verifier.encode()).digest()) != grant.challenge:
             raise Refused("invalid_grant", "the verifier does not fit the challenge")
-        return self._tokens(grant)
+        return self._tokens(grant, "authorization_code")
 
-    def _tokens(self, grant: _Grant) -> dict[str, Any]:
+    def _tokens(self, grant: _Grant, kind: str) -> dict[str, Any]:
+        self.grants.append(kind)
+        # each is another one, also where two are made within a second
+        self.issued.append(self.token(scope=grant.scope, jti=str(len(self.issued))))
         identity = {"name": "Ada"} | ({} if grant.nonce is None else {"nonce": grant.nonce})
         told: dict[str, Any] = {
             "token_type": "Bearer",
             "expires_in": self.lasts_s,
             "scope": grant.scope,
-            "access_token": self.token(scope=grant.scope),
+            "access_token": self.issued[-1],
             "id_token": self.token(key=None, algorithm="RS256", **identity),
         }
         if self.renews:
