@@ -66,7 +66,7 @@ def test_of_several_who_make_an_item_one_does(send: Send) -> None:
 
 def test_patches_of_different_fields_are_all_kept(send: Send) -> None:
     """Without a condition a patch is merged into what the others have left, or asks to be sent again."""
-    patches = [
+    patches: list[dict[str, Any]] = [
         {"carrier": "UA"}, {"flight": 7}, {"origin": "JFK"}, {"dest": "SFO"}, {"distance": 2586}, {"tailnum": None}
     ]  # fmt: skip
     send("PUT", "patched", FLIGHT | {"tailnum": "N1"})
