@@ -1,12 +1,14 @@
 """api: items in and out of the items table, rows out of the aggregates table, by HTTP; and how the stages are doing."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
-from tailrace.aws.clients import client
+from tailrace.aws.clients import client, hasty_client
 from tailrace.aws.health import Health, places
 from tailrace.aws.idempotency import Idempotency
 from tailrace.aws.items import ItemStore
@@ -15,24 +17,24 @@ from tailrace.aws.rows import RowReader
 from tailrace.aws.serving.api import Api
 from tailrace.aws.serving.timing import timed
 from tailrace.aws.settings import ApiSettings
+from tailrace.aws.throughput import Throughput, counting_requests
 from tailrace.aws.watching import Watch
 from tailrace.definitions import load_pipeline
 
+_now = partial(datetime.now, UTC)
+
 
 @cache
-def stage(settings: ApiSettings) -> Api:
+def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
     watch = Watch(ProgressReader(dynamodb, settings.progress_table), _now)
     where = partial(places, settings, os.environ, pipeline)
     health = Health(where, lambda: client("sqs"), lambda: client("s3"), watch, _now)
-    items = ItemStore(dynamodb, settings.items_table, pipeline)
-    rows = RowReader(dynamodb, settings.aggregates_table)
-    return Api(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    items, rows = ItemStore(dynamodb, settings.items_table, pipeline), RowReader(dynamodb, settings.aggregates_table)
+    told = Throughput(hasty_client(), settings.progress_table, "api", uuid4().hex, _now)
+    api = Api(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
+    return counting_requests(api, told)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,18 +1,23 @@
 """archive: from the archive's queue to objects in the archive bucket, by collection and hour."""
 
 import os
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
 from tailrace.aws.archiving import Archiver
-from tailrace.aws.clients import client
+from tailrace.aws.clients import client, hasty_client
 from tailrace.aws.settings import ArchiveSettings
+from tailrace.aws.throughput import Throughput, counting_messages
 
 
 @cache
-def stage(settings: ArchiveSettings) -> Archiver:
+def stage(settings: ArchiveSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    return Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket)
+    told = Throughput(hasty_client(), settings.progress_table, "archive", uuid4().hex, lambda: datetime.now(UTC))
+    return counting_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), told)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

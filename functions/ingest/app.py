@@ -1,22 +1,27 @@
 """ingest: from the intake queue (FIFO) to the items table, in order for each item."""
 
 import os
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
-from tailrace.aws.clients import client
+from tailrace.aws.clients import client, hasty_client
 from tailrace.aws.deadlines import time_left_ms
 from tailrace.aws.ingesting import Intake
 from tailrace.aws.items import ItemStore
 from tailrace.aws.settings import IngestSettings
+from tailrace.aws.throughput import Throughput, counting_messages
 from tailrace.definitions import load_pipeline
 
 
 @cache
-def stage(settings: IngestSettings) -> Intake:
+def stage(settings: IngestSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     items = ItemStore(client("dynamodb"), settings.items_table, load_pipeline(settings.tailrace_pipeline))
-    return Intake(items, client("s3"), settings.failures_bucket)
+    told = Throughput(hasty_client(), settings.progress_table, "ingest", uuid4().hex, lambda: datetime.now(UTC))
+    return counting_messages(Intake(items, client("s3"), settings.failures_bucket), told)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,28 +1,37 @@
 """load: from files in the bucket's inbox to the items table, with a receipt for each."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
-from tailrace.aws.clients import client
+from tailrace.aws.clients import client, hasty_client
 from tailrace.aws.deadlines import time_left_ms
 from tailrace.aws.loading import Loader
 from tailrace.aws.settings import LoadSettings
+from tailrace.aws.throughput import Throughput, counting_lines
 from tailrace.definitions import load_pipeline
 
 
 @cache
-def stage(settings: LoadSettings) -> Loader:
+def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    return Loader(
+    told = Throughput(hasty_client(), settings.progress_table, "load", uuid4().hex, _now)
+    loader = Loader(
         pipeline=load_pipeline(settings.tailrace_pipeline),
         dynamodb=client("dynamodb"),
         s3=client("s3"),
         items_table=settings.items_table,
         failures_bucket=settings.failures_bucket,
-        clock=lambda: datetime.now(UTC),
+        clock=_now,
     )
+    return counting_lines(loader, told)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:

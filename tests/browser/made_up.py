@@ -56,7 +56,17 @@ def stage(name: str, **told: Any) -> Json:
     """Return a stage as the health document has it."""
     if name in ("fanout", "aggregate"):
         return {"name": name, "newest_change": None, "age_s": None, "behind_s": 0, "changes": 0} | told
-    return {"name": name, "waiting": 0, "in_work": 0, "failed": 0} | told
+    if name in ("load", "catalog"):
+        return {"name": name, "changes": 0, "waited_s": None} | told
+    if name == "api":
+        return {"name": name, "changes": 0, "failed": 0} | told
+    return {"name": name, "waiting": 0, "in_work": 0, "failed": 0, "changes": 0} | told
+
+
+def stages(**told: Json) -> list[Json]:
+    """Return all stages as the health document has them; by name, what is told of one."""
+    names = ("api", "load", "ingest", "fanout", "aggregate", "archive", "catalog")
+    return [stage(name, **told.get(name, {})) for name in names]
 
 
 @dataclass
@@ -70,7 +80,7 @@ class MadeUp:
     )
     health: Json = field(
         default_factory=lambda: {
-            "stages": [stage(name) for name in ("ingest", "fanout", "aggregate", "archive")],
+            "stages": stages(),
             "routes": [],
             "files_failed": 0,
             "quarantined_today": 0,

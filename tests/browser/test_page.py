@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.looking import PICTURE, spoken, until
-from tests.browser.made_up import MadeUp, day, hours, row, stage
+from tests.browser.made_up import MadeUp, day, hours, row, stage, stages
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -120,7 +120,7 @@ def test_it_warns_when_counting_is_behind(serve: Serve, visit: Visit) -> None:
     page.wait_for_timeout(1500)
     expect(page.locator(".panel .warning")).to_be_hidden()  # while changes come in, a second or two is normal
     api.freshness |= {"behind_s": 30}
-    api.health |= {"stages": [stage("ingest"), stage("fanout"), stage("aggregate", behind_s=30), stage("archive")]}
+    api.health |= {"stages": stages(aggregate={"behind_s": 30})}
     expect(page.locator(".panel .warning")).to_contain_text("Stale: counting is 3")
     expect(page.locator("[data-stage=aggregate]")).to_contain_text("behind")
     expect(page.locator("#state")).to_have_text("Counting is 30 s behind")
@@ -281,19 +281,36 @@ def test_rates_are_told_from_two_looks(serve: Serve, visit: Visit) -> None:
 
     def counting(path: str, query: str, headers: Any) -> Any:
         changes = int(200 * (time.monotonic() - began))
-        api.health |= {
-            "stages": [
-                stage("ingest", waiting=3),
-                stage("fanout", changes=changes),
-                stage("aggregate", changes=changes),
-                stage("archive"),
-            ]
-        }
+        names = ("load", "ingest", "fanout", "aggregate", "archive", "catalog")
+        counted: dict[str, Any] = {name: {"changes": changes} for name in names}
+        counted["api"] = {"changes": changes, "failed": 2}
+        counted["ingest"] |= {"waiting": 3}
+        counted["load"] |= {"waited_s": 7}
+        counted["catalog"] |= {"waited_s": 120}
+        routes = [stage(name, changes=changes // 2) for name in ("alarms", "late-orders")]
+        api.health |= {"stages": stages(**counted), "routes": routes}
         return api.answer(path, query, headers)
 
     page = visit(serve(counting).url)
     rate = page.locator("[data-stage=aggregate] dl > div:nth-child(3) dd")
     expect(rate).not_to_have_text("–", timeout=8000)
     page.wait_for_timeout(4000)
-    assert 150 < float((rate.text_content() or "").removesuffix("/s")) < 250
+    rates = page.locator("[data-stage] dl > div:nth-child(3) dd").all_text_contents()
+    assert len(rates) == 10
+    assert all(150 < float(text.removesuffix("/s")) < 250 for text in rates), rates
     expect(page.locator("[data-stage=ingest]")).to_contain_text("3 waiting")
+    expect(page.locator("[data-stage=load]")).to_contain_text("7 s")
+    expect(page.locator("[data-stage=catalog]")).to_contain_text("2 min")
+    # requests failed, but none of them while the page was looking
+    expect(page.locator("[data-stage=api] dl > div:nth-child(2) dd")).to_have_text("2")
+    expect(page.locator("[data-stage=api]")).to_have_attribute("data-state", "well")
+
+
+def test_a_request_that_fails_now_is_told(serve: Serve, visit: Visit) -> None:
+    api = MadeUp(rows=day())
+    page = visit(serve(api.answer).url)
+    card = page.locator("[data-stage=api]")
+    expect(card).to_have_attribute("data-state", "well")
+    api.health |= {"stages": stages(api={"failed": 1})}
+    expect(card).to_have_attribute("data-state", "failed", timeout=8000)
+    expect(card).to_contain_text("failed")

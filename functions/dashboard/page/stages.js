@@ -76,14 +76,21 @@ export class Stages {
   /** Show what `GET /health` says, and in how many ms it was said. */
   show(health, now, answeredInMs) {
     const stage = Object.fromEntries(health.stages.map((one) => [one.name, one]));
+    const routes = health.routes;
+    const counts = Object.fromEntries(health.stages.map((one) => [one.name, one.changes]));
     this.#looks = [
       ...this.#looks.filter(({ at }) => now - at <= RATE_OVER_MS),
-      { at: now, fanout: stage.fanout?.changes, aggregate: stage.aggregate?.changes },
+      { at: now, ...counts, failedRequests: stage.api?.failed, routes: sum(routes, "changes") },
     ];
-    const routes = health.routes;
-    this.#set("api", { lag: `${rounded(Math.round(answeredInMs))} ms` });
-    this.#set("load", { failed: health.files_failed });
-    this.#set("ingest", queue(stage.ingest));
+    this.#set("api", {
+      lag: `${rounded(Math.round(answeredInMs))} ms`,
+      failed: stage.api?.failed,
+      // they are those of two days, and a request that failed yesterday is nothing to look after
+      alarming: this.#rate("failedRequests") > 0,
+      rate: this.#rate("api"),
+    });
+    this.#set("load", { lag: waited(stage.load), failed: health.files_failed, rate: this.#rate("load") });
+    this.#set("ingest", { ...queue(stage.ingest), rate: this.#rate("ingest") });
     this.#set("items", { rate: this.#rate("fanout") });
     this.#set("fanout", {
       lag: behind(stage.fanout),
@@ -98,13 +105,15 @@ export class Stages {
       failed: health.given_up,
       rate: this.#rate("aggregate"),
     });
-    this.#set("archive", queue(stage.archive));
+    this.#set("archive", { ...queue(stage.archive), rate: this.#rate("archive") });
     this.#set(
       "routes",
-      routes.length === 0 ? {} : { lag: waiting(sum(routes, "waiting")), failed: sum(routes, "failed") },
+      routes.length === 0
+        ? {}
+        : { lag: waiting(sum(routes, "waiting")), failed: sum(routes, "failed"), rate: this.#rate("routes") },
     );
     this.#set("rows", { lag: behind(stage.aggregate), late: late(stage.aggregate), rate: this.#rate("aggregate") });
-    this.#set("catalog", { failed: health.files_failed });
+    this.#set("catalog", { lag: waited(stage.catalog), failed: health.files_failed, rate: this.#rate("catalog") });
     const detail = routes
       .map((one) => `${title(one.name)}: ${one.waiting ?? UNKNOWN} waiting, ${one.failed ?? UNKNOWN} failed`)
       .join("; ");
@@ -117,19 +126,19 @@ export class Stages {
     for (const key of this.#cards.keys()) this.#set(key, {});
   }
 
-  #set(key, { lag, late: isLate = false, failed, rate, word = "failed" }) {
+  #set(key, { lag, late: isLate = false, failed, rate, word = "failed", alarming = failed > 0 }) {
     const { card, word: state, figures } = this.#cards.get(key);
     say(figures.lag, lag ?? UNKNOWN);
     say(figures.failed, failed === undefined || failed === null ? UNKNOWN : rounded(failed));
     say(figures.rate, rate === undefined || rate === null ? UNKNOWN : perSecond(rate));
-    const bad = isLate ? "behind" : failed > 0 ? word : "";
+    const bad = isLate ? "behind" : alarming ? word : "";
     const kind = word === "refused today" ? "late" : "failed";
     mark(
       card,
       "data-state",
       isLate
         ? "late"
-        : failed > 0
+        : alarming
           ? kind
           : lag === undefined && failed === undefined && rate === undefined
             ? "unknown"
@@ -138,12 +147,12 @@ export class Stages {
     say(state, bad);
   }
 
-  /** Return how many changes a second a reader has dealt with lately; null until two looks tell. */
-  #rate(reader) {
-    const looks = this.#looks.filter((look) => typeof look[reader] === "number");
+  /** Return how much a second a count has grown lately; null until two looks tell. */
+  #rate(count) {
+    const looks = this.#looks.filter((look) => typeof look[count] === "number");
     if (looks.length < 2) return null;
     const [first, last] = [looks[0], looks.at(-1)];
-    return Math.max(0, (last[reader] - first[reader]) / ((last.at - first.at) / 1000));
+    return Math.max(0, (last[count] - first[count]) / ((last.at - first.at) / 1000));
   }
 }
 
@@ -157,6 +166,10 @@ function queue(stage) {
 
 function waiting(number) {
   return number === null || number === undefined ? undefined : `${rounded(number)} waiting`;
+}
+
+function waited(stage) {
+  return typeof stage?.waited_s === "number" ? duration(stage.waited_s) : undefined;
 }
 
 function behind(stage) {

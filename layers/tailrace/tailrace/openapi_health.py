@@ -3,7 +3,9 @@
 from tailrace.openapi_parts import Json, refusals, response
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
-_QUEUE = {"waiting": _COUNT, "in_work": _COUNT, "failed": _COUNT}
+_QUEUE = {"waiting": _COUNT, "in_work": _COUNT, "failed": _COUNT, "changes": _COUNT}
+_REQUESTS = {"changes": _COUNT, "failed": _COUNT}
+_NOTIFIED = {"changes": _COUNT, "waited_s": _COUNT}
 _READER = {
     "newest_change": {"type": ["string", "null"], "format": "date-time"},
     "age_s": _COUNT,
@@ -15,7 +17,11 @@ _READER = {
 def health_path() -> dict[str, Json]:
     """Return the path, with its operation."""
     told = {
-        "stages": {"type": "array", "items": {"oneOf": [_named(_QUEUE), _named(_READER)]}},
+        "stages": {
+            "type": "array",
+            "items": {"oneOf": [_named(told) for told in (_REQUESTS, _NOTIFIED, _QUEUE, _READER)]},
+            "description": "In the order in which changes pass; `changes` is of the last two days, about.",
+        },
         "routes": {"type": "array", "items": _named(_QUEUE)},
         "files_failed": _COUNT | {"description": "Files that were not loaded, and objects that were not catalogued."},
         "quarantined_today": _COUNT | {"description": "Refused items, by the date in UTC; of each collection 1,000."},

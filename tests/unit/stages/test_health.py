@@ -13,6 +13,7 @@ from tailrace.aws import health as looking
 from tailrace.aws.health import Health, places
 from tailrace.aws.progress import Progress, ProgressReader
 from tailrace.aws.settings import ApiSettings
+from tailrace.aws.throughput import Throughput, of_route
 from tailrace.aws.watching import Watch
 from tailrace.changes import decode_batch
 from tailrace.definitions import load_pipeline
@@ -53,14 +54,17 @@ def refused(code: str) -> Any:
 def test_a_quiet_stack_is_quiet() -> None:
     status, document = call("GET", "/health")
     assert status == 200
-    queue = {"waiting": 0, "in_work": 0, "failed": 0}
+    queue = {"waiting": 0, "in_work": 0, "failed": 0, "changes": 0}
     reader = {"newest_change": None, "age_s": None, "behind_s": 0, "changes": 0}
     assert document == {
         "stages": [
+            {"name": "api", "changes": 0, "failed": 0},
+            {"name": "load", "changes": 0, "waited_s": None},
             {"name": "ingest"} | queue,
             {"name": "fanout"} | reader,
             {"name": "aggregate"} | reader,
             {"name": "archive"} | queue,
+            {"name": "catalog", "changes": 0, "waited_s": None},
         ],
         "routes": [{"name": "large-orders"} | queue],
         "files_failed": 0,
@@ -85,9 +89,9 @@ def test_what_waits_and_what_failed_is_counted(health: Health, cloud: Cloud) -> 
     ):
         cloud.s3.put_object(Bucket="the-failures", Key=key, Body=b"")
     found = health.document()
-    assert found["stages"][0] == {"name": "ingest", "waiting": 2, "in_work": 1, "failed": 0}
-    assert found["stages"][3] == {"name": "archive", "waiting": 0, "in_work": 0, "failed": 2}
-    assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 0}]
+    assert found["stages"][2] == {"name": "ingest", "waiting": 2, "in_work": 1, "failed": 0, "changes": 0}
+    assert found["stages"][5] == {"name": "archive", "waiting": 0, "in_work": 0, "failed": 2, "changes": 0}
+    assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 0, "changes": 0}]
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
 
 
@@ -96,11 +100,26 @@ def test_who_is_behind_is_told_with_how_many_changes_have_come(health: Health, c
     changes = decode_batch(event([record(n, "orders", (str(n), None, order)) for n in range(1, 6)])).changes
     Progress(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).reached("s", changes, None)
     Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).reached("s", changes, 4)
-    ingest, fanout, aggregate, archive = health.document()["stages"]
+    _, _, ingest, fanout, aggregate, archive, _ = health.document()["stages"]
     assert (fanout["changes"], fanout["behind_s"]) == (5, 0)
     assert (aggregate["changes"], aggregate["behind_s"]) == (3, aggregate["age_s"])
     assert aggregate["age_s"] == int(NOW[0].timestamp()) - 1_700_000_003
     assert (ingest["name"], archive["name"]) == ("ingest", "archive")
+
+
+def test_what_the_stages_have_counted_is_told(health: Health, cloud: Cloud) -> None:
+    for number, name in enumerate(("api", "load", "ingest", "archive", "catalog", of_route("large-orders")), 1):
+        for process in "ab":
+            told = Throughput(cloud.dynamodb, "progress", name, process, lambda: NOW[0])
+            told.count(number, 10 * number, 100 * number)
+    found = health.document()
+    stages = {one.pop("name"): one for one in found["stages"]}
+    assert stages["api"] == {"changes": 2, "failed": 20}
+    assert stages["load"] == {"changes": 4, "waited_s": 200}
+    assert (stages["ingest"]["changes"], stages["ingest"]["failed"]) == (6, 0)
+    assert stages["archive"]["changes"] == 8
+    assert stages["catalog"] == {"changes": 10, "waited_s": 500}
+    assert found["routes"][0]["changes"] == 12
 
 
 def test_what_cannot_be_told_now_is_null(health: Health, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +127,9 @@ def test_what_cannot_be_told_now_is_null(health: Health, cloud: Cloud, monkeypat
     monkeypatch.setattr(cloud.s3, "list_objects_v2", refused("SlowDown"))
     monkeypatch.setattr(cloud.dynamodb, "query", refused("ThrottlingException"))
     found = health.document()
-    assert found["stages"][0] == {"name": "ingest", "waiting": None, "in_work": None, "failed": None}
-    assert set(found["stages"][1].values()) == {"fanout", None}
+    for told in (*found["stages"], *found["routes"]):
+        assert set(told.values()) == {told["name"], None}
+    assert len(found["stages"]) == 7
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (None, None, None)
 
 
@@ -135,7 +155,7 @@ def test_many_who_ask_cost_one_look(health: Health, cloud: Cloud, monkeypatch: p
     cloud.sqs.send_message(QueueUrl=os.environ["INTAKE_QUEUE"], MessageBody="x")
     assert health.document() == first
     NOW[0] += looking._ASKED_AGAIN + timedelta(seconds=1)
-    assert health.document()["stages"][0]["waiting"] == 1
+    assert health.document()["stages"][2]["waiting"] == 1
     assert len(listed) == 4
     NOW[0] += looking._LISTED_AGAIN + timedelta(seconds=1)
     health.document()

@@ -6,7 +6,12 @@ from tailrace.aws.deadlines import time_left_ms
 from tailrace.aws.settings import ApiSettings, FanoutSettings, IngestSettings, LoadSettings, route_queues
 from tailrace.errors import SettingsError
 
-COMPLETE = {"ITEMS_TABLE": "items", "ARCHIVE_BUCKET": "archive", "FAILURES_BUCKET": "failures"}
+COMPLETE = {
+    "ITEMS_TABLE": "items",
+    "ARCHIVE_BUCKET": "archive",
+    "FAILURES_BUCKET": "failures",
+    "PROGRESS_TABLE": "progress",
+}
 
 
 def test_settings_are_read_by_the_names_of_their_fields() -> None:

@@ -42,6 +42,9 @@ _CONFIG = Config(
     user_agent="tailrace",
 )
 
+# For what matters less than the work that waits for it: a second and a half at most, and no second try.
+_HASTY = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+
 # Objects are read in a stream that may rest for a while.
 _OBJECT_TIMEOUT_S = 20
 
@@ -109,9 +112,18 @@ def client(service: str) -> Any:
     return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"))
 
 
+def hasty_client() -> "DynamoDBClient":
+    """Return a client of DynamoDB that gives up soon, for writes that may be lost and must not hold up anything."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    found: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), hasty=True)
+    return found
+
+
 @cache
-def _client(service: str, region: str | None, endpoint: str | None) -> Any:
+def _client(service: str, region: str | None, endpoint: str | None, *, hasty: bool = False) -> Any:
     config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if service == "s3" else _CONFIG
+    if hasty:
+        config = config.merge(_HASTY)
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
         config = config.merge(Config(s3={"addressing_style": "path"}))
     # boto3 makes the same clients, and takes 0.2 s to import for what is not needed here: resources and transfers

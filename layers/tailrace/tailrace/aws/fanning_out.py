@@ -1,7 +1,7 @@
 """The fanout stage: decode, validate, transform, route; to the archive's queue, the routes' queues and quarantine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.batches import stream_answer
@@ -9,6 +9,7 @@ from tailrace.aws.objects import put_all
 from tailrace.aws.progress import Progress
 from tailrace.aws.queues import send
 from tailrace.aws.telemetry import count_metrics, logger
+from tailrace.aws.throughput import Throughput
 from tailrace.changes import decode_batch
 from tailrace.definitions import Pipeline
 from tailrace.packing import claim_check, fits, pack
@@ -30,13 +31,14 @@ class Destinations:
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """Moves the changes of a stream."""
+    """Moves the changes of a stream; ``routed`` counts what goes to a route, where somebody wants to know."""
 
     pipeline: Pipeline
     sqs: "SQSClient"
     s3: "S3Client"
     to: Destinations
     progress: Progress
+    routed: Mapping[str, Throughput] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Send one batch of the stream on and answer with the first change that could not be sent, if there is one.
@@ -50,7 +52,10 @@ class Fanout:
         out = dispatch(batch, self.pipeline)
         failed = self._quarantine(out) + self._archive(out.archive)
         for route, events in out.routes.items():
-            failed += self._route(self.to.route_queues[route], events)
+            unsent = self._route(self.to.route_queues[route], events)
+            failed += unsent
+            if route in self.routed:
+                self.routed[route].count(len(events) - len(unsent))
         if failed:
             logger().warning("changes not sent, to be delivered again", extra={"changes": len(failed)})
         count_metrics(

@@ -1,8 +1,8 @@
 """How the stages are doing: what waits for them, what failed, how far behind the stream's readers are.
 
 Only what is cheap to ask and no more than the api's role may: attributes of queues, the first page of a listing, and
-the progress that the stream's readers tell. How long a message waits and how far the stream's readers are behind to the
-millisecond is in CloudWatch, and so are the alarms.
+the progress table, in which the stages tell how much they do. How long a message waits and how far the stream's readers
+are behind to the millisecond is in CloudWatch, and so are the alarms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.clients import translate
 from tailrace.aws.settings import ApiSettings, route_dead_letter_queues, route_queues
 from tailrace.aws.telemetry import logger
+from tailrace.aws.throughput import Counted, of_route
 from tailrace.aws.watching import Watch
 from tailrace.definitions import Pipeline
 from tailrace.errors import Transient
@@ -32,6 +33,15 @@ _THREADS = 8
 GIVEN_UP, QUARANTINE = "aws/lambda/", "quarantine/"
 UNKNOWN = "unknown"
 """The folder of refused items that are of no collection."""
+
+_COUNTING = {
+    "api": ("changes", "failed"),
+    "load": ("changes", "waited_s"),
+    "ingest": ("changes",),
+    "archive": ("changes",),
+    "catalog": ("changes", "waited_s"),
+}
+"""What is told of the counts of a stage that is no reader of the stream."""
 
 type Json = dict[str, Any]
 
@@ -89,13 +99,17 @@ class Health:
     def _ask(self, places: Places) -> Json:
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
             queues = {name: pool.submit(self._queue, *both) for name, both in places.queues.items()}
-            routes = {name: pool.submit(self._queue, *both) for name, both in places.routes.items()}
+            routes = {
+                name: (pool.submit(self._queue, *both), pool.submit(self._counted, of_route(name), ("changes",)))
+                for name, both in places.routes.items()
+            }
+            counts = {name: pool.submit(self._counted, name, told) for name, told in _COUNTING.items()}
             files = pool.submit(self._told, lambda: self._messages(places.files_failed))
             listed = pool.submit(self._remembered, "listed", _LISTED_AGAIN, lambda: self._listed(places))
             readers = pool.submit(self._told, self._readers)
         return {
-            "stages": _stages(queues, readers.result()),
-            "routes": [{"name": name} | found.result() for name, found in routes.items()],
+            "stages": _stages(queues, counts, readers.result()),
+            "routes": [{"name": name} | queue.result() | sent.result() for name, (queue, sent) in routes.items()],
             "files_failed": _sum(files.result()),
         } | listed.result()
 
@@ -108,6 +122,11 @@ class Health:
             "in_work": None if waiting is None else waiting[1],
             "failed": _sum(failed),
         }
+
+    def _counted(self, stage: str, told: Sequence[str]) -> Json:
+        """Return so much of what the processes of a stage have counted."""
+        found: Counted | None = self._told(lambda: self.watch.counted(stage))
+        return {name: None if found is None else getattr(found, name) for name in told}
 
     def _messages(self, address: str) -> tuple[int, int]:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -163,12 +182,17 @@ class Health:
         return found
 
 
-def _stages(queues: Mapping[str, "Future[Json]"], readers: Mapping[str, tuple[Freshness, int]] | None) -> list[Json]:
+def _stages(
+    queues: Mapping[str, "Future[Json]"],
+    counts: Mapping[str, "Future[Json]"],
+    readers: Mapping[str, tuple[Freshness, int]] | None,
+) -> list[Json]:
     """Return the stages that something is known of, in the order in which changes pass them."""
     stages: list[Json] = []
-    for name in ("ingest", FANOUT, AGGREGATE, "archive"):
-        if name in queues:
-            stages.append({"name": name} | queues[name].result())
+    for name in ("api", "load", "ingest", FANOUT, AGGREGATE, "archive", "catalog"):
+        if name in counts:
+            waiting = queues[name].result() if name in queues else {}
+            stages.append({"name": name} | waiting | counts[name].result())
         elif readers is None:
             stages.append({"name": name, "newest_change": None, "age_s": None, "behind_s": None, "changes": None})
         else:

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.clients import translate
 from tailrace.aws.telemetry import logger
+from tailrace.aws.throughput import Counted
 from tailrace.changes import Change, Moment, Unreadable, decode_item, encode_item, encode_value
 from tailrace.errors import Transient
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # A shard takes changes for about four hours. Its row stays until all of them have left the stream, and a day more.
 _KEPT = timedelta(days=2)
 
-_MOST_SHARDS = 1000
+_MOST_ROWS = 1000
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 
@@ -106,27 +107,38 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class ProgressReader:
-    """Reads how far a reader of the stream has come."""
+    """Reads how far a reader of the stream has come, and how much the other stages have done."""
 
     client: "DynamoDBClient"
     table: str
 
     def read(self, stage: str) -> Reached:
-        """Return it for the newest shards, in one read: those that are still written to are among them.
+        """Return how far it is in the newest shards, in one read: those that are still written to are among them.
 
         Raises:
             Transient: the table cannot be read now.
             Permanent: the table refuses for good.
         """
+        rows = self._rows(stage)
+        return Reached({row["sk"]: row["newest"] for row in rows}, sum(row["changes"] for row in rows))
+
+    def counted(self, stage: str) -> Counted:
+        """Return what the newest processes of another stage, or all that go to a route, have done, in one read.
+
+        It raises as :meth:`read` does.
+        """
+        return Counted.of(self._rows(stage))
+
+    def _rows(self, stage: str) -> list[dict[str, Any]]:
         try:
             answer = self.client.query(
                 TableName=self.table,
                 KeyConditionExpression="pk = :stage",
                 ExpressionAttributeValues={":stage": encode_value(stage)},
-                ScanIndexForward=False,  # a shard's id begins with the time at which it was opened
-                Limit=_MOST_SHARDS,
+                # a shard's id begins with the time at which it was opened, and a process's row with that of its first
+                ScanIndexForward=False,
+                Limit=_MOST_ROWS,
             )
         except (ClientError, BotoCoreError) as error:
             raise translate(error) from error
-        rows = [decode_item(row) for row in answer["Items"]]
-        return Reached({row["sk"]: row["newest"] for row in rows}, sum(row["changes"] for row in rows))
+        return [decode_item(row) for row in answer["Items"]]

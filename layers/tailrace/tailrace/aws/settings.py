@@ -34,19 +34,21 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSettings(Settings):
-    """Settings of ``load``: where files and receipts lie, where items and refused lines go."""
+    """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts."""
 
     items_table: str
     archive_bucket: str
     failures_bucket: str
+    progress_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestSettings(Settings):
-    """Settings of ``ingest``: where items and refused messages go."""
+    """Settings of ``ingest``: where items and refused messages go, and where it counts."""
 
     items_table: str
     failures_bucket: str
+    progress_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +65,20 @@ class FanoutSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveSettings(Settings):
-    """Settings of ``archive``: where objects go, and where the data of oversize events lie."""
+    """Settings of ``archive``: where objects go, and where the data of oversize events lie, and where it counts."""
 
     archive_bucket: str
     failures_bucket: str
+    progress_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogSettings(Settings):
-    """Settings of ``catalog``: where objects lie and their rows go."""
+    """Settings of ``catalog``: where objects lie and their rows go, and where it counts."""
 
     archive_bucket: str
     catalog_table: str
+    progress_table: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tailrace.aws.progress import ProgressReader, Reached
+from tailrace.aws.throughput import Counted
 from tailrace.freshness import AGGREGATE, FANOUT, Freshness, freshness
 
 _REMEMBERED = timedelta(seconds=1)
@@ -12,7 +13,7 @@ _REMEMBERED = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class Watch:
-    """Tells how far the readers of the stream have come.
+    """Tells how far the readers of the stream have come, and what the other stages have counted.
 
     What is a second old serves once more: it says too little by a second at most, and many readers cost one read.
     """
@@ -36,6 +37,10 @@ class Watch:
         """Return how far fanout has come; it raises as :meth:`aggregate` does."""
         seen = self.readers()
         return freshness(seen[FANOUT].newest, seen[AGGREGATE].newest, self.clock())
+
+    def counted(self, stage: str) -> Counted:
+        """Return what another stage has counted, asked anew each time; it raises as :meth:`aggregate` does."""
+        return self.progress.counted(stage)
 
     def readers(self) -> dict[str, Reached]:
         """Return what the readers have told of themselves; it raises as :meth:`aggregate` does."""
