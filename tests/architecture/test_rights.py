@@ -58,6 +58,15 @@ def test_a_role_covers_what_the_settings_name_and_nothing_else(stage: str) -> No
     assert reached == named | served
 
 
+@pytest.mark.parametrize("stage", ["api", "load", "ingest", "archive", "catalog"])
+def test_a_stage_counts_under_its_own_name_only(stage: str) -> None:
+    """None of them could make a reader of the stream look further, or another stage busier, than it is."""
+    to_progress = [given for given in statements(stage) if referred(given["Resource"]) == {"ProgressTable"}]
+    (writing,) = [given for given in to_progress if as_list(given["Action"]) != ["dynamodb:Query"]]
+    assert writing["Action"] == "dynamodb:UpdateItem"
+    assert writing["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [stage]}}
+
+
 @pytest.mark.parametrize("stage", FUNCTIONS)
 def test_a_role_is_made_of_statements_only(stage: str) -> None:
     """Neither managed policies nor SAM's policy templates nor events, which all bring rights of their own."""

@@ -106,6 +106,24 @@ def test_an_item_put_by_hand_shows_within_three_seconds(
     assert took < WITHIN_S
 
 
+def test_every_stage_shows_its_lag_what_failed_and_its_rate(stack: Stack, url: str, visit: Visit) -> None:
+    entrances = Entrances(stack)
+    page = visit(url)
+    rates = page.locator("[data-stage] dl > div:nth-child(3) dd")
+    expect(rates).to_have_text([re.compile(r"\d/s")] * 10, timeout=10_000)
+    no_lag, no_failures = ["items"], ["items", "rows"]  # a table waits for nothing, and does not fail
+    for number, without in ((1, no_lag), (2, no_failures)):
+        dashes = page.locator("[data-stage]").filter(has=page.locator(f"dl > div:nth-child({number}) dd", has_text="–"))
+        assert [card.get_attribute("data-stage") for card in dashes.all()] == without
+    stop = time.monotonic() + 20
+    while (page.locator("[data-stage=ingest] dl > div:nth-child(3) dd").text_content() or "") == "0/s":
+        assert time.monotonic() < stop
+        item = f"counted-{time.monotonic_ns()}"
+        message = {"op": "put", "collection": "flights", "id": item, "item": FLIGHT | {"carrier": "AA"}}
+        entrances.send_messages({item: message})
+        page.wait_for_timeout(200)
+
+
 def test_the_apis_description_is_one_link_away_and_reads_the_table(stack: Stack, url: str, visit: Visit) -> None:
     page = visit(url)
     page.get_by_role("link", name="API").click()
