@@ -140,7 +140,8 @@ def test_a_running_stack_shows_its_dashboard(held: subprocess.Popen[str]) -> Non
     assert address.startswith("http://127.0.0.1:")
     assert urllib3.request("GET", address).data.startswith(b"<!doctype html>")
     config = urllib3.request("GET", f"{address}config.json").json()
-    assert config == {"api": "./api", "refresh_s": 1, "title": "tailrace", "auth": None}
+    told = {"api": "./api", "refresh_s": 1, "title": "tailrace", "auth": None, "reference": "./reference.html"}
+    assert config == told
     aggregates = urllib3.request("GET", f"{address}api/aggregates").json()["aggregates"]
     assert {aggregate.name for aggregate in pipeline.aggregates} == {aggregate["name"] for aggregate in aggregates}
     rows = urllib3.request("GET", f"{address}api/aggregates/carrier_hours/rows?carrier=UA")
