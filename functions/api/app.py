@@ -28,13 +28,11 @@ _now = partial(datetime.now, UTC)
 def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
-    watch = Watch(ProgressReader(dynamodb, settings.progress_table), _now)
-    where = partial(places, settings, os.environ, pipeline)
-    health = Health(where, lambda: client("sqs"), lambda: client("s3"), watch, _now)
+    watch, where = Watch(ProgressReader(dynamodb, settings.progress_table), _now), partial(places, settings, os.environ)
+    health = Health(lambda: where(pipeline), lambda: client("sqs"), lambda: client("s3"), watch, _now)
     items, rows = ItemStore(dynamodb, settings.items_table, pipeline), RowReader(dynamodb, settings.aggregates_table)
-    told = Throughput(hasty_client(), settings.progress_table, "api", uuid4().hex, _now)
     api = Api(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
-    return counting_requests(api, told)
+    return counting_requests(api, Throughput(hasty_client(), settings.progress_table, "api", uuid4().hex, _now))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

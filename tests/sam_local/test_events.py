@@ -224,8 +224,9 @@ def test_api_describes_itself_and_says_what_an_address_takes(stack: Stack, invok
     """The OpenAPI document, the aggregates, and 405 with Allow."""
     assert '"carrier_hours"' in invoke("api-get-aggregates")["body"]
     health = json.loads(invoke("api-get-health")["body"])
-    assert [stage["name"] for stage in health["stages"]] == ["ingest", "fanout", "aggregate", "archive"]
-    assert None not in (health["files_failed"], health["quarantined_today"], health["stages"][0]["waiting"])
+    stages = {stage["name"]: stage for stage in health["stages"]}
+    assert list(stages) == ["api", "load", "ingest", "fanout", "aggregate", "archive", "catalog"]
+    assert None not in (health["files_failed"], health["quarantined_today"], stages["ingest"]["waiting"])
     assert "/collections/flights/items" in json.loads(invoke("api-get-openapi")["body"])["paths"]
     answer = invoke("api-method-not-allowed")
     assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET")
