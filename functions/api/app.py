@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
-from tailrace.aws.clients import client, hasty_client
+from tailrace.aws.clients import client
 from tailrace.aws.health import Health, places
 from tailrace.aws.idempotency import Idempotency
 from tailrace.aws.items import ItemStore
@@ -17,7 +16,7 @@ from tailrace.aws.rows import RowReader
 from tailrace.aws.serving.api import Api
 from tailrace.aws.serving.timing import timed
 from tailrace.aws.settings import ApiSettings
-from tailrace.aws.throughput import Throughput, counting_requests
+from tailrace.aws.throughput import counting_requests, of_process
 from tailrace.aws.watching import Watch
 from tailrace.definitions import load_pipeline
 
@@ -28,11 +27,12 @@ _now = partial(datetime.now, UTC)
 def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
-    watch, where = Watch(ProgressReader(dynamodb, settings.progress_table), _now), partial(places, settings, os.environ)
-    health = Health(lambda: where(pipeline), lambda: client("sqs"), lambda: client("s3"), watch, _now)
+    watch = Watch(ProgressReader(dynamodb, settings.progress_table), _now)
+    where = partial(places, settings, os.environ, pipeline)
+    health = Health(where, lambda: client("sqs"), lambda: client("s3"), watch, _now)
     items, rows = ItemStore(dynamodb, settings.items_table, pipeline), RowReader(dynamodb, settings.aggregates_table)
     api = Api(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
-    return counting_requests(api, Throughput(hasty_client(), settings.progress_table, "api", uuid4().hex, _now))
+    return counting_requests(api, of_process(settings.progress_table, "api", _now))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

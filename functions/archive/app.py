@@ -5,18 +5,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
 from tailrace.aws.archiving import Archiver
-from tailrace.aws.clients import client, hasty_client
+from tailrace.aws.clients import client
 from tailrace.aws.settings import ArchiveSettings
-from tailrace.aws.throughput import Throughput, counting_messages
+from tailrace.aws.throughput import counting_messages, of_process
 
 
 @cache
 def stage(settings: ArchiveSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = Throughput(hasty_client(), settings.progress_table, "archive", uuid4().hex, lambda: datetime.now(UTC))
+    told = of_process(settings.progress_table, "archive", lambda: datetime.now(UTC))
     return counting_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), told)
 
 

@@ -4,13 +4,12 @@ import os
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
-from tailrace.aws.clients import client, hasty_client
+from tailrace.aws.clients import client
 from tailrace.aws.fanning_out import Destinations, Fanout
 from tailrace.aws.progress import Progress
 from tailrace.aws.settings import FanoutSettings, route_queues
-from tailrace.aws.throughput import Throughput, of_route
+from tailrace.aws.throughput import of_process, of_route
 from tailrace.definitions import load_pipeline
 from tailrace.freshness import FANOUT
 
@@ -22,8 +21,7 @@ def stage(settings: FanoutSettings) -> Fanout:
     queues = route_queues(os.environ, [route.name for route in pipeline.routes])
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
     progress = Progress(client("dynamodb"), settings.progress_table, FANOUT, _now)
-    name = uuid4().hex
-    routed = {one: Throughput(hasty_client(), settings.progress_table, of_route(one), name, _now) for one in queues}
+    routed = {one: of_process(settings.progress_table, of_route(one), _now) for one in queues}
     return Fanout(pipeline, client("sqs"), client("s3"), destinations, progress, routed)
 
 

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
-from tailrace.aws.clients import client, hasty_client
+from tailrace.aws.clients import client
 from tailrace.aws.deadlines import time_left_ms
 from tailrace.aws.ingesting import Intake
 from tailrace.aws.items import ItemStore
 from tailrace.aws.settings import IngestSettings
-from tailrace.aws.throughput import Throughput, counting_messages
+from tailrace.aws.throughput import counting_messages, of_process
 from tailrace.definitions import load_pipeline
 
 
@@ -20,7 +19,7 @@ from tailrace.definitions import load_pipeline
 def stage(settings: IngestSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     items = ItemStore(client("dynamodb"), settings.items_table, load_pipeline(settings.tailrace_pipeline))
-    told = Throughput(hasty_client(), settings.progress_table, "ingest", uuid4().hex, lambda: datetime.now(UTC))
+    told = of_process(settings.progress_table, "ingest", lambda: datetime.now(UTC))
     return counting_messages(Intake(items, client("s3"), settings.failures_bucket), told)
 
 

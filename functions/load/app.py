@@ -5,20 +5,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
-from tailrace.aws.clients import client, hasty_client
+from tailrace.aws.clients import client
 from tailrace.aws.deadlines import time_left_ms
 from tailrace.aws.loading import Loader
 from tailrace.aws.settings import LoadSettings
-from tailrace.aws.throughput import Throughput, counting_lines
+from tailrace.aws.throughput import counting_lines, of_process
 from tailrace.definitions import load_pipeline
 
 
 @cache
 def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = Throughput(hasty_client(), settings.progress_table, "load", uuid4().hex, _now)
+    told = of_process(settings.progress_table, "load", _now)
     loader = Loader(
         pipeline=load_pipeline(settings.tailrace_pipeline),
         dynamodb=client("dynamodb"),

@@ -1,18 +1,15 @@
 """Several writers at once over HTTP: entity tags (RFC 9110), merge patches (RFC 7396) and idempotency keys."""
 
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import urllib3
 
 from local.stack import Stack
+from tests.at_once import WRITERS, at_once
 from tests.issuer import Issuer
 from tests.openapi.running import FLIGHT
-
-WRITERS = 6
 
 type Send = Callable[..., urllib3.BaseHTTPResponse]
 
@@ -28,18 +25,6 @@ def send(bare_token_stack: Stack, issuer: Issuer) -> Send:
         return urllib3.request(method, place, json=body, headers=given, retries=False, timeout=60)
 
     return sent
-
-
-def at_once[T](work: Callable[[int], T]) -> list[T]:
-    """Let writers work at the same time, and return what each says."""
-    ready = threading.Barrier(WRITERS)
-
-    def begin(writer: int) -> T:
-        ready.wait()
-        return work(writer)
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        return list(pool.map(begin, range(WRITERS)))
 
 
 def test_of_several_who_change_the_same_state_one_succeeds(send: Send) -> None:

@@ -1,8 +1,6 @@
 """Several writers at once on DynamoDB Local: no change is lost, nothing is made or carried out twice."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +12,13 @@ from tailrace.aws.items import ItemStore
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed
 from tailrace.preconditions import Preconditions, preconditions
 from tailrace.problems import KeyInUse
+from tests.at_once import WRITERS, at_once
 from tests.pipelines.orders import orders
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-WRITERS, ROUNDS = 6, 5
+ROUNDS = 5
 ONLY_NEW = preconditions(None, "*")
 ORDER: dict[str, Any] = {"shop": "a", "placed": "b"}
 
@@ -33,18 +32,6 @@ pipeline = Pipeline(collections=[orders, Collection("things", schema={"type": "o
 @pytest.fixture
 def store(dynamodb: "DynamoDBClient", table: Callable[..., str]) -> ItemStore:
     return ItemStore(dynamodb, table("pk"), pipeline)
-
-
-def at_once[T](work: Callable[[int], T], writers: int = WRITERS) -> list[T]:
-    """Let writers work at the same time, and return what each says."""
-    ready = threading.Barrier(writers)
-
-    def begin(writer: int) -> T:
-        ready.wait()
-        return work(writer)
-
-    with ThreadPoolExecutor(writers) as pool:
-        return list(pool.map(begin, range(writers)))
 
 
 def until_done(write: Callable[[], Any]) -> None:

@@ -11,10 +11,11 @@ from functools import wraps
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Concatenate, Self
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.clients import translate
+from tailrace.aws.clients import hasty_client, translate
 from tailrace.aws.telemetry import logger
 from tailrace.changes import encode_item
 from tailrace.errors import Transient
@@ -125,6 +126,11 @@ class Throughput:
             "ExpressionAttributeNames": {f"#{value[1:]}": value[1:] for value in values},
             "ExpressionAttributeValues": encode_item(values),
         }
+
+
+def of_process(table: str, stage: str, clock: Callable[[], datetime]) -> Throughput:
+    """Return the count of what this process does for a stage, with a client that gives up soon."""
+    return Throughput(hasty_client(), table, stage, uuid4().hex, clock)
 
 
 def of_route(route: str) -> str:
