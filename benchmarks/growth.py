@@ -13,7 +13,7 @@ from benchmarks.stage import NoStreams, stage
 type Json = dict[str, Any]
 
 _BATCH = 300
-_ROUNDS = 5
+_ROUNDS = 31
 
 
 class Silent(NoStreams):

@@ -106,7 +106,7 @@ def _writer(show: Show) -> list[Result]:
     committer = Committer(client("dynamodb"), "aggregates", clock=_now, batches=True)
     committer.commit(rows, lineage)
     times = []
-    for _ in range(5):
+    for _ in range(25):
         begin = time.process_time()
         committer.commit(rows, lineage)
         times.append((time.process_time() - begin) / len(rows) * 1e6)
