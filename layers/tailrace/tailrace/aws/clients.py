@@ -1,9 +1,7 @@
 """Clients of AWS, and the one place where their errors become ours."""
 
-import json
 import os
 from functools import cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import botocore.session
@@ -20,6 +18,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from tailrace.aws.wire import pass_as_is
 from tailrace.errors import Permanent, TailraceError, Transient
 
 if TYPE_CHECKING:
@@ -129,19 +128,8 @@ def _client(service: str, region: str | None, endpoint: str | None, *, hasty: bo
     # boto3 makes the same clients, and takes 0.2 s to import for what is not needed here: resources and transfers
     made = _session().create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
     if service == "dynamodb":
-        made.meta.events.register("before-parse.dynamodb.Query", _rows_as_sent)
+        pass_as_is(made)
     return made
-
-
-def _rows_as_sent(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_others: Any) -> None:
-    """Take the rows of a query as the table has sent them.
-
-    The SDK would look into each attribute for each type that there is, which takes most of the time of a reader. Only
-    binary is otherwise then: base64, which :func:`tailrace.changes.decode_item` reads as well.
-    """
-    if response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
-        customized_response_dict.update(json.loads(response_dict["body"]))
-        response_dict["body"] = b"{}"
 
 
 @cache
