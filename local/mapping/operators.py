@@ -1,0 +1,138 @@
+"""The operators of filter patterns: what a single value has to be.
+
+They are those that EventBridge names for pipes as well as for buses
+(https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html); invocation-eventfiltering
+has no others. What the pages leave open is taken from the library that EventBridge matches events by
+(https://github.com/aws/event-ruler).
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from local.mapping.errors import MappingError
+
+LARGEST_NUMBER = 5_000_000_000
+"""Numbers are compared by value from its negative to it
+(https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html)."""
+
+_COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "=": lambda value, bound: value == bound,
+    "<": lambda value, bound: value < bound,
+    "<=": lambda value, bound: value <= bound,
+    ">": lambda value, bound: value > bound,
+    ">=": lambda value, bound: value >= bound,
+}
+
+_RANGES = (*((one,) for one in _COMPARISONS), (">", "<"), (">", "<="), (">=", "<"), (">=", "<="))
+
+
+class Number(str):
+    """A number as it is written in JSON."""
+
+    __slots__ = ()
+
+
+type Test = Callable[[object], bool]
+"""Whether a value fits; the value is `MISSING` where the event has none."""
+
+MISSING: object = object()
+
+
+def value_test(rule: object) -> Test:
+    """The test that one entry of a field's list stands for. Raises MappingError."""
+    if not isinstance(rule, dict):
+        if isinstance(rule, list):
+            raise MappingError("a list within a list of values in a filter's pattern")
+        return lambda value: _same(value, rule)
+    if len(rule) != 1:
+        raise MappingError(f"an operator in a filter's pattern is an object of one field, not {rule!r}")
+    ((operator, operand),) = rule.items()
+    maker = _OPERATORS.get(operator)
+    if maker is None:
+        raise MappingError(f"a filter's pattern has no operator {operator!r}: {', '.join(_OPERATORS)}")
+    return maker(operand)
+
+
+def _exists(operand: object) -> Test:
+    if not isinstance(operand, bool):
+        raise MappingError("exists needs true or false")
+    return lambda value: (value is not MISSING) is operand
+
+
+def _prefix(operand: object) -> Test:
+    text, folded = _text(operand, "prefix")
+    if folded:
+        return lambda value: _is_text(value) and str(value).casefold().startswith(text)
+    return lambda value: _is_text(value) and str(value).startswith(text)
+
+
+def _suffix(operand: object) -> Test:
+    text, folded = _text(operand, "suffix")
+    if folded:
+        return lambda value: _is_text(value) and str(value).casefold().endswith(text)
+    return lambda value: _is_text(value) and str(value).endswith(text)
+
+
+def _ignoring_case(operand: object) -> Test:
+    if not _is_text(operand):
+        raise MappingError("equals-ignore-case needs a string")
+    text = str(operand).casefold()
+    return lambda value: _is_text(value) and str(value).casefold() == text
+
+
+def _anything_but(operand: object) -> Test:
+    values = operand if isinstance(operand, list) else [operand]
+    if {type(value) for value in values} not in ({str}, {Number}):
+        raise MappingError(f"anything-but needs strings or numbers, and not both, instead of {operand!r}")
+    return lambda value: value is not MISSING and not any(_same(value, other) for other in values)
+
+
+def _numeric(operand: object) -> Test:
+    parts = operand if isinstance(operand, list) else []
+    operators, bounds = parts[::2], [bound for part in parts[1::2] if (bound := _comparable(part)) is not None]
+    if tuple(operators) not in _RANGES or len(parts) != 2 * len(bounds) or bounds != sorted(set(bounds)):
+        raise MappingError(f"numeric needs one end of a range or both, the lower first, not {operand!r}")
+    tests = [(_COMPARISONS[operator], bound) for operator, bound in zip(operators, bounds, strict=True)]
+
+    def fits(value: object) -> bool:
+        number = _comparable(value)
+        return number is not None and all(test(number, bound) for test, bound in tests)
+
+    return fits
+
+
+_OPERATORS: dict[str, Callable[[object], Test]] = {
+    "exists": _exists,
+    "prefix": _prefix,
+    "suffix": _suffix,
+    "equals-ignore-case": _ignoring_case,
+    "anything-but": _anything_but,
+    "numeric": _numeric,
+}
+
+
+def _text(operand: object, operator: str) -> tuple[str, bool]:
+    """The text that a prefix or suffix asks for, and whether it is asked for in any case."""
+    folded = isinstance(operand, dict) and operand.keys() == {"equals-ignore-case"}
+    text = operand["equals-ignore-case"] if folded and isinstance(operand, dict) else operand
+    if not _is_text(text):
+        raise MappingError(f"{operator} needs a string")
+    return (str(text).casefold(), True) if folded else (str(text), False)
+
+
+def _same(value: object, other: object) -> bool:
+    # 1, "1" and true are three, though Python would say otherwise.
+    number, wanted = _comparable(value), _comparable(other)
+    if number is not None and wanted is not None:
+        return number == wanted
+    return type(value) is type(other) and value == other
+
+
+def _comparable(value: object) -> Decimal | None:
+    """A number by its value. None if it is too large, or if it is text, as DynamoDB's are (with-ddb-filtering)."""
+    number = Decimal(value) if isinstance(value, Number) else None
+    return number if number is not None and abs(number) <= LARGEST_NUMBER else None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not isinstance(value, Number)
