@@ -1,8 +1,9 @@
 """The record of what a stream's mapping has given up, as a failure destination receives it.
 
 services-dynamodb-errors gives its shape: a queue or a topic gets the metadata, a bucket the whole event with it. The
-page shows RetryAttemptsExhausted only; that the other condition is RecordAgeExceeded, that functionError is null where
-the function answered, and that there is no responseContext where it was never called, is what the service sends.
+page shows RetryAttemptsExhausted only. Recorded was that the other condition is RecordAgeExceeded, with nothing of any
+calls there were, and that functionError is null where the function answered
+(https://github.com/localstack/localstack/tree/main/tests/aws/services/lambda_/event_source_mapping).
 """
 
 from datetime import UTC, datetime
@@ -20,15 +21,16 @@ def invocation_record(
 
     `payload` is the event as text, for a bucket only. `request_id` stands in where the function was never called.
     """
+    exhausted = given_up.condition == RETRIES_EXHAUSTED
     record: dict[str, object] = {
         "requestContext": {
             "requestId": given_up.request_id or request_id,
             "functionArn": function_arn,
             "condition": given_up.condition,
-            "approximateInvokeCount": max(1, given_up.calls),
+            "approximateInvokeCount": given_up.calls if exhausted else 1,
         }
     }
-    if given_up.calls:
+    if exhausted:
         record["responseContext"] = {
             "statusCode": 200,
             "executedVersion": "$LATEST",

@@ -246,7 +246,7 @@ def test_a_bucket_gets_the_whole_event_with_it() -> None:
 
 
 def test_a_function_that_answered_has_no_error() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
+    """https://github.com/localstack/localstack/blob/12badc45e83a30b9d69a5ed15d98545286ba87f3/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_dynamodbstreams.snapshot.json"""
     one = shard(StreamSettings(report_failures=True, maximum_retry_attempts=0))
     one.add(records([0]), 0)
     given_up = one.answer(made(one, 0), failing(""), 0).given_up
@@ -255,14 +255,20 @@ def test_a_function_that_answered_has_no_error() -> None:
     assert found["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": None}
 
 
-def test_a_function_that_was_never_called_has_no_response() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+@pytest.mark.parametrize("failures", [0, 1, 3])
+def test_what_is_too_old_goes_without_a_response_called_or_not(failures: int) -> None:
+    """https://github.com/localstack/localstack/blob/1f3973ceeaefd514517a574f874038932bf86bf7/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_kinesis.snapshot.json
+
+    Recorded for a function that always fails (expire-while-retrying) as for a record that was too old before any call.
+    """
     one = shard(MINUTE)
-    one.add(records([0]), 100)
-    found = invocation_record(refused(one, 100), function_arn=FUNCTION, request_id="none", now=100)
-    assert "responseContext" not in found
+    one.add(records([0]), 0)
+    for now in (0, 10, 20)[:failures]:
+        one.answer(made(one, now), Failed("boom", "a-request"), now)
+    found = invocation_record(refused(one, 60), function_arn=FUNCTION, request_id="none", now=60)
+    assert list(found) == ["requestContext", "version", "timestamp", "DDBStreamBatchInfo"]
     assert found["requestContext"] == {
-        "requestId": "none",
+        "requestId": "a-request" if failures else "none",
         "functionArn": FUNCTION,
         "condition": "RecordAgeExceeded",
         "approximateInvokeCount": 1,
