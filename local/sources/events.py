@@ -7,19 +7,24 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from local.mapping import Filter, Message, StreamRecord
+from local.mapping import Filter, Message, QueueSettings, StreamRecord
 
 type Json = dict[str, Any]
+
+_LISTS: Json = {"stringListValues": [], "binaryListValues": []}
+"""They are part of every message attribute (with-sqs, example event), though SQS fills them in for none."""
 
 
 def stream_record(record: Json, source_arn: str, wanted: Filter) -> StreamRecord[bytes]:
     """A record of GetRecords as it stands in an event: with its source (with-ddb, example event)."""
     record["eventSourceARN"] = source_arn
     change = record["dynamodb"]
+    arrived = float(change["ApproximateCreationDateTime"])
+    change["ApproximateCreationDateTime"] = arrived  # the service was recorded to send it with a decimal point
     content = _json(record)
     return StreamRecord(
         change["SequenceNumber"],
-        float(change["ApproximateCreationDateTime"]),
+        arrived,
         len(content),
         content,
         key=_json(change["Keys"]).decode(),
@@ -27,25 +32,27 @@ def stream_record(record: Json, source_arn: str, wanted: Filter) -> StreamRecord
     )
 
 
-def queue_message(message: Json, source_arn: str, hidden_until: float, wanted: Filter) -> Message[bytes]:
+def queue_message(message: Json, source_arn: str, hidden_until: float, settings: QueueSettings) -> Message[bytes]:
     """A message of ReceiveMessage as it stands in an event (with-sqs, example event)."""
     attributes = message.get("Attributes", {})
-    content = _json(
-        {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": attributes,
-            "messageAttributes": {
-                name: {key[0].lower() + key[1:]: part for key, part in value.items()}
-                for name, value in message.get("MessageAttributes", {}).items()
-            },
-            "md5OfBody": message["MD5OfBody"],
-            "eventSource": "aws:sqs",
-            "eventSourceARN": source_arn,
-            "awsRegion": source_arn.split(":")[3],
-        }
-    )
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": attributes,
+        "messageAttributes": {
+            name: _LISTS | {key[0].lower() + key[1:]: part for key, part in value.items()}
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": source_arn,
+        "awsRegion": source_arn.split(":")[3],
+    }
+    digest = message.get("MD5OfMessageAttributes")
+    if digest or settings.batching_window_s:  # a mapping with a window was recorded to send null where there is none
+        record["md5OfMessageAttributes"] = digest
+    content = _json(record)
     return Message(
         message["MessageId"],
         message["ReceiptHandle"],
@@ -53,7 +60,7 @@ def queue_message(message: Json, source_arn: str, hidden_until: float, wanted: F
         hidden_until,
         len(content),
         content,
-        passes=wanted.passes_message(content),
+        passes=settings.filter.passes_message(content),
     )
 
 

@@ -45,9 +45,10 @@ class QueueReader(Reader[QueueInvocation[bytes]]):
             MessageAttributeNames=["All"],
         )
         received = cast("list[dict[str, Any]]", answer.get("Messages") or [])
-        hidden_until = now + self._rules.settings.visibility_s
-        wanted, arn = self._rules.settings.filter, self.mapping.source_arn
-        filtered = self._rules.add([queue_message(entry, arn, hidden_until, wanted) for entry in received], now).delete
+        settings, arn = self._rules.settings, self.mapping.source_arn
+        hidden_until = now + settings.visibility_s
+        messages = [queue_message(entry, arn, hidden_until, settings) for entry in received]
+        filtered = self._rules.add(messages, now).delete
         self._delete(filtered)
         self.figures(read=self.statistics.read + len(received), filtered=self.statistics.filtered + len(filtered))
         return bool(received)
