@@ -55,7 +55,8 @@ class StreamShard[C]:
     def add(self, records: Iterable[StreamRecord[C]], now: float) -> None:
         """Take what was read from the shard, in the order of the shard.
 
-        invocation-eventfiltering: the stream's iterator advances past a record that does not pass the filter.
+        invocation-eventfiltering: the stream's iterator advances past a record that does not pass the filter. It tells
+        that nothing older is still to come, all the same.
         """
         for record in records:
             self._open.append(record.sequence)
@@ -63,6 +64,7 @@ class StreamShard[C]:
                 self._lane_of(record).add(record, now)
             else:
                 self._settle((record,))
+                self.caught_up(record.arrived)
 
     def caught_up(self, now: float) -> None:
         """Take note that a read begun at `now` found the shard's tip: nothing older is still to come."""

@@ -1,5 +1,7 @@
 """Tumbling windows."""
 
+from dataclasses import replace
+
 import pytest
 
 from local.mapping import Backoff, Failed, Returned, StreamInvocation, StreamRecord, StreamSettings, StreamShard
@@ -105,6 +107,16 @@ def test_the_final_call_comes_when_the_tip_was_seen_after_the_end_of_the_window(
     one.caught_up(START + 59)
     assert one.next_invocation(START + 61) is None  # something of the window may still be unread
     one.caught_up(START + 61)
+    assert made(one, 61).fields["isFinalInvokeForWindow"] is True
+
+
+def test_a_window_is_over_too_when_a_later_record_does_not_pass_the_filter() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    one = shard()
+    one.add([record(1, 59), replace(record(2, 59), passes=False)], START + 61)
+    one.answer(made(one, 61), Returned({"state": {}}), START + 61)
+    assert one.next_invocation(START + 61) is None
+    one.add([replace(record(3, 60), passes=False)], START + 61)
     assert made(one, 61).fields["isFinalInvokeForWindow"] is True
 
 
