@@ -150,6 +150,33 @@ def test_exists_looks_at_leaves_only() -> None:
     assert not fits({"dynamodb": {"NewImage": {"name": {"S": [{"exists": False}]}}}}, event)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "passing"),
+    [
+        ({"eventName": ["INSERT"], "eventSource": ["aws:dynamodb"]}, [1]),
+        ({"eventName": ["INSERT", "MODIFY"]}, [1, 2]),
+        ({"dynamodb": {"NewImage": {"kind": {"S": [{"exists": True}]}}}}, [1]),
+        ({"dynamodb": {"NewImage": {"kind": [{"exists": False}]}}}, [1, 2]),
+        ({"dynamodb": {"NewImage": {"kind": {"S": [{"prefix": "us-1"}]}}}}, [1]),
+        ({"dynamodb": {"NewImage": {"many": {"N": [{"numeric": [">", 100]}, {"anything-but": "101"}]}}}}, [1]),
+        ({"dynamodb": {"NewImage": {"none": {"S": [{"anything-but": ["x"]}, {"exists": False}]}}}}, [1, 2]),
+        ({"dynamodb": {"ApproximateCreationDateTime": [{"numeric": [">", 0]}]}}, [1, 2]),
+    ],
+)
+def test_records_pass_as_they_did_when_recorded(pattern: object, passing: list[int]) -> None:
+    """https://github.com/localstack/localstack/blob/12badc45e83a30b9d69a5ed15d98545286ba87f3/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_dynamodbstreams.snapshot.json"""
+    changes = [("INSERT", {"kind": {"S": "us-1-x"}, "many": {"N": "42"}}), ("MODIFY", {"many": {"N": "101"}})]
+    events = [
+        {
+            "eventName": name,
+            "eventSource": "aws:dynamodb",
+            "dynamodb": {"ApproximateCreationDateTime": 1733418659.0, "NewImage": image},
+        }
+        for name, image in changes
+    ]
+    assert [number for number, event in enumerate(events, 1) if fits(pattern, event)] == passing
+
+
 def test_numeric_never_fits_a_number_of_dynamodb() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html"""
     event = {"dynamodb": {"Keys": {"id": {"N": "101"}}}}
