@@ -84,6 +84,24 @@ def test_a_fifo_mapping_has_the_limits_of_fifo() -> None:
     assert "MaximumBatchingWindowInSeconds" not in given
 
 
+@pytest.mark.parametrize("stage", ["ingest", "archive"])
+def test_a_full_queue_leaves_concurrency_to_others(stage: str) -> None:
+    """All functions of an account share it; what a queue has waited for can wait, a stream forgets."""
+    assert mapping(stage)["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "QueueConcurrency"}}
+    given = template()["Parameters"]["QueueConcurrency"]
+    assert (given["MinValue"], given["MaxValue"]) == (2, 1000)
+    assert given["Default"] <= 200
+
+
+def test_files_wait_for_each_other_only_where_that_is_asked_for() -> None:
+    """A new account has no concurrency to reserve, so by default nothing is; 0 would stop the function."""
+    reserved = properties("LoadFunction")["ReservedConcurrentExecutions"]
+    assert reserved == {"Fn::If": ["LimitsLoad", {"Ref": "LoadConcurrency"}, {"Ref": "AWS::NoValue"}]}
+    assert template()["Parameters"]["LoadConcurrency"]["Default"] == 0
+    limits = template()["Conditions"]["LimitsLoad"]
+    assert limits == {"Fn::Not": [{"Fn::Equals": [{"Ref": "LoadConcurrency"}, "0"]}]}
+
+
 def test_a_large_batch_of_messages_has_a_window() -> None:
     """Lambda refuses more than ten messages with a window of zero."""
     assert mapping("archive")["MaximumBatchingWindowInSeconds"] == {"Ref": "ArchiveWindowSeconds"}
