@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.architecture.stack import FUNCTIONS, ROOT, function_id, properties, referred, resources
+from tests.architecture.stack import PAGE, ROOT, STAGES, function_id, properties, referred, resources
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
 HOUR_MS = 3_600_000
@@ -42,11 +42,28 @@ def test_a_queue_that_is_not_read_rings(queue: str) -> None:
     assert alarm["Threshold"] <= 3600
 
 
-@pytest.mark.parametrize("stage", FUNCTIONS)
+@pytest.mark.parametrize("stage", ["fanout", "aggregate"])
+def test_a_reader_of_the_stream_that_is_never_invoked_rings(stage: str) -> None:
+    """It has no age to measure then; a short burst of other functions is let pass."""
+    (alarm,) = alarms_on("Throttles", function_id(stage))
+    assert (alarm["Threshold"], alarm["Statistic"]) == (0, "Sum")
+    assert 600 <= alarm["Period"] * alarm["EvaluationPeriods"] <= 3600
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "api"])
 def test_an_error_of_a_function_rings(stage: str) -> None:
     """Whatever raised or ran out of time."""
     (alarm,) = alarms_on("Errors", function_id(stage))
     assert (alarm["Threshold"], alarm["Statistic"]) == (0, "Sum")
+
+
+def test_an_answer_of_the_api_that_is_no_callers_fault_rings() -> None:
+    """Errors of its functions, and what they answer where a table does not: a 503 is no error to Lambda."""
+    (alarm,) = alarms_on("5xx", "HttpApi")
+    assert (alarm["Threshold"], alarm["Statistic"], alarm["Namespace"]) == (0, "Sum", "AWS/ApiGateway")
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+    assert alarm["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "HttpApi"}}]
+    assert not [alarms for stage in ("api", PAGE) if (alarms := alarms_on("Errors", function_id(stage)))]
 
 
 @pytest.mark.parametrize("stage", ["load", "ingest", "fanout"])

@@ -198,7 +198,7 @@ def test_the_function_behind_what_is_open_may_do_nothing() -> None:
 def test_what_belongs_to_the_page_is_there_only_with_it() -> None:
     """Without a client id a stack has no part of it."""
     named = [name for name in template()["Resources"] if "Dashboard" in name]
-    assert len(named) == 7
+    assert len(named) == 6
     assert all(template()["Resources"][name]["Condition"] == "HostsDashboard" for name in named)
     outputs = [name for name in template()["Outputs"] if "Dashboard" in name]
     assert outputs
