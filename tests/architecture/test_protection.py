@@ -53,8 +53,21 @@ def test_buckets_are_encrypted_and_keep_no_leftovers(name: str) -> None:
     assert all(rule["Status"] == "Enabled" for rule in rules)
     assert any("NoncurrentVersionExpiration" in rule for rule in rules)
     assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
-    # what is current is the user's, and is never removed by itself
-    assert not any("ExpirationInDays" in rule or "ExpirationDate" in rule for rule in rules)
+    # what is current is the user's, and is never removed by itself; but for what only messages refer to
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule or "ExpirationDate" in rule]
+    assert [rule["Prefix"] for rule in expiring] == (["oversize/"] if name == "FailuresBucket" else [])
+
+
+def test_oversize_data_outlive_the_messages_that_refer_to_them() -> None:
+    """A message may be dead for as long as it can, and be put back, and die once more; then nothing refers to them."""
+    queues = [properties(name) for name in resources("AWS::SQS::Queue")]
+    longest = 3 * max(queue["MessageRetentionPeriod"] for queue in queues) // 86_400
+    (days,) = [
+        rule["ExpirationInDays"]
+        for rule in properties("FailuresBucket")["LifecycleConfiguration"]["Rules"]
+        if rule.get("Prefix") == "oversize/"
+    ]
+    assert longest <= days <= 120
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::Logs::LogGroup")))
