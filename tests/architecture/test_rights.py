@@ -287,3 +287,5 @@ def test_the_api_is_throttled_and_logs_who_asked() -> None:
     settings = stage["Properties"]["DefaultRouteSettings"]
     assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 5000
     assert referred(stage["Properties"]["AccessLogSettings"]["DestinationArn"]) == {"ApiAccessLog"}
+    # six metrics of each route, each at the price of one's own, that no alarm looks at
+    assert "DetailedMetricsEnabled" not in settings
