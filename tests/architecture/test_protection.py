@@ -76,6 +76,11 @@ def test_logs_have_an_end(name: str) -> None:
     assert properties(name)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
+def test_the_apis_log_needs_no_entry_of_its_own_in_the_accounts_policy() -> None:
+    """Which holds some twenty of them (AWS-logs-and-resource-policy, "size limit considerations")."""
+    assert properties("ApiAccessLog")["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
+
+
 @pytest.mark.parametrize("stage", FUNCTIONS)
 def test_each_function_logs_to_its_own_group(stage: str) -> None:
     """One that the stack owns, not one that Lambda makes and nobody removes."""
