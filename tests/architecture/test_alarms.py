@@ -81,6 +81,13 @@ def test_quarantine_rings_at_every_entrance(stage: str) -> None:
     assert any(f"{alarm['MetricName']}=" in source.read_text() for source in sources)
 
 
+@pytest.mark.parametrize("stage", ["fanout", "aggregate", "load", "catalog"])
+def test_a_failure_that_could_not_be_put_aside_rings(stage: str) -> None:
+    """Every function with a destination for failures: what Lambda cannot write there is nowhere."""
+    (alarm,) = alarms_on("DestinationDeliveryFailures", function_id(stage))
+    assert (alarm["Threshold"], alarm["Statistic"]) == (0, "Sum")
+
+
 def test_a_batch_that_was_given_up_rings() -> None:
     """Lambda writes it under aws/lambda/ (services-dynamodb-errors), and the bucket counts what is written there."""
     (alarm,) = alarms_on("PutRequests", "FailuresBucket")
