@@ -83,7 +83,11 @@ class Filled:
         for row in (decode_item(one) for page in pages for one in page["Items"]):
             if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#"):
                 stored.setdefault(tuple(row[group.name] for group in aggregate.by), []).append(row)
-        found = (aggregate.present(aggregate.merged(lanes)) for lanes in stored.values())
+        found = []
+        for lanes in stored.values():
+            sums = {name: sum(lane.get(name, 0) for lane in lanes) for name in aggregate.layout.counters}
+            latest = max(lane["updated_at"] for lane in lanes)
+            found.append(aggregate.present(lanes[0] | sums | {"updated_at": latest}))
         return [row for row in found if row is not None]
 
 

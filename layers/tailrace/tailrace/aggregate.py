@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import localcontext
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -13,7 +12,6 @@ from tailrace.errors import DefinitionError
 from tailrace.keys import BucketGroup, Group, groups_key
 from tailrace.measures import Measure, Predicate
 from tailrace.order_measures import Count, OrderMeasure, Reach, Values
-from tailrace.values import EXACT
 
 ITEMS_IN_ROW = "~n"
 """The attribute that counts the items of a row; a row whose count is 0 is not shown."""
@@ -28,6 +26,9 @@ MOST_LANES = 100
 
 MOST_ATTRIBUTES = 200
 """Of the groups and measures of a row: all are written by one update, whose expression DynamoDB limits to 4 KB."""
+
+MOST_VALUES = 300
+"""Of the order measures of a row: each may have 1 KB, and DynamoDB holds no row of more than 400 KB."""
 
 _RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 
@@ -142,6 +143,9 @@ class Aggregate:
             names.extend(measure.attributes(name))
         if len(names) > MOST_ATTRIBUTES:
             raise DefinitionError(f"{here}: {len(names)} attributes, and a row has {MOST_ATTRIBUTES}: make it two")
+        values = sum(one.most or 1 for one in self.measures.values() if isinstance(one, OrderMeasure))
+        if values > MOST_VALUES:
+            raise DefinitionError(f"{here}: keeps {values} values, and a row has room for {MOST_VALUES}: make it two")
         for name in names:
             if not name or name.startswith("~"):
                 raise DefinitionError(
@@ -218,14 +222,6 @@ class Aggregate:
         if self.keep is None or (bucket := self.bucket) is None:
             return None
         return _second_after(bucket, groups[self.by.index(bucket)], self.keep)
-
-    def merged(self, lanes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return a row from all its lanes, as they are stored: counters added up, the latest ``updated_at``."""
-        if len(lanes) == 1:
-            return lanes[0]
-        with localcontext(EXACT):
-            sums = {name: sum(lane.get(name, 0) for lane in lanes) for name in (*self.layout.counters, INEXACT)}
-        return dict(lanes[0]) | sums | {UPDATED_AT: max(str(lane.get(UPDATED_AT, "")) for lane in lanes)}
 
     def present(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a stored row as readers see it: groups, measures, ``updated_at``; None for an empty group.

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from functools import cache, lru_cache
 from typing import Any, Literal, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from tailrace.about import check_field
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
-from tailrace.values import EXACT, normal
+from tailrace.values import EXACT, UNHOLDABLE, holdable, normal
 
 COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 """What a collection, aggregate or route may be called."""
@@ -30,6 +30,10 @@ type RowKey = tuple[str, str]
 
 LONGEST_ID = 1024
 """Characters of an item's id."""
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = Decimal("0.000001")
+_DOWN = Context(prec=20, rounding=ROUND_FLOOR)  # the last microsecond of the calendar has 18 digits
 
 _UNITS = ("minute", "hour", "day", "week", "month")
 
@@ -122,9 +126,13 @@ class FieldGroup:
     def value(self, item: dict[str, Any]) -> Any | None:
         """Return the field as it is."""
         value = item.get(self.source)
-        if value is None or isinstance(value, str | int | Decimal):
+        if value is None or isinstance(value, str):
             return value
-        raise InvalidItem([Violation(f"/{self.source}", "group", f"a {type(value).__name__} cannot be a group")])
+        if not isinstance(value, int | Decimal):
+            raise InvalidItem([Violation(f"/{self.source}", "group", f"a {type(value).__name__} cannot be a group")])
+        if not holdable(value):  # a transform can make any number, and the row would be refused with each delivery
+            raise InvalidItem([Violation(f"/{self.source}", "digits", UNHOLDABLE)])
+        return value
 
     def text(self, value: Any) -> str:
         """Return one text for each value; numbers that are equal have one spelling."""
@@ -207,10 +215,15 @@ def instant(value: Any, zone: tzinfo, source: str) -> datetime:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise _not_a_time(value, source)
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(float(value), UTC)
-        return _local(moment, zone)
-    except (ValueError, OverflowError, OSError) as error:
+        return _local(datetime.fromisoformat(value) if isinstance(value, str) else _since_1970(value), zone)
+    except (ValueError, ArithmeticError) as error:
         raise InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")]) from error
+
+
+def _since_1970(seconds: int | Decimal) -> datetime:
+    # down to the microsecond, as a text is read: rounded to the nearest, an hour's last moment would be in the next one
+    microseconds = seconds * 1_000_000 if isinstance(seconds, int) else _DOWN.quantize(seconds, _MICROSECOND).scaleb(6)
+    return _EPOCH + timedelta(microseconds=int(microseconds))
 
 
 def _not_a_time(value: Any, source: str) -> InvalidItem:

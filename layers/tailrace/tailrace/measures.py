@@ -23,7 +23,7 @@ from typing import Any, Unpack
 
 from tailrace.about import About, check_field, check_predicate
 from tailrace.errors import InvalidItem, Violation
-from tailrace.values import EXACT, MOST_DIGITS, Number, holdable
+from tailrace.values import EXACT, MOST_DIGITS, UNHOLDABLE, Number, holdable
 
 type Item = dict[str, Any]
 type Predicate = Callable[[Item], bool]
@@ -70,8 +70,7 @@ class Column:
         if self.power == 2:  # noqa: PLR2004 - the square
             number = EXACT.multiply(value, value) if isinstance(value, Decimal) else value * value
         if not holdable(number):
-            text = f"it takes a number that DynamoDB cannot hold: {MOST_DIGITS} digits, 1E-130 to 9.9E+125"
-            raise InvalidItem([Violation(f"/{self.source}", "digits", text)])
+            raise InvalidItem([Violation(f"/{self.source}", "digits", f"it takes {UNHOLDABLE}")])
         return number
 
 

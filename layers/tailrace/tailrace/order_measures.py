@@ -32,7 +32,7 @@ from tailrace.errors import DefinitionError, InvalidItem, Violation
 from tailrace.keys import instant, zone_of
 from tailrace.measures import Item, Predicate
 from tailrace.sorting import checked, sortable, utc_text
-from tailrace.values import LARGEST_EXPONENT, SMALLEST_EXPONENT, Number, normal
+from tailrace.values import EXACT, LARGEST_EXPONENT, SMALLEST_EXPONENT, Number, normal
 
 type Reach = Literal["low", "high", "all"]
 
@@ -196,7 +196,7 @@ class OrderMeasure:
 
 
 def _quantile(counts: Sequence[Count], fraction: Decimal) -> Any:
-    wanted = max(fraction * sum(count.items for count in counts), Decimal(1))
+    wanted = max(EXACT.multiply(fraction, Decimal(sum(count.items for count in counts))), Decimal(1))
     below: Number = 0
     for count in counts:
         below += count.items

@@ -75,7 +75,7 @@ class AddedUp:
     def __init__(self, aggregate: Aggregate, interval: str | None) -> None:
         self._aggregate = aggregate
         self._interval = interval
-        self._rows: dict[tuple[Any, ...], Row] = {}
+        self._rows: dict[str, Row] = {}
 
     def add(self, row: dict[str, Any]) -> None:
         """Add a row.
@@ -86,7 +86,8 @@ class AddedUp:
         bucket = self._aggregate.bucket
         if self._interval is not None and bucket is not None:
             row[bucket.name] = coarse_label(row[bucket.name], self._interval)
-        key = tuple(row[group.name] for group in self._aggregate.by)
+        # by the texts of the groups, as the table's own keys are: 1 and true are two groups, 1 and "1" are one
+        key = "#".join([escape(group.text(row[group.name])) for group in self._aggregate.by])
         before = self._rows.get(key)
         self._rows[key] = row if before is None else _added(self._aggregate, before, row)
         if len(self._rows) > MOST_GROUPS:
@@ -94,13 +95,8 @@ class AddedUp:
 
     def shown(self, *, descending: bool) -> list[dict[str, Any]]:
         """Return the rows as readers see them, without empty ones, in the order of the key, or against it."""
-        by = self._aggregate.by
         missing = left_out(self._aggregate) if self._interval is not None else frozenset()
-
-        def place(key: tuple[Any, ...]) -> str:
-            return "#".join(escape(group.text(value)) for group, value in zip(by, key, strict=True))
-
-        keys = sorted(self._rows, key=place, reverse=descending) if len(self._rows) > 1 else list(self._rows)
+        keys = sorted(self._rows, reverse=descending)
         presented = (self._aggregate.present(self._rows[key]) for key in keys)
         return [
             {name: value for name, value in row.items() if name not in missing} if missing else row

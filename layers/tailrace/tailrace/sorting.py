@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from tailrace.errors import InvalidItem, Violation
-from tailrace.values import MOST_DIGITS, Number, holdable
+from tailrace.values import UNHOLDABLE, Number, holdable
 
 # DynamoDB's exponents run from -130 to 125; shifted, they are three digits of their own.
 _SHIFT = 500
@@ -54,8 +54,7 @@ def checked(value: Any, source: str) -> Any:
         text = f"a {type(value).__name__} has no order: only strings, numbers and booleans have"
         raise InvalidItem([Violation(f"/{source}", "measure", text)])
     if not isinstance(value, str) and not holdable(value):
-        text = f"a number that DynamoDB cannot hold: {MOST_DIGITS} digits, 1E-130 to 9.9E+125"
-        raise InvalidItem([Violation(f"/{source}", "digits", text)])
+        raise InvalidItem([Violation(f"/{source}", "digits", UNHOLDABLE)])
     return value
 
 

@@ -23,6 +23,8 @@ MOST_DIGITS = 38
 SMALLEST_EXPONENT, LARGEST_EXPONENT = -130, 125
 """What a number of DynamoDB can be: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
+UNHOLDABLE = f"a number that DynamoDB cannot hold: {MOST_DIGITS} digits, 1E-130 to 9.9E+125"
+
 _MOST_BITS = 8192  # Python writes no number of more than 4,300 decimal digits
 
 _CERTAINLY_HELD = 10**MOST_DIGITS

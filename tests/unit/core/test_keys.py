@@ -24,6 +24,10 @@ NEW_YORK = "America/New_York"
         (day("t"), "2013-01-01", "2013-01-01"),
         (day("t"), 1_357_000_000, "2013-01-01"),
         (day("t"), Decimal("1357000000.5"), "2013-01-01"),
+        (hour("t"), Decimal("1357001999.9999999"), "2013-01-01T00:00+00:00"),
+        (hour("t"), "2013-01-01T00:59:59.9999999Z", "2013-01-01T00:00+00:00"),
+        (day("t"), Decimal("-0.00000000000000000000000000000000001"), "1969-12-31"),
+        (minute("t"), 253_402_300_799, "9999-12-31T23:59+00:00"),
         (week("t"), "2013-01-06T23:59:59Z", "2012-12-31"),
         (week("t"), "2013-01-07T00:00:00Z", "2013-01-07"),
         (month("t", tz=NEW_YORK), "2013-02-01T04:00:00Z", "2013-01"),
@@ -68,7 +72,9 @@ def test_a_bucket_ends_where_the_next_begins(group: BucketGroup, label: str, end
     assert group.end(label) == end
 
 
-@pytest.mark.parametrize("time", ["", "yesterday", "2013-13-01", True, ["2013"], 10**30, "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "time", ["", "yesterday", "2013-13-01", True, ["2013"], 10**30, Decimal("1E+99"), "0001-01-01T00:00:00+14:00"]
+)
 def test_what_is_no_time_is_the_items_fault(time: Any) -> None:
     with pytest.raises(InvalidItem):
         hour("t", tz=NEW_YORK).value({"t": time})
@@ -88,6 +94,12 @@ def test_a_value_has_one_text(value: Any, text: str) -> None:
 def test_a_container_cannot_be_a_group() -> None:
     with pytest.raises(InvalidItem, match="list"):
         field("f").value({"f": [1]})
+
+
+@pytest.mark.parametrize("value", [10**38 + 1, Decimal("1E-131"), Decimal("1E+126")])
+def test_a_number_that_no_row_can_hold_cannot_be_a_group(value: Any) -> None:
+    with pytest.raises(InvalidItem, match="cannot hold"):
+        field("f").value({"f": value})
 
 
 def test_row_keys_escape_the_separator() -> None:

@@ -86,6 +86,11 @@ def test_a_quantile_is_the_smallest_value_that_enough_values_do_not_exceed(value
     assert found == min(values) or sum(value < found for value in values) * 100 < percent * len(values)
 
 
+def test_a_fraction_of_many_digits_counts_to_the_last_one() -> None:
+    above_a_third = "0.3333333333333333333333333333334"
+    assert state(quantile("x", above_a_third), [1, 2, 3]) == 2
+
+
 @given(st.lists(st.sampled_from(["a", "b", 1, 2, True]), min_size=1, max_size=20), st.integers(1, 4))
 def test_top_is_by_frequency_then_by_value(values: list[Any], most: int) -> None:
     values = [value for value in values if value is not True] or ["a"]
@@ -142,6 +147,7 @@ def test_times_are_read_as_time_buckets_read_them() -> None:
         lambda: first("x", by="t", tz="Nowhere/Land"),
         lambda: Aggregate("a", of=things, by=[field("g")], measures={"m": minimum("x")}, lanes=2),
         lambda: Aggregate("a", of=things, by=[field("g")], measures={"n": count()}, lanes=0),
+        lambda: Aggregate("a", of=things, by=[field("g")], measures={f"m{n}": top("x", 76) for n in range(4)}),
         lambda: Aggregate("a", of=things, by=[field("m_at")], measures={"m": first("x", by="t")}),
     ],
 )
