@@ -1,6 +1,7 @@
 """The fast validator and the reference agree on everything that the fast one is trusted with."""
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -66,6 +67,23 @@ def test_both_validators_agree(document: dict[str, Any], instance: Any) -> None:
 def test_no_value_that_a_table_can_hold_breaks_a_validator(document: dict[str, Any], item: dict[str, Any]) -> None:
     schema = Schema(document)
     assert schema.is_valid(item) == (schema.violations(item) == ())
+
+
+@pytest.mark.parametrize("step", [0.01, Decimal("0.01"), 1, 7])
+@pytest.mark.parametrize("value", [10**37 + 1, Decimal("1E+125"), Decimal("1E-130"), Decimal("19.99"), 21, "text"])
+def test_a_multiple_is_told_to_the_last_digit(step: Any, value: Any) -> None:
+    whole = isinstance(value, str) or Fraction(value) % Fraction(str(step)) == 0
+    schema = Schema({"properties": {"a": {"multipleOf": step}}})
+    assert schema.is_valid({"a": value}) == whole
+    assert len(schema.violations({"a": value})) == (not whole)
+
+
+@pytest.mark.parametrize("keyword", ["minimum", "maximum", "const"])
+def test_a_float_in_a_schema_is_the_decimal_that_it_prints_as(keyword: str) -> None:
+    schema = Schema({"properties": {"a": {keyword: 0.1}}})
+    for item in ({"a": Decimal("0.1")}, {"a": Decimal("0.10000000000000000000001")}, {"a": Decimal("0.09999999999")}):
+        assert schema.is_valid(item) == (not list(schema._reference.iter_errors(item)))
+    assert schema.is_valid({"a": Decimal("0.1")})
 
 
 @pytest.mark.parametrize(

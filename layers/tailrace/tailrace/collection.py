@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,9 @@ from tailrace.keys import COLLECTION_NAME
 from tailrace.measures import Item
 from tailrace.schemas import Schema
 from tailrace.values import held
+
+_PYTHONS = Context(prec=28)
+"""The decimals that a transform reckons with, wherever it is called: Python's own, which leave room for sums."""
 
 
 def check_name(what: str, name: object) -> None:
@@ -82,7 +85,8 @@ class Collection:
         if self.transform is None:
             return item
         try:
-            transformed = held(self.transform(dict(item)))
+            with localcontext(_PYTHONS):
+                transformed = held(self.transform(dict(item)))
         except Exception as error:  # whatever a user's function raises makes this item invalid, and no more
             raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
         if not isinstance(transformed, dict):

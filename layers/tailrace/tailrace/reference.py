@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from jsonschema.validators import extend
 
 from tailrace.errors import DefinitionError
+from tailrace.values import EXACT
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:
@@ -23,6 +24,12 @@ def _is_integer(_checker: Any, value: Any) -> bool:
 
 def _is_number(_checker: Any, value: Any) -> bool:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Any:
+    # exact, where jsonschema raises for what takes more than 28 digits to divide
+    if _is_number(None, value) and EXACT.remainder(Decimal(value), Decimal(step)):
+        yield ValidationError(f"{value} is not a multiple of {step}")
 
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
@@ -44,7 +51,7 @@ def _properties(validator: Any, properties: Mapping[str, Any], item: Any, _schem
 
 _Reference: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    validators={"pattern": _pattern, "properties": _properties},
+    validators={"multipleOf": _multiple_of, "pattern": _pattern, "properties": _properties},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
 )
 

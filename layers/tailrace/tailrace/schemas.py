@@ -81,12 +81,13 @@ class Schema:
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        if document.get("$schema", _DRAFT) != _DRAFT or not jsonschema_rs.meta.is_valid(dict(document)):
+        document = _exact(document)
+        if document.get("$schema", _DRAFT) != _DRAFT or not jsonschema_rs.meta.is_valid(document):
             from tailrace import reference  # noqa: PLC0415 - see there
 
             reference.check(document)
         self.document = document
-        self._fast = jsonschema_rs.Draft202012Validator(dict(document)) if agreed(document) else None
+        self._fast = jsonschema_rs.Draft202012Validator(document) if agreed(document) else None
 
     @cached_property
     def _reference(self) -> Any:
@@ -127,6 +128,15 @@ class Schema:
             for error in self._reference.iter_errors(view)
         ]
         return tuple(sorted(found, key=lambda violation: violation.pointer))
+
+
+def _exact(document: Any) -> Any:
+    """Return a schema with each float as the decimal that it prints as: what it is compared with are decimals."""
+    if isinstance(document, Mapping):
+        return {name: _exact(inner) for name, inner in document.items()}
+    if isinstance(document, list | tuple):
+        return [_exact(inner) for inner in document]
+    return Decimal(repr(document)) if isinstance(document, float) else document
 
 
 def agreed(schema: Any) -> bool:  # noqa: C901 - one case for each kind of keyword

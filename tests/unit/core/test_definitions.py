@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tailrace import (
 from tailrace.definitions import load_pipeline
 from tailrace.descriptions import describe
 from tailrace.errors import DefinitionError, InvalidItem, NotFound, Violation
+from tailrace.values import EXACT
 
 CLOSED = {"type": "object", "properties": {"a": {}, "t": {}, "n": {}}, "additionalProperties": False}
 things = Collection("things", schema=CLOSED)
@@ -137,6 +138,14 @@ def test_a_transform_gets_its_own_copy_and_its_errors_are_the_items() -> None:
     with pytest.raises(InvalidItem) as caught:
         collection.prepare({"a": 0})
     assert caught.value.violations[0].keyword == "transform"
+
+
+def test_a_transform_reckons_as_python_does_whoever_calls_it() -> None:
+    # with the 400 digits of a fold, no sum could hold a third, and nobody else would see why
+    collection = Collection("x", schema={}, transform=lambda item: {"third": item["a"] / Decimal(3)})
+    with localcontext(EXACT):
+        assert collection.prepare({"a": 1}) == {"third": Decimal("0." + "3" * 28)}
+    assert collection.prepare({"a": 1}) == {"third": Decimal("0." + "3" * 28)}
 
 
 def test_a_float_without_a_value_makes_the_item_invalid() -> None:
