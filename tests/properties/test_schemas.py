@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.errors import DefinitionError
 from tailrace.schemas import Schema, agreed
 from tests import strategies
 
@@ -67,6 +68,36 @@ def test_both_validators_agree(document: dict[str, Any], instance: Any) -> None:
 def test_no_value_that_a_table_can_hold_breaks_a_validator(document: dict[str, Any], item: dict[str, Any]) -> None:
     schema = Schema(document)
     assert schema.is_valid(item) == (schema.violations(item) == ())
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"pattern": "^\\p{Lu}"},
+        {"pattern": "a{2,1}"},
+        {"pattern": "["},
+        {"patternProperties": {"^\\p{Lu}": True}},
+        {"$ref": "#/$defs/none"},
+        {"$ref": "#/$defs/none", "uniqueItems": True},
+        {"$ref": "https://example.com/other"},
+        {"items": {"$dynamicRef": "#none"}},
+        {"minimum": "1", "maximum": 0.5},
+    ],
+)
+def test_what_could_not_be_read_when_an_item_comes_is_refused_at_once(field: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match=r"JSON Schema|refers to"):
+        Schema({"properties": {"a": field}})
+
+
+def test_schemas_may_refer_to_what_they_hold() -> None:
+    number = {"$id": "https://example.com/number", "$anchor": "n", "type": "number", "multipleOf": 0.5}
+    for target in ("#/$defs/number", "https://example.com/number", "https://example.com/number#n"):
+        schema = Schema({"properties": {"a": {"$ref": target}}, "$defs": {"number": number}})
+        assert [schema.is_valid({"a": value}) for value in (Decimal("1.5"), Decimal("1.2"), "1.5")] == [
+            True,
+            False,
+            False,
+        ]
 
 
 @pytest.mark.parametrize("step", [0.01, Decimal("0.01"), 1, 7])

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
 from tailrace.errors import DefinitionError
 from tailrace.values import EXACT
@@ -57,17 +60,31 @@ _Reference: Any = extend(  # type: ignore[no-untyped-call]
 
 
 def check(document: Mapping[str, Any]) -> None:
-    """Refuse what is not a JSON Schema.
+    """Refuse what is not a JSON Schema, has a pattern that is none, or refers to what it does not hold.
 
     Raises:
         DefinitionError: naming the place and the rule.
     """
-    try:
-        Draft202012Validator.check_schema(document)
-    except SchemaError as error:
-        raise DefinitionError(f"not a JSON Schema (2020-12): {error.json_path}: {error.message}") from error
+    meta = _Reference(Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    error = best_match(meta.iter_errors(document))
+    if error is not None:
+        raise DefinitionError(f"not a JSON Schema (2020-12): {error.json_path}: {error.message}")
+    whole = DRAFT202012.create_resource(document)
+    _look_up_references(whole, EMPTY_REGISTRY.with_resource("", whole).resolver_with_root(whole))
+
+
+def _look_up_references(part: Any, resolver: Any) -> None:
+    for keyword in ("$ref", "$dynamicRef"):
+        if isinstance(part.contents, Mapping) and keyword in part.contents:
+            try:
+                resolver.lookup(part.contents[keyword])
+            except Unresolvable as error:
+                text = f"the schema refers to {part.contents[keyword]!r}, which it does not hold"
+                raise DefinitionError(text) from error
+    for inner in part.subresources():
+        _look_up_references(inner, resolver.in_subresource(inner))
 
 
 def validator(document: Mapping[str, Any]) -> Any:
     """Return the validator of a schema, with jsonschema's ``is_valid`` and ``iter_errors``."""
-    return _Reference(document)
+    return _Reference(document, registry=EMPTY_REGISTRY)  # its own registry would look for schemas in the network

@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tailrace.errors import Violation
+from tailrace.errors import DefinitionError, Violation
 
 AGREED_KEYWORDS = frozenset(
     [
@@ -81,13 +81,17 @@ class Schema:
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        document = _exact(document)
-        if document.get("$schema", _DRAFT) != _DRAFT or not jsonschema_rs.meta.is_valid(document):
+        exact: dict[str, Any] = _exact(document)
+        known = exact.get("$schema", _DRAFT) == _DRAFT and jsonschema_rs.meta.is_valid(exact)
+        if not known or not agreed(exact):
             from tailrace import reference  # noqa: PLC0415 - see there
 
-            reference.check(document)
-        self.document = document
-        self._fast = jsonschema_rs.Draft202012Validator(document) if agreed(document) else None
+            reference.check(exact)
+        self.document: Mapping[str, Any] = exact
+        try:
+            self._fast = jsonschema_rs.Draft202012Validator(exact) if agreed(exact) else None
+        except jsonschema_rs.ValidationError as error:
+            raise DefinitionError(f"not a JSON Schema (2020-12): {error.message}") from error
 
     @cached_property
     def _reference(self) -> Any:
