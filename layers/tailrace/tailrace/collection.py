@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
 from functools import partial
@@ -18,6 +19,8 @@ from tailrace.values import held
 
 _PYTHONS = Context(prec=28)
 """The decimals that a transform reckons with, wherever it is called: Python's own, which leave room for sums."""
+
+_CHANGEABLE = frozenset([dict, list, set, bytearray])
 
 
 def check_name(what: str, name: object) -> None:
@@ -40,7 +43,7 @@ class Collection:
         name: the first part of every key: ``<name>#<id>``.
         schema: a JSON Schema 2020-12, as a mapping or as the path of a file beside the module that names it.
         transform: a pure function from the valid item to the item that routes, archive and aggregates see. It
-            gets a fresh dict and may change it. It must not look at anything else, as the engine calls it again for
+            gets a copy and may change it. It must not look at anything else, as the engine calls it again for
             the old version of an item to take back what that version had added.
         on_expiry: what a deletion by TTL means for the aggregates: ``retract`` as for any deletion, or ``keep``.
         description: a sentence for readers.
@@ -86,13 +89,18 @@ class Collection:
             return item
         try:
             with localcontext(_PYTHONS):
-                transformed = held(self.transform(dict(item)))
+                transformed = held(self.transform(_copy_of(item)))
         except Exception as error:  # whatever a user's function raises makes this item invalid, and no more
             raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
         if not isinstance(transformed, dict):
             kind = type(transformed).__name__
             raise InvalidItem([Violation("", "transform", f"the transform returned a {kind}, not a dict")])
         return transformed
+
+
+def _copy_of(item: Item) -> Item:
+    """Return an item that a transform may change to its depths: the other is stored, or told when this one fails."""
+    return dict(item) if _CHANGEABLE.isdisjoint(map(type, item.values())) else deepcopy(item)
 
 
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:

@@ -127,16 +127,17 @@ def test_a_schema_is_found_beside_the_module_that_names_it(tmp_path: Path) -> No
 
 def test_a_transform_gets_its_own_copy_and_its_errors_are_the_items() -> None:
     def careless(item: dict[str, Any]) -> dict[str, Any]:
+        item["tags"].append("seen")
         item["b"] = 1 / item.pop("a")
         return item
 
     collection = Collection("x", schema={}, transform=careless)
-    item = {"a": 2}
-    assert collection.prepare(item) == {"b": Decimal("0.5")}
+    item = {"a": 2, "tags": ["new"]}
+    assert collection.prepare(item) == {"b": Decimal("0.5"), "tags": ["new", "seen"]}
     assert isinstance(collection.prepare(item)["b"], Decimal)
-    assert item == {"a": 2}
+    assert item == {"a": 2, "tags": ["new"]}
     with pytest.raises(InvalidItem) as caught:
-        collection.prepare({"a": 0})
+        collection.prepare({"a": 0, "tags": []})
     assert caught.value.violations[0].keyword == "transform"
 
 
