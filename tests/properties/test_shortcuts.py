@@ -27,13 +27,14 @@ from tailrace import (
 from tailrace.changes import decode_batch
 from tailrace.effects import effect_of
 from tailrace.errors import InvalidItem
-from tailrace.fold import Folded, RowChange, fold, fold_records
+from tailrace.fold import Folded, RowChange, fold_records
 from tailrace.measures import Measure
 from tailrace.order_measures import OrderMeasure
 from tailrace.values import EXACT
 from tailrace.worth import contribution, moved
 from tests import strategies
 from tests.pipelines import measured, orders
+from tests.plainly import fold
 from tests.simulation import definition as simulated
 from tests.streams import event, record
 
@@ -232,6 +233,20 @@ def test_usual_changes_take_the_shortcut_and_ask_the_definition_once_for_each_ca
     folded = fold_records(records_of("things", steps), pipeline)
     assert [change.deltas() for change in folded.rows] == [(0, 0, -1)] * 50
     assert asked == [{"shop": "s0", "open": True}, {"shop": "s0", "open": False}]
+
+
+def test_what_is_kept_of_long_fields_is_bounded() -> None:
+    things_here = Collection("things", schema={})
+    by, measures = [field("shop")], {"urgent": count(where=lambda item: item["body"].startswith("urgent"))}
+    pipeline = Pipeline([things_here], [Aggregate("n", of=things_here, by=by, measures=measures)])
+    most = 0
+    for number in range(600):
+        new = {"shop": "a", "body": f"{'urgent' * (number % 2)} {number:0200000d}"}
+        (change,) = fold_records(records_of("things", [(None, new, False)]), pipeline).rows
+        assert change.deltas() == (1, number % 2)
+        kept = pipeline.shortcuts["things"]._amounts
+        most = max(most, sum(len(text) for texts in kept for text in texts))
+    assert 1_000_000 < most < 50_000_000
 
 
 def test_a_number_that_is_none_is_refused_where_it_counts_and_not_looked_at_elsewhere() -> None:

@@ -15,7 +15,6 @@ from tailrace.errors import InvalidMessage
 from tailrace.values import EXACT, normal, number
 
 CONTENT_TYPE = "application/cloudevents+json"
-BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
 
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
 

@@ -96,22 +96,12 @@ class Folded:
     listed: list[RowChange] = field(default_factory=list)
 
 
-def fold(effects: Iterable[Effect], lane: str = "") -> Folded:
-    """Fold a batch of changes, in the order of the stream, into what each touched row has to absorb.
-
-    ``lane`` says by which lane an aggregate with several is written: the same text, the same lane.
-    """
-    rows = Rows(zlib.crc32(lane.encode()))
-    with localcontext(EXACT):
-        for effect in effects:
-            rows.absorb(effect, None)
-    return rows.folded()
-
-
 def fold_records(records: Iterable[Mapping[str, Any]], pipeline: Pipeline, lane: str = "") -> Folded:
-    """Fold a batch of the stream's records to the same, by the shortcuts of the collections that have one.
+    """Fold a batch of the stream's records, in their order, into what each touched row has to absorb.
 
-    A record that is no change of an item is passed over: the other reader of the stream puts it into quarantine.
+    Collections that have a shortcut take it. ``lane`` says by which lane an aggregate with several is written: the same
+    text, the same lane. A record that is no change of an item is passed over: the other reader of the stream puts it
+    into quarantine.
 
     Raises:
         InvalidMessage: a record has no sequence number.

@@ -6,7 +6,7 @@ from itertools import islice
 from tailrace.aggregate import Aggregate
 from tailrace.errors import InvalidMessage
 from tailrace.group_queries import GroupQuery
-from tailrace.keys import BucketGroup, Group
+from tailrace.keys import MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES, BucketGroup, Group
 from tailrace.periods import Window, bucket_of, window
 from tailrace.problems import KeyOrder
 from tailrace.queries import RowQuery
@@ -37,8 +37,6 @@ _OPTIONS = ("from", "to", "limit", "cursor", "order", "interval", "by", "n")
 _OF_ROWS = ("from", "to", "limit", "cursor", "order", "interval")
 _OF_RANKING = ("from", "to", "order", "by", "n")
 _OF_LIST = ("n", "order", "cursor")
-
-_MOST_KEY_BYTES, _MOST_SORT_KEY_BYTES = 2048, 1024
 
 type Parameters = Sequence[tuple[str, str]]
 
@@ -257,7 +255,7 @@ def _check_lengths(query: RowQuery) -> None:
     if query.window is None or query.texts:
         for found in islice(query.ranges(), 1 + len(query.others)):
             texts = [found.prefix, *(found.between or ())]
-            if len(found.pk.encode()) > _MOST_KEY_BYTES or any(
-                len(text.encode()) > _MOST_SORT_KEY_BYTES for text in texts
+            if len(found.pk.encode()) > MOST_PARTITION_KEY_BYTES or any(
+                len(text.encode()) > MOST_SORT_KEY_BYTES for text in texts
             ):
                 raise InvalidMessage("a group's value is longer than a key can be")

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from tailrace.fold import Rows
 
 _MOST_KEPT = 20_000
-"""Answers of each kind, of a few hundred bytes each."""
+_MOST_CHARACTERS = 20_000_000
+"""Answers of each kind, and about how much their questions may say: most have a few dozen characters, but a predicate
+may read a field of pages. One in so many is looked at, which costs nothing."""
+_LOOKED_AT = 64
 
 
 class _Part:
@@ -160,8 +163,9 @@ class Shortcut:
 
 
 def _keep[K, V](answers: dict[K, V], question: K, answer: V) -> None:
-    """Keep an answer; where there are too many, begin anew."""
-    if len(answers) >= _MOST_KEPT:
+    """Keep an answer; where there are too many, or they take too much, begin anew."""
+    kept = len(answers)
+    if kept >= _MOST_KEPT or (not kept % _LOOKED_AT and kept * len(str(question)) > _MOST_CHARACTERS):
         answers.clear()
     answers[question] = answer
 

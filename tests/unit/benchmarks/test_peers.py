@@ -9,7 +9,7 @@ from benchmarks.rows import rows
 from pipeline.definition import pipeline
 from tailrace.changes import decode_batch, decode_value
 from tailrace.effects import effect_of
-from tailrace.fold import fold
+from tests.plainly import fold
 
 type Sums = dict[tuple[str, str], dict[str, Any]]
 

@@ -13,7 +13,7 @@ from local.timeline import Timetable, timeline
 from pipeline.definition import pipeline
 from tailrace.changes import Change
 from tailrace.effects import Effect, effect_of
-from tailrace.fold import fold
+from tests.plainly import fold
 
 SLICE = ROOT / "local/data/flights-2013-01-01-07.csv.gz"
 HEADER = ",".join(COLUMNS)
