@@ -285,7 +285,7 @@ def main() -> int:
         with my_turn():
             for name in names:
                 ENVIRONMENTS[name]()
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         sys.stderr.write(f"setup: {error}\n")
         return 1
     except KeyboardInterrupt:

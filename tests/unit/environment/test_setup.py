@@ -117,6 +117,16 @@ def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.
 SWAGGER_UI = ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css", "LICENSE", "NOTICE"]
 
 
+def test_a_folder_that_cannot_be_written_is_one_clear_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".turn").mkdir()  # like a folder of somebody else's, but for root as well
+    monkeypatch.setattr(setup, "TOOLS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["setup.py", "dev"])
+    assert setup.main() == 1
+    assert str(tmp_path / ".turn") in capsys.readouterr().err
+
+
 @pytest.fixture
 def dashboard_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Copy the dashboard's sources, and take the packages from a false npm that counts its calls and packs nothing."""
