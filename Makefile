@@ -11,7 +11,7 @@ CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli te
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
-.PHONY: help setup demo dashboard test simulate bench check format build deploy lock clean
+.PHONY: help setup demo stack dashboard test simulate bench check format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ setup:  ## make the environments (the other targets do this by themselves)
 
 demo: setup  ## the whole chain on this machine, fed with real flights (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
+
+stack: setup  ## the same stack without the flights, held up for your own items (SHARDS=4 PORT=4566)
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.stack --port "$(PORT)" --shards "$(SHARDS)"
 
 dashboard: setup  ## the dashboard of a deployed stack, with your AWS credentials (STACK=tailrace REGION= PROFILE= PORT=)
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
@@ -37,7 +40,8 @@ bench: setup  ## what it costs, beside what people write by hand and other engin
 	@$(PYTHON3) local/setup.py bench bytewax
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
-check: setup $(BIOME)  ## formatting, style, types, templates
+check: setup $(BIOME)  ## the definition, formatting, style, types, templates
+	$(VENV)/python -m local.definition
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/mypy $(CODE)

@@ -13,24 +13,28 @@ from datetime import UTC, datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.browser import open_browser
+from local.definition import usable_pipeline
 from local.display import Display, Times
 from local.emulator import LOGS
 from local.entrances import Entrances, FeedError
-from local.errors import LocalError
-from local.feed import Feed, Told
+from local.errors import LocalError, NotTheExample
+from local.feed import COLLECTION, Feed, Told
 from local.flights import Flight, Source, SourceError, read
 from local.options import SLICE, SLICE_DAYS, OptionError, Options, parse
 from local.package import year_file
-from local.recompute import Recompute
+from local.recompute import AGGREGATES, Recompute
 from local.sources.reader import Statistics
-from local.stack import Stack, running_stack
+from local.stack import Stack, hold, running_stack
 from local.timeline import timeline
 from local.verify import Verdict, verify, wait_catalogued
-from tailrace.definitions import load_pipeline
+from tailrace.definitions import Pipeline
 
 _SHOWN_ROWS = 3
 _LEAST_SETTLE_S, _SLOWEST_CHANGES_A_SECOND = 120.0, 50
 _WATCH_S = 0.5
+
+DISRUPTIONS = "disruptions"
+"""The example's route, of which the recompute knows what its subscribers are told."""
 
 DRIFTED, SENSELESS, INTERRUPTED = 1, 2, 130
 
@@ -61,6 +65,9 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
     except LocalError as error:
         sys.stderr.write(f"{error}\n")
         return DRIFTED
+    except PermissionError as error:
+        sys.stderr.write(f"{error.filename} may not be written: whose is it?\n")
+        return DRIFTED
     except KeyboardInterrupt:
         display.step("Stopped.")
         return INTERRUPTED
@@ -72,6 +79,7 @@ def run(options: Options, display: Display) -> int:
     Raises:
         LocalError: the source or a part of the stack cannot be used.
     """
+    pipeline = example(usable_pipeline(), display)
     given = choose(options, display)
     # the pollers' warnings go where the emulator's words are, not between the lines of the display
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -79,11 +87,36 @@ def run(options: Options, display: Display) -> int:
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
         display.step(f"The dashboard is at {stack.dashboard}")
         with one_sentence(stack):
-            told, verdict, times = feed_and_check(stack, given, display)
+            told, verdict, times = feed_and_check(stack, given, pipeline, display)
         display.summary(told, verdict, times)
         if not options.once:
-            hold(stack, display)
+            display.hints(stack)
+            open_browser(str(stack.dashboard))
+            hold(stack)
+            display.step("Stopping …")
     return DRIFTED if verdict.drift else 0
+
+
+def example(pipeline: Pipeline, display: Display) -> Pipeline:
+    """Return the pipeline if it has what the flights are checked by; say what else of them is not compared.
+
+    Raises:
+        NotTheExample: it has not.
+    """
+    names = [one.name for one in pipeline.aggregates]
+    missing = [f"aggregate {name!r}" for name in AGGREGATES if name not in names]
+    if COLLECTION not in [one.name for one in pipeline.collections]:
+        missing.insert(0, f"collection {COLLECTION!r}")
+    if DISRUPTIONS not in [one.name for one in pipeline.routes]:
+        missing.append(f"route {DISRUPTIONS!r}")
+    if missing:
+        raise NotTheExample(
+            f"The demo feeds the example's flights, and the definition has no {', no '.join(missing)}: "
+            "`make stack` brings up a stack for your own items."
+        )
+    if further := [name for name in names if name not in AGGREGATES]:
+        display.step(f"The recompute does not know, so nobody checks: {', '.join(further)}")
+    return pipeline
 
 
 def choose(options: Options, display: Display) -> Input:
@@ -101,7 +134,7 @@ def choose(options: Options, display: Display) -> Input:
     return Input(source, flights, options.days)
 
 
-def feed_and_check(stack: Stack, given: Input, display: Display) -> tuple[Told, Verdict, Times]:
+def feed_and_check(stack: Stack, given: Input, pipeline: Pipeline, display: Display) -> tuple[Told, Verdict, Times]:
     """Feed everything, wait until it has settled, and compare with the recompute."""
     with Recompute(given.source.path, given.days) as expected:
         total = expected.changes()
@@ -113,7 +146,7 @@ def feed_and_check(stack: Stack, given: Input, display: Display) -> tuple[Told, 
         settle(stack, total)
         settled = time.monotonic()
         display.step("Comparing with a recompute from the source …")
-        verdict = verify(stack, expected, told, load_pipeline())
+        verdict = verify(stack, expected, told, pipeline)
         display.step("Compared.")
     last_write = datetime.fromisoformat(verdict.last_write) if verdict.last_write else first_write
     return told, verdict, Times((last_write - first_write).total_seconds(), settled - fed)
@@ -144,18 +177,6 @@ def settle(stack: Stack, changes: int) -> None:
 
     stack.wait_settled(_LEAST_SETTLE_S + changes / _SLOWEST_CHANGES_A_SECOND, look)
     wait_catalogued(stack)
-
-
-def hold(stack: Stack, display: Display) -> None:
-    """Stay up until Ctrl-C."""
-    display.hints(stack)
-    open_browser(str(stack.dashboard))
-    try:
-        while True:
-            stack.raise_if_broken()
-            time.sleep(_WATCH_S)
-    except KeyboardInterrupt:
-        display.step("Stopping …")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from rich.table import Table
 from cli.dashboard import REFERENCE
 from local.emulator import REGION
 from local.feed import Told
-from local.stack import Stack
+from local.stack import CURL, Stack
 from local.verify import Verdict
 
 _LINE_EACH_S = 2.0
@@ -155,11 +155,9 @@ def _hints(stack: Stack) -> Iterator[str]:
     yield ""
     yield f"The stack is up at {stack.endpoint}. Look at an aggregate, put an item by hand, and look again:"
     yield ""
-    # the API takes signed requests only; the keys are the emulator's
-    curl = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
-    yield f"  {curl} {rows}"
-    yield f"  {curl} -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_BY_HAND))}"
-    yield f"  {curl} -X DELETE {put}"
+    yield f"  {CURL} {rows}"
+    yield f"  {CURL} -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_BY_HAND))}"
+    yield f"  {CURL} -X DELETE {put}"
     yield ""
     yield "Or straight into the table and out of it, as with any SDK:"
     yield ""

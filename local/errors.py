@@ -1,12 +1,14 @@
 """What can go wrong on one machine. Every message is one sentence for the person at the terminal.
 
 LocalError
-├── SetupMissing     a tool is not installed: make setup
-├── PortBusy         somebody else listens on the port asked for
-├── EmulatorFailed   the emulator did not start, or is gone
-├── DeployFailed     `sam build` or `sam deploy` failed; the message ends with what it said
-├── DashboardFailed  the page could not be made or served
-└── NotSettled       changes were still on their way when the time was up
+├── SetupMissing        a tool is not installed: make setup
+├── DefinitionUnusable  the definition cannot be imported, or the template lacks what it needs
+├── NotTheExample       the demo feeds flights, and the definition is of other items
+├── PortBusy            somebody else listens on the port asked for
+├── EmulatorFailed      the emulator did not start, or is gone
+├── DeployFailed        `sam build` or `sam deploy` failed; the message ends with what it said
+├── DashboardFailed     the page could not be made or served
+└── NotSettled          changes were still on their way when the time was up
 """
 
 
@@ -16,6 +18,14 @@ class LocalError(Exception):
 
 class SetupMissing(LocalError):
     """A tool is not installed."""
+
+
+class DefinitionUnusable(LocalError):
+    """The definition cannot be imported, or the template lacks what it needs."""
+
+
+class NotTheExample(LocalError):
+    """The definition is of other items than the demo feeds."""
 
 
 class PortBusy(LocalError):

@@ -11,7 +11,7 @@ SLICE = Path(__file__).parent / "data" / "flights-2013-01-01-07.csv.gz"
 SLICE_DAYS = 7
 MOST_DAYS = 366
 MOST_SHARDS = 64
-_LAST_PORT = 65_535
+LAST_PORT = 65_535
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 _HELP = """\
@@ -53,13 +53,13 @@ def parse(arguments: Sequence[str], variables: Mapping[str, str]) -> Options:
     if once not in _YES | _NO:
         raise OptionError(f"ONCE is 1 or 0, not {chosen['once']!r}.")
     feed = Path(chosen["feed"]).expanduser() if chosen["feed"] else None
-    days = _number("DAYS", chosen["days"], MOST_DAYS)
+    days = number("DAYS", chosen["days"], MOST_DAYS)
     return Options(
         once=once in _YES,
         days=days if days or feed else 1,
         feed=feed,
-        shards=_number("SHARDS", chosen["shards"], MOST_SHARDS) or 1,
-        port=_number("PORT", chosen["port"], _LAST_PORT),
+        shards=number("SHARDS", chosen["shards"], MOST_SHARDS) or 1,
+        port=number("PORT", chosen["port"], LAST_PORT),
     )
 
 
@@ -83,7 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _number(name: str, text: str, most: int) -> int | None:
+def number(name: str, text: str, most: int) -> int | None:
+    """Read a whole number from 1 to ``most``; an empty text is None.
+
+    Raises:
+        OptionError: it is none.
+    """
     if not text:
         return None
     # the length first: int() takes no text of thousands of digits

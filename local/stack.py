@@ -4,7 +4,7 @@
         stack.client("dynamodb").put_item(TableName=stack.outputs["ItemsTable"], Item=...)
         stack.wait_settled(30)
 
-`python -m local.stack` brings it up and holds it until Ctrl-C, for `sam local invoke` and for trying things out.
+`make stack` brings it up and holds it until Ctrl-C, for `sam local invoke` and for trying one's own items out.
 Nothing is left behind: when this process ends, however it does, so do the emulator and its workers.
 """
 
@@ -15,22 +15,29 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local import deploy
 from local.dashboard import dashboard
+from local.definition import usable_pipeline
 from local.deployed import resources
-from local.emulator import ROOT, Emulator
+from local.emulator import REGION, ROOT, Emulator
 from local.errors import LocalError
+from local.options import LAST_PORT, MOST_SHARDS, number
 from local.pollers import Pollers
 from local.sources.reader import Statistics
+from tailrace.definitions import Pipeline
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
 """What is different from AWS: nobody wants to watch a demo wait a minute for its archive."""
+_WATCH_S = 0.5
+
+CURL = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
+"""Asks the API, which takes signed requests only; the keys are the emulator's."""
 
 type Progress = Callable[[str], None]
 
@@ -178,24 +185,52 @@ def announced_stack() -> dict[str, Any] | None:
 def main() -> int:
     """Hold a stack until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description="Hold the stack up until Ctrl-C.")
-    parser.add_argument("--port", type=int, help="port of the emulator (default: a free one)")
-    parser.add_argument("--shards", type=int, default=1, help="virtual shards of the stream (default: 1)")
+    parser.add_argument("--port", default="", help="port of the emulator (default: a free one)")
+    parser.add_argument("--shards", default="", help="virtual shards of the stream (default: 1)")
     options = parser.parse_args()
     # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.default_int_handler)
     try:
-        with running_stack(options.port, options.shards, _say, announce=True) as stack:
-            _say(f"The dashboard is at {stack.dashboard}")
-            _say(f"The stack is up at {stack.endpoint} (API {stack.api_url}). Ctrl-C ends it.")
-            while True:
-                stack.raise_if_broken()
-                time.sleep(0.5)
+        port = number("PORT", options.port, LAST_PORT)
+        shards = number("SHARDS", options.shards, MOST_SHARDS) or 1
+        pipeline = usable_pipeline()
+        with running_stack(port, shards, _say, announce=True) as stack:
+            for line in hints(stack, pipeline):
+                _say(line)
+            hold(stack)
     except KeyboardInterrupt:
         return 130
     except LocalError as error:
         _say(str(error))
         return 1
+    return 0
+
+
+def hold(stack: Stack) -> None:
+    """Stay up until Ctrl-C. Raises EmulatorFailed when the emulator is gone, or the error that has ended a poller."""
+    with suppress(KeyboardInterrupt):
+        while True:
+            stack.raise_if_broken()
+            time.sleep(_WATCH_S)
+
+
+def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
+    """Say where the stack is, and how an item comes in and an aggregate out, by the definition's first of each."""
+    items, rows = stack.outputs["ItemsTable"], stack.outputs["AggregatesTable"]
+    yield f"The dashboard is at {stack.dashboard}, and what the functions log in {stack.log}"
+    yield f"The stack is up at {stack.endpoint}: tables {items} and {rows}, and the API. Write and read, for example:"
+    yield ""
+    for collection in pipeline.collections[:1]:
+        inbox = f"{stack.endpoint}/{stack.outputs['ArchiveBucket']}/inbox/{collection.name}/items.jsonl"
+        item = f"'{stack.api_url}/collections/{collection.name}/items/1'"
+        yield f"  {CURL} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
+        yield f"  curl --upload-file items.jsonl '{inbox}'"
+    for aggregate in pipeline.aggregates[:1]:
+        yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows?{aggregate.by[0].name}=…'"
+    yield f"  {CURL} '{stack.api_url}/health'"
+    yield ""
+    yield "Ctrl-C ends it and leaves nothing behind."
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
+from local.template import template
 from tests.architecture.stack import (
     FUNCTIONS,
     PAGE,
@@ -21,7 +22,6 @@ from tests.architecture.stack import (
     properties,
     referred,
     resources,
-    template,
     variable_name,
     variables,
 )

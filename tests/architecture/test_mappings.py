@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.architecture.stack import mapping_of, properties, referred, template
+from local.template import template
+from tests.architecture.stack import mapping_of, properties, referred
 
 STREAM_HOURS = 24
 STREAM_READERS = ("fanout", "aggregate")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.architecture.stack import FUNCTIONS, function_id, properties, referred, resources, template
+from local.template import template
+from tests.architecture.stack import FUNCTIONS, function_id, properties, referred, resources
 
 # What may be lost, since it only remembers what has been answered, or seen, of late.
 PASSING = {"IdempotencyTable", "ProgressTable"}

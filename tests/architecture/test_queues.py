@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.template import template
 from tailrace.definitions import load_pipeline
 from tests.architecture.stack import (
     ROUTE_QUEUE_SUFFIX,
@@ -12,7 +13,6 @@ from tests.architecture.stack import (
     referred,
     resources,
     statements,
-    template,
     variable_name,
     variables,
 )

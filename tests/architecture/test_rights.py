@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from local.template import template
 from tailrace.definitions import load_pipeline
 from tailrace.openapi import openapi
 from tests.architecture.stack import (
@@ -19,7 +20,6 @@ from tests.architecture.stack import (
     referred,
     resources,
     statements,
-    template,
     variables,
 )
 

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from local.template import template
 from tailrace.aws import settings
 from tailrace.definitions import load_pipeline
 from tailrace.errors import SettingsError
@@ -16,7 +17,6 @@ from tests.architecture.stack import (
     function_id,
     properties,
     referred,
-    template,
     variable_name,
     variables,
 )

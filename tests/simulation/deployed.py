@@ -5,7 +5,8 @@ from functools import cache
 from typing import Any
 
 from local.mapping import QueueSettings, StreamSettings
-from tests.architecture.stack import mapping_of, properties, template
+from local.template import template
+from tests.architecture.stack import mapping_of, properties
 from tests.simulation.steps import Reader
 
 

@@ -64,7 +64,7 @@ def stack() -> Iterator[Stack]:
 def outcome(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Told, Verdict]:
     path = nights(tmp_path_factory.mktemp("feed"))
     source = read(path)
-    told, verdict, _ = feed_and_check(stack, Input(source, source.flights, None), Display())
+    told, verdict, _ = feed_and_check(stack, Input(source, source.flights, None), pipeline, Display())
     return path, told, verdict
 
 

@@ -11,8 +11,11 @@ from rich.console import Console
 from local.display import Display, Times
 from local.feed import Told
 from local.recompute import Difference
+from local.stack import hints
 from local.verify import Verdict
 from pipeline.definition import flights
+from tailrace import Pipeline
+from tests.pipelines.orders import pipeline as orders
 
 if TYPE_CHECKING:
     from local.stack import Stack
@@ -53,6 +56,19 @@ def test_a_bar_without_a_terminal_ends_with_one_line() -> None:
                 bar.advance(100)
 
     assert shown(feed).endswith("Feeding: 1,000 of 1,000\n")
+
+
+def test_the_hints_of_a_held_stack_are_of_what_the_definition_has() -> None:
+    outputs = {"ItemsTable": "i", "AggregatesTable": "a", "ArchiveBucket": "b"}
+    stack = cast(
+        "Stack",
+        SimpleNamespace(api_url="http://api", dashboard="http://page", endpoint="http://aws", outputs=outputs, log="l"),
+    )
+    text = "\n".join(hints(stack, orders))
+    assert "'http://api/collections/orders/items/1'" in text
+    assert "'http://aws/b/inbox/orders/items.jsonl'" in text
+    assert "'http://api/aggregates/shop_hours/rows?shop=…'" in text
+    assert "collections" not in "\n".join(hints(stack, Pipeline([])))
 
 
 def test_the_hints_can_be_pasted_into_a_shell_and_their_item_is_valid() -> None:
