@@ -66,19 +66,28 @@ def test_an_answer_of_the_api_that_is_no_callers_fault_rings() -> None:
     assert not [alarms for stage in ("api", PAGE) if (alarms := alarms_on("Errors", function_id(stage)))]
 
 
-@pytest.mark.parametrize("stage", ["load", "ingest", "fanout"])
-def test_quarantine_rings_at_every_entrance(stage: str) -> None:
+@pytest.mark.parametrize(
+    ("stage", "metric"),
+    [
+        ("load", "ItemsQuarantined"),
+        ("ingest", "ItemsQuarantined"),
+        ("fanout", "ItemsQuarantined"),
+        ("load", "FilesRefused"),
+    ],
+)
+def test_what_is_refused_rings_at_every_entrance(stage: str, metric: str) -> None:
     """The metric is one that the code writes, in the namespace and with the service that the template gives it."""
     service = properties(function_id(stage))["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
     found = [
         alarm["Properties"]
         for alarm in ALARMS.values()
         if alarm["Properties"]["Dimensions"] == [{"Name": "service", "Value": service}]
+        and alarm["Properties"]["MetricName"] == metric
     ]
     (alarm,) = found
     assert alarm["Namespace"] == {"Fn::Sub": "Tailrace/${AWS::StackName}"}
     sources = (ROOT / "layers/tailrace/tailrace/aws").glob("*.py")
-    assert any(f"{alarm['MetricName']}=" in source.read_text() for source in sources)
+    assert any(f"{metric}=" in source.read_text() for source in sources)
 
 
 @pytest.mark.parametrize("stage", ["fanout", "aggregate", "load", "catalog"])

@@ -148,11 +148,21 @@ BAD_FILES: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda name: name.replace(" ", "-"))
-def test_a_file_that_cannot_be_loaded_gets_a_receipt_that_says_why(cloud: Cloud, bad: str) -> None:
+def test_a_file_that_cannot_be_loaded_gets_a_receipt_that_says_why(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], bad: str
+) -> None:
+    """And a metric, as nobody has to look at receipts: the day's file in a folder that is misspelt would be missed."""
     receipt = load(cloud, *BAD_FILES[bad])
     assert receipt["failure"]
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["FilesRefused"] for one in told if "FilesRefused" in one] == [[1.0]]
     assert receipt["accepted"] == 0
     assert cloud.items() == {}
+
+
+def test_a_file_that_is_read_to_its_end_is_not_refused(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    load(cloud, "inbox/orders/x.jsonl", lines(GOOD, {"id": "2"}))
+    assert "FilesRefused" not in capsys.readouterr().out
 
 
 def test_what_was_read_before_a_file_breaks_off_is_kept(cloud: Cloud) -> None:

@@ -101,7 +101,11 @@ class Loader:
             receipt = self._load(upload, time_left_ms)
             if receipt is not None:
                 receipts.append(receipt)
-                count_metrics(LinesAccepted=receipt["accepted"], ItemsQuarantined=receipt["rejected"])
+                count_metrics(
+                    LinesAccepted=receipt["accepted"],
+                    ItemsQuarantined=receipt["rejected"],
+                    FilesRefused=int("failure" in receipt),
+                )
         return receipts
 
     def _load(self, upload: Upload, time_left_ms: Callable[[], int]) -> Item | None:
