@@ -6,9 +6,11 @@ folder into the container. So does this: the folder that `sam build` made is set
 place comes a layer of one file, which puts that folder at the front of `sys.path`.
 """
 
+import os
 import shutil
-import subprocess
 from pathlib import Path
+
+from local.processes import Leashed, clean_environment
 
 SITE_PACKAGES = Path("python", "lib", "python3.13", "site-packages")
 
@@ -29,4 +31,7 @@ def mount_layers(build: Path, home: Path, python: Path) -> None:
         (layer / SITE_PACKAGES / "mounted.pth").write_text(f"import sys; sys.path.insert(0, {path!r})\n")
         # The modules know their place from here on, so they are compiled for the name that it is going to have.
         compiling: list[str | Path] = [python, "-m", "compileall", "-q", "-j", "0", "-s", build, "-p", home, kept]
-        subprocess.run(compiling, check=False)
+        # Out of Ctrl-C's reach, which its workers would answer with a traceback each, and without a word: what cannot
+        # be compiled is told to whoever imports it.
+        with Path(os.devnull).open("wb") as nowhere:
+            Leashed(compiling, env=clean_environment(), output=nowhere).wait()
