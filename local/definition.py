@@ -45,9 +45,12 @@ def _imported(reference: str) -> Pipeline:
 
 def _place(error: BaseException) -> str:
     """Tell the last line of the user's own that led to an error; a SyntaxError tells its own."""
-    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
-    own = [frame for frame in frames if _is_own(Path(frame.filename))]
-    return f"{Path(own[-1].filename).relative_to(ROOT)}, line {own[-1].lineno}: " if own else ""
+    for one in (error, error.__cause__):  # an ImportError, for example, stands behind the DefinitionError that tells it
+        frames = traceback.extract_tb(one.__traceback__) if one else []
+        own = [frame for frame in frames if _is_own(Path(frame.filename))]
+        if own:
+            return f"{Path(own[-1].filename).relative_to(ROOT)}, line {own[-1].lineno}: "
+    return ""
 
 
 def _is_own(path: Path) -> bool:

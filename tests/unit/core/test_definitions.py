@@ -83,6 +83,13 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a measure called by a number": (lambda: aggregate(measures={3: count()}), "measure 3"),
     "a number for keep": (lambda: aggregate(by=[day("t")], keep=5), "days(90)"),
     "a list for a schema": (lambda: Collection("x", schema=[]), "not a list"),  # type: ignore[arg-type]
+    "a pattern that is none": (lambda: Collection("x", schema={"properties": {"a": {"pattern": "("}}}), "pattern"),
+    "a pattern of names that is none": (lambda: Collection("x", schema={"patternProperties": {"(": {}}}), "regex"),
+    "a route called as the stack's own queue": (lambda: Route("async-failures", of=things, when=bool), "queue of this"),
+    "two routes of one queue": (
+        lambda: Pipeline([things], routes=[Route("a-b", of=things, when=bool), Route("a_b", of=things, when=bool)]),
+        "share its queue",
+    ),
     "one collection for a list": (lambda: Pipeline(things), "a list of Collection"),  # type: ignore[arg-type]
     "a measure for an aggregate": (lambda: Pipeline([things], [count()]), "a list of Aggregate"),  # type: ignore[list-item]
     "keep without a time bucket": (lambda: aggregate(keep=days(1)), "time bucket"),

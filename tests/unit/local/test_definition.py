@@ -26,10 +26,14 @@ MISTAKES = {
         "a = Aggregate('all', of=things, by=[field('b')], measures={'n': count()})",
         "mine/definition.py, line 4: aggregate 'all': unknown field 'b'; 'things' has a",
     ),
+    "a time zone that is none": (
+        "hour('a', tz='Europe/Nowhere')",
+        "mine/definition.py, line 4: unknown time zone 'Europe/Nowhere'",
+    ),
     "a wrong argument": ("field('a', naem='b')", "mine/definition.py, line 4: TypeError: "),
     "a name that is not there": ("fields('a')", "mine/definition.py, line 4: NameError: "),
     "what is no Python": ("field('a'", "SyntaxError: .*definition.py, line 4"),
-    "a module that is not there": ("import nowhere", "No module named 'nowhere'"),
+    "a module that is not there": ("import nowhere", "mine/definition.py, line 4: .*No module named 'nowhere'"),
     "no pipeline": ("pipe = 1", "has no attribute 'pipeline'"),
 }
 
