@@ -79,7 +79,8 @@ def _look_up_references(part: Any, resolver: Any) -> None:
             try:
                 resolver.lookup(part.contents[keyword])
             except Unresolvable as error:
-                text = f"the schema refers to {part.contents[keyword]!r}, which it does not hold"
+                name = part.contents[keyword]
+                text = f"the schema refers to {name!r}, which is not in it; put it under $defs, as nothing is fetched"
                 raise DefinitionError(text) from error
     for inner in part.subresources():
         _look_up_references(inner, resolver.in_subresource(inner))

@@ -83,6 +83,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a measure called by a number": (lambda: aggregate(measures={3: count()}), "measure 3"),
     "a number for keep": (lambda: aggregate(by=[day("t")], keep=5), "days(90)"),
     "a list for a schema": (lambda: Collection("x", schema=[]), "not a list"),  # type: ignore[arg-type]
+    "a reference to another file": (
+        lambda: Collection("x", schema={"properties": {"a": {"$ref": "other.json"}}}),
+        "refers to 'other.json'",
+    ),
     "a pattern that is none": (lambda: Collection("x", schema={"properties": {"a": {"pattern": "("}}}), "pattern"),
     "a pattern of names that is none": (lambda: Collection("x", schema={"patternProperties": {"(": {}}}), "regex"),
     "a route called as the stack's own queue": (lambda: Route("async-failures", of=things, when=bool), "queue of this"),
@@ -205,3 +209,15 @@ def test_violations_are_looked_for_when_somebody_asks(monkeypatch: pytest.Monkey
     assert [one.keyword for one in caught.value.violations] == ["required", "required"]
     assert "'a'" in str(caught.value)
     assert len(asked) == 1
+
+
+def test_a_schema_may_refer_to_what_is_in_it_by_any_of_its_names() -> None:
+    """Also where only the reference validates, as it does with uniqueItems."""
+    inner = {"$id": "https://example.com/inner", "type": "integer"}
+    for reference in ("#/$defs/a", "https://example.com/inner", "inner", "#"):
+        schema = {
+            "$id": "https://example.com/outer",
+            "$defs": {"a": inner},
+            "properties": {"a": {"$ref": reference}, "b": {"uniqueItems": True, "default": {"$ref": "a value"}}},
+        }
+        assert Collection("x", schema=schema).compiled.is_valid({"b": []})
