@@ -1,5 +1,6 @@
 """(a) The aggregate handler beside the tutorial's, on a DynamoDB that answers in 5 ms; and the writer alone."""
 
+import gc
 import json
 import os
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import boto3
 
 from benchmarks import tutorial
-from benchmarks.changes import SHARD, begin_anew, events, latest
+from benchmarks.changes import SHARD, begin_anew, events, latest, records
 from benchmarks.report import Result, Show
 from benchmarks.server import agreeable_dynamodb
 from pipeline.definition import pipeline
@@ -101,6 +102,10 @@ _TARGETS = {("1,000", "processor"): "40 times less", ("1,000", "wall"): "100 tim
 
 def _writer(show: Show) -> list[Result]:
     show("(a) the writer alone")
+    records()
+    # the week itself is the benchmark's, not the process's: a collection of garbage is not to walk through it
+    gc.collect()
+    gc.freeze()
     rows = _many_rows(2_000)
     lineage = Lineage(mark_attribute(SHARD))
     committer = Committer(client("dynamodb"), "aggregates", clock=_now, batches=True)

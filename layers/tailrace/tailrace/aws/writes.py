@@ -184,5 +184,6 @@ def _quoted(name: str) -> str:
     return f'"{doubled}"'
 
 
+@lru_cache(maxsize=16)
 def _stamp(now: datetime) -> str:
     return now.isoformat(timespec="milliseconds")
