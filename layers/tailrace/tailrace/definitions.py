@@ -13,10 +13,15 @@ from tailrace.measures import Predicate
 from tailrace.shortcuts import Shortcut, shortcut_of
 from tailrace.worth import Appraiser
 
-TAKEN_BY_THE_STACK = {"archive", "async_failures", "intake"}
+TAKEN_BY_THE_STACK = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}
 """The queues that are there without a route: one of such a name would send to them."""
 
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
+
+
+def queue_of(route: str) -> str:
+    """Return what names a route's queue in variables: ``late-flights`` and ``late_flights`` are both LATE_FLIGHTS."""
+    return route.replace("-", "_").upper()
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +37,12 @@ class Route:
 
     def __post_init__(self) -> None:
         check_name("route", self.name)
-        if self.queue in TAKEN_BY_THE_STACK:
+        if queue_of(self.name) in TAKEN_BY_THE_STACK:
             raise DefinitionError(f"route {self.name!r}: the stack has a queue of this name itself; choose another")
         if not isinstance(self.of, Collection):
             raise DefinitionError(f"route {self.name!r}: of= names a Collection, not a {type(self.of).__name__}")
         if not callable(self.when):
             raise DefinitionError(f"route {self.name!r}: when= is a function from an item to a truth value")
-
-    @property
-    def queue(self) -> str:
-        """What the route's queue is told by; ``late-flights`` and ``late_flights`` would share one."""
-        return self.name.replace("-", "_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +64,9 @@ class Pipeline:
             for name in names:
                 if names.count(name) > 1:
                     raise DefinitionError(f"two {what} are called {name!r}")
-        queues = [route.queue for route in self.routes]
-        for route in self.routes:
-            if queues.count(route.queue) > 1:
+        queues = [queue_of(route.name) for route in self.routes]
+        for route, queue in zip(self.routes, queues, strict=True):
+            if queues.count(queue) > 1:
                 raise DefinitionError(f"route {route.name!r}: another one, with '_' for '-', would share its queue")
         members_of: list[Aggregate | Route] = [*self.aggregates, *self.routes]
         for member in members_of:
