@@ -4,16 +4,16 @@ import json
 from functools import cache
 from typing import Any
 
-from local.emulator import ROOT
-from local.flights import read
-from local.timeline import Timetable, timeline
-from tailrace.changes import encode_item
-from tailrace.definitions import Pipeline
-from tailrace.fold import fold_records
+from local.demo.flights import read
+from local.demo.timeline import Timetable, timeline
+from local.deployment.emulator import ROOT
+from tailrace.aggregation.row_changes import fold_records
+from tailrace.definition.pipeline import Pipeline
+from tailrace.inputs.changes import encode_item
 
 type Json = dict[str, Any]
 
-SLICE = ROOT / "local/data/flights-2013-01-01-07.csv.gz"
+SLICE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
 SHARD = "shardId-00000001700000000000-0a1b2c3d"
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-01-01T00:00:00.000"
 MOST_EVENT_BYTES = 6_000_000

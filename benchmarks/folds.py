@@ -22,10 +22,10 @@ from typing import Any
 from benchmarks.changes import begin_anew, event, records
 from benchmarks.report import Result, Show
 from benchmarks.rows import COLUMNS, rows
-from local.emulator import ROOT
+from local.deployment.emulator import ROOT
 from pipeline.definition import NEW_YORK, pipeline
 from tailrace import Aggregate, Collection, Pipeline, count, day, field, hour, month, total
-from tailrace.fold import fold_records
+from tailrace.aggregation.row_changes import fold_records
 
 type Records = list[dict[str, Any]]
 type Columns = dict[str, list[Any]]

@@ -19,7 +19,7 @@ from cli.browser import open_browser
 from cli.errors import CommandError, UsageError
 from cli.server import HOST, DashboardServer
 from cli.upstream import Upstream, connections
-from tailrace.site import FRONT, Site
+from tailrace.http.static_site import FRONT, Site
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / ".tools" / "dashboard" / "site"

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from cli.upstream import Upstream, UpstreamError
-from tailrace.site import Answer, Site
+from tailrace.http.static_site import Answer, Site
 
 HOST = "127.0.0.1"
 API = "/api"

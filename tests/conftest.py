@@ -13,8 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from hypothesis import HealthCheck, settings
 
-from local.processes import Leashed, clean_environment
-from tailrace.aws.telemetry import logger
+from local.deployment.processes import Leashed, clean_environment
+from tailrace.aws.runtime.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,13 +4,13 @@ import zlib
 from collections.abc import Iterable
 from decimal import localcontext
 
-from tailrace.effects import Effect
-from tailrace.fold import Folded, Rows
-from tailrace.values import EXACT
+from tailrace.aggregation.row_changes import Folded, Rows
+from tailrace.encoding.numbers import EXACT
+from tailrace.inputs.effects import Effect
 
 
 def fold(effects: Iterable[Effect], lane: str = "") -> Folded:
-    """Fold a batch of changes to the same as :func:`tailrace.fold.fold_records` does."""
+    """Fold a batch of changes to the same as :func:`tailrace.aggregation.row_changes.fold_records` does."""
     rows = Rows(zlib.crc32(lane.encode()))
     with localcontext(EXACT):
         for effect in effects:

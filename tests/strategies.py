@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tailrace.values import normal
+from tailrace.encoding.numbers import normal
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 awkward_texts = st.one_of(texts, st.sampled_from(["", "#", "~", "a#b", "%23", "~set", "€", "\ufffe", "\x00", "9"]))

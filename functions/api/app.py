@@ -7,18 +7,18 @@ from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
-from tailrace.aws.clients import client
-from tailrace.aws.health import Health, places
-from tailrace.aws.idempotency import Idempotency
-from tailrace.aws.items import ItemStore
-from tailrace.aws.progress import ProgressReader
-from tailrace.aws.rows import RowReader
-from tailrace.aws.serving.api import Api
-from tailrace.aws.serving.timing import timed
-from tailrace.aws.settings import ApiSettings
-from tailrace.aws.throughput import counting_requests, of_process
-from tailrace.aws.watching import Watch
-from tailrace.definitions import load_pipeline
+from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.api.idempotency import Idempotency
+from tailrace.aws.api.router import Api
+from tailrace.aws.api.server_timing import timed
+from tailrace.aws.items.store import ItemStore
+from tailrace.aws.monitoring.freshness import Watch
+from tailrace.aws.monitoring.health import Health, places
+from tailrace.aws.monitoring.progress import ProgressReader
+from tailrace.aws.monitoring.throughput import counting_requests, of_process
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import ApiSettings
+from tailrace.definition.pipeline import load_pipeline
 
 _now = partial(datetime.now, UTC)
 

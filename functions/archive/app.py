@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.archiving import Archiver
-from tailrace.aws.clients import client
-from tailrace.aws.settings import ArchiveSettings
-from tailrace.aws.throughput import counting_messages, of_process
+from tailrace.aws.monitoring.throughput import counting_messages, of_process
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import ArchiveSettings
+from tailrace.aws.stages.archive import Archiver
 
 
 @cache

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.cataloguing import Cataloguer
-from tailrace.aws.clients import client
-from tailrace.aws.settings import CatalogSettings
-from tailrace.aws.throughput import counting_objects, of_process
+from tailrace.aws.monitoring.throughput import counting_objects, of_process
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import CatalogSettings
+from tailrace.aws.stages.catalog import Cataloguer
 
 
 @cache

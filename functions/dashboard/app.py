@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tailrace.aws.settings import DashboardSettings
-from tailrace.site import FRONT, Site
+from tailrace.aws.runtime.settings import DashboardSettings
+from tailrace.http.static_site import FRONT, Site
 
 _FOLDER = Path(__file__).with_name("site")
 

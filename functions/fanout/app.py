@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.clients import client
-from tailrace.aws.fanning_out import Destinations, Fanout
-from tailrace.aws.progress import Progress
-from tailrace.aws.settings import FanoutSettings, route_queues
-from tailrace.aws.throughput import of_process, of_route
-from tailrace.definitions import load_pipeline
-from tailrace.freshness import FANOUT
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.throughput import of_process, of_route
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import FanoutSettings, route_queues
+from tailrace.aws.stages.fanout import Destinations, Fanout
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.queries.freshness import FANOUT
 
 
 @cache

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.template import template
+from local.deployment.template import template
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "api")

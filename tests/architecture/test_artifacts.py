@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.template import template
+from local.deployment.template import template
 from tests.architecture.stack import PAGE, ROOT, STAGES, function_id
 from tests.building import sam_build
 

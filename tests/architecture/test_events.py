@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from local.template import template
+from local.deployment.template import template
 from tests.architecture.stack import (
     FUNCTIONS,
     PAGE,

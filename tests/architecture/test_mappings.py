@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.template import template
+from local.deployment.template import template
 from tests.architecture.stack import mapping_of, properties, referred
 
 STREAM_HOURS = 24

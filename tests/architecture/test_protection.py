@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.template import template
+from local.deployment.template import template
 from tests.architecture.stack import FUNCTIONS, function_id, properties, referred, resources
 
 # What may be lost, since it only remembers what has been answered, or seen, of late.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from local.template import template
-from tailrace.definitions import load_pipeline
+from local.deployment.template import template
+from tailrace.definition.pipeline import load_pipeline
 from tests.architecture.stack import (
     ROUTE_QUEUE_SUFFIX,
     as_list,

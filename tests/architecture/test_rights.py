@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local.template import template
-from tailrace.definitions import load_pipeline
-from tailrace.openapi import openapi
+from local.deployment.template import template
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.http.openapi.document import openapi
 from tests.architecture.stack import (
     FUNCTIONS,
     PAGE,

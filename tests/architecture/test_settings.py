@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from local.template import template
-from tailrace.aws import settings
-from tailrace.definitions import load_pipeline
+from local.deployment.template import template
+from tailrace.aws.runtime import settings
+from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import SettingsError
 from tests.architecture.stack import (
     FUNCTIONS,

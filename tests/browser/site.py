@@ -9,8 +9,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from tailrace.site import Answer as Found
-from tailrace.site import Site as Files
+from tailrace.http.static_site import Answer as Found
+from tailrace.http.static_site import Site as Files
 
 type Answered = tuple[int, Mapping[str, str], str]
 type Answer = Callable[[str, str, Mapping[str, str]], Answered]

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from cli.dashboard import REFERENCE
-from tailrace.definitions import load_pipeline
-from tailrace.openapi import openapi
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.http.openapi.document import openapi
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.site import Answered, Site
 

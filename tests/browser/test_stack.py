@@ -9,14 +9,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from local.dashboard import dashboard
-from local.entrances import Entrances
-from local.feed import Feed
-from local.flights import read
-from local.options import SLICE
+from local.demo.entrances import Entrances
+from local.demo.feed import Feed
+from local.demo.flights import read
+from local.demo.options import SLICE
+from local.demo.timeline import timeline
 from local.stack import Stack, running_stack
-from local.timeline import timeline
 from pipeline.definition import pipeline
-from tailrace.openapi import openapi
+from tailrace.http.openapi.document import openapi
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
 from tests.browser.stored import panels_hold_the_tables_numbers

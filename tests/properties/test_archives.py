@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.archives import Contents, Event, Folder, archive_object, parse_key, read_batch
-from tailrace.changes import Item
-from tailrace.envelopes import dumps, envelope, loads
+from tailrace.inputs.changes import Item
+from tailrace.outputs.archives import Contents, Event, Folder, archive_object, parse_key, read_batch
+from tailrace.outputs.envelopes import dumps, envelope, loads
 from tests import strategies
 
 items = st.none() | st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)

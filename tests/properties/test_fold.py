@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour, minute, month, week
+from tailrace.aggregation.contributions import contribution
+from tailrace.aggregation.row_changes import Folded, fold_records
 from tailrace.errors import InvalidItem
-from tailrace.fold import Folded, fold_records
-from tailrace.worth import contribution
 from tests import strategies
 from tests.pipelines.orders import pipeline
 from tests.streams import history

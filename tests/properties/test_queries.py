@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, count, field
-from tailrace.collection import Collection
-from tailrace.keys import bucket
-from tailrace.queries import Position
-from tailrace.query_parameters import row_query
+from tailrace.definition.collection import Collection
+from tailrace.encoding.keys import bucket
+from tailrace.queries.parameters import row_query
+from tailrace.queries.rows import Position
 from tests import strategies
 
 events = Collection("events", schema={"type": "object"})

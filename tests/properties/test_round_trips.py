@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.changes import decode_item, encode_item
-from tailrace.envelopes import dumps, loads
-from tailrace.keys import group_texts, row_key
-from tailrace.marks import pad
+from tailrace.aggregation.marks import pad
+from tailrace.encoding.keys import group_texts, row_key
+from tailrace.inputs.changes import decode_item, encode_item
+from tailrace.outputs.envelopes import dumps, loads
 from tests import strategies
 
 items = st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)

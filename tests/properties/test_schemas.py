@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.definition.schemas import Schema, agreed
 from tailrace.errors import DefinitionError
-from tailrace.schemas import Schema, agreed
 from tests import strategies
 
 small_numbers = st.sampled_from([-2, 0, 1, 2, 3, Decimal("0.5"), Decimal("1.5"), 10**20, Decimal("-1e-10")])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.model import Database, Unsupported
+from local.in_memory import Database, Unsupported
 from tests.simulation.faults import Call, Json, Wire
 
 _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}

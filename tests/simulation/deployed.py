@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from local.deployment.template import template
 from local.mapping import QueueSettings, StreamSettings
-from local.template import template
 from tests.architecture.stack import mapping_of, properties
 from tests.simulation.steps import Reader
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from local.model.errors import client_error
+from local.in_memory.errors import client_error
 from tests.simulation.steps import Fault, Run, Step
 
 type Json = dict[str, Any]

@@ -5,15 +5,15 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Any
 
+from local.in_memory import Database
 from local.mapping import Answer, Failed, Returned, Throttled
-from local.model import Database
-from tailrace.aws.aggregating import Aggregator
-from tailrace.aws.archiving import Archiver
-from tailrace.aws.commit import Committer
-from tailrace.aws.fanning_out import Destinations, Fanout
-from tailrace.aws.lineages import Lineages
-from tailrace.aws.progress import Progress
-from tailrace.freshness import AGGREGATE, FANOUT
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.aws.stages.archive import Archiver
+from tailrace.aws.stages.fanout import Destinations, Fanout
+from tailrace.queries.freshness import AGGREGATE, FANOUT
 from tests.simulation import definition
 from tests.simulation.clients import Bucket, Queues, Streams, Table
 from tests.simulation.faults import Crash, Faults, Wire

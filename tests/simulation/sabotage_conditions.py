@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from tailrace import marks
-from tailrace.aws import commit, lineages, writes
-from tailrace.fold import RowChange
+from tailrace.aggregation import marks
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates import commit, lineages
+from tailrace.aws.aggregates import update_expressions as writes
 
 type Sabotage = Callable[[], AbstractContextManager[Any]]
 type Json = dict[str, Any]

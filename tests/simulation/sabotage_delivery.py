@@ -7,8 +7,12 @@ from typing import Any
 from unittest.mock import patch
 
 from local.mapping import StreamSettings, lane
-from tailrace.aws import aggregating, archiving, commit, fanning_out, objects
-from tailrace.aws.batches import stream_answer
+from tailrace.aws.aggregates import commit
+from tailrace.aws.runtime import objects
+from tailrace.aws.runtime.stream_response import stream_answer
+from tailrace.aws.stages import aggregate as aggregating
+from tailrace.aws.stages import archive as archiving
+from tailrace.aws.stages import fanout as fanning_out
 from tests.simulation import deployed, world
 from tests.simulation.archive_queue import ArchiveQueue
 from tests.simulation.steps import Reader

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from tailrace import fold
-from tailrace.aws import commit
-from tailrace.fold import RowChange
-from tailrace.shortcuts import Shortcut
+from tailrace.aggregation import row_changes as fold
+from tailrace.aggregation.delta_cache import Shortcut
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates import commit
 from tests.simulation.definition import visits
 
 

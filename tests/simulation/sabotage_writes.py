@@ -7,10 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from tailrace import marks
-from tailrace.aggregate import ITEMS_IN_ROW
-from tailrace.aws import aggregating, commit, emptied, ordering, writes
-from tailrace.fold import RowChange, fold_records
+from tailrace.aggregation import marks
+from tailrace.aggregation.row_changes import RowChange, fold_records
+from tailrace.aws.aggregates import commit
+from tailrace.aws.aggregates import expiry as emptied
+from tailrace.aws.aggregates import order_state as ordering
+from tailrace.aws.aggregates import update_expressions as writes
+from tailrace.aws.stages import aggregate as aggregating
+from tailrace.definition.aggregate import ITEMS_IN_ROW
 
 
 def _failed_batch_forgotten() -> AbstractContextManager[Any]:

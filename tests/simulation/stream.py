@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.model import Database
-from local.model.values import Row
-from tailrace.changes import encode_item
+from local.in_memory import Database
+from local.in_memory.values import Row
+from tailrace.inputs.changes import encode_item
 from tests.simulation.definition import Item
 from tests.simulation.steps import Write
 

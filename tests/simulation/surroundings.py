@@ -9,8 +9,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from unittest.mock import patch
 
-from tailrace import packing
-from tailrace.aws import aggregating, archiving, commit, fanning_out, objects, progress, queues
+from tailrace.aws.aggregates import commit
+from tailrace.aws.monitoring import progress
+from tailrace.aws.runtime import objects, queues
+from tailrace.aws.stages import aggregate as aggregating
+from tailrace.aws.stages import archive as archiving
+from tailrace.aws.stages import fanout as fanning_out
+from tailrace.outputs import packing
 from tests.simulation.serial import Serial
 
 _MOST_BYTES = 540  # of a message: most events fit, some do not

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from local.model import Database
+from local.in_memory import Database
 from pipeline.definition import pipeline
-from tailrace.aws.aggregating import Aggregator
-from tailrace.aws.commit import Committer
-from tailrace.aws.lineages import SHARDS, Lineages
-from tailrace.aws.progress import Progress
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import SHARDS, Lineages
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.stages.aggregate import Aggregator
 from tests.simulation.serial import Serial
 from tests.simulation.surroundings import alone
 from tests.streams import event, record

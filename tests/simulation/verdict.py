@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tailrace.changes import decode_item
+from tailrace.inputs.changes import decode_item
 from tests.simulation.definition import FULL, Item, Key, is_large, prepared, recount
 from tests.simulation.functions import ROUTE_QUEUE, TABLE
 from tests.simulation.steps import History

@@ -7,14 +7,14 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
-from tailrace.aws.bulk import put_many
-from tailrace.aws.clients import client
-from tailrace.aws.items import ItemStore, StoredItem, row_of
-from tailrace.changes import decode_item, encode_item
-from tailrace.definitions import load_pipeline
+from tailrace.aws.items.batch_writer import put_many
+from tailrace.aws.items.store import ItemStore, StoredItem, row_of
+from tailrace.aws.runtime.clients import client
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.encoding.limits import MOST_ITEM_BYTES, check
+from tailrace.encoding.numbers import number
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError
-from tailrace.limits import MOST_ITEM_BYTES, check
-from tailrace.values import number
+from tailrace.inputs.changes import decode_item, encode_item
 from tests.strategies import values
 
 if TYPE_CHECKING:

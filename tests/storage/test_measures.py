@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.aggregate import app
-from tailrace.aws.clients import client
-from tailrace.aws.rows import RowReader
-from tailrace.envelopes import loads
-from tailrace.marks import LATE_DELIVERIES
-from tailrace.query_parameters import row_query
+from tailrace.aggregation.marks import LATE_DELIVERIES
+from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.runtime.clients import client
+from tailrace.outputs.envelopes import loads
+from tailrace.queries.parameters import row_query
 from tests import strategies
 from tests.pipelines import measured
 from tests.storage.conftest import Aggregates

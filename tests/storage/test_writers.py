@@ -7,11 +7,11 @@ import pytest
 from aws_lambda_powertools.event_handler import Response
 
 from tailrace import Collection, Pipeline
-from tailrace.aws.idempotency import Idempotency
-from tailrace.aws.items import ItemStore
+from tailrace.aws.api.idempotency import Idempotency
+from tailrace.aws.items.store import ItemStore
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed
-from tailrace.preconditions import Preconditions, preconditions
-from tailrace.problems import KeyInUse
+from tailrace.http.preconditions import Preconditions, preconditions
+from tailrace.http.problems import KeyInUse
 from tests.at_once import WRITERS, at_once
 from tests.pipelines.orders import orders
 

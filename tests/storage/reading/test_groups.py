@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tailrace.aws import groups as listing
-from tailrace.envelopes import loads
+from tailrace.aws.aggregates import group_reader as listing
+from tailrace.outputs.envelopes import loads
 from tests.storage.reading.recount import ORDERS, SHOPS, Row, joined
 
 

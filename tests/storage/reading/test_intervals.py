@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tailrace.aws import rows as reading
+from tailrace.aws.aggregates import row_reader as reading
 from tests.storage.reading.recount import ORDERS, SHOPS, ZONE, joined, label, recounted, seen
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tailrace import queries
-from tailrace.aws import rows as reading
+from tailrace.aws.aggregates import row_reader as reading
+from tailrace.queries import rows as queries
 from tests.storage.reading.recount import ORDERS, joined, recounted, seen
 
 

@@ -7,8 +7,8 @@ from benchmarks import tutorial
 from benchmarks.changes import MOST_EVENT_BYTES, event, events, records
 from benchmarks.rows import rows
 from pipeline.definition import pipeline
-from tailrace.changes import decode_batch, decode_value
-from tailrace.effects import effect_of
+from tailrace.inputs.changes import decode_batch, decode_value
+from tailrace.inputs.effects import effect_of
 from tests.plainly import fold
 
 type Sums = dict[tuple[str, str], dict[str, Any]]

@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError
 from cli import upstream as upstreams
 from cli.server import TYPE_PREFIX
 from cli.upstream import Upstream, connections
-from tailrace.definitions import load_pipeline
-from tailrace.openapi import openapi
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.http.openapi.document import openapi
 from tests.unit.cli.conftest import CREDENTIALS, REGION, Asking, FakeApi
 
 

@@ -1,0 +1,88 @@
+"""Lists of groups out of the aggregates table: one partition each, read page by page."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.clients import translate
+from tailrace.definition.aggregate import ITEMS_IN_ROW
+from tailrace.http.problems import TooMuch
+from tailrace.inputs.changes import decode_item, encode_value
+from tailrace.queries.groups import GroupQuery
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Of 1 MB each, which holds some thousands of values: about 50,000 can be ranked within a second or two.
+_MOST_READS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Values of a group with the number of their items, and the cursor for more; None when there are no more."""
+
+    groups: tuple[dict[str, Any], ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReader:
+    """Reads lists of groups, strongly consistent."""
+
+    client: "DynamoDBClient"
+    table: str
+
+    def read(self, query: GroupQuery) -> Listed:
+        """Return the values that a query asks for; those that have no items any more are left out.
+
+        Raises:
+            TooMuch: there are more values than can be ranked in one request.
+            Transient: the table cannot be read now.
+            Permanent: the table refuses for good.
+        """
+        rows = (row for row in self._rows(query) if row[ITEMS_IN_ROW])
+        if not query.by_key:
+            most = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEMS_IN_ROW])
+            return Listed(tuple(_shown(query, row) for row in most))
+        found = list(islice(rows, query.limit + 1))
+        cursor = query.cursor(found[query.limit - 1]["sk"]) if len(found) > query.limit else None
+        return Listed(tuple(_shown(query, row) for row in found[: query.limit]), cursor)
+
+    def _rows(self, query: GroupQuery) -> Iterator[dict[str, Any]]:
+        start = None if query.after is None else {"pk": encode_value(query.listed.pk), "sk": encode_value(query.after)}
+        for _ in range(_MOST_READS):
+            answer = self._page(query, start)
+            yield from map(decode_item, answer["Items"])
+            start = answer.get("LastEvaluatedKey")
+            if start is None:
+                return
+        raise TooMuch("there are too many values to be ranked: list them with order=key, or ask for one by its name")
+
+    def _page(self, query: GroupQuery, start: dict[str, Any] | None) -> Any:
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "#pk = :pk",
+            "ProjectionExpression": "#sk, #group, #n",
+            "ExpressionAttributeNames": {
+                "#pk": "pk",
+                "#sk": "sk",
+                "#group": query.listed.layout.labels[0],
+                "#n": ITEMS_IN_ROW,
+            },
+            "ExpressionAttributeValues": {":pk": encode_value(query.listed.pk)},
+            "ConsistentRead": True,
+        }
+        if start is not None:
+            request["ExclusiveStartKey"] = start
+        try:
+            return self.client.query(**request)
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error) from error
+
+
+def _shown(query: GroupQuery, row: dict[str, Any]) -> dict[str, Any]:
+    return {"value": row[query.listed.layout.labels[0]], "items": row[ITEMS_IN_ROW]}

@@ -1,0 +1,94 @@
+"""The order measures of a main row, read back from its value rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.update_expressions import VERSION, Order
+from tailrace.aws.runtime.clients import translate
+from tailrace.definition.aggregate import ITEMS_IN_ROW, ValueRows
+from tailrace.definition.order_measures import Count, Reach
+from tailrace.encoding.keys import RowKey, values_key
+from tailrace.inputs.changes import decode_item, encode_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# An end is near most times; the rows before it are those that were emptied and have not gone yet.
+_END_PAGE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReader:
+    """Reads what order measures rest on, strongly consistent.
+
+    Raises (each method):
+        Transient: the table cannot be read now.
+        Permanent: the table refuses for good.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+
+    def version(self, key: RowKey) -> int:
+        """Return how often a main row's order measures were written; 0 for a row that is not there."""
+        try:
+            answer = self.client.get_item(
+                TableName=self.table,
+                Key=encode_item({"pk": key[0], "sk": key[1]}),
+                ProjectionExpression="#v",
+                ExpressionAttributeNames={"#v": VERSION},
+                ConsistentRead=True,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error) from error
+        return version_in(answer.get("Item", {}))
+
+    def order(self, row: RowChange, version: int) -> Order:
+        """Return the order measures of a main row, which was seen at a version before this is called."""
+        state: dict[str, Any] = {}
+        for kind in row.layout.aggregate.value_rows:
+            pk = values_key(row.key, kind.name)
+            counts = {reach: tuple(self._counts(kind, pk, reach)) for reach in kind.reaches}
+            state |= kind.state(counts)
+        return Order(version, state)
+
+    def _counts(self, kind: ValueRows, pk: str, reach: Reach) -> Iterator[Count]:
+        """Yield the value rows that count something: of an end the first one, else all of them in order."""
+        labels = kind.values.labels
+        for row in self._rows(kind, pk, reach):
+            if row[ITEMS_IN_ROW] > 0:
+                yield Count(tuple(row[label] for label in labels), row[ITEMS_IN_ROW])
+                if reach != "all":
+                    return
+
+    def _rows(self, kind: ValueRows, pk: str, reach: Reach) -> Iterator[dict[str, Any]]:
+        names = {f"#{number}": name for number, name in enumerate((*kind.values.labels, ITEMS_IN_ROW))}
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk",
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ScanIndexForward": reach != "high",
+            "ConsistentRead": True,
+        }
+        if reach != "all":
+            request["Limit"] = _END_PAGE
+        while True:
+            try:
+                page = self.client.query(**request)
+            except (ClientError, BotoCoreError) as error:
+                raise translate(error) from error
+            yield from map(decode_item, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def version_in(row: Any) -> int:
+    """Return the version in a row of DynamoDB's JSON; 0 where there is none."""
+    return int(row[VERSION]["N"]) if VERSION in row else 0

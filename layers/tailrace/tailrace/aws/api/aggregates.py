@@ -1,0 +1,95 @@
+"""Aggregates: what there are, their rows, and which of them rank first; in JSON, lines of JSON or CSV."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from aws_lambda_powertools.event_handler import Response
+
+from tailrace.aws.aggregates.group_reader import GroupReader
+from tailrace.aws.aggregates.row_reader import Page, RowReader
+from tailrace.aws.api.responses import Answer, answer_json
+from tailrace.aws.monitoring.freshness import Watch
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.descriptions import describe
+from tailrace.definition.pipeline import Pipeline
+from tailrace.errors import InvalidMessage
+from tailrace.http.requests import Event, accepted, parameters
+from tailrace.outputs.envelopes import dumps
+from tailrace.queries.formats import FORMS, JSON, Form, form_of
+from tailrace.queries.parameters import group_query, ranking_query, row_query
+
+FRESHNESS = "Tailrace-Freshness"
+"""The header in which every answer of an aggregate tells how fresh it is, for the forms that have no other place."""
+
+
+class AggregateRoutes:
+    """Answers what is asked of aggregates."""
+
+    def __init__(self, pipeline: Pipeline, rows: RowReader, watch: Watch, event: Callable[[], Event]) -> None:
+        self._pipeline = pipeline
+        self._rows = rows
+        self._groups = GroupReader(rows.client, rows.table)
+        self._watch = watch
+        self._event = event
+
+    def listed(self) -> Answer:
+        """Return what each aggregate is: its groups and measures."""
+        if parameters(self._event()):
+            raise InvalidMessage("there are no parameters here")
+        fresh = self._fresh()
+        listed = dumps([describe(found) for found in self._pipeline.aggregates])
+        return answer_json(200, f'{{"aggregates":{listed},"freshness":{fresh}}}', {FRESHNESS: fresh})
+
+    def rows(self, name: str) -> Answer:
+        """Return rows of an aggregate, by its groups and a range of time."""
+        aggregate = self._pipeline.aggregate(name)
+        form = form_of(accepted(self._event(), FORMS), aggregate)
+        query = row_query(aggregate, parameters(self._event()))
+        fresh = self._fresh()
+        page = self._rows.read(query, form.write)
+        return self._answer(aggregate, form, {"interval": query.interval}, page, fresh)
+
+    def top(self, name: str) -> Answer:
+        """Return the rows that rank first by a measure."""
+        aggregate = self._pipeline.aggregate(name)
+        form = form_of(accepted(self._event(), FORMS), aggregate)
+        query, by, greatest = ranking_query(aggregate, parameters(self._event()))
+        fresh = self._fresh()
+        page = self._rows.rank(query, by, form.write, greatest=greatest)
+        return self._answer(aggregate, form, {"by": by}, page, fresh)
+
+    def groups(self, name: str) -> Answer:
+        """Return the values of an aggregate's first group, and how many items each has."""
+        aggregate = self._pipeline.aggregate(name)
+        query = group_query(aggregate, parameters(self._event()))
+        fresh = self._fresh()
+        found = self._groups.read(query)
+        headers: dict[str, str | list[str]] = {FRESHNESS: fresh}
+        head = {"aggregate": aggregate.name, "version": aggregate.version, "group": aggregate.by[0].name}
+        more = ""
+        if found.cursor is not None:
+            headers["Link"] = f'<{self._next(found.cursor)}>; rel="next"'
+            more = f',"cursor":{dumps(found.cursor)}'
+        body = f'{dumps(head)[:-1]},"groups":{dumps(list(found.groups))},"freshness":{fresh}{more}}}'
+        return answer_json(200, body, headers)
+
+    def _fresh(self) -> str:
+        """Return how fresh the rows are that are read after this: they hold at least what has been counted now."""
+        return dumps(self._watch.aggregate().document())
+
+    def _answer(self, aggregate: Aggregate, form: Form, told: dict[str, str | None], page: Page, fresh: str) -> Answer:
+        headers: dict[str, str | list[str]] = {FRESHNESS: fresh, "Vary": "Accept"}
+        if page.cursor is not None:
+            headers["Link"] = f'<{self._next(page.cursor)}>; rel="next"'
+        if form.content_type != JSON:
+            return Response(200, form.content_type, form.text(page.rows), headers)
+        head = {"aggregate": aggregate.name, "version": aggregate.version}
+        head |= {name: text for name, text in told.items() if text is not None}
+        more = "" if page.cursor is None else f',"cursor":{dumps(page.cursor)}'
+        body = f'{dumps(head)[:-1]},"rows":[{form.text(page.rows)}],"freshness":{fresh}{more}}}'
+        return answer_json(200, body, headers)
+
+    def _next(self, cursor: str) -> str:
+        """Return the address of the next page: this one's query, with the cursor."""
+        given = [(name, value) for name, value in parameters(self._event()) if name != "cursor"]
+        return f"{self._event()['rawPath']}?{urlencode([*given, ('cursor', cursor)])}"

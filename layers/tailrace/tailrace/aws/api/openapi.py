@@ -1,0 +1,29 @@
+"""The API's description of itself."""
+
+from collections.abc import Callable
+from functools import cache
+
+from tailrace.aws.api.responses import Answer, answer_json
+from tailrace.definition.pipeline import Pipeline
+from tailrace.http.requests import Event, issuer
+from tailrace.outputs.envelopes import dumps
+
+
+class DocumentRoutes:
+    """Answers what there is to ask."""
+
+    def __init__(self, pipeline: Pipeline, event: Callable[[], Event]) -> None:
+        self._pipeline = pipeline
+        self._event = event
+
+    def openapi(self) -> Answer:
+        """Return the OpenAPI document, with the way to sign by which it was asked for."""
+        return answer_json(200, _document(self._pipeline, issuer(self._event())))
+
+
+@cache
+def _document(pipeline: Pipeline, token_issuer: str | None) -> str:
+    # most processes are never asked for it
+    from tailrace.http.openapi.document import openapi, security  # noqa: PLC0415
+
+    return dumps(openapi(pipeline, security(token_issuer)))

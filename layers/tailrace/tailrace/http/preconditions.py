@@ -1,0 +1,106 @@
+"""Entity tags, and requests that are to be carried out only if an item is, or is not, as the caller has seen it.
+
+Source: https://www.rfc-editor.org/rfc/rfc9110#section-13 (conditional requests) and section 8.8.3 (entity tags).
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.errors import InvalidMessage, PreconditionFailed
+from tailrace.outputs.envelopes import canonical
+
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_LIST = re.compile(rf"[ \t]*(?:,[ \t]*)*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]*)?)*")
+_ONE = re.compile(_TAG)
+_DIGEST_CHARACTERS = 32
+
+
+def digest_of(item: Mapping[str, Any], expires_at: Any = None) -> str:
+    """Return a digest of an item's content and of when it expires: equal for what is equal to the table.
+
+    It looks at nothing else, so that it is the same whoever has written the item, and however.
+    """
+    return hashlib.sha256(canonical([item, expires_at]).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def entity_tag(digest: str) -> str:
+    """Return the strong entity tag of a digest, as the header ``ETag`` has it."""
+    return f'"{digest}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What a condition lists: entity tags, or anything that is there (``*``)."""
+
+    anything: bool
+    listed: frozenset[str]
+
+    def holds_exactly(self, tag: str | None) -> bool:
+        """Compare strongly: a weak tag is like none (RFC 9110, 8.8.3.2)."""
+        return tag is not None and (self.anything or tag in self.listed)
+
+    def holds(self, tag: str | None) -> bool:
+        """Compare weakly: a weak tag is like the strong one of the same text."""
+        return tag is not None and (self.anything or not self.listed.isdisjoint((tag, f"W/{tag}")))
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """``If-Match`` and ``If-None-Match`` of a request; None where one was not sent."""
+
+    if_match: Tags | None = None
+    if_none_match: Tags | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a condition."""
+        return self.if_match is not None or self.if_none_match is not None
+
+    @property
+    def only_new(self) -> bool:
+        """Whether all that is asked is that there is no item (``If-None-Match: *``)."""
+        return self.if_match is None and self.if_none_match is not None and self.if_none_match.anything
+
+    def require(self, tag: str | None) -> None:
+        """Check the conditions of a request that writes; ``tag`` is the item's, None where there is no item.
+
+        Raises:
+            PreconditionFailed: one of them does not hold.
+        """
+        if self.if_match is not None and not self.if_match.holds_exactly(tag):
+            raise PreconditionFailed("there is no such item" if tag is None else f"the item's ETag is {tag}")
+        if self.if_none_match is not None and self.if_none_match.holds(tag):
+            raise PreconditionFailed(f"the item is there, its ETag is {tag}")
+
+    def not_modified(self, tag: str) -> bool:
+        """Check the conditions of a request that reads; True when the caller has the item already (304).
+
+        Raises:
+            PreconditionFailed: ``If-Match`` does not hold.
+        """
+        Preconditions(self.if_match).require(tag)
+        return self.if_none_match is not None and self.if_none_match.holds(tag)
+
+
+UNCONDITIONAL = Preconditions()
+
+
+def preconditions(if_match: str | None, if_none_match: str | None) -> Preconditions:
+    """Read the two headers.
+
+    Raises:
+        InvalidMessage: one of them is neither ``*`` nor a list of entity tags.
+    """
+    return Preconditions(_tags("If-Match", if_match), _tags("If-None-Match", if_none_match))
+
+
+def _tags(header: str, text: str | None) -> Tags | None:
+    if text is None:
+        return None
+    if text.strip() == "*":
+        return Tags(anything=True, listed=frozenset())
+    if not _LIST.fullmatch(text):
+        raise InvalidMessage(f"{header} is * or a list of entity tags, each in quotation marks")
+    return Tags(anything=False, listed=frozenset(_ONE.findall(text)))

@@ -1,0 +1,215 @@
+"""What the API answers when it does not do what it was asked: RFC 9457, ``application/problem+json``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.errors import (
+    Conflict,
+    InvalidItem,
+    InvalidMessage,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    TailraceError,
+    Transient,
+    Violation,
+)
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:problem-type:tailrace:"
+RETRY_AFTER_S = 1
+
+MOST_LISTED_CHARACTERS = 500_000
+"""Of very many violations, as many are listed as have so many characters: an answer of Lambda holds 6 MB, in which a
+character may take six bytes."""
+
+_LONGEST_DETAIL = 1000
+
+_TOO_LARGE = "size"  # as tailrace.encoding.limits calls it
+
+
+class UnsupportedMediaType(InvalidMessage):
+    """A body of a type that is not taken."""
+
+
+class MethodNotAllowed(NotFound):
+    """An address that is there, but not for this method; ``allowed`` are the methods that it is there for."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(f"this address takes {', '.join(allowed)}")
+
+
+class KeyInUse(Permanent):
+    """An idempotency key whose first request is still under way."""
+
+
+class KeyReused(Permanent):
+    """An idempotency key that has come with another request before."""
+
+
+class KeyOrder(Permanent):
+    """A query that the key of an aggregate does not allow: what it asks for does not lie together."""
+
+
+class TooMuch(Permanent):
+    """A query whose answer would take more reads, or more memory, than a request has."""
+
+
+class NotAcceptable(Permanent):
+    """A request for an answer in a form that there is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: its name, which never changes, the status, and what they say."""
+
+    name: str
+    status: int
+    title: str
+    when: str
+
+    @property
+    def type(self) -> str:
+        """The URI that stands for it in ``type``."""
+        return f"{TYPE_PREFIX}{self.name}"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "invalid-request",
+            400,
+            "The request cannot be read",
+            "a body, parameter, header, id or cursor that cannot be read",
+        ),
+        Kind("not-found", 404, "There is no such thing", "no such collection, aggregate, item or address"),
+        Kind(
+            "method-not-allowed",
+            405,
+            "The address does not take this method",
+            "the address is there for other methods, which `Allow` lists",
+        ),
+        Kind(
+            "not-acceptable",
+            406,
+            "There is no such form of the answer",
+            "`Accept` takes none of the forms that there are",
+        ),
+        Kind("conflict", 409, "The item was changed by others meanwhile", "others kept changing the item meanwhile"),
+        Kind(
+            "idempotency-key-in-use",
+            409,
+            "A request with this key is under way",
+            "the first request with this `Idempotency-Key` has not been answered yet",
+        ),
+        Kind(
+            "precondition-failed",
+            412,
+            "The item is not as the request wants it to be",
+            "`If-Match` or `If-None-Match` does not hold; nothing was done",
+        ),
+        Kind(
+            "too-large",
+            413,
+            "The item is larger than the table holds",
+            "an item that breaks no rule but is larger than the table holds",
+        ),
+        Kind(
+            "unsupported-media-type",
+            415,
+            "The body is not of a type that is taken",
+            "a body that does not call itself JSON",
+        ),
+        Kind("invalid-item", 422, "The item breaks rules", "an item that breaks rules; `violations` lists every one"),
+        Kind(
+            "key-order",
+            422,
+            "The key of the aggregate does not allow it",
+            "what is asked for does not lie together in the table; another order of groups would allow it",
+        ),
+        Kind(
+            "too-much",
+            422,
+            "That is too much for one request",
+            "what is to be added up or ranked takes more reads than a request has",
+        ),
+        Kind(
+            "idempotency-key-reused",
+            422,
+            "This key belongs to another request",
+            "the `Idempotency-Key` has come with another method, address, body or condition before",
+        ),
+        Kind(
+            "try-later",
+            503,
+            "The table cannot answer now",
+            "the table cannot answer now; `Retry-After` says when to ask again",
+        ),
+    )
+}
+"""Every kind of problem, by its name; docs/api.md has the same table."""
+
+# The first that fits counts, so what is more special comes first.
+_KIND_OF: tuple[tuple[type[TailraceError], str], ...] = (
+    (UnsupportedMediaType, "unsupported-media-type"),
+    (InvalidMessage, "invalid-request"),
+    (MethodNotAllowed, "method-not-allowed"),
+    (NotFound, "not-found"),
+    (Conflict, "conflict"),
+    (NotAcceptable, "not-acceptable"),
+    (KeyOrder, "key-order"),
+    (TooMuch, "too-much"),
+    (KeyInUse, "idempotency-key-in-use"),
+    (KeyReused, "idempotency-key-reused"),
+    (PreconditionFailed, "precondition-failed"),
+    (InvalidItem, "invalid-item"),
+    (Transient, "try-later"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One refusal; ``detail`` is for people, ``type`` and ``violations`` are for programs."""
+
+    kind: Kind
+    detail: str
+    violations: Sequence[Violation] = ()
+
+    def document(self, most_characters: int = MOST_LISTED_CHARACTERS) -> dict[str, Any]:
+        """Return the JSON document, in which the violations take about ``most_characters`` at most."""
+        listed = _listed(self.violations, most_characters)
+        left_out = len(self.violations) - len(listed)
+        return {
+            "type": self.kind.type,
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail[:_LONGEST_DETAIL] + (f"; {left_out} of them are not listed" if left_out else ""),
+            "violations": listed,
+        }
+
+
+def _listed(violations: Sequence[Violation], most_characters: int) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = []
+    size = 0
+    for found in violations:
+        size += len(found.pointer) + len(found.message)
+        if size > most_characters:
+            break
+        listed.append({"pointer": found.pointer, "keyword": found.keyword, "message": found.message})
+    return listed
+
+
+def problem_of(error: TailraceError) -> Problem | None:
+    """Return what to answer for an error; None for one that is no fault of the caller's and will not pass."""
+    name = next((name for kind, name in _KIND_OF if isinstance(error, kind)), None)
+    if name is None:
+        return None
+    if isinstance(error, InvalidItem):
+        count = len(error.violations)
+        text = f"{count} violation{'' if count == 1 else 's'}"
+        too_large = all(found.keyword == _TOO_LARGE for found in error.violations)
+        return Problem(KINDS["too-large" if too_large else name], text, error.violations)
+    return Problem(KINDS[name], "ask again a little later" if isinstance(error, Transient) else str(error))

@@ -1,0 +1,263 @@
+"""From a Lambda event of a DynamoDB stream to changes, and between DynamoDB's JSON and Python values.
+
+The shape of the event: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html and, for the fields that a
+tumbling window adds, https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from tailrace.encoding.keys import split_item_key
+from tailrace.encoding.numbers import number
+from tailrace.errors import InvalidMessage, TailraceError
+
+type Item = dict[str, Any]
+type Image = Mapping[str, Mapping[str, Any]]
+
+DIGEST = "~etag"
+"""The attribute that holds the digest of what the engine has written, in rows whose fields the schema does not list."""
+
+ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST)
+"""What an item's row holds beside the item's own fields; no schema and no transform ever sees them."""
+
+_TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
+
+
+class Change(NamedTuple):
+    """One change of one item, as the stream tells it; ``old`` and ``new`` are the item's fields, None where absent.
+
+    ``sequence`` is the stream's number, as a number: it orders the changes within ``shard``. ``shard`` is None when
+    the event does not name one. ``time`` is ISO 8601 in UTC, to the second. ``expired`` marks a deletion by TTL.
+    """
+
+    event_id: str
+    source: str
+    shard: str | None
+    sequence: int
+    time: str
+    collection: str
+    id: str
+    old: Item | None
+    new: Item | None
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is no change of an item: its table row has another shape. Kept whole for quarantine."""
+
+    event_id: str
+    sequence: int
+    time: str
+    record: Mapping[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One invocation's records: the readable changes in order, and the others; ``stream`` is the stream's ARN."""
+
+    stream: str
+    shard: str | None
+    state: Mapping[str, Any]
+    changes: list[Change]
+    unreadable: list[Unreadable]
+
+
+class Moment(NamedTuple):
+    """When a change was made: its sequence number, and the time to the second, as in :class:`Change`."""
+
+    sequence: int
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """One invocation's records as they came, for who need not decode all of them."""
+
+    stream: str
+    shard: str | None
+    records: Sequence[Mapping[str, Any]]
+    moments: Sequence[Moment]
+
+
+def read_batch(event: Mapping[str, Any]) -> Records:
+    """Read the event of a DynamoDB stream mapping without a look into the items.
+
+    Raises:
+        InvalidMessage: as :func:`decode_batch`.
+    """
+    records = _records(event)
+    moments = [_moment(record) for record in records]
+    return Records(str(event.get("eventSourceARN", "")), event.get("shardId"), records, moments)
+
+
+def decode_batch(event: Mapping[str, Any]) -> Batch:
+    """Read the event of a DynamoDB stream mapping.
+
+    Raises:
+        InvalidMessage: the event as a whole is not one of a DynamoDB stream, or a record has no sequence number
+            (without one nothing can be reported back, so the mapping has to see the failure).
+    """
+    records = _records(event)
+    shard = event.get("shardId")
+    changes: list[Change] = []
+    unreadable: list[Unreadable] = []
+    for record in records:
+        read = decode_record(record, shard)
+        if isinstance(read, Change):
+            changes.append(read)
+        else:
+            unreadable.append(read)
+    return Batch(str(event.get("eventSourceARN", "")), shard, event.get("state") or {}, changes, unreadable)
+
+
+def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    records = event.get("Records")
+    if not isinstance(records, list):
+        raise InvalidMessage("not an event of a DynamoDB stream: it has no list of Records")
+    return records
+
+
+def _moment(record: Mapping[str, Any]) -> Moment:
+    try:
+        body = record["dynamodb"]
+        sequence = int(body["SequenceNumber"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidMessage("a record of the stream has no sequence number") from error
+    return Moment(sequence, _iso_seconds(int(body.get("ApproximateCreationDateTime", 0))))
+
+
+def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unreadable:
+    """Read one record of a stream.
+
+    Raises:
+        InvalidMessage: it has no sequence number.
+    """
+    sequence, time = _moment(record)
+    body = record["dynamodb"]
+    event_id = str(record.get("eventID", sequence))
+    try:
+        collection, item_id = split_item_key(body["Keys"]["pk"]["S"])
+        source = str(record.get("eventSourceARN", ""))
+        old, new = _fields(body.get("OldImage")), _fields(body.get("NewImage"))
+        expired = new is None and _is_expiry(record)
+        return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
+    except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
+        return Unreadable(event_id, sequence, time, record, str(error) or type(error).__name__)
+
+
+def _fields(image: Image | None) -> Item | None:
+    if image is None:
+        return None
+    fields: Item = {}
+    for name, value in image.items():
+        # the two types that most fields have; the rest, and whatever is wrong, is looked at closely
+        if len(value) == 1 and "S" in value:
+            fields[name] = value["S"]
+        elif len(value) == 1 and "N" in value:
+            fields[name] = number(value["N"])
+        else:
+            fields[name] = decode_value(value)
+    for name in ENGINE_ATTRIBUTES:
+        fields.pop(name, None)
+    return fields
+
+
+def _is_expiry(record: Mapping[str, Any]) -> bool:
+    identity = record.get("userIdentity") or {}
+    # Lambda passes the stream's record on with either spelling, depending on the reader
+    kind = identity.get("type") or identity.get("Type")
+    principal = identity.get("principalId") or identity.get("PrincipalId")
+    return record.get("eventName") == "REMOVE" and (kind, principal) == _TTL_IDENTITY
+
+
+@lru_cache(maxsize=1024)
+def _iso_seconds(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def decode_value(attribute: Mapping[str, Any]) -> Any:
+    """Turn one attribute of DynamoDB's JSON (``{"N": "4"}``) into a value.
+
+    Raises:
+        InvalidMessage: the type tag is unknown or its number cannot be read.
+    """
+    ((tag, value),) = attribute.items()
+    if tag == "N":
+        return number(value)
+    match tag:
+        case "S" | "BOOL":
+            return value
+        case "NULL":
+            return None
+        case "M":
+            return {name: decode_value(inner) for name, inner in value.items()}
+        case "L":
+            return [decode_value(inner) for inner in value]
+        case "SS":
+            return set(value)
+        case "NS":
+            return {number(member) for member in value}
+        case "B":
+            return _binary(value)
+        case "BS":
+            return {_binary(member) for member in value}
+    raise InvalidMessage(f"unknown type of attribute: {tag!r}")
+
+
+def decode_item(image: Image) -> Item:
+    """Turn a whole item of DynamoDB's JSON into values, the engine's attributes included."""
+    return {name: decode_value(value) for name, value in image.items()}
+
+
+def _binary(value: str | bytes) -> bytes:
+    # Lambda's events carry base64, boto3's answers carry bytes
+    return base64.b64decode(value) if isinstance(value, str) else bytes(value)
+
+
+def encode_value(value: Any) -> dict[str, Any]:
+    """Turn a value into an attribute of DynamoDB's JSON, as boto3's low-level client takes it.
+
+    Raises:
+        InvalidMessage: DynamoDB has no type for the value (a float, an empty or mixed set, an object).
+    """
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case dict():
+            return {"M": {name: encode_value(inner) for name, inner in value.items()}}
+        case list() | tuple():
+            return {"L": [encode_value(inner) for inner in value]}
+        case bytes() | bytearray():
+            return {"B": bytes(value)}
+        case set() | frozenset():
+            return _encode_set(value)
+    raise InvalidMessage(f"DynamoDB has no type for a {type(value).__name__}")
+
+
+def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
+    values = list(members)
+    if values and all(isinstance(value, str) for value in values):
+        return {"SS": sorted(values)}
+    if values and all(isinstance(value, int | Decimal) and not isinstance(value, bool) for value in values):
+        return {"NS": [str(value) for value in sorted(values)]}
+    if values and all(isinstance(value, bytes | bytearray) for value in values):
+        return {"BS": sorted(bytes(value) for value in values)}
+    raise InvalidMessage("a set must hold strings, numbers or binaries, of one kind, and at least one")
+
+
+def encode_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn an item into DynamoDB's JSON; the inverse of :func:`decode_item`."""
+    return {name: encode_value(value) for name, value in item.items()}

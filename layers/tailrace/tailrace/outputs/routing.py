@@ -1,0 +1,131 @@
+"""Where each change goes: an envelope for the archive, one for each route that it concerns, or quarantine."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tailrace.definition.measures import Item
+from tailrace.definition.pipeline import Pipeline, Route
+from tailrace.errors import InvalidItem, Violation
+from tailrace.inputs.changes import Batch
+from tailrace.inputs.effects import Effect, effect_of
+from tailrace.outputs.envelopes import Json, dumps, envelope
+from tailrace.outputs.quarantine import report
+from tailrace.outputs.stored_object import StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One event on its way to a queue; ``sequence`` is the change that it came from, for the checkpoint."""
+
+    sequence: int
+    envelope: Json
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One refused record on its way to quarantine."""
+
+    sequence: int
+    object: StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """All that a batch sends: events for the archive, events by route, refused records."""
+
+    archive: list[Outgoing] = field(default_factory=list)
+    routes: Mapping[str, list[Outgoing]] = field(default_factory=dict)
+    quarantine: list[Quarantined] = field(default_factory=list)
+
+
+def dispatch(batch: Batch, pipeline: Pipeline) -> Dispatch:
+    """Decide where each change of a batch goes; nothing is sent here."""
+    result = Dispatch(routes={route.name: [] for route in pipeline.routes})
+    for unreadable in batch.unreadable:
+        violations = [Violation("", "record", unreadable.reason)]
+        stored = _report(unreadable.event_id, unreadable.time, None, None, unreadable.record, violations, batch.shard)
+        result.quarantine.append(Quarantined(unreadable.sequence, stored))
+    for change in batch.changes:
+        effect = effect_of(change, pipeline)
+        violations = [] if effect.rejected is None else list(effect.rejected.violations)
+        event = _event(effect)
+        if event is not None:
+            outgoing = Outgoing(change.sequence, event, dumps(event))
+            result.archive.append(outgoing)
+            concerned, broken = _concerned(effect, pipeline.routes)
+            for route in concerned:
+                result.routes[route.name].append(outgoing)
+            violations += broken + _uncountable(effect)
+        if violations:
+            stored = _report(
+                change.event_id, change.time, change.collection, change.id, change.new, violations, change.shard
+            )
+            result.quarantine.append(Quarantined(change.sequence, stored))
+    return result
+
+
+def _event(effect: Effect) -> Json | None:
+    change, kind = effect.change, effect.kind
+    if kind is None:
+        return None
+    data = {"old": effect.old, "new": effect.new, "shard": change.shard, "sequence": str(change.sequence)}
+    return envelope(
+        event_id=change.event_id,
+        source=change.source or "tailrace",
+        collection=change.collection,
+        subject=change.id,
+        time=change.time,
+        kind=kind,
+        data=data,
+    )
+
+
+def _concerned(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
+    """Return the routes that a change belongs to: those whose predicate holds before or after it."""
+    concerned: list[Route] = []
+    broken: list[Violation] = []
+    for route in routes:
+        if route.of.name != effect.change.collection:
+            continue
+        holds = [_holds(route, item) for item in (effect.old, effect.new) if item is not None]
+        if any(held is True for held in holds):
+            concerned.append(route)
+        # an old item that breaks the predicate was reported when it came in
+        if effect.new is not None and isinstance(holds[-1], InvalidItem):
+            broken.extend(holds[-1].violations)
+    return concerned, broken
+
+
+def _uncountable(effect: Effect) -> list[Violation]:
+    """Return why the new item cannot be counted in some of its collection's aggregates; empty for most items."""
+    worth = () if effect.appraiser is None else effect.after.worth(effect.appraiser)
+    return [violation for one in worth if isinstance(one, InvalidItem) for violation in one.violations]
+
+
+def _holds(route: Route, item: Item) -> bool | InvalidItem:
+    try:
+        return bool(route.when(item))
+    except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; the change goes on without it
+        return InvalidItem([Violation("", "when", f"{route.name}: {type(error).__name__}: {error}")])
+
+
+def _report(  # noqa: PLR0913, PLR0917 - the parts of one report
+    event_id: str,
+    time: str,
+    collection: str | None,
+    item_id: str | None,
+    item: object,
+    violations: list[Violation],
+    shard: str | None,
+) -> StoredObject:
+    origin = {"event": event_id} | ({"shard": shard} if shard else {})
+    return report(
+        entrance="stream",
+        collection=collection,
+        id=item_id,
+        item=item,
+        violations=violations,
+        origin=origin,
+        time=time,
+    )
