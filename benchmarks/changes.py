@@ -7,9 +7,9 @@ from typing import Any
 from local.demo.flights import read
 from local.demo.timeline import Timetable, timeline
 from local.deployment.emulator import ROOT
-from tailrace.aggregation.row_changes import fold_records
+from tailrace.aggregation.fold import fold_records
 from tailrace.definition.pipeline import Pipeline
-from tailrace.inputs.changes import encode_item
+from tailrace.encoding.dynamodb import encode_item
 
 type Json = dict[str, Any]
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import boto3
 
-from benchmarks import tutorial
 from benchmarks.changes import SHARD, begin_anew, events, latest, records
+from benchmarks.peers import tutorial
 from benchmarks.report import Result, Show
 from benchmarks.server import agreeable_dynamodb
 from pipeline.definition import pipeline
+from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage, mark_attribute
-from tailrace.aggregation.row_changes import RowChange, fold_records
+from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.progress import Progress

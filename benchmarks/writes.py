@@ -6,7 +6,7 @@ from benchmarks.changes import events, records
 from benchmarks.report import Result, Show
 from benchmarks.stage import Counting, stage
 from pipeline.definition import pipeline
-from tailrace.aggregation.row_changes import fold_records
+from tailrace.aggregation.fold import fold_records
 
 _SIZES = (100, 1_000, 4_000)
 

@@ -98,7 +98,7 @@ def read_site(title: str, refresh_s: int) -> Site:
     Raises:
         CommandError: it cannot be made.
     """
-    making = [sys.executable, str(ROOT / "local" / "setup.py"), "dashboard"]
+    making = [sys.executable, str(ROOT / "local" / "environments" / "setup.py"), "dashboard"]
     made = subprocess.run(making, check=False, capture_output=True, text=True)  # noqa: S603
     if made.returncode or not (SITE / FRONT).exists():
         raise CommandError(f"The page could not be made: {made.stderr.strip().removeprefix('setup: ')}")

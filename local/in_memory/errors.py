@@ -1,12 +1,9 @@
 """The errors of DynamoDB, in the shape in which botocore raises them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
-
-if TYPE_CHECKING:
-    from local.in_memory.values import Row
 
 
 class Unsupported(NotImplementedError):
@@ -16,7 +13,7 @@ class Unsupported(NotImplementedError):
 class Rejected(Exception):
     """A request that a table refuses; `item` is the row that made a condition fail, where it was asked for."""
 
-    def __init__(self, code: str, message: str, item: "Row | None" = None) -> None:
+    def __init__(self, code: str, message: str, item: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

@@ -6,7 +6,7 @@ from playwright.sync_api import Page
 
 from local.stack import Stack
 from pipeline.definition import pipeline
-from tailrace.inputs.changes import decode_item
+from tailrace.encoding.dynamodb import decode_item
 from tests.browser.looking import until
 from tests.browser.test_numbers import cell, listed, same
 

@@ -19,7 +19,7 @@ from local.in_memory.http_api import event_of
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import load_pipeline
-from tailrace.inputs.changes import decode_item
+from tailrace.encoding.dynamodb import decode_item
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
 from tests.browser.made_up import MadeUp

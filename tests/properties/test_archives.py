@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.inputs.changes import Item
+from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.outputs.archives import Contents, Event, Folder, archive_object, parse_key, read_batch
-from tailrace.outputs.envelopes import dumps, envelope, loads
+from tailrace.outputs.envelopes import envelope
 from tests import strategies
 
 items = st.none() | st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)

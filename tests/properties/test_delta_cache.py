@@ -25,7 +25,9 @@ from tailrace import (
     variance,
 )
 from tailrace.aggregation.contributions import contribution, moved
-from tailrace.aggregation.row_changes import Folded, RowChange, fold_records
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.plan import plan_of
+from tailrace.aggregation.row_changes import Folded, RowChange
 from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.numbers import EXACT
@@ -130,7 +132,7 @@ def told(folded: Folded) -> list[Any]:
 
 
 def by_plain_words(records: list[dict[str, Any]], pipeline: Pipeline) -> Folded:
-    return fold((effect_of(change, pipeline) for change in decode_batch(event(records)).changes), lane="b")
+    return fold((effect_of(change, pipeline) for change in decode_batch(event(records)).changes), pipeline, lane="b")
 
 
 def records_of(collection: str, steps: list[tuple[Any, Any, bool]]) -> list[dict[str, Any]]:
@@ -192,7 +194,7 @@ def test_a_field_that_is_missing_is_not_one_that_is_null() -> None:
         pipeline = Pipeline(
             [here], [Aggregate("n", of=here, by=[field("shop")], measures={"five": count(where=says_five)})]
         )
-        assert pipeline.shortcuts
+        assert plan_of(pipeline).shortcuts
         (change,) = fold_records(records_of("things", steps), pipeline).rows
         assert change.steps == [(1, (1, 0)), (2, (1, 1)), (3, (1, 1)), (4, (1, 0))]
 
@@ -208,9 +210,14 @@ def test_a_type_that_changes_with_the_first_change_is_no_type_for_both_versions(
 
 
 def test_there_is_a_shortcut_where_every_predicate_shows_what_it_reads() -> None:
-    assert [one.shortcuts["things"].images for one in (raw, kept, closed, changed)] == [True, True, False, False]
-    assert flights.shortcuts.keys() == {"flights"}
-    assert not whole.shortcuts
+    assert [plan_of(one).shortcuts["things"].images for one in (raw, kept, closed, changed)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert plan_of(flights).shortcuts.keys() == {"flights"}
+    assert not plan_of(whole).shortcuts
 
 
 def test_usual_changes_take_the_shortcut_and_ask_the_definition_once_for_each_case() -> None:
@@ -224,7 +231,7 @@ def test_usual_changes_take_the_shortcut_and_ask_the_definition_once_for_each_ca
         [things_here],
         [Aggregate("n", of=things_here, by=[field("shop")], measures={"n": count(), "open": count(where=is_open)})],
     )
-    appraiser = pipeline.appraisers["things"]
+    appraiser = plan_of(pipeline).appraisers["things"]
     plain = appraiser.amounts
     appraiser.amounts = lambda item: asked.append(item) or plain(item)  # type: ignore[method-assign,func-returns-value]
     steps = [
@@ -244,7 +251,7 @@ def test_what_is_kept_of_long_fields_is_bounded() -> None:
         new = {"shop": "a", "body": f"{'urgent' * (number % 2)} {number:0200000d}"}
         (change,) = fold_records(records_of("things", [(None, new, False)]), pipeline).rows
         assert change.deltas() == (1, number % 2)
-        kept = pipeline.shortcuts["things"]._amounts
+        kept = plan_of(pipeline).shortcuts["things"]._amounts
         most = max(most, sum(len(text) for texts in kept for text in texts))
     assert 1_000_000 < most < 50_000_000
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour, minute, month, week
 from tailrace.aggregation.contributions import contribution
-from tailrace.aggregation.row_changes import Folded, fold_records
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.row_changes import Folded
 from tailrace.errors import InvalidItem
 from tests import strategies
 from tests.pipelines.orders import pipeline

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.aggregation.marks import pad
+from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.keys import group_texts, row_key
-from tailrace.inputs.changes import decode_item, encode_item
-from tailrace.outputs.envelopes import dumps, loads
+from tailrace.encoding.tagged_json import dumps, loads
 from tests import strategies
 
 items = st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)

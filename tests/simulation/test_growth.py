@@ -13,8 +13,8 @@ from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import SHARDS, Lineages
 from tailrace.aws.monitoring.progress import Progress
 from tailrace.aws.stages.aggregate import Aggregator
-from tests.simulation.serial import Serial
-from tests.simulation.surroundings import alone
+from tests.simulation.world.serial import Serial
+from tests.simulation.world.surroundings import alone
 from tests.streams import event, record
 
 PARTITIONS = 10

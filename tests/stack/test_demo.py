@@ -21,8 +21,8 @@ from local.mapping import GivenUp, StreamRecord, StreamSettings
 from local.pollers.destinations import FailureDestination
 from local.stack import Stack, running_stack
 from pipeline.definition import pipeline
-from tests.simulation.deployed import template_settings
-from tests.simulation.steps import READERS, Reader
+from tests.simulation.world.deployed import template_settings
+from tests.simulation.world.steps import READERS, Reader
 
 ROW = (
     "2013,{month},{day},{hour}17,{hour}15,2,830,819,11,{carrier},{number},N14228,{origin},IAH,227,1400,{hour},15,{utc}"

@@ -9,7 +9,7 @@ import pytest
 
 from functions.aggregate.app import handler, stage
 from tailrace.aws.runtime.settings import ApiSettings
-from tailrace.inputs.changes import decode_item
+from tailrace.encoding.dynamodb import decode_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

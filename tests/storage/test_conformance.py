@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.in_memory import Database
+from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.numbers import EXACT
-from tailrace.inputs.changes import encode_value
 from tests import strategies
 
 if TYPE_CHECKING:

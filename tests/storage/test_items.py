@@ -11,10 +11,10 @@ from tailrace.aws.items.batch_writer import put_many
 from tailrace.aws.items.store import ItemStore, StoredItem, row_of
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
+from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.limits import MOST_ITEM_BYTES, check
 from tailrace.encoding.numbers import number
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError
-from tailrace.inputs.changes import decode_item, encode_item
 from tests.strategies import values
 
 if TYPE_CHECKING:

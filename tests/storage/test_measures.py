@@ -12,7 +12,7 @@ from functions.aggregate import app
 from tailrace.aggregation.marks import LATE_DELIVERIES
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.runtime.clients import client
-from tailrace.outputs.envelopes import loads
+from tailrace.encoding.tagged_json import loads
 from tailrace.queries.parameters import row_query
 from tests import strategies
 from tests.pipelines import measured

@@ -88,3 +88,11 @@ class InvalidItem(Permanent):
 
     def __str__(self) -> str:
         return "; ".join(f"{one.pointer or '/'}: {one.message}" for one in self.violations)
+
+
+class KeyOrder(Permanent):
+    """A query that the key of an aggregate does not allow: what it asks for does not lie together."""
+
+
+class TooMuch(Permanent):
+    """A query whose answer would take more reads, or more memory, than a request has."""

@@ -10,7 +10,7 @@ import pytest
 
 from functions.aggregate.app import handler as aggregate
 from tailrace.aws.runtime.settings import ApiSettings
-from tailrace.outputs.envelopes import loads
+from tailrace.encoding.tagged_json import loads
 from tests.gateway import send
 from tests.storage.reading.recount import ORDERS, Row
 from tests.streams import event, history

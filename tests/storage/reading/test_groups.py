@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tailrace.aws.aggregates import group_reader as listing
-from tailrace.outputs.envelopes import loads
+from tailrace.encoding.tagged_json import loads
 from tests.storage.reading.recount import ORDERS, SHOPS, Row, joined
 
 

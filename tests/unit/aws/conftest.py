@@ -8,8 +8,8 @@ import pytest
 from moto import mock_aws
 
 from tailrace.aws.runtime.clients import client
-from tailrace.inputs.changes import decode_item
-from tailrace.outputs.envelopes import loads
+from tailrace.encoding.dynamodb import decode_item
+from tailrace.encoding.tagged_json import loads
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -3,11 +3,12 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from benchmarks import tutorial
 from benchmarks.changes import MOST_EVENT_BYTES, event, events, records
+from benchmarks.peers import tutorial
 from benchmarks.rows import rows
 from pipeline.definition import pipeline
-from tailrace.inputs.changes import decode_batch, decode_value
+from tailrace.encoding.dynamodb import decode_value
+from tailrace.inputs.changes import decode_batch
 from tailrace.inputs.effects import effect_of
 from tests.plainly import fold
 
@@ -41,7 +42,7 @@ class Adding:
 
 def folded() -> Sums:
     batch = decode_batch({"Records": CHANGES})
-    found = fold(effect_of(change, pipeline) for change in batch.changes)
+    found = fold((effect_of(change, pipeline) for change in batch.changes), pipeline)
     return {
         (row.key[0].replace("@1", ""), row.key[1]): dict(zip(row.layout.counters[1:], row.deltas()[1:], strict=True))
         for row in found.rows

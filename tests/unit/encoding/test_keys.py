@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tailrace import day, field, hour, minute, month, week
-from tailrace.encoding.keys import BucketGroup, group_texts, row_key, split_item_key
+from tailrace.definition.groups import BucketGroup
+from tailrace.encoding.keys import group_texts, row_key, split_item_key
 from tailrace.errors import InvalidItem, InvalidMessage
 
 NEW_YORK = "America/New_York"

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from tailrace.encoding.digests import digest_of, entity_tag
 from tailrace.encoding.numbers import number
 from tailrace.errors import InvalidMessage, PreconditionFailed
-from tailrace.http.preconditions import digest_of, entity_tag, preconditions
+from tailrace.http.preconditions import preconditions
 
 
 def holds(tag: str | None, if_match: str | None = None, if_none_match: str | None = None) -> bool:

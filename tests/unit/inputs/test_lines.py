@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.schemas import Schema
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.inputs.lines import MOST_LINE_BYTES, BadLine, Format, Line, format_of, read_lines
-from tailrace.outputs.envelopes import dumps
 from tests.strategies import values
 
 TEXTS = Schema({"type": "object"})

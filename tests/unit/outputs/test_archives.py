@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage
 from tailrace.outputs.archives import Contents, Event, Folder, Reference, archive_object, parse_key, read_batch
-from tailrace.outputs.envelopes import dumps, envelope, loads
+from tailrace.outputs.envelopes import envelope
 
 FOLDER = Folder("orders", "2024-10-27", "00")
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Violation
-from tailrace.outputs.envelopes import loads
 from tailrace.outputs.quarantine import report
 from tailrace.outputs.stored_object import StoredObject
 from tests.strategies import values

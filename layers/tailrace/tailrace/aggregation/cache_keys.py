@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any
 
 from tailrace.definition.measures import Item
-from tailrace.inputs.changes import decode_value
+from tailrace.encoding.dynamodb import decode_value
 
 type Source = Mapping[str, Any]
 """A version of an item: its image in the stream, or the item itself, valid and transformed."""

@@ -175,6 +175,10 @@ class Appraiser:
         ]
         self._places = [_Places(one) for one in self.aggregates]
 
+    def worth_of(self, item: Item | None) -> Worth:
+        """Return what a version of an item is worth to each aggregate, None being no item. Nothing is raised."""
+        return self.nothing if item is None else self.worth(item)
+
     def worth(self, item: Item) -> Worth:
         """Return what an item (valid and transformed) is worth to each aggregate. Nothing is raised."""
         try:

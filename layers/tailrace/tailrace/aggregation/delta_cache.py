@@ -8,17 +8,15 @@ done nothing.
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tailrace.aggregation.cache_keys import Images, Items, Reading, Source, Texts
 from tailrace.aggregation.contributions import Amount, Appraiser, Contribution, Move, Place, moved, movements, place_of
 from tailrace.aggregation.field_usage import fields_read
+from tailrace.aggregation.row_changes import Rows
 from tailrace.definition.aggregate import Aggregate
-from tailrace.encoding.keys import BucketGroup, FieldGroup
-from tailrace.inputs.changes import ENGINE_ATTRIBUTES
-
-if TYPE_CHECKING:
-    from tailrace.aggregation.row_changes import Rows
+from tailrace.definition.groups import BucketGroup, FieldGroup
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
 
 _MOST_KEPT = 20_000
 _MOST_CHARACTERS = 20_000_000
@@ -85,7 +83,7 @@ class Shortcut:
         self._amounts: dict[Texts, tuple[Amount | None, ...]] = {}
         self._moves: dict[_Case, list[tuple[_Part, Move]]] = {}
 
-    def add(self, rows: "Rows", sequence: int, old: Source | None, new: Source | None) -> bool:
+    def add(self, rows: Rows, sequence: int, old: Source | None, new: Source | None) -> bool:
         """Add what a change does; return False, with nothing added, where the plain words have to be asked."""
         for read in self._reader.ways:
             try:

@@ -4,22 +4,17 @@ A change adds what its new item is worth and takes back what its old item was wo
 item comes with the change. Writes follow the rows touched, not the changes.
 """
 
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import localcontext
 from operator import add
 from typing import Any
 
 from tailrace.aggregation.contributions import Contribution, Deltas, Entries, Move, Place, Worth, movements
-from tailrace.aggregation.delta_cache import Shortcut
 from tailrace.definition.aggregate import Aggregate, GroupList, Layout
-from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.keys import LONGEST_ID, MOST_BYTES_A_CHARACTER, MOST_SORT_KEY_BYTES, RowKey, lane_key, values_key
+from tailrace.encoding.keys import MOST_BYTES_A_CHARACTER, MOST_SORT_KEY_BYTES, RowKey, lane_key, values_key
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
-from tailrace.inputs.changes import Change, decode_record
-from tailrace.inputs.effects import Effect, effect_of
 
 _WHOLE = frozenset([int])
 
@@ -96,38 +91,6 @@ class Folded:
     listed: list[RowChange] = field(default_factory=list)
 
 
-def fold_records(records: Iterable[Mapping[str, Any]], pipeline: Pipeline, lane: str = "") -> Folded:
-    """Fold a batch of the stream's records, in their order, into what each touched row has to absorb.
-
-    Collections that have a shortcut take it. ``lane`` says by which lane an aggregate with several is written: the same
-    text, the same lane. A record that is no change of an item is passed over: the other reader of the stream puts it
-    into quarantine.
-
-    Raises:
-        InvalidMessage: a record has no sequence number.
-    """
-    rows = Rows(zlib.crc32(lane.encode()))
-    shortcuts = pipeline.shortcuts
-    with localcontext(EXACT):
-        for record in records:
-            try:
-                body = record["dynamodb"]
-                sequence = int(body["SequenceNumber"])
-                name, _, item_id = body["Keys"]["pk"]["S"].partition("#")
-                shortcut = shortcuts.get(name)
-                if shortcut is not None and shortcut.images and 1 <= len(item_id) <= LONGEST_ID:
-                    old, new = body.get("OldImage"), body.get("NewImage")
-                    certain = new is not None or not shortcut.keeps_expired
-                    if certain and shortcut.add(rows, sequence, old, new):
-                        continue
-            except (KeyError, TypeError, ValueError, AttributeError):
-                shortcut = None  # what is wrong with it is told by who looks closely
-            change = decode_record(record, None)
-            if isinstance(change, Change):
-                rows.absorb(effect_of(change, pipeline), None if shortcut is None or shortcut.images else shortcut)
-    return rows.folded()
-
-
 @dataclass(slots=True)
 class Rows:
     """The rows that a batch touches, as they come up, and what could not be counted; ``spread`` chooses the lane."""
@@ -140,15 +103,6 @@ class Rows:
     def folded(self) -> Folded:
         """Return everything that was added."""
         return Folded(list(self.found.values()), self.poison, list(self.listed.values()))
-
-    def absorb(self, effect: Effect, shortcut: Shortcut | None) -> None:
-        """Add a change, by a shortcut for items or the plain words of the definition."""
-        change, appraiser = effect.change, effect.appraiser
-        if appraiser is None or (change.expired and appraiser.collection.on_expiry == "keep"):
-            return
-        if shortcut is None or not shortcut.add(self, change.sequence, effect.old, effect.new):
-            worth = effect.before.worth(appraiser), effect.after.worth(appraiser)
-            self.count(appraiser.aggregates, change.event_id, change.sequence, *worth)
 
     def count(self, aggregates: Iterable[Aggregate], event_id: str, sequence: int, old: Worth, new: Worth) -> None:
         """Add what a change does to each aggregate, given what the item was worth to it and is worth now."""

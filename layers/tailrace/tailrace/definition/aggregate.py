@@ -8,9 +8,10 @@ from typing import Any
 
 from tailrace.definition.checks import check_about, check_predicate
 from tailrace.definition.collection import Collection, check_name
+from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure, Predicate
 from tailrace.definition.order_measures import Count, OrderMeasure, Reach, Values
-from tailrace.encoding.keys import BucketGroup, Group, groups_key
+from tailrace.encoding.keys import groups_key
 from tailrace.errors import DefinitionError
 
 ITEMS_IN_ROW = "~n"

@@ -3,9 +3,9 @@
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
-from tailrace.encoding.keys import BucketGroup, Group
 
 type Json = dict[str, Any]
 

@@ -28,8 +28,8 @@ from functools import lru_cache
 from typing import Any, Literal, Unpack
 
 from tailrace.definition.checks import About, check_field, check_predicate
+from tailrace.definition.groups import instant, zone_of
 from tailrace.definition.measures import Item, Predicate
-from tailrace.encoding.keys import instant, zone_of
 from tailrace.encoding.numbers import EXACT, LARGEST_EXPONENT, SMALLEST_EXPONENT, Number, normal
 from tailrace.encoding.sort_keys import checked, sortable, utc_text
 from tailrace.errors import DefinitionError, InvalidItem, Violation

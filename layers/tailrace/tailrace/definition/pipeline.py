@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, cached_property
 
-from tailrace.aggregation.contributions import Appraiser
-from tailrace.aggregation.delta_cache import Shortcut, shortcut_of
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.measures import Predicate
@@ -74,18 +72,9 @@ class Pipeline:
                 raise DefinitionError(f"{member.name!r} is of {member.of.name!r}, which is not among the collections")
 
     @cached_property
-    def appraisers(self) -> Mapping[str, Appraiser]:
-        """For each collection what tells the worth of its items, by the collection's name."""
-        return {
-            collection.name: Appraiser(collection, [one for one in self.aggregates if one.of is collection])
-            for collection in self.collections
-        }
-
-    @cached_property
-    def shortcuts(self) -> Mapping[str, Shortcut]:
-        """What adds the changes of a collection without working each out, by the collection's name, where one can."""
-        found = {name: shortcut_of(appraiser) for name, appraiser in self.appraisers.items()}
-        return {name: shortcut for name, shortcut in found.items() if shortcut is not None}
+    def collections_by_name(self) -> Mapping[str, Collection]:
+        """The collections, by their names."""
+        return {collection.name: collection for collection in self.collections}
 
     def collection(self, name: str) -> Collection:
         """Return a collection by name.

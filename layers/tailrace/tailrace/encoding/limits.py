@@ -8,10 +8,10 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
 from tailrace.encoding.keys import MOST_PARTITION_KEY_BYTES
 from tailrace.encoding.numbers import LARGEST_EXPONENT, MOST_DIGITS, SMALLEST_EXPONENT, digits
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import ENGINE_ATTRIBUTES
 
 MOST_ITEM_BYTES = 400 * 1024
 MOST_DEPTH = 32

@@ -3,32 +3,14 @@
 Source: https://www.rfc-editor.org/rfc/rfc9110#section-13 (conditional requests) and section 8.8.3 (entity tags).
 """
 
-import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tailrace.errors import InvalidMessage, PreconditionFailed
-from tailrace.outputs.envelopes import canonical
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"[ \t]*(?:,[ \t]*)*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]*)?)*")
 _ONE = re.compile(_TAG)
-_DIGEST_CHARACTERS = 32
-
-
-def digest_of(item: Mapping[str, Any], expires_at: Any = None) -> str:
-    """Return a digest of an item's content and of when it expires: equal for what is equal to the table.
-
-    It looks at nothing else, so that it is the same whoever has written the item, and however.
-    """
-    return hashlib.sha256(canonical([item, expires_at]).encode()).hexdigest()[:_DIGEST_CHARACTERS]
-
-
-def entity_tag(digest: str) -> str:
-    """Return the strong entity tag of a digest, as the header ``ETag`` has it."""
-    return f'"{digest}"'
 
 
 @dataclass(frozen=True, slots=True)

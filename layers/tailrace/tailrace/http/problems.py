@@ -8,10 +8,12 @@ from tailrace.errors import (
     Conflict,
     InvalidItem,
     InvalidMessage,
+    KeyOrder,
     NotFound,
     Permanent,
     PreconditionFailed,
     TailraceError,
+    TooMuch,
     Transient,
     Violation,
 )
@@ -47,14 +49,6 @@ class KeyInUse(Permanent):
 
 class KeyReused(Permanent):
     """An idempotency key that has come with another request before."""
-
-
-class KeyOrder(Permanent):
-    """A query that the key of an aggregate does not allow: what it asks for does not lie together."""
-
-
-class TooMuch(Permanent):
-    """A query whose answer would take more reads, or more memory, than a request has."""
 
 
 class NotAcceptable(Permanent):

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 from tailrace.http.preconditions import Preconditions, preconditions
 from tailrace.http.problems import NotAcceptable, UnsupportedMediaType
-from tailrace.outputs.envelopes import loads
 
 _ITEM_PATH = re.compile(r"(?P<before>.*?/collections/[^/]+/items/)(?P<id>.+)", re.DOTALL)
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")

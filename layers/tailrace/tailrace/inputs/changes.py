@@ -4,26 +4,16 @@ The shape of the event: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.ht
 tumbling window adds, https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
 """
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, Item, decode_value
 from tailrace.encoding.keys import split_item_key
 from tailrace.encoding.numbers import number
 from tailrace.errors import InvalidMessage, TailraceError
-
-type Item = dict[str, Any]
-type Image = Mapping[str, Mapping[str, Any]]
-
-DIGEST = "~etag"
-"""The attribute that holds the digest of what the engine has written, in rows whose fields the schema does not list."""
-
-ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST)
-"""What an item's row holds beside the item's own fields; no schema and no transform ever sees them."""
 
 _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
 
@@ -180,84 +170,3 @@ def _is_expiry(record: Mapping[str, Any]) -> bool:
 @lru_cache(maxsize=1024)
 def _iso_seconds(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def decode_value(attribute: Mapping[str, Any]) -> Any:
-    """Turn one attribute of DynamoDB's JSON (``{"N": "4"}``) into a value.
-
-    Raises:
-        InvalidMessage: the type tag is unknown or its number cannot be read.
-    """
-    ((tag, value),) = attribute.items()
-    if tag == "N":
-        return number(value)
-    match tag:
-        case "S" | "BOOL":
-            return value
-        case "NULL":
-            return None
-        case "M":
-            return {name: decode_value(inner) for name, inner in value.items()}
-        case "L":
-            return [decode_value(inner) for inner in value]
-        case "SS":
-            return set(value)
-        case "NS":
-            return {number(member) for member in value}
-        case "B":
-            return _binary(value)
-        case "BS":
-            return {_binary(member) for member in value}
-    raise InvalidMessage(f"unknown type of attribute: {tag!r}")
-
-
-def decode_item(image: Image) -> Item:
-    """Turn a whole item of DynamoDB's JSON into values, the engine's attributes included."""
-    return {name: decode_value(value) for name, value in image.items()}
-
-
-def _binary(value: str | bytes) -> bytes:
-    # Lambda's events carry base64, boto3's answers carry bytes
-    return base64.b64decode(value) if isinstance(value, str) else bytes(value)
-
-
-def encode_value(value: Any) -> dict[str, Any]:
-    """Turn a value into an attribute of DynamoDB's JSON, as boto3's low-level client takes it.
-
-    Raises:
-        InvalidMessage: DynamoDB has no type for the value (a float, an empty or mixed set, an object).
-    """
-    match value:
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": value}
-        case int() | Decimal():
-            return {"N": str(value)}
-        case None:
-            return {"NULL": True}
-        case dict():
-            return {"M": {name: encode_value(inner) for name, inner in value.items()}}
-        case list() | tuple():
-            return {"L": [encode_value(inner) for inner in value]}
-        case bytes() | bytearray():
-            return {"B": bytes(value)}
-        case set() | frozenset():
-            return _encode_set(value)
-    raise InvalidMessage(f"DynamoDB has no type for a {type(value).__name__}")
-
-
-def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
-    values = list(members)
-    if values and all(isinstance(value, str) for value in values):
-        return {"SS": sorted(values)}
-    if values and all(isinstance(value, int | Decimal) and not isinstance(value, bool) for value in values):
-        return {"NS": [str(value) for value in sorted(values)]}
-    if values and all(isinstance(value, bytes | bytearray) for value in values):
-        return {"BS": sorted(bytes(value) for value in values)}
-    raise InvalidMessage("a set must hold strings, numbers or binaries, of one kind, and at least one")
-
-
-def encode_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn an item into DynamoDB's JSON; the inverse of :func:`decode_item`."""
-    return {name: encode_value(value) for name, value in item.items()}

@@ -7,7 +7,6 @@ brings it in again. Both readers of the stream derive this by themselves, from t
 
 from dataclasses import dataclass
 
-from tailrace.aggregation.contributions import Appraiser, Worth
 from tailrace.definition.collection import Collection
 from tailrace.definition.measures import Item
 from tailrace.definition.pipeline import Pipeline
@@ -22,22 +21,18 @@ class Version:
     item: Item | None
     rejected: InvalidItem | None
 
-    def worth(self, appraiser: Appraiser) -> Worth:
-        """Return what it is worth to the aggregates of its collection."""
-        return appraiser.nothing if self.item is None else appraiser.worth(self.item)
-
 
 NO_ITEM = Version(None, None)
 
 
 @dataclass(slots=True)
 class Effect:
-    """A change with both versions of its item; ``appraiser`` is None where there is no such collection."""
+    """A change with both versions of its item; ``collection`` is None where there is none of its name."""
 
     change: Change
     before: Version
     after: Version
-    appraiser: Appraiser | None
+    collection: Collection | None
 
     @property
     def old(self) -> Item | None:
@@ -66,14 +61,13 @@ class Effect:
 
 def effect_of(change: Change, pipeline: Pipeline) -> Effect:
     """Validate and transform both images of a change. Nothing is raised for bad items: see ``rejected``."""
-    appraiser = pipeline.appraisers.get(change.collection)
-    if appraiser is None:
-        names = ", ".join(pipeline.appraisers)
+    collection = pipeline.collections_by_name.get(change.collection)
+    if collection is None:
+        names = ", ".join(pipeline.collections_by_name)
         text = f"there is no collection {change.collection!r}; there are: {names or 'none'}"
         unknown = None if change.new is None else InvalidItem([Violation("", "collection", text)])
         return Effect(change, NO_ITEM, Version(None, unknown), None)
-    collection = appraiser.collection
-    return Effect(change, _version(collection, change.old), _version(collection, change.new), appraiser)
+    return Effect(change, _version(collection, change.old), _version(collection, change.new), collection)
 
 
 def _version(collection: Collection, fields: Item | None) -> Version:

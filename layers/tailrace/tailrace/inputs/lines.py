@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from tailrace.definition.schemas import Schema
+from tailrace.encoding.dynamodb import Item
 from tailrace.encoding.numbers import number
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation
-from tailrace.inputs.changes import Item
-from tailrace.outputs.envelopes import loads
 
 MOST_LINE_BYTES = 1024 * 1024
 """No item that a table holds needs a longer line; what is longer is passed over without being kept in memory."""

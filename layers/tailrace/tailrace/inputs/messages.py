@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.changes import Item
-from tailrace.outputs.envelopes import loads
 
 _BODY = {"put": "item", "patch": "patch", "delete": None}
 

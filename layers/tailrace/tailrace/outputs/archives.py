@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tailrace.encoding.keys import COLLECTION_NAME
+from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage
-from tailrace.outputs.envelopes import dumps, loads
 from tailrace.outputs.stored_object import StoredObject
 
 CONTENT_TYPE = "application/gzip"

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from tailrace.outputs.envelopes import Json, dumps
+from tailrace.encoding.tagged_json import Json, dumps
 from tailrace.outputs.stored_object import StoredObject
 
 MOST_BYTES = 262_144

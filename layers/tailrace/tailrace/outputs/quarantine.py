@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from tailrace.encoding.keys import COLLECTION_NAME
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import TailraceError, Violation
-from tailrace.outputs.envelopes import dumps
 from tailrace.outputs.stored_object import StoredObject
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")

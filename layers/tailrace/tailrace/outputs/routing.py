@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tailrace.aggregation.plan import plan_of
 from tailrace.definition.measures import Item
 from tailrace.definition.pipeline import Pipeline, Route
+from tailrace.encoding.tagged_json import Json, dumps
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import Batch
 from tailrace.inputs.effects import Effect, effect_of
-from tailrace.outputs.envelopes import Json, dumps, envelope
+from tailrace.outputs.envelopes import envelope
 from tailrace.outputs.quarantine import report
 from tailrace.outputs.stored_object import StoredObject
 
@@ -56,7 +58,7 @@ def dispatch(batch: Batch, pipeline: Pipeline) -> Dispatch:
             concerned, broken = _concerned(effect, pipeline.routes)
             for route in concerned:
                 result.routes[route.name].append(outgoing)
-            violations += broken + _uncountable(effect)
+            violations += broken + _uncountable(effect, pipeline)
         if violations:
             stored = _report(
                 change.event_id, change.time, change.collection, change.id, change.new, violations, change.shard
@@ -97,9 +99,11 @@ def _concerned(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], li
     return concerned, broken
 
 
-def _uncountable(effect: Effect) -> list[Violation]:
+def _uncountable(effect: Effect, pipeline: Pipeline) -> list[Violation]:
     """Return why the new item cannot be counted in some of its collection's aggregates; empty for most items."""
-    worth = () if effect.appraiser is None else effect.after.worth(effect.appraiser)
+    if effect.collection is None:
+        return []
+    worth = plan_of(pipeline).appraisers[effect.collection.name].worth_of(effect.new)
     return [violation for one in worth if isinstance(one, InvalidItem) for violation in one.violations]
 
 

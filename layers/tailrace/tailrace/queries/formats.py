@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tailrace.definition.aggregate import UPDATED_AT, Aggregate
-from tailrace.outputs.envelopes import dumps
+from tailrace.encoding.tagged_json import dumps
 
 type Row = Mapping[str, Any]
 

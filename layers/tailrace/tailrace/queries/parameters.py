@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import islice
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.encoding.keys import MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES, BucketGroup, Group
-from tailrace.errors import InvalidMessage
-from tailrace.http.problems import KeyOrder
+from tailrace.definition.groups import BucketGroup, Group
+from tailrace.encoding.keys import MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES
+from tailrace.errors import InvalidMessage, KeyOrder
 from tailrace.queries.groups import GroupQuery
 from tailrace.queries.rollup import COARSER, MOST_IN, widened
 from tailrace.queries.rows import RowQuery

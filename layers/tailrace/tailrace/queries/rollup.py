@@ -11,11 +11,12 @@ from decimal import localcontext
 from typing import Any
 
 from tailrace.definition.aggregate import INEXACT, UPDATED_AT, Aggregate
+from tailrace.definition.groups import BucketGroup
 from tailrace.definition.order_measures import OrderMeasure
-from tailrace.encoding.keys import BucketGroup, escape
+from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.sort_keys import sortable
-from tailrace.http.problems import TooMuch
+from tailrace.errors import TooMuch
 from tailrace.queries.time_ranges import Window, bucket_of
 
 COARSER = {"minute": ("hour", "day", "week", "month"), "hour": ("day", "week", "month"), "day": ("week", "month")}

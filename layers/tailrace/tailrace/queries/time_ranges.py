@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from tailrace.encoding.keys import BucketGroup
+from tailrace.definition.groups import BucketGroup
 from tailrace.errors import InvalidMessage
 
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})", re.ASCII)

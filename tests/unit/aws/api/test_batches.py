@@ -8,8 +8,8 @@ from botocore.stub import Stubber
 
 from tailrace.aws.items import batch_writer as bulk
 from tailrace.aws.runtime.clients import client
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
-from tailrace.outputs.envelopes import loads
 from tests.gateway import problem, send
 from tests.unit.aws.conftest import Cloud
 

@@ -10,8 +10,8 @@ from botocore.stub import Stubber
 
 from functions.api.app import handler
 from tailrace.aws.runtime.clients import client
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import Permanent
-from tailrace.outputs.envelopes import dumps
 from tests.gateway import call, item_path, problem, request
 from tests.unit.aws.conftest import Cloud
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlencode
 import pytest
 
 from functions.api.app import handler
-from tailrace.outputs.envelopes import dumps
+from tailrace.encoding.tagged_json import dumps
 from tests.gateway import call, item_path, problem, request
 from tests.unit.aws.conftest import Cloud
 

@@ -10,7 +10,7 @@ from functions.aggregate.app import handler as aggregate
 from functions.aggregate.app import stage as aggregate_stage
 from functions.api.app import handler
 from tailrace.aws.aggregates import row_reader as reading
-from tailrace.outputs.envelopes import dumps, loads
+from tailrace.encoding.tagged_json import dumps, loads
 from tests.gateway import call, problem, request
 from tests.streams import event as stream
 from tests.streams import history

@@ -10,8 +10,8 @@ from botocore.stub import Stubber
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
+from tailrace.encoding.dynamodb import encode_item, encode_value
 from tailrace.errors import Conflict, InvalidItem, NotFound, Transient
-from tailrace.inputs.changes import encode_item, encode_value
 from tests.unit.aws.conftest import Cloud
 
 ORDER = {"shop": "a", "placed": "2024-10-27"}

@@ -18,8 +18,9 @@ from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.freshness import Watch
 from tailrace.aws.monitoring.progress import Progress, ProgressReader
 from tailrace.aws.runtime.clients import client
+from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
-from tailrace.inputs.changes import decode_batch, decode_item
+from tailrace.inputs.changes import decode_batch
 from tests.gateway import send
 from tests.streams import event, history, record
 from tests.unit.aws.conftest import Cloud

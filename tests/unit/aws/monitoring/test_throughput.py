@@ -24,8 +24,8 @@ from tailrace.aws.monitoring import throughput
 from tailrace.aws.monitoring.progress import ProgressReader
 from tailrace.aws.monitoring.throughput import Counted, Throughput, counting_lines, counting_requests
 from tailrace.aws.runtime.clients import hasty_client
+from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent
-from tailrace.inputs.changes import decode_item
 from tests.gateway import request
 from tests.streams import event, history
 from tests.unit.aws.conftest import Cloud

@@ -13,9 +13,9 @@ from botocore.stub import ANY, Stubber
 from functions.archive.app import handler
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.stages import archive as archiving
+from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, Permanent
 from tailrace.outputs.archives import parse_key
-from tailrace.outputs.envelopes import dumps, loads
 from tailrace.outputs.packing import claim_check
 from tests.unit.aws.conftest import Cloud
 from tests.unit.outputs.test_archives import event

@@ -13,8 +13,8 @@ from botocore.stub import Stubber
 from functions.archive.app import handler as archive
 from functions.catalog.app import handler
 from tailrace.aws.runtime.clients import client
+from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
-from tailrace.inputs.changes import decode_item
 from tests.unit.aws.conftest import Cloud
 from tests.unit.aws.stages.test_archive import NEXT_HOUR, batch
 from tests.unit.outputs.test_archives import event

@@ -9,8 +9,8 @@ from botocore.stub import ANY, Stubber
 
 from functions.fanout.app import handler
 from tailrace.aws.runtime.clients import client
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent, SettingsError
-from tailrace.outputs.envelopes import loads
 from tests.streams import SHARD, SOURCE, event, history, record
 from tests.unit.aws.conftest import Cloud
 

@@ -9,8 +9,8 @@ from botocore.stub import Stubber
 
 from functions.ingest.app import handler
 from tailrace.aws.runtime.clients import client
+from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import Permanent
-from tailrace.inputs.changes import encode_item
 from tests.unit.aws.conftest import Cloud
 
 ORDER = {"shop": "a#~", "placed": "2024-10-27T00:30:00Z", "amount": 12.50}

@@ -11,8 +11,8 @@ from botocore.stub import Stubber
 from functions.load.app import handler
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.stages.load import Loader, Tally, Upload
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Transient
-from tailrace.outputs.envelopes import loads
 from tests.unit.aws.conftest import Cloud
 
 GOOD = {"id": "1", "shop": "a", "placed": "2024-10-27", "amount": 0.1}

@@ -43,7 +43,7 @@ def folded(effects: list[Effect], batch: int) -> dict[RowKey, Row]:
     """Fold a stream in batches and add everything up."""
     rows: dict[RowKey, Row] = {}
     for start in range(0, len(effects), batch):
-        for change in fold(effects[start : start + batch]).rows:
+        for change in fold(effects[start : start + batch], pipeline).rows:
             groups = dict(zip(("pk", "sk", *change.layout.labels), (*change.key, *change.labels), strict=True))
             row = rows.setdefault(change.key, groups)
             for name, delta in zip(change.layout.counters, change.deltas(), strict=True):

@@ -17,7 +17,7 @@ from local.demo.verify import Verdict, verify, wait_catalogued
 from local.stack import Stack
 from pipeline.definition import flights, pipeline
 from tailrace import Aggregate, Pipeline, count, field
-from tailrace.inputs.changes import encode_item
+from tailrace.encoding.dynamodb import encode_item
 from tests.unit.local.demo.play import HEADER, ROW, archive_lines, archive_objects, effects_of, folded
 
 REGION = "us-east-1"

@@ -102,8 +102,8 @@ def test_a_package_that_is_not_the_locked_one_is_refused(
 def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "TOOLS", tmp_path)
     second = (
-        "import sys; from pathlib import Path; from local import interpreters, setup; setup.TOOLS = Path(sys.argv[1]); "
-        "setup.my_turn(); print('my turn')"
+        "import sys; from pathlib import Path; from local.environments import interpreters, setup; "
+        "setup.TOOLS = Path(sys.argv[1]); setup.my_turn(); print('my turn')"
     )
     with setup.my_turn():
         waiting = subprocess.Popen(

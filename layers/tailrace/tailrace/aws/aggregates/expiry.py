@@ -16,9 +16,9 @@ from tailrace.aggregation.marks import LATE_DELIVERIES
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import counters_when_empty, expire
 from tailrace.aws.runtime.clients import translate
+from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
-from tailrace.inputs.changes import decode_item, encode_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.clients import translate
 from tailrace.definition.aggregate import ITEMS_IN_ROW
-from tailrace.http.problems import TooMuch
-from tailrace.inputs.changes import decode_item, encode_value
+from tailrace.encoding.dynamodb import decode_item, encode_value
+from tailrace.errors import TooMuch
 from tailrace.queries.groups import GroupQuery
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import SEVERAL, Lineage, Shard, goes_on_alone, left_behind, lineage_of, mark_attribute
 from tailrace.aws.runtime.clients import translate
-from tailrace.inputs.changes import decode_item, encode_item
+from tailrace.encoding.dynamodb import decode_item, encode_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -11,8 +11,8 @@ from tailrace.aws.aggregates.update_expressions import VERSION, Order
 from tailrace.aws.runtime.clients import translate
 from tailrace.definition.aggregate import ITEMS_IN_ROW, ValueRows
 from tailrace.definition.order_measures import Count, Reach
+from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.keys import RowKey, values_key
-from tailrace.inputs.changes import decode_item, encode_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.clients import translate
+from tailrace.encoding.dynamodb import decode_item, encode_value
 from tailrace.encoding.sort_keys import sortable
-from tailrace.http.problems import TooMuch
-from tailrace.inputs.changes import decode_item, encode_value
-from tailrace.outputs.envelopes import dumps
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import TooMuch
 from tailrace.queries.rollup import AddedUp
 from tailrace.queries.rows import KeyRange, Position, RowQuery
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aggregation.marks import Lineage, pad
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.definition.aggregate import EXPIRES_AT, INEXACT, ITEMS_IN_ROW, UPDATED_AT, Layout
+from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.keys import RowKey
-from tailrace.inputs.changes import encode_value
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef

@@ -12,9 +12,9 @@ from tailrace.aws.monitoring.freshness import Watch
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.descriptions import describe
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.http.requests import Event, accepted, parameters
-from tailrace.outputs.envelopes import dumps
 from tailrace.queries.formats import FORMS, JSON, Form, form_of
 from tailrace.queries.parameters import group_query, ranking_query, row_query
 

@@ -8,10 +8,10 @@ from tailrace.aws.api.responses import Answer, Unfinished, answer_json
 from tailrace.aws.items.batch_writer import Left, put_each
 from tailrace.aws.items.store import StoredItem, row_of
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
 from tailrace.http.problems import MOST_LISTED_CHARACTERS, Problem, problem_of
 from tailrace.http.requests import Event, batch, conditions, parameters
-from tailrace.outputs.envelopes import dumps
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from tailrace.aws.api.responses import Answer, answer_json
 from tailrace.aws.monitoring.health import Health
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.http.requests import Event, parameters
-from tailrace.outputs.envelopes import dumps
 
 
 class HealthRoutes:

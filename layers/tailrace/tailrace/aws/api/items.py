@@ -8,9 +8,9 @@ from tailrace.aws.items.store import ItemStore, StoredItem
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.limits import check
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.http.requests import Event, conditions, item_address, item_id, json_object, parameters
-from tailrace.outputs.envelopes import dumps
 
 _EXPIRES_AT = "expires_at"
 _MOST_EXPIRY_DIGITS = 20

@@ -5,8 +5,8 @@ from functools import cache
 
 from tailrace.aws.api.responses import Answer, answer_json
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.tagged_json import dumps
 from tailrace.http.requests import Event, issuer
-from tailrace.outputs.envelopes import dumps
 
 
 class DocumentRoutes:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from aws_lambda_powertools.event_handler import Response
 
 from tailrace.aws.runtime.telemetry import logger
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import TailraceError, Transient
 from tailrace.http.problems import CONTENT_TYPE, RETRY_AFTER_S, MethodNotAllowed, problem_of
-from tailrace.outputs.envelopes import dumps
 
 type Headers = Mapping[str, str | list[str]]
 type Answer = Response[str]

@@ -2,15 +2,15 @@
 
 No field of the row may be other than it was when it was read, whoever writes: no version is asked of a writer with a
 plain SDK. A field that has come since is seen by its name, which the schema lists; where it does not list them all, by
-the digest that the engine leaves in each row that it writes (:data:`tailrace.inputs.changes.DIGEST`).
+the digest that the engine leaves in each row that it writes (:data:`tailrace.encoding.dynamodb.DIGEST`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import ENGINE_ATTRIBUTES
 
 # An expression holds 4 KB and 300 operators, and each compared field takes two (= and AND):
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html

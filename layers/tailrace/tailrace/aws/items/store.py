@@ -9,12 +9,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.items.conditions import MOST_LISTED, Condition, Row, changes, there, together, unchanged
 from tailrace.aws.runtime.clients import translate
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.digests import digest_of, entity_tag
+from tailrace.encoding.dynamodb import DIGEST, Item, decode_item, encode_item, encode_value
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
 from tailrace.http.merge_patch import merge
-from tailrace.http.preconditions import UNCONDITIONAL, Preconditions, digest_of, entity_tag
-from tailrace.inputs.changes import DIGEST, Item, decode_item, encode_item, encode_value
+from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.monitoring.throughput import Counted
 from tailrace.aws.runtime.clients import translate
 from tailrace.aws.runtime.telemetry import logger
+from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
-from tailrace.inputs.changes import Change, Moment, Unreadable, decode_item, encode_item, encode_value
+from tailrace.inputs.changes import Change, Moment, Unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

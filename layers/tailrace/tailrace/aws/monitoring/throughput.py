@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.clients import hasty_client, translate
 from tailrace.aws.runtime.telemetry import logger
+from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import Transient
-from tailrace.inputs.changes import encode_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

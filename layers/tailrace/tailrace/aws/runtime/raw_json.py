@@ -43,7 +43,7 @@ def _send_written(params: dict[str, Any], context: dict[str, Any], **_others: An
 def _take_answer(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_others: Any) -> None:
     """Take the rows of a query, or what came of statements.
 
-    Only binary is otherwise then: base64, which :func:`tailrace.inputs.changes.decode_item` reads as well.
+    Only binary is otherwise then: base64, which :func:`tailrace.encoding.dynamodb.decode_item` reads as well.
     """
     if response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
         customized_response_dict.update(json.loads(response_dict["body"]))

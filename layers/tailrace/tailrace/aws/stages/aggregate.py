@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tailrace.aggregation.row_changes import Folded, fold_records
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.row_changes import Folded
 from tailrace.aws.aggregates.commit import Committer, Failed, Late, Outcome, Refused, checkpoint
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.progress import Progress

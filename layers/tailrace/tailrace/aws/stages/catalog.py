@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.clients import translate
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import InvalidMessage, TailraceError
-from tailrace.inputs.changes import encode_item
 from tailrace.outputs.archives import MOST_LINE_BYTES, Contents, parse_key
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Conflict, InvalidItem, InvalidMessage, NotFound, Transient, Violation
 from tailrace.inputs.messages import parse
-from tailrace.outputs.envelopes import loads
 from tailrace.outputs.quarantine import report
 
 if TYPE_CHECKING:

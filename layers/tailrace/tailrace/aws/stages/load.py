@@ -18,10 +18,10 @@ from tailrace.aws.runtime.clients import translate
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, Transient, Violation
-from tailrace.inputs.changes import Item
 from tailrace.inputs.lines import BadLine, Line, format_of, read_lines
-from tailrace.outputs.envelopes import dumps, loads
 from tailrace.outputs.quarantine import report
 from tailrace.outputs.stored_object import StoredObject
 

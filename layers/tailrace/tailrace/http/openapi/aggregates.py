@@ -1,9 +1,9 @@
 """The paths of aggregates: what there are, and the rows of each."""
 
 from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
-from tailrace.encoding.keys import BucketGroup, Group
 from tailrace.http.openapi.components import Json, parameter, reference, refusals, response
 from tailrace.queries.formats import FORMS
 from tailrace.queries.parameters import (

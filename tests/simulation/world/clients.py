@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.in_memory import Database, Unsupported
-from tests.simulation.faults import Call, Json, Wire
+from tests.simulation.world.faults import Call, Json, Wire
 
 _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 

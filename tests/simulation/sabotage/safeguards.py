@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tests.simulation.sabotage_conditions import SABOTAGES_OF_CONDITIONS
-from tests.simulation.sabotage_delivery import SABOTAGES_OF_DELIVERY
-from tests.simulation.sabotage_folding import SABOTAGES_OF_FOLDING
-from tests.simulation.sabotage_writes import SABOTAGES_OF_WRITES
+from tests.simulation.sabotage.conditions import SABOTAGES_OF_CONDITIONS
+from tests.simulation.sabotage.delivery import SABOTAGES_OF_DELIVERY
+from tests.simulation.sabotage.folding import SABOTAGES_OF_FOLDING
+from tests.simulation.sabotage.writes import SABOTAGES_OF_WRITES
 
 SABOTAGES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     **SABOTAGES_OF_CONDITIONS,

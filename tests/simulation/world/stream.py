@@ -5,9 +5,9 @@ from typing import Any
 
 from local.in_memory import Database
 from local.in_memory.values import Row
-from tailrace.inputs.changes import encode_item
+from tailrace.encoding.dynamodb import encode_item
 from tests.simulation.definition import Item
-from tests.simulation.steps import Write
+from tests.simulation.world.steps import Write
 
 type Json = dict[str, Any]
 

@@ -8,7 +8,8 @@ from typing import Any
 from unittest.mock import patch
 
 from tailrace.aggregation import marks
-from tailrace.aggregation.row_changes import RowChange, fold_records
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates import commit
 from tailrace.aws.aggregates import expiry as emptied
 from tailrace.aws.aggregates import order_state as ordering

@@ -12,11 +12,11 @@ from local.mapping import (
     StreamShard,
     invocation_record,
 )
-from tests.simulation.archive_queue import ArchiveQueue
-from tests.simulation.deployed import archive_settings, template_settings
-from tests.simulation.faults import Wire
-from tests.simulation.functions import ARCHIVE_QUEUE, Functions
-from tests.simulation.steps import (
+from tests.simulation.world.archive_queue import ArchiveQueue
+from tests.simulation.world.deployed import archive_settings, template_settings
+from tests.simulation.world.faults import Wire
+from tests.simulation.world.functions import ARCHIVE_QUEUE, Functions
+from tests.simulation.world.steps import (
     Archive,
     Deliver,
     History,
@@ -31,7 +31,7 @@ from tests.simulation.steps import (
     Wait,
     Write,
 )
-from tests.simulation.stream import SOURCE, Items, Shard
+from tests.simulation.world.stream import SOURCE, Items, Shard
 
 type Json = dict[str, Any]
 

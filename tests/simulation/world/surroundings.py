@@ -16,7 +16,7 @@ from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
 from tailrace.outputs import packing
-from tests.simulation.serial import Serial
+from tests.simulation.world.serial import Serial
 
 _MOST_BYTES = 540  # of a message: most events fit, some do not
 

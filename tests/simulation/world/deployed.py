@@ -7,7 +7,7 @@ from typing import Any
 from local.deployment.template import template
 from local.mapping import QueueSettings, StreamSettings
 from tests.architecture.stack import mapping_of, properties
-from tests.simulation.steps import Reader
+from tests.simulation.world.steps import Reader
 
 
 @cache

@@ -15,10 +15,10 @@ from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
 from tailrace.queries.freshness import AGGREGATE, FANOUT
 from tests.simulation import definition
-from tests.simulation.clients import Bucket, Queues, Streams, Table
-from tests.simulation.faults import Crash, Faults, Wire
-from tests.simulation.serial import Serial
-from tests.simulation.steps import Function, History, Run
+from tests.simulation.world.clients import Bucket, Queues, Streams, Table
+from tests.simulation.world.faults import Crash, Faults, Wire
+from tests.simulation.world.serial import Serial
+from tests.simulation.world.steps import Function, History, Run
 
 type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
 

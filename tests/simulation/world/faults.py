@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local.in_memory.errors import client_error
-from tests.simulation.steps import Fault, Run, Step
+from tests.simulation.world.steps import Fault, Run, Step
 
 type Json = dict[str, Any]
 type Call = Callable[[], Json]

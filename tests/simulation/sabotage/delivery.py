@@ -13,9 +13,9 @@ from tailrace.aws.runtime.stream_response import stream_answer
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
-from tests.simulation import deployed, world
-from tests.simulation.archive_queue import ArchiveQueue
-from tests.simulation.steps import Reader
+from tests.simulation.world import deployed, world
+from tests.simulation.world.archive_queue import ArchiveQueue
+from tests.simulation.world.steps import Reader
 
 type Sabotage = Callable[[], AbstractContextManager[Any]]
 type Json = dict[str, Any]
