@@ -21,7 +21,8 @@ from botocore.exceptions import (
 )
 from botocore.session import get_session
 
-from tailrace.aws.runtime.clients import client, translate
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.raw_json import pass_as_is
 from tailrace.errors import Permanent, TailraceError, Transient
 

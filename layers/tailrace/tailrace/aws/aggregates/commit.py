@@ -15,14 +15,13 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.expiry import MOST_KEYS, Emptied, may_be_empty
 from tailrace.aws.aggregates.order_state import OrderReader, version_in
 from tailrace.aws.aggregates.update_expressions import Order, has_statement, statement, update
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_CONDITION_FAILED = "ConditionalCheckFailedException"
 _REFUSED = "ValidationException"
 
 # Each failed condition shows a mark or a version that is further on than the one before; more than a few in a row can
@@ -188,7 +187,7 @@ class Committer:
             except (ClientError, BotoCoreError) as error:
                 found = _row_found(error)
                 if found is None:
-                    if row.inexact or not _is_refusal(error):
+                    if row.inexact or not has_code(error, _REFUSED):
                         raise translate(error) from error
                     return self._commit_steps(row, lineage)
                 row = row.above(_mark_in(found, lineage))
@@ -248,13 +247,9 @@ def _error_below(row: RowChange, failed: dict[RowKey, Failed]) -> Transient:
     return next(failed[key].error for key in row.values if key in failed)
 
 
-def _is_refusal(error: ClientError | BotoCoreError) -> bool:
-    return isinstance(error, ClientError) and error.response["Error"]["Code"] == _REFUSED
-
-
-def _row_found(error: Exception) -> dict[str, Any] | None:
+def _row_found(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
     """Return the row, in DynamoDB's JSON, for which the condition failed; None where the error is another one."""
-    if not isinstance(error, ClientError) or error.response["Error"]["Code"] != _CONDITION_FAILED:
+    if not isinstance(error, ClientError) or not has_code(error, CONDITION_FAILED):
         return None
     found: dict[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]
     return found

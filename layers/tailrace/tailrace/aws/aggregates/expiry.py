@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aggregation.marks import LATE_DELIVERIES
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import counters_when_empty, expire
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
@@ -59,10 +59,8 @@ class Emptied:
         }
         found: dict[RowKey, dict[str, Any]] = {}
         while request:
-            try:
+            with map_aws_errors():
                 answer = self.client.batch_get_item(RequestItems=request)
-            except (ClientError, BotoCoreError) as error:
-                raise translate(error) from error
             read = list(_rows(answer.get("Responses", {}).get(self.table, [])))
             found.update(read)
             request = answer.get("UnprocessedKeys")
@@ -74,7 +72,7 @@ class Emptied:
         try:
             self.client.update_item(**expire(self.table, row, int((now + LATE_DELIVERIES).timestamp())))
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if has_code(error, CONDITION_FAILED):
                 return  # it has been written to since, or goes sooner
             raise translate(error) from error
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.definition.aggregate import ITEMS_IN_ROW
 from tailrace.encoding.dynamodb import decode_item, encode_value
 from tailrace.errors import TooMuch
@@ -78,10 +76,8 @@ class GroupReader:
         }
         if start is not None:
             request["ExclusiveStartKey"] = start
-        try:
+        with map_aws_errors():
             return self.client.query(**request)
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
 
 
 def _shown(query: GroupQuery, row: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import SEVERAL, Lineage, Shard, goes_on_alone, left_behind, lineage_of, mark_attribute
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ class Lineages:
         return _lineage(row) if row else None
 
     def _row(self, shard: str) -> Mapping[str, Any]:
-        try:
+        with map_aws_errors():
             answer = self.client.get_item(TableName=self.table, Key=encode_item(_key(shard)), ConsistentRead=True)
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
         return decode_item(answer.get("Item", {}))
 
     def _found_out(self, shard: str, stream: str) -> Lineage:
@@ -97,7 +95,7 @@ class Lineages:
                 ExpressionAttributeValues=encode_item({":heir": claim}),
             )
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION:
+            if has_code(error, CONDITION_FAILED):
                 return str(self._row(parent).get("heir", SEVERAL))
             raise translate(error) from error
         return claim
@@ -112,10 +110,8 @@ class Lineages:
         }
         found: dict[str, Lineage] = {}
         while True:
-            try:
+            with map_aws_errors():
                 page = self.client.query(**request)
-            except (ClientError, BotoCoreError) as error:
-                raise translate(error) from error
             found |= {row["sk"]: _lineage(row) for row in map(decode_item, page["Items"])}
             if "LastEvaluatedKey" not in page:
                 return found
@@ -137,7 +133,7 @@ class Lineages:
                     return shards
                 request["ExclusiveStartShardId"] = described["LastEvaluatedShardId"]
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _NO_SUCH_STREAM:
+            if has_code(error, *_NO_SUCH_STREAM):
                 return {}
             raise translate(error) from error
 
@@ -152,14 +148,13 @@ class Lineages:
                 TableName=self.table, Item=encode_item(row), ConditionExpression="attribute_not_exists(pk)"
             )
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION:
+            if has_code(error, CONDITION_FAILED):
                 # another delivery of the same shard was faster, and both have to agree
                 return self._stored(shard) or lineage
             raise translate(error) from error
         return lineage
 
 
-_CONDITION = "ConditionalCheckFailedException"
 _NO_SUCH_STREAM = ("ResourceNotFoundException", "ValidationException")
 
 

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import VERSION, Order
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.definition.aggregate import ITEMS_IN_ROW, ValueRows
 from tailrace.definition.order_measures import Count, Reach
 from tailrace.encoding.dynamodb import decode_item, encode_item
@@ -35,7 +33,7 @@ class OrderReader:
 
     def version(self, key: RowKey) -> int:
         """Return how often a main row's order measures were written; 0 for a row that is not there."""
-        try:
+        with map_aws_errors():
             answer = self.client.get_item(
                 TableName=self.table,
                 Key=encode_item({"pk": key[0], "sk": key[1]}),
@@ -43,8 +41,6 @@ class OrderReader:
                 ExpressionAttributeNames={"#v": VERSION},
                 ConsistentRead=True,
             )
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
         return version_in(answer.get("Item", {}))
 
     def order(self, row: RowChange, version: int) -> Order:
@@ -79,10 +75,8 @@ class OrderReader:
         if reach != "all":
             request["Limit"] = _END_PAGE
         while True:
-            try:
+            with map_aws_errors():
                 page = self.client.query(**request)
-            except (ClientError, BotoCoreError) as error:
-                raise translate(error) from error
             yield from map(decode_item, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return

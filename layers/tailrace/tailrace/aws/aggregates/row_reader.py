@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.encoding.dynamodb import decode_item, encode_value
 from tailrace.encoding.sort_keys import sortable
 from tailrace.encoding.tagged_json import dumps
@@ -152,10 +150,8 @@ class RowReader:
         } | ({} if limit is None else {"Limit": limit})
         if start is not None:
             request["ExclusiveStartKey"] = {"pk": encode_value(found.pk), "sk": encode_value(start)}
-        try:
+        with map_aws_errors():
             return self.client.query(**request)
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
 
 
 def _runs(query: RowQuery, stream: _Stream) -> Iterator[_Run]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.errors import Transient
 from tailrace.http.problems import KeyInUse, KeyReused

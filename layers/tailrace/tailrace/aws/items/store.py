@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.items.conditions import MOST_LISTED, Condition, Row, changes, there, together, unchanged
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import digest_of, entity_tag
 from tailrace.encoding.dynamodb import DIGEST, Item, decode_item, encode_item, encode_value
@@ -20,7 +20,7 @@ from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_CONDITION_FAILED, _INVALID = "ConditionalCheckFailedException", "ValidationException"
+_INVALID = "ValidationException"
 _TRIES = 5
 
 
@@ -213,10 +213,8 @@ class ItemStore:
 
     def _read(self, collection: str, item_id: str) -> Row | None:
         key = self._key(collection, item_id)
-        try:
+        with map_aws_errors():
             answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
         return answer.get("Item")
 
 
@@ -244,6 +242,6 @@ def _if_holds(call: Callable[..., Any], request: dict[str, Any]) -> Any | None:
     try:
         return call(**request)
     except (ClientError, BotoCoreError) as error:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] == _CONDITION_FAILED:
+        if has_code(error, CONDITION_FAILED):
             return None
         raise refusal(error) from error

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tailrace.aws.monitoring.freshness import Watch
 from tailrace.aws.monitoring.throughput import Counted, of_route
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.settings import ApiSettings, route_dead_letter_queues, route_queues
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.definition.pipeline import Pipeline
@@ -130,10 +128,8 @@ class Health:
 
     def _messages(self, address: str) -> tuple[int, int]:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        try:
+        with map_aws_errors():
             found: Any = self.sqs().get_queue_attributes(QueueUrl=address, AttributeNames=names)["Attributes"]
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
         return int(found[names[0]]), int(found[names[1]])
 
     def _readers(self) -> Mapping[str, tuple[Freshness, int]]:
@@ -160,10 +156,8 @@ class Health:
 
     def _objects(self, bucket: str, prefix: str) -> int:
         """Return how many objects there are under a prefix, of more than 1,000 only these."""
-        try:
+        with map_aws_errors():
             return self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"]
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
 
     def _told[T](self, ask: Callable[[], T]) -> T | None:
         """Return what is asked for; None where it cannot be told now, so that the rest still is."""

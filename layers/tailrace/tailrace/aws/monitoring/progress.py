@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.monitoring.throughput import Counted
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 _KEPT = timedelta(days=2)
 
 _MOST_ROWS = 1000
-
-_CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Progress:
             self.client.update_item(**self._update(shard, newest))
         except (ClientError, BotoCoreError) as error:
             # a batch that has come again is older than what the row says already
-            if not isinstance(error, ClientError) or error.response["Error"]["Code"] != _CONDITION_FAILED:
+            if not has_code(error, CONDITION_FAILED):
                 failure = translate(error)
                 if not isinstance(failure, Transient):
                     raise failure from error
@@ -131,7 +129,7 @@ class ProgressReader:
         return Counted.of(self._rows(stage))
 
     def _rows(self, stage: str) -> list[dict[str, Any]]:
-        try:
+        with map_aws_errors():
             answer = self.client.query(
                 TableName=self.table,
                 KeyConditionExpression="pk = :stage",
@@ -140,6 +138,4 @@ class ProgressReader:
                 ScanIndexForward=False,
                 Limit=_MOST_ROWS,
             )
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
         return [decode_item(row) for row in answer["Items"]]

@@ -15,7 +15,8 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.runtime.clients import hasty_client, translate
+from tailrace.aws.runtime.clients import hasty_client
+from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import Transient

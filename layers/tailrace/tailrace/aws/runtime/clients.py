@@ -1,4 +1,4 @@
-"""Clients of AWS, and the one place where their errors become ours."""
+"""Clients of AWS, one for each region and endpoint."""
 
 import os
 from functools import cache
@@ -6,20 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    ConnectionError,  # noqa: A004 - botocore's, the parent of its time-outs and refused connections
-    EventStreamError,
-    HTTPClientError,
-    IncompleteReadError,
-    ReadTimeoutError,
-    ResponseStreamingError,
-)
 
 from tailrace.aws.runtime.raw_json import pass_as_is
-from tailrace.errors import Permanent, TailraceError, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,55 +34,6 @@ _HASTY = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard"
 
 # Objects are read in a stream that may rest for a while.
 _OBJECT_TIMEOUT_S = 20
-
-TRANSIENT_CODES = frozenset(
-    [
-        "InternalFailure",
-        "InternalError",
-        "InternalServerError",
-        "ServiceUnavailable",
-        "SlowDown",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-        "BandwidthLimitExceeded",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "LimitExceededException",
-        "ItemCollectionSizeLimitExceededException",
-        "TransactionInProgressException",
-        "TransactionConflictException",
-        "ReplicatedWriteConflictException",
-        "OperationAborted",
-        "OverLimit",
-        "KmsThrottled",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "EC2ThrottledException",
-    ]
-)
-"""Error codes with which a later try may succeed; every 5xx and 429 answer counts as well.
-
-Throttling codes as botocore's standard retries list them, and those of DynamoDB, SQS and S3 that mean "not now".
-"""
-
-_TRANSIENT_TYPES = (
-    ConnectionError,
-    ConnectionClosedError,
-    EventStreamError,
-    HTTPClientError,
-    IncompleteReadError,
-    ReadTimeoutError,
-    ResponseStreamingError,
-)
-
-_SERVER_ERROR, _TOO_MANY = 500, 429
 
 
 @overload
@@ -135,16 +74,3 @@ def _client(service: str, region: str | None, endpoint: str | None, *, hasty: bo
 @cache
 def _session() -> botocore.session.Session:
     return botocore.session.get_session()
-
-
-def translate(error: ClientError | BotoCoreError) -> TailraceError:
-    """Return our error for one of the SDK's: by its code, status or type, never by its message."""
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        transient = code in TRANSIENT_CODES or status >= _SERVER_ERROR or status == _TOO_MANY
-        text = f"{error.operation_name}: {code} ({status})"
-        return Transient(text) if transient else Permanent(f"{text}: {error}")
-    if isinstance(error, _TRANSIENT_TYPES):
-        return Transient(f"{type(error).__name__}: {error}")
-    return Permanent(f"{type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import translate
 from tailrace.errors import Transient
 from tailrace.outputs.stored_object import StoredObject
 

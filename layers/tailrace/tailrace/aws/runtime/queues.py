@@ -5,9 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.errors import Permanent, Transient
 
 if TYPE_CHECKING:
@@ -59,10 +57,8 @@ def _send(client: "SQSClient", queue: str, bodies: Mapping[int, str]) -> list[in
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
         {"Id": str(position), "MessageBody": body} for position, body in bodies.items()
     ]
-    try:
+    with map_aws_errors():
         answer = client.send_message_batch(QueueUrl=queue, Entries=entries)
-    except (ClientError, BotoCoreError) as error:
-        raise translate(error) from error
     failed = answer.get("Failed", [])
     for entry in failed:
         if entry["SenderFault"]:

@@ -5,9 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.errors import InvalidMessage, Permanent, TailraceError
@@ -100,10 +98,8 @@ class Archiver:
     def _fetch(self, reference: Reference) -> Event:
         if reference.bucket != self.failures_bucket:
             raise InvalidMessage("a dataref into a bucket that is not this stack's")
-        try:
+        with map_aws_errors():
             data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
         return reference.resolve(data)
 
     def _store(self, held: Held) -> list[str]:

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import InvalidMessage, TailraceError
@@ -83,7 +83,7 @@ class Cataloguer:
             row = contents.row(name, body.size, body.checksum())
             self.dynamodb.put_item(TableName=self.catalog_table, Item=encode_item(row))
         except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
+            if has_code(error, *_GONE):
                 raise InvalidMessage("the object is gone") from error
             raise translate(error) from error
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.items.batch_writer import put_many
 from tailrace.aws.items.store import StoredItem, row_of
-from tailrace.aws.runtime.clients import translate
+from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
@@ -232,8 +232,8 @@ def _receipt_key(key: str) -> str:
     return f"{RECEIPTS}{key.removeprefix(INBOX)}.json"
 
 
-def _is_missing(error: Exception) -> bool:
-    return isinstance(error, ClientError) and error.response["Error"]["Code"] in ("NoSuchKey", "404")
+def _is_missing(error: ClientError | BotoCoreError) -> bool:
+    return has_code(error, "NoSuchKey", "404")
 
 
 def _iso(moment: datetime) -> str:
