@@ -8,6 +8,7 @@ from local.demo.flights import read
 from local.demo.timeline import Timetable, timeline
 from local.deployment.emulator import ROOT
 from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.plan import PLANS
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
 
@@ -92,7 +93,7 @@ def begin_anew(pipeline: Pipeline, before: list[Json]) -> None:
 
     A fold keeps what it has worked out: measured a second time with the same changes, it would find all of them again.
     """
-    vars(pipeline).pop("shortcuts", None)
+    PLANS.pop(pipeline, None)
     fold_records(before, pipeline)
 
 

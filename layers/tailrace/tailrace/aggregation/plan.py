@@ -22,14 +22,15 @@ class Plan:
     shortcuts: Mapping[str, Shortcut]
 
 
-_plans: "WeakKeyDictionary[Pipeline, Plan]" = WeakKeyDictionary()
+PLANS: "WeakKeyDictionary[Pipeline, Plan]" = WeakKeyDictionary()
+"""The plan of each pipeline that this process has compiled; whoever measures a fresh process takes its plan out."""
 
 
 def plan_of(pipeline: Pipeline) -> Plan:
     """Return the plan of a pipeline, compiled at the first call."""
-    plan = _plans.get(pipeline)
+    plan = PLANS.get(pipeline)
     if plan is None:
-        plan = _plans[pipeline] = _compiled(pipeline)
+        plan = PLANS[pipeline] = _compiled(pipeline)
     return plan
 
 
