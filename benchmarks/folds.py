@@ -67,7 +67,7 @@ def _tailrace(definition: Pipeline) -> Engine:
     def engine(records: Records) -> int:
         folded = fold_records(records, definition)
         # what is written of each row
-        return len([(row.key, row.deltas()) for row in (*folded.rows, *folded.listed)])
+        return len([(row.key, row.deltas()) for row in (*folded.rows, *folded.group_list_changes)])
 
     return engine
 

@@ -105,7 +105,7 @@ def _check_rows(stack: Stack, expected: Recompute, pipeline: Pipeline, verdict: 
 def _statistics_differences(key: RowKey, must: Row, found: Row, pipeline: Pipeline) -> Iterator[Difference]:
     """Compare means and variances, as a reader sees them, with exact fractions."""
     aggregate = pipeline.aggregate(key[0].partition("@")[0])
-    presented = aggregate.present(found) or {}
+    presented = aggregate.render(found) or {}
     for name, measure in aggregate.measures.items():
         if measure.kind in ("mean", "variance"):
             exact = statistics(must, name, spread=measure.kind == "variance")

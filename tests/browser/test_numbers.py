@@ -87,7 +87,7 @@ class Filled:
         for lanes in stored.values():
             sums = {name: sum(lane.get(name, 0) for lane in lanes) for name in aggregate.layout.counters}
             latest = max(lane["updated_at"] for lane in lanes)
-            found.append(aggregate.present(lanes[0] | sums | {"updated_at": latest}))
+            found.append(aggregate.render(lanes[0] | sums | {"updated_at": latest}))
         return [row for row in found if row is not None]
 
 

@@ -24,16 +24,16 @@ from tailrace import (
     total,
     variance,
 )
-from tailrace.aggregation.contributions import contribution, moved
+from tailrace.aggregation.contributions import contribution, delta_between
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
-from tailrace.aggregation.row_changes import Folded, RowChange
+from tailrace.aggregation.row_changes import FoldResult, RowChange
 from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 from tailrace.inputs.changes import decode_batch
-from tailrace.inputs.effects import effect_of
+from tailrace.inputs.effects import derive_effect
 from tests import strategies
 from tests.pipelines import measured, orders
 from tests.plainly import fold
@@ -121,18 +121,20 @@ changes = st.lists(st.tuples(versions, versions, st.booleans()), max_size=12)
 
 def row(change: RowChange) -> tuple[Any, ...]:
     """Return all that a row has to absorb."""
-    below = {key: row(value) for key, value in change.values.items()}
-    return change.key, change.labels, change.expires_at, change.loses, change.steps, change.deltas(), below
+    below = {key: row(value) for key, value in change.value_changes.items()}
+    return change.key, change.labels, change.expires_at, change.removes_items, change.steps, change.deltas(), below
 
 
-def told(folded: Folded) -> list[Any]:
+def told(folded: FoldResult) -> list[Any]:
     """Return all that a batch comes to."""
     poison = [(one.event_id, one.aggregate, one.error.violations) for one in folded.poison]
-    return [repr(row(change)) for change in [*folded.rows, *folded.listed]] + poison
+    return [repr(row(change)) for change in [*folded.rows, *folded.group_list_changes]] + poison
 
 
-def by_plain_words(records: list[dict[str, Any]], pipeline: Pipeline) -> Folded:
-    return fold((effect_of(change, pipeline) for change in decode_batch(event(records)).changes), pipeline, lane="b")
+def by_plain_words(records: list[dict[str, Any]], pipeline: Pipeline) -> FoldResult:
+    return fold(
+        (derive_effect(change, pipeline) for change in decode_batch(event(records)).changes), pipeline, lane_seed="b"
+    )
 
 
 def records_of(collection: str, steps: list[tuple[Any, Any, bool]]) -> list[dict[str, Any]]:
@@ -146,7 +148,7 @@ def records_of(collection: str, steps: list[tuple[Any, Any, bool]]) -> list[dict
 def test_shortcuts_come_to_what_the_plain_words_come_to(steps: list[tuple[Any, Any, bool]]) -> None:
     records = records_of("things", steps)
     for pipeline in (raw, kept, closed, changed, whole):
-        assert told(fold_records(records, pipeline, lane="b")) == told(by_plain_words(records, pipeline))
+        assert told(fold_records(records, pipeline, lane_seed="b")) == told(by_plain_words(records, pipeline))
 
 
 @given(
@@ -155,30 +157,30 @@ def test_shortcuts_come_to_what_the_plain_words_come_to(steps: list[tuple[Any, A
 def test_shortcuts_come_to_the_same_where_items_are_validated_and_transformed(steps: list[tuple[Any, Any]]) -> None:
     records = records_of("orders", [(*step, False) for step in steps])
     for pipeline in (orders.pipeline, measured.pipeline, simulated.pipeline):
-        assert told(fold_records(records, pipeline, lane="b")) == told(by_plain_words(records, pipeline))
+        assert told(fold_records(records, pipeline, lane_seed="b")) == told(by_plain_words(records, pipeline))
 
 
 @given(things, things)
 def test_what_a_change_does_is_what_the_definition_says_of_both_versions(old: Any, new: Any) -> None:
     found = {change.key: change for change in fold_records(records_of("things", [(old, new, False)]), raw).rows}
     for aggregate in raw.aggregates:
-        worth = []
+        contributions = []
         for item in (old, new):
             try:
-                worth.append(contribution(item, aggregate))
+                contributions.append(contribution(item, aggregate))
             except InvalidItem:
-                worth.append(None)
-        before, after = worth
-        touched = {one.place.key for one in worth if one is not None} if before != after else set()
+                contributions.append(None)
+        before, after = contributions
+        touched = {one.row_ref.key for one in contributions if one is not None} if before != after else set()
         assert {key for key in found if key[0].startswith(f"{aggregate.name}@")} == {
             (pk, f"{sk}#{0}" if aggregate.lanes > 1 else sk) for pk, sk in touched
         }
-        if before is not None and after is not None and before.place.key == after.place.key and touched:
+        if before is not None and after is not None and before.row_ref.key == after.row_ref.key and touched:
             with localcontext(EXACT):  # as the fold has it
-                move = moved(before, after)
-            key = before.place.key[0], before.place.key[1] + ("#0" if aggregate.lanes > 1 else "")
-            assert move is not None
-            assert found[key].deltas() == move.deltas
+                delta = delta_between(before, after)
+            key = before.row_ref.key[0], before.row_ref.key[1] + ("#0" if aggregate.lanes > 1 else "")
+            assert delta is not None
+            assert found[key].deltas() == delta.deltas
 
 
 def says_five(item: dict[str, Any]) -> bool:
@@ -194,7 +196,7 @@ def test_a_field_that_is_missing_is_not_one_that_is_null() -> None:
         pipeline = Pipeline(
             [here], [Aggregate("n", of=here, by=[field("shop")], measures={"five": count(where=says_five)})]
         )
-        assert plan_of(pipeline).shortcuts
+        assert plan_of(pipeline).delta_caches
         (change,) = fold_records(records_of("things", steps), pipeline).rows
         assert change.steps == [(1, (1, 0)), (2, (1, 1)), (3, (1, 1)), (4, (1, 0))]
 
@@ -210,14 +212,14 @@ def test_a_type_that_changes_with_the_first_change_is_no_type_for_both_versions(
 
 
 def test_there_is_a_shortcut_where_every_predicate_shows_what_it_reads() -> None:
-    assert [plan_of(one).shortcuts["things"].images for one in (raw, kept, closed, changed)] == [
+    assert [plan_of(one).delta_caches["things"].reads_images for one in (raw, kept, closed, changed)] == [
         True,
         True,
         False,
         False,
     ]
-    assert plan_of(flights).shortcuts.keys() == {"flights"}
-    assert not plan_of(whole).shortcuts
+    assert plan_of(flights).delta_caches.keys() == {"flights"}
+    assert not plan_of(whole).delta_caches
 
 
 def test_usual_changes_take_the_shortcut_and_ask_the_definition_once_for_each_case() -> None:
@@ -231,9 +233,9 @@ def test_usual_changes_take_the_shortcut_and_ask_the_definition_once_for_each_ca
         [things_here],
         [Aggregate("n", of=things_here, by=[field("shop")], measures={"n": count(), "open": count(where=is_open)})],
     )
-    appraiser = plan_of(pipeline).appraisers["things"]
-    plain = appraiser.amounts
-    appraiser.amounts = lambda item: asked.append(item) or plain(item)  # type: ignore[method-assign,func-returns-value]
+    evaluator = plan_of(pipeline).evaluators["things"]
+    plain = evaluator.amounts
+    evaluator.amounts = lambda item: asked.append(item) or plain(item)  # type: ignore[method-assign,func-returns-value]
     steps = [
         ({"shop": f"s{n}", "open": True, "n": n}, {"shop": f"s{n}", "open": False, "n": 1}, False) for n in range(50)
     ]
@@ -251,7 +253,7 @@ def test_what_is_kept_of_long_fields_is_bounded() -> None:
         new = {"shop": "a", "body": f"{'urgent' * (number % 2)} {number:0200000d}"}
         (change,) = fold_records(records_of("things", [(None, new, False)]), pipeline).rows
         assert change.deltas() == (1, number % 2)
-        kept = plan_of(pipeline).shortcuts["things"]._amounts
+        kept = plan_of(pipeline).delta_caches["things"]._amounts
         most = max(most, sum(len(text) for texts in kept for text in texts))
     assert 1_000_000 < most < 50_000_000
 

@@ -96,9 +96,9 @@ def _no_refold() -> AbstractContextManager[Any]:
 def _whole_again() -> AbstractContextManager[Any]:
     # an overlap is written again whole: everything above nothing, under a condition that always holds
     def everything(row: RowChange, mark: int) -> RowChange:
-        return row.of([(sequence + mark + 1, deltas) for sequence, deltas in row.steps])
+        return row.with_steps([(sequence + mark + 1, deltas) for sequence, deltas in row.steps])
 
-    return patch.object(RowChange, "above", everything)
+    return patch.object(RowChange, "after_mark", everything)
 
 
 def _same_mark_for_both_halves() -> AbstractContextManager[Any]:
@@ -122,8 +122,10 @@ SABOTAGES_OF_CONDITIONS: dict[str, Sabotage] = {
     "the condition lets only new rows pass": _requests(_write_new_rows_only),
     "the mark is a number": _requests(_mark_as_number),
     "the mark is written one too far": _requests(_mark_too_far),
-    "the mark is not padded": lambda: patch.object(writes, "pad", "{:x}".format),
-    "the mark is padded for short numbers only": lambda: patch.object(writes, "pad", lambda number: f"{number:018x}"),
+    "the mark is not padded": lambda: patch.object(writes, "encode_sequence", "{:x}".format),
+    "the mark is padded for short numbers only": lambda: patch.object(
+        writes, "encode_sequence", lambda number: f"{number:018x}"
+    ),
     "all shards share a mark": _one_mark_for_all_shards,
     "changes are folded without marks": _no_mark,
     "the condition looks at the last change": _condition_on_the_last_change,
@@ -132,5 +134,7 @@ SABOTAGES_OF_CONDITIONS: dict[str, Sabotage] = {
     "an overlap is written whole": _whole_again,
     "order measures are written without a look at the version": _requests(_write_always, _VERSION),
     "both halves of a split share a mark": _same_mark_for_both_halves,
-    "the mark of a split shard is dropped at once": lambda: patch.object(marks, "LATE_DELIVERIES", timedelta(hours=-1)),
+    "the mark of a split shard is dropped at once": lambda: patch.object(
+        marks, "REDELIVERY_HORIZON", timedelta(hours=-1)
+    ),
 }

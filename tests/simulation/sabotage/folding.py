@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tailrace.aggregation import row_changes as fold
-from tailrace.aggregation.delta_cache import Shortcut
+from tailrace.aggregation.delta_cache import DeltaCache
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates import commit
 from tests.simulation.definition import visits
@@ -15,35 +15,37 @@ from tests.simulation.definition import visits
 def _plain_words_only(change: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
     """Make a change that shows only where no shortcut is taken."""
     both = ExitStack()
-    both.enter_context(patch.object(Shortcut, "add", lambda *_arguments: False))
+    both.enter_context(patch.object(DeltaCache, "add", lambda *_arguments: False))
     both.enter_context(change)
     return both
 
 
 def _no_retraction() -> AbstractContextManager[Any]:
-    add = fold.Rows.add
-    never = patch.object(fold.Rows, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new))
+    add = fold.RowAccumulator.add
+    never = patch.object(
+        fold.RowAccumulator, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new)
+    )
     return _plain_words_only(never)
 
 
 def _no_retraction_by_shortcut() -> AbstractContextManager[Any]:
-    add = Shortcut.add
-    return patch.object(Shortcut, "add", lambda self, rows, number, _old, new: add(self, rows, number, None, new))
+    add = DeltaCache.add
+    return patch.object(DeltaCache, "add", lambda self, rows, number, _old, new: add(self, rows, number, None, new))
 
 
 def _nothing_for_moves() -> AbstractContextManager[Any]:
-    add = fold.Rows.add
+    add = fold.RowAccumulator.add
 
-    def one_row(self: fold.Rows, aggregate: Any, sequence: int, old: Any, new: Any) -> None:
-        moves = old is not None and new is not None and old.place.key != new.place.key
+    def one_row(self: fold.RowAccumulator, aggregate: Any, sequence: int, old: Any, new: Any) -> None:
+        moves = old is not None and new is not None and old.row_ref.key != new.row_ref.key
         add(self, aggregate, sequence, None if moves else old, new)
 
-    return _plain_words_only(patch.object(fold.Rows, "add", one_row))
+    return _plain_words_only(patch.object(fold.RowAccumulator, "add", one_row))
 
 
 def _nothing_for_moves_by_shortcut() -> AbstractContextManager[Any]:
-    elsewhere = Shortcut._elsewhere
-    return patch.object(Shortcut, "_elsewhere", lambda self, old, new: elsewhere(self, [None] * len(old), new))
+    elsewhere = DeltaCache._between_groups
+    return patch.object(DeltaCache, "_between_groups", lambda self, old, new: elsewhere(self, [None] * len(old), new))
 
 
 def _net_zero_left_out() -> AbstractContextManager[Any]:
@@ -56,19 +58,19 @@ def _net_zero_left_out() -> AbstractContextManager[Any]:
 
 
 def _old_values_stay() -> AbstractContextManager[Any]:
-    move = fold._move_values
-    return patch.object(fold, "_move_values", lambda row, n, old, new: move(row, n, (None,) * len(old), new))
+    move = fold._add_value_deltas
+    return patch.object(fold, "_add_value_deltas", lambda row, n, old, new: move(row, n, (None,) * len(old), new))
 
 
 def _moves_not_listed() -> AbstractContextManager[Any]:
     """Let an item that has left a group stay in the list of groups."""
-    whole = fold.Rows._list
+    whole = fold.RowAccumulator._add_to_group_list
 
-    def some(self: fold.Rows, of: Any, sequence: int, place: Any, delta: int) -> None:
+    def some(self: fold.RowAccumulator, of: Any, sequence: int, row_ref: Any, delta: int) -> None:
         if delta > 0:
-            whole(self, of, sequence, place, delta)
+            whole(self, of, sequence, row_ref, delta)
 
-    return patch.object(fold.Rows, "_list", some)
+    return patch.object(fold.RowAccumulator, "_add_to_group_list", some)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tailrace.aws.aggregates import expiry as emptied
 from tailrace.aws.aggregates import order_state as ordering
 from tailrace.aws.aggregates import update_expressions as writes
 from tailrace.aws.stages import aggregate as aggregating
-from tailrace.definition.aggregate import ITEMS_IN_ROW
+from tailrace.definition.aggregate import ITEM_COUNT
 
 
 def _failed_batch_forgotten() -> AbstractContextManager[Any]:
@@ -45,8 +45,8 @@ def _refused_statement_forgotten() -> Iterator[None]:
 def _lane_of_the_batch() -> AbstractContextManager[Any]:
     """Choose the lane by what is in the batch: delivered again and cut otherwise, it goes to another."""
 
-    def spread(records: Any, pipeline: Any, lane: str = "") -> Any:
-        return fold_records(records, pipeline, lane + records[0]["dynamodb"]["SequenceNumber"])
+    def spread(records: Any, pipeline: Any, lane_seed: str = "") -> Any:
+        return fold_records(records, pipeline, lane_seed + records[0]["dynamodb"]["SequenceNumber"])
 
     return patch.object(aggregating, "fold_records", spread)
 
@@ -54,7 +54,7 @@ def _lane_of_the_batch() -> AbstractContextManager[Any]:
 @contextmanager
 def _empty_by_its_items() -> Iterator[None]:
     """Let a lane go that holds no item, whatever its sums."""
-    empty: Callable[[Any], Sequence[str]] = lambda _layout: (ITEMS_IN_ROW,)  # noqa: E731
+    empty: Callable[[Any], Sequence[str]] = lambda _layout: (ITEM_COUNT,)  # noqa: E731
     with patch.object(writes, "counters_when_empty", empty), patch.object(emptied, "counters_when_empty", empty):
         yield
 
@@ -134,7 +134,7 @@ def _emptied_without_a_look() -> AbstractContextManager[Any]:
 SABOTAGES_OF_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "the version is read after the values": _version_read_last,
     "a main row is written before its values": lambda: patch.object(commit, "_is_waiting", lambda *_arguments: False),
-    "an empty row goes at once": lambda: patch.object(emptied, "LATE_DELIVERIES", timedelta()),
+    "an empty row goes at once": lambda: patch.object(emptied, "REDELIVERY_HORIZON", timedelta()),
     "an empty row goes though it fills again": lambda: patch.object(writes, "_set_expiry", lambda *_arguments: None),
     "an empty row is not looked at before it goes": _emptied_without_a_look,
     "an empty row never goes": lambda: patch.object(commit, "may_be_empty", lambda _row: False),

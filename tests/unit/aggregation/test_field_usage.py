@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.transforms import has_departed, is_disrupted
-from tailrace.aggregation.field_usage import fields_read
+from tailrace.aggregation.field_usage import predicate_fields
 
 A = "a"
 
@@ -30,7 +30,7 @@ def named(item: dict[str, Any]) -> bool:
     ],
 )
 def test_fields_that_are_looked_up_by_name_are_told(predicate: Callable[[Any], Any], fields: set[str]) -> None:
-    assert fields_read(predicate) == frozenset(fields)
+    assert predicate_fields(predicate) == frozenset(fields)
 
 
 class Odd:
@@ -78,4 +78,4 @@ def replaced(item: dict[str, Any]) -> bool:
     ],
 )
 def test_whoever_may_look_at_anything_else_is_not_trusted(predicate: Callable[..., Any]) -> None:
-    assert fields_read(predicate) is None
+    assert predicate_fields(predicate) is None

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tailrace.aggregation.marks import (
-    SEVERAL,
+    SPLIT,
     Lineage,
     Shard,
-    goes_on_alone,
-    left_behind,
+    decode_sequence,
+    encode_sequence,
+    is_only_child,
     lineage_of,
     mark_attribute,
-    pad,
-    unpad,
+    orphaned_marks,
 )
 
 SHARDS = [
@@ -38,13 +38,13 @@ def test_every_shard_has_a_short_attribute_of_its_own_that_is_the_engines() -> N
 
 @pytest.mark.parametrize(("lower", "higher"), [(9, 10), (10**20, 10**39), (99 * 10**37, 10**39)])
 def test_longer_numbers_are_higher(lower: int, higher: int) -> None:
-    assert pad(lower) < pad(higher)
-    assert unpad(pad(higher)) == higher
+    assert encode_sequence(lower) < encode_sequence(higher)
+    assert decode_sequence(encode_sequence(higher)) == higher
 
 
 def test_the_only_heir_of_a_shard_goes_on_with_its_mark() -> None:
     shards = {"p": Shard("gone", 10, 20), "c": Shard("p", 21, None), "x": Shard(None, 5, None)}
-    assert goes_on_alone("c", shards)
+    assert is_only_child("c", shards)
     assert lineage_of("c", PARENT, "c", NOW) == PARENT
 
 
@@ -58,11 +58,11 @@ def test_the_only_heir_of_a_shard_goes_on_with_its_mark() -> None:
     ],
 )
 def test_any_other_heir_does_not(shards: dict[str, Shard]) -> None:
-    assert not goes_on_alone("c", shards)
+    assert not is_only_child("c", shards)
 
 
 def test_where_there_are_several_heirs_each_has_a_mark_of_its_own_and_knows_the_old_one() -> None:
-    lineage = lineage_of("c", PARENT, SEVERAL, NOW)
+    lineage = lineage_of("c", PARENT, SPLIT, NOW)
     assert lineage == Lineage(mark_attribute("c"), (("~grand", 1), ("~root", int(NOW.timestamp()))))
 
 
@@ -74,15 +74,15 @@ def test_only_marks_that_no_shard_of_the_stream_goes_on_with_are_left_behind() -
     at = int(NOW.timestamp())
     known = {"a": Lineage("~a"), "b": Lineage("~b"), "b2": Lineage("~b"), "c": Lineage("~c"), "d": Lineage("~d")}
     shards = {"b2": Shard("b", 1, 2), "c1": Shard("c", 3, 4), "c2": Shard("c1", 5, None), "new": Shard("x", 6, None)}
-    assert left_behind(known, shards, NOW) == (("~a", at), ("~d", at))
-    assert left_behind({}, shards, NOW) == ()
+    assert orphaned_marks(known, shards, NOW) == (("~a", at), ("~d", at))
+    assert orphaned_marks({}, shards, NOW) == ()
 
 
 def test_shards_share_the_work_where_more_marks_are_left_behind_than_one_drops() -> None:
     known = {f"s{number:02}": Lineage(f"~{number:02}") for number in range(40)}
     shards = {"new": Shard(None, 6, None)}
-    one = left_behind(known, shards, NOW)
-    other = left_behind(known | {"new": Lineage("~new", one)}, shards, NOW)
+    one = orphaned_marks(known, shards, NOW)
+    other = orphaned_marks(known | {"new": Lineage("~new", one)}, shards, NOW)
     assert len(one) == len(other) == 32
     assert {mark for mark, _ in one + other} == {lineage.mark for lineage in known.values()}
 

@@ -21,9 +21,9 @@ from tailrace import (
     quantile,
     top,
 )
-from tailrace.definition.order_measures import Count, OrderMeasure, rounded
-from tailrace.encoding.numbers import holdable
-from tailrace.encoding.sort_keys import sortable
+from tailrace.definition.order_measures import OrderMeasure, ValueCount, round_to_bin
+from tailrace.encoding.numbers import is_representable
+from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.errors import InvalidItem
 from tests import strategies
 
@@ -38,43 +38,43 @@ def rank(value: Any) -> tuple[int, Any]:
 
 @given(comparable, comparable)
 def test_sort_keys_compare_as_values_do(one: Any, other: Any) -> None:
-    assert (sortable(one).encode() < sortable(other).encode()) == (rank(one) < rank(other))
-    assert (sortable(one) == sortable(other)) == (rank(one) == rank(other))
+    assert (encode_sort_key(one).encode() < encode_sort_key(other).encode()) == (rank(one) < rank(other))
+    assert (encode_sort_key(one) == encode_sort_key(other)) == (rank(one) == rank(other))
 
 
 @given(st.lists(strategies.numbers, min_size=2, max_size=6))
 def test_sort_keys_sort_numbers_of_any_size(numbers: list[Any]) -> None:
     extremes = [*numbers, Decimal("9.9E125"), Decimal("-9.9E125"), Decimal("1E-130"), Decimal("-1E-130"), 0]
-    assert sorted(extremes, key=sortable) == sorted(extremes)
+    assert sorted(extremes, key=encode_sort_key) == sorted(extremes)
 
 
 @given(strategies.numbers, st.sampled_from([Decimal("0.5"), Decimal("0.05"), Decimal("0.01"), Decimal("0.001")]))
 def test_a_rounded_number_is_off_by_at_most_the_error(value: Any, error: Decimal) -> None:
-    assert abs(Decimal(rounded(value, error)) - value) <= error * abs(Decimal(value))
-    assert rounded(-value, error) == -rounded(value, error)
+    assert abs(Decimal(round_to_bin(value, error)) - value) <= error * abs(Decimal(value))
+    assert round_to_bin(-value, error) == -round_to_bin(value, error)
 
 
 @pytest.mark.parametrize("error", ["0.5", "0.3", "0.01", "0.001"])
 @pytest.mark.parametrize("value", ["9.99E+125", "9E+125", "1E-130", "1.1E-130", "-1E-130", "-9.99E+125"])
 def test_the_table_holds_what_its_first_and_last_numbers_are_rounded_to(value: str, error: str) -> None:
-    found = rounded(Decimal(value), Decimal(error))
-    assert holdable(found)
+    found = round_to_bin(Decimal(value), Decimal(error))
+    assert is_representable(found)
     assert abs(Decimal(found) - Decimal(value)) <= Decimal(error) * abs(Decimal(value))
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_rounding_keeps_the_order(one: int, other: int) -> None:
     error = Decimal("0.01")
-    assert one > other or rounded(one, error) <= rounded(other, error)
+    assert one > other or round_to_bin(one, error) <= round_to_bin(other, error)
 
 
 def test_rounding_bounds_the_number_of_values() -> None:
-    assert len({rounded(value, Decimal("0.01")) for value in range(1, 1_000_001, 7)}) < 700
+    assert len({round_to_bin(value, Decimal("0.01")) for value in range(1, 1_000_001, 7)}) < 700
 
 
 def state(measure: OrderMeasure, values: list[Any]) -> Any:
     """Return what a measure makes of some values."""
-    counts = [Count((value,), values.count(value)) for value in sorted(set(values), key=sortable)]
+    counts = [ValueCount((value,), values.count(value)) for value in sorted(set(values), key=encode_sort_key)]
     return measure.state("m", counts).get("m")
 
 
@@ -95,7 +95,7 @@ def test_a_fraction_of_many_digits_counts_to_the_last_one() -> None:
 def test_top_is_by_frequency_then_by_value(values: list[Any], most: int) -> None:
     values = [value for value in values if value is not True] or ["a"]
     found = state(top("x", most), values)
-    ranked = sorted(set(values), key=lambda value: (-values.count(value), sortable(value)))[:most]
+    ranked = sorted(set(values), key=lambda value: (-values.count(value), encode_sort_key(value)))[:most]
     assert found == [{"value": value, "count": values.count(value)} for value in ranked]
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tailrace.encoding.numbers import held, number
+from tailrace.encoding.numbers import normalise, parse_number
 from tailrace.errors import InvalidMessage
 
 
@@ -23,13 +23,13 @@ from tailrace.errors import InvalidMessage
     ],
 )
 def test_a_number_is_whole_or_decimal(text: str, value: object) -> None:
-    assert number(text) == value
-    assert type(number(text)) is type(value)
+    assert parse_number(text) == value
+    assert type(parse_number(text)) is type(value)
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "1e999999999", "1" + "0" * 200])
 def test_numbers_too_large_for_any_table_stay_small_in_memory(text: str) -> None:
-    assert isinstance(number(text), Decimal)
+    assert isinstance(parse_number(text), Decimal)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_numbers_too_large_for_any_table_stay_small_in_memory(text: str) -> None
 )
 def test_nothing_else_is_a_number(text: str) -> None:
     with pytest.raises(InvalidMessage):
-        number(text)
+        parse_number(text)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_nothing_else_is_a_number(text: str) -> None:
 def test_what_no_item_can_hold_is_told(made: object) -> None:
     for value in (made, [made], {"a": made}):
         with pytest.raises(InvalidMessage):
-            held(value)
+            normalise(value)
 
 
 def test_floats_become_the_decimals_that_they_print_as() -> None:
-    assert held({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}
+    assert normalise({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tailrace.http.merge_patch import merge
+from tailrace.http.merge_patch import merge_patch
 from tests.strategies import values
 
 # https://www.rfc-editor.org/rfc/rfc7396#appendix-A
@@ -30,15 +30,15 @@ CASES: list[tuple[Any, Any, Any]] = [
 
 @pytest.mark.parametrize(("target", "patch", "result"), CASES)
 def test_the_cases_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
-    assert merge(target, patch) == result
+    assert merge_patch(target, patch) == result
 
 
 @given(values, values)
 def test_a_patch_applied_twice_does_what_it_does_once(target: Any, patch: Any) -> None:
-    once = merge(target, patch)
-    assert merge(once, patch) == once
+    once = merge_patch(target, patch)
+    assert merge_patch(once, patch) == once
 
 
 @given(values)
 def test_an_empty_patch_changes_nothing_in_an_object(target: Any) -> None:
-    assert merge({"a": target}, {}) == {"a": target}
+    assert merge_patch({"a": target}, {}) == {"a": target}

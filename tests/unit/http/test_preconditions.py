@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from tailrace.encoding.digests import digest_of, entity_tag
-from tailrace.encoding.numbers import number
+from tailrace.encoding.digests import entity_tag, item_digest
+from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, PreconditionFailed
-from tailrace.http.preconditions import preconditions
+from tailrace.http.preconditions import parse_preconditions
 
 
 def holds(tag: str | None, if_match: str | None = None, if_none_match: str | None = None) -> bool:
     try:
-        preconditions(if_match, if_none_match).require(tag)
+        parse_preconditions(if_match, if_none_match).require(tag)
     except PreconditionFailed:
         return False
     return True
@@ -59,22 +59,22 @@ def test_both_conditions_have_to_hold() -> None:
 @pytest.mark.parametrize("text", ["", "a", '"a', 'a"', '"a" "b"', '*, "a"', 'w/"a"', '"a""b"', '"\x00"', "," * 9])
 def test_what_is_no_list_of_tags_is_refused(text: str) -> None:
     with pytest.raises(InvalidMessage):
-        preconditions(text, None)
+        parse_preconditions(text, None)
     with pytest.raises(InvalidMessage):
-        preconditions(None, text)
+        parse_preconditions(None, text)
 
 
 def test_a_long_list_that_is_none_is_refused_at_once() -> None:
     with pytest.raises(InvalidMessage):
-        preconditions('"a",' * 100_000 + "x", None)
+        parse_preconditions('"a",' * 100_000 + "x", None)
 
 
 EQUAL: list[tuple[Any, Any]] = [
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
-    ({"a": number("1.50")}, {"a": number("1.5")}),
-    ({"a": number("4.0")}, {"a": 4}),
-    ({"a": number("1E-7")}, {"a": number("0.0000001")}),
-    ({"a": number("-0.0")}, {"a": 0}),
+    ({"a": parse_number("1.50")}, {"a": parse_number("1.5")}),
+    ({"a": parse_number("4.0")}, {"a": 4}),
+    ({"a": parse_number("1E-7")}, {"a": parse_number("0.0000001")}),
+    ({"a": parse_number("-0.0")}, {"a": 0}),
     ({"a": {1, Decimal("2.50")}}, {"a": {Decimal("2.5"), 1}}),
     ({"a": [{"b": {"x", "y"}}]}, {"a": [{"b": {"y", "x"}}]}),
 ]
@@ -86,21 +86,24 @@ DIFFERENT: list[tuple[Any, Any]] = [
     ({"a": {"x"}}, {"a": ["x"]}),
     ({"a": b"x"}, {"a": "eA=="}),
     ({"a": int("9" * 38)}, {"a": int("9" * 37 + "8")}),
-    ({"a": number("0." + "1" * 38)}, {"a": number("0." + "1" * 37 + "2")}),
+    ({"a": parse_number("0." + "1" * 38)}, {"a": parse_number("0." + "1" * 37 + "2")}),
     ({"a": {"~set": [1]}}, {"a": {1}}),
 ]
 
 
 @pytest.mark.parametrize(("one", "other"), EQUAL)
 def test_what_is_equal_to_the_table_has_one_digest(one: Any, other: Any) -> None:
-    assert digest_of(one) == digest_of(other)
+    assert item_digest(one) == item_digest(other)
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_what_is_not_equal_has_two(one: Any, other: Any) -> None:
-    assert digest_of(one) != digest_of(other)
+    assert item_digest(one) != item_digest(other)
 
 
 def test_when_an_item_expires_is_part_of_it() -> None:
-    assert len({digest_of({"a": 1}), digest_of({"a": 1}, 1), digest_of({"a": 1}, 2), digest_of({"a": 1}, "1")}) == 4
+    assert (
+        len({item_digest({"a": 1}), item_digest({"a": 1}, 1), item_digest({"a": 1}, 2), item_digest({"a": 1}, "1")})
+        == 4
+    )
     assert entity_tag("1f") == '"1f"'

@@ -43,7 +43,7 @@ def site(tmp_path: Path) -> Site:
     ],
 )
 def test_a_file_comes_with_its_type(site: Site, name: str, kind: str) -> None:
-    answer = site.answer(name)
+    answer = site.respond(name)
     assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
     assert answer.body.decode() == FILES[name or "index.html"]
 
@@ -54,40 +54,40 @@ def test_a_file_comes_with_its_type(site: Site, name: str, kind: str) -> None:
      "index.html/", "\0", "..", "vendor/chart/../../../secret.js", "%2e%2e/secret.js", "INDEX.HTML", "é" * 9999],
 )  # fmt: skip
 def test_what_is_not_a_file_of_the_page_is_404(site: Site, name: str) -> None:
-    answer = site.answer(name)
+    answer = site.respond(name)
     assert answer.status == 404
     assert answer.headers["Cache-Control"] == "no-store"
     assert b"not yours" not in answer.body
 
 
 def test_a_file_is_kept_and_asked_for_again_by_its_tag(site: Site) -> None:
-    first = site.answer("main.js")
+    first = site.respond("main.js")
     assert first.headers["Cache-Control"] == "no-cache"
     tag = first.headers["ETag"]
     for asked in (tag, f'"other", {tag}'):
-        again = site.answer("main.js", if_none_match=asked)
+        again = site.respond("main.js", if_none_match=asked)
         assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
-    assert site.answer("main.js", if_none_match='W/"other"').status == 200
-    assert site.answer("look.css").headers["ETag"] != tag
+    assert site.respond("main.js", if_none_match='W/"other"').status == 200
+    assert site.respond("look.css").headers["ETag"] != tag
 
 
 def test_a_file_that_has_changed_has_another_tag(site: Site) -> None:
     (site.folder / "main.js").write_text("other", encoding="utf-8")
-    assert Site(site.folder, {}).answer("main.js").headers["ETag"] != site.answer("main.js").headers["ETag"]
+    assert Site(site.folder, {}).respond("main.js").headers["ETag"] != site.respond("main.js").headers["ETag"]
 
 
 def test_a_file_is_packed_for_those_who_take_that(site: Site) -> None:
-    packed = site.answer("main.js", accept_encoding="gzip, deflate, br")
+    packed = site.respond("main.js", accept_encoding="gzip, deflate, br")
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.body).decode() == FILES["main.js"]
     assert packed.headers["Vary"] == "Accept-Encoding"
-    assert "Content-Encoding" not in site.answer("main.js", accept_encoding="br").headers
+    assert "Content-Encoding" not in site.respond("main.js", accept_encoding="br").headers
     # what packing would make longer is left as it is
-    assert "Content-Encoding" not in site.answer("icon.svg", accept_encoding="gzip").headers
+    assert "Content-Encoding" not in site.respond("icon.svg", accept_encoding="gzip").headers
 
 
 def test_the_configuration_is_never_kept(site: Site) -> None:
-    answer = site.answer("config.json")
+    answer = site.respond("config.json")
     assert json.loads(answer.body) == {"api": "..", "title": "flights & more"}
     assert answer.headers["Cache-Control"] == "no-store"
 

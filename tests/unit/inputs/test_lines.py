@@ -14,7 +14,7 @@ from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.lines import MOST_LINE_BYTES, BadLine, Format, Line, format_of, read_lines
+from tailrace.inputs.lines import MAX_LINE_BYTES, BadLine, Format, Line, detect_format, read_lines
 from tests.strategies import values
 
 TEXTS = Schema({"type": "object"})
@@ -140,19 +140,19 @@ def test_a_file_without_a_usable_header_is_refused(header: str) -> None:
     [("a.JSONL", ("jsonl", False)), ("a.ndjson.gz", ("jsonl", True)), ("a.csv.GZ", ("csv", True))],
 )
 def test_the_ending_tells_the_kind_of_file(key: str, known: tuple[str, bool]) -> None:
-    assert format_of(key) == known
+    assert detect_format(key) == known
 
 
 @pytest.mark.parametrize("key", ["a.json", "a.gz", "a", "jsonl", "a.csv.zip", "a.csv "])
 def test_an_unknown_ending_is_refused(key: str) -> None:
     with pytest.raises(InvalidMessage, match="unknown kind of file"):
-        format_of(key)
+        detect_format(key)
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_a_line_of_any_length_takes_little_memory(form: Format) -> None:
     class Endless(io.RawIOBase):
-        left = 64 * MOST_LINE_BYTES
+        left = 64 * MAX_LINE_BYTES
 
         def readable(self) -> bool:
             return True
@@ -160,7 +160,7 @@ def test_a_line_of_any_length_takes_little_memory(form: Format) -> None:
         def readinto(self, buffer: Any) -> int:
             count = min(len(buffer), self.left)
             self.left -= count
-            buffer[:count] = b'"' + b"a" * (count - 1) if self.left > 63 * MOST_LINE_BYTES and count else b"a" * count
+            buffer[:count] = b'"' + b"a" * (count - 1) if self.left > 63 * MAX_LINE_BYTES and count else b"a" * count
             return count
 
     start = io.BytesIO(b"id,name\n" if form == "csv" else b"")
@@ -174,7 +174,7 @@ def test_a_line_of_any_length_takes_little_memory(form: Format) -> None:
         tracemalloc.stop()
     assert len(found) == 1
     assert isinstance(found[0], BadLine)
-    assert peak < 8 * MOST_LINE_BYTES
+    assert peak < 8 * MAX_LINE_BYTES
 
 
 def _joined(first: io.BytesIO, second: Any) -> Any:

@@ -10,10 +10,10 @@ import pytest
 
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage
-from tailrace.outputs.archives import Contents, Event, Folder, Reference, archive_object, parse_key, read_batch
+from tailrace.outputs.archives import DataRef, Event, ObjectSummary, Partition, archive_object, parse_events, parse_key
 from tailrace.outputs.envelopes import envelope
 
-FOLDER = Folder("orders", "2024-10-27", "00")
+FOLDER = Partition("orders", "2024-10-27", "00")
 
 
 def event(sequence: int, **changes: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def event(sequence: int, **changes: Any) -> dict[str, Any]:
 
 
 def read(*events: Any) -> list[Event]:
-    found = read_batch(dumps(list(events)))
+    found = parse_events(dumps(list(events)))
     assert all(isinstance(one, Event) for one in found)
     return [one for one in found if isinstance(one, Event)]
 
@@ -52,7 +52,7 @@ def test_lines_are_the_events_as_they_were_sent() -> None:
 
 def test_numbers_keep_the_digits_that_they_came_with() -> None:
     text = dumps(event(1)).replace('{"n":1}', '{"n":1.50,"m":0.10000000000000000000000000000000000001}')
-    (read_again,) = read_batch(f" [ {text} ] ")
+    (read_again,) = parse_events(f" [ {text} ] ")
     assert isinstance(read_again, Event)
     assert read_again.text == text
 
@@ -81,17 +81,17 @@ def test_the_name_is_a_digest_of_the_lines() -> None:
 )
 def test_an_event_lies_in_the_hour_of_its_time_in_utc(time: str, date: str, hour: str) -> None:
     (found,) = read(event(1, time=time))
-    assert found.folder == Folder("orders", date, hour)
+    assert found.partition == Partition("orders", date, hour)
 
 
 def test_an_event_over_several_lines_becomes_one_line() -> None:
-    (found,) = read_batch(json.dumps([event(1)], indent=2).replace("\n", "\r\n"))
+    (found,) = parse_events(json.dumps([event(1)], indent=2).replace("\n", "\r\n"))
     assert isinstance(found, Event)
     assert found.text == dumps(event(1))
 
 
 def test_an_empty_batch_is_a_batch() -> None:
-    assert read_batch(" [ ] ") == []
+    assert parse_events(" [ ] ") == []
 
 
 WITHOUT_ID = {name: value for name, value in event(1).items() if name != "id"}
@@ -135,15 +135,15 @@ WITHOUT_ID = {name: value for name, value in event(1).items() if name != "id"}
 )
 def test_what_is_no_batch_of_our_events_is_refused(body: str) -> None:
     with pytest.raises(InvalidMessage):
-        read_batch(body)
+        parse_events(body)
 
 
-def reference(data: bytes, **changes: Any) -> Reference:
+def reference(data: bytes, **changes: Any) -> DataRef:
     light = {name: value for name, value in event(1).items() if name != "data"} | changes
-    (found,) = read_batch(
+    (found,) = parse_events(
         dumps([light | {"dataref": f"s3://failures/oversize/{hashlib.sha256(data).hexdigest()}.json"}])
     )
-    assert isinstance(found, Reference)
+    assert isinstance(found, DataRef)
     return found
 
 
@@ -172,8 +172,8 @@ def test_an_event_by_reference_with_no_time_is_refused() -> None:
 
 def test_a_key_gives_its_folder_back() -> None:
     stored = archive_object(FOLDER, read(event(1)))
-    folder, name = parse_key(stored.key)
-    assert (folder, folder.key(name)) == (FOLDER, stored.key)
+    partition, name = parse_key(stored.key)
+    assert (partition, partition.key(name)) == (FOLDER, stored.key)
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_other_keys_are_none_of_the_archive(key: str) -> None:
         parse_key(key)
 
 
-def contents(*events: Any) -> tuple[Contents, str]:
+def contents(*events: Any) -> tuple[ObjectSummary, str]:
     """Return the contents of an object of these events, told line by line, and its name."""
     stored = archive_object(FOLDER, read(*events))
-    found = Contents(FOLDER)
+    found = ObjectSummary(FOLDER)
     for line in gzip.decompress(stored.body).splitlines(keepends=True):
         found.add(line)
     return found, parse_key(stored.key)[1]
@@ -203,7 +203,7 @@ def contents(*events: Any) -> tuple[Contents, str]:
 def test_a_row_tells_what_an_object_holds() -> None:
     late = event(7, time="2024-10-27T00:59:59Z", shard="s2")
     found, name = contents(event(100), event(99), late, event(5, shard=None))
-    assert found.row(name, 321, "abc") == {
+    assert found.catalog_row(name, 321, "abc") == {
         "pk": "orders",
         "sk": f"2024-10-27T00#{name}",
         "collection": "orders",
@@ -222,9 +222,9 @@ def test_no_row_for_another_content_than_the_name_says() -> None:
     found, name = contents(event(1), event(2))
     found.add(dumps(event(3)).encode() + b"\n")
     with pytest.raises(InvalidMessage):
-        found.row(name, 1, "abc")
+        found.catalog_row(name, 1, "abc")
     with pytest.raises(InvalidMessage):
-        Contents(FOLDER).row(hashlib.sha256(b"").hexdigest()[:32], 0, "abc")
+        ObjectSummary(FOLDER).catalog_row(hashlib.sha256(b"").hexdigest()[:32], 0, "abc")
 
 
 @pytest.mark.parametrize(
@@ -232,4 +232,4 @@ def test_no_row_for_another_content_than_the_name_says() -> None:
 )
 def test_lines_that_do_not_belong_are_told(line: bytes) -> None:
     with pytest.raises(InvalidMessage):
-        Contents(FOLDER).add(line)
+        ObjectSummary(FOLDER).add(line)

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Violation
-from tailrace.outputs.quarantine import report
+from tailrace.outputs.quarantine import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 from tests.strategies import values
 
@@ -26,7 +26,7 @@ def told(item: Any = None, **changes: Any) -> StoredObject:
         "origin": {"file": "inbox/orders/x.csv", "line": "7"},
         "time": "2024-10-27T01:02:03Z",
     }
-    return report(**given | changes)
+    return quarantine_object(**given | changes)
 
 
 @given(values)

@@ -4,17 +4,17 @@ from typing import Any
 
 from tailrace import Aggregate, count, field, hour
 from tailrace.definition.collection import Collection
-from tailrace.queries.rollup import AddedUp
+from tailrace.queries.rollup import Rollup
 
 events = Collection("events", schema={})
 
 
 def added_up(aggregate: Aggregate, interval: str | None, rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Add up rows; return the kind and the count of each."""
-    sums = AddedUp(aggregate, interval)
+    sums = Rollup(aggregate, interval)
     for row in rows:
         sums.add({"~n": row["n"], "hour": "2024-03-05T09:00+00:00"} | row)
-    return [(row["kind"], row["n"]) for row in sums.shown(descending=False)]
+    return [(row["kind"], row["n"]) for row in sums.rows(descending=False)]
 
 
 def test_groups_whose_keys_differ_stay_apart_although_python_takes_their_values_for_equal() -> None:

@@ -12,10 +12,10 @@ from types import FunctionType
 from typing import Any
 
 # what reaches a function's variables without naming them
-_SEES_VARIABLES = frozenset(["locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe"])
+_INTROSPECTION_NAMES = frozenset(["locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe"])
 
 
-def fields_read(predicate: Callable[[Any], Any]) -> frozenset[str] | None:
+def predicate_fields(predicate: Callable[[Any], Any]) -> frozenset[str] | None:
     """Return the fields of its argument that a function looks up, by ``item["name"]`` or ``item.get("name", …)``.
 
     None where the argument is used in any other way, or the function is not one written in Python: then it may depend
@@ -25,28 +25,28 @@ def fields_read(predicate: Callable[[Any], Any]) -> frozenset[str] | None:
         return None
     code = predicate.__code__
     item = code.co_varnames[0]
-    if item in code.co_cellvars or not _SEES_VARIABLES.isdisjoint(code.co_names):
+    if item in code.co_cellvars or not _INTROSPECTION_NAMES.isdisjoint(code.co_names):
         return None
     fields: set[str] = set()
     instructions = list(dis.get_instructions(code))
     for position, instruction in enumerate(instructions):
-        if not _touches(instruction, item):
+        if not _uses_variable(instruction, item):
             continue
-        name = _looked_up(instructions[position : position + 5]) if instruction.opname == "LOAD_FAST" else None
+        name = _looked_up_field(instructions[position : position + 5]) if instruction.opname == "LOAD_FAST" else None
         if name is None:
             return None
         fields.add(name)
     return frozenset(fields)
 
 
-def _touches(instruction: dis.Instruction, variable: str) -> bool:
+def _uses_variable(instruction: dis.Instruction, variable: str) -> bool:
     named = instruction.argval
     return "_FAST" in instruction.opname and (named == variable or (isinstance(named, tuple) and variable in named))
 
 
-def _looked_up(instructions: list[dis.Instruction]) -> str | None:
+def _looked_up_field(instructions: list[dis.Instruction]) -> str | None:
     """Return the field that is looked up by the instructions that follow the loading of an item, if one is."""
-    steps: Iterator[tuple[str, Any]] = ((one.opname, one.argval) for one in islice(instructions, 1, None))
+    steps: Iterator[tuple[str, Any]] = ((step.opname, step.argval) for step in islice(instructions, 1, None))
     match list(steps):
         case [("LOAD_CONST", str(name)), ("BINARY_SUBSCR", _), *_]:
             return name

@@ -25,12 +25,12 @@ _SHARD_ID = re.compile(r"shardId-(\d{20})-([0-9a-f]{8})")
 _WIDTH = 34  # hexadecimal digits of a number of 40 decimal ones
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-LATE_DELIVERIES = timedelta(hours=48)
+REDELIVERY_HORIZON = timedelta(hours=48)
 """After this time no delivery of a change can come any more: a stream keeps its records for 24 hours, and the mapping
 gives up an hour before. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
 
 # A partition splits in two; whoever has split more often than this within two days has forgotten its first marks.
-_MOST_ENDED = 32
+_MAX_ENDED = 32
 
 
 def mark_attribute(shard: str) -> str:
@@ -52,12 +52,12 @@ def _base36(value: int) -> str:
     return text or "0"
 
 
-def pad(sequence: int) -> str:
+def encode_sequence(sequence: int) -> str:
     """Return a sequence number as a text that compares as the number does."""
     return f"{sequence:0{_WIDTH}x}"
 
 
-def unpad(text: str) -> int:
+def decode_sequence(text: str) -> int:
     """Return the sequence number of such a text."""
     return int(text, 16)
 
@@ -77,7 +77,7 @@ class Lineage:
     def retired(self, now: datetime) -> Iterator[str]:
         """Yield the marks that no late delivery can need any more."""
         if self.ended:
-            horizon = int((now - LATE_DELIVERIES).timestamp())
+            horizon = int((now - REDELIVERY_HORIZON).timestamp())
             yield from (mark for mark, ended_at in self.ended if ended_at < horizon)
 
 
@@ -90,7 +90,7 @@ class Shard:
     last: int | None
 
 
-def left_behind(
+def orphaned_marks(
     known: Mapping[str, Lineage], shards: Mapping[str, Shard], now: datetime
 ) -> tuple[tuple[str, int], ...]:
     """Return the marks of lineages that have ended without an heir, as :attr:`Lineage.ended` has them.
@@ -99,45 +99,45 @@ def left_behind(
     which it comes. ``known`` are the lineages of the shards that were seen, by their ids; none of a shard in ``shards``
     or of the last one seen before it is ended.
     """
-    going_on: set[str] = set()
+    continued: set[str] = set()
     for shard in shards:
-        at: str | None = shard
-        while at is not None and at not in known:
-            at = shards[at].parent if at in shards else None
-        if at is not None:
-            going_on.add(known[at].mark)
-    ended = {lineage.mark for lineage in known.values()} - going_on
+        ancestor: str | None = shard
+        while ancestor is not None and ancestor not in known:
+            ancestor = shards[ancestor].parent if ancestor in shards else None
+        if ancestor is not None:
+            continued.add(known[ancestor].mark)
+    ended = {lineage.mark for lineage in known.values()} - continued
     listed = {mark for lineage in known.values() for mark, _ in lineage.ended}
     # where there are more than one shard can drop, each takes others first
-    chosen = sorted(ended, key=lambda mark: (mark in listed, mark))[:_MOST_ENDED]
+    chosen = sorted(ended, key=lambda mark: (mark in listed, mark))[:_MAX_ENDED]
     return tuple((mark, int(now.timestamp())) for mark in chosen)
 
 
-def goes_on_alone(shard: str, shards: Mapping[str, Shard]) -> bool:
+def is_only_child(shard: str, shards: Mapping[str, Shard]) -> bool:
     """Tell whether a shard is the one heir of its parent, as far as the stream's description tells.
 
     The description may not yet show the other part of a shard that has split; so this is a claim, to be made good.
     """
-    here = shards[shard]
-    before = shards.get(here.parent or "")
-    heirs = [name for name, other in shards.items() if other.parent == here.parent]
-    return heirs == [shard] and before is not None and before.last is not None and before.last < here.first
+    child = shards[shard]
+    parent = shards.get(child.parent or "")
+    children = [name for name, sibling in shards.items() if sibling.parent == child.parent]
+    return children == [shard] and parent is not None and parent.last is not None and parent.last < child.first
 
 
-SEVERAL = "several"
+SPLIT = "several"
 """Stands in the place of the one heir of a shard that has split."""
 
 
-def lineage_of(shard: str, of_parent: Lineage, heir: str, now: datetime) -> Lineage:
+def lineage_of(shard: str, parent_lineage: Lineage, successor: str, now: datetime) -> Lineage:
     """Return the lineage of a shard that is seen for the first time.
 
     Args:
         shard: its id.
-        of_parent: the lineage of its parent.
-        heir: the shard that goes on with the parent's mark, or :data:`SEVERAL`.
+        parent_lineage: the lineage of its parent.
+        successor: the shard that goes on with the parent's mark, or :data:`SPLIT`.
         now: the time at which the shard is seen, which is after its parent has ended.
     """
-    if heir == shard:
-        return of_parent
-    ended = () if heir != SEVERAL else ((of_parent.mark, int(now.timestamp())),)
-    return Lineage(mark_attribute(shard), (*of_parent.ended, *ended)[-_MOST_ENDED:])
+    if successor == shard:
+        return parent_lineage
+    ended = () if successor != SPLIT else ((parent_lineage.mark, int(now.timestamp())),)
+    return Lineage(mark_attribute(shard), (*parent_lineage.ended, *ended)[-_MAX_ENDED:])

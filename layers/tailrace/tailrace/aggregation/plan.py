@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from tailrace.aggregation.contributions import Appraiser
-from tailrace.aggregation.delta_cache import Shortcut, shortcut_of
+from tailrace.aggregation.contributions import Evaluator
+from tailrace.aggregation.delta_cache import DeltaCache, delta_cache_for
 from tailrace.definition.pipeline import Pipeline
 
 
@@ -14,12 +14,12 @@ class Plan:
     """What the fold needs of a pipeline, by the names of its collections.
 
     Attributes:
-        appraisers: one for each collection.
-        shortcuts: one for each collection whose definition allows it.
+        evaluators: one for each collection.
+        delta_caches: one for each collection whose definition allows it.
     """
 
-    appraisers: Mapping[str, Appraiser]
-    shortcuts: Mapping[str, Shortcut]
+    evaluators: Mapping[str, Evaluator]
+    delta_caches: Mapping[str, DeltaCache]
 
 
 PLANS: "WeakKeyDictionary[Pipeline, Plan]" = WeakKeyDictionary()
@@ -30,14 +30,16 @@ def plan_of(pipeline: Pipeline) -> Plan:
     """Return the plan of a pipeline, compiled at the first call."""
     plan = PLANS.get(pipeline)
     if plan is None:
-        plan = PLANS[pipeline] = _compiled(pipeline)
+        plan = PLANS[pipeline] = _compile(pipeline)
     return plan
 
 
-def _compiled(pipeline: Pipeline) -> Plan:
-    appraisers = {
-        collection.name: Appraiser(collection, [one for one in pipeline.aggregates if one.of is collection])
+def _compile(pipeline: Pipeline) -> Plan:
+    evaluators = {
+        collection.name: Evaluator(
+            collection, [aggregate for aggregate in pipeline.aggregates if aggregate.of is collection]
+        )
         for collection in pipeline.collections
     }
-    found = {name: shortcut_of(appraiser) for name, appraiser in appraisers.items()}
-    return Plan(appraisers, {name: shortcut for name, shortcut in found.items() if shortcut is not None})
+    found = {name: delta_cache_for(evaluator) for name, evaluator in evaluators.items()}
+    return Plan(evaluators, {name: delta_cache for name, delta_cache in found.items() if delta_cache is not None})

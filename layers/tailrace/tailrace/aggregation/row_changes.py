@@ -10,22 +10,30 @@ from decimal import localcontext
 from operator import add
 from typing import Any
 
-from tailrace.aggregation.contributions import Contribution, Deltas, Entries, Move, Place, Worth, movements
+from tailrace.aggregation.contributions import (
+    Contribution,
+    Contributions,
+    Deltas,
+    Entries,
+    RowDelta,
+    RowRef,
+    row_deltas,
+)
 from tailrace.definition.aggregate import Aggregate, GroupList, Layout
-from tailrace.encoding.keys import MOST_BYTES_A_CHARACTER, MOST_SORT_KEY_BYTES, RowKey, lane_key, values_key
+from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_SORT_KEY_BYTES, RowKey, lane_key, value_rows_key
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 
-_WHOLE = frozenset([int])
+_INT_ONLY = frozenset([int])
 
 
 @dataclass(slots=True)
 class RowChange:
     """Everything that a batch does to one row: one step for each change that touches it, in the order of the stream.
 
-    ``values`` are the value rows that it does something to, by their keys; ``expires_at`` is the second after which the
-    row may go, None for never. With ``inexact`` only the items are to be counted, as the table cannot hold the sums;
-    with ``loses`` some step takes an item out.
+    ``value_changes`` are the value rows that it does something to, by their keys; ``expires_at`` is the second
+    after which the row may go, None for never. With ``inexact`` only the items are to be counted, as the table cannot
+    hold the sums; with ``removes_items`` some step takes an item out.
     """
 
     layout: Layout
@@ -33,9 +41,9 @@ class RowChange:
     labels: tuple[Any, ...]
     expires_at: int | None
     steps: list[tuple[int, Deltas]] = field(default_factory=list)
-    values: "dict[RowKey, RowChange]" = field(default_factory=dict)
+    value_changes: "dict[RowKey, RowChange]" = field(default_factory=dict)
     inexact: bool = False
-    loses: bool = False
+    removes_items: bool = False
 
     @property
     def first(self) -> int:
@@ -47,13 +55,13 @@ class RowChange:
         """The sequence number of the last change that touches the row."""
         return self.steps[-1][0]
 
-    def of(self, steps: list[tuple[int, Deltas]]) -> "RowChange":
+    def with_steps(self, steps: list[tuple[int, Deltas]]) -> "RowChange":
         """Return the same row with some of its steps."""
         return replace(self, steps=steps)
 
-    def above(self, mark: int) -> "RowChange":
+    def after_mark(self, mark: int) -> "RowChange":
         """Return the part that a row with this mark has not absorbed."""
-        return self.of([step for step in self.steps if step[0] > mark])
+        return self.with_steps([step for step in self.steps if step[0] > mark])
 
     def deltas(self) -> Deltas:
         """Return the sum of the steps, exact to the last digit."""
@@ -64,7 +72,7 @@ class RowChange:
             sums = tuple(map(add, steps[0][1], steps[1][1]))
         else:
             sums = tuple(map(sum, zip(*[deltas for _, deltas in steps], strict=True)))
-        if _WHOLE.issuperset(map(type, sums)):
+        if _INT_ONLY.issuperset(map(type, sums)):
             return sums
         with localcontext(EXACT):  # whole numbers are exact without it
             return tuple(map(sum, zip(*[deltas for _, deltas in steps], strict=True)))
@@ -80,31 +88,33 @@ class Poison:
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class FoldResult:
     """The rows that a batch touches, in the order of first touch, and what could not be counted.
 
-    ``listed`` are the rows of the lists of first groups (``Aggregate.group_list``).
+    ``group_list_changes`` are the rows of the lists of first groups (``Aggregate.group_list``).
     """
 
     rows: list[RowChange]
     poison: list[Poison]
-    listed: list[RowChange] = field(default_factory=list)
+    group_list_changes: list[RowChange] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Rows:
-    """The rows that a batch touches, as they come up, and what could not be counted; ``spread`` chooses the lane."""
+class RowAccumulator:
+    """The rows that a batch touches, as they come up, and what could not be counted; ``lane_hash`` chooses the lane."""
 
-    spread: int
-    found: dict[RowKey, RowChange] = field(default_factory=dict)
-    listed: dict[str, RowChange] = field(default_factory=dict)
+    lane_hash: int
+    rows: dict[RowKey, RowChange] = field(default_factory=dict)
+    group_list_changes: dict[str, RowChange] = field(default_factory=dict)
     poison: list[Poison] = field(default_factory=list)
 
-    def folded(self) -> Folded:
+    def result(self) -> FoldResult:
         """Return everything that was added."""
-        return Folded(list(self.found.values()), self.poison, list(self.listed.values()))
+        return FoldResult(list(self.rows.values()), self.poison, list(self.group_list_changes.values()))
 
-    def count(self, aggregates: Iterable[Aggregate], event_id: str, sequence: int, old: Worth, new: Worth) -> None:
+    def add_contributions(
+        self, aggregates: Iterable[Aggregate], event_id: str, sequence: int, old: Contributions, new: Contributions
+    ) -> None:
         """Add what a change does to each aggregate, given what the item was worth to it and is worth now."""
         for aggregate, before, after in zip(aggregates, old, new, strict=True):
             # an item that cannot be counted is told when it comes in, and contributes nothing until it can be
@@ -115,52 +125,54 @@ class Rows:
 
     def add(self, aggregate: Aggregate, sequence: int, old: Contribution | None, new: Contribution | None) -> None:
         """Add what a change does to the rows of an aggregate."""
-        for place, move in movements(old, new):
-            self.move(aggregate, place, sequence, move)
+        for row_ref, delta in row_deltas(old, new):
+            self.add_delta(aggregate, row_ref, sequence, delta)
 
-    def move(self, aggregate: Aggregate, place: Place, sequence: int, move: Move) -> None:
+    def add_delta(self, aggregate: Aggregate, row_ref: RowRef, sequence: int, delta: RowDelta) -> None:
         """Add what a change does to one row, and to the list of groups."""
-        row = self.found.get(place.key)
+        row = self.rows.get(row_ref.key)
         if row is None:
-            row = self._row(aggregate, place)
-        row.steps.append((sequence, move.deltas))
-        if move.enters:
-            row.loses |= move.enters < 0
-            if move.listed and aggregate.group_list is not None:
-                self._list(aggregate.group_list, sequence, place, move.listed)
-        if move.after:
-            _move_values(row, sequence, move.before, move.after)
+            row = self._start_row(aggregate, row_ref)
+        row.steps.append((sequence, delta.deltas))
+        if delta.item_delta:
+            row.removes_items |= delta.item_delta < 0
+            if delta.group_delta and aggregate.group_list is not None:
+                self._add_to_group_list(aggregate.group_list, sequence, row_ref, delta.group_delta)
+        if delta.after:
+            _add_value_deltas(row, sequence, delta.before, delta.after)
 
-    def _list(self, of: GroupList, sequence: int, place: Place, delta: int) -> None:
+    def _add_to_group_list(self, group_list: GroupList, sequence: int, row_ref: RowRef, delta: int) -> None:
         """Count an item that has come to a value of the first group, or left it."""
-        pk = place.key[0]  # names the aggregate and the value
-        row = self.listed.get(pk)
+        pk = row_ref.key[0]  # names the aggregate and the value
+        row = self.group_list_changes.get(pk)
         if row is None:
             sk = pk.partition("#")[2]
-            if len(sk) * MOST_BYTES_A_CHARACTER > MOST_SORT_KEY_BYTES and len(sk.encode()) > MOST_SORT_KEY_BYTES:
+            if len(sk) * MAX_BYTES_PER_CHARACTER > MAX_SORT_KEY_BYTES and len(sk.encode()) > MAX_SORT_KEY_BYTES:
                 return  # it fits into a partition key only, which may be longer
-            row = self.listed[pk] = RowChange(of.layout, (of.pk, sk), place.groups[:1], None)
+            row = self.group_list_changes[pk] = RowChange(
+                group_list.layout, (group_list.pk, sk), row_ref.groups[:1], None
+            )
         row.steps.append((sequence, (delta,)))
-        row.loses |= delta < 0
+        row.removes_items |= delta < 0
 
-    def _row(self, aggregate: Aggregate, place: Place) -> RowChange:
-        key = place.key
+    def _start_row(self, aggregate: Aggregate, row_ref: RowRef) -> RowChange:
+        key = row_ref.key
         if aggregate.lanes > 1:  # all of a batch is written by one lane, so the row is found without it
-            key = key[0], lane_key(key[1], self.spread % aggregate.lanes)
-        row = RowChange(aggregate.layout, key, place.groups, aggregate.expires_at(place.groups))
-        self.found[place.key] = row
+            key = key[0], lane_key(key[1], self.lane_hash % aggregate.lanes)
+        row = RowChange(aggregate.layout, key, row_ref.groups, aggregate.expires_at(row_ref.groups))
+        self.rows[row_ref.key] = row
         return row
 
 
-def _move_values(row: RowChange, sequence: int, old: Entries, new: Entries) -> None:
+def _add_value_deltas(row: RowChange, sequence: int, old: Entries, new: Entries) -> None:
     """Take an item's old values out of the value rows below a row, and put its new ones in."""
     for kind, before, after in zip(row.layout.aggregate.value_rows, old, new, strict=True):
         if before != after:
             for entry, delta in ((before, -1), (after, 1)):
                 if entry is not None:
-                    key = values_key(row.key, kind.name), entry.sort
-                    below = row.values.get(key)
+                    key = value_rows_key(row.key, kind.name), entry.sort_key
+                    below = row.value_changes.get(key)
                     if below is None:
-                        below = row.values[key] = RowChange(kind.layout, key, entry.labels, row.expires_at)
+                        below = row.value_changes[key] = RowChange(kind.layout, key, entry.labels, row.expires_at)
                     below.steps.append((sequence, (delta,)))
-                    below.loses |= delta < 0
+                    below.removes_items |= delta < 0

@@ -6,15 +6,15 @@ from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tailrace.definition.checks import check_about, check_predicate
+from tailrace.definition.checks import check_display_metadata, check_predicate
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure, Predicate
-from tailrace.definition.order_measures import Count, OrderMeasure, Reach, Values
-from tailrace.encoding.keys import groups_key
+from tailrace.definition.order_measures import OrderMeasure, ValueCount, ValueRange, ValueSelection
+from tailrace.encoding.keys import group_list_key
 from tailrace.errors import DefinitionError
 
-ITEMS_IN_ROW = "~n"
+ITEM_COUNT = "~n"
 """The attribute that counts the items of a row; a row whose count is 0 is not shown."""
 
 INEXACT = "~inexact"
@@ -23,12 +23,12 @@ INEXACT = "~inexact"
 UPDATED_AT, EXPIRES_AT = "updated_at", "expires_at"
 """When a row was last written, and the second after which DynamoDB may delete it."""
 
-MOST_LANES = 100
+MAX_LANES = 100
 
-MOST_ATTRIBUTES = 200
+MAX_ATTRIBUTES = 200
 """Of the groups and measures of a row: all are written by one update, whose expression DynamoDB limits to 4 KB."""
 
-MOST_VALUES = 300
+MAX_ORDER_VALUES = 300
 """Of the order measures of a row: each may have 1 KB, and DynamoDB holds no row of more than 400 KB."""
 
 _RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
@@ -48,20 +48,20 @@ class ValueRows:
     """The value rows that some order measures of an aggregate share."""
 
     name: str
-    values: Values
+    values: ValueSelection
     measures: Mapping[str, OrderMeasure]
     layout: Layout
 
     @property
-    def reaches(self) -> tuple[Reach, ...]:
+    def value_ranges(self) -> tuple[ValueRange, ...]:
         """Which parts of the rows the measures need, each once, in the same order in every run."""
-        return tuple(dict.fromkeys(measure.reach for measure in self.measures.values()))
+        return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
 
-    def state(self, counts: Mapping[Reach, Sequence[Count]]) -> dict[str, Any]:
+    def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
         """Return the main row's attributes, from the value rows read for each reach; None for those without values."""
         state: dict[str, Any] = {}
         for name, measure in self.measures.items():
-            state |= dict.fromkeys(measure.attributes(name)) | measure.state(name, counts[measure.reach])
+            state |= dict.fromkeys(measure.attributes(name)) | measure.state(name, counts[measure.value_range])
         return state
 
 
@@ -107,63 +107,69 @@ class Aggregate:
 
     def __post_init__(self) -> None:
         check_name("aggregate", self.name)
-        here = f"aggregate {self.name!r}"
+        context = f"aggregate {self.name!r}"
         if isinstance(self.by, str) or not isinstance(self.by, Sequence) or not isinstance(self.measures, Mapping):
-            raise DefinitionError(f"{here}: by= is a list of groups, and measures= are measures by their names")
+            raise DefinitionError(f"{context}: by= is a list of groups, and measures= are measures by their names")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
         if not self.by or not self.measures:
-            raise DefinitionError(f"{here}: needs at least one group and one measure")
+            raise DefinitionError(f"{context}: needs at least one group and one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
-            raise DefinitionError(f"{here}: the version is a whole number from 1, not {self.version!r}")
+            raise DefinitionError(f"{context}: the version is a whole number from 1, not {self.version!r}")
         if not isinstance(self.of, Collection):
-            raise DefinitionError(f"{here}: of= names a Collection, not a {type(self.of).__name__}")
+            raise DefinitionError(f"{context}: of= names a Collection, not a {type(self.of).__name__}")
         if sum(isinstance(group, BucketGroup) for group in self.by) > 1:
-            raise DefinitionError(f"{here}: two time buckets; make them two aggregates")
+            raise DefinitionError(f"{context}: two time buckets; make them two aggregates")
         if not all(isinstance(group, Group) for group in self.by):
-            raise DefinitionError(f"{here}: a group is field(…) or a time bucket such as hour(…), not {self.by!r}")
-        check_predicate(here, self.where)
+            raise DefinitionError(f"{context}: a group is field(…) or a time bucket such as hour(…), not {self.by!r}")
+        check_predicate(context, self.where)
         if self.keep is not None and not isinstance(self.keep, timedelta):
-            raise DefinitionError(f"{here}: keep= is a time such as days(90), not {self.keep!r}")
+            raise DefinitionError(f"{context}: keep= is a time such as days(90), not {self.keep!r}")
         if self.keep is not None and (self.bucket is None or self.keep <= timedelta(0)):
-            raise DefinitionError(f"{here}: keep= is a positive time and needs a time bucket that it counts from")
+            raise DefinitionError(f"{context}: keep= is a positive time and needs a time bucket that it counts from")
         if not isinstance(self.listed, bool):
-            raise DefinitionError(f"{here}: listed is True or False, not {self.listed!r}")
-        check_about(here, description=self.description)
-        self._check_attributes(here)
-        self._check_lanes(here)
-        self._check_fields(here)
+            raise DefinitionError(f"{context}: listed is True or False, not {self.listed!r}")
+        check_display_metadata(context, description=self.description)
+        self._check_attributes(context)
+        self._check_lanes(context)
+        self._check_fields(context)
 
-    def _check_attributes(self, here: str) -> None:
+    def _check_attributes(self, context: str) -> None:
         seen: set[str] = set(_RESERVED)
         names = [group.name for group in self.by]
         for name, measure in self.measures.items():
             if not isinstance(name, str) or not isinstance(measure, Measure | OrderMeasure):
-                raise DefinitionError(f"{here}: measure {name!r} is a {type(measure).__name__}, not a measure")
-            check_about(f"{here}: measure {name!r}", unit=measure.unit, description=measure.description)
+                raise DefinitionError(f"{context}: measure {name!r} is a {type(measure).__name__}, not a measure")
+            check_display_metadata(f"{context}: measure {name!r}", unit=measure.unit, description=measure.description)
             names.extend(measure.attributes(name))
-        if len(names) > MOST_ATTRIBUTES:
-            raise DefinitionError(f"{here}: {len(names)} attributes, and a row has {MOST_ATTRIBUTES}: make it two")
-        values = sum(one.most or 1 for one in self.measures.values() if isinstance(one, OrderMeasure))
-        if values > MOST_VALUES:
-            raise DefinitionError(f"{here}: keeps {values} values, and a row has room for {MOST_VALUES}: make it two")
+        if len(names) > MAX_ATTRIBUTES:
+            raise DefinitionError(f"{context}: {len(names)} attributes, and a row has {MAX_ATTRIBUTES}: make it two")
+        values = sum(measure.most or 1 for measure in self.measures.values() if isinstance(measure, OrderMeasure))
+        if values > MAX_ORDER_VALUES:
+            raise DefinitionError(
+                f"{context}: keeps {values} values, and a row has room for {MAX_ORDER_VALUES}: make it two"
+            )
         for name in names:
             if not name or name.startswith("~"):
                 raise DefinitionError(
-                    f"{here}: the attribute {name!r} is empty or begins with '~', which is the engine's"
+                    f"{context}: the attribute {name!r} is empty or begins with '~', which is the engine's"
                 )
             if name in seen:
-                raise DefinitionError(f"{here}: two things are called {name!r}; give one another name (a group: name=)")
+                raise DefinitionError(
+                    f"{context}: two things are called {name!r}; give one another name (a group: name=)"
+                )
             seen.add(name)
 
-    def _check_lanes(self, here: str) -> None:
-        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MOST_LANES:
-            raise DefinitionError(f"{here}: lanes is a whole number from 1 to {MOST_LANES}, not {self.lanes!r}")
+    def _check_lanes(self, context: str) -> None:
+        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
+            raise DefinitionError(f"{context}: lanes is a whole number from 1 to {MAX_LANES}, not {self.lanes!r}")
         if self.lanes > 1 and self.value_rows:
             names = ", ".join(name for rows in self.value_rows for name in rows.measures)
-            raise DefinitionError(f"{here}: lanes add up, and {names} cannot be added: keep them in another aggregate")
+            raise DefinitionError(
+                f"{context}: lanes add up, and {names} cannot be added: keep them in another aggregate"
+            )
 
-    def _check_fields(self, here: str) -> None:
+    def _check_fields(self, context: str) -> None:
         # a transform may add any field, so only without one is it known here which fields there can be
         known = self.of.compiled.properties
         if (
@@ -175,7 +181,7 @@ class Aggregate:
         for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
             if source not in known:
                 raise DefinitionError(
-                    f"{here}: unknown field {source!r}; {self.of.name!r} has {', '.join(sorted(known))}"
+                    f"{context}: unknown field {source!r}; {self.of.name!r} has {', '.join(sorted(known))}"
                 )
 
     @property
@@ -192,7 +198,7 @@ class Aggregate:
     def layout(self) -> Layout:
         """The attributes of the main rows."""
         counters = (attribute for name, measure in self.linear for attribute in measure.attributes(name))
-        return Layout(self, tuple(group.name for group in self.by), (ITEMS_IN_ROW, *counters))
+        return Layout(self, tuple(group.name for group in self.by), (ITEM_COUNT, *counters))
 
     @cached_property
     def group_list(self) -> "GroupList | None":
@@ -200,18 +206,18 @@ class Aggregate:
         first = self.by[0]
         if not self.listed or isinstance(first, BucketGroup):
             return None
-        return GroupList(groups_key(self.name, self.version), Layout(self, (first.name,), (ITEMS_IN_ROW,)))
+        return GroupList(group_list_key(self.name, self.version), Layout(self, (first.name,), (ITEM_COUNT,)))
 
     @cached_property
     def value_rows(self) -> tuple[ValueRows, ...]:
         """The kinds of value rows that the order measures rest on; each is called as the first of its measures."""
-        shared: dict[Values, dict[str, OrderMeasure]] = {}
+        shared: dict[ValueSelection, dict[str, OrderMeasure]] = {}
         for name in sorted(self.measures):
             measure = self.measures[name]
             if isinstance(measure, OrderMeasure):
                 shared.setdefault(measure.values, {})[name] = measure
         return tuple(
-            ValueRows(next(iter(named)), values, named, Layout(self, values.labels, (ITEMS_IN_ROW,)))
+            ValueRows(next(iter(named)), values, named, Layout(self, values.labels, (ITEM_COUNT,)))
             for values, named in shared.items()
         )
 
@@ -222,23 +228,23 @@ class Aggregate:
         """
         if self.keep is None or (bucket := self.bucket) is None:
             return None
-        return _second_after(bucket, groups[self.by.index(bucket)], self.keep)
+        return _expiry_second(bucket, groups[self.by.index(bucket)], self.keep)
 
-    def present(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    def render(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a stored row as readers see it: groups, measures, ``updated_at``; None for an empty group.
 
         A row that lacks a change whose sum DynamoDB could not hold says ``inexact: True``.
         """
-        if not row.get(ITEMS_IN_ROW):
+        if not row.get(ITEM_COUNT):
             return None
         groups = {group.name: row.get(group.name) for group in self.by}
-        measures = {name: measure.present(name, row) for name, measure in self.measures.items()}
+        measures = {name: measure.render(name, row) for name, measure in self.measures.items()}
         flag = {"inexact": True} if row.get(INEXACT) else {}
         return groups | measures | {UPDATED_AT: row.get(UPDATED_AT)} | flag
 
 
 @lru_cache(maxsize=4096)
-def _second_after(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
+def _expiry_second(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
     try:
         return int((bucket.end(label) + keep).timestamp())
     except (ValueError, OverflowError):  # at either end of the calendar, years 1 and 9999

@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from tailrace.definition.checks import check_about
+from tailrace.definition.checks import check_display_metadata
 from tailrace.definition.measures import Item
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.keys import COLLECTION_NAME
-from tailrace.encoding.numbers import held
+from tailrace.encoding.numbers import normalise
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 
-_PYTHONS = Context(prec=28)
+_TRANSFORM_CONTEXT = Context(prec=28)
 """The decimals that a transform reckons with, wherever it is called: Python's own, which leave room for sums."""
 
-_CHANGEABLE = frozenset([dict, list, set, bytearray])
+_MUTABLE_TYPES = frozenset([dict, list, set, bytearray])
 
 
 def check_name(what: str, name: object) -> None:
@@ -60,7 +60,7 @@ class Collection:
         check_name("collection", self.name)
         if self.on_expiry not in ("retract", "keep"):
             raise DefinitionError(f"collection {self.name!r}: on_expiry is 'retract' or 'keep', not {self.on_expiry!r}")
-        check_about(f"collection {self.name!r}", description=self.description)
+        check_display_metadata(f"collection {self.name!r}", description=self.description)
         if self.transform is not None and not callable(self.transform):
             raise DefinitionError(f"collection {self.name!r}: the transform is not a function")
         document = self.schema
@@ -73,9 +73,9 @@ class Collection:
         object.__setattr__(self, "compiled", Schema(document))
 
     @property
-    def takes_everything(self) -> bool:
+    def accepts_any_item(self) -> bool:
         """Tell whether each item is taken as it is: no schema that could refuse it, no transform."""
-        return self.transform is None and self.compiled.accepts_everything
+        return self.transform is None and self.compiled.accepts_any_object
 
     def prepare(self, item: Item) -> Item:
         """Validate and transform an item (fields only, without ``pk`` and ``expires_at``).
@@ -88,8 +88,8 @@ class Collection:
         if self.transform is None:
             return item
         try:
-            with localcontext(_PYTHONS):
-                transformed = held(self.transform(_copy_of(item)))
+            with localcontext(_TRANSFORM_CONTEXT):
+                transformed = normalise(self.transform(_mutable_copy(item)))
         except Exception as error:  # whatever a user's function raises makes this item invalid, and no more
             raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
         if not isinstance(transformed, dict):
@@ -98,9 +98,9 @@ class Collection:
         return transformed
 
 
-def _copy_of(item: Item) -> Item:
+def _mutable_copy(item: Item) -> Item:
     """Return an item that a transform may change to its depths: the other is stored, or told when this one fails."""
-    return dict(item) if _CHANGEABLE.isdisjoint(map(type, item.values())) else deepcopy(item)
+    return dict(item) if _MUTABLE_TYPES.isdisjoint(map(type, item.values())) else deepcopy(item)
 
 
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:

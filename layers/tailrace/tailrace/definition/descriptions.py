@@ -33,11 +33,11 @@ def _group(group: Group) -> Json:
 
 
 def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
-    told: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
+    description: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
     if measure.source is not None:
-        told["field"] = measure.source
+        description["field"] = measure.source
     if measure.kind == "quantile" and isinstance(measure, OrderMeasure):
-        told |= {"fraction": measure.fraction}
+        description |= {"fraction": measure.fraction}
     if measure.kind == "top" and isinstance(measure, OrderMeasure):
-        told |= {"most": measure.most}
-    return told
+        description |= {"most": measure.most}
+    return description

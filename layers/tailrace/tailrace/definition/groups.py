@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from tailrace.definition.checks import check_field
-from tailrace.encoding.numbers import EXACT, UNHOLDABLE, holdable, normal
+from tailrace.encoding.numbers import EXACT, UNREPRESENTABLE, canonical_number, is_representable
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -17,7 +17,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = Decimal("0.000001")
 
 
-_DOWN = Context(prec=20, rounding=ROUND_FLOOR)  # the last microsecond of the calendar has 18 digits
+_FLOOR = Context(prec=20, rounding=ROUND_FLOOR)  # the last microsecond of the calendar has 18 digits
 
 
 _UNITS = ("minute", "hour", "day", "week", "month")
@@ -60,8 +60,9 @@ class FieldGroup:
             return value
         if not isinstance(value, int | Decimal):
             raise InvalidItem([Violation(f"/{self.source}", "group", f"a {type(value).__name__} cannot be a group")])
-        if not holdable(value):  # a transform can make any number, and the row would be refused with each delivery
-            raise InvalidItem([Violation(f"/{self.source}", "digits", UNHOLDABLE)])
+        # a transform can make any number, and the row would be refused with each delivery
+        if not is_representable(value):
+            raise InvalidItem([Violation(f"/{self.source}", "digits", UNREPRESENTABLE)])
         return value
 
     def text(self, value: Any) -> str:
@@ -70,7 +71,7 @@ class FieldGroup:
             return value
         if isinstance(value, bool):
             return "true" if value else "false"
-        return str(normal(value.normalize(EXACT)) if isinstance(value, Decimal) else value)
+        return str(canonical_number(value.normalize(EXACT)) if isinstance(value, Decimal) else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ class BucketGroup:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            raise _not_a_time(value, self.source)
-        return _label(value, self.unit, self.zone, self.source)
+            raise _time_error(value, self.source)
+        return _cached_label(value, self.unit, self.zone, self.source)
 
     def text(self, value: Any) -> str:
         """Return the label itself."""
@@ -102,7 +103,7 @@ class BucketGroup:
 
     def label(self, moment: datetime) -> str:
         """Return the label of the bucket that holds a moment (a naive one is local time of the zone)."""
-        return _bucket(self.unit, _local(moment, self.zone))
+        return _bucket_label(self.unit, _in_zone(moment, self.zone))
 
     def end(self, label: str) -> datetime:
         """Return the instant (UTC) at which the bucket of this label is over."""
@@ -116,11 +117,11 @@ class BucketGroup:
         return start.replace(tzinfo=self.zone).astimezone(UTC)
 
 
-def _local(moment: datetime, zone: tzinfo) -> datetime:
+def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
-def _bucket(unit: str, local: datetime) -> str:
+def _bucket_label(unit: str, local: datetime) -> str:
     match unit:
         case "minute":
             return local.isoformat(timespec="minutes")
@@ -136,36 +137,36 @@ def _bucket(unit: str, local: datetime) -> str:
             return local.date().isoformat()[:7]
 
 
-def instant(value: Any, zone: tzinfo, source: str) -> datetime:
+def parse_instant(value: Any, zone: tzinfo, source: str) -> datetime:
     """Return the time that a field holds, in the zone: an ISO 8601 text, or a number of seconds since 1970.
 
     Raises:
         InvalidItem: the value is no time.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise _not_a_time(value, source)
+        raise _time_error(value, source)
     try:
-        return _local(datetime.fromisoformat(value) if isinstance(value, str) else _since_1970(value), zone)
+        return _in_zone(datetime.fromisoformat(value) if isinstance(value, str) else _from_epoch(value), zone)
     except (ValueError, ArithmeticError) as error:
         raise InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")]) from error
 
 
-def _since_1970(seconds: int | Decimal) -> datetime:
+def _from_epoch(seconds: int | Decimal) -> datetime:
     # down to the microsecond, as a text is read: rounded to the nearest, an hour's last moment would be in the next one
-    microseconds = seconds * 1_000_000 if isinstance(seconds, int) else _DOWN.quantize(seconds, _MICROSECOND).scaleb(6)
+    microseconds = seconds * 1_000_000 if isinstance(seconds, int) else _FLOOR.quantize(seconds, _MICROSECOND).scaleb(6)
     return _EPOCH + timedelta(microseconds=int(microseconds))
 
 
-def _not_a_time(value: Any, source: str) -> InvalidItem:
+def _time_error(value: Any, source: str) -> InvalidItem:
     return InvalidItem([Violation(f"/{source}", "time", f"a {type(value).__name__} is not a time")])
 
 
 # Times repeat a great deal in a batch; parsing and shifting one costs ten times as much as finding it again.
 @lru_cache(maxsize=65_536)
-def _label(value: str | int | Decimal, unit: str, zone: tzinfo, source: str) -> str:
-    local = instant(value, zone, source)
+def _cached_label(value: str | int | Decimal, unit: str, zone: tzinfo, source: str) -> str:
+    local = parse_instant(value, zone, source)
     try:
-        return _bucket(unit, local)
+        return _bucket_label(unit, local)
     except (ValueError, OverflowError) as error:
         raise InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")]) from error
 
@@ -185,11 +186,11 @@ def bucket(unit: str, source: str, tz: str, name: str | None) -> BucketGroup:
     if unit not in _UNITS:
         raise DefinitionError(f"unknown unit of time {unit!r}: one of {', '.join(_UNITS)}")
     check_field(unit, source)
-    return BucketGroup(source, name or unit, unit, zone_of(tz))
+    return BucketGroup(source, name or unit, unit, time_zone(tz))
 
 
 @cache
-def zone_of(tz: str) -> tzinfo:
+def time_zone(tz: str) -> tzinfo:
     """Return a time zone by its IANA name.
 
     Raises:

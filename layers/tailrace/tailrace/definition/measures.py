@@ -21,15 +21,15 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Unpack
 
-from tailrace.definition.checks import About, check_field, check_predicate
-from tailrace.encoding.numbers import EXACT, MOST_DIGITS, UNHOLDABLE, Number, holdable
+from tailrace.definition.checks import DisplayMetadata, check_field, check_predicate
+from tailrace.encoding.numbers import EXACT, MAX_DIGITS, UNREPRESENTABLE, Number, is_representable
 from tailrace.errors import InvalidItem, Violation
 
 type Item = dict[str, Any]
 type Predicate = Callable[[Item], bool]
 
-_PRESENTED = Context(prec=MOST_DIGITS)
-_SMALL = 10**18  # its square has 37 digits, which DynamoDB holds
+_DISPLAY_CONTEXT = Context(prec=MAX_DIGITS)
+_SMALL_INTEGER = 10**18  # its square has 37 digits, which DynamoDB holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Column:
     power: int
 
     def __post_init__(self) -> None:
-        here = "count" if self.source is None else f"a measure of {self.source!r}"
-        check_predicate(here, self.where)
+        context = "count" if self.source is None else f"a measure of {self.source!r}"
+        check_predicate(context, self.where)
 
     def number(self, item: Item) -> Number:
         """Return what an item adds for which ``where`` holds.
@@ -59,18 +59,18 @@ class Column:
         if value is None:
             return 0
         power = self.power
-        if type(value) is int and -_SMALL < value < _SMALL:
+        if type(value) is int and -_SMALL_INTEGER < value < _SMALL_INTEGER:
             return value if power == 1 else 1 if power == 0 else value * value
-        return self._any_number(value)
+        return self._checked_number(value)
 
-    def _any_number(self, value: Any) -> Number:
+    def _checked_number(self, value: Any) -> Number:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise InvalidItem([Violation(f"/{self.source}", "measure", f"a {type(value).__name__} cannot be summed")])
         number: Number = value if self.power == 1 else 1
         if self.power == 2:  # noqa: PLR2004 - the square
             number = EXACT.multiply(value, value) if isinstance(value, Decimal) else value * value
-        if not holdable(number):
-            raise InvalidItem([Violation(f"/{self.source}", "digits", f"it takes {UNHOLDABLE}")])
+        if not is_representable(number):
+            raise InvalidItem([Violation(f"/{self.source}", "digits", f"it takes {UNREPRESENTABLE}")])
         return number
 
 
@@ -96,7 +96,7 @@ class Measure:
         """Return the names of the row's attributes for the measure called ``name``."""
         return tuple(name + suffix for suffix in self.suffixes)
 
-    def parts(self, item: Item) -> tuple[Number, ...]:
+    def deltas(self, item: Item) -> tuple[Number, ...]:
         """Return what an item adds to each attribute.
 
         Raises:
@@ -107,7 +107,7 @@ class Measure:
             return (0,) * len(self.columns)
         return tuple(column.number(item) for column in self.columns)
 
-    def present(self, name: str, row: Mapping[str, Any]) -> Number | None:
+    def render(self, name: str, row: Mapping[str, Any]) -> Number | None:
         """Return the measure's value as a reader sees it, from the row's attributes; None where there is none."""
         parts = [row.get(attribute, 0) for attribute in self.attributes(name)]
         if self.kind in ("count", "total"):
@@ -116,33 +116,35 @@ class Measure:
             return None
         if self.kind == "mean":
             return _divide(parts[0], parts[1])
-        spread = EXACT.subtract(EXACT.multiply(Decimal(parts[2]), Decimal(parts[1])), EXACT.power(Decimal(parts[0]), 2))
-        return _divide(spread, parts[1] * parts[1])
+        scaled_variance = EXACT.subtract(
+            EXACT.multiply(Decimal(parts[2]), Decimal(parts[1])), EXACT.power(Decimal(parts[0]), 2)
+        )
+        return _divide(scaled_variance, parts[1] * parts[1])
 
 
 def _divide(numerator: Number, denominator: Number) -> Decimal:
-    return _PRESENTED.divide(Decimal(numerator), Decimal(denominator))
+    return _DISPLAY_CONTEXT.divide(Decimal(numerator), Decimal(denominator))
 
 
-def count(*, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
+def count(*, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
     """Count the items (for which ``where`` holds)."""
-    return Measure("count", (Column(None, where, 0),), ("",), **about)
+    return Measure("count", (Column(None, where, 0),), ("",), **metadata)
 
 
-def total(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
+def total(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
     """Sum a field."""
     check_field("total", source)
-    return Measure("total", (Column(source, where, 1),), ("",), **about)
+    return Measure("total", (Column(source, where, 1),), ("",), **metadata)
 
 
-def mean(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
+def mean(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
     """Keep the mean of a field, as its sum and the number of values."""
     check_field("mean", source)
-    return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"), **about)
+    return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"), **metadata)
 
 
-def variance(source: str, *, where: Predicate | None = None, **about: Unpack[About]) -> Measure:
+def variance(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
     """Keep the population variance of a field, as its sum, the number of values and the sum of their squares."""
     check_field("variance", source)
     columns = (Column(source, where, 1), Column(source, where, 0), Column(source, where, 2))
-    return Measure("variance", columns, ("_total", "_count", "_squares"), **about)
+    return Measure("variance", columns, ("_total", "_count", "_squares"), **metadata)

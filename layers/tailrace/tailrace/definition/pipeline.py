@@ -11,13 +11,13 @@ from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.measures import Predicate
 from tailrace.errors import DefinitionError, NotFound
 
-TAKEN_BY_THE_STACK = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}
+RESERVED_QUEUES = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}
 """The queues that are there without a route: one of such a name would send to them."""
 
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
 
 
-def queue_of(route: str) -> str:
+def queue_variable(route: str) -> str:
     """Return what names a route's queue in variables: ``late-flights`` and ``late_flights`` are both LATE_FLIGHTS."""
     return route.replace("-", "_").upper()
 
@@ -35,7 +35,7 @@ class Route:
 
     def __post_init__(self) -> None:
         check_name("route", self.name)
-        if queue_of(self.name) in TAKEN_BY_THE_STACK:
+        if queue_variable(self.name) in RESERVED_QUEUES:
             raise DefinitionError(f"route {self.name!r}: the stack has a queue of this name itself; choose another")
         if not isinstance(self.of, Collection):
             raise DefinitionError(f"route {self.name!r}: of= names a Collection, not a {type(self.of).__name__}")
@@ -62,12 +62,12 @@ class Pipeline:
             for name in names:
                 if names.count(name) > 1:
                     raise DefinitionError(f"two {what} are called {name!r}")
-        queues = [queue_of(route.name) for route in self.routes]
+        queues = [queue_variable(route.name) for route in self.routes]
         for route, queue in zip(self.routes, queues, strict=True):
             if queues.count(queue) > 1:
                 raise DefinitionError(f"route {route.name!r}: another one, with '_' for '-', would share its queue")
-        members_of: list[Aggregate | Route] = [*self.aggregates, *self.routes]
-        for member in members_of:
+        with_collection: list[Aggregate | Route] = [*self.aggregates, *self.routes]
+        for member in with_collection:
             if member.of not in self.collections:
                 raise DefinitionError(f"{member.name!r} is of {member.of.name!r}, which is not among the collections")
 

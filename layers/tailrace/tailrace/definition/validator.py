@@ -52,28 +52,28 @@ def _properties(validator: Any, properties: Mapping[str, Any], item: Any, _schem
             yield from validator.descend(item[name], subschema, path=name, schema_path=name)
 
 
-_Reference: Any = extend(  # type: ignore[no-untyped-call]
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     validators={"multipleOf": _multiple_of, "pattern": _pattern, "properties": _properties},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
 )
 
 
-def check(document: Mapping[str, Any]) -> None:
+def check_schema(document: Mapping[str, Any]) -> None:
     """Refuse what is not a JSON Schema, has a pattern that is none, or refers to what it does not hold.
 
     Raises:
         DefinitionError: naming the place and the rule.
     """
-    meta = _Reference(Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    meta = _Validator(Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
     error = best_match(meta.iter_errors(document))
     if error is not None:
         raise DefinitionError(f"not a JSON Schema (2020-12): {error.json_path}: {error.message}")
     whole = DRAFT202012.create_resource(document)
-    _look_up_references(whole, EMPTY_REGISTRY.with_resource("", whole).resolver_with_root(whole))
+    _check_references(whole, EMPTY_REGISTRY.with_resource("", whole).resolver_with_root(whole))
 
 
-def _look_up_references(part: Any, resolver: Any) -> None:
+def _check_references(part: Any, resolver: Any) -> None:
     for keyword in ("$ref", "$dynamicRef"):
         if isinstance(part.contents, Mapping) and keyword in part.contents:
             try:
@@ -83,9 +83,9 @@ def _look_up_references(part: Any, resolver: Any) -> None:
                 text = f"the schema refers to {name!r}, which is not in it; put it under $defs, as nothing is fetched"
                 raise DefinitionError(text) from error
     for inner in part.subresources():
-        _look_up_references(inner, resolver.in_subresource(inner))
+        _check_references(inner, resolver.in_subresource(inner))
 
 
 def validator(document: Mapping[str, Any]) -> Any:
     """Return the validator of a schema, with jsonschema's ``is_valid`` and ``iter_errors``."""
-    return _Reference(document, registry=EMPTY_REGISTRY)  # its own registry would look for schemas in the network
+    return _Validator(document, registry=EMPTY_REGISTRY)  # its own registry would look for schemas in the network

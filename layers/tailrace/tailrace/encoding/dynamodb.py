@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from tailrace.encoding.numbers import number
+from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage
 
 type Item = dict[str, Any]
@@ -30,7 +30,7 @@ def decode_value(attribute: Mapping[str, Any]) -> Any:
     """
     ((tag, value),) = attribute.items()
     if tag == "N":
-        return number(value)
+        return parse_number(value)
     match tag:
         case "S" | "BOOL":
             return value
@@ -43,11 +43,11 @@ def decode_value(attribute: Mapping[str, Any]) -> Any:
         case "SS":
             return set(value)
         case "NS":
-            return {number(member) for member in value}
+            return {parse_number(member) for member in value}
         case "B":
-            return _binary(value)
+            return _decode_binary(value)
         case "BS":
-            return {_binary(member) for member in value}
+            return {_decode_binary(member) for member in value}
     raise InvalidMessage(f"unknown type of attribute: {tag!r}")
 
 
@@ -56,7 +56,7 @@ def decode_item(image: Image) -> Item:
     return {name: decode_value(value) for name, value in image.items()}
 
 
-def _binary(value: str | bytes) -> bytes:
+def _decode_binary(value: str | bytes) -> bytes:
     # Lambda's events carry base64, boto3's answers carry bytes
     return base64.b64decode(value) if isinstance(value, str) else bytes(value)
 

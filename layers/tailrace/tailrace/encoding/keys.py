@@ -9,19 +9,19 @@ from tailrace.errors import InvalidMessage
 COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 """What a collection, aggregate or route may be called."""
 
-NO_MORE_GROUPS = "-"
+EMPTY_SORT_KEY = "-"
 """The sort key of an aggregate with a single group (a key attribute cannot be empty)."""
 
-MOST_PARTITION_KEY_BYTES, MOST_SORT_KEY_BYTES = 2048, 1024
+MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2048, 1024
 """What DynamoDB takes as the two parts of a key."""
 
-MOST_BYTES_A_CHARACTER = 4
+MAX_BYTES_PER_CHARACTER = 4
 """Of UTF-8: what is short enough by this need not be encoded to be measured."""
 
 type RowKey = tuple[str, str]
 """A row's partition key and sort key."""
 
-LONGEST_ID = 1024
+MAX_ID_CHARACTERS = 1024
 """Characters of an item's id."""
 
 
@@ -37,7 +37,7 @@ def split_item_key(pk: str) -> tuple[str, str]:
         InvalidMessage: the key is not of the form ``collection#id`` with an id of 1 to 1,024 characters.
     """
     collection, separator, item_id = pk.partition("#")
-    if not separator or not COLLECTION_NAME.fullmatch(collection) or not 1 <= len(item_id) <= LONGEST_ID:
+    if not separator or not COLLECTION_NAME.fullmatch(collection) or not 1 <= len(item_id) <= MAX_ID_CHARACTERS:
         raise InvalidMessage(f"not a key of the form collection#id: {pk[:80]!r}")
     return collection, item_id
 
@@ -55,7 +55,7 @@ def unescape(text: str) -> str:
 def row_key(aggregate: str, version: int, texts: Sequence[str]) -> RowKey:
     """Return the ``(pk, sk)`` of an aggregate's row from the texts of its group values, in order."""
     first, *rest = (escape(text) for text in texts)
-    return f"{aggregate}@{version}#{first}", "#".join(rest) if rest else NO_MORE_GROUPS
+    return f"{aggregate}@{version}#{first}", "#".join(rest) if rest else EMPTY_SORT_KEY
 
 
 def lane_key(sk: str, lane: int | Literal[""]) -> str:
@@ -63,12 +63,12 @@ def lane_key(sk: str, lane: int | Literal[""]) -> str:
     return f"{sk}#{lane}"
 
 
-def values_key(key: RowKey, values: str) -> str:
+def value_rows_key(key: RowKey, values: str) -> str:
     """Return the partition key of the value rows called ``values`` of the row ``key``; it begins with ``~``."""
     return f"~{escape(values)}#{key[0]}#{key[1]}"
 
 
-def groups_key(aggregate: str, version: int) -> str:
+def group_list_key(aggregate: str, version: int) -> str:
     """Return the partition key of the list of an aggregate's first group; it begins with ``~``."""
     return f"~groups#{aggregate}@{version}"
 
@@ -76,5 +76,5 @@ def groups_key(aggregate: str, version: int) -> str:
 def group_texts(pk: str, sk: str) -> tuple[str, ...]:
     """Return the texts of the group values that a row's key was made from; the inverse of :func:`row_key`."""
     first = pk.partition("#")[2]
-    rest = () if sk == NO_MORE_GROUPS else tuple(sk.split("#"))
+    rest = () if sk == EMPTY_SORT_KEY else tuple(sk.split("#"))
     return tuple(unescape(text) for text in (first, *rest))

@@ -19,22 +19,22 @@ _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 EXACT = Context(prec=400, Emin=-999_999, Emax=999_999)
 """Wide enough for any sum or product of two numbers that DynamoDB can hold (38 digits, exponents -130 to 125)."""
 
-MOST_DIGITS = 38
-SMALLEST_EXPONENT, LARGEST_EXPONENT = -130, 125
+MAX_DIGITS = 38
+MIN_EXPONENT, MAX_EXPONENT = -130, 125
 """What a number of DynamoDB can be: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
-UNHOLDABLE = f"a number that DynamoDB cannot hold: {MOST_DIGITS} digits, 1E-130 to 9.9E+125"
+UNREPRESENTABLE = f"a number that DynamoDB cannot hold: {MAX_DIGITS} digits, 1E-130 to 9.9E+125"
 
-_MOST_BITS = 8192  # Python writes no number of more than 4,300 decimal digits
+_MAX_BITS = 8192  # Python writes no number of more than 4,300 decimal digits
 
-_CERTAINLY_HELD = 10**MOST_DIGITS
+_SAFE_INTEGER = 10**MAX_DIGITS
 
 # A larger power of ten would cost memory as an int; no table holds it, so it may stay a Decimal and be refused later.
-_LARGEST_EXPANDED_EXPONENT = 130
+_MAX_EXPANDED_EXPONENT = 130
 
 
 @lru_cache(maxsize=16_384)  # the same few numbers come again and again
-def number(text: str) -> Number:
+def parse_number(text: str) -> Number:
     """Read a decimal number of any notation.
 
     Raises:
@@ -42,15 +42,15 @@ def number(text: str) -> Number:
     """
     if not _DECIMAL.fullmatch(text):
         raise InvalidMessage(f"not a number: {text[:40]!r}")
-    if len(text) <= _LARGEST_EXPANDED_EXPONENT and text.lstrip("-").isdecimal():
+    if len(text) <= _MAX_EXPANDED_EXPONENT and text.lstrip("-").isdecimal():
         return int(text)
     try:
-        return normal(Decimal(text))
+        return canonical_number(Decimal(text))
     except InvalidOperation as error:
         raise InvalidMessage(f"not a number: {text[:40]!r}") from error
 
 
-def normal(value: Decimal) -> Number:
+def canonical_number(value: Decimal) -> Number:
     """Return the one form of a number: ``int`` where it is integral, ``Decimal`` elsewhere.
 
     Raises:
@@ -58,35 +58,37 @@ def normal(value: Decimal) -> Number:
     """
     if not value.is_finite():
         raise InvalidMessage("infinite and undefined numbers are not allowed")
-    if value.adjusted() <= _LARGEST_EXPANDED_EXPONENT and value == value.to_integral_value():
+    if value.adjusted() <= _MAX_EXPANDED_EXPONENT and value == value.to_integral_value():
         return int(value)
     return value
 
 
-def held(value: Any) -> Any:
+def normalise(value: Any) -> Any:
     """Return what a transform has made as the engine holds it: a float as the decimal that it prints as.
 
     Raises:
         InvalidMessage: it holds what no item can: a number that is none or endless, half a character, an object.
     """
     if isinstance(value, str):
-        return value if value.isascii() else _whole(value)
+        return value if value.isascii() else _without_surrogates(value)
     if isinstance(value, bool | bytes | bytearray | None):
         return value
     if isinstance(value, float):
-        return normal(Decimal(repr(value)))
+        return canonical_number(Decimal(repr(value)))
     if isinstance(value, int | Decimal):
-        return _written(value)
+        return _finite(value)
     if isinstance(value, dict):
-        return value if _is_plain(value) else {_name(name): held(inner) for name, inner in value.items()}
+        return (
+            value if _is_normal_item(value) else {_field_name(name): normalise(inner) for name, inner in value.items()}
+        )
     if isinstance(value, list | tuple):
-        return [held(inner) for inner in value]
+        return [normalise(inner) for inner in value]
     if isinstance(value, set | frozenset):
-        return {held(inner) for inner in value}
+        return {normalise(inner) for inner in value}
     raise InvalidMessage(f"an item cannot hold a {type(value).__name__}")
 
 
-def _is_plain(value: dict[Any, Any]) -> bool:
+def _is_normal_item(value: dict[Any, Any]) -> bool:
     """Tell of most items, in a tenth of the time, that there is nothing to look at closely."""
     try:
         if not "".join(value).isascii():
@@ -99,14 +101,14 @@ def _is_plain(value: dict[Any, Any]) -> bool:
             if not inner.isascii():
                 return False
         elif kind is int:
-            if not -_CERTAINLY_HELD < inner < _CERTAINLY_HELD:
+            if not -_SAFE_INTEGER < inner < _SAFE_INTEGER:
                 return False
         elif inner is not None and kind is not bool:
             return False
     return True
 
 
-def _whole(text: str) -> str:
+def _without_surrogates(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -114,31 +116,31 @@ def _whole(text: str) -> str:
     return text
 
 
-def _name(name: Any) -> str:
+def _field_name(name: Any) -> str:
     if not isinstance(name, str):
         raise InvalidMessage(f"a field's name is a text, not a {type(name).__name__}")
-    return name if name.isascii() else _whole(name)
+    return name if name.isascii() else _without_surrogates(name)
 
 
-def _written(value: Number) -> Number:
+def _finite(value: Number) -> Number:
     if isinstance(value, Decimal):
-        return normal(value)
-    if value.bit_length() > _MOST_BITS:
+        return canonical_number(value)
+    if value.bit_length() > _MAX_BITS:
         raise InvalidMessage("a number of thousands of digits")
     return value
 
 
-def digits(value: Number) -> int:
+def significant_digits(value: Number) -> int:
     """Return how many significant digits a number has (trailing zeros do not count, as in DynamoDB)."""
     if isinstance(value, Decimal):
         return len("".join(map(str, value.as_tuple().digits)).strip("0")) or 1
     return len(str(abs(value)).strip("0")) or 1
 
 
-def holdable(value: Number) -> bool:
+def is_representable(value: Number) -> bool:
     """Tell whether DynamoDB can hold a number, to the last digit."""
-    if isinstance(value, int) and -_CERTAINLY_HELD < value < _CERTAINLY_HELD:
+    if isinstance(value, int) and -_SAFE_INTEGER < value < _SAFE_INTEGER:
         return True
-    if digits(value) > MOST_DIGITS:
+    if significant_digits(value) > MAX_DIGITS:
         return False
-    return not value or SMALLEST_EXPONENT <= Decimal(value).adjusted() <= LARGEST_EXPONENT
+    return not value or MIN_EXPONENT <= Decimal(value).adjusted() <= MAX_EXPONENT

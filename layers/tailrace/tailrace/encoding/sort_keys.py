@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tailrace.encoding.numbers import UNHOLDABLE, Number, holdable
+from tailrace.encoding.numbers import UNREPRESENTABLE, Number, is_representable
 from tailrace.errors import InvalidItem, Violation
 
 # DynamoDB's exponents run from -130 to 125; shifted, they are three digits of their own.
-_SHIFT = 500
-_NINES = str.maketrans("0123456789", "9876543210")
+_EXPONENT_OFFSET = 500
+_NINES_COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _AFTER_DIGITS = "~"
 
 
-def sortable(value: Any) -> str:
+def encode_sort_key(value: Any) -> str:
     """Return a text for a string, number or boolean; equal values have one, and texts compare as values do.
 
     Raises:
@@ -26,26 +26,26 @@ def sortable(value: Any) -> str:
     if isinstance(value, bool):
         return "b1" if value else "b0"
     if isinstance(value, int | Decimal):
-        return f"n{_sortable_number(value)}"
+        return f"n{_encode_number(value)}"
     if isinstance(value, str):
         return f"s{value}"
     raise TypeError(f"a {type(value).__name__} has no order")
 
 
-def _sortable_number(value: Number) -> str:
+def _encode_number(value: Number) -> str:
     if not value:
         return "1"
     exact = Decimal(value)
     digits = "".join(map(str, exact.as_tuple().digits)).rstrip("0")
-    exponent = exact.adjusted() + _SHIFT
+    exponent = exact.adjusted() + _EXPONENT_OFFSET
     if value > 0:
         return f"2{exponent:03d}{digits}"
     # of negative numbers the longer one is the smaller one: what comes after the digits is above all of them
-    return f"0{f'{exponent:03d}{digits}'.translate(_NINES)}{_AFTER_DIGITS}"
+    return f"0{f'{exponent:03d}{digits}'.translate(_NINES_COMPLEMENT)}{_AFTER_DIGITS}"
 
 
-def checked(value: Any, source: str) -> Any:
-    """Return a value that :func:`sortable` takes and a row can hold.
+def check_sort_value(value: Any, source: str) -> Any:
+    """Return a value that :func:`encode_sort_key` takes and a row can hold.
 
     Raises:
         InvalidItem: it is of another type, or a number of more digits than DynamoDB holds.
@@ -53,8 +53,8 @@ def checked(value: Any, source: str) -> Any:
     if not isinstance(value, str | int | Decimal):
         text = f"a {type(value).__name__} has no order: only strings, numbers and booleans have"
         raise InvalidItem([Violation(f"/{source}", "measure", text)])
-    if not isinstance(value, str) and not holdable(value):
-        raise InvalidItem([Violation(f"/{source}", "digits", UNHOLDABLE)])
+    if not isinstance(value, str) and not is_representable(value):
+        raise InvalidItem([Violation(f"/{source}", "digits", UNREPRESENTABLE)])
     return value
 
 

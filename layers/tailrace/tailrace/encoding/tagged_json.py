@@ -7,7 +7,7 @@ from typing import Any
 
 import simplejson
 
-from tailrace.encoding.numbers import EXACT, normal, number
+from tailrace.encoding.numbers import EXACT, canonical_number, parse_number
 from tailrace.errors import InvalidMessage
 
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
@@ -27,19 +27,19 @@ def dumps(value: Any) -> str:
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """Write a value as JSON that is the same for values that are equal: sorted names, one spelling for each number."""
-    text: str = simplejson.dumps(_tagged(_spelled(value)), use_decimal=True, sort_keys=True, separators=(",", ":"))
+    text: str = simplejson.dumps(_tagged(_canonical(value)), use_decimal=True, sort_keys=True, separators=(",", ":"))
     return text
 
 
-def _spelled(value: Any) -> Any:
+def _canonical(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _spelled(inner) for name, inner in value.items()}
+        return {name: _canonical(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_spelled(inner) for inner in value]
+        return [_canonical(inner) for inner in value]
     if isinstance(value, set | frozenset):
-        return {_spelled(inner) for inner in value}
+        return {_canonical(inner) for inner in value}
     return value.normalize(EXACT) if isinstance(value, Decimal) else value
 
 
@@ -52,7 +52,7 @@ def loads(text: str | bytes) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode()  # strictly: json would let halves of characters through
-        parsed = json.loads(text, parse_float=number, parse_constant=_refuse)
+        parsed = json.loads(text, parse_float=parse_number, parse_constant=_refuse)
         _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)
     except RecursionError:
@@ -73,15 +73,15 @@ def _refuse_unpaired_surrogates(text: str, parsed: Any) -> None:
 
 def _tagged(value: Any) -> Any:
     if isinstance(value, dict):
-        written = {key: _tagged(inner) for key, inner in value.items()}
-        return {_MAP: written} if written.keys() & {_SET, _BYTES, _MAP} and len(written) == 1 else written
+        tagged = {key: _tagged(inner) for key, inner in value.items()}
+        return {_MAP: tagged} if tagged.keys() & {_SET, _BYTES, _MAP} and len(tagged) == 1 else tagged
     if isinstance(value, list | tuple):
         return [_tagged(inner) for inner in value]
     if isinstance(value, set | frozenset):
         return {_SET: sorted((_tagged(inner) for inner in value), key=repr)}
     if isinstance(value, bytes | bytearray):
         return {_BYTES: base64.b64encode(value).decode()}
-    return normal(value) if isinstance(value, Decimal) else value
+    return canonical_number(value) if isinstance(value, Decimal) else value
 
 
 def _untagged(value: Any) -> Any:
@@ -94,13 +94,13 @@ def _untagged(value: Any) -> Any:
         if key == _MAP and isinstance(inner, dict):
             return {name: _untagged(part) for name, part in inner.items()}
         if key == _SET and isinstance(inner, list):
-            return _members(inner)
+            return _untagged_set(inner)
         if key == _BYTES and isinstance(inner, str):
             return base64.b64decode(inner, validate=True)
     return {name: _untagged(part) for name, part in value.items()}
 
 
-def _members(inner: list[Any]) -> set[Any]:
+def _untagged_set(inner: list[Any]) -> set[Any]:
     try:
         return {_untagged(part) for part in inner}
     except TypeError:  # a list or map cannot be a member

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def merge(target: Any, patch: Any) -> Any:
+def merge_patch(target: Any, patch: Any) -> Any:
     """Return ``target`` with ``patch`` applied: null takes a member away, objects merge, all else replaces."""
     if not isinstance(patch, dict):
         return patch
@@ -12,5 +12,5 @@ def merge(target: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = merge(merged.get(name), value)
+            merged[name] = merge_patch(merged.get(name), value)
     return merged

@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from tailrace.errors import InvalidMessage, PreconditionFailed
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_LIST = re.compile(rf"[ \t]*(?:,[ \t]*)*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]*)?)*")
-_ONE = re.compile(_TAG)
+_TAG_LIST = re.compile(rf"[ \t]*(?:,[ \t]*)*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]*)?)*")
+_TAG_PATTERN = re.compile(_TAG)
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
     """What a condition lists: entity tags, or anything that is there (``*``)."""
 
-    anything: bool
-    listed: frozenset[str]
+    any_tag: bool
+    tags: frozenset[str]
 
-    def holds_exactly(self, tag: str | None) -> bool:
+    def matches_strong(self, tag: str | None) -> bool:
         """Compare strongly: a weak tag is like none (RFC 9110, 8.8.3.2)."""
-        return tag is not None and (self.anything or tag in self.listed)
+        return tag is not None and (self.any_tag or tag in self.tags)
 
-    def holds(self, tag: str | None) -> bool:
+    def matches_weak(self, tag: str | None) -> bool:
         """Compare weakly: a weak tag is like the strong one of the same text."""
-        return tag is not None and (self.anything or not self.listed.isdisjoint((tag, f"W/{tag}")))
+        return tag is not None and (self.any_tag or not self.tags.isdisjoint((tag, f"W/{tag}")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Preconditions:
         return self.if_match is not None or self.if_none_match is not None
 
     @property
-    def only_new(self) -> bool:
+    def requires_absence(self) -> bool:
         """Whether all that is asked is that there is no item (``If-None-Match: *``)."""
-        return self.if_match is None and self.if_none_match is not None and self.if_none_match.anything
+        return self.if_match is None and self.if_none_match is not None and self.if_none_match.any_tag
 
     def require(self, tag: str | None) -> None:
         """Check the conditions of a request that writes; ``tag`` is the item's, None where there is no item.
@@ -51,9 +51,9 @@ class Preconditions:
         Raises:
             PreconditionFailed: one of them does not hold.
         """
-        if self.if_match is not None and not self.if_match.holds_exactly(tag):
+        if self.if_match is not None and not self.if_match.matches_strong(tag):
             raise PreconditionFailed("there is no such item" if tag is None else f"the item's ETag is {tag}")
-        if self.if_none_match is not None and self.if_none_match.holds(tag):
+        if self.if_none_match is not None and self.if_none_match.matches_weak(tag):
             raise PreconditionFailed(f"the item is there, its ETag is {tag}")
 
     def not_modified(self, tag: str) -> bool:
@@ -63,26 +63,26 @@ class Preconditions:
             PreconditionFailed: ``If-Match`` does not hold.
         """
         Preconditions(self.if_match).require(tag)
-        return self.if_none_match is not None and self.if_none_match.holds(tag)
+        return self.if_none_match is not None and self.if_none_match.matches_weak(tag)
 
 
 UNCONDITIONAL = Preconditions()
 
 
-def preconditions(if_match: str | None, if_none_match: str | None) -> Preconditions:
+def parse_preconditions(if_match: str | None, if_none_match: str | None) -> Preconditions:
     """Read the two headers.
 
     Raises:
         InvalidMessage: one of them is neither ``*`` nor a list of entity tags.
     """
-    return Preconditions(_tags("If-Match", if_match), _tags("If-None-Match", if_none_match))
+    return Preconditions(_parse_tags("If-Match", if_match), _parse_tags("If-None-Match", if_none_match))
 
 
-def _tags(header: str, text: str | None) -> Tags | None:
+def _parse_tags(header: str, text: str | None) -> Tags | None:
     if text is None:
         return None
     if text.strip() == "*":
-        return Tags(anything=True, listed=frozenset())
-    if not _LIST.fullmatch(text):
+        return Tags(any_tag=True, tags=frozenset())
+    if not _TAG_LIST.fullmatch(text):
         raise InvalidMessage(f"{header} is * or a list of entity tags, each in quotation marks")
-    return Tags(anything=False, listed=frozenset(_ONE.findall(text)))
+    return Tags(any_tag=False, tags=frozenset(_TAG_PATTERN.findall(text)))

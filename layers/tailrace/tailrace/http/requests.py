@@ -11,22 +11,22 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
-from tailrace.http.preconditions import Preconditions, preconditions
+from tailrace.http.preconditions import Preconditions, parse_preconditions
 from tailrace.http.problems import NotAcceptable, UnsupportedMediaType
 
 _ITEM_PATH = re.compile(r"(?P<before>.*?/collections/[^/]+/items/)(?P<id>.+)", re.DOTALL)
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _WEIGHT = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)")
-_MOST_PARAMETERS = 50
+_MAX_PARAMETERS = 50
 
-MOST_ITEMS = 1000
+MAX_ITEMS = 1000
 """The items of one request at most; Lambda's limit on a request, 6 MB, may come before."""
 
 type Event = Mapping[str, Any]
 
 
-def routable(event: Event) -> dict[str, Any]:
+def with_escaped_item_id(event: Event) -> dict[str, Any]:
     """Return the event with the id in an item's path escaped, whatever characters it has, so that routes match it."""
     found = _ITEM_PATH.fullmatch(event["rawPath"])
     if found is None:
@@ -34,8 +34,8 @@ def routable(event: Event) -> dict[str, Any]:
     return dict(event) | {"rawPath": found["before"] + quote(found["id"], safe="", errors="surrogatepass")}
 
 
-def item_id(escaped: str) -> str:
-    """Return an id from the path of an event that :func:`routable` has passed.
+def decode_item_id(escaped: str) -> str:
+    """Return an id from the path of an event that :func:`with_escaped_item_id` has passed.
 
     An HTTP API hands a path over decoded, so that ``/`` and ``#`` stand in it as they are; what is still an escape
     there was left by a gateway that decodes less, and is decoded here. Two characters do not survive on AWS: it decodes
@@ -52,14 +52,14 @@ def item_id(escaped: str) -> str:
         raise InvalidMessage("the id is no UTF-8 text") from error
 
 
-def item_address(collection: str, item: str) -> str:
+def item_path(collection: str, item: str) -> str:
     """Return an item's own path and query, in the form that arrives whole everywhere."""
     if "%" in item or "?" in item:
         return f"/collections/{collection}/items?id={quote(item, safe='')}"
     return f"/collections/{collection}/items/{quote(item, safe='')}"
 
 
-def parameters(event: Event) -> list[tuple[str, str]]:
+def query_parameters(event: Event) -> list[tuple[str, str]]:
     """Return the query parameters in their order, repeated ones as often as they come.
 
     Raises:
@@ -68,13 +68,13 @@ def parameters(event: Event) -> list[tuple[str, str]]:
     try:
         # not the event's queryStringParameters, where "," may be a value's own or stand between two values
         return parse_qsl(
-            event.get("rawQueryString") or "", keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+            event.get("rawQueryString") or "", keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS
         )
     except ValueError as error:
         raise InvalidMessage(f"the query cannot be read: {error}") from error
 
 
-def json_object(event: Event) -> dict[str, Any]:
+def parse_json_object(event: Event) -> dict[str, Any]:
     """Return the body, a JSON object, in the engine's values.
 
     Raises:
@@ -93,18 +93,19 @@ def json_object(event: Event) -> dict[str, Any]:
     return value
 
 
-def batch(event: Event) -> list[Any]:
+def batch_items(event: Event) -> list[Any]:
     """Return the items of a body that holds many.
 
     Raises:
-        UnsupportedMediaType, InvalidMessage: as :func:`json_object`, or it is not ``{"items": [...]}``, or too many.
+        UnsupportedMediaType, InvalidMessage: as :func:`parse_json_object`, or it is not ``{"items": [...]}``, or too
+            many.
     """
-    body = json_object(event)
+    body = parse_json_object(event)
     items = body.get("items")
     if not isinstance(items, list) or body.keys() != {"items"}:
         raise InvalidMessage('the body is an object with the one member "items", a list')
-    if len(items) > MOST_ITEMS:
-        raise InvalidMessage(f"a request holds at most {MOST_ITEMS} items, not {len(items)}")
+    if len(items) > MAX_ITEMS:
+        raise InvalidMessage(f"a request holds at most {MAX_ITEMS} items, not {len(items)}")
     return items
 
 
@@ -114,7 +115,7 @@ def header(event: Event, name: str) -> str | None:
     return next((value for key, value in headers.items() if key.lower() == name), None)
 
 
-def accepted(event: Event, offered: Sequence[str]) -> str:
+def negotiate_media_type(event: Event, offered: Sequence[str]) -> str:
     """Return the media type of those offered that the caller likes best; the first one where it does not say.
 
     The header: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1; of equal weights the one offered first wins.
@@ -123,14 +124,14 @@ def accepted(event: Event, offered: Sequence[str]) -> str:
         NotAcceptable: the caller takes none of them.
     """
     weights: dict[str, float] = {}
-    for one in (header(event, "accept") or "*/*").split(","):
-        media_range, *options = (part.strip().lower() for part in one.split(";"))
+    for option_text in (header(event, "accept") or "*/*").split(","):
+        media_range, *options = (part.strip().lower() for part in option_text.split(";"))
         weight = next((option.removeprefix("q=") for option in options if option.startswith("q=")), "1")
         weights[media_range] = float(weight) if _WEIGHT.fullmatch(weight) else 1.0
 
     def weight_of(media_type: str) -> float:
         ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
-        return next((weights[one] for one in ranges if one in weights), 0.0)
+        return next((weights[name] for name in ranges if name in weights), 0.0)
 
     best = max(offered, key=weight_of)
     if not weight_of(best):
@@ -138,13 +139,13 @@ def accepted(event: Event, offered: Sequence[str]) -> str:
     return best
 
 
-def conditions(event: Event) -> Preconditions:
+def request_preconditions(event: Event) -> Preconditions:
     """Return the conditions of a request.
 
     Raises:
         InvalidMessage: they cannot be read.
     """
-    return preconditions(header(event, "if-match"), header(event, "if-none-match"))
+    return parse_preconditions(header(event, "if-match"), header(event, "if-none-match"))
 
 
 def idempotency_key(event: Event) -> str | None:

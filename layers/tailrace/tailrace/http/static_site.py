@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-FRONT = "index.html"
+INDEX_PAGE = "index.html"
 CONFIG = "config.json"
 
 _TYPES = {
@@ -25,14 +25,14 @@ _TYPES = {
 }
 
 # What an attacker's markup, should there ever be any in the page, could neither load, run, send to nor be framed by.
-_POLICY = (
+_CONTENT_SECURITY_POLICY = (
     "default-src 'self'; connect-src {connect}; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SiteResponse:
     """What a browser gets."""
 
     status: int
@@ -45,8 +45,8 @@ class _File:
     type: str
     content: bytes
     tag: str
-    packed: bytes
-    caching: str = "no-cache"  # to be kept, and asked for again by its tag: a new deployment is seen at once
+    compressed: bytes
+    cache_control: str = "no-cache"  # to be kept, and asked for again by its tag: a new deployment is seen at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,43 +66,43 @@ class Site:
         for path in sorted(self.folder.rglob("*")):
             if path.is_file() and path.suffix in _TYPES and not path.name.startswith("."):
                 self._files[path.relative_to(self.folder).as_posix()] = _file(_TYPES[path.suffix], path.read_bytes())
-        told = json.dumps(self.config, separators=(",", ":")).encode()
-        self._files[CONFIG] = _file(_TYPES[".json"], told, "no-store")
+        config = json.dumps(self.config, separators=(",", ":")).encode()
+        self._files[CONFIG] = _file(_TYPES[".json"], config, "no-store")
 
     @property
     def headers(self) -> dict[str, str]:
         """What goes with every answer, also with those that are no file."""
         connect = " ".join(["'self'", *dict.fromkeys(_origin(issuer) for issuer in self.issuers)])
         return {
-            "Content-Security-Policy": _POLICY.format(connect=connect),
+            "Content-Security-Policy": _CONTENT_SECURITY_POLICY.format(connect=connect),
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
 
-    def answer(self, name: str, *, accept_encoding: str = "", if_none_match: str = "") -> Answer:
+    def respond(self, name: str, *, accept_encoding: str = "", if_none_match: str = "") -> SiteResponse:
         """Answer a request for a file by its name in the folder; the front page for an empty name.
 
         Names are looked up among those that were found in the folder, so none leads out of it.
         """
-        found = self._files.get(name or FRONT)
+        found = self._files.get(name or INDEX_PAGE)
         if found is None:
             text = {"Content-Type": _TYPES[""], "Cache-Control": "no-store"}
-            return Answer(404, self.headers | text, b"There is no such page here.\n")
-        kept = self.headers | {"Cache-Control": found.caching, "ETag": found.tag, "Vary": "Accept-Encoding"}
+            return SiteResponse(404, self.headers | text, b"There is no such page here.\n")
+        headers = self.headers | {"Cache-Control": found.cache_control, "ETag": found.tag, "Vary": "Accept-Encoding"}
         if found.tag in (tag.strip() for tag in if_none_match.split(",")):
-            return Answer(304, kept)
-        described = kept | {"Content-Type": found.type}
-        if "gzip" in accept_encoding and len(found.packed) < len(found.content):
-            return Answer(200, described | {"Content-Encoding": "gzip"}, found.packed)
-        return Answer(200, described, found.content)
+            return SiteResponse(304, headers)
+        file_headers = headers | {"Content-Type": found.type}
+        if "gzip" in accept_encoding and len(found.compressed) < len(found.content):
+            return SiteResponse(200, file_headers | {"Content-Encoding": "gzip"}, found.compressed)
+        return SiteResponse(200, file_headers, found.content)
 
 
-def _file(kind: str, content: bytes, caching: str = "no-cache") -> _File:
+def _file(kind: str, content: bytes, cache_control: str = "no-cache") -> _File:
     # weak, since the packed form is the same file in other bytes
     tag = f'W/"{sha256(content).hexdigest()[:32]}"'
-    return _File(kind, content, tag, gzip.compress(content, mtime=0), caching)
+    return _File(kind, content, tag, gzip.compress(content, mtime=0), cache_control)
 
 
 def _origin(address: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, Item, decode_value
 from tailrace.encoding.keys import split_item_key
-from tailrace.encoding.numbers import number
+from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, TailraceError
 
 _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
@@ -38,7 +38,7 @@ class Change(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableRecord:
     """A record that is no change of an item: its table row has another shape. Kept whole for quarantine."""
 
     event_id: str
@@ -49,17 +49,17 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ChangeBatch:
     """One invocation's records: the readable changes in order, and the others; ``stream`` is the stream's ARN."""
 
     stream: str
     shard: str | None
     state: Mapping[str, Any]
     changes: list[Change]
-    unreadable: list[Unreadable]
+    unreadable: list[UnreadableRecord]
 
 
-class Moment(NamedTuple):
+class StreamPosition(NamedTuple):
     """When a change was made: its sequence number, and the time to the second, as in :class:`Change`."""
 
     sequence: int
@@ -67,27 +67,27 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class RawBatch:
     """One invocation's records as they came, for who need not decode all of them."""
 
     stream: str
     shard: str | None
     records: Sequence[Mapping[str, Any]]
-    moments: Sequence[Moment]
+    positions: Sequence[StreamPosition]
 
 
-def read_batch(event: Mapping[str, Any]) -> Records:
+def parse_raw_batch(event: Mapping[str, Any]) -> RawBatch:
     """Read the event of a DynamoDB stream mapping without a look into the items.
 
     Raises:
         InvalidMessage: as :func:`decode_batch`.
     """
     records = _records(event)
-    moments = [_moment(record) for record in records]
-    return Records(str(event.get("eventSourceARN", "")), event.get("shardId"), records, moments)
+    positions = [_position(record) for record in records]
+    return RawBatch(str(event.get("eventSourceARN", "")), event.get("shardId"), records, positions)
 
 
-def decode_batch(event: Mapping[str, Any]) -> Batch:
+def decode_batch(event: Mapping[str, Any]) -> ChangeBatch:
     """Read the event of a DynamoDB stream mapping.
 
     Raises:
@@ -97,14 +97,14 @@ def decode_batch(event: Mapping[str, Any]) -> Batch:
     records = _records(event)
     shard = event.get("shardId")
     changes: list[Change] = []
-    unreadable: list[Unreadable] = []
+    unreadable: list[UnreadableRecord] = []
     for record in records:
-        read = decode_record(record, shard)
-        if isinstance(read, Change):
-            changes.append(read)
+        decoded = decode_record(record, shard)
+        if isinstance(decoded, Change):
+            changes.append(decoded)
         else:
-            unreadable.append(read)
-    return Batch(str(event.get("eventSourceARN", "")), shard, event.get("state") or {}, changes, unreadable)
+            unreadable.append(decoded)
+    return ChangeBatch(str(event.get("eventSourceARN", "")), shard, event.get("state") or {}, changes, unreadable)
 
 
 def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -114,35 +114,35 @@ def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return records
 
 
-def _moment(record: Mapping[str, Any]) -> Moment:
+def _position(record: Mapping[str, Any]) -> StreamPosition:
     try:
         body = record["dynamodb"]
         sequence = int(body["SequenceNumber"])
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidMessage("a record of the stream has no sequence number") from error
-    return Moment(sequence, _iso_seconds(int(body.get("ApproximateCreationDateTime", 0))))
+    return StreamPosition(sequence, _iso_seconds(int(body.get("ApproximateCreationDateTime", 0))))
 
 
-def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unreadable:
+def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | UnreadableRecord:
     """Read one record of a stream.
 
     Raises:
         InvalidMessage: it has no sequence number.
     """
-    sequence, time = _moment(record)
+    sequence, time = _position(record)
     body = record["dynamodb"]
     event_id = str(record.get("eventID", sequence))
     try:
         collection, item_id = split_item_key(body["Keys"]["pk"]["S"])
         source = str(record.get("eventSourceARN", ""))
-        old, new = _fields(body.get("OldImage")), _fields(body.get("NewImage"))
-        expired = new is None and _is_expiry(record)
+        old, new = _decode_fields(body.get("OldImage")), _decode_fields(body.get("NewImage"))
+        expired = new is None and _is_ttl_deletion(record)
         return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
     except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
-        return Unreadable(event_id, sequence, time, record, str(error) or type(error).__name__)
+        return UnreadableRecord(event_id, sequence, time, record, str(error) or type(error).__name__)
 
 
-def _fields(image: Image | None) -> Item | None:
+def _decode_fields(image: Image | None) -> Item | None:
     if image is None:
         return None
     fields: Item = {}
@@ -151,7 +151,7 @@ def _fields(image: Image | None) -> Item | None:
         if len(value) == 1 and "S" in value:
             fields[name] = value["S"]
         elif len(value) == 1 and "N" in value:
-            fields[name] = number(value["N"])
+            fields[name] = parse_number(value["N"])
         else:
             fields[name] = decode_value(value)
     for name in ENGINE_ATTRIBUTES:
@@ -159,7 +159,7 @@ def _fields(image: Image | None) -> Item | None:
     return fields
 
 
-def _is_expiry(record: Mapping[str, Any]) -> bool:
+def _is_ttl_deletion(record: Mapping[str, Any]) -> bool:
     identity = record.get("userIdentity") or {}
     # Lambda passes the stream's record on with either spelling, depending on the reader
     kind = identity.get("type") or identity.get("Type")

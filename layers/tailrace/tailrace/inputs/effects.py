@@ -19,10 +19,10 @@ class Version:
     """One version of an item: valid and transformed, or why it is not; None for both where there is no item."""
 
     item: Item | None
-    rejected: InvalidItem | None
+    rejection: InvalidItem | None
 
 
-NO_ITEM = Version(None, None)
+ABSENT = Version(None, None)
 
 
 @dataclass(slots=True)
@@ -45,9 +45,9 @@ class Effect:
         return self.after.item
 
     @property
-    def rejected(self) -> InvalidItem | None:
+    def rejection(self) -> InvalidItem | None:
         """Why the new image was refused, if it was."""
-        return self.after.rejected
+        return self.after.rejection
 
     @property
     def kind(self) -> str | None:
@@ -59,20 +59,22 @@ class Effect:
         return "expired" if self.change.expired else "removed"
 
 
-def effect_of(change: Change, pipeline: Pipeline) -> Effect:
-    """Validate and transform both images of a change. Nothing is raised for bad items: see ``rejected``."""
+def derive_effect(change: Change, pipeline: Pipeline) -> Effect:
+    """Validate and transform both images of a change. Nothing is raised for bad items: see ``rejection``."""
     collection = pipeline.collections_by_name.get(change.collection)
     if collection is None:
         names = ", ".join(pipeline.collections_by_name)
         text = f"there is no collection {change.collection!r}; there are: {names or 'none'}"
         unknown = None if change.new is None else InvalidItem([Violation("", "collection", text)])
-        return Effect(change, NO_ITEM, Version(None, unknown), None)
-    return Effect(change, _version(collection, change.old), _version(collection, change.new), collection)
+        return Effect(change, ABSENT, Version(None, unknown), None)
+    return Effect(
+        change, _validated_version(collection, change.old), _validated_version(collection, change.new), collection
+    )
 
 
-def _version(collection: Collection, fields: Item | None) -> Version:
+def _validated_version(collection: Collection, fields: Item | None) -> Version:
     if fields is None:
-        return NO_ITEM
+        return ABSENT
     try:
         return Version(collection.prepare(fields), None)
     except InvalidItem as error:

@@ -9,11 +9,11 @@ from typing import IO, Any, Literal
 
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.dynamodb import Item
-from tailrace.encoding.numbers import number
+from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation
 
-MOST_LINE_BYTES = 1024 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 """No item that a table holds needs a longer line; what is longer is passed over without being kept in memory."""
 
 type Format = Literal["jsonl", "csv"]
@@ -45,7 +45,7 @@ class BadLine:
     violation: Violation
 
 
-def format_of(key: str) -> tuple[Format, bool]:
+def detect_format(key: str) -> tuple[Format, bool]:
     """Return the format that a file's name stands for, and whether it is gzipped.
 
     Raises:
@@ -58,27 +58,27 @@ def format_of(key: str) -> tuple[Format, bool]:
     raise InvalidMessage(f"unknown kind of file: the name ends in none of {', '.join(_SUFFIXES)} (plain or .gz)")
 
 
-def read_lines(stream: IO[bytes], form: Format, schema: Schema) -> Iterator[Line | BadLine]:
+def read_lines(stream: IO[bytes], file_format: Format, schema: Schema) -> Iterator[Line | BadLine]:
     """Yield the lines of a file (already unzipped), in order; blank lines are passed over.
 
     Raises:
         InvalidMessage: a CSV file has no usable header.
     """
-    return _json_lines(stream, schema) if form == "jsonl" else _csv_rows(stream, schema)
+    return _json_lines(stream, schema) if file_format == "jsonl" else _csv_rows(stream, schema)
 
 
 def _raw_lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
     """Yield each line with its number; None for one that is too long."""
     line_number = 0
-    while line := stream.readline(MOST_LINE_BYTES + 1):
+    while line := stream.readline(MAX_LINE_BYTES + 1):
         line_number += 1
-        too_long = len(line) > MOST_LINE_BYTES
-        while line and not line.endswith(b"\n") and len(line) > MOST_LINE_BYTES:
-            line = stream.readline(MOST_LINE_BYTES + 1)
+        too_long = len(line) > MAX_LINE_BYTES
+        while line and not line.endswith(b"\n") and len(line) > MAX_LINE_BYTES:
+            line = stream.readline(MAX_LINE_BYTES + 1)
         yield line_number, None if too_long else line
 
 
-_TOO_LONG = Violation("", "line", f"the line is longer than {MOST_LINE_BYTES} bytes")
+_TOO_LONG = Violation("", "line", f"the line is longer than {MAX_LINE_BYTES} bytes")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -93,15 +93,15 @@ def _json_lines(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
         try:
             value = loads(text.decode())
         except (InvalidMessage, UnicodeDecodeError) as error:
-            yield _bad(line_number, line, "json", str(error))
+            yield _bad_line(line_number, line, "json", str(error))
             continue
         if isinstance(value, dict):
-            yield _line(line_number, len(line), value, schema)
+            yield _parse_line(line_number, len(line), value, schema)
         else:
-            yield _bad(line_number, line, "json", "a line holds a JSON object")
+            yield _bad_line(line_number, line, "json", "a line holds a JSON object")
 
 
-def _bad(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:
+def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:
     try:
         raw: str | bytes = line.decode().strip()
     except UnicodeDecodeError:
@@ -109,7 +109,7 @@ def _bad(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:
     return BadLine(line_number, len(line), raw, Violation("", keyword, message))
 
 
-def _line(line_number: int, size: int, fields: Item, schema: Schema) -> Line | BadLine:
+def _parse_line(line_number: int, size: int, fields: Item, schema: Schema) -> Line | BadLine:
     """Take the id and the expiry out of a line's fields."""
     item = dict(fields)
     item_id = item.get("id")
@@ -124,25 +124,25 @@ def _line(line_number: int, size: int, fields: Item, schema: Schema) -> Line | B
 
 
 def _csv_rows(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
-    rows = _CsvRows(stream)
-    header = _header(rows)
+    rows = _CsvReader(stream)
+    header = _read_header(rows)
     while True:
         try:
             cells = rows.read()
         except StopIteration:
             return
         except (csv.Error, _RowTooLongError, UnicodeDecodeError) as error:
-            yield rows.broken(error)
+            yield rows.bad_line(error)
             continue
-        line_number, text = rows.taken[0][0], b"".join(line or b"" for _, line in rows.taken)
+        line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line in rows.row_lines)
         if len(cells) == len(header):
-            fields = {name: _coerced(name, cell, schema) for name, cell in zip(header, cells, strict=True) if cell}
-            yield _line(line_number, len(text), fields, schema)
+            fields = {name: _coerce(name, cell, schema) for name, cell in zip(header, cells, strict=True) if cell}
+            yield _parse_line(line_number, len(text), fields, schema)
         elif cells:
-            yield _bad(line_number, text, "csv", f"the row has {len(cells)} cells, the header {len(header)}")
+            yield _bad_line(line_number, text, "csv", f"the row has {len(cells)} cells, the header {len(header)}")
 
 
-def _header(rows: "_CsvRows") -> list[str]:
+def _read_header(rows: "_CsvReader") -> list[str]:
     try:
         header = rows.read()
     except StopIteration:
@@ -158,51 +158,51 @@ class _RowTooLongError(Exception):
     """A row, or a single line of one, that goes on for longer than any row may."""
 
 
-class _CsvRows:
+class _CsvReader:
     """The rows of a CSV file, one after the other; a quoted cell may hold line ends.
 
-    ``taken`` are the lines of the row that was read last, each with its number, None for one too long. A quote that is
-    never closed would swallow the rows after it, up to the end of the file: a row that breaks off gives back all its
+    ``row_lines`` are the lines of the row that was read last, each with its number, None for one too long. A quote that
+    is never closed would swallow the rows after it, up to the end of the file: a row that breaks off gives back all its
     lines but the first, and each of them is then read as the beginning of a row of its own.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._lines = _raw_lines(stream)
-        self._given_back: deque[tuple[int, bytes | None]] = deque()
-        self.taken: list[tuple[int, bytes | None]] = []
+        self._pushed_back: deque[tuple[int, bytes | None]] = deque()
+        self.row_lines: list[tuple[int, bytes | None]] = []
         # a cell is never longer than its row; the module's own limit is lower, and for the whole process
-        csv.field_size_limit(MOST_LINE_BYTES)
+        csv.field_size_limit(MAX_LINE_BYTES)
 
     def read(self) -> list[str]:
         """Return the cells of the next row, none for an empty line.
 
         Raises:
             StopIteration: there are no more rows.
-            csv.Error, _RowTooLongError, UnicodeDecodeError: the row is broken; :meth:`broken` tells of it.
+            csv.Error, _RowTooLongError, UnicodeDecodeError: the row is broken; :meth:`bad_line` tells of it.
         """
-        self.taken = []
-        return next(csv.reader(self._texts(), strict=True))
+        self.row_lines = []
+        return next(csv.reader(self._decoded_lines(), strict=True))
 
-    def broken(self, error: Exception) -> BadLine:
+    def bad_line(self, error: Exception) -> BadLine:
         """Return what there is to tell of the row that could not be read, and give back the lines after its first."""
-        (line_number, line), *others = self.taken
-        self._given_back.extendleft(reversed(others))
+        (line_number, line), *following = self.row_lines
+        self._pushed_back.extendleft(reversed(following))
         if line is None:
             return BadLine(line_number, 0, None, _TOO_LONG)
-        return _bad(line_number, line, "csv", f"the row cannot be read: {error}")
+        return _bad_line(line_number, line, "csv", f"the row cannot be read: {error}")
 
-    def _texts(self) -> Iterator[str]:
+    def _decoded_lines(self) -> Iterator[str]:
         size = 0
         while True:
-            line_number, line = self._given_back.popleft() if self._given_back else next(self._lines, (0, None))
+            line_number, line = self._pushed_back.popleft() if self._pushed_back else next(self._lines, (0, None))
             if not line_number:
                 return
-            self.taken.append((line_number, line))
+            self.row_lines.append((line_number, line))
             if line is None:
-                raise _RowTooLongError(f"a line is longer than {MOST_LINE_BYTES} bytes")
+                raise _RowTooLongError(f"a line is longer than {MAX_LINE_BYTES} bytes")
             size += len(line)
-            if size > MOST_LINE_BYTES:
-                raise _RowTooLongError(f"a quote is not closed within {MOST_LINE_BYTES} bytes")
+            if size > MAX_LINE_BYTES:
+                raise _RowTooLongError(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
             yield (line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line).decode()
 
 
@@ -210,7 +210,7 @@ class _CsvRows:
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def _coerced(name: str, text: str, schema: Schema) -> Any:
+def _coerce(name: str, text: str, schema: Schema) -> Any:
     """Return a cell as the schema's type for it says; as text where it cannot be that, for the schema to refuse."""
     if name == "expires_at":
         types = {"integer"}
@@ -220,7 +220,7 @@ def _coerced(name: str, text: str, schema: Schema) -> Any:
         return text
     if types & {"number", "integer"} and _NUMBER.fullmatch(text.strip()):
         try:
-            return number(text.strip())
+            return parse_number(text.strip())
         except InvalidMessage:  # an exponent beyond all numbers
             return text
     if "boolean" in types and text.strip().lower() in ("true", "false"):
@@ -244,7 +244,7 @@ def _types(schema: Schema, name: str) -> set[str]:
 
 
 def _resolve(document: Mapping[str, Any], reference: str) -> Any:
-    place: Any = document
+    node: Any = document
     for part in reference.removeprefix("#/").split("/"):
-        place = place.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(place, Mapping) else {}
-    return place
+        node = node.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, Mapping) else {}
+    return node

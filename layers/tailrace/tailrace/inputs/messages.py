@@ -7,7 +7,7 @@ from tailrace.encoding.dynamodb import Item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 
-_BODY = {"put": "item", "patch": "patch", "delete": None}
+_BODY_MEMBER = {"put": "item", "patch": "patch", "delete": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Operation:
     expires_at: Any = None
 
 
-def parse(text: str) -> Operation:
+def parse_message(text: str) -> Operation:
     """Read a message.
 
     Raises:
@@ -31,16 +31,16 @@ def parse(text: str) -> Operation:
     if not isinstance(message, dict):
         raise InvalidMessage("a message is a JSON object")
     op: Any = message.get("op")
-    if all(op != known for known in _BODY):  # not "in", as it may be of a kind that has no hash
-        raise InvalidMessage(f"op is one of {', '.join(_BODY)}, not {repr(op)[:40]}")
+    if all(op != known for known in _BODY_MEMBER):  # not "in", as it may be of a kind that has no hash
+        raise InvalidMessage(f"op is one of {', '.join(_BODY_MEMBER)}, not {repr(op)[:40]}")
     for name in ("collection", "id"):
         if not isinstance(message.get(name), str):
             raise InvalidMessage(f"{name} is missing or no text")
-    part = _BODY[op]
-    body = message.get(part) if part else {}
+    member = _BODY_MEMBER[op]
+    body = message.get(member) if member else {}
     if not isinstance(body, dict):
-        raise InvalidMessage(f"{part} is missing or no JSON object")
-    unknown = sorted(message.keys() - {"op", "collection", "id", part, "expires_at" if op == "put" else None})
+        raise InvalidMessage(f"{member} is missing or no JSON object")
+    unknown = sorted(message.keys() - {"op", "collection", "id", member, "expires_at" if op == "put" else None})
     if unknown:
         raise InvalidMessage(f"unknown members: {', '.join(unknown)[:200]}")
     return Operation(op, message["collection"], message["id"], body, message.get("expires_at"))

@@ -21,7 +21,7 @@ from tailrace.outputs.stored_object import StoredObject
 
 CONTENT_TYPE = "application/gzip"
 
-MOST_LINE_BYTES = 16 * 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
 """Two items of 400 KB, even with every character escaped, need less; a longer line is none of ours."""
 
 _TYPE = re.compile(rf"tailrace\.({COLLECTION_NAME.pattern})\.(inserted|modified|removed|expired)")
@@ -41,7 +41,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class Partition:
     """Where an event belongs: its collection, and the date (YYYY-MM-DD) and hour (HH) of its time, in UTC."""
 
     collection: str
@@ -62,17 +62,17 @@ class Event:
     """
 
     id: str
-    folder: Folder
+    partition: Partition
     time: str
     order: tuple[str, int]
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class DataRef:
     """An event whose data lie in a bucket, as CloudEvents' ``dataref`` says."""
 
-    light: Mapping[str, Any]
+    event: Mapping[str, Any]
     bucket: str
     key: str
     digest: str
@@ -85,48 +85,48 @@ class Reference:
         """
         if hashlib.sha256(data).hexdigest() != self.digest:
             raise InvalidMessage(f"{self.key} is not what its name says")
-        whole = {name: value for name, value in self.light.items() if name != "dataref"} | {"data": loads(data)}
-        return _event(whole, dumps(whole))
+        restored = {name: value for name, value in self.event.items() if name != "dataref"} | {"data": loads(data)}
+        return _validated_event(restored, dumps(restored))
 
 
-def read_batch(body: str) -> list[Event | Reference]:
+def parse_events(body: str) -> list[Event | DataRef]:
     """Read a message of the archive queue: a CloudEvents batch, a JSON array of events.
 
     Raises:
         InvalidMessage: it is something else, or one of its events is none of ours.
     """
     try:
-        return [_read_event(event, text) for event, text in _elements(body)]
+        return [_parse_event(event, text) for event, text in _array_elements(body)]
     except (ValueError, RecursionError) as error:  # also UnicodeEncodeError: half a character, which no file can hold
         raise InvalidMessage(f"not a CloudEvents batch: {type(error).__name__}: {error}") from error
 
 
-def _elements(body: str) -> Iterable[tuple[Any, str]]:
+def _array_elements(body: str) -> Iterable[tuple[Any, str]]:
     """Yield each element of a JSON array with its own text, so that nothing has to be written anew."""
-    place = _skip(body, 0)
-    if body[place : place + 1] != "[":
+    position = _skip_whitespace(body, 0)
+    if body[position : position + 1] != "[":
         raise InvalidMessage("not a CloudEvents batch: not a JSON array")
-    place = _skip(body, place + 1)
-    empty = body[place : place + 1] == "]"
+    position = _skip_whitespace(body, position + 1)
+    empty = body[position : position + 1] == "]"
     while not empty:
-        value, end = _DECODER.raw_decode(body, place)
-        yield value, body[place:end]
-        place = _skip(body, end)
-        if body[place : place + 1] == "]":
+        value, end = _DECODER.raw_decode(body, position)
+        yield value, body[position:end]
+        position = _skip_whitespace(body, end)
+        if body[position : position + 1] == "]":
             break
-        if body[place : place + 1] != ",":
+        if body[position : position + 1] != ",":
             raise InvalidMessage("not a CloudEvents batch: not a JSON array")
-        place = _skip(body, place + 1)
-    if _skip(body, place + 1) != len(body):
+        position = _skip_whitespace(body, position + 1)
+    if _skip_whitespace(body, position + 1) != len(body):
         raise InvalidMessage("not a CloudEvents batch: something follows the JSON array")
 
 
-def _skip(body: str, place: int) -> int:
-    found = _SPACE.match(body, place)
-    return place if found is None else found.end()
+def _skip_whitespace(body: str, position: int) -> int:
+    found = _SPACE.match(body, position)
+    return position if found is None else found.end()
 
 
-def _read_event(event: Any, text: str) -> Event | Reference:
+def _parse_event(event: Any, text: str) -> Event | DataRef:
     if not isinstance(event, dict) or event.get("specversion") != "1.0":
         raise InvalidMessage("not a CloudEvents 1.0 event")
     if "\\u" in text:
@@ -135,14 +135,14 @@ def _read_event(event: Any, text: str) -> Event | Reference:
     text.encode()
     if "dataref" not in event or "data" in event:
         # a line break can only stand between tokens here, but it would end the line
-        return _event(event, text if "\n" not in text and "\r" not in text else dumps(loads(text)))
+        return _validated_event(event, text if "\n" not in text and "\r" not in text else dumps(loads(text)))
     found = _DATA_REFERENCE.fullmatch(str(event["dataref"]))
     if found is None:
         raise InvalidMessage("a dataref that is not of the form s3://bucket/oversize/digest.json")
-    return Reference(event, *found.groups())
+    return DataRef(event, *found.groups())
 
 
-def _event(event: Mapping[str, Any], text: str) -> Event:
+def _validated_event(event: Mapping[str, Any], text: str) -> Event:
     data = event.get("data")
     if not isinstance(data, dict) or not isinstance(event.get("id"), str) or not event["id"]:
         raise InvalidMessage("an event without id or data")
@@ -152,13 +152,13 @@ def _event(event: Mapping[str, Any], text: str) -> Event:
     kind = _TYPE.fullmatch(str(event.get("type")))
     if kind is None:
         raise InvalidMessage("an event of another type than tailrace.<collection>.<what happened>")
-    moment = _moment(event.get("time"))
-    folder = Folder(kind[1], moment.date().isoformat(), f"{moment.hour:02d}")
+    moment = _parse_time(event.get("time"))
+    partition = Partition(kind[1], moment.date().isoformat(), f"{moment.hour:02d}")
     time = moment.isoformat().replace("+00:00", "Z")
-    return Event(event["id"], folder, time, (shard or "", int(sequence)), text)
+    return Event(event["id"], partition, time, (shard or "", int(sequence)), text)
 
 
-def _moment(time: Any) -> datetime:
+def _parse_time(time: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(time)
         if moment.tzinfo is not None:
@@ -168,7 +168,7 @@ def _moment(time: Any) -> datetime:
     raise InvalidMessage(f"an event whose time is no instant with an offset from UTC: {str(time)[:40]!r}")
 
 
-def archive_object(folder: Folder, events: Iterable[Event]) -> StoredObject:
+def archive_object(partition: Partition, events: Iterable[Event]) -> StoredObject:
     """Return the object that holds events of one folder, each ``id`` once, ordered by shard and sequence number.
 
     The same events give the same name and the same bytes, in whatever order and however often they come.
@@ -176,23 +176,21 @@ def archive_object(folder: Folder, events: Iterable[Event]) -> StoredObject:
     unique = {event.id: event for event in sorted(events, key=lambda event: event.text)}
     ordered = sorted(unique.values(), key=lambda event: (event.order, event.id))
     content = "".join(f"{event.text}\n" for event in ordered).encode()
-    return StoredObject(
-        folder.key(content_name(hashlib.sha256(content).hexdigest())), _compressed(content), CONTENT_TYPE
-    )
+    return StoredObject(partition.key(object_name(hashlib.sha256(content).hexdigest())), _gzip(content), CONTENT_TYPE)
 
 
-def content_name(digest: str) -> str:
+def object_name(digest: str) -> str:
     """Return an object's name from the SHA-256 of its lines (not compressed), as hexadecimal digits."""
     return digest[:32]
 
 
-def _compressed(content: bytes) -> bytes:
+def _gzip(content: bytes) -> bytes:
     # a time in the header would make each delivery's bytes different
     return gzip.compress(content, mtime=0)
 
 
-def parse_key(key: str) -> tuple[Folder, str]:
-    """Return the folder and the name of an archive object; the inverse of :meth:`Folder.key`.
+def parse_key(key: str) -> tuple[Partition, str]:
+    """Return the folder and the name of an archive object; the inverse of :meth:`Partition.key`.
 
     Raises:
         InvalidMessage: the key is none of an archive object.
@@ -201,14 +199,14 @@ def parse_key(key: str) -> tuple[Folder, str]:
     if found is None:
         raise InvalidMessage(f"not the key of an archive object: {key[:200]!r}")
     collection, date, hour, name = found.groups()
-    return Folder(collection, date, hour), name
+    return Partition(collection, date, hour), name
 
 
-class Contents:
+class ObjectSummary:
     """What an archive object holds, told while its lines go by; nothing of them is kept."""
 
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
         self._digest = hashlib.sha256()
         self._count = 0
         self._shards: dict[str, tuple[int, int]] = {}
@@ -223,11 +221,11 @@ class Contents:
         self._digest.update(line)
         try:
             text = line.decode()
-            event = _event(_mapping(_DECODER.decode(text)), text)
+            event = _validated_event(_require_object(_DECODER.decode(text)), text)
         except (ValueError, RecursionError) as error:
             raise InvalidMessage(f"line {self._count + 1} is not JSON: {error}") from error
-        if event.folder != self._folder:
-            raise InvalidMessage(f"line {self._count + 1} belongs to {event.folder.key('…')}")
+        if event.partition != self._partition:
+            raise InvalidMessage(f"line {self._count + 1} belongs to {event.partition.key('…')}")
         self._count += 1
         self._first_time = min(self._first_time or event.time, event.time)
         self._last_time = max(self._last_time, event.time)
@@ -236,7 +234,7 @@ class Contents:
             first, last = self._shards.get(shard, (sequence, sequence))
             self._shards[shard] = (min(first, sequence), max(last, sequence))
 
-    def row(self, name: str, size: int, checksum: str) -> dict[str, Any]:
+    def catalog_row(self, name: str, size: int, checksum: str) -> dict[str, Any]:
         """Return the catalog's row, when all lines have gone by.
 
         ``size`` and ``checksum`` (SHA-256) are those of the object as it lies in the bucket. ``shards`` holds the first
@@ -245,16 +243,16 @@ class Contents:
         Raises:
             InvalidMessage: the lines are not those that the object is named after, or there are none.
         """
-        if not self._count or content_name(self._digest.hexdigest()) != name:
+        if not self._count or object_name(self._digest.hexdigest()) != name:
             raise InvalidMessage("the object does not hold what it is named after")
-        folder = self._folder
+        partition = self._partition
         shards = {shard: {"first": str(first), "last": str(last)} for shard, (first, last) in self._shards.items()}
         return {
-            "pk": folder.collection,
-            "sk": f"{folder.date}T{folder.hour}#{name}",
-            "collection": folder.collection,
-            "hour": f"{folder.date}T{folder.hour}",
-            "object": folder.key(name),
+            "pk": partition.collection,
+            "sk": f"{partition.date}T{partition.hour}#{name}",
+            "collection": partition.collection,
+            "hour": f"{partition.date}T{partition.hour}",
+            "object": partition.key(name),
             "count": self._count,
             "bytes": size,
             "checksum": checksum,
@@ -264,7 +262,7 @@ class Contents:
         }
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _require_object(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InvalidMessage("a line that is no JSON object")
     return value

@@ -10,12 +10,12 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import TailraceError, Violation
 from tailrace.outputs.stored_object import StoredObject
 
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 type Entrance = Literal["stream", "queue", "file", "api"]
 
 
-def report(  # noqa: PLR0913 - the parts of one report
+def quarantine_object(  # noqa: PLR0913 - the parts of one report
     *,
     entrance: Entrance,
     collection: str | None,
@@ -43,14 +43,14 @@ def report(  # noqa: PLR0913 - the parts of one report
         "violations": [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations],
         "item": item,
     }
-    return StoredObject(f"quarantine/{folder}/date={time[:10]}/{name}.json", _written(body))
+    return StoredObject(f"quarantine/{folder}/date={time[:10]}/{name}.json", _serialize(body))
 
 
-def _written(body: Mapping[str, Any]) -> bytes:
+def _serialize(body: Mapping[str, Any]) -> bytes:
     try:
         text = dumps(body)
     except (TypeError, ValueError, RecursionError, TailraceError):
         # not even JSON can hold it (a type without a text, endless nesting): keep what Python can say
         text = dumps(dict(body) | {"item": {"unreadable": repr(body["item"])}})
     # UTF-8 has no form for half a character: it is spelled out, so that every reader of JSON can read the report
-    return _HALF_CHARACTER.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()
+    return _SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()

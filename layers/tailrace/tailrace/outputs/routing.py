@@ -8,15 +8,15 @@ from tailrace.definition.measures import Item
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.encoding.tagged_json import Json, dumps
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import Batch
-from tailrace.inputs.effects import Effect, effect_of
+from tailrace.inputs.changes import ChangeBatch
+from tailrace.inputs.effects import Effect, derive_effect
 from tailrace.outputs.envelopes import envelope
-from tailrace.outputs.quarantine import report
+from tailrace.outputs.quarantine import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingEvent:
     """One event on its way to a queue; ``sequence`` is the change that it came from, for the checkpoint."""
 
     sequence: int
@@ -36,12 +36,12 @@ class Quarantined:
 class Dispatch:
     """All that a batch sends: events for the archive, events by route, refused records."""
 
-    archive: list[Outgoing] = field(default_factory=list)
-    routes: Mapping[str, list[Outgoing]] = field(default_factory=dict)
+    archive: list[OutgoingEvent] = field(default_factory=list)
+    routes: Mapping[str, list[OutgoingEvent]] = field(default_factory=dict)
     quarantine: list[Quarantined] = field(default_factory=list)
 
 
-def dispatch(batch: Batch, pipeline: Pipeline) -> Dispatch:
+def dispatch(batch: ChangeBatch, pipeline: Pipeline) -> Dispatch:
     """Decide where each change of a batch goes; nothing is sent here."""
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
     for unreadable in batch.unreadable:
@@ -49,16 +49,16 @@ def dispatch(batch: Batch, pipeline: Pipeline) -> Dispatch:
         stored = _report(unreadable.event_id, unreadable.time, None, None, unreadable.record, violations, batch.shard)
         result.quarantine.append(Quarantined(unreadable.sequence, stored))
     for change in batch.changes:
-        effect = effect_of(change, pipeline)
-        violations = [] if effect.rejected is None else list(effect.rejected.violations)
-        event = _event(effect)
+        effect = derive_effect(change, pipeline)
+        violations = [] if effect.rejection is None else list(effect.rejection.violations)
+        event = _envelope_for(effect)
         if event is not None:
-            outgoing = Outgoing(change.sequence, event, dumps(event))
+            outgoing = OutgoingEvent(change.sequence, event, dumps(event))
             result.archive.append(outgoing)
-            concerned, broken = _concerned(effect, pipeline.routes)
-            for route in concerned:
+            matching, failures = _matching_routes(effect, pipeline.routes)
+            for route in matching:
                 result.routes[route.name].append(outgoing)
-            violations += broken + _uncountable(effect, pipeline)
+            violations += failures + _uncountable_violations(effect, pipeline)
         if violations:
             stored = _report(
                 change.event_id, change.time, change.collection, change.id, change.new, violations, change.shard
@@ -67,7 +67,7 @@ def dispatch(batch: Batch, pipeline: Pipeline) -> Dispatch:
     return result
 
 
-def _event(effect: Effect) -> Json | None:
+def _envelope_for(effect: Effect) -> Json | None:
     change, kind = effect.change, effect.kind
     if kind is None:
         return None
@@ -83,31 +83,36 @@ def _event(effect: Effect) -> Json | None:
     )
 
 
-def _concerned(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
+def _matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
     """Return the routes that a change belongs to: those whose predicate holds before or after it."""
-    concerned: list[Route] = []
-    broken: list[Violation] = []
+    matching: list[Route] = []
+    failures: list[Violation] = []
     for route in routes:
         if route.of.name != effect.change.collection:
             continue
-        holds = [_holds(route, item) for item in (effect.old, effect.new) if item is not None]
-        if any(held is True for held in holds):
-            concerned.append(route)
+        matches = [_route_matches(route, item) for item in (effect.old, effect.new) if item is not None]
+        if any(matched is True for matched in matches):
+            matching.append(route)
         # an old item that breaks the predicate was reported when it came in
-        if effect.new is not None and isinstance(holds[-1], InvalidItem):
-            broken.extend(holds[-1].violations)
-    return concerned, broken
+        if effect.new is not None and isinstance(matches[-1], InvalidItem):
+            failures.extend(matches[-1].violations)
+    return matching, failures
 
 
-def _uncountable(effect: Effect, pipeline: Pipeline) -> list[Violation]:
+def _uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violation]:
     """Return why the new item cannot be counted in some of its collection's aggregates; empty for most items."""
     if effect.collection is None:
         return []
-    worth = plan_of(pipeline).appraisers[effect.collection.name].worth_of(effect.new)
-    return [violation for one in worth if isinstance(one, InvalidItem) for violation in one.violations]
+    contributions = plan_of(pipeline).evaluators[effect.collection.name].contributions_of(effect.new)
+    return [
+        violation
+        for contribution in contributions
+        if isinstance(contribution, InvalidItem)
+        for violation in contribution.violations
+    ]
 
 
-def _holds(route: Route, item: Item) -> bool | InvalidItem:
+def _route_matches(route: Route, item: Item) -> bool | InvalidItem:
     try:
         return bool(route.when(item))
     except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; the change goes on without it
@@ -124,7 +129,7 @@ def _report(  # noqa: PLR0913, PLR0917 - the parts of one report
     shard: str | None,
 ) -> StoredObject:
     origin = {"event": event_id} | ({"shard": shard} if shard else {})
-    return report(
+    return quarantine_object(
         entrance="stream",
         collection=collection,
         id=item_id,

@@ -5,14 +5,14 @@ import json
 from typing import Any
 
 
-def sealed(place: list[Any]) -> str:
+def encode_cursor(values: list[Any]) -> str:
     """Return a place, which ends with its seal, as an opaque text."""
-    text = json.dumps(place, separators=(",", ":"))
+    text = json.dumps(values, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def opened(cursor: str) -> Any:
-    """Return what :func:`sealed` was given; anything else, or None, for a text that it has not made."""
+def decode_cursor(cursor: str) -> Any:
+    """Return what :func:`encode_cursor` was given; anything else, or None, for a text that it has not made."""
     try:
         return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, RecursionError):

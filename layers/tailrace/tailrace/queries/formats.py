@@ -12,38 +12,38 @@ from tailrace.encoding.tagged_json import dumps
 
 type Row = Mapping[str, Any]
 
-JSON, LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
-FORMS = (JSON, LINES, CSV)
+JSON, JSON_LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
+ROW_MEDIA_TYPES = (JSON, JSON_LINES, CSV)
 """The media types that rows can be had in; the first is that of a caller who does not say."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RowFormat:
     """How rows are written: what comes before them, each of them, and what stands between."""
 
     content_type: str
-    head: str
-    between: str
+    header: str
+    separator: str
     write: Callable[[Row], str]
 
-    def text(self, rows: Sequence[str]) -> str:
+    def join(self, rows: Sequence[str]) -> str:
         """Return a whole text of rows that are written already."""
-        return self.head + self.between.join(rows)
+        return self.header + self.separator.join(rows)
 
 
-def form_of(media_type: str, aggregate: Aggregate) -> Form:
-    """Return how the rows of an aggregate are written in one of :data:`FORMS`."""
+def row_format_for(media_type: str, aggregate: Aggregate) -> RowFormat:
+    """Return how the rows of an aggregate are written in one of :data:`ROW_MEDIA_TYPES`."""
     if media_type == CSV:
         columns = [*(group.name for group in aggregate.by), *aggregate.measures, UPDATED_AT, "inexact"]
-        return Form(
+        return RowFormat(
             f"{CSV}; charset=utf-8; header=present",
             _line(columns),
             "",
             lambda row: _line([_cell(row.get(column)) for column in columns]),
         )
-    if media_type == LINES:
-        return Form(LINES, "", "", lambda row: f"{dumps(row)}\n")
-    return Form(JSON, "", ",", dumps)
+    if media_type == JSON_LINES:
+        return RowFormat(JSON_LINES, "", "", lambda row: f"{dumps(row)}\n")
+    return RowFormat(JSON, "", ",", dumps)
 
 
 def _cell(value: Any) -> str:

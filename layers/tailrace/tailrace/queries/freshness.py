@@ -13,7 +13,7 @@ from typing import Any
 
 FANOUT, AGGREGATE = "fanout", "aggregate"
 
-type Newest = Mapping[str, str]
+type NewestByShard = Mapping[str, str]
 """By shard, the time (ISO 8601 in UTC, to the second) of the newest change that a reader has dealt with."""
 
 
@@ -37,7 +37,7 @@ class Freshness:
         return {"newest_change": self.newest_change, "age_s": self.age_s, "behind_s": self.behind_s}
 
 
-def freshness(own: Newest, others: Newest, now: datetime) -> Freshness:
+def freshness(own: NewestByShard, others: NewestByShard, now: datetime) -> Freshness:
     """Return how far one reader has come, beside the other one."""
     newest = max(own.values(), default=None)
     # of a shard that this reader has told nothing of, all that is known is that it lacks what the other has seen

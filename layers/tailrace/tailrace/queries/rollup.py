@@ -15,17 +15,17 @@ from tailrace.definition.groups import BucketGroup
 from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT
-from tailrace.encoding.sort_keys import sortable
-from tailrace.errors import TooMuch
-from tailrace.queries.time_ranges import Window, bucket_of
+from tailrace.encoding.sort_keys import encode_sort_key
+from tailrace.errors import QueryTooLarge
+from tailrace.queries.time_ranges import BucketRange, bucket_bounds
 
-COARSER = {"minute": ("hour", "day", "week", "month"), "hour": ("day", "week", "month"), "day": ("week", "month")}
+COARSER_UNITS = {"minute": ("hour", "day", "week", "month"), "hour": ("day", "week", "month"), "day": ("week", "month")}
 """Into which buckets those of each unit go whole; weeks and months cut each other."""
 
-MOST_IN = {("minute", "hour"): 60, ("hour", "day"): 25, ("day", "week"): 7, ("day", "month"): 31}
+MAX_BUCKETS_PER_INTERVAL = {("minute", "hour"): 60, ("hour", "day"): 25, ("day", "week"): 7, ("day", "month"): 31}
 """How many buckets there are in a coarser one, where they are few."""
 
-MOST_GROUPS = 20_000
+MAX_GROUPS = 20_000
 """Of how many groups the rows of one interval can be added up at once."""
 
 _LAST_MINUTE = "59"
@@ -46,31 +46,31 @@ def coarse_label(label: str, interval: str) -> str:
     return label[:7]
 
 
-def widened(window: Window, interval: str) -> Window:
+def aligned(bucket_range: BucketRange, interval: str) -> BucketRange:
     """Return the window that holds every bucket of each coarser one of which it holds any.
 
     Raises:
         InvalidMessage: the calendar has no end to such a bucket.
     """
-    first, last = window.first, window.last
-    return Window(
-        window.bucket,
-        None if first is None else _ends(window.bucket, coarse_label(first, interval), interval)[0],
-        None if last is None else _ends(window.bucket, coarse_label(last, interval), interval)[1],
+    first, last = bucket_range.first, bucket_range.last
+    return BucketRange(
+        bucket_range.bucket,
+        None if first is None else _bucket_ends(bucket_range.bucket, coarse_label(first, interval), interval)[0],
+        None if last is None else _bucket_ends(bucket_range.bucket, coarse_label(last, interval), interval)[1],
     )
 
 
-def _ends(bucket: BucketGroup, label: str, interval: str) -> tuple[str, str]:
+def _bucket_ends(bucket: BucketGroup, label: str, interval: str) -> tuple[str, str]:
     if interval == "hour":
         return label, f"{label[:14]}{_LAST_MINUTE}{label[16:]}"
     if interval == "week":
         # the last week of the calendar ends with the calendar
         sunday = date.fromordinal(min(date.fromisoformat(label).toordinal() + 6, date.max.toordinal()))
-        return bucket_of(bucket, label)[0], bucket_of(bucket, sunday.isoformat())[1]
-    return bucket_of(bucket, label)
+        return bucket_bounds(bucket, label)[0], bucket_bounds(bucket, sunday.isoformat())[1]
+    return bucket_bounds(bucket, label)
 
 
-class AddedUp:
+class Rollup:
     """Rows as they are stored, added up: lanes of one row, or rows of one interval, for each of their groups."""
 
     def __init__(self, aggregate: Aggregate, interval: str | None) -> None:
@@ -82,7 +82,7 @@ class AddedUp:
         """Add a row.
 
         Raises:
-            TooMuch: the rows of one interval have too many groups to be held at once.
+            QueryTooLarge: the rows of one interval have too many groups to be held at once.
         """
         bucket = self._aggregate.bucket
         if self._interval is not None and bucket is not None:
@@ -90,54 +90,54 @@ class AddedUp:
         # by the texts of the groups, as the table's own keys are: 1 and true are two groups, 1 and "1" are one
         key = "#".join([escape(group.text(row[group.name])) for group in self._aggregate.by])
         before = self._rows.get(key)
-        self._rows[key] = row if before is None else _added(self._aggregate, before, row)
-        if len(self._rows) > MOST_GROUPS:
-            raise TooMuch(f"a {self._interval} has more than {MOST_GROUPS} rows: give more groups")
+        self._rows[key] = row if before is None else _combine(self._aggregate, before, row)
+        if len(self._rows) > MAX_GROUPS:
+            raise QueryTooLarge(f"a {self._interval} has more than {MAX_GROUPS} rows: give more groups")
 
-    def shown(self, *, descending: bool) -> list[dict[str, Any]]:
+    def rows(self, *, descending: bool) -> list[dict[str, Any]]:
         """Return the rows as readers see them, without empty ones, in the order of the key, or against it."""
-        missing = left_out(self._aggregate) if self._interval is not None else frozenset()
+        missing = non_additive_measures(self._aggregate) if self._interval is not None else frozenset()
         keys = sorted(self._rows, reverse=descending)
-        presented = (self._aggregate.present(self._rows[key]) for key in keys)
+        rendered = (self._aggregate.render(self._rows[key]) for key in keys)
         return [
             {name: value for name, value in row.items() if name not in missing} if missing else row
-            for row in presented
+            for row in rendered
             if row is not None
         ]
 
 
-def left_out(aggregate: Aggregate) -> frozenset[str]:
+def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
     """Return the names of the measures that rows cannot be added up to."""
     kinds = ("distinct", "quantile", "top")
     return frozenset(name for name, measure in aggregate.measures.items() if measure.kind in kinds)
 
 
-def _added(aggregate: Aggregate, one: Row, other: Row) -> dict[str, Any]:
+def _combine(aggregate: Aggregate, left: Row, right: Row) -> dict[str, Any]:
     """Return two rows as they are stored as one: for the same groups, but for the time bucket."""
     with localcontext(EXACT):
-        sums = {name: one.get(name, 0) + other.get(name, 0) for name in (*aggregate.layout.counters, INEXACT)}
+        sums = {name: left.get(name, 0) + right.get(name, 0) for name in (*aggregate.layout.counters, INEXACT)}
     ends: dict[str, Any] = {}
     for name, measure in aggregate.measures.items():
         if isinstance(measure, OrderMeasure):
-            ends |= _end(name, measure, one, other)
-    latest = max(str(row.get(UPDATED_AT, "")) for row in (one, other))
-    return dict(one) | sums | ends | {UPDATED_AT: latest}
+            ends |= _combine_extreme(name, measure, left, right)
+    latest = max(str(row.get(UPDATED_AT, "")) for row in (left, right))
+    return dict(left) | sums | ends | {UPDATED_AT: latest}
 
 
-def _end(name: str, measure: OrderMeasure, one: Row, other: Row) -> dict[str, Any]:
-    with_values = [row for row in (one, other) if name in row]
+def _combine_extreme(name: str, measure: OrderMeasure, left: Row, right: Row) -> dict[str, Any]:
+    with_values = [row for row in (left, right) if name in row]
     if not with_values:
         return {}
 
-    def place(row: Row) -> tuple[str, str]:
+    def order(row: Row) -> tuple[str, str]:
         # first and last are ordered by time, and by value where the time is the same
-        return str(row.get(f"{name}_at", "")) if measure.values.at else "", sortable(row[name])
+        return str(row.get(f"{name}_at", "")) if measure.values.at else "", encode_sort_key(row[name])
 
     match measure.kind:
         case "minimum" | "first":
-            found = min(with_values, key=place)
+            found = min(with_values, key=order)
         case "maximum" | "last":
-            found = max(with_values, key=place)
+            found = max(with_values, key=order)
         case _:
             return {}
     return {attribute: found[attribute] for attribute in measure.attributes(name)}

@@ -13,12 +13,12 @@ from typing import Any
 from tailrace.definition.aggregate import Aggregate
 from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
-from tailrace.queries.cursors import opened, sealed
-from tailrace.queries.rollup import MOST_IN, coarse_label
-from tailrace.queries.time_ranges import Window, bucket_of
+from tailrace.queries.cursors import decode_cursor, encode_cursor
+from tailrace.queries.rollup import MAX_BUCKETS_PER_INTERVAL, coarse_label
+from tailrace.queries.time_ranges import BucketRange, bucket_bounds
 
-_MOST_SKIPPED = 1_000_000
-_MANY = 1000
+_MAX_SKIPPED = 1_000_000
+_ASSUMED_BUCKETS_PER_INTERVAL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class KeyRange:
     prefix: str = ""
     between: tuple[str, str] | None = None
 
-    def holds(self, sk: str) -> bool:
+    def contains(self, sk: str) -> bool:
         """Tell whether a sort key is in the range; texts compare as DynamoDB compares their UTF-8."""
         if self.between is None:
             return sk.startswith(self.prefix)
@@ -53,36 +53,40 @@ class Position:
 class RowQuery:
     """What to read of an aggregate: up to ``limit`` rows in the order of the key, or against it, from ``start`` on.
 
-    ``texts`` are the values of the groups that are given, in the order of the key and without the bucket of ``window``.
-    With an ``interval`` the rows of each such stretch of time are added up. ``others`` are further values of the first
-    group, whose rows follow one after the other.
+    ``texts`` are the values of the groups that are given, in the order of the key and without the bucket of
+    ``bucket_range``. With an ``interval`` the rows of each such stretch of time are added up. ``other_values`` are
+    further values of the first group, whose rows follow one after the other.
     """
 
     aggregate: Aggregate
     texts: tuple[str, ...]
-    window: Window | None
+    bucket_range: BucketRange | None
     limit: int
     descending: bool = False
     interval: str | None = None
     start: Position | None = None
-    others: tuple[str, ...] = ()
+    other_values: tuple[str, ...] = ()
 
     def ranges(self) -> Iterator[KeyRange]:
         """Yield the ranges to read, in order, from the start on. There may be very many: take what you need."""
         if not self._bucket_first():
-            found = [self._single(texts) for texts in self._each()]
-            begun = next((place for place, one in enumerate(found) if self.start and one.pk == self.start.pk), 0)
-            yield from found[begun:]
+            found = [self._range_for(texts) for texts in self._given_texts()]
+            first_range = next(
+                (index for index, key_range in enumerate(found) if self.start and key_range.pk == self.start.pk), 0
+            )
+            yield from found[first_range:]
             return
-        if self.window is not None:
-            labels = self._from_start(self.window).labels()
-            yield from (self._partition(label) for label in (reversed(list(labels)) if self.descending else labels))
+        if self.bucket_range is not None:
+            labels = self._from_start(self.bucket_range).labels()
+            yield from (
+                self._bucket_partition(label) for label in (reversed(list(labels)) if self.descending else labels)
+            )
 
-    def keeps(self, row: Mapping[str, Any]) -> bool:
+    def includes(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row that lies in a range is asked for; only near a change of the clocks it may not be."""
-        return self.window is None or self.window.holds(row[self.window.bucket.name])
+        return self.bucket_range is None or self.bucket_range.contains(row[self.bucket_range.bucket.name])
 
-    def run_of(self, pk: str, sk: str) -> tuple[str, ...]:
+    def merge_key(self, pk: str, sk: str) -> tuple[str, ...]:
         """Return what rows have in common that are added up: all lanes of one row, or the groups down to the interval.
 
         Such rows lie one behind the other.
@@ -91,15 +95,17 @@ class RowQuery:
         texts = group_texts(pk, self.row_sk(sk))
         if self.interval is None or bucket is None:
             return texts
-        place = list(self.aggregate.by).index(bucket)
-        return (*texts[:place], coarse_label(texts[place], self.interval))
+        index = list(self.aggregate.by).index(bucket)
+        return (*texts[:index], coarse_label(texts[index], self.interval))
 
-    def rows_in_one(self) -> int:
+    def stored_rows_per_row(self) -> int:
         """Return about how many stored rows a row is made from, 1 only where it is one."""
         bucket = self.aggregate.bucket
         if self.interval is None or bucket is None:
             return self.aggregate.lanes
-        return self.aggregate.lanes * MOST_IN.get((bucket.unit, self.interval), _MANY)
+        return self.aggregate.lanes * MAX_BUCKETS_PER_INTERVAL.get(
+            (bucket.unit, self.interval), _ASSUMED_BUCKETS_PER_INTERVAL
+        )
 
     def row_sk(self, sk: str) -> str:
         """Return the sort key of a row from that of one of its lanes."""
@@ -107,8 +113,8 @@ class RowQuery:
 
     def cursor(self, position: Position) -> str:
         """Return an opaque text from which the same query goes on behind a position."""
-        place = [position.pk, position.sk, position.skip]
-        return sealed([*place, self._seal(place)])
+        values = [position.pk, position.sk, position.skip]
+        return encode_cursor([*values, self._checksum(values)])
 
     def starting_at(self, cursor: str) -> "RowQuery":
         """Return the query that goes on at a cursor.
@@ -117,33 +123,33 @@ class RowQuery:
             InvalidMessage: the cursor comes from another query, or was changed on the way.
         """
         try:
-            pk, sk, skip, seal = opened(cursor)
-            if seal == self._seal([pk, sk, skip]) and self._reaches(pk, sk) and 0 <= skip < _MOST_SKIPPED:
+            pk, sk, skip, checksum = decode_cursor(cursor)
+            if checksum == self._checksum([pk, sk, skip]) and self._covers(pk, sk) and 0 <= skip < _MAX_SKIPPED:
                 return replace(self, start=Position(pk, sk, int(skip)))
         except (ValueError, TypeError, InvalidMessage):
             pass
         raise InvalidMessage("the cursor is not one of this query")
 
     def _bucket_first(self) -> bool:
-        return self.window is not None and self.aggregate.by[0] is self.window.bucket
+        return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket
 
-    def _each(self) -> list[tuple[str, ...]]:
+    def _given_texts(self) -> list[tuple[str, ...]]:
         """Return the groups that are given, once for each value of the first one."""
-        return [self.texts, *((other, *self.texts[1:]) for other in self.others)]
+        return [self.texts, *((other, *self.texts[1:]) for other in self.other_values)]
 
-    def _single(self, texts: tuple[str, ...]) -> KeyRange:
+    def _range_for(self, texts: tuple[str, ...]) -> KeyRange:
         pk, sk = self._key(texts)
-        if self.window is not None:
-            low, high = self.window.bounds()
+        if self.bucket_range is not None:
+            low, high = self.bucket_range.key_bounds()
             before = "" if len(texts) == 1 else f"{sk}#"
             return KeyRange(pk, between=(before + low, before + high))
-        return self._narrowed(pk, sk, texts)
+        return self._narrow(pk, sk, texts)
 
-    def _partition(self, label: str) -> KeyRange:
+    def _bucket_partition(self, label: str) -> KeyRange:
         texts = (label, *self.texts)
-        return self._narrowed(*self._key(texts), texts)
+        return self._narrow(*self._key(texts), texts)
 
-    def _narrowed(self, pk: str, sk: str, texts: tuple[str, ...]) -> KeyRange:
+    def _narrow(self, pk: str, sk: str, texts: tuple[str, ...]) -> KeyRange:
         if len(texts) == len(self.aggregate.by):
             return KeyRange(pk, prefix=lane_key(sk, "")) if self.aggregate.lanes > 1 else KeyRange(pk, between=(sk, sk))
         return KeyRange(pk, prefix="" if len(texts) == 1 else f"{sk}#")
@@ -151,32 +157,34 @@ class RowQuery:
     def _key(self, texts: tuple[str, ...]) -> tuple[str, str]:
         return row_key(self.aggregate.name, self.aggregate.version, texts)
 
-    def _from_start(self, whole: Window) -> Window:
+    def _from_start(self, whole: BucketRange) -> BucketRange:
         if self.start is None:
             return whole
         label = group_texts(self.start.pk, "-")[0]
         first, last = (whole.first, label) if self.descending else (label, whole.last)
-        return Window(whole.bucket, first, last)
+        return BucketRange(whole.bucket, first, last)
 
-    def _reaches(self, pk: Any, sk: Any) -> bool:
+    def _covers(self, pk: Any, sk: Any) -> bool:
         if not isinstance(pk, str) or not isinstance(sk, str | None):
             return False
         if not self._bucket_first():
-            found = next((one for one in map(self._single, self._each()) if one.pk == pk), None)
+            found = next(
+                (key_range for key_range in map(self._range_for, self._given_texts()) if key_range.pk == pk), None
+            )
         else:
             label = group_texts(pk, "-")[0]
             if (
-                self.window is None
-                or bucket_of(self.window.bucket, label) != (label, label)
-                or not self.window.holds(label)
+                self.bucket_range is None
+                or bucket_bounds(self.bucket_range.bucket, label) != (label, label)
+                or not self.bucket_range.contains(label)
             ):
                 return False
-            found = self._partition(label)
-        return found is not None and found.pk == pk and (sk is None or found.holds(sk))
+            found = self._bucket_partition(label)
+        return found is not None and found.pk == pk and (sk is None or found.contains(sk))
 
-    def _seal(self, place: Sequence[Any]) -> str:
+    def _checksum(self, values: Sequence[Any]) -> str:
         # against mixing up and mistyping; who forges it reaches no further than the query does without a cursor
-        ends = None if self.window is None else [self.window.first, self.window.last]
-        groups = [self.texts, self.others]
-        of = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
-        return hashlib.sha256(json.dumps([of, place]).encode()).hexdigest()[:16]
+        ends = None if self.bucket_range is None else [self.bucket_range.first, self.bucket_range.last]
+        groups = [self.texts, self.other_values]
+        query = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
+        return hashlib.sha256(json.dumps([query, values]).encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from tailrace.errors import InvalidMessage
 
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})", re.ASCII)
 _WITHIN_A_DAY = ("minute", "hour")
-_SHORTEST = {
+_MIN_DURATION = {
     "minute": timedelta(minutes=1),
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
@@ -21,22 +21,22 @@ _SHORTEST = {
 }
 
 # Longer than any step back of a clock that the time zone database knows of since 1970.
-_STEP_HORIZON = timedelta(hours=3)
+_CLOCK_CHANGE_HORIZON = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class BucketRange:
     """The buckets from ``first`` to ``last``, by their labels, both included; None leaves an end open."""
 
     bucket: BucketGroup
     first: str | None
     last: str | None
 
-    def holds(self, label: str) -> bool:
+    def contains(self, label: str) -> bool:
         """Tell whether a bucket is in the window, by time, not by the text of its label."""
-        place = _order(self.bucket, label)
-        after = self.first is None or _order(self.bucket, self.first) <= place
-        return after and (self.last is None or place <= _order(self.bucket, self.last))
+        order = _time_order(self.bucket, label)
+        after = self.first is None or _time_order(self.bucket, self.first) <= order
+        return after and (self.last is None or order <= _time_order(self.bucket, self.last))
 
     def labels(self) -> Iterator[str]:
         """Yield the label of each bucket, in the order of time; the window has both ends.
@@ -45,7 +45,9 @@ class Window:
         """
         label = self.first
         while (
-            label is not None and self.last is not None and _order(self.bucket, label) <= _order(self.bucket, self.last)
+            label is not None
+            and self.last is not None
+            and _time_order(self.bucket, label) <= _time_order(self.bucket, self.last)
         ):
             yield label
             try:
@@ -53,21 +55,21 @@ class Window:
             except (ValueError, OverflowError):
                 return
 
-    def widest_count(self) -> int:
+    def max_bucket_count(self) -> int:
         """Return a number of buckets that is not below the window's; the window has both ends."""
         if self.first is None or self.last is None:
             raise ValueError("a window with an open end has no number of buckets")
-        begins, ends = (
-            datetime.fromisoformat(label if self._sorts_by_clock() else f"{label}-01"[: len("YYYY-MM-DD")])
+        start, end = (
+            datetime.fromisoformat(label if self._is_within_a_day() else f"{label}-01"[: len("YYYY-MM-DD")])
             for label in (self.first, self.last)
         )
-        return int((ends - begins) / _SHORTEST[self.bucket.unit]) + 1
+        return int((end - start) / _MIN_DURATION[self.bucket.unit]) + 1
 
-    def bounds(self) -> tuple[str, str]:
+    def key_bounds(self) -> tuple[str, str]:
         """Return two texts between which the labels sort, and with them whatever follows a label in a sort key.
 
         Where clocks go back, local times sort otherwise than time does: the bounds then take in some more, which
-        :meth:`holds` leaves out again.
+        :meth:`contains` leaves out again.
         """
         return self._low(), self._high()
 
@@ -76,8 +78,8 @@ class Window:
             return "0"
         return (
             self.first
-            if not self._sorts_by_clock()
-            else _clock(self.first, -_step(self.bucket, self.first, _STEP_HORIZON))
+            if not self._is_within_a_day()
+            else _shifted(self.first, -_backward_step(self.bucket, self.first, _CLOCK_CHANGE_HORIZON))
         )
 
     def _high(self) -> str:
@@ -85,17 +87,19 @@ class Window:
         if self.last is None:
             return "~"
         label = self.last
-        return f"{label if not self._sorts_by_clock() else _clock(label, _step(self.bucket, label, -_STEP_HORIZON))}~"
+        if self._is_within_a_day():
+            label = _shifted(label, _backward_step(self.bucket, label, -_CLOCK_CHANGE_HORIZON))
+        return f"{label}~"
 
-    def _sorts_by_clock(self) -> bool:
+    def _is_within_a_day(self) -> bool:
         return self.bucket.unit in _WITHIN_A_DAY
 
 
-def _order(bucket: BucketGroup, label: str) -> Any:
+def _time_order(bucket: BucketGroup, label: str) -> Any:
     return datetime.fromisoformat(label) if bucket.unit in _WITHIN_A_DAY else label
 
 
-def _step(bucket: BucketGroup, label: str, horizon: timedelta) -> timedelta:
+def _backward_step(bucket: BucketGroup, label: str, horizon: timedelta) -> timedelta:
     """Return by how much clocks go back within the horizon after (or before) a label; nothing if they do not."""
     try:
         moment = datetime.fromisoformat(label)
@@ -106,12 +110,12 @@ def _step(bucket: BucketGroup, label: str, horizon: timedelta) -> timedelta:
     return max(before - after, timedelta())
 
 
-def _clock(label: str, shift: timedelta) -> str:
-    moved = datetime.fromisoformat(label).replace(tzinfo=None) + shift
-    return moved.isoformat(timespec="minutes")
+def _shifted(label: str, shift: timedelta) -> str:
+    shifted = datetime.fromisoformat(label).replace(tzinfo=None) + shift
+    return shifted.isoformat(timespec="minutes")
 
 
-def window(bucket: BucketGroup, first: str | None, last: str | None) -> Window:
+def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> BucketRange:
     """Return the buckets from the one that holds the beginning of ``first`` to the one that holds the end of ``last``.
 
     Both are instants (``2013-01-01T05:00:00-05:00``, without an offset in the bucket's time zone), dates, or months.
@@ -119,27 +123,27 @@ def window(bucket: BucketGroup, first: str | None, last: str | None) -> Window:
     Raises:
         InvalidMessage: one of them is no time, or they are in the wrong order.
     """
-    begins = None if first is None else bucket_of(bucket, first)[0]
-    ends = None if last is None else bucket_of(bucket, last)[1]
-    if begins is not None and ends is not None and _order(bucket, begins) > _order(bucket, ends):
+    start = None if first is None else bucket_bounds(bucket, first)[0]
+    end = None if last is None else bucket_bounds(bucket, last)[1]
+    if start is not None and end is not None and _time_order(bucket, start) > _time_order(bucket, end):
         raise InvalidMessage(f"from={first} is after to={last}")
-    return Window(bucket, begins, ends)
+    return BucketRange(bucket, start, end)
 
 
-def bucket_of(bucket: BucketGroup, text: str) -> tuple[str, str]:
+def bucket_bounds(bucket: BucketGroup, text: str) -> tuple[str, str]:
     """Return the labels of the first and the last bucket of an instant, a date or a month.
 
     Raises:
         InvalidMessage: the text is none of these.
     """
     try:
-        first, last = _moments(text)
+        first, last = _instants(text)
         return bucket.label(first), bucket.label(last)
     except (ValueError, OverflowError) as error:
         raise InvalidMessage(f"not a time, date or month: {text[:60]!r}") from error
 
 
-def _moments(text: str) -> tuple[datetime, datetime]:
+def _instants(text: str) -> tuple[datetime, datetime]:
     found = _MONTH.fullmatch(text)
     if found is not None:
         first = date(int(found[1]), int(found[2]), 1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from functions.api import app
-from tailrace.http.problems import KINDS
+from tailrace.http.problems import PROBLEM_TYPES
 from tests.gateway import send
 from tests.unit.aws.conftest import Cloud
 
@@ -70,4 +70,4 @@ def test_the_examples_are_answered_as_the_page_says(cloud: Cloud, monkeypatch: p
 
 def test_the_page_lists_every_problem() -> None:
     shown = {(name, int(status), when) for name, status, when in ROW.findall(PAGE)}
-    assert shown == {(kind.name, kind.status, kind.when) for kind in KINDS.values()}
+    assert shown == {(kind.name, kind.status, kind.description) for kind in PROBLEM_TYPES.values()}

@@ -16,14 +16,14 @@ from functions.api.app import stage
 from tailrace import Collection, Pipeline
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
-from tailrace.http.openapi.document import openapi, security
+from tailrace.http.openapi.document import build_document, security
 
 PIPELINES = ["pipeline.definition", "tests.pipelines.orders", "tests.pipelines.measured", "tests.pipelines.anything"]
 
 
 @cache
 def document(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(openapi(load_pipeline(f"{name}:pipeline"), security(None))))
+    found: dict[str, Any] = json.loads(json.dumps(build_document(load_pipeline(f"{name}:pipeline"), security(None))))
     return found
 
 
@@ -104,7 +104,7 @@ def test_what_only_looks_like_a_reference_is_left_alone() -> None:
         },
         "examples": [{"$ref": "#"}],
     }
-    made = openapi(Pipeline(collections=[Collection("odd", schema=schema)]), security(None))
+    made = build_document(Pipeline(collections=[Collection("odd", schema=schema)]), security(None))
     found = made["components"]["schemas"]["odd-item"]
     assert found["properties"]["b"] == {"$ref": "#/components/schemas/odd-item/properties/c"}
     assert (found["examples"], found["properties"]["c"]) == (schema["examples"], {"enum": [{"$ref": "#"}]})
@@ -113,7 +113,7 @@ def test_what_only_looks_like_a_reference_is_left_alone() -> None:
 
 def test_it_says_how_requests_are_signed() -> None:
     pipeline = load_pipeline("tests.pipelines.anything:pipeline")
-    by_token = openapi(pipeline, security("https://login.example/pool/"))
+    by_token = build_document(pipeline, security("https://login.example/pool/"))
     assert by_token["components"]["securitySchemes"] == {
         "token": {
             "type": "openIdConnect",

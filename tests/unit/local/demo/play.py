@@ -12,7 +12,7 @@ from local.demo.timeline import Timetable, timeline
 from local.deployment.emulator import ROOT
 from pipeline.definition import pipeline
 from tailrace.inputs.changes import Change
-from tailrace.inputs.effects import Effect, effect_of
+from tailrace.inputs.effects import Effect, derive_effect
 from tests.plainly import fold
 
 SLICE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
@@ -36,7 +36,7 @@ def stream(path: Path) -> list[Change]:
 
 def effects_of(path: Path) -> list[Effect]:
     """Return what each change of a file's feed means to the pipeline."""
-    return [effect_of(change, pipeline) for change in stream(path)]
+    return [derive_effect(change, pipeline) for change in stream(path)]
 
 
 def folded(effects: list[Effect], batch: int) -> dict[RowKey, Row]:

@@ -32,7 +32,7 @@ def test_means_and_variances_agree_as_a_reader_sees_them(effects: list[Effect]) 
     with Recompute(SLICE, None) as recompute:
         for key, must in recompute.every_row().items():
             aggregate = pipeline.aggregate(key[0].partition("@")[0])
-            presented = aggregate.present(rows[key])
+            presented = aggregate.render(rows[key])
             assert presented is not None
             for name, measure in aggregate.measures.items():
                 if measure.kind in ("mean", "variance"):

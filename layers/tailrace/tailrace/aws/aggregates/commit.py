@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aggregation.marks import Lineage, unpad
+from tailrace.aggregation.marks import Lineage, decode_sequence
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.expiry import MOST_KEYS, Emptied, may_be_empty
 from tailrace.aws.aggregates.order_state import OrderReader, version_in
@@ -119,9 +119,9 @@ class Committer:
         now = self.clock()
         outcomes: list[Outcome] = [*_late(rows, now)]
         kept = [row for row in rows if not _is_late(row, now)]
-        main = [row for row in kept if row.values]
-        below = [value for row in main for value in row.values.values()]
-        outcomes += self._write([*below, *(row for row in kept if not row.values)], lineage)
+        main = [row for row in kept if row.value_changes]
+        below = [value for row in main for value in row.value_changes.values()]
+        outcomes += self._write([*below, *(row for row in kept if not row.value_changes)], lineage)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
         # a main row whose mark moved past a value that is not written would be passed over for good
         outcomes += [Failed(row.first, row.key, _error_below(row, failed)) for row in main if _is_waiting(row, failed)]
@@ -164,7 +164,7 @@ class Committer:
         for row, response in zip(rows, responses, strict=True):
             if "Error" in response:
                 found: Any = response["Error"].get("Item")
-                left = row if found is None else row.above(_mark_in(found, lineage))
+                left = row if found is None else row.after_mark(_mark_in(found, lineage))
                 # what the row that refused has not absorbed, and why, is found out by writing it by itself
                 outcomes += self._commit_row(left, lineage) if left.steps else []
         return outcomes
@@ -178,7 +178,7 @@ class Committer:
     def _attempt(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
         reader = OrderReader(self.client, self.table)
         order: Order | None = None
-        if row.values:
+        if row.value_changes:
             version = self.known.versions.get(row.key)
             order = reader.order(row, reader.version(row.key) if version is None else version)
         for _ in range(_MOST_ATTEMPTS):
@@ -190,10 +190,10 @@ class Committer:
                     if row.inexact or not has_code(error, _REFUSED):
                         raise translate(error) from error
                     return self._commit_steps(row, lineage)
-                row = row.above(_mark_in(found, lineage))
+                row = row.after_mark(_mark_in(found, lineage))
                 if not row.steps:
                     return []
-                if row.values:
+                if row.value_changes:
                     order = reader.order(row, version_in(found))
             else:
                 self._remember(row, lineage, order)
@@ -216,7 +216,7 @@ class Committer:
             return self._commit_row(replace(row, inexact=True), lineage) or [Refused(row.first, row.key)]
         outcomes: list[Outcome] = []
         for step in row.steps:
-            outcomes += self._commit_row(row.of([step]), lineage)
+            outcomes += self._commit_row(row.with_steps([step]), lineage)
             if any(isinstance(outcome, Failed) for outcome in outcomes):
                 break  # the later ones would move the mark past it
         return outcomes
@@ -240,11 +240,11 @@ def _late(rows: Iterable[RowChange], now: datetime) -> Iterator[Late]:
 
 
 def _is_waiting(row: RowChange, failed: dict[RowKey, Failed]) -> bool:
-    return not failed.keys().isdisjoint(row.values)
+    return not failed.keys().isdisjoint(row.value_changes)
 
 
 def _error_below(row: RowChange, failed: dict[RowKey, Failed]) -> Transient:
-    return next(failed[key].error for key in row.values if key in failed)
+    return next(failed[key].error for key in row.value_changes if key in failed)
 
 
 def _row_found(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
@@ -257,7 +257,7 @@ def _row_found(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
 
 def _mark_in(found: dict[str, Any], lineage: Lineage | None) -> int:
     """Return the mark of a lineage in a row; one below every change where there is none."""
-    return unpad(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1
+    return decode_sequence(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1
 
 
 def checkpoint(outcomes: Iterable[Outcome]) -> int | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aggregation.marks import LATE_DELIVERIES
+from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import counters_when_empty, expire
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
@@ -70,7 +70,7 @@ class Emptied:
 
     def _expire(self, row: RowChange, now: datetime) -> None:
         try:
-            self.client.update_item(**expire(self.table, row, int((now + LATE_DELIVERIES).timestamp())))
+            self.client.update_item(**expire(self.table, row, int((now + REDELIVERY_HORIZON).timestamp())))
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
                 return  # it has been written to since, or goes sooner
@@ -79,7 +79,7 @@ class Emptied:
 
 def may_be_empty(row: RowChange) -> bool:
     """Tell whether a row can have become empty: it lost an item, or it is a lane, which may lack what another has."""
-    return row.loses or row.layout.aggregate.lanes > 1
+    return row.removes_items or row.layout.aggregate.lanes > 1
 
 
 def _rows(images: Sequence[Any]) -> Iterator[tuple[RowKey, dict[str, Any]]]:

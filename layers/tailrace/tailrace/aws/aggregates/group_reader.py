@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.definition.aggregate import ITEMS_IN_ROW
+from tailrace.definition.aggregate import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item, encode_value
-from tailrace.errors import TooMuch
+from tailrace.errors import QueryTooLarge
 from tailrace.queries.groups import GroupQuery
 
 if TYPE_CHECKING:
@@ -38,27 +38,31 @@ class GroupReader:
         """Return the values that a query asks for; those that have no items any more are left out.
 
         Raises:
-            TooMuch: there are more values than can be ranked in one request.
+            QueryTooLarge: there are more values than can be ranked in one request.
             Transient: the table cannot be read now.
             Permanent: the table refuses for good.
         """
-        rows = (row for row in self._rows(query) if row[ITEMS_IN_ROW])
+        rows = (row for row in self._rows(query) if row[ITEM_COUNT])
         if not query.by_key:
-            most = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEMS_IN_ROW])
+            most = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEM_COUNT])
             return Listed(tuple(_shown(query, row) for row in most))
         found = list(islice(rows, query.limit + 1))
         cursor = query.cursor(found[query.limit - 1]["sk"]) if len(found) > query.limit else None
         return Listed(tuple(_shown(query, row) for row in found[: query.limit]), cursor)
 
     def _rows(self, query: GroupQuery) -> Iterator[dict[str, Any]]:
-        start = None if query.after is None else {"pk": encode_value(query.listed.pk), "sk": encode_value(query.after)}
+        start = (
+            None if query.after is None else {"pk": encode_value(query.group_list.pk), "sk": encode_value(query.after)}
+        )
         for _ in range(_MOST_READS):
             answer = self._page(query, start)
             yield from map(decode_item, answer["Items"])
             start = answer.get("LastEvaluatedKey")
             if start is None:
                 return
-        raise TooMuch("there are too many values to be ranked: list them with order=key, or ask for one by its name")
+        raise QueryTooLarge(
+            "there are too many values to be ranked: list them with order=key, or ask for one by its name"
+        )
 
     def _page(self, query: GroupQuery, start: dict[str, Any] | None) -> Any:
         request: dict[str, Any] = {
@@ -68,10 +72,10 @@ class GroupReader:
             "ExpressionAttributeNames": {
                 "#pk": "pk",
                 "#sk": "sk",
-                "#group": query.listed.layout.labels[0],
-                "#n": ITEMS_IN_ROW,
+                "#group": query.group_list.layout.labels[0],
+                "#n": ITEM_COUNT,
             },
-            "ExpressionAttributeValues": {":pk": encode_value(query.listed.pk)},
+            "ExpressionAttributeValues": {":pk": encode_value(query.group_list.pk)},
             "ConsistentRead": True,
         }
         if start is not None:
@@ -81,4 +85,4 @@ class GroupReader:
 
 
 def _shown(query: GroupQuery, row: dict[str, Any]) -> dict[str, Any]:
-    return {"value": row[query.listed.layout.labels[0]], "items": row[ITEMS_IN_ROW]}
+    return {"value": row[query.group_list.layout.labels[0]], "items": row[ITEM_COUNT]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aggregation.marks import SEVERAL, Lineage, Shard, goes_on_alone, left_behind, lineage_of, mark_attribute
+from tailrace.aggregation.marks import SPLIT, Lineage, Shard, is_only_child, lineage_of, mark_attribute, orphaned_marks
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
@@ -67,16 +67,16 @@ class Lineages:
     def _after(self, shard: str, shards: Mapping[str, Shard]) -> Lineage:
         """Return the lineage of a shard without a row, once its ancestors have theirs: some may have had no changes."""
         parent = shards[shard].parent if shard in shards else None
-        of_parent = None
+        parent_lineage = None
         if parent is not None:
-            of_parent = self._stored(parent)
-            if of_parent is None and parent in shards:
-                of_parent = self._store(parent, self._after(parent, shards))
+            parent_lineage = self._stored(parent)
+            if parent_lineage is None and parent in shards:
+                parent_lineage = self._store(parent, self._after(parent, shards))
         now = self.clock()
-        if parent is not None and of_parent is not None:
-            return lineage_of(shard, of_parent, self._heir(parent, shard, shards), now)
+        if parent is not None and parent_lineage is not None:
+            return lineage_of(shard, parent_lineage, self._heir(parent, shard, shards), now)
         # nothing tells where it comes from; what the stream does not list (a hand-made event) tells nothing of others
-        ended = left_behind(self._all_stored(), shards, now) if shard in shards else ()
+        ended = orphaned_marks(self._all_stored(), shards, now) if shard in shards else ()
         return Lineage(mark_attribute(shard), ended)
 
     def _heir(self, parent: str, shard: str, shards: Mapping[str, Shard]) -> str:
@@ -85,7 +85,7 @@ class Lineages:
         Two parts of a shard may be seen at once, each by a process to which the stream does not show the other yet.
         Did one go on with the mark that the other holds for ended, it would be dropped under it.
         """
-        claim = shard if goes_on_alone(shard, shards) else SEVERAL
+        claim = shard if is_only_child(shard, shards) else SPLIT
         try:
             self.client.update_item(
                 TableName=self.table,
@@ -96,7 +96,7 @@ class Lineages:
             )
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
-                return str(self._row(parent).get("heir", SEVERAL))
+                return str(self._row(parent).get("heir", SPLIT))
             raise translate(error) from error
         return claim
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import VERSION, Order
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.definition.aggregate import ITEMS_IN_ROW, ValueRows
-from tailrace.definition.order_measures import Count, Reach
+from tailrace.definition.aggregate import ITEM_COUNT, ValueRows
+from tailrace.definition.order_measures import ValueCount, ValueRange
 from tailrace.encoding.dynamodb import decode_item, encode_item
-from tailrace.encoding.keys import RowKey, values_key
+from tailrace.encoding.keys import RowKey, value_rows_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,32 +47,32 @@ class OrderReader:
         """Return the order measures of a main row, which was seen at a version before this is called."""
         state: dict[str, Any] = {}
         for kind in row.layout.aggregate.value_rows:
-            pk = values_key(row.key, kind.name)
-            counts = {reach: tuple(self._counts(kind, pk, reach)) for reach in kind.reaches}
+            pk = value_rows_key(row.key, kind.name)
+            counts = {value_range: tuple(self._counts(kind, pk, value_range)) for value_range in kind.value_ranges}
             state |= kind.state(counts)
         return Order(version, state)
 
-    def _counts(self, kind: ValueRows, pk: str, reach: Reach) -> Iterator[Count]:
+    def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[ValueCount]:
         """Yield the value rows that count something: of an end the first one, else all of them in order."""
         labels = kind.values.labels
-        for row in self._rows(kind, pk, reach):
-            if row[ITEMS_IN_ROW] > 0:
-                yield Count(tuple(row[label] for label in labels), row[ITEMS_IN_ROW])
-                if reach != "all":
+        for row in self._rows(kind, pk, value_range):
+            if row[ITEM_COUNT] > 0:
+                yield ValueCount(tuple(row[label] for label in labels), row[ITEM_COUNT])
+                if value_range != "all":
                     return
 
-    def _rows(self, kind: ValueRows, pk: str, reach: Reach) -> Iterator[dict[str, Any]]:
-        names = {f"#{number}": name for number, name in enumerate((*kind.values.labels, ITEMS_IN_ROW))}
+    def _rows(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[dict[str, Any]]:
+        names = {f"#{number}": name for number, name in enumerate((*kind.values.labels, ITEM_COUNT))}
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk",
             "ProjectionExpression": ", ".join(names),
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": {":pk": {"S": pk}},
-            "ScanIndexForward": reach != "high",
+            "ScanIndexForward": value_range != "high",
             "ConsistentRead": True,
         }
-        if reach != "all":
+        if value_range != "all":
             request["Limit"] = _END_PAGE
         while True:
             with map_aws_errors():

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.encoding.dynamodb import decode_item, encode_value
-from tailrace.encoding.sort_keys import sortable
+from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.encoding.tagged_json import dumps
-from tailrace.errors import TooMuch
-from tailrace.queries.rollup import AddedUp
+from tailrace.errors import QueryTooLarge
+from tailrace.queries.rollup import Rollup
 from tailrace.queries.rows import KeyRange, Position, RowQuery
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class _Stream:
                 self._reads += 1
                 for row in map(decode_item, answer["Items"]):
                     before, self.behind = self.behind, Position(found.pk, row["sk"])
-                    if self._query.keeps(row):
+                    if self._query.includes(row):
                         yield _Found(before, row)
                 if "LastEvaluatedKey" not in answer:
                     break
@@ -94,7 +94,7 @@ class RowReader:
         A page may hold fewer rows than asked for, even none, and still have a cursor: where many groups are empty.
 
         Raises:
-            TooMuch: what is to be added up takes more reads than a request has.
+            QueryTooLarge: what is to be added up takes more reads than a request has.
             Transient: the table cannot be read now.
             Permanent: the table refuses for good.
         """
@@ -110,26 +110,28 @@ class RowReader:
                 size += len(rows[-1].encode())
             skip = 0
         if stream.stopped and stream.behind == stream.begun:
-            raise TooMuch(f"what is to be added up takes more than {_MOST_READS} reads: give more groups, or less time")
+            raise QueryTooLarge(
+                f"what is to be added up takes more than {_MOST_READS} reads: give more groups, or less time"
+            )
         return Page(tuple(rows), query.cursor(stream.behind) if stream.stopped else None)
 
     def rank(self, query: RowQuery, by: str, write: Write, *, greatest: bool) -> Page:
         """Return the rows of a query that rank first by a measure; equals in the order of the key.
 
         Raises:
-            TooMuch: there are more rows than a request can look at.
+            QueryTooLarge: there are more rows than a request can look at.
             Transient, Permanent: as :meth:`read`.
         """
         stream = self._stream(query, None)
         found = (row for run in _runs(query, stream) for row in run.rows if row[by] is not None)
         choose = heapq.nlargest if greatest else heapq.nsmallest
-        ranked = choose(query.limit, found, key=lambda row: sortable(row[by]))
+        ranked = choose(query.limit, found, key=lambda row: encode_sort_key(row[by]))
         if stream.stopped:
-            raise TooMuch(f"ranking takes more than {_MOST_READS} reads: give more groups, or less time")
+            raise QueryTooLarge(f"ranking takes more than {_MOST_READS} reads: give more groups, or less time")
         return Page(tuple(map(write, ranked)))
 
     def _stream(self, query: RowQuery, limit: int | None) -> _Stream:
-        most = None if limit is None else (limit + 1) * query.rows_in_one()
+        most = None if limit is None else (limit + 1) * query.stored_rows_per_row()
         return _Stream(query, lambda found, start: self._query(query, found, start, most))
 
     def _query(self, query: RowQuery, found: KeyRange, start: str | None, limit: int | None) -> Mapping[str, Any]:
@@ -160,16 +162,16 @@ def _runs(query: RowQuery, stream: _Stream) -> Iterator[_Run]:
     Where the reads have come to their end within a run, it is left to the next request, and the stream is set back to
     before it.
     """
-    for name, members in groupby(stream, key=lambda one: query.run_of(one.row["pk"], one.row["sk"])):
+    for name, members in groupby(stream, key=lambda one: query.merge_key(one.row["pk"], one.row["sk"])):
         before: Position | None = None
-        sums = AddedUp(query.aggregate, query.interval)
+        sums = Rollup(query.aggregate, query.interval)
         for found in members:
             before = before or found.before
             sums.add(found.row)
         before = before or stream.behind
         # the next row would have told that the run is over; so does a partition of another time
-        over = stream.behind.sk is None and query.run_of(stream.behind.pk, "-")[0] != name[0]
-        if stream.stopped and query.rows_in_one() > 1 and not over:
+        over = stream.behind.sk is None and query.merge_key(stream.behind.pk, "-")[0] != name[0]
+        if stream.stopped and query.stored_rows_per_row() > 1 and not over:
             stream.behind = before
             return
-        yield _Run(before, sums.shown(descending=query.descending))
+        yield _Run(before, sums.rows(descending=query.descending))

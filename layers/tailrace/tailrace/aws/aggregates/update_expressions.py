@@ -11,9 +11,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aggregation.marks import Lineage, pad
+from tailrace.aggregation.marks import Lineage, encode_sequence
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.definition.aggregate import EXPIRES_AT, INEXACT, ITEMS_IN_ROW, UPDATED_AT, Layout
+from tailrace.definition.aggregate import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT, Layout
 from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.keys import RowKey
 
@@ -100,12 +100,14 @@ def update(table: str, row: RowChange, lineage: Lineage | None, now: datetime, o
         expression.set(label, value)
     _set_expiry(expression, row.expires_at)
     deltas = row.deltas()
-    added = ((ITEMS_IN_ROW, deltas[0]), (INEXACT, 1)) if row.inexact else zip(row.layout.counters, deltas, strict=True)
+    added = ((ITEM_COUNT, deltas[0]), (INEXACT, 1)) if row.inexact else zip(row.layout.counters, deltas, strict=True)
     for counter, delta in added:
         expression.add(counter, delta)
     if lineage is not None:
-        mark = expression.set(lineage.mark, pad(row.last))
-        expression.conditions.append(f"(attribute_not_exists({mark}) OR {mark} < {expression.value(pad(row.first))})")
+        mark = expression.set(lineage.mark, encode_sequence(row.last))
+        expression.conditions.append(
+            f"(attribute_not_exists({mark}) OR {mark} < {expression.value(encode_sequence(row.first))})"
+        )
         for old in lineage.retired(now):
             expression.remove(old)
     if order is not None:
@@ -144,7 +146,7 @@ def expire(table: str, row: RowChange, at: int) -> Json:
 
 def counters_when_empty(layout: Layout) -> Sequence[str]:
     """Return the counters that are 0 where nothing is in a row: of a lane all, since another may hold the rest."""
-    return layout.counters if layout.aggregate.lanes > 1 else (ITEMS_IN_ROW,)
+    return layout.counters if layout.aggregate.lanes > 1 else (ITEM_COUNT,)
 
 
 def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
@@ -154,7 +156,9 @@ def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "B
     parameters: list[Any] = [{"N": str(delta)} for _, delta in added]
     if row.expires_at is not None:
         parameters.append({"N": str(row.expires_at)})
-    parameters += [{"S": text} for text in (_stamp(now), pad(row.last), *row.key, pad(row.first))]
+    parameters += [
+        {"S": text} for text in (_stamp(now), encode_sequence(row.last), *row.key, encode_sequence(row.first))
+    ]
     retired = tuple(lineage.retired(now))
     names = tuple([name for name, _ in added])
     text = _statement_text(table, names, lineage.mark, retired, stays=row.expires_at is None)

@@ -14,9 +14,9 @@ from tailrace.definition.descriptions import describe
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
-from tailrace.http.requests import Event, accepted, parameters
-from tailrace.queries.formats import FORMS, JSON, Form, form_of
-from tailrace.queries.parameters import group_query, ranking_query, row_query
+from tailrace.http.requests import Event, negotiate_media_type, query_parameters
+from tailrace.queries.formats import JSON, ROW_MEDIA_TYPES, RowFormat, row_format_for
+from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query
 
 FRESHNESS = "Tailrace-Freshness"
 """The header in which every answer of an aggregate tells how fresh it is, for the forms that have no other place."""
@@ -34,7 +34,7 @@ class AggregateRoutes:
 
     def listed(self) -> Answer:
         """Return what each aggregate is: its groups and measures."""
-        if parameters(self._event()):
+        if query_parameters(self._event()):
             raise InvalidMessage("there are no parameters here")
         fresh = self._fresh()
         listed = dumps([describe(found) for found in self._pipeline.aggregates])
@@ -43,25 +43,25 @@ class AggregateRoutes:
     def rows(self, name: str) -> Answer:
         """Return rows of an aggregate, by its groups and a range of time."""
         aggregate = self._pipeline.aggregate(name)
-        form = form_of(accepted(self._event(), FORMS), aggregate)
-        query = row_query(aggregate, parameters(self._event()))
+        row_format = row_format_for(negotiate_media_type(self._event(), ROW_MEDIA_TYPES), aggregate)
+        query = parse_row_query(aggregate, query_parameters(self._event()))
         fresh = self._fresh()
-        page = self._rows.read(query, form.write)
-        return self._answer(aggregate, form, {"interval": query.interval}, page, fresh)
+        page = self._rows.read(query, row_format.write)
+        return self._answer(aggregate, row_format, {"interval": query.interval}, page, fresh)
 
     def top(self, name: str) -> Answer:
         """Return the rows that rank first by a measure."""
         aggregate = self._pipeline.aggregate(name)
-        form = form_of(accepted(self._event(), FORMS), aggregate)
-        query, by, greatest = ranking_query(aggregate, parameters(self._event()))
+        row_format = row_format_for(negotiate_media_type(self._event(), ROW_MEDIA_TYPES), aggregate)
+        query, by, greatest = parse_ranking_query(aggregate, query_parameters(self._event()))
         fresh = self._fresh()
-        page = self._rows.rank(query, by, form.write, greatest=greatest)
-        return self._answer(aggregate, form, {"by": by}, page, fresh)
+        page = self._rows.rank(query, by, row_format.write, greatest=greatest)
+        return self._answer(aggregate, row_format, {"by": by}, page, fresh)
 
     def groups(self, name: str) -> Answer:
         """Return the values of an aggregate's first group, and how many items each has."""
         aggregate = self._pipeline.aggregate(name)
-        query = group_query(aggregate, parameters(self._event()))
+        query = parse_group_query(aggregate, query_parameters(self._event()))
         fresh = self._fresh()
         found = self._groups.read(query)
         headers: dict[str, str | list[str]] = {FRESHNESS: fresh}
@@ -77,19 +77,21 @@ class AggregateRoutes:
         """Return how fresh the rows are that are read after this: they hold at least what has been counted now."""
         return dumps(self._watch.aggregate().document())
 
-    def _answer(self, aggregate: Aggregate, form: Form, told: dict[str, str | None], page: Page, fresh: str) -> Answer:
+    def _answer(
+        self, aggregate: Aggregate, row_format: RowFormat, told: dict[str, str | None], page: Page, fresh: str
+    ) -> Answer:
         headers: dict[str, str | list[str]] = {FRESHNESS: fresh, "Vary": "Accept"}
         if page.cursor is not None:
             headers["Link"] = f'<{self._next(page.cursor)}>; rel="next"'
-        if form.content_type != JSON:
-            return Response(200, form.content_type, form.text(page.rows), headers)
+        if row_format.content_type != JSON:
+            return Response(200, row_format.content_type, row_format.join(page.rows), headers)
         head = {"aggregate": aggregate.name, "version": aggregate.version}
         head |= {name: text for name, text in told.items() if text is not None}
         more = "" if page.cursor is None else f',"cursor":{dumps(page.cursor)}'
-        body = f'{dumps(head)[:-1]},"rows":[{form.text(page.rows)}],"freshness":{fresh}{more}}}'
+        body = f'{dumps(head)[:-1]},"rows":[{row_format.join(page.rows)}],"freshness":{fresh}{more}}}'
         return answer_json(200, body, headers)
 
     def _next(self, cursor: str) -> str:
         """Return the address of the next page: this one's query, with the cursor."""
-        given = [(name, value) for name, value in parameters(self._event()) if name != "cursor"]
+        given = [(name, value) for name, value in query_parameters(self._event()) if name != "cursor"]
         return f"{self._event()['rawPath']}?{urlencode([*given, ('cursor', cursor)])}"

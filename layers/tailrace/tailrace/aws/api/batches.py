@@ -10,8 +10,8 @@ from tailrace.aws.items.store import StoredItem, row_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
-from tailrace.http.problems import MOST_LISTED_CHARACTERS, Problem, problem_of
-from tailrace.http.requests import Event, batch, conditions, parameters
+from tailrace.http.problems import MAX_LISTED_CHARACTERS, Problem, problem_for
+from tailrace.http.requests import Event, batch_items, query_parameters, request_preconditions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,11 +47,11 @@ class BatchRoutes:
     def post(self, collection: str) -> Answer:
         """Store items: 207 with a result for each, in the order of the request."""
         self._pipeline.collection(collection)
-        if parameters(self._event()):
+        if query_parameters(self._event()):
             raise InvalidMessage("there are no parameters here: each item of the body has its own id")
-        if conditions(self._event()):
+        if request_preconditions(self._event()):
             raise InvalidMessage("If-Match and If-None-Match are about one item: put it by itself")
-        entries = self._entries(collection, batch(self._event()))
+        entries = self._entries(collection, batch_items(self._event()))
         errors = self._store(entries)
         results = _results(entries, errors)
         answer = answer_json(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
@@ -102,7 +102,7 @@ class BatchRoutes:
 
 def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> list[str]:
     problems = {place: _problem(error) for place, error in errors.items()}
-    share = MOST_LISTED_CHARACTERS // max(len(problems), 1)
+    share = MAX_LISTED_CHARACTERS // max(len(problems), 1)
     results = []
     for place, entry in enumerate(entries):
         item_id = entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= _LONGEST_ID_TOLD else None
@@ -110,12 +110,14 @@ def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> 
         if problem is None:
             results.append(dumps({"id": item_id, "status": 200, "etag": entry.etag}))
         else:
-            results.append(dumps({"id": item_id, "status": problem.kind.status, "problem": problem.document(share)}))
+            results.append(
+                dumps({"id": item_id, "status": problem.problem_type.status, "problem": problem.document(share)})
+            )
     return results
 
 
 def _problem(error: TailraceError) -> Problem:
-    problem = problem_of(error)
+    problem = problem_for(error)
     if problem is None:
         raise error
     return problem

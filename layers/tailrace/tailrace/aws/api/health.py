@@ -6,7 +6,7 @@ from tailrace.aws.api.responses import Answer, answer_json
 from tailrace.aws.monitoring.health import Health
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
-from tailrace.http.requests import Event, parameters
+from tailrace.http.requests import Event, query_parameters
 
 
 class HealthRoutes:
@@ -18,6 +18,6 @@ class HealthRoutes:
 
     def health(self) -> Answer:
         """Return what waits, what failed, and how far behind the stream's readers are."""
-        if parameters(self._event()):
+        if query_parameters(self._event()):
             raise InvalidMessage("there are no parameters here")
         return answer_json(200, dumps(self._health.document()), {"Cache-Control": "no-store"})

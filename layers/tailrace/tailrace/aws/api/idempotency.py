@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.errors import Transient
-from tailrace.http.problems import KeyInUse, KeyReused
+from tailrace.http.problems import IdempotencyKeyInUse, IdempotencyKeyReused
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
@@ -57,8 +57,8 @@ class Idempotency:
             time_left_ms: for how long a repeat has to wait at most, should this process die.
 
         Raises:
-            KeyInUse: the first request is under way.
-            KeyReused: the first request was another one.
+            IdempotencyKeyInUse: the first request is under way.
+            IdempotencyKeyReused: the first request was another one.
             Transient: the table cannot be asked now.
         """
         # some 30 ms of processor time that a request without a key does not pay
@@ -80,9 +80,11 @@ class Idempotency:
         try:
             kept = once(request={"key": list(key), "payload": dict(payload)})
         except exceptions.IdempotencyAlreadyInProgressError as error:
-            raise KeyInUse("ask again when the first request with this key has been answered") from error
+            raise IdempotencyKeyInUse("ask again when the first request with this key has been answered") from error
         except exceptions.IdempotencyValidationError as error:
-            raise KeyReused("this key came with another request before: take a new one for each request") from error
+            raise IdempotencyKeyReused(
+                "this key came with another request before: take a new one for each request"
+            ) from error
         except exceptions.IdempotencyInconsistentStateError as error:
             raise Transient("the record of this key is changing") from error
         except exceptions.IdempotencyPersistenceLayerError as error:

@@ -7,10 +7,17 @@ from tailrace.aws.api.responses import Answer, answer_json, answer_nothing
 from tailrace.aws.items.store import ItemStore, StoredItem
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import item_key
-from tailrace.encoding.limits import check
+from tailrace.encoding.limits import check_item
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
-from tailrace.http.requests import Event, conditions, item_address, item_id, json_object, parameters
+from tailrace.http.requests import (
+    Event,
+    decode_item_id,
+    item_path,
+    parse_json_object,
+    query_parameters,
+    request_preconditions,
+)
 
 _EXPIRES_AT = "expires_at"
 _MOST_EXPIRY_DIGITS = 20
@@ -27,23 +34,23 @@ class ItemRoutes:
     def put(self, collection: str, escaped: str | None = None) -> Answer:
         """Store a whole item: 201 for a new one, 200 for one that was there."""
         name, given = self._address(collection, escaped, _EXPIRES_AT)
-        item = json_object(self._event())
+        item = parse_json_object(self._event())
         stored = StoredItem(item, _expiry(given.get(_EXPIRES_AT)))
-        created = self._items.put(collection, name, item, stored.expires_at, conditions(self._event()))
-        headers = {"ETag": stored.etag} | ({"Location": item_address(collection, name)} if created else {})
+        created = self._items.put(collection, name, item, stored.expires_at, request_preconditions(self._event()))
+        headers = {"ETag": stored.etag} | ({"Location": item_path(collection, name)} if created else {})
         return answer_json(201 if created else 200, dumps(item), headers)
 
     def patch(self, collection: str, escaped: str | None = None) -> Answer:
         """Merge a patch into an item (RFC 7396)."""
         name, _ = self._address(collection, escaped)
-        change = json_object(self._event())
-        stored = self._items.patch(collection, name, change, conditions(self._event()))
+        change = parse_json_object(self._event())
+        stored = self._items.patch(collection, name, change, request_preconditions(self._event()))
         return answer_json(200, dumps(stored.item), {"ETag": stored.etag})
 
     def get(self, collection: str, escaped: str | None = None) -> Answer:
         """Return an item, or 304 to who has it already."""
         name, _ = self._address(collection, escaped)
-        wanted = conditions(self._event())
+        wanted = request_preconditions(self._event())
         found = self._items.get(collection, name)
         etag = found.etag
         if wanted.not_modified(etag):
@@ -54,21 +61,21 @@ class ItemRoutes:
     def delete(self, collection: str, escaped: str | None = None) -> Answer:
         """Delete an item, if it is there."""
         name, _ = self._address(collection, escaped)
-        self._items.delete(collection, name, conditions(self._event()))
+        self._items.delete(collection, name, request_preconditions(self._event()))
         return answer_nothing(204)
 
     def _address(self, collection: str, escaped: str | None, *options: str) -> tuple[str, dict[str, str]]:
         """Return the id that a request is about, and its query parameters: each at most once, and all known."""
         self._pipeline.collection(collection)
         given: dict[str, str] = {}
-        for name, value in parameters(self._event()):
+        for name, value in query_parameters(self._event()):
             if name in given or name not in (options if escaped is not None else ("id", *options)):
                 raise InvalidMessage(f"the parameter {name[:60]!r} is unknown here, or comes more than once")
             given[name] = value
         if escaped is None and "id" not in given:
             raise InvalidMessage("which item? its id is in the path or is the parameter id")
-        found = item_id(escaped) if escaped is not None else given["id"]
-        check(item_key(collection, found), {})
+        found = decode_item_id(escaped) if escaped is not None else given["id"]
+        check_item(item_key(collection, found), {})
         return found, given
 
 

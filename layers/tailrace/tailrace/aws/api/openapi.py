@@ -24,6 +24,6 @@ class DocumentRoutes:
 @cache
 def _document(pipeline: Pipeline, token_issuer: str | None) -> str:
     # most processes are never asked for it
-    from tailrace.http.openapi.document import openapi, security  # noqa: PLC0415
+    from tailrace.http.openapi.document import build_document, security  # noqa: PLC0415
 
-    return dumps(openapi(pipeline, security(token_issuer)))
+    return dumps(build_document(pipeline, security(token_issuer)))

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import TailraceError, Transient
-from tailrace.http.problems import CONTENT_TYPE, RETRY_AFTER_S, MethodNotAllowed, problem_of
+from tailrace.http.problems import CONTENT_TYPE, RETRY_AFTER_S, MethodNotAllowed, problem_for
 
 type Headers = Mapping[str, str | list[str]]
 type Answer = Response[str]
@@ -38,7 +38,7 @@ def answer_nothing(status: int, headers: Headers | None = None) -> Answer:
 
 def answer_problem(error: TailraceError) -> Answer:
     """Answer with the problem document of an error; one that is no fault of the caller's is raised again."""
-    problem = problem_of(error)
+    problem = problem_for(error)
     if problem is None:
         raise error
     headers: dict[str, str | list[str]] = {}
@@ -47,4 +47,4 @@ def answer_problem(error: TailraceError) -> Answer:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
-    return Response(problem.kind.status, CONTENT_TYPE, dumps(problem.document()), headers)
+    return Response(problem.problem_type.status, CONTENT_TYPE, dumps(problem.document()), headers)

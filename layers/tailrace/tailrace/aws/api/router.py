@@ -21,7 +21,7 @@ from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound, TailraceError
 from tailrace.http.problems import CONTENT_TYPE, MethodNotAllowed
-from tailrace.http.requests import Event, caller, header, idempotency_key, routable
+from tailrace.http.requests import Event, caller, header, idempotency_key, with_escaped_item_id
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -64,7 +64,7 @@ class Api:
         Raises:
             Permanent: a table refuses for good, or is not there: no fault of the caller's.
         """
-        answer = self._resolver.resolve(routable(event), context)
+        answer = self._resolver.resolve(with_escaped_item_id(event), context)
         refused = answer["headers"].get("Content-Type") == CONTENT_TYPE
         count_metrics(RequestsAnswered=1, RequestsRefused=int(refused))
         return answer

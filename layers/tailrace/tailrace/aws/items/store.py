@@ -9,12 +9,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.items.conditions import MOST_LISTED, Condition, Row, changes, there, together, unchanged
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.digests import digest_of, entity_tag
+from tailrace.encoding.digests import entity_tag, item_digest
 from tailrace.encoding.dynamodb import DIGEST, Item, decode_item, encode_item, encode_value
 from tailrace.encoding.keys import item_key, split_item_key
-from tailrace.encoding.limits import check
+from tailrace.encoding.limits import check_item
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
-from tailrace.http.merge_patch import merge
+from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class StoredItem:
     @property
     def etag(self) -> str:
         """The item's entity tag: strong, and a function of its content alone."""
-        return entity_tag(digest_of(self.item, self.expires_at))
+        return entity_tag(item_digest(self.item, self.expires_at))
 
 
 def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
@@ -53,17 +53,17 @@ def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem
     pk = item_key(collection, item_id)
     known = pipeline.collection(collection)
     split_item_key(pk)
-    check(pk, stored.item)
+    check_item(pk, stored.item)
     known.prepare(stored.item)
     expiry = {} if stored.expires_at is None else {"expires_at": _epoch(stored.expires_at)}
     open_to_others = _listed_fields(pipeline, collection) is None
-    digest = {DIGEST: digest_of(stored.item, stored.expires_at)} if open_to_others else {}
+    digest = {DIGEST: item_digest(stored.item, stored.expires_at)} if open_to_others else {}
     return encode_item({"pk": pk} | stored.item | expiry | digest)
 
 
 def _listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
     """Return the names of all fields that an item can have; None where they are not listed, or too many to ask for."""
-    names = pipeline.collection(collection).compiled.only_fields
+    names = pipeline.collection(collection).compiled.allowed_fields
     return None if names is None or len(names) > MOST_LISTED else names
 
 
@@ -76,7 +76,7 @@ def _epoch(value: Any) -> int:
 def refusal(error: ClientError | BotoCoreError) -> TailraceError:
     """Return our error for one of a write: what the table finds invalid is the item's fault.
 
-    :func:`tailrace.encoding.limits.check` has told all that is known of it before; this is for what is not.
+    :func:`tailrace.encoding.limits.check_item` has told all that is known of it before; this is for what is not.
     """
     if isinstance(error, ClientError) and error.response["Error"]["Code"] == _INVALID:
         reason = f"the table refuses the item: {error.response['Error'].get('Message', '')}"
@@ -143,7 +143,7 @@ class ItemStore:
             Conflict: others kept changing the item in the meantime.
         """
         # what no item could hold is refused before it is merged into one
-        check(item_key(collection, item_id), patch)
+        check_item(item_key(collection, item_id), patch)
         for _ in range(_TRIES):
             row = self._present(collection, item_id)
             before = _stored(row)
@@ -161,13 +161,13 @@ class ItemStore:
 
     def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
         """Return the row with the patch merged in; what the patch leaves as it is stays to the letter."""
-        merged = merge(before.item, patch)
+        merged = merge_patch(before.item, patch)
         checked = row_of(self.pipeline, collection, item_id, StoredItem(merged))
         kept = encode_item(before.item)
         fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in merged}
         others = {name: value for name, value in row.items() if name not in before.item}
         if DIGEST in checked and fields != {name: row[name] for name in before.item}:
-            others[DIGEST] = encode_value(digest_of(merged, before.expires_at))
+            others[DIGEST] = encode_value(item_digest(merged, before.expires_at))
         return others | fields
 
     def _write(
@@ -180,7 +180,7 @@ class ItemStore:
     ) -> Any:
         if not only_if:
             return _call(write, request)
-        if only_if.only_new:  # the table can tell by itself, without a read
+        if only_if.requires_absence:  # the table can tell by itself, without a read
             answer = _if_holds(write, together(request, there(present=False).parameters()))
             if answer is None:
                 raise PreconditionFailed("the item is there")
@@ -202,7 +202,7 @@ class ItemStore:
         self.pipeline.collection(collection)
         pk = item_key(collection, item_id)
         split_item_key(pk)
-        check(pk, {})
+        check_item(pk, {})
         return {"pk": encode_value(pk)}
 
     def _present(self, collection: str, item_id: str) -> Row:

@@ -15,7 +15,7 @@ from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_erro
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
-from tailrace.inputs.changes import Change, Moment, Unreadable
+from tailrace.inputs.changes import Change, StreamPosition, UnreadableRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,7 +48,7 @@ class Progress:
     untold: dict[str, int] = field(default_factory=dict)
 
     def reached(
-        self, shard: str | None, changes: Sequence[Change | Unreadable | Moment], checkpoint: int | None
+        self, shard: str | None, changes: Sequence[Change | UnreadableRecord | StreamPosition], checkpoint: int | None
     ) -> None:
         """Tell that the changes of a batch below the checkpoint, or all if there is none, are dealt with.
 

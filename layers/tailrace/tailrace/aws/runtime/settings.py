@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Self
 
-from tailrace.definition.pipeline import DEFAULT_PIPELINE, queue_of
+from tailrace.definition.pipeline import DEFAULT_PIPELINE, queue_variable
 from tailrace.errors import SettingsError
 
 
@@ -126,7 +126,7 @@ def on_aws(environ: Mapping[str, str]) -> bool:
 
 def route_variable(route: str) -> str:
     """Return the variable that holds a route's queue: ``late-flights`` is ``LATE_FLIGHTS_QUEUE``."""
-    return f"{queue_of(route)}_QUEUE"
+    return f"{queue_variable(route)}_QUEUE"
 
 
 def route_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:

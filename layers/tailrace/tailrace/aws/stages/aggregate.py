@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailrace.aggregation.fold import fold_records
-from tailrace.aggregation.row_changes import Folded
+from tailrace.aggregation.row_changes import FoldResult
 from tailrace.aws.aggregates.commit import Committer, Failed, Late, Outcome, Refused, checkpoint
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.progress import Progress
@@ -14,7 +14,7 @@ from tailrace.aws.runtime.stream_response import stream_answer
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import Transient
-from tailrace.inputs.changes import Records, read_batch
+from tailrace.inputs.changes import RawBatch, parse_raw_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,23 @@ class Aggregator:
         Raises:
             Permanent: the table refuses the writes for good; the mapping delivers the batch again until it is mended.
         """
-        batch = read_batch(event)
+        batch = parse_raw_batch(event)
         if not batch.records:
             return stream_answer(event, None)
         try:
             lineage = None if batch.shard is None else self.lineages.of(batch.shard, batch.stream)
         except Transient as error:
             logger().warning("the shard's lineage cannot be found out, all to be delivered again: %s", error)
-            return stream_answer(event, batch.moments[0].sequence)
-        folded = fold_records(batch.records, self.pipeline, lane="" if lineage is None else lineage.mark)
-        outcomes = self.committer.commit([*folded.rows, *folded.listed], lineage)
+            return stream_answer(event, batch.positions[0].sequence)
+        folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
+        outcomes = self.committer.commit([*folded.rows, *folded.group_list_changes], lineage)
         _tell(batch, folded, outcomes)
         again_from = checkpoint(outcomes)
-        self.progress.reached(batch.shard, batch.moments, again_from)
+        self.progress.reached(batch.shard, batch.positions, again_from)
         return stream_answer(event, again_from)
 
 
-def _tell(batch: Records, folded: Folded, outcomes: list[Outcome]) -> None:
+def _tell(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> None:
     late = Counter[str]()
     for outcome in outcomes:
         if isinstance(outcome, Late):
@@ -71,7 +71,7 @@ def _tell(batch: Records, folded: Folded, outcomes: list[Outcome]) -> None:
         count_metrics({"aggregate": aggregate}, ChangesTooLate=changes)
     count_metrics(
         ChangesRead=len(batch.records),
-        RowsTouched=len(folded.listed) + sum(1 + len(row.values) for row in folded.rows),
+        RowsTouched=len(folded.group_list_changes) + sum(1 + len(row.value_changes) for row in folded.rows),
         RowsFailed=len(failed),
         RowsRefused=len(refused),
         ItemsNotCounted=len(folded.poison),

@@ -9,7 +9,7 @@ from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.errors import InvalidMessage, Permanent, TailraceError
-from tailrace.outputs.archives import Event, Folder, Reference, archive_object, read_batch
+from tailrace.outputs.archives import DataRef, Event, Partition, archive_object, parse_events
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,13 +25,13 @@ hundreds of times as much, and a function that runs out of memory archives nothi
 class Held:
     """Events that are read and not yet written, each with the message that brought it."""
 
-    groups: dict[Folder, list[tuple[str, Event]]] = field(default_factory=dict)
+    groups: dict[Partition, list[tuple[str, Event]]] = field(default_factory=dict)
     characters: int = 0
 
     def add(self, message: str, events: Sequence[Event]) -> None:
         """Take the events of a message."""
         for event in events:
-            self.groups.setdefault(event.folder, []).append((message, event))
+            self.groups.setdefault(event.partition, []).append((message, event))
             self.characters += len(event.text)
 
 
@@ -87,15 +87,15 @@ class Archiver:
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     def _events(self, body: str) -> list[Event]:
-        found = read_batch(body)
-        references = [one for one in found if isinstance(one, Reference)]
+        found = parse_events(body)
+        references = [one for one in found if isinstance(one, DataRef)]
         events = [one for one in found if isinstance(one, Event)]
         if not references:
             return events
         with ThreadPoolExecutor(max_workers=min(_THREADS, len(references))) as pool:
             return events + list(pool.map(self._fetch, references))
 
-    def _fetch(self, reference: Reference) -> Event:
+    def _fetch(self, reference: DataRef) -> Event:
         if reference.bucket != self.failures_bucket:
             raise InvalidMessage("a dataref into a bucket that is not this stack's")
         with map_aws_errors():
@@ -105,7 +105,7 @@ class Archiver:
     def _store(self, held: Held) -> list[str]:
         """Write an object for each group; return the messages whose events are not all stored."""
         members = list(held.groups.values())
-        objects = [archive_object(folder, [event for _, event in found]) for folder, found in held.groups.items()]
+        objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]
         unstored = put_all(self.s3, self.archive_bucket, objects)
         if unstored:
             logger().warning("objects not written, their messages come again", extra={"objects": len(unstored)})

@@ -15,7 +15,7 @@ from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import InvalidMessage, TailraceError
-from tailrace.outputs.archives import MOST_LINE_BYTES, Contents, parse_key
+from tailrace.outputs.archives import MAX_LINE_BYTES, ObjectSummary, parse_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -74,13 +74,13 @@ class Cataloguer:
                 yield unquote_plus(record["s3"]["object"]["key"])
 
     def _enter(self, key: str) -> None:
-        folder, name = parse_key(key)
-        contents = Contents(folder)
+        partition, name = parse_key(key)
+        contents = ObjectSummary(partition)
         try:
             body = _Hashing(self.s3.get_object(Bucket=self.archive_bucket, Key=key)["Body"])
             for line in _lines(body):
                 contents.add(line)
-            row = contents.row(name, body.size, body.checksum())
+            row = contents.catalog_row(name, body.size, body.checksum())
             self.dynamodb.put_item(TableName=self.catalog_table, Item=encode_item(row))
         except (ClientError, BotoCoreError) as error:
             if has_code(error, *_GONE):
@@ -119,7 +119,7 @@ def _lines(body: _Hashing) -> Iterator[bytes]:
     """
     try:
         with gzip.open(io.BufferedReader(body, 256 * 1024), "rb") as lines:
-            while line := lines.readline(MOST_LINE_BYTES):
+            while line := lines.readline(MAX_LINE_BYTES):
                 if not line.endswith(b"\n"):
                     raise InvalidMessage("a line that does not end, or is too long for an event")
                 yield line

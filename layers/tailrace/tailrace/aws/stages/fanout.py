@@ -13,7 +13,7 @@ from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
 from tailrace.inputs.changes import decode_batch
 from tailrace.outputs.packing import claim_check, fits, pack
-from tailrace.outputs.routing import Dispatch, Outgoing, dispatch
+from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,18 +72,18 @@ class Fanout:
         failed = put_all(self.s3, self.to.failures_bucket, [refused.object for refused in out.quarantine])
         return [out.quarantine[position].sequence for position in failed]
 
-    def _archive(self, events: Sequence[Outgoing]) -> list[int]:
+    def _archive(self, events: Sequence[OutgoingEvent]) -> list[int]:
         ready, failed = self._fitted(events)
         messages = pack([text for _, text in ready])
         unsent = send(self.sqs, self.to.archive_queue, [body for body, _ in messages])
         return failed + [ready[position][0] for message in unsent for position in messages[message][1]]
 
-    def _route(self, queue: str, events: Sequence[Outgoing]) -> list[int]:
+    def _route(self, queue: str, events: Sequence[OutgoingEvent]) -> list[int]:
         ready, failed = self._fitted(events)
         unsent = send(self.sqs, queue, [text for _, text in ready])
         return failed + [ready[position][0] for position in unsent]
 
-    def _fitted(self, events: Sequence[Outgoing]) -> tuple[list[tuple[int, str]], list[int]]:
+    def _fitted(self, events: Sequence[OutgoingEvent]) -> tuple[list[tuple[int, str]], list[int]]:
         """Put aside, in the bucket, the data of events that no message can hold.
 
         Returns each event that can be sent as its change's sequence number and its text, and the sequence numbers of

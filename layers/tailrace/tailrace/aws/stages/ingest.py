@@ -10,8 +10,8 @@ from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Conflict, InvalidItem, InvalidMessage, NotFound, Transient, Violation
-from tailrace.inputs.messages import parse
-from tailrace.outputs.quarantine import report
+from tailrace.inputs.messages import parse_message
+from tailrace.outputs.quarantine import quarantine_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,7 +72,7 @@ class Intake:
         return False
 
     def _apply(self, body: str) -> None:
-        operation = parse(body)
+        operation = parse_message(body)
         match operation.op:
             case "put":
                 self.items.put(operation.collection, operation.id, operation.body, operation.expires_at)
@@ -85,7 +85,7 @@ class Intake:
         violations = error.violations if isinstance(error, InvalidItem) else (Violation("", "message", str(error)),)
         message = _readable(record["body"])
         sent = datetime.fromtimestamp(int(record["attributes"].get("SentTimestamp", 0)) / 1000, UTC)
-        stored = report(
+        stored = quarantine_object(
             entrance="queue",
             collection=_text(message, "collection"),
             id=_text(message, "id"),

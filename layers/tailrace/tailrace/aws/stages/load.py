@@ -21,8 +21,8 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, Transient, Violation
-from tailrace.inputs.lines import BadLine, Line, format_of, read_lines
-from tailrace.outputs.quarantine import report
+from tailrace.inputs.lines import BadLine, Line, detect_format, read_lines
+from tailrace.outputs.quarantine import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Loader:
 
     def _read(self, upload: Upload, body: IO[bytes], tally: Tally, time_left_ms: Callable[[], int]) -> None:
         schema = self.pipeline.collection(upload.collection).compiled
-        form, zipped = format_of(upload.key)
+        form, zipped = detect_format(upload.key)
         stream = gzip.GzipFile(fileobj=body) if zipped else io.BufferedReader(cast("io.RawIOBase", body))
         for line in read_lines(cast("IO[bytes]", stream), form, schema):
             self._take(upload, line, tally)
@@ -216,7 +216,7 @@ def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation
     if len(tally.errors) < _ERRORS_TOLD:
         tally.errors.append({"line": line.number, "violations": told})
     tally.rejected += 1
-    stored = report(
+    stored = quarantine_object(
         entrance="file",
         collection=upload.collection,
         id=line.id if isinstance(line, Line) else None,

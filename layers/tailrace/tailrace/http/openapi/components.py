@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tailrace.http.problems import CONTENT_TYPE, KINDS
+from tailrace.http.problems import CONTENT_TYPE, PROBLEM_TYPES
 
 type Json = dict[str, Any]
 
 JSON = "application/json"
 
-_ONE_TAG = r'(W/)?"[!#-~]*"'
-_TAGS = {"type": "string", "pattern": rf"^(\*|{_ONE_TAG}(, ?{_ONE_TAG})*)$"}
+_TAG_PATTERN = r'(W/)?"[!#-~]*"'
+_TAGS = {"type": "string", "pattern": rf"^(\*|{_TAG_PATTERN}(, ?{_TAG_PATTERN})*)$"}
 
 ETAG = {
     "ETag": {
@@ -47,7 +47,7 @@ _TITLES = {
 }
 
 _MESSAGE = {"type": "object", "required": ["message"], "properties": {"message": {"type": ["string", "null"]}}}
-_BY_GATEWAY = {
+_GATEWAY_STATUSES = {
     "401": "The gateway takes no such token.",
     "403": "The gateway lets this caller do no such thing.",
     "429": "The gateway has too many requests to answer.",
@@ -70,20 +70,20 @@ _IF_MATCH = parameter(
 _IF_NONE_MATCH = parameter(
     "If-None-Match", "header", _TAGS, "Only if the item has none of these tags (RFC 9110); `*` if it is not there."
 )
-_KEY = parameter(
+_IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
     "header",
     {"type": "string", "pattern": "^[!-~]{1,255}$"},
     "A new one for each request: a repeat with the same key is answered as the first one was, and changes nothing.",
 )
-IF_MATCH, IF_NONE_MATCH, KEY = (
-    {"$ref": f"#/components/parameters/{named['name']}"} for named in (_IF_MATCH, _IF_NONE_MATCH, _KEY)
+IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY = (
+    {"$ref": f"#/components/parameters/{named['name']}"} for named in (_IF_MATCH, _IF_NONE_MATCH, _IDEMPOTENCY_KEY)
 )
 
 
 def body(schema: Json, *types: str) -> Json:
     """Return a request's body, which has to be there."""
-    return {"required": True, "content": {kind: {"schema": schema} for kind in types or (JSON,)}}
+    return {"required": True, "content": {media_type: {"schema": schema} for media_type in types or (JSON,)}}
 
 
 def response(description: str, schema: Json | None = None, headers: Mapping[str, Json] | None = None) -> Json:
@@ -109,7 +109,7 @@ def problem_schema() -> Json:
         "required": ["type", "title", "status", "detail", "violations"],
         "additionalProperties": False,
         "properties": {
-            "type": {"enum": [kind.type for kind in KINDS.values()]},
+            "type": {"enum": [problem_type.uri for problem_type in PROBLEM_TYPES.values()]},
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "detail": {"type": "string"},
@@ -118,30 +118,35 @@ def problem_schema() -> Json:
     }
 
 
-def refusals(statuses: Iterable[int]) -> Json:
+def error_responses(statuses: Iterable[int]) -> Json:
     """Return references to the refusals with these statuses."""
     return {str(status): {"$ref": f"#/components/responses/refused-{status}"} for status in statuses}
 
 
-def by_gateway() -> Json:
+def gateway_responses() -> Json:
     """Return references to what the gateway refuses, before the function hears of a request."""
-    return {status: {"$ref": f"#/components/responses/gateway-{status}"} for status in _BY_GATEWAY}
+    return {status: {"$ref": f"#/components/responses/gateway-{status}"} for status in _GATEWAY_STATUSES}
 
 
 def components() -> Json:
     """Return what operations refer to: the refusals of each status, with the types that it can have."""
-    statuses = {kind.status for kind in KINDS.values()} & _TITLES.keys()
+    statuses = {problem_type.status for problem_type in PROBLEM_TYPES.values()} & _TITLES.keys()
     return {
-        "parameters": {named["name"]: named for named in (_IF_MATCH, _IF_NONE_MATCH, _KEY)},
-        "responses": {f"refused-{status}": _refusal(status) for status in sorted(statuses)}
-        | {f"gateway-{status}": _gateway_refusal(text) for status, text in _BY_GATEWAY.items()},
+        "parameters": {named["name"]: named for named in (_IF_MATCH, _IF_NONE_MATCH, _IDEMPOTENCY_KEY)},
+        "responses": {f"refused-{status}": _error_response(status) for status in sorted(statuses)}
+        | {f"gateway-{status}": _gateway_response(text) for status, text in _GATEWAY_STATUSES.items()},
     }
 
 
-def _refusal(status: int) -> Json:
-    kinds = [kind for kind in KINDS.values() if kind.status == status]
-    own = {"properties": {"status": {"const": status}, "type": {"enum": [kind.type for kind in kinds]}}}
-    described = "; ".join(f"`{kind.name}`: {kind.when}" for kind in kinds)
+def _error_response(status: int) -> Json:
+    problem_types = [problem_type for problem_type in PROBLEM_TYPES.values() if problem_type.status == status]
+    own = {
+        "properties": {
+            "status": {"const": status},
+            "type": {"enum": [problem_type.uri for problem_type in problem_types]},
+        }
+    }
+    described = "; ".join(f"`{problem_type.name}`: {problem_type.description}" for problem_type in problem_types)
     return {
         "description": f"{_TITLES[status]}. {described}.",
         "headers": _TIMING | (_RETRY_AFTER if status == 503 else {}),  # noqa: PLR2004 - the one that passes
@@ -149,5 +154,5 @@ def _refusal(status: int) -> Json:
     }
 
 
-def _gateway_refusal(text: str) -> Json:
+def _gateway_response(text: str) -> Json:
     return {"description": text, "content": {JSON: {"schema": _MESSAGE}}}

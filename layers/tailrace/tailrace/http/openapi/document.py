@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tailrace.definition.pipeline import Pipeline
 from tailrace.http.openapi.aggregates import aggregate_paths, aggregates_path, row_schema
-from tailrace.http.openapi.components import Json, by_gateway, components, problem_schema, response
+from tailrace.http.openapi.components import Json, components, gateway_responses, problem_schema, response
 from tailrace.http.openapi.health import health_path
 from tailrace.http.openapi.items import item_paths, item_schema
 
@@ -25,7 +25,7 @@ def security(token_issuer: str | None) -> dict[str, Json]:
     return {"signature": signature | {"description": "AWS Signature Version 4 of the service execute-api."}}
 
 
-def openapi(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
+def build_document(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
     """Return the document of a pipeline's API; ``security`` are the ways to sign a request, by name."""
     own = response("This document.", {"type": "object", "required": ["openapi"]})
     paths: dict[str, Json] = {
@@ -45,7 +45,7 @@ def openapi(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
     for path in paths.values():
         for operation in path.values():
             if isinstance(operation, dict):  # beside the operations there are the parameters that they share
-                operation["responses"] |= by_gateway()
+                operation["responses"] |= gateway_responses()
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tailrace", "version": VERSION, "description": "Items in, aggregates out."},

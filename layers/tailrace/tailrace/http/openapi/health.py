@@ -1,6 +1,6 @@
 """The path that tells how the stages are doing."""
 
-from tailrace.http.openapi.components import Json, refusals, response
+from tailrace.http.openapi.components import Json, error_responses, response
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _QUEUE = {"waiting": _COUNT, "in_work": _COUNT, "failed": _COUNT, "changes": _COUNT}
@@ -32,7 +32,10 @@ def health_path() -> dict[str, Json]:
     operation = {
         "operationId": "get-health",
         "summary": "Read how the stages are doing; null is what cannot be told now.",
-        "responses": {"200": response("What waits, what failed, who is behind.", schema, header), **refusals((400,))},
+        "responses": {
+            "200": response("What waits, what failed, who is behind.", schema, header),
+            **error_responses((400,)),
+        },
     }
     return {"/health": {"get": operation}}
 

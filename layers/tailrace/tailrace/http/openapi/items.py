@@ -6,26 +6,26 @@ from typing import Any
 from tailrace.definition.collection import Collection
 from tailrace.http.openapi.components import (
     ETAG,
+    IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
     JSON,
-    KEY,
     REPLAYED,
     Json,
     body,
+    error_responses,
     parameter,
     reference,
-    refusals,
     response,
 )
-from tailrace.http.requests import MOST_ITEMS
+from tailrace.http.requests import MAX_ITEMS
 
 _MERGE_PATCH = "application/merge-patch+json"
 _ID = {"type": "string", "minLength": 1, "maxLength": 1024}
 _EPOCH = {"type": "integer", "minimum": 0, "maximum": 10**11 - 1, "description": "Seconds since 1970."}
 _EXPIRES_AT = parameter("expires_at", "query", _EPOCH, "When the item ends, by TTL; without it the item stays.")
 _LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
-_NOT_KEPT = {
+_BODY_NOT_STORED = {
     "204": response(
         "The answer to a repeat, where the item was too large for its answer to be kept.", headers=ETAG | REPLAYED
     )
@@ -37,8 +37,8 @@ _VALUES = ("enum", "const", "default", "examples")
 
 def item_schema(collection: Collection) -> Json:
     """Return a collection's own schema, with its inner references as they have to be within the document."""
-    home: str = reference(_name(collection))["$ref"]
-    embedded: Json = _embedded(collection.compiled.document, home)
+    base_reference: str = reference(_name(collection))["$ref"]
+    embedded: Json = _embed(collection.compiled.document, base_reference)
     return embedded
 
 
@@ -58,44 +58,44 @@ def item_paths(collection: Collection) -> dict[str, Json]:
     return {f"{root}/{{id}}": by_path, root: each | {"post": _batch(collection)}}
 
 
-def _operations(collection: Collection, way: str) -> dict[str, Json]:
+def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
     item = reference(_name(collection))
     whole = response("The whole item.", _stored(collection), ETAG | REPLAYED)
     read = {
         "200": response("The item.", _read(collection), ETAG),
         "304": response("The caller has it already.", headers=ETAG),
-        **refusals((400, 404, 412, 422, 503)),
+        **error_responses((400, 404, 412, 422, 503)),
     }
     put = {
         "200": response("It replaced an item.", item, ETAG | REPLAYED),
         "201": response("It is new.", item, ETAG | REPLAYED | _LOCATION),
-        **_NOT_KEPT,
-        **refusals((400, 404, 409, 412, 413, 415, 422, 503)),
+        **_BODY_NOT_STORED,
+        **error_responses((400, 404, 409, 412, 413, 415, 422, 503)),
     }
-    patched = {"200": whole, **_NOT_KEPT, **refusals((400, 404, 409, 412, 413, 415, 422, 503))}
-    gone = {"204": response("It is not there.", headers=REPLAYED), **refusals((400, 404, 409, 412, 422, 503))}
+    patched = {"200": whole, **_BODY_NOT_STORED, **error_responses((400, 404, 409, 412, 413, 415, 422, 503))}
+    deleted = {"204": response("It is not there.", headers=REPLAYED), **error_responses((400, 404, 409, 412, 422, 503))}
     merged = "Merge a patch into an item (RFC 7396); the whole is validated."
-    written = [IF_MATCH, IF_NONE_MATCH, KEY]
+    write_headers = [IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY]
     operations = {
-        "get": {"summary": "Read an item.", "parameters": written[:2], "responses": read},
+        "get": {"summary": "Read an item.", "parameters": write_headers[:2], "responses": read},
         "put": {
             "summary": "Store a whole item.",
-            "parameters": [_EXPIRES_AT, *written],
+            "parameters": [_EXPIRES_AT, *write_headers],
             "requestBody": body(item),
             "responses": put,
         },
         "patch": {
             "summary": merged,
-            "parameters": written,
+            "parameters": write_headers,
             "requestBody": body({"type": "object"}, _MERGE_PATCH, JSON),
             "responses": patched,
         },
-        "delete": {"summary": "Delete an item, if it is there.", "parameters": written, "responses": gone},
+        "delete": {"summary": "Delete an item, if it is there.", "parameters": write_headers, "responses": deleted},
     }
-    named = {verb: f"{verb}-{collection.name}-item{way}" for verb in operations}
+    named = {verb: f"{verb}-{collection.name}-item{suffix}" for verb in operations}
     return {
-        verb: {"operationId": named[verb], "tags": [f"{collection.name} items"]} | told
-        for verb, told in operations.items()
+        verb: {"operationId": named[verb], "tags": [f"{collection.name} items"]} | operation
+        for verb, operation in operations.items()
     }
 
 
@@ -106,7 +106,7 @@ def _batch(collection: Collection) -> Json:
         "additionalProperties": False,
         "properties": {"id": _ID, "item": reference(_name(collection)), "expires_at": _EPOCH},
     }
-    items = {"type": "array", "maxItems": MOST_ITEMS, "items": entry}
+    items = {"type": "array", "maxItems": MAX_ITEMS, "items": entry}
     done = {
         "required": ["id", "status", "etag"],
         "properties": {"id": {"type": "string"}, "status": {"const": 200}, "etag": ETAG["ETag"]["schema"]},
@@ -126,18 +126,18 @@ def _batch(collection: Collection) -> Json:
         "operationId": f"post-{collection.name}-items",
         "summary": "Store many items; each is stored or refused by itself.",
         "tags": [f"{collection.name} items"],
-        "parameters": [KEY],
-        "requestBody": body(_object({"items": items})),
+        "parameters": [IDEMPOTENCY_KEY],
+        "requestBody": body(_closed_object({"items": items})),
         "responses": {
             "207": response(
-                "A result for each item, in the order of the request.", _object({"results": results}), REPLAYED
+                "A result for each item, in the order of the request.", _closed_object({"results": results}), REPLAYED
             ),
-            **refusals((400, 409, 415, 422, 503)),
+            **error_responses((400, 409, 415, 422, 503)),
         },
     }
 
 
-def _object(properties: Json) -> Json:
+def _closed_object(properties: Json) -> Json:
     return {
         "type": "object",
         "required": list(properties),
@@ -147,7 +147,7 @@ def _object(properties: Json) -> Json:
 
 
 def _read(collection: Collection) -> Json:
-    found = _object({"id": {"type": "string"}, "item": _stored(collection)})
+    found = _closed_object({"id": {"type": "string"}, "item": _stored(collection)})
     found["properties"]["expires_at"] = {"description": "Seconds since 1970, unless another writer put something else."}
     return found
 
@@ -165,20 +165,20 @@ def _name(collection: Collection) -> str:
     return f"{collection.name}-item"
 
 
-def _embedded(schema: Any, home: str) -> Any:
+def _embed(schema: Any, base_reference: str) -> Any:
     if isinstance(schema, list):
-        return [_embedded(inner, home) for inner in schema]
+        return [_embed(inner, base_reference) for inner in schema]
     if not isinstance(schema, Mapping):
         return schema
-    return {keyword: _embedded_keyword(keyword, value, home) for keyword, value in schema.items()}
+    return {keyword: _embed_keyword(keyword, value, base_reference) for keyword, value in schema.items()}
 
 
-def _embedded_keyword(keyword: str, value: Any, home: str) -> Any:
+def _embed_keyword(keyword: str, value: Any, base_reference: str) -> Any:
     match keyword:
         case _ if keyword in _VALUES:
             return value
         case "$ref" if isinstance(value, str) and value.startswith("#"):
-            return home + value[1:]
+            return base_reference + value[1:]
         case "properties" | "$defs" | "patternProperties" | "dependentSchemas":
-            return {name: _embedded(inner, home) for name, inner in value.items()}
-    return _embedded(value, home)
+            return {name: _embed(inner, base_reference) for name, inner in value.items()}
+    return _embed(value, base_reference)
