@@ -28,6 +28,26 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+# Tests that share a stack or a build run in one worker; the longest go first, so that both cores end together.
+_TOGETHER = ("stack", "sam_local", "browser", "architecture", "openapi")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests, and group them for `pytest -n 2 --dist loadgroup`."""
+
+    def rank(item: pytest.Item) -> int:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        return _TOGETHER.index(room) if room in _TOGETHER else len(_TOGETHER)
+
+    items.sort(key=rank)
+    for item in items:
+        room, *rest = item.path.relative_to(ROOT / "tests").with_suffix("").parts
+        if room in ("stack", "sam_local"):
+            item.add_marker(pytest.mark.xdist_group(room))
+        elif room in _TOGETHER or room == "unit":
+            item.add_marker(pytest.mark.xdist_group("/".join((room, *rest))))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _stay_on_this_machine() -> Iterator[None]:
     """Refuse every connection that leaves this machine, so that no test can reach a real account."""
