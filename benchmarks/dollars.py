@@ -28,7 +28,7 @@ _MILLION = 1_000_000
 
 
 @dataclass(slots=True)
-class Counted:
+class StageCounts:
     """What the week's changes made the stages do."""
 
     changes: int = 0
@@ -72,10 +72,10 @@ def run(show: Show) -> list[Result]:
     ]
 
 
-def _count() -> Counted:
+def _count() -> StageCounts:
     client = Counting()
     aggregate = stage(client)
-    counted = Counted()
+    counted = StageCounts()
     for text in events(_BATCH, 1_000):
         event = json.loads(text)
         aggregate(event)

@@ -18,7 +18,7 @@ from pipeline.transforms import has_departed, has_landed, is_cancelled, normalis
 type Json = dict[str, Any]
 
 _NEW_YORK = ZoneInfo("America/New_York")
-_READ, _WRITTEN = TypeDeserializer().deserialize, TypeSerializer().serialize
+_READ, _BODY_KEY = TypeDeserializer().deserialize, TypeSerializer().serialize
 _VALIDATOR = Draft202012Validator(flights.compiled.document)
 
 
@@ -77,5 +77,5 @@ def _add(client: Any, key: tuple[str, str], measures: dict[str, Any]) -> None:
         Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}},
         UpdateExpression="ADD " + ", ".join(f"#{number} :{number}" for number in range(len(measures))),
         ExpressionAttributeNames={f"#{number}": name for number, name in enumerate(measures)},
-        ExpressionAttributeValues={f":{number}": _WRITTEN(value) for number, value in enumerate(measures.values())},
+        ExpressionAttributeValues={f":{number}": _BODY_KEY(value) for number, value in enumerate(measures.values())},
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.monitoring.throughput import counting_lines, of_process
+from tailrace.aws.monitoring.throughput import counting_lines, for_process
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.deadlines import time_left_ms
 from tailrace.aws.runtime.settings import LoadSettings
@@ -17,7 +17,7 @@ from tailrace.definition.pipeline import load_pipeline
 @cache
 def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = of_process(settings.progress_table, "load", _now)
+    told = for_process(settings.progress_table, "load", _now)
     loader = Loader(
         pipeline=load_pipeline(settings.tailrace_pipeline),
         dynamodb=client("dynamodb"),

@@ -18,8 +18,8 @@ from local.deployment.emulator import REGION
 from local.errors import LocalError
 from local.stack import Stack
 
-_TRIES = 10
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+_MAX_ATTEMPTS = 10
+_FIRST_BACKOFF_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 type Json = dict[str, Any]
 
@@ -29,7 +29,7 @@ class FeedError(LocalError):
 
 
 def _pause(attempt: int) -> None:
-    time.sleep(min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+    time.sleep(min(_FIRST_BACKOFF_S * 2**attempt, _LONGEST_PAUSE_S))
 
 
 class Entrances:
@@ -69,13 +69,13 @@ class Entrances:
         for item_id, item in items.items():
             image = {name: self._serialize(value) for name, value in item.items()}
             puts.append({"PutRequest": {"Item": {"pk": {"S": f"{collection}#{item_id}"}, **image}}})
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             answer = self._dynamodb.batch_write_item(RequestItems={table: puts})
             puts = answer.get("UnprocessedItems", {}).get(table, [])
             if not puts:
                 return
             _pause(attempt)
-        raise FeedError(f"the table left {len(puts)} items of a batch unprocessed, {_TRIES} times")
+        raise FeedError(f"the table left {len(puts)} items of a batch unprocessed, {_MAX_ATTEMPTS} times")
 
     def send_messages(self, messages: Mapping[str, Mapping[str, Any]]) -> None:
         """Send up to 10 messages, by item, to the intake queue.
@@ -91,14 +91,14 @@ class Entrances:
             entries.append(
                 {"Id": str(number), "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": name}
             )
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             answer = self._sqs.send_message_batch(QueueUrl=self._outputs["IntakeQueue"], Entries=entries)
             failed = {one["Id"] for one in answer.get("Failed", [])}
             entries = [entry for entry in entries if entry["Id"] in failed]
             if not entries:
                 return
             _pause(attempt)
-        raise FeedError(f"the intake queue refused {len(entries)} messages, {_TRIES} times")
+        raise FeedError(f"the intake queue refused {len(entries)} messages, {_MAX_ATTEMPTS} times")
 
     def request(self, collection: str, item_id: str, item: Json, patch: Json | None) -> int:
         """PUT an item through the API, or PATCH it; return the HTTP status, which is below 500.
@@ -109,7 +109,7 @@ class Entrances:
         method, body = ("PUT", item) if patch is None else ("PATCH", patch)
         url = f"{self._api_url}/collections/{quote(collection, safe='')}/items/{quote(item_id, safe='')}"
         last = ""
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             try:
                 answer = self._http.request(method, url, body=json.dumps(body), headers=self._signed(method, url, body))
             except urllib3.exceptions.HTTPError as error:
@@ -119,7 +119,7 @@ class Entrances:
                     return int(answer.status)
                 last = f"status {answer.status}"
             _pause(attempt)
-        raise FeedError(f"the API failed {_TRIES} times at {method} {item_id}: {last}")
+        raise FeedError(f"the API failed {_MAX_ATTEMPTS} times at {method} {item_id}: {last}")
 
     def _signed(self, method: str, url: str, body: Json) -> dict[str, str]:
         request = AWSRequest(method, url, {"Content-Type": "application/json"}, json.dumps(body))

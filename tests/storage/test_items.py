@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
-from tailrace.aws.items.batch_writer import put_many
+from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.store import ItemStore, StoredItem, row_of
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
@@ -133,14 +133,14 @@ def test_a_patch_compares_as_many_fields_as_it_says(store: ItemStore) -> None:
 
 def test_large_rows_are_stored_by_the_call(store: ItemStore) -> None:
     rows = [row_of(THINGS, "things", str(n), StoredItem({"a": "\x01" * 80_000})) for n in range(26)]
-    assert put_many(store.client, store.table, rows) == []
+    assert put_all_or_raise(store.client, store.table, rows) == []
     assert store.get("things", "25").item == {"a": "\x01" * 80_000}
 
 
 def test_a_row_that_the_table_finds_invalid_keeps_no_other_out(store: ItemStore) -> None:
     rows: list[dict[str, Any]] = [{"pk": {"S": f"things#{n}"}, "a": {"N": "1"}} for n in range(30)]
     rows[7]["a"] = {"N": "1" * 39}
-    (refused,) = put_many(store.client, store.table, rows)
+    (refused,) = put_all_or_raise(store.client, store.table, rows)
     assert refused.position == 7
     assert "38 digits" in refused.reason
     assert len(store.client.scan(TableName=store.table)["Items"]) == 29

@@ -21,7 +21,7 @@ _VERSION = re.compile(r"(attribute_not_exists\(#\d+\)|#\d+ = (:\d+))$")
 
 def _requests(change: Callable[[Json, re.Match[str]], None], condition: re.Pattern[str] = _MARK) -> Sabotage:
     """Change every UpdateItem that is sent under a condition."""
-    update = writes.update
+    update = writes.update_request
 
     def changed(*arguments: Any) -> Json:
         request = update(*arguments)
@@ -30,7 +30,7 @@ def _requests(change: Callable[[Json, re.Match[str]], None], condition: re.Patte
             change(request, found)
         return request
 
-    return lambda: patch.object(commit, "update", changed)
+    return lambda: patch.object(commit, "update_request", changed)
 
 
 def _write_no_mark(request: Json, condition: re.Match[str]) -> None:
@@ -74,14 +74,14 @@ def _mark_too_far(request: Json, condition: re.Match[str]) -> None:
 
 
 def _statements_without_condition() -> AbstractContextManager[Any]:
-    statement = writes.statement
+    statement = writes.partiql_statement
 
     def unconditional(*arguments: Any) -> Any:
         made = statement(*arguments)
         text, *_ = made["Statement"].rpartition(" AND ")
         return {"Statement": text, "Parameters": list(made["Parameters"])[:-1]}
 
-    return patch.object(commit, "statement", unconditional)
+    return patch.object(commit, "partiql_statement", unconditional)
 
 
 def _condition_on_the_last_change() -> AbstractContextManager[Any]:
@@ -90,7 +90,7 @@ def _condition_on_the_last_change() -> AbstractContextManager[Any]:
 
 def _no_refold() -> AbstractContextManager[Any]:
     # an overlap is taken for "absorbed before"
-    return patch.object(commit, "_mark_in", lambda _found, _lineage: 10**41)
+    return patch.object(commit, "_mark_of", lambda _found, _lineage: 10**41)
 
 
 def _whole_again() -> AbstractContextManager[Any]:
@@ -103,7 +103,7 @@ def _whole_again() -> AbstractContextManager[Any]:
 
 def _same_mark_for_both_halves() -> AbstractContextManager[Any]:
     """Let each shard go on with its parent's mark, even where there are two."""
-    return patch.object(lineages, "lineage_of", lambda _shard, of_parent, _heir, _now: of_parent)
+    return patch.object(lineages, "lineage_of", lambda _shard, of_parent, _claim_successor, _now: of_parent)
 
 
 def _one_mark_for_all_shards() -> AbstractContextManager[Any]:

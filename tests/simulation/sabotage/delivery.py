@@ -9,7 +9,7 @@ from unittest.mock import patch
 from local.mapping import StreamSettings, lane
 from tailrace.aws.aggregates import commit
 from tailrace.aws.runtime import objects
-from tailrace.aws.runtime.stream_response import stream_answer
+from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
@@ -35,13 +35,13 @@ def _next_record(module: Any) -> Sabotage:
     def late(event: Json, checkpoint: int | None) -> Json:
         numbers = [int(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]]
         after = [number for number in numbers if checkpoint is not None and number > checkpoint]
-        return stream_answer(event, after[0] if after else None)
+        return stream_response(event, after[0] if after else None)
 
     return lambda: patch.object(module, "stream_answer", late)
 
 
 def _failures_forgotten(module: Any) -> Sabotage:
-    return lambda: patch.object(module, "stream_answer", lambda event, _checkpoint: stream_answer(event, None))
+    return lambda: patch.object(module, "stream_answer", lambda event, _checkpoint: stream_response(event, None))
 
 
 def _unstored_forgotten() -> AbstractContextManager[Any]:

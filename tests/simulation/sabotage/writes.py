@@ -55,42 +55,42 @@ def _lane_of_the_batch() -> AbstractContextManager[Any]:
 def _empty_by_its_items() -> Iterator[None]:
     """Let a lane go that holds no item, whatever its sums."""
     empty: Callable[[Any], Sequence[str]] = lambda _layout: (ITEM_COUNT,)  # noqa: E731
-    with patch.object(writes, "counters_when_empty", empty), patch.object(emptied, "counters_when_empty", empty):
+    with patch.object(writes, "zero_counters", empty), patch.object(emptied, "zero_counters", empty):
         yield
 
 
 def _failure_to_let_go_forgotten() -> AbstractContextManager[Any]:
-    let_go = commit.Committer._let_go
+    expire_empty_rows = commit.Committer._expire_empty_rows
 
     def forgetful(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[commit.Outcome]:
-        let_go(self, rows, now)
+        expire_empty_rows(self, rows, now)
         return []
 
-    return patch.object(commit.Committer, "_let_go", forgetful)
+    return patch.object(commit.Committer, "_expire_empty_rows", forgetful)
 
 
 def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:
-    read = ordering.OrderReader.order
+    read = ordering.OrderReader.state
 
-    def changed(self: ordering.OrderReader, row: RowChange, version: int) -> writes.Order:
+    def changed(self: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
         found = read(self, row, version)
         return replace(found, state=change(dict(found.state)))
 
-    return lambda: patch.object(ordering.OrderReader, "order", changed)
+    return lambda: patch.object(ordering.OrderReader, "state", changed)
 
 
 def _values_read_once() -> AbstractContextManager[Any]:
     """Write the order measures that were read for the first attempt at the version of the second."""
-    attempt, read = commit.Committer._attempt, ordering.OrderReader.order
+    attempt, read = commit.Committer._attempt, ordering.OrderReader.state
 
     def careless(self: commit.Committer, row: RowChange, lineage: marks.Lineage | None) -> list[commit.Outcome]:
-        found: list[writes.Order] = []
+        found: list[writes.OrderState] = []
 
-        def first(reader: ordering.OrderReader, row: RowChange, version: int) -> writes.Order:
+        def first(reader: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
             found.append(found[0] if found else read(reader, row, version))
             return replace(found[0], version=version)
 
-        with patch.object(ordering.OrderReader, "order", first):
+        with patch.object(ordering.OrderReader, "state", first):
             return attempt(self, row, lineage)
 
     return patch.object(commit.Committer, "_attempt", careless)
@@ -108,17 +108,17 @@ def _latest_mark_dropped() -> AbstractContextManager[Any]:
 
 def _version_read_last() -> AbstractContextManager[Any]:
     """Let a main row be written at the version that it has after its value rows were read."""
-    order = ordering.OrderReader.order
+    order = ordering.OrderReader.state
 
-    def late(self: ordering.OrderReader, row: RowChange, version: int) -> writes.Order:
+    def late(self: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
         return replace(order(self, row, version), version=self.version(row.key))
 
-    return patch.object(ordering.OrderReader, "order", late)
+    return patch.object(ordering.OrderReader, "state", late)
 
 
 def _emptied_without_a_look() -> AbstractContextManager[Any]:
     """Let a row go that was empty a moment ago."""
-    expire = writes.expire
+    expire = writes.expire_request
 
     def careless(*arguments: Any) -> dict[str, Any]:
         request = expire(*arguments)
@@ -128,12 +128,14 @@ def _emptied_without_a_look() -> AbstractContextManager[Any]:
         request["ExpressionAttributeValues"].pop(value)
         return request
 
-    return patch.object(emptied, "expire", careless)
+    return patch.object(emptied, "expire_request", careless)
 
 
 SABOTAGES_OF_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "the version is read after the values": _version_read_last,
-    "a main row is written before its values": lambda: patch.object(commit, "_is_waiting", lambda *_arguments: False),
+    "a main row is written before its values": lambda: patch.object(
+        commit, "_has_failed_values", lambda *_arguments: False
+    ),
     "an empty row goes at once": lambda: patch.object(emptied, "REDELIVERY_HORIZON", timedelta()),
     "an empty row goes though it fills again": lambda: patch.object(writes, "_set_expiry", lambda *_arguments: None),
     "an empty row is not looked at before it goes": _emptied_without_a_look,

@@ -37,8 +37,8 @@ def alone() -> Iterator[None]:
         stack.enter_context(patch.object(progress, "logger", lambda: silent))
         for module in (objects, archiving):
             stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
-        stack.enter_context(patch.object(commit, "_MOST_STATEMENTS", 2))
-        stack.enter_context(patch.object(queues, "_MOST_ENTRIES", 2))
+        stack.enter_context(patch.object(commit, "_MAX_STATEMENTS", 2))
+        stack.enter_context(patch.object(queues, "_MAX_ENTRIES", 2))
         stack.enter_context(patch.object(packing, "MAX_MESSAGE_BYTES", _MOST_BYTES))
         stack.enter_context(patch.object(fanning_out, "send", partial(queues.send, sleep=lambda _seconds: None)))
         yield

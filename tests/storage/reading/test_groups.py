@@ -45,7 +45,7 @@ def test_a_list_that_there_is_not_is_refused(read: Callable[..., Any]) -> None:
 
 
 def test_more_values_than_can_be_read_are_not_ranked(read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_MOST_READS", 0)
+    monkeypatch.setattr(listing, "_MAX_READS", 0)
     answer = read("hours/groups")
     assert (answer["statusCode"], json.loads(answer["body"])["type"].rpartition(":")[2]) == (422, "too-much")
 

@@ -97,7 +97,7 @@ def test_very_many_violations_fit_an_answer(cloud: Cloud) -> None:
 
 @pytest.mark.usefixtures("cloud")
 def test_what_the_table_leaves_is_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "_FIRST_PAUSE_S", 0)
+    monkeypatch.setattr(bulk, "_FIRST_BACKOFF_S", 0)
     with Stubber(client("dynamodb")) as stub:
         for _ in range(4):
             stub.add_response(

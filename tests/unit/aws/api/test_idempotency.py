@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from functions.api.app import handler
-from tailrace.aws.api.idempotency import KEPT_S
+from tailrace.aws.api.idempotency import RETENTION_S
 from tailrace.aws.items import batch_writer as bulk
 from tailrace.aws.runtime.clients import client
 from tailrace.errors import Permanent
@@ -117,7 +117,7 @@ def test_records_pass_after_a_day_and_hold_no_more_than_they_must(cloud: Cloud) 
     assert record.keys() == {"id", "expiration", "status", "data", "validation", "in_progress_expiration"}
     assert record["id"]["S"].startswith("api#")
     assert "secret-key" not in str(record)
-    assert int(record["expiration"]["N"]) - int(record["in_progress_expiration"]["N"]) // 1000 <= KEPT_S
+    assert int(record["expiration"]["N"]) - int(record["in_progress_expiration"]["N"]) // 1000 <= RETENTION_S
 
 
 def test_a_first_request_that_is_still_under_way_is_waited_for(cloud: Cloud) -> None:
@@ -158,7 +158,7 @@ def test_of_an_answer_that_no_record_can_hold_the_tag_is_kept() -> None:
 
 
 def test_what_the_table_left_is_not_kept(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "_FIRST_PAUSE_S", 0)
+    monkeypatch.setattr(bulk, "_FIRST_BACKOFF_S", 0)
     body = {"items": [{"id": "1", "item": ORDER}]}
     with Stubber(client("dynamodb")) as stub:
         stub.add_response("put_item", {})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from tailrace.aws.items.batch_writer import Refused, put_many
+from tailrace.aws.items.batch_writer import RefusedItem, put_all_or_raise
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.queues import send
 from tailrace.errors import Permanent, Transient
@@ -19,7 +19,7 @@ def no_pause(_seconds: float) -> None:
     """Sleep not at all."""
 
 
-def refusal(code: str, operation: str = "BatchWriteItem") -> ClientError:
+def sdk_error(code: str, operation: str = "BatchWriteItem") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
 
@@ -38,16 +38,16 @@ class Table:
         keys = [request["PutRequest"]["Item"]["pk"]["S"] for request in requests]
         self.calls.append(len(keys))
         if self._errors:
-            raise refusal(self._errors.pop())
+            raise sdk_error(self._errors.pop())
         if set(keys) & set(self._invalid):
-            raise refusal("ValidationException")
+            raise sdk_error("ValidationException")
         self.rows += keys[: self._taken_at_once]
         left = requests[self._taken_at_once :]
         return {"UnprocessedItems": {"items": left} if left else {}}
 
 
-def put(table: Any, rows: Sequence[Mapping[str, Any]] = ROWS) -> list[Refused]:
-    return put_many(table, "items", rows, sleep=no_pause)
+def put(table: Any, rows: Sequence[Mapping[str, Any]] = ROWS) -> list[RefusedItem]:
+    return put_all_or_raise(table, "items", rows, sleep=no_pause)
 
 
 def test_what_a_call_leaves_unprocessed_is_sent_again() -> None:
@@ -169,7 +169,7 @@ def stored(bucket: Any) -> list[int]:
 
 
 def test_objects_that_cannot_be_stored_now_are_told_and_the_others_stored() -> None:
-    bucket = Bucket(["7", "150"], refusal("SlowDown"))
+    bucket = Bucket(["7", "150"], sdk_error("SlowDown"))
     assert stored(bucket) == [7, 150]
     assert len(bucket.keys) == 198
 
@@ -182,4 +182,4 @@ def test_a_bucket_that_does_not_answer_is_not_asked_for_every_object() -> None:
 
 def test_a_bucket_that_refuses_is_never_passed_over_in_silence() -> None:
     with pytest.raises(Permanent, match="AccessDenied"):
-        stored(Bucket(["7"], refusal("AccessDenied")))
+        stored(Bucket(["7"], sdk_error("AccessDenied")))

@@ -143,7 +143,7 @@ def test_an_item_of_very_many_fields_is_put_whole_and_not_patched(cloud: Cloud) 
     store.put("things", "1", {f"f{n}": n for n in range(140)})
     assert store.patch("things", "1", {"f0": None}).item["f1"] == 1
     store.put("things", "1", {f"f{n}": n for n in range(141)})
-    with pytest.raises(InvalidItem, match="put it whole"):
+    with pytest.raises(InvalidItem, match="put the whole item"):
         store.patch("things", "1", {"f0": None})
 
 

@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 
 from functions.api.app import stage as api_stage
 from tailrace.aws.monitoring import health as looking
-from tailrace.aws.monitoring.freshness import Watch
-from tailrace.aws.monitoring.health import Health, places
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.aws.monitoring.health import Health, sources
 from tailrace.aws.monitoring.progress import Progress, ProgressReader
-from tailrace.aws.monitoring.throughput import Throughput, of_route
+from tailrace.aws.monitoring.throughput import Throughput, route_stage
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import Permanent, SettingsError
@@ -29,8 +29,8 @@ TODAY = "2026-03-01"
 @pytest.fixture
 def health(cloud: Cloud) -> Health:
     pipeline = load_pipeline("tests.pipelines.orders:pipeline")
-    watch = Watch(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
-    where = lambda: places(ApiSettings.parse(os.environ), os.environ, pipeline)  # noqa: E731
+    watch = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
+    where = lambda: sources(ApiSettings.parse(os.environ), os.environ, pipeline)  # noqa: E731
     return Health(where, lambda: cloud.sqs, lambda: cloud.s3, watch, lambda: NOW[0])
 
 
@@ -98,8 +98,8 @@ def test_what_waits_and_what_failed_is_counted(health: Health, cloud: Cloud) -> 
 def test_who_is_behind_is_told_with_how_many_changes_have_come(health: Health, cloud: Cloud) -> None:
     order = {"shop": "a", "placed": "2024-10-27"}
     changes = decode_batch(event([record(n, "orders", (str(n), None, order)) for n in range(1, 6)])).changes
-    Progress(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).reached("s", changes, None)
-    Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).reached("s", changes, 4)
+    Progress(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).advance("s", changes, None)
+    Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).advance("s", changes, 4)
     _, _, ingest, fanout, aggregate, archive, _ = health.document()["stages"]
     assert (fanout["changes"], fanout["behind_s"]) == (5, 0)
     assert (aggregate["changes"], aggregate["behind_s"]) == (3, aggregate["age_s"])
@@ -108,7 +108,7 @@ def test_who_is_behind_is_told_with_how_many_changes_have_come(health: Health, c
 
 
 def test_what_the_stages_have_counted_is_told(health: Health, cloud: Cloud) -> None:
-    for number, name in enumerate(("api", "load", "ingest", "archive", "catalog", of_route("large-orders")), 1):
+    for number, name in enumerate(("api", "load", "ingest", "archive", "catalog", route_stage("large-orders")), 1):
         for process in "ab":
             told = Throughput(cloud.dynamodb, "progress", name, process, lambda: NOW[0])
             told.count(number, 10 * number, 100 * number)
@@ -154,10 +154,10 @@ def test_many_who_ask_cost_one_look(health: Health, cloud: Cloud, monkeypatch: p
     first = health.document()
     cloud.sqs.send_message(QueueUrl=os.environ["INTAKE_QUEUE"], MessageBody="x")
     assert health.document() == first
-    NOW[0] += looking._ASKED_AGAIN + timedelta(seconds=1)
+    NOW[0] += looking._QUEUE_TTL + timedelta(seconds=1)
     assert health.document()["stages"][2]["waiting"] == 1
     assert len(listed) == 4
-    NOW[0] += looking._LISTED_AGAIN + timedelta(seconds=1)
+    NOW[0] += looking._LISTING_TTL + timedelta(seconds=1)
     health.document()
     assert len(listed) == 8
 

@@ -15,7 +15,7 @@ from functions.fanout.app import handler as fanout
 from functions.fanout.app import stage as fanout_stage
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.monitoring.freshness import Watch
+from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.progress import Progress, ProgressReader
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import decode_item
@@ -49,7 +49,7 @@ def second(number: int) -> str:
 
 
 def test_a_batch_is_told_once_and_only_as_far_as_it_is_dealt_with(progress: Progress, cloud: Cloud) -> None:
-    progress.reached("s", batch(1, 2, 3), None)
+    progress.advance("s", batch(1, 2, 3), None)
     (row,) = told(cloud)
     assert row.pop("expires_at") > NOW.timestamp() + 86_400
     assert row == {
@@ -59,48 +59,48 @@ def test_a_batch_is_told_once_and_only_as_far_as_it_is_dealt_with(progress: Prog
         "changes": 3,
         "told_at": "2026-03-01T00:00:00.000+00:00",
     }
-    progress.reached("s", batch(4, 5, 6), 6)
+    progress.advance("s", batch(4, 5, 6), 6)
     assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(5), 5)
-    progress.reached("s", batch(7), 7)
-    progress.reached(None, batch(8), None)
-    progress.reached("s", [], None)
+    progress.advance("s", batch(7), 7)
+    progress.advance(None, batch(8), None)
+    progress.advance("s", [], None)
     assert told(cloud)[0]["newest"] == second(5)
 
 
 def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: Progress, cloud: Cloud) -> None:
-    progress.reached("s", batch(5), None)
+    progress.advance("s", batch(5), None)
     with Stubber(client("dynamodb")) as stub:
-        progress.reached("s", batch(4, 5), None)
+        progress.advance("s", batch(4, 5), None)
         stub.assert_no_pending_responses()
-    progress.reached("s", batch(6), None)
+    progress.advance("s", batch(6), None)
     assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(6), 4)
 
 
 def test_a_late_batch_of_another_process_takes_nothing_back(progress: Progress, cloud: Cloud) -> None:
-    progress.reached("s", batch(9), None)
+    progress.advance("s", batch(9), None)
     other = Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW)
-    other.reached("s", batch(3), None)
+    other.advance("s", batch(3), None)
     assert told(cloud)[0]["newest"] == second(9)
-    other.reached("s", batch(10), None)
+    other.advance("s", batch(10), None)
     assert told(cloud)[0]["newest"] == second(10)
 
 
 def test_a_busy_table_is_told_later_and_one_that_refuses_is_not_hidden(progress: Progress, cloud: Cloud) -> None:
     with Stubber(client("dynamodb")) as stub:
         stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
-        progress.reached("s", batch(1), None)
+        progress.advance("s", batch(1), None)
         stub.add_client_error("update_item", "AccessDeniedException", http_status_code=400)
         with pytest.raises(Permanent):
-            progress.reached("s", batch(2), None)
-    progress.reached("s", batch(2), None)
+            progress.advance("s", batch(2), None)
+    progress.advance("s", batch(2), None)
     assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(2), 3)
 
 
 def test_readers_ask_once_a_second(cloud: Cloud, progress: Progress) -> None:
     now = [NOW]
-    watch = Watch(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
+    watch = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
     assert watch.aggregate().newest_change is None
-    progress.reached("s", batch(1), None)
+    progress.advance("s", batch(1), None)
     now[0] += timedelta(seconds=1)
     assert watch.aggregate().newest_change is None
     now[0] += timedelta(seconds=1)

@@ -22,8 +22,8 @@ from functions.load.app import handler as load
 from functions.load.app import stage as load_stage
 from tailrace.aws.monitoring import throughput
 from tailrace.aws.monitoring.progress import ProgressReader
-from tailrace.aws.monitoring.throughput import Counted, Throughput, counting_lines, counting_requests
-from tailrace.aws.runtime.clients import hasty_client
+from tailrace.aws.monitoring.throughput import StageCounts, Throughput, counting_lines, counting_requests
+from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent
 from tests.gateway import request
@@ -73,8 +73,8 @@ def _anew() -> Iterator[None]:
         stage.cache_clear()
 
 
-def counted(cloud: Cloud, stage: str) -> Counted:
-    return ProgressReader(cloud.dynamodb, "progress").counted(stage)
+def counted(cloud: Cloud, stage: str) -> StageCounts:
+    return ProgressReader(cloud.dynamodb, "progress").counts_of(stage)
 
 
 def told(cloud: Cloud) -> list[dict[str, Any]]:
@@ -99,10 +99,10 @@ def test_the_first_count_is_told_at_once_and_the_next_five_seconds_later(
     for _ in range(49):
         clock.later(seconds=0.1)
         one.count(1)
-    assert counted(cloud, "load") == Counted(3, 1, 7)
+    assert counted(cloud, "load") == StageCounts(3, 1, 7)
     clock.later(seconds=0.1)
     one.count(1, waited_s=2)
-    assert counted(cloud, "load") == Counted(53, 1, 2)
+    assert counted(cloud, "load") == StageCounts(53, 1, 2)
     assert len(told(cloud)) == 1
 
 
@@ -118,15 +118,15 @@ def test_nothing_is_told_of_nothing(process: Count, cloud: Cloud, clock: Clock) 
 
 
 def test_processes_are_added_up_and_the_newest_wait_is_told(process: Count, cloud: Cloud, clock: Clock) -> None:
-    assert counted(cloud, "load") == Counted(0, 0, None)
+    assert counted(cloud, "load") == StageCounts(0, 0, None)
     first, second = process("b"), process("a")
     first.count(3, waited_s=9)
     clock.later(seconds=1)
     second.count(4, 2, 1)
     clock.later(seconds=5)
     first.count(1)
-    assert counted(cloud, "load") == Counted(8, 2, 9)
-    assert counted(cloud, "api") == Counted(0, 0, None)
+    assert counted(cloud, "load") == StageCounts(8, 2, 9)
+    assert counted(cloud, "api") == StageCounts(0, 0, None)
 
 
 @pytest.mark.parametrize("refusal", [("ThrottlingException", "warning"), ("AccessDeniedException", "error")])
@@ -146,22 +146,22 @@ def test_a_table_that_refuses_hinders_nothing_and_is_told_later(
     assert [call[0] for call in log.method_calls] == [level]
     clock.later(seconds=5)
     one.count(1)
-    assert counted(cloud, "load") == Counted(6, 0, 7)
+    assert counted(cloud, "load") == StageCounts(6, 0, 7)
 
 
 def test_its_client_gives_up_soon(cloud: Cloud) -> None:
-    config: Any = hasty_client().meta.config
+    config: Any = best_effort_client().meta.config
     assert config.connect_timeout + config.read_timeout <= 2
     assert config.retries["total_max_attempts"] == 1
-    assert cloud.dynamodb is not hasty_client()
+    assert cloud.dynamodb is not best_effort_client()
 
 
 @pytest.mark.usefixtures("_anew")
 def test_each_stage_counts_what_it_has_done(cloud: Cloud) -> None:
     ingest(test_ingest.batch(test_ingest.put("1", ORDER), "{"), None)
-    assert counted(cloud, "ingest") == Counted(2, 0, None)
+    assert counted(cloud, "ingest") == StageCounts(2, 0, None)
     archive(test_archive.batch([archive_event(1), archive_event(2)], "{"), None)
-    assert counted(cloud, "archive") == Counted(1, 1, None)
+    assert counted(cloud, "archive") == StageCounts(1, 1, None)
     body = test_load.lines(test_load.GOOD, test_load.GOOD | {"id": "2"}, {"id": "3"})
     notification = test_load.upload(cloud, "inbox/orders/x.jsonl", body)
     notification["Records"][0]["eventTime"] = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
@@ -173,9 +173,9 @@ def test_each_stage_counts_what_it_has_done(cloud: Cloud) -> None:
     created = test_catalog.created(key)
     created["Records"][0]["eventTime"] = "2999-01-01T00:00:00.000Z"  # a clock that goes wrong
     catalog(created, None)
-    assert counted(cloud, "catalog") == Counted(1, 0, 0)
+    assert counted(cloud, "catalog") == StageCounts(1, 0, 0)
     api(request("GET", "/aggregates"), None)
-    assert counted(cloud, "api") == Counted(1, 0, None)
+    assert counted(cloud, "api") == StageCounts(1, 0, None)
 
 
 @pytest.mark.usefixtures("_anew")
@@ -207,4 +207,4 @@ def test_a_request_that_fails_is_counted_as_failed(process: Count, cloud: Cloud,
         counting_requests(broken, one)({})
     clock.later(seconds=5)
     one.count(0)
-    assert counted(cloud, "load") == Counted(5, 3, None)
+    assert counted(cloud, "load") == StageCounts(5, 3, None)

@@ -23,7 +23,7 @@ from botocore.session import get_session
 
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.errors import translate
-from tailrace.aws.runtime.raw_json import pass_as_is
+from tailrace.aws.runtime.raw_json import skip_serializer
 from tailrace.errors import Permanent, TailraceError, Transient
 
 TRANSIENT = {
@@ -187,7 +187,7 @@ def test_what_is_signed_is_what_is_sent(aws_env: None, operation: str) -> None:
     """A signature of the SDK's own empty body would be refused by AWS, and by no emulator."""
     session = get_session()
     dynamodb = session.create_client("dynamodb", config=Config(parameter_validation=False))
-    pass_as_is(dynamodb)
+    skip_serializer(dynamodb)
     sent, _ = called(dynamodb, operation)
     told = {name.lower(): value if isinstance(value, str) else value.decode() for name, value in sent.headers.items()}
     authorization = told["authorization"]

@@ -93,7 +93,7 @@ def test_a_message_whose_data_are_gone_comes_again_alone(cloud: Cloud) -> None:
 
 
 def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archiving, "MOST_HELD_CHARACTERS", 500_000)
+    monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", 500_000)
     large = [event(number, new={"text": "x" * 300_000}) for number in range(6)]
     messages = []
     for whole in large:
@@ -116,7 +116,7 @@ def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pyt
 
 @pytest.mark.usefixtures("cloud")
 def test_what_was_held_together_fails_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archiving, "MOST_HELD_CHARACTERS", 1)
+    monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", 1)
     with Stubber(client("s3")) as stub:
         stub.add_client_error("put_object", "SlowDown", http_status_code=503)
         for _ in range(2):

@@ -12,9 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import Lineage, decode_sequence
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.expiry import MOST_KEYS, Emptied, may_be_empty
-from tailrace.aws.aggregates.order_state import OrderReader, version_in
-from tailrace.aws.aggregates.update_expressions import Order, has_statement, statement, update
+from tailrace.aws.aggregates.expiry import MAX_KEYS_PER_READ, EmptyRowExpiry, may_be_empty
+from tailrace.aws.aggregates.order_state import OrderReader, version_of
+from tailrace.aws.aggregates.update_expressions import OrderState, fits_statement, partiql_statement, update_request
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
@@ -26,10 +26,10 @@ _REFUSED = "ValidationException"
 
 # Each failed condition shows a mark or a version that is further on than the one before; more than a few in a row can
 # only mean that others write this row at this moment, and then the mapping's retry is the better wait.
-_MOST_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 
-_MOST_STATEMENTS = 25
-_MOST_REMEMBERED = 200_000
+_MAX_STATEMENTS = 25
+_MAX_KNOWN_ROWS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class SumOverflow:
     """A change that a row can never absorb, since DynamoDB could not hold the sum; the row is inexact from then on."""
 
     sequence: int
@@ -50,19 +50,19 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class LateChanges:
     """A row whose ``keep`` had passed when changes to it came: it is gone or going, and they are not counted."""
 
     aggregate: str
     changes: int
 
 
-type Outcome = Failed | Refused | Late
+type Outcome = Failed | SumOverflow | LateChanges
 type Call = Callable[[], list[Outcome]]
 
 
 @dataclass(slots=True)
-class Known:
+class KnownRows:
     """What this process knows of rows that it has written: that they exist with their marks, and at which version.
 
     Only ever a hint: whatever a batch refuses is written by itself, under the same condition.
@@ -73,13 +73,13 @@ class Known:
 
     def remember(self, key: RowKey, mark: str) -> None:
         """Remember a row that was written."""
-        if len(self.rows) >= _MOST_REMEMBERED:
+        if len(self.rows) >= _MAX_KNOWN_ROWS:
             self.rows.clear()
         self.rows.add((key, mark))
 
     def remember_version(self, key: RowKey, version: int) -> None:
         """Remember the version of a row's order measures."""
-        if len(self.versions) >= _MOST_REMEMBERED:
+        if len(self.versions) >= _MAX_KNOWN_ROWS:
             self.versions.clear()
         self.versions[key] = version
 
@@ -105,7 +105,7 @@ class Committer:
     clock: Callable[[], datetime]
     batches: bool = False
     threads: int = 8
-    known: Known = field(default_factory=Known)
+    known: KnownRows = field(default_factory=KnownRows)
     pool: Callable[[int], Executor] = ThreadPoolExecutor
 
     def commit(self, rows: Sequence[RowChange], lineage: Lineage | None) -> list[Outcome]:
@@ -124,11 +124,15 @@ class Committer:
         outcomes += self._write([*below, *(row for row in kept if not row.value_changes)], lineage)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
         # a main row whose mark moved past a value that is not written would be passed over for good
-        outcomes += [Failed(row.first, row.key, _error_below(row, failed)) for row in main if _is_waiting(row, failed)]
-        ready = [row for row in main if not _is_waiting(row, failed)]
+        outcomes += [
+            Failed(row.first, row.key, _error_of_values(row, failed)) for row in main if _has_failed_values(row, failed)
+        ]
+        ready = [row for row in main if not _has_failed_values(row, failed)]
         outcomes += self._run(partial(self._commit_row, row, lineage) for row in ready)
         losing = [row for row in chain(kept, below) if row.key not in failed and may_be_empty(row)]
-        outcomes += self._run(partial(self._let_go, part, now) for part in batched(losing, MOST_KEYS, strict=False))
+        outcomes += self._run(
+            partial(self._expire_empty_rows, part, now) for part in batched(losing, MAX_KEYS_PER_READ, strict=False)
+        )
         return outcomes
 
     def _write(self, rows: Iterable[RowChange], lineage: Lineage | None) -> list[Outcome]:
@@ -137,10 +141,10 @@ class Committer:
         single: list[RowChange] = []
         for row in rows:
             fast = self.batches and lineage is not None and (row.key, lineage.mark) in self.known.rows
-            (known if fast and has_statement(row.layout) else single).append(row)
+            (known if fast and fits_statement(row.layout) else single).append(row)
         calls: list[Call] = [partial(self._commit_row, row, lineage) for row in single]
         if lineage is not None:
-            parts = batched(known, _MOST_STATEMENTS, strict=False)
+            parts = batched(known, _MAX_STATEMENTS, strict=False)
             calls += [partial(self._commit_batch, part, lineage) for part in parts]
         return self._run(calls)
 
@@ -152,7 +156,7 @@ class Committer:
 
     def _commit_batch(self, rows: Sequence[RowChange], lineage: Lineage) -> list[Outcome]:
         now = self.clock()
-        statements = [statement(self.table, row, lineage, now) for row in rows]
+        statements = [partiql_statement(self.table, row, lineage, now) for row in rows]
         try:
             responses = self.client.batch_execute_statement(Statements=statements)["Responses"]
         except (ClientError, BotoCoreError) as error:
@@ -164,7 +168,7 @@ class Committer:
         for row, response in zip(rows, responses, strict=True):
             if "Error" in response:
                 found: Any = response["Error"].get("Item")
-                left = row if found is None else row.after_mark(_mark_in(found, lineage))
+                left = row if found is None else row.after_mark(_mark_of(found, lineage))
                 # what the row that refused has not absorbed, and why, is found out by writing it by itself
                 outcomes += self._commit_row(left, lineage) if left.steps else []
         return outcomes
@@ -177,30 +181,30 @@ class Committer:
 
     def _attempt(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
         reader = OrderReader(self.client, self.table)
-        order: Order | None = None
+        order: OrderState | None = None
         if row.value_changes:
             version = self.known.versions.get(row.key)
-            order = reader.order(row, reader.version(row.key) if version is None else version)
-        for _ in range(_MOST_ATTEMPTS):
+            order = reader.state(row, reader.version(row.key) if version is None else version)
+        for _ in range(_MAX_ATTEMPTS):
             try:
-                self.client.update_item(**update(self.table, row, lineage, self.clock(), order))
+                self.client.update_item(**update_request(self.table, row, lineage, self.clock(), order))
             except (ClientError, BotoCoreError) as error:
-                found = _row_found(error)
+                found = _row_in(error)
                 if found is None:
                     if row.inexact or not has_code(error, _REFUSED):
                         raise translate(error) from error
                     return self._commit_steps(row, lineage)
-                row = row.after_mark(_mark_in(found, lineage))
+                row = row.after_mark(_mark_of(found, lineage))
                 if not row.steps:
                     return []
                 if row.value_changes:
-                    order = reader.order(row, version_in(found))
+                    order = reader.state(row, version_of(found))
             else:
                 self._remember(row, lineage, order)
                 return []
         raise Transient("the row keeps moving: another delivery is under way")
 
-    def _remember(self, row: RowChange, lineage: Lineage | None, order: Order | None) -> None:
+    def _remember(self, row: RowChange, lineage: Lineage | None, order: OrderState | None) -> None:
         if lineage is not None:
             self.known.remember(row.key, lineage.mark)
         if order is not None:
@@ -213,7 +217,7 @@ class Committer:
         told, so that it stops neither its neighbours nor the shard.
         """
         if len(row.steps) == 1:
-            return self._commit_row(replace(row, inexact=True), lineage) or [Refused(row.first, row.key)]
+            return self._commit_row(replace(row, inexact=True), lineage) or [SumOverflow(row.first, row.key)]
         outcomes: list[Outcome] = []
         for step in row.steps:
             outcomes += self._commit_row(row.with_steps([step]), lineage)
@@ -221,9 +225,9 @@ class Committer:
                 break  # the later ones would move the mark past it
         return outcomes
 
-    def _let_go(self, rows: Sequence[RowChange], now: datetime) -> list[Outcome]:
+    def _expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> list[Outcome]:
         try:
-            Emptied(self.client, self.table).let_go(rows, now)
+            EmptyRowExpiry(self.client, self.table).expire_empty_rows(rows, now)
         except Transient as error:
             return [Failed(row.first, row.key, error) for row in rows]
         return []
@@ -233,21 +237,21 @@ def _is_late(row: RowChange, now: datetime) -> bool:
     return row.expires_at is not None and row.expires_at <= now.timestamp()
 
 
-def _late(rows: Iterable[RowChange], now: datetime) -> Iterator[Late]:
+def _late(rows: Iterable[RowChange], now: datetime) -> Iterator[LateChanges]:
     for row in rows:
         if _is_late(row, now):
-            yield Late(row.layout.aggregate.name, len(row.steps))
+            yield LateChanges(row.layout.aggregate.name, len(row.steps))
 
 
-def _is_waiting(row: RowChange, failed: dict[RowKey, Failed]) -> bool:
+def _has_failed_values(row: RowChange, failed: dict[RowKey, Failed]) -> bool:
     return not failed.keys().isdisjoint(row.value_changes)
 
 
-def _error_below(row: RowChange, failed: dict[RowKey, Failed]) -> Transient:
+def _error_of_values(row: RowChange, failed: dict[RowKey, Failed]) -> Transient:
     return next(failed[key].error for key in row.value_changes if key in failed)
 
 
-def _row_found(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
+def _row_in(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
     """Return the row, in DynamoDB's JSON, for which the condition failed; None where the error is another one."""
     if not isinstance(error, ClientError) or not has_code(error, CONDITION_FAILED):
         return None
@@ -255,7 +259,7 @@ def _row_found(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
     return found
 
 
-def _mark_in(found: dict[str, Any], lineage: Lineage | None) -> int:
+def _mark_of(found: dict[str, Any], lineage: Lineage | None) -> int:
     """Return the mark of a lineage in a row; one below every change where there is none."""
     return decode_sequence(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.update_expressions import counters_when_empty, expire
+from tailrace.aws.aggregates.update_expressions import expire_request, zero_counters
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.keys import RowKey
@@ -23,18 +23,18 @@ from tailrace.errors import Transient
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MOST_KEYS = 100
+MAX_KEYS_PER_READ = 100
 """The rows that one call reads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Emptied:
+class EmptyRowExpiry:
     """Finds the rows of a batch that it has left empty, and lets them go."""
 
     client: "DynamoDBClient"
     table: str
 
-    def let_go(self, rows: Sequence[RowChange], now: datetime) -> None:
+    def expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> None:
         """Give each of up to 100 rows that is empty the time of its end.
 
         Raises:
@@ -47,7 +47,7 @@ class Emptied:
                 self._expire(row, now)
 
     def _read(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
-        counters = sorted({counter for row in rows for counter in counters_when_empty(row.layout)})
+        counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
         names = {f"#{number}": name for number, name in enumerate(("pk", "sk", *counters))}
         request: Any = {
             self.table: {
@@ -70,7 +70,7 @@ class Emptied:
 
     def _expire(self, row: RowChange, now: datetime) -> None:
         try:
-            self.client.update_item(**expire(self.table, row, int((now + REDELIVERY_HORIZON).timestamp())))
+            self.client.update_item(**expire_request(self.table, row, int((now + REDELIVERY_HORIZON).timestamp())))
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
                 return  # it has been written to since, or goes sooner
@@ -89,4 +89,4 @@ def _rows(images: Sequence[Any]) -> Iterator[tuple[RowKey, dict[str, Any]]]:
 
 
 def _is_empty(row: RowChange, found: dict[str, Any]) -> bool:
-    return all(not found.get(counter, 0) for counter in counters_when_empty(row.layout))
+    return all(not found.get(counter, 0) for counter in zero_counters(row.layout))

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # Of 1 MB each, which holds some thousands of values: about 50,000 can be ranked within a second or two.
-_MOST_READS = 20
+_MAX_READS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class GroupPage:
     """Values of a group with the number of their items, and the cursor for more; None when there are no more."""
 
     groups: tuple[dict[str, Any], ...]
@@ -34,7 +34,7 @@ class GroupReader:
     client: "DynamoDBClient"
     table: str
 
-    def read(self, query: GroupQuery) -> Listed:
+    def read(self, query: GroupQuery) -> GroupPage:
         """Return the values that a query asks for; those that have no items any more are left out.
 
         Raises:
@@ -45,16 +45,16 @@ class GroupReader:
         rows = (row for row in self._rows(query) if row[ITEM_COUNT])
         if not query.by_key:
             most = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEM_COUNT])
-            return Listed(tuple(_shown(query, row) for row in most))
+            return GroupPage(tuple(_rendered(query, row) for row in most))
         found = list(islice(rows, query.limit + 1))
         cursor = query.cursor(found[query.limit - 1]["sk"]) if len(found) > query.limit else None
-        return Listed(tuple(_shown(query, row) for row in found[: query.limit]), cursor)
+        return GroupPage(tuple(_rendered(query, row) for row in found[: query.limit]), cursor)
 
     def _rows(self, query: GroupQuery) -> Iterator[dict[str, Any]]:
         start = (
             None if query.after is None else {"pk": encode_value(query.group_list.pk), "sk": encode_value(query.after)}
         )
-        for _ in range(_MOST_READS):
+        for _ in range(_MAX_READS):
             answer = self._page(query, start)
             yield from map(decode_item, answer["Items"])
             start = answer.get("LastEvaluatedKey")
@@ -84,5 +84,5 @@ class GroupReader:
             return self.client.query(**request)
 
 
-def _shown(query: GroupQuery, row: dict[str, Any]) -> dict[str, Any]:
+def _rendered(query: GroupQuery, row: dict[str, Any]) -> dict[str, Any]:
     return {"value": row[query.group_list.layout.labels[0]], "items": row[ITEM_COUNT]}

@@ -19,7 +19,7 @@ SHARDS = "~shards"
 """The partition of the aggregates table that holds a row for each shard."""
 
 # The next shard asks for its parent's row for as long as the stream may still deliver of either.
-_KEPT = timedelta(days=8)
+_RETENTION = timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Lineages:
             Transient: the table or the stream cannot be read now.
             Permanent: they refuse for good.
         """
-        lineage = self.known.get(shard) or self._stored(shard) or self._store(shard, self._found_out(shard, stream))
+        lineage = self.known.get(shard) or self._stored(shard) or self._store(shard, self._derive(shard, stream))
         self.known[shard] = lineage
         return lineage
 
@@ -61,7 +61,7 @@ class Lineages:
             answer = self.client.get_item(TableName=self.table, Key=encode_item(_key(shard)), ConsistentRead=True)
         return decode_item(answer.get("Item", {}))
 
-    def _found_out(self, shard: str, stream: str) -> Lineage:
+    def _derive(self, shard: str, stream: str) -> Lineage:
         return self._after(shard, self._describe(stream))
 
     def _after(self, shard: str, shards: Mapping[str, Shard]) -> Lineage:
@@ -74,12 +74,12 @@ class Lineages:
                 parent_lineage = self._store(parent, self._after(parent, shards))
         now = self.clock()
         if parent is not None and parent_lineage is not None:
-            return lineage_of(shard, parent_lineage, self._heir(parent, shard, shards), now)
+            return lineage_of(shard, parent_lineage, self._claim_successor(parent, shard, shards), now)
         # nothing tells where it comes from; what the stream does not list (a hand-made event) tells nothing of others
-        ended = orphaned_marks(self._all_stored(), shards, now) if shard in shards else ()
+        ended = orphaned_marks(self._stored_lineages(), shards, now) if shard in shards else ()
         return Lineage(mark_attribute(shard), ended)
 
-    def _heir(self, parent: str, shard: str, shards: Mapping[str, Shard]) -> str:
+    def _claim_successor(self, parent: str, shard: str, shards: Mapping[str, Shard]) -> str:
         """Return who goes on with a shard's mark. The first heir that is seen decides that, in the shard's row.
 
         Two parts of a shard may be seen at once, each by a process to which the stream does not show the other yet.
@@ -100,7 +100,7 @@ class Lineages:
             raise translate(error) from error
         return claim
 
-    def _all_stored(self) -> dict[str, Lineage]:
+    def _stored_lineages(self) -> dict[str, Lineage]:
         """Return the lineages of all shards that have a row: of each partition of the items a few a day, for a week."""
         request: Any = {
             "TableName": self.table,
@@ -141,7 +141,7 @@ class Lineages:
         row = _key(shard) | {
             "lineage": lineage.mark,
             "ended": [list(one) for one in lineage.ended],
-            "expires_at": int((self.clock() + _KEPT).timestamp()),
+            "expires_at": int((self.clock() + _RETENTION).timestamp()),
         }
         try:
             self.client.put_item(

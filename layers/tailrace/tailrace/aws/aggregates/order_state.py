@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.update_expressions import VERSION, Order
+from tailrace.aws.aggregates.update_expressions import VERSION, OrderState
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.definition.aggregate import ITEM_COUNT, ValueRows
 from tailrace.definition.order_measures import ValueCount, ValueRange
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # An end is near most times; the rows before it are those that were emptied and have not gone yet.
-_END_PAGE = 10
+_FIRST_PAGE_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,16 @@ class OrderReader:
                 ExpressionAttributeNames={"#v": VERSION},
                 ConsistentRead=True,
             )
-        return version_in(answer.get("Item", {}))
+        return version_of(answer.get("Item", {}))
 
-    def order(self, row: RowChange, version: int) -> Order:
+    def state(self, row: RowChange, version: int) -> OrderState:
         """Return the order measures of a main row, which was seen at a version before this is called."""
         state: dict[str, Any] = {}
         for kind in row.layout.aggregate.value_rows:
             pk = value_rows_key(row.key, kind.name)
             counts = {value_range: tuple(self._counts(kind, pk, value_range)) for value_range in kind.value_ranges}
             state |= kind.state(counts)
-        return Order(version, state)
+        return OrderState(version, state)
 
     def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[ValueCount]:
         """Yield the value rows that count something: of an end the first one, else all of them in order."""
@@ -73,7 +73,7 @@ class OrderReader:
             "ConsistentRead": True,
         }
         if value_range != "all":
-            request["Limit"] = _END_PAGE
+            request["Limit"] = _FIRST_PAGE_LIMIT
         while True:
             with map_aws_errors():
                 page = self.client.query(**request)
@@ -83,6 +83,6 @@ class OrderReader:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def version_in(row: Any) -> int:
+def version_of(row: Any) -> int:
     """Return the version in a row of DynamoDB's JSON; 0 where there is none."""
     return int(row[VERSION]["N"]) if VERSION in row else 0

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 # An answer of Lambda holds 6 MB, in which each quotation mark of the rows takes one more byte than in them; and a
 # request should be answered within a second or two.
-_MOST_READS = 100
-_MOST_BYTES = 3_000_000
+_MAX_READS = 100
+_MAX_BYTES = 3_000_000
 
 type Row = dict[str, Any]
-type Write = Callable[[Row], str]
+type Serializer = Callable[[Row], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _StoredRow:
     """A stored row, and the position before it."""
 
     before: Position
@@ -61,13 +61,13 @@ class _Stream:
         self._read = read
         self._reads = 0
 
-    def __iter__(self) -> Iterator[_Found]:
+    def __iter__(self) -> Iterator[_StoredRow]:
         start = self._query.start
         for found in self._query.ranges():
             self.behind = Position(found.pk, start.sk if start is not None and start.pk == found.pk else None)
             self.begun = self.begun or self.behind
             while True:
-                self.stopped = self._reads == _MOST_READS
+                self.stopped = self._reads == _MAX_READS
                 if self.stopped:
                     return
                 answer = self._read(found, self.behind.sk)
@@ -75,7 +75,7 @@ class _Stream:
                 for row in map(decode_item, answer["Items"]):
                     before, self.behind = self.behind, Position(found.pk, row["sk"])
                     if self._query.includes(row):
-                        yield _Found(before, row)
+                        yield _StoredRow(before, row)
                 if "LastEvaluatedKey" not in answer:
                     break
                 self.behind = Position(found.pk, answer["LastEvaluatedKey"]["sk"]["S"])
@@ -88,7 +88,7 @@ class RowReader:
     client: "DynamoDBClient"
     table: str
 
-    def read(self, query: RowQuery, write: Write = dumps) -> Page:
+    def read(self, query: RowQuery, write: Serializer = dumps) -> Page:
         """Return the rows of a query, as readers see them.
 
         A page may hold fewer rows than asked for, even none, and still have a cursor: where many groups are empty.
@@ -104,18 +104,18 @@ class RowReader:
         stream = self._stream(query, query.limit)
         for run in _runs(query, stream):
             for place, row in enumerate(run.rows[skip:], start=skip):
-                if len(rows) == query.limit or size > _MOST_BYTES:
+                if len(rows) == query.limit or size > _MAX_BYTES:
                     return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, place)))
                 rows.append(write(row))
                 size += len(rows[-1].encode())
             skip = 0
         if stream.stopped and stream.behind == stream.begun:
             raise QueryTooLarge(
-                f"what is to be added up takes more than {_MOST_READS} reads: give more groups, or less time"
+                f"what is to be added up takes more than {_MAX_READS} reads: give more groups, or less time"
             )
         return Page(tuple(rows), query.cursor(stream.behind) if stream.stopped else None)
 
-    def rank(self, query: RowQuery, by: str, write: Write, *, greatest: bool) -> Page:
+    def rank(self, query: RowQuery, by: str, write: Serializer, *, greatest: bool) -> Page:
         """Return the rows of a query that rank first by a measure; equals in the order of the key.
 
         Raises:
@@ -127,7 +127,7 @@ class RowReader:
         choose = heapq.nlargest if greatest else heapq.nsmallest
         ranked = choose(query.limit, found, key=lambda row: encode_sort_key(row[by]))
         if stream.stopped:
-            raise QueryTooLarge(f"ranking takes more than {_MOST_READS} reads: give more groups, or less time")
+            raise QueryTooLarge(f"ranking takes more than {_MAX_READS} reads: give more groups, or less time")
         return Page(tuple(map(write, ranked)))
 
     def _stream(self, query: RowQuery, limit: int | None) -> _Stream:

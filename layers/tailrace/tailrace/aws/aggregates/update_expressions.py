@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 type Json = dict[str, Any]
 
-_MOST_STATEMENT_BYTES = 8192
+_MAX_STATEMENT_BYTES = 8192
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html"""
 
-_MARKS_AND_NAMES = 1500
+_RESERVED_BYTES = 1500
 """What a statement has at most beside its counters: the table's name of 255 bytes, the key, and 33 marks."""
 
 VERSION = "~v"
@@ -33,7 +33,7 @@ VERSION = "~v"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class OrderState:
     """The order measures of a main row, as its value rows had them after the row was seen at ``version``.
 
     ``state`` holds the row's attributes, None for those to remove. Who writes them has to find the row at this version
@@ -88,7 +88,9 @@ class _Expression:
         return request
 
 
-def update(table: str, row: RowChange, lineage: Lineage | None, now: datetime, order: Order | None = None) -> Json:
+def update_request(
+    table: str, row: RowChange, lineage: Lineage | None, now: datetime, order: OrderState | None = None
+) -> Json:
     """Return the UpdateItem for a row; without a lineage it adds unconditionally.
 
     An inexact row has its items counted and is marked; its linear measures stay. With ``order`` the order measures are
@@ -123,7 +125,7 @@ def _set_expiry(expression: _Expression, expires_at: int | None) -> None:
         expression.set(EXPIRES_AT, expires_at)
 
 
-def _set_order(expression: _Expression, order: Order) -> None:
+def _set_order(expression: _Expression, order: OrderState) -> None:
     for attribute, value in order.state.items():
         if value is None:
             expression.remove(attribute)
@@ -134,22 +136,22 @@ def _set_order(expression: _Expression, order: Order) -> None:
     expression.conditions.append(seen)
 
 
-def expire(table: str, row: RowChange, at: int) -> Json:
+def expire_request(table: str, row: RowChange, at: int) -> Json:
     """Return the UpdateItem that lets an empty row go at a second, if it is empty still and stays for longer."""
     expression = _Expression()
     name = expression.set(EXPIRES_AT, at)
     expression.conditions.append(f"(attribute_not_exists({name}) OR {name} > {expression.value(at)})")
-    for counter in counters_when_empty(row.layout):
+    for counter in zero_counters(row.layout):
         expression.conditions.append(f"{expression.name(counter)} = {expression.value(0)}")
     return expression.request(table, row.key)
 
 
-def counters_when_empty(layout: Layout) -> Sequence[str]:
+def zero_counters(layout: Layout) -> Sequence[str]:
     """Return the counters that are 0 where nothing is in a row: of a lane all, since another may hold the rest."""
     return layout.counters if layout.aggregate.lanes > 1 else (ITEM_COUNT,)
 
 
-def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
+def partiql_statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
     """Return the conditional PartiQL update of a row that exists and carries the mark."""
     # each parameter costs the client more than the rest of the statement: what adds nothing is left out
     added = [(name, delta) for name, delta in zip(row.layout.counters, row.deltas(), strict=True) if delta]
@@ -166,10 +168,10 @@ def statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "B
 
 
 @lru_cache(maxsize=4096)
-def has_statement(layout: Layout) -> bool:
+def fits_statement(layout: Layout) -> bool:
     """Tell whether the statement for such a row is short enough for DynamoDB, whatever it adds."""
     text = _statement_text("", layout.counters, "", (), stays=True)
-    return len(text.encode()) + _MARKS_AND_NAMES <= _MOST_STATEMENT_BYTES
+    return len(text.encode()) + _RESERVED_BYTES <= _MAX_STATEMENT_BYTES
 
 
 @lru_cache(maxsize=4096)

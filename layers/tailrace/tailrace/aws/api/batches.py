@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aws.api.responses import Answer, Unfinished, answer_json
-from tailrace.aws.items.batch_writer import Left, put_each
+from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
+from tailrace.aws.items.batch_writer import Unprocessed, write_all
 from tailrace.aws.items.store import StoredItem, row_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _MULTI_STATUS = 207  # https://www.rfc-editor.org/rfc/rfc4918#section-13, with a body of our own
-_LONGEST_ID_TOLD = 1024
+_MAX_ID_SHOWN = 1024
 
 # Seconds at most until the caller hears of it: of what a table leaves unprocessed, it can send the rest again itself.
-_TRIES = 4
+_MAX_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class BatchRoutes:
         self._items_table = items_table
         self._event = event
 
-    def post(self, collection: str) -> Answer:
+    def post(self, collection: str) -> ApiResponse:
         """Store items: 207 with a result for each, in the order of the request."""
         self._pipeline.collection(collection)
         if query_parameters(self._event()):
@@ -54,9 +54,9 @@ class BatchRoutes:
         entries = self._entries(collection, batch_items(self._event()))
         errors = self._store(entries)
         results = _results(entries, errors)
-        answer = answer_json(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
+        answer = json_response(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
         if any(isinstance(error, Transient) for error in errors.values()):
-            raise Unfinished(answer)
+            raise PartialFailure(answer)
         return answer
 
     def _entries(self, collection: str, sent: Sequence[Any]) -> list[_Entry]:
@@ -91,10 +91,10 @@ class BatchRoutes:
         places = [place for place, entry in enumerate(entries) if entry.row is not None]
         rows = [entry.row for entry in entries if entry.row is not None]
         errors = {place: entry.error for place, entry in enumerate(entries) if entry.error is not None}
-        for outcome in put_each(self._client, self._items_table, rows, tries=_TRIES):
+        for outcome in write_all(self._client, self._items_table, rows, tries=_MAX_ATTEMPTS):
             errors[places[outcome.position]] = (
                 Transient("the table did not take the item in time")
-                if isinstance(outcome, Left)
+                if isinstance(outcome, Unprocessed)
                 else InvalidItem([Violation("", "table", outcome.reason)])
             )
         return errors
@@ -105,7 +105,7 @@ def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> 
     share = MAX_LISTED_CHARACTERS // max(len(problems), 1)
     results = []
     for place, entry in enumerate(entries):
-        item_id = entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= _LONGEST_ID_TOLD else None
+        item_id = entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= _MAX_ID_SHOWN else None
         problem = problems.get(place)
         if problem is None:
             results.append(dumps({"id": item_id, "status": 200, "etag": entry.etag}))

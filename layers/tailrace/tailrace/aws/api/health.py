@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tailrace.aws.api.responses import Answer, answer_json
+from tailrace.aws.api.responses import ApiResponse, json_response
 from tailrace.aws.monitoring.health import Health
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
@@ -16,8 +16,8 @@ class HealthRoutes:
         self._health = health
         self._event = event
 
-    def health(self) -> Answer:
+    def health(self) -> ApiResponse:
         """Return what waits, what failed, and how far behind the stream's readers are."""
         if query_parameters(self._event()):
             raise InvalidMessage("there are no parameters here")
-        return answer_json(200, dumps(self._health.document()), {"Cache-Control": "no-store"})
+        return json_response(200, dumps(self._health.document()), {"Cache-Control": "no-store"})

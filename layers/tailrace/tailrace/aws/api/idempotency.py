@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KEPT_S = 24 * 3600
+RETENTION_S = 24 * 3600
 """How long an answer is kept for repeats of its request."""
 
 # A row of the table holds 400 KB. An answer is an item, so packed it nearly always has room.
-_MOST_PACKED_CHARACTERS = 350_000
+_MAX_PACKED_CHARACTERS = 350_000
 
 REPLAYED = "Idempotency-Replayed"
 """The header that says that an answer is one from before."""
@@ -66,12 +66,12 @@ class Idempotency:
 
         fresh: list[Response[str]] = []
 
-        def answered(*, request: Any) -> Any:  # noqa: ARG001 - Powertools reads it
+        def handled(*, request: Any) -> Any:  # noqa: ARG001 - Powertools reads it
             fresh.append(carry_out())
-            return _packed(fresh[0])
+            return _compress(fresh[0])
 
         once = idempotent_function(
-            answered,
+            handled,
             data_keyword_argument="request",
             persistence_store=self._persistence(),
             config=_config(time_left_ms),
@@ -88,8 +88,8 @@ class Idempotency:
         except exceptions.IdempotencyInconsistentStateError as error:
             raise Transient("the record of this key is changing") from error
         except exceptions.IdempotencyPersistenceLayerError as error:
-            return _answer_in_spite_of(error, fresh)
-        return fresh[0] if fresh else _unpacked(kept)
+            return _response_despite(error, fresh)
+        return fresh[0] if fresh else _decompress(kept)
 
     def _persistence(self) -> "DynamoDBPersistenceLayer":
         from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer  # noqa: PLC0415
@@ -105,7 +105,7 @@ def _config(time_left_ms: Callable[[], int]) -> "IdempotencyConfig":
     config = IdempotencyConfig(
         event_key_jmespath="key",
         payload_validation_jmespath="payload",
-        expires_after_seconds=KEPT_S,
+        expires_after_seconds=RETENTION_S,
         hash_function="sha256",
     )
     context: Any = SimpleNamespace(get_remaining_time_in_millis=time_left_ms)
@@ -113,7 +113,7 @@ def _config(time_left_ms: Callable[[], int]) -> "IdempotencyConfig":
     return config
 
 
-def _answer_in_spite_of(error: Exception, fresh: list[Response[str]]) -> Response[str]:
+def _response_despite(error: Exception, fresh: list[Response[str]]) -> Response[str]:
     """Return the answer of a request that was carried out, though it cannot be kept now; else raise our error."""
     cause = error.__cause__
     if not isinstance(cause, ClientError | BotoCoreError):
@@ -125,13 +125,13 @@ def _answer_in_spite_of(error: Exception, fresh: list[Response[str]]) -> Respons
     return fresh[0]
 
 
-def _packed(answer: Response[str]) -> dict[str, Any]:
+def _compress(answer: Response[str]) -> dict[str, Any]:
     packed = base64.b64encode(zlib.compress((answer.body or "").encode())).decode()
-    body = {"body": packed} if len(packed) <= _MOST_PACKED_CHARACTERS else {}
+    body = {"body": packed} if len(packed) <= _MAX_PACKED_CHARACTERS else {}
     return {"status": answer.status_code, "headers": answer.headers} | body
 
 
-def _unpacked(kept: Mapping[str, Any]) -> Response[str]:
+def _decompress(kept: Mapping[str, Any]) -> Response[str]:
     headers = kept["headers"] | {REPLAYED: "true"}
     if "body" in kept:
         return Response(kept["status"], None, zlib.decompress(base64.b64decode(kept["body"])).decode(), headers)

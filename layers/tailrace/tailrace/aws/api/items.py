@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tailrace.aws.api.responses import Answer, answer_json, answer_nothing
+from tailrace.aws.api.responses import ApiResponse, empty_response, json_response
 from tailrace.aws.items.store import ItemStore, StoredItem
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import item_key
@@ -20,7 +20,7 @@ from tailrace.http.requests import (
 )
 
 _EXPIRES_AT = "expires_at"
-_MOST_EXPIRY_DIGITS = 20
+_MAX_EXPIRY_DIGITS = 20
 
 
 class ItemRoutes:
@@ -31,38 +31,38 @@ class ItemRoutes:
         self._items = items
         self._event = event
 
-    def put(self, collection: str, escaped: str | None = None) -> Answer:
+    def put(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Store a whole item: 201 for a new one, 200 for one that was there."""
         name, given = self._address(collection, escaped, _EXPIRES_AT)
         item = parse_json_object(self._event())
         stored = StoredItem(item, _expiry(given.get(_EXPIRES_AT)))
         created = self._items.put(collection, name, item, stored.expires_at, request_preconditions(self._event()))
         headers = {"ETag": stored.etag} | ({"Location": item_path(collection, name)} if created else {})
-        return answer_json(201 if created else 200, dumps(item), headers)
+        return json_response(201 if created else 200, dumps(item), headers)
 
-    def patch(self, collection: str, escaped: str | None = None) -> Answer:
+    def patch(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Merge a patch into an item (RFC 7396)."""
         name, _ = self._address(collection, escaped)
         change = parse_json_object(self._event())
         stored = self._items.patch(collection, name, change, request_preconditions(self._event()))
-        return answer_json(200, dumps(stored.item), {"ETag": stored.etag})
+        return json_response(200, dumps(stored.item), {"ETag": stored.etag})
 
-    def get(self, collection: str, escaped: str | None = None) -> Answer:
+    def get(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Return an item, or 304 to who has it already."""
         name, _ = self._address(collection, escaped)
         wanted = request_preconditions(self._event())
         found = self._items.get(collection, name)
         etag = found.etag
         if wanted.not_modified(etag):
-            return answer_nothing(304, {"ETag": etag})
+            return empty_response(304, {"ETag": etag})
         expiry = {} if found.expires_at is None else {_EXPIRES_AT: found.expires_at}
-        return answer_json(200, dumps({"id": name, "item": found.item} | expiry), {"ETag": etag})
+        return json_response(200, dumps({"id": name, "item": found.item} | expiry), {"ETag": etag})
 
-    def delete(self, collection: str, escaped: str | None = None) -> Answer:
+    def delete(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Delete an item, if it is there."""
         name, _ = self._address(collection, escaped)
         self._items.delete(collection, name, request_preconditions(self._event()))
-        return answer_nothing(204)
+        return empty_response(204)
 
     def _address(self, collection: str, escaped: str | None, *options: str) -> tuple[str, dict[str, str]]:
         """Return the id that a request is about, and its query parameters: each at most once, and all known."""
@@ -82,6 +82,6 @@ class ItemRoutes:
 def _expiry(text: str | None) -> Any:
     if text is None:
         return None
-    if not text.isascii() or not text.isdecimal() or len(text) > _MOST_EXPIRY_DIGITS:
+    if not text.isascii() or not text.isdecimal() or len(text) > _MAX_EXPIRY_DIGITS:
         raise InvalidMessage("expires_at is a whole number of seconds since 1970")
     return int(text)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 
-from tailrace.aws.api.responses import Answer, answer_json
+from tailrace.aws.api.responses import ApiResponse, json_response
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.http.requests import Event, issuer
@@ -16,9 +16,9 @@ class DocumentRoutes:
         self._pipeline = pipeline
         self._event = event
 
-    def openapi(self) -> Answer:
+    def openapi(self) -> ApiResponse:
         """Return the OpenAPI document, with the way to sign by which it was asked for."""
-        return answer_json(200, _document(self._pipeline, issuer(self._event())))
+        return json_response(200, _document(self._pipeline, issuer(self._event())))
 
 
 @cache

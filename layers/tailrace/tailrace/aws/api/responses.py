@@ -10,33 +10,33 @@ from tailrace.errors import TailraceError, Transient
 from tailrace.http.problems import CONTENT_TYPE, RETRY_AFTER_S, MethodNotAllowed, problem_for
 
 type Headers = Mapping[str, str | list[str]]
-type Answer = Response[str]
+type ApiResponse = Response[str]
 
 JSON = "application/json"
 
 
-class Unfinished(Exception):
+class PartialFailure(Exception):
     """An answer of which a part failed for now, so that it must not be kept for repeats of the request.
 
     No error: it is raised to leave by the way on which nothing is kept.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: ApiResponse) -> None:
         self.answer = answer
         super().__init__("a part of the request is to be repeated")
 
 
-def answer_json(status: int, body: str, headers: Headers | None = None) -> Answer:
+def json_response(status: int, body: str, headers: Headers | None = None) -> ApiResponse:
     """Answer with a JSON text."""
     return Response(status, JSON, body, headers)
 
 
-def answer_nothing(status: int, headers: Headers | None = None) -> Answer:
+def empty_response(status: int, headers: Headers | None = None) -> ApiResponse:
     """Answer without a body."""
     return Response(status, None, "", headers)
 
 
-def answer_problem(error: TailraceError) -> Answer:
+def problem_response(error: TailraceError) -> ApiResponse:
     """Answer with the problem document of an error; one that is no fault of the caller's is raised again."""
     problem = problem_for(error)
     if problem is None:

@@ -13,7 +13,7 @@ from tailrace.aws.api.health import HealthRoutes
 from tailrace.aws.api.idempotency import Idempotency
 from tailrace.aws.api.items import ItemRoutes
 from tailrace.aws.api.openapi import DocumentRoutes
-from tailrace.aws.api.responses import Answer, Unfinished, answer_problem
+from tailrace.aws.api.responses import ApiResponse, PartialFailure, problem_response
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.health import Health
 from tailrace.aws.runtime.deadlines import time_left_ms
@@ -39,8 +39,8 @@ class Api:
         self._idempotency = idempotency
         self._resolver = APIGatewayHttpResolver()
         self._resolver.not_found(self._no_such_address)
-        self._resolver.exception_handler(TailraceError)(answer_problem)
-        self._resolver.exception_handler(Unfinished)(_unfinished)
+        self._resolver.exception_handler(TailraceError)(problem_response)
+        self._resolver.exception_handler(PartialFailure)(_partial_failure)
         self._methods: dict[str, list[str]] = {}
         one = ItemRoutes(pipeline, items, self._event)
         many = BatchRoutes(pipeline, items.client, items.table, self._event)
@@ -52,7 +52,7 @@ class Api:
         self._route("POST", _ITEMS, self._once(many.post))
         self._route("GET", "/openapi.json", DocumentRoutes(pipeline, self._event).openapi)
         self._route("GET", "/health", HealthRoutes(health, self._event).health)
-        aggregates = AggregateRoutes(pipeline, rows, health.watch, self._event)
+        aggregates = AggregateRoutes(pipeline, rows, health.progress, self._event)
         self._route("GET", "/aggregates", aggregates.listed)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
         self._route("GET", "/aggregates/<name>/top", aggregates.top)
@@ -69,7 +69,7 @@ class Api:
         count_metrics(RequestsAnswered=1, RequestsRefused=int(refused))
         return answer
 
-    def _route(self, method: str, rule: str, answer: Callable[..., Answer]) -> None:
+    def _route(self, method: str, rule: str, answer: Callable[..., ApiResponse]) -> None:
         self._resolver.route(rule, method)(answer)
         self._methods.setdefault(rule, []).append(method)
 
@@ -77,10 +77,10 @@ class Api:
         event: Event = self._resolver.current_event.raw_event
         return event
 
-    def _once(self, answer: Callable[..., Answer]) -> Callable[..., Answer]:
+    def _once(self, answer: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
         """Return the answer to a request that writes: with ``Idempotency-Key``, it is carried out once."""
 
-        def answered(**path: str) -> Answer:
+        def handled(**path: str) -> ApiResponse:
             event = self._event()
             key = idempotency_key(event)
             if key is None:
@@ -96,16 +96,16 @@ class Api:
             left_ms = time_left_ms(self._resolver.lambda_context)
             return self._idempotency.once((caller(event), key), payload, lambda: answer(**path), left_ms)
 
-        return answered
+        return handled
 
-    def _no_such_address(self, _error: "NotFoundError") -> Answer:
+    def _no_such_address(self, _error: "NotFoundError") -> ApiResponse:
         event = self._event()
         for rule, methods in self._methods.items():
             there = re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), event["rawPath"])
             if there and event["requestContext"]["http"]["method"] not in methods:
-                return answer_problem(MethodNotAllowed(methods))
-        return answer_problem(NotFound("there is nothing at this address"))
+                return problem_response(MethodNotAllowed(methods))
+        return problem_response(NotFound("there is nothing at this address"))
 
 
-def _unfinished(found: Unfinished) -> Answer:
+def _partial_failure(found: PartialFailure) -> ApiResponse:
     return found.answer

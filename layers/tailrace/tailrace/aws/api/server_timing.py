@@ -5,22 +5,22 @@ from typing import Any
 
 SERVER_TIMING = "Server-Timing"
 
-type Answering = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+type Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 """What answers an HTTP API's event and a context."""
 
 
-def timed(answering: Answering, clock_s: Callable[[], float]) -> Answering:
-    """Return the same, with the milliseconds that it took in a header of each answer.
+def timed(handler: Handler, clock_s: Callable[[], float]) -> Handler:
+    """Return the handler with its duration, in milliseconds, in a header of each response.
 
     Args:
-        answering: what answers; its answers have headers.
-        clock_s: seconds, of a clock that only goes forward.
+        handler: a handler whose responses have headers.
+        clock_s: a monotonic clock, in seconds.
     """
 
-    def answered(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def handled(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         began = clock_s()
-        answer = answering(event, context)
+        answer = handler(event, context)
         answer["headers"][SERVER_TIMING] = f"handler;dur={(clock_s() - began) * 1000:.1f}"
         return answer
 
-    return answered
+    return handled

@@ -14,9 +14,9 @@ from tailrace.errors import InvalidItem, Violation
 
 # An expression holds 4 KB and 300 operators, and each compared field takes two (= and AND):
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-_MOST_EXPRESSION_BYTES = 4096
-_MOST_COMPARED = 140
-MOST_LISTED = 100
+_MAX_EXPRESSION_BYTES = 4096
+_MAX_COMPARED_FIELDS = 140
+MAX_LISTED_FIELDS = 100
 """The fields whose absence one condition can ask for, beside those that it compares."""
 
 type Row = Mapping[str, Any]
@@ -37,32 +37,32 @@ class Condition:
         return {"ConditionExpression": self.expression} | names | values
 
 
-def there(present: bool) -> Condition:
+def existence(present: bool) -> Condition:
     """Return the condition that there is a row, or that there is none."""
     return Condition("attribute_exists(pk)" if present else "attribute_not_exists(pk)", {}, {})
 
 
-def unchanged(row: Row | None, absent: Collection[str]) -> Condition:
+def unchanged_since(row: Row | None, absent: Collection[str]) -> Condition:
     """Return the condition that a row (in DynamoDB's JSON) is as it was read, and has none of the fields ``absent``.
 
     Raises:
         InvalidItem: the row has more fields than one condition can compare.
     """
     if row is None:
-        return there(present=False)
+        return existence(present=False)
     compared = {f"#o{place}": name for place, name in enumerate(row) if name != "pk"}
     missing = {f"#a{place}": name for place, name in enumerate(sorted(set(absent) - row.keys()))}
     parts = [f"{short}=:{short[1:]}" for short in compared]
     parts += [f"attribute_not_exists({short})" for short in missing]
     text = " AND ".join(["attribute_exists(pk)", *parts])
     fields = len((row.keys() | set(absent)) - set(ENGINE_ATTRIBUTES))
-    if fields > _MOST_COMPARED or len(text) > _MOST_EXPRESSION_BYTES:
-        limit = f"an item of more than {_MOST_COMPARED} fields cannot be compared; put it whole and without conditions"
+    if fields > _MAX_COMPARED_FIELDS or len(text) > _MAX_EXPRESSION_BYTES:
+        limit = f"more than {_MAX_COMPARED_FIELDS} fields cannot be compared: put the whole item without conditions"
         raise InvalidItem([Violation("", "fields", limit)])
     return Condition(text, compared | missing, {f":{short[1:]}": row[name] for short, name in compared.items()})
 
 
-def changes(before: Row, after: Row) -> dict[str, Any]:
+def update_parameters(before: Row, after: Row) -> dict[str, Any]:
     """Return the parameters of an UpdateItem that makes one row the other; empty where they are equal.
 
     Rows are compared as the table sees them, since to Python ``True`` is 1.
@@ -79,7 +79,7 @@ def changes(before: Row, after: Row) -> dict[str, Any]:
     } | ({"ExpressionAttributeValues": values} if values else {})
 
 
-def together(*parts: Mapping[str, Any]) -> dict[str, Any]:
+def merge_parameters(*parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a request from those of its parts; names and values are gathered from all."""
     whole: dict[str, Any] = {}
     for part in parts:

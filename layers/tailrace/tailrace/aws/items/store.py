@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.items.conditions import MOST_LISTED, Condition, Row, changes, there, together, unchanged
+from tailrace.aws.items.conditions import (
+    MAX_LISTED_FIELDS,
+    Condition,
+    Row,
+    existence,
+    merge_parameters,
+    unchanged_since,
+    update_parameters,
+)
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import entity_tag, item_digest
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _INVALID = "ValidationException"
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem
 def _listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
     """Return the names of all fields that an item can have; None where they are not listed, or too many to ask for."""
     names = pipeline.collection(collection).compiled.allowed_fields
-    return None if names is None or len(names) > MOST_LISTED else names
+    return None if names is None or len(names) > MAX_LISTED_FIELDS else names
 
 
 def _epoch(value: Any) -> int:
@@ -73,7 +81,7 @@ def _epoch(value: Any) -> int:
     return value
 
 
-def refusal(error: ClientError | BotoCoreError) -> TailraceError:
+def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
     """Return our error for one of a write: what the table finds invalid is the item's fault.
 
     :func:`tailrace.encoding.limits.check_item` has told all that is known of it before; this is for what is not.
@@ -123,7 +131,7 @@ class ItemStore:
         Raises:
             NotFound: there is none.
         """
-        return _stored(self._present(collection, item_id))
+        return _stored(self._require_row(collection, item_id))
 
     def delete(self, collection: str, item_id: str, only_if: Preconditions = UNCONDITIONAL) -> bool:
         """Delete an item; True when there was one."""
@@ -144,17 +152,17 @@ class ItemStore:
         """
         # what no item could hold is refused before it is merged into one
         check_item(item_key(collection, item_id), patch)
-        for _ in range(_TRIES):
-            row = self._present(collection, item_id)
+        for _ in range(_MAX_ATTEMPTS):
+            row = self._require_row(collection, item_id)
             before = _stored(row)
             only_if.require(before.etag)
             after = self._merged(collection, item_id, row, before, patch)
-            change = changes(row, after)
+            change = update_parameters(row, after)
             if not change:
                 return before
             request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
-            condition = self._as_read(collection, row, after)
-            answer = _if_holds(self.client.update_item, together(request, change, condition.parameters()))
+            condition = self._unchanged_condition(collection, row, after)
+            answer = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
             if answer is not None:
                 return _stored(answer["Attributes"])
         raise _conflict(collection, item_id)
@@ -181,22 +189,22 @@ class ItemStore:
         if not only_if:
             return _call(write, request)
         if only_if.requires_absence:  # the table can tell by itself, without a read
-            answer = _if_holds(write, together(request, there(present=False).parameters()))
+            answer = _call_if(write, merge_parameters(request, existence(present=False).parameters()))
             if answer is None:
                 raise PreconditionFailed("the item is there")
             return answer
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             row = self._read(collection, item_id)
             only_if.require(None if row is None else _stored(row).etag)
-            condition = self._as_read(collection, row, request.get("Item", {}))
-            answer = _if_holds(write, together(request, condition.parameters()))
+            condition = self._unchanged_condition(collection, row, request.get("Item", {}))
+            answer = _call_if(write, merge_parameters(request, condition.parameters()))
             if answer is not None:
                 return answer
         raise _conflict(collection, item_id)
 
-    def _as_read(self, collection: str, row: Row | None, after: Row) -> Condition:
+    def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
         listed = _listed_fields(self.pipeline, collection) or frozenset()
-        return unchanged(row, listed | after.keys() | ({DIGEST} if not listed else set()))
+        return unchanged_since(row, listed | after.keys() | ({DIGEST} if not listed else set()))
 
     def _key(self, collection: str, item_id: str) -> dict[str, Any]:
         self.pipeline.collection(collection)
@@ -205,7 +213,7 @@ class ItemStore:
         check_item(pk, {})
         return {"pk": encode_value(pk)}
 
-    def _present(self, collection: str, item_id: str) -> Row:
+    def _require_row(self, collection: str, item_id: str) -> Row:
         row = self._read(collection, item_id)
         if row is None:
             raise NotFound(f"{collection} has no item {item_id[:80]!r}")
@@ -234,14 +242,14 @@ def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
     try:
         return call(**request)
     except (ClientError, BotoCoreError) as error:
-        raise refusal(error) from error
+        raise translate_item_error(error) from error
 
 
-def _if_holds(call: Callable[..., Any], request: dict[str, Any]) -> Any | None:
+def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | None:
     """Make a conditional call and return its answer; None when the condition does not hold."""
     try:
         return call(**request)
     except (ClientError, BotoCoreError) as error:
         if has_code(error, CONDITION_FAILED):
             return None
-        raise refusal(error) from error
+        raise translate_item_error(error) from error

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tailrace.aws.monitoring.progress import ProgressReader, Reached
-from tailrace.aws.monitoring.throughput import Counted
+from tailrace.aws.monitoring.progress import ProgressReader, ReaderProgress
+from tailrace.aws.monitoring.throughput import StageCounts
 from tailrace.queries.freshness import AGGREGATE, FANOUT, Freshness, freshness
 
-_REMEMBERED = timedelta(seconds=1)
+_CACHE_TTL = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
-class Watch:
+class CachedProgress:
     """Tells how far the readers of the stream have come, and what the other stages have counted.
 
     What is a second old serves once more: it says too little by a second at most, and many readers cost one read.
@@ -20,7 +20,7 @@ class Watch:
 
     progress: ProgressReader
     clock: Callable[[], datetime]
-    _seen: dict[str, Reached] = field(default_factory=dict, init=False)
+    _seen: dict[str, ReaderProgress] = field(default_factory=dict, init=False)
     _seen_at: datetime | None = field(default=None, init=False)
 
     def aggregate(self) -> Freshness:
@@ -38,14 +38,14 @@ class Watch:
         seen = self.readers()
         return freshness(seen[FANOUT].newest, seen[AGGREGATE].newest, self.clock())
 
-    def counted(self, stage: str) -> Counted:
+    def counts_of(self, stage: str) -> StageCounts:
         """Return what another stage has counted, asked anew each time; it raises as :meth:`aggregate` does."""
-        return self.progress.counted(stage)
+        return self.progress.counts_of(stage)
 
-    def readers(self) -> dict[str, Reached]:
+    def readers(self) -> dict[str, ReaderProgress]:
         """Return what the readers have told of themselves; it raises as :meth:`aggregate` does."""
         now = self.clock()
-        if self._seen_at is None or now - self._seen_at > _REMEMBERED:
+        if self._seen_at is None or now - self._seen_at > _CACHE_TTL:
             self._seen = {stage: self.progress.read(stage) for stage in (AGGREGATE, FANOUT)}
             self._seen_at = now
         return self._seen

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aws.monitoring.freshness import Watch
-from tailrace.aws.monitoring.throughput import Counted, of_route
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.aws.monitoring.throughput import StageCounts, route_stage
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.settings import ApiSettings, route_dead_letter_queues, route_queues
 from tailrace.aws.runtime.telemetry import logger
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-_ASKED_AGAIN = timedelta(seconds=2)
-_LISTED_AGAIN = timedelta(seconds=30)
+_QUEUE_TTL = timedelta(seconds=2)
+_LISTING_TTL = timedelta(seconds=30)
 _THREADS = 8
 
 GIVEN_UP, QUARANTINE = "aws/lambda/", "quarantine/"
@@ -45,7 +45,7 @@ type Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Sources:
     """Where to look: queues by the stage or route that reads them, with their dead-letter queues, and the bucket."""
 
     queues: Mapping[str, tuple[str, str]]
@@ -55,7 +55,7 @@ class Places:
     collections: Sequence[str]
 
 
-def places(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipeline) -> Places:
+def sources(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipeline) -> Sources:
     """Return where to look, from the environment.
 
     Raises:
@@ -63,7 +63,7 @@ def places(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipeline
     """
     routes = [route.name for route in pipeline.routes]
     queues, dead = route_queues(environ, routes), route_dead_letter_queues(environ, routes)
-    return Places(
+    return Sources(
         {
             "ingest": (settings.intake_queue, settings.intake_dead_letter_queue),
             "archive": (settings.archive_queue, settings.archive_dead_letter_queue),
@@ -79,10 +79,10 @@ def places(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipeline
 class Health:
     """Tells how the stages are doing; what is two seconds old serves once more, and a listing for half a minute."""
 
-    places: Callable[[], Places]
+    sources: Callable[[], Sources]
     sqs: Callable[[], "SQSClient"]
     s3: Callable[[], "S3Client"]
-    watch: Watch
+    progress: CachedProgress
     clock: Callable[[], datetime]
     _known: dict[str, tuple[datetime, Any]] = field(default_factory=dict, init=False)
 
@@ -92,19 +92,19 @@ class Health:
         Raises:
             Permanent: something refuses for good, or the environment does not say where a route's queue is.
         """
-        return self._remembered("all", _ASKED_AGAIN, lambda: self._ask(self.places()))
+        return self._cached("all", _QUEUE_TTL, lambda: self._collect(self.sources()))
 
-    def _ask(self, places: Places) -> Json:
+    def _collect(self, sources: Sources) -> Json:
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            queues = {name: pool.submit(self._queue, *both) for name, both in places.queues.items()}
+            queues = {name: pool.submit(self._queue, *both) for name, both in sources.queues.items()}
             routes = {
-                name: (pool.submit(self._queue, *both), pool.submit(self._counted, of_route(name), ("changes",)))
-                for name, both in places.routes.items()
+                name: (pool.submit(self._queue, *both), pool.submit(self._counted, route_stage(name), ("changes",)))
+                for name, both in sources.routes.items()
             }
             counts = {name: pool.submit(self._counted, name, told) for name, told in _COUNTING.items()}
-            files = pool.submit(self._told, lambda: self._messages(places.files_failed))
-            listed = pool.submit(self._remembered, "listed", _LISTED_AGAIN, lambda: self._listed(places))
-            readers = pool.submit(self._told, self._readers)
+            files = pool.submit(self._or_none, lambda: self._messages(sources.files_failed))
+            listed = pool.submit(self._cached, "listed", _LISTING_TTL, lambda: self._listed(sources))
+            readers = pool.submit(self._or_none, self._readers)
         return {
             "stages": _stages(queues, counts, readers.result()),
             "routes": [{"name": name} | queue.result() | sent.result() for name, (queue, sent) in routes.items()],
@@ -113,8 +113,8 @@ class Health:
 
     def _queue(self, address: str, dead: str) -> Json:
         """Return what waits in a queue, what is being worked on, and what failed."""
-        waiting = self._told(lambda: self._messages(address))
-        failed = self._told(lambda: self._messages(dead))
+        waiting = self._or_none(lambda: self._messages(address))
+        failed = self._or_none(lambda: self._messages(dead))
         return {
             "waiting": None if waiting is None else waiting[0],
             "in_work": None if waiting is None else waiting[1],
@@ -123,7 +123,7 @@ class Health:
 
     def _counted(self, stage: str, told: Sequence[str]) -> Json:
         """Return so much of what the processes of a stage have counted."""
-        found: Counted | None = self._told(lambda: self.watch.counted(stage))
+        found: StageCounts | None = self._or_none(lambda: self.progress.counts_of(stage))
         return {name: None if found is None else getattr(found, name) for name in told}
 
     def _messages(self, address: str) -> tuple[int, int]:
@@ -133,18 +133,18 @@ class Health:
         return int(found[names[0]]), int(found[names[1]])
 
     def _readers(self) -> Mapping[str, tuple[Freshness, int]]:
-        changes = {stage: seen.changes for stage, seen in self.watch.readers().items()}
+        changes = {stage: seen.changes for stage, seen in self.progress.readers().items()}
         return {
-            FANOUT: (self.watch.fanout(), changes[FANOUT]),
-            AGGREGATE: (self.watch.aggregate(), changes[AGGREGATE]),
+            FANOUT: (self.progress.fanout(), changes[FANOUT]),
+            AGGREGATE: (self.progress.aggregate(), changes[AGGREGATE]),
         }
 
-    def _listed(self, places: Places) -> Json:
+    def _listed(self, sources: Sources) -> Json:
         today = self.clock().date().isoformat()
-        folders = [f"{QUARANTINE}{name}/date={today}/" for name in (*places.collections, UNKNOWN)]
+        folders = [f"{QUARANTINE}{name}/date={today}/" for name in (*sources.collections, UNKNOWN)]
 
         def count(prefix: str) -> int | None:
-            return self._told(lambda: self._objects(places.failures_bucket, prefix))
+            return self._or_none(lambda: self._objects(sources.failures_bucket, prefix))
 
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
             *quarantined, given_up = pool.map(count, [*folders, GIVEN_UP])
@@ -159,7 +159,7 @@ class Health:
         with map_aws_errors():
             return self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"]
 
-    def _told[T](self, ask: Callable[[], T]) -> T | None:
+    def _or_none[T](self, ask: Callable[[], T]) -> T | None:
         """Return what is asked for; None where it cannot be told now, so that the rest still is."""
         try:
             return ask()
@@ -167,7 +167,7 @@ class Health:
             logger().warning("not known now", extra={"error": str(error)})
             return None
 
-    def _remembered[T](self, name: str, time: timedelta, ask: Callable[[], T]) -> T:
+    def _cached[T](self, name: str, time: timedelta, ask: Callable[[], T]) -> T:
         now = self.clock()
         known = self._known.get(name)
         if known is None or now - known[0] > time:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.monitoring.throughput import Counted
+from tailrace.aws.monitoring.throughput import StageCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # A shard takes changes for about four hours. Its row stays until all of them have left the stream, and a day more.
-_KEPT = timedelta(days=2)
+_RETENTION = timedelta(days=2)
 
-_MOST_ROWS = 1000
+_MAX_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Progress:
     table: str
     stage: str
     clock: Callable[[], datetime]
-    told: dict[str, str] = field(default_factory=dict)
-    untold: dict[str, int] = field(default_factory=dict)
+    flushed: dict[str, str] = field(default_factory=dict)
+    pending: dict[str, int] = field(default_factory=dict)
 
-    def reached(
+    def advance(
         self, shard: str | None, changes: Sequence[Change | UnreadableRecord | StreamPosition], checkpoint: int | None
     ) -> None:
         """Tell that the changes of a batch below the checkpoint, or all if there is none, are dealt with.
@@ -60,9 +60,9 @@ class Progress:
         done = [change for change in changes if checkpoint is None or change.sequence < checkpoint]
         if shard is None or not done:
             return
-        self.untold[shard] = self.untold.get(shard, 0) + len(done)
+        self.pending[shard] = self.pending.get(shard, 0) + len(done)
         newest = max(change.time for change in done)
-        if newest <= self.told.get(shard, ""):
+        if newest <= self.flushed.get(shard, ""):
             return
         try:
             self.client.update_item(**self._update(shard, newest))
@@ -74,16 +74,16 @@ class Progress:
                     raise failure from error
                 logger().warning("progress not told", extra={"error": str(failure)})
                 return
-        self.told[shard] = newest
-        self.untold[shard] = 0
+        self.flushed[shard] = newest
+        self.pending[shard] = 0
 
     def _update(self, shard: str, newest: str) -> dict[str, Any]:
         now = self.clock()
         values = {
             ":newest": newest,
             ":told_at": now.isoformat(timespec="milliseconds"),
-            ":expires_at": int((now + _KEPT).timestamp()),
-            ":changes": self.untold[shard],
+            ":expires_at": int((now + _RETENTION).timestamp()),
+            ":changes": self.pending[shard],
         }
         return {
             "TableName": self.table,
@@ -97,7 +97,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ReaderProgress:
     """How far a reader has come: by shard the time of the newest change; and how many changes in all of them."""
 
     newest: dict[str, str]
@@ -111,7 +111,7 @@ class ProgressReader:
     client: "DynamoDBClient"
     table: str
 
-    def read(self, stage: str) -> Reached:
+    def read(self, stage: str) -> ReaderProgress:
         """Return how far it is in the newest shards, in one read: those that are still written to are among them.
 
         Raises:
@@ -119,14 +119,14 @@ class ProgressReader:
             Permanent: the table refuses for good.
         """
         rows = self._rows(stage)
-        return Reached({row["sk"]: row["newest"] for row in rows}, sum(row["changes"] for row in rows))
+        return ReaderProgress({row["sk"]: row["newest"] for row in rows}, sum(row["changes"] for row in rows))
 
-    def counted(self, stage: str) -> Counted:
+    def counts_of(self, stage: str) -> StageCounts:
         """Return what the newest processes of another stage, or all that go to a route, have done, in one read.
 
         It raises as :meth:`read` does.
         """
-        return Counted.of(self._rows(stage))
+        return StageCounts.of(self._rows(stage))
 
     def _rows(self, stage: str) -> list[dict[str, Any]]:
         with map_aws_errors():
@@ -136,6 +136,6 @@ class ProgressReader:
                 ExpressionAttributeValues={":stage": encode_value(stage)},
                 # a shard's id begins with the time at which it was opened, and a process's row with that of its first
                 ScanIndexForward=False,
-                Limit=_MOST_ROWS,
+                Limit=_MAX_ROWS,
             )
         return [decode_item(row) for row in answer["Items"]]

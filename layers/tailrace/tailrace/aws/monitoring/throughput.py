@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.runtime.clients import hasty_client
+from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import encode_item
@@ -24,15 +24,15 @@ from tailrace.errors import Transient
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_EVERY = timedelta(seconds=5)
-_KEPT = timedelta(days=2)
+_FLUSH_INTERVAL = timedelta(seconds=5)
+_RETENTION = timedelta(days=2)
 
 type Json = dict[str, Any]
 type Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class StageCounts:
     """What a stage has done.
 
     Attributes:
@@ -55,13 +55,13 @@ class Counted:
             max(waited, default=("", None))[1],
         )
 
-    def and_then(self, later: "Counted") -> "Counted":
+    def merge(self, later: "StageCounts") -> "StageCounts":
         """Return this and what came later as one."""
         waited = self.waited_s if later.waited_s is None else later.waited_s
-        return Counted(self.changes + later.changes, self.failed + later.failed, waited)
+        return StageCounts(self.changes + later.changes, self.failed + later.failed, waited)
 
 
-_NOTHING = Counted()
+_NOTHING = StageCounts()
 
 
 @dataclass(slots=True)
@@ -81,9 +81,9 @@ class Throughput:
     stage: str
     name: str
     clock: Callable[[], datetime]
-    _untold: Counted = field(default=_NOTHING, init=False)
+    _pending: StageCounts = field(default=_NOTHING, init=False)
     _row: str | None = field(default=None, init=False)
-    _told_at: datetime | None = field(default=None, init=False)
+    _flushed_at: datetime | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
     def count(self, done: int, failed: int = 0, waited_s: int | None = None) -> None:
@@ -92,33 +92,33 @@ class Throughput:
         It raises nothing for what the table does: no stage may fail because of its counts.
         """
         with self._lock:
-            self._untold = self._untold.and_then(Counted(done, failed, waited_s))
+            self._pending = self._pending.merge(StageCounts(done, failed, waited_s))
             now = self.clock()
-            if self._untold == _NOTHING or (self._told_at is not None and now - self._told_at < _EVERY):
+            if self._pending == _NOTHING or (self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL):
                 return
             # a failure counts as a try as well, so that a busy table is not asked more often than a quiet one
-            self._told_at = now
+            self._flushed_at = now
             # by the time at which the process began, so that the newest are read first
             self._row = self._row or f"{now.isoformat(timespec='milliseconds')} {self.name}"
-            telling, self._untold = self._untold, _NOTHING
-            update = self._update(self._row, telling, now)
+            flushing, self._pending = self._pending, _NOTHING
+            update = self._update(self._row, flushing, now)
         try:
             self.client.update_item(**update)
         except (ClientError, BotoCoreError) as error:
             with self._lock:
-                self._untold = telling.and_then(self._untold)
+                self._pending = flushing.merge(self._pending)
             failure = translate(error)
             log = logger().warning if isinstance(failure, Transient) else logger().error
             log("throughput not told", extra={"error": str(failure)})
 
-    def _update(self, row: str, telling: Counted, now: datetime) -> Json:
+    def _update(self, row: str, flushing: StageCounts, now: datetime) -> Json:
         values = {
             ":told_at": now.isoformat(timespec="milliseconds"),
-            ":expires_at": int((now + _KEPT).timestamp()),
-            ":changes": telling.changes,
-            ":failed": telling.failed,
-        } | ({} if telling.waited_s is None else {":waited_s": telling.waited_s})
-        waited = "" if telling.waited_s is None else ", #waited_s = :waited_s"
+            ":expires_at": int((now + _RETENTION).timestamp()),
+            ":changes": flushing.changes,
+            ":failed": flushing.failed,
+        } | ({} if flushing.waited_s is None else {":waited_s": flushing.waited_s})
+        waited = "" if flushing.waited_s is None else ", #waited_s = :waited_s"
         return {
             "TableName": self.table,
             "Key": encode_item({"pk": self.stage, "sk": row}),
@@ -129,12 +129,12 @@ class Throughput:
         }
 
 
-def of_process(table: str, stage: str, clock: Callable[[], datetime]) -> Throughput:
+def for_process(table: str, stage: str, clock: Callable[[], datetime]) -> Throughput:
     """Return the count of what this process does for a stage, with a client that gives up soon."""
-    return Throughput(hasty_client(), table, stage, uuid4().hex, clock)
+    return Throughput(best_effort_client(), table, stage, uuid4().hex, clock)
 
 
-def of_route(route: str) -> str:
+def route_stage(route: str) -> str:
     """Return the name under which what goes to a route is counted."""
     return f"route/{route}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import botocore.session
 from botocore.config import Config
 
-from tailrace.aws.runtime.raw_json import pass_as_is
+from tailrace.aws.runtime.raw_json import skip_serializer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,7 +30,7 @@ _CONFIG = Config(
 )
 
 # For what matters less than the work that waits for it: a second and a half at most, and no second try.
-_HASTY = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+_BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
 # Objects are read in a stream that may rest for a while.
 _OBJECT_TIMEOUT_S = 20
@@ -50,24 +50,24 @@ def client(service: str) -> Any:
     return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"))
 
 
-def hasty_client() -> "DynamoDBClient":
+def best_effort_client() -> "DynamoDBClient":
     """Return a client of DynamoDB that gives up soon, for writes that may be lost and must not hold up anything."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    found: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), hasty=True)
+    found: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), best_effort=True)
     return found
 
 
 @cache
-def _client(service: str, region: str | None, endpoint: str | None, *, hasty: bool = False) -> Any:
+def _client(service: str, region: str | None, endpoint: str | None, *, best_effort: bool = False) -> Any:
     config = _CONFIG.merge(Config(read_timeout=_OBJECT_TIMEOUT_S)) if service == "s3" else _CONFIG
-    if hasty:
-        config = config.merge(_HASTY)
+    if best_effort:
+        config = config.merge(_BEST_EFFORT)
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
         config = config.merge(Config(s3={"addressing_style": "path"}))
     # boto3 makes the same clients, and takes 0.2 s to import for what is not needed here: resources and transfers
     made = _session().create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
     if service == "dynamodb":
-        pass_as_is(made)
+        skip_serializer(made)
     return made
 
 

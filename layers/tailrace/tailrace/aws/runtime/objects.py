@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _THREADS = 8
-_MOST_FAILURES = 8
+_MAX_FAILURES = 8
 
 
 def put_all(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:
@@ -36,7 +36,7 @@ def put_all(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) ->
 
 
 def _put(client: "S3Client", bucket: str, stored: StoredObject, failures: list[str]) -> bool:
-    if len(failures) >= _MOST_FAILURES:
+    if len(failures) >= _MAX_FAILURES:
         return False
     try:
         client.put_object(Bucket=bucket, Key=stored.key, Body=stored.body, ContentType=stored.content_type)

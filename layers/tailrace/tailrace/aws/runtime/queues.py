@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-_MOST_ENTRIES = 10
-_MOST_BYTES = 1_000_000  # a request may hold 1 MiB (1,048,576 bytes); the rest is for its frame
-_TRIES = 4
-_FIRST_PAUSE_S = 0.1
+_MAX_ENTRIES = 10
+_MAX_BYTES = 1_000_000  # a request may hold 1 MiB (1,048,576 bytes); the rest is for its frame
+_MAX_ATTEMPTS = 4
+_FIRST_BACKOFF_S = 0.1
 
 
 def send(
@@ -40,10 +40,10 @@ def _send_all(
     client: "SQSClient", queue: str, bodies: Mapping[int, str], sleep: Callable[[float], None]
 ) -> Sequence[int]:
     left = list(bodies)
-    for attempt in range(_TRIES):
+    for attempt in range(_MAX_ATTEMPTS):
         if attempt:
             # full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-            sleep(random.uniform(0, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
+            sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
         try:
             left = _send(client, queue, {position: bodies[position] for position in left})
         except Transient:
@@ -72,7 +72,7 @@ def _requests(bodies: Sequence[str]) -> Iterator[list[int]]:
     size = 0
     for position, body in enumerate(bodies):
         length = len(body.encode())
-        if held and (len(held) == _MOST_ENTRIES or size + length > _MOST_BYTES):
+        if held and (len(held) == _MAX_ENTRIES or size + length > _MAX_BYTES):
             yield held
             held, size = [], 0
         held.append(position)

@@ -11,36 +11,36 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-_SENT = ("UpdateItem", "BatchExecuteStatement", "BatchWriteItem")
-_ANSWERED = ("Query", "BatchExecuteStatement")
+_RAW_REQUESTS = ("UpdateItem", "BatchExecuteStatement", "BatchWriteItem")
+_RAW_RESPONSES = ("Query", "BatchExecuteStatement")
 
-_WRITTEN = "tailrace-body"
+_BODY_KEY = "tailrace-body"
 """Where a request's context keeps what is sent: a name that no part of the SDK uses."""
 
 
-def pass_as_is(client: BaseClient) -> None:
+def skip_serializer(client: BaseClient) -> None:
     """Have a client of DynamoDB, which does not check parameters, send and take large bodies as they stand."""
     events: Any = client.meta.events  # its type does not know that what a hook returns is taken
-    for operation in _SENT:
-        events.register(f"provide-client-params.dynamodb.{operation}", _write_out)
-        events.register(f"before-call.dynamodb.{operation}", _send_written)
-    for operation in _ANSWERED:
-        events.register(f"before-parse.dynamodb.{operation}", _take_answer)
+    for operation in _RAW_REQUESTS:
+        events.register(f"provide-client-params.dynamodb.{operation}", _serialize)
+        events.register(f"before-call.dynamodb.{operation}", _attach_body)
+    for operation in _RAW_RESPONSES:
+        events.register(f"before-parse.dynamodb.{operation}", _parse_response)
 
 
-def _write_out(params: dict[str, Any], context: dict[str, Any], **_others: Any) -> dict[str, Any]:
+def _serialize(params: dict[str, Any], context: dict[str, Any], **_others: Any) -> dict[str, Any]:
     """Write out a request, which is in DynamoDB's JSON already, and leave an empty one to the SDK's serializer."""
-    context[_WRITTEN] = json.dumps(params, separators=(",", ":"), default=_base64).encode()
+    context[_BODY_KEY] = json.dumps(params, separators=(",", ":"), default=_base64).encode()
     # that each is there, and how the table is called, may decide where the request goes
     return {name: value if isinstance(value, str) else type(value)() for name, value in params.items()}
 
 
-def _send_written(params: dict[str, Any], context: dict[str, Any], **_others: Any) -> None:
+def _attach_body(params: dict[str, Any], context: dict[str, Any], **_others: Any) -> None:
     """Put what was written out where the serializer has put its nothing; it is signed and sent from there."""
-    params["body"] = context[_WRITTEN]
+    params["body"] = context[_BODY_KEY]
 
 
-def _take_answer(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_others: Any) -> None:
+def _parse_response(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_others: Any) -> None:
     """Take the rows of a query, or what came of statements.
 
     Only binary is otherwise then: base64, which :func:`tailrace.encoding.dynamodb.decode_item` reads as well.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def stream_answer(event: Mapping[str, Any], checkpoint: int | None) -> dict[str, Any]:
+def stream_response(event: Mapping[str, Any], checkpoint: int | None) -> dict[str, Any]:
     """Return the answer to a batch of a stream: all done, or to be delivered again from ``checkpoint`` on.
 
     ``state`` goes back as it came, since a mapping with a tumbling window counts an answer without it as a failure:

@@ -7,10 +7,10 @@ from typing import Any
 
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult
-from tailrace.aws.aggregates.commit import Committer, Failed, Late, Outcome, Refused, checkpoint
+from tailrace.aws.aggregates.commit import Committer, Failed, LateChanges, Outcome, SumOverflow, checkpoint
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.progress import Progress
-from tailrace.aws.runtime.stream_response import stream_answer
+from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import Transient
@@ -34,27 +34,27 @@ class Aggregator:
         """
         batch = parse_raw_batch(event)
         if not batch.records:
-            return stream_answer(event, None)
+            return stream_response(event, None)
         try:
             lineage = None if batch.shard is None else self.lineages.of(batch.shard, batch.stream)
         except Transient as error:
             logger().warning("the shard's lineage cannot be found out, all to be delivered again: %s", error)
-            return stream_answer(event, batch.positions[0].sequence)
+            return stream_response(event, batch.positions[0].sequence)
         folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
         outcomes = self.committer.commit([*folded.rows, *folded.group_list_changes], lineage)
-        _tell(batch, folded, outcomes)
+        _report(batch, folded, outcomes)
         again_from = checkpoint(outcomes)
-        self.progress.reached(batch.shard, batch.positions, again_from)
-        return stream_answer(event, again_from)
+        self.progress.advance(batch.shard, batch.positions, again_from)
+        return stream_response(event, again_from)
 
 
-def _tell(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> None:
+def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> None:
     late = Counter[str]()
     for outcome in outcomes:
-        if isinstance(outcome, Late):
+        if isinstance(outcome, LateChanges):
             late[outcome.aggregate] += outcome.changes
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, SumOverflow)]
     if batch.shard is None:
         logger().warning("the event names no shard: folded without marks, so a second delivery would count twice")
     for poison in folded.poison:
@@ -63,8 +63,12 @@ def _tell(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> None:
         logger().warning(
             "rows not written, to be delivered again", extra={"rows": len(failed), "error": str(failure.error)}
         )
-    for refusal in refused:
-        place = {"pk": refusal.key[0][:200], "sk": refusal.key[1][:200], "sequence": refusal.sequence}
+    for translate_item_error in refused:
+        place = {
+            "pk": translate_item_error.key[0][:200],
+            "sk": translate_item_error.key[1][:200],
+            "sequence": translate_item_error.sequence,
+        }
         logger().error("the table cannot hold this row's sum; the row goes on without this change", extra=place)
     for aggregate, changes in late.items():
         logger().warning("came after keep had passed, not counted", extra={"aggregate": aggregate, "changes": changes})

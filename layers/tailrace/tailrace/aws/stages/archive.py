@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _THREADS = 8
 
-MOST_HELD_CHARACTERS = 32_000_000
+MAX_HELD_CHARACTERS = 32_000_000
 """How much is read before it is written. The messages of a batch have 6 MB at most, but what they refer to may have
 hundreds of times as much, and a function that runs out of memory archives nothing however often it is called."""
 
 
 @dataclass(slots=True)
-class Held:
+class HeldMessages:
     """Events that are read and not yet written, each with the message that brought it."""
 
     groups: dict[Partition, list[tuple[str, Event]]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Archiver:
         Raises:
             Permanent: the bucket refuses for good; the whole batch comes again. Or the event is not one of a queue.
         """
-        held = Held()
+        held = HeldMessages()
         failed: dict[str, None] = {}
         received = written = unreadable = 0
         for message, body in _messages(event):
@@ -71,10 +71,10 @@ class Archiver:
                 continue
             received += len(events)
             held.add(message, events)
-            if held.characters > MOST_HELD_CHARACTERS:
+            if held.characters > MAX_HELD_CHARACTERS:
                 written += len(held.groups)
                 failed |= dict.fromkeys(self._store(held))
-                held = Held()
+                held = HeldMessages()
         written += len(held.groups)
         # an object whose messages fail anyway is written nevertheless: what comes again then writes the same once more
         failed |= dict.fromkeys(self._store(held))
@@ -102,7 +102,7 @@ class Archiver:
             data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
         return reference.resolve(data)
 
-    def _store(self, held: Held) -> list[str]:
+    def _store(self, held: HeldMessages) -> list[str]:
         """Write an object for each group; return the messages whose events are not all stored."""
         members = list(held.groups.values())
         objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-_GONE = ("NoSuchKey", "NoSuchVersion", "404")
+_NOT_FOUND = ("NoSuchKey", "NoSuchVersion", "404")
 
 
 class _Body(Protocol):
@@ -52,7 +52,7 @@ class Cataloguer:
         failure: TailraceError | None = None
         for key in self._created(event):
             try:
-                self._enter(key)
+                self._record(key)
                 entered += 1
             except InvalidMessage as error:
                 refused += 1
@@ -73,7 +73,7 @@ class Cataloguer:
             ):
                 yield unquote_plus(record["s3"]["object"]["key"])
 
-    def _enter(self, key: str) -> None:
+    def _record(self, key: str) -> None:
         partition, name = parse_key(key)
         contents = ObjectSummary(partition)
         try:
@@ -83,7 +83,7 @@ class Cataloguer:
             row = contents.catalog_row(name, body.size, body.checksum())
             self.dynamodb.put_item(TableName=self.catalog_table, Item=encode_item(row))
         except (ClientError, BotoCoreError) as error:
-            if has_code(error, *_GONE):
+            if has_code(error, *_NOT_FOUND):
                 raise InvalidMessage("the object is gone") from error
             raise translate(error) from error
 

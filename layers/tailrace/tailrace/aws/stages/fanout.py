@@ -8,7 +8,7 @@ from tailrace.aws.monitoring.progress import Progress
 from tailrace.aws.monitoring.throughput import Throughput
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.queues import send
-from tailrace.aws.runtime.stream_response import stream_answer
+from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
 from tailrace.inputs.changes import decode_batch
@@ -65,25 +65,25 @@ class Fanout:
             ChangesFailed=len(failed),
         )
         again_from = min(failed, default=None)
-        self.progress.reached(batch.shard, [*batch.changes, *batch.unreadable], again_from)
-        return stream_answer(event, again_from)
+        self.progress.advance(batch.shard, [*batch.changes, *batch.unreadable], again_from)
+        return stream_response(event, again_from)
 
     def _quarantine(self, out: Dispatch) -> list[int]:
         failed = put_all(self.s3, self.to.failures_bucket, [refused.object for refused in out.quarantine])
         return [out.quarantine[position].sequence for position in failed]
 
     def _archive(self, events: Sequence[OutgoingEvent]) -> list[int]:
-        ready, failed = self._fitted(events)
+        ready, failed = self._with_claim_checks(events)
         messages = pack([text for _, text in ready])
         unsent = send(self.sqs, self.to.archive_queue, [body for body, _ in messages])
         return failed + [ready[position][0] for message in unsent for position in messages[message][1]]
 
     def _route(self, queue: str, events: Sequence[OutgoingEvent]) -> list[int]:
-        ready, failed = self._fitted(events)
+        ready, failed = self._with_claim_checks(events)
         unsent = send(self.sqs, queue, [text for _, text in ready])
         return failed + [ready[position][0] for position in unsent]
 
-    def _fitted(self, events: Sequence[OutgoingEvent]) -> tuple[list[tuple[int, str]], list[int]]:
+    def _with_claim_checks(self, events: Sequence[OutgoingEvent]) -> tuple[list[tuple[int, str]], list[int]]:
         """Put aside, in the bucket, the data of events that no message can hold.
 
         Returns each event that can be sent as its change's sequence number and its text, and the sequence numbers of

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # Enough for the slowest message: what is not begun in time comes again by itself, instead of with the whole batch.
-_SHORTEST_TIME_LEFT_MS = 15_000
+_MIN_TIME_LEFT_MS = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Intake:
         quarantined = 0
         for record in event["Records"]:
             group = record["attributes"].get("MessageGroupId")
-            if (group is not None and group in held_up) or time_left_ms() < _SHORTEST_TIME_LEFT_MS:
+            if (group is not None and group in held_up) or time_left_ms() < _MIN_TIME_LEFT_MS:
                 failed.append(record["messageId"])
                 held_up.add(group)
                 continue
             try:
-                quarantined += self._take(record)
+                quarantined += self._process(record)
             except (Transient, Conflict) as error:
                 logger().warning(
                     "message to be delivered again", extra={"message_id": record["messageId"], "error": str(error)}
@@ -62,7 +62,7 @@ class Intake:
         )
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
-    def _take(self, record: Mapping[str, Any]) -> bool:
+    def _process(self, record: Mapping[str, Any]) -> bool:
         """Take one message; True when it went to quarantine."""
         try:
             self._apply(record["body"])
@@ -83,7 +83,7 @@ class Intake:
 
     def _quarantine(self, record: Mapping[str, Any], error: InvalidItem | InvalidMessage | NotFound) -> None:
         violations = error.violations if isinstance(error, InvalidItem) else (Violation("", "message", str(error)),)
-        message = _readable(record["body"])
+        message = _parse_json(record["body"])
         sent = datetime.fromtimestamp(int(record["attributes"].get("SentTimestamp", 0)) / 1000, UTC)
         stored = quarantine_object(
             entrance="queue",
@@ -98,7 +98,7 @@ class Intake:
             raise Transient("quarantine cannot be written now")
 
 
-def _readable(body: str) -> Any:
+def _parse_json(body: str) -> Any:
     try:
         return loads(body)
     except InvalidMessage:

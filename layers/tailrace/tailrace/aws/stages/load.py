@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aws.items.batch_writer import put_many
+from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.store import StoredItem, row_of
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.objects import put_all
@@ -33,8 +33,8 @@ INBOX, RECEIPTS = "inbox/", "receipts/"
 # So much is held in memory at most. The bytes also keep a call of 25 items, in which a byte of the file may take up to
 # six, below the 16 MB that a request to the table may have.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
-_ERRORS_TOLD = 20
-_SHORTEST_TIME_LEFT_MS = 60_000  # what the table may take for so much while it is busy
+_MAX_ERRORS_IN_RECEIPT = 20
+_MIN_TIME_LEFT_MS = 60_000  # what the table may take for so much while it is busy
 _BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -118,7 +118,7 @@ class Loader:
                 return None
             raise translate(error) from error
         etag = source["ETag"].strip('"')
-        if self._done_before(upload, etag):
+        if self._already_loaded(upload, etag):
             # told again: a second load would undo what has happened to the items since
             logger().warning("the file was loaded before", extra={"key": upload.key})
             return None
@@ -145,16 +145,16 @@ class Loader:
         form, zipped = detect_format(upload.key)
         stream = gzip.GzipFile(fileobj=body) if zipped else io.BufferedReader(cast("io.RawIOBase", body))
         for line in read_lines(cast("IO[bytes]", stream), form, schema):
-            self._take(upload, line, tally)
+            self._process(upload, line, tally)
             tally.lines_held += 1
             tally.bytes_held += line.size
             if tally.lines_held >= _FLUSH_LINES or tally.bytes_held >= _FLUSH_BYTES:
-                if time_left_ms() < _SHORTEST_TIME_LEFT_MS:
+                if time_left_ms() < _MIN_TIME_LEFT_MS:
                     text = f"{upload.key}: no time left at line {line.number}; split the file into smaller ones"
                     raise Transient(text)
                 self._flush(upload, tally)
 
-    def _take(self, upload: Upload, line: Line | BadLine, tally: Tally) -> None:
+    def _process(self, upload: Upload, line: Line | BadLine, tally: Tally) -> None:
         if isinstance(line, BadLine):
             _refuse(upload, line, (line.violation,), tally)
             return
@@ -172,7 +172,7 @@ class Loader:
 
     def _flush(self, upload: Upload, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
-        for refused in put_many(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()]):
+        for refused in put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()]):
             tally.accepted -= 1
             _refuse(upload, lines[refused.position], (Violation("", "table", refused.reason),), tally)
         if put_all(self.s3, self.failures_bucket, tally.refused):
@@ -196,7 +196,7 @@ class Loader:
             raise Transient("the receipt cannot be written now")
         return receipt
 
-    def _done_before(self, upload: Upload, etag: str) -> bool:
+    def _already_loaded(self, upload: Upload, etag: str) -> bool:
         try:
             answer = self.s3.get_object(Bucket=upload.bucket, Key=_receipt_key(upload.key))
             receipt = loads(answer["Body"].read())
@@ -213,7 +213,7 @@ class Loader:
 
 def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation], tally: Tally) -> None:
     told = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
-    if len(tally.errors) < _ERRORS_TOLD:
+    if len(tally.errors) < _MAX_ERRORS_IN_RECEIPT:
         tally.errors.append({"line": line.number, "violations": told})
     tally.rejected += 1
     stored = quarantine_object(
