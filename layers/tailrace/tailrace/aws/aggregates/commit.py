@@ -1,4 +1,4 @@
-"""Folded rows into the aggregates table: one conditional write for each row, each change absorbed exactly once."""
+"""Commits folded rows to the aggregates table: one conditional write per row, each change absorbed exactly once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _REFUSED = "ValidationException"
 
-# Each failed condition shows a mark or a version that is further on than the one before; more than a few in a row can
-# only mean that others write this row at this moment, and then the mapping's retry is the better wait.
+# Each failed condition reveals a mark or version beyond the previous one. Several in a row mean that other writers are
+# busy with this row, and then the mapping's retry is the better wait.
 _MAX_ATTEMPTS = 5
 
 _MAX_STATEMENTS = 25
@@ -34,7 +34,7 @@ _MAX_KNOWN_ROWS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A row that could not be written; ``sequence`` is its first change that is not absorbed."""
+    """A row that could not be written; ``sequence`` is the first change that it has not absorbed."""
 
     sequence: int
     key: RowKey
@@ -43,7 +43,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class SumOverflow:
-    """A change that a row can never absorb, since DynamoDB could not hold the sum; the row is inexact from then on."""
+    """A change that a row can never absorb because DynamoDB cannot hold the sum; the row is inexact from then on."""
 
     sequence: int
     key: RowKey
@@ -51,7 +51,7 @@ class SumOverflow:
 
 @dataclass(frozen=True, slots=True)
 class LateChanges:
-    """A row whose ``keep`` had passed when changes to it came: it is gone or going, and they are not counted."""
+    """Changes to a row whose ``keep`` has passed: the row is deleted or about to be, so they are not counted."""
 
     aggregate: str
     changes: int
@@ -63,9 +63,9 @@ type Call = Callable[[], list[Outcome]]
 
 @dataclass(slots=True)
 class KnownRows:
-    """What this process knows of rows that it has written: that they exist with their marks, and at which version.
+    """Rows that this process has written: which exist with which mark, and at which version.
 
-    Only ever a hint: whatever a batch refuses is written by itself, under the same condition.
+    This is only a hint: a row that a batch rejects is written individually, under the same condition.
     """
 
     rows: set[tuple[RowKey, str]] = field(default_factory=set)
@@ -86,18 +86,18 @@ class KnownRows:
 
 @dataclass(frozen=True, slots=True)
 class Committer:
-    """Writes rows on a few threads: known ones in batches of 25 PartiQL updates, the others by UpdateItem.
+    """Writes rows on several threads: known rows in batches of 25 PartiQL updates, the others by UpdateItem.
 
-    A row costs one write either way; the batch costs about a tenth of the client's CPU time. Value rows go first; then
-    each main row is written together with the order measures that are read back from them.
+    A row costs one write either way; the batch takes about a tenth of the client's CPU time. Value rows are written
+    first, then each main row together with the order measures that are read back from them.
 
     Attributes:
-        client: a DynamoDB client; shared by the threads.
+        client: a DynamoDB client; the threads share it.
         table: the aggregates table.
-        clock: the time now, in UTC; stamped on each row that is written.
-        batches: whether the table reads PartiQL as AWS does; the emulators that were tried do not.
-        threads: how many calls are under way at once.
-        pool: makes the executor of one batch's calls, given the number of threads; a simulation gives one without.
+        clock: the current time, in UTC; stamped on each written row.
+        batches: whether the table accepts PartiQL as AWS does; the emulators that were tried do not.
+        threads: the number of concurrent calls.
+        pool: makes the executor for the calls of one batch, given the number of threads; simulations pass one without.
     """
 
     client: "DynamoDBClient"
@@ -109,12 +109,12 @@ class Committer:
     pool: Callable[[int], Executor] = ThreadPoolExecutor
 
     def commit(self, rows: Sequence[RowChange], lineage: Lineage | None) -> list[Outcome]:
-        """Write all rows and return what could not be written, now or ever; all else is absorbed for good.
+        """Write all rows and return what could not be written, now or ever; everything else is durably absorbed.
 
-        Without a lineage the rows are added to without marks: at least once.
+        Without a lineage, deltas are added without marks: at least once.
 
         Raises:
-            Permanent: a write was refused in a way that no retry can mend. All other rows were tried.
+            Permanent: a write was rejected in a way that no retry can fix. All other rows were tried.
         """
         now = self.clock()
         outcomes: list[Outcome] = [*_late(rows, now)]
@@ -123,7 +123,7 @@ class Committer:
         below = [value for row in main for value in row.value_changes.values()]
         outcomes += self._write([*below, *(row for row in kept if not row.value_changes)], lineage)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
-        # a main row whose mark moved past a value that is not written would be passed over for good
+        # if a main row's mark moved past a value row that was not written, redelivery would skip that value
         outcomes += [
             Failed(row.first, row.key, _error_of_values(row, failed)) for row in main if _has_failed_values(row, failed)
         ]
@@ -136,7 +136,7 @@ class Committer:
         return outcomes
 
     def _write(self, rows: Iterable[RowChange], lineage: Lineage | None) -> list[Outcome]:
-        """Write rows that rest on no others."""
+        """Write rows that do not depend on others."""
         known: list[RowChange] = []
         single: list[RowChange] = []
         for row in rows:
@@ -149,7 +149,7 @@ class Committer:
         return self._run(calls)
 
     def _run(self, calls: Iterable[Call]) -> list[Outcome]:
-        """Make some calls at a time, all of them, and return what comes of them."""
+        """Run all calls, several at a time, and return their outcomes."""
         with self.pool(self.threads) as pool:
             pending = [pool.submit(call) for call in calls]
         return list(chain.from_iterable(future.result() for future in pending))
@@ -169,7 +169,7 @@ class Committer:
             if "Error" in response:
                 found: Any = response["Error"].get("Item")
                 left = row if found is None else row.after_mark(_mark_of(found, lineage))
-                # what the row that refused has not absorbed, and why, is found out by writing it by itself
+                # an individual write shows what the rejected row has not absorbed, and why
                 outcomes += self._commit_row(left, lineage) if left.steps else []
         return outcomes
 
@@ -202,7 +202,7 @@ class Committer:
             else:
                 self._remember(row, lineage, order)
                 return []
-        raise Transient("the row keeps moving: another delivery is under way")
+        raise Transient("the row keeps changing: another delivery is in progress")
 
     def _remember(self, row: RowChange, lineage: Lineage | None, order: OrderState | None) -> None:
         if lineage is not None:
@@ -211,10 +211,10 @@ class Committer:
             self.known.remember_version(row.key, order.version + 1)
 
     def _commit_steps(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
-        """Write a row's changes one by one, since the table could not hold their sum with its own.
+        """Write a row's changes one by one, because the table could not hold their sum added to its own.
 
-        Of the one that it really cannot hold, only the item is counted: the row is marked as inexact, and the change is
-        told, so that it stops neither its neighbours nor the shard.
+        Of the change that it cannot hold, only the item is counted: the row is marked as inexact and the change is
+        reported, so that it stops neither other rows nor the shard.
         """
         if len(row.steps) == 1:
             return self._commit_row(replace(row, inexact=True), lineage) or [SumOverflow(row.first, row.key)]
@@ -222,7 +222,7 @@ class Committer:
         for step in row.steps:
             outcomes += self._commit_row(row.with_steps([step]), lineage)
             if any(isinstance(outcome, Failed) for outcome in outcomes):
-                break  # the later ones would move the mark past it
+                break  # later changes would move the mark past this one
         return outcomes
 
     def _expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> list[Outcome]:
@@ -252,7 +252,7 @@ def _error_of_values(row: RowChange, failed: dict[RowKey, Failed]) -> Transient:
 
 
 def _row_in(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
-    """Return the row, in DynamoDB's JSON, for which the condition failed; None where the error is another one."""
+    """Return the row (in DynamoDB's JSON) for which the condition failed; None for any other error."""
     if not isinstance(error, ClientError) or not has_code(error, CONDITION_FAILED):
         return None
     found: dict[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]
@@ -260,10 +260,10 @@ def _row_in(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
 
 
 def _mark_of(found: dict[str, Any], lineage: Lineage | None) -> int:
-    """Return the mark of a lineage in a row; one below every change where there is none."""
+    """Return the mark of a lineage in a row; a value below every change if there is none."""
     return decode_sequence(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1
 
 
 def checkpoint(outcomes: Iterable[Outcome]) -> int | None:
-    """Return the sequence number from which the shard has to be delivered again: the lowest of the failed rows."""
+    """Return the sequence number from which the shard must be redelivered: the lowest of the failed rows."""
     return min((outcome.sequence for outcome in outcomes if isinstance(outcome, Failed)), default=None)

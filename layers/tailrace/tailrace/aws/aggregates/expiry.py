@@ -1,8 +1,7 @@
-"""Rows that have become empty go, once no late delivery can reach them any more.
+"""Deletes rows that have become empty, once no redelivery can reach them any more.
 
-An empty row is hidden from readers at once. It cannot be deleted at once: its marks keep a change that comes again from
-being counted again. So it gets the time of its end, which DynamoDB's TTL carries out; whatever writes to it before
-then takes that time away again.
+Readers skip an empty row at once. It cannot be deleted at once, because its marks prevent a redelivered change from
+being counted again. So it gets an expiry time for DynamoDB's TTL, which any later write removes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,22 +23,22 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MAX_KEYS_PER_READ = 100
-"""The rows that one call reads."""
+"""Rows that one BatchGetItem call reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmptyRowExpiry:
-    """Finds the rows of a batch that it has left empty, and lets them go."""
+    """Finds the rows that a batch has left empty, and sets their expiry."""
 
     client: "DynamoDBClient"
     table: str
 
     def expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> None:
-        """Give each of up to 100 rows that is empty the time of its end.
+        """Set the expiry of each empty row among up to 100 rows.
 
         Raises:
-            Transient: that could not be done now for all of them.
-            Permanent: the table refuses for good.
+            Transient: not all of them could be processed now.
+            Permanent: the table rejects the request.
         """
         found = self._read(rows)
         for row in rows:
@@ -65,7 +64,7 @@ class EmptyRowExpiry:
             found.update(read)
             request = answer.get("UnprocessedKeys")
             if request and not read:
-                raise Transient("the table is too busy to tell which rows are empty")
+                raise Transient("the table is too busy to read which rows are empty")
         return found
 
     def _expire(self, row: RowChange, now: datetime) -> None:
@@ -73,12 +72,12 @@ class EmptyRowExpiry:
             self.client.update_item(**expire_request(self.table, row, int((now + REDELIVERY_HORIZON).timestamp())))
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
-                return  # it has been written to since, or goes sooner
+                return  # it was written since, or expires sooner
             raise translate(error) from error
 
 
 def may_be_empty(row: RowChange) -> bool:
-    """Tell whether a row can have become empty: it lost an item, or it is a lane, which may lack what another has."""
+    """Tell whether a row may be empty: it lost an item, or it is a lane, whose items may be in another lane."""
     return row.removes_items or row.layout.aggregate.lanes > 1
 
 

@@ -1,4 +1,4 @@
-"""Lists of groups out of the aggregates table: one partition each, read page by page."""
+"""Reads lists of groups from the aggregates table: one partition each, page by page."""
 
 import heapq
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from tailrace.queries.groups import GroupQuery
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Of 1 MB each, which holds some thousands of values: about 50,000 can be ranked within a second or two.
+# 1 MB each, with some thousands of values: about 50,000 can be ranked within a second or two.
 _MAX_READS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPage:
-    """Values of a group with the number of their items, and the cursor for more; None when there are no more."""
+    """Values of a group with their number of items, and the cursor for the next page; None on the last page."""
 
     groups: tuple[dict[str, Any], ...]
     cursor: str | None = None
@@ -35,12 +35,12 @@ class GroupReader:
     table: str
 
     def read(self, query: GroupQuery) -> GroupPage:
-        """Return the values that a query asks for; those that have no items any more are left out.
+        """Return the values that a query selects, without those that have no items any more.
 
         Raises:
-            QueryTooLarge: there are more values than can be ranked in one request.
+            QueryTooLarge: there are more values than one request can rank.
             Transient: the table cannot be read now.
-            Permanent: the table refuses for good.
+            Permanent: the table rejects the request.
         """
         rows = (row for row in self._rows(query) if row[ITEM_COUNT])
         if not query.by_key:
@@ -60,9 +60,7 @@ class GroupReader:
             start = answer.get("LastEvaluatedKey")
             if start is None:
                 return
-        raise QueryTooLarge(
-            "there are too many values to be ranked: list them with order=key, or ask for one by its name"
-        )
+        raise QueryTooLarge("there are too many values to rank: list them with order=key, or name one of them")
 
     def _page(self, query: GroupQuery, start: dict[str, Any] | None) -> Any:
         request: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Which lineage each shard of the stream belongs to: found out once for each shard, and kept in a row of its own."""
+"""The lineage of each shard of the stream: determined once per shard and stored in a row of its own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 SHARDS = "~shards"
 """The partition of the aggregates table that holds a row for each shard."""
 
-# The next shard asks for its parent's row for as long as the stream may still deliver of either.
+# A shard reads its parent's row for as long as the stream may still deliver records of either.
 _RETENTION = timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True)
 class Lineages:
-    """Finds the lineage of a shard: from this process's memory, the shard's row, or the stream's own description.
+    """Finds the lineage of a shard: in this process's memory, in the shard's row, or from the stream's description.
 
-    What a shard's row says never changes, since every delivery of the shard has to find the same mark.
+    A shard's row never changes, because every delivery of the shard has to find the same mark.
 
     Attributes:
         client: a DynamoDB client.
-        streams: makes a client of DynamoDB Streams; asked for only when a shard is new.
+        streams: makes a DynamoDB Streams client; called only for a new shard.
         table: the aggregates table.
-        clock: the time now, in UTC.
+        clock: the current time, in UTC.
     """
 
     client: "DynamoDBClient"
@@ -46,7 +46,7 @@ class Lineages:
 
         Raises:
             Transient: the table or the stream cannot be read now.
-            Permanent: they refuse for good.
+            Permanent: they reject the request.
         """
         lineage = self.known.get(shard) or self._stored(shard) or self._store(shard, self._derive(shard, stream))
         self.known[shard] = lineage
@@ -65,7 +65,7 @@ class Lineages:
         return self._after(shard, self._describe(stream))
 
     def _after(self, shard: str, shards: Mapping[str, Shard]) -> Lineage:
-        """Return the lineage of a shard without a row, once its ancestors have theirs: some may have had no changes."""
+        """Return the lineage of a shard without a row, after storing those of ancestors that had no changes."""
         parent = shards[shard].parent if shard in shards else None
         parent_lineage = None
         if parent is not None:
@@ -75,15 +75,15 @@ class Lineages:
         now = self.clock()
         if parent is not None and parent_lineage is not None:
             return lineage_of(shard, parent_lineage, self._claim_successor(parent, shard, shards), now)
-        # nothing tells where it comes from; what the stream does not list (a hand-made event) tells nothing of others
+        # no known ancestor; a shard that the stream does not list (a handmade event) says nothing about the others
         ended = orphaned_marks(self._stored_lineages(), shards, now) if shard in shards else ()
         return Lineage(mark_attribute(shard), ended)
 
     def _claim_successor(self, parent: str, shard: str, shards: Mapping[str, Shard]) -> str:
-        """Return who goes on with a shard's mark. The first heir that is seen decides that, in the shard's row.
+        """Return the successor that continues a shard's mark; the first child to be seen decides, in the shard's row.
 
-        Two parts of a shard may be seen at once, each by a process to which the stream does not show the other yet.
-        Did one go on with the mark that the other holds for ended, it would be dropped under it.
+        Two parts of a split may be seen at the same time, each by a process whose stream description lacks the other.
+        If one part continued a mark that the other considers ended, the mark would be dropped while in use.
         """
         claim = shard if is_only_child(shard, shards) else SPLIT
         try:
@@ -101,7 +101,7 @@ class Lineages:
         return claim
 
     def _stored_lineages(self) -> dict[str, Lineage]:
-        """Return the lineages of all shards that have a row: of each partition of the items a few a day, for a week."""
+        """Return the lineages of all shards with a row: a few per day and partition, for eight days."""
         request: Any = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk",
@@ -118,7 +118,7 @@ class Lineages:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _describe(self, stream: str) -> Mapping[str, Shard]:
-        """Return the shards of a stream; none where there is no such stream, as in a hand-made event."""
+        """Return the shards of a stream; none if the stream does not exist, as in a handmade event."""
         shards: dict[str, Shard] = {}
         request: dict[str, Any] = {"StreamArn": stream}
         try:
@@ -149,7 +149,7 @@ class Lineages:
             )
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
-                # another delivery of the same shard was faster, and both have to agree
+                # another delivery of the same shard was faster; both must use the same lineage
                 return self._stored(shard) or lineage
             raise translate(error) from error
         return lineage

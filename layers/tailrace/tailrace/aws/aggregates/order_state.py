@@ -15,24 +15,24 @@ from tailrace.encoding.keys import RowKey, value_rows_key
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# An end is near most times; the rows before it are those that were emptied and have not gone yet.
+# The first or last value is usually near the end of the range; rows before it are empty and not deleted yet.
 _FIRST_PAGE_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
 class OrderReader:
-    """Reads what order measures rest on, strongly consistent.
+    """Reads value rows and versions, strongly consistent.
 
     Raises (each method):
         Transient: the table cannot be read now.
-        Permanent: the table refuses for good.
+        Permanent: the table rejects the request.
     """
 
     client: "DynamoDBClient"
     table: str
 
     def version(self, key: RowKey) -> int:
-        """Return how often a main row's order measures were written; 0 for a row that is not there."""
+        """Return how often a main row's order measures were written; 0 for a row that does not exist."""
         with map_aws_errors():
             answer = self.client.get_item(
                 TableName=self.table,
@@ -44,7 +44,7 @@ class OrderReader:
         return version_of(answer.get("Item", {}))
 
     def state(self, row: RowChange, version: int) -> OrderState:
-        """Return the order measures of a main row, which was seen at a version before this is called."""
+        """Return the order measures of a main row; ``version`` must have been read before this call."""
         state: dict[str, Any] = {}
         for kind in row.layout.aggregate.value_rows:
             pk = value_rows_key(row.key, kind.name)
@@ -53,7 +53,7 @@ class OrderReader:
         return OrderState(version, state)
 
     def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[ValueCount]:
-        """Yield the value rows that count something: of an end the first one, else all of them in order."""
+        """Yield the value rows with a positive count, in order: only the first for one end of the range."""
         labels = kind.values.labels
         for row in self._rows(kind, pk, value_range):
             if row[ITEM_COUNT] > 0:
@@ -84,5 +84,5 @@ class OrderReader:
 
 
 def version_of(row: Any) -> int:
-    """Return the version in a row of DynamoDB's JSON; 0 where there is none."""
+    """Return the version in a row (in DynamoDB's JSON); 0 if there is none."""
     return int(row[VERSION]["N"]) if VERSION in row else 0

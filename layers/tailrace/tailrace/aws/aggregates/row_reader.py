@@ -1,4 +1,4 @@
-"""Rows out of the aggregates table: by key ranges only, a bounded number of reads for each request."""
+"""Reads rows of the aggregates table: by key ranges only, with a bounded number of reads per request."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
@@ -17,8 +17,8 @@ from tailrace.queries.rows import KeyRange, Position, RowQuery
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# An answer of Lambda holds 6 MB, in which each quotation mark of the rows takes one more byte than in them; and a
-# request should be answered within a second or two.
+# A Lambda response holds 6 MB, in which every quotation mark of a row is escaped with one more byte; and a request
+# should be answered within a second or two.
 _MAX_READS = 100
 _MAX_BYTES = 3_000_000
 
@@ -28,7 +28,7 @@ type Serializer = Callable[[Row], str]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The rows of one request, as they are written, and the cursor for the next one; None when there are no more."""
+    """The serialized rows of one response, and the cursor for the next page; None on the last page."""
 
     rows: tuple[str, ...]
     cursor: str | None = None
@@ -44,14 +44,14 @@ class _StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Rows as readers see them, made from stored rows that lie one behind the other, and the position before those."""
+    """Rows as readers see them, merged from adjacent stored rows, and the position before those."""
 
     before: Position
     rows: list[Row]
 
 
 class _Stream:
-    """The stored rows of a query, one after the other, for as many reads as a request has."""
+    """The stored rows of a query in order, for as many reads as a request may make."""
 
     def __init__(self, query: RowQuery, read: Callable[[KeyRange, str | None], Mapping[str, Any]]) -> None:
         self.begun: Position | None = None
@@ -83,7 +83,7 @@ class _Stream:
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads the aggregates table, strongly consistent: what is committed is seen."""
+    """Reads the aggregates table, strongly consistent: it sees everything that was committed."""
 
     client: "DynamoDBClient"
     table: str
@@ -91,12 +91,12 @@ class RowReader:
     def read(self, query: RowQuery, write: Serializer = dumps) -> Page:
         """Return the rows of a query, as readers see them.
 
-        A page may hold fewer rows than asked for, even none, and still have a cursor: where many groups are empty.
+        A page may hold fewer rows than requested, even none, and still have a cursor, if many groups are empty.
 
         Raises:
-            QueryTooLarge: what is to be added up takes more reads than a request has.
+            QueryTooLarge: the rollup needs more reads than a request may make.
             Transient: the table cannot be read now.
-            Permanent: the table refuses for good.
+            Permanent: the table rejects the request.
         """
         rows: list[str] = []
         size = 0
@@ -111,15 +111,15 @@ class RowReader:
             skip = 0
         if stream.stopped and stream.behind == stream.begun:
             raise QueryTooLarge(
-                f"what is to be added up takes more than {_MAX_READS} reads: give more groups, or less time"
+                f"the rollup needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
             )
         return Page(tuple(rows), query.cursor(stream.behind) if stream.stopped else None)
 
     def rank(self, query: RowQuery, by: str, write: Serializer, *, greatest: bool) -> Page:
-        """Return the rows of a query that rank first by a measure; equals in the order of the key.
+        """Return the rows of a query that rank first by a measure; ties in key order.
 
         Raises:
-            QueryTooLarge: there are more rows than a request can look at.
+            QueryTooLarge: there are more rows than a request can read.
             Transient, Permanent: as :meth:`read`.
         """
         stream = self._stream(query, None)
@@ -127,7 +127,9 @@ class RowReader:
         choose = heapq.nlargest if greatest else heapq.nsmallest
         ranked = choose(query.limit, found, key=lambda row: encode_sort_key(row[by]))
         if stream.stopped:
-            raise QueryTooLarge(f"ranking takes more than {_MAX_READS} reads: give more groups, or less time")
+            raise QueryTooLarge(
+                f"the ranking needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
+            )
         return Page(tuple(map(write, ranked)))
 
     def _stream(self, query: RowQuery, limit: int | None) -> _Stream:
@@ -157,10 +159,9 @@ class RowReader:
 
 
 def _runs(query: RowQuery, stream: _Stream) -> Iterator[_Run]:
-    """Yield rows that are added up, whole runs of them only.
+    """Yield merged rows, complete runs only.
 
-    Where the reads have come to their end within a run, it is left to the next request, and the stream is set back to
-    before it.
+    If the reads are used up within a run, the run is left to the next request, and the stream is reset to its start.
     """
     for name, members in groupby(stream, key=lambda one: query.merge_key(one.row["pk"], one.row["sk"])):
         before: Position | None = None
@@ -169,7 +170,7 @@ def _runs(query: RowQuery, stream: _Stream) -> Iterator[_Run]:
             before = before or found.before
             sums.add(found.row)
         before = before or stream.behind
-        # the next row would have told that the run is over; so does a partition of another time
+        # the next row would end the run; so does a partition of another time
         over = stream.behind.sk is None and query.merge_key(stream.behind.pk, "-")[0] != name[0]
         if stream.stopped and query.stored_rows_per_row() > 1 and not over:
             stream.behind = before

@@ -1,8 +1,8 @@
-"""How a folded row is written: the requests, built but not sent.
+"""Requests that write a folded row; built here, sent elsewhere.
 
-UpdateItem and the PartiQL statement do the same thing under the same condition: add the row's deltas and move the
-mark, if the mark is below the first change that touches the row. UpdateItem also makes the row and the mark where there
-are none; the statement wants both to exist, and travels 25 to a call.
+UpdateItem and the PartiQL statement do the same thing under the same condition: add the row's deltas and move the mark,
+if the mark is below the first change that touches the row. UpdateItem also creates a missing row or mark; the statement
+requires both, and one call carries 25 of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,18 +26,18 @@ _MAX_STATEMENT_BYTES = 8192
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html"""
 
 _RESERVED_BYTES = 1500
-"""What a statement has at most beside its counters: the table's name of 255 bytes, the key, and 33 marks."""
+"""Maximum size of a statement without its counters: a table name of 255 bytes, the key, and 33 marks."""
 
 VERSION = "~v"
-"""The attribute that counts how often the order measures of a row were written."""
+"""The attribute that counts the writes of a row's order measures."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """The order measures of a main row, as its value rows had them after the row was seen at ``version``.
+    """The order measures of a main row, read from its value rows after the row was seen at ``version``.
 
-    ``state`` holds the row's attributes, None for those to remove. Who writes them has to find the row at this version
-    still: another shard that has written in between may have seen value rows that this reading had not.
+    ``state`` holds the row's attributes, None for those to remove. They may be written only while the row still has
+    this version: another shard that has written in between may have seen newer value rows.
     """
 
     version: int
@@ -46,7 +46,7 @@ class OrderState:
 
 @dataclass(slots=True)
 class _Expression:
-    """The parts of an update expression, with the names and values that stand in it."""
+    """The parts of an update expression, with its names and values."""
 
     names: dict[str, str] = field(default_factory=dict)
     values: Json = field(default_factory=dict)
@@ -91,10 +91,10 @@ class _Expression:
 def update_request(
     table: str, row: RowChange, lineage: Lineage | None, now: datetime, order: OrderState | None = None
 ) -> Json:
-    """Return the UpdateItem for a row; without a lineage it adds unconditionally.
+    """Return the UpdateItem request for a row; without a lineage it is unconditional.
 
-    An inexact row has its items counted and is marked; its linear measures stay. With ``order`` the order measures are
-    written, too.
+    For an inexact row, only the items are counted and the row is flagged; its linear measures stay unchanged. With
+    ``order``, the order measures are written as well.
     """
     expression = _Expression()
     expression.set(UPDATED_AT, _stamp(now))
@@ -118,7 +118,7 @@ def update_request(
 
 
 def _set_expiry(expression: _Expression, expires_at: int | None) -> None:
-    # a row that was empty may have been about to go: whatever is written keeps it for as long as it is needed
+    # the row may have been empty and about to expire: every write restores its regular expiry
     if expires_at is None:
         expression.remove(EXPIRES_AT)
     else:
@@ -137,7 +137,7 @@ def _set_order(expression: _Expression, order: OrderState) -> None:
 
 
 def expire_request(table: str, row: RowChange, at: int) -> Json:
-    """Return the UpdateItem that lets an empty row go at a second, if it is empty still and stays for longer."""
+    """Return the request that expires a row at a given second, if it is still empty and would stay longer."""
     expression = _Expression()
     name = expression.set(EXPIRES_AT, at)
     expression.conditions.append(f"(attribute_not_exists({name}) OR {name} > {expression.value(at)})")
@@ -147,13 +147,13 @@ def expire_request(table: str, row: RowChange, at: int) -> Json:
 
 
 def zero_counters(layout: Layout) -> Sequence[str]:
-    """Return the counters that are 0 where nothing is in a row: of a lane all, since another may hold the rest."""
+    """Return the counters that are 0 in an empty row: all of them for a lane, as other lanes may offset one of them."""
     return layout.counters if layout.aggregate.lanes > 1 else (ITEM_COUNT,)
 
 
 def partiql_statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
-    """Return the conditional PartiQL update of a row that exists and carries the mark."""
-    # each parameter costs the client more than the rest of the statement: what adds nothing is left out
+    """Return the conditional PartiQL update of a row that exists and has the mark."""
+    # a parameter costs the client more than the rest of the statement, so zero deltas are left out
     added = [(name, delta) for name, delta in zip(row.layout.counters, row.deltas(), strict=True) if delta]
     parameters: list[Any] = [{"N": str(delta)} for _, delta in added]
     if row.expires_at is not None:
@@ -169,7 +169,7 @@ def partiql_statement(table: str, row: RowChange, lineage: Lineage, now: datetim
 
 @lru_cache(maxsize=4096)
 def fits_statement(layout: Layout) -> bool:
-    """Tell whether the statement for such a row is short enough for DynamoDB, whatever it adds."""
+    """Tell whether every statement for such a row fits DynamoDB's limit."""
     text = _statement_text("", layout.counters, "", (), stays=True)
     return len(text.encode()) + _RESERVED_BYTES <= _MAX_STATEMENT_BYTES
 

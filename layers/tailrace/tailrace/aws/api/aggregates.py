@@ -1,4 +1,4 @@
-"""Aggregates: what there are, their rows, and which of them rank first; in JSON, lines of JSON or CSV."""
+"""Routes of aggregates: their list, rows, rankings and groups; in JSON, JSON Lines or CSV."""
 
 from collections.abc import Callable
 from urllib.parse import urlencode
@@ -19,11 +19,11 @@ from tailrace.queries.formats import JSON, ROW_MEDIA_TYPES, RowFormat, row_forma
 from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query
 
 FRESHNESS = "Tailrace-Freshness"
-"""The header in which every answer of an aggregate tells how fresh it is, for the forms that have no other place."""
+"""The header with the freshness of a response, for formats that have no other place for it."""
 
 
 class AggregateRoutes:
-    """Answers what is asked of aggregates."""
+    """Routes of aggregates."""
 
     def __init__(
         self, pipeline: Pipeline, rows: RowReader, progress: CachedProgress, event: Callable[[], Event]
@@ -31,19 +31,19 @@ class AggregateRoutes:
         self._pipeline = pipeline
         self._rows = rows
         self._groups = GroupReader(rows.client, rows.table)
-        self._watch = progress
+        self._progress = progress
         self._event = event
 
     def listed(self) -> ApiResponse:
-        """Return what each aggregate is: its groups and measures."""
+        """Return a description of each aggregate: its groups and measures."""
         if query_parameters(self._event()):
-            raise InvalidMessage("there are no parameters here")
+            raise InvalidMessage("this route has no parameters")
         fresh = self._freshness()
         listed = dumps([describe(found) for found in self._pipeline.aggregates])
         return json_response(200, f'{{"aggregates":{listed},"freshness":{fresh}}}', {FRESHNESS: fresh})
 
     def rows(self, name: str) -> ApiResponse:
-        """Return rows of an aggregate, by its groups and a range of time."""
+        """Return rows of an aggregate, by its groups and a time range."""
         aggregate = self._pipeline.aggregate(name)
         row_format = row_format_for(negotiate_media_type(self._event(), ROW_MEDIA_TYPES), aggregate)
         query = parse_row_query(aggregate, query_parameters(self._event()))
@@ -61,7 +61,7 @@ class AggregateRoutes:
         return self._answer(aggregate, row_format, {"by": by}, page, fresh)
 
     def groups(self, name: str) -> ApiResponse:
-        """Return the values of an aggregate's first group, and how many items each has."""
+        """Return the values of an aggregate's first group, with their number of items."""
         aggregate = self._pipeline.aggregate(name)
         query = parse_group_query(aggregate, query_parameters(self._event()))
         fresh = self._freshness()
@@ -76,8 +76,8 @@ class AggregateRoutes:
         return json_response(200, body, headers)
 
     def _freshness(self) -> str:
-        """Return how fresh the rows are that are read after this: they hold at least what has been counted now."""
-        return dumps(self._watch.aggregate().document())
+        """Return the freshness, read before the rows: the rows contain at least these changes."""
+        return dumps(self._progress.aggregate().document())
 
     def _answer(
         self, aggregate: Aggregate, row_format: RowFormat, told: dict[str, str | None], page: Page, fresh: str

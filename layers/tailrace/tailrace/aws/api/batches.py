@@ -1,4 +1,4 @@
-"""Many items in one request: each is stored or refused by itself, and the answer says which and why."""
+"""Many items in one request: each is stored or refused individually, with a result for each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _MULTI_STATUS = 207  # https://www.rfc-editor.org/rfc/rfc4918#section-13, with a body of our own
 _MAX_ID_SHOWN = 1024
 
-# Seconds at most until the caller hears of it: of what a table leaves unprocessed, it can send the rest again itself.
+# A few seconds at most: the caller can retry the items that the table leaves unprocessed.
 _MAX_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One item of a request: its id as sent, and either its row and tag, or the error that refuses it."""
+    """One item of a request: its id as sent, and either its row and entity tag, or its error."""
 
     item_id: Any
     etag: str = ""
@@ -34,7 +34,7 @@ class _Entry:
 
 
 class BatchRoutes:
-    """Answers requests to store many items."""
+    """The route that stores many items."""
 
     def __init__(
         self, pipeline: Pipeline, client: "DynamoDBClient", items_table: str, event: Callable[[], Event]
@@ -48,9 +48,9 @@ class BatchRoutes:
         """Store items: 207 with a result for each, in the order of the request."""
         self._pipeline.collection(collection)
         if query_parameters(self._event()):
-            raise InvalidMessage("there are no parameters here: each item of the body has its own id")
+            raise InvalidMessage("this route has no parameters: each item in the body has its own id")
         if request_preconditions(self._event()):
-            raise InvalidMessage("If-Match and If-None-Match are about one item: put it by itself")
+            raise InvalidMessage("If-Match and If-None-Match apply to a single item: put it individually")
         entries = self._entries(collection, batch_items(self._event()))
         errors = self._store(entries)
         results = _results(entries, errors)
@@ -65,7 +65,9 @@ class BatchRoutes:
         for one in sent:
             entry = self._entry(collection, one)
             if entry.row is not None and entry.item_id in seen:
-                twice = Violation("/id", "id", "the id comes more than once in this request: only the first one counts")
+                twice = Violation(
+                    "/id", "id", "the id occurs more than once in this request: only the first one counts"
+                )
                 entry = _Entry(entry.item_id, error=InvalidItem([twice]))
             elif entry.row is not None:
                 seen.add(entry.item_id)
@@ -74,10 +76,10 @@ class BatchRoutes:
 
     def _entry(self, collection: str, one: Any) -> _Entry:
         if not isinstance(one, dict):
-            return _Entry(None, error=InvalidMessage("an item of a request is an object with id and item"))
+            return _Entry(None, error=InvalidMessage("each entry must be an object with id and item"))
         item_id, item = one.get("id"), one.get("item")
         if not isinstance(item_id, str) or not isinstance(item, dict) or one.keys() - {"id", "item", "expires_at"}:
-            text = "id is a text and item an object, expires_at may be there, and nothing else"
+            text = "an entry has id (a string), item (an object), optionally expires_at, and nothing else"
             return _Entry(item_id, error=InvalidMessage(text))
         stored = StoredItem(item, one.get("expires_at"))
         try:
@@ -87,13 +89,13 @@ class BatchRoutes:
         return _Entry(item_id, stored.etag, row)
 
     def _store(self, entries: Sequence[_Entry]) -> dict[int, TailraceError]:
-        """Store what can be stored and return the errors of the rest, by its place in the request."""
+        """Store the valid entries and return the errors of the others, by their position in the request."""
         places = [place for place, entry in enumerate(entries) if entry.row is not None]
         rows = [entry.row for entry in entries if entry.row is not None]
         errors = {place: entry.error for place, entry in enumerate(entries) if entry.error is not None}
         for outcome in write_all(self._client, self._items_table, rows, tries=_MAX_ATTEMPTS):
             errors[places[outcome.position]] = (
-                Transient("the table did not take the item in time")
+                Transient("the table did not process the item in time")
                 if isinstance(outcome, Unprocessed)
                 else InvalidItem([Violation("", "table", outcome.reason)])
             )

@@ -1,4 +1,4 @@
-"""Requests that are carried out once, however often they come: by Powertools' idempotency, in a table of its own.
+"""Idempotent requests: each is carried out once, however often it is sent, by Powertools' idempotency.
 
 How it works: https://docs.powertools.aws.dev/lambda/python/latest/utilities/idempotency/; what the header means:
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/.
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 RETENTION_S = 24 * 3600
-"""How long an answer is kept for repeats of its request."""
+"""How long a response is stored for retries of its request."""
 
-# A row of the table holds 400 KB. An answer is an item, so packed it nearly always has room.
+# An item of the table holds 400 KB. A response holds one item, so it nearly always fits when compressed.
 _MAX_PACKED_CHARACTERS = 350_000
 
 REPLAYED = "Idempotency-Replayed"
-"""The header that says that an answer is one from before."""
+"""The header of a response that is replayed from an earlier request."""
 
 
 @dataclass(slots=True)
 class Idempotency:
-    """Keeps answers by the key that the caller has given."""
+    """Stores responses by the caller's idempotency key."""
 
     client: "DynamoDBClient"
     table: str
@@ -48,20 +48,20 @@ class Idempotency:
         carry_out: Callable[[], Response[str]],
         time_left_ms: Callable[[], int],
     ) -> Response[str]:
-        """Carry a request out, or return the answer that it got before.
+        """Carry out a request, or return its stored response.
 
         Args:
-            key: the caller, and the key that the caller has given.
-            payload: all that makes the request what it is.
-            carry_out: what to do the first time. Where it raises, nothing is kept, and a repeat tries anew.
-            time_left_ms: for how long a repeat has to wait at most, should this process die.
+            key: the caller, and the caller's key.
+            payload: everything that identifies the request.
+            carry_out: carries out the request. If it raises, nothing is stored, and a retry carries it out again.
+            time_left_ms: the maximum time for which retries are blocked if this process dies.
 
         Raises:
-            IdempotencyKeyInUse: the first request is under way.
-            IdempotencyKeyReused: the first request was another one.
-            Transient: the table cannot be asked now.
+            IdempotencyKeyInUse: the first request is still in progress.
+            IdempotencyKeyReused: the key was used for a different request.
+            Transient: the table cannot be read now.
         """
-        # some 30 ms of processor time that a request without a key does not pay
+        # imported on demand: about 30 ms of CPU time that requests without a key do not need
         from aws_lambda_powertools.utilities.idempotency import exceptions, idempotent_function  # noqa: PLC0415
 
         fresh: list[Response[str]] = []
@@ -80,13 +80,13 @@ class Idempotency:
         try:
             kept = once(request={"key": list(key), "payload": dict(payload)})
         except exceptions.IdempotencyAlreadyInProgressError as error:
-            raise IdempotencyKeyInUse("ask again when the first request with this key has been answered") from error
+            raise IdempotencyKeyInUse("retry after the first request with this key has been answered") from error
         except exceptions.IdempotencyValidationError as error:
             raise IdempotencyKeyReused(
-                "this key came with another request before: take a new one for each request"
+                "this key was used for another request: use a new one for each request"
             ) from error
         except exceptions.IdempotencyInconsistentStateError as error:
-            raise Transient("the record of this key is changing") from error
+            raise Transient("the record of this key is being changed") from error
         except exceptions.IdempotencyPersistenceLayerError as error:
             return _response_despite(error, fresh)
         return fresh[0] if fresh else _decompress(kept)
@@ -114,14 +114,14 @@ def _config(time_left_ms: Callable[[], int]) -> "IdempotencyConfig":
 
 
 def _response_despite(error: Exception, fresh: list[Response[str]]) -> Response[str]:
-    """Return the answer of a request that was carried out, though it cannot be kept now; else raise our error."""
+    """Return the response of a request that was carried out but cannot be stored now; otherwise raise."""
     cause = error.__cause__
     if not isinstance(cause, ClientError | BotoCoreError):
         raise error
     failure = translate(cause)
     if not fresh or not isinstance(failure, Transient):
         raise failure from error
-    logger().warning("the answer is not kept for repeats of its request", extra={"error": str(failure)})
+    logger().warning("the response is not stored for retries of its request", extra={"error": str(failure)})
     return fresh[0]
 
 
@@ -135,5 +135,5 @@ def _decompress(kept: Mapping[str, Any]) -> Response[str]:
     headers = kept["headers"] | {REPLAYED: "true"}
     if "body" in kept:
         return Response(kept["status"], None, zlib.decompress(base64.b64decode(kept["body"])).decode(), headers)
-    # too large to be kept: what was done, and the tag of what came of it
+    # too large to store: 204 with the entity tag
     return Response(204, None, "", {name: value for name, value in headers.items() if name != "Content-Type"})

@@ -1,4 +1,4 @@
-"""Items: whole, in part, or many at once; each answer carries the item's entity tag."""
+"""Routes of a single item; each response carries the item's entity tag."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ _MAX_EXPIRY_DIGITS = 20
 
 
 class ItemRoutes:
-    """Answers what is asked of one item, named by its id in the path or, whatever its characters, the parameter id."""
+    """Routes of one item; its id is in the path, or (for any characters) in the query parameter ``id``."""
 
     def __init__(self, pipeline: Pipeline, items: ItemStore, event: Callable[[], Event]) -> None:
         self._pipeline = pipeline
@@ -32,7 +32,7 @@ class ItemRoutes:
         self._event = event
 
     def put(self, collection: str, escaped: str | None = None) -> ApiResponse:
-        """Store a whole item: 201 for a new one, 200 for one that was there."""
+        """Store a whole item: 201 if it is new, otherwise 200."""
         name, given = self._address(collection, escaped, _EXPIRES_AT)
         item = parse_json_object(self._event())
         stored = StoredItem(item, _expiry(given.get(_EXPIRES_AT)))
@@ -48,7 +48,7 @@ class ItemRoutes:
         return json_response(200, dumps(stored.item), {"ETag": stored.etag})
 
     def get(self, collection: str, escaped: str | None = None) -> ApiResponse:
-        """Return an item, or 304 to who has it already."""
+        """Return an item, or 304 if the caller already has it."""
         name, _ = self._address(collection, escaped)
         wanted = request_preconditions(self._event())
         found = self._items.get(collection, name)
@@ -59,21 +59,21 @@ class ItemRoutes:
         return json_response(200, dumps({"id": name, "item": found.item} | expiry), {"ETag": etag})
 
     def delete(self, collection: str, escaped: str | None = None) -> ApiResponse:
-        """Delete an item, if it is there."""
+        """Delete an item if it exists."""
         name, _ = self._address(collection, escaped)
         self._items.delete(collection, name, request_preconditions(self._event()))
         return empty_response(204)
 
     def _address(self, collection: str, escaped: str | None, *options: str) -> tuple[str, dict[str, str]]:
-        """Return the id that a request is about, and its query parameters: each at most once, and all known."""
+        """Return the id in a request, and its query parameters; unknown and repeated ones are rejected."""
         self._pipeline.collection(collection)
         given: dict[str, str] = {}
         for name, value in query_parameters(self._event()):
             if name in given or name not in (options if escaped is not None else ("id", *options)):
-                raise InvalidMessage(f"the parameter {name[:60]!r} is unknown here, or comes more than once")
+                raise InvalidMessage(f"the parameter {name[:60]!r} is unknown here, or is given more than once")
             given[name] = value
         if escaped is None and "id" not in given:
-            raise InvalidMessage("which item? its id is in the path or is the parameter id")
+            raise InvalidMessage("the request names no item: put its id in the path or in the parameter id")
         found = decode_item_id(escaped) if escaped is not None else given["id"]
         check_item(item_key(collection, found), {})
         return found, given
@@ -83,5 +83,5 @@ def _expiry(text: str | None) -> Any:
     if text is None:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > _MAX_EXPIRY_DIGITS:
-        raise InvalidMessage("expires_at is a whole number of seconds since 1970")
+        raise InvalidMessage("expires_at must be a whole number of seconds since 1970")
     return int(text)

@@ -1,4 +1,4 @@
-"""Answers to requests: JSON, nothing at all, or a problem document."""
+"""Responses: JSON, an empty body, or a problem document."""
 
 from collections.abc import Mapping
 
@@ -16,34 +16,34 @@ JSON = "application/json"
 
 
 class PartialFailure(Exception):
-    """An answer of which a part failed for now, so that it must not be kept for repeats of the request.
+    """A response with parts that failed transiently, which must not be stored for retries of the request.
 
-    No error: it is raised to leave by the way on which nothing is kept.
+    It is not an error: raising it bypasses the idempotency store.
     """
 
     def __init__(self, answer: ApiResponse) -> None:
         self.answer = answer
-        super().__init__("a part of the request is to be repeated")
+        super().__init__("part of the request must be retried")
 
 
 def json_response(status: int, body: str, headers: Headers | None = None) -> ApiResponse:
-    """Answer with a JSON text."""
+    """Return a response with a JSON body."""
     return Response(status, JSON, body, headers)
 
 
 def empty_response(status: int, headers: Headers | None = None) -> ApiResponse:
-    """Answer without a body."""
+    """Return a response without a body."""
     return Response(status, None, "", headers)
 
 
 def problem_response(error: TailraceError) -> ApiResponse:
-    """Answer with the problem document of an error; one that is no fault of the caller's is raised again."""
+    """Return the problem document of an error; an error that is not the caller's fault is raised again."""
     problem = problem_for(error)
     if problem is None:
         raise error
     headers: dict[str, str | list[str]] = {}
     if isinstance(error, Transient):
-        logger().warning("request to be repeated later", extra={"error": str(error)})
+        logger().warning("request must be retried later", extra={"error": str(error)})
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)

@@ -1,4 +1,4 @@
-"""The door: which address leads where, what is done once, and how refusals are told."""
+"""The API's router: addresses, idempotency, and error responses."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ _ITEM = f"{_ITEMS}/<escaped>"
 
 
 class Api:
-    """Answers the HTTP API's requests; every refusal is a problem document (:mod:`tailrace.http.problems`)."""
+    """Handles API requests; every refusal is a problem document (:mod:`tailrace.http.problems`)."""
 
     def __init__(
         self, pipeline: Pipeline, items: ItemStore, rows: RowReader, health: Health, idempotency: Idempotency
@@ -59,10 +59,10 @@ class Api:
         self._route("GET", "/aggregates/<name>/groups", aggregates.groups)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        """Answer a request.
+        """Handle a request.
 
         Raises:
-            Permanent: a table refuses for good, or is not there: no fault of the caller's.
+            Permanent: a table rejects a request or is missing, which is not the caller's fault.
         """
         answer = self._resolver.resolve(with_escaped_item_id(event), context)
         refused = answer["headers"].get("Content-Type") == CONTENT_TYPE
@@ -78,7 +78,7 @@ class Api:
         return event
 
     def _once(self, answer: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
-        """Return the answer to a request that writes: with ``Idempotency-Key``, it is carried out once."""
+        """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once."""
 
         def handled(**path: str) -> ApiResponse:
             event = self._event()
@@ -104,7 +104,7 @@ class Api:
             there = re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), event["rawPath"])
             if there and event["requestContext"]["http"]["method"] not in methods:
                 return problem_response(MethodNotAllowed(methods))
-        return problem_response(NotFound("there is nothing at this address"))
+        return problem_response(NotFound("no route has this address"))
 
 
 def _partial_failure(found: PartialFailure) -> ApiResponse:

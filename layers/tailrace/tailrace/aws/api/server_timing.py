@@ -1,4 +1,4 @@
-"""The handler's own time, told with each answer: https://www.w3.org/TR/server-timing/."""
+"""The handler's own duration, in a header of each response: https://www.w3.org/TR/server-timing/."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 SERVER_TIMING = "Server-Timing"
 
 type Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
-"""What answers an HTTP API's event and a context."""
+"""A handler of HTTP API events."""
 
 
 def timed(handler: Handler, clock_s: Callable[[], float]) -> Handler:

@@ -1,4 +1,4 @@
-"""Many items into the items table, 25 to a call."""
+"""Writes many items to the items table, 25 to a call."""
 
 import random
 import time
@@ -25,7 +25,7 @@ _THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class RefusedItem:
-    """A row that the table finds invalid: its position, and what the table says."""
+    """A row that the table rejects as invalid: its position, and the table's message."""
 
     position: int
     reason: str
@@ -33,7 +33,7 @@ class RefusedItem:
 
 @dataclass(frozen=True, slots=True)
 class Unprocessed:
-    """A row that the table did not take in time: its position."""
+    """A row that the table did not process in time: its position."""
 
     position: int
 
@@ -45,16 +45,16 @@ def put_all_or_raise(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[RefusedItem]:
-    """Store all rows, or those that the table takes on any account; see :func:`write_all`.
+    """Store all rows except invalid ones, which are returned; see :func:`write_all`.
 
     Raises:
-        Transient: the table did not take all of them in time; those that it took stay.
-        Permanent: the table refuses.
+        Transient: the table did not process all rows in time; the processed ones are stored.
+        Permanent: the table rejects the call.
     """
     outcomes = write_all(client, table, rows, sleep=sleep)
     left = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
     if left:
-        raise Transient(f"the table left {len(left)} items unprocessed after {_MAX_ATTEMPTS} tries")
+        raise Transient(f"the table left {len(left)} items unprocessed after {_MAX_ATTEMPTS} attempts")
     return [outcome for outcome in outcomes if isinstance(outcome, RefusedItem)]
 
 
@@ -66,14 +66,14 @@ def write_all(
     sleep: Callable[[float], None] = time.sleep,
     tries: int = _MAX_ATTEMPTS,
 ) -> list[RefusedItem | Unprocessed]:
-    """Store rows (in DynamoDB's JSON, no key twice, a few megabytes together), a few calls at a time.
+    """Store rows (in DynamoDB's JSON, without duplicate keys, a few megabytes in total), several calls at a time.
 
-    What a call leaves unprocessed, all of it where the table is too busy for the call, is sent again after a pause: a
-    table that grows with its load needs a while for it. A call that the table finds invalid stores nothing, so
-    its rows are sent one by one then. Returned are the rows that are not stored.
+    Unprocessed rows are retried with back-off (all rows of a call that is throttled), because an on-demand table takes
+    a while to scale up. A call with an invalid row stores nothing, so its rows are then sent one by one. Returns the
+    rows that are not stored.
 
     Raises:
-        Permanent: the table refuses.
+        Permanent: the table rejects the call.
     """
     calls = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
     sender = _BatchWriter(client, table, sleep, tries)
@@ -101,11 +101,11 @@ class _BatchWriter:
         return [Unprocessed(position) for position in positions if rows[position]["pk"]["S"] in keys]
 
     def _write(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Store rows in one call and what it takes to have them stored; return those that are not."""
+        """Store rows in one call and its retries; return those that are not stored."""
         requests: Any = {self.table: [{"PutRequest": {"Item": row}} for row in rows]}
         for attempt in range(self.tries):
             if attempt:
-                # spreads retries, hides nothing
+                # jitter, not cryptography
                 self.sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311
             try:
                 requests = self.client.batch_write_item(RequestItems=requests).get("UnprocessedItems")
@@ -114,7 +114,7 @@ class _BatchWriter:
                 if not isinstance(failure, Transient):
                     raise failure from error
                 if isinstance(error, BotoCoreError):
-                    break  # no answer, and the SDK has waited for it more than once
+                    break  # no response, and the SDK has already retried
             if not requests:
                 return []
         return [request["PutRequest"]["Item"] for request in requests[self.table]]

@@ -1,8 +1,8 @@
-"""How an item is written only if nobody else has changed it: the parts of the requests, built but not sent.
+"""Optimistic concurrency for items: conditions that no other writer has changed a row; built here, sent elsewhere.
 
-No field of the row may be other than it was when it was read, whoever writes: no version is asked of a writer with a
-plain SDK. A field that has come since is seen by its name, which the schema lists; where it does not list them all, by
-the digest that the engine leaves in each row that it writes (:data:`tailrace.encoding.dynamodb.DIGEST`).
+Every field of the row must still have the value that was read, so writers with a plain SDK need no version attribute. A
+field that was added since is detected by its name if the schema lists all fields; otherwise by the digest in each row
+that the engine writes (:data:`tailrace.encoding.dynamodb.DIGEST`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from tailrace.errors import InvalidItem, Violation
 _MAX_EXPRESSION_BYTES = 4096
 _MAX_COMPARED_FIELDS = 140
 MAX_LISTED_FIELDS = 100
-"""The fields whose absence one condition can ask for, beside those that it compares."""
+"""Fields whose absence one condition can require, in addition to those that it compares."""
 
 type Row = Mapping[str, Any]
 
@@ -31,19 +31,19 @@ class Condition:
     values: dict[str, Any]
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters, without those that would be empty, which DynamoDB refuses."""
+        """Return the parameters without empty ones, which DynamoDB rejects."""
         names = {"ExpressionAttributeNames": self.names} if self.names else {}
         values = {"ExpressionAttributeValues": self.values} if self.values else {}
         return {"ConditionExpression": self.expression} | names | values
 
 
 def existence(present: bool) -> Condition:
-    """Return the condition that there is a row, or that there is none."""
+    """Return the condition that the row exists, or that it does not."""
     return Condition("attribute_exists(pk)" if present else "attribute_not_exists(pk)", {}, {})
 
 
 def unchanged_since(row: Row | None, absent: Collection[str]) -> Condition:
-    """Return the condition that a row (in DynamoDB's JSON) is as it was read, and has none of the fields ``absent``.
+    """Return the condition that a row (in DynamoDB's JSON) is as it was read, and lacks the ``absent`` fields.
 
     Raises:
         InvalidItem: the row has more fields than one condition can compare.
@@ -63,9 +63,9 @@ def unchanged_since(row: Row | None, absent: Collection[str]) -> Condition:
 
 
 def update_parameters(before: Row, after: Row) -> dict[str, Any]:
-    """Return the parameters of an UpdateItem that makes one row the other; empty where they are equal.
+    """Return the parameters of an UpdateItem that turns one row into the other; empty if they are equal.
 
-    Rows are compared as the table sees them, since to Python ``True`` is 1.
+    Rows are compared in DynamoDB's JSON, because in Python ``True`` equals 1.
     """
     changed = {f"#n{place}": name for place, name in enumerate(after) if after[name] != before.get(name)}
     removed = {f"#r{place}": name for place, name in enumerate(before) if name not in after}
@@ -80,7 +80,7 @@ def update_parameters(before: Row, after: Row) -> dict[str, Any]:
 
 
 def merge_parameters(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a request from those of its parts; names and values are gathered from all."""
+    """Merge the parameters of a request's parts, with the names and values of all of them."""
     whole: dict[str, Any] = {}
     for part in parts:
         for parameter, value in part.items():

@@ -1,4 +1,4 @@
-"""Items in the items table: checked before they are written, whoever brings them."""
+"""The items table: every item is checked before it is written, through whichever entrance it arrives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ _MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item as the table holds it: its fields, and when it expires, if it does.
+    """An item as the table stores it: its fields, and its expiry, if any.
 
-    ``expires_at`` are whole seconds since 1970, unless another writer has put something else there.
+    ``expires_at`` is in whole seconds since 1970, unless another writer stored something else.
     """
 
     item: Item
@@ -44,18 +44,18 @@ class StoredItem:
 
     @property
     def etag(self) -> str:
-        """The item's entity tag: strong, and a function of its content alone."""
+        """The item's strong entity tag, a function of its content alone."""
         return entity_tag(item_digest(self.item, self.expires_at))
 
 
 def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
     """Check an item and return its row in DynamoDB's JSON.
 
-    The transform is tried, so that what could not be counted later is refused at the door.
+    The transform runs as well, so that an item that could not be counted later is rejected here.
 
     Raises:
-        NotFound: there is no such collection.
-        InvalidMessage: the id cannot be one.
+        NotFound: the collection does not exist.
+        InvalidMessage: the id is invalid.
         InvalidItem: the item breaks its schema, its transform or the table's limits.
     """
     pk = item_key(collection, item_id)
@@ -70,7 +70,7 @@ def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem
 
 
 def _listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
-    """Return the names of all fields that an item can have; None where they are not listed, or too many to ask for."""
+    """Return the names of all fields that an item can have; None if the schema allows others, or names too many."""
     names = pipeline.collection(collection).compiled.allowed_fields
     return None if names is None or len(names) > MAX_LISTED_FIELDS else names
 
@@ -82,12 +82,12 @@ def _epoch(value: Any) -> int:
 
 
 def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
-    """Return our error for one of a write: what the table finds invalid is the item's fault.
+    """Translate the error of a write: a validation error of the table means that the item is invalid.
 
-    :func:`tailrace.encoding.limits.check_item` has told all that is known of it before; this is for what is not.
+    :func:`tailrace.encoding.limits.check_item` reports every known reason before the write; this covers the others.
     """
     if isinstance(error, ClientError) and error.response["Error"]["Code"] == _INVALID:
-        reason = f"the table refuses the item: {error.response['Error'].get('Message', '')}"
+        reason = f"the table rejects the item: {error.response['Error'].get('Message', '')}"
         return InvalidItem([Violation("", "table", reason)])
     return translate(error)
 
@@ -96,11 +96,11 @@ def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
 class ItemStore:
     """The items table.
 
-    Every method raises, beside what it names: Transient (try later), Permanent (the table refuses for good),
-    NotFound (no such collection), InvalidMessage (the id cannot be one).
+    Besides the errors that it names, every method raises Transient (retry later), Permanent (the table rejects the
+    request), NotFound (no such collection) and InvalidMessage (the id is invalid).
 
-    A write with conditions raises PreconditionFailed where one does not hold, and Conflict where others kept changing
-    the item meanwhile. The item is read, and written under the condition that it is still as it was then.
+    A conditional write raises PreconditionFailed if a condition does not hold, and Conflict if other writers keep
+    changing the item. It reads the item, and writes on condition that the item is unchanged since.
     """
 
     client: "DynamoDBClient"
@@ -115,7 +115,7 @@ class ItemStore:
         expires_at: int | None = None,
         only_if: Preconditions = UNCONDITIONAL,
     ) -> bool:
-        """Store a whole item; True when there was none before.
+        """Store a whole item; return True if it is new.
 
         Raises:
             InvalidItem: with every violation.
@@ -129,28 +129,28 @@ class ItemStore:
         """Read an item, strongly consistent.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         return _stored(self._require_row(collection, item_id))
 
     def delete(self, collection: str, item_id: str, only_if: Preconditions = UNCONDITIONAL) -> bool:
-        """Delete an item; True when there was one."""
+        """Delete an item; return True if it existed."""
         request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_OLD"}
         answer = self._write(self.client.delete_item, request, collection, item_id, only_if)
         return bool(answer.get("Attributes"))
 
     def patch(self, collection: str, item_id: str, patch: Item, only_if: Preconditions = UNCONDITIONAL) -> StoredItem:
-        """Apply a JSON merge patch (RFC 7396) to an item and return the whole of it as it is now.
+        """Apply a JSON merge patch (RFC 7396) to an item and return the whole resulting item.
 
-        Only the fields that change are written, and only if every field is still what it was when read, whoever writes:
-        no lost update, and no version field that a plain SDK writer would have to keep.
+        Only changed fields are written, and only if every field still has the value that was read: no update is lost,
+        and writers with a plain SDK need no version attribute.
 
         Raises:
-            InvalidItem: the merged item breaks rules; nothing is written. Or it has too many fields to compare.
-            NotFound: there is no such item.
-            Conflict: others kept changing the item in the meantime.
+            InvalidItem: the merged item is invalid (nothing is written), or it has too many fields to compare.
+            NotFound: the item does not exist.
+            Conflict: other writers kept changing the item.
         """
-        # what no item could hold is refused before it is merged into one
+        # reject values that no item can hold before merging
         check_item(item_key(collection, item_id), patch)
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
@@ -168,7 +168,7 @@ class ItemStore:
         raise _conflict(collection, item_id)
 
     def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
-        """Return the row with the patch merged in; what the patch leaves as it is stays to the letter."""
+        """Return the row with the patch merged in; untouched fields keep their exact representation."""
         merged = merge_patch(before.item, patch)
         checked = row_of(self.pipeline, collection, item_id, StoredItem(merged))
         kept = encode_item(before.item)
@@ -188,10 +188,10 @@ class ItemStore:
     ) -> Any:
         if not only_if:
             return _call(write, request)
-        if only_if.requires_absence:  # the table can tell by itself, without a read
+        if only_if.requires_absence:  # a condition expression suffices, without a read
             answer = _call_if(write, merge_parameters(request, existence(present=False).parameters()))
             if answer is None:
-                raise PreconditionFailed("the item is there")
+                raise PreconditionFailed("the item exists")
             return answer
         for _ in range(_MAX_ATTEMPTS):
             row = self._read(collection, item_id)
@@ -235,7 +235,7 @@ def _stored(row: Row) -> StoredItem:
 
 
 def _conflict(collection: str, item_id: str) -> Conflict:
-    return Conflict(f"{collection}/{item_id[:80]} keeps being changed by others")
+    return Conflict(f"other writers keep changing {collection}/{item_id[:80]}")
 
 
 def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
@@ -246,7 +246,7 @@ def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
 
 
 def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | None:
-    """Make a conditional call and return its answer; None when the condition does not hold."""
+    """Make a conditional call and return its response; None if the condition does not hold."""
     try:
         return call(**request)
     except (ClientError, BotoCoreError) as error:

@@ -1,4 +1,4 @@
-"""How fresh the aggregates are, asked of the progress table at most once a second."""
+"""The freshness of the aggregates, read from the progress table at most once a second."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ _CACHE_TTL = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class CachedProgress:
-    """Tells how far the readers of the stream have come, and what the other stages have counted.
+    """The progress of the stream readers, and the counts of the other stages.
 
-    What is a second old serves once more: it says too little by a second at most, and many readers cost one read.
+    Progress is cached for a second: it is understated by a second at most, and many readers cost one read.
     """
 
     progress: ProgressReader
@@ -24,26 +24,26 @@ class CachedProgress:
     _seen_at: datetime | None = field(default=None, init=False)
 
     def aggregate(self) -> Freshness:
-        """Return how fresh the aggregates are.
+        """Return the freshness of the aggregates.
 
         Raises:
             Transient: the table cannot be read now.
-            Permanent: the table refuses for good.
+            Permanent: the table rejects the request.
         """
         seen = self.readers()
         return freshness(seen[AGGREGATE].newest, seen[FANOUT].newest, self.clock())
 
     def fanout(self) -> Freshness:
-        """Return how far fanout has come; it raises as :meth:`aggregate` does."""
+        """Return the freshness of fanout; raises like :meth:`aggregate`."""
         seen = self.readers()
         return freshness(seen[FANOUT].newest, seen[AGGREGATE].newest, self.clock())
 
     def counts_of(self, stage: str) -> StageCounts:
-        """Return what another stage has counted, asked anew each time; it raises as :meth:`aggregate` does."""
+        """Return the counts of another stage, uncached; raises like :meth:`aggregate`."""
         return self.progress.counts_of(stage)
 
     def readers(self) -> dict[str, ReaderProgress]:
-        """Return what the readers have told of themselves; it raises as :meth:`aggregate` does."""
+        """Return the recorded progress of the stream readers; raises like :meth:`aggregate`."""
         now = self.clock()
         if self._seen_at is None or now - self._seen_at > _CACHE_TTL:
             self._seen = {stage: self.progress.read(stage) for stage in (AGGREGATE, FANOUT)}

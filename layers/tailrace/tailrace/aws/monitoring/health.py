@@ -1,8 +1,8 @@
-"""How the stages are doing: what waits for them, what failed, how far behind the stream's readers are.
+"""The health of the stages: what is waiting, what failed, and how far the stream readers are behind.
 
-Only what is cheap to ask and no more than the api's role may: attributes of queues, the first page of a listing, and
-the progress table, in which the stages tell how much they do. How long a message waits and how far the stream's readers
-are behind to the millisecond is in CloudWatch, and so are the alarms.
+It reads only what is cheap and what the api's role allows: queue attributes, the first page of listings, and the
+progress table, where stages record their throughput. CloudWatch has the age of the oldest message, the readers' lag in
+milliseconds, and the alarms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ _THREADS = 8
 
 GIVEN_UP, QUARANTINE = "aws/lambda/", "quarantine/"
 UNKNOWN = "unknown"
-"""The folder of refused items that are of no collection."""
+"""The quarantine folder of items without a known collection."""
 
 _COUNTING = {
     "api": ("changes", "failed"),
@@ -39,14 +39,14 @@ _COUNTING = {
     "archive": ("changes",),
     "catalog": ("changes", "waited_s"),
 }
-"""What is told of the counts of a stage that is no reader of the stream."""
+"""The reported counts of each stage that is not a stream reader."""
 
 type Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where to look: queues by the stage or route that reads them, with their dead-letter queues, and the bucket."""
+    """Where health comes from: queues by stage or route, with their dead-letter queues, and the failures bucket."""
 
     queues: Mapping[str, tuple[str, str]]
     routes: Mapping[str, tuple[str, str]]
@@ -56,7 +56,7 @@ class Sources:
 
 
 def sources(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipeline) -> Sources:
-    """Return where to look, from the environment.
+    """Read the sources from the environment.
 
     Raises:
         SettingsError: the template has no queue for a route.
@@ -77,7 +77,7 @@ def sources(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipelin
 
 @dataclass(slots=True)
 class Health:
-    """Tells how the stages are doing; what is two seconds old serves once more, and a listing for half a minute."""
+    """Reports the health of the stages; responses are cached for two seconds, listings for half a minute."""
 
     sources: Callable[[], Sources]
     sqs: Callable[[], "SQSClient"]
@@ -87,10 +87,10 @@ class Health:
     _known: dict[str, tuple[datetime, Any]] = field(default_factory=dict, init=False)
 
     def document(self) -> Json:
-        """Return what is known now; None stands for what cannot be told now.
+        """Return the health document; None stands for a value that is not available now.
 
         Raises:
-            Permanent: something refuses for good, or the environment does not say where a route's queue is.
+            Permanent: AWS rejects a request, or the environment lacks a route's queue.
         """
         return self._cached("all", _QUEUE_TTL, lambda: self._collect(self.sources()))
 
@@ -112,7 +112,7 @@ class Health:
         } | listed.result()
 
     def _queue(self, address: str, dead: str) -> Json:
-        """Return what waits in a queue, what is being worked on, and what failed."""
+        """Return the number of messages that wait in a queue, are in flight, and failed."""
         waiting = self._or_none(lambda: self._messages(address))
         failed = self._or_none(lambda: self._messages(dead))
         return {
@@ -122,7 +122,7 @@ class Health:
         }
 
     def _counted(self, stage: str, told: Sequence[str]) -> Json:
-        """Return so much of what the processes of a stage have counted."""
+        """Return the given counts of a stage, summed over its processes."""
         found: StageCounts | None = self._or_none(lambda: self.progress.counts_of(stage))
         return {name: None if found is None else getattr(found, name) for name in told}
 
@@ -155,16 +155,16 @@ class Health:
         }
 
     def _objects(self, bucket: str, prefix: str) -> int:
-        """Return how many objects there are under a prefix, of more than 1,000 only these."""
+        """Return the number of objects under a prefix, at most 1,000."""
         with map_aws_errors():
             return self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"]
 
     def _or_none[T](self, ask: Callable[[], T]) -> T | None:
-        """Return what is asked for; None where it cannot be told now, so that the rest still is."""
+        """Return the result of a call; None if it fails now, so that the other values are still reported."""
         try:
             return ask()
         except Transient as error:
-            logger().warning("not known now", extra={"error": str(error)})
+            logger().warning("health value not available", extra={"error": str(error)})
             return None
 
     def _cached[T](self, name: str, time: timedelta, ask: Callable[[], T]) -> T:
@@ -181,7 +181,7 @@ def _stages(
     counts: Mapping[str, "Future[Json]"],
     readers: Mapping[str, tuple[Freshness, int]] | None,
 ) -> list[Json]:
-    """Return the stages that something is known of, in the order in which changes pass them."""
+    """Return the stages in the order in which changes pass through them."""
     stages: list[Json] = []
     for name in ("api", "load", "ingest", FANOUT, AGGREGATE, "archive", "catalog"):
         if name in counts:

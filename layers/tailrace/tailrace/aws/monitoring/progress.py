@@ -1,6 +1,6 @@
-"""How far the readers of the stream have come: a row for each reader and shard, written at most once for a batch.
+"""The progress of the stream readers: a row for each reader and shard, written at most once per batch.
 
-What the rows are good for: :mod:`tailrace.queries.rows.freshness`.
+How the rows are used: :mod:`tailrace.queries.freshness`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from tailrace.inputs.changes import Change, StreamPosition, UnreadableRecord
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# A shard takes changes for about four hours. Its row stays until all of them have left the stream, and a day more.
+# A shard is open for about four hours. Its row outlives the records in the stream by a day.
 _RETENTION = timedelta(days=2)
 
 _MAX_ROWS = 1000
@@ -28,16 +28,16 @@ _MAX_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Tells how far one reader of the stream has come.
+    """Records the progress of one stream reader.
 
-    The stream tells time in whole seconds, so a shard's row is written once a second at most, and not at all where
-    nothing newer has come: no price that grows with changes or rows.
+    Stream times are whole seconds, so a shard's row is written at most once a second, and not at all without a newer
+    change: the cost does not grow with the number of changes or rows.
 
     Attributes:
         client: a DynamoDB client.
         table: the progress table.
         stage: the reader.
-        clock: the time now, in UTC.
+        clock: the current time, in UTC.
     """
 
     client: "DynamoDBClient"
@@ -50,12 +50,12 @@ class Progress:
     def advance(
         self, shard: str | None, changes: Sequence[Change | UnreadableRecord | StreamPosition], checkpoint: int | None
     ) -> None:
-        """Tell that the changes of a batch below the checkpoint, or all if there is none, are dealt with.
+        """Record that the changes of a batch below the checkpoint are processed; all of them if there is none.
 
-        Where it cannot be told now, the row says too little, and the next batch tells it.
+        If the table cannot be written now, the row understates the progress until the next batch.
 
         Raises:
-            Permanent: the table refuses for good.
+            Permanent: the table rejects the request.
         """
         done = [change for change in changes if checkpoint is None or change.sequence < checkpoint]
         if shard is None or not done:
@@ -67,12 +67,12 @@ class Progress:
         try:
             self.client.update_item(**self._update(shard, newest))
         except (ClientError, BotoCoreError) as error:
-            # a batch that has come again is older than what the row says already
+            # a redelivered batch is older than what the row already records
             if not has_code(error, CONDITION_FAILED):
                 failure = translate(error)
                 if not isinstance(failure, Transient):
                     raise failure from error
-                logger().warning("progress not told", extra={"error": str(failure)})
+                logger().warning("progress not recorded", extra={"error": str(failure)})
                 return
         self.flushed[shard] = newest
         self.pending[shard] = 0
@@ -98,7 +98,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ReaderProgress:
-    """How far a reader has come: by shard the time of the newest change; and how many changes in all of them."""
+    """The progress of a reader: the time of the newest change by shard, and the number of changes in all shards."""
 
     newest: dict[str, str]
     changes: int
@@ -106,26 +106,23 @@ class ReaderProgress:
 
 @dataclass(frozen=True, slots=True)
 class ProgressReader:
-    """Reads how far a reader of the stream has come, and how much the other stages have done."""
+    """Reads the progress of stream readers, and the counts of the other stages."""
 
     client: "DynamoDBClient"
     table: str
 
     def read(self, stage: str) -> ReaderProgress:
-        """Return how far it is in the newest shards, in one read: those that are still written to are among them.
+        """Return the progress in the newest shards, in one read; all open shards are among them.
 
         Raises:
             Transient: the table cannot be read now.
-            Permanent: the table refuses for good.
+            Permanent: the table rejects the request.
         """
         rows = self._rows(stage)
         return ReaderProgress({row["sk"]: row["newest"] for row in rows}, sum(row["changes"] for row in rows))
 
     def counts_of(self, stage: str) -> StageCounts:
-        """Return what the newest processes of another stage, or all that go to a route, have done, in one read.
-
-        It raises as :meth:`read` does.
-        """
+        """Return the counts of another stage's newest processes, in one read; raises like :meth:`read`."""
         return StageCounts.of(self._rows(stage))
 
     def _rows(self, stage: str) -> list[dict[str, Any]]:
@@ -134,7 +131,7 @@ class ProgressReader:
                 TableName=self.table,
                 KeyConditionExpression="pk = :stage",
                 ExpressionAttributeValues={":stage": encode_value(stage)},
-                # a shard's id begins with the time at which it was opened, and a process's row with that of its first
+                # shard ids begin with the time of opening, and rows of processes with their start time: newest first
                 ScanIndexForward=False,
                 Limit=_MAX_ROWS,
             )

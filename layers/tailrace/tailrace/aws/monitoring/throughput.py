@@ -1,6 +1,6 @@
-"""How much a stage does: a row for each of its processes in the progress table, written every five seconds at most.
+"""The throughput of a stage: a row for each of its processes in the progress table, written every five seconds at most.
 
-The readers of the stream report as much in :mod:`tailrace.aws.monitoring.progress`; this is for the other stages. It is
+Stream readers record theirs in :mod:`tailrace.aws.monitoring.progress`; this is for the other stages. It is
 for people who watch, so it is approximate: what a process has counted and not told when it ends is lost.
 """
 
@@ -33,12 +33,12 @@ type Event = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StageCounts:
-    """What a stage has done.
+    """Counts of a stage.
 
     Attributes:
-        changes: how many messages, lines, objects or requests.
-        failed: how many could not be done, where the stage counts that.
-        waited_s: how many seconds the newest has waited, until it was done; None where that is not told.
+        changes: messages, lines, objects or requests.
+        failed: those that failed, if the stage counts them.
+        waited_s: seconds from the arrival of the newest until it was done; None if unknown.
     """
 
     changes: int = 0
@@ -47,7 +47,7 @@ class StageCounts:
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
-        """Return the sum of the processes' rows."""
+        """Return the sum of the rows of several processes."""
         waited = [(row["told_at"], int(row["waited_s"])) for row in rows if "waited_s" in row]
         return cls(
             sum(int(row["changes"]) for row in rows),
@@ -56,7 +56,7 @@ class StageCounts:
         )
 
     def merge(self, later: "StageCounts") -> "StageCounts":
-        """Return this and what came later as one."""
+        """Return the sum of these counts and later ones."""
         waited = self.waited_s if later.waited_s is None else later.waited_s
         return StageCounts(self.changes + later.changes, self.failed + later.failed, waited)
 
@@ -66,14 +66,14 @@ _NOTHING = StageCounts()
 
 @dataclass(slots=True)
 class Throughput:
-    """Counts what one process of a stage does, and tells it.
+    """Counts the work of one process of a stage, and records it.
 
     Attributes:
-        client: a DynamoDB client that gives up soon, since the stage's own work waits meanwhile.
+        client: a DynamoDB client with short timeouts, because the stage waits for it.
         table: the progress table.
-        stage: what counts, the partition key of its rows; no reader of the stream.
-        name: the process, which no other is called.
-        clock: the time now, in UTC.
+        stage: the stage (not a stream reader), the partition key of its rows.
+        name: a unique name of the process.
+        clock: the current time, in UTC.
     """
 
     client: "DynamoDBClient"
@@ -87,18 +87,18 @@ class Throughput:
     _lock: Lock = field(default_factory=Lock, init=False)
 
     def count(self, done: int, failed: int = 0, waited_s: int | None = None) -> None:
-        """Count, and tell it if nothing was told in the last five seconds; else a later call tells it.
+        """Count, and write the counts unless they were written within the last five seconds.
 
-        It raises nothing for what the table does: no stage may fail because of its counts.
+        Errors of the table are logged, never raised: no stage may fail because of its counts.
         """
         with self._lock:
             self._pending = self._pending.merge(StageCounts(done, failed, waited_s))
             now = self.clock()
             if self._pending == _NOTHING or (self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL):
                 return
-            # a failure counts as a try as well, so that a busy table is not asked more often than a quiet one
+            # a failed write also starts the interval, so that a busy table gets no more requests than a quiet one
             self._flushed_at = now
-            # by the time at which the process began, so that the newest are read first
+            # begins with the start time, so that the newest processes are read first
             self._row = self._row or f"{now.isoformat(timespec='milliseconds')} {self.name}"
             flushing, self._pending = self._pending, _NOTHING
             update = self._update(self._row, flushing, now)
@@ -109,7 +109,7 @@ class Throughput:
                 self._pending = flushing.merge(self._pending)
             failure = translate(error)
             log = logger().warning if isinstance(failure, Transient) else logger().error
-            log("throughput not told", extra={"error": str(failure)})
+            log("throughput not recorded", extra={"error": str(failure)})
 
     def _update(self, row: str, flushing: StageCounts, now: datetime) -> Json:
         values = {
@@ -130,19 +130,19 @@ class Throughput:
 
 
 def for_process(table: str, stage: str, clock: Callable[[], datetime]) -> Throughput:
-    """Return the count of what this process does for a stage, with a client that gives up soon."""
+    """Return the throughput of this process for a stage, with a best-effort client."""
     return Throughput(best_effort_client(), table, stage, uuid4().hex, clock)
 
 
 def route_stage(route: str) -> str:
-    """Return the name under which what goes to a route is counted."""
+    """Return the name under which events sent to a route are counted."""
     return f"route/{route}"
 
 
 def counting_messages[**P](
     stage: Callable[Concatenate[Event, P], Json], throughput: Throughput
 ) -> Callable[Concatenate[Event, P], Json]:
-    """Return a stage that reads a queue, with its messages counted: those taken, and those that come again."""
+    """Wrap a stage that reads a queue to count its messages, processed and failed."""
 
     def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> Json:
         answer = stage(event, *arguments, **named)
@@ -156,11 +156,11 @@ def counting_messages[**P](
 def counting_lines[**P](
     stage: Callable[Concatenate[Event, P], list[Json]], throughput: Throughput
 ) -> Callable[Concatenate[Event, P], list[Json]]:
-    """Return a stage that loads files, with their good lines counted, and how long the file waited for its receipt."""
+    """Wrap the stage that loads files to count accepted lines, and the time from upload to receipt."""
 
     def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> list[Json]:
         receipts = stage(event, *arguments, **named)
-        if receipts:  # a file that was loaded before has none, and a second notification of it says nothing of lag
+        if receipts:  # a file that was loaded before has no receipt now; its second notification says nothing about lag
             throughput.count(sum(one["accepted"] for one in receipts), waited_s=_waited_s(event, throughput.clock()))
         return receipts
 
@@ -168,7 +168,7 @@ def counting_lines[**P](
 
 
 def counting_objects(stage: Callable[[Event], None], throughput: Throughput) -> Callable[[Event], None]:
-    """Return a stage that takes a bucket's notifications, with their objects counted, and how long they waited."""
+    """Wrap a stage that receives bucket notifications to count the objects, and how long they waited."""
 
     def counted(event: Event) -> None:
         stage(event)
@@ -181,9 +181,9 @@ def counting_objects(stage: Callable[[Event], None], throughput: Throughput) -> 
 def counting_requests[**P](
     stage: Callable[Concatenate[Event, P], Json], throughput: Throughput
 ) -> Callable[Concatenate[Event, P], Json]:
-    """Return a stage that answers requests, with these counted; what it raises is one that failed, as a 5xx is."""
+    """Wrap a stage that answers requests to count them; an exception counts as failed, like a 5xx response."""
 
-    @wraps(stage, updated=())  # so that the stage itself can still be found
+    @wraps(stage, updated=())  # keeps the stage itself accessible
     def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> Json:
         failed = True
         try:
@@ -197,6 +197,6 @@ def counting_requests[**P](
 
 
 def _waited_s(event: Event, now: datetime) -> int | None:
-    """Return how many seconds ago the first of a notification's objects was stored; None if it does not say."""
+    """Return the age in seconds of the oldest object in a notification; None if it has no times."""
     stored = [datetime.fromisoformat(one["eventTime"]) for one in event["Records"] if "eventTime" in one]
     return max(int((now - min(stored)).total_seconds()), 0) if stored else None

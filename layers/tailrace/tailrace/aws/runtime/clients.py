@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-# A call that gets no answer is given up within 4 x 5 s and pauses of at most 1 + 2 + 4 s: within the 29 s that api has
-# to answer, so that its caller hears of it. Parameters are checked by the service anyway, and checking them here first
-# costs more than sending them.
+# A call without a response fails after 4 x 5 s and pauses of at most 1 + 2 + 4 s: within the 29 s that api has, so that
+# its caller gets an error. The service validates parameters anyway, and validating them here costs more than sending
+# them.
 _CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
@@ -25,14 +25,14 @@ _CONFIG = Config(
     max_pool_connections=32,
     parameter_validation=False,
     tcp_keepalive=True,
-    # the SDK's own is put together anew for each request, at about a tenth of its cost
+    # the SDK builds its own for every request, at about a tenth of the request's cost
     user_agent="tailrace",
 )
 
-# For what matters less than the work that waits for it: a second and a half at most, and no second try.
+# For writes that matter less than the work that waits for them: a second and a half at most, without a retry.
 _BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
-# Objects are read in a stream that may rest for a while.
+# Objects are read as a stream that may pause for a while.
 _OBJECT_TIMEOUT_S = 20
 
 
@@ -51,7 +51,7 @@ def client(service: str) -> Any:
 
 
 def best_effort_client() -> "DynamoDBClient":
-    """Return a client of DynamoDB that gives up soon, for writes that may be lost and must not hold up anything."""
+    """Return a DynamoDB client with short timeouts and no retry, for writes that may be lost."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     found: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), best_effort=True)
     return found
@@ -64,7 +64,7 @@ def _client(service: str, region: str | None, endpoint: str | None, *, best_effo
         config = config.merge(_BEST_EFFORT)
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
         config = config.merge(Config(s3={"addressing_style": "path"}))
-    # boto3 makes the same clients, and takes 0.2 s to import for what is not needed here: resources and transfers
+    # boto3 makes the same clients, but takes 0.2 s to import for resources and transfers, which are not used
     made = _session().create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
     if service == "dynamodb":
         skip_serializer(made)

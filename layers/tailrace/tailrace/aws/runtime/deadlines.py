@@ -1,4 +1,4 @@
-"""How long an invocation may still run."""
+"""The remaining time of an invocation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ _NO_DEADLINE_MS = 86_400_000
 
 
 def time_left_ms(context: Any) -> Callable[[], int]:
-    """Return a function that tells how many milliseconds are left; a whole day where no Lambda context says otherwise.
+    """Return a function that returns the milliseconds left; a whole day without a Lambda context.
 
     The context: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """

@@ -51,7 +51,7 @@ TRANSIENT_CODES = frozenset(
         "EC2ThrottledException",
     ]
 )
-"""Error codes with which a later try may succeed; every 5xx and 429 answer counts as well.
+"""Error codes after which a retry may succeed; so may every 5xx and 429 response.
 
 Throttling codes as botocore's standard retries list them, and those of DynamoDB, SQS and S3 that mean "not now".
 """
@@ -70,7 +70,7 @@ _SERVER_ERROR, _TOO_MANY = 500, 429
 
 
 def map_aws_errors() -> "_Mapping":
-    """Return a context in which each error of the SDK is raised as the one that :func:`translate` makes of it."""
+    """Return a context that raises SDK errors as translated by :func:`translate`."""
     return _MAPPING
 
 
@@ -89,12 +89,12 @@ _MAPPING = _Mapping()
 
 
 def has_code(error: ClientError | BotoCoreError, *codes: str) -> bool:
-    """Tell whether AWS answered with one of these error codes."""
+    """Tell whether AWS returned one of these error codes."""
     return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in codes
 
 
 def translate(error: ClientError | BotoCoreError) -> TailraceError:
-    """Return our error for one of the SDK's: by its code, status or type, never by its message."""
+    """Translate an SDK error by its code, status or type, never by its message."""
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -1,4 +1,4 @@
-"""Objects into buckets."""
+"""Stores objects in buckets."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +18,13 @@ _MAX_FAILURES = 8
 
 
 def put_all(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:
-    """Store objects, a few at a time, and return the positions of those that could not be stored now.
+    """Store objects, several at a time, and return the positions of those that could not be stored now.
 
-    Once the bucket has failed to take several, each of which the SDK has tried several times, the rest is not even
-    tried, so that the time that this can take is bounded however many objects there are.
+    After several failures, each of which includes the SDK's retries, the remaining objects are not tried. This bounds
+    the total time, however many objects there are.
 
     Raises:
-        Permanent: the bucket refuses for good; others may have been stored.
+        Permanent: the bucket rejects an object; others may have been stored.
     """
     if not objects:
         return []

@@ -1,4 +1,4 @@
-"""Messages into queues."""
+"""Sends messages to queues."""
 
 import random
 import time
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 _MAX_ENTRIES = 10
-_MAX_BYTES = 1_000_000  # a request may hold 1 MiB (1,048,576 bytes); the rest is for its frame
+_MAX_BYTES = 1_000_000  # a request may hold 1 MiB (1,048,576 bytes); the rest is for its envelope
 _MAX_ATTEMPTS = 4
 _FIRST_BACKOFF_S = 0.1
 
@@ -23,12 +23,12 @@ def send(
 ) -> list[int]:
     """Send messages and return the positions of those that could not be sent, in order.
 
-    Each entry of each answer is looked at: what the queue failed to take is sent again, by itself, after a pause. Once
-    the queue has not taken a message for all that, the rest is not even tried, so that the time that this can take is
-    bounded however many messages there are: the caller's source delivers them again.
+    Every entry of each response is checked; failed entries alone are retried with back-off. After a message has failed
+    all its attempts, the remaining ones are not tried. This bounds the total time, however many messages there are; the
+    caller's source redelivers them.
 
     Raises:
-        Permanent: the queue refuses the call, or one of the messages, for good.
+        Permanent: the queue rejects the call or a message.
     """
     failed: list[int] = []
     for positions in _requests(bodies):
@@ -43,11 +43,11 @@ def _send_all(
     for attempt in range(_MAX_ATTEMPTS):
         if attempt:
             # full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-            sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311 - spreads retries, hides nothing
+            sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311 - jitter, not cryptography
         try:
             left = _send(client, queue, {position: bodies[position] for position in left})
         except Transient:
-            return left  # the SDK has tried the call as a whole often enough
+            return left  # the SDK has already retried the whole call
         if not left:
             break
     return left
@@ -62,12 +62,12 @@ def _send(client: "SQSClient", queue: str, bodies: Mapping[int, str]) -> list[in
     failed = answer.get("Failed", [])
     for entry in failed:
         if entry["SenderFault"]:
-            raise Permanent(f"the queue refuses a message: {entry['Code']}: {entry.get('Message', '')}")
+            raise Permanent(f"the queue rejects a message: {entry['Code']}: {entry.get('Message', '')}")
     return sorted(int(entry["Id"]) for entry in failed)
 
 
 def _requests(bodies: Sequence[str]) -> Iterator[list[int]]:
-    """Cut the positions of the messages into requests within the limits of entries and of bytes."""
+    """Split the positions of the messages into requests within the limits of entries and bytes."""
     held: list[int] = []
     size = 0
     for position, body in enumerate(bodies):

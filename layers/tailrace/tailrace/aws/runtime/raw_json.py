@@ -1,7 +1,8 @@
-"""DynamoDB's JSON on the wire as it stands, where the SDK would look up the shape of each attribute on its way.
+"""Sends and receives DynamoDB's JSON directly, bypassing the SDK's serializer and parser.
 
-That takes a third of the time of who writes rows, and most of the time of who reads them. Retries, signatures,
-endpoints and errors stay the SDK's: only the bodies are ours, by the hooks that it has for that.
+These look up the shape of each attribute, which takes a third of the time of writing rows and most of the time of
+reading them. Retries, signatures, endpoints and errors remain the SDK's; only the bodies are built here, through its
+public hooks.
 """
 
 import base64
@@ -15,12 +16,12 @@ _RAW_REQUESTS = ("UpdateItem", "BatchExecuteStatement", "BatchWriteItem")
 _RAW_RESPONSES = ("Query", "BatchExecuteStatement")
 
 _BODY_KEY = "tailrace-body"
-"""Where a request's context keeps what is sent: a name that no part of the SDK uses."""
+"""The key of the body in a request's context; no part of the SDK uses it."""
 
 
 def skip_serializer(client: BaseClient) -> None:
-    """Have a client of DynamoDB, which does not check parameters, send and take large bodies as they stand."""
-    events: Any = client.meta.events  # its type does not know that what a hook returns is taken
+    """Let a DynamoDB client (without parameter validation) send and receive large bodies unserialized."""
+    events: Any = client.meta.events  # its type does not declare that the return values of hooks are used
     for operation in _RAW_REQUESTS:
         events.register(f"provide-client-params.dynamodb.{operation}", _serialize)
         events.register(f"before-call.dynamodb.{operation}", _attach_body)
@@ -29,21 +30,22 @@ def skip_serializer(client: BaseClient) -> None:
 
 
 def _serialize(params: dict[str, Any], context: dict[str, Any], **_others: Any) -> dict[str, Any]:
-    """Write out a request, which is in DynamoDB's JSON already, and leave an empty one to the SDK's serializer."""
+    """Write the body of a request that is already in DynamoDB's JSON; the SDK's serializer gets empty parameters."""
     context[_BODY_KEY] = json.dumps(params, separators=(",", ":"), default=_base64).encode()
-    # that each is there, and how the table is called, may decide where the request goes
+    # the endpoint may depend on which parameters exist, and on the table's name
     return {name: value if isinstance(value, str) else type(value)() for name, value in params.items()}
 
 
 def _attach_body(params: dict[str, Any], context: dict[str, Any], **_others: Any) -> None:
-    """Put what was written out where the serializer has put its nothing; it is signed and sent from there."""
+    """Replace the serializer's empty body with the one written before; the SDK signs and sends it."""
     params["body"] = context[_BODY_KEY]
 
 
 def _parse_response(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_others: Any) -> None:
-    """Take the rows of a query, or what came of statements.
+    """Parse the rows of a query, or the results of statements.
 
-    Only binary is otherwise then: base64, which :func:`tailrace.encoding.dynamodb.decode_item` reads as well.
+    Only binary values differ from the SDK's: they stay base64, which :func:`tailrace.encoding.dynamodb.decode_item`
+    reads as well.
     """
     if response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
         customized_response_dict.update(json.loads(response_dict["body"]))

@@ -19,7 +19,7 @@ from tailrace.inputs.changes import RawBatch, parse_raw_batch
 
 @dataclass(frozen=True, slots=True)
 class Aggregator:
-    """Keeps the aggregates table of a pipeline."""
+    """Maintains the aggregates table of a pipeline."""
 
     pipeline: Pipeline
     committer: Committer
@@ -27,10 +27,10 @@ class Aggregator:
     progress: Progress
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Absorb one batch of the stream and answer with the first change that is not absorbed, if there is one.
+        """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
 
         Raises:
-            Permanent: the table refuses the writes for good; the mapping delivers the batch again until it is mended.
+            Permanent: the table rejects the writes; the mapping redelivers the batch until the cause is fixed.
         """
         batch = parse_raw_batch(event)
         if not batch.records:
@@ -38,7 +38,7 @@ class Aggregator:
         try:
             lineage = None if batch.shard is None else self.lineages.of(batch.shard, batch.stream)
         except Transient as error:
-            logger().warning("the shard's lineage cannot be found out, all to be delivered again: %s", error)
+            logger().warning("the shard's lineage cannot be determined; the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
         folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
         outcomes = self.committer.commit([*folded.rows, *folded.group_list_changes], lineage)
@@ -56,22 +56,21 @@ def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> Non
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, SumOverflow)]
     if batch.shard is None:
-        logger().warning("the event names no shard: folded without marks, so a second delivery would count twice")
+        logger().warning("the event names no shard: folded without marks, so a redelivery would count twice")
     for poison in folded.poison:
-        logger().warning("not counted", extra={"event": poison.event_id, "aggregate": poison.aggregate})
+        logger().warning("item not counted", extra={"event": poison.event_id, "aggregate": poison.aggregate})
     for failure in failed[:1]:
         logger().warning(
-            "rows not written, to be delivered again", extra={"rows": len(failed), "error": str(failure.error)}
+            "rows not written; their changes will be redelivered",
+            extra={"rows": len(failed), "error": str(failure.error)},
         )
-    for translate_item_error in refused:
-        place = {
-            "pk": translate_item_error.key[0][:200],
-            "sk": translate_item_error.key[1][:200],
-            "sequence": translate_item_error.sequence,
-        }
-        logger().error("the table cannot hold this row's sum; the row goes on without this change", extra=place)
+    for overflow in refused:
+        row = {"pk": overflow.key[0][:200], "sk": overflow.key[1][:200], "sequence": overflow.sequence}
+        logger().error("the table cannot hold the sum of this row; the row continues without this change", extra=row)
     for aggregate, changes in late.items():
-        logger().warning("came after keep had passed, not counted", extra={"aggregate": aggregate, "changes": changes})
+        logger().warning(
+            "changes after keep has passed, not counted", extra={"aggregate": aggregate, "changes": changes}
+        )
         count_metrics({"aggregate": aggregate}, ChangesTooLate=changes)
     count_metrics(
         ChangesRead=len(batch.records),

@@ -1,4 +1,4 @@
-"""The archive stage: batches of events become objects by collection and hour."""
+"""The archive stage: writes batches of events as one object per collection and hour."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 _THREADS = 8
 
 MAX_HELD_CHARACTERS = 32_000_000
-"""How much is read before it is written. The messages of a batch have 6 MB at most, but what they refer to may have
-hundreds of times as much, and a function that runs out of memory archives nothing however often it is called."""
+"""How much is read before it is written. The messages of a batch have at most 6 MB, but the data that they refer to may
+be hundreds of times larger, and a function that runs out of memory archives nothing, however often it is retried."""
 
 
 @dataclass(slots=True)
 class HeldMessages:
-    """Events that are read and not yet written, each with the message that brought it."""
+    """Events that are read but not yet written, each with its message."""
 
     groups: dict[Partition, list[tuple[str, Event]]] = field(default_factory=dict)
     characters: int = 0
 
     def add(self, message: str, events: Sequence[Event]) -> None:
-        """Take the events of a message."""
+        """Add the events of a message."""
         for event in events:
             self.groups.setdefault(event.partition, []).append((message, event))
             self.characters += len(event.text)
@@ -37,12 +37,12 @@ class HeldMessages:
 
 @dataclass(frozen=True, slots=True)
 class Archiver:
-    """Writes what the archive's queue brings.
+    """Archives the messages of the archive queue.
 
     Attributes:
         s3: an S3 client.
-        archive_bucket: where the objects go.
-        failures_bucket: where the data of events lie that no message could hold.
+        archive_bucket: the bucket of the archive objects.
+        failures_bucket: the bucket with the data of oversize events.
     """
 
     s3: "S3Client"
@@ -50,13 +50,14 @@ class Archiver:
     failures_bucket: str
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Archive a batch of messages and answer with those that have to come again.
+        """Archive a batch of messages and report those that must be redelivered.
 
-        A message comes again when one of its events could not be stored, or when it cannot be read: the queue puts what
-        keeps coming aside. All others are done, and what they hold is in the bucket.
+        A message is redelivered if one of its events could not be stored, or if it cannot be read; the queue
+        dead-letters it eventually. The events of all other messages are in the bucket.
 
         Raises:
-            Permanent: the bucket refuses for good; the whole batch comes again. Or the event is not one of a queue.
+            Permanent: the bucket rejects a request and the whole batch is redelivered, or the event is not from a
+            queue.
         """
         held = HeldMessages()
         failed: dict[str, None] = {}
@@ -76,7 +77,7 @@ class Archiver:
                 failed |= dict.fromkeys(self._store(held))
                 held = HeldMessages()
         written += len(held.groups)
-        # an object whose messages fail anyway is written nevertheless: what comes again then writes the same once more
+        # objects of messages that fail anyway are written as well: redelivery writes the same objects again
         failed |= dict.fromkeys(self._store(held))
         count_metrics(
             EventsReceived=received,
@@ -97,18 +98,20 @@ class Archiver:
 
     def _fetch(self, reference: DataRef) -> Event:
         if reference.bucket != self.failures_bucket:
-            raise InvalidMessage("a dataref into a bucket that is not this stack's")
+            raise InvalidMessage("the dataref points to a bucket outside this stack")
         with map_aws_errors():
             data = self.s3.get_object(Bucket=reference.bucket, Key=reference.key)["Body"].read()
         return reference.resolve(data)
 
     def _store(self, held: HeldMessages) -> list[str]:
-        """Write an object for each group; return the messages whose events are not all stored."""
+        """Write an object for each group; return the messages with events that were not stored."""
         members = list(held.groups.values())
         objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]
         unstored = put_all(self.s3, self.archive_bucket, objects)
         if unstored:
-            logger().warning("objects not written, their messages come again", extra={"objects": len(unstored)})
+            logger().warning(
+                "objects not written; their messages will be redelivered", extra={"objects": len(unstored)}
+            )
         return [message for position in unstored for message, _ in members[position]]
 
 
@@ -116,4 +119,4 @@ def _messages(event: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     try:
         return [(record["messageId"], record["body"]) for record in event["Records"]]
     except (KeyError, TypeError) as error:
-        raise InvalidMessage("not an event of a queue: it has no list of Records with messageId and body") from error
+        raise InvalidMessage("not a queue event: it has no list of Records with messageId and body") from error

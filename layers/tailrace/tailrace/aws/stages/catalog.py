@@ -1,4 +1,4 @@
-"""The catalog stage: each object of the archive gets its row."""
+"""The catalog stage: writes one row for each archive object."""
 
 import gzip
 import hashlib
@@ -26,12 +26,12 @@ _NOT_FOUND = ("NoSuchKey", "NoSuchVersion", "404")
 
 class _Body(Protocol):
     def read(self, amount: int | None = None, /) -> bytes:
-        """Return up to so many bytes, empty at the end."""
+        """Return up to ``amount`` bytes, empty at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cataloguer:
-    """Keeps the catalog table."""
+    """Maintains the catalog table."""
 
     s3: "S3Client"
     dynamodb: "DynamoDBClient"
@@ -39,10 +39,10 @@ class Cataloguer:
     catalog_table: str
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Enter the objects that a notification of the bucket names; a second notification enters the same rows.
+        """Write rows for the objects in a bucket notification; a repeated notification writes the same rows.
 
-        What lies under ``archive/`` and is no archive object cannot become a row however often it is looked at: it is
-        logged, counted as ObjectsNotCatalogued, and left alone. Its neighbours are entered.
+        A foreign object under ``archive/`` can never become a row: it is logged, counted as ObjectsNotCatalogued, and
+        skipped. The other objects are entered.
 
         Raises:
             TailraceError: an object could not be read or a row not be written; Lambda calls again, and puts aside what
@@ -121,7 +121,7 @@ def _lines(body: _Hashing) -> Iterator[bytes]:
         with gzip.open(io.BufferedReader(body, 256 * 1024), "rb") as lines:
             while line := lines.readline(MAX_LINE_BYTES):
                 if not line.endswith(b"\n"):
-                    raise InvalidMessage("a line that does not end, or is too long for an event")
+                    raise InvalidMessage("a line is incomplete, or too long for an event")
                 yield line
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InvalidMessage(f"not compressed with gzip: {error}") from error

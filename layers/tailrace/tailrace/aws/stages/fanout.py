@@ -1,4 +1,4 @@
-"""The fanout stage: decode, validate, transform, route; to the archive's queue, the routes' queues and quarantine."""
+"""The fanout stage: decode, validate, transform; then to the archive queue, route queues or quarantine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Where fanout sends to: queue addresses, and the bucket for quarantine and for what no message can hold."""
+    """Destinations of fanout: queue URLs, and the bucket for quarantine and oversize data."""
 
     archive_queue: str
     route_queues: Mapping[str, str]
@@ -31,7 +31,7 @@ class Destinations:
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """Moves the changes of a stream; ``routed`` counts what goes to a route, where somebody wants to know."""
+    """Sends on the changes of a stream; ``routed`` optionally counts the events of each route."""
 
     pipeline: Pipeline
     sqs: "SQSClient"
@@ -41,12 +41,12 @@ class Fanout:
     routed: Mapping[str, Throughput] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one batch of the stream on and answer with the first change that could not be sent, if there is one.
+        """Send one batch of the stream on, and report the first change that could not be sent, if any.
 
-        What comes after that change may have been sent already and is sent again: subscribers drop repeats by ``id``.
+        Changes after that one may have been sent and are then sent again: subscribers drop duplicates by ``id``.
 
         Raises:
-            Permanent: a queue or bucket refuses for good; the mapping's failure destination then gets the whole batch.
+            Permanent: a queue or bucket rejects a request; the mapping's failure destination then gets the batch.
         """
         batch = decode_batch(event)
         out = dispatch(batch, self.pipeline)
@@ -57,7 +57,7 @@ class Fanout:
             if route in self.routed:
                 self.routed[route].count(len(events) - len(unsent))
         if failed:
-            logger().warning("changes not sent, to be delivered again", extra={"changes": len(failed)})
+            logger().warning("changes not sent; they will be redelivered", extra={"changes": len(failed)})
         count_metrics(
             ChangesSent=len(out.archive),
             ChangesRouted=sum(len(events) for events in out.routes.values()),
@@ -84,10 +84,10 @@ class Fanout:
         return failed + [ready[position][0] for position in unsent]
 
     def _with_claim_checks(self, events: Sequence[OutgoingEvent]) -> tuple[list[tuple[int, str]], list[int]]:
-        """Put aside, in the bucket, the data of events that no message can hold.
+        """Store the data of oversize events in the bucket (claim check).
 
-        Returns each event that can be sent as its change's sequence number and its text, and the sequence numbers of
-        those whose data could not be put aside.
+        Returns the sequence number and text of each event that can be sent, and the sequence numbers of events whose
+        data could not be stored.
         """
         large = [event for event in events if not fits(event.text)]
         if not large:

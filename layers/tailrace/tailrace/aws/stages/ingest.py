@@ -1,4 +1,4 @@
-"""The ingest stage: messages of the intake queue become items, in order for each item."""
+"""The ingest stage: applies messages of the intake queue to items, in order for each item."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-# Enough for the slowest message: what is not begun in time comes again by itself, instead of with the whole batch.
+# Enough for the slowest message: one that is not started in time is retried alone, not with the whole batch.
 _MIN_TIME_LEFT_MS = 15_000
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes the intake queue's messages."""
+    """Processes the messages of the intake queue."""
 
     items: ItemStore
     s3: "S3Client"
     failures_bucket: str
 
     def __call__(self, event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> dict[str, Any]:
-        """Take a batch of messages and answer with those that have to come again.
+        """Process a batch of messages and report those that must be redelivered.
 
-        A message that cannot be taken now holds up the later ones of its group, and no others. One that can never be
-        taken goes to quarantine and counts as done, so that it holds up nobody.
+        A message that fails transiently holds up the later ones of its group, and no others. A message that can never
+        succeed goes to quarantine and counts as done.
 
         Raises:
-            Permanent: table or bucket refuse for good; the whole batch comes again, and ends in the dead-letter queue.
+            Permanent: the table or bucket rejects a request; the whole batch is redelivered until it is dead-lettered.
         """
         failed: list[str] = []
         held_up: set[str] = set()
@@ -51,7 +51,7 @@ class Intake:
                 quarantined += self._process(record)
             except (Transient, Conflict) as error:
                 logger().warning(
-                    "message to be delivered again", extra={"message_id": record["messageId"], "error": str(error)}
+                    "message will be redelivered", extra={"message_id": record["messageId"], "error": str(error)}
                 )
                 failed.append(record["messageId"])
                 held_up.add(group)
@@ -63,7 +63,7 @@ class Intake:
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     def _process(self, record: Mapping[str, Any]) -> bool:
-        """Take one message; True when it went to quarantine."""
+        """Process one message; return True if it went to quarantine."""
         try:
             self._apply(record["body"])
         except (InvalidItem, InvalidMessage, NotFound) as error:

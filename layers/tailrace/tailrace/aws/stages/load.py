@@ -1,4 +1,4 @@
-"""The load stage: a file in the inbox becomes items, a line at a time; a receipt says how it went."""
+"""The load stage: reads a file in the inbox line by line, stores its items, and writes a receipt."""
 
 import gzip
 import io
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 INBOX, RECEIPTS = "inbox/", "receipts/"
-# So much is held in memory at most. The bytes also keep a call of 25 items, in which a byte of the file may take up to
-# six, below the 16 MB that a request to the table may have.
+# Bounds of what is held in memory. The bytes also keep a call of 25 items, where a byte of the file may take up to six,
+# below DynamoDB's request limit of 16 MB.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MAX_ERRORS_IN_RECEIPT = 20
-_MIN_TIME_LEFT_MS = 60_000  # what the table may take for so much while it is busy
+_MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
 _BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as the bucket's notification tells of it.
+    """A file as the bucket's notification describes it.
 
-    ``sequencer`` differs for each upload to the same key; ``at`` is when it was uploaded, ISO 8601 in UTC.
+    ``sequencer`` differs for each upload to the same key; ``at`` is the time of the upload, ISO 8601 in UTC.
     """
 
     bucket: str
@@ -58,7 +58,7 @@ class Upload:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a file's lines so far, and what waits to be written."""
+    """The outcome of a file's lines so far, and what is not written yet."""
 
     accepted: int = 0
     rejected: int = 0
@@ -85,9 +85,9 @@ class Loader:
         """Load each file of a notification and return the receipts.
 
         Raises:
-            Transient: tables or buckets did not answer, or the time does not suffice. Lambda invokes again, and every
-                item is then simply put once more.
-            Permanent: tables or buckets refuse for good.
+            Transient: a table or bucket did not respond, or the time is not enough. Lambda retries, and every item is
+                put again.
+            Permanent: a table or bucket rejects a request.
         """
         receipts = []
         for record in event.get("Records", ()):  # the bucket's own s3:TestEvent has none
@@ -119,7 +119,7 @@ class Loader:
             raise translate(error) from error
         etag = source["ETag"].strip('"')
         if self._already_loaded(upload, etag):
-            # told again: a second load would undo what has happened to the items since
+            # a repeated notification: loading again would overwrite later changes of the items
             logger().warning("the file was loaded before", extra={"key": upload.key})
             return None
         tally = Tally()
@@ -129,14 +129,14 @@ class Loader:
         return self._receipt(upload, etag, started, tally)
 
     def _read_all(self, upload: Upload, body: IO[bytes], tally: Tally, time_left_ms: Callable[[], int]) -> str | None:
-        """Read a file to its end, or as far as it goes, and return what is wrong with it as a whole."""
+        """Read a file as far as possible, and return what is wrong with the file as a whole, if anything."""
         try:
             self._read(upload, body, tally, time_left_ms)
         except (InvalidMessage, NotFound) as error:
             return str(error)
         except _BROKEN_GZIP as error:
-            return f"the file is not gzip to its end: {error}"
-        except BotoCoreError as error:  # the bucket's answer broke off
+            return f"the gzip data is damaged or incomplete: {error}"
+        except BotoCoreError as error:  # the response of the bucket broke off
             raise translate(error) from error
         return None if tally.accepted or tally.rejected else "the file holds no items"
 
@@ -165,7 +165,7 @@ class Loader:
         except InvalidMessage as error:
             _refuse(upload, line, (Violation("/id", "id", str(error)),), tally)
         else:
-            if line.id in tally.rows:  # two lines for one item: the table has to see them in order
+            if line.id in tally.rows:  # two lines for one item must be written in order
                 self._flush(upload, tally)
             tally.rows[line.id] = (line, row)
             tally.accepted += 1
