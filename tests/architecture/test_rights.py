@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from local.template import template
 from tailrace.definitions import load_pipeline
 from tailrace.openapi import openapi
 from tests.architecture.stack import (
@@ -20,6 +19,7 @@ from tests.architecture.stack import (
     referred,
     resources,
     statements,
+    template,
     variables,
 )
 
