@@ -18,7 +18,7 @@ help:  ## list the targets
 
 setup:  ## make the environments (the other targets do this by themselves)
 	@command -v $(PYTHON3) >/dev/null || { echo "setup: there is no $(PYTHON3): install Python 3.9 or newer, or say make PYTHON3=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON3) local/setup.py dev sam emulator dashboard
+	@$(PYTHON3) local/environments/setup.py dev sam emulator dashboard
 
 demo: setup  ## the whole chain on this machine, fed with real flights (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
@@ -30,18 +30,18 @@ dashboard: setup  ## the dashboard of a deployed stack, with your AWS credential
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## every test (T=tests/unit runs a part)
-	@$(PYTHON3) local/setup.py axe java dynamodb-local || [ -z "$$CI" ]
-	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(T)
+	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local || [ -z "$$CI" ]
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadgroup) $(T)
 
 simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)
 	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"
 
 bench: setup  ## what it costs, beside what people write by hand and other engines (PARTS=a,b)
-	@$(PYTHON3) local/setup.py bench bytewax
+	@$(PYTHON3) local/environments/setup.py bench bytewax
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
 check: setup $(BIOME)  ## the definition, formatting, style, types, templates
-	$(VENV)/python -m local.definition
+	$(VENV)/python -m local.deployment.check_definition
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/mypy $(CODE)

@@ -4,16 +4,17 @@ import json
 from functools import cache
 from typing import Any
 
-from local.emulator import ROOT
-from local.flights import read
-from local.timeline import Timetable, timeline
-from tailrace.changes import encode_item
-from tailrace.definitions import Pipeline
-from tailrace.fold import fold_records
+from local.demo.flights import read
+from local.demo.timeline import Timetable, timeline
+from local.deployment.emulator import ROOT
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.plan import PLANS
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.dynamodb import encode_item
 
 type Json = dict[str, Any]
 
-SLICE = ROOT / "local/data/flights-2013-01-01-07.csv.gz"
+SLICE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
 SHARD = "shardId-00000001700000000000-0a1b2c3d"
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-01-01T00:00:00.000"
 MOST_EVENT_BYTES = 6_000_000
@@ -92,7 +93,7 @@ def begin_anew(pipeline: Pipeline, before: list[Json]) -> None:
 
     A fold keeps what it has worked out: measured a second time with the same changes, it would find all of them again.
     """
-    vars(pipeline).pop("shortcuts", None)
+    PLANS.pop(pipeline, None)
     fold_records(before, pipeline)
 
 

@@ -10,8 +10,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.report import Result, Show
-from local.deploy import build
-from local.emulator import ROOT
+from local.deployment.deploy import build
+from local.deployment.emulator import ROOT
 
 STAGES = ("aggregate", "api", "archive", "catalog", "fanout", "ingest", "load")
 _ROUNDS = 7

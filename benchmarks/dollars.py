@@ -13,9 +13,9 @@ from benchmarks.changes import events
 from benchmarks.report import RESULTS, Result, Show
 from benchmarks.stage import Counting, stage
 from pipeline.definition import pipeline
-from tailrace.changes import decode_batch
-from tailrace.packing import pack
-from tailrace.routing import dispatch
+from tailrace.inputs.changes import decode_batch
+from tailrace.outputs.packing import pack
+from tailrace.outputs.routing import dispatch
 
 _BATCH = 1_000
 _MEMORY_GB = 1769 / 1024  # of each stage, at most
@@ -28,7 +28,7 @@ _MILLION = 1_000_000
 
 
 @dataclass(slots=True)
-class Counted:
+class StageCounts:
     """What the week's changes made the stages do."""
 
     changes: int = 0
@@ -72,10 +72,10 @@ def run(show: Show) -> list[Result]:
     ]
 
 
-def _count() -> Counted:
+def _count() -> StageCounts:
     client = Counting()
     aggregate = stage(client)
-    counted = Counted()
+    counted = StageCounts()
     for text in events(_BATCH, 1_000):
         event = json.loads(text)
         aggregate(event)

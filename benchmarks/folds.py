@@ -22,10 +22,10 @@ from typing import Any
 from benchmarks.changes import begin_anew, event, records
 from benchmarks.report import Result, Show
 from benchmarks.rows import COLUMNS, rows
-from local.emulator import ROOT
+from local.deployment.emulator import ROOT
 from pipeline.definition import NEW_YORK, pipeline
 from tailrace import Aggregate, Collection, Pipeline, count, day, field, hour, month, total
-from tailrace.fold import fold_records
+from tailrace.aggregation.fold import fold_records
 
 type Records = list[dict[str, Any]]
 type Columns = dict[str, list[Any]]
@@ -67,7 +67,7 @@ def _tailrace(definition: Pipeline) -> Engine:
     def engine(records: Records) -> int:
         folded = fold_records(records, definition)
         # what is written of each row
-        return len([(row.key, row.deltas()) for row in (*folded.rows, *folded.listed)])
+        return len([(row.key, row.deltas()) for row in (*folded.rows, *folded.group_list_changes)])
 
     return engine
 
@@ -210,7 +210,7 @@ def _bytewax(texts: list[str]) -> list[float]:
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
         file.write("\n".join(texts))
         file.flush()
-        script = Path(__file__).parent / "in_bytewax.py"
+        script = Path(__file__).parent / "peers" / "in_bytewax.py"
         command = [str(_BYTEWAX), str(script), file.name, str(_ROUNDS)]
         environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
         printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)  # noqa: S603

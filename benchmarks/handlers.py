@@ -11,19 +11,20 @@ from typing import Any
 
 import boto3
 
-from benchmarks import tutorial
 from benchmarks.changes import SHARD, begin_anew, events, latest, records
+from benchmarks.peers import tutorial
 from benchmarks.report import Result, Show
 from benchmarks.server import agreeable_dynamodb
 from pipeline.definition import pipeline
-from tailrace.aws.aggregating import Aggregator
-from tailrace.aws.clients import client
-from tailrace.aws.commit import Committer
-from tailrace.aws.lineages import Lineages
-from tailrace.aws.progress import Progress
-from tailrace.fold import RowChange, fold_records
-from tailrace.freshness import AGGREGATE
-from tailrace.marks import Lineage, mark_attribute
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.marks import Lineage, mark_attribute
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.queries.freshness import AGGREGATE
 
 _SIZES = {"100": 100, "1,000": 1_000, "6 MB": None}
 _ROUNDS = 3

@@ -19,12 +19,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from benchmarks.changes import SLICE
-from local.emulator import REGION
-from local.entrances import Entrances
-from local.feed import Feed
-from local.flights import Flight, read
+from local.demo.entrances import Entrances
+from local.demo.feed import Feed
+from local.demo.flights import Flight, read
+from local.demo.timeline import timeline
+from local.deployment.emulator import REGION
 from local.stack import Stack, running_stack
-from local.timeline import timeline
 
 READERS, SECONDS = 200, 60.0
 QUERIES = (

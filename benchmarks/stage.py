@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from local.model import Database
+from local.in_memory import Database
 from pipeline.definition import pipeline
-from tailrace.aws.aggregating import Aggregator
-from tailrace.aws.commit import Committer
-from tailrace.aws.lineages import Lineages
-from tailrace.aws.progress import Progress
-from tailrace.freshness import AGGREGATE
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.queries.freshness import AGGREGATE
 
 type Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from benchmarks.changes import events, records
 from benchmarks.report import Result, Show
 from benchmarks.stage import Counting, stage
 from pipeline.definition import pipeline
-from tailrace.fold import fold_records
+from tailrace.aggregation.fold import fold_records
 
 _SIZES = (100, 1_000, 4_000)
 
@@ -47,7 +47,7 @@ def _absorbed(size: int, deliveries: int) -> tuple[Counting, int, int, int]:
         for _ in range(deliveries):
             aggregate(event)
         folded = fold_records(event["Records"], pipeline)
-        touched += len(folded.rows) + len(folded.listed)
-        listed += len(folded.listed)
+        touched += len(folded.rows) + len(folded.group_list_changes)
+        listed += len(folded.group_list_changes)
         changes += len(event["Records"])
     return client, touched, listed, changes

@@ -19,7 +19,7 @@ from cli.browser import open_browser
 from cli.errors import CommandError, UsageError
 from cli.server import HOST, DashboardServer
 from cli.upstream import Upstream, connections
-from tailrace.site import FRONT, Site
+from tailrace.http.static_site import INDEX_PAGE, Site
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / ".tools" / "dashboard" / "site"
@@ -98,9 +98,9 @@ def read_site(title: str, refresh_s: int) -> Site:
     Raises:
         CommandError: it cannot be made.
     """
-    making = [sys.executable, str(ROOT / "local" / "setup.py"), "dashboard"]
+    making = [sys.executable, str(ROOT / "local" / "environments" / "setup.py"), "dashboard"]
     made = subprocess.run(making, check=False, capture_output=True, text=True)  # noqa: S603
-    if made.returncode or not (SITE / FRONT).exists():
+    if made.returncode or not (SITE / INDEX_PAGE).exists():
         raise CommandError(f"The page could not be made: {made.stderr.strip().removeprefix('setup: ')}")
     config = {"api": "./api", "refresh_s": refresh_s, "title": title, "auth": None, "reference": f"./{REFERENCE}"}
     return Site(SITE, config)

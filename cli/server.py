@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from cli.upstream import Upstream, UpstreamError
-from tailrace.site import Answer, Site
+from tailrace.http.static_site import Site, SiteResponse
 
 HOST = "127.0.0.1"
 API = "/api"
@@ -30,7 +30,7 @@ class _Refused(Exception):
         super().__init__(title)
         document = {"type": f"{TYPE_PREFIX}{name}", "title": title, "status": status, "detail": detail}
         kind = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
-        self.answer = Answer(status, kind | headers, json.dumps(document).encode())
+        self.answer = SiteResponse(status, kind | headers, json.dumps(document).encode())
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -67,7 +67,7 @@ class _Request(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> SiteResponse:
         if self.headers.get_all("Host") is None or self.headers.get_all("Host") not in self.server.hosts:
             raise _Refused(421, "not-this-host", "This server answers to its own address only", self.server.url)
         if self.command not in _READS:
@@ -79,13 +79,13 @@ class _Request(BaseHTTPRequestHandler):
             return self._from_api(path.removeprefix(API) or "/", query)
         if path == "/" and (key := parse_qs(query).get("key")):
             return self._let_in(key[0])
-        return self.server.site.answer(
+        return self.server.site.respond(
             unquote(path).removeprefix("/"),
             accept_encoding=self.headers.get("Accept-Encoding", ""),
             if_none_match=self.headers.get("If-None-Match", ""),
         )
 
-    def _from_api(self, path: str, query: str) -> Answer:
+    def _from_api(self, path: str, query: str) -> SiteResponse:
         self._only_from_our_page()
         if ".." in unquote(path).split("/") or "\\" in unquote(path):
             raise _Refused(400, "no-such-path", "This path leads out of the API")
@@ -95,7 +95,7 @@ class _Request(BaseHTTPRequestHandler):
             found = self.server.upstream.get(path, query, {name.lower(): text for name, text in self.headers.items()})
         except UpstreamError as error:
             raise _Refused(error.status, error.name, error.title, error.detail) from error
-        return Answer(found.status, {"cache-control": "no-store", **found.headers}, found.body)
+        return SiteResponse(found.status, {"cache-control": "no-store", **found.headers}, found.body)
 
     def _only_from_our_page(self) -> None:
         """Refuse what a page of another origin asks, and whoever does not hold the key."""
@@ -112,11 +112,11 @@ class _Request(BaseHTTPRequestHandler):
             return ""
         return found.value if found else ""
 
-    def _let_in(self, key: str) -> Answer:
+    def _let_in(self, key: str) -> SiteResponse:
         if self.server.key is None or not compare_digest(key.encode(), self.server.key.encode()):
-            return Answer(303, {"Location": "./"})
+            return SiteResponse(303, {"Location": "./"})
         cookie = f"{self.server.cookie}={key}; HttpOnly; SameSite=Strict; Path=/"
-        return Answer(303, {"Location": "./", "Set-Cookie": cookie, "Cache-Control": "no-store"})
+        return SiteResponse(303, {"Location": "./", "Set-Cookie": cookie, "Cache-Control": "no-store"})
 
     def log_message(self, *_arguments: Any) -> None:
         """Say nothing: each refresh of each panel would be a line."""

@@ -9,8 +9,8 @@ from cli.dashboard import read_site, serving
 from cli.errors import CommandError
 from cli.server import DashboardServer
 from cli.upstream import Upstream, connections
-from local.deploy import STACK_NAME
-from local.emulator import REGION
+from local.deployment.deploy import STACK_NAME
+from local.deployment.emulator import REGION
 from local.errors import DashboardFailed
 
 REFRESH_S = 1

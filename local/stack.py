@@ -20,16 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local import deploy
 from local.dashboard import dashboard
-from local.definition import usable_pipeline
-from local.deployed import resources
-from local.emulator import REGION, ROOT, Emulator
+from local.deployment import deploy
+from local.deployment.check_definition import usable_pipeline
+from local.deployment.deployed import resources
+from local.deployment.emulator import REGION, ROOT, Emulator
 from local.errors import LocalError
 from local.options import LAST_PORT, MOST_SHARDS, number
-from local.pollers import Pollers
-from local.sources.reader import Statistics
-from tailrace.definitions import Pipeline
+from local.pollers.pollers import Pollers
+from local.pollers.reader import Statistics
+from tailrace.definition.pipeline import Pipeline
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}

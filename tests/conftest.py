@@ -13,8 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from hypothesis import HealthCheck, settings
 
-from local.processes import Leashed, clean_environment
-from tailrace.aws.telemetry import logger
+from local.deployment.processes import Leashed, clean_environment
+from tailrace.aws.runtime.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,6 +26,26 @@ JAR = ROOT / ".tools" / "dynamodb-local" / "package" / "emulator" / "DynamoDBLoc
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+# Tests that share a stack or a build run in one worker; the longest go first, so that both cores end together.
+_TOGETHER = ("stack", "sam_local", "browser", "architecture", "openapi")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests, and group them for `pytest -n 2 --dist loadgroup`."""
+
+    def rank(item: pytest.Item) -> int:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        return _TOGETHER.index(room) if room in _TOGETHER else len(_TOGETHER)
+
+    items.sort(key=rank)
+    for item in items:
+        room, *rest = item.path.relative_to(ROOT / "tests").with_suffix("").parts
+        if room in ("stack", "sam_local"):
+            item.add_marker(pytest.mark.xdist_group(room))
+        elif room in _TOGETHER or room == "unit":
+            item.add_marker(pytest.mark.xdist_group("/".join((room, *rest))))
 
 
 @pytest.fixture(autouse=True, scope="session")

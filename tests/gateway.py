@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from functions.api.app import handler
-from tailrace.envelopes import dumps, loads
+from tailrace.encoding.tagged_json import dumps, loads
 
 
 def request(method: str, path: str, body: Any = None, query: str = "", **changes: Any) -> dict[str, Any]:

@@ -4,15 +4,18 @@ import zlib
 from collections.abc import Iterable
 from decimal import localcontext
 
-from tailrace.effects import Effect
-from tailrace.fold import Folded, Rows
-from tailrace.values import EXACT
+from tailrace.aggregation.fold import absorb
+from tailrace.aggregation.plan import plan_of
+from tailrace.aggregation.row_changes import FoldResult, RowAccumulator
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.numbers import EXACT
+from tailrace.inputs.effects import Effect
 
 
-def fold(effects: Iterable[Effect], lane: str = "") -> Folded:
-    """Fold a batch of changes to the same as :func:`tailrace.fold.fold_records` does."""
-    rows = Rows(zlib.crc32(lane.encode()))
+def fold(effects: Iterable[Effect], pipeline: Pipeline, lane_seed: str = "") -> FoldResult:
+    """Fold a batch of changes to the same as :func:`tailrace.aggregation.fold.fold_records` does."""
+    rows = RowAccumulator(zlib.crc32(lane_seed.encode()))
     with localcontext(EXACT):
         for effect in effects:
-            rows.absorb(effect, None)
-    return rows.folded()
+            absorb(rows, effect, plan_of(pipeline), None)
+    return rows.result()

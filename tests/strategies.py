@@ -5,14 +5,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tailrace.values import normal
+from tailrace.encoding.numbers import canonical_number
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 awkward_texts = st.one_of(texts, st.sampled_from(["", "#", "~", "a#b", "%23", "~set", "€", "\ufffe", "\x00", "9"]))
 
 numbers = st.one_of(
     st.integers(-(10**37), 10**37),
-    st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**9), max_value=10**9).map(normal),
+    st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**9), max_value=10**9).map(
+        canonical_number
+    ),
     st.sampled_from([0, -1, Decimal("0.1"), 10**30, Decimal("-1e-30")]),
 )
 
@@ -35,7 +37,7 @@ orders: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "placed": st.sampled_from(["2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z", "2024-03-10"]),
     },
     optional={
-        "amount": st.one_of(st.none(), st.decimals(places=2, min_value=0, max_value=500).map(normal)),
+        "amount": st.one_of(st.none(), st.decimals(places=2, min_value=0, max_value=500).map(canonical_number)),
         "paid": st.booleans(),
         "lines": st.integers(0, 14),
     },

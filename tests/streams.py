@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tailrace.changes import encode_item
-from tailrace.keys import item_key
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.keys import item_key
 
 SHARD = "shardId-00000001700000000000-0a1b2c3d"
 SOURCE = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-01-01T00:00:00.000"

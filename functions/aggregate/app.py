@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.aggregating import Aggregator
-from tailrace.aws.clients import client
-from tailrace.aws.commit import Committer
-from tailrace.aws.lineages import Lineages
-from tailrace.aws.progress import Progress
-from tailrace.aws.settings import AggregateSettings, on_aws
-from tailrace.definitions import load_pipeline
-from tailrace.freshness import AGGREGATE
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import AggregateSettings, on_aws
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.queries.freshness import AGGREGATE
 
 
 @cache

@@ -7,18 +7,18 @@ from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
-from tailrace.aws.clients import client
-from tailrace.aws.health import Health, places
-from tailrace.aws.idempotency import Idempotency
-from tailrace.aws.items import ItemStore
-from tailrace.aws.progress import ProgressReader
-from tailrace.aws.rows import RowReader
-from tailrace.aws.serving.api import Api
-from tailrace.aws.serving.timing import timed
-from tailrace.aws.settings import ApiSettings
-from tailrace.aws.throughput import counting_requests, of_process
-from tailrace.aws.watching import Watch
-from tailrace.definitions import load_pipeline
+from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.api.idempotency import Idempotency
+from tailrace.aws.api.router import Api
+from tailrace.aws.api.server_timing import timed
+from tailrace.aws.items.store import ItemStore
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.aws.monitoring.health import Health, sources
+from tailrace.aws.monitoring.progress import ProgressReader
+from tailrace.aws.monitoring.throughput import counting_requests, for_process
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import ApiSettings
+from tailrace.definition.pipeline import load_pipeline
 
 _now = partial(datetime.now, UTC)
 
@@ -27,12 +27,12 @@ _now = partial(datetime.now, UTC)
 def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
-    watch = Watch(ProgressReader(dynamodb, settings.progress_table), _now)
-    where = partial(places, settings, os.environ, pipeline)
-    health = Health(where, lambda: client("sqs"), lambda: client("s3"), watch, _now)
+    progress = CachedProgress(ProgressReader(dynamodb, settings.progress_table), _now)
+    where = partial(sources, settings, os.environ, pipeline)
+    health = Health(where, lambda: client("sqs"), lambda: client("s3"), progress, _now)
     items, rows = ItemStore(dynamodb, settings.items_table, pipeline), RowReader(dynamodb, settings.aggregates_table)
     api = Api(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
-    return counting_requests(api, of_process(settings.progress_table, "api", _now))
+    return counting_requests(api, for_process(settings.progress_table, "api", _now))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

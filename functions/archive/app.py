@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.archiving import Archiver
-from tailrace.aws.clients import client
-from tailrace.aws.settings import ArchiveSettings
-from tailrace.aws.throughput import counting_messages, of_process
+from tailrace.aws.monitoring.throughput import counting_messages, for_process
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import ArchiveSettings
+from tailrace.aws.stages.archive import Archiver
 
 
 @cache
 def stage(settings: ArchiveSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = of_process(settings.progress_table, "archive", lambda: datetime.now(UTC))
+    told = for_process(settings.progress_table, "archive", lambda: datetime.now(UTC))
     return counting_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), told)
 
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.clients import client
-from tailrace.aws.fanning_out import Destinations, Fanout
-from tailrace.aws.progress import Progress
-from tailrace.aws.settings import FanoutSettings, route_queues
-from tailrace.aws.throughput import of_process, of_route
-from tailrace.definitions import load_pipeline
-from tailrace.freshness import FANOUT
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.throughput import for_process, route_stage
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.settings import FanoutSettings, route_queues
+from tailrace.aws.stages.fanout import Destinations, Fanout
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.queries.freshness import FANOUT
 
 
 @cache
@@ -21,7 +21,7 @@ def stage(settings: FanoutSettings) -> Fanout:
     queues = route_queues(os.environ, [route.name for route in pipeline.routes])
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
     progress = Progress(client("dynamodb"), settings.progress_table, FANOUT, _now)
-    routed = {one: of_process(settings.progress_table, of_route(one), _now) for one in queues}
+    routed = {one: for_process(settings.progress_table, route_stage(one), _now) for one in queues}
     return Fanout(pipeline, client("sqs"), client("s3"), destinations, progress, routed)
 
 

@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.clients import client
-from tailrace.aws.deadlines import time_left_ms
-from tailrace.aws.ingesting import Intake
-from tailrace.aws.items import ItemStore
-from tailrace.aws.settings import IngestSettings
-from tailrace.aws.throughput import counting_messages, of_process
-from tailrace.definitions import load_pipeline
+from tailrace.aws.items.store import ItemStore
+from tailrace.aws.monitoring.throughput import counting_messages, for_process
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.deadlines import time_left_ms
+from tailrace.aws.runtime.settings import IngestSettings
+from tailrace.aws.stages.ingest import Intake
+from tailrace.definition.pipeline import load_pipeline
 
 
 @cache
 def stage(settings: IngestSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     items = ItemStore(client("dynamodb"), settings.items_table, load_pipeline(settings.tailrace_pipeline))
-    told = of_process(settings.progress_table, "ingest", lambda: datetime.now(UTC))
+    told = for_process(settings.progress_table, "ingest", lambda: datetime.now(UTC))
     return counting_messages(Intake(items, client("s3"), settings.failures_bucket), told)
 
 

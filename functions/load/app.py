@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.clients import client
-from tailrace.aws.deadlines import time_left_ms
-from tailrace.aws.loading import Loader
-from tailrace.aws.settings import LoadSettings
-from tailrace.aws.throughput import counting_lines, of_process
-from tailrace.definitions import load_pipeline
+from tailrace.aws.monitoring.throughput import counting_lines, for_process
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.deadlines import time_left_ms
+from tailrace.aws.runtime.settings import LoadSettings
+from tailrace.aws.stages.load import Loader
+from tailrace.definition.pipeline import load_pipeline
 
 
 @cache
 def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = of_process(settings.progress_table, "load", _now)
+    told = for_process(settings.progress_table, "load", _now)
     loader = Loader(
         pipeline=load_pipeline(settings.tailrace_pipeline),
         dynamodb=client("dynamodb"),

@@ -1,6 +1,6 @@
 """The rules of Lambda's event source mappings, as pure state machines.
 
-What reads a source and calls a function is elsewhere: `local.pollers` for the emulator, and a seeded
+What reads a source and calls a function is elsewhere: `local.pollers.pollers` for the emulator, and a seeded
 scheduler for simulations. Both drive the same classes:
 
     StreamShard   one shard of a stream: batches, tumbling windows, retries, what is given up, the checkpoint

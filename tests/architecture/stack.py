@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.template import template as written
+from local.deployment.template import template as written
 from tests.architecture.expansion import expand
 
 ROOT = Path(__file__).resolve().parents[2]

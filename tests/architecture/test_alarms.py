@@ -86,7 +86,7 @@ def test_what_is_refused_rings_at_every_entrance(stage: str, metric: str) -> Non
     ]
     (alarm,) = found
     assert alarm["Namespace"] == {"Fn::Sub": "Tailrace/${AWS::StackName}"}
-    sources = (ROOT / "layers/tailrace/tailrace/aws").glob("*.py")
+    sources = (ROOT / "layers/tailrace/tailrace/aws").rglob("*.py")
     assert any(f"{metric}=" in source.read_text() for source in sources)
 
 

@@ -37,7 +37,7 @@ def modules(folder: Path, pattern: str = "**/*.py") -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if "__pycache__" not in path.parts)
 
 
-CORE = modules(LAYER / "tailrace", "*.py")
+CORE = [path for path in modules(LAYER / "tailrace") if "aws" not in path.relative_to(LAYER).parts]
 AWS = modules(LAYER / "tailrace" / "aws")
 PIPELINE = modules(LAYER / "pipeline")
 FUNCTIONS = modules(ROOT / "functions")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tailrace.definitions import load_pipeline
+from tailrace.definition.pipeline import load_pipeline
 from tests.architecture.stack import (
     ROUTE_QUEUE_SUFFIX,
     as_list,
@@ -75,14 +75,14 @@ def test_intake_is_fifo_with_high_throughput() -> None:
     assert intake["ContentBasedDeduplication"] is False
 
 
-def queue_of(route: str) -> str:
+def queue_variable(route: str) -> str:
     """Return the logical id of a route's queue."""
     return "".join(part.capitalize() for part in route.replace("-", "_").split("_")) + ROUTE_QUEUE_SUFFIX
 
 
 def test_every_route_has_its_queue_and_every_queue_its_purpose() -> None:
     """Route("disruptions") goes to DisruptionsQueue, which fanout is told of and may send to."""
-    routes = {queue_of(route.name) for route in load_pipeline().routes}
+    routes = {queue_variable(route.name) for route in load_pipeline().routes}
     assert routes
     assert set(WORKING) == routes | {"IntakeQueue", "ArchiveQueue"}
     (send,) = [given for given in statements("fanout") if "sqs:SendMessage" in as_list(given["Action"])]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tailrace.definitions import load_pipeline
-from tailrace.openapi import openapi
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.http.openapi.document import build_document
 from tests.architecture.stack import (
     FUNCTIONS,
     PAGE,
@@ -263,7 +263,7 @@ def test_pages_of_other_origins_are_let_in_by_name_only() -> None:
 def test_a_page_may_send_and_see_every_header_that_the_api_knows() -> None:
     """What the OpenAPI document names as a header is let through in that direction."""
     allowed = properties("HttpApi")["CorsConfiguration"]["Fn::If"][1]
-    document = openapi(load_pipeline(), {})
+    document = build_document(load_pipeline(), {})
     sent = {one["name"].lower() for one in document["components"]["parameters"].values()}
     assert sent | {"accept", "authorization", "content-type"} <= set(allowed["AllowHeaders"])
     answers = [

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from tailrace.aws import settings
-from tailrace.definitions import load_pipeline
+from tailrace.aws.runtime import settings
+from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import SettingsError
 from tests.architecture.stack import (
     FUNCTIONS,

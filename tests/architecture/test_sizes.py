@@ -1,6 +1,7 @@
-"""Short functions, short modules, shorter handlers."""
+"""Short functions, short modules, shorter handlers, folders that a reader can take in."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.architecture.test_imports import modules, short
 LONGEST_FUNCTION = 50
 LONGEST_MODULE = 300
 LONGEST_HANDLER = 40
+MAX_MODULES_IN_A_FOLDER = 15
 
 WRITTEN = [path for folder in ("functions", "layers", "local", "cli") for path in modules(ROOT / folder)]
 
@@ -29,3 +31,10 @@ def test_modules_and_functions_are_short(path: Path) -> None:
 def test_handlers_are_thin(path: Path) -> None:
     """A handler decodes, makes one call and answers: 40 lines at most, the imports included."""
     assert len(path.read_text().splitlines()) <= LONGEST_HANDLER
+
+
+def test_no_folder_is_crowded() -> None:
+    """At most 15 modules lie side by side."""
+    folders = ("functions", "layers", "local", "cli", "tests", "benchmarks")
+    beside = Counter(path.parent for folder in folders for path in modules(ROOT / folder))
+    assert not {short(folder): count for folder, count in beside.items() if count > MAX_MODULES_IN_A_FOLDER}

@@ -146,7 +146,7 @@ def violations() -> Callable[[Page], list[str]]:
 @pytest.fixture(scope="session")
 def site_folder() -> Path:
     """Make the site as it is shipped, and return its folder."""
-    making = [sys.executable, str(ROOT / "local" / "setup.py"), "dashboard"]
+    making = [sys.executable, str(ROOT / "local" / "environments" / "setup.py"), "dashboard"]
     made = subprocess.run(making, check=False, capture_output=True, text=True)
     if made.returncode:
         missing(made.stderr)

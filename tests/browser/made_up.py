@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tailrace.envelopes import dumps
+from tailrace.encoding.tagged_json import dumps
 from tests.browser.site import Answered
 
 type Json = dict[str, Any]

@@ -9,8 +9,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from tailrace.site import Answer as Found
-from tailrace.site import Site as Files
+from tailrace.http.static_site import Site as Files
+from tailrace.http.static_site import SiteResponse as Found
 
 type Answered = tuple[int, Mapping[str, str], str]
 type Answer = Callable[[str, str, Mapping[str, str]], Answered]
@@ -43,7 +43,7 @@ class Site(ThreadingHTTPServer):
         """Return what there is at an address."""
         path, query = urlsplit(target).path, urlsplit(target).query
         if not path.startswith("/api/"):
-            return self.files.answer(
+            return self.files.respond(
                 path.removeprefix("/dashboard/"), accept_encoding=headers.get("accept-encoding", "")
             )
         self.asked.append(target.removeprefix("/api"))

@@ -6,7 +6,7 @@ from playwright.sync_api import Page
 
 from local.stack import Stack
 from pipeline.definition import pipeline
-from tailrace.changes import decode_item
+from tailrace.encoding.dynamodb import decode_item
 from tests.browser.looking import until
 from tests.browser.test_numbers import cell, listed, same
 
@@ -17,7 +17,7 @@ def panels_hold_the_tables_numbers(page: Page, stack: Stack, at_least: int = 3) 
     stored = [decode_item(row) for one in pages for row in one["Items"]]
     for aggregate in pipeline.aggregates:
         rows: dict[tuple[str, ...], Any] = {
-            tuple(cell(row[group.name]) for group in aggregate.by): aggregate.present(row)
+            tuple(cell(row[group.name]) for group in aggregate.by): aggregate.render(row)
             for row in stored
             if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#")
         }

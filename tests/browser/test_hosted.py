@@ -6,11 +6,11 @@ from itertools import batched
 import pytest
 from playwright.sync_api import Browser, expect
 
-from local.entrances import Entrances
-from local.flights import read
-from local.options import SLICE
+from local.demo.entrances import Entrances
+from local.demo.flights import read
+from local.demo.options import SLICE
+from local.demo.timeline import Change, timeline
 from local.stack import Stack, running_stack
-from local.timeline import Change, timeline
 from pipeline.definition import pipeline
 from tests.browser.conftest import READY, WAIT_MS, is_complaint
 from tests.browser.looking import until

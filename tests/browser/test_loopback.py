@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from cli.dashboard import serving
 from cli.server import DashboardServer
 from cli.upstream import Upstream, connections
-from tailrace.site import Site
+from tailrace.http.static_site import Site
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi, running_api
 
 ASK = """([address, mode]) => fetch(address, {mode, credentials: 'include'})

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page
 
-from tailrace.envelopes import dumps
-from tailrace.keys import BucketGroup
+from tailrace.definition.groups import BucketGroup
+from tailrace.encoding.tagged_json import dumps
 from tests.browser.made_up import MadeUp, day
 from tests.browser.site import Site
 

@@ -15,11 +15,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from functions.aggregate.app import handler as aggregate_handler
 from functions.api.app import handler as api_handler
-from local.gateway import event_of
-from tailrace.aggregate import Aggregate
-from tailrace.aws.settings import ApiSettings
-from tailrace.changes import decode_item
-from tailrace.definitions import load_pipeline
+from local.in_memory.http_api import event_of
+from tailrace.aws.runtime.settings import ApiSettings
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.encoding.dynamodb import decode_item
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
 from tests.browser.made_up import MadeUp
@@ -87,7 +87,7 @@ class Filled:
         for lanes in stored.values():
             sums = {name: sum(lane.get(name, 0) for lane in lanes) for name in aggregate.layout.counters}
             latest = max(lane["updated_at"] for lane in lanes)
-            found.append(aggregate.present(lanes[0] | sums | {"updated_at": latest}))
+            found.append(aggregate.render(lanes[0] | sums | {"updated_at": latest}))
         return [row for row in found if row is not None]
 
 

@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from cli.dashboard import REFERENCE
-from tailrace.definitions import load_pipeline
-from tailrace.openapi import openapi
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.site import Answered, Site
 
 type Visit = Callable[..., Page]
 type Look = Callable[[Page], list[str]]
 
-DOCUMENT = openapi(load_pipeline(), {})
+DOCUMENT = build_document(load_pipeline(), {})
 THE_LIBRARYS = {"heading-order", "nested-interactive", "region", "scrollable-region-focusable", "select-name"}
 """Faults of the library's own structure, which a page around it cannot mend."""
 ROWS = {"rows": [{"carrier": "UA", "departures": 7}]}

@@ -9,14 +9,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from local.dashboard import dashboard
-from local.entrances import Entrances
-from local.feed import Feed
-from local.flights import read
-from local.options import SLICE
+from local.demo.entrances import Entrances
+from local.demo.feed import Feed
+from local.demo.flights import read
+from local.demo.options import SLICE
+from local.demo.timeline import timeline
 from local.stack import Stack, running_stack
-from local.timeline import timeline
 from pipeline.definition import pipeline
-from tailrace.openapi import openapi
+from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
 from tests.browser.stored import panels_hold_the_tables_numbers
@@ -127,7 +127,7 @@ def test_every_stage_shows_its_lag_what_failed_and_its_rate(stack: Stack, url: s
 def test_the_apis_description_is_one_link_away_and_reads_the_table(stack: Stack, url: str, visit: Visit) -> None:
     page = visit(url)
     page.get_by_role("link", name="API").click()
-    expect(page.locator(".opblock")).to_have_count(len(operations(openapi(pipeline, {}))))
+    expect(page.locator(".opblock")).to_have_count(len(operations(build_document(pipeline, {}))))
     operation = opened(page, "GET", "/aggregates/carrier_hours/rows")
     operation.get_by_role("button", name="Add string item").first.click()
     operation.locator("tr[data-param-name=carrier] input").fill("UA")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from local.processes import clean_environment
+from local.deployment.processes import clean_environment
 from tests.openapi.hooks import ITEMS, THERE
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")

@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.archives import Contents, Event, Folder, archive_object, parse_key, read_batch
-from tailrace.changes import Item
-from tailrace.envelopes import dumps, envelope, loads
+from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.outputs.archives import Event, ObjectSummary, Partition, archive_object, parse_events, parse_key
+from tailrace.outputs.envelopes import envelope
 from tests import strategies
 
 items = st.none() | st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)
@@ -35,12 +36,12 @@ def _event(number: int, old: Item | None, new: Item | None, shard: str | None) -
 
 
 def read(sent: list[dict[str, Any]]) -> list[Event]:
-    return [one for one in read_batch(dumps(sent)) if isinstance(one, Event)]
+    return [one for one in parse_events(dumps(sent)) if isinstance(one, Event)]
 
 
 @given(events())
 def test_what_is_sent_is_what_is_stored(sent: list[dict[str, Any]]) -> None:
-    lines = gzip.decompress(archive_object(read(sent)[0].folder, read(sent)).body).split(b"\n")
+    lines = gzip.decompress(archive_object(read(sent)[0].partition, read(sent)).body).split(b"\n")
     assert lines.pop() == b""
     assert {loads(line)["id"]: loads(line) for line in lines} == {one["id"]: one for one in sent}
     # any other reader of JSON finds whole lines, too
@@ -51,18 +52,18 @@ def test_what_is_sent_is_what_is_stored(sent: list[dict[str, Any]]) -> None:
 def test_order_and_repeats_do_not_matter(sent: list[dict[str, Any]], random: Any, data: st.DataObject) -> None:
     again = sent + data.draw(st.lists(st.sampled_from(sent), max_size=4))
     random.shuffle(again)
-    folder = Folder("orders", "2024-10-27", "00")
-    assert archive_object(folder, read(again)) == archive_object(folder, read(sent))
+    partition = Partition("orders", "2024-10-27", "00")
+    assert archive_object(partition, read(again)) == archive_object(partition, read(sent))
 
 
 @given(events())
 def test_a_catalog_row_counts_what_was_stored(sent: list[dict[str, Any]]) -> None:
-    stored = archive_object(read(sent)[0].folder, read(sent))
-    folder, name = parse_key(stored.key)
-    contents = Contents(folder)
+    stored = archive_object(read(sent)[0].partition, read(sent))
+    partition, name = parse_key(stored.key)
+    contents = ObjectSummary(partition)
     for line in gzip.decompress(stored.body).splitlines(keepends=True):
         contents.add(line)
-    row = contents.row(name, len(stored.body), "checksum")
+    row = contents.catalog_row(name, len(stored.body), "checksum")
     assert row["count"] == len(sent)
     for shard in {one["data"]["shard"] for one in sent} - {None}:
         numbers = [int(one["data"]["sequence"]) for one in sent if one["data"]["shard"] == shard]

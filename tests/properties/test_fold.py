@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, Pipeline, count, day, days, field, hour, minute, month, week
+from tailrace.aggregation.contributions import contribution
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.row_changes import FoldResult
 from tailrace.errors import InvalidItem
-from tailrace.fold import Folded, fold_records
-from tailrace.worth import contribution
 from tests import strategies
 from tests.pipelines.orders import pipeline
 from tests.streams import history
@@ -23,11 +24,11 @@ writes = st.lists(
 )
 
 
-def folded(records: list[dict[str, Any]]) -> Folded:
+def folded(records: list[dict[str, Any]]) -> FoldResult:
     return fold_records(records, pipeline)
 
 
-def added(*parts: Folded) -> Rows:
+def added(*parts: FoldResult) -> Rows:
     """Add up what some batches do, row by row; rows that come to nothing are left out."""
     rows: defaultdict[tuple[str, str], tuple[Any, ...]] = defaultdict(tuple)
     for part in parts:
@@ -49,8 +50,8 @@ def recomputed(items: list[dict[str, Any]]) -> Rows:
         for aggregate in pipeline.aggregates:
             part = contribution(prepared, aggregate) if aggregate.of.name == "orders" else None
             if part is not None:
-                before = rows[part.place.key] or (0,) * len(part.deltas)
-                rows[part.place.key] = tuple(a + b for a, b in zip(before, part.deltas, strict=True))
+                before = rows[part.row_ref.key] or (0,) * len(part.deltas)
+                rows[part.row_ref.key] = tuple(a + b for a, b in zip(before, part.deltas, strict=True))
     return dict(rows)
 
 
@@ -79,16 +80,16 @@ def test_deleting_everything_undoes_every_addition(history_of_writes: list[Any])
 def test_the_part_above_a_mark_is_what_the_rest_of_the_batch_does(history_of_writes: list[Any], mark: int) -> None:
     records = history("orders", history_of_writes)
     rest = added(folded(records[mark:]))
-    above = [row.above(mark) for row in folded(records).rows]
-    assert added(Folded([row for row in above if row.steps], [])) == rest
+    above = [row.after_mark(mark) for row in folded(records).rows]
+    assert added(FoldResult([row for row in above if row.steps], [])) == rest
 
 
 @given(writes)
 def test_no_row_is_touched_for_nothing(history_of_writes: list[Any]) -> None:
     for row in folded(history("orders", history_of_writes)).rows:
-        below = {number for value in row.values.values() for number, _ in value.steps}
+        below = {number for value in row.value_changes.values() for number, _ in value.steps}
         assert all(any(deltas) or number in below for number, deltas in row.steps)
-        assert all(any(deltas) for value in row.values.values() for _, deltas in value.steps)
+        assert all(any(deltas) for value in row.value_changes.values() for _, deltas in value.steps)
 
 
 @pytest.mark.parametrize("unit", [minute, hour, day, week, month])

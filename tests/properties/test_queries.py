@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, count, field
-from tailrace.collection import Collection
-from tailrace.keys import bucket
-from tailrace.queries import Position
-from tailrace.query_parameters import row_query
+from tailrace.definition.collection import Collection
+from tailrace.definition.groups import bucket
+from tailrace.queries.parameters import parse_row_query
+from tailrace.queries.rows import Position
 from tests import strategies
 
 events = Collection("events", schema={"type": "object"})
@@ -39,13 +39,13 @@ def test_a_range_finds_the_buckets_that_it_touches(place: tuple[str, str], unit:
     first, last = begin + timedelta(minutes=min(one, other)), begin + timedelta(minutes=max(one, other))
     touched = {group.label(instant) for instant in instants if first <= instant <= last}
     asked = [("kind", "a"), ("from", first.isoformat()), ("to", last.astimezone(ZoneInfo(zone)).isoformat())]
-    query = row_query(aggregate, asked)
+    query = parse_row_query(aggregate, asked)
     (found,) = query.ranges()
     labels = {group.label(instant) for instant in instants}
-    assert {label for label in labels if found.holds(label) and query.keeps({"bucket": label})} == touched
+    assert {label for label in labels if found.contains(label) and query.includes({"bucket": label})} == touched
     # the other order of the key reaches the same buckets, one after the other
     turned = Aggregate("things", of=events, by=[group, field("kind")], measures={"n": count()})
-    partitions = [found.pk.partition("#")[2] for found in row_query(turned, asked[1:]).ranges()]
+    partitions = [found.pk.partition("#")[2] for found in parse_row_query(turned, asked[1:]).ranges()]
     assert set(partitions) == touched
     assert len(partitions) == len(touched)
 
@@ -53,8 +53,8 @@ def test_a_range_finds_the_buckets_that_it_touches(place: tuple[str, str], unit:
 @given(strategies.awkward_texts.filter(bool), strategies.awkward_texts.filter(bool))
 def test_cursors_round_trip(first: str, second: str) -> None:
     aggregate = Aggregate("things", of=events, by=[field("a"), field("b")], measures={"n": count()})
-    query = row_query(aggregate, [("a", first)])
+    query = parse_row_query(aggregate, [("a", first)])
     (found,) = query.ranges()
     position = Position(found.pk, second)
-    again = row_query(aggregate, [("a", first), ("cursor", query.cursor(position))])
+    again = parse_row_query(aggregate, [("a", first), ("cursor", query.cursor(position))])
     assert again.start == position

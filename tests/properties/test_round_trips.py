@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.changes import decode_item, encode_item
-from tailrace.envelopes import dumps, loads
-from tailrace.keys import group_texts, row_key
-from tailrace.marks import pad
+from tailrace.aggregation.marks import encode_sequence
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.keys import group_texts, row_key
+from tailrace.encoding.tagged_json import dumps, loads
 from tests import strategies
 
 items = st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)
@@ -54,4 +54,4 @@ def test_a_rows_key_gives_its_groups_back(texts: list[str]) -> None:
 
 @given(st.integers(0, 10**40 - 1), st.integers(0, 10**40 - 1))
 def test_padded_sequence_numbers_sort_as_numbers(a: int, b: int) -> None:
-    assert (pad(a) < pad(b)) == (a < b)
+    assert (encode_sequence(a) < encode_sequence(b)) == (a < b)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tests.simulation.running import breaking, report, run, wrong
-from tests.simulation.sabotage import SABOTAGES
-from tests.simulation.steps import history_of
-from tests.simulation.surroundings import alone
+from tests.simulation.sabotage.safeguards import SABOTAGES
 from tests.simulation.telling import told
+from tests.simulation.world.steps import history_of
+from tests.simulation.world.surroundings import alone
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

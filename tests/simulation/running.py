@@ -11,12 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.simulation.sabotage import SABOTAGES
+from tests.simulation.sabotage.safeguards import SABOTAGES
 from tests.simulation.shrink import shrunk
-from tests.simulation.steps import History, history_of
-from tests.simulation.surroundings import alone
 from tests.simulation.telling import told
 from tests.simulation.verdict import faults_of
+from tests.simulation.world.steps import History, history_of
+from tests.simulation.world.surroundings import alone
 
 _CHUNK = 100
 _LINE_EACH_S = 10.0  # where there is no terminal to show a bar on

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.simulation.steps import Archive, Deliver, Fault, History, Redeliver, Run, Step
+from tests.simulation.world.steps import Archive, Deliver, Fault, History, Redeliver, Run, Step
 
 type Fails = Callable[[History], bool]
 

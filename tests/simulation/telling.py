@@ -1,6 +1,6 @@
 """A history in words."""
 
-from tests.simulation.steps import (
+from tests.simulation.world.steps import (
     Archive,
     Deliver,
     Fault,

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from local.model import Database
+from local.in_memory import Database
 from pipeline.definition import pipeline
-from tailrace.aws.aggregating import Aggregator
-from tailrace.aws.commit import Committer
-from tailrace.aws.lineages import SHARDS, Lineages
-from tailrace.aws.progress import Progress
-from tests.simulation.serial import Serial
-from tests.simulation.surroundings import alone
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import SHARDS, Lineages
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.stages.aggregate import Aggregator
+from tests.simulation.world.serial import Serial
+from tests.simulation.world.surroundings import alone
 from tests.streams import event, record
 
 PARTITIONS = 10
 LIFE = timedelta(hours=4)
 MONTH = timedelta(days=30)
-MOST_BYTES = 1024
+MAX_MESSAGE_BYTES = 1024
 FLIGHT = {
     "carrier": "UA",
     "flight": 1545,
@@ -126,7 +126,7 @@ def test_shards_that_bring_nothing_leave_no_marks_behind(quiet: Callable[[dateti
     assert int(row["flights"]["N"]) == touched + PARTITIONS
     # of each partition the mark of its lineage, and at most one more that is not old enough to go
     assert sum(name.startswith("~") for name in row) <= 2 * PARTITIONS + 1
-    assert size(row) < 2 * MOST_BYTES
+    assert size(row) < 2 * MAX_MESSAGE_BYTES
 
 
 def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:
@@ -144,7 +144,7 @@ def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:
                 month.split()
         row = month.row()
     assert int(row["flights"]["N"]) == touched
-    assert largest < MOST_BYTES
+    assert largest < MAX_MESSAGE_BYTES
     assert sum(name.startswith("~") for name in row) <= PARTITIONS + 2 + 1, "a mark for each lineage, and the count"
     lineages = [one for one in month.database.rows("aggregates") if one["pk"]["S"] == SHARDS]
     assert all("expires_at" in one for one in lineages)

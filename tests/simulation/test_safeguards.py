@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.simulation.sabotage import SABOTAGES
-from tests.simulation.steps import History, history_of
-from tests.simulation.surroundings import alone
+from tests.simulation.sabotage.safeguards import SABOTAGES
 from tests.simulation.verdict import faults_of
+from tests.simulation.world.steps import History, history_of
+from tests.simulation.world.surroundings import alone
 
 WITHIN = 3000
 

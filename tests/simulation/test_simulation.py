@@ -12,11 +12,11 @@ from rich.console import Console
 from tests.simulation.__main__ import main
 from tests.simulation.running import run
 from tests.simulation.shrink import shrunk
-from tests.simulation.steps import Deliver, Fault, History, Redeliver, Run, Write, history_of
-from tests.simulation.surroundings import alone
 from tests.simulation.telling import told
 from tests.simulation.verdict import faults_of
-from tests.simulation.world import World
+from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write, history_of
+from tests.simulation.world.surroundings import alone
+from tests.simulation.world.world import World
 
 SEEDS = 4000
 
@@ -48,8 +48,8 @@ def test_the_same_seed_gives_the_same_run(seed: int) -> None:
 
 
 TRACES = """
-from tests.simulation.steps import history_of
-from tests.simulation.surroundings import alone
+from tests.simulation.world.steps import history_of
+from tests.simulation.world.surroundings import alone
 from tests.simulation.test_simulation import played
 with alone():
     for seed in range(20):

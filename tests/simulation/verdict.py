@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tailrace.changes import decode_item
+from tailrace.encoding.dynamodb import decode_item
 from tests.simulation.definition import FULL, Item, Key, is_large, prepared, recount
-from tests.simulation.functions import ROUTE_QUEUE, TABLE
-from tests.simulation.steps import History
-from tests.simulation.stream import Written
-from tests.simulation.world import Stuck, World
+from tests.simulation.world.functions import ROUTE_QUEUE, TABLE
+from tests.simulation.world.steps import History
+from tests.simulation.world.stream import Written
+from tests.simulation.world.world import Stuck, World
 
 _OF_LANES = ("~n", "n", "sum")
 

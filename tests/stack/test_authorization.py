@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local.emulator import REGION
+from local.deployment.emulator import REGION
 from local.stack import Stack
 from tests.architecture.stack import ROOT, resources
 from tests.issuer import AUDIENCE, Issuer

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from local.demo import Input, feed_and_check
-from local.display import Display
-from local.emulator import ROOT
-from local.feed import Told
-from local.flights import COLUMNS, read
+from local.demo.display import Display
+from local.demo.feed import Told
+from local.demo.flights import COLUMNS, read
+from local.demo.recompute import Recompute
+from local.demo.run import Input, feed_and_check
+from local.demo.verify import Verdict, verify
+from local.deployment.emulator import ROOT
 from local.mapping import GivenUp, StreamRecord, StreamSettings
-from local.recompute import Recompute
-from local.sources.destinations import FailureDestination
+from local.pollers.destinations import FailureDestination
 from local.stack import Stack, running_stack
-from local.verify import Verdict, verify
 from pipeline.definition import pipeline
-from tests.simulation.deployed import template_settings
-from tests.simulation.steps import READERS, Reader
+from tests.simulation.world.deployed import template_settings
+from tests.simulation.world.steps import READERS, Reader
 
 ROW = (
     "2013,{month},{day},{hour}17,{hour}15,2,830,819,11,{carrier},{number},N14228,{origin},IAH,227,1400,{hour},15,{utc}"

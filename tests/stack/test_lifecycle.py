@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from local.emulator import ROOT, Emulator, free_port, is_listening
+from local.deployment.emulator import ROOT, Emulator, free_port, is_listening
 from local.errors import EmulatorFailed, PortBusy, SetupMissing
 from local.stack import ENDPOINT_FILE, announced_stack
 from pipeline.definition import pipeline
@@ -111,7 +111,7 @@ def test_nothing_is_left_of_a_stack_that_was_ended(
 def scratch_folders(pids: set[int]) -> list[Path]:
     table = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     mine = [line.split()[1:] for line in table.splitlines() if int(line.split()[0]) in pids]
-    return [Path(words[words.index(leash) + 1]) for words in mine for leash in words if leash.endswith("leash.py")]
+    return [Path(words[words.index(leash) + 1]) for words in mine for leash in words if leash.endswith("supervisor.py")]
 
 
 def test_a_stack_starts_again_on_the_port_of_one_that_was_killed(held: subprocess.Popen[str], port: int) -> None:

@@ -2,7 +2,7 @@
 
 from benchmarks.changes import SLICE
 from benchmarks.readers import QUERIES, read_while_it_is_fed
-from local.flights import read
+from local.demo.flights import read
 from local.stack import Stack
 
 READERS, SECONDS = 20, 10.0

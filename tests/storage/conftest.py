@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.aggregate.app import handler, stage
-from tailrace.aws.settings import ApiSettings
-from tailrace.changes import decode_item
+from tailrace.aws.runtime.settings import ApiSettings
+from tailrace.encoding.dynamodb import decode_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

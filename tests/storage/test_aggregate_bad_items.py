@@ -48,7 +48,7 @@ def test_a_sum_that_the_table_cannot_hold_is_told_and_stops_nobody(
         assert ('"RowsRefused":[1.0]' in capsys.readouterr().out) == told
         row = aggregates.rows()["pages@1#/", "-"]
         assert (row["~n"], row["visits"], row["ms_total"], row["~inexact"]) == (3, 2, 10**17 + 5, 1)
-        assert (pipeline.aggregate("pages").present(row) or {})["inexact"] is True
+        assert (pipeline.aggregate("pages").render(row) or {})["inexact"] is True
         assert aggregates.values()["pages@1#/other", "-"]["visits"] == 1
 
 

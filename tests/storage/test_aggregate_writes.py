@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tailrace.aws.clients import client
+from tailrace.aws.runtime.clients import client
 from tailrace.errors import Permanent
 from tests.storage.conftest import Aggregates
 from tests.storage.orders import DAY, HOUR, steps

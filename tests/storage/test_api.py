@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.api.app import handler
-from tailrace.envelopes import dumps, loads
+from tailrace.encoding.tagged_json import dumps, loads
 from tests import strategies
 from tests.storage.conftest import Aggregates
 from tests.streams import event as stream_event

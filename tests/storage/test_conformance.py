@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.model import Database
-from tailrace.changes import encode_value
-from tailrace.values import EXACT
+from local.in_memory import Database
+from tailrace.encoding.dynamodb import encode_value
+from tailrace.encoding.numbers import EXACT
 from tests import strategies
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
-from tailrace.aws.bulk import put_many
-from tailrace.aws.clients import client
-from tailrace.aws.items import ItemStore, StoredItem, row_of
-from tailrace.changes import decode_item, encode_item
-from tailrace.definitions import load_pipeline
+from tailrace.aws.items.batch_writer import put_all_or_raise
+from tailrace.aws.items.store import ItemStore, StoredItem, row_of
+from tailrace.aws.runtime.clients import client
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.limits import MAX_ITEM_BYTES, check_item
+from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError
-from tailrace.limits import MOST_ITEM_BYTES, check
-from tailrace.values import number
 from tests.strategies import values
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ def nested(kind: type, levels: int, leaf: Any) -> Any:
 HELD: dict[str, dict[str, Any]] = {
     "empty text and binary": {"a": "", "b": b"", "c": {"", "x"}, "d": {b""}},
     "an empty map and list": {"a": {}, "b": []},
-    "38 digits": {"a": int("9" * 38), "b": number("0." + "1" * 38), "c": {int("9" * 38)}},
-    "trailing zeros": {"a": number("1.5" + "0" * 60), "b": 10**125},
-    "the largest and smallest numbers": {"a": number("9." + "9" * 37 + "E125"), "b": number("-1E-130")},
+    "38 digits": {"a": int("9" * 38), "b": parse_number("0." + "1" * 38), "c": {int("9" * 38)}},
+    "trailing zeros": {"a": parse_number("1.5" + "0" * 60), "b": 10**125},
+    "the largest and smallest numbers": {"a": parse_number("9." + "9" * 37 + "E125"), "b": parse_number("-1E-130")},
     "31 maps": {"a": nested(dict, 31, "x")},
     "31 lists": {"a": nested(list, 31, {1, 2})},
     "30 maps around an empty one": {"a": nested(dict, 30, {})},
     "a name of 64 KB": {"n" * 65_535: 1},
     "awkward names": {"#": 1, "~": 2, ":a": 3, "a.b": {"c[0]": 4}, "\x00": 5, "é€😀": 6, '"': 7},
-    "almost 400 KB": {"a": "é" * (MOST_ITEM_BYTES // 2 - 40)},
-    "control characters": {"a": "\x01" * (MOST_ITEM_BYTES - 60)},
+    "almost 400 KB": {"a": "é" * (MAX_ITEM_BYTES // 2 - 40)},
+    "control characters": {"a": "\x01" * (MAX_ITEM_BYTES - 60)},
 }
 
 NOT_HELD: dict[str, dict[str, Any]] = {
@@ -60,13 +60,13 @@ NOT_HELD: dict[str, dict[str, Any]] = {
     "39 digits in a set": {"a": {int("1" * 39)}},
     "too large a number": {"a": 10**126},
     "too large a number in a set": {"a": {10**126}},
-    "too small a number": {"a": number("1E-131")},
+    "too small a number": {"a": parse_number("1E-131")},
     "32 maps": {"a": nested(dict, 32, "x")},
     "32 lists": {"a": nested(list, 32, 1)},
     "31 maps around an empty one": {"a": nested(dict, 31, {})},
     "31 lists around an empty one": {"a": nested(list, 31, [])},
     "a name of more than 64 KB": {"n" * 65_536: 1},
-    "more than 400 KB": {"a": "x" * MOST_ITEM_BYTES},
+    "more than 400 KB": {"a": "x" * MAX_ITEM_BYTES},
     "more than 400 KB of names": {f"{n:05}" * 100: True for n in range(900)},
 }
 
@@ -113,7 +113,7 @@ def test_no_other_id_reaches_the_table(store: ItemStore, item_id: str) -> None:
 def test_whatever_the_check_says_the_table_says(store: ItemStore, value: Any) -> None:
     item = {"a": value}
     try:
-        check("things#1", item)
+        check_item("things#1", item)
     except InvalidItem:
         with pytest.raises(ClientError):
             store.client.put_item(TableName=store.table, Item=encode_item({"pk": "things#1"} | item))
@@ -133,14 +133,14 @@ def test_a_patch_compares_as_many_fields_as_it_says(store: ItemStore) -> None:
 
 def test_large_rows_are_stored_by_the_call(store: ItemStore) -> None:
     rows = [row_of(THINGS, "things", str(n), StoredItem({"a": "\x01" * 80_000})) for n in range(26)]
-    assert put_many(store.client, store.table, rows) == []
+    assert put_all_or_raise(store.client, store.table, rows) == []
     assert store.get("things", "25").item == {"a": "\x01" * 80_000}
 
 
 def test_a_row_that_the_table_finds_invalid_keeps_no_other_out(store: ItemStore) -> None:
     rows: list[dict[str, Any]] = [{"pk": {"S": f"things#{n}"}, "a": {"N": "1"}} for n in range(30)]
     rows[7]["a"] = {"N": "1" * 39}
-    (refused,) = put_many(store.client, store.table, rows)
+    (refused,) = put_all_or_raise(store.client, store.table, rows)
     assert refused.position == 7
     assert "38 digits" in refused.reason
     assert len(store.client.scan(TableName=store.table)["Items"]) == 29
@@ -152,9 +152,9 @@ def test_a_query_answers_what_the_table_holds(
     """Rows are taken as the table sends them, past the SDK's own reading of them, and every type is read alike."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
     name = table("pk", "sk")
-    row: dict[str, Any] = {"pk": "a", "sk": "b", "s": "é\x00", "n": number("1.50"), "b": b"\x00\xff", "t": True}
+    row: dict[str, Any] = {"pk": "a", "sk": "b", "s": "é\x00", "n": parse_number("1.50"), "b": b"\x00\xff", "t": True}
     row |= {"u": None, "m": {"b": b"x"}, "l": [1, b"y", {"a"}]}
-    row |= {"ss": {"a", "b"}, "ns": {1, number("2.5")}, "bs": {b"\x00", b"\x01"}}
+    row |= {"ss": {"a", "b"}, "ns": {1, parse_number("2.5")}, "bs": {b"\x00", b"\x01"}}
     made = client("dynamodb")
     made.put_item(TableName=name, Item=encode_item(row))
     asked: Any = {

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.aggregate import app
-from tailrace.aws.clients import client
-from tailrace.aws.rows import RowReader
-from tailrace.envelopes import loads
-from tailrace.marks import LATE_DELIVERIES
-from tailrace.query_parameters import row_query
+from tailrace.aggregation.marks import REDELIVERY_HORIZON
+from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.runtime.clients import client
+from tailrace.encoding.tagged_json import loads
+from tailrace.queries.parameters import parse_row_query
 from tests import strategies
 from tests.pipelines import measured
 from tests.storage.conftest import Aggregates
@@ -86,7 +86,7 @@ def test_a_measure_without_values_has_no_attribute_and_reads_as_none(shops: Aggr
     shops.absorb(event(history("orders", [("1", ORDER), ("1", {"shop": "a", "placed": ORDER["placed"], "lines": 1})])))
     row = values(shops)["a"]
     assert not {"least", "most", "amounts", "median", "p90"} & row.keys()
-    seen = measured.pipeline.aggregate("shops").present(row | {"~n": 1}) or {}
+    seen = measured.pipeline.aggregate("shops").render(row | {"~n": 1}) or {}
     assert (seen["least"], seen["amounts"], seen["usual"]) == (None, 0, [{"value": 1, "count": 1}])
     assert seen["latest"] == {"value": 1, "at": "2024-10-27T00:30:00.000000Z"}
 
@@ -148,7 +148,7 @@ def test_lanes_hold_a_part_each_and_readers_see_their_sum(shops: Aggregates, lim
         cursor: dict[str, str] = {}
         while True:
             parameters = {"shop": "a", "limit": str(limit)} | given | cursor
-            page = reader.read(row_query(aggregate, list(parameters.items())))
+            page = reader.read(parse_row_query(aggregate, list(parameters.items())))
             assert len(page.rows) <= limit
             found += map(loads, page.rows)
             if page.cursor is None:
@@ -167,7 +167,7 @@ def test_a_row_that_is_empty_gets_the_time_of_its_end_and_loses_it_when_it_fills
     rows = shops.rows()
     # two main rows, the two entries in their lists, one for each value: amount, the rounded one, lines, lines with time
     assert len(rows) == 8
-    horizon = (datetime.now(UTC) + LATE_DELIVERIES).timestamp()
+    horizon = (datetime.now(UTC) + REDELIVERY_HORIZON).timestamp()
     assert all(row["~n"] == 0 and horizon - 60 < row["expires_at"] <= horizon for row in rows.values())
     shops.absorb(event(records[:2]))
     assert shops.rows() == rows, "a redelivery does not put the end off"

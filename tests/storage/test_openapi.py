@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from functions.api.app import handler
-from local.gateway import Gateway
-from tailrace.aws.clients import client
-from tailrace.definitions import load_pipeline
+from local.in_memory.http_api import Gateway
+from tailrace.aws.runtime.clients import client
+from tailrace.definition.pipeline import load_pipeline
 from tests.openapi.running import FLIGHT, hold
 from tests.storage.conftest import Aggregates
 from tests.streams import event, history

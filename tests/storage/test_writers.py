@@ -7,11 +7,11 @@ import pytest
 from aws_lambda_powertools.event_handler import Response
 
 from tailrace import Collection, Pipeline
-from tailrace.aws.idempotency import Idempotency
-from tailrace.aws.items import ItemStore
+from tailrace.aws.api.idempotency import Idempotency
+from tailrace.aws.items.store import ItemStore
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed
-from tailrace.preconditions import Preconditions, preconditions
-from tailrace.problems import KeyInUse
+from tailrace.http.preconditions import Preconditions, parse_preconditions
+from tailrace.http.problems import IdempotencyKeyInUse
 from tests.at_once import WRITERS, at_once
 from tests.pipelines.orders import orders
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ROUNDS = 5
-ONLY_NEW = preconditions(None, "*")
+ONLY_NEW = parse_preconditions(None, "*")
 ORDER: dict[str, Any] = {"shop": "a", "placed": "b"}
 
 many = Collection(
@@ -47,7 +47,7 @@ def until_done(write: Callable[[], Any]) -> None:
 def seen(store: ItemStore, collection: str, item_id: str = "1") -> tuple[dict[str, Any], Preconditions]:
     """Return an item, and the condition that it is still the same."""
     found = store.get(collection, item_id)
-    return found.item, preconditions(found.etag, None)
+    return found.item, parse_preconditions(found.etag, None)
 
 
 @pytest.mark.parametrize("collection", ["orders", "things"])
@@ -163,7 +163,7 @@ def test_a_request_with_a_key_is_carried_out_once(dynamodb: "DynamoDBClient", ta
 
         try:
             return kept.once(("", "k"), {"body": "same"}, carry_out, lambda: 29_000).body or ""
-        except KeyInUse:
+        except IdempotencyKeyInUse:
             return ""
 
     first = at_once(ask)

@@ -3,13 +3,13 @@
 Everything that a pipeline's definition needs is imported from here.
 """
 
-from tailrace.aggregate import Aggregate
-from tailrace.collection import Collection
-from tailrace.definitions import Pipeline, Route, days, hours
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.collection import Collection
+from tailrace.definition.groups import day, field, hour, minute, month, week
+from tailrace.definition.measures import count, mean, total, variance
+from tailrace.definition.order_measures import distinct, first, last, maximum, minimum, quantile, top
+from tailrace.definition.pipeline import Pipeline, Route, days, hours
 from tailrace.errors import DefinitionError
-from tailrace.keys import day, field, hour, minute, month, week
-from tailrace.measures import count, mean, total, variance
-from tailrace.order_measures import distinct, first, last, maximum, minimum, quantile, top
 
 __all__ = [
     "Aggregate",

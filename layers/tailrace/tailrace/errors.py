@@ -76,15 +76,23 @@ class InvalidItem(Permanent):
 
     def __init__(self, violations: Iterable[Violation] | Callable[[], Iterable[Violation]]) -> None:
         super().__init__()
-        self._asked = violations if callable(violations) else None
+        self._find_violations = violations if callable(violations) else None
         self._violations = () if callable(violations) else tuple(violations)
 
     @property
     def violations(self) -> tuple[Violation, ...]:
         """Every violation, at least one."""
-        if self._asked is not None:
-            self._violations, self._asked = tuple(self._asked()), None
+        if self._find_violations is not None:
+            self._violations, self._find_violations = tuple(self._find_violations()), None
         return self._violations
 
     def __str__(self) -> str:
-        return "; ".join(f"{one.pointer or '/'}: {one.message}" for one in self.violations)
+        return "; ".join(f"{violation.pointer or '/'}: {violation.message}" for violation in self.violations)
+
+
+class UnsupportedKeyOrder(Permanent):
+    """A query that the key of an aggregate does not allow: what it asks for does not lie together."""
+
+
+class QueryTooLarge(Permanent):
+    """A query whose answer would take more reads, or more memory, than a request has."""

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from functions.aggregate.app import handler as aggregate
-from tailrace.aws.settings import ApiSettings
-from tailrace.envelopes import loads
+from tailrace.aws.runtime.settings import ApiSettings
+from tailrace.encoding.tagged_json import loads
 from tests.gateway import send
 from tests.storage.reading.recount import ORDERS, Row
 from tests.streams import event, history

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tailrace.envelopes import loads
+from tailrace.encoding.tagged_json import loads
 
 if TYPE_CHECKING:
     from tests.storage.reading.recount import Row

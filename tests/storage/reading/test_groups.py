@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tailrace.aws import groups as listing
-from tailrace.envelopes import loads
+from tailrace.aws.aggregates import group_reader as listing
+from tailrace.encoding.tagged_json import loads
 from tests.storage.reading.recount import ORDERS, SHOPS, Row, joined
 
 
@@ -45,7 +45,7 @@ def test_a_list_that_there_is_not_is_refused(read: Callable[..., Any]) -> None:
 
 
 def test_more_values_than_can_be_read_are_not_ranked(read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_MOST_READS", 0)
+    monkeypatch.setattr(listing, "_MAX_READS", 0)
     answer = read("hours/groups")
     assert (answer["statusCode"], json.loads(answer["body"])["type"].rpartition(":")[2]) == (422, "too-much")
 

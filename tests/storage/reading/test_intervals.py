@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tailrace.aws import rows as reading
+from tailrace.aws.aggregates import row_reader as reading
 from tests.storage.reading.recount import ORDERS, SHOPS, ZONE, joined, label, recounted, seen
 
 
@@ -94,7 +94,7 @@ def test_a_range_is_widened_to_whole_intervals(pages: Callable[..., Any]) -> Non
 def test_many_empty_days_are_passed_over_page_by_page(
     pages: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_MOST_READS", 40)
+    monkeypatch.setattr(reading, "_MAX_READS", 40)
     for order in ("asc", "desc"):
         found = pages("days/rows", from_="2024-01-01", to="2025-12-31", interval="month", order=order)
         expected = recounted(ORDERS, "month", time_first=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tailrace import queries
-from tailrace.aws import rows as reading
+from tailrace.aws.aggregates import row_reader as reading
+from tailrace.queries import rows as queries
 from tests.storage.reading.recount import ORDERS, joined, recounted, seen
 
 
@@ -34,13 +34,13 @@ def test_hours_of_a_shop_are_ranked_too(pages: Callable[..., Any], name: str) ->
 
 
 def test_what_takes_too_many_reads_is_refused(read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MOST_READS", 1)
-    monkeypatch.setattr(queries, "MOST_IN", {("hour", "day"): 2})
-    monkeypatch.setattr(queries, "_MANY", 2)
+    monkeypatch.setattr(reading, "_MAX_READS", 1)
+    monkeypatch.setattr(queries, "MAX_BUCKETS_PER_INTERVAL", {("hour", "day"): 2})
+    monkeypatch.setattr(queries, "_ASSUMED_BUCKETS_PER_INTERVAL", 2)
     for _ in range(2):
         answer = read("hours/rows", shop="a", interval="month", limit=1)
         assert (answer["statusCode"], "too-much" in answer["body"]) == (422, True)
-    monkeypatch.setattr(reading, "_MOST_READS", 0)
+    monkeypatch.setattr(reading, "_MAX_READS", 0)
     answer = read("hours/top", shop="a", by="orders")
     assert (answer["statusCode"], "too-much" in answer["body"]) == (422, True)
 

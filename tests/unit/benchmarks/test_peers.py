@@ -3,12 +3,13 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from benchmarks import tutorial
 from benchmarks.changes import MOST_EVENT_BYTES, event, events, records
+from benchmarks.peers import tutorial
 from benchmarks.rows import rows
 from pipeline.definition import pipeline
-from tailrace.changes import decode_batch, decode_value
-from tailrace.effects import effect_of
+from tailrace.encoding.dynamodb import decode_value
+from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.effects import derive_effect
 from tests.plainly import fold
 
 type Sums = dict[tuple[str, str], dict[str, Any]]
@@ -19,7 +20,7 @@ MOST = 6_000
 def whole(record: dict[str, Any]) -> bool:
     """Tell whether a change is none of the few broken ones, for which the others have no place."""
     (change,) = decode_batch({"Records": [record]}).changes
-    effect = effect_of(change, pipeline)
+    effect = derive_effect(change, pipeline)
     return effect.new is not None and (change.old is None or effect.old is not None)
 
 
@@ -41,7 +42,7 @@ class Adding:
 
 def folded() -> Sums:
     batch = decode_batch({"Records": CHANGES})
-    found = fold(effect_of(change, pipeline) for change in batch.changes)
+    found = fold((derive_effect(change, pipeline) for change in batch.changes), pipeline)
     return {
         (row.key[0].replace("@1", ""), row.key[1]): dict(zip(row.layout.counters[1:], row.deltas()[1:], strict=True))
         for row in found.rows

@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 from cli.server import DashboardServer
 from cli.upstream import Upstream, connections
-from tailrace.site import Site
+from tailrace.http.static_site import Site
 
 REGION = "eu-west-1"
 CREDENTIALS = Credentials("AKIDEXAMPLE", "a secret", "a session token")

@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError
 from cli import upstream as upstreams
 from cli.server import TYPE_PREFIX
 from cli.upstream import Upstream, connections
-from tailrace.definitions import load_pipeline
-from tailrace.openapi import openapi
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.http.openapi.document import build_document
 from tests.unit.cli.conftest import CREDENTIALS, REGION, Asking, FakeApi
 
 
@@ -70,7 +70,7 @@ def test_only_what_a_page_is_to_know_is_handed_back(ask: Asking, api: FakeApi) -
 
 
 def test_every_header_that_the_api_documents_for_reading_is_handed_back() -> None:
-    document = openapi(load_pipeline(), {})
+    document = build_document(load_pipeline(), {})
     reading = [path["get"] for path in document["paths"].values() if "get" in path]
     answers = [answer for operation in reading for answer in operation["responses"].values()]
     answers += document["components"]["responses"].values()

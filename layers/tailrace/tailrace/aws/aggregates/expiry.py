@@ -1,0 +1,92 @@
+"""Rows that have become empty go, once no late delivery can reach them any more.
+
+An empty row is hidden from readers at once. It cannot be deleted at once: its marks keep a change that comes again from
+being counted again. So it gets the time of its end, which DynamoDB's TTL carries out; whatever writes to it before
+then takes that time away again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aggregation.marks import REDELIVERY_HORIZON
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.update_expressions import expire_request, zero_counters
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.keys import RowKey
+from tailrace.errors import Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MAX_KEYS_PER_READ = 100
+"""The rows that one call reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyRowExpiry:
+    """Finds the rows of a batch that it has left empty, and lets them go."""
+
+    client: "DynamoDBClient"
+    table: str
+
+    def expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> None:
+        """Give each of up to 100 rows that is empty the time of its end.
+
+        Raises:
+            Transient: that could not be done now for all of them.
+            Permanent: the table refuses for good.
+        """
+        found = self._read(rows)
+        for row in rows:
+            if row.key in found and _is_empty(row, found[row.key]):
+                self._expire(row, now)
+
+    def _read(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
+        counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
+        names = {f"#{number}": name for number, name in enumerate(("pk", "sk", *counters))}
+        request: Any = {
+            self.table: {
+                "Keys": [encode_item({"pk": row.key[0], "sk": row.key[1]}) for row in rows],
+                "ProjectionExpression": ", ".join(names),
+                "ExpressionAttributeNames": names,
+                "ConsistentRead": True,
+            }
+        }
+        found: dict[RowKey, dict[str, Any]] = {}
+        while request:
+            with map_aws_errors():
+                answer = self.client.batch_get_item(RequestItems=request)
+            read = list(_rows(answer.get("Responses", {}).get(self.table, [])))
+            found.update(read)
+            request = answer.get("UnprocessedKeys")
+            if request and not read:
+                raise Transient("the table is too busy to tell which rows are empty")
+        return found
+
+    def _expire(self, row: RowChange, now: datetime) -> None:
+        try:
+            self.client.update_item(**expire_request(self.table, row, int((now + REDELIVERY_HORIZON).timestamp())))
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, CONDITION_FAILED):
+                return  # it has been written to since, or goes sooner
+            raise translate(error) from error
+
+
+def may_be_empty(row: RowChange) -> bool:
+    """Tell whether a row can have become empty: it lost an item, or it is a lane, which may lack what another has."""
+    return row.removes_items or row.layout.aggregate.lanes > 1
+
+
+def _rows(images: Sequence[Any]) -> Iterator[tuple[RowKey, dict[str, Any]]]:
+    for image in images:
+        row = decode_item(image)
+        yield (row["pk"], row["sk"]), row
+
+
+def _is_empty(row: RowChange, found: dict[str, Any]) -> bool:
+    return all(not found.get(counter, 0) for counter in zero_counters(row.layout))

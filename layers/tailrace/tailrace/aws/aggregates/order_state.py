@@ -1,0 +1,88 @@
+"""The order measures of a main row, read back from its value rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.update_expressions import VERSION, OrderState
+from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.definition.aggregate import ITEM_COUNT, ValueRows
+from tailrace.definition.order_measures import ValueCount, ValueRange
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.keys import RowKey, value_rows_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# An end is near most times; the rows before it are those that were emptied and have not gone yet.
+_FIRST_PAGE_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReader:
+    """Reads what order measures rest on, strongly consistent.
+
+    Raises (each method):
+        Transient: the table cannot be read now.
+        Permanent: the table refuses for good.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+
+    def version(self, key: RowKey) -> int:
+        """Return how often a main row's order measures were written; 0 for a row that is not there."""
+        with map_aws_errors():
+            answer = self.client.get_item(
+                TableName=self.table,
+                Key=encode_item({"pk": key[0], "sk": key[1]}),
+                ProjectionExpression="#v",
+                ExpressionAttributeNames={"#v": VERSION},
+                ConsistentRead=True,
+            )
+        return version_of(answer.get("Item", {}))
+
+    def state(self, row: RowChange, version: int) -> OrderState:
+        """Return the order measures of a main row, which was seen at a version before this is called."""
+        state: dict[str, Any] = {}
+        for kind in row.layout.aggregate.value_rows:
+            pk = value_rows_key(row.key, kind.name)
+            counts = {value_range: tuple(self._counts(kind, pk, value_range)) for value_range in kind.value_ranges}
+            state |= kind.state(counts)
+        return OrderState(version, state)
+
+    def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[ValueCount]:
+        """Yield the value rows that count something: of an end the first one, else all of them in order."""
+        labels = kind.values.labels
+        for row in self._rows(kind, pk, value_range):
+            if row[ITEM_COUNT] > 0:
+                yield ValueCount(tuple(row[label] for label in labels), row[ITEM_COUNT])
+                if value_range != "all":
+                    return
+
+    def _rows(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[dict[str, Any]]:
+        names = {f"#{number}": name for number, name in enumerate((*kind.values.labels, ITEM_COUNT))}
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk",
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ScanIndexForward": value_range != "high",
+            "ConsistentRead": True,
+        }
+        if value_range != "all":
+            request["Limit"] = _FIRST_PAGE_LIMIT
+        while True:
+            with map_aws_errors():
+                page = self.client.query(**request)
+            yield from map(decode_item, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def version_of(row: Any) -> int:
+    """Return the version in a row of DynamoDB's JSON; 0 where there is none."""
+    return int(row[VERSION]["N"]) if VERSION in row else 0

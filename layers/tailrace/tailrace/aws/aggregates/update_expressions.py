@@ -1,0 +1,195 @@
+"""How a folded row is written: the requests, built but not sent.
+
+UpdateItem and the PartiQL statement do the same thing under the same condition: add the row's deltas and move the
+mark, if the mark is below the first change that touches the row. UpdateItem also makes the row and the mark where there
+are none; the statement wants both to exist, and travels 25 to a call.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aggregation.marks import Lineage, encode_sequence
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.definition.aggregate import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT, Layout
+from tailrace.encoding.dynamodb import encode_value
+from tailrace.encoding.keys import RowKey
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
+
+type Json = dict[str, Any]
+
+_MAX_STATEMENT_BYTES = 8192
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html"""
+
+_RESERVED_BYTES = 1500
+"""What a statement has at most beside its counters: the table's name of 255 bytes, the key, and 33 marks."""
+
+VERSION = "~v"
+"""The attribute that counts how often the order measures of a row were written."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """The order measures of a main row, as its value rows had them after the row was seen at ``version``.
+
+    ``state`` holds the row's attributes, None for those to remove. Who writes them has to find the row at this version
+    still: another shard that has written in between may have seen value rows that this reading had not.
+    """
+
+    version: int
+    state: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Expression:
+    """The parts of an update expression, with the names and values that stand in it."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    values: Json = field(default_factory=dict)
+    clauses: dict[str, list[str]] = field(default_factory=dict)
+    conditions: list[str] = field(default_factory=list)
+
+    def name(self, attribute: str) -> str:
+        placeholder = f"#{len(self.names)}"
+        self.names[placeholder] = attribute
+        return placeholder
+
+    def value(self, value: Any) -> str:
+        placeholder = f":{len(self.values)}"
+        self.values[placeholder] = encode_value(value)
+        return placeholder
+
+    def set(self, attribute: str, value: Any) -> str:
+        name = self.name(attribute)
+        self.clauses.setdefault("SET", []).append(f"{name} = {self.value(value)}")
+        return name
+
+    def add(self, attribute: str, number: Any) -> None:
+        self.clauses.setdefault("ADD", []).append(f"{self.name(attribute)} {self.value(number)}")
+
+    def remove(self, attribute: str) -> None:
+        self.clauses.setdefault("REMOVE", []).append(self.name(attribute))
+
+    def request(self, table: str, key: RowKey) -> Json:
+        request: Json = {
+            "TableName": table,
+            "Key": {"pk": {"S": key[0]}, "sk": {"S": key[1]}},
+            "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in self.clauses.items()),
+            "ExpressionAttributeNames": self.names,
+            "ExpressionAttributeValues": self.values,
+        }
+        if self.conditions:
+            request["ConditionExpression"] = " AND ".join(self.conditions)
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return request
+
+
+def update_request(
+    table: str, row: RowChange, lineage: Lineage | None, now: datetime, order: OrderState | None = None
+) -> Json:
+    """Return the UpdateItem for a row; without a lineage it adds unconditionally.
+
+    An inexact row has its items counted and is marked; its linear measures stay. With ``order`` the order measures are
+    written, too.
+    """
+    expression = _Expression()
+    expression.set(UPDATED_AT, _stamp(now))
+    for label, value in zip(row.layout.labels, row.labels, strict=True):
+        expression.set(label, value)
+    _set_expiry(expression, row.expires_at)
+    deltas = row.deltas()
+    added = ((ITEM_COUNT, deltas[0]), (INEXACT, 1)) if row.inexact else zip(row.layout.counters, deltas, strict=True)
+    for counter, delta in added:
+        expression.add(counter, delta)
+    if lineage is not None:
+        mark = expression.set(lineage.mark, encode_sequence(row.last))
+        expression.conditions.append(
+            f"(attribute_not_exists({mark}) OR {mark} < {expression.value(encode_sequence(row.first))})"
+        )
+        for old in lineage.retired(now):
+            expression.remove(old)
+    if order is not None:
+        _set_order(expression, order)
+    return expression.request(table, row.key)
+
+
+def _set_expiry(expression: _Expression, expires_at: int | None) -> None:
+    # a row that was empty may have been about to go: whatever is written keeps it for as long as it is needed
+    if expires_at is None:
+        expression.remove(EXPIRES_AT)
+    else:
+        expression.set(EXPIRES_AT, expires_at)
+
+
+def _set_order(expression: _Expression, order: OrderState) -> None:
+    for attribute, value in order.state.items():
+        if value is None:
+            expression.remove(attribute)
+        else:
+            expression.set(attribute, value)
+    version = expression.set(VERSION, order.version + 1)
+    seen = f"{version} = {expression.value(order.version)}" if order.version else f"attribute_not_exists({version})"
+    expression.conditions.append(seen)
+
+
+def expire_request(table: str, row: RowChange, at: int) -> Json:
+    """Return the UpdateItem that lets an empty row go at a second, if it is empty still and stays for longer."""
+    expression = _Expression()
+    name = expression.set(EXPIRES_AT, at)
+    expression.conditions.append(f"(attribute_not_exists({name}) OR {name} > {expression.value(at)})")
+    for counter in zero_counters(row.layout):
+        expression.conditions.append(f"{expression.name(counter)} = {expression.value(0)}")
+    return expression.request(table, row.key)
+
+
+def zero_counters(layout: Layout) -> Sequence[str]:
+    """Return the counters that are 0 where nothing is in a row: of a lane all, since another may hold the rest."""
+    return layout.counters if layout.aggregate.lanes > 1 else (ITEM_COUNT,)
+
+
+def partiql_statement(table: str, row: RowChange, lineage: Lineage, now: datetime) -> "BatchStatementRequestTypeDef":
+    """Return the conditional PartiQL update of a row that exists and carries the mark."""
+    # each parameter costs the client more than the rest of the statement: what adds nothing is left out
+    added = [(name, delta) for name, delta in zip(row.layout.counters, row.deltas(), strict=True) if delta]
+    parameters: list[Any] = [{"N": str(delta)} for _, delta in added]
+    if row.expires_at is not None:
+        parameters.append({"N": str(row.expires_at)})
+    parameters += [
+        {"S": text} for text in (_stamp(now), encode_sequence(row.last), *row.key, encode_sequence(row.first))
+    ]
+    retired = tuple(lineage.retired(now))
+    names = tuple([name for name, _ in added])
+    text = _statement_text(table, names, lineage.mark, retired, stays=row.expires_at is None)
+    return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+@lru_cache(maxsize=4096)
+def fits_statement(layout: Layout) -> bool:
+    """Tell whether the statement for such a row is short enough for DynamoDB, whatever it adds."""
+    text = _statement_text("", layout.counters, "", (), stays=True)
+    return len(text.encode()) + _RESERVED_BYTES <= _MAX_STATEMENT_BYTES
+
+
+@lru_cache(maxsize=4096)
+def _statement_text(table: str, added: tuple[str, ...], mark: str, retired: tuple[str, ...], *, stays: bool) -> str:
+    changes = [f"SET {_quoted(name)} = {_quoted(name)} + ?" for name in added]
+    if not stays:
+        changes.append(f"SET {_quoted(EXPIRES_AT)} = ?")
+    changes += [f"SET {_quoted(name)} = ?" for name in (UPDATED_AT, mark)]
+    changes += [f"REMOVE {_quoted(name)}" for name in ((EXPIRES_AT,) if stays else ()) + retired]
+    condition = f'"pk" = ? AND "sk" = ? AND {_quoted(mark)} < ?'
+    return f"UPDATE {_quoted(table)} {' '.join(changes)} WHERE {condition}"
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+@lru_cache(maxsize=16)
+def _stamp(now: datetime) -> str:
+    return now.isoformat(timespec="milliseconds")

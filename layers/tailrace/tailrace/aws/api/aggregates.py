@@ -1,0 +1,99 @@
+"""Aggregates: what there are, their rows, and which of them rank first; in JSON, lines of JSON or CSV."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from aws_lambda_powertools.event_handler import Response
+
+from tailrace.aws.aggregates.group_reader import GroupReader
+from tailrace.aws.aggregates.row_reader import Page, RowReader
+from tailrace.aws.api.responses import ApiResponse, json_response
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.descriptions import describe
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import InvalidMessage
+from tailrace.http.requests import Event, negotiate_media_type, query_parameters
+from tailrace.queries.formats import JSON, ROW_MEDIA_TYPES, RowFormat, row_format_for
+from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query
+
+FRESHNESS = "Tailrace-Freshness"
+"""The header in which every answer of an aggregate tells how fresh it is, for the forms that have no other place."""
+
+
+class AggregateRoutes:
+    """Answers what is asked of aggregates."""
+
+    def __init__(
+        self, pipeline: Pipeline, rows: RowReader, progress: CachedProgress, event: Callable[[], Event]
+    ) -> None:
+        self._pipeline = pipeline
+        self._rows = rows
+        self._groups = GroupReader(rows.client, rows.table)
+        self._watch = progress
+        self._event = event
+
+    def listed(self) -> ApiResponse:
+        """Return what each aggregate is: its groups and measures."""
+        if query_parameters(self._event()):
+            raise InvalidMessage("there are no parameters here")
+        fresh = self._freshness()
+        listed = dumps([describe(found) for found in self._pipeline.aggregates])
+        return json_response(200, f'{{"aggregates":{listed},"freshness":{fresh}}}', {FRESHNESS: fresh})
+
+    def rows(self, name: str) -> ApiResponse:
+        """Return rows of an aggregate, by its groups and a range of time."""
+        aggregate = self._pipeline.aggregate(name)
+        row_format = row_format_for(negotiate_media_type(self._event(), ROW_MEDIA_TYPES), aggregate)
+        query = parse_row_query(aggregate, query_parameters(self._event()))
+        fresh = self._freshness()
+        page = self._rows.read(query, row_format.write)
+        return self._answer(aggregate, row_format, {"interval": query.interval}, page, fresh)
+
+    def top(self, name: str) -> ApiResponse:
+        """Return the rows that rank first by a measure."""
+        aggregate = self._pipeline.aggregate(name)
+        row_format = row_format_for(negotiate_media_type(self._event(), ROW_MEDIA_TYPES), aggregate)
+        query, by, greatest = parse_ranking_query(aggregate, query_parameters(self._event()))
+        fresh = self._freshness()
+        page = self._rows.rank(query, by, row_format.write, greatest=greatest)
+        return self._answer(aggregate, row_format, {"by": by}, page, fresh)
+
+    def groups(self, name: str) -> ApiResponse:
+        """Return the values of an aggregate's first group, and how many items each has."""
+        aggregate = self._pipeline.aggregate(name)
+        query = parse_group_query(aggregate, query_parameters(self._event()))
+        fresh = self._freshness()
+        found = self._groups.read(query)
+        headers: dict[str, str | list[str]] = {FRESHNESS: fresh}
+        head = {"aggregate": aggregate.name, "version": aggregate.version, "group": aggregate.by[0].name}
+        more = ""
+        if found.cursor is not None:
+            headers["Link"] = f'<{self._next(found.cursor)}>; rel="next"'
+            more = f',"cursor":{dumps(found.cursor)}'
+        body = f'{dumps(head)[:-1]},"groups":{dumps(list(found.groups))},"freshness":{fresh}{more}}}'
+        return json_response(200, body, headers)
+
+    def _freshness(self) -> str:
+        """Return how fresh the rows are that are read after this: they hold at least what has been counted now."""
+        return dumps(self._watch.aggregate().document())
+
+    def _answer(
+        self, aggregate: Aggregate, row_format: RowFormat, told: dict[str, str | None], page: Page, fresh: str
+    ) -> ApiResponse:
+        headers: dict[str, str | list[str]] = {FRESHNESS: fresh, "Vary": "Accept"}
+        if page.cursor is not None:
+            headers["Link"] = f'<{self._next(page.cursor)}>; rel="next"'
+        if row_format.content_type != JSON:
+            return Response(200, row_format.content_type, row_format.join(page.rows), headers)
+        head = {"aggregate": aggregate.name, "version": aggregate.version}
+        head |= {name: text for name, text in told.items() if text is not None}
+        more = "" if page.cursor is None else f',"cursor":{dumps(page.cursor)}'
+        body = f'{dumps(head)[:-1]},"rows":[{row_format.join(page.rows)}],"freshness":{fresh}{more}}}'
+        return json_response(200, body, headers)
+
+    def _next(self, cursor: str) -> str:
+        """Return the address of the next page: this one's query, with the cursor."""
+        given = [(name, value) for name, value in query_parameters(self._event()) if name != "cursor"]
+        return f"{self._event()['rawPath']}?{urlencode([*given, ('cursor', cursor)])}"

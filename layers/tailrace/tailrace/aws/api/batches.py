@@ -1,0 +1,123 @@
+"""Many items in one request: each is stored or refused by itself, and the answer says which and why."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
+from tailrace.aws.items.batch_writer import Unprocessed, write_all
+from tailrace.aws.items.store import StoredItem, row_of
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
+from tailrace.http.problems import MAX_LISTED_CHARACTERS, Problem, problem_for
+from tailrace.http.requests import Event, batch_items, query_parameters, request_preconditions
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_MULTI_STATUS = 207  # https://www.rfc-editor.org/rfc/rfc4918#section-13, with a body of our own
+_MAX_ID_SHOWN = 1024
+
+# Seconds at most until the caller hears of it: of what a table leaves unprocessed, it can send the rest again itself.
+_MAX_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One item of a request: its id as sent, and either its row and tag, or the error that refuses it."""
+
+    item_id: Any
+    etag: str = ""
+    row: Mapping[str, Any] | None = None
+    error: TailraceError | None = None
+
+
+class BatchRoutes:
+    """Answers requests to store many items."""
+
+    def __init__(
+        self, pipeline: Pipeline, client: "DynamoDBClient", items_table: str, event: Callable[[], Event]
+    ) -> None:
+        self._pipeline = pipeline
+        self._client = client
+        self._items_table = items_table
+        self._event = event
+
+    def post(self, collection: str) -> ApiResponse:
+        """Store items: 207 with a result for each, in the order of the request."""
+        self._pipeline.collection(collection)
+        if query_parameters(self._event()):
+            raise InvalidMessage("there are no parameters here: each item of the body has its own id")
+        if request_preconditions(self._event()):
+            raise InvalidMessage("If-Match and If-None-Match are about one item: put it by itself")
+        entries = self._entries(collection, batch_items(self._event()))
+        errors = self._store(entries)
+        results = _results(entries, errors)
+        answer = json_response(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
+        if any(isinstance(error, Transient) for error in errors.values()):
+            raise PartialFailure(answer)
+        return answer
+
+    def _entries(self, collection: str, sent: Sequence[Any]) -> list[_Entry]:
+        entries: list[_Entry] = []
+        seen: set[str] = set()
+        for one in sent:
+            entry = self._entry(collection, one)
+            if entry.row is not None and entry.item_id in seen:
+                twice = Violation("/id", "id", "the id comes more than once in this request: only the first one counts")
+                entry = _Entry(entry.item_id, error=InvalidItem([twice]))
+            elif entry.row is not None:
+                seen.add(entry.item_id)
+            entries.append(entry)
+        return entries
+
+    def _entry(self, collection: str, one: Any) -> _Entry:
+        if not isinstance(one, dict):
+            return _Entry(None, error=InvalidMessage("an item of a request is an object with id and item"))
+        item_id, item = one.get("id"), one.get("item")
+        if not isinstance(item_id, str) or not isinstance(item, dict) or one.keys() - {"id", "item", "expires_at"}:
+            text = "id is a text and item an object, expires_at may be there, and nothing else"
+            return _Entry(item_id, error=InvalidMessage(text))
+        stored = StoredItem(item, one.get("expires_at"))
+        try:
+            row = row_of(self._pipeline, collection, item_id, stored)
+        except (InvalidItem, InvalidMessage) as error:
+            return _Entry(item_id, error=error)
+        return _Entry(item_id, stored.etag, row)
+
+    def _store(self, entries: Sequence[_Entry]) -> dict[int, TailraceError]:
+        """Store what can be stored and return the errors of the rest, by its place in the request."""
+        places = [place for place, entry in enumerate(entries) if entry.row is not None]
+        rows = [entry.row for entry in entries if entry.row is not None]
+        errors = {place: entry.error for place, entry in enumerate(entries) if entry.error is not None}
+        for outcome in write_all(self._client, self._items_table, rows, tries=_MAX_ATTEMPTS):
+            errors[places[outcome.position]] = (
+                Transient("the table did not take the item in time")
+                if isinstance(outcome, Unprocessed)
+                else InvalidItem([Violation("", "table", outcome.reason)])
+            )
+        return errors
+
+
+def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> list[str]:
+    problems = {place: _problem(error) for place, error in errors.items()}
+    share = MAX_LISTED_CHARACTERS // max(len(problems), 1)
+    results = []
+    for place, entry in enumerate(entries):
+        item_id = entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= _MAX_ID_SHOWN else None
+        problem = problems.get(place)
+        if problem is None:
+            results.append(dumps({"id": item_id, "status": 200, "etag": entry.etag}))
+        else:
+            results.append(
+                dumps({"id": item_id, "status": problem.problem_type.status, "problem": problem.document(share)})
+            )
+    return results
+
+
+def _problem(error: TailraceError) -> Problem:
+    problem = problem_for(error)
+    if problem is None:
+        raise error
+    return problem

@@ -1,0 +1,87 @@
+"""Items: whole, in part, or many at once; each answer carries the item's entity tag."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tailrace.aws.api.responses import ApiResponse, empty_response, json_response
+from tailrace.aws.items.store import ItemStore, StoredItem
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.keys import item_key
+from tailrace.encoding.limits import check_item
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import InvalidMessage
+from tailrace.http.requests import (
+    Event,
+    decode_item_id,
+    item_path,
+    parse_json_object,
+    query_parameters,
+    request_preconditions,
+)
+
+_EXPIRES_AT = "expires_at"
+_MAX_EXPIRY_DIGITS = 20
+
+
+class ItemRoutes:
+    """Answers what is asked of one item, named by its id in the path or, whatever its characters, the parameter id."""
+
+    def __init__(self, pipeline: Pipeline, items: ItemStore, event: Callable[[], Event]) -> None:
+        self._pipeline = pipeline
+        self._items = items
+        self._event = event
+
+    def put(self, collection: str, escaped: str | None = None) -> ApiResponse:
+        """Store a whole item: 201 for a new one, 200 for one that was there."""
+        name, given = self._address(collection, escaped, _EXPIRES_AT)
+        item = parse_json_object(self._event())
+        stored = StoredItem(item, _expiry(given.get(_EXPIRES_AT)))
+        created = self._items.put(collection, name, item, stored.expires_at, request_preconditions(self._event()))
+        headers = {"ETag": stored.etag} | ({"Location": item_path(collection, name)} if created else {})
+        return json_response(201 if created else 200, dumps(item), headers)
+
+    def patch(self, collection: str, escaped: str | None = None) -> ApiResponse:
+        """Merge a patch into an item (RFC 7396)."""
+        name, _ = self._address(collection, escaped)
+        change = parse_json_object(self._event())
+        stored = self._items.patch(collection, name, change, request_preconditions(self._event()))
+        return json_response(200, dumps(stored.item), {"ETag": stored.etag})
+
+    def get(self, collection: str, escaped: str | None = None) -> ApiResponse:
+        """Return an item, or 304 to who has it already."""
+        name, _ = self._address(collection, escaped)
+        wanted = request_preconditions(self._event())
+        found = self._items.get(collection, name)
+        etag = found.etag
+        if wanted.not_modified(etag):
+            return empty_response(304, {"ETag": etag})
+        expiry = {} if found.expires_at is None else {_EXPIRES_AT: found.expires_at}
+        return json_response(200, dumps({"id": name, "item": found.item} | expiry), {"ETag": etag})
+
+    def delete(self, collection: str, escaped: str | None = None) -> ApiResponse:
+        """Delete an item, if it is there."""
+        name, _ = self._address(collection, escaped)
+        self._items.delete(collection, name, request_preconditions(self._event()))
+        return empty_response(204)
+
+    def _address(self, collection: str, escaped: str | None, *options: str) -> tuple[str, dict[str, str]]:
+        """Return the id that a request is about, and its query parameters: each at most once, and all known."""
+        self._pipeline.collection(collection)
+        given: dict[str, str] = {}
+        for name, value in query_parameters(self._event()):
+            if name in given or name not in (options if escaped is not None else ("id", *options)):
+                raise InvalidMessage(f"the parameter {name[:60]!r} is unknown here, or comes more than once")
+            given[name] = value
+        if escaped is None and "id" not in given:
+            raise InvalidMessage("which item? its id is in the path or is the parameter id")
+        found = decode_item_id(escaped) if escaped is not None else given["id"]
+        check_item(item_key(collection, found), {})
+        return found, given
+
+
+def _expiry(text: str | None) -> Any:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > _MAX_EXPIRY_DIGITS:
+        raise InvalidMessage("expires_at is a whole number of seconds since 1970")
+    return int(text)

@@ -1,0 +1,111 @@
+"""The door: which address leads where, what is done once, and how refusals are told."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.aws.api.aggregates import AggregateRoutes
+from tailrace.aws.api.batches import BatchRoutes
+from tailrace.aws.api.health import HealthRoutes
+from tailrace.aws.api.idempotency import Idempotency
+from tailrace.aws.api.items import ItemRoutes
+from tailrace.aws.api.openapi import DocumentRoutes
+from tailrace.aws.api.responses import ApiResponse, PartialFailure, problem_response
+from tailrace.aws.items.store import ItemStore
+from tailrace.aws.monitoring.health import Health
+from tailrace.aws.runtime.deadlines import time_left_ms
+from tailrace.aws.runtime.telemetry import count_metrics
+from tailrace.definition.pipeline import Pipeline
+from tailrace.errors import NotFound, TailraceError
+from tailrace.http.problems import CONTENT_TYPE, MethodNotAllowed
+from tailrace.http.requests import Event, caller, header, idempotency_key, with_escaped_item_id
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+
+_ITEMS = "/collections/<collection>/items"
+_ITEM = f"{_ITEMS}/<escaped>"
+
+
+class Api:
+    """Answers the HTTP API's requests; every refusal is a problem document (:mod:`tailrace.http.problems`)."""
+
+    def __init__(
+        self, pipeline: Pipeline, items: ItemStore, rows: RowReader, health: Health, idempotency: Idempotency
+    ) -> None:
+        self._idempotency = idempotency
+        self._resolver = APIGatewayHttpResolver()
+        self._resolver.not_found(self._no_such_address)
+        self._resolver.exception_handler(TailraceError)(problem_response)
+        self._resolver.exception_handler(PartialFailure)(_partial_failure)
+        self._methods: dict[str, list[str]] = {}
+        one = ItemRoutes(pipeline, items, self._event)
+        many = BatchRoutes(pipeline, items.client, items.table, self._event)
+        for rule in (_ITEM, _ITEMS):
+            self._route("GET", rule, one.get)
+            self._route("PUT", rule, self._once(one.put))
+            self._route("PATCH", rule, self._once(one.patch))
+            self._route("DELETE", rule, self._once(one.delete))
+        self._route("POST", _ITEMS, self._once(many.post))
+        self._route("GET", "/openapi.json", DocumentRoutes(pipeline, self._event).openapi)
+        self._route("GET", "/health", HealthRoutes(health, self._event).health)
+        aggregates = AggregateRoutes(pipeline, rows, health.progress, self._event)
+        self._route("GET", "/aggregates", aggregates.listed)
+        self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
+        self._route("GET", "/aggregates/<name>/top", aggregates.top)
+        self._route("GET", "/aggregates/<name>/groups", aggregates.groups)
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer a request.
+
+        Raises:
+            Permanent: a table refuses for good, or is not there: no fault of the caller's.
+        """
+        answer = self._resolver.resolve(with_escaped_item_id(event), context)
+        refused = answer["headers"].get("Content-Type") == CONTENT_TYPE
+        count_metrics(RequestsAnswered=1, RequestsRefused=int(refused))
+        return answer
+
+    def _route(self, method: str, rule: str, answer: Callable[..., ApiResponse]) -> None:
+        self._resolver.route(rule, method)(answer)
+        self._methods.setdefault(rule, []).append(method)
+
+    def _event(self) -> Event:
+        event: Event = self._resolver.current_event.raw_event
+        return event
+
+    def _once(self, answer: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
+        """Return the answer to a request that writes: with ``Idempotency-Key``, it is carried out once."""
+
+        def handled(**path: str) -> ApiResponse:
+            event = self._event()
+            key = idempotency_key(event)
+            if key is None:
+                return answer(**path)
+            names = ("if-match", "if-none-match", "content-type")
+            payload = {name: header(event, name) for name in names} | {
+                "method": event["requestContext"]["http"]["method"],
+                "path": event["rawPath"],
+                "query": event.get("rawQueryString"),
+                "body": event.get("body"),
+                "base64": event.get("isBase64Encoded"),
+            }
+            left_ms = time_left_ms(self._resolver.lambda_context)
+            return self._idempotency.once((caller(event), key), payload, lambda: answer(**path), left_ms)
+
+        return handled
+
+    def _no_such_address(self, _error: "NotFoundError") -> ApiResponse:
+        event = self._event()
+        for rule, methods in self._methods.items():
+            there = re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), event["rawPath"])
+            if there and event["requestContext"]["http"]["method"] not in methods:
+                return problem_response(MethodNotAllowed(methods))
+        return problem_response(NotFound("there is nothing at this address"))
+
+
+def _partial_failure(found: PartialFailure) -> ApiResponse:
+    return found.answer

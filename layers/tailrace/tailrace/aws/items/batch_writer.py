@@ -1,0 +1,120 @@
+"""Many items into the items table, 25 to a call."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.items.store import translate_item_error
+from tailrace.errors import InvalidItem, Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Row = Mapping[str, Any]
+
+_MAX_ITEMS = 25
+_MAX_ATTEMPTS = 8
+_FIRST_BACKOFF_S = 0.05
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """A row that the table finds invalid: its position, and what the table says."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unprocessed:
+    """A row that the table did not take in time: its position."""
+
+    position: int
+
+
+def put_all_or_raise(
+    client: "DynamoDBClient",
+    table: str,
+    rows: Sequence[Row],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[RefusedItem]:
+    """Store all rows, or those that the table takes on any account; see :func:`write_all`.
+
+    Raises:
+        Transient: the table did not take all of them in time; those that it took stay.
+        Permanent: the table refuses.
+    """
+    outcomes = write_all(client, table, rows, sleep=sleep)
+    left = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
+    if left:
+        raise Transient(f"the table left {len(left)} items unprocessed after {_MAX_ATTEMPTS} tries")
+    return [outcome for outcome in outcomes if isinstance(outcome, RefusedItem)]
+
+
+def write_all(
+    client: "DynamoDBClient",
+    table: str,
+    rows: Sequence[Row],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    tries: int = _MAX_ATTEMPTS,
+) -> list[RefusedItem | Unprocessed]:
+    """Store rows (in DynamoDB's JSON, no key twice, a few megabytes together), a few calls at a time.
+
+    What a call leaves unprocessed, all of it where the table is too busy for the call, is sent again after a pause: a
+    table that grows with its load needs a while for it. A call that the table finds invalid stores nothing, so
+    its rows are sent one by one then. Returned are the rows that are not stored.
+
+    Raises:
+        Permanent: the table refuses.
+    """
+    calls = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
+    sender = _BatchWriter(client, table, sleep, tries)
+    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+        pending = [pool.submit(sender.put, rows, positions) for positions in calls]
+    return [outcome for future in pending for outcome in future.result()]
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchWriter:
+    client: "DynamoDBClient"
+    table: str
+    sleep: Callable[[float], None]
+    tries: int
+
+    def put(self, rows: Sequence[Row], positions: range) -> list[RefusedItem | Unprocessed]:
+        try:
+            left = self._write([rows[position] for position in positions])
+        except InvalidItem as error:
+            if len(positions) == 1:
+                return [RefusedItem(positions[0], error.violations[0].message)]
+            alone = (range(position, position + 1) for position in positions)
+            return [outcome for position in alone for outcome in self.put(rows, position)]
+        keys = {row["pk"]["S"] for row in left}
+        return [Unprocessed(position) for position in positions if rows[position]["pk"]["S"] in keys]
+
+    def _write(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Store rows in one call and what it takes to have them stored; return those that are not."""
+        requests: Any = {self.table: [{"PutRequest": {"Item": row}} for row in rows]}
+        for attempt in range(self.tries):
+            if attempt:
+                # spreads retries, hides nothing
+                self.sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311
+            try:
+                requests = self.client.batch_write_item(RequestItems=requests).get("UnprocessedItems")
+            except (ClientError, BotoCoreError) as error:
+                failure = translate_item_error(error)
+                if not isinstance(failure, Transient):
+                    raise failure from error
+                if isinstance(error, BotoCoreError):
+                    break  # no answer, and the SDK has waited for it more than once
+            if not requests:
+                return []
+        return [request["PutRequest"]["Item"] for request in requests[self.table]]

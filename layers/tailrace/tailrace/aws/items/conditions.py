@@ -1,0 +1,92 @@
+"""How an item is written only if nobody else has changed it: the parts of the requests, built but not sent.
+
+No field of the row may be other than it was when it was read, whoever writes: no version is asked of a writer with a
+plain SDK. A field that has come since is seen by its name, which the schema lists; where it does not list them all, by
+the digest that the engine leaves in each row that it writes (:data:`tailrace.encoding.dynamodb.DIGEST`).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
+from tailrace.errors import InvalidItem, Violation
+
+# An expression holds 4 KB and 300 operators, and each compared field takes two (= and AND):
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+_MAX_EXPRESSION_BYTES = 4096
+_MAX_COMPARED_FIELDS = 140
+MAX_LISTED_FIELDS = 100
+"""The fields whose absence one condition can ask for, beside those that it compares."""
+
+type Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition on a row, as the parameters of a request."""
+
+    expression: str
+    names: dict[str, str]
+    values: dict[str, Any]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters, without those that would be empty, which DynamoDB refuses."""
+        names = {"ExpressionAttributeNames": self.names} if self.names else {}
+        values = {"ExpressionAttributeValues": self.values} if self.values else {}
+        return {"ConditionExpression": self.expression} | names | values
+
+
+def existence(present: bool) -> Condition:
+    """Return the condition that there is a row, or that there is none."""
+    return Condition("attribute_exists(pk)" if present else "attribute_not_exists(pk)", {}, {})
+
+
+def unchanged_since(row: Row | None, absent: Collection[str]) -> Condition:
+    """Return the condition that a row (in DynamoDB's JSON) is as it was read, and has none of the fields ``absent``.
+
+    Raises:
+        InvalidItem: the row has more fields than one condition can compare.
+    """
+    if row is None:
+        return existence(present=False)
+    compared = {f"#o{place}": name for place, name in enumerate(row) if name != "pk"}
+    missing = {f"#a{place}": name for place, name in enumerate(sorted(set(absent) - row.keys()))}
+    parts = [f"{short}=:{short[1:]}" for short in compared]
+    parts += [f"attribute_not_exists({short})" for short in missing]
+    text = " AND ".join(["attribute_exists(pk)", *parts])
+    fields = len((row.keys() | set(absent)) - set(ENGINE_ATTRIBUTES))
+    if fields > _MAX_COMPARED_FIELDS or len(text) > _MAX_EXPRESSION_BYTES:
+        limit = f"more than {_MAX_COMPARED_FIELDS} fields cannot be compared: put the whole item without conditions"
+        raise InvalidItem([Violation("", "fields", limit)])
+    return Condition(text, compared | missing, {f":{short[1:]}": row[name] for short, name in compared.items()})
+
+
+def update_parameters(before: Row, after: Row) -> dict[str, Any]:
+    """Return the parameters of an UpdateItem that makes one row the other; empty where they are equal.
+
+    Rows are compared as the table sees them, since to Python ``True`` is 1.
+    """
+    changed = {f"#n{place}": name for place, name in enumerate(after) if after[name] != before.get(name)}
+    removed = {f"#r{place}": name for place, name in enumerate(before) if name not in after}
+    if not changed and not removed:
+        return {}
+    sets = [f"{short}=:{short[1:]}" for short in changed]
+    values = {f":{short[1:]}": after[name] for short, name in changed.items()}
+    return {
+        "UpdateExpression": _clause("SET", sets) + _clause("REMOVE", list(removed)),
+        "ExpressionAttributeNames": changed | removed,
+    } | ({"ExpressionAttributeValues": values} if values else {})
+
+
+def merge_parameters(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a request from those of its parts; names and values are gathered from all."""
+    whole: dict[str, Any] = {}
+    for part in parts:
+        for parameter, value in part.items():
+            whole[parameter] = whole[parameter] | value if parameter in whole else value
+    return whole
+
+
+def _clause(word: str, parts: Sequence[str]) -> str:
+    return f"{word} {', '.join(parts)} " if parts else ""

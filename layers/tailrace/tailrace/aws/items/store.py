@@ -1,0 +1,255 @@
+"""Items in the items table: checked before they are written, whoever brings them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.items.conditions import (
+    MAX_LISTED_FIELDS,
+    Condition,
+    Row,
+    existence,
+    merge_parameters,
+    unchanged_since,
+    update_parameters,
+)
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.digests import entity_tag, item_digest
+from tailrace.encoding.dynamodb import DIGEST, Item, decode_item, encode_item, encode_value
+from tailrace.encoding.keys import item_key, split_item_key
+from tailrace.encoding.limits import check_item
+from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
+from tailrace.http.merge_patch import merge_patch
+from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_INVALID = "ValidationException"
+_MAX_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item as the table holds it: its fields, and when it expires, if it does.
+
+    ``expires_at`` are whole seconds since 1970, unless another writer has put something else there.
+    """
+
+    item: Item
+    expires_at: Any = None
+
+    @property
+    def etag(self) -> str:
+        """The item's entity tag: strong, and a function of its content alone."""
+        return entity_tag(item_digest(self.item, self.expires_at))
+
+
+def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
+    """Check an item and return its row in DynamoDB's JSON.
+
+    The transform is tried, so that what could not be counted later is refused at the door.
+
+    Raises:
+        NotFound: there is no such collection.
+        InvalidMessage: the id cannot be one.
+        InvalidItem: the item breaks its schema, its transform or the table's limits.
+    """
+    pk = item_key(collection, item_id)
+    known = pipeline.collection(collection)
+    split_item_key(pk)
+    check_item(pk, stored.item)
+    known.prepare(stored.item)
+    expiry = {} if stored.expires_at is None else {"expires_at": _epoch(stored.expires_at)}
+    open_to_others = _listed_fields(pipeline, collection) is None
+    digest = {DIGEST: item_digest(stored.item, stored.expires_at)} if open_to_others else {}
+    return encode_item({"pk": pk} | stored.item | expiry | digest)
+
+
+def _listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
+    """Return the names of all fields that an item can have; None where they are not listed, or too many to ask for."""
+    names = pipeline.collection(collection).compiled.allowed_fields
+    return None if names is None or len(names) > MAX_LISTED_FIELDS else names
+
+
+def _epoch(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**11:
+        raise InvalidItem([Violation("/expires_at", "expires_at", "not a whole number of seconds since 1970")])
+    return value
+
+
+def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
+    """Return our error for one of a write: what the table finds invalid is the item's fault.
+
+    :func:`tailrace.encoding.limits.check_item` has told all that is known of it before; this is for what is not.
+    """
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] == _INVALID:
+        reason = f"the table refuses the item: {error.response['Error'].get('Message', '')}"
+        return InvalidItem([Violation("", "table", reason)])
+    return translate(error)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStore:
+    """The items table.
+
+    Every method raises, beside what it names: Transient (try later), Permanent (the table refuses for good),
+    NotFound (no such collection), InvalidMessage (the id cannot be one).
+
+    A write with conditions raises PreconditionFailed where one does not hold, and Conflict where others kept changing
+    the item meanwhile. The item is read, and written under the condition that it is still as it was then.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+    pipeline: Pipeline
+
+    def put(
+        self,
+        collection: str,
+        item_id: str,
+        item: Item,
+        expires_at: int | None = None,
+        only_if: Preconditions = UNCONDITIONAL,
+    ) -> bool:
+        """Store a whole item; True when there was none before.
+
+        Raises:
+            InvalidItem: with every violation.
+        """
+        row = row_of(self.pipeline, collection, item_id, StoredItem(item, expires_at))
+        request = {"TableName": self.table, "Item": row, "ReturnValues": "ALL_OLD"}
+        answer = self._write(self.client.put_item, request, collection, item_id, only_if)
+        return not answer.get("Attributes")
+
+    def get(self, collection: str, item_id: str) -> StoredItem:
+        """Read an item, strongly consistent.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return _stored(self._require_row(collection, item_id))
+
+    def delete(self, collection: str, item_id: str, only_if: Preconditions = UNCONDITIONAL) -> bool:
+        """Delete an item; True when there was one."""
+        request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_OLD"}
+        answer = self._write(self.client.delete_item, request, collection, item_id, only_if)
+        return bool(answer.get("Attributes"))
+
+    def patch(self, collection: str, item_id: str, patch: Item, only_if: Preconditions = UNCONDITIONAL) -> StoredItem:
+        """Apply a JSON merge patch (RFC 7396) to an item and return the whole of it as it is now.
+
+        Only the fields that change are written, and only if every field is still what it was when read, whoever writes:
+        no lost update, and no version field that a plain SDK writer would have to keep.
+
+        Raises:
+            InvalidItem: the merged item breaks rules; nothing is written. Or it has too many fields to compare.
+            NotFound: there is no such item.
+            Conflict: others kept changing the item in the meantime.
+        """
+        # what no item could hold is refused before it is merged into one
+        check_item(item_key(collection, item_id), patch)
+        for _ in range(_MAX_ATTEMPTS):
+            row = self._require_row(collection, item_id)
+            before = _stored(row)
+            only_if.require(before.etag)
+            after = self._merged(collection, item_id, row, before, patch)
+            change = update_parameters(row, after)
+            if not change:
+                return before
+            request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
+            condition = self._unchanged_condition(collection, row, after)
+            answer = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
+            if answer is not None:
+                return _stored(answer["Attributes"])
+        raise _conflict(collection, item_id)
+
+    def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
+        """Return the row with the patch merged in; what the patch leaves as it is stays to the letter."""
+        merged = merge_patch(before.item, patch)
+        checked = row_of(self.pipeline, collection, item_id, StoredItem(merged))
+        kept = encode_item(before.item)
+        fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in merged}
+        others = {name: value for name, value in row.items() if name not in before.item}
+        if DIGEST in checked and fields != {name: row[name] for name in before.item}:
+            others[DIGEST] = encode_value(item_digest(merged, before.expires_at))
+        return others | fields
+
+    def _write(
+        self,
+        write: Callable[..., Any],
+        request: dict[str, Any],
+        collection: str,
+        item_id: str,
+        only_if: Preconditions,
+    ) -> Any:
+        if not only_if:
+            return _call(write, request)
+        if only_if.requires_absence:  # the table can tell by itself, without a read
+            answer = _call_if(write, merge_parameters(request, existence(present=False).parameters()))
+            if answer is None:
+                raise PreconditionFailed("the item is there")
+            return answer
+        for _ in range(_MAX_ATTEMPTS):
+            row = self._read(collection, item_id)
+            only_if.require(None if row is None else _stored(row).etag)
+            condition = self._unchanged_condition(collection, row, request.get("Item", {}))
+            answer = _call_if(write, merge_parameters(request, condition.parameters()))
+            if answer is not None:
+                return answer
+        raise _conflict(collection, item_id)
+
+    def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
+        listed = _listed_fields(self.pipeline, collection) or frozenset()
+        return unchanged_since(row, listed | after.keys() | ({DIGEST} if not listed else set()))
+
+    def _key(self, collection: str, item_id: str) -> dict[str, Any]:
+        self.pipeline.collection(collection)
+        pk = item_key(collection, item_id)
+        split_item_key(pk)
+        check_item(pk, {})
+        return {"pk": encode_value(pk)}
+
+    def _require_row(self, collection: str, item_id: str) -> Row:
+        row = self._read(collection, item_id)
+        if row is None:
+            raise NotFound(f"{collection} has no item {item_id[:80]!r}")
+        return row
+
+    def _read(self, collection: str, item_id: str) -> Row | None:
+        key = self._key(collection, item_id)
+        with map_aws_errors():
+            answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
+        return answer.get("Item")
+
+
+def _stored(row: Row) -> StoredItem:
+    fields = decode_item(row)
+    expires_at = fields.pop("expires_at", None)
+    fields.pop("pk", None)
+    fields.pop(DIGEST, None)
+    return StoredItem(fields, expires_at)
+
+
+def _conflict(collection: str, item_id: str) -> Conflict:
+    return Conflict(f"{collection}/{item_id[:80]} keeps being changed by others")
+
+
+def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
+    try:
+        return call(**request)
+    except (ClientError, BotoCoreError) as error:
+        raise translate_item_error(error) from error
+
+
+def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | None:
+    """Make a conditional call and return its answer; None when the condition does not hold."""
+    try:
+        return call(**request)
+    except (ClientError, BotoCoreError) as error:
+        if has_code(error, CONDITION_FAILED):
+            return None
+        raise translate_item_error(error) from error

@@ -1,0 +1,199 @@
+"""How the stages are doing: what waits for them, what failed, how far behind the stream's readers are.
+
+Only what is cheap to ask and no more than the api's role may: attributes of queues, the first page of a listing, and
+the progress table, in which the stages tell how much they do. How long a message waits and how far the stream's readers
+are behind to the millisecond is in CloudWatch, and so are the alarms.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.aws.monitoring.throughput import StageCounts, route_stage
+from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.settings import ApiSettings, route_dead_letter_queues, route_queues
+from tailrace.aws.runtime.telemetry import logger
+from tailrace.definition.pipeline import Pipeline
+from tailrace.errors import Transient
+from tailrace.queries.freshness import AGGREGATE, FANOUT, Freshness
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+_QUEUE_TTL = timedelta(seconds=2)
+_LISTING_TTL = timedelta(seconds=30)
+_THREADS = 8
+
+GIVEN_UP, QUARANTINE = "aws/lambda/", "quarantine/"
+UNKNOWN = "unknown"
+"""The folder of refused items that are of no collection."""
+
+_COUNTING = {
+    "api": ("changes", "failed"),
+    "load": ("changes", "waited_s"),
+    "ingest": ("changes",),
+    "archive": ("changes",),
+    "catalog": ("changes", "waited_s"),
+}
+"""What is told of the counts of a stage that is no reader of the stream."""
+
+type Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where to look: queues by the stage or route that reads them, with their dead-letter queues, and the bucket."""
+
+    queues: Mapping[str, tuple[str, str]]
+    routes: Mapping[str, tuple[str, str]]
+    files_failed: str
+    failures_bucket: str
+    collections: Sequence[str]
+
+
+def sources(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipeline) -> Sources:
+    """Return where to look, from the environment.
+
+    Raises:
+        SettingsError: the template has no queue for a route.
+    """
+    routes = [route.name for route in pipeline.routes]
+    queues, dead = route_queues(environ, routes), route_dead_letter_queues(environ, routes)
+    return Sources(
+        {
+            "ingest": (settings.intake_queue, settings.intake_dead_letter_queue),
+            "archive": (settings.archive_queue, settings.archive_dead_letter_queue),
+        },
+        {route: (queues[route], dead[route]) for route in routes},
+        settings.async_failures_queue,
+        settings.failures_bucket,
+        [collection.name for collection in pipeline.collections],
+    )
+
+
+@dataclass(slots=True)
+class Health:
+    """Tells how the stages are doing; what is two seconds old serves once more, and a listing for half a minute."""
+
+    sources: Callable[[], Sources]
+    sqs: Callable[[], "SQSClient"]
+    s3: Callable[[], "S3Client"]
+    progress: CachedProgress
+    clock: Callable[[], datetime]
+    _known: dict[str, tuple[datetime, Any]] = field(default_factory=dict, init=False)
+
+    def document(self) -> Json:
+        """Return what is known now; None stands for what cannot be told now.
+
+        Raises:
+            Permanent: something refuses for good, or the environment does not say where a route's queue is.
+        """
+        return self._cached("all", _QUEUE_TTL, lambda: self._collect(self.sources()))
+
+    def _collect(self, sources: Sources) -> Json:
+        with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+            queues = {name: pool.submit(self._queue, *both) for name, both in sources.queues.items()}
+            routes = {
+                name: (pool.submit(self._queue, *both), pool.submit(self._counted, route_stage(name), ("changes",)))
+                for name, both in sources.routes.items()
+            }
+            counts = {name: pool.submit(self._counted, name, told) for name, told in _COUNTING.items()}
+            files = pool.submit(self._or_none, lambda: self._messages(sources.files_failed))
+            listed = pool.submit(self._cached, "listed", _LISTING_TTL, lambda: self._listed(sources))
+            readers = pool.submit(self._or_none, self._readers)
+        return {
+            "stages": _stages(queues, counts, readers.result()),
+            "routes": [{"name": name} | queue.result() | sent.result() for name, (queue, sent) in routes.items()],
+            "files_failed": _sum(files.result()),
+        } | listed.result()
+
+    def _queue(self, address: str, dead: str) -> Json:
+        """Return what waits in a queue, what is being worked on, and what failed."""
+        waiting = self._or_none(lambda: self._messages(address))
+        failed = self._or_none(lambda: self._messages(dead))
+        return {
+            "waiting": None if waiting is None else waiting[0],
+            "in_work": None if waiting is None else waiting[1],
+            "failed": _sum(failed),
+        }
+
+    def _counted(self, stage: str, told: Sequence[str]) -> Json:
+        """Return so much of what the processes of a stage have counted."""
+        found: StageCounts | None = self._or_none(lambda: self.progress.counts_of(stage))
+        return {name: None if found is None else getattr(found, name) for name in told}
+
+    def _messages(self, address: str) -> tuple[int, int]:
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        with map_aws_errors():
+            found: Any = self.sqs().get_queue_attributes(QueueUrl=address, AttributeNames=names)["Attributes"]
+        return int(found[names[0]]), int(found[names[1]])
+
+    def _readers(self) -> Mapping[str, tuple[Freshness, int]]:
+        changes = {stage: seen.changes for stage, seen in self.progress.readers().items()}
+        return {
+            FANOUT: (self.progress.fanout(), changes[FANOUT]),
+            AGGREGATE: (self.progress.aggregate(), changes[AGGREGATE]),
+        }
+
+    def _listed(self, sources: Sources) -> Json:
+        today = self.clock().date().isoformat()
+        folders = [f"{QUARANTINE}{name}/date={today}/" for name in (*sources.collections, UNKNOWN)]
+
+        def count(prefix: str) -> int | None:
+            return self._or_none(lambda: self._objects(sources.failures_bucket, prefix))
+
+        with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+            *quarantined, given_up = pool.map(count, [*folders, GIVEN_UP])
+        counts = [found for found in quarantined if found is not None]
+        return {
+            "quarantined_today": sum(counts) if len(counts) == len(folders) else None,
+            "given_up": given_up,
+        }
+
+    def _objects(self, bucket: str, prefix: str) -> int:
+        """Return how many objects there are under a prefix, of more than 1,000 only these."""
+        with map_aws_errors():
+            return self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"]
+
+    def _or_none[T](self, ask: Callable[[], T]) -> T | None:
+        """Return what is asked for; None where it cannot be told now, so that the rest still is."""
+        try:
+            return ask()
+        except Transient as error:
+            logger().warning("not known now", extra={"error": str(error)})
+            return None
+
+    def _cached[T](self, name: str, time: timedelta, ask: Callable[[], T]) -> T:
+        now = self.clock()
+        known = self._known.get(name)
+        if known is None or now - known[0] > time:
+            known = self._known[name] = (now, ask())
+        found: T = known[1]
+        return found
+
+
+def _stages(
+    queues: Mapping[str, "Future[Json]"],
+    counts: Mapping[str, "Future[Json]"],
+    readers: Mapping[str, tuple[Freshness, int]] | None,
+) -> list[Json]:
+    """Return the stages that something is known of, in the order in which changes pass them."""
+    stages: list[Json] = []
+    for name in ("api", "load", "ingest", FANOUT, AGGREGATE, "archive", "catalog"):
+        if name in counts:
+            waiting = queues[name].result() if name in queues else {}
+            stages.append({"name": name} | waiting | counts[name].result())
+        elif readers is None:
+            stages.append({"name": name, "newest_change": None, "age_s": None, "behind_s": None, "changes": None})
+        else:
+            fresh, changes = readers[name]
+            stages.append({"name": name} | fresh.document() | {"changes": changes})
+    return stages
+
+
+def _sum(counts: tuple[int, int] | None) -> int | None:
+    return None if counts is None else sum(counts)

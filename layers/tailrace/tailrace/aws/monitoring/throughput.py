@@ -1,0 +1,202 @@
+"""How much a stage does: a row for each of its processes in the progress table, written every five seconds at most.
+
+The readers of the stream report as much in :mod:`tailrace.aws.monitoring.progress`; this is for the other stages. It is
+for people who watch, so it is approximate: what a process has counted and not told when it ends is lost.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import wraps
+from http import HTTPStatus
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Concatenate, Self
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.clients import best_effort_client
+from tailrace.aws.runtime.errors import translate
+from tailrace.aws.runtime.telemetry import logger
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.errors import Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_FLUSH_INTERVAL = timedelta(seconds=5)
+_RETENTION = timedelta(days=2)
+
+type Json = dict[str, Any]
+type Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageCounts:
+    """What a stage has done.
+
+    Attributes:
+        changes: how many messages, lines, objects or requests.
+        failed: how many could not be done, where the stage counts that.
+        waited_s: how many seconds the newest has waited, until it was done; None where that is not told.
+    """
+
+    changes: int = 0
+    failed: int = 0
+    waited_s: int | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
+        """Return the sum of the processes' rows."""
+        waited = [(row["told_at"], int(row["waited_s"])) for row in rows if "waited_s" in row]
+        return cls(
+            sum(int(row["changes"]) for row in rows),
+            sum(int(row["failed"]) for row in rows),
+            max(waited, default=("", None))[1],
+        )
+
+    def merge(self, later: "StageCounts") -> "StageCounts":
+        """Return this and what came later as one."""
+        waited = self.waited_s if later.waited_s is None else later.waited_s
+        return StageCounts(self.changes + later.changes, self.failed + later.failed, waited)
+
+
+_NOTHING = StageCounts()
+
+
+@dataclass(slots=True)
+class Throughput:
+    """Counts what one process of a stage does, and tells it.
+
+    Attributes:
+        client: a DynamoDB client that gives up soon, since the stage's own work waits meanwhile.
+        table: the progress table.
+        stage: what counts, the partition key of its rows; no reader of the stream.
+        name: the process, which no other is called.
+        clock: the time now, in UTC.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+    stage: str
+    name: str
+    clock: Callable[[], datetime]
+    _pending: StageCounts = field(default=_NOTHING, init=False)
+    _row: str | None = field(default=None, init=False)
+    _flushed_at: datetime | None = field(default=None, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False)
+
+    def count(self, done: int, failed: int = 0, waited_s: int | None = None) -> None:
+        """Count, and tell it if nothing was told in the last five seconds; else a later call tells it.
+
+        It raises nothing for what the table does: no stage may fail because of its counts.
+        """
+        with self._lock:
+            self._pending = self._pending.merge(StageCounts(done, failed, waited_s))
+            now = self.clock()
+            if self._pending == _NOTHING or (self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL):
+                return
+            # a failure counts as a try as well, so that a busy table is not asked more often than a quiet one
+            self._flushed_at = now
+            # by the time at which the process began, so that the newest are read first
+            self._row = self._row or f"{now.isoformat(timespec='milliseconds')} {self.name}"
+            flushing, self._pending = self._pending, _NOTHING
+            update = self._update(self._row, flushing, now)
+        try:
+            self.client.update_item(**update)
+        except (ClientError, BotoCoreError) as error:
+            with self._lock:
+                self._pending = flushing.merge(self._pending)
+            failure = translate(error)
+            log = logger().warning if isinstance(failure, Transient) else logger().error
+            log("throughput not told", extra={"error": str(failure)})
+
+    def _update(self, row: str, flushing: StageCounts, now: datetime) -> Json:
+        values = {
+            ":told_at": now.isoformat(timespec="milliseconds"),
+            ":expires_at": int((now + _RETENTION).timestamp()),
+            ":changes": flushing.changes,
+            ":failed": flushing.failed,
+        } | ({} if flushing.waited_s is None else {":waited_s": flushing.waited_s})
+        waited = "" if flushing.waited_s is None else ", #waited_s = :waited_s"
+        return {
+            "TableName": self.table,
+            "Key": encode_item({"pk": self.stage, "sk": row}),
+            "UpdateExpression": f"SET #told_at = :told_at, #expires_at = :expires_at{waited} "
+            "ADD #changes :changes, #failed :failed",
+            "ExpressionAttributeNames": {f"#{value[1:]}": value[1:] for value in values},
+            "ExpressionAttributeValues": encode_item(values),
+        }
+
+
+def for_process(table: str, stage: str, clock: Callable[[], datetime]) -> Throughput:
+    """Return the count of what this process does for a stage, with a client that gives up soon."""
+    return Throughput(best_effort_client(), table, stage, uuid4().hex, clock)
+
+
+def route_stage(route: str) -> str:
+    """Return the name under which what goes to a route is counted."""
+    return f"route/{route}"
+
+
+def counting_messages[**P](
+    stage: Callable[Concatenate[Event, P], Json], throughput: Throughput
+) -> Callable[Concatenate[Event, P], Json]:
+    """Return a stage that reads a queue, with its messages counted: those taken, and those that come again."""
+
+    def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> Json:
+        answer = stage(event, *arguments, **named)
+        again = len(answer["batchItemFailures"])
+        throughput.count(len(event["Records"]) - again, again)
+        return answer
+
+    return counted
+
+
+def counting_lines[**P](
+    stage: Callable[Concatenate[Event, P], list[Json]], throughput: Throughput
+) -> Callable[Concatenate[Event, P], list[Json]]:
+    """Return a stage that loads files, with their good lines counted, and how long the file waited for its receipt."""
+
+    def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> list[Json]:
+        receipts = stage(event, *arguments, **named)
+        if receipts:  # a file that was loaded before has none, and a second notification of it says nothing of lag
+            throughput.count(sum(one["accepted"] for one in receipts), waited_s=_waited_s(event, throughput.clock()))
+        return receipts
+
+    return counted
+
+
+def counting_objects(stage: Callable[[Event], None], throughput: Throughput) -> Callable[[Event], None]:
+    """Return a stage that takes a bucket's notifications, with their objects counted, and how long they waited."""
+
+    def counted(event: Event) -> None:
+        stage(event)
+        if objects := len(event.get("Records", ())):
+            throughput.count(objects, waited_s=_waited_s(event, throughput.clock()))
+
+    return counted
+
+
+def counting_requests[**P](
+    stage: Callable[Concatenate[Event, P], Json], throughput: Throughput
+) -> Callable[Concatenate[Event, P], Json]:
+    """Return a stage that answers requests, with these counted; what it raises is one that failed, as a 5xx is."""
+
+    @wraps(stage, updated=())  # so that the stage itself can still be found
+    def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> Json:
+        failed = True
+        try:
+            answer = stage(event, *arguments, **named)
+            failed = answer["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+        finally:
+            throughput.count(1, int(failed))
+        return answer
+
+    return counted
+
+
+def _waited_s(event: Event, now: datetime) -> int | None:
+    """Return how many seconds ago the first of a notification's objects was stored; None if it does not say."""
+    stored = [datetime.fromisoformat(one["eventTime"]) for one in event["Records"] if "eventTime" in one]
+    return max(int((now - min(stored)).total_seconds()), 0) if stored else None

@@ -1,0 +1,106 @@
+"""The one place where errors of the SDK become those of :mod:`tailrace.errors`."""
+
+from types import TracebackType
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectionError,  # noqa: A004 - botocore's, the parent of its time-outs and refused connections
+    EventStreamError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from tailrace.errors import Permanent, TailraceError, Transient
+
+CONDITION_FAILED = "ConditionalCheckFailedException"
+"""The code of a conditional write whose condition does not hold; DynamoDB writes nothing then."""
+
+TRANSIENT_CODES = frozenset(
+    [
+        "InternalFailure",
+        "InternalError",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "SlowDown",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "BandwidthLimitExceeded",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "LimitExceededException",
+        "ItemCollectionSizeLimitExceededException",
+        "TransactionInProgressException",
+        "TransactionConflictException",
+        "ReplicatedWriteConflictException",
+        "OperationAborted",
+        "OverLimit",
+        "KmsThrottled",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "EC2ThrottledException",
+    ]
+)
+"""Error codes with which a later try may succeed; every 5xx and 429 answer counts as well.
+
+Throttling codes as botocore's standard retries list them, and those of DynamoDB, SQS and S3 that mean "not now".
+"""
+
+_TRANSIENT_TYPES = (
+    ConnectionError,
+    ConnectionClosedError,
+    EventStreamError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+_SERVER_ERROR, _TOO_MANY = 500, 429
+
+
+def map_aws_errors() -> "_Mapping":
+    """Return a context in which each error of the SDK is raised as the one that :func:`translate` makes of it."""
+    return _MAPPING
+
+
+class _Mapping:
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: TracebackType | None) -> None:
+        if isinstance(error, ClientError | BotoCoreError):
+            raise translate(error) from error
+
+
+_MAPPING = _Mapping()
+
+
+def has_code(error: ClientError | BotoCoreError, *codes: str) -> bool:
+    """Tell whether AWS answered with one of these error codes."""
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in codes
+
+
+def translate(error: ClientError | BotoCoreError) -> TailraceError:
+    """Return our error for one of the SDK's: by its code, status or type, never by its message."""
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        transient = code in TRANSIENT_CODES or status >= _SERVER_ERROR or status == _TOO_MANY
+        text = f"{error.operation_name}: {code} ({status})"
+        return Transient(text) if transient else Permanent(f"{text}: {error}")
+    if isinstance(error, _TRANSIENT_TYPES):
+        return Transient(f"{type(error).__name__}: {error}")
+    return Permanent(f"{type(error).__name__}: {error}")

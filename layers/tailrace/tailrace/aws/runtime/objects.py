@@ -1,0 +1,49 @@
+"""Objects into buckets."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.errors import translate
+from tailrace.errors import Transient
+from tailrace.outputs.stored_object import StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_THREADS = 8
+_MAX_FAILURES = 8
+
+
+def put_all(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:
+    """Store objects, a few at a time, and return the positions of those that could not be stored now.
+
+    Once the bucket has failed to take several, each of which the SDK has tried several times, the rest is not even
+    tried, so that the time that this can take is bounded however many objects there are.
+
+    Raises:
+        Permanent: the bucket refuses for good; others may have been stored.
+    """
+    if not objects:
+        return []
+    failures: list[str] = []
+    with ThreadPoolExecutor(max_workers=min(_THREADS, len(objects))) as pool:
+        pending = [pool.submit(_put, client, bucket, stored, failures) for stored in objects]
+    stored_now = [future.result() for future in pending]
+    return [position for position, done in enumerate(stored_now) if not done]
+
+
+def _put(client: "S3Client", bucket: str, stored: StoredObject, failures: list[str]) -> bool:
+    if len(failures) >= _MAX_FAILURES:
+        return False
+    try:
+        client.put_object(Bucket=bucket, Key=stored.key, Body=stored.body, ContentType=stored.content_type)
+    except (ClientError, BotoCoreError) as error:
+        failures.append(stored.key)
+        failure = translate(error)
+        if isinstance(failure, Transient):
+            return False
+        raise failure from error
+    return True

@@ -1,0 +1,165 @@
+"""What each function is told by its environment, read once into a frozen type.
+
+A field's name in upper case is its variable; the template gives every variable the value of the resource whose logical
+id it spells (``ItemsTable`` is ``ITEMS_TABLE``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Self
+
+from tailrace.definition.pipeline import DEFAULT_PIPELINE, queue_variable
+from tailrace.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What all functions share: the active definition."""
+
+    tailrace_pipeline: str = DEFAULT_PIPELINE
+
+    @classmethod
+    def parse(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            SettingsError: variables are missing or empty; all of them are named.
+        """
+        names = {field.name: field.name.upper() for field in fields(cls)}
+        defaults = {names[field.name]: field.default for field in fields(cls) if field.default is not MISSING}
+        found = defaults | {name: value for name, value in environ.items() if value}
+        _require(cls.__name__, names.values(), found)
+        return cls(**{field: found[name] for field, name in names.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadSettings(Settings):
+    """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts."""
+
+    items_table: str
+    archive_bucket: str
+    failures_bucket: str
+    progress_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestSettings(Settings):
+    """Settings of ``ingest``: where items and refused messages go, and where it counts."""
+
+    items_table: str
+    failures_bucket: str
+    progress_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FanoutSettings(Settings):
+    """Settings of ``fanout``: where changes go, and where it tells how far it has come.
+
+    The routes' queues come from :func:`route_queues`.
+    """
+
+    archive_queue: str
+    failures_bucket: str
+    progress_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveSettings(Settings):
+    """Settings of ``archive``: where objects go, and where the data of oversize events lie, and where it counts."""
+
+    archive_bucket: str
+    failures_bucket: str
+    progress_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogSettings(Settings):
+    """Settings of ``catalog``: where objects lie and their rows go, and where it counts."""
+
+    archive_bucket: str
+    catalog_table: str
+    progress_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AggregateSettings(Settings):
+    """Settings of ``aggregate``: the table it keeps, and where it tells how far it has come."""
+
+    aggregates_table: str
+    progress_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(Settings):
+    """Settings of ``api``: the tables it serves, where it keeps answers, and what it looks at to tell how things are.
+
+    The routes' queues come from :func:`route_queues` and :func:`route_dead_letter_queues`.
+    """
+
+    items_table: str
+    aggregates_table: str
+    idempotency_table: str
+    progress_table: str
+    intake_queue: str
+    intake_dead_letter_queue: str
+    archive_queue: str
+    archive_dead_letter_queue: str
+    async_failures_queue: str
+    failures_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardSettings(Settings):
+    """Settings of ``dashboard``: the stack, and where people sign in; ``dashboard_token_origin`` may be missing."""
+
+    stack_name: str
+    jwt_issuer: str
+    jwt_read_scope: str
+    dashboard_client_id: str
+    dashboard_token_origin: str = ""
+
+
+def on_aws(environ: Mapping[str, str]) -> bool:
+    """Tell whether this is a Lambda function that talks to AWS itself, and to no emulator of it."""
+    return "AWS_EXECUTION_ENV" in environ and not environ.get("AWS_ENDPOINT_URL")
+
+
+def route_variable(route: str) -> str:
+    """Return the variable that holds a route's queue: ``late-flights`` is ``LATE_FLIGHTS_QUEUE``."""
+    return f"{queue_variable(route)}_QUEUE"
+
+
+def route_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:
+    """Return each route's queue address.
+
+    Raises:
+        SettingsError: the template has no queue for a route; all such routes are named.
+    """
+    return _of_routes(environ, {route: route_variable(route) for route in routes})
+
+
+def dead_letter_variable(route: str) -> str:
+    """Return the variable that holds a route's dead-letter queue: ``LATE_FLIGHTS_DEAD_LETTER_QUEUE``."""
+    return f"{route_variable(route).removesuffix('_QUEUE')}_DEAD_LETTER_QUEUE"
+
+
+def route_dead_letter_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:
+    """Return the address of each route's dead-letter queue.
+
+    Raises:
+        SettingsError: the template has none for a route; all such routes are named.
+    """
+    return _of_routes(environ, {route: dead_letter_variable(route) for route in routes})
+
+
+def _of_routes(environ: Mapping[str, str], variables: Mapping[str, str]) -> Mapping[str, str]:
+    _require("routes", variables.values(), {name: value for name, value in environ.items() if value})
+    return {route: environ[variable] for route, variable in variables.items()}
+
+
+def _require(what: str, names: Iterable[str], found: Mapping[str, str]) -> None:
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise SettingsError(
+            f"{what}: the environment lacks {', '.join(missing)}; template.yaml sets each from its resource"
+        )

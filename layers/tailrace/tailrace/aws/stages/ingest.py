@@ -1,0 +1,110 @@
+"""The ingest stage: messages of the intake queue become items, in order for each item."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aws.items.store import ItemStore
+from tailrace.aws.runtime.objects import put_all
+from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.encoding.tagged_json import loads
+from tailrace.errors import Conflict, InvalidItem, InvalidMessage, NotFound, Transient, Violation
+from tailrace.inputs.messages import parse_message
+from tailrace.outputs.quarantine import quarantine_object
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+# Enough for the slowest message: what is not begun in time comes again by itself, instead of with the whole batch.
+_MIN_TIME_LEFT_MS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes the intake queue's messages."""
+
+    items: ItemStore
+    s3: "S3Client"
+    failures_bucket: str
+
+    def __call__(self, event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> dict[str, Any]:
+        """Take a batch of messages and answer with those that have to come again.
+
+        A message that cannot be taken now holds up the later ones of its group, and no others. One that can never be
+        taken goes to quarantine and counts as done, so that it holds up nobody.
+
+        Raises:
+            Permanent: table or bucket refuse for good; the whole batch comes again, and ends in the dead-letter queue.
+        """
+        failed: list[str] = []
+        held_up: set[str] = set()
+        quarantined = 0
+        for record in event["Records"]:
+            group = record["attributes"].get("MessageGroupId")
+            if (group is not None and group in held_up) or time_left_ms() < _MIN_TIME_LEFT_MS:
+                failed.append(record["messageId"])
+                held_up.add(group)
+                continue
+            try:
+                quarantined += self._process(record)
+            except (Transient, Conflict) as error:
+                logger().warning(
+                    "message to be delivered again", extra={"message_id": record["messageId"], "error": str(error)}
+                )
+                failed.append(record["messageId"])
+                held_up.add(group)
+        count_metrics(
+            MessagesTaken=len(event["Records"]) - len(failed),
+            MessagesFailed=len(failed),
+            ItemsQuarantined=quarantined,
+        )
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+
+    def _process(self, record: Mapping[str, Any]) -> bool:
+        """Take one message; True when it went to quarantine."""
+        try:
+            self._apply(record["body"])
+        except (InvalidItem, InvalidMessage, NotFound) as error:
+            self._quarantine(record, error)
+            return True
+        return False
+
+    def _apply(self, body: str) -> None:
+        operation = parse_message(body)
+        match operation.op:
+            case "put":
+                self.items.put(operation.collection, operation.id, operation.body, operation.expires_at)
+            case "patch":
+                self.items.patch(operation.collection, operation.id, operation.body)
+            case "delete":
+                self.items.delete(operation.collection, operation.id)
+
+    def _quarantine(self, record: Mapping[str, Any], error: InvalidItem | InvalidMessage | NotFound) -> None:
+        violations = error.violations if isinstance(error, InvalidItem) else (Violation("", "message", str(error)),)
+        message = _parse_json(record["body"])
+        sent = datetime.fromtimestamp(int(record["attributes"].get("SentTimestamp", 0)) / 1000, UTC)
+        stored = quarantine_object(
+            entrance="queue",
+            collection=_text(message, "collection"),
+            id=_text(message, "id"),
+            item=message,
+            violations=violations,
+            origin={"message": record["messageId"]},
+            time=sent.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+        if put_all(self.s3, self.failures_bucket, [stored]):
+            raise Transient("quarantine cannot be written now")
+
+
+def _parse_json(body: str) -> Any:
+    try:
+        return loads(body)
+    except InvalidMessage:
+        return body
+
+
+def _text(message: Any, name: str) -> str | None:
+    value = message.get(name) if isinstance(message, dict) else None
+    return value if isinstance(value, str) else None

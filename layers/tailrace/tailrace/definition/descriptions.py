@@ -1,0 +1,43 @@
+"""The definition as a reader of aggregates wants to know it: groups, measures, units; no code, no fields left out."""
+
+from typing import Any
+
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups import BucketGroup, Group
+from tailrace.definition.measures import Measure
+from tailrace.definition.order_measures import OrderMeasure
+
+type Json = dict[str, Any]
+
+
+def describe(aggregate: Aggregate) -> Json:
+    """Return what an aggregate is: its groups in the order of the key, and its measures in that of the definition."""
+    bucket = aggregate.bucket
+    keep = {} if aggregate.keep is None else {"keep_s": int(aggregate.keep.total_seconds())}
+    return {
+        "name": aggregate.name,
+        "version": aggregate.version,
+        "collection": aggregate.of.name,
+        "description": aggregate.description,
+        "groups": [_group(group) for group in aggregate.by],
+        "bucket": None if bucket is None else bucket.name,
+        "listed": aggregate.group_list is not None,
+        "measures": [_measure(name, measure) for name, measure in aggregate.measures.items()],
+    } | keep
+
+
+def _group(group: Group) -> Json:
+    if isinstance(group, BucketGroup):
+        return {"name": group.name, "kind": group.unit, "field": group.source, "time_zone": str(group.zone)}
+    return {"name": group.name, "kind": "field", "field": group.source}
+
+
+def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
+    description: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
+    if measure.source is not None:
+        description["field"] = measure.source
+    if measure.kind == "quantile" and isinstance(measure, OrderMeasure):
+        description |= {"fraction": measure.fraction}
+    if measure.kind == "top" and isinstance(measure, OrderMeasure):
+        description |= {"most": measure.most}
+    return description

@@ -1,0 +1,103 @@
+"""DynamoDB's JSON: attribute values to Python values and back."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from tailrace.encoding.numbers import parse_number
+from tailrace.errors import InvalidMessage
+
+type Item = dict[str, Any]
+
+
+type Image = Mapping[str, Mapping[str, Any]]
+
+
+DIGEST = "~etag"
+"""The attribute that holds the digest of what the engine has written, in rows whose fields the schema does not list."""
+
+
+ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST)
+"""What an item's row holds beside the item's own fields; no schema and no transform ever sees them."""
+
+
+def decode_value(attribute: Mapping[str, Any]) -> Any:
+    """Turn one attribute of DynamoDB's JSON (``{"N": "4"}``) into a value.
+
+    Raises:
+        InvalidMessage: the type tag is unknown or its number cannot be read.
+    """
+    ((tag, value),) = attribute.items()
+    if tag == "N":
+        return parse_number(value)
+    match tag:
+        case "S" | "BOOL":
+            return value
+        case "NULL":
+            return None
+        case "M":
+            return {name: decode_value(inner) for name, inner in value.items()}
+        case "L":
+            return [decode_value(inner) for inner in value]
+        case "SS":
+            return set(value)
+        case "NS":
+            return {parse_number(member) for member in value}
+        case "B":
+            return _decode_binary(value)
+        case "BS":
+            return {_decode_binary(member) for member in value}
+    raise InvalidMessage(f"unknown type of attribute: {tag!r}")
+
+
+def decode_item(image: Image) -> Item:
+    """Turn a whole item of DynamoDB's JSON into values, the engine's attributes included."""
+    return {name: decode_value(value) for name, value in image.items()}
+
+
+def _decode_binary(value: str | bytes) -> bytes:
+    # Lambda's events carry base64, boto3's answers carry bytes
+    return base64.b64decode(value) if isinstance(value, str) else bytes(value)
+
+
+def encode_value(value: Any) -> dict[str, Any]:
+    """Turn a value into an attribute of DynamoDB's JSON, as boto3's low-level client takes it.
+
+    Raises:
+        InvalidMessage: DynamoDB has no type for the value (a float, an empty or mixed set, an object).
+    """
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case dict():
+            return {"M": {name: encode_value(inner) for name, inner in value.items()}}
+        case list() | tuple():
+            return {"L": [encode_value(inner) for inner in value]}
+        case bytes() | bytearray():
+            return {"B": bytes(value)}
+        case set() | frozenset():
+            return _encode_set(value)
+    raise InvalidMessage(f"DynamoDB has no type for a {type(value).__name__}")
+
+
+def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
+    values = list(members)
+    if values and all(isinstance(value, str) for value in values):
+        return {"SS": sorted(values)}
+    if values and all(isinstance(value, int | Decimal) and not isinstance(value, bool) for value in values):
+        return {"NS": [str(value) for value in sorted(values)]}
+    if values and all(isinstance(value, bytes | bytearray) for value in values):
+        return {"BS": sorted(bytes(value) for value in values)}
+    raise InvalidMessage("a set must hold strings, numbers or binaries, of one kind, and at least one")
+
+
+def encode_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn an item into DynamoDB's JSON; the inverse of :func:`decode_item`."""
+    return {name: encode_value(value) for name, value in item.items()}

@@ -1,0 +1,107 @@
+"""JSON that keeps what DynamoDB can hold: every digit of a number, sets and binary values."""
+
+import base64
+import json
+from decimal import Decimal
+from typing import Any
+
+import simplejson
+
+from tailrace.encoding.numbers import EXACT, canonical_number, parse_number
+from tailrace.errors import InvalidMessage
+
+_SET, _BYTES, _MAP = "~set", "~bytes", "~map"
+
+
+type Json = dict[str, Any]
+
+
+def dumps(value: Any) -> str:
+    """Write a value as compact JSON; the inverse of :func:`loads`.
+
+    JSON has no sets and no binary: a set becomes ``{"~set": [members, sorted]}``, bytes become ``{"~bytes": base64}``,
+    and a map that could be mistaken for one of these is wrapped as ``{"~map": {…}}``.
+    """
+    text: str = simplejson.dumps(_tagged(value), use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+    # SQS takes the characters of XML 1.0 only; of those outside it, JSON has escaped all but these two
+    return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+
+def canonical_json(value: Any) -> str:
+    """Write a value as JSON that is the same for values that are equal: sorted names, one spelling for each number."""
+    text: str = simplejson.dumps(_tagged(_canonical(value)), use_decimal=True, sort_keys=True, separators=(",", ":"))
+    return text
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _canonical(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return {_canonical(inner) for inner in value}
+    return value.normalize(EXACT) if isinstance(value, Decimal) else value
+
+
+def loads(text: str | bytes) -> Any:
+    """Read JSON into the engine's values: integral numbers as int, others as Decimal.
+
+    Raises:
+        InvalidMessage: not JSON, not UTF-8, nested too deeply, or with a number that is not finite.
+    """
+    try:
+        if isinstance(text, bytes):
+            text = text.decode()  # strictly: json would let halves of characters through
+        parsed = json.loads(text, parse_float=parse_number, parse_constant=_refuse)
+        _refuse_unpaired_surrogates(text, parsed)
+        return _untagged(parsed)
+    except RecursionError:
+        raise InvalidMessage("JSON that is nested too deeply") from None
+    except ValueError as error:  # also JSONDecodeError, UnicodeDecodeError, and integers over Python's digit limit
+        raise InvalidMessage(f"not JSON: {error}") from error
+
+
+def _refuse(constant: str) -> Any:
+    raise InvalidMessage(f"{constant} is not a number in JSON")
+
+
+def _refuse_unpaired_surrogates(text: str, parsed: Any) -> None:
+    # JSON can spell half a character ("\\ud800"); no table, queue or UTF-8 text can hold it
+    if "\\u" in text:
+        simplejson.dumps(parsed, use_decimal=True, ensure_ascii=False).encode()
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, dict):
+        tagged = {key: _tagged(inner) for key, inner in value.items()}
+        return {_MAP: tagged} if tagged.keys() & {_SET, _BYTES, _MAP} and len(tagged) == 1 else tagged
+    if isinstance(value, list | tuple):
+        return [_tagged(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return {_SET: sorted((_tagged(inner) for inner in value), key=repr)}
+    if isinstance(value, bytes | bytearray):
+        return {_BYTES: base64.b64encode(value).decode()}
+    return canonical_number(value) if isinstance(value, Decimal) else value
+
+
+def _untagged(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_untagged(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((key, inner),) = value.items()
+        if key == _MAP and isinstance(inner, dict):
+            return {name: _untagged(part) for name, part in inner.items()}
+        if key == _SET and isinstance(inner, list):
+            return _untagged_set(inner)
+        if key == _BYTES and isinstance(inner, str):
+            return base64.b64decode(inner, validate=True)
+    return {name: _untagged(part) for name, part in value.items()}
+
+
+def _untagged_set(inner: list[Any]) -> set[Any]:
+    try:
+        return {_untagged(part) for part in inner}
+    except TypeError:  # a list or map cannot be a member
+        raise InvalidMessage("a set holds something that is not a string, number or binary") from None

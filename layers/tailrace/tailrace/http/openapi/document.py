@@ -1,0 +1,63 @@
+"""The API described by itself: an OpenAPI 3.1 document, made from the definition.
+
+Each collection and each aggregate has paths of its own, so that an item's schema is the collection's, and the
+parameters of a query are the aggregate's groups. Source: https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+from collections.abc import Mapping
+
+from tailrace.definition.pipeline import Pipeline
+from tailrace.http.openapi.aggregates import aggregate_paths, aggregates_path, row_schema
+from tailrace.http.openapi.components import Json, components, gateway_responses, problem_schema, response
+from tailrace.http.openapi.health import health_path
+from tailrace.http.openapi.items import item_paths, item_schema
+
+VERSION = "1"
+"""The version of the API: it changes when something that a caller relies on does."""
+
+
+def security(token_issuer: str | None) -> dict[str, Json]:
+    """Return how requests are signed: with AWS credentials, or with a token of this issuer."""
+    if token_issuer is not None:
+        address = f"{token_issuer.rstrip('/')}/.well-known/openid-configuration"
+        return {"token": {"type": "openIdConnect", "openIdConnectUrl": address}}
+    signature = {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"}
+    return {"signature": signature | {"description": "AWS Signature Version 4 of the service execute-api."}}
+
+
+def build_document(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
+    """Return the document of a pipeline's API; ``security`` are the ways to sign a request, by name."""
+    own = response("This document.", {"type": "object", "required": ["openapi"]})
+    paths: dict[str, Json] = {
+        "/openapi.json": {
+            "get": {"operationId": "get-openapi", "summary": "Read this document.", "responses": {"200": own}}
+        }
+    }
+    paths |= health_path()
+    schemas: dict[str, Json] = {"problem": problem_schema()}
+    for collection in pipeline.collections:
+        schemas[f"{collection.name}-item"] = item_schema(collection)
+        paths |= item_paths(collection)
+    paths |= aggregates_path()
+    for aggregate in pipeline.aggregates:
+        schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
+        paths |= aggregate_paths(aggregate)
+    for path in paths.values():
+        for operation in path.values():
+            if isinstance(operation, dict):  # beside the operations there are the parameters that they share
+                operation["responses"] |= gateway_responses()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tailrace", "version": VERSION, "description": "Items in, aggregates out."},
+        "security": [{name: []} for name in security],
+        "tags": [
+            *(_tag(f"{collection.name} items", collection.description) for collection in pipeline.collections),
+            *(_tag(f"{aggregate.name} rows", aggregate.description) for aggregate in pipeline.aggregates),
+        ],
+        "paths": paths,
+        "components": components() | {"schemas": schemas, "securitySchemes": dict(security)},
+    }
+
+
+def _tag(name: str, description: str | None) -> Json:
+    return {"name": name} | ({} if description is None else {"description": description})

@@ -1,0 +1,268 @@
+"""The archive: events by collection and hour, in objects whose names are functions of their content.
+
+``archive/<collection>/date=YYYY-MM-DD/hour=HH/<digest>.jsonl.gz`` holds one CloudEvent a line, ordered by shard and
+sequence number. The date and the hour (UTC) are those of the event's ``time``, written as Hive partitions so that
+DuckDB, Athena and Spark read them as columns.
+"""
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tailrace.encoding.keys import COLLECTION_NAME
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import InvalidMessage
+from tailrace.outputs.stored_object import StoredObject
+
+CONTENT_TYPE = "application/gzip"
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""Two items of 400 KB, even with every character escaped, need less; a longer line is none of ours."""
+
+_TYPE = re.compile(rf"tailrace\.({COLLECTION_NAME.pattern})\.(inserted|modified|removed|expired)")
+_SEQUENCE = re.compile(r"[0-9]{1,64}", re.ASCII)
+_SPACE = re.compile(r"[ \t\n\r]*")
+_KEY = re.compile(
+    rf"archive/({COLLECTION_NAME.pattern})/date=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/hour=([0-9]{{2}})/([0-9a-f]{{32}})\.jsonl\.gz"
+)
+_DATA_REFERENCE = re.compile(r"s3://([^/]+)/(oversize/([0-9a-f]{64})\.json)")
+
+
+def _refuse(constant: str) -> Any:
+    raise InvalidMessage(f"{constant} is not a number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Where an event belongs: its collection, and the date (YYYY-MM-DD) and hour (HH) of its time, in UTC."""
+
+    collection: str
+    date: str
+    hour: str
+
+    def key(self, name: str) -> str:
+        """Return the key of the object of this name."""
+        return f"archive/{self.collection}/date={self.date}/hour={self.hour}/{name}.jsonl.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event on its way into the archive.
+
+    ``text`` is the line as it will be stored, without its end; the digits and the order of names are the sender's.
+    ``order`` is the event's place in its object: shard ("" where none is known), then sequence number.
+    """
+
+    id: str
+    partition: Partition
+    time: str
+    order: tuple[str, int]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataRef:
+    """An event whose data lie in a bucket, as CloudEvents' ``dataref`` says."""
+
+    event: Mapping[str, Any]
+    bucket: str
+    key: str
+    digest: str
+
+    def resolve(self, data: bytes) -> Event:
+        """Put the data back in its place.
+
+        Raises:
+            InvalidMessage: they are not the data that the event was sent with.
+        """
+        if hashlib.sha256(data).hexdigest() != self.digest:
+            raise InvalidMessage(f"{self.key} is not what its name says")
+        restored = {name: value for name, value in self.event.items() if name != "dataref"} | {"data": loads(data)}
+        return _validated_event(restored, dumps(restored))
+
+
+def parse_events(body: str) -> list[Event | DataRef]:
+    """Read a message of the archive queue: a CloudEvents batch, a JSON array of events.
+
+    Raises:
+        InvalidMessage: it is something else, or one of its events is none of ours.
+    """
+    try:
+        return [_parse_event(event, text) for event, text in _array_elements(body)]
+    except (ValueError, RecursionError) as error:  # also UnicodeEncodeError: half a character, which no file can hold
+        raise InvalidMessage(f"not a CloudEvents batch: {type(error).__name__}: {error}") from error
+
+
+def _array_elements(body: str) -> Iterable[tuple[Any, str]]:
+    """Yield each element of a JSON array with its own text, so that nothing has to be written anew."""
+    position = _skip_whitespace(body, 0)
+    if body[position : position + 1] != "[":
+        raise InvalidMessage("not a CloudEvents batch: not a JSON array")
+    position = _skip_whitespace(body, position + 1)
+    empty = body[position : position + 1] == "]"
+    while not empty:
+        value, end = _DECODER.raw_decode(body, position)
+        yield value, body[position:end]
+        position = _skip_whitespace(body, end)
+        if body[position : position + 1] == "]":
+            break
+        if body[position : position + 1] != ",":
+            raise InvalidMessage("not a CloudEvents batch: not a JSON array")
+        position = _skip_whitespace(body, position + 1)
+    if _skip_whitespace(body, position + 1) != len(body):
+        raise InvalidMessage("not a CloudEvents batch: something follows the JSON array")
+
+
+def _skip_whitespace(body: str, position: int) -> int:
+    found = _SPACE.match(body, position)
+    return position if found is None else found.end()
+
+
+def _parse_event(event: Any, text: str) -> Event | DataRef:
+    if not isinstance(event, dict) or event.get("specversion") != "1.0":
+        raise InvalidMessage("not a CloudEvents 1.0 event")
+    if "\\u" in text:
+        # JSON can spell half a character ("\ud800"), and a reader of the object would stumble over it
+        json.dumps(event, ensure_ascii=False).encode()
+    text.encode()
+    if "dataref" not in event or "data" in event:
+        # a line break can only stand between tokens here, but it would end the line
+        return _validated_event(event, text if "\n" not in text and "\r" not in text else dumps(loads(text)))
+    found = _DATA_REFERENCE.fullmatch(str(event["dataref"]))
+    if found is None:
+        raise InvalidMessage("a dataref that is not of the form s3://bucket/oversize/digest.json")
+    return DataRef(event, *found.groups())
+
+
+def _validated_event(event: Mapping[str, Any], text: str) -> Event:
+    data = event.get("data")
+    if not isinstance(data, dict) or not isinstance(event.get("id"), str) or not event["id"]:
+        raise InvalidMessage("an event without id or data")
+    sequence, shard = data.get("sequence"), data.get("shard")
+    if not isinstance(sequence, str) or not _SEQUENCE.fullmatch(sequence) or not isinstance(shard, str | None):
+        raise InvalidMessage("an event without the stream's sequence number")
+    kind = _TYPE.fullmatch(str(event.get("type")))
+    if kind is None:
+        raise InvalidMessage("an event of another type than tailrace.<collection>.<what happened>")
+    moment = _parse_time(event.get("time"))
+    partition = Partition(kind[1], moment.date().isoformat(), f"{moment.hour:02d}")
+    time = moment.isoformat().replace("+00:00", "Z")
+    return Event(event["id"], partition, time, (shard or "", int(sequence)), text)
+
+
+def _parse_time(time: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(time)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InvalidMessage(f"an event whose time is no instant with an offset from UTC: {str(time)[:40]!r}")
+
+
+def archive_object(partition: Partition, events: Iterable[Event]) -> StoredObject:
+    """Return the object that holds events of one folder, each ``id`` once, ordered by shard and sequence number.
+
+    The same events give the same name and the same bytes, in whatever order and however often they come.
+    """
+    unique = {event.id: event for event in sorted(events, key=lambda event: event.text)}
+    ordered = sorted(unique.values(), key=lambda event: (event.order, event.id))
+    content = "".join(f"{event.text}\n" for event in ordered).encode()
+    return StoredObject(partition.key(object_name(hashlib.sha256(content).hexdigest())), _gzip(content), CONTENT_TYPE)
+
+
+def object_name(digest: str) -> str:
+    """Return an object's name from the SHA-256 of its lines (not compressed), as hexadecimal digits."""
+    return digest[:32]
+
+
+def _gzip(content: bytes) -> bytes:
+    # a time in the header would make each delivery's bytes different
+    return gzip.compress(content, mtime=0)
+
+
+def parse_key(key: str) -> tuple[Partition, str]:
+    """Return the folder and the name of an archive object; the inverse of :meth:`Partition.key`.
+
+    Raises:
+        InvalidMessage: the key is none of an archive object.
+    """
+    found = _KEY.fullmatch(key)
+    if found is None:
+        raise InvalidMessage(f"not the key of an archive object: {key[:200]!r}")
+    collection, date, hour, name = found.groups()
+    return Partition(collection, date, hour), name
+
+
+class ObjectSummary:
+    """What an archive object holds, told while its lines go by; nothing of them is kept."""
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+        self._digest = hashlib.sha256()
+        self._count = 0
+        self._shards: dict[str, tuple[int, int]] = {}
+        self._first_time = self._last_time = ""
+
+    def add(self, line: bytes) -> None:
+        """Take a line, its end included.
+
+        Raises:
+            InvalidMessage: the line is no event, or one that belongs elsewhere.
+        """
+        self._digest.update(line)
+        try:
+            text = line.decode()
+            event = _validated_event(_require_object(_DECODER.decode(text)), text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidMessage(f"line {self._count + 1} is not JSON: {error}") from error
+        if event.partition != self._partition:
+            raise InvalidMessage(f"line {self._count + 1} belongs to {event.partition.key('…')}")
+        self._count += 1
+        self._first_time = min(self._first_time or event.time, event.time)
+        self._last_time = max(self._last_time, event.time)
+        shard, sequence = event.order
+        if shard:
+            first, last = self._shards.get(shard, (sequence, sequence))
+            self._shards[shard] = (min(first, sequence), max(last, sequence))
+
+    def catalog_row(self, name: str, size: int, checksum: str) -> dict[str, Any]:
+        """Return the catalog's row, when all lines have gone by.
+
+        ``size`` and ``checksum`` (SHA-256) are those of the object as it lies in the bucket. ``shards`` holds the first
+        and the last sequence number of each shard, as texts; changes of an unknown shard are counted only.
+
+        Raises:
+            InvalidMessage: the lines are not those that the object is named after, or there are none.
+        """
+        if not self._count or object_name(self._digest.hexdigest()) != name:
+            raise InvalidMessage("the object does not hold what it is named after")
+        partition = self._partition
+        shards = {shard: {"first": str(first), "last": str(last)} for shard, (first, last) in self._shards.items()}
+        return {
+            "pk": partition.collection,
+            "sk": f"{partition.date}T{partition.hour}#{name}",
+            "collection": partition.collection,
+            "hour": f"{partition.date}T{partition.hour}",
+            "object": partition.key(name),
+            "count": self._count,
+            "bytes": size,
+            "checksum": checksum,
+            "shards": shards,
+            "first_time": self._first_time,
+            "last_time": self._last_time,
+        }
+
+
+def _require_object(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidMessage("a line that is no JSON object")
+    return value

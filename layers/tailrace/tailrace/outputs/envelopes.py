@@ -1,0 +1,36 @@
+"""Changes on their way out: CloudEvents 1.0 in JSON that keeps every digit, set and byte.
+
+Sources: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md, its JSON format, and the ``dataref``
+extension (claim check) for events that no message can hold.
+"""
+
+from tailrace.encoding.tagged_json import Json
+
+CONTENT_TYPE = "application/cloudevents+json"
+
+
+def envelope(  # noqa: PLR0913 - these are CloudEvents' attributes; a bag of them would only hide that
+    *,
+    event_id: str,
+    source: str,
+    collection: str,
+    subject: str,
+    time: str,
+    kind: str,
+    data: Json,
+) -> Json:
+    """Build one CloudEvent about a change of an item.
+
+    ``kind`` is inserted, modified, removed or expired; ``time`` is ISO 8601 in UTC; ``data`` is
+    ``{old, new, shard, sequence}`` with transformed items (or None) as ``old`` and ``new``.
+    """
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": f"tailrace.{collection}.{kind}",
+        "subject": subject,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": data,
+    }

@@ -1,0 +1,63 @@
+"""Rows as texts: JSON, lines of JSON, or CSV (RFC 4180), every digit kept."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tailrace.definition.aggregate import UPDATED_AT, Aggregate
+from tailrace.encoding.tagged_json import dumps
+
+type Row = Mapping[str, Any]
+
+JSON, JSON_LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
+ROW_MEDIA_TYPES = (JSON, JSON_LINES, CSV)
+"""The media types that rows can be had in; the first is that of a caller who does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFormat:
+    """How rows are written: what comes before them, each of them, and what stands between."""
+
+    content_type: str
+    header: str
+    separator: str
+    write: Callable[[Row], str]
+
+    def join(self, rows: Sequence[str]) -> str:
+        """Return a whole text of rows that are written already."""
+        return self.header + self.separator.join(rows)
+
+
+def row_format_for(media_type: str, aggregate: Aggregate) -> RowFormat:
+    """Return how the rows of an aggregate are written in one of :data:`ROW_MEDIA_TYPES`."""
+    if media_type == CSV:
+        columns = [*(group.name for group in aggregate.by), *aggregate.measures, UPDATED_AT, "inexact"]
+        return RowFormat(
+            f"{CSV}; charset=utf-8; header=present",
+            _line(columns),
+            "",
+            lambda row: _line([_cell(row.get(column)) for column in columns]),
+        )
+    if media_type == JSON_LINES:
+        return RowFormat(JSON_LINES, "", "", lambda row: f"{dumps(row)}\n")
+    return RowFormat(JSON, "", ",", dumps)
+
+
+def _cell(value: Any) -> str:
+    """Return the text of a cell: empty for none, a number with every digit, JSON for what has parts."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Decimal) or not isinstance(value, bool | int):
+        return dumps(value)
+    return str(value).lower()
+
+
+def _line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()

@@ -1,0 +1,267 @@
+"""The parameters of a request for rows, read into a query; whatever makes no bounded range of keys is refused."""
+
+from collections.abc import Sequence
+from itertools import islice
+
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups import BucketGroup, Group
+from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES
+from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
+from tailrace.queries.groups import GroupQuery
+from tailrace.queries.rollup import COARSER_UNITS, MAX_BUCKETS_PER_INTERVAL, aligned
+from tailrace.queries.rows import RowQuery
+from tailrace.queries.time_ranges import BucketRange, bucket_bounds, bucket_range
+
+MAX_ROWS = 1000
+DEFAULT_ROWS = 100
+"""The rows of a page at most, and those of a page for which no ``limit`` is given."""
+
+MAX_RANKED = 100
+DEFAULT_RANKED = 10
+"""The same for the rows of a ranking."""
+
+MAX_FIRST_GROUP_VALUES = 25
+"""Of the first group, in one query."""
+
+MAX_LISTED = 1000
+DEFAULT_LISTED = 100
+"""The values of a list of groups at most, and those for which no ``n`` is given."""
+
+MAX_PARTITIONS = 10_000
+"""The widest range of an aggregate whose first group is its time bucket; each bucket is a partition to look into."""
+
+ORDERS = ("asc", "desc")
+LIST_ORDERS = ("items", "key")
+
+_OPTIONS = ("from", "to", "limit", "cursor", "order", "interval", "by", "n")
+_ROW_OPTIONS = ("from", "to", "limit", "cursor", "order", "interval")
+_RANKING_OPTIONS = ("from", "to", "order", "by", "n")
+_LIST_OPTIONS = ("n", "order", "cursor")
+
+type Parameters = Sequence[tuple[str, str]]
+
+
+def parse_row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
+    """Read the parameters of a request for rows.
+
+    Group values by the group's name, ``from``, ``to``, ``order``, ``interval``, ``limit`` and ``cursor``. A group that
+    is called as one of the API's own parameters is named with ``group.`` before it. The first group may come several
+    times, unless it is a bucket of time.
+
+    Raises:
+        InvalidMessage: a parameter is unknown, comes twice or cannot be read; or they make no bounded range of keys.
+        UnsupportedKeyOrder: the key of the aggregate does not allow it.
+    """
+    parameters, other_values = _split_first_group(aggregate, parameters)
+    given = _check_parameters(aggregate, parameters, _ROW_OPTIONS)
+    buckets = _bucket_range(aggregate, given)
+    interval = _interval(aggregate, given, buckets)
+    if interval is not None and buckets is not None:
+        buckets = aligned(buckets, interval)
+    limit = _number(given, "limit", DEFAULT_ROWS, MAX_ROWS)
+    query = RowQuery(
+        aggregate,
+        _group_texts(aggregate, given, buckets),
+        buckets,
+        limit,
+        descending=_choice(given, "order", ORDERS) == "desc",
+        interval=interval,
+        other_values=other_values,
+    )
+    _check_lengths(query)
+    return query if "cursor" not in given else query.starting_at(given["cursor"])
+
+
+def parse_ranking_query(aggregate: Aggregate, parameters: Parameters) -> tuple[RowQuery, str, bool]:
+    """Read the parameters of a request for a ranking: group values, ``from``, ``to``, ``by``, ``n`` and ``order``.
+
+    Returned are the rows to rank and how many are wanted, the measure, and whether the greatest come first.
+
+    Raises:
+        InvalidMessage: a parameter is unknown, comes twice or cannot be read.
+        UnsupportedKeyOrder: what is to be ranked does not lie in one partition of the table.
+    """
+    given = _check_parameters(aggregate, parameters, _RANKING_OPTIONS)
+    by = given.get("by", "")
+    if by not in rankable_measures(aggregate):
+        names = ", ".join(rankable_measures(aggregate)) or "none that there are"
+        raise InvalidMessage(f"by names the measure to rank by: one of {names}")
+    first = aggregate.by[0]
+    if parameter_name(first) not in given:
+        inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
+        raise UnsupportedKeyOrder(
+            f"rows of one {first.name} lie together: give {parameter_name(first)}, and {inner_groups} within it is "
+            "ranked; to rank otherwise, keep an aggregate whose groups are in another order"
+        )
+    if len(aggregate.by) == 1:
+        raise UnsupportedKeyOrder(
+            f"{aggregate.name} has one row for each {first.name}, and no two of them lie together"
+        )
+    buckets = _bucket_range(aggregate, given)
+    maximum = _number(given, "n", DEFAULT_RANKED, MAX_RANKED)
+    query = RowQuery(aggregate, _group_texts(aggregate, given, buckets), buckets, maximum)
+    _check_lengths(query)
+    return query, by, _choice(given, "order", ORDERS) != "asc"
+
+
+def parse_group_query(aggregate: Aggregate, parameters: Parameters) -> GroupQuery:
+    """Read the parameters of a request for the values of the first group: ``n``, ``order`` and ``cursor``.
+
+    Raises:
+        InvalidMessage: a parameter is unknown, comes twice or cannot be read.
+        UnsupportedKeyOrder: the aggregate keeps no list of them.
+    """
+    given = _check_parameters(aggregate, parameters, _LIST_OPTIONS, groups=())
+    group_list, first = aggregate.group_list, aggregate.by[0]
+    if group_list is None:
+        why = "its first group is a bucket of time" if first is aggregate.bucket else "its definition says listed=False"
+        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of {first.name}: {why}")
+    maximum = _number(given, "n", DEFAULT_LISTED, MAX_LISTED)
+    by_key = _choice(given, "order", LIST_ORDERS) == "key"
+    if "cursor" in given and not by_key:
+        raise InvalidMessage("a list goes on at a cursor with order=key only")
+    query = GroupQuery(group_list, maximum, by_key)
+    return query if "cursor" not in given else query.starting_at(given["cursor"])
+
+
+def rankable_measures(aggregate: Aggregate) -> list[str]:
+    """Return the names of the measures that rows can be ranked by: those that are one value."""
+    return [name for name, measure in aggregate.measures.items() if measure.kind not in ("top", "first", "last")]
+
+
+def rollup_intervals(aggregate: Aggregate) -> list[str]:
+    """Return the intervals that an aggregate's rows can be added up to."""
+    bucket = aggregate.bucket
+    if bucket is None:
+        return []
+    coarser = COARSER_UNITS.get(bucket.unit, ())
+    return [
+        interval
+        for interval in coarser
+        if aggregate.by[0] is not bucket or (bucket.unit, interval) in MAX_BUCKETS_PER_INTERVAL
+    ]
+
+
+def parameter_name(group: Group) -> str:
+    """Return the name of the parameter that gives a group's value."""
+    return f"group.{group.name}" if group.name in _OPTIONS else group.name
+
+
+def _split_first_group(aggregate: Aggregate, parameters: Parameters) -> tuple[Parameters, tuple[str, ...]]:
+    """Return the parameters with one value of the first group, and the other values of it that there are."""
+    name = parameter_name(aggregate.by[0])
+    values = [value for given, value in parameters if given == name]
+    if aggregate.by[0] is aggregate.bucket or len(values) < 2:  # noqa: PLR2004 - several
+        return parameters, ()
+    if len(values) > MAX_FIRST_GROUP_VALUES or len(set(values)) < len(values):
+        raise InvalidMessage(f"{name} comes with up to {MAX_FIRST_GROUP_VALUES} different values")
+    return [*((given, value) for given, value in parameters if given != name), (name, values[0])], tuple(values[1:])
+
+
+def _check_parameters(
+    aggregate: Aggregate, parameters: Parameters, options: Sequence[str], groups: Sequence[Group] | None = None
+) -> dict[str, str]:
+    known = [*(parameter_name(group) for group in (aggregate.by if groups is None else groups)), *options]
+    given: dict[str, str] = {}
+    for name, value in parameters:
+        if name not in known:
+            raise InvalidMessage(f"unknown parameter {name[:60]!r}; there are: {', '.join(known)}")
+        if name in given:
+            raise InvalidMessage(f"the parameter {name} comes more than once")
+        given[name] = value
+    return given
+
+
+def _number(given: dict[str, str], name: str, default: int, maximum: int) -> int:
+    text = given.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdecimal() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
+        raise InvalidMessage(f"{name} is a whole number from 1 to {maximum}, not {text[:20]!r}")
+    return int(text)
+
+
+def _choice(given: dict[str, str], name: str, choices: Sequence[str]) -> str | None:
+    text = given.get(name)
+    if text is not None and text not in choices:
+        raise InvalidMessage(f"{name} is one of {', '.join(choices)}, not {text[:20]!r}")
+    return text
+
+
+def _interval(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange | None) -> str | None:
+    if "interval" not in given:
+        return None
+    bucket = aggregate.bucket
+    choices = COARSER_UNITS.get(bucket.unit, ()) if bucket is not None else ()
+    if bucket is None or not choices:
+        what = "no time bucket" if bucket is None else f"{bucket.unit}s, which go whole into nothing longer"
+        raise InvalidMessage(f"{aggregate.name} has {what}: interval cannot be given")
+    interval = _choice(given, "interval", choices)
+    if parameter_name(bucket) in given:
+        raise InvalidMessage(f"{parameter_name(bucket)} names one {bucket.unit}: use from and to with interval")
+    if interval is not None and aggregate.by[0] is bucket and (bucket.unit, interval) not in MAX_BUCKETS_PER_INTERVAL:
+        raise UnsupportedKeyOrder(
+            f"each {bucket.unit} of {aggregate.name} lies by itself, and a {interval} holds too many of them to be "
+            "added up in one answer; keep an aggregate of that interval, or one whose first group is another"
+        )
+    return interval if buckets is not None or aggregate.by[0] is not bucket else None
+
+
+def _bucket_range(aggregate: Aggregate, given: dict[str, str]) -> BucketRange | None:
+    first, last = given.get("from"), given.get("to")
+    bucket = aggregate.bucket
+    if first is None and last is None:
+        return None
+    if bucket is None:
+        raise InvalidMessage(f"{aggregate.name} has no time bucket for from and to")
+    if parameter_name(bucket) in given:
+        raise InvalidMessage(f"either {parameter_name(bucket)}, or from and to")
+    buckets = bucket_range(bucket, first, last)
+    if aggregate.by[0] is bucket:
+        if first is None or last is None:
+            raise InvalidMessage(f"{aggregate.name} is kept by {bucket.unit}: from needs to, and to needs from")
+        if buckets.max_bucket_count() > MAX_PARTITIONS:
+            raise InvalidMessage(f"from and to are more than {MAX_PARTITIONS} {bucket.unit}s apart: narrow the range")
+    return buckets
+
+
+def _group_texts(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange | None) -> tuple[str, ...]:
+    """Return the texts of the groups that are given, which have to be the first ones; the window's bucket has none."""
+    texts: list[str] = []
+    missing = ""
+    for place, group in enumerate(aggregate.by):
+        name = parameter_name(group)
+        in_range = buckets is not None and group is buckets.bucket
+        if missing and (name in given or in_range):
+            raise InvalidMessage(
+                f"{'from and to need' if in_range else f'{name} needs'} {missing}, which comes before it"
+            )
+        if name in given:
+            texts.append(_group_text(group, given[name]))
+        elif place == 0 and not in_range:
+            raise InvalidMessage(
+                f"{name} is missing" + (": give it, or from and to" if group is aggregate.bucket else "")
+            )
+        elif not missing and (place > 0 or not in_range):
+            missing = f"one {name}" if in_range else name
+    return tuple(texts)
+
+
+def _group_text(group: Group, value: str) -> str:
+    if not isinstance(group, BucketGroup):
+        return value
+    first, last = bucket_bounds(group, value)
+    if first != last:
+        raise InvalidMessage(f"{value} is more than one {group.unit}: use from and to")
+    return first
+
+
+def _check_lengths(query: RowQuery) -> None:
+    """Refuse values that are longer than a key can be: no row can have them, and the table would not be asked."""
+    if query.bucket_range is None or query.texts:
+        for found in islice(query.ranges(), 1 + len(query.other_values)):
+            texts = [found.prefix, *(found.between or ())]
+            if len(found.pk.encode()) > MAX_PARTITION_KEY_BYTES or any(
+                len(text.encode()) > MAX_SORT_KEY_BYTES for text in texts
+            ):
+                raise InvalidMessage("a group's value is longer than a key can be")

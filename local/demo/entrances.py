@@ -1,0 +1,127 @@
+"""The stack's entrances as other systems use them: the plain SDK, plain HTTP, one call after the other."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+from boto3.dynamodb.types import TypeSerializer
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from local.deployment.emulator import REGION
+from local.errors import LocalError
+from local.stack import Stack
+
+_MAX_ATTEMPTS = 10
+_FIRST_BACKOFF_S, _LONGEST_PAUSE_S = 0.05, 1.0
+
+type Json = dict[str, Any]
+
+
+class FeedError(LocalError):
+    """The stack does not take what it must take; the message is one sentence for the user."""
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(min(_FIRST_BACKOFF_S * 2**attempt, _LONGEST_PAUSE_S))
+
+
+class Entrances:
+    """Writes into one stack; safe to share between threads."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._outputs = stack.outputs
+        self._api_url = stack.api_url
+        # made here, as the stack's dict of clients is not for several threads
+        self._dynamodb, self._s3, self._sqs = (stack.client(service) for service in ("dynamodb", "s3", "sqs"))
+        self._http = urllib3.PoolManager(maxsize=8, retries=False, timeout=60)
+        self._serialize = TypeSerializer().serialize
+
+    def drop(self, name: str, body: bytes) -> None:
+        """Put a file into the inbox."""
+        self._s3.put_object(Bucket=self._outputs["ArchiveBucket"], Key=f"inbox/{name}", Body=body)
+
+    def receipt(self, name: str) -> Json | None:
+        """Return the receipt of a file of the inbox; None while there is none."""
+        try:
+            answer = self._s3.get_object(Bucket=self._outputs["ArchiveBucket"], Key=f"receipts/{name}.json")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return None
+            raise
+        receipt: Json = json.loads(answer["Body"].read())
+        return receipt
+
+    def write_items(self, collection: str, items: Mapping[str, Json]) -> None:
+        """Write up to 25 items into the table.
+
+        Raises:
+            FeedError: the table did not take all of them, however often it was asked.
+        """
+        table = self._outputs["ItemsTable"]
+        puts = []
+        for item_id, item in items.items():
+            image = {name: self._serialize(value) for name, value in item.items()}
+            puts.append({"PutRequest": {"Item": {"pk": {"S": f"{collection}#{item_id}"}, **image}}})
+        for attempt in range(_MAX_ATTEMPTS):
+            answer = self._dynamodb.batch_write_item(RequestItems={table: puts})
+            puts = answer.get("UnprocessedItems", {}).get(table, [])
+            if not puts:
+                return
+            _pause(attempt)
+        raise FeedError(f"the table left {len(puts)} items of a batch unprocessed, {_MAX_ATTEMPTS} times")
+
+    def send_messages(self, messages: Mapping[str, Mapping[str, Any]]) -> None:
+        """Send up to 10 messages, by item, to the intake queue.
+
+        Raises:
+            FeedError: the queue did not take all of them, however often it was asked.
+        """
+        entries = []
+        for number, message in enumerate(messages.values()):
+            body = json.dumps(message)
+            group = f"{message['collection']}#{message['id']}"
+            name = hashlib.sha256(body.encode()).hexdigest()
+            entries.append(
+                {"Id": str(number), "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": name}
+            )
+        for attempt in range(_MAX_ATTEMPTS):
+            answer = self._sqs.send_message_batch(QueueUrl=self._outputs["IntakeQueue"], Entries=entries)
+            failed = {one["Id"] for one in answer.get("Failed", [])}
+            entries = [entry for entry in entries if entry["Id"] in failed]
+            if not entries:
+                return
+            _pause(attempt)
+        raise FeedError(f"the intake queue refused {len(entries)} messages, {_MAX_ATTEMPTS} times")
+
+    def request(self, collection: str, item_id: str, item: Json, patch: Json | None) -> int:
+        """PUT an item through the API, or PATCH it; return the HTTP status, which is below 500.
+
+        Raises:
+            FeedError: the API cannot be reached or fails, however often it is asked.
+        """
+        method, body = ("PUT", item) if patch is None else ("PATCH", patch)
+        url = f"{self._api_url}/collections/{quote(collection, safe='')}/items/{quote(item_id, safe='')}"
+        last = ""
+        for attempt in range(_MAX_ATTEMPTS):
+            try:
+                answer = self._http.request(method, url, body=json.dumps(body), headers=self._signed(method, url, body))
+            except urllib3.exceptions.HTTPError as error:
+                last = str(error)
+            else:
+                if answer.status < 500 and answer.status != 429:  # noqa: PLR2004 - HTTP's server errors, and its "later"
+                    return int(answer.status)
+                last = f"status {answer.status}"
+            _pause(attempt)
+        raise FeedError(f"the API failed {_MAX_ATTEMPTS} times at {method} {item_id}: {last}")
+
+    def _signed(self, method: str, url: str, body: Json) -> dict[str, str]:
+        request = AWSRequest(method, url, {"Content-Type": "application/json"}, json.dumps(body))
+        SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)  # the emulator's credentials
+        return dict(request.headers.items())

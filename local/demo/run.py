@@ -1,0 +1,180 @@
+"""``make demo``: the whole chain on this machine, fed with real flights, checked against a recompute."""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.browser import open_browser
+from local.demo.display import Display, Times
+from local.demo.entrances import Entrances, FeedError
+from local.demo.feed import COLLECTION, Feed, Told
+from local.demo.flights import Flight, Source, SourceError, read
+from local.demo.nycflights13 import year_file
+from local.demo.options import SLICE, SLICE_DAYS, Options, parse
+from local.demo.recompute import AGGREGATES, Recompute
+from local.demo.timeline import timeline
+from local.demo.verify import Verdict, verify, wait_catalogued
+from local.deployment.check_definition import usable_pipeline
+from local.deployment.emulator import LOGS
+from local.errors import LocalError, NotTheExample
+from local.options import OptionError
+from local.pollers.reader import Statistics
+from local.stack import Stack, hold, running_stack
+from tailrace.definition.pipeline import Pipeline
+
+_SHOWN_ROWS = 3
+_LEAST_SETTLE_S, _SLOWEST_CHANGES_A_SECOND = 120.0, 50
+_WATCH_S = 0.5
+
+DISRUPTIONS = "disruptions"
+"""The example's route, of which the recompute knows what its subscribers are told."""
+
+DRIFTED, SENSELESS, INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The flights to feed, and how many days of the source they are (None: all)."""
+
+    source: Source
+    flights: Sequence[Flight]
+    days: int | None
+
+
+def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    display = Display()
+    try:
+        options = parse(
+            sys.argv[1:] if arguments is None else arguments, os.environ if variables is None else variables
+        )
+        return run(options, display)
+    except (OptionError, SourceError) as error:
+        sys.stderr.write(f"{error}\n")
+        return SENSELESS
+    except LocalError as error:
+        sys.stderr.write(f"{error}\n")
+        return DRIFTED
+    except PermissionError as error:
+        sys.stderr.write(f"{error.filename} may not be written: whose is it?\n")
+        return DRIFTED
+    except KeyboardInterrupt:
+        display.step("Stopped.")
+        return INTERRUPTED
+
+
+def run(options: Options, display: Display) -> int:
+    """Start the stack, feed it, check it; return the exit status.
+
+    Raises:
+        LocalError: the source or a part of the stack cannot be used.
+    """
+    pipeline = example(usable_pipeline(), display)
+    given = choose(options, display)
+    # the pollers' warnings go where the emulator's words are, not between the lines of the display
+    LOGS.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=LOGS / "demo.log", level=logging.WARNING, format="%(asctime)s %(message)s")
+    with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
+        display.step(f"The dashboard is at {stack.dashboard}")
+        with one_sentence(stack):
+            told, verdict, times = feed_and_check(stack, given, pipeline, display)
+        display.summary(told, verdict, times)
+        if not options.once:
+            display.hints(stack)
+            open_browser(str(stack.dashboard))
+            hold(stack)
+            display.step("Stopping …")
+    return DRIFTED if verdict.drift else 0
+
+
+def example(pipeline: Pipeline, display: Display) -> Pipeline:
+    """Return the pipeline if it has what the flights are checked by; say what else of them is not compared.
+
+    Raises:
+        NotTheExample: it has not.
+    """
+    names = [one.name for one in pipeline.aggregates]
+    missing = [f"aggregate {name!r}" for name in AGGREGATES if name not in names]
+    if COLLECTION not in [one.name for one in pipeline.collections]:
+        missing.insert(0, f"collection {COLLECTION!r}")
+    if DISRUPTIONS not in [one.name for one in pipeline.routes]:
+        missing.append(f"route {DISRUPTIONS!r}")
+    if missing:
+        raise NotTheExample(
+            f"The demo feeds the example's flights, and the definition has no {', no '.join(missing)}: "
+            "`make stack` brings up a stack for your own items."
+        )
+    if further := [name for name in names if name not in AGGREGATES]:
+        display.step(f"The recompute does not know, so nobody checks: {', '.join(further)}")
+    return pipeline
+
+
+def choose(options: Options, display: Display) -> Input:
+    """Read the source that was asked for, and say what is in it."""
+    path = options.feed or (SLICE if (options.days or 1) <= SLICE_DAYS else year_file())
+    source = read(path)
+    days = source.days[: options.days]
+    wanted = set(days)
+    flights = [flight for flight in source.flights if flight.day in wanted]
+    span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    display.step(f"{len(flights):,} flights of {span}, from {path.name}")
+    if source.rejected:
+        examples = "; ".join(f"line {line}: {reason}" for line, reason in source.rejected[:_SHOWN_ROWS])
+        display.step(f"{len(source.rejected):,} rows of the file are no flights and are left out ({examples})")
+    return Input(source, flights, options.days)
+
+
+def feed_and_check(stack: Stack, given: Input, pipeline: Pipeline, display: Display) -> tuple[Told, Verdict, Times]:
+    """Feed everything, wait until it has settled, and compare with the recompute."""
+    with Recompute(given.source.path, given.days) as expected:
+        total = expected.changes()
+        first_write = datetime.now(UTC)
+        with display.bar("Feeding", total) as bar:
+            told = Feed(Entrances(stack), bar.advance).run(timeline(given.flights))
+        fed = time.monotonic()
+        display.step("Waiting until all has settled …")
+        settle(stack, total)
+        settled = time.monotonic()
+        display.step("Comparing with a recompute from the source …")
+        verdict = verify(stack, expected, told, pipeline)
+        display.step("Compared.")
+    last_write = datetime.fromisoformat(verdict.last_write) if verdict.last_write else first_write
+    return told, verdict, Times((last_write - first_write).total_seconds(), settled - fed)
+
+
+@contextmanager
+def one_sentence(stack: Stack) -> Iterator[None]:
+    """Turn what the SDK raises into a LocalError; when the emulator is gone, say that rather than what followed."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, FeedError) as error:
+        limit = time.monotonic() + _WATCH_S
+        while time.monotonic() < limit:  # its process may end a moment after its connections
+            stack.raise_if_broken()
+            time.sleep(_WATCH_S / 10)
+        raise FeedError(f"The stack does not answer as AWS would: {error}") from error
+
+
+def settle(stack: Stack, changes: int) -> None:
+    """Wait until nothing is on its way any more.
+
+    Raises:
+        NotSettled: something still was after a time in which it should not have been.
+    """
+
+    def look(_statistics: list[Statistics]) -> None:
+        stack.raise_if_broken()
+
+    stack.wait_settled(_LEAST_SETTLE_S + changes / _SLOWEST_CHANGES_A_SECOND, look)
+    wait_catalogued(stack)

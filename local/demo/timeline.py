@@ -1,0 +1,171 @@
+"""What New York's airlines would have told, in the order in which they would have told it. Pure: no I/O, no clock.
+
+A day's timetable is published a week ahead. A flight then changes when it leaves and when it lands, or is cancelled at
+the time at which it should have left. The same flights give the same timeline.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any, Literal
+
+from local.demo.flights import NEW_YORK, Flight
+
+type Item = dict[str, Any]
+type Entrance = Literal["file", "table", "queue", "api"]
+
+_SLOWEST_MILES_A_MINUTE = 8
+_HOUR_MINUTES = 60
+_AHEAD = timedelta(days=7)
+
+BREAKAGES: tuple[Mapping[str, Any], ...] = tuple(
+    MappingProxyType(breakage)
+    for breakage in (
+        {"carrier": None},
+        {"dep_delay": "late"},
+        {"status": "lost", "distance": -1},
+        {"gate#~/": "B 12"},
+        {"dest": "Atlanta " * 2_000},
+        {"scheduled_departure": "tomorrow, early"},
+    )
+)
+"""Ways to break the schema or the transform, used in turn; None drops the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """All flights of a day as scheduled, ``(id, item)``; the last ``broken`` of them break the schema."""
+
+    at: datetime
+    day: date
+    items: tuple[tuple[str, Item], ...]
+    broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One flight's change: the whole item as it is now, and what of it is new."""
+
+    at: datetime
+    day: date
+    kind: Literal["departed", "landed", "cancelled"]
+    id: str
+    item: Item
+    patch: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An item that must be refused or quarantined, and the entrance at which it knocks."""
+
+    at: datetime
+    day: date
+    entrance: Entrance
+    id: str
+    item: Item
+
+
+type Event = Timetable | Change | Broken
+
+
+def timeline(flights: Iterable[Flight]) -> Iterator[Event]:
+    """Yield everything that is told about these flights, in the order of time; a few days are in memory at once."""
+    ordered = sorted(flights, key=lambda flight: (flight.day, flight.departure, flight.id))
+    pending: list[Event] = []
+    for number, (day, members) in enumerate(groupby(ordered, lambda flight: flight.day)):
+        published = _published(day)
+        yield from (event for event in pending if event.at < published)
+        pending = [event for event in pending if event.at >= published]
+        pending.extend(_events_of(number, day, list(members)))
+        pending.sort(key=_order)
+    yield from pending
+
+
+def _events_of(number: int, day: date, scheduled: list[Flight]) -> Iterator[Event]:
+    broken = broken_items(number, scheduled[0])
+    in_file = [(one.id, one.item) for one in broken if one.entrance == "file"]
+    items = (*((flight.id, scheduled_item(flight)) for flight in scheduled), *in_file)
+    yield Timetable(_published(day), day, items, len(in_file))
+    yield from (one for one in broken if one.entrance != "file")
+    for flight in scheduled:
+        yield from changes(flight)
+
+
+def _published(day: date) -> datetime:
+    return datetime.combine(day - _AHEAD, time(), NEW_YORK).astimezone(UTC)
+
+
+def _order(event: Event) -> tuple[datetime, str, str]:
+    if isinstance(event, Timetable):
+        return event.at, "", event.day.isoformat()
+    # a flight that lands in the minute in which it left still left first: "departed" sorts before "landed"
+    return event.at, event.kind if isinstance(event, Change) else "", event.id
+
+
+def scheduled_item(flight: Flight) -> Item:
+    """Return the item as it stands in the timetable."""
+    item = {
+        "carrier": flight.carrier,
+        "flight": flight.number,
+        "origin": flight.origin,
+        "dest": flight.dest,
+        "distance": flight.distance,
+        "scheduled_departure": flight.departure.isoformat(),
+        "sched_arr_time": flight.sched_arr_time,
+        "status": "scheduled",
+    }
+    return item if flight.tailnum is None else item | {"tailnum": flight.tailnum}
+
+
+def changes(flight: Flight) -> list[Change]:
+    """Return what happens to a flight after it was scheduled, in order: one or two changes."""
+    item = scheduled_item(flight)
+    if flight.dep_delay is None:
+        return [_change(flight, flight.departure, "cancelled", item, {})]
+    left = _change(
+        flight,
+        flight.departure + timedelta(minutes=flight.dep_delay),
+        "departed",
+        item,
+        {"dep_time": flight.dep_time, "dep_delay": flight.dep_delay},
+    )
+    if flight.arr_time is None:
+        return [left]
+    arrival = {"arr_time": flight.arr_time, "arr_delay": flight.arr_delay, "air_time": flight.air_time}
+    known = {name: value for name, value in arrival.items() if value is not None}
+    return [left, _change(flight, left.at + timedelta(minutes=minutes_under_way(flight)), "landed", left.item, known)]
+
+
+def _change(
+    flight: Flight, at: datetime, kind: Literal["departed", "landed", "cancelled"], item: Item, new: Item
+) -> Change:
+    patch = {"status": kind} | new
+    # whatever the delays say, nothing happens to a flight before its timetable is out
+    at = max(at.astimezone(UTC), _published(flight.day))
+    return Change(at, flight.day, kind, flight.id, item | patch, patch)
+
+
+def minutes_under_way(flight: Flight) -> int:
+    """Return the minutes from gate to gate.
+
+    The arrival's clock is that of another time zone, but zones differ by whole hours. So the clocks give the minutes
+    past the hour, and the time in the air (or the distance, if that is unknown) gives the hours.
+    """
+    airborne = flight.air_time if flight.air_time is not None else flight.distance // _SLOWEST_MILES_A_MINUTE
+    past_the_hour = (flight.arr_time or 0) % 100 - (flight.dep_time or 0) % 100
+    return airborne + (past_the_hour - airborne) % _HOUR_MINUTES
+
+
+def broken_items(number: int, first: Flight) -> list[Broken]:
+    """Return the broken items of the ``number``-th day: around noon, one through each entrance, each in its own way."""
+    noon = datetime.combine(first.day, time(12), NEW_YORK).astimezone(UTC)
+    entrances: tuple[Entrance, ...] = ("file", "table", "queue", "api")
+    broken = []
+    for place, entrance in enumerate(entrances):
+        breakage = BREAKAGES[(number + place) % len(BREAKAGES)]
+        item = {name: value for name, value in (scheduled_item(first) | dict(breakage)).items() if value is not None}
+        at = noon + timedelta(minutes=place)
+        broken.append(Broken(at, first.day, entrance, f"{first.day.isoformat()}-broken-{entrance}", item))
+    return broken

@@ -1,0 +1,203 @@
+"""Build the stack with the real SAM CLI, once for each state of its sources, and deploy it on the emulator."""
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local.deployment.emulator import LOGS, REGION, ROOT
+from local.deployment.layers import mount_layers
+from local.deployment.processes import Leashed, clean_environment
+from local.errors import DeployFailed, SetupMissing
+
+SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+NODE = ROOT / ".tools" / "node" / "bin"
+TEMPLATE = ROOT / "template.yaml"
+SOURCES = ("template.yaml", "functions", "layers")
+BUILDS = ROOT / ".tailrace" / "builds"
+KEPT_BUILDS = 3
+BUILD_ATTEMPTS = 3
+STACK_NAME = "tailrace"
+ARTIFACTS = "tailrace-artifacts"
+PYTHON_NAME = "python3.13"
+IGNORED_FOLDERS = {"__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+
+
+def host_architecture() -> str:
+    """This machine's architecture as Lambda names it."""
+    return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+
+
+def build() -> Path:
+    """Run `sam build` unless it has been done for the present sources. Returns the folder of the built template.
+
+    A build is named by a digest of what it was made from, and stands there whole or not at all: neither a process
+    that was killed half-way nor one that builds at the same time does any harm. Raises SetupMissing, DeployFailed.
+    """
+    BUILDS.mkdir(parents=True, exist_ok=True)
+    with _locked(BUILDS.with_name("build.lock")):
+        for _ in range(BUILD_ATTEMPTS):
+            sources = _fingerprint()
+            home = BUILDS / sources[:16]
+            if home.exists():
+                home.touch()
+                return home
+            partial = BUILDS / "partial"
+            _build_into(partial, home)
+            if _fingerprint() == sources:  # nothing was saved in an editor meanwhile
+                partial.rename(home)
+                _forget_old_builds()
+                return home
+    raise DeployFailed("The sources were changed again and again while they were built.")
+
+
+def _build_into(partial: Path, home: Path) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    interpreter = _interpreter_folder()
+    environment = _sam_environment()
+    environment["PATH"] = f"{interpreter}{os.pathsep}{environment['PATH']}"
+    arguments: list[str | Path] = [
+        "--template-file",
+        TEMPLATE,
+        "--build-dir",
+        partial,
+        "--base-dir",
+        ROOT,
+        *_parameters({}),
+    ]
+    _sam("build", arguments, environment)
+    mount_layers(partial, home, interpreter / PYTHON_NAME)
+
+
+def _forget_old_builds() -> None:
+    """Keep the newest: a stack that still runs may use one that is no longer the present one."""
+    homes = sorted(BUILDS.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for home in homes[KEPT_BUILDS:]:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Deploy what `build` has left in the folder `built` on the emulator at `endpoint`. Returns the stack's outputs.
+
+    `parameters` are the template's, beside Emulated and Architecture. Raises SetupMissing and DeployFailed.
+    """
+    client("s3", endpoint).create_bucket(Bucket=ARTIFACTS)
+    _sam(
+        "deploy",
+        [
+            *("--template-file", built / "template.yaml", "--stack-name", STACK_NAME, "--region", REGION),
+            *("--s3-bucket", ARTIFACTS, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
+            *("--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"),
+            *_parameters({**parameters, "Emulated": "true"}),
+        ],
+        {**_sam_environment(), "AWS_ENDPOINT_URL": endpoint},
+    )
+    stack = client("cloudformation", endpoint).describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def client(service: str, endpoint: str) -> Any:
+    """A boto3 client for the emulator, whatever the caller's own configuration and proxies are."""
+    untyped: Any = boto3  # its overloads want the service as a literal
+    return untyped.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - the emulator's
+        config=Config(proxies={}, max_pool_connections=32, parameter_validation=False, retries={"mode": "standard"}),
+    )
+
+
+def _parameters(parameters: Mapping[str, str]) -> list[str]:
+    chosen = {"Architecture": host_architecture(), **parameters}
+    return ["--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items())]
+
+
+def _sam(action: str, arguments: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+    if not SAM.exists():
+        raise SetupMissing(f"The SAM CLI is not installed ({SAM} is missing): run `make setup`.")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"sam-{action}.log"
+    with log.open("wb") as output:
+        # In the folder of logs, so that samconfig.toml, which is for AWS, is not found.
+        process = Leashed([SAM, action, *arguments], env=environment, output=output, cwd=LOGS)
+        status = process.wait()
+    if status:
+        raise DeployFailed(f"`sam {action}` failed with status {status}. It said:\n{_last_lines(log)}")
+
+
+def _sam_environment() -> dict[str, str]:
+    return clean_environment(
+        PATH=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{NODE}",  # where there is no other npm
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the emulator's
+        AWS_DEFAULT_REGION=REGION,
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        SAM_CLI_TELEMETRY="0",
+        SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS="1",  # Fn::ForEach
+        SAM_CLI_POLL_DELAY="0.3",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",  # `sam build` may ask STS for the account: it is to fail at once
+        AWS_MAX_ATTEMPTS="1",
+    )
+
+
+def _interpreter_folder() -> Path:
+    """A folder with the template's Python that has pip: `sam build` looks for both on PATH."""
+    for folder in (Path(sys.prefix) / "bin", Path(sys.base_prefix) / "bin"):
+        python = folder / PYTHON_NAME
+        if python.exists() and _succeeds([python, "-m", "pip", "--version"]):
+            return folder
+    raise SetupMissing(f"There is no {PYTHON_NAME} with pip in {sys.prefix} or {sys.base_prefix}: run `make setup`.")
+
+
+def _succeeds(command: Sequence[str | Path]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _fingerprint() -> str:
+    """A digest of everything that a build depends on."""
+    digest = hashlib.sha256()
+    for name in (host_architecture(), sys.version, str(SAM), *_source_files()):
+        digest.update(name.encode() + b"\0")
+        path = ROOT / name
+        if path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _source_files() -> Iterator[str]:
+    for source in SOURCES:
+        path = ROOT / source
+        if path.is_file():
+            yield source
+            continue
+        for folder, subfolders, files in os.walk(path):
+            subfolders[:] = sorted(set(subfolders) - IGNORED_FOLDERS)
+            for file in sorted(files):
+                yield str((Path(folder) / file).relative_to(ROOT))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the operating system lets go of when this process ends, however it ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _last_lines(log: Path, count: int = 25) -> str:
+    lines = [line.rstrip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return "\n".join(lines[-count:])

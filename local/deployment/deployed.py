@@ -1,0 +1,86 @@
+"""The event source mappings as they were deployed.
+
+The emulator lists them (ListEventSourceMappings), but forgets TumblingWindowInSeconds. What is missing in the
+list is taken from the template that CloudFormation processed, which is just as much what was deployed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from local.deployment.deploy import STACK_NAME, client
+from local.errors import DeployFailed
+
+MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedMapping:
+    """One mapping: its logical id and UUID, the function, the source, and its properties by the names of the API."""
+
+    name: str
+    uuid: str
+    function: str
+    function_arn: str
+    source_arn: str
+    timeout_s: int
+    properties: Mapping[str, object]
+
+    @property
+    def reads_stream(self) -> bool:
+        """Whether the source is a stream (or else a queue)."""
+        return ":dynamodb:" in self.source_arn
+
+
+def deployed_mappings(endpoint: str) -> list[DeployedMapping]:
+    """All mappings of the stack. Raises DeployFailed for a property that cannot be resolved."""
+    cloudformation = client("cloudformation", endpoint)
+    functions = client("lambda", endpoint)
+    parameters = _parameters(cloudformation)
+    template = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
+    listed = {mapping["UUID"]: mapping for mapping in functions.list_event_source_mappings()["EventSourceMappings"]}
+    found = []
+    for name, uuid in resources(endpoint, MAPPING_TYPE).items():
+        mapping = listed[uuid]
+        written = {
+            key: _resolve(name, key, value, parameters)
+            for key, value in template["Resources"][name]["Properties"].items()
+            if key not in mapping and key not in {"Enabled", "FunctionName"}
+        }
+        function = mapping["FunctionArn"].rsplit(":", 1)[-1]
+        timeout = functions.get_function_configuration(FunctionName=function)["Timeout"]
+        found.append(
+            DeployedMapping(
+                name,
+                uuid,
+                function,
+                mapping["FunctionArn"],
+                mapping["EventSourceArn"],
+                timeout,
+                {**written, **mapping},
+            )
+        )
+    return found
+
+
+def resources(endpoint: str, kind: str | None = None) -> dict[str, str]:
+    """Logical id to physical id of the stack's resources, of one type or of all."""
+    described = client("cloudformation", endpoint).describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in described
+        if kind is None or resource["ResourceType"] == kind
+    }
+
+
+def _parameters(cloudformation: object) -> dict[str, str]:
+    stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]  # type: ignore[attr-defined]
+    return {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
+
+
+def _resolve(name: str, key: str, value: object, parameters: Mapping[str, str]) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    reference = value.get("Ref")
+    if isinstance(reference, str) and reference in parameters:
+        return parameters[reference]
+    raise DeployFailed(f"{key} of {name} is neither a value nor a parameter, and cannot be read back.")

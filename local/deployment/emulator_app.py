@@ -1,0 +1,7 @@
+"""What uvicorn serves as the emulator; imported by the emulator's own environment only."""
+
+from ministack.app import app as ministack
+
+from local.deployment.concurrency_limit import admitting
+
+app = admitting(ministack)

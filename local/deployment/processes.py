@@ -1,0 +1,79 @@
+"""Child processes on a leash: they end when this process does, however it does."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+LEASH = Path(__file__).with_name("supervisor.py")
+STOP_SECONDS = 5.0
+
+
+class Leashed:
+    """A running command, its process group, and its scratch folder (also its TMPDIR)."""
+
+    def __init__(
+        self, command: Sequence[str | Path], *, env: Mapping[str, str], output: IO[bytes], cwd: Path | None = None
+    ) -> None:
+        """Start `command`. What it prints goes to `output`. Raises OSError when it cannot be started."""
+        self.scratch = Path(tempfile.mkdtemp(prefix="tailrace-"))
+        read_end, self._write_end = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-S", str(LEASH), str(self.scratch), *map(str, command)],
+                stdin=read_end,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**env, "TMPDIR": str(self.scratch)},
+                cwd=cwd,
+                start_new_session=True,  # so that Ctrl-C reaches us alone, and we stop it in order
+            )
+        except OSError:
+            os.close(self._write_end)
+            raise
+        finally:
+            os.close(read_end)
+
+    @property
+    def pid(self) -> int:
+        """The leader of the process group."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Wait for the command's end by itself, let go of the rest of its group, and return its exit status."""
+        try:
+            return self._process.wait()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the command and all its descendants, and wait until they are gone. May be called twice."""
+        if self._write_end < 0:
+            return
+        os.close(self._write_end)
+        self._write_end = -1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """This process's environment without what would change where AWS calls go or what Python imports."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_"))
+    }
+    # A proxy for the outside world must not see calls to this machine.
+    return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", **extra}

@@ -1,7 +1,0 @@
-"""What uvicorn serves as the emulator; imported by the emulator's own environment only."""
-
-from ministack.app import app as ministack
-
-from local.admission import admitting
-
-app = admitting(ministack)

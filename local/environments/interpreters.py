@@ -1,0 +1,53 @@
+"""Which interpreters are on this machine. Standard library only; any Python from 3.9 on can run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Where version managers keep the interpreters that they have installed.
+MANAGED = [
+    ("PYENV_ROOT", "~/.pyenv", "versions/{v}.*/bin/python{v}"),
+    ("UV_PYTHON_INSTALL_DIR", "~/.local/share/uv/python", "cpython-{v}*/bin/python{v}"),
+    ("MISE_DATA_DIR", "~/.local/share/mise", "installs/python/{v}*/bin/python{v}"),
+    ("ASDF_DATA_DIR", "~/.asdf", "installs/python/{v}*/bin/python{v}"),
+    ("HOMEBREW_PREFIX", "/opt/homebrew", "opt/python@{v}/bin/python{v}"),
+    ("", "/usr/local", "opt/python@{v}/bin/python{v}"),
+    ("", "/Library/Frameworks/Python.framework", "Versions/{v}/bin/python{v}"),
+    ("", "/opt/python", "{v}*/bin/python{v}"),
+]
+
+
+def real_interpreter(candidate: str, version: str) -> Path | None:
+    """Return the interpreter behind a name, if it is of a version; a version manager's shim is none.
+
+    Nor is a free-threaded build: Lambda runs none, and packages with compiled parts offer it other files.
+    """
+    question = (
+        "import sys, sysconfig; free = sysconfig.get_config_var('Py_GIL_DISABLED'); "
+        "print('%d.%d' % sys.version_info[:2] + ('t' if free else '')); print(sys.base_prefix)"
+    )
+    try:
+        done = subprocess.run([candidate, "-c", question], check=False, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = done.stdout.split("\n")
+    if done.returncode or lines[0] != version:
+        return None
+    paths = (Path(lines[1]) / "bin" / name for name in (f"python{version}", "python3"))
+    return next((path for path in paths if path.exists()), None)
+
+
+def installed_python(version: str, tools: Path) -> Path | None:
+    """Return an interpreter of a version: this one, from PATH, from a version manager, or fetched into ``tools``."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    candidates = [Path(sys.executable), *(Path(folder) / f"python{version}" for folder in folders)]
+    fetched = ("", str(tools / "python"), "cpython-{v}*/bin/python{v}")
+    for variable, default, pattern in [*MANAGED, fetched]:
+        home = Path(os.environ.get(variable) or default).expanduser() if variable else Path(default)
+        candidates += sorted(home.glob(pattern.format(v=version)), reverse=True)
+    for candidate in candidates:
+        found = real_interpreter(str(candidate), version) if candidate.exists() else None
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,275 @@
+"""Tables by name, and the operations on them, in the shape of boto3's low-level client."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.in_memory.errors import Rejected, Unsupported, invalid
+from local.in_memory.expressions import Scope, parse_condition, parse_update
+from local.in_memory.partiql import Statement, parse_statement
+from local.in_memory.reads import page, projected
+from local.in_memory.values import Row, Value, canonical
+
+type Json = dict[str, Any]
+type Key = tuple[str, ...]
+type Written = Callable[[Row, Row | None, Row | None], None]
+"""What hears of every write that changed something, as a stream does: the key, the row before, the row after."""
+
+_MOST_STATEMENTS = 25
+_MOST_KEYS = 100
+_CONDITION = ("ConditionalCheckFailedException", "The conditional request failed")
+_DONE: Json = {"HTTPStatusCode": 200}
+
+
+@dataclass(slots=True)
+class _Table:
+    """The rows of a table, by key; the key's attributes are texts."""
+
+    key_names: tuple[str, ...]
+    written: Written | None
+    rows: dict[Key, Row] = field(default_factory=dict)
+
+    def key(self, given: Mapping[str, Value]) -> Key:
+        try:
+            key = tuple(given[name]["S"] for name in self.key_names)
+        except KeyError:
+            raise invalid("The provided key element does not match the schema") from None
+        if not all(key):
+            raise invalid("One or more parameter values are not valid. A key attribute cannot be an empty string value")
+        return key
+
+    def replace(self, key: Key, new: Row | None) -> Row | None:
+        """Put a row, or nothing, in a row's place; return what was there. A write that changes nothing is not told."""
+        old = self.rows.get(key)
+        if new is None:
+            self.rows.pop(key, None)
+        else:
+            self.rows[key] = new
+        if self.written is not None and old != new:
+            self.written({name: {"S": part} for name, part in zip(self.key_names, key, strict=True)}, old, new)
+        return old
+
+
+class Database:
+    """An account's tables. Each operation takes effect at once, whole or not at all.
+
+    ``tells_refused``: a statement's refusal holds the row where that is asked for, as AWS documents it and DynamoDB
+    Local does not: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+    """
+
+    def __init__(self, *, tells_refused: bool = False) -> None:
+        self.tells_refused = tells_refused
+        self._tables: dict[str, _Table] = {}
+
+    def create(self, name: str, *key_names: str, written: Written | None = None) -> None:
+        """Make a table with these keys, the first the partition's; `written` hears of each change, like a stream."""
+        self._tables[name] = _Table(key_names, written)
+
+    def rows(self, name: str) -> list[Row]:
+        """Return all rows of a table, in the order of their keys."""
+        return [row for _, row in sorted(self._table(name).rows.items())]
+
+    def put_item(self, *, TableName: str, Item: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
+        """Replace a whole row, if the condition holds."""
+        return self._run("PutItem", lambda: self._replaced(TableName, Item, _row(Item), options))
+
+    def delete_item(self, *, TableName: str, Key: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
+        """Delete a row, if the condition holds."""
+        return self._run("DeleteItem", lambda: self._replaced(TableName, Key, None, options))
+
+    def get_item(self, *, TableName: str, Key: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
+        """Return a row; an answer without ``Item`` where there is none."""
+
+        def get() -> Json:
+            found = self._got(TableName, Key, options)
+            return {"ResponseMetadata": _DONE} | ({} if found is None else {"Item": found})
+
+        return self._run("GetItem", get)
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Json]) -> Json:  # noqa: N803
+        """Return the rows that exist among up to 100, each asked for once."""
+
+        def get() -> Json:
+            found = {name: [self._got(name, key, part) for key in part["Keys"]] for name, part in RequestItems.items()}
+            if not 1 <= sum(map(len, found.values())) <= _MOST_KEYS:
+                raise invalid(f"1 to {_MOST_KEYS} keys")
+            present = {name: [row for row in rows if row is not None] for name, rows in found.items()}
+            return {"Responses": present, "UnprocessedKeys": {}, "ResponseMetadata": _DONE}
+
+        return self._run("BatchGetItem", get)
+
+    def query(self, *, TableName: str, KeyConditionExpression: str, **options: Any) -> Json:  # noqa: N803
+        """Return one page of a partition's rows, in the order of their sort keys."""
+        request = options | {"KeyConditionExpression": KeyConditionExpression}
+        return self._run("Query", lambda: self._page(TableName, request))
+
+    def scan(self, *, TableName: str, **options: Any) -> Json:  # noqa: N803
+        """Return one page of all rows; in the order of their keys, where DynamoDB has an order of its own."""
+        return self._run("Scan", lambda: self._page(TableName, options))
+
+    def update_item(
+        self,
+        *,
+        TableName: str,  # noqa: N803 - the client's own names
+        Key: Mapping[str, Value],  # noqa: N803
+        UpdateExpression: str,  # noqa: N803
+        **options: Any,
+    ) -> Json:
+        """Change a row, or make one, if the condition holds."""
+        return self._run("UpdateItem", lambda: self._updated(TableName, Key, UpdateExpression, options))
+
+    def batch_execute_statement(self, *, Statements: Sequence[Json], **_options: Any) -> Json:  # noqa: N803
+        """Run up to 25 PartiQL updates; each fails by itself."""
+
+        def run() -> Json:
+            if not 1 <= len(Statements) <= _MOST_STATEMENTS:
+                raise invalid(f"1 to {_MOST_STATEMENTS} statements, not {len(Statements)}")
+            self._refuse_twice(Statements)
+            return {"Responses": [self._executed(entry) for entry in Statements], "ResponseMetadata": _DONE}
+
+        return self._run("BatchExecuteStatement", run)
+
+    # --- the operations -----------------------------------------------------------------------------------
+
+    def _run(self, operation: str, action: Callable[[], Json]) -> Json:
+        try:
+            return action()
+        except Rejected as error:
+            raise error.as_client_error(operation) from None
+
+    def _table(self, name: str) -> _Table:
+        try:
+            return self._tables[name]
+        except KeyError:
+            raise Rejected("ResourceNotFoundException", "Cannot do operations on a non-existent table") from None
+
+    def _got(self, name: str, key: Mapping[str, Value], options: Mapping[str, Any]) -> Row | None:
+        table = self._table(name)
+        found = table.rows.get(table.key(key))
+        names = options.get("ExpressionAttributeNames", {})
+        return None if found is None else projected(found, options.get("ProjectionExpression"), names)
+
+    def _page(self, name: str, request: Json) -> Json:
+        table = self._table(name)
+        return page(table.rows.values(), table.key_names, request) | {"ResponseMetadata": _DONE}
+
+    def _replaced(self, name: str, given: Mapping[str, Value], new: Row | None, options: Json) -> Json:
+        table = self._table(name)
+        key = table.key(given)
+        old = table.rows.get(key)
+        _check(_condition_of(options), _scope(old, options), options)
+        table.replace(key, new)
+        wanted = old is not None and options.get("ReturnValues") == "ALL_OLD"
+        return {"ResponseMetadata": _DONE} | ({"Attributes": dict(old or {})} if wanted else {})
+
+    def _updated(self, name: str, given: Mapping[str, Value], expression: str, options: Json) -> Json:
+        table = self._table(name)
+        key = table.key(given)
+        old = table.rows.get(key)
+        scope = _scope(old, options)
+        update = parse_update(expression)
+        condition = _condition_of(options)
+        _check_placeholders(scope, f"{expression} {condition or ''}")
+        touched = update.touched(scope)
+        if len(set(touched)) < update.actions():
+            raise invalid("Two document paths overlap with each other")
+        if set(touched) & set(table.key_names):
+            raise invalid("Cannot update attribute. This attribute is part of the key")
+        _check(condition, scope, options)
+        new = update.apply(scope)
+        table.replace(key, new | {part: dict(given[part]) for part in table.key_names})
+        return {"ResponseMetadata": _DONE} | _returned(options.get("ReturnValues", "NONE"), old, table.rows[key])
+
+    def _executed(self, entry: Json) -> Json:
+        statement = parse_statement(entry["Statement"])
+        try:
+            table, key, values = self._target(statement, entry)
+            shown = self.tells_refused and entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            self._execute(table, key, statement, values, shown=shown)
+        except Rejected as error:
+            code = error.code.removesuffix("Exception").replace("Validation", "ValidationError")
+            told: Json = {"Code": code, "Message": error.message}
+            if error.item is not None:
+                told["Item"] = error.item
+            return {"Error": told, "TableName": statement.table}
+        return {"TableName": statement.table}
+
+    def _target(self, statement: Statement, entry: Json) -> tuple[_Table, Key, list[Value]]:
+        """Return the table, the key and the parameters of a statement."""
+        values = [canonical(value) for value in entry.get("Parameters", ())]
+        if len(values) != statement.parameters:
+            raise invalid("Number of parameters in request and statement don't match.")
+        table = self._table(statement.table)
+        if not set(table.key_names) <= set(statement.equal):
+            raise invalid("Where clause does not contain a mandatory equality on all key attributes")
+        return table, table.key({name: values[statement.equal[name]] for name in table.key_names}), values
+
+    @staticmethod
+    def _execute(table: _Table, key: Key, statement: Statement, values: list[Value], *, shown: bool) -> None:
+        old = table.rows.get(key)
+        scope = Scope(old or {}, {}, dict(enumerate(values)))
+        if old is None or not all(condition(scope) for _, condition in statement.conditions):
+            raise Rejected(*_CONDITION, item=dict(old) if shown and old is not None else None)
+        table.replace(key, statement.update.apply(scope))
+
+    def _refuse_twice(self, statements: Sequence[Json]) -> None:
+        """Refuse a batch that names a row twice: as a whole, before anything is done."""
+        seen: set[tuple[str, Key]] = set()
+        for entry in statements:
+            statement = parse_statement(entry["Statement"])
+            try:
+                target = (statement.table, self._target(statement, entry)[1])
+            except Rejected:
+                continue  # told when its turn comes
+            if target in seen:
+                raise invalid("Batch contains multiple operations on one item")
+            seen.add(target)
+
+
+def _row(item: Mapping[str, Value]) -> Row:
+    return {name: canonical(value) for name, value in item.items()}
+
+
+def _condition_of(options: Json) -> str | None:
+    known = {
+        "ConditionExpression",
+        "ExpressionAttributeNames",
+        "ExpressionAttributeValues",
+        "ReturnValues",
+        "ReturnValuesOnConditionCheckFailure",
+    }
+    if options.keys() - known:
+        raise Unsupported(f"options {sorted(options.keys() - known)}")
+    condition: str | None = options.get("ConditionExpression")
+    return condition
+
+
+def _scope(row: Row | None, options: Json) -> Scope:
+    values = {name: canonical(value) for name, value in options.get("ExpressionAttributeValues", {}).items()}
+    return Scope(row or {}, options.get("ExpressionAttributeNames", {}), values)
+
+
+def _check(condition: str | None, scope: Scope, options: Json) -> None:
+    if condition is None or parse_condition(condition)(scope):
+        return
+    # a row has a key at least, so one without attributes is none
+    shown = scope.row and options.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    raise Rejected(*_CONDITION, item=dict(scope.row) if shown else None)
+
+
+def _check_placeholders(scope: Scope, text: str) -> None:
+    # DynamoDB refuses a name or value that no expression uses
+    for token in (*scope.names, *scope.values):
+        if token not in text:
+            raise invalid(f"Value provided in ExpressionAttributeNames or Values unused in expressions: {token}")
+
+
+def _returned(wanted: str, old: Row | None, new: Row) -> Json:
+    match wanted:
+        case "NONE":
+            return {}
+        case "ALL_NEW":
+            return {"Attributes": dict(new)}
+        case "ALL_OLD":
+            return {} if old is None else {"Attributes": dict(old)}
+    raise Unsupported(f"ReturnValues={wanted}")

@@ -1,0 +1,76 @@
+"""Query and Scan: the rows that a condition on the key holds for, page by page.
+
+Rules: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.html. A limit counts rows before the
+filter; a page that ends at its limit names the key at which the next begins, even if nothing follows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from local.in_memory import errors
+from local.in_memory.expressions import Scope, parse_condition
+from local.in_memory.values import Row, canonical
+
+type Json = dict[str, Any]
+
+_KNOWN = {
+    "TableName",
+    "ConsistentRead",
+    "KeyConditionExpression",
+    "FilterExpression",
+    "ProjectionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+    "ScanIndexForward",
+    "ExclusiveStartKey",
+    "Limit",
+}
+
+
+def page(rows: Iterable[Row], key_names: tuple[str, ...], request: Mapping[str, Any]) -> Json:
+    """Return the answer to a Query, or to a Scan where the request has no condition on the key."""
+    if request.keys() - _KNOWN:
+        raise errors.Unsupported(f"options {sorted(request.keys() - _KNOWN)}")
+    backwards = not request.get("ScanIndexForward", True)
+    names: Mapping[str, str] = request.get("ExpressionAttributeNames", {})
+    values = {name: canonical(value) for name, value in request.get("ExpressionAttributeValues", {}).items()}
+    wanted = _holds(request.get("KeyConditionExpression"), names, values)
+    kept = _holds(request.get("FilterExpression"), names, values)
+    found = sorted((row for row in rows if wanted(row)), key=lambda row: _order(row, key_names), reverse=backwards)
+    start = request.get("ExclusiveStartKey")
+    if start is not None:
+        edge = _order(start, key_names)
+        found = [
+            row for row in found if (_order(row, key_names) < edge if backwards else _order(row, key_names) > edge)
+        ]
+    limit = request.get("Limit", len(found) + 1)
+    seen = found[:limit]
+    items = [_projected(row, request, names) for row in seen if kept(row)]
+    answer: Json = {"Items": items, "Count": len(items), "ScannedCount": len(seen)}
+    if len(seen) == limit:
+        answer["LastEvaluatedKey"] = {name: seen[-1][name] for name in key_names}
+    return answer
+
+
+def _holds(text: str | None, names: Mapping[str, str], values: Mapping[Any, Any]) -> Callable[[Row], bool]:
+    if text is None:
+        return lambda _row: True
+    condition = parse_condition(text)
+    return lambda row: condition(Scope(row, names, values))
+
+
+def _order(row: Mapping[str, Any], key_names: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(row[name]["S"].encode() for name in key_names)
+
+
+def _projected(row: Row, request: Mapping[str, Any], names: Mapping[str, str]) -> Row:
+    return projected(row, request.get("ProjectionExpression"), names)
+
+
+def projected(row: Row, expression: str | None, names: Mapping[str, str]) -> Row:
+    """Return the attributes of a row that a projection names; all of them where there is none."""
+    if expression is None:
+        return dict(row)
+    scope = Scope(row, names, {})
+    wanted = {scope.name(token.strip()) for token in expression.split(",")}
+    return {name: value for name, value in row.items() if name in wanted}

@@ -1,0 +1,97 @@
+"""Attribute values: numbers of 38 digits, their arithmetic, and how values compare.
+
+Sources: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html and
+…/Constraints.html: 38 digits, magnitudes from 1E-130 to 9.99…E+125; strings are compared by their UTF-8 bytes.
+"""
+
+from collections.abc import Mapping
+from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from local.in_memory import errors
+
+type Value = Mapping[str, Any]
+type Row = dict[str, Value]
+
+_MOST_DIGITS = 38
+_SMALLEST, _LARGEST = -130, 125
+_WIDE = Context(prec=400, Emin=-999_999, Emax=999_999)
+
+
+@lru_cache(maxsize=65_536)
+def number(text: str) -> Decimal:
+    """Read a number, and refuse one that a table cannot hold."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise _unreadable(text) from None
+    if not value.is_finite():
+        raise _unreadable(text)
+    return _checked(value)
+
+
+def _unreadable(text: str) -> Exception:
+    return errors.invalid(f"The parameter cannot be converted to a numeric value: {text}")
+
+
+def _checked(value: Decimal) -> Decimal:
+    value = value.normalize(_WIDE)
+    if len(value.as_tuple().digits) > _MOST_DIGITS:
+        raise errors.invalid("Attempting to store more than 38 significant digits in a Number")
+    if value and value.adjusted() > _LARGEST:
+        raise errors.invalid("Number overflow. Attempting to store a number with magnitude larger than supported range")
+    if value and value.adjusted() < _SMALLEST:
+        raise errors.invalid("Number underflow. Attempting to store a number with magnitude smaller than supported")
+    return value
+
+
+@lru_cache(maxsize=65_536)
+def _stored(value: Decimal) -> Value:
+    # one object for each number, however many rows hold it; nobody changes a value in place
+    return {"N": format(value, "f") if value else "0"}
+
+
+def plus(left: Value, right: Value, sign: int = 1) -> Value:
+    """Add (or with a sign of -1, take away) two numbers, to the last digit or not at all."""
+    if "N" not in left or "N" not in right:
+        raise errors.invalid("An operand in the update expression has an incorrect data type")
+    first, second = number(left["N"]), number(right["N"])
+    return _stored(_checked(_WIDE.add(first, second) if sign > 0 else _WIDE.subtract(first, second)))
+
+
+def canonical(value: Value) -> Value:
+    """Return a value as the table holds it: each number in its one form, sets without an order of their own."""
+    ((tag, inner),) = value.items()
+    match tag:
+        case "N":
+            return _stored(number(inner))
+        case "M":
+            return {"M": {name: canonical(part) for name, part in inner.items()}}
+        case "L":
+            return {"L": [canonical(part) for part in inner]}
+        case "NS":
+            return {"NS": [_stored(part)["N"] for part in sorted({number(member) for member in inner})]}
+        case "SS" | "BS":
+            return {tag: sorted(set(inner))}
+        case "S" | "B" | "BOOL" | "NULL":
+            return value
+    raise errors.invalid(f"Supplied AttributeValue has an unknown type: {tag}")
+
+
+def same(left: Value, right: Value) -> bool:
+    """Tell whether two values, both as the table holds them, are equal."""
+    return left == right
+
+
+def less(left: Value, right: Value) -> bool | None:
+    """Tell whether a value is below another; None where they are of different types, or of one without an order."""
+    ((tag, first),) = left.items()
+    if tag not in right:
+        return None
+    second = right[tag]
+    if tag == "S":
+        return bool(first.encode() < second.encode())
+    if tag == "N":
+        return number(first) < number(second)
+    return bool(first < second) if tag == "B" else None

@@ -1,0 +1,109 @@
+"""Calls of the emulator as plain HTTP and JSON, for the pollers.
+
+They carry every record twice (in with GetRecords, out with Invoke), and an SDK client that walks each value by its
+model takes more time over that than everything else together. Everyone else uses boto3 (`Stack.client`).
+"""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import urllib3
+
+from local.deployment.emulator import REGION
+from local.errors import LocalError
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 60.0
+
+TARGETS = {"dynamodb": "DynamoDBStreams_20120810", "sqs": "AmazonSQS"}
+
+
+class CallFailed(LocalError):
+    """A call was answered with an error, or not at all. `code` is AWS's name of the error, or "unreachable"."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeResult:
+    """What Invoke answered. `error` is the function's error as text, None where it ran to its end."""
+
+    payload: bytes
+    error: str | None
+    throttled: bool
+    request_id: str | None
+
+
+class Wire:
+    """A pool of connections to one endpoint; any thread may use it."""
+
+    def __init__(self, endpoint: str, *, connections: int = 32) -> None:
+        self._endpoint = endpoint
+        self._pool = urllib3.PoolManager(maxsize=connections, block=True, retries=False)
+
+    def call(self, service: str, action: str, **parameters: object) -> dict[str, object]:
+        """Call an action of DynamoDB Streams ("dynamodb") or SQS ("sqs"). Raises CallFailed."""
+        headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": f"{TARGETS[service]}.{action}",
+            "Authorization": _authorization(service),
+        }
+        response = self._post("/", json.dumps(parameters).encode(), headers, READ_SECONDS)
+        if response.status != HTTPStatus.OK:
+            raise _failure(response)
+        answer = json.loads(response.data) if response.data else {}
+        assert isinstance(answer, dict)  # noqa: S101 - both protocols answer with an object
+        return answer
+
+    def invoke(self, function: str, payload: bytes, timeout_s: float) -> InvokeResult:
+        """Invoke a function and wait for it, at most `timeout_s`. Raises CallFailed."""
+        headers = {"Content-Type": "application/json", "Authorization": _authorization("lambda")}
+        path = f"/2015-03-31/functions/{function}/invocations"
+        response = self._post(path, payload, headers, timeout_s)
+        request_id = response.headers.get("x-amzn-RequestId")
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return InvokeResult(response.data, "throttled", throttled=True, request_id=request_id)
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise _failure(response)
+        failed = "X-Amz-Function-Error" in response.headers
+        error = _error_text(response.data) if failed else None
+        return InvokeResult(response.data, error, throttled=False, request_id=request_id)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._pool.clear()
+
+    def _post(
+        self, path: str, body: bytes, headers: dict[str, str], timeout_s: float
+    ) -> urllib3.response.BaseHTTPResponse:
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout_s)
+        try:
+            return self._pool.request("POST", self._endpoint + path, body=body, headers=headers, timeout=timeout)
+        except urllib3.exceptions.HTTPError as error:
+            raise CallFailed("unreachable", f"the emulator does not answer ({type(error).__name__})") from error
+
+
+def _authorization(service: str) -> str:
+    """The emulator tells services apart by the credential's scope, and checks no signature."""
+    scope = f"test/20000101/{REGION}/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+
+
+def _failure(response: urllib3.response.BaseHTTPResponse) -> CallFailed:
+    try:
+        body = json.loads(response.data)
+    except ValueError:
+        body = {}
+    code = str(body.get("__type", response.status)).rsplit("#", 1)[-1]
+    return CallFailed(code, str(body.get("message") or body.get("Message") or response.data[:200]))
+
+
+def _error_text(payload: bytes) -> str:
+    try:
+        body = json.loads(payload)
+        return f"{body['errorType']}: {body['errorMessage']}"
+    except (ValueError, KeyError, TypeError):
+        return payload[:500].decode(errors="replace")

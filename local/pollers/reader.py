@@ -1,0 +1,199 @@
+"""What every source poller has in common: a thread, the calls it has in flight, and its figures."""
+
+import json
+import logging
+import queue
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from local.deployment.deployed import DeployedMapping
+from local.errors import LocalError
+from local.mapping import Answer, Failed, Returned, Throttled
+from local.pollers.emulator_client import CallFailed, Wire
+from local.pollers.events import payload
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+"""Lambda polls a shard four times a second (with-ddb)."""
+
+STOP_SECONDS = 5.0
+
+INVOKE_MARGIN_SECONDS = 15
+"""What an invocation may take beyond the function's timeout: a cold start, and the way there and back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A reader's figures since it was started.
+
+    `read` came from the source, `delivered` was acknowledged by the function, `filtered` was not for it, `given_up`
+    went to the failure destination or, without one, nowhere; `pending` is what is left. `lag_s` is how old the newest
+    of them was when it was read, `last_error` the latest trouble as text.
+    """
+
+    mapping: str
+    read: int = 0
+    delivered: int = 0
+    filtered: int = 0
+    given_up: int = 0
+    pending: int = 0
+    invocations: int = 0
+    failures: int = 0
+    lag_s: float = 0.0
+    last_error: str | None = None
+
+
+class Reader[I]:
+    """Polls one source and makes the calls that its mapping asks for. Subclasses know the source."""
+
+    def __init__(self, mapping: DeployedMapping, wire: Wire, *, calls: int) -> None:
+        self.mapping = mapping
+        self._wire = wire
+        self._calls = calls
+        self._statistics = Statistics(mapping.name)
+        self._answers: queue.SimpleQueue[tuple[I, Answer] | None] = queue.SimpleQueue()
+        self._pool = ThreadPoolExecutor(calls, thread_name_prefix=f"invoke-{mapping.function}")
+        self._thread = threading.Thread(target=self._run, name=f"poll-{mapping.name}", daemon=True)
+        self._stopping = threading.Event()
+        self._idle_since: float | None = None
+        self.error: Exception | None = None  # what has ended the thread before its time
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._thread.start()
+
+    def warm_up(self) -> list[Future[None]]:
+        """Have as many processes of the function started as calls may run at a time, by events without records.
+
+        What provisioned concurrency does on AWS: the first changes do not wait for interpreters to start.
+        """
+        empty = payload((), self.empty_fields())
+        return [self._pool.submit(self._call_and_forget, empty) for _ in range(self._calls)]
+
+    def stop(self) -> None:
+        """Make no further calls, and wait until the thread has noticed. Calls in flight are left alone."""
+        self._stopping.set()
+        self._answers.put(None)
+        self._thread.join(STOP_SECONDS)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def statistics(self) -> Statistics:
+        """The figures at this moment."""
+        return self._statistics
+
+    def idle_since(self, moment: float) -> bool:
+        """Whether a look at the source begun after `moment` (monotonic) found it empty, with nothing in hand."""
+        seen = self._idle_since
+        return seen is not None and seen >= moment
+
+    # --- for subclasses ---------------------------------------------------------------------------------------
+
+    def poll(self) -> bool:
+        """Read the source once, if there is room for more. Returns whether something came."""
+        raise NotImplementedError
+
+    def due(self, now: float) -> list[tuple[I, bytes]]:
+        """The calls to make now, with their payloads."""
+        raise NotImplementedError
+
+    def take(self, call: I, answer: Answer, now: float) -> int:
+        """Give an answer to the state machine and do what it decides. Returns what was acknowledged."""
+        raise NotImplementedError
+
+    def empty_fields(self) -> dict[str, object]:
+        """What an event of this source holds beside its records, when there are none."""
+        return {}
+
+    def pending(self) -> int:
+        """Records or messages in hand."""
+        raise NotImplementedError
+
+    def next_time(self) -> float | None:
+        """When the state machine wants to be asked again, in seconds since the epoch."""
+        raise NotImplementedError
+
+    def figures(self, **changes: object) -> None:
+        """Replace some of the statistics."""
+        self._statistics = replace(self._statistics, **changes)  # type: ignore[arg-type]
+
+    # --- the loop ---------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._poll_until_stopped()
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _poll_until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                came = self._round()
+            except LocalError as error:
+                self.figures(last_error=str(error), failures=self._statistics.failures + 1)
+                logger.warning("%s: %s", self.mapping.name, error)
+                came = False
+            self._wait(0.0 if came else POLL_SECONDS)
+
+    def _round(self) -> bool:
+        began = time.monotonic()
+        came = self.poll()
+        for call, body in self.due(time.time()):
+            self.figures(invocations=self._statistics.invocations + 1)
+            self._pool.submit(self._invoke, call, body)
+        pending = self.pending()
+        self.figures(pending=pending)
+        if came or pending:
+            self._idle_since = None
+        else:
+            self._idle_since = began
+            self.figures(lag_s=0.0)
+        return came
+
+    def _wait(self, longest_s: float) -> None:
+        """Take answers until it is time for the next round: when one came, or something is due, or by the clock."""
+        due = self.next_time()
+        wait = longest_s if due is None else min(longest_s, max(0.0, due - time.time()))
+        try:
+            entry = self._answers.get(timeout=wait) if wait > 0 else self._answers.get_nowait()
+            while entry is not None:
+                self._take(*entry)
+                entry = self._answers.get_nowait()
+        except queue.Empty:
+            pass
+
+    def _take(self, call: I, answer: Answer) -> None:
+        done = self.take(call, answer, time.time())
+        self.figures(delivered=self._statistics.delivered + done)
+        if not isinstance(answer, Returned):
+            self.figures(last_error=answer.error, failures=self._statistics.failures + 1)
+            logger.warning("%s: %s", self.mapping.name, answer.error)
+
+    def _invoke(self, call: I, body: bytes) -> None:
+        self._answers.put((call, self._call(body)))
+
+    def _call_and_forget(self, body: bytes) -> None:
+        self._call(body)
+
+    def _call(self, body: bytes) -> Answer:
+        timeout = self.mapping.timeout_s + INVOKE_MARGIN_SECONDS
+        try:
+            return _answer(self._wire, self.mapping.function, body, timeout)
+        except CallFailed as error:
+            return Throttled(str(error))
+
+
+def _answer(wire: Wire, function: str, body: bytes, timeout_s: float) -> Answer:
+    result = wire.invoke(function, body, timeout_s)
+    if result.throttled:
+        return Throttled("the function was throttled")
+    if result.error is not None:
+        return Failed(result.error, result.request_id)
+    try:
+        return Returned(json.loads(result.payload or b"null"), result.request_id)
+    except ValueError:
+        return Failed("the function's answer is not JSON", result.request_id)

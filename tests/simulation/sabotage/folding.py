@@ -1,0 +1,94 @@
+"""Safeguards of the fold, each broken in turn: what a change adds to its rows and takes back."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from tailrace.aggregation import row_changes as fold
+from tailrace.aggregation.delta_cache import DeltaCache
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates import commit
+from tests.simulation.definition import visits
+
+
+def _plain_words_only(change: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
+    """Make a change that shows only where no shortcut is taken."""
+    both = ExitStack()
+    both.enter_context(patch.object(DeltaCache, "add", lambda *_arguments: False))
+    both.enter_context(change)
+    return both
+
+
+def _no_retraction() -> AbstractContextManager[Any]:
+    add = fold.RowAccumulator.add
+    never = patch.object(
+        fold.RowAccumulator, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new)
+    )
+    return _plain_words_only(never)
+
+
+def _no_retraction_by_shortcut() -> AbstractContextManager[Any]:
+    add = DeltaCache.add
+    return patch.object(DeltaCache, "add", lambda self, rows, number, _old, new: add(self, rows, number, None, new))
+
+
+def _nothing_for_moves() -> AbstractContextManager[Any]:
+    add = fold.RowAccumulator.add
+
+    def one_row(self: fold.RowAccumulator, aggregate: Any, sequence: int, old: Any, new: Any) -> None:
+        moves = old is not None and new is not None and old.row_ref.key != new.row_ref.key
+        add(self, aggregate, sequence, None if moves else old, new)
+
+    return _plain_words_only(patch.object(fold.RowAccumulator, "add", one_row))
+
+
+def _nothing_for_moves_by_shortcut() -> AbstractContextManager[Any]:
+    elsewhere = DeltaCache._between_groups
+    return patch.object(DeltaCache, "_between_groups", lambda self, old, new: elsewhere(self, [None] * len(old), new))
+
+
+def _net_zero_left_out() -> AbstractContextManager[Any]:
+    whole = commit.Committer.commit
+
+    def some(self: commit.Committer, rows: Sequence[RowChange], lineage: Any) -> Any:
+        return whole(self, [row for row in rows if any(row.deltas())], lineage)
+
+    return patch.object(commit.Committer, "commit", some)
+
+
+def _old_values_stay() -> AbstractContextManager[Any]:
+    move = fold._add_value_deltas
+    return patch.object(fold, "_add_value_deltas", lambda row, n, old, new: move(row, n, (None,) * len(old), new))
+
+
+def _moves_not_listed() -> AbstractContextManager[Any]:
+    """Let an item that has left a group stay in the list of groups."""
+    whole = fold.RowAccumulator._add_to_group_list
+
+    def some(self: fold.RowAccumulator, of: Any, sequence: int, row_ref: Any, delta: int) -> None:
+        if delta > 0:
+            whole(self, of, sequence, row_ref, delta)
+
+    return patch.object(fold.RowAccumulator, "_add_to_group_list", some)
+
+
+@contextmanager
+def _expiry_retracts() -> Iterator[None]:
+    object.__setattr__(visits, "on_expiry", "retract")
+    try:
+        yield
+    finally:
+        object.__setattr__(visits, "on_expiry", "keep")
+
+
+SABOTAGES_OF_FOLDING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "a row that comes to nothing is not written": _net_zero_left_out,
+    "retraction is left out": _no_retraction,
+    "a shortcut takes nothing back": _no_retraction_by_shortcut,
+    "a move does not touch the old row": _nothing_for_moves,
+    "a shortcut does not touch the old row": _nothing_for_moves_by_shortcut,
+    "an expiry is a deletion": _expiry_retracts,
+    "an item's old values stay": _old_values_stay,
+    "an item stays in the list of groups": _moves_not_listed,
+}

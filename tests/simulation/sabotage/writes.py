@@ -1,0 +1,151 @@
+"""Safeguards of the committer, each broken in turn: batches, lanes, order measures, rows that are empty."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from tailrace.aggregation import marks
+from tailrace.aggregation.fold import fold_records
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates import commit
+from tailrace.aws.aggregates import expiry as emptied
+from tailrace.aws.aggregates import order_state as ordering
+from tailrace.aws.aggregates import update_expressions as writes
+from tailrace.aws.stages import aggregate as aggregating
+from tailrace.definition.aggregate import ITEM_COUNT
+
+
+def _failed_batch_forgotten() -> AbstractContextManager[Any]:
+    """Take a batch of known rows for written though the whole call failed."""
+    write = commit.Committer._commit_batch
+
+    def forgetful(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
+        return [outcome for outcome in write(self, rows, lineage) if not isinstance(outcome, commit.Failed)]
+
+    return patch.object(commit.Committer, "_commit_batch", forgetful)
+
+
+@contextmanager
+def _refused_statement_forgotten() -> Iterator[None]:
+    """Take a known row for written though its statement was refused."""
+    write, write_one = commit.Committer._commit_batch, commit.Committer._commit_row
+
+    def forgetful(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
+        with patch.object(commit.Committer, "_commit_row", lambda *_arguments: []):
+            return write(self, rows, lineage)
+
+    with patch.object(commit.Committer, "_commit_batch", forgetful):
+        yield
+    assert commit.Committer._commit_row is write_one
+
+
+def _lane_of_the_batch() -> AbstractContextManager[Any]:
+    """Choose the lane by what is in the batch: delivered again and cut otherwise, it goes to another."""
+
+    def spread(records: Any, pipeline: Any, lane_seed: str = "") -> Any:
+        return fold_records(records, pipeline, lane_seed + records[0]["dynamodb"]["SequenceNumber"])
+
+    return patch.object(aggregating, "fold_records", spread)
+
+
+@contextmanager
+def _empty_by_its_items() -> Iterator[None]:
+    """Let a lane go that holds no item, whatever its sums."""
+    empty: Callable[[Any], Sequence[str]] = lambda _layout: (ITEM_COUNT,)  # noqa: E731
+    with patch.object(writes, "zero_counters", empty), patch.object(emptied, "zero_counters", empty):
+        yield
+
+
+def _failure_to_let_go_forgotten() -> AbstractContextManager[Any]:
+    expire_empty_rows = commit.Committer._expire_empty_rows
+
+    def forgetful(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[commit.Outcome]:
+        expire_empty_rows(self, rows, now)
+        return []
+
+    return patch.object(commit.Committer, "_expire_empty_rows", forgetful)
+
+
+def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:
+    read = ordering.OrderReader.state
+
+    def changed(self: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
+        found = read(self, row, version)
+        return replace(found, state=change(dict(found.state)))
+
+    return lambda: patch.object(ordering.OrderReader, "state", changed)
+
+
+def _values_read_once() -> AbstractContextManager[Any]:
+    """Write the order measures that were read for the first attempt at the version of the second."""
+    attempt, read = commit.Committer._attempt, ordering.OrderReader.state
+
+    def careless(self: commit.Committer, row: RowChange, lineage: marks.Lineage | None) -> list[commit.Outcome]:
+        found: list[writes.OrderState] = []
+
+        def first(reader: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
+            found.append(found[0] if found else read(reader, row, version))
+            return replace(found[0], version=version)
+
+        with patch.object(ordering.OrderReader, "state", first):
+            return attempt(self, row, lineage)
+
+    return patch.object(commit.Committer, "_attempt", careless)
+
+
+def _latest_mark_dropped() -> AbstractContextManager[Any]:
+    """Drop the mark of the shard that has just split, too."""
+    retired = marks.Lineage.retired
+
+    def all_of_them(self: marks.Lineage, now: datetime) -> Iterator[str]:
+        yield from dict.fromkeys([*retired(self, now), *(mark for mark, _ in self.ended[-1:])])
+
+    return patch.object(marks.Lineage, "retired", all_of_them)
+
+
+def _version_read_last() -> AbstractContextManager[Any]:
+    """Let a main row be written at the version that it has after its value rows were read."""
+    order = ordering.OrderReader.state
+
+    def late(self: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
+        return replace(order(self, row, version), version=self.version(row.key))
+
+    return patch.object(ordering.OrderReader, "state", late)
+
+
+def _emptied_without_a_look() -> AbstractContextManager[Any]:
+    """Let a row go that was empty a moment ago."""
+    expire = writes.expire_request
+
+    def careless(*arguments: Any) -> dict[str, Any]:
+        request = expire(*arguments)
+        request["ConditionExpression"], *_, empty = request["ConditionExpression"].rpartition(" AND ")
+        name, value = empty.split(" = ")
+        request["ExpressionAttributeNames"].pop(name)
+        request["ExpressionAttributeValues"].pop(value)
+        return request
+
+    return patch.object(emptied, "expire_request", careless)
+
+
+SABOTAGES_OF_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "the version is read after the values": _version_read_last,
+    "a main row is written before its values": lambda: patch.object(
+        commit, "_has_failed_values", lambda *_arguments: False
+    ),
+    "an empty row goes at once": lambda: patch.object(emptied, "REDELIVERY_HORIZON", timedelta()),
+    "an empty row goes though it fills again": lambda: patch.object(writes, "_set_expiry", lambda *_arguments: None),
+    "an empty row is not looked at before it goes": _emptied_without_a_look,
+    "an empty row never goes": lambda: patch.object(commit, "may_be_empty", lambda _row: False),
+    "a failed batch of known rows is forgotten": _failed_batch_forgotten,
+    "a refused statement is forgotten": _refused_statement_forgotten,
+    "the lane is the batch's": _lane_of_the_batch,
+    "a lane goes that holds sums": _empty_by_its_items,
+    "a failure to let a row go is forgotten": _failure_to_let_go_forgotten,
+    "a measure without values stays": _order(lambda state: {n: v for n, v in state.items() if v is not None}),
+    "the values are read for the first attempt only": _values_read_once,
+    "the latest mark is dropped": _latest_mark_dropped,
+}

@@ -1,0 +1,89 @@
+"""Clients that fail on purpose: each call goes to the model, or wrong, as the running invocation's faults say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from local.in_memory.errors import client_error
+from tests.simulation.world.steps import Fault, Run, Step
+
+type Json = dict[str, Any]
+type Call = Callable[[], Json]
+
+
+class Crash(BaseException):
+    """The process of the function dies. Nothing in it may catch this, as nothing could."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults of one invocation, and how many calls it has made so far."""
+
+    run: Run
+    calls: int = 0
+
+    def next(self) -> Fault | None:
+        """Return what is to happen to the next call."""
+        number, self.calls = self.calls, self.calls + 1
+        for fault in self.run.faults:
+            if fault.call <= number < fault.call + fault.times:
+                return fault
+        return None
+
+
+@dataclass(slots=True)
+class Wire:
+    """Between the functions and the model: the invocation under way, and what is still on its way."""
+
+    play: Callable[[Step], None]
+    note: Callable[..., None]
+    faults: Faults = field(default_factory=lambda: Faults(Run()))
+    adrift: list[Call] = field(default_factory=list)
+
+    def send(self, operation: str, target: str, call: Call, part: Callable[[int], Json] | None = None) -> Json:
+        """Make a call, or let it go wrong; ``part`` makes it without the entries in the bits of a number."""
+        fault = self.faults.next()
+        self.note("call", operation, target, None if fault is None else fault.kind)
+        if fault is None:
+            return call()
+        return self._fail(fault, operation, call, part)
+
+    def _fail(self, fault: Fault, operation: str, call: Call, part: Callable[[int], Json] | None) -> Json:
+        match fault.kind:
+            case "meanwhile":
+                if fault.meanwhile is not None:
+                    self.play(fault.meanwhile)
+                return call()
+            case "partly" if part is not None:
+                return part(fault.which)
+            case "throttled" | "partly":
+                raise client_error(operation, "ThrottlingException")
+            case "again":
+                _try(call)
+                return call()
+            case "before":
+                raise Crash
+            case "delayed" | "adrift":
+                self.adrift.append(call)
+            case _:
+                _try(call)
+        if fault.kind in ("after", "adrift"):
+            raise Crash
+        if fault.kind == "lost":
+            raise client_error(operation, "InternalServerError", status=500)
+        raise ReadTimeoutError(endpoint_url="https://localhost")
+
+    def settle(self, which: int) -> None:
+        """Let one of the delayed calls arrive; nobody hears its answer."""
+        if self.adrift:
+            self.note("arrives")
+            _try(self.adrift.pop(which % len(self.adrift)))
+
+
+def _try(call: Call) -> None:
+    try:
+        call()
+    except ClientError:
+        return  # the answer is lost, whatever it was

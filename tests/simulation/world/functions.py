@@ -1,0 +1,108 @@
+"""The functions as Lambda runs them: the real stages, in processes that can die."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import Any
+
+from local.in_memory import Database
+from local.mapping import Answer, Failed, Returned, Throttled
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.aws.stages.archive import Archiver
+from tailrace.aws.stages.fanout import Destinations, Fanout
+from tailrace.queries.freshness import AGGREGATE, FANOUT
+from tests.simulation import definition
+from tests.simulation.world.clients import Bucket, Queues, Streams, Table
+from tests.simulation.world.faults import Crash, Faults, Wire
+from tests.simulation.world.serial import Serial
+from tests.simulation.world.steps import Function, History, Run
+
+type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+TABLE, PROGRESS = "aggregates", "progress"
+ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
+
+
+class Functions:
+    """The functions, each in a few processes; a process that has died is followed by a fresh one."""
+
+    def __init__(
+        self, wire: Wire, clock: Callable[[], float], shards: Callable[[], list[Any]], history: History
+    ) -> None:
+        self.database = Database(tells_refused=bool(history.seed % 2))
+        self.database.create(TABLE, "pk", "sk")
+        self.database.create(PROGRESS, "pk", "sk")
+        self.queues = Queues(wire)
+        self.bucket = Bucket(wire)
+        self.streams = Streams(wire, shards)
+        self.raised: list[str] = []
+        self._wire = wire
+        self._clock = clock
+        self._batches = history.batches
+        self._processes: dict[tuple[Function, int], Stage] = {}
+
+    def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> Answer:
+        """Run a function and return what its mapping is told; the faults of ``run`` are those of its calls."""
+        if run.outcome == "throttled":
+            return Throttled()
+        if run.outcome == "stillborn":
+            return Failed("the process did not start")
+        process = (function, run.environment)
+        interrupted, self._wire.faults = self._wire.faults, Faults(run)
+        try:
+            value = self._stage(process)(event)
+        except Crash:
+            self._processes.pop(process, None)
+            return Failed("the process died")
+        except Exception as error:  # noqa: BLE001 - Lambda takes anything; that nothing is raised is for the verdict
+            self.raised.append(f"{function} raised {type(error).__name__}: {error}")
+            return Failed(str(error))
+        finally:
+            self._wire.faults = interrupted
+        if run.outcome == "times out":
+            self._processes.pop(process, None)
+            return Failed("time is up")
+        return Returned(value)
+
+    def expire(self) -> None:
+        """Delete the aggregates' rows whose time is over, as TTL does."""
+        for row in self.database.rows(TABLE):
+            if "expires_at" in row and int(row["expires_at"]["N"]) < self._clock():
+                self.database.delete_item(TableName=TABLE, Key={"pk": row["pk"], "sk": row["sk"]})
+
+    def _stage(self, process: tuple[Function, int]) -> Stage:
+        stage = self._processes.get(process)
+        if stage is None:
+            makers = {"aggregate": self._aggregate, "fanout": self._fanout, "archive": self._archive}
+            stage = self._processes[process] = makers[process[0]]()
+        return stage
+
+    def _aggregate(self) -> Stage:
+        table: Any = Table(self._wire, self.database)
+        committer = Committer(table, TABLE, clock=self._now, batches=self._batches, pool=self._executor)
+        streams: Any = self.streams
+        lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
+        return Aggregator(definition.pipeline, committer, lineages, self._progress(AGGREGATE))
+
+    def _fanout(self) -> Stage:
+        sqs: Any = self.queues
+        s3: Any = self.bucket
+        destinations = Destinations(ARCHIVE_QUEUE, {ROUTE_QUEUE: ROUTE_QUEUE}, FAILURES)
+        return Fanout(definition.pipeline, sqs, s3, destinations, self._progress(FANOUT))
+
+    def _archive(self) -> Stage:
+        s3: Any = self.bucket
+        return Archiver(s3, "archive", FAILURES)
+
+    def _progress(self, stage: str) -> Progress:
+        table: Any = Table(self._wire, self.database)
+        return Progress(table, PROGRESS, stage, clock=self._now)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _executor(self, _threads: int) -> Executor:
+        return Serial(self._wire.faults.run.order)

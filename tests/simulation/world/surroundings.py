@@ -1,0 +1,44 @@
+"""What the stages reach for by themselves and a simulation cannot let them have: threads, pauses, logs and metrics.
+
+And their limits, made so small that the few rows and events of a simulated batch come to several calls.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from unittest.mock import patch
+
+from tailrace.aws.aggregates import commit
+from tailrace.aws.monitoring import progress
+from tailrace.aws.runtime import objects, queues
+from tailrace.aws.stages import aggregate as aggregating
+from tailrace.aws.stages import archive as archiving
+from tailrace.aws.stages import fanout as fanning_out
+from tailrace.outputs import packing
+from tests.simulation.world.serial import Serial
+
+_MOST_BYTES = 540  # of a message: most events fit, some do not
+
+
+def _in_turn(max_workers: int) -> Serial:
+    return Serial(max_workers)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Take them away for a while: nothing sleeps, nothing is printed, and calls run one after the other."""
+    silent = logging.getLogger("simulation")
+    silent.setLevel(logging.CRITICAL + 1)
+    with ExitStack() as stack:
+        for module in (aggregating, fanning_out, archiving):
+            stack.enter_context(patch.object(module, "count_metrics", lambda **_counts: None))
+            stack.enter_context(patch.object(module, "logger", lambda: silent))
+        stack.enter_context(patch.object(progress, "logger", lambda: silent))
+        for module in (objects, archiving):
+            stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
+        stack.enter_context(patch.object(commit, "_MAX_STATEMENTS", 2))
+        stack.enter_context(patch.object(queues, "_MAX_ENTRIES", 2))
+        stack.enter_context(patch.object(packing, "MAX_MESSAGE_BYTES", _MOST_BYTES))
+        stack.enter_context(patch.object(fanning_out, "send", partial(queues.send, sleep=lambda _seconds: None)))
+        yield

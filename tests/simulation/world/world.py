@@ -1,0 +1,286 @@
+"""One simulated history from its first step to its end: items, shards, mappings and functions under one clock."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from local.mapping import (
+    Answer,
+    GivenUp,
+    StreamInvocation,
+    StreamRecord,
+    StreamShard,
+    invocation_record,
+)
+from tests.simulation.world.archive_queue import ArchiveQueue
+from tests.simulation.world.deployed import archive_settings, template_settings
+from tests.simulation.world.faults import Wire
+from tests.simulation.world.functions import ARCHIVE_QUEUE, Functions
+from tests.simulation.world.steps import (
+    Archive,
+    Deliver,
+    History,
+    Pass,
+    Reader,
+    Redeliver,
+    Restart,
+    Roll,
+    Run,
+    Settle,
+    Step,
+    Wait,
+    Write,
+)
+from tests.simulation.world.stream import SOURCE, Items, Shard
+
+type Json = dict[str, Any]
+
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:fanout"
+_START = 1_730_000_000.0
+_CALL_S = 0.1
+_SIZE = 100  # bytes of a record, as far as the mapping is concerned
+
+
+class Stuck(AssertionError):
+    """A shard was still not read to its end after far more invocations than it takes."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """How far one function has read one shard; the numbers count the shard's records.
+
+    The mapping began with record ``start``, and has been fed those up to ``fed``.
+    """
+
+    mapping: StreamShard[Json]
+    start: int = 0
+    fed: int = 0
+    furthest: int = 0
+
+    @property
+    def done(self) -> int:
+        """Everything before this record is processed, or given up."""
+        return self.start + self.mapping.settled
+
+
+@dataclass(slots=True)
+class World:
+    """Plays a history. ``trace`` holds everything that happened, in order."""
+
+    history: History
+    now: float = _START
+    trace: list[tuple[Any, ...]] = field(default_factory=list)
+    items: Items = field(init=False)
+    wire: Wire = field(init=False)
+    functions: Functions = field(init=False)
+    archive: ArchiveQueue = field(init=False)
+    readings: dict[tuple[Reader, str], Reading] = field(default_factory=dict)
+    put_aside: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        history = self.history
+        self.items = Items(history.shards, history.first_sequence, self.now)
+        self.wire = Wire(self.play, self.note)
+        described = lambda: self.items.described(self.now)  # noqa: E731
+        self.functions = Functions(self.wire, lambda: self.now, described, history)
+        settings = archive_settings(history.batch_size, history.batching_window_s)
+        sent = self.functions.queues.messages[ARCHIVE_QUEUE]
+        self.archive = ArchiveQueue(settings, history.archive_receives, sent)
+
+    def note(self, *what: Any) -> None:
+        """Add to the trace."""
+        self.trace.append((self.now, *what))
+
+    def play(self, step: Step) -> None:
+        """Play one step."""
+        match step:
+            case Write():
+                self.items.write(step, self.now)
+            case Deliver(reader, shard, run):
+                self._deliver(reader, self._readable(reader, shard), run)
+            case Redeliver():
+                self._redeliver(step)
+            case Archive(run, again):
+                self._archive(run, again)
+            case Restart():
+                self._restart(step)
+            case Roll(shard, split):
+                self.note("rolls")
+                self.items.roll(shard, self.now, split=split)
+            case Settle(which):
+                self.wire.settle(which)
+            case Wait(seconds):
+                self.now += seconds
+            case Pass(hours):
+                self.finish()
+                self.note("hours pass")
+                self.now += hours * 3600
+                self.items.age(self.now)
+                self.functions.expire()
+
+    def finish(self) -> None:
+        """Let everything come to rest: what was written is delivered, with no more faults, and what is late arrives.
+
+        Raises:
+            Stuck: it does not come to rest.
+        """
+        for reader in self.history.readers:
+            for shard in self.items.shards:  # a parent stands before its children
+                self._read_to_end(reader, shard)
+        while self.wire.adrift:
+            self.wire.settle(0)
+        self._put_back()
+        for _ in range(60 + len(self.archive.sent)):
+            self._archive(Run(), None)
+            if self.archive.is_empty:
+                return
+            self.archive.put_back(self.now)
+        raise Stuck("the archive's queue is never empty")
+
+    # --- deliveries ---------------------------------------------------------------------------------------
+
+    def _read_to_end(self, reader: Reader, shard: Shard) -> None:
+        for _ in range(60 + 3 * len(shard.records)):
+            if self._reading(reader, shard).done == len(shard.records):
+                return
+            self._deliver(reader, shard, Run())
+        raise Stuck(f"{reader} never comes to the end of {shard.id}")
+
+    def _readable(self, reader: Reader, index: int) -> Shard:
+        """Return one of the shards that are being read: those whose parent has been read to its end."""
+        shards = [shard for shard in self.items.shards if shard.parent is None or self._is_read(reader, shard.parent)]
+        return shards[index % len(shards)]
+
+    def _is_read(self, reader: Reader, shard: Shard) -> bool:
+        reading = self.readings.get((reader, shard.id))
+        read = 0 if reading is None else reading.done
+        parent_read = shard.parent is None or self._is_read(reader, shard.parent)
+        return shard.closed is not None and read == len(shard.records) and parent_read
+
+    def _reading(self, reader: Reader, shard: Shard) -> Reading:
+        reading = self.readings.get((reader, shard.id))
+        if reading is None:
+            reading = self.readings[reader, shard.id] = Reading(self._mapping(reader, shard, self.history.batch_size))
+        return reading
+
+    def _mapping(self, reader: Reader, shard: Shard, batch_size: int) -> StreamShard[Json]:
+        history = self.history
+        settings = replace(
+            template_settings(reader), batch_size=batch_size, batching_window_s=history.batching_window_s
+        )
+        if reader == "fanout":
+            settings = replace(
+                settings, maximum_retry_attempts=history.fanout_retries, maximum_record_age_s=history.fanout_age_s
+            )
+        return StreamShard(settings, shard_id=shard.id, source_arn=SOURCE, now=self.now)
+
+    def _deliver(self, reader: Reader, shard: Shard, run: Run) -> None:
+        reading = self._reading(reader, shard)
+        mapping = reading.mapping
+        mapping.add([_stream_record(record) for record in shard.records[reading.fed :]], self.now)
+        reading.fed = len(shard.records)
+        mapping.caught_up(self.now)
+        if shard.closed is not None:
+            mapping.ended()
+        call = self._call(reader, mapping)
+        if call is None:
+            due = mapping.next_time()
+            if due is None or due <= self.now:
+                return
+            self.now = due
+            mapping.caught_up(due)
+            call = self._call(reader, mapping)
+            if call is None:
+                return
+        answer = self._invoke(reader, shard, call, run)
+        if reading.mapping is mapping:  # else the poller has begun anew in the meantime, and nobody hears the answer
+            given_up = mapping.answer(call, answer, self.now).given_up
+            if given_up is not None:
+                self._put_aside(reader, given_up)
+        reading.furthest = max(reading.furthest, reading.done)
+
+    def _call(self, reader: Reader, mapping: StreamShard[Json]) -> StreamInvocation[Json] | None:
+        """Return the mapping's next call; what has become too old for one is put aside."""
+        step = mapping.next_invocation(self.now)
+        while isinstance(step, GivenUp):
+            self._put_aside(reader, step)
+            step = mapping.next_invocation(self.now)
+        return step
+
+    def _put_aside(self, reader: Reader, given_up: GivenUp[Json]) -> None:
+        """Keep the record of a failed invocation of fanout, as the failures bucket does.
+
+        What aggregate gives up nobody puts back: the marks of later batches would skip it.
+        """
+        self.note("gives up", reader, given_up.condition, [_sequence(record.content) for record in given_up.records])
+        if reader == "fanout":
+            event = {"Records": [record.content for record in given_up.records], **given_up.fields}
+            self.put_aside.append(failure_record(given_up, self.now, event))
+
+    def _put_back(self) -> None:
+        """Send what was put aside through fanout once more, as an operator does."""
+        waiting, self.put_aside = self.put_aside, []
+        for record in waiting:
+            self.functions.invoke("fanout", json.loads(json.loads(record)["payload"]), Run())
+
+    def _archive(self, run: Run, again: int | None) -> None:
+        queue = self.archive
+        if again is not None:
+            queue.send_again(again, self.now)
+        queue.receive(self.now)
+        call = queue.rules.next_invocation(self.now)
+        due = queue.next_time(self.now)
+        if call is None and due is not None:
+            self.now = max(self.now, due)
+            queue.receive(self.now)
+            call = queue.rules.next_invocation(self.now)
+        if call is None:
+            return
+        self.note("invoke", "archive", [message.id for message in call.messages], run.outcome)
+        self.now += _CALL_S
+        answer = self.functions.invoke("archive", {"Records": [message.content for message in call.messages]}, run)
+        self.note("answer", answer)
+        queue.answer(call, answer, self.now)
+
+    def _invoke(self, reader: Reader, shard: Shard, call: StreamInvocation[Json], run: Run) -> Answer:
+        records = [record.content for record in call.records]
+        self.note("invoke", reader, shard.id, [_sequence(record) for record in records], run.outcome)
+        self.now += _CALL_S
+        answer = self.functions.invoke(reader, {"Records": records, **call.fields}, run)
+        self.note("answer", answer)
+        return answer
+
+    def _redeliver(self, step: Redeliver) -> None:
+        shard = self._readable(step.reader, step.shard)
+        reading = self._reading(step.reader, shard)
+        start = max(shard.oldest(self.now), reading.furthest - step.back)
+        records = shard.records[start : start + step.length]
+        if not records:
+            return
+        fields: dict[str, object] = {"state": {}, "shardId": shard.id, "eventSourceARN": SOURCE}
+        call = StreamInvocation(tuple(_stream_record(record) for record in records), fields)
+        self._invoke(step.reader, shard, call, step.run)
+
+    def _restart(self, step: Restart) -> None:
+        shard = self._readable(step.reader, step.shard)
+        reading = self._reading(step.reader, shard)
+        reading.start = reading.fed = max(shard.oldest(self.now), reading.done - step.back)
+        reading.mapping = self._mapping(step.reader, shard, step.batch_size)
+        self.note("restarts", step.reader, shard.id, reading.done)
+
+
+def failure_record(given_up: GivenUp[Json], now: float, event: Json) -> str:
+    """Return the record of a failed invocation, as a bucket gets it."""
+    record = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=now, payload=json.dumps(event))
+    return json.dumps(record)
+
+
+def _stream_record(record: Json) -> StreamRecord[Json]:
+    change = record["dynamodb"]
+    arrived, key = change["ApproximateCreationDateTime"], change["Keys"]["pk"]["S"]
+    return StreamRecord(change["SequenceNumber"], arrived, _SIZE, record, key)
+
+
+def _sequence(record: Json) -> str:
+    sequence: str = record["dynamodb"]["SequenceNumber"]
+    return sequence

@@ -1,0 +1,164 @@
+"""api: rows out by HTTP, as readers see them: ranges, pages, and which aggregates there are."""
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from functions.aggregate.app import handler as aggregate
+from functions.aggregate.app import stage as aggregate_stage
+from functions.api.app import handler
+from tailrace.aws.aggregates import row_reader as reading
+from tailrace.encoding.tagged_json import dumps, loads
+from tests.gateway import call, problem, request
+from tests.streams import event as stream
+from tests.streams import history
+from tests.unit.aws.conftest import Cloud
+
+
+@pytest.fixture(autouse=True)
+def _forget_rows() -> None:
+    """Let the aggregate function begin anew, as its table does: it remembers which rows there are."""
+    aggregate_stage.cache_clear()
+
+
+def order(hour: int, *, shop: str = "a#1", day: int = 5, amount: Any = 10, paid: bool = True) -> dict[str, Any]:
+    return {"shop": shop, "placed": f"2024-03-{day:02d}T{hour:02d}:15:00+01:00", "amount": amount, "paid": paid}
+
+
+def count(records: list[dict[str, Any]]) -> None:
+    """Let the aggregate function count some changes; without a shard, since moto cannot describe a stream."""
+    aggregate(stream(records, shard=None), None)
+
+
+def rows(name: str, **given: Any) -> list[dict[str, Any]]:
+    status, document = call(
+        "GET", f"/aggregates/{name}/rows", query=urlencode({key.rstrip("_"): value for key, value in given.items()})
+    )
+    assert status == 200
+    assert "cursor" not in document
+    found: list[dict[str, Any]] = document["rows"]
+    return found
+
+
+@pytest.mark.usefixtures("cloud")
+def test_rows_are_as_readers_see_them() -> None:
+    writes = [
+        ("1", order(9, amount=Decimal("0.1"))),
+        ("2", order(9, amount=Decimal("0.2"), paid=False)),
+        ("3", order(9, amount=7)),
+    ]
+    count(history("orders", [*writes, ("3", order(10, amount=None))]))
+    answer = handler(request("GET", "/aggregates/shop_hours/rows", query="shop=a%231"), None)
+    document = loads(answer["body"])
+    assert document.keys() == {"aggregate", "version", "rows", "freshness"}
+    assert (document["aggregate"], document["version"]) == ("shop_hours", 1)
+    first, second = document["rows"]
+    assert first.pop("updated_at")[:2] == "20"
+    assert first == {
+        "shop": "a#1",
+        "hour": "2024-03-05T09:00+01:00",
+        "orders": 2,
+        "paid": 1,
+        "revenue": Decimal("0.1"),
+        "basket": Decimal("0.15"),
+        "spread": Decimal("0.0025"),
+    }
+    assert (second["hour"], second["basket"], second["spread"]) == ("2024-03-05T10:00+01:00", None, None)
+    # every digit: 0.15, not what is nearest to it in binary
+    assert '"basket":0.15,' in answer["body"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_empty_groups_are_left_out() -> None:
+    count(history("orders", [("1", order(9)), ("2", order(10)), ("1", None)]))
+    assert [row["hour"] for row in rows("shop_hours", shop="a#1")] == ["2024-03-05T10:00+01:00"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_range_of_time_is_ascending_and_holds_both_its_ends() -> None:
+    count(history("orders", [(str(hour), order(hour)) for hour in (12, 9, 11, 10)]))
+    found = rows("shop_hours", shop="a#1", from_="2024-03-05T10:59:59+01:00", to="2024-03-05T10:00:00Z")
+    assert [row["hour"] for row in found] == ["2024-03-05T10:00+01:00", "2024-03-05T11:00+01:00"]
+    assert len(rows("shop_hours", shop="a#1", from_="2024-03-05", to="2024-03-05")) == 4
+    assert rows("shop_hours", shop="a#1", from_="2024-03-06") == []
+    assert [row["orders"] for row in rows("shop_hours", shop="a#1", hour="2024-03-05T09:00+01:00")] == [1]
+    assert rows("shop_hours", shop="nobody") == []
+
+
+@pytest.mark.usefixtures("cloud")
+def test_days_in_front_are_read_day_after_day() -> None:
+    shops = [("a#1", 5), ("b", 5), ("b", 6), ("c", 8)]
+    count(history("orders", [(str(n), order(9, shop=shop, day=day)) for n, (shop, day) in enumerate(shops)]))
+    found = [(row["day"], row["shop"]) for row in rows("days", from_="2024-03-05", to="2024-03-08")]
+    assert found == [("2024-03-05", "a#1"), ("2024-03-05", "b"), ("2024-03-06", "b"), ("2024-03-08", "c")]
+    assert [row["day"] for row in rows("days", from_="2024-03", to="2024-03", shop="b")] == ["2024-03-05", "2024-03-06"]
+    assert [row["shop"] for row in rows("days", day="2024-03-05")] == ["a#1", "b"]
+
+
+def paged(name: str, limit: int, **given: Any) -> list[list[dict[str, Any]]]:
+    """Read all pages of a query."""
+    query = {key.rstrip("_"): value for key, value in given.items()} | {"limit": limit}
+    pages: list[list[dict[str, Any]]] = []
+    while True:
+        status, document = call("GET", f"/aggregates/{name}/rows", query=urlencode(query))
+        assert status == 200
+        pages.append(document["rows"])
+        if "cursor" not in document:
+            return pages
+        query["cursor"] = document["cursor"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 1000])
+@pytest.mark.usefixtures("cloud")
+def test_pages_together_are_the_whole(limit: int) -> None:
+    orders = [order(hour, day=day, shop=shop) for day in (5, 6, 9) for shop in ("a#1", "b") for hour in (9, 10)]
+    writes: list[tuple[str, Any]] = [(str(n), item) for n, item in enumerate(orders)]
+    count(history("orders", [*writes, ("0", None), ("1", None)]))
+    for name, given in (("shop_hours", {"shop": "a#1"}), ("days", {"from_": "2024-03-01", "to": "2024-03-31"})):
+        pages = paged(name, limit, **given)
+        assert [row for page in pages for row in page] == rows(name, **given)
+        assert all(len(page) <= limit for page in pages)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_page_ends_when_it_has_read_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_MAX_READS", 4)
+    count(history("orders", [("1", order(9, day=1)), ("2", order(9, day=30))]))
+    pages = paged("days", 1000, from_="2024-03-01", to="2024-03-30")
+    assert len(pages) == 8
+    assert [row["day"] for page in pages for row in page] == ["2024-03-01", "2024-03-30"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_page_ends_before_it_is_too_large_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_MAX_BYTES", 500)
+    count(history("orders", [(str(hour), order(hour)) for hour in range(20)]))
+    pages = paged("shop_hours", 1000, shop="a#1")
+    assert [row["hour"] for page in pages for row in page] == [f"2024-03-05T{hour:02d}:00+01:00" for hour in range(20)]
+    assert all(len(dumps(page)) < 1000 for page in pages)
+    assert len(pages) > 3
+
+
+def test_readers_do_not_see_what_another_version_counted(cloud: Cloud) -> None:
+    count(history("orders", [("1", order(9))]))
+    (row,) = [
+        row for row in cloud.dynamodb.scan(TableName="aggregates")["Items"] if row["pk"]["S"].startswith("months@2#")
+    ]
+    cloud.dynamodb.put_item(TableName="aggregates", Item=row | {"pk": {"S": "months@1#2024-03"}, "~n": {"N": "99"}})
+    assert len(rows("months", from_="2024-01", to="2024-12")) == 1
+
+
+@pytest.mark.usefixtures("cloud")
+def test_aggregates_are_listed_as_they_are_defined() -> None:
+    status, document = call("GET", "/aggregates")
+    assert status == 200
+    found = {one["name"]: one for one in document["aggregates"]}
+    assert list(found) == ["shop_hours", "days", "large_weeks", "months", "pages"]
+    assert found["shop_hours"]["keep_s"] == 36_500 * 86_400
+    assert found["months"]["version"] == 2
+    assert [(group["name"], group["kind"]) for group in found["days"]["groups"]] == [("day", "day"), ("shop", "field")]
+    assert found["days"]["groups"][0]["time_zone"] == "Asia/Kolkata"
+    assert found["pages"]["bucket"] is None
+    assert problem("GET", "/aggregates", query="name=days") == (400, "invalid-request")

@@ -1,0 +1,170 @@
+"""GET /health: what waits, what failed, who is behind; what cannot be told now is null, and the rest is still told."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.api.app import stage as api_stage
+from tailrace.aws.monitoring import health as looking
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.aws.monitoring.health import Health, sources
+from tailrace.aws.monitoring.progress import Progress, ProgressReader
+from tailrace.aws.monitoring.throughput import Throughput, route_stage
+from tailrace.aws.runtime.settings import ApiSettings
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.errors import Permanent, SettingsError
+from tailrace.inputs.changes import decode_batch
+from tests.gateway import call, problem
+from tests.streams import event, record
+from tests.unit.aws.conftest import Cloud
+
+NOW = [datetime(2026, 3, 1, 12, tzinfo=UTC)]
+TODAY = "2026-03-01"
+
+
+@pytest.fixture
+def health(cloud: Cloud) -> Health:
+    pipeline = load_pipeline("tests.pipelines.orders:pipeline")
+    watch = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
+    where = lambda: sources(ApiSettings.parse(os.environ), os.environ, pipeline)  # noqa: E731
+    return Health(where, lambda: cloud.sqs, lambda: cloud.s3, watch, lambda: NOW[0])
+
+
+@pytest.fixture(autouse=True)
+def _fresh(cloud: Cloud) -> Iterator[None]:
+    api_stage.cache_clear()
+    yield
+    api_stage.cache_clear()
+    assert cloud
+
+
+def refused(code: str) -> Any:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    def refuse(**_request: Any) -> Any:
+        raise ClientError(answer, "Asked")
+
+    return refuse
+
+
+def test_a_quiet_stack_is_quiet() -> None:
+    status, document = call("GET", "/health")
+    assert status == 200
+    queue = {"waiting": 0, "in_work": 0, "failed": 0, "changes": 0}
+    reader = {"newest_change": None, "age_s": None, "behind_s": 0, "changes": 0}
+    assert document == {
+        "stages": [
+            {"name": "api", "changes": 0, "failed": 0},
+            {"name": "load", "changes": 0, "waited_s": None},
+            {"name": "ingest"} | queue,
+            {"name": "fanout"} | reader,
+            {"name": "aggregate"} | reader,
+            {"name": "archive"} | queue,
+            {"name": "catalog", "changes": 0, "waited_s": None},
+        ],
+        "routes": [{"name": "large-orders"} | queue],
+        "files_failed": 0,
+        "quarantined_today": 0,
+        "given_up": 0,
+    }
+    assert problem("GET", "/health", query="x=1") == (400, "invalid-request")
+
+
+def test_what_waits_and_what_failed_is_counted(health: Health, cloud: Cloud) -> None:
+    sent = {"INTAKE_QUEUE": 3, "ARCHIVE_DEAD_LETTER_QUEUE": 2, "LARGE_ORDERS_QUEUE": 1, "ASYNC_FAILURES_QUEUE": 4}
+    for variable, count in sent.items():
+        for _ in range(count):
+            cloud.sqs.send_message(QueueUrl=os.environ[variable], MessageBody="x")
+    cloud.sqs.receive_message(QueueUrl=os.environ["INTAKE_QUEUE"], MaxNumberOfMessages=1)
+    for key in (
+        f"quarantine/orders/date={TODAY}/1.json",
+        f"quarantine/visits/date={TODAY}/2.json",
+        f"quarantine/unknown/date={TODAY}/3.json",
+        "quarantine/orders/date=2026-02-28/4.json",
+        "aws/lambda/uuid/shard/2026/03/01/5",
+    ):
+        cloud.s3.put_object(Bucket="the-failures", Key=key, Body=b"")
+    found = health.document()
+    assert found["stages"][2] == {"name": "ingest", "waiting": 2, "in_work": 1, "failed": 0, "changes": 0}
+    assert found["stages"][5] == {"name": "archive", "waiting": 0, "in_work": 0, "failed": 2, "changes": 0}
+    assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 0, "changes": 0}]
+    assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
+
+
+def test_who_is_behind_is_told_with_how_many_changes_have_come(health: Health, cloud: Cloud) -> None:
+    order = {"shop": "a", "placed": "2024-10-27"}
+    changes = decode_batch(event([record(n, "orders", (str(n), None, order)) for n in range(1, 6)])).changes
+    Progress(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).advance("s", changes, None)
+    Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).advance("s", changes, 4)
+    _, _, ingest, fanout, aggregate, archive, _ = health.document()["stages"]
+    assert (fanout["changes"], fanout["behind_s"]) == (5, 0)
+    assert (aggregate["changes"], aggregate["behind_s"]) == (3, aggregate["age_s"])
+    assert aggregate["age_s"] == int(NOW[0].timestamp()) - 1_700_000_003
+    assert (ingest["name"], archive["name"]) == ("ingest", "archive")
+
+
+def test_what_the_stages_have_counted_is_told(health: Health, cloud: Cloud) -> None:
+    for number, name in enumerate(("api", "load", "ingest", "archive", "catalog", route_stage("large-orders")), 1):
+        for process in "ab":
+            told = Throughput(cloud.dynamodb, "progress", name, process, lambda: NOW[0])
+            told.count(number, 10 * number, 100 * number)
+    found = health.document()
+    stages = {one.pop("name"): one for one in found["stages"]}
+    assert stages["api"] == {"changes": 2, "failed": 20}
+    assert stages["load"] == {"changes": 4, "waited_s": 200}
+    assert (stages["ingest"]["changes"], stages["ingest"]["failed"]) == (6, 0)
+    assert stages["archive"]["changes"] == 8
+    assert stages["catalog"] == {"changes": 10, "waited_s": 500}
+    assert found["routes"][0]["changes"] == 12
+
+
+def test_what_cannot_be_told_now_is_null(health: Health, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud.sqs, "get_queue_attributes", refused("ThrottlingException"))
+    monkeypatch.setattr(cloud.s3, "list_objects_v2", refused("SlowDown"))
+    monkeypatch.setattr(cloud.dynamodb, "query", refused("ThrottlingException"))
+    found = health.document()
+    for told in (*found["stages"], *found["routes"]):
+        assert set(told.values()) == {told["name"], None}
+    assert len(found["stages"]) == 7
+    assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(("service", "operation"), [("sqs", "get_queue_attributes"), ("s3", "list_objects_v2")])
+def test_what_refuses_for_good_is_not_hidden(
+    health: Health, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, service: str, operation: str
+) -> None:
+    monkeypatch.setattr(getattr(cloud, service), operation, refused("AccessDenied"))
+    with pytest.raises(Permanent, match="AccessDenied"):
+        health.document()
+
+
+def test_many_who_ask_cost_one_look(health: Health, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[str] = []
+    look: Any = cloud.s3.list_objects_v2
+
+    def counted(**request: Any) -> Any:
+        listed.append(request["Prefix"])
+        return look(**request)
+
+    monkeypatch.setattr(cloud.s3, "list_objects_v2", counted)
+    first = health.document()
+    cloud.sqs.send_message(QueueUrl=os.environ["INTAKE_QUEUE"], MessageBody="x")
+    assert health.document() == first
+    NOW[0] += looking._QUEUE_TTL + timedelta(seconds=1)
+    assert health.document()["stages"][2]["waiting"] == 1
+    assert len(listed) == 4
+    NOW[0] += looking._LISTING_TTL + timedelta(seconds=1)
+    health.document()
+    assert len(listed) == 8
+
+
+def test_a_route_without_a_queue_hinders_nothing_else(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LARGE_ORDERS_DEAD_LETTER_QUEUE")
+    assert call("GET", "/collections/visits/items/1")[0] == 404
+    with pytest.raises(SettingsError, match="LARGE_ORDERS_DEAD_LETTER_QUEUE"):
+        call("GET", "/health")
+    assert cloud

@@ -1,0 +1,156 @@
+"""How far the readers of the stream have come: told at little price, and never more than is true."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from functions.aggregate.app import handler as aggregate
+from functions.aggregate.app import stage as aggregate_stage
+from functions.api.app import stage as api_stage
+from functions.fanout.app import handler as fanout
+from functions.fanout.app import stage as fanout_stage
+from tailrace.aggregation.marks import Lineage
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.monitoring.freshness import CachedProgress
+from tailrace.aws.monitoring.progress import Progress, ProgressReader
+from tailrace.aws.runtime.clients import client
+from tailrace.encoding.dynamodb import decode_item
+from tailrace.errors import Permanent, Transient
+from tailrace.inputs.changes import decode_batch
+from tests.gateway import send
+from tests.streams import event, history, record
+from tests.unit.aws.conftest import Cloud
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+ORDER: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
+SHARD = "shardId-00000001700000000000-0a1b2c3d"
+
+
+@pytest.fixture
+def progress(cloud: Cloud) -> Progress:
+    return Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW)
+
+
+def batch(*sequences: int) -> Any:
+    """Return changes; each was made as many seconds after 1,700,000,000 as its sequence number says."""
+    return decode_batch(event([record(n, "orders", (str(n), None, ORDER)) for n in sequences])).changes
+
+
+def told(cloud: Cloud) -> list[dict[str, Any]]:
+    return [decode_item(row) for row in cloud.dynamodb.scan(TableName="progress")["Items"]]
+
+
+def second(number: int) -> str:
+    return datetime.fromtimestamp(1_700_000_000 + number, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_batch_is_told_once_and_only_as_far_as_it_is_dealt_with(progress: Progress, cloud: Cloud) -> None:
+    progress.advance("s", batch(1, 2, 3), None)
+    (row,) = told(cloud)
+    assert row.pop("expires_at") > NOW.timestamp() + 86_400
+    assert row == {
+        "pk": "aggregate",
+        "sk": "s",
+        "newest": second(3),
+        "changes": 3,
+        "told_at": "2026-03-01T00:00:00.000+00:00",
+    }
+    progress.advance("s", batch(4, 5, 6), 6)
+    assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(5), 5)
+    progress.advance("s", batch(7), 7)
+    progress.advance(None, batch(8), None)
+    progress.advance("s", [], None)
+    assert told(cloud)[0]["newest"] == second(5)
+
+
+def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: Progress, cloud: Cloud) -> None:
+    progress.advance("s", batch(5), None)
+    with Stubber(client("dynamodb")) as stub:
+        progress.advance("s", batch(4, 5), None)
+        stub.assert_no_pending_responses()
+    progress.advance("s", batch(6), None)
+    assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(6), 4)
+
+
+def test_a_late_batch_of_another_process_takes_nothing_back(progress: Progress, cloud: Cloud) -> None:
+    progress.advance("s", batch(9), None)
+    other = Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW)
+    other.advance("s", batch(3), None)
+    assert told(cloud)[0]["newest"] == second(9)
+    other.advance("s", batch(10), None)
+    assert told(cloud)[0]["newest"] == second(10)
+
+
+def test_a_busy_table_is_told_later_and_one_that_refuses_is_not_hidden(progress: Progress, cloud: Cloud) -> None:
+    with Stubber(client("dynamodb")) as stub:
+        stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
+        progress.advance("s", batch(1), None)
+        stub.add_client_error("update_item", "AccessDeniedException", http_status_code=400)
+        with pytest.raises(Permanent):
+            progress.advance("s", batch(2), None)
+    progress.advance("s", batch(2), None)
+    assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(2), 3)
+
+
+def test_readers_ask_once_a_second(cloud: Cloud, progress: Progress) -> None:
+    now = [NOW]
+    watch = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
+    assert watch.aggregate().newest_change is None
+    progress.advance("s", batch(1), None)
+    now[0] += timedelta(seconds=1)
+    assert watch.aggregate().newest_change is None
+    now[0] += timedelta(seconds=1)
+    assert watch.aggregate().newest_change == second(1)
+    assert watch.aggregate().age_s == int(now[0].timestamp()) - 1_700_000_001
+    now[0] += timedelta(seconds=2)
+    with Stubber(client("dynamodb")) as stub:
+        stub.add_client_error("query", "ThrottlingException", http_status_code=400)
+        with pytest.raises(Transient):
+            watch.aggregate()
+
+
+@pytest.fixture
+def lineage(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let each shard be a lineage of its own, as moto cannot describe a stream; and let all functions begin anew."""
+    monkeypatch.setattr(Lineages, "of", lambda _self, shard, _stream: Lineage(f"~{shard}", ()))
+    for stage in (aggregate_stage, fanout_stage, api_stage):
+        stage.cache_clear()
+    yield
+    api_stage.cache_clear()
+
+
+@pytest.mark.usefixtures("cloud", "lineage")
+def test_answers_tell_when_aggregate_is_behind_what_fanout_has_seen() -> None:
+    def fresh() -> dict[str, Any]:
+        api_stage.cache_clear()
+        answer = send("GET", "/aggregates/shop_hours/rows", None, "shop=a")
+        document = json.loads(answer["body"])
+        assert json.loads(answer["headers"]["Tailrace-Freshness"]) == document["freshness"]
+        found: dict[str, Any] = document["freshness"]
+        return found
+
+    assert fresh() == {"newest_change": None, "age_s": None, "behind_s": 0}
+    first, second_batch = (event(history("orders", [(str(n), ORDER)], n)) for n in (10, 20))
+    for read in (fanout, aggregate):
+        read(first, None)
+    assert (fresh()["newest_change"], fresh()["behind_s"]) == (second(10), 0)
+    fanout(second_batch, None)
+    behind = fresh()
+    assert (behind["newest_change"], behind["behind_s"]) == (second(10), behind["age_s"])
+    aggregate(second_batch, None)
+    assert (fresh()["newest_change"], fresh()["behind_s"]) == (second(20), 0)
+
+
+@pytest.mark.usefixtures("lineage")
+def test_a_batch_that_is_not_counted_is_not_told_as_counted(cloud: Cloud) -> None:
+
+    with Stubber(client("dynamodb")) as stub:
+        for _ in ("the row of the page", "its place in the list of pages"):
+            stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
+        answer = aggregate(event([record(5, "visits", ("1", None, {"page": "a"}))]), None)
+    assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == ["0" * 20 + "5"]
+    assert told(cloud) == []

@@ -1,0 +1,57 @@
+"""What functions are told by their environment: whatever is missing is named, all of it at once."""
+
+import pytest
+
+from tailrace.aws.runtime.deadlines import time_left_ms
+from tailrace.aws.runtime.settings import ApiSettings, FanoutSettings, IngestSettings, LoadSettings, route_queues
+from tailrace.errors import SettingsError
+
+COMPLETE = {
+    "ITEMS_TABLE": "items",
+    "ARCHIVE_BUCKET": "archive",
+    "FAILURES_BUCKET": "failures",
+    "PROGRESS_TABLE": "progress",
+}
+
+
+def test_settings_are_read_by_the_names_of_their_fields() -> None:
+    found = LoadSettings.parse(COMPLETE | {"SOMETHING_ELSE": "x"})
+    assert (found.items_table, found.archive_bucket, found.failures_bucket) == ("items", "archive", "failures")
+    assert found.tailrace_pipeline == "pipeline.definition:pipeline"
+    assert LoadSettings.parse(COMPLETE | {"TAILRACE_PIPELINE": "mine:it"}).tailrace_pipeline == "mine:it"
+    assert LoadSettings.parse(COMPLETE | {"TAILRACE_PIPELINE": ""}).tailrace_pipeline == "pipeline.definition:pipeline"
+
+
+def test_equal_environments_give_one_key_for_a_cache() -> None:
+    assert len({LoadSettings.parse(COMPLETE), LoadSettings.parse(dict(COMPLETE))}) == 1
+    assert LoadSettings.parse(COMPLETE) != LoadSettings.parse(COMPLETE | {"ITEMS_TABLE": "others"})
+
+
+@pytest.mark.parametrize("settings", [LoadSettings, IngestSettings, ApiSettings, FanoutSettings])
+def test_all_that_is_missing_is_named_at_once(settings: type[LoadSettings]) -> None:
+    with pytest.raises(SettingsError, match="template.yaml") as raised:
+        settings.parse({})
+    for field in settings.__dataclass_fields__.keys() - {"tailrace_pipeline"}:
+        assert field.upper() in str(raised.value)
+
+
+def test_what_is_empty_is_missing() -> None:
+    with pytest.raises(SettingsError, match="ITEMS_TABLE") as raised:
+        LoadSettings.parse(COMPLETE | {"ITEMS_TABLE": ""})
+    assert "ARCHIVE_BUCKET" not in str(raised.value)
+
+
+def test_each_route_has_its_queue() -> None:
+    queues = {"LATE_FLIGHTS_QUEUE": "q1", "DISRUPTIONS_QUEUE": "q2"}
+    assert route_queues(queues, ["late-flights", "disruptions"]) == {"late-flights": "q1", "disruptions": "q2"}
+    with pytest.raises(SettingsError, match="A_QUEUE, B_QUEUE"):
+        route_queues(queues | {"B_QUEUE": ""}, ["a", "disruptions", "b"])
+
+
+def test_without_a_context_there_is_no_deadline() -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 7
+
+    assert time_left_ms(Context())() == 7
+    assert time_left_ms(None)() > 900_000

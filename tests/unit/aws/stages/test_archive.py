@@ -1,0 +1,227 @@
+"""archive: messages of events become objects that DuckDB reads as they lie; only what failed comes again."""
+
+import gzip
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from botocore.stub import ANY, Stubber
+
+from functions.archive.app import handler
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.stages import archive as archiving
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import InvalidMessage, Permanent
+from tailrace.outputs.archives import parse_key
+from tailrace.outputs.packing import claim_check
+from tests.unit.aws.conftest import Cloud
+from tests.unit.outputs.test_archives import event
+
+DONE: dict[str, Any] = {"batchItemFailures": []}
+NEXT_HOUR = "2024-10-27T01:00:00Z"
+
+
+def batch(*messages: str | list[Any]) -> dict[str, Any]:
+    """Return an SQS event; a list is sent as a batch of events, a text as it is."""
+    bodies = [message if isinstance(message, str) else dumps(message) for message in messages]
+    return {
+        "Records": [
+            {
+                "messageId": f"m{index}",
+                "body": body,
+                "attributes": {},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+            }
+            for index, body in enumerate(bodies)
+        ]
+    }
+
+
+def failing(*messages: str) -> dict[str, Any]:
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in messages]}
+
+
+def archived(cloud: Cloud) -> dict[str, list[Any]]:
+    """Return the events of each object, by the object's folder; each folder holds one."""
+    objects = cloud.objects("the-archive", "archive/")
+    found = {
+        key.rpartition("/")[0]: [loads(line) for line in gzip.decompress(objects[key]).splitlines()] for key in objects
+    }
+    assert len(found) == len(objects)
+    return found
+
+
+def test_messages_become_one_object_for_each_collection_and_hour(cloud: Cloud) -> None:
+    other = event(4, type="tailrace.visits.removed")
+    assert handler(batch([event(2), event(3, time=NEXT_HOUR)], [event(1), other]), None) == DONE
+    assert archived(cloud) == {
+        "archive/orders/date=2024-10-27/hour=00": [event(1), event(2)],
+        "archive/orders/date=2024-10-27/hour=01": [event(3, time=NEXT_HOUR)],
+        "archive/visits/date=2024-10-27/hour=00": [other],
+    }
+
+
+def test_a_batch_that_comes_again_writes_the_same_objects(cloud: Cloud) -> None:
+    handler(batch([event(1), event(2)], [event(3)]), None)
+    first = cloud.objects("the-archive")
+    handler(batch([event(3)], [event(2), event(1)], [event(2)]), None)
+    assert cloud.objects("the-archive") == first
+
+
+def test_a_message_that_cannot_be_read_comes_again_alone(cloud: Cloud) -> None:
+    assert handler(batch([event(1)], "no JSON", [event(2)], [{"specversion": "1.0"}]), None) == failing("m1", "m3")
+    assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(1), event(2)]}
+
+
+def test_data_that_no_message_holds_are_fetched(cloud: Cloud) -> None:
+    large = event(1, new={"text": "x" * 300_000, "amount": Decimal("0.10"), "tags": {"a", "b"}})
+    stored, light = claim_check(large, "the-failures")
+    cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=stored.body)
+    assert handler(batch(f"[{light}]"), None) == DONE
+    assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [large]}
+
+
+def test_a_message_whose_data_are_gone_comes_again_alone(cloud: Cloud) -> None:
+    _, light = claim_check(event(1), "the-failures")
+    _, elsewhere = claim_check(event(2), "somebody-elses")
+    assert handler(batch(f"[{light}]", [event(3)], f"[{elsewhere}]"), None) == failing("m0", "m2")
+    assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(3)]}
+
+
+def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", 500_000)
+    large = [event(number, new={"text": "x" * 300_000}) for number in range(6)]
+    messages = []
+    for whole in large:
+        stored, light = claim_check(whole, "the-failures")
+        cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=stored.body)
+        messages.append(f"[{light}]")
+    calls: list[str] = []
+
+    def seen(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    client("s3").meta.events.register("before-call.s3", seen)
+    assert handler(batch(*messages), None) == DONE
+    client("s3").meta.events.unregister("before-call.s3", seen)
+    assert calls == ["GetObject", "GetObject", "PutObject"] * 3
+    objects = cloud.objects("the-archive", "archive/orders/").values()
+    lines = [line for body in objects for line in gzip.decompress(body).splitlines()]
+    assert sorted((loads(line) for line in lines), key=lambda one: one["id"]) == large
+
+
+@pytest.mark.usefixtures("cloud")
+def test_what_was_held_together_fails_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", 1)
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "SlowDown", http_status_code=503)
+        for _ in range(2):
+            stub.add_response("put_object", {}, {"Bucket": ANY, "Key": ANY, "Body": ANY, "ContentType": ANY})
+        assert handler(batch([event(1)], [event(2)], "no JSON", [event(3)]), None) == failing("m0", "m2")
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.usefixtures("cloud")
+def test_only_messages_of_objects_that_could_not_be_written_come_again() -> None:
+    s3 = client("s3")
+    with Stubber(s3) as stub:
+        stub.add_client_error("put_object", "SlowDown", http_status_code=503)
+        stub.add_response("put_object", {}, {"Bucket": ANY, "Key": ANY, "Body": ANY, "ContentType": ANY})
+        answer = handler(batch([event(1)], [event(2, time=NEXT_HOUR)], []), None)
+        stub.assert_no_pending_responses()
+    # two threads write: which of the two objects met the error is theirs to decide, but it is one
+    assert answer in (failing("m0"), failing("m1"))
+
+
+@pytest.mark.usefixtures("cloud")
+def test_every_message_of_an_object_that_could_not_be_written_comes_again() -> None:
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "InternalError", http_status_code=500)
+        assert handler(batch([event(1)], [event(2)], [event(1)]), None) == failing("m0", "m1", "m2")
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_bucket_that_refuses_for_good_is_not_hidden() -> None:
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(Permanent, match="AccessDenied"):
+            handler(batch([event(1)]), None)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_an_event_of_something_else_is_an_error() -> None:
+    with pytest.raises(InvalidMessage):
+        handler({"detail": {}}, None)
+
+
+DEEP: Any = {"level": 31}
+for _ in range(30):
+    DEEP = {"in": DEEP}
+
+ITEMS: list[Any] = [
+    {"amount": Decimal("0.1"), "digits": 12345678901234567890123456789012345678},
+    {"tags": {"#", "~", "é"}, "numbers": {1, Decimal("2.5")}, "raw": b"\x00\xff", "raws": {b"a", b"b"}},
+    {"deep": DEEP, "list": [1, "a", None, {"b": [True]}], "": "no name"},
+    {"amount": "a text where there was a number", "nul": "a\x00b", "line": "a\nb\u2028c", "€": "\U0001f6eb"},
+    {"~set": [1]},
+    {},
+]
+
+
+def test_duckdb_reads_the_archive_as_it_lies(cloud: Cloud, tmp_path: Path) -> None:
+    events = [event(number, new=item) for number, item in enumerate(ITEMS)]
+    late = event(50, type="tailrace.visits.inserted", time=NEXT_HOUR)
+    assert handler(batch(events[:3], [*events[3:], late]), None) == DONE
+    for key, body in cloud.objects("the-archive", "archive/").items():
+        (tmp_path / key).parent.mkdir(parents=True)
+        (tmp_path / key).write_bytes(body)
+    # S608 below: the texts in these queries are the test's own
+    files = f"read_json('{tmp_path}/archive/**/*.jsonl.gz', hive_partitioning = true)"
+    with duckdb.connect() as database:
+        counts = database.sql(
+            f"SELECT type, date::VARCHAR, hour, count(DISTINCT id) FROM {files} GROUP BY ALL ORDER BY ALL"  # noqa: S608
+        )
+        assert counts.fetchall() == [
+            ("tailrace.orders.inserted", "2024-10-27", "00", len(ITEMS)),
+            ("tailrace.visits.inserted", "2024-10-27", "01", 1),
+        ]
+        sequences = database.sql(f"SELECT max(data.sequence::UBIGINT), any_value(data.shard) FROM {files}").fetchall()  # noqa: S608
+        assert sequences == [(50, "s1")]
+        exact = files.replace("true)", "true, columns = {'id': 'VARCHAR', 'type': 'VARCHAR', 'data': 'JSON'})")
+        rows = database.sql(f"SELECT id, data->'new' FROM {exact} WHERE type LIKE 'tailrace.orders.%'").fetchall()  # noqa: S608
+    # every digit, set and byte comes back from what DuckDB hands out
+    assert {name: loads(text) for name, text in rows} == {f"e{number}": item for number, item in enumerate(ITEMS)}
+
+
+def test_the_queries_on_the_page_about_dashboards_tell_the_items_from_their_changes(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    first = event(1, new={"amount": 1}, subject="1")
+    other = event(2, new={"amount": 5}, subject="2")
+    second = event(10, new={"amount": Decimal("2.50")}, subject="1", type="tailrace.orders.modified")
+    for events in ([first, other, second], [second, first]):  # a second delivery, cut otherwise
+        assert handler(batch(events), None) == DONE
+    for key, body in cloud.objects("the-archive", "archive/").items():
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).write_bytes(body)
+    page = (Path(__file__).parents[4] / "docs" / "dashboards.md").read_text()
+    by_day, last = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    with duckdb.connect() as database:
+        counted = database.sql(by_day.replace("$archive", f"{tmp_path}/archive")).fetchall()
+        items = database.sql(last.replace("$archive", f"{tmp_path}/archive")).fetchall()
+    assert [(str(day), kind, number) for day, kind, number in counted] == [
+        ("2024-10-27", "tailrace.orders.inserted", 2),
+        ("2024-10-27", "tailrace.orders.modified", 1),
+    ]
+    assert items == [("1", '{"amount":2.5}'), ("2", '{"amount":5}')]
+
+
+def test_the_name_in_the_bucket_is_one_that_catalog_knows(cloud: Cloud) -> None:
+    handler(batch([event(1)]), None)
+    (key,) = cloud.objects("the-archive")
+    folder, name = parse_key(key)
+    assert folder.key(name) == key

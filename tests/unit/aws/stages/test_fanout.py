@@ -1,0 +1,163 @@
+"""fanout: valid changes go to the archive and to the routes they concern; what is refused goes to quarantine."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from botocore.stub import ANY, Stubber
+
+from functions.fanout.app import handler
+from tailrace.aws.runtime.clients import client
+from tailrace.encoding.tagged_json import loads
+from tailrace.errors import Permanent, SettingsError
+from tests.streams import SHARD, SOURCE, event, history, record
+from tests.unit.aws.conftest import Cloud
+
+SMALL = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5}
+LARGE = SMALL | {"amount": 500}
+DONE: dict[str, Any] = {"state": {}, "batchItemFailures": []}
+
+
+def received(cloud: Cloud, queue: str) -> list[str]:
+    """Take every message from a queue."""
+    url = cloud.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    bodies: list[str] = []
+    while messages := cloud.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        bodies.extend(message["Body"] for message in messages)
+    return bodies
+
+
+def archived(cloud: Cloud) -> list[dict[str, Any]]:
+    return [envelope for body in received(cloud, "archive") for envelope in loads(body)]
+
+
+def test_each_change_is_one_event_with_both_images_transformed(cloud: Cloud) -> None:
+    assert handler(event(history("orders", [("7#~", SMALL), ("7#~", LARGE), ("7#~", None)])), None) == DONE
+    first, second, third = archived(cloud)
+    assert [e["type"] for e in (first, second, third)] == [
+        "tailrace.orders.inserted",
+        "tailrace.orders.modified",
+        "tailrace.orders.removed",
+    ]
+    assert second == {
+        "specversion": "1.0",
+        "id": f"{2:032x}",
+        "source": SOURCE,
+        "type": "tailrace.orders.modified",
+        "subject": "7#~",
+        "time": "2023-11-14T22:13:22Z",
+        "datacontenttype": "application/json",
+        "data": {"old": SMALL | {"large": False}, "new": LARGE | {"large": True}, "shard": SHARD, "sequence": "2"},
+    }
+    assert (first["data"]["old"], third["data"]["new"]) == (None, None)
+
+
+def test_a_route_hears_of_items_that_satisfy_it_before_or_after(cloud: Cloud) -> None:
+    handler(event(history("orders", [("1", SMALL), ("1", LARGE), ("1", SMALL), ("1", SMALL | {"paid": True})])), None)
+    kinds = [loads(body)["data"]["sequence"] for body in received(cloud, "large-orders")]
+    assert kinds == ["2", "3"]
+
+
+def test_an_expiry_is_told_from_a_deletion(cloud: Cloud) -> None:
+    handler(event([record(1, "orders", ("1", SMALL, None), expired=True)]), None)
+    assert archived(cloud)[0]["type"] == "tailrace.orders.expired"
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "a missing field": ({"shop": "a"}, "required"),
+    "a broken transform": (SMALL | {"lines": 13}, "transform"),
+    "an unknown field": (SMALL | {"#~/": "~#"}, "additionalProperties"),
+    "300 KB of text": (SMALL | {"shop": "s" * 300_000}, "maxLength"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda name: name.replace(" ", "-"))
+def test_a_refused_item_is_quarantined_once_and_its_neighbours_go_on(cloud: Cloud, bad: str) -> None:
+    item, keyword = BAD[bad]
+    batch = event(history("orders", [("1", SMALL), ("x", item), ("2", SMALL), ("x", None)]))
+    assert handler(batch, None) == DONE
+    assert handler(batch, None) == DONE
+    (report,) = cloud.quarantine()
+    assert (report["entrance"], report["collection"], report["id"], report["item"]) == ("stream", "orders", "x", item)
+    assert [violation["keyword"] for violation in report["violations"]] == [keyword]
+    assert {envelope["subject"] for envelope in archived(cloud)} == {"1", "2"}
+
+
+def test_an_item_that_breaks_is_removed_for_those_who_listen(cloud: Cloud) -> None:
+    handler(event(history("orders", [("1", LARGE), ("1", LARGE | {"lines": 13})])), None)
+    assert [envelope["type"] for envelope in archived(cloud)] == ["tailrace.orders.inserted", "tailrace.orders.removed"]
+    assert len(cloud.quarantine()) == 1
+
+
+def test_an_item_that_cannot_be_counted_is_archived_and_told(cloud: Cloud) -> None:
+    handler(event(history("orders", [("1", SMALL | {"placed": "soon"})])), None)
+    assert len(archived(cloud)) == 1
+    (report,) = cloud.quarantine()
+    assert {violation["keyword"] for violation in report["violations"]} == {"time"}
+
+
+def test_rows_that_are_no_items_are_quarantined_whole(cloud: Cloud) -> None:
+    stranger = record(1, "orders", ("1", None, SMALL))
+    stranger["dynamodb"]["Keys"] = {"pk": {"S": "nothing"}}
+    unknown = record(2, "planes", ("1", None, {"a": 1}))
+    assert handler(event([stranger, unknown, record(3, "orders", ("1", None, SMALL))]), None) == DONE
+    reasons = {violation["keyword"] for report in cloud.quarantine() for violation in report["violations"]}
+    assert reasons == {"record", "collection"}
+    assert len(archived(cloud)) == 1
+
+
+def test_many_changes_share_a_message_and_none_is_larger_than_a_message_may_be(cloud: Cloud) -> None:
+    writes = [(str(n), SMALL | {"notes": {"text": "n" * 1000}}) for n in range(400)]
+    assert handler(event(history("orders", writes)), None) == DONE
+    bodies = received(cloud, "archive")
+    sizes = [len(body.encode()) for body in bodies]
+    assert max(sizes) <= 262_144
+    assert len(sizes) == math.ceil(sum(sizes) / 262_144)
+    assert [envelope["subject"] for body in bodies for envelope in loads(body)] == [item_id for item_id, _ in writes]
+
+
+def test_what_no_message_can_hold_is_put_aside_and_referred_to(cloud: Cloud) -> None:
+    huge = LARGE | {"notes": {"text": "é" * 180_000}}
+    assert handler(event(history("orders", [("1", huge)])), None) == DONE
+    (envelope,) = archived(cloud)
+    (routed,) = received(cloud, "large-orders")
+    assert loads(routed) == envelope
+    assert "data" not in envelope
+    (key,) = cloud.objects("the-failures", "oversize/")
+    assert envelope["dataref"] == f"s3://the-failures/{key}"
+    assert loads(cloud.objects("the-failures")[key])["new"] == huge | {"large": True}
+
+
+def test_the_first_change_that_was_not_sent_is_the_checkpoint(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    records = history("orders", [(str(n), LARGE if n == 2 else SMALL) for n in range(4)])
+    with Stubber(client("sqs")) as stub:
+        stub.add_response("send_message_batch", {"Successful": [], "Failed": []})
+        for _ in range(4):
+            failed = [{"Id": "0", "SenderFault": False, "Code": "InternalError"}]
+            stub.add_response(
+                "send_message_batch", {"Successful": [], "Failed": failed}, {"QueueUrl": ANY, "Entries": ANY}
+            )
+        answer = handler(event(records), None)
+    assert answer["batchItemFailures"] == [{"itemIdentifier": records[2]["dynamodb"]["SequenceNumber"]}]
+
+
+def test_a_queue_that_is_gone_is_never_passed_over_in_silence(cloud: Cloud) -> None:
+    cloud.sqs.delete_queue(QueueUrl=cloud.sqs.get_queue_url(QueueName="archive")["QueueUrl"])
+    with pytest.raises(Permanent, match="NonExistentQueue|QueueDoesNotExist"):
+        handler(event(history("orders", [("1", SMALL)])), None)
+
+
+def test_a_route_without_a_queue_is_told_at_the_first_call(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LARGE_ORDERS_QUEUE")
+    monkeypatch.setenv("FAILURES_BUCKET", "another")
+    with pytest.raises(SettingsError, match="LARGE_ORDERS_QUEUE"):
+        handler(event([]), None)
+
+
+def test_sets_and_binary_reach_the_archive_as_they_were(cloud: Cloud) -> None:
+    tagged = SMALL | {"tags": {"a", "b"}, "notes": {"b": b"\x00\xff", "n": {1, 2}}}
+    sent = json.loads(json.dumps(event(history("orders", [("1", tagged)])), default=lambda _binary: "AP8="))
+    assert handler(sent, None) == DONE
+    assert archived(cloud)[0]["data"]["new"] == tagged | {"large": False}

@@ -1,0 +1,99 @@
+"""The dashboard's files as answers: types, tags, packing, and nothing that is not in the folder."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tailrace.http.static_site import Site
+
+FILES = {
+    "index.html": "<!doctype html>",
+    "main.js": "draw();\n" * 100,
+    "look.css": "a { color: red }",
+    "icon.svg": "<svg/>",
+    "vendor/chart/LICENSE": "MIT",
+    "vendor/chart/chart.js": "export {}",
+    "notes.md": "not for browsers",
+    ".made-from": "a stamp",
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    for name, text in FILES.items():
+        path = tmp_path / "site" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "secret.js").write_text("not yours", encoding="utf-8")
+    return Site(tmp_path / "site", {"api": "..", "title": "flights & more"})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("", "text/html; charset=utf-8"),
+        ("index.html", "text/html; charset=utf-8"),
+        ("main.js", "text/javascript; charset=utf-8"),
+        ("look.css", "text/css; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+        ("vendor/chart/LICENSE", "text/plain; charset=utf-8"),
+        ("vendor/chart/chart.js", "text/javascript; charset=utf-8"),
+    ],
+)
+def test_a_file_comes_with_its_type(site: Site, name: str, kind: str) -> None:
+    answer = site.respond(name)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+    assert answer.body.decode() == FILES[name or "index.html"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["notes.md", ".made-from", "../secret.js", "vendor", "vendor/../../secret.js", "/index.html", "./index.html",
+     "index.html/", "\0", "..", "vendor/chart/../../../secret.js", "%2e%2e/secret.js", "INDEX.HTML", "é" * 9999],
+)  # fmt: skip
+def test_what_is_not_a_file_of_the_page_is_404(site: Site, name: str) -> None:
+    answer = site.respond(name)
+    assert answer.status == 404
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert b"not yours" not in answer.body
+
+
+def test_a_file_is_kept_and_asked_for_again_by_its_tag(site: Site) -> None:
+    first = site.respond("main.js")
+    assert first.headers["Cache-Control"] == "no-cache"
+    tag = first.headers["ETag"]
+    for asked in (tag, f'"other", {tag}'):
+        again = site.respond("main.js", if_none_match=asked)
+        assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    assert site.respond("main.js", if_none_match='W/"other"').status == 200
+    assert site.respond("look.css").headers["ETag"] != tag
+
+
+def test_a_file_that_has_changed_has_another_tag(site: Site) -> None:
+    (site.folder / "main.js").write_text("other", encoding="utf-8")
+    assert Site(site.folder, {}).respond("main.js").headers["ETag"] != site.respond("main.js").headers["ETag"]
+
+
+def test_a_file_is_packed_for_those_who_take_that(site: Site) -> None:
+    packed = site.respond("main.js", accept_encoding="gzip, deflate, br")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.body).decode() == FILES["main.js"]
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    assert "Content-Encoding" not in site.respond("main.js", accept_encoding="br").headers
+    # what packing would make longer is left as it is
+    assert "Content-Encoding" not in site.respond("icon.svg", accept_encoding="gzip").headers
+
+
+def test_the_configuration_is_never_kept(site: Site) -> None:
+    answer = site.respond("config.json")
+    assert json.loads(answer.body) == {"api": "..", "title": "flights & more"}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_page_that_signs_in_may_ask_the_issuer_for_tokens_and_nobody_else(tmp_path: Path) -> None:
+    """By origin: a path in a policy would not cover the issuer's other addresses."""
+    issuers = ["https://login.example/a/b", "https://login.example", "http://127.0.0.1:1/x"]
+    policy = Site(tmp_path, {}, issuers).headers["Content-Security-Policy"]
+    assert "connect-src 'self' https://login.example http://127.0.0.1:1;" in policy

@@ -1,0 +1,192 @@
+"""Files of items, line by line: what is good is read as it was written, what is bad is told and swallows nothing."""
+
+import csv
+import io
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.definition.schemas import Schema
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import InvalidMessage
+from tailrace.inputs.lines import MAX_LINE_BYTES, BadLine, Format, Line, detect_format, read_lines
+from tests.strategies import values
+
+TEXTS = Schema({"type": "object"})
+ORDERS = load_pipeline("tests.pipelines.orders:pipeline").collection("orders").compiled
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
+names = st.text(st.characters(categories=["L"]), min_size=1, max_size=5).filter(lambda name: name != "id")
+
+
+def read(body: bytes, form: Format = "csv", schema: Schema = TEXTS) -> list[Line | BadLine]:
+    return list(read_lines(io.BytesIO(body), form, schema))
+
+
+def ids(found: list[Line | BadLine]) -> list[str]:
+    return [line.id for line in found if isinstance(line, Line)]
+
+
+def bad_lines(found: list[Line | BadLine]) -> list[int]:
+    return [line.number for line in found if isinstance(line, BadLine)]
+
+
+@given(st.data())
+def test_what_a_csv_writer_writes_is_read_as_it_was(data: st.DataObject) -> None:
+    header = ["id", *data.draw(st.lists(names, unique=True, max_size=3))]
+    rows = data.draw(st.lists(st.lists(cells, min_size=len(header), max_size=len(header)), max_size=5))
+    rows = [[f"i{n}", *row[1:]] for n, row in enumerate(rows)]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=data.draw(st.sampled_from(["\n", "\r\n"]))).writerows([header, *rows])
+    found = read(b"\xef\xbb\xbf" + text.getvalue().encode())
+    expected = [{name: cell for name, cell in zip(header, row, strict=True) if cell and name != "id"} for row in rows]
+    assert [line.item for line in found if isinstance(line, Line)] == expected
+    assert len(found) == len(rows)
+
+
+@given(st.lists(st.dictionaries(names, values, max_size=3), max_size=4))
+def test_what_is_written_as_json_lines_is_read_as_it_was(items: list[dict[str, Any]]) -> None:
+    body = b"".join(dumps({"id": str(n)} | item).encode() + b"\r\n" for n, item in enumerate(items))
+    assert [line.item for line in read(body, "jsonl") if isinstance(line, Line)] == items
+
+
+BROKEN_ROWS = {
+    "an open quote": b'x,"a',
+    "an open quote at the end": b'x,"',
+    "a closed quote inside": b'x,"a"b',
+    "an open quote before a good one": b'x,"a\n2,"b"',
+    "bytes that are no UTF-8": b'x,"\xff"',
+    "an open quote and bytes that are no UTF-8": b'x,"a\ny,\xff',
+    "a very long line": b"x," + b"a" * 3_000_000,
+    "an open quote and a very long line": b'x,"a\n' + b"a" * 3_000_000,
+    "too many cells": b"x,a,b,c",
+    "too few cells": b"x",
+    "an old line end": b"x,a\ry,b",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_ROWS)
+def test_a_broken_row_swallows_no_other(broken: str) -> None:
+    rows = b"".join(b"%d,v\n" % n for n in range(100, 110))
+    found = read(b"id,name\n1,a\n" + BROKEN_ROWS[broken] + b"\n" + rows)
+    assert set(ids(found)) >= {"1", *map(str, range(100, 110))}
+    assert "x" not in ids(found)
+    assert bad_lines(found)
+    assert all(line.violation.message for line in found if isinstance(line, BadLine))
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_row_only() -> None:
+    rows = b"".join(b"%d,%s\n" % (n, b"v" * 100) for n in range(30_000))
+    found = read(b'id,name\nx,"a\n' + rows)
+    assert len(ids(found)) == 30_000
+    assert bad_lines(found) == [2]
+
+
+def test_a_row_may_span_lines_and_is_numbered_by_its_first() -> None:
+    found = read(b'id,name\n1,"a\n\n#~,""b"""\n\n\n2,c\n3\n')
+    assert [(line.number, line.item) for line in found if isinstance(line, Line)] == [
+        (2, {"name": 'a\n\n#~,"b"'}),
+        (7, {"name": "c"}),
+    ]
+    assert bad_lines(found) == [8]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12.50", 12.5),
+        (" +7 ", 7),
+        ("-.5", -0.5),
+        ("1e2", 100),
+        ("1_000", "1_000"),
+        ("٣", "٣"),
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
+        ("0x10", "0x10"),
+        ("1e9999999999999999999", "1e9999999999999999999"),
+    ],
+)
+def test_only_what_is_a_number_is_read_as_one(text: str, value: Any) -> None:
+    (line,) = read(f"id,shop,placed,amount\n1,a,b,{text}\n".encode(), schema=ORDERS)
+    assert isinstance(line, Line)
+    assert line.item["amount"] == value
+
+
+HEADERS = {
+    "nothing": b"",
+    "no id": b"name\n",
+    "a name twice": b"id,a,a\n",
+    "a nameless column": b"id,\n",
+    "no UTF-8": b"id,\xff\n",
+    "an open quote": b'id,"a\n1,2\n',
+    "a very long line": b"id," + b"a" * 3_000_000,
+    "old line ends": b"id,a\r1,2\r",
+    "a blank line": b"\nid,a\n",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_file_without_a_usable_header_is_refused(header: str) -> None:
+    with pytest.raises(InvalidMessage, match="header"):
+        read(HEADERS[header])
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [("a.JSONL", ("jsonl", False)), ("a.ndjson.gz", ("jsonl", True)), ("a.csv.GZ", ("csv", True))],
+)
+def test_the_ending_tells_the_kind_of_file(key: str, known: tuple[str, bool]) -> None:
+    assert detect_format(key) == known
+
+
+@pytest.mark.parametrize("key", ["a.json", "a.gz", "a", "jsonl", "a.csv.zip", "a.csv "])
+def test_an_unknown_ending_is_refused(key: str) -> None:
+    with pytest.raises(InvalidMessage, match="unknown kind of file"):
+        detect_format(key)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_line_of_any_length_takes_little_memory(form: Format) -> None:
+    class Endless(io.RawIOBase):
+        left = 64 * MAX_LINE_BYTES
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            count = min(len(buffer), self.left)
+            self.left -= count
+            buffer[:count] = b'"' + b"a" * (count - 1) if self.left > 63 * MAX_LINE_BYTES and count else b"a" * count
+            return count
+
+    start = io.BytesIO(b"id,name\n" if form == "csv" else b"")
+    tracemalloc.start()
+    try:
+        source: Any = io.BufferedReader(Endless())
+        reader = read_lines(_joined(start, source), form, TEXTS)
+        found = list(reader)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == 1
+    assert isinstance(found[0], BadLine)
+    assert peak < 8 * MAX_LINE_BYTES
+
+
+def _joined(first: io.BytesIO, second: Any) -> Any:
+    class Joined:
+        def readline(self, limit: int) -> bytes:
+            return first.readline(limit) or bytes(second.readline(limit))
+
+    return Joined()
+
+
+def test_values_that_are_tagged_stay_what_they_stand_for() -> None:
+    body = json.dumps({"id": "1", "s": {"~set": ["a"]}, "b": {"~bytes": "AP8="}}).encode()
+    (line,) = read(body, "jsonl")
+    assert isinstance(line, Line)
+    assert line.item == {"s": {"a"}, "b": b"\x00\xff"}

@@ -1,0 +1,87 @@
+"""What the demo shows where there is no terminal: plain lines."""
+
+import io
+import json
+import shlex
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.console import Console
+
+from local.demo.display import Display, Times
+from local.demo.feed import Told
+from local.demo.recompute import Difference
+from local.demo.verify import Verdict
+from local.stack import hints
+from pipeline.definition import flights
+from tailrace import Pipeline
+from tests.pipelines.orders import pipeline as orders
+
+if TYPE_CHECKING:
+    from local.stack import Stack
+
+
+def shown(act: Any) -> str:
+    out = io.StringIO()
+    act(Display(Console(file=out, force_terminal=False, highlight=False, soft_wrap=True)))
+    return out.getvalue()
+
+
+def told() -> Told:
+    some = Told(0.0)
+    some.by_entrance.update({"table": 1_600, "file": 842, "queue": 4, "api": 75})
+    return some
+
+
+def test_the_summary_has_every_figure() -> None:
+    verdict = Verdict(rows=329, events=2_521, objects=3, object_bytes=45_678, quarantined=3, disruptions=46)
+    text = shown(lambda display: display.summary(told(), verdict, Times(2.0, 1.25)))
+    for figure in ("2,521", "329", "3 objects, 45,678 bytes", "46", "1,260", "1.2 s", "drift 0", "table 1,600"):
+        assert figure in text
+
+
+def test_drift_is_shown_with_its_first_places() -> None:
+    verdict = Verdict(differences=[Difference(f"row [{number}]", 1, None) for number in range(12)])
+    text = shown(lambda display: display.summary(told(), verdict, Times(0.0, 0.0)))
+    assert "drift 12: the stack differs from the source" in text
+    assert "row [9]: expected 1, found nothing" in text
+    assert "row [10]" not in text
+    assert "and 2 more" in text
+
+
+def test_a_bar_without_a_terminal_ends_with_one_line() -> None:
+    def feed(display: Display) -> None:
+        with display.bar("Feeding", 1_000) as bar:
+            for _ in range(10):
+                bar.advance(100)
+
+    assert shown(feed).endswith("Feeding: 1,000 of 1,000\n")
+
+
+def test_the_hints_of_a_held_stack_are_of_what_the_definition_has() -> None:
+    outputs = {"ItemsTable": "i", "AggregatesTable": "a", "ArchiveBucket": "b"}
+    stack = cast(
+        "Stack",
+        SimpleNamespace(api_url="http://api", dashboard="http://page", endpoint="http://aws", outputs=outputs, log="l"),
+    )
+    text = "\n".join(hints(stack, orders))
+    assert "'http://api/collections/orders/items/1'" in text
+    assert "'http://aws/b/inbox/orders/items.jsonl'" in text
+    assert "'http://api/aggregates/shop_hours/rows?shop=…'" in text
+    assert "collections" not in "\n".join(hints(stack, Pipeline([])))
+
+
+def test_the_hints_can_be_pasted_into_a_shell_and_their_item_is_valid() -> None:
+    stack = SimpleNamespace(
+        api_url="http://127.0.0.1:1/api",
+        dashboard="http://127.0.0.1:2/",
+        endpoint="http://127.0.0.1:1",
+        outputs={"ItemsTable": "i", "AggregatesTable": "a"},
+    )
+    text = shown(lambda display: display.hints(cast("Stack", stack)))
+    (put,) = [shlex.split(line) for line in text.splitlines() if "PUT" in line]
+    flights.prepare(json.loads(put[-1]))
+    for line in text.splitlines():
+        words = shlex.split(line) if line.startswith("  ") else []
+        if "-c" in words:
+            compile(words[-1], "hint", "exec")

@@ -1,0 +1,65 @@
+"""What the demo is asked for: every mistake is one clear sentence and status 2."""
+
+from pathlib import Path
+
+import pytest
+
+from local.demo.options import Options, parse
+from local.demo.run import SENSELESS, main
+from local.options import OptionError
+
+
+def test_without_a_word_the_first_day_is_fed_and_the_stack_stays_up() -> None:
+    assert parse([], {}) == Options(once=False, days=1, feed=None, shards=1, port=None)
+
+
+def test_variables_and_the_command_line_say_the_same_and_the_command_line_wins() -> None:
+    variables = {"ONCE": "1", "DAYS": "7", "SHARDS": "4", "PORT": "4566", "FEED": "a.csv"}
+    assert parse([], variables) == Options(once=True, days=7, feed=Path("a.csv"), shards=4, port=4566)
+    line = ["--once", "--days", "7", "--shards", "4", "--port", "4566", "--feed", "a.csv"]
+    assert parse(line, {}) == parse([], variables) == parse(line, {"DAYS": "3", "ONCE": "0"})
+
+
+def test_empty_variables_are_as_good_as_none() -> None:
+    assert parse([], dict.fromkeys(("ONCE", "DAYS", "SHARDS", "PORT", "FEED"), " ")) == Options()
+
+
+def test_a_file_is_fed_whole_unless_days_are_asked_for() -> None:
+    assert parse([], {"FEED": "a.csv"}).days is None
+    assert parse([], {"FEED": "a.csv", "DAYS": "2"}).days == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"ONCE": "maybe"}, "ONCE is 1 or 0, not 'maybe'."),
+        ({"DAYS": "0"}, "DAYS is a whole number from 1 to 366, not '0'."),
+        ({"DAYS": "-1"}, "DAYS is a whole number"),
+        ({"DAYS": "1.5"}, "DAYS is a whole number"),
+        ({"DAYS": "\u0667"}, "DAYS is a whole number"),
+        ({"DAYS": "9" * 10_000}, "DAYS is a whole number"),
+        ({"SHARDS": "65"}, "SHARDS is a whole number from 1 to 64"),
+        ({"PORT": "65536"}, "PORT is a whole number from 1 to 65535"),
+    ],
+)
+def test_senseless_values_are_refused(variables: dict[str, str], sentence: str) -> None:
+    with pytest.raises(OptionError, match=sentence):
+        parse([], variables)
+
+
+@pytest.mark.parametrize("variables", [{"DAYS": "x"}, {"FEED": "/no/such/file.csv"}, {"FEED": "/"}])
+def test_a_senseless_request_ends_with_one_sentence_and_status_2(
+    variables: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([], variables) == SENSELESS
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"], {})
+    text = capsys.readouterr().out
+    for option in ("--once", "--days", "--feed", "--shards", "--port", "status: 0"):
+        assert option in text

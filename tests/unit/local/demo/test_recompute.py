@@ -1,0 +1,163 @@
+"""The recompute: it agrees with the engine, it agrees with plain Python, and it notices when one digit is wrong."""
+
+import json
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from local.demo.flights import read
+from local.demo.recompute import Recompute, agrees, row_differences, statistics
+from local.demo.timeline import Broken, Timetable, timeline
+from pipeline.definition import pipeline
+from tailrace.inputs.effects import Effect
+from tests.unit.local.demo.play import HEADER, ROW, SLICE, archive_lines, effects_of, folded, write_archive
+
+
+@pytest.fixture(scope="module")
+def effects() -> list[Effect]:
+    return effects_of(SLICE)
+
+
+@pytest.mark.parametrize("batch", [97, 100_000])
+def test_the_engine_and_the_recompute_agree_to_the_last_digit(effects: list[Effect], batch: int) -> None:
+    with Recompute(SLICE, None) as recompute:
+        assert row_differences(recompute.every_row(), folded(effects, batch)) == []
+        assert recompute.changes() == sum(effect.kind is not None for effect in effects)
+
+
+def test_means_and_variances_agree_as_a_reader_sees_them(effects: list[Effect]) -> None:
+    rows = folded(effects, 1_000)
+    with Recompute(SLICE, None) as recompute:
+        for key, must in recompute.every_row().items():
+            aggregate = pipeline.aggregate(key[0].partition("@")[0])
+            presented = aggregate.render(rows[key])
+            assert presented is not None
+            for name, measure in aggregate.measures.items():
+                if measure.kind in ("mean", "variance"):
+                    assert agrees(presented[name], statistics(must, name, spread=measure.kind == "variance"), 38)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "change"),
+    [
+        ("departures", 1),
+        ("departure_delay_variance_squares", -1),
+        ("~n", 1),
+        ("air_minutes", Decimal("1E-20")),
+    ],
+)
+def test_one_wrong_digit_in_one_row_is_drift(effects: list[Effect], attribute: str, change: int | Decimal) -> None:
+    rows = folded(effects, 1_000)
+    key = ("route_months@1#EWR-IAH", "2013-01")
+    rows[key][attribute] += change
+    with Recompute(SLICE, None) as recompute:
+        (difference,) = row_differences(recompute.every_row(), rows)
+    assert difference.where == "route_months@1#EWR-IAH 2013-01"
+    assert difference.found == {attribute: rows[key][attribute]}
+
+
+def test_missing_rows_extra_rows_and_extra_attributes_are_drift(effects: list[Effect]) -> None:
+    rows = folded(effects, 1_000)
+    del rows["origin_days@1#EWR", "2013-01-02"]
+    rows["origin_days@1#EWR", "2013-01-03"] |= {"surprise": 1, "updated_at": "now", "~mark": "1"}
+    rows["origin_days@1#XXX", "2013-01-01"] = {"~n": 0}
+    with Recompute(SLICE, None) as recompute:
+        missing, surprise, extra = row_differences(recompute.every_row(), rows)
+    assert missing.found is None
+    assert surprise.found == {"surprise": 1}
+    assert extra.expected is None
+    assert str(extra) == "origin_days@1#XXX 2013-01-01: expected nothing, found {'~n': 0}"
+
+
+def test_only_the_first_days_count() -> None:
+    with Recompute(SLICE, 2) as recompute:
+        assert recompute.flights() == 842 + 943
+        assert {row["day"] for row in recompute.rows("origin_days")} == {"2013-01-01", "2013-01-02"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW,
+        ROW.replace(",2,830,", ",late,830,"),
+        ROW.replace(",2,830,", ",-0,830,"),
+        ROW.replace("1545", "01545"),
+        ROW.replace("1545", "007"),
+        ROW.replace("1545", "1٣"),
+        ROW.replace("UA", '"UA"'),
+        ROW.replace("UA", "U\x00"),
+        ROW.replace("10:00:00Z", "11:00:00Z"),
+        ROW.replace("10:00:00Z", "25:00:00Z"),
+        ROW.replace("2013,1,1", "2013,2,30"),
+        ROW.replace("2013", "1970"),
+        ROW.replace("5,15,", "5,75,").replace("515", "575"),
+        ROW.replace("830", "2401"),
+        ROW.replace("830", "NA"),
+        ROW.replace("227", "NA"),
+        ROW.replace("N14228", ""),
+        ROW + ",",
+        ROW + "\r",
+        " " + ROW,
+        ROW.replace("2013,1,1,517,515,2", "2013,11,3,117,115,2").replace(",5,15,2013-01-01T10", ",1,15,2013-11-03T05"),
+        ROW.replace("2013,1,1,517,515,2", "2013,11,3,117,115,2").replace(",5,15,2013-01-01T10", ",1,15,2013-11-03T06"),
+        ROW.replace("2013,1,1,517,515,2", "2013,3,10,217,215,2").replace(",5,15,2013-01-01T10", ",2,15,2013-03-10T07"),
+    ],
+)
+def test_reader_and_recompute_take_the_same_rows_and_read_them_alike(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "flights.csv"
+    other = ROW.replace("EWR", "JFK")
+    lines = [HEADER, other, row, row, other]
+    path.write_bytes("\n".join(lines).encode())
+    flights = read(path).flights
+    with Recompute(path, None) as recompute:
+        assert recompute.flights() == len(flights)
+        rows = folded(effects_of(path), 10)
+        assert row_differences(recompute.every_row(), rows) == []
+
+
+def test_a_whole_archive_is_no_drift_and_a_repeated_event_counts_once(effects: list[Effect], tmp_path: Path) -> None:
+    lines = archive_lines(effects)
+    write_archive([*lines, lines[7]], tmp_path)
+    with Recompute(SLICE, None) as recompute:
+        assert recompute.archive_differences(tmp_path) == []
+        assert recompute.archived_events() == recompute.changes()
+
+
+def test_a_lost_a_foreign_and_a_changed_event_are_drift(effects: list[Effect], tmp_path: Path) -> None:
+    lines = archive_lines(effects)
+    foreign = json.dumps(
+        {"id": "x", "subject": "y", "type": "tailrace.flights.removed", "data": {"old": {}, "new": None}}
+    )
+    changed = lines[-1].replace('"departure_delay": ', '"departure_delay": 1')
+    write_archive([*lines[1:-1], changed, foreign], tmp_path)
+    with Recompute(SLICE, None) as recompute:
+        differences = recompute.archive_differences(tmp_path)
+    assert len([one for one in differences if one.found is None]) == 2
+    assert len([one for one in differences if one.expected is None]) == 2
+
+
+def test_disruptions_are_told_at_each_change_of_a_flight_that_was_or_is_late() -> None:
+    with Recompute(SLICE, 1) as recompute:
+        told = recompute.disruptions()
+    by_hand = set()
+    for event in timeline(flight for flight in read(SLICE).flights if flight.day.day == 1):
+        if isinstance(event, Timetable | Broken):
+            continue
+        late = max(event.item.get("dep_delay", 0), event.item.get("arr_delay", 0)) > 120
+        if event.kind == "cancelled" or late:
+            by_hand.add((event.id, event.kind))
+    assert told == by_hand
+    assert len(told) == 46
+
+
+def test_exact_statistics() -> None:
+    row = {"delay_total": 4, "delay_count": 3, "delay_squares": 10}
+    assert statistics(row, "delay", spread=False) == Fraction(4, 3)
+    assert statistics(row, "delay", spread=True) == Fraction(10, 3) - Fraction(16, 9)
+    assert statistics({"delay_total": 0, "delay_count": 0}, "delay", spread=False) is None
+    assert agrees(Decimal("1.333"), Fraction(4, 3), 4)
+    assert not agrees(Decimal("1.33"), Fraction(4, 3), 4)
+    assert agrees(None, None, 4)
+    assert not agrees(0, None, 4)

@@ -1,0 +1,111 @@
+"""A definition that cannot be used is one sentence before anything is started: what is wrong, and where."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.demo.display import Display
+from local.demo.run import DRIFTED, example, main
+from local.deployment import check_definition as definition
+from local.deployment.check_definition import usable_pipeline
+from local.deployment.template import template
+from local.errors import DefinitionUnusable, NotTheExample
+from pipeline.definition import flights, pipeline
+from tailrace import Aggregate, Collection, Pipeline, Route, count, field
+from tailrace.definition.pipeline import load_pipeline
+
+BEGINNING = """from tailrace import *
+
+things = Collection("things", schema={"properties": {"a": {}}, "additionalProperties": False})
+"""
+MISTAKES = {
+    "a field that is not there": (
+        "a = Aggregate('all', of=things, by=[field('b')], measures={'n': count()})",
+        "mine/definition.py, line 4: aggregate 'all': unknown field 'b'; 'things' has a",
+    ),
+    "a time zone that is none": (
+        "hour('a', tz='Europe/Nowhere')",
+        "mine/definition.py, line 4: unknown time zone 'Europe/Nowhere'",
+    ),
+    "a wrong argument": ("field('a', naem='b')", "mine/definition.py, line 4: TypeError: "),
+    "a name that is not there": ("fields('a')", "mine/definition.py, line 4: NameError: "),
+    "what is no Python": ("field('a'", "SyntaxError: .*definition.py, line 4"),
+    "a module that is not there": ("import nowhere", "mine/definition.py, line 4: .*No module named 'nowhere'"),
+    "no pipeline": ("pipe = 1", "has no attribute 'pipeline'"),
+}
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """Write a definition below a folder in the layer's place; return the template that names it."""
+    monkeypatch.setattr(definition, "ROOT", tmp_path)
+    monkeypatch.setattr(definition, "LAYER", tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def written(text: str) -> dict[str, Any]:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "definition.py").write_text(text, encoding="utf-8")
+        return naming("mine.definition:pipeline")
+
+    yield written
+    for name in ("mine", "mine.definition"):
+        sys.modules.pop(name, None)
+    load_pipeline.cache_clear()
+
+
+def naming(reference: str) -> dict[str, Any]:
+    return {**template(), "Parameters": {"Pipeline": {"Default": reference}}}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_with_its_line(mistake: str, write: Callable[[str], dict[str, Any]]) -> None:
+    text, told = MISTAKES[mistake]
+    with pytest.raises(DefinitionUnusable, match=told):
+        usable_pipeline(write(BEGINNING + text))
+
+
+def test_a_route_without_a_queue_is_told(write: Callable[[str], dict[str, Any]]) -> None:
+    """Without these variables fanout would fail on every change, and the API in its account of health."""
+    route = "pipeline = Pipeline([things], routes=[Route('hot-things', of=things, when=bool)])"
+    given = write(BEGINNING + route)
+    told = (
+        r"FanoutFunction has no HOT_THINGS_QUEUE, ApiFunction has no HOT_THINGS_QUEUE, "
+        r"ApiFunction has no HOT_THINGS_DEAD_LETTER_QUEUE\."
+    )
+    with pytest.raises(DefinitionUnusable, match=told):
+        usable_pipeline(given)
+
+
+def test_the_definition_that_is_shipped_can_be_used() -> None:
+    assert usable_pipeline() is pipeline
+    assert definition.main() == 0
+
+
+def test_the_demo_and_the_check_say_so_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(definition, "template", lambda: naming("tests.pipelines.nowhere:pipeline"))
+    assert definition.main() == 1
+    assert main([], {"ONCE": "1"}) == DRIFTED
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == told[1]
+    assert "No module named 'tests.pipelines.nowhere'" in told[0]
+
+
+def test_the_demo_sends_on_who_has_other_items() -> None:
+    """Else its flights would be refused one by one, and the refusal would look like a fault of the stack."""
+    things = Collection("things", schema={})
+    with pytest.raises(NotTheExample, match="no collection 'flights', no aggregate 'carrier_hours'.*`make stack`"):
+        example(Pipeline([things], routes=[Route("disruptions", of=things, when=bool)]), Display())
+
+
+def test_the_demo_says_what_of_the_definition_nobody_checks(capsys: pytest.CaptureFixture[str]) -> None:
+    mine = Aggregate("mine", of=flights, by=[field("dest")], measures={"n": count()})
+    wider = Pipeline(pipeline.collections, [*pipeline.aggregates, mine], pipeline.routes)
+    assert example(wider, Display()) is wider
+    assert "nobody checks: mine" in capsys.readouterr().out
+    assert example(pipeline, Display()) is pipeline
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,45 @@
+"""A mounted layer is imported from where it was built, in front of the interpreter's own packages."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.deployment.layers import SITE_PACKAGES, mount_layers
+
+
+def test_a_layer_is_replaced_by_a_pointer_to_it(tmp_path: Path) -> None:
+    build, home = tmp_path / "partial", tmp_path / "whole"
+    layer = build / "SomeLayer" / "python"
+    layer.mkdir(parents=True)
+    (layer / "json.py").write_text("WHO = 'the layer'\n")  # as a layer's own boto3 before the emulator's
+    function = build / "SomeFunction" / "app.py"
+    function.parent.mkdir()
+    function.write_text("")
+    mount_layers(build, home, Path(sys.executable))
+    build.rename(home)
+
+    assert [path.name for path in (home / "SomeLayer").rglob("*") if path.is_file()] == ["mounted.pth"]
+    assert (home / "SomeFunction" / "app.py").exists()
+    site = home / "SomeLayer" / SITE_PACKAGES
+    script = f"import site; site.addsitedir({str(site)!r}); import json; print(json.WHO, json.__file__)"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert said == ["the", "layer", str(home / "layers" / "SomeLayer" / "python" / "json.py")]
+    assert list((home / "layers").rglob("json.*.pyc"))
+
+
+def test_compiling_is_out_of_reach_of_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C at this moment was a traceback of each worker, and a file that is no Python a report between the steps."""
+    build = tmp_path / "partial"
+    layer = build / "SomeLayer" / "python"
+    layer.mkdir(parents=True)
+    (layer / "wrong.py").write_text("def")
+    compiler = tmp_path / "python"
+    session = "import os, pathlib; pathlib.Path('%s').write_text(str(os.getsid(0)))" % (tmp_path / "session")
+    compiler.write_text(f'#!/bin/sh\n{sys.executable} -c "{session}"\nexec {sys.executable} "$@"\n')
+    compiler.chmod(0o755)
+    mount_layers(build, tmp_path / "whole", compiler)
+    assert int((tmp_path / "session").read_text()) != os.getsid(0)
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,269 @@
+"""Reading aggregates: parameters become bounded ranges of keys, or one clear refusal."""
+
+import base64
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tailrace import Aggregate, count, day, field, hour, minute, month, week
+from tailrace.definition.collection import Collection
+from tailrace.definition.groups import Group
+from tailrace.errors import InvalidMessage
+from tailrace.queries.parameters import parse_row_query
+from tailrace.queries.rows import KeyRange, Position, RowQuery
+
+trips = Collection("trips", schema={"type": "object"})
+
+
+def aggregate(*by: Group, name: str = "trips_by") -> Aggregate:
+    return Aggregate(name, of=trips, by=by, measures={"n": count()}, version=3)
+
+
+CARRIER_HOURS = aggregate(field("carrier"), hour("at", tz="America/New_York"))
+DAYS = aggregate(day("at", tz="America/New_York"), field("carrier"), field("dest"))
+PLACES = aggregate(field("carrier"), field("origin"), day("at"), field("dest"))
+CARRIERS = aggregate(field("carrier"))
+MONTHS = aggregate(month("at"))
+WEEKS = aggregate(week("at"), field("carrier"))
+
+
+def query(of: Aggregate, *more: tuple[str, str], **given: str) -> RowQuery:
+    return parse_row_query(of, [*((name.rstrip("_"), value) for name, value in given.items()), *more])
+
+
+def ranges(of: Aggregate, **given: str) -> list[KeyRange]:
+    return list(query(of, **given).ranges())
+
+
+def test_the_first_group_alone_reads_its_partition() -> None:
+    assert ranges(CARRIER_HOURS, carrier="UA") == [KeyRange("trips_by@3#UA")]
+
+
+def test_values_are_escaped_as_in_the_key() -> None:
+    found = ranges(PLACES, carrier="U#A%", origin="E#R")
+    assert found == [KeyRange("trips_by@3#U%23A%25", prefix="E%23R#")]
+
+
+def test_all_groups_name_one_row() -> None:
+    assert ranges(CARRIERS, carrier="UA") == [KeyRange("trips_by@3#UA", between=("-", "-"))]
+    at = "2013-01-01T05:00-05:00"
+    assert ranges(CARRIER_HOURS, carrier="UA", hour=at) == [KeyRange("trips_by@3#UA", between=(at, at))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2013-01-01T05:00-05:00",
+        "2013-01-01T05:59:59",
+        "2013-01-01T10:30Z",
+        "2013-01-01T12:00+02:00",
+        "2013-01-01T12:00 02:00",
+    ],
+)
+def test_an_instant_names_the_bucket_that_holds_it(text: str) -> None:
+    assert ranges(CARRIER_HOURS, carrier="UA", hour=text) == ranges(
+        CARRIER_HOURS, carrier="UA", hour="2013-01-01T05:00-05:00"
+    )
+
+
+@pytest.mark.parametrize(("of", "name"), [(MONTHS, "month"), (WEEKS, "week"), (DAYS, "day")])
+def test_a_bucket_is_named_by_its_own_label(of: Aggregate, name: str) -> None:
+    label = {"month": "2013-02", "week": "2013-02-04", "day": "2013-02-06"}[name]
+    (found,) = ranges(of, **{name: label})
+    assert found.pk == f"trips_by@3#{label}"
+
+
+def test_a_page_has_100_rows_if_nothing_else_is_asked_and_1000_at_most() -> None:
+    assert parse_row_query(CARRIER_HOURS, [("carrier", "UA")]).limit == 100
+    assert parse_row_query(CARRIER_HOURS, [("carrier", "UA"), ("limit", "1000")]).limit == 1000
+
+
+def held(found: KeyRange, *labels: str) -> list[str]:
+    return [label for label in labels if found.contains(label)]
+
+
+def test_both_ends_of_a_range_belong_to_it() -> None:
+    labels = [f"2013-01-{number:02d}T{at:02d}:00-05:00" for number in range(1, 4) for at in range(24)]
+    (one_day,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01-02", to="2013-01-02")
+    assert held(one_day, *labels) == labels[24:48]
+    (some,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01-01T23:59:59-05:00", to="2013-01-02T05:30Z")
+    assert held(some, *labels) == labels[23:25]
+    (january,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01", to="2013-01")
+    assert held(january, *labels, "2012-12-31T23:00-05:00", "2013-02-01T00:00-05:00") == labels
+
+
+def test_a_range_may_be_open() -> None:
+    labels = ["0999-01-01T00:00+00:00", "2013-01-01T05:00-05:00", "2013-01-01T06:00-05:00", "9999-12-31T23:00-05:00"]
+    (later,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01-01T06:00-05:00")
+    assert held(later, *labels) == labels[2:]
+    (earlier,) = ranges(CARRIER_HOURS, carrier="UA", to="2013-01-01T05:00-05:00")
+    assert held(earlier, *labels) == labels[:2]
+
+
+def test_a_range_behind_other_groups_takes_in_what_follows_the_bucket() -> None:
+    (found,) = ranges(PLACES, carrier="UA", origin="E", from_="2013-01-01", to="2013-01-02")
+    inside = ["E#2013-01-01#ORD", "E#2013-01-02#\U0010ffff"]
+    assert (
+        held(found, *inside, "E#2012-12-31#ORD", "E#2013-01-03#ORD", "EW#2013-01-01#ORD", "D#2013-01-01#ORD") == inside
+    )
+
+
+def test_a_bucket_in_front_reads_a_partition_for_each_bucket() -> None:
+    assert ranges(DAYS, from_="2012-12-31", to="2013-01-01") == [
+        KeyRange("trips_by@3#2012-12-31"),
+        KeyRange("trips_by@3#2013-01-01"),
+    ]
+    assert ranges(DAYS, from_="2013-01-01", to="2013-01-01", carrier="U#A") == [
+        KeyRange("trips_by@3#2013-01-01", prefix="U%23A#")
+    ]
+    (row,) = ranges(DAYS, day="2013-01-01", carrier="UA", dest="ORD")
+    assert row == KeyRange("trips_by@3#2013-01-01", between=("UA#ORD", "UA#ORD"))
+
+
+@pytest.mark.parametrize(
+    ("of", "first", "last", "labels"),
+    [
+        (MONTHS, "2012-11-15", "2013-02", ["2012-11", "2012-12", "2013-01", "2013-02"]),
+        (WEEKS, "2013-01-02", "2013-01-14", ["2012-12-31", "2013-01-07", "2013-01-14"]),
+        (aggregate(hour("at", tz="Europe/Berlin")), "2024-10-27T01:30", "2024-10-27T03:00",
+         ["2024-10-27T01:00+02:00", "2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00", "2024-10-27T03:00+01:00"]),
+        (aggregate(hour("at", tz="Europe/Berlin")), "2024-03-31T01:00", "2024-03-31T03:00",
+         ["2024-03-31T01:00+01:00", "2024-03-31T03:00+02:00"]),
+        (aggregate(minute("at")), "2013-01-01T23:59", "2013-01-02T00:00:59.9",
+         ["2013-01-01T23:59+00:00", "2013-01-02T00:00+00:00"]),
+        # Samoa skipped a day when it crossed the date line
+        (aggregate(day("at", tz="Pacific/Apia")), "2011-12-29", "2011-12-31", ["2011-12-29", "2011-12-31"]),
+        (aggregate(day("at")), "9999-12-30", "9999-12-31", ["9999-12-30", "9999-12-31"]),
+    ],
+)  # fmt: skip
+def test_buckets_follow_each_other_as_time_does(of: Aggregate, first: str, last: str, labels: Sequence[str]) -> None:
+    assert [found.pk for found in ranges(of, from_=first, to=last)] == [f"trips_by@3#{label}" for label in labels]
+
+
+def test_a_long_range_is_not_made_before_it_is_read() -> None:
+    many = aggregate(minute("at")), {"from_": "2013-01-01", "to": "2013-01-06"}
+    first = list(itertools.islice(query(many[0], **many[1]).ranges(), 2))
+    assert [found.pk[-len("2013-01-01T00:00+00:00") :] for found in first] == [
+        "2013-01-01T00:00+00:00",
+        "2013-01-01T00:01+00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of", "given", "told"),
+    [
+        (CARRIER_HOURS, {}, "carrier is missing"),
+        (CARRIER_HOURS, {"from": "2013-01-01", "to": "2013-01-02"}, "carrier is missing"),
+        (CARRIER_HOURS, {"hour": "2013-01-01T05:00"}, "carrier is missing"),
+        (CARRIER_HOURS, {"carrier": "UA", "hour": "2013-01-01"}, "more than one hour"),
+        (CARRIER_HOURS, {"carrier": "UA", "hour": "2013-01-01T05:00", "to": "2013"}, "either hour, or from and to"),
+        (CARRIER_HOURS, {"carrier": "UA", "colour": "red"}, "unknown parameter 'colour'"),
+        (CARRIER_HOURS, {"carrier": "UA", "from": "soon"}, "not a time"),
+        (CARRIER_HOURS, {"carrier": "UA", "from": ""}, "not a time"),
+        (CARRIER_HOURS, {"carrier": "UA", "from": "2013-13"}, "not a time"),
+        (CARRIER_HOURS, {"carrier": "UA", "from": "2013-02-30"}, "not a time"),
+        (CARRIER_HOURS, {"carrier": "UA", "from": "2013-01-02", "to": "2013-01-01"}, "is after"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "0"}, "limit is a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "1001"}, "limit is a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "-1"}, "limit is a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "٣"}, "limit is a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "1" * 5000}, "limit is a whole number"),
+        (CARRIER_HOURS, {"carrier": "U" * 2050}, "longer than a key"),
+        (PLACES, {"carrier": "UA", "origin": "E" * 1030}, "longer than a key"),
+        (PLACES, {"carrier": "UA", "dest": "ORD"}, "dest needs origin"),
+        (PLACES, {"carrier": "UA", "from": "2013-01-01"}, "from and to need origin"),
+        (PLACES, {"carrier": "UA", "origin": "E", "from": "2013-01-01", "dest": "ORD"}, "dest needs one day"),
+        (CARRIERS, {"carrier": "UA", "from": "2013-01-01"}, "no time bucket"),
+        (DAYS, {}, "day is missing: give it, or from and to"),
+        (DAYS, {"carrier": "UA"}, "day is missing"),
+        (DAYS, {"from": "2013-01-01"}, "from needs to"),
+        (DAYS, {"from": "2013-01-01", "to": "2013-01-02", "dest": "ORD"}, "dest needs carrier"),
+        (DAYS, {"from": "1900-01-01", "to": "2013-01-02"}, "narrow the range"),
+        (aggregate(minute("at")), {"from": "2013-01-01", "to": "2013-01-31"}, "narrow the range"),
+    ],
+)
+def test_what_makes_no_bounded_range_is_refused_with_the_reason(
+    of: Aggregate, given: dict[str, str], told: str
+) -> None:
+    with pytest.raises(InvalidMessage, match=told):
+        parse_row_query(of, list(given.items()))
+
+
+def test_a_parameter_comes_once() -> None:
+    with pytest.raises(InvalidMessage, match="more than once"):
+        parse_row_query(PLACES, [("carrier", "UA"), ("origin", "EWR"), ("origin", "JFK")])
+
+
+def test_the_first_group_may_come_several_times() -> None:
+    found = parse_row_query(CARRIERS, [("carrier", "UA"), ("carrier", "B6")])
+    assert [one.pk for one in found.ranges()] == ["trips_by@3#UA", "trips_by@3#B6"]
+    later = found.starting_at(found.cursor(Position("trips_by@3#B6")))
+    assert [one.pk for one in later.ranges()] == ["trips_by@3#B6"]
+
+
+def test_groups_called_like_options_have_a_name_of_their_own() -> None:
+    travels = aggregate(field("from"), field("to"), day("at"))
+    (found,) = query(travels, ("group.from", "EWR"), ("group.to", "ORD"), ("from", "2013-01-01")).ranges()
+    assert found.pk == "trips_by@3#EWR"
+    assert held(found, "ORD#2013-01-01", "ORD#2012-12-31", "SFO#2013-01-01") == ["ORD#2013-01-01"]
+
+
+CASES: list[tuple[Aggregate, dict[str, str], Position]] = [
+    (CARRIER_HOURS, {"carrier": "UA"}, Position("trips_by@3#UA", "2013-01-01T05:00-05:00")),
+    (CARRIER_HOURS, {"carrier": "UA", "to": "2013-01-02"}, Position("trips_by@3#UA", "2013-01-01T05:00-05:00")),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, Position("trips_by@3#2013-01-03", "UA#ORD")),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05", "carrier": "UA"}, Position("trips_by@3#2013-01-03")),
+]
+
+
+@pytest.mark.parametrize(("of", "given", "position"), CASES)
+def test_a_cursor_goes_on_where_it_says(of: Aggregate, given: dict[str, str], position: Position) -> None:
+    first = parse_row_query(of, list(given.items()))
+    again = parse_row_query(of, [*given.items(), ("cursor", first.cursor(position)), ("limit", "7")])
+    assert (again.start, again.limit) == (position, 7)
+    assert next(again.ranges()).pk == position.pk
+
+
+@pytest.mark.parametrize(("of", "given", "position"), CASES)
+def test_a_cursor_of_another_query_or_a_changed_one_is_refused(
+    of: Aggregate, given: dict[str, str], position: Position
+) -> None:
+    cursor = parse_row_query(of, list(given.items())).cursor(position)
+    other = dict(given) | ({"carrier": "B6"} if "carrier" in given else {"from": "2013-01-02"})
+    refused = [
+        (other, cursor),
+        (given, cursor[:-2]),
+        (given, cursor + "A"),
+        (given, cursor.swapcase()),
+        (given, "é"),
+        (given, ""),
+    ]
+    for parameters, text in refused:
+        with pytest.raises(InvalidMessage, match="cursor"):
+            parse_row_query(of, [*parameters.items(), ("cursor", text)])
+
+
+OUTSIDE: list[tuple[Aggregate, dict[str, str], list[Any]]] = [
+    (CARRIER_HOURS, {"carrier": "UA"}, ["trips_by@3#B6", "2013-01-01T05:00-05:00"]),
+    (CARRIER_HOURS, {"carrier": "UA", "to": "2013-01-02"}, ["trips_by@3#UA", "2014-01-01T05:00-05:00"]),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, ["trips_by@3#2013-02-03", None]),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, ["trips_by@3#2013-01-03T00", None]),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, ["trips_by@3#x", None]),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, ["secrets@3#2013-01-03", None]),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05", "carrier": "UA"}, ["trips_by@3#2013-01-03", "B6#ORD"]),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, [1, None]),
+    (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, ["trips_by@3#2013-01-03", {}]),
+]
+
+
+@pytest.mark.parametrize(("of", "given", "place"), OUTSIDE)
+def test_a_forged_cursor_reaches_no_further_than_its_query(
+    of: Aggregate, given: dict[str, str], place: list[Any]
+) -> None:
+    made = parse_row_query(of, list(given.items()))
+    forged = base64.urlsafe_b64encode(json.dumps([*place, made._checksum(place)]).encode()).decode()
+    with pytest.raises(InvalidMessage, match="cursor"):
+        parse_row_query(of, [*given.items(), ("cursor", forged)])
