@@ -41,6 +41,8 @@ def sam_environment() -> dict[str, str]:
         "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9",
         "AWS_MAX_ATTEMPTS": "1",
         "SAM_CLI_TELEMETRY": "0",
+        # for templates outside the repository: samconfig.toml is looked for beside the template
+        "SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS": "1",
     }
     return {name: value for name, value in environment.items() if name != "AWS_ENDPOINT_URL"}
 

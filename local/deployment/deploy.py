@@ -147,6 +147,7 @@ def _sam_environment() -> dict[str, str]:
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         AWS_EC2_METADATA_DISABLED="true",
         SAM_CLI_TELEMETRY="0",
+        SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS="1",  # Fn::ForEach
         SAM_CLI_POLL_DELAY="0.3",
         AWS_ENDPOINT_URL="http://127.0.0.1:9",  # `sam build` may ask STS for the account: it is to fail at once
         AWS_MAX_ATTEMPTS="1",

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.deployment.template import template
+from local.deployment.template import template as written
+from tests.architecture.expansion import expand
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "api")
@@ -23,6 +25,12 @@ LIBRARY_VARIABLES = frozenset(
 type Resource = Mapping[str, Any]
 
 _ARCHIVE_BUCKET_NAME = "${AWS::StackName}-archive-${AWS::AccountId}-${AWS::Region}"
+
+
+@cache
+def template() -> Mapping[str, Any]:
+    """Return the template with its loops unrolled."""
+    return expand(written())
 
 
 def resources(kind: str) -> dict[str, Resource]:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment.template import template
-from tests.architecture.stack import PAGE, ROOT, STAGES, function_id
+from tests.architecture.stack import PAGE, ROOT, STAGES, function_id, template
 from tests.building import sam_build
 
 # e_machine, two bytes at offset 18 of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html

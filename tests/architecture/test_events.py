@@ -12,7 +12,6 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from local.deployment.template import template
 from tests.architecture.stack import (
     FUNCTIONS,
     PAGE,
@@ -22,6 +21,7 @@ from tests.architecture.stack import (
     properties,
     referred,
     resources,
+    template,
     variable_name,
     variables,
 )

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.deployment.template import template
-from tests.architecture.stack import mapping_of, properties, referred
+from tests.architecture.stack import mapping_of, properties, referred, template
 
 STREAM_HOURS = 24
 STREAM_READERS = ("fanout", "aggregate")

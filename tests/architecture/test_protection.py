@@ -2,8 +2,7 @@
 
 import pytest
 
-from local.deployment.template import template
-from tests.architecture.stack import FUNCTIONS, function_id, properties, referred, resources
+from tests.architecture.stack import FUNCTIONS, function_id, properties, referred, resources, template
 
 # What may be lost, since it only remembers what has been answered, or seen, of late.
 PASSING = {"IdempotencyTable", "ProgressTable"}

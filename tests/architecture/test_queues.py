@@ -2,7 +2,6 @@
 
 import pytest
 
-from local.deployment.template import template
 from tailrace.definition.pipeline import load_pipeline
 from tests.architecture.stack import (
     ROUTE_QUEUE_SUFFIX,
@@ -13,6 +12,7 @@ from tests.architecture.stack import (
     referred,
     resources,
     statements,
+    template,
     variable_name,
     variables,
 )

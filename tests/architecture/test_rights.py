@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from local.deployment.template import template
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.openapi.document import build_document
 from tests.architecture.stack import (
@@ -20,6 +19,7 @@ from tests.architecture.stack import (
     referred,
     resources,
     statements,
+    template,
     variables,
 )
 

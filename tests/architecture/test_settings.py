@@ -4,7 +4,6 @@ from dataclasses import fields
 
 import pytest
 
-from local.deployment.template import template
 from tailrace.aws.runtime import settings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import SettingsError
@@ -17,6 +16,7 @@ from tests.architecture.stack import (
     function_id,
     properties,
     referred,
+    template,
     variable_name,
     variables,
 )

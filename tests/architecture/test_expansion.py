@@ -1,0 +1,41 @@
+"""Loops are unrolled as CloudFormation does it, and none is left in what the other tests look at."""
+
+from tests.architecture.expansion import LOOP, expand
+from tests.architecture.stack import template
+
+QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::Sub": "${AWS::StackName}-${Name}"}}}
+ALARM = {
+    "Type": "AWS::CloudWatch::Alarm",
+    "Properties": {
+        "AlarmDescription": {"Fn::FindInMap": ["Texts", {"Ref": "Name"}, "Full"]},
+        "Namespace": "${Name}",
+        "Dimensions": [{"Name": {"Ref": "Name"}, "Value": {"Fn::GetAtt": [{"Fn::Sub": "${Name}Queue"}, "QueueName"]}}],
+        "AlarmActions": [{"Ref": "Topic"}],
+    },
+}
+
+
+def test_a_loop_stands_for_its_resources() -> None:
+    """An item is filled in for keys of the fragment, in Ref and in Fn::Sub; a plain string stays as it is."""
+    given = {
+        "Mappings": {"Texts": {"A": {"Full": "first"}, "B": {"Full": "second"}}},
+        "Resources": {
+            "Topic": {"Type": "AWS::SNS::Topic"},
+            f"{LOOP}Both": ["Name", ["A", "B"], {"${Name}Queue": QUEUE, "${Name}Alarm": ALARM}],
+        },
+    }
+    found = expand(given)["Resources"]
+    assert list(found) == ["Topic", "AQueue", "AAlarm", "BQueue", "BAlarm"]
+    assert found["BQueue"]["Properties"]["QueueName"] == {"Fn::Sub": "${AWS::StackName}-B"}
+    assert found["BAlarm"]["Properties"] == {
+        "AlarmDescription": "second",
+        "Namespace": "${Name}",
+        "Dimensions": [{"Name": "B", "Value": {"Fn::GetAtt": ["BQueue", "QueueName"]}}],
+        "AlarmActions": [{"Ref": "Topic"}],
+    }
+
+
+def test_no_loop_is_left() -> None:
+    """What the other tests look at are resources."""
+    assert all(name.isalnum() for section in ("Resources", "Outputs") for name in template()[section])
+    assert not any("Fn::FindInMap" in str(found) for found in template()["Resources"].values())
