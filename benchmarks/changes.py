@@ -2,7 +2,6 @@
 
 import json
 from functools import cache
-from typing import Any
 
 from local.demo.flights import read
 from local.demo.timeline import Timetable, timeline
@@ -11,8 +10,7 @@ from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import PLANS
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
-
-type Json = dict[str, Any]
+from tailrace.encoding.json_types import Json
 
 SLICE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
 SHARD = "shardId-00000001700000000000-0a1b2c3d"

@@ -9,8 +9,7 @@ from typing import Any
 from benchmarks.changes import event, records
 from benchmarks.report import Result, Show
 from benchmarks.stage import NoStreams, stage
-
-type Json = dict[str, Any]
+from tailrace.encoding.json_types import Json
 
 _BATCH = 300
 _ROUNDS = 31

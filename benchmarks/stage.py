@@ -12,9 +12,8 @@ from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.progress import Progress
 from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.encoding.json_types import Json
 from tailrace.queries.freshness import AGGREGATE
-
-type Json = dict[str, Any]
 
 TABLE, PROGRESS = "aggregates", "progress"
 _UNIT = 1024

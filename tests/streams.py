@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import item_key
 
 SHARD = "shardId-00000001700000000000-0a1b2c3d"
 SOURCE = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-01-01T00:00:00.000"
 
-type Item = dict[str, Any]
 type Step = tuple[str, Item | None, Item | None]
 
 

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.site import Answered
-
-type Json = dict[str, Any]
 
 BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
 

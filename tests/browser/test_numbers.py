@@ -20,6 +20,7 @@ from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.encoding.json_types import Json
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
 from tests.browser.made_up import MadeUp
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
-type Row = dict[str, Any]
 
 TABLES = {
     "ITEMS_TABLE": ["pk"],
@@ -41,7 +41,7 @@ TABLES = {
 }
 SHOPS = ["north", "b#%", "c&d=ü"]
 START = datetime(2024, 10, 26, 20, 7, tzinfo=UTC)  # through the night in which Berlin's clocks go back
-ORDERS: list[Row] = [
+ORDERS: list[Json] = [
     {
         "shop": SHOPS[place % 7 % 3],
         "placed": (START + timedelta(minutes=19 * place)).isoformat(),
@@ -51,7 +51,7 @@ ORDERS: list[Row] = [
     }
     for place in range(60)
 ]
-VISITS: list[Row] = [{"page": f"/page/{place % 9}", "ms": Decimal(place * 31 % 97) / 4} for place in range(40)]
+VISITS: list[Json] = [{"page": f"/page/{place % 9}", "ms": Decimal(place * 31 % 97) / 4} for place in range(40)]
 PIPELINES = [
     "tests.pipelines.orders:pipeline",
     "tests.pipelines.measured:pipeline",
@@ -76,10 +76,10 @@ class Filled:
             told = api_handler(event_of("GET", f"{path}?{query}", headers, b""), None)
         return told["statusCode"], told["headers"], told["body"]
 
-    def rows(self, aggregate: Aggregate) -> list[Row]:
+    def rows(self, aggregate: Aggregate) -> list[Json]:
         """Return every row of an aggregate, out of the table as it is stored."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True)
-        stored: dict[tuple[Any, ...], list[Row]] = {}
+        stored: dict[tuple[Any, ...], list[Json]] = {}
         for row in (decode_item(one) for page in pages for one in page["Items"]):
             if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#"):
                 stored.setdefault(tuple(row[group.name] for group in aggregate.by), []).append(row)
@@ -226,7 +226,7 @@ DRAWN = """(one) => {
 
 
 def check_lines(
-    panel: Locator, aggregate: Aggregate, name: str, kind: str, stored: Mapping[tuple[str, ...], Row]
+    panel: Locator, aggregate: Aggregate, name: str, kind: str, stored: Mapping[tuple[str, ...], Json]
 ) -> None:
     points = panel.evaluate(DRAWN)
     assert sum(key is not None for key, _, _ in points) > 1
@@ -240,7 +240,7 @@ def check_lines(
             assert value == (None if expected is None else float(expected)), (aggregate.name, name, key)
 
 
-def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, ...], Row]) -> None:
+def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, ...], Json]) -> None:
     bars = panel.locator(".ranking.wide > li")
     expect(bars).to_have_count(len(stored))
     lengths = {}

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 
 from local.deployment.processes import clean_environment
+from tailrace.encoding.json_types import Json
 from tests.openapi.hooks import ITEMS, THERE
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 
 _SERVERS_FAULT, _MORE_THAN_DONE = 500, 300
 
-type Json = dict[str, Any]
 
 FLIGHT: Json = {
     "carrier": "EV", "flight": 4166, "origin": "EWR", "dest": "GSP", "distance": 594, "status": "scheduled",

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.outputs.archives import Event, ObjectSummary, Partition, archive_object, parse_events, parse_key
 from tailrace.outputs.envelopes import envelope

@@ -27,8 +27,8 @@ from tailrace import (
     total,
     variance,
 )
+from tailrace.encoding.json_types import Item
 
-type Item = dict[str, Any]
 type Key = tuple[str, str]
 
 ORDER_SCHEMA = {

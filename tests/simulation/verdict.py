@@ -7,7 +7,8 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from tailrace.encoding.dynamodb import decode_item
-from tests.simulation.definition import FULL, Item, Key, is_large, prepared, recount
+from tailrace.encoding.json_types import Item
+from tests.simulation.definition import FULL, Key, is_large, prepared, recount
 from tests.simulation.world.functions import ROUTE_QUEUE, TABLE
 from tests.simulation.world.steps import History
 from tests.simulation.world.stream import Written

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from local.in_memory import Database
 from tailrace.encoding.dynamodb import encode_value
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.numbers import EXACT
 from tests import strategies
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-type Json = dict[str, Any]
 type Requests = list[tuple[str, Json]]
 
 KEY = {"pk": {"S": "a"}, "sk": {"S": "b"}}

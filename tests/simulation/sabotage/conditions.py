@@ -11,9 +11,9 @@ from tailrace.aggregation import marks
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates import commit, lineages
 from tailrace.aws.aggregates import update_expressions as writes
+from tailrace.encoding.json_types import Json
 
 type Sabotage = Callable[[], AbstractContextManager[Any]]
-type Json = dict[str, Any]
 
 _MARK = re.compile(r"\(attribute_not_exists\((#\d+)\) OR \1 < (:\d+)\)")
 _VERSION = re.compile(r"(attribute_not_exists\(#\d+\)|#\d+ = (:\d+))$")

@@ -13,12 +13,12 @@ from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
+from tailrace.encoding.json_types import Json
 from tests.simulation.world import deployed, world
 from tests.simulation.world.archive_queue import ArchiveQueue
 from tests.simulation.world.steps import Reader
 
 type Sabotage = Callable[[], AbstractContextManager[Any]]
-type Json = dict[str, Any]
 
 
 def _checkpoint(choose: Callable[[list[int]], int | None]) -> Sabotage:

@@ -1,11 +1,9 @@
 """The archive's queue and its mapping: messages may come more than once, and some are put aside after many tries."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from local.mapping import Answer, Message, QueueInvocation, QueueMapping, QueueSettings, Received, SourceQueue
-
-type Json = dict[str, Any]
+from tailrace.encoding.json_types import Json
 
 _SIZE = 100  # bytes of a message, as far as the mapping is concerned
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.in_memory import Database, Unsupported
-from tests.simulation.world.faults import Call, Json, Wire
+from tailrace.encoding.json_types import Json
+from tests.simulation.world.faults import Call, Wire
 
 _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local.in_memory.errors import client_error
+from tailrace.encoding.json_types import Json
 from tests.simulation.world.steps import Fault, Run, Step
 
-type Json = dict[str, Any]
 type Call = Callable[[], Json]
 
 

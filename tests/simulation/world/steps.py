@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
+from tailrace.encoding.json_types import Item
 from tests.simulation import definition
-from tests.simulation.definition import Item
 
 type Reader = Literal["aggregate", "fanout"]
 type Function = Reader | Literal["archive"]

@@ -1,15 +1,12 @@
 """The items table and its stream: shards that close, have children, and share out the items."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from local.in_memory import Database
 from local.in_memory.values import Row
 from tailrace.encoding.dynamodb import encode_item
-from tests.simulation.definition import Item
+from tailrace.encoding.json_types import Item, Json
 from tests.simulation.world.steps import Write
-
-type Json = dict[str, Any]
 
 SOURCE = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-10-27T00:00:00.000"
 _TABLE = "items"

@@ -12,6 +12,7 @@ from local.mapping import (
     StreamShard,
     invocation_record,
 )
+from tailrace.encoding.json_types import Json
 from tests.simulation.world.archive_queue import ArchiveQueue
 from tests.simulation.world.deployed import archive_settings, template_settings
 from tests.simulation.world.faults import Wire
@@ -32,8 +33,6 @@ from tests.simulation.world.steps import (
     Write,
 )
 from tests.simulation.world.stream import SOURCE, Items, Shard
-
-type Json = dict[str, Any]
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:fanout"
 _START = 1_730_000_000.0

@@ -10,9 +10,10 @@ import pytest
 
 from functions.aggregate.app import handler as aggregate
 from tailrace.aws.runtime.settings import ApiSettings
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import loads
 from tests.gateway import send
-from tests.storage.reading.recount import ORDERS, Row
+from tests.storage.reading.recount import ORDERS
 from tests.streams import event, history
 
 if TYPE_CHECKING:
@@ -68,11 +69,11 @@ def read(filled: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
 
 @pytest.fixture
-def pages(read: Callable[..., Any]) -> Callable[..., list[list[Row]]]:
+def pages(read: Callable[..., Any]) -> Callable[..., list[list[Json]]]:
     """Return a way to read all pages."""
 
-    def follow(path: str, **given: Any) -> list[list[Row]]:
-        found: list[list[Row]] = []
+    def follow(path: str, **given: Any) -> list[list[Json]]:
+        found: list[list[Json]] = []
         while True:
             answer = read(path, **given)
             assert answer["statusCode"] == 200, answer["body"]

@@ -4,26 +4,26 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
+
+from tailrace.encoding.json_types import Json
 
 ZONE = ZoneInfo("Europe/Berlin")
 SHOPS = ["a", "b#%", "c"]
 DIGITS = Context(prec=38)
 
-type Row = dict[str, Any]
 
 # Both changes of Berlin's clocks, the turn of a year, a year of the calendar's own weeks.
 STARTS = [(2024, 3, 30, 21), (2024, 10, 26, 20), (2024, 12, 30, 12), (2025, 6, 14, 10)]
 MOMENTS = [datetime(*start, 7, tzinfo=UTC) + timedelta(minutes=47 * step) for start in STARTS for step in range(24)]
-ORDERS: list[Row] = [
+ORDERS: list[Json] = [
     {"shop": shop, "placed": moment.isoformat(), "lines": (place * 7) % 11, "amount": Decimal(place * 13 % 17) / 10 + 1}
     for place, moment in enumerate(MOMENTS)
     for shop in (SHOPS if place % 4 else SHOPS[:1])
 ]
 
 
-def label(order: Row, unit: str) -> str:
+def label(order: Json, unit: str) -> str:
     """Return a bucket's label from the clock on the wall, by the calendar alone."""
     local = datetime.fromisoformat(order["placed"]).astimezone(ZONE)
     match unit:
@@ -38,9 +38,9 @@ def label(order: Row, unit: str) -> str:
     return f"{local:%Y-%m-%d}"
 
 
-def recounted(orders: Iterable[Row], unit: str, *, time_first: bool = False, ends: bool = False) -> list[Row]:
+def recounted(orders: Iterable[Json], unit: str, *, time_first: bool = False, ends: bool = False) -> list[Json]:
     """Return what the rows of each shop and bucket have to be, in the order of the key."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Json]] = defaultdict(list)
     for order in orders:
         groups[label(order, unit), order["shop"]].append(order)
     # the key escapes what separates its parts, and so it sorts
@@ -49,7 +49,7 @@ def recounted(orders: Iterable[Row], unit: str, *, time_first: bool = False, end
     return [row_of(time, shop, groups[time, shop], ends=ends) for time, shop in sorted(groups, key=order_of)]
 
 
-def row_of(time: str, shop: str, orders: list[Row], *, ends: bool) -> Row:
+def row_of(time: str, shop: str, orders: list[Json], *, ends: bool) -> Json:
     amounts = [order["amount"] for order in orders]
     size, total = len(orders), sum(amounts)
     row = {
@@ -67,7 +67,7 @@ def row_of(time: str, shop: str, orders: list[Row], *, ends: bool) -> Row:
     return row
 
 
-def seen(rows: Iterable[Row], *, ends: bool = False) -> list[Row]:
+def seen(rows: Iterable[Json], *, ends: bool = False) -> list[Json]:
     """Return rows as the recount has them."""
     found = []
     for row in rows:
@@ -80,5 +80,5 @@ def seen(rows: Iterable[Row], *, ends: bool = False) -> list[Row]:
     return found
 
 
-def joined(pages: list[list[Row]]) -> list[Row]:
+def joined(pages: list[list[Json]]) -> list[Json]:
     return [row for page in pages for row in page]

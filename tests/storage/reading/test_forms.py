@@ -12,7 +12,7 @@ import pytest
 from tailrace.encoding.tagged_json import loads
 
 if TYPE_CHECKING:
-    from tests.storage.reading.recount import Row
+    from tailrace.encoding.json_types import Json
 
 
 def test_a_cursor_is_of_one_query_in_one_order(read: Callable[..., Any]) -> None:
@@ -51,7 +51,7 @@ def _cell(text: str) -> Any:
 
 
 def test_pages_of_lines_lead_on_by_their_header(read: Callable[..., Any]) -> None:
-    found: list[Row] = []
+    found: list[Json] = []
     given: dict[str, Any] = {"shop": "b#%", "limit": 7, "order": "desc"}
     while True:
         answer = read("hours/rows", "application/x-ndjson", **given)

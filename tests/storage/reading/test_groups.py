@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tailrace.aws.aggregates import group_reader as listing
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import loads
-from tests.storage.reading.recount import ORDERS, SHOPS, Row, joined
+from tests.storage.reading.recount import ORDERS, SHOPS, joined
 
 
 def test_the_values_of_the_first_group_are_listed_with_their_items(read: Callable[..., Any]) -> None:
@@ -53,7 +54,7 @@ def test_more_values_than_can_be_read_are_not_ranked(read: Callable[..., Any], m
 @pytest.mark.parametrize("name", ["hours", "lanes", "totals"])
 @pytest.mark.parametrize("given", [{}, {"from_": "2024-10-26", "to": "2024-10-27"}, {"interval": "day"}])
 def test_rows_of_several_groups_follow_each_other(
-    read: Callable[..., Any], pages: Callable[..., list[list[Row]]], name: str, given: dict[str, Any]
+    read: Callable[..., Any], pages: Callable[..., list[list[Json]]], name: str, given: dict[str, Any]
 ) -> None:
     if name == "totals" and given:
         assert read("totals/rows", shop=SHOPS, **given)["statusCode"] == 400

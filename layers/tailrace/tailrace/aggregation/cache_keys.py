@@ -5,7 +5,7 @@ from decimal import Decimal
 from types import NoneType
 from typing import Any
 
-from tailrace.definition.measures import Item
+from tailrace.encoding.json_types import Item
 
 type FieldValues = tuple[Any, ...]
 type CacheKey = tuple[FieldValues, FieldValues]

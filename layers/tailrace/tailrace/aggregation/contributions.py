@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.measures import Column, Item, Predicate
+from tailrace.definition.measures import Column, Predicate
 from tailrace.definition.order_measures import ValueEntry, ValueSelection
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import (
     MAX_PARTITION_KEY_BYTES,
     MAX_SORT_KEY_BYTES,

@@ -25,8 +25,8 @@ from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.aggregation.row_changes import RowAccumulator
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups import BucketGroup, FieldGroup
-from tailrace.definition.measures import Item
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
+from tailrace.encoding.json_types import Item
 
 _MAX_ENTRIES = 20_000
 _MAX_KEY_CHARACTERS = 20_000_000

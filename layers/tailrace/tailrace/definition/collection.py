@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailrace.definition.checks import check_display_metadata
-from tailrace.definition.measures import Item
 from tailrace.definition.schemas import Schema
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME
 from tailrace.encoding.numbers import normalise
 from tailrace.errors import DefinitionError, InvalidItem, Violation

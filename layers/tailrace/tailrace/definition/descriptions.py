@@ -1,13 +1,10 @@
 """The definition as a reader of aggregates wants to know it: groups, measures, units; no code, no fields left out."""
 
-from typing import Any
-
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
-
-type Json = dict[str, Any]
+from tailrace.encoding.json_types import Json
 
 
 def describe(aggregate: Aggregate) -> Json:

@@ -22,10 +22,10 @@ from decimal import Context, Decimal
 from typing import Any, Unpack
 
 from tailrace.definition.checks import DisplayMetadata, check_field, check_predicate
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, MAX_DIGITS, UNREPRESENTABLE, Number, is_representable
 from tailrace.errors import InvalidItem, Violation
 
-type Item = dict[str, Any]
 type Predicate = Callable[[Item], bool]
 
 _DISPLAY_CONTEXT = Context(prec=MAX_DIGITS)

@@ -29,7 +29,8 @@ from typing import Any, Literal, Unpack
 
 from tailrace.definition.checks import DisplayMetadata, check_field, check_predicate
 from tailrace.definition.groups import parse_instant, time_zone
-from tailrace.definition.measures import Item, Predicate
+from tailrace.definition.measures import Predicate
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number
 from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, utc_text
 from tailrace.errors import DefinitionError, InvalidItem, Violation

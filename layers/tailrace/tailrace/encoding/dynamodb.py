@@ -5,11 +5,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage
-
-type Item = dict[str, Any]
-
 
 type Image = Mapping[str, Mapping[str, Any]]
 

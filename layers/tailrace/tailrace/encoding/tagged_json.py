@@ -13,9 +13,6 @@ from tailrace.errors import InvalidMessage
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
 
 
-type Json = dict[str, Any]
-
-
 def dumps(value: Any) -> str:
     """Write a value as compact JSON; the inverse of :func:`loads`.
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, Item, decode_value
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, decode_value
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import split_item_key
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, TailraceError

@@ -8,8 +8,8 @@ brings it in again. Both readers of the stream derive this by themselves, from t
 from dataclasses import dataclass
 
 from tailrace.definition.collection import Collection
-from tailrace.definition.measures import Item
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import Change
 

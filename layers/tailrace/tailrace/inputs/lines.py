@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from tailrace.definition.schemas import Schema
-from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation

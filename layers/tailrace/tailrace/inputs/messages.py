@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 

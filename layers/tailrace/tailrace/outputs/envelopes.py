@@ -4,7 +4,7 @@ Sources: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md, it
 extension (claim check) for events that no message can hold.
 """
 
-from tailrace.encoding.tagged_json import Json
+from tailrace.encoding.json_types import Json
 
 CONTENT_TYPE = "application/cloudevents+json"
 

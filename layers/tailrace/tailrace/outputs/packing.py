@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
-from tailrace.encoding.tagged_json import Json, dumps
+from tailrace.encoding.json_types import Json
+from tailrace.encoding.tagged_json import dumps
 from tailrace.outputs.stored_object import StoredObject
 
 MAX_MESSAGE_BYTES = 262_144

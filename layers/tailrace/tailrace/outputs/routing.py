@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tailrace.aggregation.plan import plan_of
-from tailrace.definition.measures import Item
 from tailrace.definition.pipeline import Pipeline, Route
-from tailrace.encoding.tagged_json import Json, dumps
+from tailrace.encoding.json_types import Item, Json
+from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import ChangeBatch
 from tailrace.inputs.effects import Effect, derive_effect

@@ -2,15 +2,14 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from tailrace.definition.aggregate import UPDATED_AT, Aggregate
+from tailrace.encoding.json_types import Row
 from tailrace.encoding.tagged_json import dumps
-
-type Row = Mapping[str, Any]
 
 JSON, JSON_LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
 ROW_MEDIA_TYPES = (JSON, JSON_LINES, CSV)

@@ -5,7 +5,6 @@ the sums. Of the order measures, minimum, maximum, first and last are those of t
 quantiles and top lists cannot be had from the rows', and are left out.
 """
 
-from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import localcontext
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from tailrace.definition.aggregate import INEXACT, UPDATED_AT, Aggregate
 from tailrace.definition.groups import BucketGroup
 from tailrace.definition.order_measures import OrderMeasure
+from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.sort_keys import encode_sort_key
@@ -29,8 +29,6 @@ MAX_GROUPS = 20_000
 """Of how many groups the rows of one interval can be added up at once."""
 
 _LAST_MINUTE = "59"
-
-type Row = Mapping[str, Any]
 
 
 def coarse_label(label: str, interval: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.encoding.dynamodb import decode_item, encode_value
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import QueryTooLarge
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 _MAX_READS = 100
 _MAX_BYTES = 3_000_000
 
-type Row = dict[str, Any]
-type Serializer = Callable[[Row], str]
+type Serializer = Callable[[Json], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class _StoredRow:
     """A stored row, and the position before it."""
 
     before: Position
-    row: Row
+    row: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _Run:
     """Rows as readers see them, merged from adjacent stored rows, and the position before those."""
 
     before: Position
-    rows: list[Row]
+    rows: list[Json]
 
 
 class _Stream:

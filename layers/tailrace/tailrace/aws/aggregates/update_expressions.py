@@ -15,12 +15,12 @@ from tailrace.aggregation.marks import Lineage, encode_sequence
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.definition.aggregate import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT, Layout
 from tailrace.encoding.dynamodb import encode_value
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
-type Json = dict[str, Any]
 
 _MAX_STATEMENT_BYTES = 8192
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html"""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
+from tailrace.encoding.json_types import Row
 from tailrace.errors import InvalidItem, Violation
 
 # An expression holds 4 KB and 300 operators, and each compared field takes two (= and AND):
@@ -18,8 +19,6 @@ _MAX_EXPRESSION_BYTES = 4096
 _MAX_COMPARED_FIELDS = 140
 MAX_LISTED_FIELDS = 100
 """Fields whose absence one condition can require, in addition to those that it compares."""
-
-type Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

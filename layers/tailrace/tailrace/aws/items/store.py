@@ -9,7 +9,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aws.items.conditions import (
     MAX_LISTED_FIELDS,
     Condition,
-    Row,
     existence,
     merge_parameters,
     unchanged_since,
@@ -18,7 +17,8 @@ from tailrace.aws.items.conditions import (
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import entity_tag, item_digest
-from tailrace.encoding.dynamodb import DIGEST, Item, decode_item, encode_item, encode_value
+from tailrace.encoding.dynamodb import DIGEST, decode_item, encode_item, encode_value
+from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation

@@ -17,6 +17,7 @@ from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.settings import ApiSettings, route_dead_letter_queues, route_queues
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Json
 from tailrace.errors import Transient
 from tailrace.queries.freshness import AGGREGATE, FANOUT, Freshness
 
@@ -40,8 +41,6 @@ _COUNTING = {
     "catalog": ("changes", "waited_s"),
 }
 """The reported counts of each stage that is not a stream reader."""
-
-type Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

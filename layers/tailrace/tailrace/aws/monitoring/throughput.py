@@ -19,6 +19,7 @@ from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.aws.runtime.errors import translate
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.json_types import Json
 from tailrace.errors import Transient
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _FLUSH_INTERVAL = timedelta(seconds=5)
 _RETENTION = timedelta(days=2)
 
-type Json = dict[str, Any]
 type Event = Mapping[str, Any]
 
 

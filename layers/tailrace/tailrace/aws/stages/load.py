@@ -18,7 +18,7 @@ from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.aws.runtime.objects import put_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.dynamodb import Item
+from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, Transient, Violation
 from tailrace.inputs.lines import BadLine, Line, detect_format, read_lines

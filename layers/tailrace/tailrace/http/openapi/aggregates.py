@@ -4,7 +4,8 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
-from tailrace.http.openapi.components import Json, error_responses, parameter, reference, response
+from tailrace.encoding.json_types import Json
+from tailrace.http.openapi.components import error_responses, parameter, reference, response
 from tailrace.queries.formats import ROW_MEDIA_TYPES
 from tailrace.queries.parameters import (
     DEFAULT_LISTED,

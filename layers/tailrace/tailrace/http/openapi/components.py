@@ -1,11 +1,9 @@
 """The small parts of an OpenAPI document: parameters, headers, answers, refusals."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from tailrace.encoding.json_types import Json
 from tailrace.http.problems import CONTENT_TYPE, PROBLEM_TYPES
-
-type Json = dict[str, Any]
 
 JSON = "application/json"
 

@@ -7,8 +7,9 @@ parameters of a query are the aggregate's groups. Source: https://spec.openapis.
 from collections.abc import Mapping
 
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.aggregates import aggregate_paths, aggregates_path, row_schema
-from tailrace.http.openapi.components import Json, components, gateway_responses, problem_schema, response
+from tailrace.http.openapi.components import components, gateway_responses, problem_schema, response
 from tailrace.http.openapi.health import health_path
 from tailrace.http.openapi.items import item_paths, item_schema
 

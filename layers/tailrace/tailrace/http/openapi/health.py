@@ -1,6 +1,7 @@
 """The path that tells how the stages are doing."""
 
-from tailrace.http.openapi.components import Json, error_responses, response
+from tailrace.encoding.json_types import Json
+from tailrace.http.openapi.components import error_responses, response
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _QUEUE = {"waiting": _COUNT, "in_work": _COUNT, "failed": _COUNT, "changes": _COUNT}

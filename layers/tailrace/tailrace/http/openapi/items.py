@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailrace.definition.collection import Collection
+from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.components import (
     ETAG,
     IDEMPOTENCY_KEY,
@@ -11,7 +12,6 @@ from tailrace.http.openapi.components import (
     IF_NONE_MATCH,
     JSON,
     REPLAYED,
-    Json,
     body,
     error_responses,
     parameter,
