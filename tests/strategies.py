@@ -1,4 +1,4 @@
-"""Hypothesis strategies that several test modules share."""
+"""Hypothesis strategies shared by several test modules."""
 
 from decimal import Decimal
 from typing import Any
@@ -29,7 +29,7 @@ values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(awkward_texts, inner, max_size=3)),
     max_leaves=8,
 )
-"""Everything that DynamoDB can hold as an attribute."""
+"""Every value that DynamoDB can store as an attribute."""
 
 orders: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
@@ -42,4 +42,4 @@ orders: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "lines": st.integers(0, 14),
     },
 )
-"""Orders of ``tests.pipelines.orders``, most of them valid (``lines`` of 13 breaks the transform)."""
+"""Orders for ``tests.pipelines.orders``, most of them valid (the transform raises for ``lines`` of 13)."""

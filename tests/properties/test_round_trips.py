@@ -1,4 +1,4 @@
-"""What is encoded is decoded as it was."""
+"""Decoding an encoded value gives the value back."""
 
 import base64
 import json
@@ -16,39 +16,39 @@ from tests import strategies
 items = st.dictionaries(strategies.awkward_texts, strategies.values, max_size=4)
 
 
-def as_lambda_sends_it(image: dict[str, Any]) -> Any:
-    """Return the image after its journey through a Lambda event: JSON, with binary as base64."""
+def in_lambda_event(image: dict[str, Any]) -> Any:
+    """Return the image as a Lambda event carries it: JSON, with binary values in base64."""
     return json.loads(json.dumps(image, default=lambda binary: base64.b64encode(binary).decode()))
 
 
 @given(items)
-def test_dynamodb_json_round_trips_as_the_client_sends_it(item: dict[str, Any]) -> None:
+def test_dynamodb_json_round_trips_through_boto3(item: dict[str, Any]) -> None:
     assert decode_item(encode_item(item)) == item
 
 
 @given(items)
-def test_dynamodb_json_round_trips_as_lambda_sends_it(item: dict[str, Any]) -> None:
-    assert decode_item(as_lambda_sends_it(encode_item(item))) == item
+def test_dynamodb_json_round_trips_through_a_lambda_event(item: dict[str, Any]) -> None:
+    assert decode_item(in_lambda_event(encode_item(item))) == item
 
 
 @given(strategies.values)
-def test_envelopes_keep_every_digit_set_and_byte(value: Any) -> None:
+def test_tagged_json_preserves_every_digit_set_and_byte(value: Any) -> None:
     text = dumps(value)
     assert loads(text) == value
     assert loads(text.encode()) == value
 
 
 @given(strategies.values)
-def test_messages_hold_only_characters_that_a_queue_takes(value: Any) -> None:
+def test_tagged_json_contains_only_characters_that_sqs_accepts(value: Any) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in dumps(value))
 
 
 @given(st.lists(strategies.awkward_texts, min_size=1, max_size=4))
-def test_a_rows_key_gives_its_groups_back(texts: list[str]) -> None:
+def test_group_texts_round_trip_through_a_row_key(texts: list[str]) -> None:
     first, *rest = texts
     if rest == ["-"]:
-        rest = ["--"]  # a lone "-" as second group is told apart by the aggregate's definition only
+        rest = ["--"]  # only the definition can distinguish a lone "-" as second group from no second group
     assert group_texts(*row_key("orders", 3, [first, *rest])) == (first, *rest)
 
 

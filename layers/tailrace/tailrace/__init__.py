@@ -1,6 +1,6 @@
-"""Tailrace: exact aggregates, routes and an archive from every change of a DynamoDB table.
+"""Tailrace: exact aggregates, routes and an archive from every change to a DynamoDB table.
 
-Everything that a pipeline's definition needs is imported from here.
+A pipeline definition imports everything it needs from here.
 """
 
 from tailrace.definition.aggregate import Aggregate

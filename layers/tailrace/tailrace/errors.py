@@ -1,17 +1,19 @@
-"""One tree of errors, drawn here; everything that Tailrace raises on purpose hangs on it.
+"""The error tree: every exception that Tailrace raises on purpose.
 
 ::
 
     TailraceError
-    ├── Permanent               trying again gives the same answer: refuse, quarantine or stop
-    │   ├── DefinitionError     the pipeline's definition is wrong (raised at import)
-    │   ├── SettingsError       an environment variable is missing or wrong
-    │   ├── InvalidItem         an item breaks its schema, its transform or the table's limits
-    │   ├── InvalidMessage      a message, line, request or record that cannot be read
-    │   ├── NotFound            there is no such collection, aggregate or item
-    │   ├── Conflict            somebody else changed the item in the meantime
-    │   └── PreconditionFailed  the item is not, or is, as a condition of the caller says
-    └── Transient               trying again later may succeed: retry, then report
+    ├── Permanent                retrying gives the same result: refuse, quarantine or stop
+    │   ├── DefinitionError      the pipeline definition is wrong (raised at import)
+    │   ├── SettingsError        an environment variable is missing or invalid
+    │   ├── InvalidItem          an item violates its schema, its transform or DynamoDB's limits
+    │   ├── InvalidMessage       a message, line, request or record cannot be parsed
+    │   ├── NotFound             no such collection, aggregate or item
+    │   ├── Conflict             another writer changed the item in the meantime
+    │   ├── PreconditionFailed   the item does not meet the request's precondition
+    │   ├── UnsupportedKeyOrder  the aggregate's group order does not support the query
+    │   └── QueryTooLarge        the query exceeds the reads or memory of one request
+    └── Transient                a retry may succeed: retry, then report
 """
 
 from collections.abc import Callable, Iterable
@@ -19,47 +21,50 @@ from dataclasses import dataclass
 
 
 class TailraceError(Exception):
-    """The root of the tree."""
+    """Base class of all Tailrace errors."""
 
 
 class Permanent(TailraceError):
-    """Trying again cannot help."""
+    """Retrying cannot help."""
 
 
 class Transient(TailraceError):
-    """Trying again later may help: throttling, time-outs, 5xx answers."""
+    """Retrying later may help: throttling, timeouts, 5xx responses."""
 
 
 class DefinitionError(Permanent):
-    """The pipeline's definition contradicts itself; the message says where and how to mend it."""
+    """The pipeline definition is invalid; the message says where, and how to fix it."""
 
 
 class SettingsError(Permanent):
-    """The environment lacks what a function needs; the message names the variable."""
+    """A required environment variable is missing or invalid; the message names it."""
 
 
 class InvalidMessage(Permanent):
-    """Bytes or text that cannot be read as what they claim to be."""
+    """Bytes or text that cannot be parsed in the expected format."""
 
 
 class NotFound(Permanent):
-    """A name or key that stands for nothing."""
+    """No collection, aggregate or item has this name or key."""
 
 
 class Conflict(Permanent):
-    """The item is no longer what the caller has seen."""
+    """The item has changed since the caller read it."""
 
 
 class PreconditionFailed(Permanent):
-    """An item is not, or is, as the condition of a request says; nothing was done."""
+    """The item does not meet the request's precondition; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One reason why an item is refused.
+    """One reason for rejecting an item.
 
-    ``pointer`` is the JSON Pointer (RFC 6901) of the offending place, "" for the whole item; ``keyword`` is the
-    JSON Schema keyword that failed, or the engine's word for a rule of its own (``transform``, ``size`` …).
+    Attributes:
+        pointer: JSON Pointer (RFC 6901) to the offending value; "" for the whole item.
+        keyword: the JSON Schema keyword that failed, or the engine's name for a rule of its own (``transform``,
+            ``size`` …).
+        message: the reason, for people.
     """
 
     pointer: str
@@ -68,10 +73,10 @@ class Violation:
 
 
 class InvalidItem(Permanent):
-    """An item that breaks rules; ``violations`` holds every one of them, at least one.
+    """An item that violates at least one rule; ``violations`` lists them all.
 
-    They may be given as a function, which is asked when somebody wants to know: a report takes a hundred times as long
-    as finding out that there is something to report.
+    Pass a function to compute them on first access: a full report takes a hundred times as long as the check that
+    finds the item invalid.
     """
 
     def __init__(self, violations: Iterable[Violation] | Callable[[], Iterable[Violation]]) -> None:
@@ -81,7 +86,7 @@ class InvalidItem(Permanent):
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """Every violation, at least one."""
+        """All violations; at least one."""
         if self._find_violations is not None:
             self._violations, self._find_violations = tuple(self._find_violations()), None
         return self._violations
@@ -91,8 +96,8 @@ class InvalidItem(Permanent):
 
 
 class UnsupportedKeyOrder(Permanent):
-    """A query that the key of an aggregate does not allow: what it asks for does not lie together."""
+    """The aggregate's group order does not support the query: the rows it selects are not contiguous."""
 
 
 class QueryTooLarge(Permanent):
-    """A query whose answer would take more reads, or more memory, than a request has."""
+    """The query would take more reads, or more memory, than one request has."""

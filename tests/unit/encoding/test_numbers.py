@@ -1,11 +1,11 @@
-"""Numbers have one form each, and nothing else is read as one."""
+"""Numbers have one canonical type, and nothing else is parsed as a number."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from tailrace.encoding.numbers import normalise, parse_number
+from tailrace.encoding.numbers import is_representable, normalise, parse_number, significant_digits
 from tailrace.errors import InvalidMessage
 
 
@@ -22,34 +22,47 @@ from tailrace.errors import InvalidMessage
         ("1E-130", Decimal("1E-130")),
     ],
 )
-def test_a_number_is_whole_or_decimal(text: str, value: object) -> None:
+def test_a_number_is_parsed_as_int_or_decimal(text: str, value: object) -> None:
     assert parse_number(text) == value
     assert type(parse_number(text)) is type(value)
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "1e999999999", "1" + "0" * 200])
-def test_numbers_too_large_for_any_table_stay_small_in_memory(text: str) -> None:
+def test_numbers_beyond_dynamodbs_range_stay_small_in_memory(text: str) -> None:
     assert isinstance(parse_number(text), Decimal)
 
 
 @pytest.mark.parametrize(
     "text", ["", "-", "1_000", "٣", " 1", "1 ", "0x1", "NaN", "Infinity", "1e99999999999999999999", "1.2.3"]
 )
-def test_nothing_else_is_a_number(text: str) -> None:
+def test_other_notations_are_rejected(text: str) -> None:
     with pytest.raises(InvalidMessage):
         parse_number(text)
 
 
 @pytest.mark.parametrize(
-    "made",
+    "unsupported",
     [datetime(2024, 1, 1, tzinfo=UTC), object(), "\ud800", 10**5000, float("nan"), {1: 2}, {"\ud800": 1}, 1j, iter("")],
-    ids=["time", "object", "half", "long", "undefined", "number as name", "half a name", "complex", "iterator"],
+    ids=["time", "object", "surrogate", "long", "NaN", "number as name", "surrogate in name", "complex", "iterator"],
 )
-def test_what_no_item_can_hold_is_told(made: object) -> None:
-    for value in (made, [made], {"a": made}):
+def test_values_that_no_item_can_contain_are_rejected(unsupported: object) -> None:
+    for value in (unsupported, [unsupported], {"a": unsupported}):
         with pytest.raises(InvalidMessage):
             normalise(value)
 
 
-def test_floats_become_the_decimals_that_they_print_as() -> None:
+def test_floats_become_the_decimals_that_repr_shows() -> None:
     assert normalise({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 1), (1200, 2), (-12, 2), (Decimal("0.0012"), 2), (Decimal("1.05"), 3)]
+)
+def test_significant_digits_are_counted_as_dynamodb_counts_them(value: int | Decimal, expected: int) -> None:
+    assert significant_digits(value) == expected
+
+
+def test_the_range_of_dynamodbs_numbers() -> None:
+    assert not is_representable(10**126)
+    assert is_representable(10**125)
+    assert is_representable(Decimal("1e-130"))

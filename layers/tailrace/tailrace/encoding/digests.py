@@ -1,4 +1,4 @@
-"""Digests of items, and their entity tags."""
+"""Item digests and entity tags."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ _DIGEST_CHARACTERS = 32
 
 
 def item_digest(item: Mapping[str, Any], expires_at: Any = None) -> str:
-    """Return a digest of an item's content and of when it expires: equal for what is equal to the table.
+    """Return a digest of an item's content and expiry; items that DynamoDB considers equal have equal digests.
 
-    It looks at nothing else, so that it is the same whoever has written the item, and however.
+    It depends on nothing else, so it does not matter who wrote the item, or how.
     """
     return hashlib.sha256(canonical_json([item, expires_at]).encode()).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def entity_tag(digest: str) -> str:
-    """Return the strong entity tag of a digest, as the header ``ETag`` has it."""
+    """Return the strong entity tag of a digest, quoted as in the ``ETag`` header."""
     return f'"{digest}"'

@@ -1,4 +1,4 @@
-"""DynamoDB's JSON: attribute values to Python values and back."""
+"""DynamoDB JSON: attribute values to Python values and back."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -10,21 +10,22 @@ from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage
 
 type Image = Mapping[str, Mapping[str, Any]]
-
+"""An item in DynamoDB JSON, as stream records carry it."""
 
 DIGEST = "~etag"
-"""The attribute that holds the digest of what the engine has written, in rows whose fields the schema does not list."""
-
+"""The attribute with the digest of the item as the engine wrote it; only where the schema does not list all fields."""
 
 ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST)
-"""What an item's row holds beside the item's own fields; no schema and no transform ever sees them."""
+"""Attributes of an item's row that are not fields of the item; schemas and transforms never see them."""
+
+INVALID_SET = "a set must be non-empty and contain only strings, only numbers or only binary values"
 
 
 def decode_value(attribute: Mapping[str, Any]) -> Any:
-    """Turn one attribute of DynamoDB's JSON (``{"N": "4"}``) into a value.
+    """Decode one attribute value of DynamoDB JSON (``{"N": "4"}``).
 
     Raises:
-        InvalidMessage: the type tag is unknown or its number cannot be read.
+        InvalidMessage: the type tag is unknown, or its number cannot be parsed.
     """
     ((tag, value),) = attribute.items()
     if tag == "N":
@@ -46,21 +47,21 @@ def decode_value(attribute: Mapping[str, Any]) -> Any:
             return _decode_binary(value)
         case "BS":
             return {_decode_binary(member) for member in value}
-    raise InvalidMessage(f"unknown type of attribute: {tag!r}")
+    raise InvalidMessage(f"unknown attribute type: {tag!r}")
 
 
 def decode_item(image: Image) -> Item:
-    """Turn a whole item of DynamoDB's JSON into values, the engine's attributes included."""
+    """Decode a whole item, the engine's attributes included."""
     return {name: decode_value(value) for name, value in image.items()}
 
 
 def _decode_binary(value: str | bytes) -> bytes:
-    # Lambda's events carry base64, boto3's answers carry bytes
+    # Lambda events carry base64, boto3 responses carry bytes
     return base64.b64decode(value) if isinstance(value, str) else bytes(value)
 
 
 def encode_value(value: Any) -> dict[str, Any]:
-    """Turn a value into an attribute of DynamoDB's JSON, as boto3's low-level client takes it.
+    """Encode a value as an attribute value of DynamoDB JSON, in the form that boto3's low-level client accepts.
 
     Raises:
         InvalidMessage: DynamoDB has no type for the value (a float, an empty or mixed set, an object).
@@ -93,9 +94,9 @@ def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
         return {"NS": [str(value) for value in sorted(values)]}
     if values and all(isinstance(value, bytes | bytearray) for value in values):
         return {"BS": sorted(bytes(value) for value in values)}
-    raise InvalidMessage("a set must hold strings, numbers or binaries, of one kind, and at least one")
+    raise InvalidMessage(INVALID_SET)
 
 
 def encode_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn an item into DynamoDB's JSON; the inverse of :func:`decode_item`."""
+    """Encode an item as DynamoDB JSON; the inverse of :func:`decode_item`."""
     return {name: encode_value(value) for name, value in item.items()}

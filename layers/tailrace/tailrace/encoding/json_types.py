@@ -1,13 +1,13 @@
-"""Types of JSON and of items, for annotations."""
+"""Type aliases for JSON, items and rows."""
 
 from collections.abc import Mapping
 from typing import Any
 
 type Json = dict[str, Any]
-"""A JSON object; DynamoDB's JSON and requests to boto3 included."""
+"""A JSON object, including DynamoDB JSON and boto3 requests."""
 
 type Item = dict[str, Any]
-"""An item's fields: integral numbers as int, others as Decimal."""
+"""An item's fields; integral numbers are int, others Decimal."""
 
 type Row = Mapping[str, Any]
-"""A row of a table as it was read: not to be changed."""
+"""A table row as read; read-only."""

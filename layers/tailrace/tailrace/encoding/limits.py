@@ -1,4 +1,4 @@
-"""What DynamoDB cannot hold, told before it is asked.
+"""DynamoDB's item limits, checked before a write so that every violation is reported.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 """
@@ -8,9 +8,16 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
-from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, INVALID_SET
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES
-from tailrace.encoding.numbers import MAX_DIGITS, MAX_EXPONENT, MIN_EXPONENT, significant_digits
+from tailrace.encoding.numbers import (
+    MAX_DIGITS,
+    MAX_EXPONENT,
+    MIN_EXPONENT,
+    UNPAIRED_SURROGATE,
+    is_encodable,
+    significant_digits,
+)
 from tailrace.errors import InvalidItem, Violation
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -19,20 +26,20 @@ MAX_NAME_BYTES = 65_535
 _CONTAINER_BYTES = 3
 _ELEMENT_BYTES = 1
 _MAX_REPORTED_NAME = 256
-_UNPAIRED_SURROGATE = "half a character (an unpaired surrogate)"
 
 
 def check_item(pk: str, item: Mapping[str, Any]) -> None:
-    """Refuse an item (fields only) that the table could not hold under this key.
+    """Reject an item (fields only) that DynamoDB could not store under this key.
 
     Raises:
-        InvalidItem: it is too large or too deep, a number is too long, or a name or value has no form in DynamoDB.
+        InvalidItem: the item is too large or nested too deeply, a number is out of range, or a name or value cannot be
+            represented in DynamoDB.
     """
     violations = [*_key_violations(pk), *_field_violations(item)]
     if not violations:
         size = _size(dict(item)) + len("pk") + len(pk.encode())
         if size > MAX_ITEM_BYTES:
-            violations.append(Violation("", "size", f"the item has {size} bytes; the table holds {MAX_ITEM_BYTES}"))
+            violations.append(Violation("", "size", f"item size {size} bytes exceeds the limit of {MAX_ITEM_BYTES}"))
     if violations:
         raise InvalidItem(violations)
 
@@ -40,19 +47,19 @@ def check_item(pk: str, item: Mapping[str, Any]) -> None:
 def _key_violations(pk: str) -> Iterator[Violation]:
     if len(pk.encode(errors="surrogatepass")) > MAX_PARTITION_KEY_BYTES:
         yield Violation("", "key", f"the key is longer than {MAX_PARTITION_KEY_BYTES} bytes")
-    if not _is_encodable(pk):
-        yield Violation("", "key", f"the key holds {_UNPAIRED_SURROGATE}")
+    if not is_encodable(pk):
+        yield Violation("", "key", f"the key contains {UNPAIRED_SURROGATE}")
 
 
 def _field_violations(item: Mapping[str, Any]) -> Iterator[Violation]:
     for name in ENGINE_ATTRIBUTES:
         if name in item:
-            yield Violation(f"/{name}", "name", f"{name} is not a field of an item: it is part of the table's row")
+            yield Violation(f"/{name}", "name", f"{name!r} is reserved for the engine; rename the field")
     yield from _map_violations("", item, 0)
 
 
 def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:
-    """Tell what is wrong with a value; the value of a field is at depth 1, what it holds one deeper."""
+    """Yield a value's violations; a field's own value is at depth 1, its members one deeper."""
     match value:
         case dict() | list() if depth >= MAX_DEPTH:
             yield Violation(pointer, "depth", f"nested more than {MAX_DEPTH} levels deep")
@@ -68,21 +75,21 @@ def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:
         case int() | Decimal():
             yield from _number_violations(pointer, value)
         case str():
-            if not _is_encodable(value):
-                yield Violation(pointer, "text", _UNPAIRED_SURROGATE)
+            if not is_encodable(value):
+                yield Violation(pointer, "text", f"the string contains {UNPAIRED_SURROGATE}")
         case _:
             yield Violation(pointer, "type", f"DynamoDB has no type for a {type(value).__name__}")
 
 
 def _map_violations(pointer: str, members: Mapping[str, Any], depth: int) -> Iterator[Violation]:
     for name, inner in members.items():
-        # a name with half a character is spelled out, so that the report itself can be written down
+        # escape unpaired surrogates, so that the report itself can be encoded
         printable = name.encode(errors="backslashreplace").decode()
         member_pointer = f"{pointer}/{printable[:_MAX_REPORTED_NAME].replace('~', '~0').replace('/', '~1')}"
         if not name:
-            yield Violation(member_pointer, "name", "a name cannot be empty")
-        elif not _is_encodable(name):
-            yield Violation(member_pointer, "name", f"the name holds {_UNPAIRED_SURROGATE}")
+            yield Violation(member_pointer, "name", "the name is empty")
+        elif not is_encodable(name):
+            yield Violation(member_pointer, "name", f"the name contains {UNPAIRED_SURROGATE}")
         elif len(name.encode()) > MAX_NAME_BYTES:
             yield Violation(member_pointer, "name", f"the name is longer than {MAX_NAME_BYTES} bytes")
         yield from _violations(member_pointer, inner, depth + 1)
@@ -91,40 +98,31 @@ def _map_violations(pointer: str, members: Mapping[str, Any], depth: int) -> Ite
 def _set_violations(pointer: str, members: AbstractSet[Any]) -> Iterator[Violation]:
     kinds = {_member_type(member) for member in members}
     if len(kinds) != 1 or None in kinds:
-        yield Violation(pointer, "set", "a set holds at least one member; all are texts, all numbers, or all binary")
+        yield Violation(pointer, "set", INVALID_SET)
     elif kinds != {"binary"}:
         for member in members:
             yield from _violations(pointer, member, 0)
 
 
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _number_violations(pointer: str, value: int | Decimal) -> Iterator[Violation]:
     if significant_digits(value) > MAX_DIGITS:
-        yield Violation(
-            pointer, "digits", f"a number of {significant_digits(value)} digits; the table holds {MAX_DIGITS}"
-        )
+        text = f"the number has {significant_digits(value)} significant digits; the limit is {MAX_DIGITS}"
+        yield Violation(pointer, "digits", text)
     exponent = Decimal(value).adjusted()
     if value and not MIN_EXPONENT <= exponent <= MAX_EXPONENT:
-        yield Violation(pointer, "range", "the number is outside 1E-130 to 9.99E+125")
+        yield Violation(pointer, "range", "the number's magnitude is outside 1E-130 to 9.9E+125")
 
 
 def _member_type(member: Any) -> str | None:
     if isinstance(member, str):
-        return "text"
+        return "string"
     if isinstance(member, bytes | bytearray):
         return "binary"
     return "number" if isinstance(member, int | Decimal) and not isinstance(member, bool) else None
 
 
 def _size(value: Any) -> int:
-    """Return the size of a value as DynamoDB counts it, rounded up where its rule leaves room."""
+    """Return a value's size as DynamoDB counts it, rounded up where the documented rule is not exact."""
     if isinstance(value, dict):
         inner = sum(len(name.encode()) + _size(part) + _ELEMENT_BYTES for name, part in value.items())
         return _CONTAINER_BYTES + inner

@@ -1,7 +1,7 @@
-"""Numbers as the engine holds them: integral ones are ``int``, all others ``Decimal``, never ``float``.
+"""The engine's numbers: integral ones are ``int``, all others ``Decimal``, never ``float``.
 
-DynamoDB knows one type of number, so ``4``, ``4.0`` and ``4E0`` are one value; one Python type for each value lets
-``==``, ``repr`` and every validator agree on it.
+DynamoDB has a single number type, in which ``4``, ``4.0`` and ``4E0`` are the same value. One Python type for each
+value makes ``==``, ``repr`` and every validator agree.
 """
 
 import re
@@ -13,29 +13,31 @@ from tailrace.errors import InvalidMessage
 
 type Number = int | Decimal
 
-# Python's own readers also take "1_000", digits of other scripts and spaces.
+# int() and Decimal() also accept "1_000", digits of other scripts and surrounding spaces.
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 EXACT = Context(prec=400, Emin=-999_999, Emax=999_999)
-"""Wide enough for any sum or product of two numbers that DynamoDB can hold (38 digits, exponents -130 to 125)."""
+"""Exact for any sum or product of two numbers that DynamoDB can store (38 digits, exponents -130 to 125)."""
 
 MAX_DIGITS = 38
 MIN_EXPONENT, MAX_EXPONENT = -130, 125
-"""What a number of DynamoDB can be: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+"""Limits of numbers: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
-UNREPRESENTABLE = f"a number that DynamoDB cannot hold: {MAX_DIGITS} digits, 1E-130 to 9.9E+125"
+UNREPRESENTABLE = f"a number that DynamoDB cannot store (at most {MAX_DIGITS} digits, magnitude 1E-130 to 9.9E+125)"
 
-_MAX_BITS = 8192  # Python writes no number of more than 4,300 decimal digits
+UNPAIRED_SURROGATE = "an unpaired surrogate (U+D800 to U+DFFF)"
+
+_MAX_BITS = 8192  # Python converts no integer of more than 4,300 decimal digits to text
 
 _SAFE_INTEGER = 10**MAX_DIGITS
 
-# A larger power of ten would cost memory as an int; no table holds it, so it may stay a Decimal and be refused later.
+# As an int, a larger power of ten would cost memory. DynamoDB cannot store it; left as a Decimal, it is rejected later.
 _MAX_EXPANDED_EXPONENT = 130
 
 
-@lru_cache(maxsize=16_384)  # the same few numbers come again and again
+@lru_cache(maxsize=16_384)  # the same few numbers recur
 def parse_number(text: str) -> Number:
-    """Read a decimal number of any notation.
+    """Parse a decimal number in any notation.
 
     Raises:
         InvalidMessage: the text is not a finite number.
@@ -51,23 +53,23 @@ def parse_number(text: str) -> Number:
 
 
 def canonical_number(value: Decimal) -> Number:
-    """Return the one form of a number: ``int`` where it is integral, ``Decimal`` elsewhere.
+    """Return a number in its canonical type: ``int`` if it is integral, else ``Decimal``.
 
     Raises:
-        InvalidMessage: the value is infinite or not a number.
+        InvalidMessage: the value is infinite or NaN.
     """
     if not value.is_finite():
-        raise InvalidMessage("infinite and undefined numbers are not allowed")
+        raise InvalidMessage("NaN and infinity are not allowed")
     if value.adjusted() <= _MAX_EXPANDED_EXPONENT and value == value.to_integral_value():
         return int(value)
     return value
 
 
 def normalise(value: Any) -> Any:
-    """Return what a transform has made as the engine holds it: a float as the decimal that it prints as.
+    """Return a transform's result in the engine's types; a float becomes the decimal that ``repr`` shows.
 
     Raises:
-        InvalidMessage: it holds what no item can: a number that is none or endless, half a character, an object.
+        InvalidMessage: the value cannot be part of an item: NaN, infinity, an unpaired surrogate, an object.
     """
     if isinstance(value, str):
         return value if value.isascii() else _without_surrogates(value)
@@ -85,15 +87,15 @@ def normalise(value: Any) -> Any:
         return [normalise(inner) for inner in value]
     if isinstance(value, set | frozenset):
         return {normalise(inner) for inner in value}
-    raise InvalidMessage(f"an item cannot hold a {type(value).__name__}")
+    raise InvalidMessage(f"an item cannot contain a value of type {type(value).__name__}")
 
 
 def _is_normal_item(value: dict[Any, Any]) -> bool:
-    """Tell of most items, in a tenth of the time, that there is nothing to look at closely."""
+    """Tell whether an item needs no conversion; recognizes most items, in a tenth of the time of a full pass."""
     try:
         if not "".join(value).isascii():
             return False
-    except TypeError:  # a name that is no text
+    except TypeError:  # a name that is not a string
         return False
     for inner in value.values():
         kind = type(inner)
@@ -108,17 +110,24 @@ def _is_normal_item(value: dict[Any, Any]) -> bool:
     return True
 
 
-def _without_surrogates(text: str) -> str:
+def is_encodable(text: str) -> bool:
+    """Tell whether a string can be encoded as UTF-8, that is, contains no unpaired surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidMessage("a text holds half a character (an unpaired surrogate)") from None
+        return False
+    return True
+
+
+def _without_surrogates(text: str) -> str:
+    if not is_encodable(text):
+        raise InvalidMessage(f"a string contains {UNPAIRED_SURROGATE}")
     return text
 
 
 def _field_name(name: Any) -> str:
     if not isinstance(name, str):
-        raise InvalidMessage(f"a field's name is a text, not a {type(name).__name__}")
+        raise InvalidMessage(f"field names must be strings, not {type(name).__name__}")
     return name if name.isascii() else _without_surrogates(name)
 
 
@@ -126,19 +135,19 @@ def _finite(value: Number) -> Number:
     if isinstance(value, Decimal):
         return canonical_number(value)
     if value.bit_length() > _MAX_BITS:
-        raise InvalidMessage("a number of thousands of digits")
+        raise InvalidMessage(f"an integer of more than {_MAX_BITS} bits")
     return value
 
 
 def significant_digits(value: Number) -> int:
-    """Return how many significant digits a number has (trailing zeros do not count, as in DynamoDB)."""
+    """Return the number of significant digits, without trailing zeros, as DynamoDB counts them."""
     if isinstance(value, Decimal):
         return len("".join(map(str, value.as_tuple().digits)).strip("0")) or 1
     return len(str(abs(value)).strip("0")) or 1
 
 
 def is_representable(value: Number) -> bool:
-    """Tell whether DynamoDB can hold a number, to the last digit."""
+    """Tell whether DynamoDB can store a number exactly."""
     if isinstance(value, int) and -_SAFE_INTEGER < value < _SAFE_INTEGER:
         return True
     if significant_digits(value) > MAX_DIGITS:

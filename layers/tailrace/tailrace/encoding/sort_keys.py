@@ -1,7 +1,7 @@
-"""Values as texts that sort as the values do: the sort keys of value rows.
+"""An order-preserving encoding of values as strings, for the sort keys of value rows.
 
-Booleans come first, then numbers, then texts. DynamoDB compares keys by their UTF-8, which orders texts as their code
-points do.
+Booleans sort first, then numbers, then strings. DynamoDB compares keys by their UTF-8 bytes, which order strings by
+code point.
 """
 
 from datetime import UTC, datetime
@@ -11,17 +11,17 @@ from typing import Any
 from tailrace.encoding.numbers import UNREPRESENTABLE, Number, is_representable
 from tailrace.errors import InvalidItem, Violation
 
-# DynamoDB's exponents run from -130 to 125; shifted, they are three digits of their own.
+# DynamoDB's exponents run from -130 to 125; the offset makes them three digits without a sign.
 _EXPONENT_OFFSET = 500
 _NINES_COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _AFTER_DIGITS = "~"
 
 
 def encode_sort_key(value: Any) -> str:
-    """Return a text for a string, number or boolean; equal values have one, and texts compare as values do.
+    """Encode a string, number or boolean; equal values get equal keys, and keys compare as the values do.
 
     Raises:
-        TypeError: the value is of another type.
+        TypeError: the value has another type.
     """
     if isinstance(value, bool):
         return "b1" if value else "b0"
@@ -29,7 +29,7 @@ def encode_sort_key(value: Any) -> str:
         return f"n{_encode_number(value)}"
     if isinstance(value, str):
         return f"s{value}"
-    raise TypeError(f"a {type(value).__name__} has no order")
+    raise TypeError(f"cannot order a value of type {type(value).__name__}")
 
 
 def _encode_number(value: Number) -> str:
@@ -40,18 +40,18 @@ def _encode_number(value: Number) -> str:
     exponent = exact.adjusted() + _EXPONENT_OFFSET
     if value > 0:
         return f"2{exponent:03d}{digits}"
-    # of negative numbers the longer one is the smaller one: what comes after the digits is above all of them
+    # of two negative numbers with a common prefix, the longer is the smaller: the terminator sorts after all digits
     return f"0{f'{exponent:03d}{digits}'.translate(_NINES_COMPLEMENT)}{_AFTER_DIGITS}"
 
 
 def check_sort_value(value: Any, source: str) -> Any:
-    """Return a value that :func:`encode_sort_key` takes and a row can hold.
+    """Return a value if :func:`encode_sort_key` accepts it and DynamoDB can store it.
 
     Raises:
-        InvalidItem: it is of another type, or a number of more digits than DynamoDB holds.
+        InvalidItem: it has another type, or is a number that DynamoDB cannot store.
     """
     if not isinstance(value, str | int | Decimal):
-        text = f"a {type(value).__name__} has no order: only strings, numbers and booleans have"
+        text = f"cannot order a value of type {type(value).__name__}; expected a string, number or boolean"
         raise InvalidItem([Violation(f"/{source}", "measure", text)])
     if not isinstance(value, str) and not is_representable(value):
         raise InvalidItem([Violation(f"/{source}", "digits", UNREPRESENTABLE)])
@@ -59,5 +59,5 @@ def check_sort_value(value: Any, source: str) -> Any:
 
 
 def utc_text(moment: datetime) -> str:
-    """Return an instant as ISO 8601 in UTC with microseconds; the texts sort as time does."""
+    """Return an instant as ISO 8601 in UTC with microseconds; the strings sort chronologically."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

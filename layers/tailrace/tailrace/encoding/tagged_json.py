@@ -1,4 +1,4 @@
-"""JSON that keeps what DynamoDB can hold: every digit of a number, sets and binary values."""
+"""JSON that preserves everything DynamoDB can store: every digit of a number, sets and binary values."""
 
 import base64
 import json
@@ -14,18 +14,18 @@ _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
 
 
 def dumps(value: Any) -> str:
-    """Write a value as compact JSON; the inverse of :func:`loads`.
+    """Serialize a value as compact JSON; the inverse of :func:`loads`.
 
-    JSON has no sets and no binary: a set becomes ``{"~set": [members, sorted]}``, bytes become ``{"~bytes": base64}``,
-    and a map that could be mistaken for one of these is wrapped as ``{"~map": {…}}``.
+    JSON has no sets and no binary values: a set becomes ``{"~set": [members, sorted]}``, bytes become
+    ``{"~bytes": base64}``, and a map that could be mistaken for one of these is wrapped as ``{"~map": {…}}``.
     """
     text: str = simplejson.dumps(_tagged(value), use_decimal=True, ensure_ascii=False, separators=(",", ":"))
-    # SQS takes the characters of XML 1.0 only; of those outside it, JSON has escaped all but these two
+    # SQS accepts only the characters of XML 1.0; JSON has already escaped all others but these two
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def canonical_json(value: Any) -> str:
-    """Write a value as JSON that is the same for values that are equal: sorted names, one spelling for each number."""
+    """Serialize a value so that equal values give equal text: sorted names, one spelling for each number."""
     text: str = simplejson.dumps(_tagged(_canonical(value)), use_decimal=True, sort_keys=True, separators=(",", ":"))
     return text
 
@@ -41,29 +41,30 @@ def _canonical(value: Any) -> Any:
 
 
 def loads(text: str | bytes) -> Any:
-    """Read JSON into the engine's values: integral numbers as int, others as Decimal.
+    """Parse JSON into the engine's values: integral numbers as int, others as Decimal.
 
     Raises:
-        InvalidMessage: not JSON, not UTF-8, nested too deeply, or with a number that is not finite.
+        InvalidMessage: the text is not JSON or not UTF-8, is nested too deeply, or contains a number that is not
+            finite.
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode()  # strictly: json would let halves of characters through
+            text = text.decode()  # strict: json.loads would let unpaired surrogates through
         parsed = json.loads(text, parse_float=parse_number, parse_constant=_refuse)
         _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)
     except RecursionError:
-        raise InvalidMessage("JSON that is nested too deeply") from None
+        raise InvalidMessage("JSON nested too deeply") from None
     except ValueError as error:  # also JSONDecodeError, UnicodeDecodeError, and integers over Python's digit limit
         raise InvalidMessage(f"not JSON: {error}") from error
 
 
 def _refuse(constant: str) -> Any:
-    raise InvalidMessage(f"{constant} is not a number in JSON")
+    raise InvalidMessage(f"not JSON: {constant}")
 
 
 def _refuse_unpaired_surrogates(text: str, parsed: Any) -> None:
-    # JSON can spell half a character ("\\ud800"); no table, queue or UTF-8 text can hold it
+    # JSON can escape an unpaired surrogate ("\\ud800"), which no table, queue or UTF-8 file can store
     if "\\u" in text:
         simplejson.dumps(parsed, use_decimal=True, ensure_ascii=False).encode()
 
@@ -100,5 +101,5 @@ def _untagged(value: Any) -> Any:
 def _untagged_set(inner: list[Any]) -> set[Any]:
     try:
         return {_untagged(part) for part in inner}
-    except TypeError:  # a list or map cannot be a member
-        raise InvalidMessage("a set holds something that is not a string, number or binary") from None
+    except TypeError:  # lists and maps are not hashable
+        raise InvalidMessage("a set may contain only strings, numbers and binary values") from None
