@@ -1,4 +1,4 @@
-"""Groups of time and of fields, and the keys that they make."""
+"""Field groups and time buckets."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,8 +8,7 @@ import pytest
 
 from tailrace import day, field, hour, minute, month, week
 from tailrace.definition.groups import BucketGroup
-from tailrace.encoding.keys import group_texts, row_key, split_item_key
-from tailrace.errors import InvalidItem, InvalidMessage
+from tailrace.errors import InvalidItem
 
 NEW_YORK = "America/New_York"
 
@@ -38,7 +37,7 @@ def test_a_time_falls_into_its_bucket(group: BucketGroup, time: Any, label: str)
     assert group.value({"t": time}) == label
 
 
-def test_the_two_hours_of_one_name_when_clocks_go_back_are_two_buckets() -> None:
+def test_the_repeated_hour_when_clocks_go_back_is_two_buckets() -> None:
     group = hour("t", tz=NEW_YORK)
     labels = [group.value({"t": f"2013-11-03T{utc}:30:00Z"}) for utc in ("04", "05", "06", "07")]
     assert labels == [
@@ -50,7 +49,7 @@ def test_the_two_hours_of_one_name_when_clocks_go_back_are_two_buckets() -> None
     assert labels == sorted(str(label) for label in labels)
 
 
-def test_buckets_follow_each_other_without_end_or_gap_where_clocks_move_by_half_an_hour() -> None:
+def test_buckets_are_contiguous_where_clocks_move_by_half_an_hour() -> None:
     group = hour("t", tz="Australia/Lord_Howe")
     labels = ["2024-04-07T00:00+11:00"]
     while len(labels) < 4:
@@ -69,26 +68,26 @@ def test_buckets_follow_each_other_without_end_or_gap_where_clocks_move_by_half_
         (month("t"), "2013-01", datetime(2013, 2, 1, tzinfo=UTC)),
     ],
 )
-def test_a_bucket_ends_where_the_next_begins(group: BucketGroup, label: str, end: datetime) -> None:
+def test_a_bucket_ends_where_the_next_one_starts(group: BucketGroup, label: str, end: datetime) -> None:
     assert group.end(label) == end
 
 
 @pytest.mark.parametrize(
     "time", ["", "yesterday", "2013-13-01", True, ["2013"], 10**30, Decimal("1E+99"), "0001-01-01T00:00:00+14:00"]
 )
-def test_what_is_no_time_is_the_items_fault(time: Any) -> None:
+def test_an_invalid_time_makes_the_item_invalid(time: Any) -> None:
     with pytest.raises(InvalidItem):
         hour("t", tz=NEW_YORK).value({"t": time})
 
 
 @pytest.mark.parametrize("item", [{}, {"f": None}])
-def test_a_missing_or_null_field_has_no_group(item: dict[str, Any]) -> None:
+def test_a_missing_or_null_field_has_no_group_value(item: dict[str, Any]) -> None:
     assert field("f").value(item) is None
     assert hour("f").value(item) is None
 
 
 @pytest.mark.parametrize(("value", "text"), [("a#b", "a#b"), (4, "4"), (Decimal("0.50"), "0.5"), (True, "true")])
-def test_a_value_has_one_text(value: Any, text: str) -> None:
+def test_equal_values_have_the_same_text(value: Any, text: str) -> None:
     assert field("f").text(field("f").value({"f": value})) == text
 
 
@@ -98,29 +97,12 @@ def test_a_container_cannot_be_a_group() -> None:
 
 
 @pytest.mark.parametrize("value", [10**38 + 1, Decimal("1E-131"), Decimal("1E+126")])
-def test_a_number_that_no_row_can_hold_cannot_be_a_group(value: Any) -> None:
-    with pytest.raises(InvalidItem, match="cannot hold"):
+def test_a_number_that_dynamodb_cannot_store_cannot_be_a_group(value: Any) -> None:
+    with pytest.raises(InvalidItem, match="cannot store"):
         field("f").value({"f": value})
 
 
-def test_row_keys_escape_the_separator() -> None:
-    assert row_key("sums", 2, ["a#b%", "2013-01", "#"]) == ("sums@2#a%23b%25", "2013-01#%23")
-    assert row_key("sums", 1, ["a"]) == ("sums@1#a", "-")
-    assert row_key("sums", 1, ["", ""]) == ("sums@1#%", "%")
-    assert group_texts("sums@1#%", "%#%25") == ("", "", "%")
-
-
-@pytest.mark.parametrize("pk", ["", "#", "flights", "flights#", "Flights#1", "#1", "flights#" + "x" * 1025])
-def test_a_key_of_another_form_is_no_item(pk: str) -> None:
-    with pytest.raises(InvalidMessage):
-        split_item_key(pk)
-
-
-def test_an_id_may_hold_anything() -> None:
-    assert split_item_key("flights#a#b~/%") == ("flights", "a#b~/%")
-
-
-def test_long_numbers_that_differ_are_two_groups() -> None:
+def test_long_numbers_are_compared_to_the_last_digit() -> None:
     one, other = (Decimal("0." + "1" * 37 + digit) for digit in "12")
     assert field("n").text(one) == str(one)
     assert field("n").text(other) == str(other)

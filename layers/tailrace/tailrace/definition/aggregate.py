@@ -1,4 +1,4 @@
-"""A materialized table of groups and their measures, and how its rows are laid out."""
+"""Aggregates: materialized tables of groups and measures, and the layout of their rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from tailrace.encoding.keys import group_list_key
 from tailrace.errors import DefinitionError
 
 ITEM_COUNT = "~n"
-"""The attribute that counts the items of a row; a row whose count is 0 is not shown."""
+"""The attribute that counts a row's items; readers skip rows whose count is 0."""
 
 INEXACT = "~inexact"
-"""The attribute that counts the changes whose sums DynamoDB could not hold; the row's measures lack them."""
+"""The attribute that counts the changes left out of a row's measures because DynamoDB could not store the sum."""
 
 UPDATED_AT, EXPIRES_AT = "updated_at", "expires_at"
-"""When a row was last written, and the second after which DynamoDB may delete it."""
+"""When a row was last written, and the epoch second after which DynamoDB may delete it (TTL)."""
 
 MAX_LANES = 100
 
 MAX_ATTRIBUTES = 200
-"""Of the groups and measures of a row: all are written by one update, whose expression DynamoDB limits to 4 KB."""
+"""Attributes of a row's groups and measures: one update writes them all, and DynamoDB limits its expression to 4 KB."""
 
 MAX_ORDER_VALUES = 300
-"""Of the order measures of a row: each may have 1 KB, and DynamoDB holds no row of more than 400 KB."""
+"""Values that a row's order measures may store: each takes up to 1 KB, and DynamoDB limits a row to 400 KB."""
 
 _RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """The attributes of one kind of row: ``labels`` are set, ``counters`` are added to; the first is ``~n``."""
+    """The attributes of one kind of row: ``labels`` are set, ``counters`` (the first is ``~n``) are added to."""
 
     aggregate: "Aggregate"
     labels: tuple[str, ...]
@@ -45,7 +45,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueRows:
-    """The value rows that some order measures of an aggregate share."""
+    """The value rows that several order measures of an aggregate share."""
 
     name: str
     values: ValueSelection
@@ -54,11 +54,11 @@ class ValueRows:
 
     @property
     def value_ranges(self) -> tuple[ValueRange, ...]:
-        """Which parts of the rows the measures need, each once, in the same order in every run."""
+        """The distinct ranges of value rows that the measures need, in a stable order."""
         return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
-        """Return the main row's attributes, from the value rows read for each reach; None for those without values."""
+        """Return the main row's attributes from the value rows read for each range; None where there are no values."""
         state: dict[str, Any] = {}
         for name, measure in self.measures.items():
             state |= dict.fromkeys(measure.attributes(name)) | measure.state(name, counts[measure.value_range])
@@ -67,7 +67,7 @@ class ValueRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupList:
-    """The rows that list the values of an aggregate's first group: ``sk`` is the value, ``~n`` counts its items."""
+    """The rows that list the values of an aggregate's first group; ``sk`` is the value, ``~n`` its number of items."""
 
     pk: str
     layout: Layout
@@ -79,19 +79,31 @@ class Aggregate:
 
     Attributes:
         name: the first part of its rows' keys.
-        of: the collection whose items it counts.
-        by: the groups, in the order of the key: the first is the partition, the others sort within it. At most
-            one of them is a time bucket. An item whose group field is missing or null is in no row.
-        measures: what each row keeps, by name.
-        where: counts only the items for which this holds.
-        keep: how long a row stays after its time bucket is over; None for ever.
-        version: part of the key. Changing what an aggregate means is a new version.
-        lanes: spreads each row over so many, one for each shard of the stream, for rows that more shards write than
-            one partition of the table takes; readers add them up. Only for linear measures.
-        listed: keeps a list of the first group's values, with the number of items of each, so that readers can ask
-            which there are. The list is one partition of the table, written when an item comes to a value or leaves it:
-            not for a first group of so many values that a thousand times a second one of them comes or goes.
+        of: the collection whose items it aggregates.
+        by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
+            time bucket. An item whose group field is missing or null is in no row.
+        measures: the measures of each row, by name.
+        where: restricts the aggregate to the items that satisfy this predicate.
+        keep: how long a row is kept after its time bucket has ended; None keeps it forever.
+        version: part of the key. Increment it whenever the meaning of the aggregate changes.
+        lanes: the number of rows among which each row is spread, for rows that more shards of the stream update than
+            one partition of the table can absorb. Readers add the lanes up. Linear measures only.
+        listed: maintains a list of the first group's values, with the number of items of each, for readers. The list
+            is one partition of the table, written whenever an item enters or leaves a value; turn it off if that
+            happens a thousand times a second or more.
         description: a sentence for readers.
+
+    Example:
+        >>> from tailrace import Aggregate, Collection, count, day, field, total
+        >>> orders = Collection("orders", schema={"type": "object"})
+        >>> sales = Aggregate(
+        ...     "sales",
+        ...     of=orders,
+        ...     by=[field("shop"), day("placed", tz="Europe/Berlin")],
+        ...     measures={"orders": count(), "revenue": total("amount", unit="EUR")},
+        ... )
+        >>> sales.layout.labels, sales.layout.counters
+        (('shop', 'day'), ('~n', 'orders', 'revenue'))
     """
 
     name: str
@@ -109,26 +121,28 @@ class Aggregate:
         check_name("aggregate", self.name)
         context = f"aggregate {self.name!r}"
         if isinstance(self.by, str) or not isinstance(self.by, Sequence) or not isinstance(self.measures, Mapping):
-            raise DefinitionError(f"{context}: by= is a list of groups, and measures= are measures by their names")
+            raise DefinitionError(f"{context}: by= must be a list of groups, and measures= a dict of measures by name")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
         if not self.by or not self.measures:
             raise DefinitionError(f"{context}: needs at least one group and one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
-            raise DefinitionError(f"{context}: the version is a whole number from 1, not {self.version!r}")
+            raise DefinitionError(f"{context}: version= must be an integer of at least 1, not {self.version!r}")
         if not isinstance(self.of, Collection):
-            raise DefinitionError(f"{context}: of= names a Collection, not a {type(self.of).__name__}")
+            raise DefinitionError(f"{context}: of= must be a Collection, not {self.of!r}")
         if sum(isinstance(group, BucketGroup) for group in self.by) > 1:
-            raise DefinitionError(f"{context}: two time buckets; make them two aggregates")
+            raise DefinitionError(f"{context}: has two time buckets; define an aggregate for each")
         if not all(isinstance(group, Group) for group in self.by):
-            raise DefinitionError(f"{context}: a group is field(…) or a time bucket such as hour(…), not {self.by!r}")
+            raise DefinitionError(
+                f"{context}: groups must be field(…) or a time bucket such as hour(…), not {self.by!r}"
+            )
         check_predicate(context, self.where)
         if self.keep is not None and not isinstance(self.keep, timedelta):
-            raise DefinitionError(f"{context}: keep= is a time such as days(90), not {self.keep!r}")
+            raise DefinitionError(f"{context}: keep= must be a duration such as days(90), not {self.keep!r}")
         if self.keep is not None and (self.bucket is None or self.keep <= timedelta(0)):
-            raise DefinitionError(f"{context}: keep= is a positive time and needs a time bucket that it counts from")
+            raise DefinitionError(f"{context}: keep= must be positive, and by= needs a time bucket to count it from")
         if not isinstance(self.listed, bool):
-            raise DefinitionError(f"{context}: listed is True or False, not {self.listed!r}")
+            raise DefinitionError(f"{context}: listed= must be True or False, not {self.listed!r}")
         check_display_metadata(context, description=self.description)
         self._check_attributes(context)
         self._check_lanes(context)
@@ -138,39 +152,36 @@ class Aggregate:
         seen: set[str] = set(_RESERVED)
         names = [group.name for group in self.by]
         for name, measure in self.measures.items():
-            if not isinstance(name, str) or not isinstance(measure, Measure | OrderMeasure):
-                raise DefinitionError(f"{context}: measure {name!r} is a {type(measure).__name__}, not a measure")
+            if not isinstance(name, str):
+                raise DefinitionError(f"{context}: measure names must be strings, not {name!r}")
+            if not isinstance(measure, Measure | OrderMeasure):
+                raise DefinitionError(f"{context}: {name!r} must be a measure such as count(), not {measure!r}")
             check_display_metadata(f"{context}: measure {name!r}", unit=measure.unit, description=measure.description)
             names.extend(measure.attributes(name))
         if len(names) > MAX_ATTRIBUTES:
-            raise DefinitionError(f"{context}: {len(names)} attributes, and a row has {MAX_ATTRIBUTES}: make it two")
+            text = f"{len(names)} attributes exceed the limit of {MAX_ATTRIBUTES} per row; split the aggregate"
+            raise DefinitionError(f"{context}: {text}")
         values = sum(measure.most or 1 for measure in self.measures.values() if isinstance(measure, OrderMeasure))
         if values > MAX_ORDER_VALUES:
-            raise DefinitionError(
-                f"{context}: keeps {values} values, and a row has room for {MAX_ORDER_VALUES}: make it two"
-            )
+            text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
+            raise DefinitionError(f"{context}: {text}")
         for name in names:
             if not name or name.startswith("~"):
-                raise DefinitionError(
-                    f"{context}: the attribute {name!r} is empty or begins with '~', which is the engine's"
-                )
+                raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")
             if name in seen:
-                raise DefinitionError(
-                    f"{context}: two things are called {name!r}; give one another name (a group: name=)"
-                )
+                kind = "reserved" if name in _RESERVED else "duplicate"
+                raise DefinitionError(f"{context}: {kind} attribute name {name!r}; rename the measure or use name=")
             seen.add(name)
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
-            raise DefinitionError(f"{context}: lanes is a whole number from 1 to {MAX_LANES}, not {self.lanes!r}")
+            raise DefinitionError(f"{context}: lanes= must be an integer from 1 to {MAX_LANES}, not {self.lanes!r}")
         if self.lanes > 1 and self.value_rows:
             names = ", ".join(name for rows in self.value_rows for name in rows.measures)
-            raise DefinitionError(
-                f"{context}: lanes add up, and {names} cannot be added: keep them in another aggregate"
-            )
+            raise DefinitionError(f"{context}: lanes= supports only linear measures; move {names} to another aggregate")
 
     def _check_fields(self, context: str) -> None:
-        # a transform may add any field, so only without one is it known here which fields there can be
+        # a transform may add any field, so the possible fields are known only without one
         known = self.of.compiled.properties
         if (
             self.of.transform is not None
@@ -180,18 +191,17 @@ class Aggregate:
             return
         for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
             if source not in known:
-                raise DefinitionError(
-                    f"{context}: unknown field {source!r}; {self.of.name!r} has {', '.join(sorted(known))}"
-                )
+                fields = ", ".join(sorted(known))
+                raise DefinitionError(f"{context}: unknown field {source!r}; {self.of.name!r} has {fields}")
 
     @property
     def bucket(self) -> BucketGroup | None:
-        """The time bucket among the groups, if there is one."""
+        """The time bucket among the groups, if any."""
         return next((group for group in self.by if isinstance(group, BucketGroup)), None)
 
     @cached_property
     def linear(self) -> tuple[tuple[str, Measure], ...]:
-        """The measures that are sums, with their names, in the order of an item's parts."""
+        """The linear measures with their names, in the order in which a contribution lists their deltas."""
         return tuple((name, measure) for name, measure in self.measures.items() if isinstance(measure, Measure))
 
     @cached_property
@@ -201,8 +211,8 @@ class Aggregate:
         return Layout(self, tuple(group.name for group in self.by), (ITEM_COUNT, *counters))
 
     @cached_property
-    def group_list(self) -> "GroupList | None":
-        """Where the first group's values are listed; None where they are not, or are buckets of time, which go on."""
+    def group_list(self) -> GroupList | None:
+        """The list of the first group's values; None if turned off, or for time buckets, whose number is unbounded."""
         first = self.by[0]
         if not self.listed or isinstance(first, BucketGroup):
             return None
@@ -210,7 +220,7 @@ class Aggregate:
 
     @cached_property
     def value_rows(self) -> tuple[ValueRows, ...]:
-        """The kinds of value rows that the order measures rest on; each is called as the first of its measures."""
+        """The kinds of value rows behind the order measures, each named after the first of its measures."""
         shared: dict[ValueSelection, dict[str, OrderMeasure]] = {}
         for name in sorted(self.measures):
             measure = self.measures[name]
@@ -222,18 +232,18 @@ class Aggregate:
         )
 
     def expires_at(self, groups: Sequence[Any]) -> int | None:
-        """Return the second since 1970 at which a row may go: when its time bucket is over, and ``keep`` has passed.
+        """Return the epoch second at which a row may expire: ``keep`` after the end of its time bucket.
 
-        None for never, as where that is later than any year of the calendar.
+        None if it never does, also where the second lies beyond the year 9999.
         """
         if self.keep is None or (bucket := self.bucket) is None:
             return None
         return _expiry_second(bucket, groups[self.by.index(bucket)], self.keep)
 
     def render(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a stored row as readers see it: groups, measures, ``updated_at``; None for an empty group.
+        """Return a stored row as readers get it: groups, measures, ``updated_at``; None for an empty group.
 
-        A row that lacks a change whose sum DynamoDB could not hold says ``inexact: True``.
+        ``inexact: True`` marks a row whose measures lack a change because DynamoDB could not store the sum.
         """
         if not row.get(ITEM_COUNT):
             return None
@@ -247,5 +257,5 @@ class Aggregate:
 def _expiry_second(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
     try:
         return int((bucket.end(label) + keep).timestamp())
-    except (ValueError, OverflowError):  # at either end of the calendar, years 1 and 9999
+    except (ValueError, OverflowError):  # at either end of the calendar, in years 1 and 9999
         return 0 if label.startswith("0") else None

@@ -1,7 +1,4 @@
-"""What people are told beside the numbers: units and descriptions. The engine only passes them on.
-
-Also the checks of what a definition is given everywhere: texts, fields, predicates.
-"""
+"""Display metadata (units, descriptions), and checks of arguments that recur in a definition."""
 
 from collections.abc import Hashable
 from typing import TypedDict
@@ -10,39 +7,38 @@ from tailrace.errors import DefinitionError
 
 
 class DisplayMetadata(TypedDict, total=False):
-    """What a measure can be given for its readers: ``unit`` as it stands behind a number, a sentence."""
+    """Metadata that the engine passes on to readers: the unit to print after a number, and a sentence."""
 
     unit: str | None
     description: str | None
 
 
 def check_display_metadata(context: str, **given: object) -> None:
-    """Refuse what is no text.
+    """Check that each argument is None or a non-empty string.
 
     Raises:
-        DefinitionError: naming what is not.
+        DefinitionError: one is not; the message names it.
     """
     for name, text in given.items():
         if text is not None and (not isinstance(text, str) or not text):
-            raise DefinitionError(f"{context}: {name} is a text, not {text!r}")
+            raise DefinitionError(f"{context}: {name}= must be a non-empty string, not {text!r}")
 
 
 def check_field(context: str, source: object) -> None:
-    """Refuse what is no field's name.
+    """Check that ``source`` can be the name of a field.
 
     Raises:
-        DefinitionError: naming what was given.
+        DefinitionError: it is not a non-empty string.
     """
     if not isinstance(source, str) or not source:
-        raise DefinitionError(f"{context}: a field is named by a text, not by {source!r}")
+        raise DefinitionError(f"{context}: a field name must be a non-empty string, not {source!r}")
 
 
 def check_predicate(context: str, where: object) -> None:
-    """Refuse what is neither None nor a predicate. It is a key to its answers, so it has to have a hash.
+    """Check that ``where`` is None or a predicate. It must be hashable, because the engine caches results by predicate.
 
     Raises:
-        DefinitionError: naming what was given.
+        DefinitionError: it is neither.
     """
     if where is not None and not (callable(where) and isinstance(where, Hashable)):
-        text = "a function from an item to a truth value (an object of a class has to have a hash)"
-        raise DefinitionError(f"{context}: where= is {text}, not {where!r}")
+        raise DefinitionError(f"{context}: where= must be a function of an item, and hashable, not {where!r}")

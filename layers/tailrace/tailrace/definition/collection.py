@@ -1,4 +1,4 @@
-"""A kind of item: its schema and its transform."""
+"""Collections: a kind of item, with its schema and transform."""
 
 import json
 import sys
@@ -18,20 +18,20 @@ from tailrace.encoding.numbers import normalise
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 
 _TRANSFORM_CONTEXT = Context(prec=28)
-"""The decimals that a transform reckons with, wherever it is called: Python's own, which leave room for sums."""
+"""The decimal context of transforms, wherever they run: Python's default, which leaves 10 of 38 digits for sums."""
 
 _MUTABLE_TYPES = frozenset([dict, list, set, bytearray])
 
 
 def check_name(what: str, name: object) -> None:
-    """Refuse a name that cannot be part of a key or of a resource's name.
+    """Check that a name can be part of keys and resource names.
 
     Raises:
-        DefinitionError: always naming the rule.
+        DefinitionError: it cannot; the message states the rule.
     """
     if not isinstance(name, str) or not COLLECTION_NAME.fullmatch(name):
         raise DefinitionError(
-            f"{what} {name!r}: a name has 1 to 48 lower-case letters, digits, '_' or '-', and begins with a letter"
+            f"invalid {what} name {name!r}: use 1 to 48 lowercase letters, digits, '_' or '-', starting with a letter"
         )
 
 
@@ -41,11 +41,11 @@ class Collection:
 
     Attributes:
         name: the first part of every key: ``<name>#<id>``.
-        schema: a JSON Schema 2020-12, as a mapping or as the path of a file beside the module that names it.
+        schema: a JSON Schema 2020-12: a mapping, or a file path relative to the module that defines the collection.
         transform: a pure function from the valid item to the item that routes, archive and aggregates see. It
-            gets a copy and may change it. It must not look at anything else, as the engine calls it again for
-            the old version of an item to take back what that version had added.
-        on_expiry: what a deletion by TTL means for the aggregates: ``retract`` as for any deletion, or ``keep``.
+            receives a copy, which it may modify. It must depend on nothing but the item: the engine calls it again for
+            the old version of an item to retract what that version contributed.
+        on_expiry: the effect of a TTL deletion on the aggregates: ``retract``, as for any deletion, or ``keep``.
         description: a sentence for readers.
     """
 
@@ -59,29 +59,30 @@ class Collection:
     def __post_init__(self) -> None:
         check_name("collection", self.name)
         if self.on_expiry not in ("retract", "keep"):
-            raise DefinitionError(f"collection {self.name!r}: on_expiry is 'retract' or 'keep', not {self.on_expiry!r}")
+            text = f"on_expiry= must be 'retract' or 'keep', not {self.on_expiry!r}"
+            raise DefinitionError(f"collection {self.name!r}: {text}")
         check_display_metadata(f"collection {self.name!r}", description=self.description)
         if self.transform is not None and not callable(self.transform):
-            raise DefinitionError(f"collection {self.name!r}: the transform is not a function")
+            raise DefinitionError(f"collection {self.name!r}: transform= must be a function, not {self.transform!r}")
         document = self.schema
         if isinstance(document, str | Path):
-            caller = sys._getframe(2).f_globals.get("__file__", "")  # noqa: SLF001 - the module that names the file
+            caller = sys._getframe(2).f_globals.get("__file__", "")  # noqa: SLF001 - the defining module
             document = _read_schema(self.name, Path(caller).parent / document)
         if not isinstance(document, Mapping):
-            kind = type(document).__name__
-            raise DefinitionError(f"collection {self.name!r}: the schema is a dict or the path of a file, not a {kind}")
+            text = f"schema= must be a dict or a file path, not a {type(document).__name__}"
+            raise DefinitionError(f"collection {self.name!r}: {text}")
         object.__setattr__(self, "compiled", Schema(document))
 
     @property
     def accepts_any_item(self) -> bool:
-        """Tell whether each item is taken as it is: no schema that could refuse it, no transform."""
+        """Whether every item is used unchanged: no transform, and a schema that rejects nothing."""
         return self.transform is None and self.compiled.accepts_any_object
 
     def prepare(self, item: Item) -> Item:
         """Validate and transform an item (fields only, without ``pk`` and ``expires_at``).
 
         Raises:
-            InvalidItem: with every violation of the schema, or with what the transform raised.
+            InvalidItem: with every schema violation, or with the error that the transform raised.
         """
         if not self.compiled.is_valid(item):
             raise InvalidItem(partial(self.compiled.violations, item))
@@ -90,7 +91,7 @@ class Collection:
         try:
             with localcontext(_TRANSFORM_CONTEXT):
                 transformed = normalise(self.transform(_mutable_copy(item)))
-        except Exception as error:  # whatever a user's function raises makes this item invalid, and no more
+        except Exception as error:  # any error of the user's function makes this item invalid, nothing else
             raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
         if not isinstance(transformed, dict):
             kind = type(transformed).__name__
@@ -99,13 +100,13 @@ class Collection:
 
 
 def _mutable_copy(item: Item) -> Item:
-    """Return an item that a transform may change to its depths: the other is stored, or told when this one fails."""
+    """Return a copy that a transform may modify at any depth; the original is stored, or reported if it fails."""
     return dict(item) if _MUTABLE_TYPES.isdisjoint(map(type, item.values())) else deepcopy(item)
 
 
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:
     try:
-        # Decimal, so that "multipleOf": 0.01 compares exactly with the numbers of items
+        # Decimal, so that "multipleOf": 0.01 compares exactly with the items' numbers
         document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except OSError as error:
         raise DefinitionError(f"collection {collection!r}: cannot read the schema {path.name!r}: {error}") from error

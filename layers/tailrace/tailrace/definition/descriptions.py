@@ -1,4 +1,4 @@
-"""The definition as a reader of aggregates wants to know it: groups, measures, units; no code, no fields left out."""
+"""Descriptions of aggregates for readers: groups, measures and units as JSON, without code."""
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups import BucketGroup, Group
@@ -8,7 +8,7 @@ from tailrace.encoding.json_types import Json
 
 
 def describe(aggregate: Aggregate) -> Json:
-    """Return what an aggregate is: its groups in the order of the key, and its measures in that of the definition."""
+    """Describe an aggregate: its groups in key order, and its measures in definition order."""
     bucket = aggregate.bucket
     keep = {} if aggregate.keep is None else {"keep_s": int(aggregate.keep.total_seconds())}
     return {

@@ -1,9 +1,9 @@
-"""What an aggregate keeps of its items: linear measures, each a few sums that can be added to and taken from.
+"""Linear measures: each is one to three sums, which a change adds to or subtracts from.
 
-A measure ``m`` is stored as plain top-level numbers of the row, so that any tool can read them:
+A measure ``m`` is stored as plain top-level numbers of the row, so that any tool can read it:
 
 =========  ===========================================  ==================================================
-measure    attributes                                   what a reader makes of them
+measure    attributes                                   value
 =========  ===========================================  ==================================================
 count      ``m``                                        ``m``
 total      ``m``                                        ``m``
@@ -11,9 +11,9 @@ mean       ``m_total``, ``m_count``                     ``m_total / m_count``
 variance   ``m_total``, ``m_count``, ``m_squares``      ``(m_squares - m_total² / m_count) / m_count``
 =========  ===========================================  ==================================================
 
-An item whose field is missing or null adds nothing to that measure (as in SQL). All sums are exact decimals, so the
-sum of squares loses nothing to cancellation, which it would in floating point. A change costs no write beyond the one
-for its row, whatever the number of linear measures.
+An item whose field is missing or null adds nothing to that measure, as in SQL. All sums are exact decimals, so a
+variance does not suffer from cancellation as it would in floating point. Linear measures cost no writes beyond the one
+for their row, however many there are.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,14 +29,17 @@ from tailrace.errors import InvalidItem, Violation
 type Predicate = Callable[[Item], bool]
 
 _DISPLAY_CONTEXT = Context(prec=MAX_DIGITS)
-_SMALL_INTEGER = 10**18  # its square has 37 digits, which DynamoDB holds
+_SMALL_INTEGER = 10**18  # its square has 37 digits, which DynamoDB can store
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One number that an item adds: 1, the value of a field, or its square; measures that need the same share it.
+    """One number that an item adds: 1, the value of a field, or its square. Measures share equal columns.
 
-    ``power`` is 0, 1 or 2; of a ``source`` of None 0. An item for which ``where`` does not hold adds 0.
+    Attributes:
+        source: the field; None for a count of items.
+        where: an item that does not satisfy it adds 0.
+        power: 0, 1 or 2; 0 if ``source`` is None.
     """
 
     source: str | None
@@ -48,10 +51,10 @@ class Column:
         check_predicate(context, self.where)
 
     def number(self, item: Item) -> Number:
-        """Return what an item adds for which ``where`` holds.
+        """Return what an item that satisfies ``where`` adds.
 
         Raises:
-            InvalidItem: the field holds something that is not a number, or more digits than DynamoDB can sum.
+            InvalidItem: the field is not a number, or is one that DynamoDB cannot store at this power.
         """
         if self.source is None:
             return 1
@@ -65,20 +68,21 @@ class Column:
 
     def _checked_number(self, value: Any) -> Number:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise InvalidItem([Violation(f"/{self.source}", "measure", f"a {type(value).__name__} cannot be summed")])
+            text = f"cannot sum a value of type {type(value).__name__}"
+            raise InvalidItem([Violation(f"/{self.source}", "measure", text)])
         number: Number = value if self.power == 1 else 1
         if self.power == 2:  # noqa: PLR2004 - the square
             number = EXACT.multiply(value, value) if isinstance(value, Decimal) else value * value
         if not is_representable(number):
-            raise InvalidItem([Violation(f"/{self.source}", "digits", f"it takes {UNREPRESENTABLE}")])
+            raise InvalidItem([Violation(f"/{self.source}", "digits", f"would add {UNREPRESENTABLE}")])
         return number
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure; made by :func:`count`, :func:`total`, :func:`mean` and :func:`variance`.
+    """A linear measure, created by :func:`count`, :func:`total`, :func:`mean` or :func:`variance`.
 
-    ``suffixes`` are appended to the measure's name and give the row's attributes, one for each of ``columns``.
+    Appending ``suffixes`` to the measure's name gives the row attributes, one for each of ``columns``.
     """
 
     kind: str
@@ -89,18 +93,18 @@ class Measure:
 
     @property
     def source(self) -> str | None:
-        """The field that is summed, if it is one."""
+        """The field that is summed; None for a count."""
         return self.columns[0].source
 
     def attributes(self, name: str) -> tuple[str, ...]:
-        """Return the names of the row's attributes for the measure called ``name``."""
+        """Return the row attributes of the measure named ``name``."""
         return tuple(name + suffix for suffix in self.suffixes)
 
     def deltas(self, item: Item) -> tuple[Number, ...]:
         """Return what an item adds to each attribute.
 
         Raises:
-            InvalidItem: the field holds something that is not a number, or more digits than DynamoDB can sum.
+            InvalidItem: the field is not a number, or is one that DynamoDB cannot store at the needed power.
         """
         where = self.columns[0].where
         if where is not None and not where(item):
@@ -108,7 +112,7 @@ class Measure:
         return tuple(column.number(item) for column in self.columns)
 
     def render(self, name: str, row: Mapping[str, Any]) -> Number | None:
-        """Return the measure's value as a reader sees it, from the row's attributes; None where there is none."""
+        """Return the measure's value from the row's attributes; None if there are no values."""
         parts = [row.get(attribute, 0) for attribute in self.attributes(name)]
         if self.kind in ("count", "total"):
             return parts[0]  # type: ignore[no-any-return]
@@ -127,24 +131,24 @@ def _divide(numerator: Number, denominator: Number) -> Decimal:
 
 
 def count(*, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Count the items (for which ``where`` holds)."""
+    """Count the items, or those that satisfy ``where``."""
     return Measure("count", (Column(None, where, 0),), ("",), **metadata)
 
 
 def total(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Sum a field."""
+    """Sum a numeric field."""
     check_field("total", source)
     return Measure("total", (Column(source, where, 1),), ("",), **metadata)
 
 
 def mean(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Keep the mean of a field, as its sum and the number of values."""
+    """Maintain the mean of a numeric field, as its sum and number of values."""
     check_field("mean", source)
     return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"), **metadata)
 
 
 def variance(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Keep the population variance of a field, as its sum, the number of values and the sum of their squares."""
+    """Maintain the population variance of a numeric field, as its sum, number of values and sum of squares."""
     check_field("variance", source)
     columns = (Column(source, where, 1), Column(source, where, 0), Column(source, where, 2))
     return Measure("variance", columns, ("_total", "_count", "_squares"), **metadata)

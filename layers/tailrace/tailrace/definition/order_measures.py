@@ -1,24 +1,24 @@
-"""Measures that depend on the order or the variety of values: minimum, maximum, distinct, quantile, top, first, last.
+"""Order measures, which depend on the set of values: minimum, maximum, distinct, quantile, top, first, last.
 
-They have to survive that an item changes or goes away, so no single number can hold them. They rest on *value rows*:
-for each row and each value, a row of its own that counts the items with this value, an aggregate like any other with
-the value as one more key. The measure is read back from these rows and written into the main row as plain attributes:
+Items change and disappear, so a single number cannot maintain such a measure. It is derived from *value rows*: for
+each main row and each value, one row that counts the items with that value, like a row of an aggregate with the value
+as one more group. The result is written to the main row as plain attributes:
 
 =========  ================  ===============================================================================
-measure    attributes        what the main row holds
+measure    attributes        value in the main row
 =========  ================  ===============================================================================
-minimum    ``m``             the smallest value: booleans before numbers before texts
-maximum    ``m``             the greatest value
-distinct   ``m``             how many different values there are
+minimum    ``m``             the smallest value; booleans before numbers before strings
+maximum    ``m``             the largest value
+distinct   ``m``             the number of different values
 quantile   ``m``             the smallest value that at least the fraction ``q`` of all values do not exceed
-top        ``m``             the ``k`` most frequent values, ``[{"value": …, "count": …}]``; equals by value
-first      ``m``, ``m_at``   the value of the earliest item, and its time in UTC
-last       ``m``, ``m_at``   the value of the latest item, and its time in UTC; equals by value
+top        ``m``             the ``k`` most frequent values, ``[{"value": …, "count": …}]``; ties by value
+first      ``m``, ``m_at``   the value of the earliest item, and its time in UTC; ties by value
+last       ``m``, ``m_at``   the value of the latest item, and its time in UTC; ties by value
 =========  ================  ===============================================================================
 
-Where no item has a value, the attributes are missing. The price of a change is a write for each value that it touches
-(two where a value is replaced); of a batch, one read of the value rows for each touched main row: its end for minimum,
-maximum, first and last, all of it for the others. Measures of the same field, ``where`` and error share their rows.
+If no item has a value, the attributes are missing. A change costs one write for each value that it touches (two if a
+value is replaced). A batch costs one query of the value rows for each touched main row: of one end for minimum,
+maximum, first and last, of all value rows for the others. Measures with equal field, ``where`` and error share them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,10 +38,10 @@ from tailrace.errors import DefinitionError, InvalidItem, Violation
 type ValueRange = Literal["low", "high", "all"]
 
 VALUE, AT = "value", "at"
-"""The attributes of a value row: the value, and for first and last the time."""
+"""The attributes of a value row: the value and, for first and last, the time."""
 
 MAX_VALUE_BYTES = 1024
-"""A value is the sort key of its row: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+"""A value is its row's sort key: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
 _LOG_CONTEXT = Context(prec=34)
 _REPRESENTATIVE_CONTEXT = Context(prec=16)
@@ -51,7 +51,7 @@ _MAX_TOP = 100
 
 @dataclass(frozen=True, slots=True)
 class ValueEntry:
-    """One item's value: its sort key, and its value row's attributes in the order of :attr:`ValueSelection.labels`."""
+    """An item's value: its value row's sort key, and attributes in the order of :attr:`ValueSelection.labels`."""
 
     sort_key: str
     labels: tuple[Any, ...]
@@ -59,7 +59,7 @@ class ValueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ValueCount:
-    """One value row as it was read: its attributes as in :class:`ValueEntry`, and how many items have the value."""
+    """A value row as read: its attributes, as in :class:`ValueEntry`, and the number of items with the value."""
 
     labels: tuple[Any, ...]
     items: Number
@@ -67,14 +67,14 @@ class ValueCount:
 
 @dataclass(frozen=True, slots=True)
 class ValueSelection:
-    """Which values of an item are kept; measures for which this is equal share their value rows.
+    """The values that a measure is derived from; measures with equal selections share their value rows.
 
     Attributes:
         source: the field.
-        where: takes only the items for which this holds.
-        at: the field of the time, for first and last.
+        where: restricts the selection to the items that satisfy this predicate.
+        at: the field with the time, for first and last.
         tz: the time zone of times without an offset.
-        error: rounds numbers so that none is off by more than this fraction of itself.
+        error: the largest relative error to which numbers are rounded; None does not round.
     """
 
     source: str
@@ -90,14 +90,14 @@ class ValueSelection:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The attributes that a value row has beside its count."""
+        """The attributes of a value row other than its count."""
         return (VALUE,) if self.at is None else (VALUE, AT)
 
     def entry(self, item: Item) -> ValueEntry | None:
-        """Return an item's value; None where the field (or the time) is missing or null, or ``where`` does not hold.
+        """Return an item's value; None if the field or time is missing or null, or the item does not satisfy ``where``.
 
         Raises:
-            InvalidItem: the value has no order, is too long for a key, or the time cannot be read.
+            InvalidItem: the value has no order or is too long for a key, or the time cannot be parsed.
         """
         if self.where is not None and not self.where(item):
             return None
@@ -116,41 +116,41 @@ class ValueSelection:
             at = utc_text(parse_instant(time, time_zone(self.tz), self.at))
             sort_key, labels = f"{at}#{sort_key}", (value, at)
         if len(sort_key) * 4 > MAX_VALUE_BYTES and len(sort_key.encode()) > MAX_VALUE_BYTES:
-            text = f"a value of {len(sort_key.encode())} bytes, and a key takes {MAX_VALUE_BYTES}"
+            text = f"a value of {len(sort_key.encode())} bytes exceeds the key limit of {MAX_VALUE_BYTES}"
             raise InvalidItem([Violation(f"/{self.source}", "measure", text)])
         return ValueEntry(sort_key, labels)
 
     def _rounded(self, value: Any) -> Number:
         if isinstance(value, bool | str):
-            text = f"a {type(value).__name__} cannot be rounded: a quantile with an error takes numbers"
+            text = f"cannot round a value of type {type(value).__name__}; quantile(error=) requires numbers"
             raise InvalidItem([Violation(f"/{self.source}", "measure", text)])
         return round_to_bin(value, self.error or Decimal(0))
 
 
 @lru_cache(maxsize=65_536)
 def round_to_bin(value: Number, error: Decimal) -> Number:
-    """Return one number for all that are near each other, off by at most the fraction ``error`` of each.
+    """Round a number to the representative of its bin, which differs from it by at most the fraction ``error``.
 
-    The numbers are cut where logarithms to the base (1 + e) / (1 - e) are whole, as in DDSketch (Masson, Rim, Lee 2019,
-    https://arxiv.org/abs/1908.10693). Decimal logarithms, since they come out the same on every machine.
+    Bin boundaries are the powers of (1 + e) / (1 - e), as in DDSketch (Masson, Rim, Lee 2019,
+    https://arxiv.org/abs/1908.10693). Decimal logarithms give the same result on every machine.
     """
     if not value:
         return 0
-    tolerance = error * Decimal("0.999999")  # for the digits that the result leaves out
+    tolerance = error * Decimal("0.999999")  # the margin is for rounding the representative to 16 digits
     base = _LOG_CONTEXT.divide(1 + tolerance, 1 - tolerance)
     magnitude = abs(Decimal(value))
     bin_index = _LOG_CONTEXT.divide(_LOG_CONTEXT.ln(magnitude), _LOG_CONTEXT.ln(base)).to_integral_value(ROUND_CEILING)
     representative = _LOG_CONTEXT.divide(2 * _LOG_CONTEXT.power(base, bin_index), base + 1)
-    # between any number that the table holds and one beyond all of them lies the last one that it holds
+    # clamping to DynamoDB's range only brings the representative closer to the value
     result = min(max(_REPRESENTATIVE_CONTEXT.plus(representative), _SMALLEST), _LARGEST)
     return canonical_number((-result if value < 0 else result).normalize())
 
 
 @dataclass(frozen=True, slots=True)
 class OrderMeasure:
-    """One measure on value rows; made by the functions below.
+    """A measure derived from value rows, created by the functions below.
 
-    ``fraction`` is the quantile's, ``most`` the number of values of a top list.
+    ``fraction`` belongs to quantile; ``most`` is the length of a top list.
     """
 
     kind: str
@@ -163,17 +163,17 @@ class OrderMeasure:
 
     @property
     def source(self) -> str:
-        """The field whose values it keeps."""
+        """The field whose values are kept."""
         return self.values.source
 
     def attributes(self, name: str) -> tuple[str, ...]:
-        """Return the names of the main row's attributes for the measure called ``name``."""
+        """Return the main row's attributes of the measure named ``name``."""
         return (name,) if self.values.at is None else (name, f"{name}_at")
 
     def state(self, name: str, counts: Sequence[ValueCount]) -> dict[str, Any]:
-        """Return the main row's attributes from the value rows, which are in order and count at least one item each.
+        """Return the main row's attributes from its value rows, which are sorted and count at least one item each.
 
-        Of :attr:`value_range` ``low`` and ``high`` only that end has to be there. Empty where there are no values.
+        If :attr:`value_range` is ``low`` or ``high``, that end is enough. Empty if there are no values.
         """
         if not counts:
             return {}
@@ -183,14 +183,14 @@ class OrderMeasure:
             case "quantile":
                 return {name: _quantile(counts, self.fraction)}
             case "top":
-                ranked = sorted(counts, key=lambda count: -count.items)[: self.most]  # stable: equals by value
+                ranked = sorted(counts, key=lambda count: -count.items)[: self.most]  # stable: ties by value
                 return {name: [{"value": count.labels[0], "count": count.items} for count in ranked]}
             case _:
                 end = counts[0] if self.value_range == "low" else counts[-1]
                 return dict(zip(self.attributes(name), end.labels, strict=True))
 
     def render(self, name: str, row: Mapping[str, Any]) -> Any:
-        """Return the measure as a reader sees it; None where there is no value, 0 for distinct."""
+        """Return the measure as readers get it; without values 0 for distinct, [] for top and None for the others."""
         if self.values.at is not None:
             return None if name not in row else {"value": row[name], "at": row[f"{name}_at"]}
         return row.get(name, {"distinct": 0, "top": []}.get(self.kind))
@@ -207,17 +207,17 @@ def _quantile(counts: Sequence[ValueCount], fraction: Decimal) -> Any:
 
 
 def minimum(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> OrderMeasure:
-    """Keep the smallest value of a field."""
+    """Maintain the smallest value of a field."""
     return OrderMeasure("minimum", ValueSelection(source, where), "low", **metadata)
 
 
 def maximum(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> OrderMeasure:
-    """Keep the greatest value of a field."""
+    """Maintain the largest value of a field."""
     return OrderMeasure("maximum", ValueSelection(source, where), "high", **metadata)
 
 
 def distinct(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> OrderMeasure:
-    """Count the different values of a field."""
+    """Maintain the number of different values of a field."""
     return OrderMeasure("distinct", ValueSelection(source, where), "all", **metadata)
 
 
@@ -229,20 +229,20 @@ def quantile(
     where: Predicate | None = None,
     **metadata: Unpack[DisplayMetadata],
 ) -> OrderMeasure:
-    """Keep a quantile of a field: the smallest value that at least ``fraction`` of the values do not exceed.
+    """Maintain a quantile of a field: the smallest value that at least ``fraction`` of the values do not exceed.
 
-    With an ``error`` the values are rounded first, none by more than this fraction of itself, which bounds the number
-    of value rows: of numbers from 1 to a million with an error of 0.01 there are fewer than 700.
+    ``error`` rounds each value by at most this fraction of itself, which bounds the number of value rows: numbers from
+    1 to a million have fewer than 700 at 0.01.
 
     Raises:
-        DefinitionError: the fraction is not from 0 to 1, or the error not above 0 and at most 0.5.
+        DefinitionError: the fraction is not from 0 to 1, or the error is not above 0 and at most 0.5.
     """
-    at = _parse_fraction("a quantile's fraction", fraction)
-    relative_error = None if error is None else _parse_fraction("a quantile's error", error)
+    at = _parse_fraction(f"quantile({source!r}): fraction", fraction)
+    relative_error = None if error is None else _parse_fraction(f"quantile({source!r}): error=", error)
     if not 0 <= at <= 1:
-        raise DefinitionError(f"quantile({source!r}): the fraction is from 0 to 1, not {fraction}")
+        raise DefinitionError(f"quantile({source!r}): fraction must be from 0 to 1, not {fraction}")
     if relative_error is not None and not 0 < relative_error <= Decimal("0.5"):
-        raise DefinitionError(f"quantile({source!r}): the error is above 0 and at most 0.5, not {error}")
+        raise DefinitionError(f"quantile({source!r}): error= must be above 0 and at most 0.5, not {error}")
     return OrderMeasure("quantile", ValueSelection(source, where, error=relative_error), "all", fraction=at, **metadata)
 
 
@@ -250,27 +250,27 @@ def _parse_fraction(what: str, value: float | Decimal | str) -> Decimal:
     try:
         found = Decimal(str(value))
     except ArithmeticError as error:
-        raise DefinitionError(f"{what} is a number, not {value!r}") from error
+        raise DefinitionError(f"{what} must be a number, not {value!r}") from error
     if not found.is_finite():
-        raise DefinitionError(f"{what} is a number, not {value!r}")
+        raise DefinitionError(f"{what} must be a number, not {value!r}")
     return found
 
 
 def top(source: str, most: int, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> OrderMeasure:
-    """Keep the ``most`` most frequent values of a field, with how often each occurs.
+    """Maintain the ``most`` most frequent values of a field, with the number of items of each.
 
     Raises:
-        DefinitionError: it is not a whole number from 1 to 100.
+        DefinitionError: ``most`` is not an integer from 1 to 100.
     """
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MAX_TOP:
-        raise DefinitionError(f"top({source!r}): keeps 1 to {_MAX_TOP} values, not {most!r}")
+        raise DefinitionError(f"top({source!r}): most must be an integer from 1 to {_MAX_TOP}, not {most!r}")
     return OrderMeasure("top", ValueSelection(source, where), "all", most=most, **metadata)
 
 
 def first(
     source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
 ) -> OrderMeasure:
-    """Keep a field of the item whose time ``by`` is the earliest; ``by`` is read as a time bucket's field is.
+    """Maintain a field of the item with the earliest time ``by``, which is parsed like the field of a time bucket.
 
     Raises:
         DefinitionError: the time zone is unknown.
@@ -283,7 +283,7 @@ def first(
 def last(
     source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
 ) -> OrderMeasure:
-    """Keep a field of the item whose time ``by`` is the latest; ``by`` is read as a time bucket's field is.
+    """Maintain a field of the item with the latest time ``by``, which is parsed like the field of a time bucket.
 
     Raises:
         DefinitionError: the time zone is unknown.

@@ -1,4 +1,4 @@
-"""What a user writes: collections, aggregates and routes; every mistake in them is one clear error at import."""
+"""The pipeline definition: collections, aggregates and routes. Every mistake in it is one error at import."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -12,21 +12,21 @@ from tailrace.definition.measures import Predicate
 from tailrace.errors import DefinitionError, NotFound
 
 RESERVED_QUEUES = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}
-"""The queues that are there without a route: one of such a name would send to them."""
+"""Queues that the stack has for itself; a route of such a name would send to them."""
 
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
 
 
 def queue_variable(route: str) -> str:
-    """Return what names a route's queue in variables: ``late-flights`` and ``late_flights`` are both LATE_FLIGHTS."""
+    """Return a route's name in environment variables: LATE_FLIGHTS for ``late-flights`` and ``late_flights``."""
     return route.replace("-", "_").upper()
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """Changes that go to a queue of their own: those whose old or new item satisfies ``when``.
+    """Sends the changes whose old or new item satisfies ``when`` to a queue of their own.
 
-    The template holds the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
+    The template declares the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Route:
     def __post_init__(self) -> None:
         check_name("route", self.name)
         if queue_variable(self.name) in RESERVED_QUEUES:
-            raise DefinitionError(f"route {self.name!r}: the stack has a queue of this name itself; choose another")
+            raise DefinitionError(f"route {self.name!r}: the name is reserved for a queue of the stack; choose another")
         if not isinstance(self.of, Collection):
-            raise DefinitionError(f"route {self.name!r}: of= names a Collection, not a {type(self.of).__name__}")
+            raise DefinitionError(f"route {self.name!r}: of= must be a Collection, not {self.of!r}")
         if not callable(self.when):
-            raise DefinitionError(f"route {self.name!r}: when= is a function from an item to a truth value")
+            raise DefinitionError(f"route {self.name!r}: when= must be a function of an item, not {self.when!r}")
 
 
 @dataclass(frozen=True, eq=False)
 class Pipeline:
-    """The whole definition: what there is, what is counted, what goes where."""
+    """The whole definition: collections, their aggregates, and routes."""
 
     collections: Sequence[Collection]
     aggregates: Sequence[Aggregate] = ()
@@ -55,40 +55,40 @@ class Pipeline:
         for what, kind in (("collections", Collection), ("aggregates", Aggregate), ("routes", Route)):
             given = getattr(self, what)
             if not isinstance(given, Sequence) or not all(isinstance(member, kind) for member in given):
-                raise DefinitionError(f"{what} is a list of {kind.__name__}, not {given!r:.60}")
+                raise DefinitionError(f"{what}= must be a list of {kind.__name__} objects, not {given!r:.60}")
             members = tuple(given)
             object.__setattr__(self, what, members)
             names = [member.name for member in members]
             for name in names:
                 if names.count(name) > 1:
-                    raise DefinitionError(f"two {what} are called {name!r}")
+                    raise DefinitionError(f"two {what} are named {name!r}")
         queues = [queue_variable(route.name) for route in self.routes]
         for route, queue in zip(self.routes, queues, strict=True):
             if queues.count(queue) > 1:
-                raise DefinitionError(f"route {route.name!r}: another one, with '_' for '-', would share its queue")
+                raise DefinitionError(f"route {route.name!r}: shares its queue with a route that differs in '-' or '_'")
         with_collection: list[Aggregate | Route] = [*self.aggregates, *self.routes]
         for member in with_collection:
             if member.of not in self.collections:
-                raise DefinitionError(f"{member.name!r} is of {member.of.name!r}, which is not among the collections")
+                raise DefinitionError(f"{member.name!r} uses collection {member.of.name!r}; add it to collections=")
 
     @cached_property
     def collections_by_name(self) -> Mapping[str, Collection]:
-        """The collections, by their names."""
+        """The collections by name."""
         return {collection.name: collection for collection in self.collections}
 
     def collection(self, name: str) -> Collection:
-        """Return a collection by name.
+        """Return the collection with this name.
 
         Raises:
-            NotFound: there is none of this name.
+            NotFound: there is none.
         """
         return _find("collection", self.collections, name)
 
     def aggregate(self, name: str) -> Aggregate:
-        """Return an aggregate by name.
+        """Return the aggregate with this name.
 
         Raises:
-            NotFound: there is none of this name.
+            NotFound: there is none.
         """
         return _find("aggregate", self.aggregates, name)
 
@@ -97,25 +97,25 @@ def _find[T: (Collection, Aggregate)](what: str, members: Sequence[T], name: str
     for member in members:
         if member.name == name:
             return member
-    raise NotFound(f"there is no {what} {name[:60]!r}; there are: {', '.join(m.name for m in members) or 'none'}")
+    raise NotFound(f"no {what} is named {name[:60]!r}; defined: {', '.join(m.name for m in members) or 'none'}")
 
 
 def days(number: float) -> timedelta:
-    """A time of so many days, for ``keep=``."""
+    """Return a duration of this many days, for ``keep=``."""
     return timedelta(days=number)
 
 
 def hours(number: float) -> timedelta:
-    """A time of so many hours, for ``keep=``."""
+    """Return a duration of this many hours, for ``keep=``."""
     return timedelta(hours=number)
 
 
 @cache
 def load_pipeline(reference: str = DEFAULT_PIPELINE) -> Pipeline:
-    """Import the pipeline that ``module:attribute`` names.
+    """Import the pipeline named by ``module:attribute``.
 
     Raises:
-        DefinitionError: there is no such module or attribute, or it is no pipeline.
+        DefinitionError: the module or attribute does not exist, or is not a pipeline.
     """
     module, _, attribute = reference.partition(":")
     try:
@@ -123,5 +123,5 @@ def load_pipeline(reference: str = DEFAULT_PIPELINE) -> Pipeline:
     except (ImportError, AttributeError, ValueError) as error:
         raise DefinitionError(f"TAILRACE_PIPELINE={reference!r}: {error}") from error
     if not isinstance(pipeline, Pipeline):
-        raise DefinitionError(f"TAILRACE_PIPELINE={reference!r} names a {type(pipeline).__name__}, not a Pipeline")
+        raise DefinitionError(f"TAILRACE_PIPELINE={reference!r} is a {type(pipeline).__name__}, not a Pipeline")
     return pipeline

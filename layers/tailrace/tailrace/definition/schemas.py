@@ -1,7 +1,7 @@
-"""Validation against JSON Schema 2020-12: a fast answer first, the full report only for what is refused.
+"""Validation against JSON Schema 2020-12: a fast check first, a full report only for rejected items.
 
-``jsonschema`` is the reference and writes the report. ``jsonschema-rs`` stands in front of it where the schema
-uses only keywords on which the two agree; ``tests/properties/test_schemas.py`` holds them against each other.
+``jsonschema`` is the reference and produces the report. ``jsonschema-rs`` runs first if the schema uses only keywords
+on which the two agree; ``tests/properties/test_schemas.py`` compares them.
 """
 
 import base64
@@ -63,11 +63,11 @@ COMPATIBLE_KEYWORDS = frozenset(
         "propertyNames",
     ]
 )
-"""Keywords on which both validators agree for every value that an item can hold."""
+"""Keywords on which both validators agree for every value that an item can contain."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
-# Both engines read these alike: ASCII literals and classes, counted repeats, anchors at the ends only.
+# Both regex engines agree on these: ASCII literals and classes, counted repeats, anchors at the ends only.
 _COMPATIBLE_PATTERN = re.compile(
     r"\^?(?:[A-Za-z0-9 _:/-]|\[[A-Za-z0-9 _:]+(?:-[A-Za-z0-9])?[A-Za-z0-9 _:-]*\]|\{\d+(?:,\d*)?\}|[+*?])*\$?"
 )
@@ -77,14 +77,14 @@ class Schema:
     """A compiled JSON Schema.
 
     Raises:
-        DefinitionError: the document is not a JSON Schema 2020-12.
+        DefinitionError: the document is not a valid JSON Schema 2020-12.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         exact: dict[str, Any] = _with_decimals(document)
         known = exact.get("$schema", _DRAFT) == _DRAFT and jsonschema_rs.meta.is_valid(exact)
         if not known or not is_compatible(exact):
-            from tailrace.definition import validator as reference  # noqa: PLC0415 - see there
+            from tailrace.definition import validator as reference  # noqa: PLC0415 - slow to import, see there
 
             reference.check_schema(exact)
         self.document: Mapping[str, Any] = exact
@@ -95,7 +95,7 @@ class Schema:
 
     @cached_property
     def _reference(self) -> Any:
-        from tailrace.definition import validator as reference  # noqa: PLC0415 - see there
+        from tailrace.definition import validator as reference  # noqa: PLC0415 - slow to import, see there
 
         return reference.validator(self.document)
 
@@ -107,23 +107,23 @@ class Schema:
 
     @property
     def allowed_fields(self) -> frozenset[str] | None:
-        """The names of all fields that an item can have, where the schema allows no others; None where it does."""
+        """All fields that an item can have, if the schema allows no others; None if it does."""
         closed = self.document.get("additionalProperties") is False and "patternProperties" not in self.document
         return frozenset(self.properties) if closed else None
 
     @property
     def accepts_any_object(self) -> bool:
-        """Tell whether the schema only says that an item is an object, which each is."""
+        """Whether the schema requires nothing beyond an object, which every item is."""
         constraints = self.document.keys() - {"$schema", "$id", "$comment", "title", "description"}
         return not constraints or (constraints == {"type"} and self.document["type"] == "object")
 
     def is_valid(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether an item fits, as fast as can be."""
+        """Tell whether an item is valid, by the fastest validator that the schema allows."""
         view = json_view(item)
         return self._fast.is_valid(view) if self._fast is not None else self._reference.is_valid(view)
 
     def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:
-        """Return every violation, in the order of the places in the item; empty when it fits."""
+        """Return every violation, ordered by JSON Pointer; empty if the item is valid."""
         view = json_view(item)
         if self._fast is not None and self._fast.is_valid(view):
             return ()
@@ -135,7 +135,7 @@ class Schema:
 
 
 def _with_decimals(document: Any) -> Any:
-    """Return a schema with each float as the decimal that it prints as: what it is compared with are decimals."""
+    """Replace each float of a schema with the decimal that ``repr`` shows, since items contain decimals."""
     if isinstance(document, Mapping):
         return {name: _with_decimals(inner) for name, inner in document.items()}
     if isinstance(document, list | tuple):
@@ -144,7 +144,7 @@ def _with_decimals(document: Any) -> Any:
 
 
 def is_compatible(schema: Any) -> bool:  # noqa: C901 - one case for each kind of keyword
-    """Tell whether a schema uses only what both validators read alike."""
+    """Tell whether a schema uses only features on which both validators agree."""
     if not isinstance(schema, Mapping):
         return not isinstance(schema, list) or all(is_compatible(inner) for inner in schema)
     for keyword, value in schema.items():
@@ -166,7 +166,7 @@ def is_compatible(schema: Any) -> bool:  # noqa: C901 - one case for each kind o
 
 
 def json_view(value: Any) -> Any:
-    """Return a value as JSON Schema sees it: a set is an array (in sorted order), binary is its base64 text."""
+    """Return a value as JSON Schema sees it: a set becomes a sorted array, binary becomes base64."""
     if isinstance(value, Mapping):
         if _SCALARS.issuperset(map(type, value.values())):
             return value
@@ -190,6 +190,6 @@ def _pointer(path: Any) -> str:
 
 
 def _truncate(message: str) -> str:
-    # jsonschema quotes the offending value, which may be the whole item
+    # jsonschema quotes the invalid value, which may be the whole item
     half = _MAX_MESSAGE // 2
     return message if len(message) <= _MAX_MESSAGE else f"{message[:half]} … {message[-half:]}"

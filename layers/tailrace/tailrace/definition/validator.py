@@ -1,7 +1,7 @@
-"""``jsonschema``, the reference validator of JSON Schema 2020-12, told how DynamoDB's values are to be read.
+"""The reference validator of JSON Schema 2020-12: ``jsonschema``, adapted to DynamoDB's values.
 
-Imported only where it is asked for, as it takes a fifth of a second to import: when an item is refused, and for schemas
-that only it can be trusted with.
+It takes a fifth of a second to import, so it is imported only on demand: when an item is rejected, and for schemas that
+the fast validator cannot handle.
 """
 
 import re
@@ -30,19 +30,19 @@ def _is_number(_checker: Any, value: Any) -> bool:
 
 
 def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Any:
-    # exact, where jsonschema raises for what takes more than 28 digits to divide
+    # exact; jsonschema's own check raises if the division takes more than 28 digits
     if _is_number(None, value) and EXACT.remainder(Decimal(value), Decimal(step)):
         yield ValidationError(f"{value} is not a multiple of {step}")
 
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
-    # In ECMA-262, which JSON Schema names, "$" is the end of the text; in Python also the place before a last newline.
+    # JSON Schema follows ECMA-262, where "$" matches only at the end; in Python also before a trailing newline.
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def _properties(validator: Any, properties: Mapping[str, Any], item: Any, _schema: Any) -> Any:
-    # as in jsonschema, but a field that must not be there ("false") is reported at its place and by its name
+    # as in jsonschema, but a forbidden field (subschema "false") is reported by name, with a pointer to it
     for name, subschema in properties.items() if isinstance(item, Mapping) else ():
         if name not in item:
             continue
@@ -60,10 +60,10 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
 
 
 def check_schema(document: Mapping[str, Any]) -> None:
-    """Refuse what is not a JSON Schema, has a pattern that is none, or refers to what it does not hold.
+    """Check that a document is a JSON Schema with valid patterns and no unresolved references.
 
     Raises:
-        DefinitionError: naming the place and the rule.
+        DefinitionError: it is not; the message names the place and the rule.
     """
     meta = _Validator(Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
     error = best_match(meta.iter_errors(document))
@@ -80,12 +80,12 @@ def _check_references(part: Any, resolver: Any) -> None:
                 resolver.lookup(part.contents[keyword])
             except Unresolvable as error:
                 name = part.contents[keyword]
-                text = f"the schema refers to {name!r}, which is not in it; put it under $defs, as nothing is fetched"
+                text = f"unresolved schema reference {name!r}; define it under $defs (schemas are not fetched)"
                 raise DefinitionError(text) from error
     for inner in part.subresources():
         _check_references(inner, resolver.in_subresource(inner))
 
 
 def validator(document: Mapping[str, Any]) -> Any:
-    """Return the validator of a schema, with jsonschema's ``is_valid`` and ``iter_errors``."""
-    return _Validator(document, registry=EMPTY_REGISTRY)  # its own registry would look for schemas in the network
+    """Return a schema's validator, with jsonschema's ``is_valid`` and ``iter_errors``."""
+    return _Validator(document, registry=EMPTY_REGISTRY)  # the default registry would fetch schemas over the network
