@@ -1,4 +1,4 @@
-"""A third pipeline: things of any shape, for what the table alone decides."""
+"""A pipeline for items of any shape, for tests of DynamoDB's own limits."""
 
 from tailrace import Collection, Pipeline
 

@@ -1,4 +1,4 @@
-"""A pipeline with every measure there is, on the orders of a shop; and a recount of its rows without the engine."""
+"""A pipeline with every measure, over a shop's orders, and a recount of its rows without the engine."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -60,14 +60,14 @@ pipeline = Pipeline(
 
 
 def instant(text: str) -> str:
-    """Return a time as first and last tell it."""
+    """Return a time in the format of first and last."""
     moment = datetime.fromisoformat(text)
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def recounted(items: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the order measures of each shop, as the row holds them, ``p90`` as the exact quantile."""
+    """Return each shop's order measures as its row stores them, with the exact quantile for ``p90``."""
     shops: dict[str, list[dict[str, Any]]] = {}
     for item in items:
         try:
@@ -98,5 +98,5 @@ def _measures(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def near(found: Any, exact: Any) -> bool:
-    """Tell whether ``p90`` is what it has to be: off by at most a hundredth."""
+    """Tell whether ``p90`` is within its error of one hundredth."""
     return abs(Decimal(found) - Decimal(exact)) <= abs(Decimal(exact)) / 100

@@ -1,4 +1,4 @@
-"""A second pipeline, unlike the shipped one: orders of a shop, with decimals, sets and nested values."""
+"""A pipeline unlike the shipped one: a shop's orders, with decimals, sets and nested values."""
 
 from decimal import Decimal
 from typing import Any
@@ -37,7 +37,7 @@ ORDER_SCHEMA = {
 
 
 def with_size(order: dict[str, Any]) -> dict[str, Any]:
-    """Add whether the order is a large one; an order of exactly 13 lines cannot be transformed."""
+    """Add whether the order is large; raises for an order of exactly 13 lines."""
     if order.get("lines") == 13:
         raise ValueError("thirteen")
     order["large"] = (order.get("amount") or 0) > 100
@@ -50,7 +50,7 @@ def is_paid(order: dict[str, Any]) -> bool:
 
 
 def is_large(order: dict[str, Any]) -> bool:
-    """Tell whether the order is a large one."""
+    """Tell whether the order is large."""
     return bool(order["large"])
 
 

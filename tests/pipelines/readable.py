@@ -1,4 +1,4 @@
-"""A pipeline to read from: the same orders by hour, in lanes, by day first, by minute, with what cannot be added up."""
+"""A pipeline for query tests: the same orders by hour, in lanes, by day first and by minute, with every measure."""
 
 from tailrace import (
     Aggregate,

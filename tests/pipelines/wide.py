@@ -1,4 +1,4 @@
-"""A pipeline with as many attributes in a row as there can be, with long names."""
+"""A pipeline with the maximum number of attributes in a row, with long names."""
 
 from tailrace import Aggregate, Collection, Pipeline, field, mean
 

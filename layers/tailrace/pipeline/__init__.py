@@ -1,1 +1,1 @@
-"""The pipeline that this stack runs: yours to replace. Shipped as an example: flights from New York."""
+"""The pipeline that this stack runs. Replace this example, flights from New York, with your own."""

@@ -1,19 +1,19 @@
-"""What is in the table, what is counted, and what goes where.
+"""The pipeline definition: collections, aggregates and routes.
 
-Replace this example by your own items; ``tailrace`` holds everything that a definition needs.
+Replace this example with your own items; a definition imports everything it needs from ``tailrace``.
 """
 
 from pipeline.transforms import has_departed, has_landed, is_cancelled, is_disrupted, normalise
 from tailrace import Aggregate, Collection, Pipeline, Route, count, day, field, hour, mean, month, total, variance
 
 NEW_YORK = "America/New_York"
-"""All flights of the example leave from New York; their hours, days and months are counted as its clocks show them."""
+"""All flights of the example depart from New York, so hours, days and months are in its local time."""
 
 flights = Collection(
     "flights",
     schema="schemas/flight.schema.json",
     transform=normalise,
-    description="Flights from New York, changed as they are scheduled, depart, land or are cancelled.",
+    description="Flights from New York, updated as they are scheduled, depart, land or are cancelled.",
 )
 
 punctuality = {
@@ -39,7 +39,7 @@ pipeline = Pipeline(
             of=flights,
             by=[field("carrier"), hour("scheduled_departure", tz=NEW_YORK)],
             measures=punctuality,
-            description="Punctuality of each airline, by the hour of the scheduled departure.",
+            description="Punctuality of each airline, by hour of scheduled departure.",
         ),
         Aggregate(
             "origin_days",

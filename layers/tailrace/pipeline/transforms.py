@@ -1,6 +1,6 @@
-"""From a flight as the upstream system writes it to the flight that aggregates, routes and archive see.
+"""The transform from a flight as the source system writes it to the one that aggregates, routes and archive see.
 
-Everything here is a pure function of the item, so that what an old version had added can be taken back.
+Everything here is a pure function of the item, so that the contribution of an old version can be retracted.
 """
 
 from datetime import datetime
@@ -9,7 +9,7 @@ from typing import Any
 type Item = dict[str, Any]
 
 LATE_MINUTES = 120
-"""A flight that leaves or arrives later than this is disrupted."""
+"""A flight that departs or arrives later than this is disrupted."""
 
 _RENAMED = {
     "dep_time": "departure_time",
@@ -21,21 +21,21 @@ _RENAMED = {
 
 
 def normalise(item: Item) -> Item:
-    """Spell out the source's abbreviations and add the route.
+    """Expand the source's abbreviations and add the route.
 
     Raises:
-        ValueError: ``scheduled_departure`` is no time, or has no offset from UTC (without one it could mean two
-            different hours on the night on which clocks go back).
+        ValueError: ``scheduled_departure`` is not a time, or has no UTC offset (without one it would be ambiguous
+            in the night when clocks go back).
     """
     if datetime.fromisoformat(item["scheduled_departure"]).tzinfo is None:
-        raise ValueError("scheduled_departure has no offset from UTC")
+        raise ValueError("scheduled_departure has no UTC offset")
     flight = {_RENAMED.get(name, name): value for name, value in item.items()}
     flight["route"] = f"{item['origin']}-{item['dest']}"
     return flight
 
 
 def has_departed(flight: Item) -> bool:
-    """Tell whether the flight has left the gate, wherever it is now."""
+    """Tell whether the flight has departed, including flights that have landed."""
     return flight["status"] in ("departed", "landed")
 
 
@@ -50,6 +50,6 @@ def is_cancelled(flight: Item) -> bool:
 
 
 def is_disrupted(flight: Item) -> bool:
-    """Tell whether the flight was cancelled, or left or arrived more than two hours late."""
+    """Tell whether the flight was cancelled, or departed or arrived more than two hours late."""
     late = max(flight.get("departure_delay", 0), flight.get("arrival_delay", 0))
     return is_cancelled(flight) or bool(late > LATE_MINUTES)

@@ -1,4 +1,4 @@
-"""Files of items, line by line: what is good is read as it was written, what is bad is told and swallows nothing."""
+"""Files of items: good lines are read as written, bad lines are reported and affect no others."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ def bad_lines(found: list[Line | BadLine]) -> list[int]:
 
 
 @given(st.data())
-def test_what_a_csv_writer_writes_is_read_as_it_was(data: st.DataObject) -> None:
+def test_rows_of_a_csv_writer_are_read_as_written(data: st.DataObject) -> None:
     header = ["id", *data.draw(st.lists(names, unique=True, max_size=3))]
     rows = data.draw(st.lists(st.lists(cells, min_size=len(header), max_size=len(header)), max_size=5))
     rows = [[f"i{n}", *row[1:]] for n, row in enumerate(rows)]
@@ -49,28 +49,28 @@ def test_what_a_csv_writer_writes_is_read_as_it_was(data: st.DataObject) -> None
 
 
 @given(st.lists(st.dictionaries(names, values, max_size=3), max_size=4))
-def test_what_is_written_as_json_lines_is_read_as_it_was(items: list[dict[str, Any]]) -> None:
+def test_json_lines_are_read_as_written(items: list[dict[str, Any]]) -> None:
     body = b"".join(dumps({"id": str(n)} | item).encode() + b"\r\n" for n, item in enumerate(items))
     assert [line.item for line in read(body, "jsonl") if isinstance(line, Line)] == items
 
 
 BROKEN_ROWS = {
-    "an open quote": b'x,"a',
-    "an open quote at the end": b'x,"',
-    "a closed quote inside": b'x,"a"b',
-    "an open quote before a good one": b'x,"a\n2,"b"',
-    "bytes that are no UTF-8": b'x,"\xff"',
-    "an open quote and bytes that are no UTF-8": b'x,"a\ny,\xff',
+    "an unclosed quote": b'x,"a',
+    "an unclosed quote at the end": b'x,"',
+    "text after a closing quote": b'x,"a"b',
+    "an unclosed quote before a closed one": b'x,"a\n2,"b"',
+    "bytes that are not UTF-8": b'x,"\xff"',
+    "an unclosed quote and bytes that are not UTF-8": b'x,"a\ny,\xff',
     "a very long line": b"x," + b"a" * 3_000_000,
-    "an open quote and a very long line": b'x,"a\n' + b"a" * 3_000_000,
+    "an unclosed quote and a very long line": b'x,"a\n' + b"a" * 3_000_000,
     "too many cells": b"x,a,b,c",
     "too few cells": b"x",
-    "an old line end": b"x,a\ry,b",
+    "a carriage return": b"x,a\ry,b",
 }
 
 
 @pytest.mark.parametrize("broken", BROKEN_ROWS)
-def test_a_broken_row_swallows_no_other(broken: str) -> None:
+def test_a_broken_row_affects_no_other(broken: str) -> None:
     rows = b"".join(b"%d,v\n" % n for n in range(100, 110))
     found = read(b"id,name\n1,a\n" + BROKEN_ROWS[broken] + b"\n" + rows)
     assert set(ids(found)) >= {"1", *map(str, range(100, 110))}
@@ -79,14 +79,14 @@ def test_a_broken_row_swallows_no_other(broken: str) -> None:
     assert all(line.violation.message for line in found if isinstance(line, BadLine))
 
 
-def test_a_quote_that_is_never_closed_costs_its_own_row_only() -> None:
+def test_an_unclosed_quote_affects_only_its_own_row() -> None:
     rows = b"".join(b"%d,%s\n" % (n, b"v" * 100) for n in range(30_000))
     found = read(b'id,name\nx,"a\n' + rows)
     assert len(ids(found)) == 30_000
     assert bad_lines(found) == [2]
 
 
-def test_a_row_may_span_lines_and_is_numbered_by_its_first() -> None:
+def test_a_row_may_span_lines_and_has_the_number_of_the_first() -> None:
     found = read(b'id,name\n1,"a\n\n#~,""b"""\n\n\n2,c\n3\n')
     assert [(line.number, line.item) for line in found if isinstance(line, Line)] == [
         (2, {"name": 'a\n\n#~,"b"'}),
@@ -110,47 +110,52 @@ def test_a_row_may_span_lines_and_is_numbered_by_its_first() -> None:
         ("1e9999999999999999999", "1e9999999999999999999"),
     ],
 )
-def test_only_what_is_a_number_is_read_as_one(text: str, value: Any) -> None:
+def test_only_decimal_numbers_are_converted(text: str, value: Any) -> None:
     (line,) = read(f"id,shop,placed,amount\n1,a,b,{text}\n".encode(), schema=ORDERS)
     assert isinstance(line, Line)
     assert line.item["amount"] == value
 
 
 HEADERS = {
-    "nothing": b"",
+    "an empty file": b"",
     "no id": b"name\n",
-    "a name twice": b"id,a,a\n",
-    "a nameless column": b"id,\n",
-    "no UTF-8": b"id,\xff\n",
-    "an open quote": b'id,"a\n1,2\n',
+    "a duplicate name": b"id,a,a\n",
+    "a column without a name": b"id,\n",
+    "bytes that are not UTF-8": b"id,\xff\n",
+    "an unclosed quote": b'id,"a\n1,2\n',
     "a very long line": b"id," + b"a" * 3_000_000,
-    "old line ends": b"id,a\r1,2\r",
+    "carriage returns": b"id,a\r1,2\r",
     "a blank line": b"\nid,a\n",
 }
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_a_file_without_a_usable_header_is_refused(header: str) -> None:
-    with pytest.raises(InvalidMessage, match="header"):
+def test_a_file_with_a_missing_or_invalid_header_is_rejected(header: str) -> None:
+    with pytest.raises(InvalidMessage, match="^CSV header: "):
         read(HEADERS[header])
+
+
+def test_the_error_for_another_separator_suggests_the_cause() -> None:
+    with pytest.raises(InvalidMessage, match=r"found 'id;name' \(wrong separator\?\)"):
+        read(b"id;name\n1;a\n")
 
 
 @pytest.mark.parametrize(
     ("key", "known"),
     [("a.JSONL", ("jsonl", False)), ("a.ndjson.gz", ("jsonl", True)), ("a.csv.GZ", ("csv", True))],
 )
-def test_the_ending_tells_the_kind_of_file(key: str, known: tuple[str, bool]) -> None:
+def test_the_extension_determines_the_format(key: str, known: tuple[str, bool]) -> None:
     assert detect_format(key) == known
 
 
 @pytest.mark.parametrize("key", ["a.json", "a.gz", "a", "jsonl", "a.csv.zip", "a.csv "])
-def test_an_unknown_ending_is_refused(key: str) -> None:
-    with pytest.raises(InvalidMessage, match="unknown kind of file"):
+def test_an_unknown_extension_is_rejected(key: str) -> None:
+    with pytest.raises(InvalidMessage, match="unknown file type"):
         detect_format(key)
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_a_line_of_any_length_takes_little_memory(form: Format) -> None:
+def test_a_line_of_any_length_takes_bounded_memory(form: Format) -> None:
     class Endless(io.RawIOBase):
         left = 64 * MAX_LINE_BYTES
 
@@ -185,7 +190,7 @@ def _joined(first: io.BytesIO, second: Any) -> Any:
     return Joined()
 
 
-def test_values_that_are_tagged_stay_what_they_stand_for() -> None:
+def test_tagged_values_are_decoded() -> None:
     body = json.dumps({"id": "1", "s": {"~set": ["a"]}, "b": {"~bytes": "AP8="}}).encode()
     (line,) = read(body, "jsonl")
     assert isinstance(line, Line)

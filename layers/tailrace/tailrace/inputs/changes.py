@@ -1,7 +1,7 @@
-"""From a Lambda event of a DynamoDB stream to changes, and between DynamoDB's JSON and Python values.
+"""Changes: the records of a DynamoDB stream, decoded from a Lambda event.
 
-The shape of the event: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html and, for the fields that a
-tumbling window adds, https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
+The event's format: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html, and for the fields of a tumbling window
+https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,19 @@ _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
 
 
 class Change(NamedTuple):
-    """One change of one item, as the stream tells it; ``old`` and ``new`` are the item's fields, None where absent.
+    """One change to one item, as the stream reports it.
 
-    ``sequence`` is the stream's number, as a number: it orders the changes within ``shard``. ``shard`` is None when
-    the event does not name one. ``time`` is ISO 8601 in UTC, to the second. ``expired`` marks a deletion by TTL.
+    Attributes:
+        event_id: the record's id, unique within the stream.
+        source: the stream's ARN.
+        shard: the shard's id; None if the event does not name it.
+        sequence: the sequence number, as an integer; it orders the changes of a shard.
+        time: when the change was made, as ISO 8601 in UTC, to the second.
+        collection: the item's collection.
+        id: the item's id within the collection.
+        old: the fields before the change; None if there was no item.
+        new: the fields after the change; None if there is no item any more.
+        expired: whether DynamoDB's TTL deleted the item.
     """
 
     event_id: str
@@ -40,7 +49,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord:
-    """A record that is no change of an item: its table row has another shape. Kept whole for quarantine."""
+    """A record that is not a change to an item, because its row has another format; kept whole for quarantine."""
 
     event_id: str
     sequence: int
@@ -51,7 +60,7 @@ class UnreadableRecord:
 
 @dataclass(frozen=True, slots=True)
 class ChangeBatch:
-    """One invocation's records: the readable changes in order, and the others; ``stream`` is the stream's ARN."""
+    """One invocation's records: the changes in order, and the unreadable ones; ``stream`` is the stream's ARN."""
 
     stream: str
     shard: str | None
@@ -61,7 +70,7 @@ class ChangeBatch:
 
 
 class StreamPosition(NamedTuple):
-    """When a change was made: its sequence number, and the time to the second, as in :class:`Change`."""
+    """A change's position in the stream: sequence number and time, as in :class:`Change`."""
 
     sequence: int
     time: str
@@ -69,7 +78,7 @@ class StreamPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RawBatch:
-    """One invocation's records as they came, for who need not decode all of them."""
+    """One invocation's records, not yet decoded, for callers that do not need all of them."""
 
     stream: str
     shard: str | None
@@ -78,7 +87,7 @@ class RawBatch:
 
 
 def parse_raw_batch(event: Mapping[str, Any]) -> RawBatch:
-    """Read the event of a DynamoDB stream mapping without a look into the items.
+    """Parse the event of a DynamoDB stream mapping without decoding the items.
 
     Raises:
         InvalidMessage: as :func:`decode_batch`.
@@ -89,11 +98,11 @@ def parse_raw_batch(event: Mapping[str, Any]) -> RawBatch:
 
 
 def decode_batch(event: Mapping[str, Any]) -> ChangeBatch:
-    """Read the event of a DynamoDB stream mapping.
+    """Parse and decode the event of a DynamoDB stream mapping.
 
     Raises:
-        InvalidMessage: the event as a whole is not one of a DynamoDB stream, or a record has no sequence number
-            (without one nothing can be reported back, so the mapping has to see the failure).
+        InvalidMessage: the event is not from a DynamoDB stream, or a record has no sequence number. Without one it
+            cannot be reported as a batch item failure, so the whole invocation must fail.
     """
     records = _records(event)
     shard = event.get("shardId")
@@ -111,7 +120,7 @@ def decode_batch(event: Mapping[str, Any]) -> ChangeBatch:
 def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     records = event.get("Records")
     if not isinstance(records, list):
-        raise InvalidMessage("not an event of a DynamoDB stream: it has no list of Records")
+        raise InvalidMessage("not an event of a DynamoDB stream: no list of Records")
     return records
 
 
@@ -120,12 +129,12 @@ def _position(record: Mapping[str, Any]) -> StreamPosition:
         body = record["dynamodb"]
         sequence = int(body["SequenceNumber"])
     except (KeyError, TypeError, ValueError) as error:
-        raise InvalidMessage("a record of the stream has no sequence number") from error
+        raise InvalidMessage("a stream record has no sequence number") from error
     return StreamPosition(sequence, _iso_seconds(int(body.get("ApproximateCreationDateTime", 0))))
 
 
 def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | UnreadableRecord:
-    """Read one record of a stream.
+    """Decode one stream record.
 
     Raises:
         InvalidMessage: it has no sequence number.
@@ -148,7 +157,7 @@ def _decode_fields(image: Image | None) -> Item | None:
         return None
     fields: Item = {}
     for name, value in image.items():
-        # the two types that most fields have; the rest, and whatever is wrong, is looked at closely
+        # fast path for the two most common types; decode_value handles the others and reports errors
         if len(value) == 1 and "S" in value:
             fields[name] = value["S"]
         elif len(value) == 1 and "N" in value:
@@ -162,7 +171,7 @@ def _decode_fields(image: Image | None) -> Item | None:
 
 def _is_ttl_deletion(record: Mapping[str, Any]) -> bool:
     identity = record.get("userIdentity") or {}
-    # Lambda passes the stream's record on with either spelling, depending on the reader
+    # the spelling depends on the reader: Lambda events and the Streams API differ
     kind = identity.get("type") or identity.get("Type")
     principal = identity.get("principalId") or identity.get("PrincipalId")
     return record.get("eventName") == "REMOVE" and (kind, principal) == _TTL_IDENTITY

@@ -1,8 +1,8 @@
-"""What a change means to everything downstream: the item before and after, as far as each was valid.
+"""Effects: the item before and after a change, each validated and transformed.
 
-The pipeline sees valid, transformed items only. An item that breaks its rules is, for the archive, the routes and
-the aggregates, an item that is not there; so a change from valid to invalid takes the item out, and the mending of it
-brings it in again. Both readers of the stream derive this by themselves, from the images alone.
+Archive, routes and aggregates see only valid, transformed items; to them an invalid item does not exist. A change from
+valid to invalid therefore removes the item, and its correction inserts it again. Both readers of the stream derive the
+effect independently, from the images alone.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tailrace.inputs.changes import Change
 
 @dataclass(slots=True)
 class Version:
-    """One version of an item: valid and transformed, or why it is not; None for both where there is no item."""
+    """One version of an item: transformed, or the reason why it is invalid; both None if there is no item."""
 
     item: Item | None
     rejection: InvalidItem | None
@@ -27,7 +27,7 @@ ABSENT = Version(None, None)
 
 @dataclass(slots=True)
 class Effect:
-    """A change with both versions of its item; ``collection`` is None where there is none of its name."""
+    """A change with both versions of its item; ``collection`` is None if the definition has none of this name."""
 
     change: Change
     before: Version
@@ -36,22 +36,22 @@ class Effect:
 
     @property
     def old(self) -> Item | None:
-        """The item before the change, valid and transformed."""
+        """The item before the change, transformed; None if absent or invalid."""
         return self.before.item
 
     @property
     def new(self) -> Item | None:
-        """The item after the change, valid and transformed."""
+        """The item after the change, transformed; None if absent or invalid."""
         return self.after.item
 
     @property
     def rejection(self) -> InvalidItem | None:
-        """Why the new image was refused, if it was."""
+        """Why the new version is invalid, if it is."""
         return self.after.rejection
 
     @property
     def kind(self) -> str | None:
-        """Return inserted, modified, removed or expired; None where nothing valid was there before or after."""
+        """``inserted``, ``modified``, ``removed`` or ``expired``; None if neither version is a valid item."""
         if self.old is None:
             return None if self.new is None else "inserted"
         if self.new is not None:
@@ -60,11 +60,11 @@ class Effect:
 
 
 def derive_effect(change: Change, pipeline: Pipeline) -> Effect:
-    """Validate and transform both images of a change. Nothing is raised for bad items: see ``rejection``."""
+    """Validate and transform both versions of a change. Invalid items do not raise; see :attr:`Effect.rejection`."""
     collection = pipeline.collections_by_name.get(change.collection)
     if collection is None:
         names = ", ".join(pipeline.collections_by_name)
-        text = f"there is no collection {change.collection!r}; there are: {names or 'none'}"
+        text = f"no collection is named {change.collection!r}; defined: {names or 'none'}"
         unknown = None if change.new is None else InvalidItem([Violation("", "collection", text)])
         return Effect(change, ABSENT, Version(None, unknown), None)
     return Effect(

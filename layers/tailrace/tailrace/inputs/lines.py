@@ -1,4 +1,4 @@
-"""Files of items: JSON Lines and CSV, a line at a time, whatever their size. A bad line is told and passed over."""
+"""Files of items: JSON Lines and CSV of any size, read line by line. A bad line is reported and skipped."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation
 
 MAX_LINE_BYTES = 1024 * 1024
-"""No item that a table holds needs a longer line; what is longer is passed over without being kept in memory."""
+"""More than any item needs; a longer line is skipped without being held in memory."""
 
 type Format = Literal["jsonl", "csv"]
 
@@ -23,7 +23,7 @@ _SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that could be read; ``number`` counts from 1, ``size`` is its bytes in the file."""
+    """A parsed line; ``number`` counts from 1, ``size`` is in bytes."""
 
     number: int
     size: int
@@ -34,9 +34,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that could not be read, and why.
+    """A line that could not be parsed, and why.
 
-    ``raw`` is the line as far as it was kept: text, or bytes where it is not UTF-8; ``size`` is how many bytes.
+    ``raw`` is the line as far as it was retained: text, or bytes if it is not UTF-8; ``size`` is in bytes.
     """
 
     number: int
@@ -46,29 +46,29 @@ class BadLine:
 
 
 def detect_format(key: str) -> tuple[Format, bool]:
-    """Return the format that a file's name stands for, and whether it is gzipped.
+    """Return a file's format, by the extension of its name, and whether it is gzipped.
 
     Raises:
-        InvalidMessage: the name has none of the known endings.
+        InvalidMessage: the extension is unknown.
     """
     name = key.lower().removesuffix(".gz")
     for suffix, known in _SUFFIXES.items():
         if name.endswith(suffix):
             return known, key.lower().endswith(".gz")
-    raise InvalidMessage(f"unknown kind of file: the name ends in none of {', '.join(_SUFFIXES)} (plain or .gz)")
+    raise InvalidMessage(f"unknown file type: the name must end in one of {', '.join(_SUFFIXES)}, optionally with .gz")
 
 
 def read_lines(stream: IO[bytes], file_format: Format, schema: Schema) -> Iterator[Line | BadLine]:
-    """Yield the lines of a file (already unzipped), in order; blank lines are passed over.
+    """Yield the lines of a (decompressed) file in order, skipping blank ones.
 
     Raises:
-        InvalidMessage: a CSV file has no usable header.
+        InvalidMessage: the header of a CSV file is missing or invalid.
     """
     return _json_lines(stream, schema) if file_format == "jsonl" else _csv_rows(stream, schema)
 
 
 def _raw_lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Yield each line with its number; None for one that is too long."""
+    """Yield each line with its number; None in place of a line that is too long."""
     line_number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         line_number += 1
@@ -98,7 +98,7 @@ def _json_lines(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
         if isinstance(value, dict):
             yield _parse_line(line_number, len(line), value, schema)
         else:
-            yield _bad_line(line_number, line, "json", "a line holds a JSON object")
+            yield _bad_line(line_number, line, "json", "the line is not a JSON object")
 
 
 def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:
@@ -110,7 +110,7 @@ def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadL
 
 
 def _parse_line(line_number: int, size: int, fields: Item, schema: Schema) -> Line | BadLine:
-    """Take the id and the expiry out of a line's fields."""
+    """Separate a line's id and expiry from the item."""
     item = dict(fields)
     item_id = item.get("id")
     if "id" not in schema.properties:
@@ -118,7 +118,7 @@ def _parse_line(line_number: int, size: int, fields: Item, schema: Schema) -> Li
     if isinstance(item_id, int) and not isinstance(item_id, bool):
         item_id = str(item_id)
     if not isinstance(item_id, str) or not item_id:
-        violation = Violation("/id", "id", "the line has no id that is a text or a whole number")
+        violation = Violation("/id", "id", "id must be a non-empty string or an integer")
         return BadLine(line_number, size, fields, violation)
     return Line(line_number, size, item_id, item, item.pop("expires_at", None))
 
@@ -139,57 +139,59 @@ def _csv_rows(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
             fields = {name: _coerce(name, cell, schema) for name, cell in zip(header, cells, strict=True) if cell}
             yield _parse_line(line_number, len(text), fields, schema)
         elif cells:
-            yield _bad_line(line_number, text, "csv", f"the row has {len(cells)} cells, the header {len(header)}")
+            yield _bad_line(line_number, text, "csv", f"the row has {len(cells)} cells; the header has {len(header)}")
 
 
 def _read_header(rows: "_CsvReader") -> list[str]:
     try:
         header = rows.read()
     except StopIteration:
-        raise InvalidMessage("the CSV file has no header") from None
+        raise InvalidMessage("CSV header: the file is empty") from None
     except (csv.Error, _RowTooLongError, UnicodeDecodeError) as error:
-        raise InvalidMessage(f"the CSV file has no readable header: {error}") from error
+        raise InvalidMessage(f"CSV header: cannot be parsed: {error}") from error
     if "id" not in header or len(set(header)) != len(header) or "" in header:
-        raise InvalidMessage("the CSV header must name every column once, one of them 'id'")
+        found = ",".join(header)
+        hint = " (wrong separator?)" if len(header) == 1 else ""
+        raise InvalidMessage(f"CSV header: expected unique column names including 'id'; found {found[:200]!r}{hint}")
     return header
 
 
 class _RowTooLongError(Exception):
-    """A row, or a single line of one, that goes on for longer than any row may."""
+    """A row, or a single line of it, exceeds the maximum length."""
 
 
 class _CsvReader:
-    """The rows of a CSV file, one after the other; a quoted cell may hold line ends.
+    """Reads a CSV file row by row; quoted cells may contain line breaks.
 
-    ``row_lines`` are the lines of the row that was read last, each with its number, None for one too long. A quote that
-    is never closed would swallow the rows after it, up to the end of the file: a row that breaks off gives back all its
-    lines but the first, and each of them is then read as the beginning of a row of its own.
+    ``row_lines`` are the numbered lines of the last row, with None in place of a line that is too long. An unclosed
+    quote would swallow all rows after it. So when a row fails, :meth:`bad_line` pushes back all its lines but the
+    first, and each is then read as the start of a row of its own.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._lines = _raw_lines(stream)
         self._pushed_back: deque[tuple[int, bytes | None]] = deque()
         self.row_lines: list[tuple[int, bytes | None]] = []
-        # a cell is never longer than its row; the module's own limit is lower, and for the whole process
+        # a cell is never longer than its row; the csv module's default limit is lower (the setting is process-wide)
         csv.field_size_limit(MAX_LINE_BYTES)
 
     def read(self) -> list[str]:
-        """Return the cells of the next row, none for an empty line.
+        """Return the cells of the next row; none for a blank line.
 
         Raises:
             StopIteration: there are no more rows.
-            csv.Error, _RowTooLongError, UnicodeDecodeError: the row is broken; :meth:`bad_line` tells of it.
+            csv.Error, _RowTooLongError, UnicodeDecodeError: the row cannot be parsed; call :meth:`bad_line`.
         """
         self.row_lines = []
         return next(csv.reader(self._decoded_lines(), strict=True))
 
     def bad_line(self, error: Exception) -> BadLine:
-        """Return what there is to tell of the row that could not be read, and give back the lines after its first."""
+        """Report the row that could not be parsed, and push back its lines after the first."""
         (line_number, line), *following = self.row_lines
         self._pushed_back.extendleft(reversed(following))
         if line is None:
             return BadLine(line_number, 0, None, _TOO_LONG)
-        return _bad_line(line_number, line, "csv", f"the row cannot be read: {error}")
+        return _bad_line(line_number, line, "csv", f"the row cannot be parsed: {error}")
 
     def _decoded_lines(self) -> Iterator[str]:
         size = 0
@@ -206,12 +208,12 @@ class _CsvReader:
             yield (line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line).decode()
 
 
-# JSON's numbers, and the few ways in which spreadsheets write them otherwise.
+# JSON's numbers, and the variants that spreadsheets write.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def _coerce(name: str, text: str, schema: Schema) -> Any:
-    """Return a cell as the schema's type for it says; as text where it cannot be that, for the schema to refuse."""
+    """Convert a cell to its type in the schema; text that cannot be converted is left for the schema to reject."""
     if name == "expires_at":
         types = {"integer"}
     else:
@@ -221,7 +223,7 @@ def _coerce(name: str, text: str, schema: Schema) -> Any:
     if types & {"number", "integer"} and _NUMBER.fullmatch(text.strip()):
         try:
             return parse_number(text.strip())
-        except InvalidMessage:  # an exponent beyond all numbers
+        except InvalidMessage:  # the exponent is too large
             return text
     if "boolean" in types and text.strip().lower() in ("true", "false"):
         return text.strip().lower() == "true"
@@ -235,7 +237,7 @@ def _coerce(name: str, text: str, schema: Schema) -> Any:
 
 def _types(schema: Schema, name: str) -> set[str]:
     subschema: Any = schema.properties.get(name, {})
-    for _ in range(8):  # a chain of references longer than this is a mistake of the schema, not of the file
+    for _ in range(8):  # bounds the chain of references, which may be circular
         if not isinstance(subschema, Mapping) or not str(subschema.get("$ref", "")).startswith("#/"):
             break
         subschema = _resolve(schema.document, subschema["$ref"])

@@ -12,7 +12,7 @@ _BODY_MEMBER = {"put": "item", "patch": "patch", "delete": None}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a message asks for; ``body`` is the item of a put, the patch of a patch, empty for a delete."""
+    """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete."""
 
     op: Literal["put", "patch", "delete"]
     collection: str
@@ -22,24 +22,24 @@ class Operation:
 
 
 def parse_message(text: str) -> Operation:
-    """Read a message.
+    """Parse a message.
 
     Raises:
-        InvalidMessage: the text is not of the form that ``docs/formats.md`` gives.
+        InvalidMessage: the text does not have the format described in ``docs/formats.md``.
     """
     message = loads(text)
     if not isinstance(message, dict):
-        raise InvalidMessage("a message is a JSON object")
+        raise InvalidMessage("the message is not a JSON object")
     op: Any = message.get("op")
-    if all(op != known for known in _BODY_MEMBER):  # not "in", as it may be of a kind that has no hash
-        raise InvalidMessage(f"op is one of {', '.join(_BODY_MEMBER)}, not {repr(op)[:40]}")
+    if not isinstance(op, str) or op not in _BODY_MEMBER:
+        raise InvalidMessage(f"op must be one of {', '.join(_BODY_MEMBER)}, not {repr(op)[:40]}")
     for name in ("collection", "id"):
         if not isinstance(message.get(name), str):
-            raise InvalidMessage(f"{name} is missing or no text")
+            raise InvalidMessage(f"{name} is missing or not a string")
     member = _BODY_MEMBER[op]
     body = message.get(member) if member else {}
     if not isinstance(body, dict):
-        raise InvalidMessage(f"{member} is missing or no JSON object")
+        raise InvalidMessage(f"{member} is missing or not a JSON object")
     unknown = sorted(message.keys() - {"op", "collection", "id", member, "expires_at" if op == "put" else None})
     if unknown:
         raise InvalidMessage(f"unknown members: {', '.join(unknown)[:200]}")
