@@ -21,11 +21,11 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Json
+from tailrace.testing import event, history
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.looking import until
 from tests.browser.made_up import MadeUp
 from tests.browser.site import Answered, Site
-from tests.streams import event, history
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -34,11 +34,10 @@ from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 from tailrace.inputs.changes import decode_batch
 from tailrace.inputs.effects import derive_effect
+from tailrace.testing import event, fold, record
 from tests import strategies
 from tests.pipelines import measured, orders
-from tests.plainly import fold
 from tests.simulation import definition as simulated
-from tests.streams import event, record
 
 
 def is_paid(item: dict[str, Any]) -> bool:

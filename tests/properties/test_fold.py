@@ -12,9 +12,9 @@ from tailrace.aggregation.contributions import contribution
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult
 from tailrace.errors import InvalidItem
+from tailrace.testing import history
 from tests import strategies
 from tests.pipelines.orders import pipeline
-from tests.streams import history
 
 type Rows = dict[tuple[str, str], tuple[Any, ...]]
 

@@ -13,9 +13,9 @@ from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import SHARDS, Lineages
 from tailrace.aws.monitoring.progress import Progress
 from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.testing import event, record
 from tests.simulation.world.serial import Serial
 from tests.simulation.world.surroundings import alone
-from tests.streams import event, record
 
 PARTITIONS = 10
 LIFE = timedelta(hours=4)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.streams import history
+from tailrace.testing import history
 
 DAY = {"shop": "a#b", "placed": "2024-10-27T00:30:00Z"}
 HOUR = ("shop_hours@1#a%23b", "2024-10-27T02:00+02:00")

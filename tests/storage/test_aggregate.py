@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import InvalidItem
+from tailrace.testing import event, history, record
 from tests import strategies
 from tests.pipelines.orders import pipeline
 from tests.storage.conftest import Aggregates
 from tests.storage.orders import DAY, HOUR, steps
-from tests.streams import event, history, record
 
 OTHER_SHARD = "shardId-00000001700000000000-ffffffff"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tailrace.testing import event, record
 from tests.pipelines.orders import pipeline
 from tests.storage.conftest import Aggregates
 from tests.storage.orders import DAY, HOUR, steps
-from tests.streams import event, record
 
 BAD: dict[str, dict[str, Any]] = {
     "a missing field": {"shop": "a"},

@@ -7,9 +7,9 @@ from botocore.exceptions import ClientError
 
 from tailrace.aws.runtime.clients import client
 from tailrace.errors import Permanent
+from tailrace.testing import event, record
 from tests.storage.conftest import Aggregates
 from tests.storage.orders import DAY, HOUR, steps
-from tests.streams import event, record
 
 
 def test_a_busy_row_is_the_checkpoint_and_the_rest_is_not_counted_again(

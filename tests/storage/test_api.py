@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from functions.api.app import handler
 from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.testing import event as stream_event
+from tailrace.testing import history
 from tests import strategies
 from tests.storage.conftest import Aggregates
-from tests.streams import event as stream_event
-from tests.streams import history
 
 ON_A_TABLE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 HOSTILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)

@@ -7,8 +7,8 @@ from typing import Any
 
 import boto3
 
+from tailrace.testing import event, history
 from tests.storage.conftest import Aggregates
-from tests.streams import event, history
 
 PAGE = (Path(__file__).parents[2] / "docs" / "dashboards.md").read_text()
 (PYTHON,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -14,10 +14,10 @@ from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.tagged_json import loads
 from tailrace.queries.parameters import parse_row_query
+from tailrace.testing import event, history, record
 from tests import strategies
 from tests.pipelines import measured
 from tests.storage.conftest import Aggregates
-from tests.streams import event, history, record
 
 ORDER_MEASURES = {"least", "most", "amounts", "median", "usual", "earliest", "earliest_at", "latest", "latest_at"}
 ORDER = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5, "lines": 1}

@@ -11,9 +11,9 @@ from functions.api.app import handler
 from local.in_memory.http_api import Gateway
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
+from tailrace.testing import event, history
 from tests.openapi.running import FLIGHT, hold
 from tests.storage.conftest import Aggregates
-from tests.streams import event, history
 
 ITEMS: dict[str, dict[str, Any]] = {
     "flights": FLIGHT,

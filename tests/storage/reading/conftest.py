@@ -12,9 +12,9 @@ from functions.aggregate.app import handler as aggregate
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import loads
+from tailrace.testing import event, history
 from tests.gateway import send
 from tests.storage.reading.recount import ORDERS
-from tests.streams import event, history
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

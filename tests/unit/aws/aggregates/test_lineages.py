@@ -8,7 +8,7 @@ import pytest
 from local.in_memory import Database
 from tailrace.aggregation.marks import mark_attribute
 from tailrace.aws.aggregates.lineages import Lineages
-from tests.streams import SOURCE
+from tailrace.testing import SOURCE
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TABLE = "aggregates"

@@ -11,9 +11,9 @@ from functions.aggregate.app import stage as aggregate_stage
 from functions.api.app import handler
 from tailrace.aws.aggregates import row_reader as reading
 from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.testing import event as stream
+from tailrace.testing import history
 from tests.gateway import call, problem, request
-from tests.streams import event as stream
-from tests.streams import history
 from tests.unit.aws.conftest import Cloud
 
 

@@ -21,8 +21,8 @@ from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
 from tailrace.inputs.changes import decode_batch
+from tailrace.testing import event, history, record
 from tests.gateway import send
-from tests.streams import event, history, record
 from tests.unit.aws.conftest import Cloud
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from functions.fanout.app import handler
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent, SettingsError
-from tests.streams import SHARD, SOURCE, event, history, record
+from tailrace.testing import SHARD, SOURCE, event, history, record
 from tests.unit.aws.conftest import Cloud
 
 SMALL = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5}

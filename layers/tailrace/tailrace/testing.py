@@ -1,0 +1,174 @@
+"""Test your own definition: stream records from a history of writes, and the rows that they produce.
+
+    >>> from tailrace import Aggregate, Collection, Pipeline, count, field, maximum, total
+    >>> orders = Collection("orders", schema={"type": "object", "required": ["shop"]})
+    >>> measures = {"orders": count(), "revenue": total("amount"), "largest": maximum("amount")}
+    >>> shops = Aggregate("shops", of=orders, by=[field("shop")], measures=measures)
+    >>> pipeline = Pipeline([orders], [shops])
+    >>> writes = [("1", {"shop": "a", "amount": 5}), ("2", {"shop": "a", "amount": 7}), ("2", None)]
+    >>> rows(history("orders", writes), pipeline)["shops"]
+    [{'shop': 'a', 'orders': 1, 'revenue': 5, 'largest': 5}]
+
+Nothing here needs AWS. To see why an item is invalid, call :meth:`tailrace.Collection.prepare`.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from decimal import localcontext
+
+from tailrace.aggregation.fold import absorb
+from tailrace.aggregation.plan import plan_of
+from tailrace.aggregation.row_changes import FoldResult, RowAccumulator, RowChange
+from tailrace.definition.aggregate import EXPIRES_AT, UPDATED_AT
+from tailrace.definition.order_measures import ValueCount
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.json_types import Item, Json, Row
+from tailrace.encoding.keys import item_key, value_rows_key
+from tailrace.encoding.numbers import EXACT
+from tailrace.errors import InvalidMessage
+from tailrace.inputs.changes import Change, decode_record
+from tailrace.inputs.effects import Effect, derive_effect
+
+SHARD = "shardId-00000001700000000000-0a1b2c3d"
+"""The shard of :func:`event`."""
+
+SOURCE = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-01-01T00:00:00.000"
+"""The stream's ARN in :func:`event` and :func:`record`."""
+
+type Step = tuple[str, Item | None, Item | None]
+"""A change: the item's id, the item before (None if inserted) and after (None if deleted)."""
+
+
+def record(sequence: int, collection: str, step: Step, *, expired: bool = False) -> Json:
+    """Return the stream record of one change; ``expired`` makes it a deletion by TTL.
+
+    >>> record(1, "orders", ("17", None, {"shop": "a"}))["dynamodb"]["NewImage"]
+    {'pk': {'S': 'orders#17'}, 'shop': {'S': 'a'}}
+    """
+    item_id, old, new = step
+    key = {"pk": {"S": item_key(collection, item_id)}}
+    body: Json = {
+        "ApproximateCreationDateTime": 1_700_000_000 + sequence % 86_400,
+        "Keys": key,
+        "SequenceNumber": f"{sequence:021d}",
+        "SizeBytes": 100,
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    }
+    if old is not None:
+        body["OldImage"] = key | encode_item(old)
+    if new is not None:
+        body["NewImage"] = key | encode_item(new)
+    name = "REMOVE" if new is None else "INSERT" if old is None else "MODIFY"
+    identity = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}} if expired else {}
+    return {
+        "eventID": f"{sequence:032x}",
+        "eventName": name,
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": body,
+        "eventSourceARN": SOURCE,
+    } | identity
+
+
+def history(collection: str, writes: Iterable[tuple[str, Item | None]], first: int = 1) -> list[Json]:
+    """Return the stream records of writes ``(id, item)``, None for a deletion, to a table that is empty at first.
+
+    A write that changes nothing makes no record, as in DynamoDB. ``first`` is the first sequence number.
+
+    >>> [record["eventName"] for record in history("orders", [("1", {"a": 1}), ("1", {"a": 1}), ("1", None)])]
+    ['INSERT', 'REMOVE']
+    """
+    table: dict[str, Item] = {}
+    records: list[Json] = []
+    for item_id, new in writes:
+        old = table.get(item_id)
+        if old == new:
+            continue
+        records.append(record(first + len(records), collection, (item_id, old, new)))
+        if new is None:
+            table.pop(item_id)
+        else:
+            table[item_id] = new
+    return records
+
+
+def event(records: Iterable[Row], *, shard: str | None = SHARD) -> Json:
+    """Return the Lambda event of a mapping with a tumbling window; without a shard, of one without a window."""
+    if shard is None:
+        return {"Records": list(records)}
+    return {
+        "window": {"start": "2024-01-01T00:00:00Z", "end": "2024-01-01T00:15:00Z"},
+        "state": {},
+        "shardId": shard,
+        "eventSourceARN": SOURCE,
+        "isFinalInvokeForWindow": False,
+        "isWindowTerminatedEarly": False,
+        "Records": list(records),
+    }
+
+
+def fold(effects: Iterable[Effect], pipeline: Pipeline, lane_seed: str = "") -> FoldResult:
+    """Fold changes by the reference path: :func:`tailrace.aggregation.fold.fold_records` without the delta cache."""
+    accumulator = RowAccumulator(zlib.crc32(lane_seed.encode()))
+    with localcontext(EXACT):
+        for effect in effects:
+            absorb(accumulator, effect, plan_of(pipeline), None)
+    return accumulator.result()
+
+
+def stored_rows(records: Iterable[Row], pipeline: Pipeline) -> list[Json]:
+    """Return the rows that a whole history leaves in the aggregates table, in key order.
+
+    They lack the attributes that depend on how a row was written: ``updated_at`` and the marks. Value rows and lists
+    of groups are left out.
+
+    Raises:
+        InvalidMessage: a record is not a change to an item.
+    """
+    return [_stored_row(change) for change in _sorted_changes(records, pipeline) if change.deltas()[0]]
+
+
+def rows(records: Iterable[Row], pipeline: Pipeline) -> Mapping[str, list[Json]]:
+    """Return each aggregate's rows after a whole history, in key order; as readers get them, without ``updated_at``.
+
+    Raises:
+        InvalidMessage: a record is not a change to an item.
+    """
+    found: dict[str, list[Json]] = {aggregate.name: [] for aggregate in pipeline.aggregates}
+    for change in _sorted_changes(records, pipeline):
+        aggregate = change.layout.aggregate
+        row = aggregate.render(_stored_row(change))
+        if row is not None:
+            del row[UPDATED_AT]
+            found[aggregate.name].append(row)
+    return found
+
+
+def _sorted_changes(records: Iterable[Row], pipeline: Pipeline) -> list[RowChange]:
+    effects = (derive_effect(_change(record), pipeline) for record in records)
+    return sorted(fold(effects, pipeline).rows, key=lambda change: change.key)
+
+
+def _change(record: Row) -> Change:
+    change = decode_record(record, None)
+    if isinstance(change, Change):
+        return change
+    raise InvalidMessage(change.reason)
+
+
+def _stored_row(change: RowChange) -> Json:
+    row: Json = dict(zip(("pk", "sk"), change.key, strict=True))
+    row |= zip(change.layout.labels, change.labels, strict=True)
+    row |= zip(change.layout.counters, change.deltas(), strict=True)
+    for kind in change.layout.aggregate.value_rows:
+        pk = value_rows_key(change.key, kind.name)
+        below = sorted(
+            ((key[1], value) for key, value in change.value_changes.items() if key[0] == pk), key=lambda pair: pair[0]
+        )
+        counts = [ValueCount(value.labels, value.deltas()[0]) for _, value in below]
+        present = [count for count in counts if count.items]
+        state = kind.state(dict.fromkeys(kind.value_ranges, present))
+        row |= {name: value for name, value in state.items() if value is not None}
+    return row if change.expires_at is None else row | {EXPIRES_AT: change.expires_at}
