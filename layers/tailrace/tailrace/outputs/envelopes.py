@@ -6,8 +6,6 @@ extension (claim check) for events that no message can hold.
 
 from tailrace.encoding.tagged_json import Json
 
-CONTENT_TYPE = "application/cloudevents+json"
-
 
 def envelope(  # noqa: PLR0913 - these are CloudEvents' attributes; a bag of them would only hide that
     *,
