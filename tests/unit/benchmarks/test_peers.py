@@ -10,7 +10,7 @@ from pipeline.definition import pipeline
 from tailrace.encoding.dynamodb import decode_value
 from tailrace.inputs.changes import decode_batch
 from tailrace.inputs.effects import derive_effect
-from tests.plainly import fold
+from tests.reference_fold import fold
 
 type Sums = dict[tuple[str, str], dict[str, Any]]
 

@@ -13,7 +13,7 @@ from local.deployment.emulator import ROOT
 from pipeline.definition import pipeline
 from tailrace.inputs.changes import Change
 from tailrace.inputs.effects import Effect, derive_effect
-from tests.plainly import fold
+from tests.reference_fold import fold
 
 SLICE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
 HEADER = ",".join(COLUMNS)

@@ -1,4 +1,4 @@
-"""The fold by the plain words of the definition, without a shortcut."""
+"""The fold by the reference path, without the delta cache."""
 
 import zlib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from tailrace.inputs.effects import Effect
 
 
 def fold(effects: Iterable[Effect], pipeline: Pipeline, lane_seed: str = "") -> FoldResult:
-    """Fold a batch of changes to the same as :func:`tailrace.aggregation.fold.fold_records` does."""
+    """Fold a batch of changes; the result must equal that of :func:`tailrace.aggregation.fold.fold_records`."""
     rows = RowAccumulator(zlib.crc32(lane_seed.encode()))
     with localcontext(EXACT):
         for effect in effects:
