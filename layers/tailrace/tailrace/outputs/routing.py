@@ -100,7 +100,10 @@ def _matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Rout
 
 
 def _uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violation]:
-    """Return why some aggregates cannot count the new item; empty for most items."""
+    """Return why some aggregates cannot count the new item; empty for most items.
+
+    Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
+    """
     if effect.collection is None:
         return []
     contributions = plan_of(pipeline).evaluators[effect.collection.name].contributions_of(effect.new)
