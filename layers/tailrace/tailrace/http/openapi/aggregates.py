@@ -152,11 +152,11 @@ def _group_parameters(aggregate: Aggregate, first: Json | None = None) -> list[J
         parameter(
             parameter_name(group),
             "query",
-            _TIME if group is bucket else first if place == 0 and first else _TEXT,
+            _TIME if group is bucket else first if index == 0 and first else _TEXT,
             "A group's value; give groups in key order.",
-            required=place == 0 and group is not bucket,
+            required=index == 0 and group is not bucket,
         )
-        for place, group in enumerate(aggregate.by)
+        for index, group in enumerate(aggregate.by)
     ]
     if bucket is None:
         return parameters
