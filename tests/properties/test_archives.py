@@ -1,4 +1,4 @@
-"""Laws of the archive: nothing is lost or changed on the way in, and a delivery that comes again makes nothing new."""
+"""Laws of the archive: it stores exactly what is sent, and a second delivery changes nothing."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ items = st.none() | st.dictionaries(strategies.awkward_texts, strategies.values,
 
 @st.composite
 def events(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Draw a few events of one hour, each with an id of its own."""
+    """Draw a few events of one hour with distinct ids."""
     numbers = draw(st.lists(st.integers(0, 10**40), unique=True, min_size=1, max_size=5))
     return [_event(number, draw(items), draw(items), draw(st.sampled_from([None, "s1", "s2"]))) for number in numbers]
 
@@ -40,11 +40,11 @@ def read(sent: list[dict[str, Any]]) -> list[Event]:
 
 
 @given(events())
-def test_what_is_sent_is_what_is_stored(sent: list[dict[str, Any]]) -> None:
+def test_stored_events_equal_sent_events(sent: list[dict[str, Any]]) -> None:
     lines = gzip.decompress(archive_object(read(sent)[0].partition, read(sent)).body).split(b"\n")
     assert lines.pop() == b""
     assert {loads(line)["id"]: loads(line) for line in lines} == {one["id"]: one for one in sent}
-    # any other reader of JSON finds whole lines, too
+    # any other JSON parser can read the lines, too
     assert [json.loads(line)["specversion"] for line in lines] == ["1.0"] * len(sent)
 
 
@@ -57,13 +57,13 @@ def test_order_and_repeats_do_not_matter(sent: list[dict[str, Any]], random: Any
 
 
 @given(events())
-def test_a_catalog_row_counts_what_was_stored(sent: list[dict[str, Any]]) -> None:
+def test_a_catalog_row_describes_the_stored_events(sent: list[dict[str, Any]]) -> None:
     stored = archive_object(read(sent)[0].partition, read(sent))
     partition, name = parse_key(stored.key)
-    contents = ObjectSummary(partition)
+    summary = ObjectSummary(partition)
     for line in gzip.decompress(stored.body).splitlines(keepends=True):
-        contents.add(line)
-    row = contents.catalog_row(name, len(stored.body), "checksum")
+        summary.add(line)
+    row = summary.catalog_row(name, len(stored.body), "checksum")
     assert row["count"] == len(sent)
     for shard in {one["data"]["shard"] for one in sent} - {None}:
         numbers = [int(one["data"]["sequence"]) for one in sent if one["data"]["shard"] == shard]

@@ -1,4 +1,4 @@
-"""A fold by shortcuts is the fold by the plain words of the definition, whatever the items and their history."""
+"""The fold with the delta cache equals the fold by the reference path, whatever the items and their history."""
 
 from decimal import Decimal, localcontext
 from typing import Any
@@ -41,12 +41,12 @@ from tests.simulation import definition as simulated
 
 
 def is_paid(item: dict[str, Any]) -> bool:
-    """Tell whether an item is paid; where it does not say, no one knows."""
+    """Return whether an item is paid; raises if the field is missing."""
     return bool(item["paid"])
 
 
 def is_large(item: dict[str, Any]) -> bool:
-    """Tell whether an item is large; raises for sizes that cannot be compared."""
+    """Return whether an item is large; raises for amounts that cannot be compared."""
     return bool(item.get("amount", 0) > 100)
 
 
@@ -67,7 +67,7 @@ ORDERED: dict[str, Measure | OrderMeasure] = {
 
 
 def counting(collection: Collection) -> Pipeline:
-    """Return a pipeline that counts the items of a collection in many ways."""
+    """Return a pipeline with many kinds of aggregates of a collection."""
     return Pipeline(
         [collection],
         [
@@ -119,21 +119,20 @@ changes = st.lists(st.tuples(versions, versions, st.booleans()), max_size=12)
 
 
 def row(change: RowChange) -> tuple[Any, ...]:
-    """Return all that a row has to absorb."""
+    """Return everything that a row has to absorb."""
     below = {key: row(value) for key, value in change.value_changes.items()}
     return change.key, change.labels, change.expires_at, change.removes_items, change.steps, change.deltas(), below
 
 
-def told(folded: FoldResult) -> list[Any]:
-    """Return all that a batch comes to."""
+def described(folded: FoldResult) -> list[Any]:
+    """Return everything that a batch does, in a form that can be compared."""
     poison = [(one.event_id, one.aggregate, one.error.violations) for one in folded.poison]
     return [repr(row(change)) for change in [*folded.rows, *folded.group_list_changes]] + poison
 
 
-def by_plain_words(records: list[dict[str, Any]], pipeline: Pipeline) -> FoldResult:
-    return fold(
-        (derive_effect(change, pipeline) for change in decode_batch(event(records)).changes), pipeline, lane_seed="b"
-    )
+def by_reference_path(records: list[dict[str, Any]], pipeline: Pipeline) -> FoldResult:
+    effects = (derive_effect(change, pipeline) for change in decode_batch(event(records)).changes)
+    return fold(effects, pipeline, lane_seed="b")
 
 
 def records_of(collection: str, steps: list[tuple[Any, Any, bool]]) -> list[dict[str, Any]]:
@@ -144,23 +143,27 @@ def records_of(collection: str, steps: list[tuple[Any, Any, bool]]) -> list[dict
 
 
 @given(changes)
-def test_shortcuts_come_to_what_the_plain_words_come_to(steps: list[tuple[Any, Any, bool]]) -> None:
+def test_the_delta_cache_equals_the_reference_path(steps: list[tuple[Any, Any, bool]]) -> None:
     records = records_of("things", steps)
     for pipeline in (raw, kept, closed, changed, whole):
-        assert told(fold_records(records, pipeline, lane_seed="b")) == told(by_plain_words(records, pipeline))
+        assert described(fold_records(records, pipeline, lane_seed="b")) == described(
+            by_reference_path(records, pipeline)
+        )
 
 
 @given(
     st.lists(st.tuples(st.one_of(st.none(), strategies.orders), st.one_of(st.none(), strategies.orders)), max_size=9)
 )
-def test_shortcuts_come_to_the_same_where_items_are_validated_and_transformed(steps: list[tuple[Any, Any]]) -> None:
+def test_both_are_equal_for_validated_and_transformed_items(steps: list[tuple[Any, Any]]) -> None:
     records = records_of("orders", [(*step, False) for step in steps])
     for pipeline in (orders.pipeline, measured.pipeline, simulated.pipeline):
-        assert told(fold_records(records, pipeline, lane_seed="b")) == told(by_plain_words(records, pipeline))
+        assert described(fold_records(records, pipeline, lane_seed="b")) == described(
+            by_reference_path(records, pipeline)
+        )
 
 
 @given(things, things)
-def test_what_a_change_does_is_what_the_definition_says_of_both_versions(old: Any, new: Any) -> None:
+def test_a_change_does_the_difference_of_its_contributions(old: Any, new: Any) -> None:
     found = {change.key: change for change in fold_records(records_of("things", [(old, new, False)]), raw).rows}
     for aggregate in raw.aggregates:
         contributions = []
@@ -175,49 +178,49 @@ def test_what_a_change_does_is_what_the_definition_says_of_both_versions(old: An
             (pk, f"{sk}#{0}" if aggregate.lanes > 1 else sk) for pk, sk in touched
         }
         if before is not None and after is not None and before.row_ref.key == after.row_ref.key and touched:
-            with localcontext(EXACT):  # as the fold has it
+            with localcontext(EXACT):  # like the fold
                 delta = delta_between(before, after)
             key = before.row_ref.key[0], before.row_ref.key[1] + ("#0" if aggregate.lanes > 1 else "")
             assert delta is not None
             assert found[key].deltas() == delta.deltas
 
 
-def says_five(item: dict[str, Any]) -> bool:
-    """Tell whether an item says five, or nothing; null is not nothing."""
+def is_five_by_default(item: dict[str, Any]) -> bool:
+    """Return whether a field is five or missing; null is not missing."""
     return bool(item.get("five", 5) == 5)
 
 
-def test_a_field_that_is_missing_is_not_one_that_is_null() -> None:
-    says: list[dict[str, Any]] = [{"five": None}, {}, {"five": 5}, {"five": None}]
-    steps = [(None, {"shop": "a"} | five, False) for five in says]
+def test_a_missing_field_is_not_null() -> None:
+    fields: list[dict[str, Any]] = [{"five": None}, {}, {"five": 5}, {"five": None}]
+    steps = [(None, {"shop": "a"} | five, False) for five in fields]
     for schema in ({}, {"properties": {"shop": {"type": "string"}}}):
         here = Collection("things", schema=schema)
         pipeline = Pipeline(
-            [here], [Aggregate("n", of=here, by=[field("shop")], measures={"five": count(where=says_five)})]
+            [here], [Aggregate("n", of=here, by=[field("shop")], measures={"five": count(where=is_five_by_default)})]
         )
         assert plan_of(pipeline).delta_caches
         (change,) = fold_records(records_of("things", steps), pipeline).rows
         assert change.steps == [(1, (1, 0)), (2, (1, 1)), (3, (1, 1)), (4, (1, 0))]
 
 
-def test_a_type_that_changes_with_the_first_change_is_no_type_for_both_versions() -> None:
+def test_a_field_may_change_its_type() -> None:
     number, text = {"shop": "a", "lines": 5}, {"shop": "a", "lines": "5"}
     steps = [(number, text, False), (number, text, False), (text, text | {"notes": 1}, False)]
     here = Collection("things", schema={})
     pipeline = Pipeline([here], [Aggregate("n", of=here, by=[field("shop")], measures={"kinds": distinct("lines")})])
-    assert told(fold_records(records_of("things", steps), pipeline)) == told(
-        by_plain_words(records_of("things", steps), pipeline)
+    assert described(fold_records(records_of("things", steps), pipeline)) == described(
+        by_reference_path(records_of("things", steps), pipeline)
     )
 
 
-def test_there_is_a_shortcut_where_every_predicate_shows_what_it_reads() -> None:
+def test_a_collection_has_a_delta_cache_if_the_fields_of_every_predicate_are_known() -> None:
     assert all(plan_of(one).delta_caches.keys() == {"things"} for one in (raw, kept, closed, changed))
     assert plan_of(flights).delta_caches.keys() == {"flights"}
     assert not plan_of(whole).delta_caches
 
 
-def test_usual_changes_take_the_shortcut_and_ask_the_definition_once_for_each_case() -> None:
-    asked = []
+def test_each_case_is_evaluated_once() -> None:
+    evaluated = []
 
     def is_open(item: dict[str, Any]) -> bool:
         return bool(item["open"])
@@ -228,40 +231,40 @@ def test_usual_changes_take_the_shortcut_and_ask_the_definition_once_for_each_ca
         [Aggregate("n", of=things_here, by=[field("shop")], measures={"n": count(), "open": count(where=is_open)})],
     )
     evaluator = plan_of(pipeline).evaluators["things"]
-    plain = evaluator.amounts
-    evaluator.amounts = lambda item: asked.append(item) or plain(item)  # type: ignore[method-assign,func-returns-value]
+    amounts = evaluator.amounts
+    evaluator.amounts = lambda item: evaluated.append(item) or amounts(item)  # type: ignore[method-assign,func-returns-value]
     steps = [
         ({"shop": f"s{n}", "open": True, "n": n}, {"shop": f"s{n}", "open": False, "n": 1}, False) for n in range(50)
     ]
     folded = fold_records(records_of("things", steps), pipeline)
     assert [change.deltas() for change in folded.rows] == [(0, 0, -1)] * 50
-    assert asked == [{"shop": "s0", "open": True, "n": 0}, {"shop": "s0", "open": False, "n": 1}]
+    assert evaluated == [{"shop": "s0", "open": True, "n": 0}, {"shop": "s0", "open": False, "n": 1}]
 
 
-def test_what_is_kept_of_long_fields_is_bounded() -> None:
+def test_the_cache_is_bounded_also_for_long_fields() -> None:
     things_here = Collection("things", schema={})
     by, measures = [field("shop")], {"urgent": count(where=lambda item: item["body"].startswith("urgent"))}
     pipeline = Pipeline([things_here], [Aggregate("n", of=things_here, by=by, measures=measures)])
-    most = 0
+    largest = 0
     for number in range(600):
         new = {"shop": "a", "body": f"{'urgent' * (number % 2)} {number:0200000d}"}
         (change,) = fold_records(records_of("things", [(None, new, False)]), pipeline).rows
         assert change.deltas() == (1, number % 2)
-        kept = plan_of(pipeline).delta_caches["things"]._amounts
-        most = max(most, sum(len(text) for texts in kept for text in texts))
-    assert 1_000_000 < most < 50_000_000
+        cached = plan_of(pipeline).delta_caches["things"]._amounts
+        largest = max(largest, sum(len(text) for texts in cached for text in texts))
+    assert 1_000_000 < largest < 50_000_000
 
 
 def test_a_record_with_an_unreadable_number_is_skipped() -> None:
     good = record(1, "things", ("1", None, {"shop": "a", "at": "2024-10-27", "amount": 1, "paid": True, "lines": 1}))
     broken = record(2, "things", ("2", None, {"shop": "a", "at": "2024-10-27", "amount": 1, "paid": True, "lines": 1}))
     broken["dynamodb"]["NewImage"]["amount"] = {"N": "NaN"}
-    assert told(fold_records([good, broken], raw)) == told(fold_records([good], raw))
+    assert described(fold_records([good, broken], raw)) == described(fold_records([good], raw))
 
 
-def test_a_record_that_is_no_change_of_an_item_is_passed_over() -> None:
+def test_a_record_that_is_not_a_change_of_an_item_is_skipped() -> None:
     good = record(1, "things", ("1", None, {"shop": "a"}))
     for keys in ({}, {"pk": {"N": "1"}}, {"pk": {"S": "things#"}}, {"pk": {"S": "things#" + "x" * 1025}}, None):
         broken = record(2, "things", ("2", None, {"shop": "a"}))
         broken["dynamodb"]["Keys"] = keys
-        assert told(fold_records([good, broken], raw)) == told(fold_records([good], raw))
+        assert described(fold_records([good, broken], raw)) == described(fold_records([good], raw))

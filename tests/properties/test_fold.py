@@ -28,8 +28,8 @@ def folded(records: list[dict[str, Any]]) -> FoldResult:
     return fold_records(records, pipeline)
 
 
-def added(*parts: FoldResult) -> Rows:
-    """Add up what some batches do, row by row; rows that come to nothing are left out."""
+def merged(*parts: FoldResult) -> Rows:
+    """Add up the deltas of several batches, row by row, without rows whose sums are all zero."""
     rows: defaultdict[tuple[str, str], tuple[Any, ...]] = defaultdict(tuple)
     for part in parts:
         for row in part.rows:
@@ -40,7 +40,7 @@ def added(*parts: FoldResult) -> Rows:
 
 
 def recomputed(items: list[dict[str, Any]]) -> Rows:
-    """Count the items that are there at the end, without any history."""
+    """Count the items that exist at the end, without their history."""
     rows: defaultdict[tuple[str, str], tuple[Any, ...]] = defaultdict(tuple)
     for item in items:
         try:
@@ -56,36 +56,38 @@ def recomputed(items: list[dict[str, Any]]) -> Rows:
 
 
 @given(writes)
-def test_a_fold_of_any_history_equals_a_recount_of_what_is_left(history_of_writes: list[Any]) -> None:
+def test_the_fold_of_a_history_equals_a_recount_of_the_final_items(history_of_writes: list[Any]) -> None:
     table = {}
     for item_id, item in history_of_writes:
         table[item_id] = item
-    left = [item for item in table.values() if item is not None]
-    assert added(folded(history("orders", history_of_writes))) == recomputed(left)
+    final_items = [item for item in table.values() if item is not None]
+    assert merged(folded(history("orders", history_of_writes))) == recomputed(final_items)
 
 
 @given(writes, st.integers(0, 12))
-def test_two_folds_merged_are_the_fold_of_the_whole(history_of_writes: list[Any], cut: int) -> None:
+def test_merged_folds_equal_the_fold_of_the_whole(history_of_writes: list[Any], cut: int) -> None:
     records = history("orders", history_of_writes)
-    assert added(folded(records[:cut]), folded(records[cut:])) == added(folded(records))
+    assert merged(folded(records[:cut]), folded(records[cut:])) == merged(folded(records))
 
 
 @given(writes)
 def test_deleting_everything_undoes_every_addition(history_of_writes: list[Any]) -> None:
     cleared = history_of_writes + [(item_id, None) for item_id in ("1", "2", "3")]
-    assert added(folded(history("orders", cleared))) == {}
+    assert merged(folded(history("orders", cleared))) == {}
 
 
 @given(writes, st.integers(0, 13))
-def test_the_part_above_a_mark_is_what_the_rest_of_the_batch_does(history_of_writes: list[Any], mark: int) -> None:
+def test_the_part_after_a_mark_equals_the_fold_of_the_remaining_records(
+    history_of_writes: list[Any], mark: int
+) -> None:
     records = history("orders", history_of_writes)
-    rest = added(folded(records[mark:]))
+    rest = merged(folded(records[mark:]))
     above = [row.after_mark(mark) for row in folded(records).rows]
-    assert added(FoldResult([row for row in above if row.steps], [])) == rest
+    assert merged(FoldResult([row for row in above if row.steps], [])) == rest
 
 
 @given(writes)
-def test_no_row_is_touched_for_nothing(history_of_writes: list[Any]) -> None:
+def test_every_step_changes_something(history_of_writes: list[Any]) -> None:
     for row in folded(history("orders", history_of_writes)).rows:
         below = {number for value in row.value_changes.values() for number, _ in value.steps}
         assert all(any(deltas) or number in below for number, deltas in row.steps)
@@ -94,7 +96,7 @@ def test_no_row_is_touched_for_nothing(history_of_writes: list[Any]) -> None:
 
 @pytest.mark.parametrize("unit", [minute, hour, day, week, month])
 @pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo", "America/New_York"])
-def test_no_time_at_either_end_of_the_calendar_stops_its_neighbours(unit: Any, tz: str) -> None:
+def test_times_at_either_end_of_the_calendar_do_not_affect_other_items(unit: Any, tz: str) -> None:
     things = Collection("things", schema={})
     kept = Aggregate("n", of=things, by=[field("shop"), unit("at", tz=tz)], measures={"n": count()}, keep=days(400))
     ends = ["9999-12-31T23:59", "9999-12-31T23:59Z", "9999-11-30T00:00", "0001-01-01T00:00", "0001-01-01T00:00Z"]

@@ -1,4 +1,4 @@
-"""Laws of reading: a range of time finds exactly the rows whose buckets it touches, whatever the clocks do."""
+"""Laws of queries: a time range selects exactly the buckets it touches, also across clock changes."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from tests import strategies
 
 events = Collection("events", schema={"type": "object"})
 
-# around the nights on which clocks change, east and west of Greenwich, by an hour and by half of one
+# nights on which clocks change, east and west of Greenwich, by an hour and by half an hour
 NIGHTS = {
     "Europe/Berlin": ["2024-10-27T00:00", "2024-03-31T00:00"],
     "America/New_York": ["2024-11-03T05:00", "2024-03-10T06:00"],
@@ -30,7 +30,7 @@ minutes = st.integers(0, 240)
 @given(places, st.sampled_from(["minute", "hour", "day", "week", "month"]), minutes, minutes)
 @example(("Europe/Berlin", "2024-10-27T00:00"), "minute", 30, 95)
 @example(("Australia/Lord_Howe", "2024-04-06T14:00"), "hour", 0, 61)
-def test_a_range_finds_the_buckets_that_it_touches(place: tuple[str, str], unit: str, one: int, other: int) -> None:
+def test_a_range_selects_the_buckets_it_touches(place: tuple[str, str], unit: str, one: int, other: int) -> None:
     zone, start = place
     begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
     group = bucket(unit, "at", zone, "bucket")
@@ -38,14 +38,14 @@ def test_a_range_finds_the_buckets_that_it_touches(place: tuple[str, str], unit:
     instants = [begin + timedelta(minutes=number) for number in range(-60, 301)]
     first, last = begin + timedelta(minutes=min(one, other)), begin + timedelta(minutes=max(one, other))
     touched = {group.label(instant) for instant in instants if first <= instant <= last}
-    asked = [("kind", "a"), ("from", first.isoformat()), ("to", last.astimezone(ZoneInfo(zone)).isoformat())]
-    query = parse_row_query(aggregate, asked)
+    parameters = [("kind", "a"), ("from", first.isoformat()), ("to", last.astimezone(ZoneInfo(zone)).isoformat())]
+    query = parse_row_query(aggregate, parameters)
     (found,) = query.ranges()
     labels = {group.label(instant) for instant in instants}
     assert {label for label in labels if found.contains(label) and query.includes({"bucket": label})} == touched
-    # the other order of the key reaches the same buckets, one after the other
-    turned = Aggregate("things", of=events, by=[group, field("kind")], measures={"n": count()})
-    partitions = [found.pk.partition("#")[2] for found in parse_row_query(turned, asked[1:]).ranges()]
+    # with the bucket as the first group, each bucket is one partition
+    reordered = Aggregate("things", of=events, by=[group, field("kind")], measures={"n": count()})
+    partitions = [found.pk.partition("#")[2] for found in parse_row_query(reordered, parameters[1:]).ranges()]
     assert set(partitions) == touched
     assert len(partitions) == len(touched)
 

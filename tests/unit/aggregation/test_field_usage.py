@@ -1,4 +1,4 @@
-"""Which fields a predicate reads: beyond doubt, or not at all."""
+"""Which fields a predicate reads: proven by its bytecode, or unknown."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -13,7 +13,7 @@ A = "a"
 
 
 def named(item: dict[str, Any]) -> bool:
-    """Look up three fields in all the ways that are understood."""
+    """Look up three fields in every form that is recognized."""
     if item["kind"] == "large":
         return bool(item.get("paid"))
     return bool(item.get("size", 0) > 3)
@@ -29,12 +29,12 @@ def named(item: dict[str, Any]) -> bool:
         (lambda _item: True, set()),
     ],
 )
-def test_fields_that_are_looked_up_by_name_are_told(predicate: Callable[[Any], Any], fields: set[str]) -> None:
+def test_fields_looked_up_by_name_are_found(predicate: Callable[[Any], Any], fields: set[str]) -> None:
     assert predicate_fields(predicate) == frozenset(fields)
 
 
-class Odd:
-    """A predicate that is no function."""
+class CallableObject:
+    """A predicate that is not a function."""
 
     def __call__(self, item: dict[str, Any]) -> bool:
         """Look up a field."""
@@ -42,12 +42,12 @@ class Odd:
 
 
 def scanning(item: dict[str, Any]) -> bool:
-    """Look at the item by another name."""
+    """Access the item under another name."""
     return "x" in locals()["item"]
 
 
 def replaced(item: dict[str, Any]) -> bool:
-    """Look at something else by the item's name."""
+    """Rebind the item's name."""
     item = item["a"]
     return bool(item["b"])
 
@@ -55,11 +55,11 @@ def replaced(item: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "predicate",
     [
-        is_disrupted,  # gives the item to another function
+        is_disrupted,  # passes the item to another function
         scanning,
         replaced,
-        Odd(),
-        Odd().__call__,
+        CallableObject(),
+        CallableObject().__call__,
         len,
         partial(named),
         lru_cache(has_departed),
@@ -77,5 +77,5 @@ def replaced(item: dict[str, Any]) -> bool:
         lambda **item: item["a"],
     ],
 )
-def test_whoever_may_look_at_anything_else_is_not_trusted(predicate: Callable[..., Any]) -> None:
+def test_any_other_use_of_the_item_makes_its_fields_unknown(predicate: Callable[..., Any]) -> None:
     assert predicate_fields(predicate) is None

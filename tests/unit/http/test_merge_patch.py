@@ -1,4 +1,4 @@
-"""JSON merge patches: the cases that the RFC itself gives, and what follows from its rule."""
+"""JSON merge patch: the examples of the RFC, and laws that follow from it."""
 
 from typing import Any
 
@@ -29,16 +29,16 @@ CASES: list[tuple[Any, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), CASES)
-def test_the_cases_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
+def test_examples_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
     assert merge_patch(target, patch) == result
 
 
 @given(values, values)
-def test_a_patch_applied_twice_does_what_it_does_once(target: Any, patch: Any) -> None:
+def test_a_patch_is_idempotent(target: Any, patch: Any) -> None:
     once = merge_patch(target, patch)
     assert merge_patch(once, patch) == once
 
 
 @given(values)
-def test_an_empty_patch_changes_nothing_in_an_object(target: Any) -> None:
+def test_an_empty_patch_leaves_an_object_unchanged(target: Any) -> None:
     assert merge_patch({"a": target}, {}) == {"a": target}

@@ -1,4 +1,4 @@
-"""Entity tags and conditions, as RFC 9110 has them."""
+"""Entity tags and conditional requests (RFC 9110)."""
 
 from decimal import Decimal
 from typing import Any
@@ -29,13 +29,13 @@ def holds(tag: str | None, if_match: str | None = None, if_none_match: str | Non
         ('"1"', '"1"', True, True),
     ],
 )
-def test_tags_are_compared_as_the_rfc_says(one: str, other: str, strongly: bool, weakly: bool) -> None:
+def test_strong_and_weak_comparison(one: str, other: str, strongly: bool, weakly: bool) -> None:
     assert holds(other, if_match=one) is strongly
     assert holds(other, if_none_match=one) is not weakly
 
 
 @pytest.mark.parametrize("text", ['"a", "b"', '"b","a"', ' "b" , , "a" ', '"x,y", "a"', ',"a"', '"a",', 'W/"b", "a"'])
-def test_one_tag_of_a_list_is_enough(text: str) -> None:
+def test_one_matching_tag_in_a_list_is_enough(text: str) -> None:
     assert holds('"a"', if_match=text)
     assert not holds('"a"', if_none_match=text)
     assert not holds('"c"', if_match=text)
@@ -44,27 +44,27 @@ def test_one_tag_of_a_list_is_enough(text: str) -> None:
     assert holds(None, if_none_match=text)
 
 
-def test_a_star_is_whatever_is_there() -> None:
+def test_a_star_matches_any_existing_item() -> None:
     assert holds('"a"', if_match="*")
     assert not holds(None, if_match="*")
     assert holds(None, if_none_match=" * ")
     assert not holds('"a"', if_none_match="*")
 
 
-def test_both_conditions_have_to_hold() -> None:
+def test_both_conditions_must_hold() -> None:
     assert not holds('"a"', if_match='"a"', if_none_match='"a"')
     assert holds('"a"', if_match='"a"', if_none_match='"b"')
 
 
 @pytest.mark.parametrize("text", ["", "a", '"a', 'a"', '"a" "b"', '*, "a"', 'w/"a"', '"a""b"', '"\x00"', "," * 9])
-def test_what_is_no_list_of_tags_is_refused(text: str) -> None:
+def test_malformed_tag_lists_are_rejected(text: str) -> None:
     with pytest.raises(InvalidMessage):
         parse_preconditions(text, None)
     with pytest.raises(InvalidMessage):
         parse_preconditions(None, text)
 
 
-def test_a_long_list_that_is_none_is_refused_at_once() -> None:
+def test_a_long_malformed_list_is_rejected_quickly() -> None:
     with pytest.raises(InvalidMessage):
         parse_preconditions('"a",' * 100_000 + "x", None)
 
@@ -92,16 +92,16 @@ DIFFERENT: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("one", "other"), EQUAL)
-def test_what_is_equal_to_the_table_has_one_digest(one: Any, other: Any) -> None:
+def test_items_equal_to_dynamodb_have_equal_digests(one: Any, other: Any) -> None:
     assert item_digest(one) == item_digest(other)
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_what_is_not_equal_has_two(one: Any, other: Any) -> None:
+def test_different_items_have_different_digests(one: Any, other: Any) -> None:
     assert item_digest(one) != item_digest(other)
 
 
-def test_when_an_item_expires_is_part_of_it() -> None:
+def test_the_digest_covers_the_expiry() -> None:
     assert (
         len({item_digest({"a": 1}), item_digest({"a": 1}, 1), item_digest({"a": 1}, 2), item_digest({"a": 1}, "1")})
         == 4

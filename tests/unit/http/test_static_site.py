@@ -1,4 +1,4 @@
-"""The dashboard's files as answers: types, tags, packing, and nothing that is not in the folder."""
+"""The dashboard's files as responses: media types, entity tags, compression, and nothing from outside the folder."""
 
 import gzip
 import json
@@ -42,10 +42,10 @@ def site(tmp_path: Path) -> Site:
         ("vendor/chart/chart.js", "text/javascript; charset=utf-8"),
     ],
 )
-def test_a_file_comes_with_its_type(site: Site, name: str, kind: str) -> None:
-    answer = site.respond(name)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
-    assert answer.body.decode() == FILES[name or "index.html"]
+def test_a_file_has_its_media_type(site: Site, name: str, kind: str) -> None:
+    response = site.respond(name)
+    assert (response.status, response.headers["Content-Type"]) == (200, kind)
+    assert response.body.decode() == FILES[name or "index.html"]
 
 
 @pytest.mark.parametrize(
@@ -53,47 +53,47 @@ def test_a_file_comes_with_its_type(site: Site, name: str, kind: str) -> None:
     ["notes.md", ".made-from", "../secret.js", "vendor", "vendor/../../secret.js", "/index.html", "./index.html",
      "index.html/", "\0", "..", "vendor/chart/../../../secret.js", "%2e%2e/secret.js", "INDEX.HTML", "é" * 9999],
 )  # fmt: skip
-def test_what_is_not_a_file_of_the_page_is_404(site: Site, name: str) -> None:
-    answer = site.respond(name)
-    assert answer.status == 404
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert b"not yours" not in answer.body
+def test_anything_else_is_404(site: Site, name: str) -> None:
+    response = site.respond(name)
+    assert response.status == 404
+    assert response.headers["Cache-Control"] == "no-store"
+    assert b"not yours" not in response.body
 
 
-def test_a_file_is_kept_and_asked_for_again_by_its_tag(site: Site) -> None:
+def test_a_cached_file_is_revalidated_by_its_tag(site: Site) -> None:
     first = site.respond("main.js")
     assert first.headers["Cache-Control"] == "no-cache"
     tag = first.headers["ETag"]
-    for asked in (tag, f'"other", {tag}'):
-        again = site.respond("main.js", if_none_match=asked)
+    for header in (tag, f'"other", {tag}'):
+        again = site.respond("main.js", if_none_match=header)
         assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
     assert site.respond("main.js", if_none_match='W/"other"').status == 200
     assert site.respond("look.css").headers["ETag"] != tag
 
 
-def test_a_file_that_has_changed_has_another_tag(site: Site) -> None:
+def test_a_changed_file_has_a_new_tag(site: Site) -> None:
     (site.folder / "main.js").write_text("other", encoding="utf-8")
     assert Site(site.folder, {}).respond("main.js").headers["ETag"] != site.respond("main.js").headers["ETag"]
 
 
-def test_a_file_is_packed_for_those_who_take_that(site: Site) -> None:
-    packed = site.respond("main.js", accept_encoding="gzip, deflate, br")
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(packed.body).decode() == FILES["main.js"]
-    assert packed.headers["Vary"] == "Accept-Encoding"
+def test_a_file_is_compressed_for_clients_that_accept_gzip(site: Site) -> None:
+    compressed = site.respond("main.js", accept_encoding="gzip, deflate, br")
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(compressed.body).decode() == FILES["main.js"]
+    assert compressed.headers["Vary"] == "Accept-Encoding"
     assert "Content-Encoding" not in site.respond("main.js", accept_encoding="br").headers
-    # what packing would make longer is left as it is
+    # not if compression would make it larger
     assert "Content-Encoding" not in site.respond("icon.svg", accept_encoding="gzip").headers
 
 
-def test_the_configuration_is_never_kept(site: Site) -> None:
-    answer = site.respond("config.json")
-    assert json.loads(answer.body) == {"api": "..", "title": "flights & more"}
-    assert answer.headers["Cache-Control"] == "no-store"
+def test_the_configuration_is_never_cached(site: Site) -> None:
+    response = site.respond("config.json")
+    assert json.loads(response.body) == {"api": "..", "title": "flights & more"}
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_a_page_that_signs_in_may_ask_the_issuer_for_tokens_and_nobody_else(tmp_path: Path) -> None:
-    """By origin: a path in a policy would not cover the issuer's other addresses."""
+def test_the_page_may_connect_only_to_the_issuers(tmp_path: Path) -> None:
+    """By origin: a path in the policy would not cover the issuer's other endpoints."""
     issuers = ["https://login.example/a/b", "https://login.example", "http://127.0.0.1:1/x"]
     policy = Site(tmp_path, {}, issuers).headers["Content-Security-Policy"]
     assert "connect-src 'self' https://login.example http://127.0.0.1:1;" in policy

@@ -1,4 +1,4 @@
-"""The archive's objects: what is in them, what they are called, what their rows say."""
+"""Archive objects: their content, their names, and their catalog rows."""
 
 import gzip
 import hashlib
@@ -13,11 +13,11 @@ from tailrace.errors import InvalidMessage
 from tailrace.outputs.archives import DataRef, Event, ObjectSummary, Partition, archive_object, parse_events, parse_key
 from tailrace.outputs.envelopes import envelope
 
-FOLDER = Partition("orders", "2024-10-27", "00")
+PARTITION = Partition("orders", "2024-10-27", "00")
 
 
 def event(sequence: int, **changes: Any) -> dict[str, Any]:
-    """Return an event as fanout sends it; ``new``, ``shard`` and the envelope's attributes can be given."""
+    """Return an event as sent by fanout; ``changes`` override ``new``, ``shard`` and attributes of the envelope."""
     data = {"old": None, "new": changes.pop("new", {"n": sequence}), "shard": changes.pop("shard", "s1")}
     made = envelope(
         event_id=f"e{sequence}",
@@ -41,36 +41,36 @@ def lines(body: bytes) -> list[Any]:
     return [loads(line) for line in gzip.decompress(body).splitlines()]
 
 
-def test_lines_are_the_events_as_they_were_sent() -> None:
+def test_lines_are_the_events_as_sent() -> None:
     sent = event(
         1, new={"amount": Decimal("12.10"), "digits": 10**37 + 1, "tags": {"a", "b"}, "raw": b"\x00", "€": [{}]}
     )
-    stored = archive_object(FOLDER, read(sent))
+    stored = archive_object(PARTITION, read(sent))
     assert gzip.decompress(stored.body) == (dumps(sent) + "\n").encode()
     assert lines(stored.body) == [sent]
 
 
-def test_numbers_keep_the_digits_that_they_came_with() -> None:
+def test_numbers_keep_every_digit() -> None:
     text = dumps(event(1)).replace('{"n":1}', '{"n":1.50,"m":0.10000000000000000000000000000000000001}')
     (read_again,) = parse_events(f" [ {text} ] ")
     assert isinstance(read_again, Event)
     assert read_again.text == text
 
 
-def test_events_are_ordered_by_shard_and_by_sequence_as_a_number() -> None:
+def test_events_are_ordered_by_shard_and_numeric_sequence() -> None:
     events = read(event(10), event(9), event(8, shard="s2"), event(11, shard=None))
-    found = [one["id"] for one in lines(archive_object(FOLDER, events).body)]
+    found = [one["id"] for one in lines(archive_object(PARTITION, events).body)]
     assert found == ["e11", "e9", "e10", "e8"]
 
 
-def test_the_same_events_give_the_same_object_however_they_come() -> None:
+def test_the_same_events_give_the_same_object_whatever_their_order() -> None:
     forward, backward = [event(1), event(2), event(3)], [event(3), event(2), event(1), event(2)]
-    assert archive_object(FOLDER, read(*forward)) == archive_object(FOLDER, read(*backward))
-    assert archive_object(FOLDER, read(*forward)).key != archive_object(FOLDER, read(event(1))).key
+    assert archive_object(PARTITION, read(*forward)) == archive_object(PARTITION, read(*backward))
+    assert archive_object(PARTITION, read(*forward)).key != archive_object(PARTITION, read(event(1))).key
 
 
 def test_the_name_is_a_digest_of_the_lines() -> None:
-    stored = archive_object(FOLDER, read(event(1)))
+    stored = archive_object(PARTITION, read(event(1)))
     digest = hashlib.sha256(gzip.decompress(stored.body)).hexdigest()
     assert stored.key == f"archive/orders/date=2024-10-27/hour=00/{digest[:32]}.jsonl.gz"
 
@@ -79,18 +79,18 @@ def test_the_name_is_a_digest_of_the_lines() -> None:
     ("time", "date", "hour"),
     [("2024-10-27T00:30:00+02:00", "2024-10-26", "22"), ("2024-12-31T23:59:59.999Z", "2024-12-31", "23")],
 )
-def test_an_event_lies_in_the_hour_of_its_time_in_utc(time: str, date: str, hour: str) -> None:
+def test_an_event_is_partitioned_by_the_utc_hour_of_its_time(time: str, date: str, hour: str) -> None:
     (found,) = read(event(1, time=time))
     assert found.partition == Partition("orders", date, hour)
 
 
-def test_an_event_over_several_lines_becomes_one_line() -> None:
+def test_an_event_on_several_lines_becomes_one_line() -> None:
     (found,) = parse_events(json.dumps([event(1)], indent=2).replace("\n", "\r\n"))
     assert isinstance(found, Event)
     assert found.text == dumps(event(1))
 
 
-def test_an_empty_batch_is_a_batch() -> None:
+def test_an_empty_batch_is_valid() -> None:
     assert parse_events(" [ ] ") == []
 
 
@@ -133,7 +133,7 @@ WITHOUT_ID = {name: value for name, value in event(1).items() if name != "id"}
         dumps([{**WITHOUT_ID, "dataref": "s3://bucket/elsewhere.json"}]),
     ],
 )
-def test_what_is_no_batch_of_our_events_is_refused(body: str) -> None:
+def test_anything_else_than_a_batch_of_our_events_is_rejected(body: str) -> None:
     with pytest.raises(InvalidMessage):
         parse_events(body)
 
@@ -147,33 +147,33 @@ def reference(data: bytes, **changes: Any) -> DataRef:
     return found
 
 
-def test_data_put_aside_come_back_into_the_event() -> None:
+def test_a_claim_check_is_resolved_to_the_whole_event() -> None:
     data = dumps(event(1)["data"]).encode()
     assert reference(data).resolve(data) == read(event(1))[0]
 
 
-def test_data_that_were_changed_are_refused() -> None:
+def test_modified_data_is_rejected() -> None:
     data = dumps(event(1)["data"]).encode()
-    with pytest.raises(InvalidMessage, match="not what its name says"):
+    with pytest.raises(InvalidMessage, match="does not match the digest in its name"):
         reference(data).resolve(data + b" ")
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff"])
-def test_data_that_are_no_change_are_refused(data: bytes) -> None:
+def test_data_that_is_not_a_change_is_rejected(data: bytes) -> None:
     with pytest.raises(InvalidMessage):
         reference(data).resolve(data)
 
 
-def test_an_event_by_reference_with_no_time_is_refused() -> None:
+def test_a_claim_check_without_a_valid_time_is_rejected() -> None:
     data = dumps(event(1)["data"]).encode()
     with pytest.raises(InvalidMessage):
         reference(data, time="soon").resolve(data)
 
 
-def test_a_key_gives_its_folder_back() -> None:
-    stored = archive_object(FOLDER, read(event(1)))
+def test_parsing_a_key_returns_its_partition_and_name() -> None:
+    stored = archive_object(PARTITION, read(event(1)))
     partition, name = parse_key(stored.key)
-    assert (partition, partition.key(name)) == (FOLDER, stored.key)
+    assert (partition, partition.key(name)) == (PARTITION, stored.key)
 
 
 @pytest.mark.parametrize(
@@ -186,29 +186,29 @@ def test_a_key_gives_its_folder_back() -> None:
         "",
     ],
 )
-def test_other_keys_are_none_of_the_archive(key: str) -> None:
+def test_other_keys_are_rejected(key: str) -> None:
     with pytest.raises(InvalidMessage):
         parse_key(key)
 
 
-def contents(*events: Any) -> tuple[ObjectSummary, str]:
-    """Return the contents of an object of these events, told line by line, and its name."""
-    stored = archive_object(FOLDER, read(*events))
-    found = ObjectSummary(FOLDER)
+def summarized(*events: Any) -> tuple[ObjectSummary, str]:
+    """Return the summary of an object with these events, and the object's name."""
+    stored = archive_object(PARTITION, read(*events))
+    found = ObjectSummary(PARTITION)
     for line in gzip.decompress(stored.body).splitlines(keepends=True):
         found.add(line)
     return found, parse_key(stored.key)[1]
 
 
-def test_a_row_tells_what_an_object_holds() -> None:
+def test_a_catalog_row_describes_its_object() -> None:
     late = event(7, time="2024-10-27T00:59:59Z", shard="s2")
-    found, name = contents(event(100), event(99), late, event(5, shard=None))
+    found, name = summarized(event(100), event(99), late, event(5, shard=None))
     assert found.catalog_row(name, 321, "abc") == {
         "pk": "orders",
         "sk": f"2024-10-27T00#{name}",
         "collection": "orders",
         "hour": "2024-10-27T00",
-        "object": FOLDER.key(name),
+        "object": PARTITION.key(name),
         "count": 4,
         "bytes": 321,
         "checksum": "abc",
@@ -218,18 +218,18 @@ def test_a_row_tells_what_an_object_holds() -> None:
     }
 
 
-def test_no_row_for_another_content_than_the_name_says() -> None:
-    found, name = contents(event(1), event(2))
+def test_content_that_does_not_match_the_name_has_no_catalog_row() -> None:
+    found, name = summarized(event(1), event(2))
     found.add(dumps(event(3)).encode() + b"\n")
     with pytest.raises(InvalidMessage):
         found.catalog_row(name, 1, "abc")
     with pytest.raises(InvalidMessage):
-        ObjectSummary(FOLDER).catalog_row(hashlib.sha256(b"").hexdigest()[:32], 0, "abc")
+        ObjectSummary(PARTITION).catalog_row(hashlib.sha256(b"").hexdigest()[:32], 0, "abc")
 
 
 @pytest.mark.parametrize(
     "line", [b"\n", b"[]\n", b"\xff\n", b"{}\n", dumps(event(1, time="2024-10-27T01:00:00Z")).encode() + b"\n"]
 )
-def test_lines_that_do_not_belong_are_told(line: bytes) -> None:
+def test_foreign_lines_are_rejected(line: bytes) -> None:
     with pytest.raises(InvalidMessage):
-        ObjectSummary(FOLDER).add(line)
+        ObjectSummary(PARTITION).add(line)

@@ -1,4 +1,4 @@
-"""Reports of refused items: named by where the item came from, and readable whatever the item was."""
+"""Quarantine reports: named after the item's origin, and valid JSON whatever the item was."""
 
 import json
 from decimal import Decimal
@@ -16,7 +16,7 @@ from tests.strategies import values
 BROKEN = [Violation("/a~1b", "type", "not a number")]
 
 
-def told(item: Any = None, **changes: Any) -> StoredObject:
+def report(item: Any = None, **changes: Any) -> StoredObject:
     given: dict[str, Any] = {
         "entrance": "file",
         "collection": "orders",
@@ -30,8 +30,8 @@ def told(item: Any = None, **changes: Any) -> StoredObject:
 
 
 @given(values)
-def test_an_item_is_kept_whole_with_its_violations_and_its_origin(item: Any) -> None:
-    assert loads(told(item).body) == {
+def test_a_report_has_the_whole_item_its_violations_and_its_origin(item: Any) -> None:
+    assert loads(report(item).body) == {
         "entrance": "file",
         "collection": "orders",
         "id": "1",
@@ -42,25 +42,25 @@ def test_an_item_is_kept_whole_with_its_violations_and_its_origin(item: Any) -> 
     }
 
 
-def test_a_second_delivery_makes_the_same_object() -> None:
-    assert told({"a": {3, 1, 2}}) == told({"a": {2, 3, 1}})
+def test_a_second_delivery_gives_the_same_object() -> None:
+    assert report({"a": {3, 1, 2}}) == report({"a": {2, 3, 1}})
 
 
 @pytest.mark.parametrize(
     "change", [{"entrance": "queue"}, {"origin": {"file": "inbox/orders/x.csv", "line": "8"}}, {"origin": {}}]
 )
-def test_another_origin_makes_another_object(change: dict[str, Any]) -> None:
-    assert told(**change).key != told().key
+def test_another_origin_gives_another_object(change: dict[str, Any]) -> None:
+    assert report(**change).key != report().key
 
 
 @pytest.mark.parametrize("collection", [None, "", "Orders", "../x", "a/b", "é", "a" * 49])
-def test_what_is_no_collection_has_no_folder_of_its_own(collection: str | None) -> None:
-    assert told(collection=collection).key.startswith("quarantine/unknown/date=2024-10-27/")
+def test_an_invalid_collection_name_is_filed_under_unknown(collection: str | None) -> None:
+    assert report(collection=collection).key.startswith("quarantine/unknown/date=2024-10-27/")
 
 
 UNWRITABLE: dict[str, Any] = {
-    "half a character": {"a": "b\ud800", "\udfff": 1},
-    "text that is half a character": "\ud800",
+    "lone surrogates": {"a": "b\ud800", "\udfff": 1},
+    "a text of one lone surrogate": "\ud800",
     "an object": {"a": object()},
     "not a number": {"a": Decimal("NaN")},
     "infinity": {"a": [Decimal("Infinity")]},
@@ -71,8 +71,8 @@ for _ in range(5000):
 
 
 @pytest.mark.parametrize("name", UNWRITABLE)
-def test_what_json_cannot_hold_is_kept_as_text(name: str) -> None:
-    made = told(UNWRITABLE[name], id="\ud800", violations=[Violation("/\ud800", "text", "half\ud800")])
+def test_an_item_that_json_cannot_represent_is_kept_as_text(name: str) -> None:
+    made = report(UNWRITABLE[name], id="\ud800", violations=[Violation("/\ud800", "text", "half\ud800")])
     found = loads(made.body)
     assert found["item"]
     assert found["id"] == "\\ud800"

@@ -1,4 +1,4 @@
-"""How fresh the aggregates are, from what the two readers of the stream tell of themselves."""
+"""How fresh the aggregates are, from the progress of the two stream readers."""
 
 from datetime import UTC, datetime
 
@@ -15,14 +15,14 @@ AT_00, AT_10, AT_20, AT_40 = (f"2026-03-01T12:00:{second}Z" for second in ("00",
     [
         ({}, {}, Freshness(None, None, 0)),
         ({"a": AT_00}, {}, Freshness(AT_00, 30, 0)),
-        # nothing has changed since: old, and nothing is missing
+        # nothing has changed since: old, but nothing is missing
         ({"a": AT_00, "b": AT_10}, {"a": AT_00, "b": AT_10}, Freshness(AT_10, 20, 0)),
         ({"a": AT_10}, {"a": AT_00}, Freshness(AT_10, 20, 0)),
-        # one shard has come no further than half a minute ago, though there is more; the other one is up to date
+        # one shard is half a minute behind, the other is up to date
         ({"a": AT_00, "b": AT_20}, {"a": AT_10, "b": AT_20}, Freshness(AT_20, 10, 30)),
-        # of the new shard nothing is dealt with
+        # nothing of the new shard is processed yet
         ({"a": AT_20}, {"a": AT_20, "b": AT_10}, Freshness(AT_20, 10, 20)),
-        # clocks are not all the same
+        # clock skew
         ({"a": AT_40}, {"a": AT_40}, Freshness(AT_40, 0, 0)),
     ],
 )

@@ -1,4 +1,4 @@
-"""Reading aggregates: parameters become bounded ranges of keys, or one clear refusal."""
+"""Parsing row queries: parameters become bounded key ranges, or one clear error."""
 
 import base64
 import itertools
@@ -38,7 +38,7 @@ def ranges(of: Aggregate, **given: str) -> list[KeyRange]:
     return list(query(of, **given).ranges())
 
 
-def test_the_first_group_alone_reads_its_partition() -> None:
+def test_the_first_group_alone_selects_its_partition() -> None:
     assert ranges(CARRIER_HOURS, carrier="UA") == [KeyRange("trips_by@3#UA")]
 
 
@@ -47,7 +47,7 @@ def test_values_are_escaped_as_in_the_key() -> None:
     assert found == [KeyRange("trips_by@3#U%23A%25", prefix="E%23R#")]
 
 
-def test_all_groups_name_one_row() -> None:
+def test_all_groups_select_one_row() -> None:
     assert ranges(CARRIERS, carrier="UA") == [KeyRange("trips_by@3#UA", between=("-", "-"))]
     at = "2013-01-01T05:00-05:00"
     assert ranges(CARRIER_HOURS, carrier="UA", hour=at) == [KeyRange("trips_by@3#UA", between=(at, at))]
@@ -63,55 +63,54 @@ def test_all_groups_name_one_row() -> None:
         "2013-01-01T12:00 02:00",
     ],
 )
-def test_an_instant_names_the_bucket_that_holds_it(text: str) -> None:
+def test_an_instant_selects_the_bucket_that_contains_it(text: str) -> None:
     assert ranges(CARRIER_HOURS, carrier="UA", hour=text) == ranges(
         CARRIER_HOURS, carrier="UA", hour="2013-01-01T05:00-05:00"
     )
 
 
 @pytest.mark.parametrize(("of", "name"), [(MONTHS, "month"), (WEEKS, "week"), (DAYS, "day")])
-def test_a_bucket_is_named_by_its_own_label(of: Aggregate, name: str) -> None:
+def test_a_label_selects_its_bucket(of: Aggregate, name: str) -> None:
     label = {"month": "2013-02", "week": "2013-02-04", "day": "2013-02-06"}[name]
     (found,) = ranges(of, **{name: label})
     assert found.pk == f"trips_by@3#{label}"
 
 
-def test_a_page_has_100_rows_if_nothing_else_is_asked_and_1000_at_most() -> None:
+def test_a_page_has_100_rows_by_default_and_at_most_1000() -> None:
     assert parse_row_query(CARRIER_HOURS, [("carrier", "UA")]).limit == 100
     assert parse_row_query(CARRIER_HOURS, [("carrier", "UA"), ("limit", "1000")]).limit == 1000
 
 
-def held(found: KeyRange, *labels: str) -> list[str]:
+def contained(found: KeyRange, *labels: str) -> list[str]:
     return [label for label in labels if found.contains(label)]
 
 
-def test_both_ends_of_a_range_belong_to_it() -> None:
+def test_a_range_includes_both_ends() -> None:
     labels = [f"2013-01-{number:02d}T{at:02d}:00-05:00" for number in range(1, 4) for at in range(24)]
     (one_day,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01-02", to="2013-01-02")
-    assert held(one_day, *labels) == labels[24:48]
+    assert contained(one_day, *labels) == labels[24:48]
     (some,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01-01T23:59:59-05:00", to="2013-01-02T05:30Z")
-    assert held(some, *labels) == labels[23:25]
+    assert contained(some, *labels) == labels[23:25]
     (january,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01", to="2013-01")
-    assert held(january, *labels, "2012-12-31T23:00-05:00", "2013-02-01T00:00-05:00") == labels
+    assert contained(january, *labels, "2012-12-31T23:00-05:00", "2013-02-01T00:00-05:00") == labels
 
 
 def test_a_range_may_be_open() -> None:
     labels = ["0999-01-01T00:00+00:00", "2013-01-01T05:00-05:00", "2013-01-01T06:00-05:00", "9999-12-31T23:00-05:00"]
     (later,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01-01T06:00-05:00")
-    assert held(later, *labels) == labels[2:]
+    assert contained(later, *labels) == labels[2:]
     (earlier,) = ranges(CARRIER_HOURS, carrier="UA", to="2013-01-01T05:00-05:00")
-    assert held(earlier, *labels) == labels[:2]
+    assert contained(earlier, *labels) == labels[:2]
 
 
-def test_a_range_behind_other_groups_takes_in_what_follows_the_bucket() -> None:
+def test_a_range_includes_every_group_after_the_bucket() -> None:
     (found,) = ranges(PLACES, carrier="UA", origin="E", from_="2013-01-01", to="2013-01-02")
     inside = ["E#2013-01-01#ORD", "E#2013-01-02#\U0010ffff"]
-    assert (
-        held(found, *inside, "E#2012-12-31#ORD", "E#2013-01-03#ORD", "EW#2013-01-01#ORD", "D#2013-01-01#ORD") == inside
-    )
+    outside = ["E#2012-12-31#ORD", "E#2013-01-03#ORD", "EW#2013-01-01#ORD", "D#2013-01-01#ORD"]
+    assert contained(found, *inside, *outside) == inside
 
 
-def test_a_bucket_in_front_reads_a_partition_for_each_bucket() -> None:
+def test_a_range_of_the_first_group_reads_one_partition_per_bucket() -> None:
     assert ranges(DAYS, from_="2012-12-31", to="2013-01-01") == [
         KeyRange("trips_by@3#2012-12-31"),
         KeyRange("trips_by@3#2013-01-01"),
@@ -139,11 +138,11 @@ def test_a_bucket_in_front_reads_a_partition_for_each_bucket() -> None:
         (aggregate(day("at")), "9999-12-30", "9999-12-31", ["9999-12-30", "9999-12-31"]),
     ],
 )  # fmt: skip
-def test_buckets_follow_each_other_as_time_does(of: Aggregate, first: str, last: str, labels: Sequence[str]) -> None:
+def test_buckets_are_in_time_order(of: Aggregate, first: str, last: str, labels: Sequence[str]) -> None:
     assert [found.pk for found in ranges(of, from_=first, to=last)] == [f"trips_by@3#{label}" for label in labels]
 
 
-def test_a_long_range_is_not_made_before_it_is_read() -> None:
+def test_a_long_range_is_generated_lazily() -> None:
     many = aggregate(minute("at")), {"from_": "2013-01-01", "to": "2013-01-06"}
     first = list(itertools.islice(query(many[0], **many[1]).ranges(), 2))
     assert [found.pk[-len("2013-01-01T00:00+00:00") :] for found in first] == [
@@ -153,7 +152,7 @@ def test_a_long_range_is_not_made_before_it_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("of", "given", "told"),
+    ("of", "given", "message"),
     [
         (CARRIER_HOURS, {}, "carrier is missing"),
         (CARRIER_HOURS, {"from": "2013-01-01", "to": "2013-01-02"}, "carrier is missing"),
@@ -166,49 +165,49 @@ def test_a_long_range_is_not_made_before_it_is_read() -> None:
         (CARRIER_HOURS, {"carrier": "UA", "from": "2013-13"}, "not a time"),
         (CARRIER_HOURS, {"carrier": "UA", "from": "2013-02-30"}, "not a time"),
         (CARRIER_HOURS, {"carrier": "UA", "from": "2013-01-02", "to": "2013-01-01"}, "is after"),
-        (CARRIER_HOURS, {"carrier": "UA", "limit": "0"}, "limit is a whole number"),
-        (CARRIER_HOURS, {"carrier": "UA", "limit": "1001"}, "limit is a whole number"),
-        (CARRIER_HOURS, {"carrier": "UA", "limit": "-1"}, "limit is a whole number"),
-        (CARRIER_HOURS, {"carrier": "UA", "limit": "٣"}, "limit is a whole number"),
-        (CARRIER_HOURS, {"carrier": "UA", "limit": "1" * 5000}, "limit is a whole number"),
-        (CARRIER_HOURS, {"carrier": "U" * 2050}, "longer than a key"),
-        (PLACES, {"carrier": "UA", "origin": "E" * 1030}, "longer than a key"),
-        (PLACES, {"carrier": "UA", "dest": "ORD"}, "dest needs origin"),
-        (PLACES, {"carrier": "UA", "from": "2013-01-01"}, "from and to need origin"),
-        (PLACES, {"carrier": "UA", "origin": "E", "from": "2013-01-01", "dest": "ORD"}, "dest needs one day"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "0"}, "limit must be a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "1001"}, "limit must be a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "-1"}, "limit must be a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "٣"}, "limit must be a whole number"),
+        (CARRIER_HOURS, {"carrier": "UA", "limit": "1" * 5000}, "limit must be a whole number"),
+        (CARRIER_HOURS, {"carrier": "U" * 2050}, "longer than a DynamoDB key"),
+        (PLACES, {"carrier": "UA", "origin": "E" * 1030}, "longer than a DynamoDB key"),
+        (PLACES, {"carrier": "UA", "dest": "ORD"}, "dest requires origin"),
+        (PLACES, {"carrier": "UA", "from": "2013-01-01"}, "from and to require origin"),
+        (PLACES, {"carrier": "UA", "origin": "E", "from": "2013-01-01", "dest": "ORD"}, "dest requires one day"),
         (CARRIERS, {"carrier": "UA", "from": "2013-01-01"}, "no time bucket"),
         (DAYS, {}, "day is missing: give it, or from and to"),
         (DAYS, {"carrier": "UA"}, "day is missing"),
-        (DAYS, {"from": "2013-01-01"}, "from needs to"),
-        (DAYS, {"from": "2013-01-01", "to": "2013-01-02", "dest": "ORD"}, "dest needs carrier"),
+        (DAYS, {"from": "2013-01-01"}, "give both from and to"),
+        (DAYS, {"from": "2013-01-01", "to": "2013-01-02", "dest": "ORD"}, "dest requires carrier"),
         (DAYS, {"from": "1900-01-01", "to": "2013-01-02"}, "narrow the range"),
         (aggregate(minute("at")), {"from": "2013-01-01", "to": "2013-01-31"}, "narrow the range"),
     ],
 )
-def test_what_makes_no_bounded_range_is_refused_with_the_reason(
-    of: Aggregate, given: dict[str, str], told: str
+def test_an_unbounded_or_invalid_query_is_rejected_with_the_reason(
+    of: Aggregate, given: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(InvalidMessage, match=told):
+    with pytest.raises(InvalidMessage, match=message):
         parse_row_query(of, list(given.items()))
 
 
-def test_a_parameter_comes_once() -> None:
+def test_a_parameter_may_not_be_repeated() -> None:
     with pytest.raises(InvalidMessage, match="more than once"):
         parse_row_query(PLACES, [("carrier", "UA"), ("origin", "EWR"), ("origin", "JFK")])
 
 
-def test_the_first_group_may_come_several_times() -> None:
+def test_the_first_group_may_be_repeated() -> None:
     found = parse_row_query(CARRIERS, [("carrier", "UA"), ("carrier", "B6")])
     assert [one.pk for one in found.ranges()] == ["trips_by@3#UA", "trips_by@3#B6"]
     later = found.starting_at(found.cursor(Position("trips_by@3#B6")))
     assert [one.pk for one in later.ranges()] == ["trips_by@3#B6"]
 
 
-def test_groups_called_like_options_have_a_name_of_their_own() -> None:
+def test_groups_named_like_an_option_have_a_prefix() -> None:
     travels = aggregate(field("from"), field("to"), day("at"))
     (found,) = query(travels, ("group.from", "EWR"), ("group.to", "ORD"), ("from", "2013-01-01")).ranges()
     assert found.pk == "trips_by@3#EWR"
-    assert held(found, "ORD#2013-01-01", "ORD#2012-12-31", "SFO#2013-01-01") == ["ORD#2013-01-01"]
+    assert contained(found, "ORD#2013-01-01", "ORD#2012-12-31", "SFO#2013-01-01") == ["ORD#2013-01-01"]
 
 
 CASES: list[tuple[Aggregate, dict[str, str], Position]] = [
@@ -220,7 +219,7 @@ CASES: list[tuple[Aggregate, dict[str, str], Position]] = [
 
 
 @pytest.mark.parametrize(("of", "given", "position"), CASES)
-def test_a_cursor_goes_on_where_it_says(of: Aggregate, given: dict[str, str], position: Position) -> None:
+def test_a_cursor_continues_at_its_position(of: Aggregate, given: dict[str, str], position: Position) -> None:
     first = parse_row_query(of, list(given.items()))
     again = parse_row_query(of, [*given.items(), ("cursor", first.cursor(position)), ("limit", "7")])
     assert (again.start, again.limit) == (position, 7)
@@ -228,12 +227,12 @@ def test_a_cursor_goes_on_where_it_says(of: Aggregate, given: dict[str, str], po
 
 
 @pytest.mark.parametrize(("of", "given", "position"), CASES)
-def test_a_cursor_of_another_query_or_a_changed_one_is_refused(
+def test_a_modified_cursor_or_one_of_another_query_is_rejected(
     of: Aggregate, given: dict[str, str], position: Position
 ) -> None:
     cursor = parse_row_query(of, list(given.items())).cursor(position)
     other = dict(given) | ({"carrier": "B6"} if "carrier" in given else {"from": "2013-01-02"})
-    refused = [
+    rejected = [
         (other, cursor),
         (given, cursor[:-2]),
         (given, cursor + "A"),
@@ -241,7 +240,7 @@ def test_a_cursor_of_another_query_or_a_changed_one_is_refused(
         (given, "é"),
         (given, ""),
     ]
-    for parameters, text in refused:
+    for parameters, text in rejected:
         with pytest.raises(InvalidMessage, match="cursor"):
             parse_row_query(of, [*parameters.items(), ("cursor", text)])
 
@@ -259,11 +258,11 @@ OUTSIDE: list[tuple[Aggregate, dict[str, str], list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("of", "given", "place"), OUTSIDE)
-def test_a_forged_cursor_reaches_no_further_than_its_query(
-    of: Aggregate, given: dict[str, str], place: list[Any]
+@pytest.mark.parametrize(("of", "given", "position"), OUTSIDE)
+def test_a_forged_cursor_reads_nothing_outside_its_query(
+    of: Aggregate, given: dict[str, str], position: list[Any]
 ) -> None:
     made = parse_row_query(of, list(given.items()))
-    forged = base64.urlsafe_b64encode(json.dumps([*place, made._checksum(place)]).encode()).decode()
+    forged = base64.urlsafe_b64encode(json.dumps([*position, made._checksum(position)]).encode()).decode()
     with pytest.raises(InvalidMessage, match="cursor"):
         parse_row_query(of, [*given.items(), ("cursor", forged)])

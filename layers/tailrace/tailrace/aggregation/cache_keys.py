@@ -1,4 +1,4 @@
-"""Cache keys: the values of the fields that decide how an item counts, equal for items that count alike."""
+"""Cache keys: the values of the fields that determine an item's contributions."""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -9,19 +9,20 @@ from tailrace.encoding.json_types import Item
 
 type FieldValues = tuple[Any, ...]
 type CacheKey = tuple[FieldValues, FieldValues]
-"""The values of the group fields, and those of all other fields that a measure or predicate reads."""
+"""The values of the group fields, and of the other fields that measures and predicates read."""
 
 _MISSING = object()
-"""Stands for a field that an item lacks: a predicate can tell a missing field from null."""
+"""Marks a missing field, since predicates can distinguish missing from null."""
 
 _UNAMBIGUOUS_TYPES = frozenset([str, int, NoneType, object])
-"""Types whose values differ whenever they count differently. 1 equals True; 1.5 equals 1.50, which prints otherwise."""
+"""Types whose equal values always count alike. Not so bool (1 == True) and Decimal (1.5 == 1.50, which prints
+differently)."""
 
 
 def cache_key_function(groups: tuple[str, ...], others: Iterable[str]) -> Callable[[Item], CacheKey]:
-    """Return a function from an item to its cache key, for these group fields and other fields.
+    """Return a function from an item to its cache key, given the group fields and the other fields.
 
-    The function raises TypeError for an item with a value that cannot be told apart reliably, such as a list.
+    That function raises TypeError if a value, such as a list, cannot be part of a key.
     """
     rest = tuple(others)
 

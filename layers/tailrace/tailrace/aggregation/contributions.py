@@ -1,8 +1,8 @@
-"""What an item is worth to the aggregates of its collection: where it is counted, and with which numbers.
+"""The contributions of an item to the aggregates of its collection: the rows it counts in, and the numbers to add.
 
-Worked out once for a collection, so that each item costs little: every predicate is asked once, every field read once,
-whatever the number of measures that look at it; a row's key is made once for the same group values. An item for which
-anything goes wrong there is looked at again, aggregate by aggregate, by the plain words of the definition.
+An :class:`Evaluator` is built once per collection, so that each item costs little: it evaluates every predicate once
+and reads every field once, however many measures use them, and builds a row's key once per set of group values. If
+anything fails for an item, it is evaluated again aggregate by aggregate, to find out which ones can count it.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,22 +29,22 @@ type Deltas = tuple[Number, ...]
 
 type Entries = tuple[ValueEntry | None, ...]
 
-_SHORT_KEY_CHARACTERS = 256  # characters, of at most four bytes each: no need to count bytes
+_SHORT_KEY_CHARACTERS = 256  # of at most four bytes each, so the limits in bytes need no check
 _MAX_CACHED_ROWS = 50_000
 
 
 class RowRef(NamedTuple):
-    """A row of an aggregate: its key, and its group values."""
+    """A reference to a row of an aggregate: its key and group values."""
 
     key: RowKey
     groups: tuple[Any, ...]
 
 
 class Contribution(NamedTuple):
-    """What one item is worth to one aggregate: the row, and the number to add to each counter.
+    """The contribution of one item to one aggregate: the row, and the number to add to each counter.
 
-    The first delta is always 1, the item itself; the others follow ``Aggregate.layout``. ``entries`` are the item's
-    values for the aggregate's kinds of value rows, None where it has none.
+    The first delta is always 1, for the item itself; the others follow ``Aggregate.layout``. ``entries`` has one entry
+    for each of the aggregate's kinds of value rows, None if the item has no such value.
     """
 
     row_ref: RowRef
@@ -53,17 +53,17 @@ class Contribution(NamedTuple):
 
 
 class Amount(NamedTuple):
-    """A :class:`Contribution` without its place."""
+    """A :class:`Contribution` without its row."""
 
     deltas: Deltas
     entries: Entries
 
 
 class RowDelta(NamedTuple):
-    """What a change of an item does to a row: the number to add to each counter, and the item's old and new entries.
+    """The effect of one change on a row: the number to add to each counter, and the item's old and new entries.
 
-    ``item_delta`` is 1 where the item comes into the row, -1 where it leaves it, 0 where it stays; ``group_delta`` is
-    the same for all rows with this value of the first group.
+    ``item_delta`` is 1 if the item enters the row, -1 if it leaves, 0 if it stays; ``group_delta`` is the same for the
+    value of the first group as a whole.
     """
 
     deltas: Deltas
@@ -74,11 +74,12 @@ class RowDelta(NamedTuple):
 
 
 type Contributions = tuple[Contribution | InvalidItem | None, ...]
-"""For each aggregate of a collection what an item is worth: None where it is in no row, or why it cannot be counted."""
+"""An item's contribution to each aggregate of its collection: None if it is in no row, InvalidItem if it cannot be
+counted there."""
 
 
 def delta_between(old: Amount | Contribution | None, new: Amount | Contribution | None) -> RowDelta | None:
-    """Return what a change does to one row, given what the item added to it and adds now; None for nothing."""
+    """Return the delta from an item's old to its new contribution to one row; None if nothing changes."""
     if new is None:
         if old is None:
             return None
@@ -91,7 +92,7 @@ def delta_between(old: Amount | Contribution | None, new: Amount | Contribution 
 
 
 def row_deltas(old: Contribution | None, new: Contribution | None) -> list[tuple[RowRef, RowDelta]]:
-    """Return what a change does: nothing, something to one row, or (a move between groups) something to two."""
+    """Return the deltas of a change: none, one, or two if the item moves to another row."""
     if old is None or new is None or old.row_ref.key == new.row_ref.key:
         delta = delta_between(old, new)
         present = old if new is None else new
@@ -103,10 +104,10 @@ def row_deltas(old: Contribution | None, new: Contribution | None) -> list[tuple
 
 
 def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
-    """Return what an item (valid and transformed) is worth to an aggregate; None where it is in no row.
+    """Return the contribution of a valid, transformed item to an aggregate; None if it is in no row.
 
     Raises:
-        InvalidItem: a group, measure or predicate cannot take this item.
+        InvalidItem: a group, measure or predicate fails on this item.
     """
     try:
         if aggregate.where is not None and not aggregate.where(item):
@@ -120,16 +121,16 @@ def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
         entries = tuple(kind.values.entry(item) for kind in aggregate.value_rows)
     except InvalidItem:
         raise
-    except Exception as error:  # a user's predicate may raise anything; it must not stop the neighbours
+    except Exception as error:  # a user's predicate may raise anything; other items must not be affected
         raise InvalidItem([Violation("", "where", f"{aggregate.name}: {type(error).__name__}: {error}")]) from error
     return Contribution(row_ref, tuple(deltas), entries)
 
 
 def row_ref_for(item: Item, aggregate: Aggregate) -> RowRef | None:
-    """Return the row that an item is counted in; None where a group's field is missing or null.
+    """Return the row that an item is counted in; None if a group's field is missing or null.
 
     Raises:
-        InvalidItem: a group cannot take the item, or the key would be longer than DynamoDB takes.
+        InvalidItem: a group's value is invalid, or the key exceeds DynamoDB's limits.
     """
     groups: list[Any] = []
     for group in aggregate.by:
@@ -151,17 +152,17 @@ def _check_key(aggregate: Aggregate, key: RowKey) -> None:
     for part, maximum in parts:
         size = len(part.encode())
         if size > maximum:
-            text = f"{aggregate.name}: the groups make a key of {size} bytes, and DynamoDB takes {maximum}"
+            text = f"{aggregate.name}: the group values make a key of {size} bytes; DynamoDB allows {maximum}"
             raise InvalidItem([Violation("", "key", text)])
 
 
 class Evaluator:
-    """Tells the worth of the items of one collection; made once from its aggregates.
+    """Evaluates the contributions of one collection's items; built once from its aggregates.
 
     Attributes:
         collection: the collection.
-        aggregates: its aggregates, in the order of each :data:`Contributions`.
-        no_contributions: the worth of an item that is not there.
+        aggregates: its aggregates, in the order of :data:`Contributions`.
+        no_contributions: the contributions of an absent item.
     """
 
     def __init__(self, collection: Collection, aggregates: Sequence[Aggregate]) -> None:
@@ -174,7 +175,7 @@ class Evaluator:
         values = list(dict.fromkeys(kind.values for aggregate in aggregates for kind in aggregate.value_rows))
         self._columns = _by_predicate(columns)
         self._values: list[ValueSelection] = values
-        position = {column: index for index, column in enumerate([c for _, group in self._columns for c in group], 1)}
+        position = {column: index for index, column in enumerate([c for _, part in self._columns for c in part], 1)}
         self._parts = [
             (
                 aggregate.where,
@@ -186,25 +187,25 @@ class Evaluator:
         self._row_ref_caches = [_RowRefCache(aggregate) for aggregate in self.aggregates]
 
     def contributions_of(self, item: Item | None) -> Contributions:
-        """Return what a version of an item is worth to each aggregate, None being no item. Nothing is raised."""
+        """Return the contributions of an item, or of an absent one (None). Never raises."""
         return self.no_contributions if item is None else self.contributions(item)
 
     def contributions(self, item: Item) -> Contributions:
-        """Return what an item (valid and transformed) is worth to each aggregate. Nothing is raised."""
+        """Return the contributions of a valid, transformed item. Never raises."""
         try:
             found: list[Contribution | None] = []
             for amount, row_refs in zip(self.amounts(item), self._row_ref_caches, strict=True):
                 row_ref = None if amount is None else row_refs.find(item)
                 found.append(None if row_ref is None or amount is None else Contribution(row_ref, *amount))
             return tuple(found)
-        except Exception:  # noqa: BLE001 - whatever it is, it may concern one aggregate only: ask each by itself
+        except Exception:  # noqa: BLE001 - it may concern one aggregate only, so evaluate each separately
             return tuple(_evaluate_separately(item, self.aggregates))
 
     def amounts(self, item: Item) -> tuple[Amount | None, ...]:
-        """Return what an item adds to each aggregate, wherever it is counted; None where ``where`` does not hold.
+        """Return what an item adds to each aggregate, in whichever row; None if the aggregate's ``where`` is false.
 
         Raises:
-            Exception: anything that a predicate or measure raises, even if it concerns one aggregate only.
+            Exception: whatever a predicate or measure raises, even if it concerns one aggregate only.
         """
         numbers = self._numbers(item)
         entries = [values.entry(item) for values in self._values]
@@ -217,12 +218,12 @@ class Evaluator:
         return tuple(found)
 
     def _numbers(self, item: Item) -> list[Number]:
-        """Return 1, and what each column comes to."""
+        """Return 1, followed by the item's number for each column."""
         numbers: list[Number] = [1]
         for where, columns in self._columns:
             if where is None or where(item):
                 for column in columns:
-                    numbers.append(column.number(item))  # noqa: PERF401 - measured: no faster as a comprehension
+                    numbers.append(column.number(item))  # noqa: PERF401 - a comprehension is no faster (measured)
             else:
                 numbers.extend([0] * len(columns))
         return numbers
@@ -239,21 +240,21 @@ def _evaluate_separately(item: Item, aggregates: Sequence[Aggregate]) -> list[Co
 
 
 def _select(positions: Sequence[int]) -> Callable[[list[Number]], Deltas]:
-    """Return what takes the item's 1 and the numbers at some positions out of a list, as a tuple."""
+    """Return a function that picks the leading 1 and the numbers at these positions from a list."""
     return itemgetter(0, *positions) if positions else lambda _numbers: (1,)
 
 
 def _by_predicate(columns: Sequence[Column]) -> list[tuple[Predicate | None, list[Column]]]:
-    groups: dict[Predicate | None, list[Column]] = {}
+    by_predicate: dict[Predicate | None, list[Column]] = {}
     for column in columns:
-        groups.setdefault(column.where, []).append(column)
-    return list(groups.items())
+        by_predicate.setdefault(column.where, []).append(column)
+    return list(by_predicate.items())
 
 
 class _RowRefCache:
-    """The places of an aggregate by the group fields' values, for values that are texts, as most are.
+    """A cache of an aggregate's rows, by the values of the group fields if all of them are texts, as most are.
 
-    Other values may be equal and yet be different groups, as ``1`` and ``true`` are.
+    Other values may be equal and still be different groups, such as ``1`` and ``true``.
     """
 
     def __init__(self, aggregate: Aggregate) -> None:

@@ -1,9 +1,9 @@
-"""A cache of what changes do to the aggregates of a collection, keyed by the few fields that decide it.
+"""The delta cache: what a change does to the aggregates of a collection, cached by the few fields it depends on.
 
-The groups' fields alone decide which row an item is counted in; the fields of measures and predicates decide what it
-adds. Items that agree in these fields count alike, so each case is computed once, by the reference path
-(:class:`tailrace.aggregation.contributions.Evaluator`), and then reused. Anything unusual is left to the reference
-path: :meth:`DeltaCache.add` then returns False and has added nothing.
+The group fields determine which row an item counts in; the fields of measures and predicates determine what it adds.
+Items that agree in these fields count alike, so each case is computed once, by the reference path
+(:class:`tailrace.aggregation.contributions.Evaluator`), and reused. Anything unusual is left to the reference path:
+:meth:`DeltaCache.add` then returns False without adding anything.
 """
 
 from collections.abc import Iterable
@@ -30,13 +30,13 @@ from tailrace.encoding.json_types import Item
 
 _MAX_ENTRIES = 20_000
 _MAX_KEY_CHARACTERS = 20_000_000
-"""Bounds of each cache: entries, and characters of all keys. Most keys have a few dozen, but a predicate may read a
-field of many pages. The size is estimated from every 64th key, which costs next to nothing."""
+"""Bounds of each cache: its entries, and the characters of all its keys. Most keys have a few dozen characters, but a
+predicate may read a long text field. The size is estimated from every 64th key, which costs next to nothing."""
 _SIZE_CHECK_INTERVAL = 64
 
 
 class _AggregateCache:
-    """The rows of one aggregate, by the values of its group fields."""
+    """The cached rows of one aggregate, by the values of its groups."""
 
     def __init__(self, aggregate: Aggregate, positions: list[int]) -> None:
         self.aggregate = aggregate
@@ -44,10 +44,10 @@ class _AggregateCache:
         self.row_refs: dict[Any, RowRef] = {}
 
     def row_ref(self, values: FieldValues, item: Item) -> RowRef | None:
-        """Return the row that an item is counted in, None if it is in no row.
+        """Return the row that an item is counted in; None if it is in no row.
 
         Raises:
-            InvalidItem: a group cannot take the item.
+            InvalidItem: as :func:`row_ref_for`.
         """
         at = self.key_of(values)
         row_ref = self.row_refs.get(at)
@@ -59,19 +59,19 @@ class _AggregateCache:
 
 
 type _DeltaKey = tuple[FieldValues | None, FieldValues | None]
-"""The cache-key values of the old and new item without those of the groups; None for an item that does not exist."""
+"""The non-group parts of the cache keys of the old and the new item; None for an absent item."""
 
 type _Steps = list[tuple[Aggregate, RowRef | None, RowDelta]]
 
 
 class DeltaCache:
-    """Adds the changes of one collection's items to rows; made once per collection, by :func:`delta_cache_for`."""
+    """Adds the changes of one collection's items to rows; built once per collection by :func:`delta_cache_for`."""
 
     def __init__(self, evaluator: Evaluator, groups: tuple[str, ...], others: Iterable[str]) -> None:
         self._evaluator = evaluator
         self._cache_key = cache_key_function(groups, others)
         by = [group for aggregate in evaluator.aggregates for group in aggregate.by]
-        # bucket labels follow the group fields: nearly every item has a time of its own, but many share an hour
+        # rows are cached by bucket label, not by time: nearly every item has its own time, but many share an hour
         self._times: list[tuple[int, list[BucketGroup], dict[Any, FieldValues]]] = []
         position: dict[Any, int] = {group: groups.index(group.source) for group in by}
         labels = len(groups)
@@ -91,10 +91,10 @@ class DeltaCache:
         self._deltas: dict[_DeltaKey, list[tuple[_AggregateCache, RowDelta]]] = {}
 
     def add(self, rows: RowAccumulator, sequence: int, old: Item | None, new: Item | None) -> bool:
-        """Add a change to the rows; return False, with nothing added, if the reference path has to decide."""
+        """Add a change to the rows; return False, with nothing added, if the reference path must handle it."""
         try:
             steps = self._steps(old, new)
-        except Exception:  # noqa: BLE001 - a predicate may raise anything; the reference path reports what it means
+        except Exception:  # noqa: BLE001 - a predicate may raise anything; the reference path reports the error
             return False
         for aggregate, row_ref, delta in steps:
             if row_ref is not None:
@@ -122,7 +122,7 @@ class DeltaCache:
         ]
 
     def _between_groups(self, old: list[Contribution | None], new: list[Contribution | None]) -> _Steps:
-        """Return the steps of an item that moves to another group in some aggregate."""
+        """Return the steps of an item whose group fields changed."""
         return [
             (part.aggregate, row_ref, delta)
             for part, before, after in zip(self._parts, old, new, strict=True)
@@ -142,7 +142,7 @@ class DeltaCache:
     def _compute_deltas(
         self, case: _DeltaKey, old: Item | None, new: Item | None
     ) -> list[tuple[_AggregateCache, RowDelta]]:
-        """Return the delta of each aggregate for an item that stays in its groups."""
+        """Return the non-empty deltas, by aggregate, of an item that stays in its groups."""
         all_deltas = map(delta_between, self._amounts_of(old, case[0]), self._amounts_of(new, case[1]))
         deltas = [(part, delta) for part, delta in zip(self._parts, all_deltas, strict=True) if delta is not None]
         _store(self._deltas, case, deltas)
@@ -167,7 +167,7 @@ class DeltaCache:
 
 
 def _store[K, V](cache: dict[K, V], key: K, value: V) -> None:
-    """Store an entry; a cache that has reached a bound is emptied first."""
+    """Store an entry, after clearing the cache if it has reached a bound."""
     size = len(cache)
     if size >= _MAX_ENTRIES or (not size % _SIZE_CHECK_INTERVAL and size * len(str(key)) > _MAX_KEY_CHARACTERS):
         cache.clear()
@@ -175,7 +175,7 @@ def _store[K, V](cache: dict[K, V], key: K, value: V) -> None:
 
 
 def delta_cache_for(evaluator: Evaluator) -> DeltaCache | None:
-    """Return the cache for a collection; None if the code of some predicate does not show which fields it reads."""
+    """Return the delta cache of a collection; None if the fields that a predicate reads are unknown."""
     aggregates = evaluator.aggregates
     by = [group for aggregate in aggregates for group in aggregate.by]
     if not all(isinstance(group, BucketGroup | FieldGroup) for group in by):

@@ -1,8 +1,8 @@
-"""Which fields of an item a predicate reads, as far as its code shows it beyond doubt.
+"""Finding out which fields of an item a predicate reads, where its bytecode proves it.
 
-A predicate is a pure function of the item. If it does nothing with the item but look up fields by name, two items that
-agree in these fields get the same answer, so an answer can be kept and found again. This is read from the code itself,
-not watched in a call: another call may take another way.
+A predicate is a pure function of the item. If all it does with the item is look up fields by name, it returns the same
+for any two items that agree in these fields, so its result can be cached. This is read from the bytecode, not observed
+in a call, because another call may take another branch.
 """
 
 import dis
@@ -11,15 +11,14 @@ from itertools import islice
 from types import FunctionType
 from typing import Any
 
-# what reaches a function's variables without naming them
+# names that give access to a function's variables indirectly
 _INTROSPECTION_NAMES = frozenset(["locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe"])
 
 
 def predicate_fields(predicate: Callable[[Any], Any]) -> frozenset[str] | None:
-    """Return the fields of its argument that a function looks up, by ``item["name"]`` or ``item.get("name", …)``.
+    """Return the fields that a predicate looks up, by ``item["name"]`` or ``item.get("name", …)``.
 
-    None where the argument is used in any other way, or the function is not one written in Python: then it may depend
-    on the whole item.
+    None if it uses the item in any other way or is not a Python function: it may then depend on the whole item.
     """
     if not isinstance(predicate, FunctionType) or predicate.__code__.co_argcount < 1:
         return None
@@ -45,7 +44,7 @@ def _uses_variable(instruction: dis.Instruction, variable: str) -> bool:
 
 
 def _looked_up_field(instructions: list[dis.Instruction]) -> str | None:
-    """Return the field that is looked up by the instructions that follow the loading of an item, if one is."""
+    """Return the field that these instructions look up, given that the first one loads the item; else None."""
     steps: Iterator[tuple[str, Any]] = ((step.opname, step.argval) for step in islice(instructions, 1, None))
     match list(steps):
         case [("LOAD_CONST", str(name)), ("BINARY_SUBSCR", _), *_]:

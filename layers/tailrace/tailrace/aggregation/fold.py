@@ -1,7 +1,7 @@
-"""The fold: a batch of changes becomes one list of deltas for each row that it touches.
+"""The fold: it turns a batch of changes into a list of deltas for each row that the batch touches.
 
-A change adds the contribution of its new item and retracts that of its old one. Nothing is read, because the old item
-comes with the change. The number of writes follows the rows touched, not the changes.
+A change adds the contributions of its new item and retracts those of its old one. The fold reads nothing, because the
+old item comes with the change. The number of writes depends on the rows touched, not on the changes.
 """
 
 import zlib
@@ -19,10 +19,10 @@ from tailrace.inputs.effects import Effect, derive_effect
 
 
 def fold_records(records: Iterable[Mapping[str, Any]], pipeline: Pipeline, lane_seed: str = "") -> FoldResult:
-    """Fold a batch of stream records, in their order, into what each touched row has to absorb.
+    """Fold a batch of stream records, in order, into the deltas of each row touched.
 
-    ``lane_seed`` chooses the lane of aggregates that have several: the same text gives the same lane. A record that is
-    not a change of an item is skipped here; ``fanout``, the stream's other reader, quarantines it.
+    ``lane_seed`` selects the lane of aggregates with several: the same text selects the same lane. Records that are not
+    changes of an item are skipped; ``fanout``, the stream's other reader, quarantines them.
 
     Raises:
         InvalidMessage: a record has no sequence number.
@@ -38,7 +38,7 @@ def fold_records(records: Iterable[Mapping[str, Any]], pipeline: Pipeline, lane_
 
 
 def absorb(rows: RowAccumulator, effect: Effect, plan: Plan, delta_cache: DeltaCache | None) -> None:
-    """Add a change to the rows: through the cache if there is one and it knows the case, else by the reference path."""
+    """Add a change to the rows, by the delta cache if there is one and it can handle the change, else by evaluation."""
     change, collection = effect.change, effect.collection
     if collection is None or (change.expired and collection.on_expiry == "keep"):
         return

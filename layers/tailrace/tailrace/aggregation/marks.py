@@ -1,18 +1,18 @@
-"""The mark: how a row remembers what it has absorbed of the stream.
+"""Marks: how a row records which part of the stream it has absorbed.
 
-A row carries, for each lineage of shards, an attribute that holds the sequence number of the last change it has
-absorbed. One conditional write adds the deltas and moves the mark, so that a change that is delivered again finds
-itself below it.
+For each lineage of shards, a row has an attribute with the sequence number of the last change it absorbed. One
+conditional write adds the deltas and advances the mark, so a change delivered a second time is at or below the mark and
+is not added again.
 
-A shard closes after some hours and another goes on in its place. A mark for each shard would let a row that is touched
-all the time grow by a mark for each of them; so a shard that alone goes on where another has ended carries on the
-other's mark: sequence numbers rise from the one to the other, and the other was read to its end before. That is a
-*lineage*, and it is called as its first shard. Where a shard splits, each part begins a lineage of its own, and the
-old one's mark is dropped when no late delivery of it can come any more.
+A shard closes after some hours and is succeeded by another. With one mark per shard, a busy row would gain a mark with
+every shard. So a shard that is the only successor of its parent continues the parent's mark: its sequence numbers are
+higher, and the parent was read to its end before. Such a chain of shards is a *lineage*, named after its first shard.
+When a shard splits, each part starts its own lineage, and the parent's mark is dropped once no late delivery can need
+it.
 
-A shard's id is ``shardId-``, 20 digits (the milliseconds since 1970 at which it was opened) and 8 hex digits; the
-attribute's name keeps both, shortened. A sequence number has 21 to 40 digits; padded and in hexadecimal its text sorts
-as the number does, which DynamoDB's own numbers (38 digits) could not hold.
+A shard id is ``shardId-``, 20 digits (when it was opened, in milliseconds since 1970) and 8 hex digits; the attribute
+name encodes both in fewer characters. A sequence number has 21 to 40 digits, more than a DynamoDB number can hold (38).
+It is stored as zero-padded hexadecimal, which sorts numerically.
 """
 
 import hashlib
@@ -26,17 +26,17 @@ _WIDTH = 34  # hexadecimal digits of a number of 40 decimal ones
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 REDELIVERY_HORIZON = timedelta(hours=48)
-"""After this time no delivery of a change can come any more: a stream keeps its records for 24 hours, and the mapping
-gives up an hour before. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
+"""No change is delivered after this time: a stream keeps its records for 24 hours, and the mapping discards them an
+hour earlier. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
 
-# A partition splits in two; whoever has split more often than this within two days has forgotten its first marks.
+# The most ended marks that a lineage remembers; a partition that splits more often within two days forgets the oldest.
 _MAX_ENDED = 32
 
 
 def mark_attribute(shard: str) -> str:
-    """Return the name of the row attribute that holds the mark of a lineage, by its first shard.
+    """Return the name of the row attribute with the mark of a lineage, given its first shard.
 
-    An id of another form, as in hand-made events, is as good a name for a shard; it is shortened by a digest.
+    A shard id of another form, as in hand-made events, is replaced by a digest.
     """
     match = _SHARD_ID.fullmatch(shard)
     if match is None:
@@ -53,29 +53,30 @@ def _base36(value: int) -> str:
 
 
 def encode_sequence(sequence: int) -> str:
-    """Return a sequence number as a text that compares as the number does."""
+    """Encode a sequence number as a text that sorts numerically."""
     return f"{sequence:0{_WIDTH}x}"
 
 
 def decode_sequence(text: str) -> int:
-    """Return the sequence number of such a text."""
+    """Return the sequence number that :func:`encode_sequence` encoded."""
     return int(text, 16)
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where a shard's changes leave their mark.
+    """A chain of shards that share a mark.
 
     Attributes:
-        mark: the attribute's name.
-        ended: the marks of the lineages that it has come from, each with the second since 1970 at which it had ended.
+        mark: the name of the mark's attribute.
+        ended: the marks of the lineages it descends from, each with the time it was known to have ended, in seconds
+            since 1970.
     """
 
     mark: str
     ended: tuple[tuple[str, int], ...] = ()
 
     def retired(self, now: datetime) -> Iterator[str]:
-        """Yield the marks that no late delivery can need any more."""
+        """Yield the ended marks that no late delivery can need any more."""
         if self.ended:
             horizon = int((now - REDELIVERY_HORIZON).timestamp())
             yield from (mark for mark, ended_at in self.ended if ended_at < horizon)
@@ -83,7 +84,7 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard as the stream describes it; ``last`` is None while it is open."""
+    """A shard as described by the stream; ``first`` and ``last`` are sequence numbers, ``last`` is None while open."""
 
     parent: str | None
     first: int
@@ -93,11 +94,11 @@ class Shard:
 def orphaned_marks(
     known: Mapping[str, Lineage], shards: Mapping[str, Shard], now: datetime
 ) -> tuple[tuple[str, int], ...]:
-    """Return the marks of lineages that have ended without an heir, as :attr:`Lineage.ended` has them.
+    """Return the marks of lineages that ended without a known successor, in the form of :attr:`Lineage.ended`.
 
-    Where a partition brings no changes for longer than the stream reaches back, no shard is left that could tell from
-    which it comes. ``known`` are the lineages of the shards that were seen, by their ids; none of a shard in ``shards``
-    or of the last one seen before it is ended.
+    If a partition has no changes for longer than the stream keeps records, no listed shard links its old lineage to its
+    new shards. ``known`` has the lineages of the shards seen so far, by shard id. A lineage is alive if it is that of a
+    shard in ``shards``, or of the nearest known ancestor of one.
     """
     continued: set[str] = set()
     for shard in shards:
@@ -108,15 +109,15 @@ def orphaned_marks(
             continued.add(known[ancestor].mark)
     ended = {lineage.mark for lineage in known.values()} - continued
     listed = {mark for lineage in known.values() for mark, _ in lineage.ended}
-    # where there are more than one shard can drop, each takes others first
+    # if there are more than one lineage can remember, each takes marks that no other has listed first
     chosen = sorted(ended, key=lambda mark: (mark in listed, mark))[:_MAX_ENDED]
     return tuple((mark, int(now.timestamp())) for mark in chosen)
 
 
 def is_only_child(shard: str, shards: Mapping[str, Shard]) -> bool:
-    """Tell whether a shard is the one heir of its parent, as far as the stream's description tells.
+    """Return whether a shard is the only successor of its parent, as far as the stream's description shows.
 
-    The description may not yet show the other part of a shard that has split; so this is a claim, to be made good.
+    The description may not list the other half of a split shard yet, so the caller must secure this claim.
     """
     child = shards[shard]
     parent = shards.get(child.parent or "")
@@ -125,17 +126,17 @@ def is_only_child(shard: str, shards: Mapping[str, Shard]) -> bool:
 
 
 SPLIT = "several"
-"""Stands in the place of the one heir of a shard that has split."""
+"""Takes the place of the successor for a shard that has split."""
 
 
 def lineage_of(shard: str, parent_lineage: Lineage, successor: str, now: datetime) -> Lineage:
-    """Return the lineage of a shard that is seen for the first time.
+    """Return the lineage of a shard seen for the first time.
 
     Args:
         shard: its id.
         parent_lineage: the lineage of its parent.
-        successor: the shard that goes on with the parent's mark, or :data:`SPLIT`.
-        now: the time at which the shard is seen, which is after its parent has ended.
+        successor: the shard that continues the parent's mark, or :data:`SPLIT`.
+        now: the current time, which is after the parent ended.
     """
     if successor == shard:
         return parent_lineage

@@ -1,4 +1,4 @@
-"""A definition compiled once: what works out the contributions of each collection's items, and the caches beside it."""
+"""The compiled form of a pipeline: an evaluator and, where possible, a delta cache for each collection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from tailrace.definition.pipeline import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the fold needs of a pipeline, by the names of its collections.
+    """What the fold needs of a pipeline, by collection name.
 
     Attributes:
-        evaluators: one for each collection.
-        delta_caches: one for each collection whose definition allows it.
+        evaluators: one per collection.
+        delta_caches: one per collection whose definition allows it.
     """
 
     evaluators: Mapping[str, Evaluator]
@@ -23,11 +23,11 @@ class Plan:
 
 
 PLANS: "WeakKeyDictionary[Pipeline, Plan]" = WeakKeyDictionary()
-"""The plan of each pipeline that this process has compiled; whoever measures a fresh process takes its plan out."""
+"""The plans compiled in this process; a benchmark removes its pipeline's plan to measure a cold process."""
 
 
 def plan_of(pipeline: Pipeline) -> Plan:
-    """Return the plan of a pipeline, compiled at the first call."""
+    """Return the plan of a pipeline, compiling it on the first call."""
     plan = PLANS.get(pipeline)
     if plan is None:
         plan = PLANS[pipeline] = _compile(pipeline)

@@ -1,8 +1,4 @@
-"""The fold: a batch of changes becomes, for each row that they touch, what to add to it.
-
-A change adds what its new item is worth and takes back what its old item was worth. Nothing is read: the old
-item comes with the change. Writes follow the rows touched, not the changes.
-"""
+"""The result of the fold: for each row that a batch touches, the steps to apply to it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -29,11 +25,11 @@ _INT_ONLY = frozenset([int])
 
 @dataclass(slots=True)
 class RowChange:
-    """Everything that a batch does to one row: one step for each change that touches it, in the order of the stream.
+    """Everything that a batch does to one row: one step per change that touches it, in stream order.
 
-    ``value_changes`` are the value rows that it does something to, by their keys; ``expires_at`` is the second
-    after which the row may go, None for never. With ``inexact`` only the items are to be counted, as the table cannot
-    hold the sums; with ``removes_items`` some step takes an item out.
+    ``value_changes`` are the changes of its value rows, by key. ``expires_at`` is when the row may be deleted, in
+    seconds since 1970, None for never. ``inexact`` means that only items are counted, because the table cannot hold the
+    sums; ``removes_items``, that at least one step removes an item.
     """
 
     layout: Layout
@@ -56,31 +52,31 @@ class RowChange:
         return self.steps[-1][0]
 
     def with_steps(self, steps: list[tuple[int, Deltas]]) -> "RowChange":
-        """Return the same row with some of its steps."""
+        """Return the same row change with these steps instead."""
         return replace(self, steps=steps)
 
     def after_mark(self, mark: int) -> "RowChange":
-        """Return the part that a row with this mark has not absorbed."""
+        """Return the part that a row with this mark has not absorbed yet."""
         return self.with_steps([step for step in self.steps if step[0] > mark])
 
     def deltas(self) -> Deltas:
-        """Return the sum of the steps, exact to the last digit."""
+        """Return the exact sum of the steps."""
         steps = self.steps
         if len(steps) == 1:
             return steps[0][1]
-        if len(steps) == 2:  # noqa: PLR2004 - a sum of two takes half the time, and is the most frequent
+        if len(steps) == 2:  # noqa: PLR2004 - the most frequent case, and twice as fast this way
             sums = tuple(map(add, steps[0][1], steps[1][1]))
         else:
             sums = tuple(map(sum, zip(*[deltas for _, deltas in steps], strict=True)))
         if _INT_ONLY.issuperset(map(type, sums)):
             return sums
-        with localcontext(EXACT):  # whole numbers are exact without it
+        with localcontext(EXACT):  # integers are exact without it
             return tuple(map(sum, zip(*[deltas for _, deltas in steps], strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """An item that one aggregate could not count; it contributes nothing there, before and after."""
+    """An item that an aggregate cannot count; it contributes nothing there."""
 
     event_id: str
     aggregate: str
@@ -89,9 +85,9 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """The rows that a batch touches, in the order of first touch, and what could not be counted.
+    """The rows that a batch touches, in the order of their first change, and the items that could not be counted.
 
-    ``group_list_changes`` are the rows of the lists of first groups (``Aggregate.group_list``).
+    ``group_list_changes`` are those of the lists of first-group values (``Aggregate.group_list``).
     """
 
     rows: list[RowChange]
@@ -101,7 +97,7 @@ class FoldResult:
 
 @dataclass(slots=True)
 class RowAccumulator:
-    """The rows that a batch touches, as they come up, and what could not be counted; ``lane_hash`` chooses the lane."""
+    """Collects the row changes of a batch and the items that cannot be counted; ``lane_hash`` selects the lane."""
 
     lane_hash: int
     rows: dict[RowKey, RowChange] = field(default_factory=dict)
@@ -109,27 +105,26 @@ class RowAccumulator:
     poison: list[Poison] = field(default_factory=list)
 
     def result(self) -> FoldResult:
-        """Return everything that was added."""
+        """Return everything added so far."""
         return FoldResult(list(self.rows.values()), self.poison, list(self.group_list_changes.values()))
 
     def add_contributions(
         self, aggregates: Iterable[Aggregate], event_id: str, sequence: int, old: Contributions, new: Contributions
     ) -> None:
-        """Add what a change does to each aggregate, given what the item was worth to it and is worth now."""
+        """Add a change to each aggregate, given the contributions of the old and the new item."""
         for aggregate, before, after in zip(aggregates, old, new, strict=True):
-            # an item that cannot be counted is told when it comes in, and contributes nothing until it can be
+            # reported once, when the item becomes uncountable; it contributes nothing until it is countable again
             if isinstance(after, InvalidItem) and not isinstance(before, InvalidItem):
                 self.poison.append(Poison(event_id, aggregate.name, after))
-            there = None if isinstance(after, InvalidItem) else after
-            self.add(aggregate, sequence, None if isinstance(before, InvalidItem) else before, there)
+            self.add(aggregate, sequence, _countable(before), _countable(after))
 
     def add(self, aggregate: Aggregate, sequence: int, old: Contribution | None, new: Contribution | None) -> None:
-        """Add what a change does to the rows of an aggregate."""
+        """Add a change to the rows of an aggregate."""
         for row_ref, delta in row_deltas(old, new):
             self.add_delta(aggregate, row_ref, sequence, delta)
 
     def add_delta(self, aggregate: Aggregate, row_ref: RowRef, sequence: int, delta: RowDelta) -> None:
-        """Add what a change does to one row, and to the list of groups."""
+        """Add the delta of one change to a row, and to the list of first-group values."""
         row = self.rows.get(row_ref.key)
         if row is None:
             row = self._start_row(aggregate, row_ref)
@@ -142,13 +137,13 @@ class RowAccumulator:
             _add_value_deltas(row, sequence, delta.before, delta.after)
 
     def _add_to_group_list(self, group_list: GroupList, sequence: int, row_ref: RowRef, delta: int) -> None:
-        """Count an item that has come to a value of the first group, or left it."""
+        """Count an item that enters or leaves a value of the first group."""
         pk = row_ref.key[0]  # names the aggregate and the value
         row = self.group_list_changes.get(pk)
         if row is None:
             sk = pk.partition("#")[2]
             if len(sk) * MAX_BYTES_PER_CHARACTER > MAX_SORT_KEY_BYTES and len(sk.encode()) > MAX_SORT_KEY_BYTES:
-                return  # it fits into a partition key only, which may be longer
+                return  # the value fits only into a partition key, whose limit is higher
             row = self.group_list_changes[pk] = RowChange(
                 group_list.layout, (group_list.pk, sk), row_ref.groups[:1], None
             )
@@ -157,15 +152,19 @@ class RowAccumulator:
 
     def _start_row(self, aggregate: Aggregate, row_ref: RowRef) -> RowChange:
         key = row_ref.key
-        if aggregate.lanes > 1:  # all of a batch is written by one lane, so the row is found without it
+        if aggregate.lanes > 1:  # a batch uses a single lane, so self.rows is keyed without it
             key = key[0], lane_key(key[1], self.lane_hash % aggregate.lanes)
         row = RowChange(aggregate.layout, key, row_ref.groups, aggregate.expires_at(row_ref.groups))
         self.rows[row_ref.key] = row
         return row
 
 
+def _countable(contribution: Contribution | InvalidItem | None) -> Contribution | None:
+    return None if isinstance(contribution, InvalidItem) else contribution
+
+
 def _add_value_deltas(row: RowChange, sequence: int, old: Entries, new: Entries) -> None:
-    """Take an item's old values out of the value rows below a row, and put its new ones in."""
+    """Remove an item's old values from the value rows of a row, and add its new ones."""
     for kind, before, after in zip(row.layout.aggregate.value_rows, old, new, strict=True):
         if before != after:
             for entry, delta in ((before, -1), (after, 1)):

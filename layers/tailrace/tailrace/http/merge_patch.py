@@ -4,7 +4,7 @@ from typing import Any
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """Return ``target`` with ``patch`` applied: null takes a member away, objects merge, all else replaces."""
+    """Return ``target`` with ``patch`` applied: null deletes a member, objects merge, anything else replaces."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

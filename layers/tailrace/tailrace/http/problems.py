@@ -1,4 +1,4 @@
-"""What the API answers when it does not do what it was asked: RFC 9457, ``application/problem+json``."""
+"""The API's error responses: problem details (RFC 9457), ``application/problem+json``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,41 +23,41 @@ TYPE_PREFIX = "urn:problem-type:tailrace:"
 RETRY_AFTER_S = 1
 
 MAX_LISTED_CHARACTERS = 500_000
-"""Of very many violations, as many are listed as have so many characters: an answer of Lambda holds 6 MB, in which a
-character may take six bytes."""
+"""The most characters of violations in one response: a Lambda response holds 6 MB, and a character may take six bytes
+in JSON."""
 
 _MAX_DETAIL = 1000
 
-_SIZE_KEYWORD = "size"  # as tailrace.encoding.limits calls it
+_SIZE_KEYWORD = "size"  # the keyword of tailrace.encoding.limits
 
 
 class UnsupportedMediaType(InvalidMessage):
-    """A body of a type that is not taken."""
+    """The media type of the body is not supported."""
 
 
 class MethodNotAllowed(NotFound):
-    """An address that is there, but not for this method; ``allowed`` are the methods that it is there for."""
+    """The path exists, but not for this method; ``allowed`` are the methods it supports."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self.allowed = tuple(allowed)
-        super().__init__(f"this address takes {', '.join(allowed)}")
+        super().__init__(f"this path supports {', '.join(allowed)}")
 
 
 class IdempotencyKeyInUse(Permanent):
-    """An idempotency key whose first request is still under way."""
+    """The first request with this idempotency key is still in progress."""
 
 
 class IdempotencyKeyReused(Permanent):
-    """An idempotency key that has come with another request before."""
+    """The idempotency key was used before, with a different request."""
 
 
 class NotAcceptable(Permanent):
-    """A request for an answer in a form that there is not."""
+    """The client accepts none of the media types on offer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """A kind of problem: its name, which never changes, the status, and what they say."""
+    """A kind of problem: a name that never changes, its status, title and description."""
 
     name: str
     status: int
@@ -66,7 +66,7 @@ class ProblemType:
 
     @property
     def uri(self) -> str:
-        """The URI that stands for it in ``type``."""
+        """The URI of this type, for the member ``type``."""
         return f"{TYPE_PREFIX}{self.name}"
 
 
@@ -76,81 +76,62 @@ PROBLEM_TYPES = {
         ProblemType(
             "invalid-request",
             400,
-            "The request cannot be read",
-            "a body, parameter, header, id or cursor that cannot be read",
+            "Invalid request",
+            "a body, parameter, header, id or cursor cannot be parsed",
         ),
-        ProblemType("not-found", 404, "There is no such thing", "no such collection, aggregate, item or address"),
+        ProblemType("not-found", 404, "Not found", "no such collection, aggregate, item or path"),
         ProblemType(
-            "method-not-allowed",
-            405,
-            "The address does not take this method",
-            "the address is there for other methods, which `Allow` lists",
+            "method-not-allowed", 405, "Method not allowed", "the path supports other methods; `Allow` lists them"
         ),
         ProblemType(
-            "not-acceptable",
-            406,
-            "There is no such form of the answer",
-            "`Accept` takes none of the forms that there are",
+            "not-acceptable", 406, "No acceptable media type", "`Accept` allows none of the media types on offer"
         ),
-        ProblemType(
-            "conflict", 409, "The item was changed by others meanwhile", "others kept changing the item meanwhile"
-        ),
+        ProblemType("conflict", 409, "Conflicting writes", "other writers kept changing the item during the request"),
         ProblemType(
             "idempotency-key-in-use",
             409,
-            "A request with this key is under way",
-            "the first request with this `Idempotency-Key` has not been answered yet",
+            "Request in progress",
+            "the first request with this `Idempotency-Key` is still in progress",
         ),
         ProblemType(
             "precondition-failed",
             412,
-            "The item is not as the request wants it to be",
-            "`If-Match` or `If-None-Match` does not hold; nothing was done",
+            "Precondition failed",
+            "`If-Match` or `If-None-Match` does not hold; nothing was changed",
+        ),
+        ProblemType("too-large", 413, "Item too large", "the item is valid, but larger than the table can store"),
+        ProblemType(
+            "unsupported-media-type", 415, "Unsupported media type", "the `Content-Type` of the body is not JSON"
         ),
         ProblemType(
-            "too-large",
-            413,
-            "The item is larger than the table holds",
-            "an item that breaks no rule but is larger than the table holds",
-        ),
-        ProblemType(
-            "unsupported-media-type",
-            415,
-            "The body is not of a type that is taken",
-            "a body that does not call itself JSON",
-        ),
-        ProblemType(
-            "invalid-item", 422, "The item breaks rules", "an item that breaks rules; `violations` lists every one"
+            "invalid-item", 422, "Invalid item", "the item breaks its collection's rules; `violations` lists every one"
         ),
         ProblemType(
             "key-order",
             422,
-            "The key of the aggregate does not allow it",
-            "what is asked for does not lie together in the table; another order of groups would allow it",
+            "Not possible with this aggregate's group order",
+            "the rows are not adjacent in the table; an aggregate with another group order would allow the query",
         ),
         ProblemType(
             "too-much",
             422,
-            "That is too much for one request",
-            "what is to be added up or ranked takes more reads than a request has",
+            "Too much for one request",
+            "the rollup or ranking needs more reads than one request may make",
         ),
         ProblemType(
             "idempotency-key-reused",
             422,
-            "This key belongs to another request",
-            "the `Idempotency-Key` has come with another method, address, body or condition before",
+            "Idempotency key reused",
+            "the `Idempotency-Key` was used before with another method, path, body or condition",
         ),
         ProblemType(
-            "try-later",
-            503,
-            "The table cannot answer now",
-            "the table cannot answer now; `Retry-After` says when to ask again",
+            "try-later", 503, "Temporarily unavailable", "the table is unavailable; `Retry-After` says when to retry"
         ),
     )
 }
-"""Every kind of problem, by its name; docs/api.md has the same table."""
+"""Every problem type, by name; docs/api.md has the same table."""
 
-# The first that fits counts, so what is more special comes first.
+# The first match wins, so subclasses come first.
 _PROBLEM_TYPE_NAMES: tuple[tuple[type[TailraceError], str], ...] = (
     (UnsupportedMediaType, "unsupported-media-type"),
     (InvalidMessage, "invalid-request"),
@@ -170,21 +151,21 @@ _PROBLEM_TYPE_NAMES: tuple[tuple[type[TailraceError], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One refusal; ``detail`` is for people, ``type`` and ``violations`` are for programs."""
+    """One error; ``detail`` is for people, ``type`` and ``violations`` are for programs."""
 
     problem_type: ProblemType
     detail: str
     violations: Sequence[Violation] = ()
 
     def document(self, max_characters: int = MAX_LISTED_CHARACTERS) -> dict[str, Any]:
-        """Return the JSON document, in which the violations take about ``max_characters`` at most."""
+        """Return the JSON document; violations beyond about ``max_characters`` are omitted."""
         listed = _listed(self.violations, max_characters)
         omitted = len(self.violations) - len(listed)
         return {
             "type": self.problem_type.uri,
             "title": self.problem_type.title,
             "status": self.problem_type.status,
-            "detail": self.detail[:_MAX_DETAIL] + (f"; {omitted} of them are not listed" if omitted else ""),
+            "detail": self.detail[:_MAX_DETAIL] + (f"; {omitted} not listed" if omitted else ""),
             "violations": listed,
         }
 
@@ -201,7 +182,7 @@ def _listed(violations: Sequence[Violation], max_characters: int) -> list[dict[s
 
 
 def problem_for(error: TailraceError) -> Problem | None:
-    """Return what to answer for an error; None for one that is no fault of the caller's and will not pass."""
+    """Return the problem for an error; None for an internal error, neither the caller's fault nor temporary."""
     name = next((name for error_type, name in _PROBLEM_TYPE_NAMES if isinstance(error, error_type)), None)
     if name is None:
         return None
@@ -210,4 +191,4 @@ def problem_for(error: TailraceError) -> Problem | None:
         text = f"{count} violation{'' if count == 1 else 's'}"
         too_large = all(violation.keyword == _SIZE_KEYWORD for violation in error.violations)
         return Problem(PROBLEM_TYPES["too-large" if too_large else name], text, error.violations)
-    return Problem(PROBLEM_TYPES[name], "ask again a little later" if isinstance(error, Transient) else str(error))
+    return Problem(PROBLEM_TYPES[name], "retry in a moment" if isinstance(error, Transient) else str(error))

@@ -1,6 +1,6 @@
-"""The dashboard's files as answers to a browser: their types, entity tags, and headers that let in nothing else.
+"""The dashboard's files as HTTP responses, with media types, entity tags and a strict content security policy.
 
-Served alike by the ``dashboard`` function of a stack and on one machine by ``tailrace dashboard``.
+Used by the ``dashboard`` function of a stack, and locally by ``tailrace dashboard``.
 """
 
 import gzip
@@ -24,7 +24,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# What an attacker's markup, should there ever be any in the page, could neither load, run, send to nor be framed by.
+# Markup injected into the page could load nothing foreign, run no inline script and send nothing elsewhere.
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self'; connect-src {connect}; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -33,7 +33,7 @@ _CONTENT_SECURITY_POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class SiteResponse:
-    """What a browser gets."""
+    """A response to a browser."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,15 +46,15 @@ class _File:
     content: bytes
     tag: str
     compressed: bytes
-    cache_control: str = "no-cache"  # to be kept, and asked for again by its tag: a new deployment is seen at once
+    cache_control: str = "no-cache"  # cached, but revalidated by its tag: a new deployment is visible at once
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """The files of a folder and their configuration, held in memory.
 
-    ``config`` is what ``config.json`` answers (see functions/dashboard/README.md); ``issuers`` are the addresses of
-    others that the page may ask for tokens.
+    ``config`` is the content of ``config.json`` (see functions/dashboard/README.md); ``issuers`` are the URLs of token
+    issuers that the page may call.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class Site:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with every answer, also with those that are no file."""
+        """The headers of every response, 404 included."""
         connect = " ".join(["'self'", *dict.fromkeys(_origin(issuer) for issuer in self.issuers)])
         return {
             "Content-Security-Policy": _CONTENT_SECURITY_POLICY.format(connect=connect),
@@ -82,14 +82,14 @@ class Site:
         }
 
     def respond(self, name: str, *, accept_encoding: str = "", if_none_match: str = "") -> SiteResponse:
-        """Answer a request for a file by its name in the folder; the front page for an empty name.
+        """Return the response for a file by its name in the folder; an empty name is the index page.
 
-        Names are looked up among those that were found in the folder, so none leads out of it.
+        Only names found in the folder at the start are served, so no name can escape it.
         """
         found = self._files.get(name or INDEX_PAGE)
         if found is None:
             text = {"Content-Type": _TYPES[""], "Cache-Control": "no-store"}
-            return SiteResponse(404, self.headers | text, b"There is no such page here.\n")
+            return SiteResponse(404, self.headers | text, b"Not found.\n")
         headers = self.headers | {"Cache-Control": found.cache_control, "ETag": found.tag, "Vary": "Accept-Encoding"}
         if found.tag in (tag.strip() for tag in if_none_match.split(",")):
             return SiteResponse(304, headers)
@@ -100,7 +100,7 @@ class Site:
 
 
 def _file(kind: str, content: bytes, cache_control: str = "no-cache") -> _File:
-    # weak, since the packed form is the same file in other bytes
+    # weak, because the compressed form has the same tag and other bytes
     tag = f'W/"{sha256(content).hexdigest()[:32]}"'
     return _File(kind, content, tag, gzip.compress(content, mtime=0), cache_control)
 

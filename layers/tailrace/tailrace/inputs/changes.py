@@ -60,11 +60,9 @@ class UnreadableRecord:
 
 @dataclass(frozen=True, slots=True)
 class ChangeBatch:
-    """One invocation's records: the changes in order, and the unreadable ones; ``stream`` is the stream's ARN."""
+    """One invocation's records: the changes in order, and the unreadable ones."""
 
-    stream: str
     shard: str | None
-    state: Mapping[str, Any]
     changes: list[Change]
     unreadable: list[UnreadableRecord]
 
@@ -114,7 +112,7 @@ def decode_batch(event: Mapping[str, Any]) -> ChangeBatch:
             changes.append(decoded)
         else:
             unreadable.append(decoded)
-    return ChangeBatch(str(event.get("eventSourceARN", "")), shard, event.get("state") or {}, changes, unreadable)
+    return ChangeBatch(shard, changes, unreadable)
 
 
 def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:

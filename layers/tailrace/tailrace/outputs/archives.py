@@ -1,8 +1,8 @@
-"""The archive: events by collection and hour, in objects whose names are functions of their content.
+"""The archive: events partitioned by collection and hour, in objects named by their content.
 
-``archive/<collection>/date=YYYY-MM-DD/hour=HH/<digest>.jsonl.gz`` holds one CloudEvent a line, ordered by shard and
-sequence number. The date and the hour (UTC) are those of the event's ``time``, written as Hive partitions so that
-DuckDB, Athena and Spark read them as columns.
+``archive/<collection>/date=YYYY-MM-DD/hour=HH/<digest>.jsonl.gz`` holds one CloudEvent per line, ordered by shard and
+sequence number. Date and hour (UTC) come from the event's ``time``; they are Hive partitions, which DuckDB, Athena and
+Spark read as columns.
 """
 
 import gzip
@@ -22,7 +22,7 @@ from tailrace.outputs.stored_object import StoredObject
 CONTENT_TYPE = "application/gzip"
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
-"""Two items of 400 KB, even with every character escaped, need less; a longer line is none of ours."""
+"""Two items of 400 KB need less, even with every character escaped; a longer line is not one of Tailrace's events."""
 
 _TYPE = re.compile(rf"tailrace\.({COLLECTION_NAME.pattern})\.(inserted|modified|removed|expired)")
 _SEQUENCE = re.compile(r"[0-9]{1,64}", re.ASCII)
@@ -42,23 +42,23 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Where an event belongs: its collection, and the date (YYYY-MM-DD) and hour (HH) of its time, in UTC."""
+    """The partition of an event: its collection, and the date (YYYY-MM-DD) and hour (HH) of its time, in UTC."""
 
     collection: str
     date: str
     hour: str
 
     def key(self, name: str) -> str:
-        """Return the key of the object of this name."""
+        """Return the key of the object with this name."""
         return f"archive/{self.collection}/date={self.date}/hour={self.hour}/{name}.jsonl.gz"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event on its way into the archive.
+    """One event to archive.
 
-    ``text`` is the line as it will be stored, without its end; the digits and the order of names are the sender's.
-    ``order`` is the event's place in its object: shard ("" where none is known), then sequence number.
+    ``text`` is the line to store, without its newline; digits and member order are the sender's. ``order`` is the sort
+    key within the object: shard ("" if unknown), then sequence number.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DataRef:
-    """An event whose data lie in a bucket, as CloudEvents' ``dataref`` says."""
+    """An event whose data is in a bucket: CloudEvents' ``dataref`` extension (claim check)."""
 
     event: Mapping[str, Any]
     bucket: str
@@ -78,31 +78,31 @@ class DataRef:
     digest: str
 
     def resolve(self, data: bytes) -> Event:
-        """Put the data back in its place.
+        """Return the event with its data.
 
         Raises:
-            InvalidMessage: they are not the data that the event was sent with.
+            InvalidMessage: the data is not what the event was sent with.
         """
         if hashlib.sha256(data).hexdigest() != self.digest:
-            raise InvalidMessage(f"{self.key} is not what its name says")
+            raise InvalidMessage(f"the content of {self.key} does not match the digest in its name")
         restored = {name: value for name, value in self.event.items() if name != "dataref"} | {"data": loads(data)}
         return _validated_event(restored, dumps(restored))
 
 
 def parse_events(body: str) -> list[Event | DataRef]:
-    """Read a message of the archive queue: a CloudEvents batch, a JSON array of events.
+    """Parse a message of the archive queue: a CloudEvents batch, which is a JSON array of events.
 
     Raises:
-        InvalidMessage: it is something else, or one of its events is none of ours.
+        InvalidMessage: the message is not a batch, or an event in it is not one of Tailrace's.
     """
     try:
         return [_parse_event(event, text) for event, text in _array_elements(body)]
-    except (ValueError, RecursionError) as error:  # also UnicodeEncodeError: half a character, which no file can hold
+    except (ValueError, RecursionError) as error:  # including UnicodeEncodeError: UTF-8 cannot encode lone surrogates
         raise InvalidMessage(f"not a CloudEvents batch: {type(error).__name__}: {error}") from error
 
 
 def _array_elements(body: str) -> Iterable[tuple[Any, str]]:
-    """Yield each element of a JSON array with its own text, so that nothing has to be written anew."""
+    """Yield each element of a JSON array with its text, so that it need not be serialized again."""
     position = _skip_whitespace(body, 0)
     if body[position : position + 1] != "[":
         raise InvalidMessage("not a CloudEvents batch: not a JSON array")
@@ -130,28 +130,30 @@ def _parse_event(event: Any, text: str) -> Event | DataRef:
     if not isinstance(event, dict) or event.get("specversion") != "1.0":
         raise InvalidMessage("not a CloudEvents 1.0 event")
     if "\\u" in text:
-        # JSON can spell half a character ("\ud800"), and a reader of the object would stumble over it
+        # JSON can escape a lone surrogate ("\ud800"), which readers of the object may reject
         json.dumps(event, ensure_ascii=False).encode()
     text.encode()
     if "dataref" not in event or "data" in event:
-        # a line break can only stand between tokens here, but it would end the line
+        # a line break between tokens is valid JSON, but would end the line
         return _validated_event(event, text if "\n" not in text and "\r" not in text else dumps(loads(text)))
     found = _DATA_REFERENCE.fullmatch(str(event["dataref"]))
     if found is None:
-        raise InvalidMessage("a dataref that is not of the form s3://bucket/oversize/digest.json")
+        raise InvalidMessage(
+            f"dataref must be s3://<bucket>/oversize/<digest>.json, not {str(event['dataref'])[:200]!r}"
+        )
     return DataRef(event, *found.groups())
 
 
 def _validated_event(event: Mapping[str, Any], text: str) -> Event:
     data = event.get("data")
     if not isinstance(data, dict) or not isinstance(event.get("id"), str) or not event["id"]:
-        raise InvalidMessage("an event without id or data")
+        raise InvalidMessage("an event has no id or no data")
     sequence, shard = data.get("sequence"), data.get("shard")
     if not isinstance(sequence, str) or not _SEQUENCE.fullmatch(sequence) or not isinstance(shard, str | None):
-        raise InvalidMessage("an event without the stream's sequence number")
+        raise InvalidMessage("an event has no valid sequence number and shard in its data")
     kind = _TYPE.fullmatch(str(event.get("type")))
     if kind is None:
-        raise InvalidMessage("an event of another type than tailrace.<collection>.<what happened>")
+        raise InvalidMessage("the type of an event must be tailrace.<collection>.<inserted|modified|removed|expired>")
     moment = _parse_time(event.get("time"))
     partition = Partition(kind[1], moment.date().isoformat(), f"{moment.hour:02d}")
     time = moment.isoformat().replace("+00:00", "Z")
@@ -165,13 +167,13 @@ def _parse_time(time: Any) -> datetime:
             return moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise InvalidMessage(f"an event whose time is no instant with an offset from UTC: {str(time)[:40]!r}")
+    raise InvalidMessage(f"the time of an event must have an offset from UTC, not {str(time)[:40]!r}")
 
 
 def archive_object(partition: Partition, events: Iterable[Event]) -> StoredObject:
-    """Return the object that holds events of one folder, each ``id`` once, ordered by shard and sequence number.
+    """Return the object for the events of one partition, without repeated ids, ordered by shard and sequence number.
 
-    The same events give the same name and the same bytes, in whatever order and however often they come.
+    The same events always give the same name and the same bytes, regardless of order and repeats.
     """
     unique = {event.id: event for event in sorted(events, key=lambda event: event.text)}
     ordered = sorted(unique.values(), key=lambda event: (event.order, event.id))
@@ -180,20 +182,20 @@ def archive_object(partition: Partition, events: Iterable[Event]) -> StoredObjec
 
 
 def object_name(digest: str) -> str:
-    """Return an object's name from the SHA-256 of its lines (not compressed), as hexadecimal digits."""
+    """Return an object's name, given the SHA-256 of its uncompressed lines in hexadecimal."""
     return digest[:32]
 
 
 def _gzip(content: bytes) -> bytes:
-    # a time in the header would make each delivery's bytes different
+    # a timestamp in the header would make the bytes differ between deliveries
     return gzip.compress(content, mtime=0)
 
 
 def parse_key(key: str) -> tuple[Partition, str]:
-    """Return the folder and the name of an archive object; the inverse of :meth:`Partition.key`.
+    """Return the partition and the name of an archive object; the inverse of :meth:`Partition.key`.
 
     Raises:
-        InvalidMessage: the key is none of an archive object.
+        InvalidMessage: the key is not that of an archive object.
     """
     found = _KEY.fullmatch(key)
     if found is None:
@@ -203,7 +205,7 @@ def parse_key(key: str) -> tuple[Partition, str]:
 
 
 class ObjectSummary:
-    """What an archive object holds, told while its lines go by; nothing of them is kept."""
+    """Summarizes an archive object line by line, without keeping the lines."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
@@ -213,10 +215,10 @@ class ObjectSummary:
         self._first_time = self._last_time = ""
 
     def add(self, line: bytes) -> None:
-        """Take a line, its end included.
+        """Add a line, including its newline.
 
         Raises:
-            InvalidMessage: the line is no event, or one that belongs elsewhere.
+            InvalidMessage: the line is not an event, or belongs to another partition.
         """
         self._digest.update(line)
         try:
@@ -235,16 +237,16 @@ class ObjectSummary:
             self._shards[shard] = (min(first, sequence), max(last, sequence))
 
     def catalog_row(self, name: str, size: int, checksum: str) -> dict[str, Any]:
-        """Return the catalog's row, when all lines have gone by.
+        """Return the catalog row, after all lines were added.
 
-        ``size`` and ``checksum`` (SHA-256) are those of the object as it lies in the bucket. ``shards`` holds the first
-        and the last sequence number of each shard, as texts; changes of an unknown shard are counted only.
+        ``size`` and ``checksum`` (SHA-256) are those of the compressed object. ``shards`` has the first and last
+        sequence number of each shard, as texts; changes of an unknown shard are only counted.
 
         Raises:
-            InvalidMessage: the lines are not those that the object is named after, or there are none.
+            InvalidMessage: the object is empty, or its lines do not match the digest in its name.
         """
         if not self._count or object_name(self._digest.hexdigest()) != name:
-            raise InvalidMessage("the object does not hold what it is named after")
+            raise InvalidMessage("the object is empty, or its content does not match the digest in its name")
         partition = self._partition
         shards = {shard: {"first": str(first), "last": str(last)} for shard, (first, last) in self._shards.items()}
         return {
@@ -264,5 +266,5 @@ class ObjectSummary:
 
 def _require_object(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise InvalidMessage("a line that is no JSON object")
+        raise InvalidMessage("a line is not a JSON object")
     return value

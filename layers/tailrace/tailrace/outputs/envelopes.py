@@ -1,15 +1,13 @@
-"""Changes on their way out: CloudEvents 1.0 in JSON that keeps every digit, set and byte.
+"""Event envelopes: changes as CloudEvents 1.0, in JSON that keeps every digit, set and byte.
 
 Sources: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md, its JSON format, and the ``dataref``
-extension (claim check) for events that no message can hold.
+extension (claim check) for events too large for a message.
 """
 
 from tailrace.encoding.json_types import Json
 
-CONTENT_TYPE = "application/cloudevents+json"
 
-
-def envelope(  # noqa: PLR0913 - these are CloudEvents' attributes; a bag of them would only hide that
+def envelope(  # noqa: PLR0913 - the attributes of a CloudEvent; grouping them would only hide that
     *,
     event_id: str,
     source: str,
@@ -19,7 +17,7 @@ def envelope(  # noqa: PLR0913 - these are CloudEvents' attributes; a bag of the
     kind: str,
     data: Json,
 ) -> Json:
-    """Build one CloudEvent about a change of an item.
+    """Return the CloudEvent for a change of an item.
 
     ``kind`` is inserted, modified, removed or expired; ``time`` is ISO 8601 in UTC; ``data`` is
     ``{old, new, shard, sequence}`` with transformed items (or None) as ``old`` and ``new``.

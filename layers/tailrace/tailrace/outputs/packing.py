@@ -1,4 +1,4 @@
-"""Events into messages: as many to a message as fit, and a claim check for what no message can hold."""
+"""Packing events into messages: as many per message as fit, and a claim check for events too large for one."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.outputs.stored_object import StoredObject
 
 MAX_MESSAGE_BYTES = 262_144
-"""The largest message body that is sent. SQS bills in units of 64 KB, so larger messages would save nothing."""
+"""The largest message body sent. SQS bills per 64 KB, so larger messages would save nothing."""
 
 
 def pack(texts: Sequence[str]) -> list[tuple[str, list[int]]]:
     """Join JSON texts into JSON arrays of at most ``MAX_MESSAGE_BYTES``, in order.
 
-    Returns the messages, each with the positions of the texts that it holds. A single text must fit
-    (:func:`fits`); see :func:`claim_check` for those that do not.
+    Returns the messages, each with the positions of its texts. Every text must fit into a message (:func:`fits`); use
+    :func:`claim_check` for those that do not.
     """
     messages: list[tuple[str, list[int]]] = []
     current: list[int] = []
     size = 0
     for position, text in enumerate(texts):
         length = len(text.encode())
-        # two brackets around the whole, a comma before each text but the first
+        # plus two brackets, and a comma before each text but the first
         if current and size + length + len(current) + 2 > MAX_MESSAGE_BYTES:
             messages.append((_array(texts, current), current))
             current, size = [], 0
@@ -38,14 +38,14 @@ def _array(texts: Sequence[str], positions: Sequence[int]) -> str:
 
 
 def fits(text: str) -> bool:
-    """Tell whether an event can travel in a message, alone in an array if need be."""
+    """Return whether an event fits into a message, on its own in an array."""
     return len(text.encode()) + 2 <= MAX_MESSAGE_BYTES
 
 
 def claim_check(envelope: Json, bucket: str) -> tuple[StoredObject, str]:
-    """Put an event's data aside: return the object to store, and the event's text that refers to it.
+    """Move an event's data to an object: return that object, and the text of the event that refers to it.
 
-    CloudEvents' ``dataref`` extension: the event travels without ``data`` and names where it is.
+    This is CloudEvents' ``dataref`` extension: the event has the URI of its data in place of ``data``.
     """
     body = dumps(envelope["data"]).encode()
     stored_object = StoredObject(f"oversize/{hashlib.sha256(body).hexdigest()}.json", body, "application/json")

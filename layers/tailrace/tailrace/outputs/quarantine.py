@@ -1,4 +1,4 @@
-"""What was refused, kept whole: the item, every violation, and where it came from."""
+"""Quarantine reports: the whole rejected item, every violation, and where the item came from."""
 
 import hashlib
 import re
@@ -15,21 +15,21 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 type Entrance = Literal["stream", "queue", "file", "api"]
 
 
-def quarantine_object(  # noqa: PLR0913 - the parts of one report
+def quarantine_object(  # noqa: PLR0913 - the members of a report
     *,
     entrance: Entrance,
     collection: str | None,
-    id: str | None,  # noqa: A002 - the word for it everywhere else
+    id: str | None,  # noqa: A002 - its name in the report and everywhere else
     item: Any,
     violations: Iterable[Violation],
     origin: Mapping[str, str],
     time: str,
 ) -> StoredObject:
-    """Return the quarantine object of one refused item.
+    """Return the quarantine report of one rejected item.
 
-    ``origin`` says where it came from (an event's id, a file and line, a message's id); with the entrance it makes the
-    object's name, so that a second delivery writes the same object. ``time`` is ISO 8601 in UTC and belongs to the
-    origin as well. ``item`` is what was refused, as far as it could be read; text or bytes where it could not.
+    ``origin`` says where the item came from (an event id, a file and line, a message id). Entrance and origin determine
+    the object's name, so that a second delivery overwrites the same object. ``time`` is ISO 8601 in UTC and a function
+    of the origin. ``item`` is the rejected item as far as it could be parsed, else its text or bytes.
     """
     origin_text = dumps({"entrance": entrance} | dict(origin))
     name = hashlib.sha256(origin_text.encode(errors="surrogatepass")).hexdigest()[:32]
@@ -50,7 +50,7 @@ def _serialize(body: Mapping[str, Any]) -> bytes:
     try:
         text = dumps(body)
     except (TypeError, ValueError, RecursionError, TailraceError):
-        # not even JSON can hold it (a type without a text, endless nesting): keep what Python can say
+        # the item cannot be serialized (an unsupported type, deep nesting): keep Python's representation
         text = dumps(dict(body) | {"item": {"unreadable": repr(body["item"])}})
-    # UTF-8 has no form for half a character: it is spelled out, so that every reader of JSON can read the report
+    # UTF-8 cannot encode lone surrogates: escape them, so that every JSON parser can read the report
     return _SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()

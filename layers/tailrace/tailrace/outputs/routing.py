@@ -1,4 +1,4 @@
-"""Where each change goes: an envelope for the archive, one for each route that it concerns, or quarantine."""
+"""Routing: which changes go to the archive, to which routes, and to quarantine."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from tailrace.outputs.stored_object import StoredObject
 
 @dataclass(frozen=True, slots=True)
 class OutgoingEvent:
-    """One event on its way to a queue; ``sequence`` is the change that it came from, for the checkpoint."""
+    """One event to send to a queue; ``sequence`` is that of its change, for the checkpoint."""
 
     sequence: int
     envelope: Json
@@ -26,7 +26,7 @@ class OutgoingEvent:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """One refused record on its way to quarantine."""
+    """The quarantine report of one change; ``sequence`` is for the checkpoint."""
 
     sequence: int
     object: StoredObject
@@ -34,7 +34,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """All that a batch sends: events for the archive, events by route, refused records."""
+    """Everything that a batch sends: events for the archive, events by route, and quarantine reports."""
 
     archive: list[OutgoingEvent] = field(default_factory=list)
     routes: Mapping[str, list[OutgoingEvent]] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Dispatch:
 
 
 def dispatch(batch: ChangeBatch, pipeline: Pipeline) -> Dispatch:
-    """Decide where each change of a batch goes; nothing is sent here."""
+    """Decide where each change of a batch goes, without sending anything."""
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
     for unreadable in batch.unreadable:
         violations = [Violation("", "record", unreadable.reason)]
@@ -84,7 +84,7 @@ def _envelope_for(effect: Effect) -> Json | None:
 
 
 def _matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
-    """Return the routes that a change belongs to: those whose predicate holds before or after it."""
+    """Return the routes of a change, whose predicate holds for the old or the new item, and predicate failures."""
     matching: list[Route] = []
     failures: list[Violation] = []
     for route in routes:
@@ -93,14 +93,17 @@ def _matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Rout
         matches = [_route_matches(route, item) for item in (effect.old, effect.new) if item is not None]
         if any(matched is True for matched in matches):
             matching.append(route)
-        # an old item that breaks the predicate was reported when it came in
+        # a failure on the old item was reported when that item arrived
         if effect.new is not None and isinstance(matches[-1], InvalidItem):
             failures.extend(matches[-1].violations)
     return matching, failures
 
 
 def _uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violation]:
-    """Return why the new item cannot be counted in some of its collection's aggregates; empty for most items."""
+    """Return why some aggregates cannot count the new item; empty for most items.
+
+    Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
+    """
     if effect.collection is None:
         return []
     contributions = plan_of(pipeline).evaluators[effect.collection.name].contributions_of(effect.new)
@@ -115,11 +118,11 @@ def _uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violatio
 def _route_matches(route: Route, item: Item) -> bool | InvalidItem:
     try:
         return bool(route.when(item))
-    except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; the change goes on without it
+    except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; other routes are not affected
         return InvalidItem([Violation("", "when", f"{route.name}: {type(error).__name__}: {error}")])
 
 
-def _report(  # noqa: PLR0913, PLR0917 - the parts of one report
+def _report(  # noqa: PLR0913, PLR0917 - the members of a report
     event_id: str,
     time: str,
     collection: str | None,

@@ -1,11 +1,11 @@
-"""An object on its way to a bucket."""
+"""An object to store in a bucket."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """A key, the bytes and their media type; the key is a function of the content or of its origin."""
+    """A key, content and its media type; the key is a function of the content or of its origin."""
 
     key: str
     body: bytes

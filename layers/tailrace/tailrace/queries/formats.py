@@ -1,4 +1,4 @@
-"""Rows as texts: JSON, lines of JSON, or CSV (RFC 4180), every digit kept."""
+"""Serialization of rows as JSON, JSON Lines or CSV (RFC 4180), with every digit kept."""
 
 import csv
 import io
@@ -13,12 +13,12 @@ from tailrace.encoding.tagged_json import dumps
 
 JSON, JSON_LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
 ROW_MEDIA_TYPES = (JSON, JSON_LINES, CSV)
-"""The media types that rows can be had in; the first is that of a caller who does not say."""
+"""The media types of rows; the first is the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowFormat:
-    """How rows are written: what comes before them, each of them, and what stands between."""
+    """How rows are serialized: a header, a function for one row, and a separator between rows."""
 
     content_type: str
     header: str
@@ -26,12 +26,12 @@ class RowFormat:
     write: Callable[[Row], str]
 
     def join(self, rows: Sequence[str]) -> str:
-        """Return a whole text of rows that are written already."""
+        """Join serialized rows into one text."""
         return self.header + self.separator.join(rows)
 
 
 def row_format_for(media_type: str, aggregate: Aggregate) -> RowFormat:
-    """Return how the rows of an aggregate are written in one of :data:`ROW_MEDIA_TYPES`."""
+    """Return the format of an aggregate's rows for one of :data:`ROW_MEDIA_TYPES`."""
     if media_type == CSV:
         columns = [*(group.name for group in aggregate.by), *aggregate.measures, UPDATED_AT, "inexact"]
         return RowFormat(
@@ -46,7 +46,7 @@ def row_format_for(media_type: str, aggregate: Aggregate) -> RowFormat:
 
 
 def _cell(value: Any) -> str:
-    """Return the text of a cell: empty for none, a number with every digit, JSON for what has parts."""
+    """Return the text of a cell: empty for None, numbers with every digit, JSON for lists and objects."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,9 +1,8 @@
-"""How fresh the aggregates are: what the two readers of the stream have told of themselves, held side by side.
+"""How fresh the aggregates are, found by comparing the progress of the two stream readers.
 
-The stream says of each change when it was made. Each reader keeps, for each shard, the time of the newest change that
-it has dealt with. How old the newest one is that is counted does not tell by itself whether anything is missing:
-nothing may have changed since. But both readers see the same changes, so where fanout has come further than aggregate,
-there are changes that are not counted yet; and the other way round.
+Every change in the stream has a time. For each shard, each reader records the time of the newest change it has
+processed. The age of that change alone does not show whether anything is missing: nothing may have changed since. But
+both readers see the same changes, so if fanout is ahead of aggregate, some changes are not counted yet, and vice versa.
 """
 
 from collections.abc import Mapping
@@ -14,18 +13,18 @@ from typing import Any
 FANOUT, AGGREGATE = "fanout", "aggregate"
 
 type NewestByShard = Mapping[str, str]
-"""By shard, the time (ISO 8601 in UTC, to the second) of the newest change that a reader has dealt with."""
+"""By shard, the time (ISO 8601 in UTC, to the second) of the newest change that a reader has processed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far a reader has come.
+    """The progress of a reader.
 
     Attributes:
-        newest_change: when the newest change was made that it has dealt with; None where there was none of late.
-        age_s: how long ago that is.
-        behind_s: 0 where it has come as far as the other reader in every shard; else it has dealt with every change
-            that was made before so many seconds ago, and not with all that were made since.
+        newest_change: time of the newest change it has processed; None if there was none recently.
+        age_s: seconds since then.
+        behind_s: 0 if it is level with the other reader in every shard. Otherwise it has processed every change older
+            than this many seconds, but not all newer ones.
     """
 
     newest_change: str | None
@@ -33,14 +32,14 @@ class Freshness:
     behind_s: int
 
     def document(self) -> dict[str, Any]:
-        """Return it as answers hold it."""
+        """Return the JSON object for responses."""
         return {"newest_change": self.newest_change, "age_s": self.age_s, "behind_s": self.behind_s}
 
 
 def freshness(own: NewestByShard, others: NewestByShard, now: datetime) -> Freshness:
-    """Return how far one reader has come, beside the other one."""
+    """Return the progress of one reader, compared with the other's."""
     newest = max(own.values(), default=None)
-    # of a shard that this reader has told nothing of, all that is known is that it lacks what the other has seen
+    # for a shard that this reader has not reported, all we know is that it lacks what the other has seen
     missing = [own.get(shard, seen) for shard, seen in others.items() if own.get(shard, "") < seen]
     return Freshness(
         newest,

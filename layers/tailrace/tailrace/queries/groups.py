@@ -1,4 +1,4 @@
-"""Reading the list of an aggregate's first group: which values there are, and how many items each has."""
+"""Queries for the values of an aggregate's first group, with their item counts."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from tailrace.queries.cursors import decode_cursor, encode_cursor
 
 @dataclass(frozen=True, slots=True)
 class GroupQuery:
-    """Up to ``limit`` values: those with the most items first, or in the order of the key, behind ``after``."""
+    """Up to ``limit`` values: most items first, or in key order, starting after ``after``."""
 
     group_list: GroupList
     limit: int
@@ -18,19 +18,19 @@ class GroupQuery:
     after: str | None = None
 
     def cursor(self, after: str) -> str:
-        """Return an opaque text from which the same query goes on behind a sort key."""
+        """Return the cursor with which this query continues after a sort key."""
         return encode_cursor([after, self._checksum(after)])
 
     def starting_at(self, cursor: str) -> "GroupQuery":
-        """Return the query that goes on at a cursor.
+        """Return this query, continued at a cursor.
 
         Raises:
-            InvalidMessage: the cursor comes from another query, or was changed on the way.
+            InvalidMessage: the cursor is from another query or was tampered with.
         """
         match decode_cursor(cursor):
             case [str(after), checksum] if after and checksum == self._checksum(after):
                 return replace(self, after=after)
-        raise InvalidMessage("the cursor is not one of this query")
+        raise InvalidMessage("invalid cursor: pass a cursor on unchanged, with the same query")
 
     def _checksum(self, after: str) -> str:
         return hashlib.sha256(f"{self.group_list.pk}\n{after}".encode()).hexdigest()[:16]

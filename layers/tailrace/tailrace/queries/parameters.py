@@ -1,4 +1,4 @@
-"""The parameters of a request for rows, read into a query; whatever makes no bounded range of keys is refused."""
+"""Parsing query parameters into queries; a request that would need an unbounded read is rejected."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -14,21 +14,21 @@ from tailrace.queries.time_ranges import BucketRange, bucket_bounds, bucket_rang
 
 MAX_ROWS = 1000
 DEFAULT_ROWS = 100
-"""The rows of a page at most, and those of a page for which no ``limit`` is given."""
+"""Maximum and default of ``limit``, the rows per page."""
 
 MAX_RANKED = 100
 DEFAULT_RANKED = 10
-"""The same for the rows of a ranking."""
+"""Maximum and default of ``n``, the rows of a ranking."""
 
 MAX_FIRST_GROUP_VALUES = 25
-"""Of the first group, in one query."""
+"""The most values of the first group in one query."""
 
 MAX_LISTED = 1000
 DEFAULT_LISTED = 100
-"""The values of a list of groups at most, and those for which no ``n`` is given."""
+"""Maximum and default of ``n``, the values of a list of groups."""
 
 MAX_PARTITIONS = 10_000
-"""The widest range of an aggregate whose first group is its time bucket; each bucket is a partition to look into."""
+"""The most buckets in a range if the time bucket is the first group: each bucket is a partition to query."""
 
 ORDERS = ("asc", "desc")
 LIST_ORDERS = ("items", "key")
@@ -42,15 +42,15 @@ type Parameters = Sequence[tuple[str, str]]
 
 
 def parse_row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
-    """Read the parameters of a request for rows.
+    """Parse the parameters of a request for rows.
 
-    Group values by the group's name, ``from``, ``to``, ``order``, ``interval``, ``limit`` and ``cursor``. A group that
-    is called as one of the API's own parameters is named with ``group.`` before it. The first group may come several
-    times, unless it is a bucket of time.
+    These are the group values, by group name, and ``from``, ``to``, ``order``, ``interval``, ``limit`` and ``cursor``.
+    A group whose name is also one of the API's parameters is prefixed with ``group.``. The first group may be repeated,
+    unless it is a time bucket.
 
     Raises:
-        InvalidMessage: a parameter is unknown, comes twice or cannot be read; or they make no bounded range of keys.
-        UnsupportedKeyOrder: the key of the aggregate does not allow it.
+        InvalidMessage: a parameter is unknown, repeated or malformed; or the key range would be unbounded.
+        UnsupportedKeyOrder: the aggregate's group order does not allow the query.
     """
     parameters, other_values = _split_first_group(aggregate, parameters)
     given = _check_parameters(aggregate, parameters, _ROW_OPTIONS)
@@ -73,29 +73,30 @@ def parse_row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
 
 
 def parse_ranking_query(aggregate: Aggregate, parameters: Parameters) -> tuple[RowQuery, str, bool]:
-    """Read the parameters of a request for a ranking: group values, ``from``, ``to``, ``by``, ``n`` and ``order``.
+    """Parse the parameters of a request for a ranking: group values, ``from``, ``to``, ``by``, ``n`` and ``order``.
 
-    Returned are the rows to rank and how many are wanted, the measure, and whether the greatest come first.
+    Returns:
+        The query for the rows to rank, whose limit is ``n``; the measure; and whether the greatest come first.
 
     Raises:
-        InvalidMessage: a parameter is unknown, comes twice or cannot be read.
-        UnsupportedKeyOrder: what is to be ranked does not lie in one partition of the table.
+        InvalidMessage: a parameter is unknown, repeated or malformed.
+        UnsupportedKeyOrder: the rows to rank are not in one partition.
     """
     given = _check_parameters(aggregate, parameters, _RANKING_OPTIONS)
     by = given.get("by", "")
     if by not in rankable_measures(aggregate):
-        names = ", ".join(rankable_measures(aggregate)) or "none that there are"
-        raise InvalidMessage(f"by names the measure to rank by: one of {names}")
+        names = ", ".join(rankable_measures(aggregate)) or f"none; {aggregate.name} has no such measures"
+        raise InvalidMessage(f"by must be a measure to rank by: {names}")
     first = aggregate.by[0]
     if parameter_name(first) not in given:
         inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
         raise UnsupportedKeyOrder(
-            f"rows of one {first.name} lie together: give {parameter_name(first)}, and {inner_groups} within it is "
-            "ranked; to rank otherwise, keep an aggregate whose groups are in another order"
+            f"rows are ranked within one {first.name}: give {parameter_name(first)} to rank {inner_groups} within it, "
+            "or define an aggregate with another group order"
         )
     if len(aggregate.by) == 1:
         raise UnsupportedKeyOrder(
-            f"{aggregate.name} has one row for each {first.name}, and no two of them lie together"
+            f"{aggregate.name} has one row per {first.name}, each in its own partition: ranking needs a second group"
         )
     buckets = _bucket_range(aggregate, given)
     maximum = _number(given, "n", DEFAULT_RANKED, MAX_RANKED)
@@ -105,32 +106,32 @@ def parse_ranking_query(aggregate: Aggregate, parameters: Parameters) -> tuple[R
 
 
 def parse_group_query(aggregate: Aggregate, parameters: Parameters) -> GroupQuery:
-    """Read the parameters of a request for the values of the first group: ``n``, ``order`` and ``cursor``.
+    """Parse the parameters of a request for the values of the first group: ``n``, ``order`` and ``cursor``.
 
     Raises:
-        InvalidMessage: a parameter is unknown, comes twice or cannot be read.
-        UnsupportedKeyOrder: the aggregate keeps no list of them.
+        InvalidMessage: a parameter is unknown, repeated or malformed.
+        UnsupportedKeyOrder: the aggregate keeps no list of these values.
     """
     given = _check_parameters(aggregate, parameters, _LIST_OPTIONS, groups=())
     group_list, first = aggregate.group_list, aggregate.by[0]
     if group_list is None:
-        why = "its first group is a bucket of time" if first is aggregate.bucket else "its definition says listed=False"
-        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of {first.name}: {why}")
+        reason = "its first group is a time bucket" if first is aggregate.bucket else "it is defined with listed=False"
+        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of {first.name}: {reason}")
     maximum = _number(given, "n", DEFAULT_LISTED, MAX_LISTED)
     by_key = _choice(given, "order", LIST_ORDERS) == "key"
     if "cursor" in given and not by_key:
-        raise InvalidMessage("a list goes on at a cursor with order=key only")
+        raise InvalidMessage("cursor requires order=key")
     query = GroupQuery(group_list, maximum, by_key)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
 
 
 def rankable_measures(aggregate: Aggregate) -> list[str]:
-    """Return the names of the measures that rows can be ranked by: those that are one value."""
+    """Return the names of the measures that rows can be ranked by: those with a single value."""
     return [name for name, measure in aggregate.measures.items() if measure.kind not in ("top", "first", "last")]
 
 
 def rollup_intervals(aggregate: Aggregate) -> list[str]:
-    """Return the intervals that an aggregate's rows can be added up to."""
+    """Return the intervals that an aggregate's rows can be rolled up to."""
     bucket = aggregate.bucket
     if bucket is None:
         return []
@@ -143,18 +144,18 @@ def rollup_intervals(aggregate: Aggregate) -> list[str]:
 
 
 def parameter_name(group: Group) -> str:
-    """Return the name of the parameter that gives a group's value."""
+    """Return the query parameter of a group."""
     return f"group.{group.name}" if group.name in _OPTIONS else group.name
 
 
 def _split_first_group(aggregate: Aggregate, parameters: Parameters) -> tuple[Parameters, tuple[str, ...]]:
-    """Return the parameters with one value of the first group, and the other values of it that there are."""
+    """Return the parameters with a single value of the first group, and its other values."""
     name = parameter_name(aggregate.by[0])
     values = [value for given, value in parameters if given == name]
     if aggregate.by[0] is aggregate.bucket or len(values) < 2:  # noqa: PLR2004 - several
         return parameters, ()
     if len(values) > MAX_FIRST_GROUP_VALUES or len(set(values)) < len(values):
-        raise InvalidMessage(f"{name} comes with up to {MAX_FIRST_GROUP_VALUES} different values")
+        raise InvalidMessage(f"{name} takes at most {MAX_FIRST_GROUP_VALUES} values, all different")
     return [*((given, value) for given, value in parameters if given != name), (name, values[0])], tuple(values[1:])
 
 
@@ -165,9 +166,9 @@ def _check_parameters(
     given: dict[str, str] = {}
     for name, value in parameters:
         if name not in known:
-            raise InvalidMessage(f"unknown parameter {name[:60]!r}; there are: {', '.join(known)}")
+            raise InvalidMessage(f"unknown parameter {name[:60]!r}; expected: {', '.join(known)}")
         if name in given:
-            raise InvalidMessage(f"the parameter {name} comes more than once")
+            raise InvalidMessage(f"the parameter {name} is given more than once")
         given[name] = value
     return given
 
@@ -177,14 +178,14 @@ def _number(given: dict[str, str], name: str, default: int, maximum: int) -> int
     if text is None:
         return default
     if not text.isascii() or not text.isdecimal() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
-        raise InvalidMessage(f"{name} is a whole number from 1 to {maximum}, not {text[:20]!r}")
+        raise InvalidMessage(f"{name} must be a whole number from 1 to {maximum}, not {text[:20]!r}")
     return int(text)
 
 
 def _choice(given: dict[str, str], name: str, choices: Sequence[str]) -> str | None:
     text = given.get(name)
     if text is not None and text not in choices:
-        raise InvalidMessage(f"{name} is one of {', '.join(choices)}, not {text[:20]!r}")
+        raise InvalidMessage(f"{name} must be one of {', '.join(choices)}, not {text[:20]!r}")
     return text
 
 
@@ -194,15 +195,15 @@ def _interval(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange 
     bucket = aggregate.bucket
     choices = COARSER_UNITS.get(bucket.unit, ()) if bucket is not None else ()
     if bucket is None or not choices:
-        what = "no time bucket" if bucket is None else f"{bucket.unit}s, which go whole into nothing longer"
-        raise InvalidMessage(f"{aggregate.name} has {what}: interval cannot be given")
+        reason = "it has no time bucket" if bucket is None else f"{bucket.unit}s do not roll up to a longer interval"
+        raise InvalidMessage(f"{aggregate.name} takes no interval: {reason}")
     interval = _choice(given, "interval", choices)
     if parameter_name(bucket) in given:
-        raise InvalidMessage(f"{parameter_name(bucket)} names one {bucket.unit}: use from and to with interval")
+        raise InvalidMessage(f"{parameter_name(bucket)} is a single {bucket.unit}: use from and to with interval")
     if interval is not None and aggregate.by[0] is bucket and (bucket.unit, interval) not in MAX_BUCKETS_PER_INTERVAL:
         raise UnsupportedKeyOrder(
-            f"each {bucket.unit} of {aggregate.name} lies by itself, and a {interval} holds too many of them to be "
-            "added up in one answer; keep an aggregate of that interval, or one whose first group is another"
+            f"each {bucket.unit} of {aggregate.name} is its own partition, and a {interval} has too many to roll up in "
+            f"one request: define an aggregate by {interval}, or one with another first group"
         )
     return interval if buckets is not None or aggregate.by[0] is not bucket else None
 
@@ -215,34 +216,34 @@ def _bucket_range(aggregate: Aggregate, given: dict[str, str]) -> BucketRange | 
     if bucket is None:
         raise InvalidMessage(f"{aggregate.name} has no time bucket for from and to")
     if parameter_name(bucket) in given:
-        raise InvalidMessage(f"either {parameter_name(bucket)}, or from and to")
+        raise InvalidMessage(f"give either {parameter_name(bucket)}, or from and to")
     buckets = bucket_range(bucket, first, last)
     if aggregate.by[0] is bucket:
         if first is None or last is None:
-            raise InvalidMessage(f"{aggregate.name} is kept by {bucket.unit}: from needs to, and to needs from")
+            raise InvalidMessage(f"{aggregate.name} is grouped by {bucket.unit} first: give both from and to")
         if buckets.max_bucket_count() > MAX_PARTITIONS:
             raise InvalidMessage(f"from and to are more than {MAX_PARTITIONS} {bucket.unit}s apart: narrow the range")
     return buckets
 
 
 def _group_texts(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange | None) -> tuple[str, ...]:
-    """Return the texts of the groups that are given, which have to be the first ones; the window's bucket has none."""
+    """Return the texts of the given groups, which must come first in the key; skip the bucket of a range."""
     texts: list[str] = []
     missing = ""
-    for place, group in enumerate(aggregate.by):
+    for index, group in enumerate(aggregate.by):
         name = parameter_name(group)
         in_range = buckets is not None and group is buckets.bucket
         if missing and (name in given or in_range):
             raise InvalidMessage(
-                f"{'from and to need' if in_range else f'{name} needs'} {missing}, which comes before it"
+                f"{'from and to require' if in_range else f'{name} requires'} {missing}, which precedes it in the key"
             )
         if name in given:
             texts.append(_group_text(group, given[name]))
-        elif place == 0 and not in_range:
+        elif index == 0 and not in_range:
             raise InvalidMessage(
                 f"{name} is missing" + (": give it, or from and to" if group is aggregate.bucket else "")
             )
-        elif not missing and (place > 0 or not in_range):
+        elif not missing and (index > 0 or not in_range):
             missing = f"one {name}" if in_range else name
     return tuple(texts)
 
@@ -252,16 +253,16 @@ def _group_text(group: Group, value: str) -> str:
         return value
     first, last = bucket_bounds(group, value)
     if first != last:
-        raise InvalidMessage(f"{value} is more than one {group.unit}: use from and to")
+        raise InvalidMessage(f"{value} spans more than one {group.unit}: use from and to")
     return first
 
 
 def _check_lengths(query: RowQuery) -> None:
-    """Refuse values that are longer than a key can be: no row can have them, and the table would not be asked."""
+    """Reject values longer than a key can be: no row has them, and DynamoDB would reject the query."""
     if query.bucket_range is None or query.texts:
         for found in islice(query.ranges(), 1 + len(query.other_values)):
             texts = [found.prefix, *(found.between or ())]
             if len(found.pk.encode()) > MAX_PARTITION_KEY_BYTES or any(
                 len(text.encode()) > MAX_SORT_KEY_BYTES for text in texts
             ):
-                raise InvalidMessage("a group's value is longer than a key can be")
+                raise InvalidMessage("a group's value is longer than a DynamoDB key")

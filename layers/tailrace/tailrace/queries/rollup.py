@@ -1,8 +1,8 @@
-"""Rows added up: lanes into the row that they are, and finer rows into coarser ones, hours into days, by their clock.
+"""Rollup: merging the lanes of a row, and finer rows into coarser ones (hours into days, by local time).
 
-Nothing is rounded: the sums of the rows are added, and what is derived from them (a mean, a variance) is derived from
-the sums. Of the order measures, minimum, maximum, first and last are those of the rows' own; distinct values,
-quantiles and top lists cannot be had from the rows', and are left out.
+Nothing is rounded: the stored sums are added, and derived measures (mean, variance) are computed from the totals. Of
+the order measures, minimum, maximum, first and last can be merged; distinct counts, quantiles and top lists cannot, and
+are omitted.
 """
 
 from datetime import date, timedelta
@@ -20,19 +20,19 @@ from tailrace.errors import QueryTooLarge
 from tailrace.queries.time_ranges import BucketRange, bucket_bounds
 
 COARSER_UNITS = {"minute": ("hour", "day", "week", "month"), "hour": ("day", "week", "month"), "day": ("week", "month")}
-"""Into which buckets those of each unit go whole; weeks and months cut each other."""
+"""The coarser units that each unit fits into evenly; a week may span two months."""
 
 MAX_BUCKETS_PER_INTERVAL = {("minute", "hour"): 60, ("hour", "day"): 25, ("day", "week"): 7, ("day", "month"): 31}
-"""How many buckets there are in a coarser one, where they are few."""
+"""The most buckets in an interval, for pairs of units with few of them."""
 
 MAX_GROUPS = 20_000
-"""Of how many groups the rows of one interval can be added up at once."""
+"""The most groups held in memory to roll up one interval."""
 
 _LAST_MINUTE = "59"
 
 
 def coarse_label(label: str, interval: str) -> str:
-    """Return the label of the coarser bucket that a bucket lies in; what the clock showed is in its own label."""
+    """Return the label of the coarser bucket that contains a bucket; labels carry the local time."""
     match interval:
         case "hour":
             return f"{label[:14]}00{label[16:]}"
@@ -45,10 +45,10 @@ def coarse_label(label: str, interval: str) -> str:
 
 
 def aligned(bucket_range: BucketRange, interval: str) -> BucketRange:
-    """Return the window that holds every bucket of each coarser one of which it holds any.
+    """Return the range extended to whole intervals.
 
     Raises:
-        InvalidMessage: the calendar has no end to such a bucket.
+        InvalidMessage: an interval extends past the end of the calendar.
     """
     first, last = bucket_range.first, bucket_range.last
     return BucketRange(
@@ -62,14 +62,14 @@ def _bucket_ends(bucket: BucketGroup, label: str, interval: str) -> tuple[str, s
     if interval == "hour":
         return label, f"{label[:14]}{_LAST_MINUTE}{label[16:]}"
     if interval == "week":
-        # the last week of the calendar ends with the calendar
+        # the last week of the calendar may be cut short
         sunday = date.fromordinal(min(date.fromisoformat(label).toordinal() + 6, date.max.toordinal()))
         return bucket_bounds(bucket, label)[0], bucket_bounds(bucket, sunday.isoformat())[1]
     return bucket_bounds(bucket, label)
 
 
 class Rollup:
-    """Rows as they are stored, added up: lanes of one row, or rows of one interval, for each of their groups."""
+    """Merges stored rows: the lanes of a row, or the rows of an interval, separately for each group."""
 
     def __init__(self, aggregate: Aggregate, interval: str | None) -> None:
         self._aggregate = aggregate
@@ -77,23 +77,23 @@ class Rollup:
         self._rows: dict[str, Row] = {}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Add a row.
+        """Add a stored row.
 
         Raises:
-            QueryTooLarge: the rows of one interval have too many groups to be held at once.
+            QueryTooLarge: the interval has more than :data:`MAX_GROUPS` groups.
         """
         bucket = self._aggregate.bucket
         if self._interval is not None and bucket is not None:
             row[bucket.name] = coarse_label(row[bucket.name], self._interval)
-        # by the texts of the groups, as the table's own keys are: 1 and true are two groups, 1 and "1" are one
+        # by the groups' texts, like the table's keys: 1 and true are different groups, 1 and "1" are the same
         key = "#".join([escape(group.text(row[group.name])) for group in self._aggregate.by])
         before = self._rows.get(key)
         self._rows[key] = row if before is None else _combine(self._aggregate, before, row)
         if len(self._rows) > MAX_GROUPS:
-            raise QueryTooLarge(f"a {self._interval} has more than {MAX_GROUPS} rows: give more groups")
+            raise QueryTooLarge(f"one {self._interval} has more than {MAX_GROUPS} rows: give more groups")
 
     def rows(self, *, descending: bool) -> list[dict[str, Any]]:
-        """Return the rows as readers see them, without empty ones, in the order of the key, or against it."""
+        """Return the merged rows as the API shows them, without empty ones, in ascending or descending key order."""
         missing = non_additive_measures(self._aggregate) if self._interval is not None else frozenset()
         keys = sorted(self._rows, reverse=descending)
         rendered = (self._aggregate.render(self._rows[key]) for key in keys)
@@ -105,21 +105,21 @@ class Rollup:
 
 
 def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
-    """Return the names of the measures that rows cannot be added up to."""
+    """Return the names of the measures that cannot be merged from rows."""
     kinds = ("distinct", "quantile", "top")
     return frozenset(name for name, measure in aggregate.measures.items() if measure.kind in kinds)
 
 
 def _combine(aggregate: Aggregate, left: Row, right: Row) -> dict[str, Any]:
-    """Return two rows as they are stored as one: for the same groups, but for the time bucket."""
+    """Merge two stored rows of the same groups, apart from the time bucket."""
     with localcontext(EXACT):
         sums = {name: left.get(name, 0) + right.get(name, 0) for name in (*aggregate.layout.counters, INEXACT)}
-    ends: dict[str, Any] = {}
+    extremes: dict[str, Any] = {}
     for name, measure in aggregate.measures.items():
         if isinstance(measure, OrderMeasure):
-            ends |= _combine_extreme(name, measure, left, right)
+            extremes |= _combine_extreme(name, measure, left, right)
     latest = max(str(row.get(UPDATED_AT, "")) for row in (left, right))
-    return dict(left) | sums | ends | {UPDATED_AT: latest}
+    return dict(left) | sums | extremes | {UPDATED_AT: latest}
 
 
 def _combine_extreme(name: str, measure: OrderMeasure, left: Row, right: Row) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _combine_extreme(name: str, measure: OrderMeasure, left: Row, right: Row) ->
         return {}
 
     def order(row: Row) -> tuple[str, str]:
-        # first and last are ordered by time, and by value where the time is the same
+        # first and last are ordered by time, then by value
         return str(row.get(f"{name}_at", "")) if measure.values.at else "", encode_sort_key(row[name])
 
     match measure.kind:

@@ -1,7 +1,7 @@
-"""Reading aggregates: a bounded list of key ranges for each query, and cursors to go on from.
+"""Queries for aggregate rows: a bounded list of key ranges, and cursors to continue from.
 
-Nothing is ever scanned: a query names the first group, or, where that is a time bucket, from when to when; the other
-groups narrow it in the order of the key.
+There are no scans: a query gives the first group or, if that is the time bucket, a time range. Further groups narrow it
+in key order.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ _ASSUMED_BUCKETS_PER_INTERVAL = 1000
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """Rows of one partition: all whose sort key begins with ``prefix``, or lies within ``between``, both included."""
+    """Rows of one partition: those whose sort key starts with ``prefix``, or is in ``between`` (inclusive)."""
 
     pk: str
     prefix: str = ""
     between: tuple[str, str] | None = None
 
     def contains(self, sk: str) -> bool:
-        """Tell whether a sort key is in the range; texts compare as DynamoDB compares their UTF-8."""
+        """Return whether a sort key is in the range; Python compares texts in the same order as DynamoDB."""
         if self.between is None:
             return sk.startswith(self.prefix)
         low, high = self.between
@@ -39,9 +39,9 @@ class KeyRange:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where to go on: behind the row ``(pk, sk)``, or with the whole partition where ``sk`` is None.
+    """Where to continue: after the row ``(pk, sk)``, or at the start of the partition if ``sk`` is None.
 
-    ``skip`` are the rows to leave out then, of those that begin there and are added up: they have been shown.
+    ``skip`` is the number of merged rows to skip from there, because they were already returned.
     """
 
     pk: str
@@ -51,11 +51,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class RowQuery:
-    """What to read of an aggregate: up to ``limit`` rows in the order of the key, or against it, from ``start`` on.
+    """A query for up to ``limit`` rows in ascending or descending key order, from ``start`` on.
 
-    ``texts`` are the values of the groups that are given, in the order of the key and without the bucket of
-    ``bucket_range``. With an ``interval`` the rows of each such stretch of time are added up. ``other_values`` are
-    further values of the first group, whose rows follow one after the other.
+    ``texts`` are the given group values in key order, without the bucket of ``bucket_range``. With an ``interval``,
+    rows are rolled up to it. ``other_values`` are further values of the first group, read one after the other.
     """
 
     aggregate: Aggregate
@@ -68,7 +67,7 @@ class RowQuery:
     other_values: tuple[str, ...] = ()
 
     def ranges(self) -> Iterator[KeyRange]:
-        """Yield the ranges to read, in order, from the start on. There may be very many: take what you need."""
+        """Yield the ranges to read, in order, from ``start`` on. There may be very many: take only what you need."""
         if not self._bucket_first():
             found = [self._range_for(texts) for texts in self._given_texts()]
             first_range = next(
@@ -83,13 +82,13 @@ class RowQuery:
             )
 
     def includes(self, row: Mapping[str, Any]) -> bool:
-        """Tell whether a row that lies in a range is asked for; only near a change of the clocks it may not be."""
+        """Return whether a row in a key range belongs to the query; around clock changes, some do not."""
         return self.bucket_range is None or self.bucket_range.contains(row[self.bucket_range.bucket.name])
 
     def merge_key(self, pk: str, sk: str) -> tuple[str, ...]:
-        """Return what rows have in common that are added up: all lanes of one row, or the groups down to the interval.
+        """Return the key shared by rows to merge: that of the row for lanes, the groups down to the interval else.
 
-        Such rows lie one behind the other.
+        Rows with the same merge key are adjacent.
         """
         bucket = self.aggregate.bucket
         texts = group_texts(pk, self.row_sk(sk))
@@ -99,7 +98,7 @@ class RowQuery:
         return (*texts[:index], coarse_label(texts[index], self.interval))
 
     def stored_rows_per_row(self) -> int:
-        """Return about how many stored rows a row is made from, 1 only where it is one."""
+        """Return roughly how many stored rows make one row; exactly 1 if rows are not merged."""
         bucket = self.aggregate.bucket
         if self.interval is None or bucket is None:
             return self.aggregate.lanes
@@ -108,19 +107,19 @@ class RowQuery:
         )
 
     def row_sk(self, sk: str) -> str:
-        """Return the sort key of a row from that of one of its lanes."""
+        """Return the sort key of a row, given that of one of its lanes."""
         return sk.rpartition("#")[0] if self.aggregate.lanes > 1 else sk
 
     def cursor(self, position: Position) -> str:
-        """Return an opaque text from which the same query goes on behind a position."""
+        """Return the cursor with which this query continues at a position."""
         values = [position.pk, position.sk, position.skip]
         return encode_cursor([*values, self._checksum(values)])
 
     def starting_at(self, cursor: str) -> "RowQuery":
-        """Return the query that goes on at a cursor.
+        """Return this query, continued at a cursor.
 
         Raises:
-            InvalidMessage: the cursor comes from another query, or was changed on the way.
+            InvalidMessage: the cursor is from another query or was tampered with.
         """
         try:
             pk, sk, skip, checksum = decode_cursor(cursor)
@@ -128,13 +127,13 @@ class RowQuery:
                 return replace(self, start=Position(pk, sk, int(skip)))
         except (ValueError, TypeError, InvalidMessage):
             pass
-        raise InvalidMessage("the cursor is not one of this query")
+        raise InvalidMessage("invalid cursor: pass a cursor on unchanged, with the same query")
 
     def _bucket_first(self) -> bool:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket
 
     def _given_texts(self) -> list[tuple[str, ...]]:
-        """Return the groups that are given, once for each value of the first one."""
+        """Return the given group values, once per value of the first group."""
         return [self.texts, *((other, *self.texts[1:]) for other in self.other_values)]
 
     def _range_for(self, texts: tuple[str, ...]) -> KeyRange:
@@ -183,7 +182,7 @@ class RowQuery:
         return found is not None and found.pk == pk and (sk is None or found.contains(sk))
 
     def _checksum(self, values: Sequence[Any]) -> str:
-        # against mixing up and mistyping; who forges it reaches no further than the query does without a cursor
+        # guards against mix-ups and typos, not forgery: a forged cursor reads nothing that the query itself could not
         ends = None if self.bucket_range is None else [self.bucket_range.first, self.bucket_range.last]
         groups = [self.texts, self.other_values]
         query = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]

@@ -1,4 +1,4 @@
-"""Stretches of time as a reader names them, and the labels of the buckets that they cover."""
+"""Time ranges as given in a request, and the bucket labels they cover."""
 
 import calendar
 import re
@@ -20,28 +20,28 @@ _MIN_DURATION = {
     "month": timedelta(days=28),
 }
 
-# Longer than any step back of a clock that the time zone database knows of since 1970.
+# Longer than any backward clock change since 1970 in the time zone database.
 _CLOCK_CHANGE_HORIZON = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
 class BucketRange:
-    """The buckets from ``first`` to ``last``, by their labels, both included; None leaves an end open."""
+    """The buckets from label ``first`` to label ``last``, inclusive; None leaves an end open."""
 
     bucket: BucketGroup
     first: str | None
     last: str | None
 
     def contains(self, label: str) -> bool:
-        """Tell whether a bucket is in the window, by time, not by the text of its label."""
+        """Return whether a bucket is in the range, compared by time, not by label."""
         order = _time_order(self.bucket, label)
         after = self.first is None or _time_order(self.bucket, self.first) <= order
         return after and (self.last is None or order <= _time_order(self.bucket, self.last))
 
     def labels(self) -> Iterator[str]:
-        """Yield the label of each bucket, in the order of time; the window has both ends.
+        """Yield the label of each bucket in time order; both ends must be given.
 
-        The last hours that a calendar can hold end it, too.
+        Stops at the end of the calendar.
         """
         label = self.first
         while (
@@ -56,9 +56,9 @@ class BucketRange:
                 return
 
     def max_bucket_count(self) -> int:
-        """Return a number of buckets that is not below the window's; the window has both ends."""
+        """Return an upper bound of the number of buckets; both ends must be given."""
         if self.first is None or self.last is None:
-            raise ValueError("a window with an open end has no number of buckets")
+            raise ValueError("the buckets of an open range cannot be counted")
         start, end = (
             datetime.fromisoformat(label if self._is_within_a_day() else f"{label}-01"[: len("YYYY-MM-DD")])
             for label in (self.first, self.last)
@@ -66,10 +66,10 @@ class BucketRange:
         return int((end - start) / _MIN_DURATION[self.bucket.unit]) + 1
 
     def key_bounds(self) -> tuple[str, str]:
-        """Return two texts between which the labels sort, and with them whatever follows a label in a sort key.
+        """Return lower and upper bounds for sort keys that start with a label of this range.
 
-        Where clocks go back, local times sort otherwise than time does: the bounds then take in some more, which
-        :meth:`contains` leaves out again.
+        When clocks go back, local times do not sort chronologically: the bounds then include a few more labels, which
+        :meth:`contains` excludes.
         """
         return self._low(), self._high()
 
@@ -83,7 +83,7 @@ class BucketRange:
         )
 
     def _high(self) -> str:
-        # "~" sorts after the offset of a label and after the "#" that comes before another group
+        # "~" sorts after a label's offset and after the "#" before the next group
         if self.last is None:
             return "~"
         label = self.last
@@ -100,12 +100,12 @@ def _time_order(bucket: BucketGroup, label: str) -> Any:
 
 
 def _backward_step(bucket: BucketGroup, label: str, horizon: timedelta) -> timedelta:
-    """Return by how much clocks go back within the horizon after (or before) a label; nothing if they do not."""
+    """Return how far clocks go back within the horizon after (or, if negative, before) a label; zero if they do not."""
     try:
         moment = datetime.fromisoformat(label)
         early, late = sorted((moment, moment + horizon))
         before, after = (found.astimezone(bucket.zone).utcoffset() or timedelta() for found in (early, late))
-    except OverflowError:  # within hours of the first or the last day of the calendar
+    except OverflowError:  # within hours of either end of the calendar
         return timedelta()
     return max(before - after, timedelta())
 
@@ -116,12 +116,12 @@ def _shifted(label: str, shift: timedelta) -> str:
 
 
 def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> BucketRange:
-    """Return the buckets from the one that holds the beginning of ``first`` to the one that holds the end of ``last``.
+    """Return the buckets from the start of ``first`` to the end of ``last``.
 
-    Both are instants (``2013-01-01T05:00:00-05:00``, without an offset in the bucket's time zone), dates, or months.
+    Each is an instant (``2013-01-01T05:00:00-05:00``; without an offset, in the bucket's time zone), a date or a month.
 
     Raises:
-        InvalidMessage: one of them is no time, or they are in the wrong order.
+        InvalidMessage: one of them is malformed, or ``first`` is after ``last``.
     """
     start = None if first is None else bucket_bounds(bucket, first)[0]
     end = None if last is None else bucket_bounds(bucket, last)[1]
@@ -131,7 +131,7 @@ def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> Bu
 
 
 def bucket_bounds(bucket: BucketGroup, text: str) -> tuple[str, str]:
-    """Return the labels of the first and the last bucket of an instant, a date or a month.
+    """Return the labels of the first and last bucket of an instant, a date or a month.
 
     Raises:
         InvalidMessage: the text is none of these.
@@ -152,11 +152,11 @@ def _instants(text: str) -> tuple[datetime, datetime]:
         return _whole_days(date.fromisoformat(text), date.fromisoformat(text))
     except ValueError:
         pass
-    # the "+" of an offset that was not escaped in the address has become a space
+    # an unescaped "+" in a query string arrives as a space
     moment = datetime.fromisoformat(re.sub(r"(?<=:[0-9]{2}) (?=[0-9]{2}:?[0-9]{2}$)", "+", text))
     return moment.replace(fold=0), moment.replace(fold=1)
 
 
 def _whole_days(first: date, last: date) -> tuple[datetime, datetime]:
-    # where the clock shows an hour twice, the earlier one begins the day and the later one ends it
+    # if the clock shows an hour twice, the day starts with the first one and ends with the second
     return datetime.combine(first, time.min), datetime.combine(last, time.max).replace(fold=1)

@@ -132,7 +132,7 @@ def test_a_queue_that_does_not_answer_is_asked_once() -> None:
 
 
 def test_a_message_that_the_queue_refuses_for_good_is_never_passed_over() -> None:
-    with pytest.raises(Permanent, match="refuses a message"):
+    with pytest.raises(Permanent, match="rejects a message"):
         sent(Queue({"bad": 1}), ["good", "bad"])
 
 

@@ -1,11 +1,11 @@
-"""The paths of aggregates: what there are, and the rows of each."""
+"""The OpenAPI paths of aggregates: the list of aggregates, and the rows, rankings and group values of each."""
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.json_types import Json
-from tailrace.http.openapi.components import error_responses, parameter, reference, response
+from tailrace.http.openapi.components import closed_object, error_responses, parameter, reference, response
 from tailrace.queries.formats import ROW_MEDIA_TYPES
 from tailrace.queries.parameters import (
     DEFAULT_LISTED,
@@ -29,76 +29,71 @@ _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
 
 
-_SECONDS = {"type": "integer", "minimum": 0}
-_FRESHNESS = {
-    "type": "object",
-    "required": ["newest_change", "age_s", "behind_s"],
-    "additionalProperties": False,
-    "description": "How fresh the aggregates are: docs/api.md.",
-    "properties": {
+_FRESHNESS = closed_object(
+    {
         "newest_change": {"type": ["string", "null"], "format": "date-time"},
         "age_s": {"type": ["integer", "null"], "minimum": 0},
-        "behind_s": _SECONDS,
-    },
-}
+        "behind_s": {"type": "integer", "minimum": 0},
+    }
+) | {"description": "How fresh the aggregates are: docs/api.md."}
 _FRESHNESS_HEADER = {
     "Tailrace-Freshness": {"required": True, "description": "The member `freshness`, as JSON.", "schema": _TEXT}
 }
-_LINK = {"Link": {"description": 'The next page, `rel="next"`, where there is one.', "schema": _TEXT}}
+_LINK = {"Link": {"description": 'The next page, if any, as `rel="next"`.', "schema": _TEXT}}
 
 
 def row_schema(aggregate: Aggregate) -> Json:
-    """Return the schema of a row as readers see it."""
+    """Return the schema of a row as the API returns it."""
     properties: Json = {group.name: _group_schema(group) for group in aggregate.by}
     properties |= {
         name: _measure_schema(measure) | _annotations(measure) for name, measure in aggregate.measures.items()
     }
     properties["updated_at"] = {"type": "string", "format": "date-time", "description": "When the row last changed."}
-    # what cannot be added up is not in the rows of an interval
+    # rows of an interval omit the measures that cannot be rolled up
     required = [
         name for name in properties if not rollup_intervals(aggregate) or name not in non_additive_measures(aggregate)
     ]
-    properties["inexact"] = {"const": True, "description": "The row lacks a change whose sum the table could not hold."}
+    properties["inexact"] = {"const": True, "description": "A change was left out: its sum has too many digits."}
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
 def aggregates_path() -> dict[str, Json]:
-    """Return the path of all aggregates, with its operation."""
+    """Return the path that lists the aggregates, and its operation."""
     text_or_none = {"type": ["string", "null"]}
-    group = _closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT})
-    measure = _closed_object(
+    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT})
+    measure = closed_object(
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
         {"field": _TEXT, "fraction": {"type": "number"}, "most": {"type": "integer"}},
     )
-    aggregate = _closed_object(
+    aggregate = closed_object(
         {
             "name": _TEXT,
             "version": {"type": "integer"},
             "collection": _TEXT,
             "description": text_or_none,
             "groups": {"type": "array", "items": group, "description": "In the order of the key."},
-            "bucket": text_or_none | {"description": "The name of the group that is a time bucket."},
-            "listed": {"type": "boolean", "description": "Whether the first group's values can be asked for."},
+            "bucket": text_or_none | {"description": "The name of the time bucket group."},
+            "listed": {"type": "boolean", "description": "Whether the values of the first group can be listed."},
             "measures": {"type": "array", "items": measure},
         },
-        {"keep_s": {"type": "integer", "description": "How long a row stays after its time bucket is over."}},
+        {"keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."}},
     )
-    listed = _closed_object({"aggregates": {"type": "array", "items": aggregate}, "freshness": _FRESHNESS})
+    listed = closed_object({"aggregates": {"type": "array", "items": aggregate}, "freshness": _FRESHNESS})
     operation = {
         "operationId": "get-aggregates",
-        "summary": "Read what aggregates there are: their groups and measures.",
+        "summary": "List the aggregates with their groups and measures.",
         "responses": {"200": response("All aggregates.", listed, _FRESHNESS_HEADER), **error_responses((400, 503))},
     }
     return {"/aggregates": {"get": operation}}
 
 
 def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
-    """Return the paths of an aggregate, with their operations."""
+    """Return the paths of an aggregate and their operations."""
     head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
     rows = {"type": "array", "items": reference(f"{aggregate.name}-row")}
-    cursor = {"type": "string", "description": "There are more rows: pass it on with the same query."}
-    page = _closed_object(head | {"rows": rows, "freshness": _FRESHNESS}, {"cursor": cursor, "interval": _TEXT})
-    ranking = _closed_object(head | {"by": _TEXT, "rows": rows, "freshness": _FRESHNESS})
+    cursor = {"type": "string", "description": "Present if there are more rows: repeat the query with it."}
+    page = closed_object(head | {"rows": rows, "freshness": _FRESHNESS}, {"cursor": cursor, "interval": _TEXT})
+    ranking = closed_object(head | {"by": _TEXT, "rows": rows, "freshness": _FRESHNESS})
 
     def operation(verb: str, summary: str, parameters: list[Json], schema: Json, headers: Json) -> Json:
         ok_response = response(summary, schema, _FRESHNESS_HEADER | headers)
@@ -117,32 +112,32 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
 
     root = f"/aggregates/{aggregate.name}"
     return _list_path(aggregate, root) | {
-        f"{root}/rows": operation("rows", "Rows, in the order of the key.", _row_parameters(aggregate), page, _LINK),
-        f"{root}/top": operation("top", "Rows that rank first by a measure.", _top_parameters(aggregate), ranking, {}),
+        f"{root}/rows": operation("rows", "Rows in key order.", _row_parameters(aggregate), page, _LINK),
+        f"{root}/top": operation("top", "Top rows by a measure.", _top_parameters(aggregate), ranking, {}),
     }
 
 
 def _list_path(aggregate: Aggregate, root: str) -> dict[str, Json]:
-    """Return the path of the first group's values, where they are listed."""
+    """Return the path that lists the first group's values, if the aggregate keeps that list."""
     if aggregate.group_list is None:
         return {}
     first = aggregate.by[0]
-    value = _closed_object({"value": _group_schema(first), "items": {"type": "integer", "minimum": 1}})
+    value = closed_object({"value": _group_schema(first), "items": {"type": "integer", "minimum": 1}})
     head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
     head |= {"group": {"const": first.name}, "groups": {"type": "array", "items": value}, "freshness": _FRESHNESS}
-    schema = _closed_object(
-        head, {"cursor": {"type": "string", "description": "There are more: pass it on with order=key."}}
+    schema = closed_object(
+        head, {"cursor": {"type": "string", "description": "Present if there are more values and order=key."}}
     )
     count = {"type": "integer", "minimum": 1, "maximum": MAX_LISTED, "default": DEFAULT_LISTED}
     order = {"enum": list(LIST_ORDERS), "default": LIST_ORDERS[0]}
     operation = {
         "operationId": f"get-{aggregate.name}-groups",
-        "summary": f"Which {first.name} there are, and how many items each has.",
+        "summary": f"List the values of {first.name} with their item counts.",
         "tags": [f"{aggregate.name} rows"],
         "parameters": [
-            parameter("n", "query", count, "How many."),
-            parameter("order", "query", order, "Those with the most items first, or by the key."),
-            parameter("cursor", "query", _TEXT, "Where the page before has ended; with order=key."),
+            parameter("n", "query", count, "Maximum number of values."),
+            parameter("order", "query", order, "Most items first, or key order."),
+            parameter("cursor", "query", _TEXT, "The cursor of the previous page; requires order=key."),
         ],
         "responses": {
             "200": response("Values of the first group.", schema, _FRESHNESS_HEADER | _LINK),
@@ -158,29 +153,29 @@ def _group_parameters(aggregate: Aggregate, first: Json | None = None) -> list[J
         parameter(
             parameter_name(group),
             "query",
-            _TIME if group is bucket else first if place == 0 and first else _TEXT,
-            "A group's value; groups are given in the order of the key.",
-            required=place == 0 and group is not bucket,
+            _TIME if group is bucket else first if index == 0 and first else _TEXT,
+            "A group's value; give groups in key order.",
+            required=index == 0 and group is not bucket,
         )
-        for place, group in enumerate(aggregate.by)
+        for index, group in enumerate(aggregate.by)
     ]
     if bucket is None:
         return parameters
-    text = "An instant, a date or a month, included; instead of one bucket."
+    text = "An instant, a date or a month, inclusive; replaces the bucket parameter."
     return [*parameters, *(parameter(end, "query", _TIME, text) for end in ("from", "to"))]
 
 
 def _row_parameters(aggregate: Aggregate) -> list[Json]:
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": DEFAULT_ROWS}
     coarser = rollup_intervals(aggregate)
-    added = [parameter("interval", "query", {"enum": coarser}, "Adds up the rows of each.")] if coarser else []
+    interval = [parameter("interval", "query", {"enum": coarser}, "Roll rows up by interval.")] if coarser else []
     values = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_FIRST_GROUP_VALUES, "uniqueItems": True}
     return [
         *_group_parameters(aggregate, values),
-        *added,
-        parameter("order", "query", {"enum": list(ORDERS), "default": "asc"}, "By the key, or against it."),
-        parameter("limit", "query", limit, "How many rows a page holds at most."),
-        parameter("cursor", "query", _TEXT, "Where the page before has ended."),
+        *interval,
+        parameter("order", "query", {"enum": list(ORDERS), "default": "asc"}, "Ascending or descending key order."),
+        parameter("limit", "query", limit, "Maximum number of rows per page."),
+        parameter("cursor", "query", _TEXT, "The cursor of the previous page."),
     ]
 
 
@@ -190,8 +185,8 @@ def _top_parameters(aggregate: Aggregate) -> list[Json]:
     return [
         *_group_parameters(aggregate),
         parameter("by", "query", by, "The measure to rank by.", required=True),
-        parameter("n", "query", count, "How many rows."),
-        parameter("order", "query", {"enum": list(ORDERS), "default": "desc"}, "The greatest first, or the smallest."),
+        parameter("n", "query", count, "Maximum number of rows."),
+        parameter("order", "query", {"enum": list(ORDERS), "default": "desc"}, "Greatest or smallest first."),
     ]
 
 
@@ -209,12 +204,12 @@ def _measure_schema(measure: Measure | OrderMeasure) -> Json:
             return _NUMBER_OR_NONE
         case "top":
             counted = {"value": _VALUE, "count": {"type": "integer", "minimum": 1}}
-            return {"type": "array", "items": _closed_object(counted)}
+            return {"type": "array", "items": closed_object(counted)}
         case "first" | "last":
             return {
                 "anyOf": [
                     {"type": "null"},
-                    _closed_object({"value": _VALUE, "at": {"type": "string", "format": "date-time"}}),
+                    closed_object({"value": _VALUE, "at": {"type": "string", "format": "date-time"}}),
                 ]
             }
     return {"type": ["string", "number", "boolean", "null"]}
@@ -223,12 +218,3 @@ def _measure_schema(measure: Measure | OrderMeasure) -> Json:
 def _annotations(measure: Measure | OrderMeasure) -> Json:
     described = {} if measure.description is None else {"description": measure.description}
     return described | ({} if measure.unit is None else {"x-unit": measure.unit})
-
-
-def _closed_object(properties: Json, optional: Json | None = None) -> Json:
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties | (optional or {}),
-        "additionalProperties": False,
-    }

@@ -1,7 +1,7 @@
-"""The API described by itself: an OpenAPI 3.1 document, made from the definition.
+"""The OpenAPI 3.1 document of a pipeline's API, generated from the definition.
 
-Each collection and each aggregate has paths of its own, so that an item's schema is the collection's, and the
-parameters of a query are the aggregate's groups. Source: https://spec.openapis.org/oas/v3.1.1.html
+Each collection and each aggregate has its own paths, so items use the collection's schema and query parameters are
+the aggregate's groups. Source: https://spec.openapis.org/oas/v3.1.1.html
 """
 
 from collections.abc import Mapping
@@ -14,24 +14,24 @@ from tailrace.http.openapi.health import health_path
 from tailrace.http.openapi.items import item_paths, item_schema
 
 VERSION = "1"
-"""The version of the API: it changes when something that a caller relies on does."""
+"""The version of the API; a breaking change increments it."""
 
 
 def security(token_issuer: str | None) -> dict[str, Json]:
-    """Return how requests are signed: with AWS credentials, or with a token of this issuer."""
+    """Return the security scheme: tokens from this issuer, or AWS signatures if it is None."""
     if token_issuer is not None:
         address = f"{token_issuer.rstrip('/')}/.well-known/openid-configuration"
         return {"token": {"type": "openIdConnect", "openIdConnectUrl": address}}
     signature = {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"}
-    return {"signature": signature | {"description": "AWS Signature Version 4 of the service execute-api."}}
+    return {"signature": signature | {"description": "AWS Signature Version 4 for the service execute-api."}}
 
 
 def build_document(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
-    """Return the document of a pipeline's API; ``security`` are the ways to sign a request, by name."""
+    """Return the document of a pipeline's API; ``security`` maps names to security schemes."""
     own = response("This document.", {"type": "object", "required": ["openapi"]})
     paths: dict[str, Json] = {
         "/openapi.json": {
-            "get": {"operationId": "get-openapi", "summary": "Read this document.", "responses": {"200": own}}
+            "get": {"operationId": "get-openapi", "summary": "Get this document.", "responses": {"200": own}}
         }
     }
     paths |= health_path()
@@ -45,7 +45,7 @@ def build_document(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
         paths |= aggregate_paths(aggregate)
     for path in paths.values():
         for operation in path.values():
-            if isinstance(operation, dict):  # beside the operations there are the parameters that they share
+            if isinstance(operation, dict):  # a path also holds the list of parameters its operations share
                 operation["responses"] |= gateway_responses()
     return {
         "openapi": "3.1.0",

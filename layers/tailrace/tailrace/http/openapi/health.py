@@ -1,7 +1,7 @@
-"""The path that tells how the stages are doing."""
+"""The OpenAPI path of ``GET /health``."""
 
 from tailrace.encoding.json_types import Json
-from tailrace.http.openapi.components import error_responses, response
+from tailrace.http.openapi.components import closed_object, error_responses, response
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _QUEUE = {"waiting": _COUNT, "in_work": _COUNT, "failed": _COUNT, "changes": _COUNT}
@@ -16,25 +16,27 @@ _READER = {
 
 
 def health_path() -> dict[str, Json]:
-    """Return the path, with its operation."""
-    told = {
-        "stages": {
-            "type": "array",
-            "items": {"oneOf": [_named(told) for told in (_REQUESTS, _NOTIFIED, _QUEUE, _READER)]},
-            "description": "In the order in which changes pass; `changes` is of the last two days, about.",
-        },
-        "routes": {"type": "array", "items": _named(_QUEUE)},
-        "files_failed": _COUNT | {"description": "Files that were not loaded, and objects that were not catalogued."},
-        "quarantined_today": _COUNT | {"description": "Refused items, by the date in UTC; of each collection 1,000."},
-        "given_up": _COUNT | {"description": "Batches of the stream that were given up; 1,000 at most."},
-    }
-    schema = {"type": "object", "required": list(told), "properties": told, "additionalProperties": False}
+    """Return the path and its operation."""
+    schema = closed_object(
+        {
+            "stages": {
+                "type": "array",
+                "items": {"oneOf": [_named(figures) for figures in (_REQUESTS, _NOTIFIED, _QUEUE, _READER)]},
+                "description": "In the order in which changes pass through them; `changes` covers about two days.",
+            },
+            "routes": {"type": "array", "items": _named(_QUEUE)},
+            "files_failed": _COUNT | {"description": "Files not loaded, and archive objects not catalogued."},
+            "quarantined_today": _COUNT
+            | {"description": "Items quarantined today (UTC); counts up to 1,000 per collection."},
+            "given_up": _COUNT | {"description": "Discarded stream batches; counts up to 1,000."},
+        }
+    )
     header = {"Cache-Control": {"required": True, "schema": {"const": "no-store"}}}
     operation = {
         "operationId": "get-health",
-        "summary": "Read how the stages are doing; null is what cannot be told now.",
+        "summary": "Get the health of the stages; null means currently unknown.",
         "responses": {
-            "200": response("What waits, what failed, who is behind.", schema, header),
+            "200": response("Backlog, failures and lag of each stage.", schema, header),
             **error_responses((400,)),
         },
     }
@@ -42,9 +44,4 @@ def health_path() -> dict[str, Json]:
 
 
 def _named(properties: Json) -> Json:
-    return {
-        "type": "object",
-        "required": ["name", *properties],
-        "properties": {"name": {"type": "string"}} | properties,
-        "additionalProperties": False,
-    }
+    return closed_object({"name": {"type": "string"}} | properties)

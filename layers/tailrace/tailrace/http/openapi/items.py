@@ -1,4 +1,4 @@
-"""The paths of a collection: its items by the path, by the query, and many at once."""
+"""The OpenAPI paths of a collection: one item, by path or by query parameter, and batches of items."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +13,7 @@ from tailrace.http.openapi.components import (
     JSON,
     REPLAYED,
     body,
+    closed_object,
     error_responses,
     parameter,
     reference,
@@ -23,34 +24,32 @@ from tailrace.http.requests import MAX_ITEMS
 _MERGE_PATCH = "application/merge-patch+json"
 _ID = {"type": "string", "minLength": 1, "maxLength": 1024}
 _EPOCH = {"type": "integer", "minimum": 0, "maximum": 10**11 - 1, "description": "Seconds since 1970."}
-_EXPIRES_AT = parameter("expires_at", "query", _EPOCH, "When the item ends, by TTL; without it the item stays.")
+_EXPIRES_AT = parameter("expires_at", "query", _EPOCH, "When TTL deletes the item; by default it never expires.")
 _LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
 _BODY_NOT_STORED = {
-    "204": response(
-        "The answer to a repeat, where the item was too large for its answer to be kept.", headers=ETAG | REPLAYED
-    )
+    "204": response("The response to a retry if the original response was too large to store.", headers=ETAG | REPLAYED)
 }
 
-# keywords whose values are no schemas, so that nothing in them is a reference
+# the values of these keywords are data, so a "$ref" in them is not a reference
 _VALUES = ("enum", "const", "default", "examples")
 
 
 def item_schema(collection: Collection) -> Json:
-    """Return a collection's own schema, with its inner references as they have to be within the document."""
+    """Return a collection's schema, its local references rewritten for their place in the document."""
     base_reference: str = reference(_name(collection))["$ref"]
     embedded: Json = _embed(collection.compiled.document, base_reference)
     return embedded
 
 
 def item_paths(collection: Collection) -> dict[str, Json]:
-    """Return the paths of a collection, with their operations."""
+    """Return the paths of a collection and their operations."""
     root = f"/collections/{collection.name}/items"
-    text = "The item's id, percent-encoded. One with `%` or `?` does not survive the gateway: give it as a parameter."
+    text = "The item's id, percent-encoded. The gateway mangles `%` and `?`: pass such ids as a query parameter."
     in_path = parameter("id", "path", _ID, text, required=True)
-    in_query = parameter("id", "query", _ID, "The item's id, of any characters.", required=True)
+    in_query = parameter("id", "query", _ID, "The item's id; any characters.", required=True)
     by_path: Json = {"parameters": [in_path], **_operations(collection, "")}
     by_query: Json = {"parameters": [in_query], **_operations(collection, "-by-query")}
-    # many at once are not named by a parameter, so what the others share is said for each of them
+    # POST on the same path takes no id, so the parameter cannot be shared by the whole path
     shared = by_query.pop("parameters")
     each = {
         method: operation | {"parameters": shared + operation["parameters"]} for method, operation in by_query.items()
@@ -63,34 +62,36 @@ def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
     whole = response("The whole item.", _stored(collection), ETAG | REPLAYED)
     read = {
         "200": response("The item.", _read(collection), ETAG),
-        "304": response("The caller has it already.", headers=ETAG),
+        "304": response("Not modified.", headers=ETAG),
         **error_responses((400, 404, 412, 422, 503)),
     }
     put = {
-        "200": response("It replaced an item.", item, ETAG | REPLAYED),
-        "201": response("It is new.", item, ETAG | REPLAYED | _LOCATION),
+        "200": response("Replaced an existing item.", item, ETAG | REPLAYED),
+        "201": response("Created a new item.", item, ETAG | REPLAYED | _LOCATION),
         **_BODY_NOT_STORED,
         **error_responses((400, 404, 409, 412, 413, 415, 422, 503)),
     }
     patched = {"200": whole, **_BODY_NOT_STORED, **error_responses((400, 404, 409, 412, 413, 415, 422, 503))}
-    deleted = {"204": response("It is not there.", headers=REPLAYED), **error_responses((400, 404, 409, 412, 422, 503))}
-    merged = "Merge a patch into an item (RFC 7396); the whole is validated."
+    deleted = {
+        "204": response("Deleted, or did not exist.", headers=REPLAYED),
+        **error_responses((400, 404, 409, 412, 422, 503)),
+    }
     write_headers = [IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY]
     operations = {
-        "get": {"summary": "Read an item.", "parameters": write_headers[:2], "responses": read},
+        "get": {"summary": "Get an item.", "parameters": write_headers[:2], "responses": read},
         "put": {
-            "summary": "Store a whole item.",
+            "summary": "Create or replace an item.",
             "parameters": [_EXPIRES_AT, *write_headers],
             "requestBody": body(item),
             "responses": put,
         },
         "patch": {
-            "summary": merged,
+            "summary": "Apply a merge patch to an item (RFC 7396); the result is validated.",
             "parameters": write_headers,
             "requestBody": body({"type": "object"}, _MERGE_PATCH, JSON),
             "responses": patched,
         },
-        "delete": {"summary": "Delete an item, if it is there.", "parameters": write_headers, "responses": deleted},
+        "delete": {"summary": "Delete an item if it exists.", "parameters": write_headers, "responses": deleted},
     }
     named = {verb: f"{verb}-{collection.name}-item{suffix}" for verb in operations}
     return {
@@ -100,63 +101,40 @@ def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
 
 
 def _batch(collection: Collection) -> Json:
-    entry = {
-        "type": "object",
-        "required": ["id", "item"],
-        "additionalProperties": False,
-        "properties": {"id": _ID, "item": reference(_name(collection)), "expires_at": _EPOCH},
-    }
+    entry = closed_object({"id": _ID, "item": reference(_name(collection))}, {"expires_at": _EPOCH})
     items = {"type": "array", "maxItems": MAX_ITEMS, "items": entry}
-    done = {
-        "required": ["id", "status", "etag"],
-        "properties": {"id": {"type": "string"}, "status": {"const": 200}, "etag": ETAG["ETag"]["schema"]},
-        "additionalProperties": False,
-    }
-    refused = {
-        "required": ["id", "status", "problem"],
-        "properties": {
+    stored = closed_object({"id": {"type": "string"}, "status": {"const": 200}, "etag": ETAG["ETag"]["schema"]})
+    refused = closed_object(
+        {
             "id": {"type": ["string", "null"]},
             "status": {"enum": [400, 413, 422, 503]},
             "problem": reference("problem"),
-        },
-        "additionalProperties": False,
-    }
-    results = {"type": "array", "items": {"type": "object", "oneOf": [done, refused]}}
+        }
+    )
+    results = {"type": "array", "items": {"oneOf": [stored, refused]}}
     return {
         "operationId": f"post-{collection.name}-items",
-        "summary": "Store many items; each is stored or refused by itself.",
+        "summary": "Store many items; each succeeds or fails on its own.",
         "tags": [f"{collection.name} items"],
         "parameters": [IDEMPOTENCY_KEY],
-        "requestBody": body(_closed_object({"items": items})),
+        "requestBody": body(closed_object({"items": items})),
         "responses": {
-            "207": response(
-                "A result for each item, in the order of the request.", _closed_object({"results": results}), REPLAYED
-            ),
+            "207": response("One result per item, in request order.", closed_object({"results": results}), REPLAYED),
             **error_responses((400, 409, 415, 422, 503)),
         },
     }
 
 
-def _closed_object(properties: Json) -> Json:
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties,
-        "additionalProperties": False,
-    }
-
-
 def _read(collection: Collection) -> Json:
-    found = _closed_object({"id": {"type": "string"}, "item": _stored(collection)})
-    found["properties"]["expires_at"] = {"description": "Seconds since 1970, unless another writer put something else."}
-    return found
+    expires_at = {"description": "Seconds since 1970, unless another writer stored something else."}
+    return closed_object({"id": {"type": "string"}, "item": _stored(collection)}, {"expires_at": expires_at})
 
 
 def _stored(collection: Collection) -> Json:
-    """Return the schema of an item as it is read: no gate stands before who writes the table itself."""
+    """Return the schema of an item as read, which need not be valid: anyone may write to the table directly."""
     text = (
-        "An item that came through a gate fits the first; one that was written straight into the table is shown as it "
-        'is. Sets are `{"~set": […]}`, binary is `{"~bytes": "<base64>"}`.'
+        "Items from the API, the queue or a file match the collection's schema; an item written directly to the table "
+        'is returned as is. Sets are `{"~set": […]}`, binary is `{"~bytes": "<base64>"}`.'
     )
     return {"description": text, "anyOf": [reference(_name(collection)), {"type": "object"}]}
 
