@@ -21,7 +21,7 @@ from tailrace.aggregation.marks import Lineage, mark_attribute
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.queries.freshness import AGGREGATE
@@ -52,9 +52,9 @@ def run(show: Show) -> list[Result]:
 
 def _product() -> Callable[[Any], object]:
     dynamodb = client("dynamodb")
-    committer = Committer(dynamodb, "aggregates", clock=_now, batches=True)
+    committer = Committer(dynamodb, "aggregates", clock=_now, use_partiql=True)
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), "aggregates", _now)
-    return Aggregator(pipeline, committer, lineages, Progress(dynamodb, "progress", AGGREGATE, _now))
+    return Aggregator(pipeline, committer, lineages, ProgressWriter(dynamodb, "progress", AGGREGATE, _now))
 
 
 def _by_hand() -> Callable[[Any], object]:
@@ -109,7 +109,7 @@ def _writer(show: Show) -> list[Result]:
     gc.freeze()
     rows = _many_rows(2_000)
     lineage = Lineage(mark_attribute(SHARD))
-    committer = Committer(client("dynamodb"), "aggregates", clock=_now, batches=True)
+    committer = Committer(client("dynamodb"), "aggregates", clock=_now, use_partiql=True)
     committer.commit(rows, lineage)
     times = []
     for _ in range(25):

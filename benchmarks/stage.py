@@ -10,7 +10,7 @@ from local.in_memory import Database
 from pipeline.definition import pipeline
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.encoding.json_types import Json
 from tailrace.queries.freshness import AGGREGATE
@@ -68,9 +68,9 @@ def stage(client: Any) -> Aggregator:
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     streams: Any = NoStreams()
     # one thread, as the table in memory is made for one, and nothing waits
-    committer = Committer(client, TABLE, clock=_now, batches=True, pool=lambda _threads: ThreadPoolExecutor(1))
+    committer = Committer(client, TABLE, clock=_now, use_partiql=True, executor=lambda _threads: ThreadPoolExecutor(1))
     lineages = Lineages(client, lambda: streams, TABLE, _now)
-    return Aggregator(pipeline, committer, lineages, Progress(client, PROGRESS, AGGREGATE, _now))
+    return Aggregator(pipeline, committer, lineages, ProgressWriter(client, PROGRESS, AGGREGATE, _now))
 
 
 def _now() -> datetime:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import AggregateSettings, on_aws
 from tailrace.aws.stages.aggregate import Aggregator
@@ -19,9 +19,9 @@ from tailrace.queries.freshness import AGGREGATE
 def stage(settings: AggregateSettings) -> Aggregator:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
     dynamodb, table = client("dynamodb"), settings.aggregates_table
-    committer = Committer(dynamodb, table, clock=_now, batches=on_aws(os.environ))
+    committer = Committer(dynamodb, table, clock=_now, use_partiql=on_aws(os.environ))
     lineages = Lineages(dynamodb, streams=lambda: client("dynamodbstreams"), table=table, clock=_now)
-    progress = Progress(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
+    progress = ProgressWriter(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
     return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages, progress)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.api.idempotency import Idempotency
-from tailrace.aws.api.router import Api
+from tailrace.aws.api.router import Router
 from tailrace.aws.api.server_timing import timed
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.freshness import CachedProgress
-from tailrace.aws.monitoring.health import Health, sources
+from tailrace.aws.monitoring.health import HealthMonitor, sources
 from tailrace.aws.monitoring.progress import ProgressReader
-from tailrace.aws.monitoring.throughput import counting_requests, for_process
+from tailrace.aws.monitoring.throughput import count_requests, for_process
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
@@ -29,10 +29,10 @@ def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
     progress = CachedProgress(ProgressReader(dynamodb, settings.progress_table), _now)
     where = partial(sources, settings, os.environ, pipeline)
-    health = Health(where, lambda: client("sqs"), lambda: client("s3"), progress, _now)
+    health = HealthMonitor(where, lambda: client("sqs"), lambda: client("s3"), progress, _now)
     items, rows = ItemStore(dynamodb, settings.items_table, pipeline), RowReader(dynamodb, settings.aggregates_table)
-    api = Api(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
-    return counting_requests(api, for_process(settings.progress_table, "api", _now))
+    api = Router(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
+    return count_requests(api, for_process(settings.progress_table, "api", _now))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

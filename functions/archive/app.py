@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.monitoring.throughput import counting_messages, for_process
+from tailrace.aws.monitoring.throughput import count_messages, for_process
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import ArchiveSettings
 from tailrace.aws.stages.archive import Archiver
@@ -15,8 +15,8 @@ from tailrace.aws.stages.archive import Archiver
 @cache
 def stage(settings: ArchiveSettings) -> Callable[..., dict[str, Any]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = for_process(settings.progress_table, "archive", lambda: datetime.now(UTC))
-    return counting_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), told)
+    throughput = for_process(settings.progress_table, "archive", lambda: datetime.now(UTC))
+    return count_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), throughput)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

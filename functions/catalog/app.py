@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.monitoring.throughput import counting_objects, for_process
+from tailrace.aws.monitoring.throughput import count_objects, for_process
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import CatalogSettings
 from tailrace.aws.stages.catalog import Cataloguer
@@ -15,9 +15,9 @@ from tailrace.aws.stages.catalog import Cataloguer
 @cache
 def stage(settings: CatalogSettings) -> Callable[..., None]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = for_process(settings.progress_table, "catalog", lambda: datetime.now(UTC))
-    entering = Cataloguer(client("s3"), client("dynamodb"), settings.archive_bucket, settings.catalog_table)
-    return counting_objects(entering, told)
+    throughput = for_process(settings.progress_table, "catalog", lambda: datetime.now(UTC))
+    cataloguer = Cataloguer(client("s3"), client("dynamodb"), settings.archive_bucket, settings.catalog_table)
+    return count_objects(cataloguer, throughput)
 
 
 def handler(event: dict[str, Any], _context: object) -> None:

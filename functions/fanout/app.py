@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import for_process, route_stage
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import FanoutSettings, route_queues
@@ -20,9 +20,9 @@ def stage(settings: FanoutSettings) -> Fanout:
     pipeline = load_pipeline(settings.tailrace_pipeline)
     queues = route_queues(os.environ, [route.name for route in pipeline.routes])
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
-    progress = Progress(client("dynamodb"), settings.progress_table, FANOUT, _now)
-    routed = {one: for_process(settings.progress_table, route_stage(one), _now) for one in queues}
-    return Fanout(pipeline, client("sqs"), client("s3"), destinations, progress, routed)
+    progress = ProgressWriter(client("dynamodb"), settings.progress_table, FANOUT, _now)
+    route_throughput = {route: for_process(settings.progress_table, route_stage(route), _now) for route in queues}
+    return Fanout(pipeline, client("sqs"), client("s3"), destinations, progress, route_throughput)
 
 
 def _now() -> datetime:

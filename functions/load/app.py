@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tailrace.aws.monitoring.throughput import counting_lines, for_process
+from tailrace.aws.monitoring.throughput import count_lines, for_process
 from tailrace.aws.runtime.clients import client
-from tailrace.aws.runtime.deadlines import time_left_ms
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.settings import LoadSettings
 from tailrace.aws.stages.load import Loader
 from tailrace.definition.pipeline import load_pipeline
@@ -17,7 +17,7 @@ from tailrace.definition.pipeline import load_pipeline
 @cache
 def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
     """Put the stage together; once for each environment, since Lambda calls the handler many times."""
-    told = for_process(settings.progress_table, "load", _now)
+    throughput = for_process(settings.progress_table, "load", _now)
     loader = Loader(
         pipeline=load_pipeline(settings.tailrace_pipeline),
         dynamodb=client("dynamodb"),
@@ -26,7 +26,7 @@ def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
         failures_bucket=settings.failures_bucket,
         clock=_now,
     )
-    return counting_lines(loader, told)
+    return count_lines(loader, throughput)
 
 
 def _now() -> datetime:
@@ -35,4 +35,4 @@ def _now() -> datetime:
 
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
     """Load each file that the bucket tells of, and return the receipts."""
-    return stage(LoadSettings.parse(os.environ))(event, time_left_ms(context))
+    return stage(LoadSettings.parse(os.environ))(event, remaining_time_ms(context))

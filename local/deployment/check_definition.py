@@ -11,7 +11,7 @@ from typing import Any
 
 from local.deployment.template import template
 from local.errors import DefinitionUnusable
-from tailrace.aws.runtime.settings import dead_letter_variable, route_variable
+from tailrace.aws.runtime.settings import dead_letter_queue_variable, route_queue_variable
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.errors import DefinitionError
 
@@ -59,9 +59,9 @@ def _is_own(path: Path) -> bool:
 
 def _wanted(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for route in pipeline.routes:
-        yield "FanoutFunction", route_variable(route.name)
-        yield "ApiFunction", route_variable(route.name)
-        yield "ApiFunction", dead_letter_variable(route.name)
+        yield "FanoutFunction", route_queue_variable(route.name)
+        yield "ApiFunction", route_queue_variable(route.name)
+        yield "ApiFunction", dead_letter_queue_variable(route.name)
 
 
 def _has(given: Mapping[str, Any], function: str, variable: str) -> bool:

@@ -34,8 +34,8 @@ def settings_of(stage: str) -> type[settings.Settings]:
 def expected(stage: str) -> set[str]:
     """Return the variables that a stage reads: a field each, and for fanout and api the queues of each route."""
     names = {field.name.upper() for field in fields(settings_of(stage))}
-    routes = {settings.route_variable(route.name) for route in load_pipeline().routes}
-    dead = {settings.dead_letter_variable(route.name) for route in load_pipeline().routes}
+    routes = {settings.route_queue_variable(route.name) for route in load_pipeline().routes}
+    dead = {settings.dead_letter_queue_variable(route.name) for route in load_pipeline().routes}
     return names | (routes if stage in ("fanout", "api") else set()) | (dead if stage == "api" else set())
 
 

@@ -11,7 +11,7 @@ from local.in_memory import Database
 from pipeline.definition import pipeline
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import SHARDS, Lineages
-from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.testing import event, record
 from tests.simulation.world.serial import Serial
@@ -48,10 +48,10 @@ class Month:
         self.database.create("progress", "pk", "sk")
         client: Any = self.database
         clock = lambda: self.now  # noqa: E731
-        committer = Committer(client, "aggregates", clock=clock, batches=True, pool=lambda _threads: Serial(0))
+        committer = Committer(client, "aggregates", clock=clock, use_partiql=True, executor=lambda _threads: Serial(0))
         streams: Any = self
         lineages = Lineages(client, lambda: streams, "aggregates", clock)
-        self.stage = Aggregator(pipeline, committer, lineages, Progress(client, "progress", "aggregate", clock))
+        self.stage = Aggregator(pipeline, committer, lineages, ProgressWriter(client, "progress", "aggregate", clock))
 
     def open_shard(self, parent: str | None) -> str:
         """Open a shard; return its id."""

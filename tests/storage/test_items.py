@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.store import ItemStore, StoredItem, row_of
+from tailrace.aws.items.store import ItemStore, StoredItem, validated_row
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item, encode_item
@@ -132,7 +132,7 @@ def test_a_patch_compares_as_many_fields_as_it_says(store: ItemStore) -> None:
 
 
 def test_large_rows_are_stored_by_the_call(store: ItemStore) -> None:
-    rows = [row_of(THINGS, "things", str(n), StoredItem({"a": "\x01" * 80_000})) for n in range(26)]
+    rows = [validated_row(THINGS, "things", str(n), StoredItem({"a": "\x01" * 80_000})) for n in range(26)]
     assert put_all_or_raise(store.client, store.table, rows) == []
     assert store.get("things", "25").item == {"a": "\x01" * 80_000}
 

@@ -56,7 +56,7 @@ def test_counts_under_if_match_lose_nothing(store: ItemStore, collection: str) -
 
     def count() -> None:
         item, same = seen(store, collection)
-        store.put(collection, "1", item | {"lines": item["lines"] + 1}, only_if=same)
+        store.put(collection, "1", item | {"lines": item["lines"] + 1}, preconditions=same)
 
     def count_on(_writer: int) -> None:
         for _ in range(ROUNDS):
@@ -91,7 +91,7 @@ def test_a_field_that_another_writer_adds_is_never_overwritten(
 
         def add(writer: int) -> None:
             item, same = seen(store, collection)
-            store.put(collection, "1", item | {names[writer]: VALUES.get(names[writer], writer)}, only_if=same)
+            store.put(collection, "1", item | {names[writer]: VALUES.get(names[writer], writer)}, preconditions=same)
 
         at_once(lambda writer: until_done(lambda: add(writer)), len(names))
         assert store.get(collection, "1").item.keys() == start.keys() | set(names)
@@ -113,7 +113,7 @@ def test_patches_of_different_fields_are_all_kept(store: ItemStore, collection: 
 def test_an_item_is_made_once(store: ItemStore) -> None:
     def make(writer: int) -> bool:
         try:
-            return store.put("orders", "1", ORDER | {"lines": writer}, only_if=ONLY_NEW)
+            return store.put("orders", "1", ORDER | {"lines": writer}, preconditions=ONLY_NEW)
         except PreconditionFailed:
             return False
 
@@ -130,9 +130,9 @@ def test_an_item_that_has_changed_is_not_deleted(store: ItemStore) -> None:
         def act(writer: int, same: Preconditions = same) -> str:
             try:
                 if writer % 2:
-                    store.delete("orders", "1", only_if=same)
+                    store.delete("orders", "1", preconditions=same)
                 else:
-                    store.patch("orders", "1", {"lines": writer + 1}, only_if=same)
+                    store.patch("orders", "1", {"lines": writer + 1}, preconditions=same)
             except (PreconditionFailed, NotFound, Conflict):
                 return ""
             return "deleted" if writer % 2 else "changed"
@@ -144,11 +144,11 @@ def test_as_many_fields_as_are_told_can_be_compared(store: ItemStore) -> None:
     for collection in ("things", "many"):
         store.put(collection, "1", {f"field{n}": n for n in range(140)}, 1_900_000_000)
         item, same = seen(store, collection)
-        assert store.put(collection, "1", item | {"field0": "x"}, only_if=same) is False
-        assert store.delete(collection, "1", only_if=seen(store, collection)[1]) is True
+        assert store.put(collection, "1", item | {"field0": "x"}, preconditions=same) is False
+        assert store.delete(collection, "1", preconditions=seen(store, collection)[1]) is True
     store.put("things", "1", {f"field{n}": n for n in range(141)})
     with pytest.raises(InvalidItem, match="without conditions"):
-        store.put("things", "1", {}, only_if=seen(store, "things")[1])
+        store.put("things", "1", {}, preconditions=seen(store, "things")[1])
     assert store.put("things", "1", {}) is False
 
 
@@ -162,7 +162,7 @@ def test_a_request_with_a_key_is_carried_out_once(dynamodb: "DynamoDBClient", ta
             return Response(200, "application/json", f'"{writer}"')
 
         try:
-            return kept.once(("", "k"), {"body": "same"}, carry_out, lambda: 29_000).body or ""
+            return kept.run_once(("", "k"), {"body": "same"}, carry_out, lambda: 29_000).body or ""
         except IdempotencyKeyInUse:
             return ""
 

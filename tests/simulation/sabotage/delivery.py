@@ -37,19 +37,19 @@ def _next_record(module: Any) -> Sabotage:
         after = [number for number in numbers if checkpoint is not None and number > checkpoint]
         return stream_response(event, after[0] if after else None)
 
-    return lambda: patch.object(module, "stream_answer", late)
+    return lambda: patch.object(module, "stream_response", late)
 
 
 def _failures_forgotten(module: Any) -> Sabotage:
-    return lambda: patch.object(module, "stream_answer", lambda event, _checkpoint: stream_response(event, None))
+    return lambda: patch.object(module, "stream_response", lambda event, _checkpoint: stream_response(event, None))
 
 
 def _unstored_forgotten() -> AbstractContextManager[Any]:
     def forgetful(*arguments: Any) -> list[int]:
-        objects.put_all(*arguments)
+        objects.put_objects(*arguments)
         return []
 
-    return patch.object(archiving, "put_all", forgetful)
+    return patch.object(archiving, "put_objects", forgetful)
 
 
 @contextmanager

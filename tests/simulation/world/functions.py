@@ -9,7 +9,7 @@ from local.in_memory import Database
 from local.mapping import Answer, Failed, Returned, Throttled
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
@@ -82,7 +82,7 @@ class Functions:
 
     def _aggregate(self) -> Stage:
         table: Any = Table(self._wire, self.database)
-        committer = Committer(table, TABLE, clock=self._now, batches=self._batches, pool=self._executor)
+        committer = Committer(table, TABLE, clock=self._now, use_partiql=self._batches, executor=self._executor)
         streams: Any = self.streams
         lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
         return Aggregator(definition.pipeline, committer, lineages, self._progress(AGGREGATE))
@@ -97,9 +97,9 @@ class Functions:
         s3: Any = self.bucket
         return Archiver(s3, "archive", FAILURES)
 
-    def _progress(self, stage: str) -> Progress:
+    def _progress(self, stage: str) -> ProgressWriter:
         table: Any = Table(self._wire, self.database)
-        return Progress(table, PROGRESS, stage, clock=self._now)
+        return ProgressWriter(table, PROGRESS, stage, clock=self._now)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

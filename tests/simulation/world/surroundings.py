@@ -40,5 +40,7 @@ def alone() -> Iterator[None]:
         stack.enter_context(patch.object(commit, "_MAX_STATEMENTS", 2))
         stack.enter_context(patch.object(queues, "_MAX_ENTRIES", 2))
         stack.enter_context(patch.object(packing, "MAX_MESSAGE_BYTES", _MOST_BYTES))
-        stack.enter_context(patch.object(fanning_out, "send", partial(queues.send, sleep=lambda _seconds: None)))
+        stack.enter_context(
+            patch.object(fanning_out, "send_messages", partial(queues.send_messages, sleep=lambda _seconds: None))
+        )
         yield

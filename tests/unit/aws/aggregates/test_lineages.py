@@ -45,29 +45,29 @@ def process(database: Any, *shards: str) -> Lineages:
 
 def test_parts_of_a_shard_that_are_seen_together_have_a_mark_each(database: Database) -> None:
     for shard in (FIRST, SECOND):
-        lineage = process(database, PARENT, FIRST, SECOND).of(shard, SOURCE)
+        lineage = process(database, PARENT, FIRST, SECOND).find(shard, SOURCE)
         assert lineage.mark == mark_attribute(shard)
         assert [mark for mark, _ in lineage.ended] == [mark_attribute(PARENT)]
 
 
 def test_a_part_that_is_taken_for_the_only_one_keeps_the_mark_and_the_other_does_not_end_it(database: Database) -> None:
-    alone = process(database, PARENT, FIRST).of(FIRST, SOURCE)
+    alone = process(database, PARENT, FIRST).find(FIRST, SOURCE)
     assert alone.mark == mark_attribute(PARENT)
-    other = process(database, PARENT, FIRST, SECOND).of(SECOND, SOURCE)
+    other = process(database, PARENT, FIRST, SECOND).find(SECOND, SOURCE)
     assert (other.mark, other.ended) == (mark_attribute(SECOND), ())
-    assert process(database, PARENT, FIRST, SECOND).of(FIRST, SOURCE) == alone
+    assert process(database, PARENT, FIRST, SECOND).find(FIRST, SOURCE) == alone
 
 
 def test_a_part_that_is_taken_for_the_only_one_too_late_begins_a_mark(database: Database) -> None:
     """The other has seen both, and holds the parent's mark for ended."""
-    other = process(database, PARENT, FIRST, SECOND).of(SECOND, SOURCE)
+    other = process(database, PARENT, FIRST, SECOND).find(SECOND, SOURCE)
     assert [mark for mark, _ in other.ended] == [mark_attribute(PARENT)]
-    assert process(database, PARENT, FIRST).of(FIRST, SOURCE).mark == mark_attribute(FIRST)
+    assert process(database, PARENT, FIRST).find(FIRST, SOURCE).mark == mark_attribute(FIRST)
 
 
 def test_parts_that_are_each_taken_for_the_only_one_do_not_share_a_mark(database: Database) -> None:
-    first = process(database, PARENT, FIRST).of(FIRST, SOURCE)
-    second = process(database, PARENT, SECOND).of(SECOND, SOURCE)
+    first = process(database, PARENT, FIRST).find(FIRST, SOURCE)
+    second = process(database, PARENT, SECOND).find(SECOND, SOURCE)
     assert (first.mark, second.mark) == (mark_attribute(PARENT), mark_attribute(SECOND))
 
 
@@ -77,11 +77,11 @@ def test_a_claim_outlives_the_process_that_made_it(database: Database, monkeypat
     def ended(*_arguments: Any) -> None:
         raise InterruptedError
 
-    process(database, PARENT).of(PARENT, SOURCE)
+    process(database, PARENT).find(PARENT, SOURCE)
     breaking = process(database, PARENT, FIRST)
     with monkeypatch.context() as broken:
-        broken.setattr(Lineages, "_store", ended)
+        broken.setattr(Lineages, "_save", ended)
         with pytest.raises(InterruptedError):
-            breaking.of(FIRST, SOURCE)
-    assert process(database, PARENT, FIRST, SECOND).of(SECOND, SOURCE).ended == ()
-    assert process(database, PARENT, FIRST, SECOND).of(FIRST, SOURCE).mark == mark_attribute(PARENT)
+            breaking.find(FIRST, SOURCE)
+    assert process(database, PARENT, FIRST, SECOND).find(SECOND, SOURCE).ended == ()
+    assert process(database, PARENT, FIRST, SECOND).find(FIRST, SOURCE).mark == mark_attribute(PARENT)

@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tailrace.aws.items.batch_writer import RefusedItem, put_all_or_raise
-from tailrace.aws.runtime.objects import put_all
-from tailrace.aws.runtime.queues import send
+from tailrace.aws.runtime.objects import put_objects
+from tailrace.aws.runtime.queues import send_messages
 from tailrace.errors import Permanent, Transient
 from tailrace.outputs.stored_object import StoredObject
 
@@ -109,7 +109,7 @@ class Queue:
 
 
 def sent(queue: Any, bodies: Sequence[str]) -> list[int]:
-    return send(queue, "q", bodies, sleep=no_pause)
+    return send_messages(queue, "q", bodies, sleep=no_pause)
 
 
 def test_a_message_that_failed_is_sent_again_by_itself() -> None:
@@ -165,7 +165,7 @@ OBJECTS = [StoredObject(str(n), b"") for n in range(200)]
 
 
 def stored(bucket: Any) -> list[int]:
-    return put_all(bucket, "b", OBJECTS)
+    return put_objects(bucket, "b", OBJECTS)
 
 
 def test_objects_that_cannot_be_stored_now_are_told_and_the_others_stored() -> None:

@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 from functions.api.app import stage as api_stage
 from tailrace.aws.monitoring import health as looking
 from tailrace.aws.monitoring.freshness import CachedProgress
-from tailrace.aws.monitoring.health import Health, sources
-from tailrace.aws.monitoring.progress import Progress, ProgressReader
-from tailrace.aws.monitoring.throughput import Throughput, route_stage
+from tailrace.aws.monitoring.health import HealthMonitor, sources
+from tailrace.aws.monitoring.progress import ProgressReader, ProgressWriter
+from tailrace.aws.monitoring.throughput import ThroughputCounter, route_stage
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import Permanent, SettingsError
@@ -27,11 +27,11 @@ TODAY = "2026-03-01"
 
 
 @pytest.fixture
-def health(cloud: Cloud) -> Health:
+def health(cloud: Cloud) -> HealthMonitor:
     pipeline = load_pipeline("tests.pipelines.orders:pipeline")
-    watch = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
+    progress = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
     where = lambda: sources(ApiSettings.parse(os.environ), os.environ, pipeline)  # noqa: E731
-    return Health(where, lambda: cloud.sqs, lambda: cloud.s3, watch, lambda: NOW[0])
+    return HealthMonitor(where, lambda: cloud.sqs, lambda: cloud.s3, progress, lambda: NOW[0])
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_a_quiet_stack_is_quiet() -> None:
     assert problem("GET", "/health", query="x=1") == (400, "invalid-request")
 
 
-def test_what_waits_and_what_failed_is_counted(health: Health, cloud: Cloud) -> None:
+def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Cloud) -> None:
     sent = {"INTAKE_QUEUE": 3, "ARCHIVE_DEAD_LETTER_QUEUE": 2, "LARGE_ORDERS_QUEUE": 1, "ASYNC_FAILURES_QUEUE": 4}
     for variable, count in sent.items():
         for _ in range(count):
@@ -95,11 +95,11 @@ def test_what_waits_and_what_failed_is_counted(health: Health, cloud: Cloud) -> 
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
 
 
-def test_who_is_behind_is_told_with_how_many_changes_have_come(health: Health, cloud: Cloud) -> None:
+def test_who_is_behind_is_told_with_how_many_changes_have_come(health: HealthMonitor, cloud: Cloud) -> None:
     order = {"shop": "a", "placed": "2024-10-27"}
     changes = decode_batch(event([record(n, "orders", (str(n), None, order)) for n in range(1, 6)])).changes
-    Progress(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).advance("s", changes, None)
-    Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).advance("s", changes, 4)
+    ProgressWriter(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).advance("s", changes, None)
+    ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).advance("s", changes, 4)
     _, _, ingest, fanout, aggregate, archive, _ = health.document()["stages"]
     assert (fanout["changes"], fanout["behind_s"]) == (5, 0)
     assert (aggregate["changes"], aggregate["behind_s"]) == (3, aggregate["age_s"])
@@ -107,10 +107,10 @@ def test_who_is_behind_is_told_with_how_many_changes_have_come(health: Health, c
     assert (ingest["name"], archive["name"]) == ("ingest", "archive")
 
 
-def test_what_the_stages_have_counted_is_told(health: Health, cloud: Cloud) -> None:
+def test_what_the_stages_have_counted_is_told(health: HealthMonitor, cloud: Cloud) -> None:
     for number, name in enumerate(("api", "load", "ingest", "archive", "catalog", route_stage("large-orders")), 1):
         for process in "ab":
-            told = Throughput(cloud.dynamodb, "progress", name, process, lambda: NOW[0])
+            told = ThroughputCounter(cloud.dynamodb, "progress", name, process, lambda: NOW[0])
             told.count(number, 10 * number, 100 * number)
     found = health.document()
     stages = {one.pop("name"): one for one in found["stages"]}
@@ -122,7 +122,7 @@ def test_what_the_stages_have_counted_is_told(health: Health, cloud: Cloud) -> N
     assert found["routes"][0]["changes"] == 12
 
 
-def test_what_cannot_be_told_now_is_null(health: Health, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_told_now_is_null(health: HealthMonitor, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud.sqs, "get_queue_attributes", refused("ThrottlingException"))
     monkeypatch.setattr(cloud.s3, "list_objects_v2", refused("SlowDown"))
     monkeypatch.setattr(cloud.dynamodb, "query", refused("ThrottlingException"))
@@ -135,14 +135,14 @@ def test_what_cannot_be_told_now_is_null(health: Health, cloud: Cloud, monkeypat
 
 @pytest.mark.parametrize(("service", "operation"), [("sqs", "get_queue_attributes"), ("s3", "list_objects_v2")])
 def test_what_refuses_for_good_is_not_hidden(
-    health: Health, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, service: str, operation: str
+    health: HealthMonitor, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, service: str, operation: str
 ) -> None:
     monkeypatch.setattr(getattr(cloud, service), operation, refused("AccessDenied"))
     with pytest.raises(Permanent, match="AccessDenied"):
         health.document()
 
 
-def test_many_who_ask_cost_one_look(health: Health, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_who_ask_cost_one_look(health: HealthMonitor, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
     look: Any = cloud.s3.list_objects_v2
 

@@ -16,7 +16,7 @@ from functions.fanout.app import stage as fanout_stage
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.freshness import CachedProgress
-from tailrace.aws.monitoring.progress import Progress, ProgressReader
+from tailrace.aws.monitoring.progress import ProgressReader, ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
@@ -31,8 +31,8 @@ SHARD = "shardId-00000001700000000000-0a1b2c3d"
 
 
 @pytest.fixture
-def progress(cloud: Cloud) -> Progress:
-    return Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW)
+def progress(cloud: Cloud) -> ProgressWriter:
+    return ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW)
 
 
 def batch(*sequences: int) -> Any:
@@ -48,7 +48,7 @@ def second(number: int) -> str:
     return datetime.fromtimestamp(1_700_000_000 + number, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_batch_is_told_once_and_only_as_far_as_it_is_dealt_with(progress: Progress, cloud: Cloud) -> None:
+def test_a_batch_is_told_once_and_only_as_far_as_it_is_dealt_with(progress: ProgressWriter, cloud: Cloud) -> None:
     progress.advance("s", batch(1, 2, 3), None)
     (row,) = told(cloud)
     assert row.pop("expires_at") > NOW.timestamp() + 86_400
@@ -67,7 +67,7 @@ def test_a_batch_is_told_once_and_only_as_far_as_it_is_dealt_with(progress: Prog
     assert told(cloud)[0]["newest"] == second(5)
 
 
-def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: Progress, cloud: Cloud) -> None:
+def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: ProgressWriter, cloud: Cloud) -> None:
     progress.advance("s", batch(5), None)
     with Stubber(client("dynamodb")) as stub:
         progress.advance("s", batch(4, 5), None)
@@ -76,16 +76,16 @@ def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: Progress,
     assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(6), 4)
 
 
-def test_a_late_batch_of_another_process_takes_nothing_back(progress: Progress, cloud: Cloud) -> None:
+def test_a_late_batch_of_another_process_takes_nothing_back(progress: ProgressWriter, cloud: Cloud) -> None:
     progress.advance("s", batch(9), None)
-    other = Progress(cloud.dynamodb, "progress", "aggregate", lambda: NOW)
+    other = ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW)
     other.advance("s", batch(3), None)
     assert told(cloud)[0]["newest"] == second(9)
     other.advance("s", batch(10), None)
     assert told(cloud)[0]["newest"] == second(10)
 
 
-def test_a_busy_table_is_told_later_and_one_that_refuses_is_not_hidden(progress: Progress, cloud: Cloud) -> None:
+def test_a_busy_table_is_told_later_and_one_that_refuses_is_not_hidden(progress: ProgressWriter, cloud: Cloud) -> None:
     with Stubber(client("dynamodb")) as stub:
         stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
         progress.advance("s", batch(1), None)
@@ -96,27 +96,27 @@ def test_a_busy_table_is_told_later_and_one_that_refuses_is_not_hidden(progress:
     assert (told(cloud)[0]["newest"], told(cloud)[0]["changes"]) == (second(2), 3)
 
 
-def test_readers_ask_once_a_second(cloud: Cloud, progress: Progress) -> None:
+def test_readers_ask_once_a_second(cloud: Cloud, progress: ProgressWriter) -> None:
     now = [NOW]
-    watch = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
-    assert watch.aggregate().newest_change is None
+    cached = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
+    assert cached.aggregate_freshness().newest_change is None
     progress.advance("s", batch(1), None)
     now[0] += timedelta(seconds=1)
-    assert watch.aggregate().newest_change is None
+    assert cached.aggregate_freshness().newest_change is None
     now[0] += timedelta(seconds=1)
-    assert watch.aggregate().newest_change == second(1)
-    assert watch.aggregate().age_s == int(now[0].timestamp()) - 1_700_000_001
+    assert cached.aggregate_freshness().newest_change == second(1)
+    assert cached.aggregate_freshness().age_s == int(now[0].timestamp()) - 1_700_000_001
     now[0] += timedelta(seconds=2)
     with Stubber(client("dynamodb")) as stub:
         stub.add_client_error("query", "ThrottlingException", http_status_code=400)
         with pytest.raises(Transient):
-            watch.aggregate()
+            cached.aggregate_freshness()
 
 
 @pytest.fixture
 def lineage(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let each shard be a lineage of its own, as moto cannot describe a stream; and let all functions begin anew."""
-    monkeypatch.setattr(Lineages, "of", lambda _self, shard, _stream: Lineage(f"~{shard}", ()))
+    monkeypatch.setattr(Lineages, "find", lambda _self, shard, _stream: Lineage(f"~{shard}", ()))
     for stage in (aggregate_stage, fanout_stage, api_stage):
         stage.cache_clear()
     yield

@@ -22,7 +22,7 @@ from functions.load.app import handler as load
 from functions.load.app import stage as load_stage
 from tailrace.aws.monitoring import throughput
 from tailrace.aws.monitoring.progress import ProgressReader
-from tailrace.aws.monitoring.throughput import StageCounts, Throughput, counting_lines, counting_requests
+from tailrace.aws.monitoring.throughput import StageCounts, ThroughputCounter, count_lines, count_requests
 from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent
@@ -35,7 +35,7 @@ from tests.unit.outputs.test_archives import event as archive_event
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
 
-type Count = Callable[..., Throughput]
+type Count = Callable[..., ThroughputCounter]
 
 
 class Clock:
@@ -59,7 +59,7 @@ def clock() -> Clock:
 @pytest.fixture
 def process(cloud: Cloud, clock: Clock) -> Count:
     """Return counts of a process of the load stage."""
-    return lambda name="p": Throughput(cloud.dynamodb, "progress", "load", name, clock)
+    return lambda name="p": ThroughputCounter(cloud.dynamodb, "progress", "load", name, clock)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_what_goes_to_a_route_is_counted_by_fanout(cloud: Cloud) -> None:
 
 
 def test_what_is_no_work_is_not_counted(process: Count, cloud: Cloud) -> None:
-    again = counting_lines(lambda _event: [], process())
+    again = count_lines(lambda _event: [], process())
     assert again({"Records": [{"eventTime": "2024-01-01T00:00:00.000Z"}]}) == []
     assert told(cloud) == []
 
@@ -202,9 +202,9 @@ def test_a_request_that_fails_is_counted_as_failed(process: Count, cloud: Cloud,
         raise Permanent("no such table")
 
     for status in (200, 404, 503, 500):
-        assert counting_requests(lambda _event, code=status: {"statusCode": code}, one)({}) == {"statusCode": status}
+        assert count_requests(lambda _event, code=status: {"statusCode": code}, one)({}) == {"statusCode": status}
     with pytest.raises(Permanent, match="no such table"):
-        counting_requests(broken, one)({})
+        count_requests(broken, one)({})
     clock.later(seconds=5)
     one.count(0)
     assert counted(cloud, "load") == StageCounts(5, 3, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tailrace.aws.runtime.deadlines import time_left_ms
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.settings import ApiSettings, FanoutSettings, IngestSettings, LoadSettings, route_queues
 from tailrace.errors import SettingsError
 
@@ -53,5 +53,5 @@ def test_without_a_context_there_is_no_deadline() -> None:
         def get_remaining_time_in_millis(self) -> int:
             return 7
 
-    assert time_left_ms(Context())() == 7
-    assert time_left_ms(None)() > 900_000
+    assert remaining_time_ms(Context())() == 7
+    assert remaining_time_ms(None)() > 900_000

@@ -220,7 +220,7 @@ def test_large_lines_are_written_before_they_fill_the_memory(cloud: Cloud, monke
     flush = Loader._flush
 
     def watched(self: Loader, upload: Upload, tally: Tally) -> None:
-        held.append(sum(len(stored.body) for stored in tally.refused))
+        held.append(sum(len(stored.body) for stored in tally.quarantine_reports))
         flush(self, upload, tally)
 
     monkeypatch.setattr(Loader, "_flush", watched)

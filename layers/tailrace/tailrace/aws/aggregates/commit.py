@@ -22,7 +22,7 @@ from tailrace.errors import Transient
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_REFUSED = "ValidationException"
+_VALIDATION_ERROR = "ValidationException"
 
 # Each failed condition reveals a mark or version beyond the previous one. Several in a row mean that other writers are
 # busy with this row, and then the mapping's retry is the better wait.
@@ -95,18 +95,18 @@ class Committer:
         client: a DynamoDB client; the threads share it.
         table: the aggregates table.
         clock: the current time, in UTC; stamped on each written row.
-        batches: whether the table accepts PartiQL as AWS does; the emulators that were tried do not.
+        use_partiql: whether the table accepts PartiQL as AWS does; the emulators that were tried do not.
         threads: the number of concurrent calls.
-        pool: makes the executor for the calls of one batch, given the number of threads; simulations pass one without.
+        executor: makes the executor for the calls of one batch from the number of threads; simulations use none.
     """
 
     client: "DynamoDBClient"
     table: str
     clock: Callable[[], datetime]
-    batches: bool = False
+    use_partiql: bool = False
     threads: int = 8
     known: KnownRows = field(default_factory=KnownRows)
-    pool: Callable[[int], Executor] = ThreadPoolExecutor
+    executor: Callable[[int], Executor] = ThreadPoolExecutor
 
     def commit(self, rows: Sequence[RowChange], lineage: Lineage | None) -> list[Outcome]:
         """Write all rows and return what could not be written, now or ever; everything else is durably absorbed.
@@ -118,20 +118,23 @@ class Committer:
         """
         now = self.clock()
         outcomes: list[Outcome] = [*_late(rows, now)]
-        kept = [row for row in rows if not _is_late(row, now)]
-        main = [row for row in kept if row.value_changes]
-        below = [value for row in main for value in row.value_changes.values()]
-        outcomes += self._write([*below, *(row for row in kept if not row.value_changes)], lineage)
+        on_time = [row for row in rows if not _is_late(row, now)]
+        main_rows = [row for row in on_time if row.value_changes]
+        value_rows = [value for row in main_rows for value in row.value_changes.values()]
+        outcomes += self._write([*value_rows, *(row for row in on_time if not row.value_changes)], lineage)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
         # if a main row's mark moved past a value row that was not written, redelivery would skip that value
         outcomes += [
-            Failed(row.first, row.key, _error_of_values(row, failed)) for row in main if _has_failed_values(row, failed)
+            Failed(row.first, row.key, _error_of_values(row, failed))
+            for row in main_rows
+            if _has_failed_values(row, failed)
         ]
-        ready = [row for row in main if not _has_failed_values(row, failed)]
+        ready = [row for row in main_rows if not _has_failed_values(row, failed)]
         outcomes += self._run(partial(self._commit_row, row, lineage) for row in ready)
-        losing = [row for row in chain(kept, below) if row.key not in failed and may_be_empty(row)]
+        maybe_empty = [row for row in chain(on_time, value_rows) if row.key not in failed and may_be_empty(row)]
         outcomes += self._run(
-            partial(self._expire_empty_rows, part, now) for part in batched(losing, MAX_KEYS_PER_READ, strict=False)
+            partial(self._expire_empty_rows, part, now)
+            for part in batched(maybe_empty, MAX_KEYS_PER_READ, strict=False)
         )
         return outcomes
 
@@ -140,8 +143,8 @@ class Committer:
         known: list[RowChange] = []
         single: list[RowChange] = []
         for row in rows:
-            fast = self.batches and lineage is not None and (row.key, lineage.mark) in self.known.rows
-            (known if fast and fits_statement(row.layout) else single).append(row)
+            as_statement = self.use_partiql and lineage is not None and (row.key, lineage.mark) in self.known.rows
+            (known if as_statement and fits_statement(row.layout) else single).append(row)
         calls: list[Call] = [partial(self._commit_row, row, lineage) for row in single]
         if lineage is not None:
             parts = batched(known, _MAX_STATEMENTS, strict=False)
@@ -150,8 +153,8 @@ class Committer:
 
     def _run(self, calls: Iterable[Call]) -> list[Outcome]:
         """Run all calls, several at a time, and return their outcomes."""
-        with self.pool(self.threads) as pool:
-            pending = [pool.submit(call) for call in calls]
+        with self.executor(self.threads) as executor:
+            pending = [executor.submit(call) for call in calls]
         return list(chain.from_iterable(future.result() for future in pending))
 
     def _commit_batch(self, rows: Sequence[RowChange], lineage: Lineage) -> list[Outcome]:
@@ -168,9 +171,9 @@ class Committer:
         for row, response in zip(rows, responses, strict=True):
             if "Error" in response:
                 found: Any = response["Error"].get("Item")
-                left = row if found is None else row.after_mark(_mark_of(found, lineage))
+                remaining = row if found is None else row.after_mark(_mark_of(found, lineage))
                 # an individual write shows what the rejected row has not absorbed, and why
-                outcomes += self._commit_row(left, lineage) if left.steps else []
+                outcomes += self._commit_row(remaining, lineage) if remaining.steps else []
         return outcomes
 
     def _commit_row(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
@@ -181,34 +184,34 @@ class Committer:
 
     def _attempt(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
         reader = OrderReader(self.client, self.table)
-        order: OrderState | None = None
+        order_state: OrderState | None = None
         if row.value_changes:
             version = self.known.versions.get(row.key)
-            order = reader.state(row, reader.version(row.key) if version is None else version)
+            order_state = reader.state(row, reader.version(row.key) if version is None else version)
         for _ in range(_MAX_ATTEMPTS):
             try:
-                self.client.update_item(**update_request(self.table, row, lineage, self.clock(), order))
+                self.client.update_item(**update_request(self.table, row, lineage, self.clock(), order_state))
             except (ClientError, BotoCoreError) as error:
                 found = _row_in(error)
                 if found is None:
-                    if row.inexact or not has_code(error, _REFUSED):
+                    if row.inexact or not has_code(error, _VALIDATION_ERROR):
                         raise translate(error) from error
                     return self._commit_steps(row, lineage)
                 row = row.after_mark(_mark_of(found, lineage))
                 if not row.steps:
                     return []
                 if row.value_changes:
-                    order = reader.state(row, version_of(found))
+                    order_state = reader.state(row, version_of(found))
             else:
-                self._remember(row, lineage, order)
+                self._remember(row, lineage, order_state)
                 return []
         raise Transient("the row keeps changing: another delivery is in progress")
 
-    def _remember(self, row: RowChange, lineage: Lineage | None, order: OrderState | None) -> None:
+    def _remember(self, row: RowChange, lineage: Lineage | None, order_state: OrderState | None) -> None:
         if lineage is not None:
             self.known.remember(row.key, lineage.mark)
-        if order is not None:
-            self.known.remember_version(row.key, order.version + 1)
+        if order_state is not None:
+            self.known.remember_version(row.key, order_state.version + 1)
 
     def _commit_steps(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
         """Write a row's changes one by one, because the table could not hold their sum added to its own.

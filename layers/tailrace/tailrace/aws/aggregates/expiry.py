@@ -40,12 +40,12 @@ class EmptyRowExpiry:
             Transient: not all of them could be processed now.
             Permanent: the table rejects the request.
         """
-        found = self._read(rows)
+        found = self._read_counters(rows)
         for row in rows:
             if row.key in found and _is_empty(row, found[row.key]):
                 self._expire(row, now)
 
-    def _read(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
+    def _read_counters(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
         counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
         names = {f"#{number}": name for number, name in enumerate(("pk", "sk", *counters))}
         request: Any = {
@@ -59,11 +59,11 @@ class EmptyRowExpiry:
         found: dict[RowKey, dict[str, Any]] = {}
         while request:
             with map_aws_errors():
-                answer = self.client.batch_get_item(RequestItems=request)
-            read = list(_rows(answer.get("Responses", {}).get(self.table, [])))
-            found.update(read)
-            request = answer.get("UnprocessedKeys")
-            if request and not read:
+                response = self.client.batch_get_item(RequestItems=request)
+            batch = list(_rows(response.get("Responses", {}).get(self.table, [])))
+            found.update(batch)
+            request = response.get("UnprocessedKeys")
+            if request and not batch:
                 raise Transient("the table is too busy to read which rows are empty")
         return found
 

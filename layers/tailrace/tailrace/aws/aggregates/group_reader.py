@@ -44,8 +44,8 @@ class GroupReader:
         """
         rows = (row for row in self._rows(query) if row[ITEM_COUNT])
         if not query.by_key:
-            most = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEM_COUNT])
-            return GroupPage(tuple(_rendered(query, row) for row in most))
+            largest = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEM_COUNT])
+            return GroupPage(tuple(_rendered(query, row) for row in largest))
         found = list(islice(rows, query.limit + 1))
         cursor = query.cursor(found[query.limit - 1]["sk"]) if len(found) > query.limit else None
         return GroupPage(tuple(_rendered(query, row) for row in found[: query.limit]), cursor)
@@ -55,14 +55,14 @@ class GroupReader:
             None if query.after is None else {"pk": encode_value(query.group_list.pk), "sk": encode_value(query.after)}
         )
         for _ in range(_MAX_READS):
-            answer = self._page(query, start)
-            yield from map(decode_item, answer["Items"])
-            start = answer.get("LastEvaluatedKey")
+            response = self._query_page(query, start)
+            yield from map(decode_item, response["Items"])
+            start = response.get("LastEvaluatedKey")
             if start is None:
                 return
         raise QueryTooLarge("there are too many values to rank: list them with order=key, or name one of them")
 
-    def _page(self, query: GroupQuery, start: dict[str, Any] | None) -> Any:
+    def _query_page(self, query: GroupQuery, start: dict[str, Any] | None) -> Any:
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "#pk = :pk",

@@ -39,39 +39,39 @@ class Lineages:
     streams: Callable[[], "DynamoDBStreamsClient"]
     table: str
     clock: Callable[[], datetime]
-    known: dict[str, Lineage] = field(default_factory=dict)
+    cache: dict[str, Lineage] = field(default_factory=dict)
 
-    def of(self, shard: str, stream: str) -> Lineage:
+    def find(self, shard: str, stream: str) -> Lineage:
         """Return the lineage of a shard of the stream with this ARN.
 
         Raises:
             Transient: the table or the stream cannot be read now.
             Permanent: they reject the request.
         """
-        lineage = self.known.get(shard) or self._stored(shard) or self._store(shard, self._derive(shard, stream))
-        self.known[shard] = lineage
+        lineage = self.cache.get(shard) or self._load(shard) or self._save(shard, self._derive(shard, stream))
+        self.cache[shard] = lineage
         return lineage
 
-    def _stored(self, shard: str) -> Lineage | None:
-        row = self._row(shard)
+    def _load(self, shard: str) -> Lineage | None:
+        row = self._read_row(shard)
         return _lineage(row) if row else None
 
-    def _row(self, shard: str) -> Mapping[str, Any]:
+    def _read_row(self, shard: str) -> Mapping[str, Any]:
         with map_aws_errors():
             answer = self.client.get_item(TableName=self.table, Key=encode_item(_key(shard)), ConsistentRead=True)
         return decode_item(answer.get("Item", {}))
 
     def _derive(self, shard: str, stream: str) -> Lineage:
-        return self._after(shard, self._describe(stream))
+        return self._derive_from_parent(shard, self._describe_stream(stream))
 
-    def _after(self, shard: str, shards: Mapping[str, Shard]) -> Lineage:
+    def _derive_from_parent(self, shard: str, shards: Mapping[str, Shard]) -> Lineage:
         """Return the lineage of a shard without a row, after storing those of ancestors that had no changes."""
         parent = shards[shard].parent if shard in shards else None
         parent_lineage = None
         if parent is not None:
-            parent_lineage = self._stored(parent)
+            parent_lineage = self._load(parent)
             if parent_lineage is None and parent in shards:
-                parent_lineage = self._store(parent, self._after(parent, shards))
+                parent_lineage = self._save(parent, self._derive_from_parent(parent, shards))
         now = self.clock()
         if parent is not None and parent_lineage is not None:
             return lineage_of(shard, parent_lineage, self._claim_successor(parent, shard, shards), now)
@@ -96,7 +96,7 @@ class Lineages:
             )
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
-                return str(self._row(parent).get("heir", SPLIT))
+                return str(self._read_row(parent).get("heir", SPLIT))
             raise translate(error) from error
         return claim
 
@@ -117,30 +117,32 @@ class Lineages:
                 return found
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _describe(self, stream: str) -> Mapping[str, Shard]:
+    def _describe_stream(self, stream: str) -> Mapping[str, Shard]:
         """Return the shards of a stream; none if the stream does not exist, as in a handmade event."""
         shards: dict[str, Shard] = {}
         request: dict[str, Any] = {"StreamArn": stream}
         try:
             while True:
-                described = self.streams().describe_stream(**request)["StreamDescription"]
-                for one in described.get("Shards", []):
-                    numbers = one.get("SequenceNumberRange", {})
+                description = self.streams().describe_stream(**request)["StreamDescription"]
+                for entry in description.get("Shards", []):
+                    numbers = entry.get("SequenceNumberRange", {})
                     last = numbers.get("EndingSequenceNumber")
                     first = int(numbers.get("StartingSequenceNumber", 0))
-                    shards[one["ShardId"]] = Shard(one.get("ParentShardId"), first, None if last is None else int(last))
-                if "LastEvaluatedShardId" not in described:
+                    shards[entry["ShardId"]] = Shard(
+                        entry.get("ParentShardId"), first, None if last is None else int(last)
+                    )
+                if "LastEvaluatedShardId" not in description:
                     return shards
-                request["ExclusiveStartShardId"] = described["LastEvaluatedShardId"]
+                request["ExclusiveStartShardId"] = description["LastEvaluatedShardId"]
         except (ClientError, BotoCoreError) as error:
             if has_code(error, *_NO_SUCH_STREAM):
                 return {}
             raise translate(error) from error
 
-    def _store(self, shard: str, lineage: Lineage) -> Lineage:
+    def _save(self, shard: str, lineage: Lineage) -> Lineage:
         row = _key(shard) | {
             "lineage": lineage.mark,
-            "ended": [list(one) for one in lineage.ended],
+            "ended": [list(entry) for entry in lineage.ended],
             "expires_at": int((self.clock() + _RETENTION).timestamp()),
         }
         try:
@@ -150,7 +152,7 @@ class Lineages:
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
                 # another delivery of the same shard was faster; both must use the same lineage
-                return self._stored(shard) or lineage
+                return self._load(shard) or lineage
             raise translate(error) from error
         return lineage
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.update_expressions import VERSION, OrderState
+from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, OrderState
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.definition.aggregate import ITEM_COUNT, ValueRows
 from tailrace.definition.order_measures import ValueCount, ValueRange
@@ -38,7 +38,7 @@ class OrderReader:
                 TableName=self.table,
                 Key=encode_item({"pk": key[0], "sk": key[1]}),
                 ProjectionExpression="#v",
-                ExpressionAttributeNames={"#v": VERSION},
+                ExpressionAttributeNames={"#v": ORDER_VERSION},
                 ConsistentRead=True,
             )
         return version_of(answer.get("Item", {}))
@@ -53,7 +53,7 @@ class OrderReader:
         return OrderState(version, state)
 
     def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[ValueCount]:
-        """Yield the value rows with a positive count, in order: only the first for one end of the range."""
+        """Yield the value rows with a positive count, in order_state: only the first for one end of the range."""
         labels = kind.values.labels
         for row in self._rows(kind, pk, value_range):
             if row[ITEM_COUNT] > 0:
@@ -85,4 +85,4 @@ class OrderReader:
 
 def version_of(row: Any) -> int:
     """Return the version in a row (in DynamoDB's JSON); 0 if there is none."""
-    return int(row[VERSION]["N"]) if VERSION in row else 0
+    return int(row[ORDER_VERSION]["N"]) if ORDER_VERSION in row else 0

@@ -50,35 +50,37 @@ class _Run:
     rows: list[Json]
 
 
-class _Stream:
+class _Scan:
     """The stored rows of a query in order, for as many reads as a request may make."""
 
     def __init__(self, query: RowQuery, read: Callable[[KeyRange, str | None], Mapping[str, Any]]) -> None:
-        self.begun: Position | None = None
-        self.behind = Position("")
-        self.stopped = False
+        self.first_position: Position | None = None
+        self.last_position = Position("")
+        self.out_of_reads = False
         self._query = query
         self._read = read
         self._reads = 0
 
     def __iter__(self) -> Iterator[_StoredRow]:
         start = self._query.start
-        for found in self._query.ranges():
-            self.behind = Position(found.pk, start.sk if start is not None and start.pk == found.pk else None)
-            self.begun = self.begun or self.behind
+        for key_range in self._query.ranges():
+            self.last_position = Position(
+                key_range.pk, start.sk if start is not None and start.pk == key_range.pk else None
+            )
+            self.first_position = self.first_position or self.last_position
             while True:
-                self.stopped = self._reads == _MAX_READS
-                if self.stopped:
+                self.out_of_reads = self._reads == _MAX_READS
+                if self.out_of_reads:
                     return
-                answer = self._read(found, self.behind.sk)
+                response = self._read(key_range, self.last_position.sk)
                 self._reads += 1
-                for row in map(decode_item, answer["Items"]):
-                    before, self.behind = self.behind, Position(found.pk, row["sk"])
+                for row in map(decode_item, response["Items"]):
+                    before, self.last_position = self.last_position, Position(key_range.pk, row["sk"])
                     if self._query.includes(row):
                         yield _StoredRow(before, row)
-                if "LastEvaluatedKey" not in answer:
+                if "LastEvaluatedKey" not in response:
                     break
-                self.behind = Position(found.pk, answer["LastEvaluatedKey"]["sk"]["S"])
+                self.last_position = Position(key_range.pk, response["LastEvaluatedKey"]["sk"]["S"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class RowReader:
     client: "DynamoDBClient"
     table: str
 
-    def read(self, query: RowQuery, write: Serializer = dumps) -> Page:
+    def read(self, query: RowQuery, format_row: Serializer = dumps) -> Page:
         """Return the rows of a query, as readers see them.
 
         A page may hold fewer rows than requested, even none, and still have a cursor, if many groups are empty.
@@ -101,49 +103,49 @@ class RowReader:
         rows: list[str] = []
         size = 0
         skip = 0 if query.start is None else query.start.skip
-        stream = self._stream(query, query.limit)
-        for run in _runs(query, stream):
-            for place, row in enumerate(run.rows[skip:], start=skip):
+        scan = self._scan(query, query.limit)
+        for run in _runs(query, scan):
+            for index, row in enumerate(run.rows[skip:], start=skip):
                 if len(rows) == query.limit or size > _MAX_BYTES:
-                    return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, place)))
-                rows.append(write(row))
+                    return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, index)))
+                rows.append(format_row(row))
                 size += len(rows[-1].encode())
             skip = 0
-        if stream.stopped and stream.behind == stream.begun:
+        if scan.out_of_reads and scan.last_position == scan.first_position:
             raise QueryTooLarge(
                 f"the rollup needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
             )
-        return Page(tuple(rows), query.cursor(stream.behind) if stream.stopped else None)
+        return Page(tuple(rows), query.cursor(scan.last_position) if scan.out_of_reads else None)
 
-    def rank(self, query: RowQuery, by: str, write: Serializer, *, greatest: bool) -> Page:
+    def rank(self, query: RowQuery, by: str, format_row: Serializer, *, greatest: bool) -> Page:
         """Return the rows of a query that rank first by a measure; ties in key order.
 
         Raises:
             QueryTooLarge: there are more rows than a request can read.
             Transient, Permanent: as :meth:`read`.
         """
-        stream = self._stream(query, None)
-        found = (row for run in _runs(query, stream) for row in run.rows if row[by] is not None)
+        scan = self._scan(query, None)
+        candidates = (row for run in _runs(query, scan) for row in run.rows if row[by] is not None)
         choose = heapq.nlargest if greatest else heapq.nsmallest
-        ranked = choose(query.limit, found, key=lambda row: encode_sort_key(row[by]))
-        if stream.stopped:
+        ranked = choose(query.limit, candidates, key=lambda row: encode_sort_key(row[by]))
+        if scan.out_of_reads:
             raise QueryTooLarge(
                 f"the ranking needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
             )
-        return Page(tuple(map(write, ranked)))
+        return Page(tuple(map(format_row, ranked)))
 
-    def _stream(self, query: RowQuery, limit: int | None) -> _Stream:
-        most = None if limit is None else (limit + 1) * query.stored_rows_per_row()
-        return _Stream(query, lambda found, start: self._query(query, found, start, most))
+    def _scan(self, query: RowQuery, limit: int | None) -> _Scan:
+        max_rows = None if limit is None else (limit + 1) * query.stored_rows_per_row()
+        return _Scan(query, lambda key_range, start: self._query(query, key_range, start, max_rows))
 
-    def _query(self, query: RowQuery, found: KeyRange, start: str | None, limit: int | None) -> Mapping[str, Any]:
-        condition, values = "#pk = :pk", {":pk": found.pk}
-        if found.between is not None:
+    def _query(self, query: RowQuery, key_range: KeyRange, start: str | None, limit: int | None) -> Mapping[str, Any]:
+        condition, values = "#pk = :pk", {":pk": key_range.pk}
+        if key_range.between is not None:
             condition += " AND #sk BETWEEN :low AND :high"
-            values |= {":low": found.between[0], ":high": found.between[1]}
-        elif found.prefix:
+            values |= {":low": key_range.between[0], ":high": key_range.between[1]}
+        elif key_range.prefix:
             condition += " AND begins_with(#sk, :prefix)"
-            values |= {":prefix": found.prefix}
+            values |= {":prefix": key_range.prefix}
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": condition,
@@ -153,26 +155,26 @@ class RowReader:
             "ConsistentRead": True,
         } | ({} if limit is None else {"Limit": limit})
         if start is not None:
-            request["ExclusiveStartKey"] = {"pk": encode_value(found.pk), "sk": encode_value(start)}
+            request["ExclusiveStartKey"] = {"pk": encode_value(key_range.pk), "sk": encode_value(start)}
         with map_aws_errors():
             return self.client.query(**request)
 
 
-def _runs(query: RowQuery, stream: _Stream) -> Iterator[_Run]:
+def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
     """Yield merged rows, complete runs only.
 
     If the reads are used up within a run, the run is left to the next request, and the stream is reset to its start.
     """
-    for name, members in groupby(stream, key=lambda one: query.merge_key(one.row["pk"], one.row["sk"])):
+    for name, members in groupby(scan, key=lambda stored: query.merge_key(stored.row["pk"], stored.row["sk"])):
         before: Position | None = None
         sums = Rollup(query.aggregate, query.interval)
-        for found in members:
-            before = before or found.before
-            sums.add(found.row)
-        before = before or stream.behind
+        for stored in members:
+            before = before or stored.before
+            sums.add(stored.row)
+        before = before or scan.last_position
         # the next row would end the run; so does a partition of another time
-        over = stream.behind.sk is None and query.merge_key(stream.behind.pk, "-")[0] != name[0]
-        if stream.stopped and query.stored_rows_per_row() > 1 and not over:
-            stream.behind = before
+        run_ended = scan.last_position.sk is None and query.merge_key(scan.last_position.pk, "-")[0] != name[0]
+        if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
+            scan.last_position = before
             return
         yield _Run(before, sums.rows(descending=query.descending))

@@ -28,7 +28,7 @@ _MAX_STATEMENT_BYTES = 8192
 _RESERVED_BYTES = 1500
 """Maximum size of a statement without its counters: a table name of 255 bytes, the key, and 33 marks."""
 
-VERSION = "~v"
+ORDER_VERSION = "~v"
 """The attribute that counts the writes of a row's order measures."""
 
 
@@ -89,15 +89,15 @@ class _Expression:
 
 
 def update_request(
-    table: str, row: RowChange, lineage: Lineage | None, now: datetime, order: OrderState | None = None
+    table: str, row: RowChange, lineage: Lineage | None, now: datetime, order_state: OrderState | None = None
 ) -> Json:
     """Return the UpdateItem request for a row; without a lineage it is unconditional.
 
     For an inexact row, only the items are counted and the row is flagged; its linear measures stay unchanged. With
-    ``order``, the order measures are written as well.
+    ``order_state``, the order measures are written as well.
     """
     expression = _Expression()
-    expression.set(UPDATED_AT, _stamp(now))
+    expression.set(UPDATED_AT, _timestamp(now))
     for label, value in zip(row.layout.labels, row.labels, strict=True):
         expression.set(label, value)
     _set_expiry(expression, row.expires_at)
@@ -110,10 +110,10 @@ def update_request(
         expression.conditions.append(
             f"(attribute_not_exists({mark}) OR {mark} < {expression.value(encode_sequence(row.first))})"
         )
-        for old in lineage.retired(now):
-            expression.remove(old)
-    if order is not None:
-        _set_order(expression, order)
+        for retired_mark in lineage.retired(now):
+            expression.remove(retired_mark)
+    if order_state is not None:
+        _set_order_state(expression, order_state)
     return expression.request(table, row.key)
 
 
@@ -125,22 +125,26 @@ def _set_expiry(expression: _Expression, expires_at: int | None) -> None:
         expression.set(EXPIRES_AT, expires_at)
 
 
-def _set_order(expression: _Expression, order: OrderState) -> None:
-    for attribute, value in order.state.items():
+def _set_order_state(expression: _Expression, order_state: OrderState) -> None:
+    for attribute, value in order_state.state.items():
         if value is None:
             expression.remove(attribute)
         else:
             expression.set(attribute, value)
-    version = expression.set(VERSION, order.version + 1)
-    seen = f"{version} = {expression.value(order.version)}" if order.version else f"attribute_not_exists({version})"
-    expression.conditions.append(seen)
+    version = expression.set(ORDER_VERSION, order_state.version + 1)
+    condition = (
+        f"{version} = {expression.value(order_state.version)}"
+        if order_state.version
+        else f"attribute_not_exists({version})"
+    )
+    expression.conditions.append(condition)
 
 
-def expire_request(table: str, row: RowChange, at: int) -> Json:
+def expire_request(table: str, row: RowChange, expires_at: int) -> Json:
     """Return the request that expires a row at a given second, if it is still empty and would stay longer."""
     expression = _Expression()
-    name = expression.set(EXPIRES_AT, at)
-    expression.conditions.append(f"(attribute_not_exists({name}) OR {name} > {expression.value(at)})")
+    name = expression.set(EXPIRES_AT, expires_at)
+    expression.conditions.append(f"(attribute_not_exists({name}) OR {name} > {expression.value(expires_at)})")
     for counter in zero_counters(row.layout):
         expression.conditions.append(f"{expression.name(counter)} = {expression.value(0)}")
     return expression.request(table, row.key)
@@ -159,28 +163,30 @@ def partiql_statement(table: str, row: RowChange, lineage: Lineage, now: datetim
     if row.expires_at is not None:
         parameters.append({"N": str(row.expires_at)})
     parameters += [
-        {"S": text} for text in (_stamp(now), encode_sequence(row.last), *row.key, encode_sequence(row.first))
+        {"S": text} for text in (_timestamp(now), encode_sequence(row.last), *row.key, encode_sequence(row.first))
     ]
     retired = tuple(lineage.retired(now))
     names = tuple([name for name, _ in added])
-    text = _statement_text(table, names, lineage.mark, retired, stays=row.expires_at is None)
+    text = _statement_text(table, names, lineage.mark, retired, never_expires=row.expires_at is None)
     return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 @lru_cache(maxsize=4096)
 def fits_statement(layout: Layout) -> bool:
     """Tell whether every statement for such a row fits DynamoDB's limit."""
-    text = _statement_text("", layout.counters, "", (), stays=True)
+    text = _statement_text("", layout.counters, "", (), never_expires=True)
     return len(text.encode()) + _RESERVED_BYTES <= _MAX_STATEMENT_BYTES
 
 
 @lru_cache(maxsize=4096)
-def _statement_text(table: str, added: tuple[str, ...], mark: str, retired: tuple[str, ...], *, stays: bool) -> str:
+def _statement_text(
+    table: str, added: tuple[str, ...], mark: str, retired: tuple[str, ...], *, never_expires: bool
+) -> str:
     changes = [f"SET {_quoted(name)} = {_quoted(name)} + ?" for name in added]
-    if not stays:
+    if not never_expires:
         changes.append(f"SET {_quoted(EXPIRES_AT)} = ?")
     changes += [f"SET {_quoted(name)} = ?" for name in (UPDATED_AT, mark)]
-    changes += [f"REMOVE {_quoted(name)}" for name in ((EXPIRES_AT,) if stays else ()) + retired]
+    changes += [f"REMOVE {_quoted(name)}" for name in ((EXPIRES_AT,) if never_expires else ()) + retired]
     condition = f'"pk" = ? AND "sk" = ? AND {_quoted(mark)} < ?'
     return f"UPDATE {_quoted(table)} {' '.join(changes)} WHERE {condition}"
 
@@ -191,5 +197,5 @@ def _quoted(name: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _stamp(now: datetime) -> str:
+def _timestamp(now: datetime) -> str:
     return now.isoformat(timespec="milliseconds")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
 from tailrace.aws.items.batch_writer import Unprocessed, write_all
-from tailrace.aws.items.store import StoredItem, row_of
+from tailrace.aws.items.store import StoredItem, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
@@ -54,47 +54,51 @@ class BatchRoutes:
         entries = self._entries(collection, batch_items(self._event()))
         errors = self._store(entries)
         results = _results(entries, errors)
-        answer = json_response(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
+        response = json_response(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
         if any(isinstance(error, Transient) for error in errors.values()):
-            raise PartialFailure(answer)
-        return answer
+            raise PartialFailure(response)
+        return response
 
-    def _entries(self, collection: str, sent: Sequence[Any]) -> list[_Entry]:
+    def _entries(self, collection: str, items: Sequence[Any]) -> list[_Entry]:
         entries: list[_Entry] = []
         seen: set[str] = set()
-        for one in sent:
-            entry = self._entry(collection, one)
+        for item_entry in items:
+            entry = self._entry(collection, item_entry)
             if entry.row is not None and entry.item_id in seen:
-                twice = Violation(
+                duplicate = Violation(
                     "/id", "id", "the id occurs more than once in this request: only the first one counts"
                 )
-                entry = _Entry(entry.item_id, error=InvalidItem([twice]))
+                entry = _Entry(entry.item_id, error=InvalidItem([duplicate]))
             elif entry.row is not None:
                 seen.add(entry.item_id)
             entries.append(entry)
         return entries
 
-    def _entry(self, collection: str, one: Any) -> _Entry:
-        if not isinstance(one, dict):
+    def _entry(self, collection: str, item_entry: Any) -> _Entry:
+        if not isinstance(item_entry, dict):
             return _Entry(None, error=InvalidMessage("each entry must be an object with id and item"))
-        item_id, item = one.get("id"), one.get("item")
-        if not isinstance(item_id, str) or not isinstance(item, dict) or one.keys() - {"id", "item", "expires_at"}:
+        item_id, item = item_entry.get("id"), item_entry.get("item")
+        if (
+            not isinstance(item_id, str)
+            or not isinstance(item, dict)
+            or item_entry.keys() - {"id", "item", "expires_at"}
+        ):
             text = "an entry has id (a string), item (an object), optionally expires_at, and nothing else"
             return _Entry(item_id, error=InvalidMessage(text))
-        stored = StoredItem(item, one.get("expires_at"))
+        stored = StoredItem(item, item_entry.get("expires_at"))
         try:
-            row = row_of(self._pipeline, collection, item_id, stored)
+            row = validated_row(self._pipeline, collection, item_id, stored)
         except (InvalidItem, InvalidMessage) as error:
             return _Entry(item_id, error=error)
         return _Entry(item_id, stored.etag, row)
 
     def _store(self, entries: Sequence[_Entry]) -> dict[int, TailraceError]:
         """Store the valid entries and return the errors of the others, by their position in the request."""
-        places = [place for place, entry in enumerate(entries) if entry.row is not None]
+        positions = [index for index, entry in enumerate(entries) if entry.row is not None]
         rows = [entry.row for entry in entries if entry.row is not None]
-        errors = {place: entry.error for place, entry in enumerate(entries) if entry.error is not None}
-        for outcome in write_all(self._client, self._items_table, rows, tries=_MAX_ATTEMPTS):
-            errors[places[outcome.position]] = (
+        errors = {index: entry.error for index, entry in enumerate(entries) if entry.error is not None}
+        for outcome in write_all(self._client, self._items_table, rows, max_attempts=_MAX_ATTEMPTS):
+            errors[positions[outcome.position]] = (
                 Transient("the table did not process the item in time")
                 if isinstance(outcome, Unprocessed)
                 else InvalidItem([Violation("", "table", outcome.reason)])
@@ -103,12 +107,12 @@ class BatchRoutes:
 
 
 def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> list[str]:
-    problems = {place: _problem(error) for place, error in errors.items()}
+    problems = {index: _problem(error) for index, error in errors.items()}
     share = MAX_LISTED_CHARACTERS // max(len(problems), 1)
     results = []
-    for place, entry in enumerate(entries):
+    for index, entry in enumerate(entries):
         item_id = entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= _MAX_ID_SHOWN else None
-        problem = problems.get(place)
+        problem = problems.get(index)
         if problem is None:
             results.append(dumps({"id": item_id, "status": 200, "etag": entry.etag}))
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tailrace.aws.api.responses import ApiResponse, json_response
-from tailrace.aws.monitoring.health import Health
+from tailrace.aws.monitoring.health import HealthMonitor
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.http.requests import Event, query_parameters
@@ -12,7 +12,7 @@ from tailrace.http.requests import Event, query_parameters
 class HealthRoutes:
     """Answers how the stages are doing."""
 
-    def __init__(self, health: Health, event: Callable[[], Event]) -> None:
+    def __init__(self, health: HealthMonitor, event: Callable[[], Event]) -> None:
         self._health = health
         self._event = event
 

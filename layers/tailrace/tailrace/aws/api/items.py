@@ -33,9 +33,9 @@ class ItemRoutes:
 
     def put(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Store a whole item: 201 if it is new, otherwise 200."""
-        name, given = self._address(collection, escaped, _EXPIRES_AT)
+        name, options_given = self._address(collection, escaped, _EXPIRES_AT)
         item = parse_json_object(self._event())
-        stored = StoredItem(item, _expiry(given.get(_EXPIRES_AT)))
+        stored = StoredItem(item, _expiry(options_given.get(_EXPIRES_AT)))
         created = self._items.put(collection, name, item, stored.expires_at, request_preconditions(self._event()))
         headers = {"ETag": stored.etag} | ({"Location": item_path(collection, name)} if created else {})
         return json_response(201 if created else 200, dumps(item), headers)
@@ -67,16 +67,16 @@ class ItemRoutes:
     def _address(self, collection: str, escaped: str | None, *options: str) -> tuple[str, dict[str, str]]:
         """Return the id in a request, and its query parameters; unknown and repeated ones are rejected."""
         self._pipeline.collection(collection)
-        given: dict[str, str] = {}
+        options_given: dict[str, str] = {}
         for name, value in query_parameters(self._event()):
-            if name in given or name not in (options if escaped is not None else ("id", *options)):
+            if name in options_given or name not in (options if escaped is not None else ("id", *options)):
                 raise InvalidMessage(f"the parameter {name[:60]!r} is unknown here, or is given more than once")
-            given[name] = value
-        if escaped is None and "id" not in given:
+            options_given[name] = value
+        if escaped is None and "id" not in options_given:
             raise InvalidMessage("the request names no item: put its id in the path or in the parameter id")
-        found = decode_item_id(escaped) if escaped is not None else given["id"]
+        found = decode_item_id(escaped) if escaped is not None else options_given["id"]
         check_item(item_key(collection, found), {})
-        return found, given
+        return found, options_given
 
 
 def _expiry(text: str | None) -> Any:

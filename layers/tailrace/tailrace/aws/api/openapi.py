@@ -9,7 +9,7 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.http.requests import Event, issuer
 
 
-class DocumentRoutes:
+class OpenApiRoutes:
     """Serves the OpenAPI document."""
 
     def __init__(self, pipeline: Pipeline, event: Callable[[], Event]) -> None:

@@ -12,7 +12,7 @@ from tailrace.http.problems import CONTENT_TYPE, RETRY_AFTER_S, MethodNotAllowed
 type Headers = Mapping[str, str | list[str]]
 type ApiResponse = Response[str]
 
-JSON = "application/json"
+JSON_CONTENT_TYPE = "application/json"
 
 
 class PartialFailure(Exception):
@@ -21,14 +21,14 @@ class PartialFailure(Exception):
     It is not an error: raising it bypasses the idempotency store.
     """
 
-    def __init__(self, answer: ApiResponse) -> None:
-        self.answer = answer
+    def __init__(self, response: ApiResponse) -> None:
+        self.response = response
         super().__init__("part of the request must be retried")
 
 
 def json_response(status: int, body: str, headers: Headers | None = None) -> ApiResponse:
     """Return a response with a JSON body."""
-    return Response(status, JSON, body, headers)
+    return Response(status, JSON_CONTENT_TYPE, body, headers)
 
 
 def empty_response(status: int, headers: Headers | None = None) -> ApiResponse:

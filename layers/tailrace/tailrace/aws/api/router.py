@@ -12,11 +12,11 @@ from tailrace.aws.api.batches import BatchRoutes
 from tailrace.aws.api.health import HealthRoutes
 from tailrace.aws.api.idempotency import Idempotency
 from tailrace.aws.api.items import ItemRoutes
-from tailrace.aws.api.openapi import DocumentRoutes
+from tailrace.aws.api.openapi import OpenApiRoutes
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, problem_response
 from tailrace.aws.items.store import ItemStore
-from tailrace.aws.monitoring.health import Health
-from tailrace.aws.runtime.deadlines import time_left_ms
+from tailrace.aws.monitoring.health import HealthMonitor
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound, TailraceError
@@ -30,30 +30,30 @@ _ITEMS = "/collections/<collection>/items"
 _ITEM = f"{_ITEMS}/<escaped>"
 
 
-class Api:
+class Router:
     """Handles API requests; every refusal is a problem document (:mod:`tailrace.http.problems`)."""
 
     def __init__(
-        self, pipeline: Pipeline, items: ItemStore, rows: RowReader, health: Health, idempotency: Idempotency
+        self, pipeline: Pipeline, items: ItemStore, rows: RowReader, health: HealthMonitor, idempotency: Idempotency
     ) -> None:
         self._idempotency = idempotency
         self._resolver = APIGatewayHttpResolver()
-        self._resolver.not_found(self._no_such_address)
+        self._resolver.not_found(self._no_such_resource)
         self._resolver.exception_handler(TailraceError)(problem_response)
         self._resolver.exception_handler(PartialFailure)(_partial_failure)
         self._methods: dict[str, list[str]] = {}
-        one = ItemRoutes(pipeline, items, self._event)
-        many = BatchRoutes(pipeline, items.client, items.table, self._event)
+        item_routes = ItemRoutes(pipeline, items, self._event)
+        batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event)
         for rule in (_ITEM, _ITEMS):
-            self._route("GET", rule, one.get)
-            self._route("PUT", rule, self._once(one.put))
-            self._route("PATCH", rule, self._once(one.patch))
-            self._route("DELETE", rule, self._once(one.delete))
-        self._route("POST", _ITEMS, self._once(many.post))
-        self._route("GET", "/openapi.json", DocumentRoutes(pipeline, self._event).openapi)
+            self._route("GET", rule, item_routes.get)
+            self._route("PUT", rule, self._once(item_routes.put))
+            self._route("PATCH", rule, self._once(item_routes.patch))
+            self._route("DELETE", rule, self._once(item_routes.delete))
+        self._route("POST", _ITEMS, self._once(batch_routes.post))
+        self._route("GET", "/openapi.json", OpenApiRoutes(pipeline, self._event).openapi)
         self._route("GET", "/health", HealthRoutes(health, self._event).health)
         aggregates = AggregateRoutes(pipeline, rows, health.progress, self._event)
-        self._route("GET", "/aggregates", aggregates.listed)
+        self._route("GET", "/aggregates", aggregates.list_aggregates)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
         self._route("GET", "/aggregates/<name>/top", aggregates.top)
         self._route("GET", "/aggregates/<name>/groups", aggregates.groups)
@@ -64,27 +64,27 @@ class Api:
         Raises:
             Permanent: a table rejects a request or is missing, which is not the caller's fault.
         """
-        answer = self._resolver.resolve(with_escaped_item_id(event), context)
-        refused = answer["headers"].get("Content-Type") == CONTENT_TYPE
-        count_metrics(RequestsAnswered=1, RequestsRefused=int(refused))
-        return answer
+        response = self._resolver.resolve(with_escaped_item_id(event), context)
+        is_problem = response["headers"].get("Content-Type") == CONTENT_TYPE
+        count_metrics(RequestsAnswered=1, RequestsRefused=int(is_problem))
+        return response
 
-    def _route(self, method: str, rule: str, answer: Callable[..., ApiResponse]) -> None:
-        self._resolver.route(rule, method)(answer)
+    def _route(self, method: str, rule: str, endpoint: Callable[..., ApiResponse]) -> None:
+        self._resolver.route(rule, method)(endpoint)
         self._methods.setdefault(rule, []).append(method)
 
     def _event(self) -> Event:
         event: Event = self._resolver.current_event.raw_event
         return event
 
-    def _once(self, answer: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
+    def _once(self, endpoint: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
         """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once."""
 
         def handled(**path: str) -> ApiResponse:
             event = self._event()
             key = idempotency_key(event)
             if key is None:
-                return answer(**path)
+                return endpoint(**path)
             names = ("if-match", "if-none-match", "content-type")
             payload = {name: header(event, name) for name in names} | {
                 "method": event["requestContext"]["http"]["method"],
@@ -93,19 +93,19 @@ class Api:
                 "body": event.get("body"),
                 "base64": event.get("isBase64Encoded"),
             }
-            left_ms = time_left_ms(self._resolver.lambda_context)
-            return self._idempotency.once((caller(event), key), payload, lambda: answer(**path), left_ms)
+            remaining_ms = remaining_time_ms(self._resolver.lambda_context)
+            return self._idempotency.run_once((caller(event), key), payload, lambda: endpoint(**path), remaining_ms)
 
         return handled
 
-    def _no_such_address(self, _error: "NotFoundError") -> ApiResponse:
+    def _no_such_resource(self, _error: "NotFoundError") -> ApiResponse:
         event = self._event()
         for rule, methods in self._methods.items():
-            there = re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), event["rawPath"])
-            if there and event["requestContext"]["http"]["method"] not in methods:
+            matches = re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), event["rawPath"])
+            if matches and event["requestContext"]["http"]["method"] not in methods:
                 return problem_response(MethodNotAllowed(methods))
         return problem_response(NotFound("no route has this address"))
 
 
-def _partial_failure(found: PartialFailure) -> ApiResponse:
-    return found.answer
+def _partial_failure(error: PartialFailure) -> ApiResponse:
+    return error.response

@@ -18,9 +18,9 @@ def timed(handler: Handler, clock_s: Callable[[], float]) -> Handler:
     """
 
     def handled(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        began = clock_s()
-        answer = handler(event, context)
-        answer["headers"][SERVER_TIMING] = f"handler;dur={(clock_s() - began) * 1000:.1f}"
-        return answer
+        started = clock_s()
+        response = handler(event, context)
+        response["headers"][SERVER_TIMING] = f"handler;dur={(clock_s() - started) * 1000:.1f}"
+        return response
 
     return handled

@@ -52,9 +52,9 @@ def put_all_or_raise(
         Permanent: the table rejects the call.
     """
     outcomes = write_all(client, table, rows, sleep=sleep)
-    left = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
-    if left:
-        raise Transient(f"the table left {len(left)} items unprocessed after {_MAX_ATTEMPTS} attempts")
+    unprocessed = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
+    if unprocessed:
+        raise Transient(f"the table left {len(unprocessed)} items unprocessed after {_MAX_ATTEMPTS} attempts")
     return [outcome for outcome in outcomes if isinstance(outcome, RefusedItem)]
 
 
@@ -64,7 +64,7 @@ def write_all(
     rows: Sequence[Row],
     *,
     sleep: Callable[[float], None] = time.sleep,
-    tries: int = _MAX_ATTEMPTS,
+    max_attempts: int = _MAX_ATTEMPTS,
 ) -> list[RefusedItem | Unprocessed]:
     """Store rows (in DynamoDB's JSON, without duplicate keys, a few megabytes in total), several calls at a time.
 
@@ -75,10 +75,10 @@ def write_all(
     Raises:
         Permanent: the table rejects the call.
     """
-    calls = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
-    sender = _BatchWriter(client, table, sleep, tries)
+    batches = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
+    writer = _BatchWriter(client, table, sleep, max_attempts)
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        pending = [pool.submit(sender.put, rows, positions) for positions in calls]
+        pending = [pool.submit(writer.put, rows, positions) for positions in batches]
     return [outcome for future in pending for outcome in future.result()]
 
 
@@ -87,23 +87,23 @@ class _BatchWriter:
     client: "DynamoDBClient"
     table: str
     sleep: Callable[[float], None]
-    tries: int
+    max_attempts: int
 
     def put(self, rows: Sequence[Row], positions: range) -> list[RefusedItem | Unprocessed]:
         try:
-            left = self._write([rows[position] for position in positions])
+            unprocessed = self._write([rows[position] for position in positions])
         except InvalidItem as error:
             if len(positions) == 1:
                 return [RefusedItem(positions[0], error.violations[0].message)]
-            alone = (range(position, position + 1) for position in positions)
-            return [outcome for position in alone for outcome in self.put(rows, position)]
-        keys = {row["pk"]["S"] for row in left}
+            singles = (range(position, position + 1) for position in positions)
+            return [outcome for position in singles for outcome in self.put(rows, position)]
+        keys = {row["pk"]["S"] for row in unprocessed}
         return [Unprocessed(position) for position in positions if rows[position]["pk"]["S"] in keys]
 
     def _write(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Store rows in one call and its retries; return those that are not stored."""
         requests: Any = {self.table: [{"PutRequest": {"Item": row}} for row in rows]}
-        for attempt in range(self.tries):
+        for attempt in range(self.max_attempts):
             if attempt:
                 # jitter, not cryptography
                 self.sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311

@@ -36,9 +36,9 @@ class Condition:
         return {"ConditionExpression": self.expression} | names | values
 
 
-def existence(present: bool) -> Condition:
+def existence(exists: bool) -> Condition:
     """Return the condition that the row exists, or that it does not."""
-    return Condition("attribute_exists(pk)" if present else "attribute_not_exists(pk)", {}, {})
+    return Condition("attribute_exists(pk)" if exists else "attribute_not_exists(pk)", {}, {})
 
 
 def unchanged_since(row: Row | None, absent: Collection[str]) -> Condition:
@@ -48,17 +48,19 @@ def unchanged_since(row: Row | None, absent: Collection[str]) -> Condition:
         InvalidItem: the row has more fields than one condition can compare.
     """
     if row is None:
-        return existence(present=False)
-    compared = {f"#o{place}": name for place, name in enumerate(row) if name != "pk"}
-    missing = {f"#a{place}": name for place, name in enumerate(sorted(set(absent) - row.keys()))}
-    parts = [f"{short}=:{short[1:]}" for short in compared]
-    parts += [f"attribute_not_exists({short})" for short in missing]
+        return existence(exists=False)
+    compared = {f"#o{index}": name for index, name in enumerate(row) if name != "pk"}
+    missing = {f"#a{index}": name for index, name in enumerate(sorted(set(absent) - row.keys()))}
+    parts = [f"{placeholder}=:{placeholder[1:]}" for placeholder in compared]
+    parts += [f"attribute_not_exists({placeholder})" for placeholder in missing]
     text = " AND ".join(["attribute_exists(pk)", *parts])
-    fields = len((row.keys() | set(absent)) - set(ENGINE_ATTRIBUTES))
-    if fields > _MAX_COMPARED_FIELDS or len(text) > _MAX_EXPRESSION_BYTES:
+    field_count = len((row.keys() | set(absent)) - set(ENGINE_ATTRIBUTES))
+    if field_count > _MAX_COMPARED_FIELDS or len(text) > _MAX_EXPRESSION_BYTES:
         limit = f"more than {_MAX_COMPARED_FIELDS} fields cannot be compared: put the whole item without conditions"
         raise InvalidItem([Violation("", "fields", limit)])
-    return Condition(text, compared | missing, {f":{short[1:]}": row[name] for short, name in compared.items()})
+    return Condition(
+        text, compared | missing, {f":{placeholder[1:]}": row[name] for placeholder, name in compared.items()}
+    )
 
 
 def update_parameters(before: Row, after: Row) -> dict[str, Any]:
@@ -66,12 +68,12 @@ def update_parameters(before: Row, after: Row) -> dict[str, Any]:
 
     Rows are compared in DynamoDB's JSON, because in Python ``True`` equals 1.
     """
-    changed = {f"#n{place}": name for place, name in enumerate(after) if after[name] != before.get(name)}
-    removed = {f"#r{place}": name for place, name in enumerate(before) if name not in after}
+    changed = {f"#n{index}": name for index, name in enumerate(after) if after[name] != before.get(name)}
+    removed = {f"#r{index}": name for index, name in enumerate(before) if name not in after}
     if not changed and not removed:
         return {}
-    sets = [f"{short}=:{short[1:]}" for short in changed]
-    values = {f":{short[1:]}": after[name] for short, name in changed.items()}
+    sets = [f"{placeholder}=:{placeholder[1:]}" for placeholder in changed]
+    values = {f":{placeholder[1:]}": after[name] for placeholder, name in changed.items()}
     return {
         "UpdateExpression": _clause("SET", sets) + _clause("REMOVE", list(removed)),
         "ExpressionAttributeNames": changed | removed,
@@ -80,12 +82,12 @@ def update_parameters(before: Row, after: Row) -> dict[str, Any]:
 
 def merge_parameters(*parts: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the parameters of a request's parts, with the names and values of all of them."""
-    whole: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for part in parts:
         for parameter, value in part.items():
-            whole[parameter] = whole[parameter] | value if parameter in whole else value
-    return whole
+            merged[parameter] = merged[parameter] | value if parameter in merged else value
+    return merged
 
 
-def _clause(word: str, parts: Sequence[str]) -> str:
-    return f"{word} {', '.join(parts)} " if parts else ""
+def _clause(keyword: str, parts: Sequence[str]) -> str:
+    return f"{keyword} {', '.join(parts)} " if parts else ""

@@ -28,7 +28,7 @@ from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_INVALID = "ValidationException"
+_VALIDATION_ERROR = "ValidationException"
 _MAX_ATTEMPTS = 5
 
 
@@ -48,7 +48,7 @@ class StoredItem:
         return entity_tag(item_digest(self.item, self.expires_at))
 
 
-def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
+def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
     """Check an item and return its row in DynamoDB's JSON.
 
     The transform runs as well, so that an item that could not be counted later is rejected here.
@@ -63,9 +63,9 @@ def row_of(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem
     split_item_key(pk)
     check_item(pk, stored.item)
     known.prepare(stored.item)
-    expiry = {} if stored.expires_at is None else {"expires_at": _epoch(stored.expires_at)}
-    open_to_others = _listed_fields(pipeline, collection) is None
-    digest = {DIGEST: item_digest(stored.item, stored.expires_at)} if open_to_others else {}
+    expiry = {} if stored.expires_at is None else {"expires_at": _epoch_seconds(stored.expires_at)}
+    has_open_schema = _listed_fields(pipeline, collection) is None
+    digest = {DIGEST: item_digest(stored.item, stored.expires_at)} if has_open_schema else {}
     return encode_item({"pk": pk} | stored.item | expiry | digest)
 
 
@@ -75,7 +75,7 @@ def _listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None
     return None if names is None or len(names) > MAX_LISTED_FIELDS else names
 
 
-def _epoch(value: Any) -> int:
+def _epoch_seconds(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**11:
         raise InvalidItem([Violation("/expires_at", "expires_at", "not a whole number of seconds since 1970")])
     return value
@@ -86,7 +86,7 @@ def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
 
     :func:`tailrace.encoding.limits.check_item` reports every known reason before the write; this covers the others.
     """
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] == _INVALID:
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] == _VALIDATION_ERROR:
         reason = f"the table rejects the item: {error.response['Error'].get('Message', '')}"
         return InvalidItem([Violation("", "table", reason)])
     return translate(error)
@@ -113,17 +113,17 @@ class ItemStore:
         item_id: str,
         item: Item,
         expires_at: int | None = None,
-        only_if: Preconditions = UNCONDITIONAL,
+        preconditions: Preconditions = UNCONDITIONAL,
     ) -> bool:
         """Store a whole item; return True if it is new.
 
         Raises:
             InvalidItem: with every violation.
         """
-        row = row_of(self.pipeline, collection, item_id, StoredItem(item, expires_at))
+        row = validated_row(self.pipeline, collection, item_id, StoredItem(item, expires_at))
         request = {"TableName": self.table, "Item": row, "ReturnValues": "ALL_OLD"}
-        answer = self._write(self.client.put_item, request, collection, item_id, only_if)
-        return not answer.get("Attributes")
+        response = self._write(self.client.put_item, request, collection, item_id, preconditions)
+        return not response.get("Attributes")
 
     def get(self, collection: str, item_id: str) -> StoredItem:
         """Read an item, strongly consistent.
@@ -131,15 +131,17 @@ class ItemStore:
         Raises:
             NotFound: it does not exist.
         """
-        return _stored(self._require_row(collection, item_id))
+        return _decode_row(self._require_row(collection, item_id))
 
-    def delete(self, collection: str, item_id: str, only_if: Preconditions = UNCONDITIONAL) -> bool:
+    def delete(self, collection: str, item_id: str, preconditions: Preconditions = UNCONDITIONAL) -> bool:
         """Delete an item; return True if it existed."""
         request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_OLD"}
-        answer = self._write(self.client.delete_item, request, collection, item_id, only_if)
-        return bool(answer.get("Attributes"))
+        response = self._write(self.client.delete_item, request, collection, item_id, preconditions)
+        return bool(response.get("Attributes"))
 
-    def patch(self, collection: str, item_id: str, patch: Item, only_if: Preconditions = UNCONDITIONAL) -> StoredItem:
+    def patch(
+        self, collection: str, item_id: str, patch: Item, preconditions: Preconditions = UNCONDITIONAL
+    ) -> StoredItem:
         """Apply a JSON merge patch (RFC 7396) to an item and return the whole resulting item.
 
         Only changed fields are written, and only if every field still has the value that was read: no update is lost,
@@ -154,23 +156,23 @@ class ItemStore:
         check_item(item_key(collection, item_id), patch)
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
-            before = _stored(row)
-            only_if.require(before.etag)
+            before = _decode_row(row)
+            preconditions.require(before.etag)
             after = self._merged(collection, item_id, row, before, patch)
             change = update_parameters(row, after)
             if not change:
                 return before
             request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
             condition = self._unchanged_condition(collection, row, after)
-            answer = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
-            if answer is not None:
-                return _stored(answer["Attributes"])
+            response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
+            if response is not None:
+                return _decode_row(response["Attributes"])
         raise _conflict(collection, item_id)
 
     def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
         """Return the row with the patch merged in; untouched fields keep their exact representation."""
         merged = merge_patch(before.item, patch)
-        checked = row_of(self.pipeline, collection, item_id, StoredItem(merged))
+        checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
         kept = encode_item(before.item)
         fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in merged}
         others = {name: value for name, value in row.items() if name not in before.item}
@@ -184,22 +186,22 @@ class ItemStore:
         request: dict[str, Any],
         collection: str,
         item_id: str,
-        only_if: Preconditions,
+        preconditions: Preconditions,
     ) -> Any:
-        if not only_if:
+        if not preconditions:
             return _call(write, request)
-        if only_if.requires_absence:  # a condition expression suffices, without a read
-            answer = _call_if(write, merge_parameters(request, existence(present=False).parameters()))
-            if answer is None:
+        if preconditions.requires_absence:  # a condition expression suffices, without a read
+            response = _call_if(write, merge_parameters(request, existence(exists=False).parameters()))
+            if response is None:
                 raise PreconditionFailed("the item exists")
-            return answer
+            return response
         for _ in range(_MAX_ATTEMPTS):
             row = self._read(collection, item_id)
-            only_if.require(None if row is None else _stored(row).etag)
+            preconditions.require(None if row is None else _decode_row(row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
-            answer = _call_if(write, merge_parameters(request, condition.parameters()))
-            if answer is not None:
-                return answer
+            response = _call_if(write, merge_parameters(request, condition.parameters()))
+            if response is not None:
+                return response
         raise _conflict(collection, item_id)
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
@@ -222,11 +224,11 @@ class ItemStore:
     def _read(self, collection: str, item_id: str) -> Row | None:
         key = self._key(collection, item_id)
         with map_aws_errors():
-            answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
-        return answer.get("Item")
+            response = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
+        return response.get("Item")
 
 
-def _stored(row: Row) -> StoredItem:
+def _decode_row(row: Row) -> StoredItem:
     fields = decode_item(row)
     expires_at = fields.pop("expires_at", None)
     fields.pop("pk", None)

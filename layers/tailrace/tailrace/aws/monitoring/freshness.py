@@ -20,32 +20,32 @@ class CachedProgress:
 
     progress: ProgressReader
     clock: Callable[[], datetime]
-    _seen: dict[str, ReaderProgress] = field(default_factory=dict, init=False)
-    _seen_at: datetime | None = field(default=None, init=False)
+    _cached: dict[str, ReaderProgress] = field(default_factory=dict, init=False)
+    _cached_at: datetime | None = field(default=None, init=False)
 
-    def aggregate(self) -> Freshness:
+    def aggregate_freshness(self) -> Freshness:
         """Return the freshness of the aggregates.
 
         Raises:
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """
-        seen = self.readers()
-        return freshness(seen[AGGREGATE].newest, seen[FANOUT].newest, self.clock())
+        by_stage = self.stream_readers()
+        return freshness(by_stage[AGGREGATE].newest, by_stage[FANOUT].newest, self.clock())
 
-    def fanout(self) -> Freshness:
-        """Return the freshness of fanout; raises like :meth:`aggregate`."""
-        seen = self.readers()
-        return freshness(seen[FANOUT].newest, seen[AGGREGATE].newest, self.clock())
+    def fanout_freshness(self) -> Freshness:
+        """Return the freshness of fanout; raises like :meth:`aggregate_freshness`."""
+        by_stage = self.stream_readers()
+        return freshness(by_stage[FANOUT].newest, by_stage[AGGREGATE].newest, self.clock())
 
     def counts_of(self, stage: str) -> StageCounts:
-        """Return the counts of another stage, uncached; raises like :meth:`aggregate`."""
+        """Return the counts of another stage, uncached; raises like :meth:`aggregate_freshness`."""
         return self.progress.counts_of(stage)
 
-    def readers(self) -> dict[str, ReaderProgress]:
-        """Return the recorded progress of the stream readers; raises like :meth:`aggregate`."""
+    def stream_readers(self) -> dict[str, ReaderProgress]:
+        """Return the recorded progress of the stream readers; raises like :meth:`aggregate_freshness`."""
         now = self.clock()
-        if self._seen_at is None or now - self._seen_at > _CACHE_TTL:
-            self._seen = {stage: self.progress.read(stage) for stage in (AGGREGATE, FANOUT)}
-            self._seen_at = now
-        return self._seen
+        if self._cached_at is None or now - self._cached_at > _CACHE_TTL:
+            self._cached = {stage: self.progress.reader_progress(stage) for stage in (AGGREGATE, FANOUT)}
+            self._cached_at = now
+        return self._cached

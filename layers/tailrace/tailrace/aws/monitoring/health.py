@@ -29,11 +29,11 @@ _QUEUE_TTL = timedelta(seconds=2)
 _LISTING_TTL = timedelta(seconds=30)
 _THREADS = 8
 
-GIVEN_UP, QUARANTINE = "aws/lambda/", "quarantine/"
-UNKNOWN = "unknown"
+DISCARDED_PREFIX, QUARANTINE_PREFIX = "aws/lambda/", "quarantine/"
+UNKNOWN_COLLECTION = "unknown"
 """The quarantine folder of items without a known collection."""
 
-_COUNTING = {
+_REPORTED_COUNTS = {
     "api": ("changes", "failed"),
     "load": ("changes", "waited_s"),
     "ingest": ("changes",),
@@ -61,13 +61,13 @@ def sources(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipelin
         SettingsError: the template has no queue for a route.
     """
     routes = [route.name for route in pipeline.routes]
-    queues, dead = route_queues(environ, routes), route_dead_letter_queues(environ, routes)
+    queues, dead_letter_queues = route_queues(environ, routes), route_dead_letter_queues(environ, routes)
     return Sources(
         {
             "ingest": (settings.intake_queue, settings.intake_dead_letter_queue),
             "archive": (settings.archive_queue, settings.archive_dead_letter_queue),
         },
-        {route: (queues[route], dead[route]) for route in routes},
+        {route: (queues[route], dead_letter_queues[route]) for route in routes},
         settings.async_failures_queue,
         settings.failures_bucket,
         [collection.name for collection in pipeline.collections],
@@ -75,7 +75,7 @@ def sources(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipelin
 
 
 @dataclass(slots=True)
-class Health:
+class HealthMonitor:
     """Reports the health of the stages; responses are cached for two seconds, listings for half a minute."""
 
     sources: Callable[[], Sources]
@@ -83,7 +83,7 @@ class Health:
     s3: Callable[[], "S3Client"]
     progress: CachedProgress
     clock: Callable[[], datetime]
-    _known: dict[str, tuple[datetime, Any]] = field(default_factory=dict, init=False)
+    _cache: dict[str, tuple[datetime, Any]] = field(default_factory=dict, init=False)
 
     def document(self) -> Json:
         """Return the health document; None stands for a value that is not available now.
@@ -95,65 +95,68 @@ class Health:
 
     def _collect(self, sources: Sources) -> Json:
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            queues = {name: pool.submit(self._queue, *both) for name, both in sources.queues.items()}
+            queues = {name: pool.submit(self._queue_status, *both) for name, both in sources.queues.items()}
             routes = {
-                name: (pool.submit(self._queue, *both), pool.submit(self._counted, route_stage(name), ("changes",)))
+                name: (
+                    pool.submit(self._queue_status, *both),
+                    pool.submit(self._stage_counts, route_stage(name), ("changes",)),
+                )
                 for name, both in sources.routes.items()
             }
-            counts = {name: pool.submit(self._counted, name, told) for name, told in _COUNTING.items()}
-            files = pool.submit(self._or_none, lambda: self._messages(sources.files_failed))
-            listed = pool.submit(self._cached, "listed", _LISTING_TTL, lambda: self._listed(sources))
-            readers = pool.submit(self._or_none, self._readers)
+            counts = {name: pool.submit(self._stage_counts, name, fields) for name, fields in _REPORTED_COUNTS.items()}
+            files = pool.submit(self._or_none, lambda: self._message_counts(sources.files_failed))
+            failure_counts = pool.submit(self._cached, "listed", _LISTING_TTL, lambda: self._failure_counts(sources))
+            readers = pool.submit(self._or_none, self._stream_readers)
         return {
             "stages": _stages(queues, counts, readers.result()),
             "routes": [{"name": name} | queue.result() | sent.result() for name, (queue, sent) in routes.items()],
             "files_failed": _sum(files.result()),
-        } | listed.result()
+        } | failure_counts.result()
 
-    def _queue(self, address: str, dead: str) -> Json:
+    def _queue_status(self, queue_url: str, dead_letter_queue: str) -> Json:
         """Return the number of messages that wait in a queue, are in flight, and failed."""
-        waiting = self._or_none(lambda: self._messages(address))
-        failed = self._or_none(lambda: self._messages(dead))
+        waiting = self._or_none(lambda: self._message_counts(queue_url))
+        failed = self._or_none(lambda: self._message_counts(dead_letter_queue))
         return {
             "waiting": None if waiting is None else waiting[0],
             "in_work": None if waiting is None else waiting[1],
             "failed": _sum(failed),
         }
 
-    def _counted(self, stage: str, told: Sequence[str]) -> Json:
+    def _stage_counts(self, stage: str, fields: Sequence[str]) -> Json:
         """Return the given counts of a stage, summed over its processes."""
         found: StageCounts | None = self._or_none(lambda: self.progress.counts_of(stage))
-        return {name: None if found is None else getattr(found, name) for name in told}
+        return {name: None if found is None else getattr(found, name) for name in fields}
 
-    def _messages(self, address: str) -> tuple[int, int]:
+    def _message_counts(self, queue_url: str) -> tuple[int, int]:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         with map_aws_errors():
-            found: Any = self.sqs().get_queue_attributes(QueueUrl=address, AttributeNames=names)["Attributes"]
+            found: Any = self.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
 
-    def _readers(self) -> Mapping[str, tuple[Freshness, int]]:
-        changes = {stage: seen.changes for stage, seen in self.progress.readers().items()}
+    def _stream_readers(self) -> Mapping[str, tuple[Freshness, int]]:
+        changes = {stage: seen.changes for stage, seen in self.progress.stream_readers().items()}
         return {
-            FANOUT: (self.progress.fanout(), changes[FANOUT]),
-            AGGREGATE: (self.progress.aggregate(), changes[AGGREGATE]),
+            FANOUT: (self.progress.fanout_freshness(), changes[FANOUT]),
+            AGGREGATE: (self.progress.aggregate_freshness(), changes[AGGREGATE]),
         }
 
-    def _listed(self, sources: Sources) -> Json:
+    def _failure_counts(self, sources: Sources) -> Json:
         today = self.clock().date().isoformat()
-        folders = [f"{QUARANTINE}{name}/date={today}/" for name in (*sources.collections, UNKNOWN)]
+        folders = [f"{QUARANTINE_PREFIX}{name}/date={today}/" for name in (*sources.collections, UNKNOWN_COLLECTION)]
 
         def count(prefix: str) -> int | None:
-            return self._or_none(lambda: self._objects(sources.failures_bucket, prefix))
+            return self._or_none(lambda: self._object_count(sources.failures_bucket, prefix))
 
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            *quarantined, given_up = pool.map(count, [*folders, GIVEN_UP])
+            *quarantined, discarded = pool.map(count, [*folders, DISCARDED_PREFIX])
         counts = [found for found in quarantined if found is not None]
         return {
             "quarantined_today": sum(counts) if len(counts) == len(folders) else None,
-            "given_up": given_up,
+            "given_up": discarded,
         }
 
-    def _objects(self, bucket: str, prefix: str) -> int:
+    def _object_count(self, bucket: str, prefix: str) -> int:
         """Return the number of objects under a prefix, at most 1,000."""
         with map_aws_errors():
             return self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"]
@@ -166,11 +169,11 @@ class Health:
             logger().warning("health value not available", extra={"error": str(error)})
             return None
 
-    def _cached[T](self, name: str, time: timedelta, ask: Callable[[], T]) -> T:
+    def _cached[T](self, name: str, max_age: timedelta, ask: Callable[[], T]) -> T:
         now = self.clock()
-        known = self._known.get(name)
-        if known is None or now - known[0] > time:
-            known = self._known[name] = (now, ask())
+        known = self._cache.get(name)
+        if known is None or now - known[0] > max_age:
+            known = self._cache[name] = (now, ask())
         found: T = known[1]
         return found
 

@@ -27,7 +27,7 @@ _MAX_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ProgressWriter:
     """Records the progress of one stream reader.
 
     Stream times are whole seconds, so a shard's row is written at most once a second, and not at all without a newer
@@ -111,7 +111,7 @@ class ProgressReader:
     client: "DynamoDBClient"
     table: str
 
-    def read(self, stage: str) -> ReaderProgress:
+    def reader_progress(self, stage: str) -> ReaderProgress:
         """Return the progress in the newest shards, in one read; all open shards are among them.
 
         Raises:
@@ -122,12 +122,12 @@ class ProgressReader:
         return ReaderProgress({row["sk"]: row["newest"] for row in rows}, sum(row["changes"] for row in rows))
 
     def counts_of(self, stage: str) -> StageCounts:
-        """Return the counts of another stage's newest processes, in one read; raises like :meth:`read`."""
-        return StageCounts.of(self._rows(stage))
+        """Return the counts of another stage's newest processes, in one read; raises like :meth:`reader_progress`."""
+        return StageCounts.total(self._rows(stage))
 
     def _rows(self, stage: str) -> list[dict[str, Any]]:
         with map_aws_errors():
-            answer = self.client.query(
+            response = self.client.query(
                 TableName=self.table,
                 KeyConditionExpression="pk = :stage",
                 ExpressionAttributeValues={":stage": encode_value(stage)},
@@ -135,4 +135,4 @@ class ProgressReader:
                 ScanIndexForward=False,
                 Limit=_MAX_ROWS,
             )
-        return [decode_item(row) for row in answer["Items"]]
+        return [decode_item(row) for row in response["Items"]]

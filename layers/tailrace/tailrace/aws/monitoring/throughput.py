@@ -46,7 +46,7 @@ class StageCounts:
     waited_s: int | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
+    def total(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
         """Return the sum of the rows of several processes."""
         waited = [(row["told_at"], int(row["waited_s"])) for row in rows if "waited_s" in row]
         return cls(
@@ -61,11 +61,11 @@ class StageCounts:
         return StageCounts(self.changes + later.changes, self.failed + later.failed, waited)
 
 
-_NOTHING = StageCounts()
+_NO_COUNTS = StageCounts()
 
 
 @dataclass(slots=True)
-class Throughput:
+class ThroughputCounter:
     """Counts the work of one process of a stage, and records it.
 
     Attributes:
@@ -81,7 +81,7 @@ class Throughput:
     stage: str
     name: str
     clock: Callable[[], datetime]
-    _pending: StageCounts = field(default=_NOTHING, init=False)
+    _pending: StageCounts = field(default=_NO_COUNTS, init=False)
     _row: str | None = field(default=None, init=False)
     _flushed_at: datetime | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
@@ -94,13 +94,15 @@ class Throughput:
         with self._lock:
             self._pending = self._pending.merge(StageCounts(done, failed, waited_s))
             now = self.clock()
-            if self._pending == _NOTHING or (self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL):
+            if self._pending == _NO_COUNTS or (
+                self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL
+            ):
                 return
             # a failed write also starts the interval, so that a busy table gets no more requests than a quiet one
             self._flushed_at = now
             # begins with the start time, so that the newest processes are read first
             self._row = self._row or f"{now.isoformat(timespec='milliseconds')} {self.name}"
-            flushing, self._pending = self._pending, _NOTHING
+            flushing, self._pending = self._pending, _NO_COUNTS
             update = self._update(self._row, flushing, now)
         try:
             self.client.update_item(**update)
@@ -129,9 +131,9 @@ class Throughput:
         }
 
 
-def for_process(table: str, stage: str, clock: Callable[[], datetime]) -> Throughput:
+def for_process(table: str, stage: str, clock: Callable[[], datetime]) -> ThroughputCounter:
     """Return the throughput of this process for a stage, with a best-effort client."""
-    return Throughput(best_effort_client(), table, stage, uuid4().hex, clock)
+    return ThroughputCounter(best_effort_client(), table, stage, uuid4().hex, clock)
 
 
 def route_stage(route: str) -> str:
@@ -139,22 +141,22 @@ def route_stage(route: str) -> str:
     return f"route/{route}"
 
 
-def counting_messages[**P](
-    stage: Callable[Concatenate[Event, P], Json], throughput: Throughput
+def count_messages[**P](
+    stage: Callable[Concatenate[Event, P], Json], throughput: ThroughputCounter
 ) -> Callable[Concatenate[Event, P], Json]:
     """Wrap a stage that reads a queue to count its messages, processed and failed."""
 
     def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> Json:
-        answer = stage(event, *arguments, **named)
-        again = len(answer["batchItemFailures"])
-        throughput.count(len(event["Records"]) - again, again)
-        return answer
+        response = stage(event, *arguments, **named)
+        retried = len(response["batchItemFailures"])
+        throughput.count(len(event["Records"]) - retried, retried)
+        return response
 
     return counted
 
 
-def counting_lines[**P](
-    stage: Callable[Concatenate[Event, P], list[Json]], throughput: Throughput
+def count_lines[**P](
+    stage: Callable[Concatenate[Event, P], list[Json]], throughput: ThroughputCounter
 ) -> Callable[Concatenate[Event, P], list[Json]]:
     """Wrap the stage that loads files to count accepted lines, and the time from upload to receipt."""
 
@@ -167,7 +169,7 @@ def counting_lines[**P](
     return counted
 
 
-def counting_objects(stage: Callable[[Event], None], throughput: Throughput) -> Callable[[Event], None]:
+def count_objects(stage: Callable[[Event], None], throughput: ThroughputCounter) -> Callable[[Event], None]:
     """Wrap a stage that receives bucket notifications to count the objects, and how long they waited."""
 
     def counted(event: Event) -> None:
@@ -178,8 +180,8 @@ def counting_objects(stage: Callable[[Event], None], throughput: Throughput) -> 
     return counted
 
 
-def counting_requests[**P](
-    stage: Callable[Concatenate[Event, P], Json], throughput: Throughput
+def count_requests[**P](
+    stage: Callable[Concatenate[Event, P], Json], throughput: ThroughputCounter
 ) -> Callable[Concatenate[Event, P], Json]:
     """Wrap a stage that answers requests to count them; an exception counts as failed, like a 5xx response."""
 
@@ -187,16 +189,16 @@ def counting_requests[**P](
     def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> Json:
         failed = True
         try:
-            answer = stage(event, *arguments, **named)
-            failed = answer["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+            response = stage(event, *arguments, **named)
+            failed = response["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
             throughput.count(1, int(failed))
-        return answer
+        return response
 
     return counted
 
 
 def _waited_s(event: Event, now: datetime) -> int | None:
     """Return the age in seconds of the oldest object in a notification; None if it has no times."""
-    stored = [datetime.fromisoformat(one["eventTime"]) for one in event["Records"] if "eventTime" in one]
-    return max(int((now - min(stored)).total_seconds()), 0) if stored else None
+    stored_at = [datetime.fromisoformat(one["eventTime"]) for one in event["Records"] if "eventTime" in one]
+    return max(int((now - min(stored_at)).total_seconds()), 0) if stored_at else None

@@ -53,8 +53,8 @@ def client(service: str) -> Any:
 def best_effort_client() -> "DynamoDBClient":
     """Return a DynamoDB client with short timeouts and no retry, for writes that may be lost."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    found: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), best_effort=True)
-    return found
+    dynamodb: DynamoDBClient = _client("dynamodb", region, os.environ.get("AWS_ENDPOINT_URL"), best_effort=True)
+    return dynamodb
 
 
 @cache
@@ -65,10 +65,10 @@ def _client(service: str, region: str | None, endpoint: str | None, *, best_effo
     if endpoint:  # an emulator serves all buckets under one host name, so the bucket goes into the path there
         config = config.merge(Config(s3={"addressing_style": "path"}))
     # boto3 makes the same clients, but takes 0.2 s to import for resources and transfers, which are not used
-    made = _session().create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
+    created = _session().create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
     if service == "dynamodb":
-        skip_serializer(made)
-    return made
+        skip_serializer(created)
+    return created
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 _NO_DEADLINE_MS = 86_400_000
 
 
-def time_left_ms(context: Any) -> Callable[[], int]:
+def remaining_time_ms(context: Any) -> Callable[[], int]:
     """Return a function that returns the milliseconds left; a whole day without a Lambda context.
 
     The context: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html

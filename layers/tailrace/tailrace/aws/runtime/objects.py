@@ -17,7 +17,7 @@ _THREADS = 8
 _MAX_FAILURES = 8
 
 
-def put_all(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:
+def put_objects(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) -> list[int]:
     """Store objects, several at a time, and return the positions of those that could not be stored now.
 
     After several failures, each of which includes the SDK's retries, the remaining objects are not tried. This bounds
@@ -30,18 +30,20 @@ def put_all(client: "S3Client", bucket: str, objects: Sequence[StoredObject]) ->
         return []
     failures: list[str] = []
     with ThreadPoolExecutor(max_workers=min(_THREADS, len(objects))) as pool:
-        pending = [pool.submit(_put, client, bucket, stored, failures) for stored in objects]
+        pending = [pool.submit(_put, client, bucket, stored_object, failures) for stored_object in objects]
     stored_now = [future.result() for future in pending]
     return [position for position, done in enumerate(stored_now) if not done]
 
 
-def _put(client: "S3Client", bucket: str, stored: StoredObject, failures: list[str]) -> bool:
+def _put(client: "S3Client", bucket: str, stored_object: StoredObject, failures: list[str]) -> bool:
     if len(failures) >= _MAX_FAILURES:
         return False
     try:
-        client.put_object(Bucket=bucket, Key=stored.key, Body=stored.body, ContentType=stored.content_type)
+        client.put_object(
+            Bucket=bucket, Key=stored_object.key, Body=stored_object.body, ContentType=stored_object.content_type
+        )
     except (ClientError, BotoCoreError) as error:
-        failures.append(stored.key)
+        failures.append(stored_object.key)
         failure = translate(error)
         if isinstance(failure, Transient):
             return False

@@ -18,7 +18,7 @@ _MAX_ATTEMPTS = 4
 _FIRST_BACKOFF_S = 0.1
 
 
-def send(
+def send_messages(
     client: "SQSClient", queue: str, bodies: Sequence[str], *, sleep: Callable[[float], None] = time.sleep
 ) -> list[int]:
     """Send messages and return the positions of those that could not be sent, in order.
@@ -31,51 +31,53 @@ def send(
         Permanent: the queue rejects the call or a message.
     """
     failed: list[int] = []
-    for positions in _requests(bodies):
-        failed.extend(positions if failed else _send_all(client, queue, {p: bodies[p] for p in positions}, sleep))
+    for positions in _batches(bodies):
+        failed.extend(
+            positions if failed else _send_with_retries(client, queue, {p: bodies[p] for p in positions}, sleep)
+        )
     return failed
 
 
-def _send_all(
+def _send_with_retries(
     client: "SQSClient", queue: str, bodies: Mapping[int, str], sleep: Callable[[float], None]
 ) -> Sequence[int]:
-    left = list(bodies)
+    unsent = list(bodies)
     for attempt in range(_MAX_ATTEMPTS):
         if attempt:
             # full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
             sleep(random.uniform(0, _FIRST_BACKOFF_S * 2**attempt))  # noqa: S311 - jitter, not cryptography
         try:
-            left = _send(client, queue, {position: bodies[position] for position in left})
+            unsent = _send_batch(client, queue, {position: bodies[position] for position in unsent})
         except Transient:
-            return left  # the SDK has already retried the whole call
-        if not left:
+            return unsent  # the SDK has already retried the whole call
+        if not unsent:
             break
-    return left
+    return unsent
 
 
-def _send(client: "SQSClient", queue: str, bodies: Mapping[int, str]) -> list[int]:
+def _send_batch(client: "SQSClient", queue: str, bodies: Mapping[int, str]) -> list[int]:
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
         {"Id": str(position), "MessageBody": body} for position, body in bodies.items()
     ]
     with map_aws_errors():
-        answer = client.send_message_batch(QueueUrl=queue, Entries=entries)
-    failed = answer.get("Failed", [])
+        response = client.send_message_batch(QueueUrl=queue, Entries=entries)
+    failed = response.get("Failed", [])
     for entry in failed:
         if entry["SenderFault"]:
             raise Permanent(f"the queue rejects a message: {entry['Code']}: {entry.get('Message', '')}")
     return sorted(int(entry["Id"]) for entry in failed)
 
 
-def _requests(bodies: Sequence[str]) -> Iterator[list[int]]:
+def _batches(bodies: Sequence[str]) -> Iterator[list[int]]:
     """Split the positions of the messages into requests within the limits of entries and bytes."""
-    held: list[int] = []
+    batch: list[int] = []
     size = 0
     for position, body in enumerate(bodies):
         length = len(body.encode())
-        if held and (len(held) == _MAX_ENTRIES or size + length > _MAX_BYTES):
-            yield held
-            held, size = [], 0
-        held.append(position)
+        if batch and (len(batch) == _MAX_ENTRIES or size + length > _MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(position)
         size += length
-    if held:
-        yield held
+    if batch:
+        yield batch

@@ -124,7 +124,7 @@ def on_aws(environ: Mapping[str, str]) -> bool:
     return "AWS_EXECUTION_ENV" in environ and not environ.get("AWS_ENDPOINT_URL")
 
 
-def route_variable(route: str) -> str:
+def route_queue_variable(route: str) -> str:
     """Return the variable that holds a route's queue: ``late-flights`` is ``LATE_FLIGHTS_QUEUE``."""
     return f"{queue_variable(route)}_QUEUE"
 
@@ -135,12 +135,12 @@ def route_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[s
     Raises:
         SettingsError: the template has no queue for a route; all such routes are named.
     """
-    return _of_routes(environ, {route: route_variable(route) for route in routes})
+    return _route_values(environ, {route: route_queue_variable(route) for route in routes})
 
 
-def dead_letter_variable(route: str) -> str:
+def dead_letter_queue_variable(route: str) -> str:
     """Return the variable that holds a route's dead-letter queue: ``LATE_FLIGHTS_DEAD_LETTER_QUEUE``."""
-    return f"{route_variable(route).removesuffix('_QUEUE')}_DEAD_LETTER_QUEUE"
+    return f"{route_queue_variable(route).removesuffix('_QUEUE')}_DEAD_LETTER_QUEUE"
 
 
 def route_dead_letter_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:
@@ -149,10 +149,10 @@ def route_dead_letter_queues(environ: Mapping[str, str], routes: Sequence[str]) 
     Raises:
         SettingsError: the template has none for a route; all such routes are named.
     """
-    return _of_routes(environ, {route: dead_letter_variable(route) for route in routes})
+    return _route_values(environ, {route: dead_letter_queue_variable(route) for route in routes})
 
 
-def _of_routes(environ: Mapping[str, str], variables: Mapping[str, str]) -> Mapping[str, str]:
+def _route_values(environ: Mapping[str, str], variables: Mapping[str, str]) -> Mapping[str, str]:
     _require("routes", variables.values(), {name: value for name, value in environ.items() if value})
     return {route: environ[variable] for route, variable in variables.items()}
 

@@ -9,7 +9,7 @@ from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult
 from tailrace.aws.aggregates.commit import Committer, Failed, LateChanges, Outcome, SumOverflow, checkpoint
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.monitoring.progress import Progress
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
@@ -24,7 +24,7 @@ class Aggregator:
     pipeline: Pipeline
     committer: Committer
     lineages: Lineages
-    progress: Progress
+    progress: ProgressWriter
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
@@ -36,16 +36,16 @@ class Aggregator:
         if not batch.records:
             return stream_response(event, None)
         try:
-            lineage = None if batch.shard is None else self.lineages.of(batch.shard, batch.stream)
+            lineage = None if batch.shard is None else self.lineages.find(batch.shard, batch.stream)
         except Transient as error:
             logger().warning("the shard's lineage cannot be determined; the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
         folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
         outcomes = self.committer.commit([*folded.rows, *folded.group_list_changes], lineage)
         _report(batch, folded, outcomes)
-        again_from = checkpoint(outcomes)
-        self.progress.advance(batch.shard, batch.positions, again_from)
-        return stream_response(event, again_from)
+        retry_from = checkpoint(outcomes)
+        self.progress.advance(batch.shard, batch.positions, retry_from)
+        return stream_response(event, retry_from)
 
 
 def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> None:
@@ -54,7 +54,7 @@ def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> Non
         if isinstance(outcome, LateChanges):
             late[outcome.aggregate] += outcome.changes
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, SumOverflow)]
+    overflows = [outcome for outcome in outcomes if isinstance(outcome, SumOverflow)]
     if batch.shard is None:
         logger().warning("the event names no shard: folded without marks, so a redelivery would count twice")
     for poison in folded.poison:
@@ -64,7 +64,7 @@ def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> Non
             "rows not written; their changes will be redelivered",
             extra={"rows": len(failed), "error": str(failure.error)},
         )
-    for overflow in refused:
+    for overflow in overflows:
         row = {"pk": overflow.key[0][:200], "sk": overflow.key[1][:200], "sequence": overflow.sequence}
         logger().error("the table cannot hold the sum of this row; the row continues without this change", extra=row)
     for aggregate, changes in late.items():
@@ -76,7 +76,7 @@ def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> Non
         ChangesRead=len(batch.records),
         RowsTouched=len(folded.group_list_changes) + sum(1 + len(row.value_changes) for row in folded.rows),
         RowsFailed=len(failed),
-        RowsRefused=len(refused),
+        RowsRefused=len(overflows),
         ItemsNotCounted=len(folded.poison),
         ChangesWithoutShard=len(batch.records) if batch.shard is None else 0,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.aws.runtime.objects import put_all
+from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.errors import InvalidMessage, Permanent, TailraceError
 from tailrace.outputs.archives import DataRef, Event, Partition, archive_object, parse_events
@@ -62,9 +62,9 @@ class Archiver:
         held = HeldMessages()
         failed: dict[str, None] = {}
         received = written = unreadable = 0
-        for message, body in _messages(event):
+        for message, body in _read_messages(event):
             try:
-                events = self._events(body)
+                events = self._read_events(body)
             except TailraceError as error:
                 unreadable += isinstance(error, Permanent)
                 failed[message] = None
@@ -87,7 +87,7 @@ class Archiver:
         )
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
-    def _events(self, body: str) -> list[Event]:
+    def _read_events(self, body: str) -> list[Event]:
         found = parse_events(body)
         references = [one for one in found if isinstance(one, DataRef)]
         events = [one for one in found if isinstance(one, Event)]
@@ -107,7 +107,7 @@ class Archiver:
         """Write an object for each group; return the messages with events that were not stored."""
         members = list(held.groups.values())
         objects = [archive_object(partition, [event for _, event in found]) for partition, found in held.groups.items()]
-        unstored = put_all(self.s3, self.archive_bucket, objects)
+        unstored = put_objects(self.s3, self.archive_bucket, objects)
         if unstored:
             logger().warning(
                 "objects not written; their messages will be redelivered", extra={"objects": len(unstored)}
@@ -115,7 +115,7 @@ class Archiver:
         return [message for position in unstored for message, _ in members[position]]
 
 
-def _messages(event: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+def _read_messages(event: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     try:
         return [(record["messageId"], record["body"]) for record in event["Records"]]
     except (KeyError, TypeError) as error:

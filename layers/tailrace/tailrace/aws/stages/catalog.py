@@ -48,23 +48,23 @@ class Cataloguer:
             TailraceError: an object could not be read or a row not be written; Lambda calls again, and puts aside what
                 keeps failing. All objects were tried.
         """
-        entered = refused = 0
+        catalogued = rejected = 0
         failure: TailraceError | None = None
-        for key in self._created(event):
+        for key in self._created_keys(event):
             try:
                 self._record(key)
-                entered += 1
+                catalogued += 1
             except InvalidMessage as error:
-                refused += 1
+                rejected += 1
                 logger().error("not an archive object, left alone", extra={"object": key, "reason": str(error)})
             except TailraceError as error:
                 failure = error
                 logger().error("object not catalogued", extra={"object": key, "error": str(error)})
-        count_metrics(ObjectsCatalogued=entered, ObjectsNotCatalogued=refused)
+        count_metrics(ObjectsCatalogued=catalogued, ObjectsNotCatalogued=rejected)
         if failure is not None:
             raise failure
 
-    def _created(self, event: Mapping[str, Any]) -> Iterator[str]:
+    def _created_keys(self, event: Mapping[str, Any]) -> Iterator[str]:
         # a test event, which a bucket sends when its notifications are set, has no Records
         for record in event.get("Records", ()):
             if (
@@ -77,7 +77,7 @@ class Cataloguer:
         partition, name = parse_key(key)
         contents = ObjectSummary(partition)
         try:
-            body = _Hashing(self.s3.get_object(Bucket=self.archive_bucket, Key=key)["Body"])
+            body = _HashingReader(self.s3.get_object(Bucket=self.archive_bucket, Key=key)["Body"])
             for line in _lines(body):
                 contents.add(line)
             row = contents.catalog_row(name, body.size, body.checksum())
@@ -88,7 +88,7 @@ class Cataloguer:
             raise translate(error) from error
 
 
-class _Hashing(io.RawIOBase):
+class _HashingReader(io.RawIOBase):
     """A body as a file that counts and hashes what is read of it."""
 
     def __init__(self, body: _Body) -> None:
@@ -100,18 +100,18 @@ class _Hashing(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        found = self._body.read(len(buffer))
-        self._digest.update(found)
-        self.size += len(found)
-        buffer[: len(found)] = found
-        return len(found)
+        chunk = self._body.read(len(buffer))
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
     def checksum(self) -> str:
         """Return the SHA-256 of all that was read, as hexadecimal digits."""
         return self._digest.hexdigest()
 
 
-def _lines(body: _Hashing) -> Iterator[bytes]:
+def _lines(body: _HashingReader) -> Iterator[bytes]:
     """Yield the lines of a compressed body, read to its end, one at a time.
 
     Raises:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aws.monitoring.progress import Progress
-from tailrace.aws.monitoring.throughput import Throughput
-from tailrace.aws.runtime.objects import put_all
-from tailrace.aws.runtime.queues import send
+from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.monitoring.throughput import ThroughputCounter
+from tailrace.aws.runtime.objects import put_objects
+from tailrace.aws.runtime.queues import send_messages
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
@@ -31,14 +31,14 @@ class Destinations:
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """Sends on the changes of a stream; ``routed`` optionally counts the events of each route."""
+    """Sends on the changes of a stream; ``route_throughput`` optionally counts the events of each route."""
 
     pipeline: Pipeline
     sqs: "SQSClient"
     s3: "S3Client"
-    to: Destinations
-    progress: Progress
-    routed: Mapping[str, Throughput] = field(default_factory=dict)
+    destinations: Destinations
+    progress: ProgressWriter
+    route_throughput: Mapping[str, ThroughputCounter] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Send one batch of the stream on, and report the first change that could not be sent, if any.
@@ -49,38 +49,40 @@ class Fanout:
             Permanent: a queue or bucket rejects a request; the mapping's failure destination then gets the batch.
         """
         batch = decode_batch(event)
-        out = dispatch(batch, self.pipeline)
-        failed = self._quarantine(out) + self._archive(out.archive)
-        for route, events in out.routes.items():
-            unsent = self._route(self.to.route_queues[route], events)
+        dispatched = dispatch(batch, self.pipeline)
+        failed = self._quarantine(dispatched) + self._archive(dispatched.archive)
+        for route, events in dispatched.routes.items():
+            unsent = self._route(self.destinations.route_queues[route], events)
             failed += unsent
-            if route in self.routed:
-                self.routed[route].count(len(events) - len(unsent))
+            if route in self.route_throughput:
+                self.route_throughput[route].count(len(events) - len(unsent))
         if failed:
             logger().warning("changes not sent; they will be redelivered", extra={"changes": len(failed)})
         count_metrics(
-            ChangesSent=len(out.archive),
-            ChangesRouted=sum(len(events) for events in out.routes.values()),
-            ItemsQuarantined=len(out.quarantine),
+            ChangesSent=len(dispatched.archive),
+            ChangesRouted=sum(len(events) for events in dispatched.routes.values()),
+            ItemsQuarantined=len(dispatched.quarantine),
             ChangesFailed=len(failed),
         )
-        again_from = min(failed, default=None)
-        self.progress.advance(batch.shard, [*batch.changes, *batch.unreadable], again_from)
-        return stream_response(event, again_from)
+        retry_from = min(failed, default=None)
+        self.progress.advance(batch.shard, [*batch.changes, *batch.unreadable], retry_from)
+        return stream_response(event, retry_from)
 
-    def _quarantine(self, out: Dispatch) -> list[int]:
-        failed = put_all(self.s3, self.to.failures_bucket, [refused.object for refused in out.quarantine])
-        return [out.quarantine[position].sequence for position in failed]
+    def _quarantine(self, dispatched: Dispatch) -> list[int]:
+        failed = put_objects(
+            self.s3, self.destinations.failures_bucket, [refused.object for refused in dispatched.quarantine]
+        )
+        return [dispatched.quarantine[position].sequence for position in failed]
 
     def _archive(self, events: Sequence[OutgoingEvent]) -> list[int]:
         ready, failed = self._with_claim_checks(events)
         messages = pack([text for _, text in ready])
-        unsent = send(self.sqs, self.to.archive_queue, [body for body, _ in messages])
+        unsent = send_messages(self.sqs, self.destinations.archive_queue, [body for body, _ in messages])
         return failed + [ready[position][0] for message in unsent for position in messages[message][1]]
 
     def _route(self, queue: str, events: Sequence[OutgoingEvent]) -> list[int]:
         ready, failed = self._with_claim_checks(events)
-        unsent = send(self.sqs, queue, [text for _, text in ready])
+        unsent = send_messages(self.sqs, queue, [text for _, text in ready])
         return failed + [ready[position][0] for position in unsent]
 
     def _with_claim_checks(self, events: Sequence[OutgoingEvent]) -> tuple[list[tuple[int, str]], list[int]]:
@@ -92,9 +94,9 @@ class Fanout:
         large = [event for event in events if not fits(event.text)]
         if not large:
             return [(event.sequence, event.text) for event in events], []
-        checks = {event.sequence: claim_check(event.envelope, self.to.failures_bucket) for event in large}
-        unstored = put_all(self.s3, self.to.failures_bucket, [stored for stored, _ in checks.values()])
+        checks = {event.sequence: claim_check(event.envelope, self.destinations.failures_bucket) for event in large}
+        unstored = put_objects(self.s3, self.destinations.failures_bucket, [stored for stored, _ in checks.values()])
         failed = {list(checks)[position] for position in unstored}
-        texts = {sequence: light for sequence, (_, light) in checks.items()}
+        texts = {sequence: slim_text for sequence, (_, slim_text) in checks.items()}
         ready = [(e.sequence, texts.get(e.sequence, e.text)) for e in events if e.sequence not in failed]
         return ready, sorted(failed)

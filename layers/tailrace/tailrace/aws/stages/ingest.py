@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.items.store import ItemStore
-from tailrace.aws.runtime.objects import put_all
+from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Conflict, InvalidItem, InvalidMessage, NotFound, Transient, Violation
@@ -22,14 +22,14 @@ _MIN_TIME_LEFT_MS = 15_000
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class Ingester:
     """Processes the messages of the intake queue."""
 
     items: ItemStore
     s3: "S3Client"
     failures_bucket: str
 
-    def __call__(self, event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> dict[str, Any]:
         """Process a batch of messages and report those that must be redelivered.
 
         A message that fails transiently holds up the later ones of its group, and no others. A message that can never
@@ -39,13 +39,13 @@ class Intake:
             Permanent: the table or bucket rejects a request; the whole batch is redelivered until it is dead-lettered.
         """
         failed: list[str] = []
-        held_up: set[str] = set()
+        blocked_groups: set[str] = set()
         quarantined = 0
         for record in event["Records"]:
             group = record["attributes"].get("MessageGroupId")
-            if (group is not None and group in held_up) or time_left_ms() < _MIN_TIME_LEFT_MS:
+            if (group is not None and group in blocked_groups) or remaining_time_ms() < _MIN_TIME_LEFT_MS:
                 failed.append(record["messageId"])
-                held_up.add(group)
+                blocked_groups.add(group)
                 continue
             try:
                 quarantined += self._process(record)
@@ -54,7 +54,7 @@ class Intake:
                     "message will be redelivered", extra={"message_id": record["messageId"], "error": str(error)}
                 )
                 failed.append(record["messageId"])
-                held_up.add(group)
+                blocked_groups.add(group)
         count_metrics(
             MessagesTaken=len(event["Records"]) - len(failed),
             MessagesFailed=len(failed),
@@ -87,14 +87,14 @@ class Intake:
         sent = datetime.fromtimestamp(int(record["attributes"].get("SentTimestamp", 0)) / 1000, UTC)
         stored = quarantine_object(
             entrance="queue",
-            collection=_text(message, "collection"),
-            id=_text(message, "id"),
+            collection=_text_field(message, "collection"),
+            id=_text_field(message, "id"),
             item=message,
             violations=violations,
             origin={"message": record["messageId"]},
             time=sent.strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
-        if put_all(self.s3, self.failures_bucket, [stored]):
+        if put_objects(self.s3, self.failures_bucket, [stored]):
             raise Transient("quarantine cannot be written now")
 
 
@@ -105,6 +105,6 @@ def _parse_json(body: str) -> Any:
         return body
 
 
-def _text(message: Any, name: str) -> str | None:
+def _text_field(message: Any, name: str) -> str | None:
     value = message.get(name) if isinstance(message, dict) else None
     return value if isinstance(value, str) else None

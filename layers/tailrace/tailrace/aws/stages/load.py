@@ -13,9 +13,9 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.store import StoredItem, row_of
+from tailrace.aws.items.store import StoredItem, validated_row
 from tailrace.aws.runtime.errors import has_code, translate
-from tailrace.aws.runtime.objects import put_all
+from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -42,13 +42,13 @@ _BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 class Upload:
     """A file as the bucket's notification describes it.
 
-    ``sequencer`` differs for each upload to the same key; ``at`` is the time of the upload, ISO 8601 in UTC.
+    ``sequencer`` differs for each upload to the same key; ``uploaded_at`` is the time of the upload, ISO 8601 in UTC.
     """
 
     bucket: str
     key: str
     sequencer: str
-    at: str
+    uploaded_at: str
 
     @property
     def collection(self) -> str:
@@ -65,9 +65,9 @@ class Tally:
     errors: list[Item] = field(default_factory=list)
     failure: str | None = None
     rows: dict[str, tuple[Line, dict[str, Any]]] = field(default_factory=dict)
-    refused: list[StoredObject] = field(default_factory=list)
-    lines_held: int = 0
-    bytes_held: int = 0
+    quarantine_reports: list[StoredObject] = field(default_factory=list)
+    buffered_lines: int = 0
+    buffered_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Loader:
     failures_bucket: str
     clock: Callable[[], datetime]
 
-    def __call__(self, event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> list[Item]:
+    def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> list[Item]:
         """Load each file of a notification and return the receipts.
 
         Raises:
@@ -91,14 +91,14 @@ class Loader:
         """
         receipts = []
         for record in event.get("Records", ()):  # the bucket's own s3:TestEvent has none
-            place = record["s3"]
-            key = unquote_plus(place["object"]["key"])
+            s3_event = record["s3"]
+            key = unquote_plus(s3_event["object"]["key"])
             if not key.startswith(INBOX) or key.endswith("/"):
                 continue  # a folder's marker
             upload = Upload(
-                place["bucket"]["name"], key, str(place["object"].get("sequencer", "")), record["eventTime"]
+                s3_event["bucket"]["name"], key, str(s3_event["object"].get("sequencer", "")), record["eventTime"]
             )
-            receipt = self._load(upload, time_left_ms)
+            receipt = self._load(upload, remaining_time_ms)
             if receipt is not None:
                 receipts.append(receipt)
                 count_metrics(
@@ -108,12 +108,12 @@ class Loader:
                 )
         return receipts
 
-    def _load(self, upload: Upload, time_left_ms: Callable[[], int]) -> Item | None:
-        started = self.clock()
+    def _load(self, upload: Upload, remaining_time_ms: Callable[[], int]) -> Item | None:
+        started_at = self.clock()
         try:
             source = self.s3.get_object(Bucket=upload.bucket, Key=upload.key)
         except (ClientError, BotoCoreError) as error:
-            if _is_missing(error):
+            if _is_missing_object(error):
                 logger().warning("the file is gone", extra={"key": upload.key})
                 return None
             raise translate(error) from error
@@ -124,14 +124,16 @@ class Loader:
             return None
         tally = Tally()
         with closing(source["Body"]) as body:
-            tally.failure = self._read_all(upload, cast("IO[bytes]", body), tally, time_left_ms)
+            tally.failure = self._read_all(upload, cast("IO[bytes]", body), tally, remaining_time_ms)
         self._flush(upload, tally)
-        return self._receipt(upload, etag, started, tally)
+        return self._receipt(upload, etag, started_at, tally)
 
-    def _read_all(self, upload: Upload, body: IO[bytes], tally: Tally, time_left_ms: Callable[[], int]) -> str | None:
+    def _read_all(
+        self, upload: Upload, body: IO[bytes], tally: Tally, remaining_time_ms: Callable[[], int]
+    ) -> str | None:
         """Read a file as far as possible, and return what is wrong with the file as a whole, if anything."""
         try:
-            self._read(upload, body, tally, time_left_ms)
+            self._read(upload, body, tally, remaining_time_ms)
         except (InvalidMessage, NotFound) as error:
             return str(error)
         except _BROKEN_GZIP as error:
@@ -140,16 +142,16 @@ class Loader:
             raise translate(error) from error
         return None if tally.accepted or tally.rejected else "the file holds no items"
 
-    def _read(self, upload: Upload, body: IO[bytes], tally: Tally, time_left_ms: Callable[[], int]) -> None:
+    def _read(self, upload: Upload, body: IO[bytes], tally: Tally, remaining_time_ms: Callable[[], int]) -> None:
         schema = self.pipeline.collection(upload.collection).compiled
-        form, zipped = detect_format(upload.key)
-        stream = gzip.GzipFile(fileobj=body) if zipped else io.BufferedReader(cast("io.RawIOBase", body))
+        form, compressed = detect_format(upload.key)
+        stream = gzip.GzipFile(fileobj=body) if compressed else io.BufferedReader(cast("io.RawIOBase", body))
         for line in read_lines(cast("IO[bytes]", stream), form, schema):
             self._process(upload, line, tally)
-            tally.lines_held += 1
-            tally.bytes_held += line.size
-            if tally.lines_held >= _FLUSH_LINES or tally.bytes_held >= _FLUSH_BYTES:
-                if time_left_ms() < _MIN_TIME_LEFT_MS:
+            tally.buffered_lines += 1
+            tally.buffered_bytes += line.size
+            if tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES:
+                if remaining_time_ms() < _MIN_TIME_LEFT_MS:
                     text = f"{upload.key}: no time left at line {line.number}; split the file into smaller ones"
                     raise Transient(text)
                 self._flush(upload, tally)
@@ -159,7 +161,7 @@ class Loader:
             _refuse(upload, line, (line.violation,), tally)
             return
         try:
-            row = row_of(self.pipeline, upload.collection, line.id, StoredItem(line.item, line.expires_at))
+            row = validated_row(self.pipeline, upload.collection, line.id, StoredItem(line.item, line.expires_at))
         except InvalidItem as error:
             _refuse(upload, line, error.violations, tally)
         except InvalidMessage as error:
@@ -172,16 +174,16 @@ class Loader:
 
     def _flush(self, upload: Upload, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
-        for refused in put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()]):
+        for rejection in put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()]):
             tally.accepted -= 1
-            _refuse(upload, lines[refused.position], (Violation("", "table", refused.reason),), tally)
-        if put_all(self.s3, self.failures_bucket, tally.refused):
+            _refuse(upload, lines[rejection.position], (Violation("", "table", rejection.reason),), tally)
+        if put_objects(self.s3, self.failures_bucket, tally.quarantine_reports):
             raise Transient("quarantine cannot be written now")
         tally.rows.clear()
-        tally.refused.clear()
-        tally.lines_held = tally.bytes_held = 0
+        tally.quarantine_reports.clear()
+        tally.buffered_lines = tally.buffered_bytes = 0
 
-    def _receipt(self, upload: Upload, etag: str, started: datetime, tally: Tally) -> Item:
+    def _receipt(self, upload: Upload, etag: str, started_at: datetime, tally: Tally) -> Item:
         receipt: Item = {
             "file": upload.key,
             "etag": etag,
@@ -189,10 +191,10 @@ class Loader:
             "accepted": tally.accepted,
             "rejected": tally.rejected,
             "errors": tally.errors,
-            "started_at": _iso(started),
+            "started_at": _iso(started_at),
             "finished_at": _iso(self.clock()),
         } | ({} if tally.failure is None else {"failure": tally.failure})
-        if put_all(self.s3, upload.bucket, [StoredObject(_receipt_key(upload.key), dumps(receipt).encode())]):
+        if put_objects(self.s3, upload.bucket, [StoredObject(_receipt_key(upload.key), dumps(receipt).encode())]):
             raise Transient("the receipt cannot be written now")
         return receipt
 
@@ -203,7 +205,7 @@ class Loader:
         except InvalidMessage:
             return False
         except (ClientError, BotoCoreError) as error:
-            if _is_missing(error):
+            if _is_missing_object(error):
                 return False
             raise translate(error) from error
         if not isinstance(receipt, dict):
@@ -212,9 +214,9 @@ class Loader:
 
 
 def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation], tally: Tally) -> None:
-    told = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
+    details = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
     if len(tally.errors) < _MAX_ERRORS_IN_RECEIPT:
-        tally.errors.append({"line": line.number, "violations": told})
+        tally.errors.append({"line": line.number, "violations": details})
     tally.rejected += 1
     stored = quarantine_object(
         entrance="file",
@@ -223,16 +225,16 @@ def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation
         item=line.item if isinstance(line, Line) else line.raw,
         violations=violations,
         origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
-        time=upload.at,
+        time=upload.uploaded_at,
     )
-    tally.refused.append(stored)
+    tally.quarantine_reports.append(stored)
 
 
 def _receipt_key(key: str) -> str:
     return f"{RECEIPTS}{key.removeprefix(INBOX)}.json"
 
 
-def _is_missing(error: ClientError | BotoCoreError) -> bool:
+def _is_missing_object(error: ClientError | BotoCoreError) -> bool:
     return has_code(error, "NoSuchKey", "404")
 
 
