@@ -3,7 +3,7 @@
 import json
 from functools import cache
 
-from local.demo.flights import read
+from local.demo.flights import read_flights
 from local.demo.timeline import Timetable, timeline
 from local.deployment.emulator import ROOT
 from tailrace.aggregation.fold import fold_records
@@ -12,10 +12,10 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Json
 
-SLICE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
+SAMPLE_FILE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
 SHARD = "shardId-00000001700000000000-0a1b2c3d"
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-01-01T00:00:00.000"
-MOST_EVENT_BYTES = 6_000_000
+MAX_EVENT_BYTES = 6_000_000
 """Lambda's largest payload: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 _FIRST = 400_000_000_000_000_000_000
@@ -25,12 +25,12 @@ _FIRST = 400_000_000_000_000_000_000
 def records() -> tuple[Json, ...]:
     """Return every change of the week as a stream record: flights planned, changed on departure and on landing."""
     state: dict[str, Json] = {}
-    made: list[Json] = []
-    for event in timeline(read(SLICE).flights):
+    stream: list[Json] = []
+    for event in timeline(read_flights(SAMPLE_FILE).flights):
         for item_id, item in event.items if isinstance(event, Timetable) else [(event.id, event.item)]:
-            made.append(_record(len(made), item_id, state.get(item_id), item))
+            stream.append(_record(len(stream), item_id, state.get(item_id), item))
             state[item_id] = item
-    return tuple(made)
+    return tuple(stream)
 
 
 def _record(number: int, item_id: str, old: Json | None, new: Json) -> Json:
@@ -62,31 +62,33 @@ def event(batch: list[Json]) -> str:
     return json.dumps({"Records": batch, **fields, "isFinalInvokeForWindow": False, "isWindowTerminatedEarly": False})
 
 
-def events(size: int | None, most: int) -> list[str]:
-    """Return up to ``most`` events of ``size`` changes each; without a size as many as fit into 6 MB."""
+def events(size: int | None, maximum: int) -> list[str]:
+    """Return up to ``maximum`` events of ``size`` changes each; without a size as many as fit into 6 MB."""
     found: list[str] = []
-    everything = list(records())
+    all_records = list(records())
     start = 0
-    while start < len(everything) and len(found) < most:
-        taken = size or _fitting(everything[start:])
-        found.append(event(everything[start : start + taken]))
-        start += taken
+    while start < len(all_records) and len(found) < maximum:
+        batch_size = size or _fitting_count(all_records[start:])
+        found.append(event(all_records[start : start + batch_size]))
+        start += batch_size
     return found
 
 
-def latest(size: int | None, most: int) -> tuple[list[Json], list[str]]:
+def latest_batches(size: int | None, maximum: int) -> tuple[list[Json], list[str]]:
     """Return the week's last whole batches, when nearly all changes are of flights that are known, and what is before.
 
     Without a size as many changes each as fit into 6 MB: so many that it holds for all of them.
     """
-    everything = list(records())
-    taken = size or min(_fitting(everything[start:]) for start in range(0, len(everything) // 2, 1_000))
-    most = min(most, len(everything) // taken)
-    before = everything[: len(everything) - most * taken]
-    return before, [event(everything[len(everything) - turn * taken :][:taken]) for turn in range(most, 0, -1)]
+    all_records = list(records())
+    batch_size = size or min(_fitting_count(all_records[start:]) for start in range(0, len(all_records) // 2, 1_000))
+    maximum = min(maximum, len(all_records) // batch_size)
+    before = all_records[: len(all_records) - maximum * batch_size]
+    return before, [
+        event(all_records[len(all_records) - turn * batch_size :][:batch_size]) for turn in range(maximum, 0, -1)
+    ]
 
 
-def begin_anew(pipeline: Pipeline, before: list[Json]) -> None:
+def reset_caches(pipeline: Pipeline, before: list[Json]) -> None:
     """Let a process have seen what came before, and nothing else.
 
     A fold keeps what it has worked out: measured a second time with the same changes, it would find all of them again.
@@ -95,10 +97,10 @@ def begin_anew(pipeline: Pipeline, before: list[Json]) -> None:
     fold_records(before, pipeline)
 
 
-def _fitting(batch: list[Json]) -> int:
+def _fitting_count(batch: list[Json]) -> int:
     total = 1_000
     for number, record in enumerate(batch):
         total += len(json.dumps(record)) + 2
-        if total > MOST_EVENT_BYTES:
+        if total > MAX_EVENT_BYTES:
             return number
     return len(batch)

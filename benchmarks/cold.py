@@ -59,16 +59,16 @@ def run(show: Show) -> list[Result]:
             show(f"(d) starting {stage}")
             function = built / f"{stage.capitalize()}Function"
             target = "450 ms" if stage == "aggregate" else ""
-            above = _above_bare(layer, function)
+            above = _startup_overhead_ms(layer, function)
             results.append(Result("d", f"init of {stage} above the bare interpreter", above, "ms", target=target))
             if stage == "aggregate":
                 title = "the same of aggregate, the layer not compiled yet"
-                results.append(Result("d", title, _above_bare(shipped, function), "ms"))
+                results.append(Result("d", title, _startup_overhead_ms(shipped, function), "ms"))
     size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) / 1e6
     return [*results, Result("d", "the layer, unzipped", size, "MB", target="60 MB")]
 
 
-def _above_bare(layer: Path, function: Path) -> float:
+def _startup_overhead_ms(layer: Path, function: Path) -> float:
     """Return the milliseconds of processor time that a start takes more than that of a bare interpreter."""
     times = []
     for _ in range(_ROUNDS):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.changes import events
 from benchmarks.report import RESULTS, Result, Show
-from benchmarks.stage import Counting, stage
+from benchmarks.stage import CountingClient, stage
 from pipeline.definition import pipeline
 from tailrace.inputs.changes import decode_batch
 from tailrace.outputs.packing import pack
@@ -73,7 +73,7 @@ def run(show: Show) -> list[Result]:
 
 
 def _count() -> StageCounts:
-    client = Counting()
+    client = CountingClient()
     aggregate = stage(client)
     counted = StageCounts()
     for text in events(_BATCH, 1_000):

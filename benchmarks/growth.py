@@ -15,7 +15,7 @@ _BATCH = 300
 _ROUNDS = 31
 
 
-class Silent(NoStreams):
+class NullClient(NoStreams):
     """A client that does nothing at once, so that only the stage's own work is measured."""
 
     def __getattr__(self, _operation: str) -> Callable[..., Json]:
@@ -47,7 +47,7 @@ def run(show: Show) -> list[Result]:
 
 
 def _per_change(texts: list[str]) -> float:
-    client: Any = Silent()
+    client: Any = NullClient()
     aggregate = stage(client)
     for text in texts[: len(texts) // 2]:
         aggregate(json.loads(text))
@@ -66,17 +66,17 @@ def _batches(number: int, towns: int, shards: int) -> list[str]:
 
     Each batch is of one town, as its flights would be if every town had an airport like New York's.
     """
-    everything = [record for record in records() if "status" in record["dynamodb"]["NewImage"]]
+    all_records = [record for record in records() if "status" in record["dynamodb"]["NewImage"]]
     found = []
     for turn in range(number):
         start = 5_000 + turn % 10 * _BATCH  # the same changes again and again, whatever their number
-        batch = [_moved(record, turn % towns) for record in everything[start : start + _BATCH]]
+        batch = [_relocated(record, turn % towns) for record in all_records[start : start + _BATCH]]
         named = json.loads(event(batch)) | {"shardId": f"shardId-{turn % shards:020d}-00000000"}
         found.append(json.dumps(named))
     return found
 
 
-def _moved(record: Json, town: int) -> Json:
+def _relocated(record: Json, town: int) -> Json:
     """Return the change as one of another town: other airports, airlines and routes."""
     moved: Json = json.loads(json.dumps(record))
     for image in ("OldImage", "NewImage"):

@@ -11,10 +11,10 @@ from typing import Any
 
 import boto3
 
-from benchmarks.changes import SHARD, begin_anew, events, latest, records
+from benchmarks.changes import SHARD, events, latest_batches, records, reset_caches
 from benchmarks.peers import tutorial
 from benchmarks.report import Result, Show
-from benchmarks.server import agreeable_dynamodb
+from benchmarks.server import stub_dynamodb
 from pipeline.definition import pipeline
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage, mark_attribute
@@ -29,12 +29,12 @@ from tailrace.queries.freshness import AGGREGATE
 _SIZES = {"100": 100, "1,000": 1_000, "6 MB": None}
 _ROUNDS = 3
 # The tutorial's cost is one call after the other: a part of a batch tells the cost of a change as well as all of it.
-_MOST_OF_TUTORIAL = 200
+_MAX_TUTORIAL_RECORDS = 200
 
 
 def run(show: Show) -> list[Result]:
     """Measure processor and wall time per change of both handlers, batch by batch in turn."""
-    with agreeable_dynamodb() as address:
+    with stub_dynamodb() as address:
         environment = {
             "AWS_ENDPOINT_URL": address,
             "AWS_REGION": "us-east-1",
@@ -77,17 +77,17 @@ def _timed(handler: Callable[[Any], object], event: Any) -> tuple[float, float]:
 def _compare(
     name: str, size: int | None, ours: Callable[[Any], object], theirs: Callable[[Any], object], show: Show
 ) -> list[Result]:
-    before, texts = latest(size, _ROUNDS)
+    before, texts = latest_batches(size, _ROUNDS)
     for text in texts:
         ours(json.loads(text))  # the rows of a steady state are known
     product: list[tuple[float, float]] = []
     by_hand: list[tuple[float, float]] = []
     for number, text in enumerate(texts, 1):
         show(f"(a) batches of {name}: {number} of {len(texts)}")
-        begin_anew(pipeline, before)
+        reset_caches(pipeline, before)
         product += [_timed(ours, json.loads(one)) for one in texts]
         part = json.loads(text)
-        part["Records"] = part["Records"][-_MOST_OF_TUTORIAL:]
+        part["Records"] = part["Records"][-_MAX_TUTORIAL_RECORDS:]
         by_hand.append(_timed(theirs, part))
     changes = len(json.loads(texts[0])["Records"])
     found = []
@@ -119,14 +119,14 @@ def _writer(show: Show) -> list[Result]:
     return [Result("a", "writer, processor time per touched known row", median(times), "µs", target="90 µs")]
 
 
-def _many_rows(most: int) -> list[RowChange]:
+def _many_rows(maximum: int) -> list[RowChange]:
     rows = fold_records(json.loads(events(None, 1)[0])["Records"], pipeline).rows
     many: list[RowChange] = []
-    while len(many) < most:
+    while len(many) < maximum:
         turn = len(many)
-        many += [_named(row, turn) for row in rows]
-    return many[:most]
+        many += [_with_key_suffix(row, turn) for row in rows]
+    return many[:maximum]
 
 
-def _named(row: RowChange, turn: int) -> RowChange:
+def _with_key_suffix(row: RowChange, turn: int) -> RowChange:
     return RowChange(row.layout, (row.key[0], f"{row.key[1]}~{turn}"), row.labels, row.expires_at, row.steps)

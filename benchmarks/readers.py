@@ -18,11 +18,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from benchmarks.changes import SLICE
-from local.demo.entrances import Entrances
+from benchmarks.changes import SAMPLE_FILE
 from local.demo.feed import Feed
-from local.demo.flights import Flight, read
+from local.demo.flights import Flight, read_flights
 from local.demo.timeline import timeline
+from local.demo.writers import StackWriter
 from local.deployment.emulator import REGION
 from local.stack import Stack, running_stack
 
@@ -35,13 +35,13 @@ QUERIES = (
     "carrier_hours/top?carrier=B6&by=flights",
 )
 
-_LONGEST_ANSWER_S = 35.0
+_RESPONSE_TIMEOUT_S = 35.0
 _OK = 200
 _OWN_TIME = re.compile(r"handler;dur=([0-9.]+)")
 
 
 @dataclass(slots=True)
-class Answers:
+class ReaderResults:
     """What the readers were answered: seconds and the handler's own ms by query, and how often anything but 200."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {query: [] for query in QUERIES})
@@ -49,7 +49,7 @@ class Answers:
     errors: Counter[str] = field(default_factory=Counter)
 
 
-def read_until(root: str, end: float, first: int, http: urllib3.PoolManager, answers: Answers) -> None:
+def read_until(root: str, end: float, first: int, http: urllib3.PoolManager, results: ReaderResults) -> None:
     """Ask one query after the other until a moment of the monotonic clock."""
     number = first
     while time.monotonic() < end:
@@ -60,56 +60,56 @@ def read_until(root: str, end: float, first: int, http: urllib3.PoolManager, ans
         SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)  # the emulator's credentials
         began = time.monotonic()
         try:
-            answer = http.request("GET", url, headers=dict(request.headers.items()))
+            response = http.request("GET", url, headers=dict(request.headers.items()))
         except urllib3.exceptions.HTTPError as error:
-            answers.errors[type(error).__name__] += 1
+            results.errors[type(error).__name__] += 1
             continue
-        answers.seconds[query].append(time.monotonic() - began)
-        told = _OWN_TIME.fullmatch(answer.headers.get("Server-Timing", ""))
-        if answer.status != _OK or told is None:
-            answers.errors[str(answer.status) if answer.status != _OK else "no Server-Timing"] += 1
+        results.seconds[query].append(time.monotonic() - began)
+        message = _OWN_TIME.fullmatch(response.headers.get("Server-Timing", ""))
+        if response.status != _OK or message is None:
+            results.errors[str(response.status) if response.status != _OK else "no Server-Timing"] += 1
         else:
-            answers.own_ms[query].append(float(told[1]))
+            results.own_ms[query].append(float(message[1]))
 
 
-def read_while_it_is_fed(stack: Stack, readers: int, seconds: float, flights: Sequence[Flight]) -> Answers:
+def read_during_feed(stack: Stack, readers: int, seconds: float, flights: Sequence[Flight]) -> ReaderResults:
     """Let so many readers ask a stack for so many seconds while flights are fed into it."""
-    answers = Answers()
-    http = urllib3.PoolManager(maxsize=readers, retries=False, timeout=_LONGEST_ANSWER_S)
+    results = ReaderResults()
+    http = urllib3.PoolManager(maxsize=readers, retries=False, timeout=_RESPONSE_TIMEOUT_S)
     with ThreadPoolExecutor(readers + 1) as pool:
-        fed = pool.submit(Feed(Entrances(stack), lambda *_: None).run, timeline(flights))
+        fed = pool.submit(Feed(StackWriter(stack), lambda *_: None).run, timeline(flights))
         end = time.monotonic() + seconds
-        for done in [pool.submit(read_until, stack.api_url, end, n, http, answers) for n in range(readers)]:
+        for done in [pool.submit(read_until, stack.api_url, end, n, http, results) for n in range(readers)]:
             done.result()
         fed.result()
-    return answers
+    return results
 
 
 def main() -> int:
     """Run the readers beside the feed; return 1 if any of them was not answered."""
     readers = int(sys.argv[1]) if len(sys.argv) > 1 else READERS
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else SECONDS  # noqa: PLR2004 - its place
-    with running_stack(progress=lambda text: _say(f"{text} …")) as stack:
-        _say(f"{readers} readers for {seconds:.0f} s …")
-        answers = read_while_it_is_fed(stack, readers, seconds, read(SLICE).flights)
-    every = [took for query in QUERIES for took in answers.seconds[query]]
-    _say(f"answered {len(every)}, errors {dict(answers.errors) or 'none'}")
-    _say(f"seconds that a reader waited: {_spread(every, 2)}")
+    with running_stack(progress=lambda text: _print(f"{text} …")) as stack:
+        _print(f"{readers} readers for {seconds:.0f} s …")
+        results = read_during_feed(stack, readers, seconds, read_flights(SAMPLE_FILE).flights)
+    every = [took for query in QUERIES for took in results.seconds[query]]
+    _print(f"answered {len(every)}, errors {dict(results.errors) or 'none'}")
+    _print(f"seconds that a reader waited: {_percentiles(every, 2)}")
     for query in QUERIES:
-        _say(f"{query}\n  s that a reader waited: {_spread(answers.seconds[query], 2)}")
-        _say(f"  ms of the handler's own: {_spread(answers.own_ms[query], 1)}")
-    return 1 if answers.errors else 0
+        _print(f"{query}\n  s that a reader waited: {_percentiles(results.seconds[query], 2)}")
+        _print(f"  ms of the handler's own: {_percentiles(results.own_ms[query], 1)}")
+    return 1 if results.errors else 0
 
 
-def _spread(numbers: Sequence[float], digits: int) -> str:
+def _percentiles(numbers: Sequence[float], digits: int) -> str:
     if len(numbers) < 2:  # noqa: PLR2004 - of fewer there are no percentiles
         return f"{len(numbers)} answers"
     cuts = quantiles(numbers, n=100, method="inclusive")
-    told = {"median": median(numbers), "95th percentile": cuts[94], "99th": cuts[98], "maximum": max(numbers)}
-    return ", ".join(f"{name} {number:.{digits}f}" for name, number in told.items())
+    message = {"median": median(numbers), "95th percentile": cuts[94], "99th": cuts[98], "maximum": max(numbers)}
+    return ", ".join(f"{name} {number:.{digits}f}" for name, number in message.items())
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -41,9 +41,9 @@ def write(results: Sequence[Result], now: datetime) -> Path:
         parts[part] = {"measured": now.astimezone(UTC).date().isoformat(), "results": rows}
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     path.write_text(json.dumps({"machine": machine, "parts": dict(sorted(parts.items()))}, indent=1) + "\n")
-    everything = [Result(**row) for part in sorted(parts) for row in parts[part]["results"]]
-    (RESULTS / "README.md").write_text(_table(everything, machine))
-    _picture(everything)
+    all_records = [Result(**row) for part in sorted(parts) for row in parts[part]["results"]]
+    (RESULTS / "README.md").write_text(_table(all_records, machine))
+    _write_chart(all_records)
     return RESULTS
 
 
@@ -70,7 +70,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - where decimals stop to matter
 
 
-def _picture(results: Sequence[Result]) -> None:
+def _write_chart(results: Sequence[Result]) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - takes a second, and only here
 
     mpl.use("Agg")

@@ -13,7 +13,7 @@ _HEAD = (
 _NO_STREAM = b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no such stream"}'
 
 
-def _answer(head: bytes, body: bytes) -> bytes:
+def _response(head: bytes, body: bytes) -> bytes:
     if b"BatchExecuteStatement" in head:
         # one key of each statement; no value of a flight holds the word
         text = b'{"Responses":[' + b",".join([b'{"TableName":"t"}'] * body.count(b'"Statement"')) + b"]}"
@@ -44,25 +44,25 @@ class _Protocol(asyncio.Protocol):
         if len(rest) < length:
             return
         self._waiting = rest[length:]
-        answer = _answer(head, rest[:length])
-        asyncio.get_running_loop().call_later(ANSWER_S, self._send, answer)
+        response = _response(head, rest[:length])
+        asyncio.get_running_loop().call_later(ANSWER_S, self._send, response)
 
-    def _send(self, answer: bytes) -> None:
+    def _send(self, response: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(answer)
+            self._transport.write(response)
 
 
-def _serve(told: Connection) -> None:
+def _serve(message: Connection) -> None:
     async def run() -> None:
         server = await asyncio.get_running_loop().create_server(_Protocol, "127.0.0.1", 0)
-        told.send(server.sockets[0].getsockname()[1])
+        message.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(run())
 
 
 @contextmanager
-def agreeable_dynamodb() -> Iterator[str]:
+def stub_dynamodb() -> Iterator[str]:
     """Run the server and give its address."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)

@@ -19,11 +19,11 @@ TABLE, PROGRESS = "aggregates", "progress"
 _UNIT = 1024
 
 
-class Counting:
+class CountingClient:
     """A client of the table in memory: counts calls, writes and write units, those of refused writes as well."""
 
     def __init__(self) -> None:
-        self.database = Database(tells_refused=True)
+        self.database = Database(returns_rejected_item=True)
         self.database.create(TABLE, "pk", "sk")
         self.database.create(PROGRESS, "pk", "sk")
         self.counts: Counter[str] = Counter()

@@ -4,7 +4,7 @@ import json
 
 from benchmarks.changes import events, records
 from benchmarks.report import Result, Show
-from benchmarks.stage import Counting, stage
+from benchmarks.stage import CountingClient, stage
 from pipeline.definition import pipeline
 from tailrace.aggregation.fold import fold_records
 
@@ -33,13 +33,13 @@ def run(show: Show) -> list[Result]:
     return [*results, Result("c", title, client.counts["writes"] / touched, "")]
 
 
-def _units(client: Counting, changes: int) -> float:
+def _units(client: CountingClient, changes: int) -> float:
     return client.counts["units"] / changes * 1000
 
 
-def _absorbed(size: int, deliveries: int) -> tuple[Counting, int, int, int]:
+def _absorbed(size: int, deliveries: int) -> tuple[CountingClient, int, int, int]:
     """Return the client that counted, the rows that all batches touched together, those in lists, and the changes."""
-    client = Counting()
+    client = CountingClient()
     aggregate = stage(client)
     touched = listed = changes = 0
     for text in events(size, 1_000):

@@ -14,16 +14,16 @@ status: 0 done, or ended by Ctrl-C; 1 something is missing or refused; 2 the req
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; each subcommand brings its own options and what runs it."""
-    made = argparse.ArgumentParser(
+    result = argparse.ArgumentParser(
         "tailrace",
         description="Look at a deployed stack from this machine.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = result.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (dashboard,):
-        command.add_to(commands)
-    return made
+        command.add_parser(commands)
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from cli import stacks
 from cli.browser import open_browser
 from cli.errors import CommandError, UsageError
 from cli.server import HOST, DashboardServer
-from cli.upstream import Upstream, connections
+from cli.upstream import Upstream, http_session
 from tailrace.http.static_site import INDEX_PAGE, Site
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ REFRESH_S = 5
 _STACK_NAME = re.compile(
     r"[A-Za-z][A-Za-z0-9-]{0,127}"
 )  # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
-_LAST_PORT = 65_535
+_MAX_PORT = 65_535
 _POLL_S = 0.1
 
 _HELP = """\
@@ -38,20 +38,20 @@ credentials: cloudformation:DescribeStacks finds the stack, and
 execute-api:Invoke asks it. Nothing is ever written."""
 
 
-def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the subcommand."""
-    command = commands.add_parser(
+    parser = commands.add_parser(
         "dashboard",
         help="look at a stack's aggregates in the browser",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--stack", required=True, metavar="NAME", type=_stack_name, help="name of the stack")
-    command.add_argument("--region", help="its region (default: as the AWS CLI has it)")
-    command.add_argument("--profile", help="profile of your AWS configuration (default: as the AWS CLI has it)")
-    command.add_argument("--port", type=_port, default=0, metavar="N", help="port to serve on (default: a free one)")
-    command.add_argument("--no-open", action="store_true", help="open no browser")
-    command.set_defaults(run=run)
+    parser.add_argument("--stack", required=True, metavar="NAME", type=_stack_name, help="name of the stack")
+    parser.add_argument("--region", help="its region (default: as the AWS CLI has it)")
+    parser.add_argument("--profile", help="profile of your AWS configuration (default: as the AWS CLI has it)")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port to serve on (default: a free one)")
+    parser.add_argument("--no-open", action="store_true", help="open no browser")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,20 +60,20 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: the stack cannot be found or takes no signatures, or the port is taken.
     """
-    stack = stacks.find(options.stack, options.region, options.profile)
-    upstream = upstream_of(stack)
+    stack = stacks.find_stack(options.stack, options.region, options.profile)
+    upstream = find_upstream(stack)
     site = read_site(stack.name, REFRESH_S)
     # The key keeps out whoever else has an account on this machine: they reach loopback, too.
-    with serving(site, upstream, options.port, key=secrets.token_urlsafe(24)) as server:
-        _say(f"The dashboard of {stack.name} ({stack.region}) is at {server.address}")
-        _say("Ctrl-C ends it.")
+    with running_server(site, upstream, options.port, key=secrets.token_urlsafe(24)) as server:
+        _print(f"The dashboard of {stack.name} ({stack.region}) is at {server.address}")
+        _print("Ctrl-C ends it.")
         if not options.no_open:
             open_browser(server.address)
         while True:
             time.sleep(_POLL_S)
 
 
-def upstream_of(stack: stacks.Stack) -> Upstream:
+def find_upstream(stack: stacks.DeployedStack) -> Upstream:
     """Return the stack's API.
 
     Raises:
@@ -82,14 +82,14 @@ def upstream_of(stack: stacks.Stack) -> Upstream:
     issuer = stack.parameters.get("JwtIssuer", "")
     if issuer:
         page = stack.outputs.get("DashboardUrl")
-        instead = f"open {page}" if page else "deploy it with DashboardClientId, and it has a page of its own"
-        raise CommandError(f"The stack {stack.name!r} takes tokens of {issuer}, and no signatures: {instead}.")
+        suggestion = f"open {page}" if page else "deploy it with DashboardClientId, and it has a page of its own"
+        raise CommandError(f"The stack {stack.name!r} takes tokens of {issuer}, and no signatures: {suggestion}.")
     url = stack.outputs.get("ApiUrl")
     if url is None:
         text = f"The stack {stack.name!r} has no output ApiUrl: it is no stack of Tailrace's, or not deployed yet."
         raise CommandError(text)
-    ways = connections(get_environ_proxies(url), stack.session.get_config_variable("ca_bundle") or True)
-    return Upstream(url.rstrip("/"), stack.region, stack.credentials, ways)
+    session = http_session(get_environ_proxies(url), stack.session.get_config_variable("ca_bundle") or True)
+    return Upstream(url.rstrip("/"), stack.region, stack.credentials, session)
 
 
 def read_site(title: str, refresh_s: int) -> Site:
@@ -98,16 +98,18 @@ def read_site(title: str, refresh_s: int) -> Site:
     Raises:
         CommandError: it cannot be made.
     """
-    making = [sys.executable, str(ROOT / "local" / "environments" / "setup.py"), "dashboard"]
-    made = subprocess.run(making, check=False, capture_output=True, text=True)  # noqa: S603
-    if made.returncode or not (SITE / INDEX_PAGE).exists():
-        raise CommandError(f"The page could not be made: {made.stderr.strip().removeprefix('setup: ')}")
+    command = [sys.executable, str(ROOT / "local" / "environments" / "setup.py"), "dashboard"]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    if result.returncode or not (SITE / INDEX_PAGE).exists():
+        raise CommandError(f"The page could not be made: {result.stderr.strip().removeprefix('setup: ')}")
     config = {"api": "./api", "refresh_s": refresh_s, "title": title, "auth": None, "reference": f"./{REFERENCE}"}
     return Site(SITE, config)
 
 
 @contextmanager
-def serving(site: Site, upstream: Upstream, port: int = 0, *, key: str | None = None) -> Iterator[DashboardServer]:
+def running_server(
+    site: Site, upstream: Upstream, port: int = 0, *, key: str | None = None
+) -> Iterator[DashboardServer]:
     """Serve in a thread until the block is left; the port is free then.
 
     Raises:
@@ -137,11 +139,11 @@ def _stack_name(text: str) -> str:
 
 def _port(text: str) -> int:
     # the length first: int() takes no text of thousands of digits
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(_LAST_PORT)) or not 0 < int(text) <= _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"a port is a whole number from 1 to {_LAST_PORT}, and {text[:20]!r} is none")
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(_MAX_PORT)) or not 0 < int(text) <= _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 1 to {_MAX_PORT}, and {text[:20]!r} is none")
     return int(text)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -21,11 +21,11 @@ from tailrace.http.static_site import Site, SiteResponse
 HOST = "127.0.0.1"
 API = "/api"
 TYPE_PREFIX = "urn:problem-type:tailrace-dashboard:"
-IDLE_S = 60
-_READS = ("GET", "HEAD")
+IDLE_TIMEOUT_S = 60
+_ALLOWED_METHODS = ("GET", "HEAD")
 
 
-class _Refused(Exception):
+class _RequestRejected(Exception):
     def __init__(self, status: int, name: str, title: str, detail: str = "", **headers: str) -> None:
         super().__init__(title)
         document = {"type": f"{TYPE_PREFIX}{name}", "title": title, "status": status, "detail": detail}
@@ -35,7 +35,7 @@ class _Refused(Exception):
 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_S
+    timeout = IDLE_TIMEOUT_S
     wbufsize = -1  # an answer leaves in one piece: in two, the second would wait for an acknowledgement
     error_message_format = "%(code)d %(message)s\n"
     error_content_type = "text/plain"
@@ -52,9 +52,9 @@ class _Request(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         try:
-            answer = self._answer()
-        except _Refused as refused:
-            answer = refused.answer
+            answer = self._respond()
+        except _RequestRejected as rejected:
+            answer = rejected.answer
             self.close_connection = True  # its body, if it has one, was not read
         self.send_response(answer.status)
         for name, value in {**self.server.site.headers, **answer.headers}.items():
@@ -67,43 +67,45 @@ class _Request(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
-    def _answer(self) -> SiteResponse:
+    def _respond(self) -> SiteResponse:
         if self.headers.get_all("Host") is None or self.headers.get_all("Host") not in self.server.hosts:
-            raise _Refused(421, "not-this-host", "This server answers to its own address only", self.server.url)
-        if self.command not in _READS:
-            raise _Refused(405, "read-only", "A dashboard reads and does nothing else", Allow=", ".join(_READS))
+            raise _RequestRejected(421, "not-this-host", "This server answers to its own address only", self.server.url)
+        if self.command not in _ALLOWED_METHODS:
+            raise _RequestRejected(
+                405, "read-only", "A dashboard reads and does nothing else", Allow=", ".join(_ALLOWED_METHODS)
+            )
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            raise _Refused(400, "no-body", "A request for reading has no body")
+            raise _RequestRejected(400, "no-body", "A request for reading has no body")
         path, _, query = self.path.partition("?")
         if path == API or path.startswith(f"{API}/"):
-            return self._from_api(path.removeprefix(API) or "/", query)
+            return self._forward(path.removeprefix(API) or "/", query)
         if path == "/" and (key := parse_qs(query).get("key")):
-            return self._let_in(key[0])
+            return self._set_cookie(key[0])
         return self.server.site.respond(
             unquote(path).removeprefix("/"),
             accept_encoding=self.headers.get("Accept-Encoding", ""),
             if_none_match=self.headers.get("If-None-Match", ""),
         )
 
-    def _from_api(self, path: str, query: str) -> SiteResponse:
-        self._only_from_our_page()
+    def _forward(self, path: str, query: str) -> SiteResponse:
+        self._check_caller()
         if ".." in unquote(path).split("/") or "\\" in unquote(path):
-            raise _Refused(400, "no-such-path", "This path leads out of the API")
+            raise _RequestRejected(400, "no-such-path", "This path leads out of the API")
         if self.command != "GET":
-            raise _Refused(405, "read-only", "The API is asked by GET only", Allow="GET")
+            raise _RequestRejected(405, "read-only", "The API is asked by GET only", Allow="GET")
         try:
             found = self.server.upstream.get(path, query, {name.lower(): text for name, text in self.headers.items()})
         except UpstreamError as error:
-            raise _Refused(error.status, error.name, error.title, error.detail) from error
+            raise _RequestRejected(error.status, error.name, error.title, error.detail) from error
         return SiteResponse(found.status, {"cache-control": "no-store", **found.headers}, found.body)
 
-    def _only_from_our_page(self) -> None:
+    def _check_caller(self) -> None:
         """Refuse what a page of another origin asks, and whoever does not hold the key."""
         origin, site = self.headers.get("Origin"), self.headers.get("Sec-Fetch-Site", "same-origin")
         if site not in ("same-origin", "none") or (origin is not None and origin not in self.server.origins):
-            raise _Refused(403, "other-origin", "Pages of other origins are not answered")
+            raise _RequestRejected(403, "other-origin", "Pages of other origins are not answered")
         if self.server.key is not None and not compare_digest(self._cookie().encode(), self.server.key.encode()):
-            raise _Refused(401, "no-key", "Open the address that `tailrace dashboard` has printed")
+            raise _RequestRejected(401, "no-key", "Open the address that `tailrace dashboard` has printed")
 
     def _cookie(self) -> str:
         try:
@@ -112,7 +114,7 @@ class _Request(BaseHTTPRequestHandler):
             return ""
         return found.value if found else ""
 
-    def _let_in(self, key: str) -> SiteResponse:
+    def _set_cookie(self, key: str) -> SiteResponse:
         if self.server.key is None or not compare_digest(key.encode(), self.server.key.encode()):
             return SiteResponse(303, {"Location": "./"})
         cookie = f"{self.server.cookie}={key}; HttpOnly; SameSite=Strict; Path=/"

@@ -25,12 +25,12 @@ from botocore.session import Session
 
 from cli.errors import CommandError
 
-_PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
+_CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
 # Codes of the errors that every service answers alike:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_UNKNOWN = {
+_EXPIRED_CREDENTIALS = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_INVALID_CREDENTIALS = {
     "AuthFailure",
     "IncompleteSignature",
     "InvalidClientTokenId",
@@ -38,14 +38,14 @@ _UNKNOWN = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 # What DescribeStacks answers for a name that is well-formed, and that no stack has:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
 _NO_SUCH_STACK = "ValidationError"
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class DeployedStack:
     """A deployed stack, and the credentials to ask it with."""
 
     name: str
@@ -56,7 +56,7 @@ class Stack:
     credentials: Credentials
 
 
-def find(name: str, region: str | None, profile: str | None) -> Stack:
+def find_stack(name: str, region: str | None, profile: str | None) -> DeployedStack:
     """Find a stack by its name, in the region and with the profile given, or those of the user's configuration.
 
     Raises:
@@ -69,12 +69,12 @@ def find(name: str, region: str | None, profile: str | None) -> Stack:
         credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        client: Any = session.create_client("cloudformation", region_name=region, config=_PATIENCE)
+        client: Any = session.create_client("cloudformation", region_name=region, config=_CLIENT_CONFIG)
         described = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
         where = f"stack {name!r}" + (f" in {region}" if region else "")
-        raise CommandError(_sentence(error, where, profile)) from error
-    return Stack(
+        raise CommandError(_error_message(error, where, profile)) from error
+    return DeployedStack(
         name,
         client.meta.region_name,
         {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])},
@@ -84,10 +84,10 @@ def find(name: str, region: str | None, profile: str | None) -> Stack:
     )
 
 
-def _sentence(error: Exception, where: str, profile: str | None) -> str:
+def _error_message(error: Exception, where: str, profile: str | None) -> str:
     match error:
         case ClientError():
-            return _refusal(error, where)
+            return _client_error_message(error, where)
         case ProfileNotFound():
             return f"There is no AWS profile {profile!r} in your configuration."
         case NoRegionError() | InvalidRegionError():
@@ -101,15 +101,15 @@ def _sentence(error: Exception, where: str, profile: str | None) -> str:
     return f"The {where} cannot be looked up: {error}"
 
 
-def _refusal(error: ClientError, where: str) -> str:
-    told = error.response.get("Error", {})
-    code = told.get("Code", "")
-    if code in _EXPIRED:
+def _client_error_message(error: ClientError, where: str) -> str:
+    error_details = error.response.get("Error", {})
+    code = error_details.get("Code", "")
+    if code in _EXPIRED_CREDENTIALS:
         return "The AWS credentials have expired: sign in anew (`aws sso login`), or set fresh ones."
-    if code in _UNKNOWN:
+    if code in _INVALID_CREDENTIALS:
         return "AWS does not know these credentials, or not in this partition: look at the keys or the profile."
-    if code in _DENIED:
+    if code in _ACCESS_DENIED:
         return f"These credentials may not do {error.operation_name}, which it takes to find the {where}."
     if code == _NO_SUCH_STACK:
         return f"There is no {where}: look at its name, or give the --region and --profile that it is in."
-    return f"AWS does not tell of the {where}: {code}: {told.get('Message', '')}"
+    return f"AWS does not tell of the {where}: {code}: {error_details.get('Message', '')}"

@@ -16,8 +16,8 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as BodyTimeoutError
 
-SENT_ON: Final = ("accept", "accept-encoding", "if-none-match")
-HANDED_BACK: Final = (
+FORWARDED_HEADERS: Final = ("accept", "accept-encoding", "if-none-match")
+RETURNED_HEADERS: Final = (
     "allow",
     "cache-control",
     "content-encoding",
@@ -32,14 +32,14 @@ HANDED_BACK: Final = (
 )
 """Everything else, such as cookies, and what is between two machines only (RFC 9110, 7.6.1), stays where it is."""
 
-CONNECTIONS = 16
-CONNECT_S, ANSWER_S = 5.0, 35.0  # the gateway itself waits for 30 s
-QUEUE_S = 10.0
-LARGEST_ANSWER_BYTES = 16 * 1024 * 1024  # an HTTP API answers 10 MB at most
+MAX_CONNECTIONS = 16
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5.0, 35.0  # the gateway itself waits for 30 s
+QUEUE_TIMEOUT_S = 10.0
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024  # an HTTP API answers 10 MB at most
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class UpstreamResponse:
     """What the API answered."""
 
     status: int
@@ -55,13 +55,16 @@ class UpstreamError(Exception):
         self.status, self.name, self.title, self.detail = status, name, title, detail
 
 
-def connections(
-    proxies: Mapping[str, str] | None = None, verify: bool | str = True, answer_s: float = ANSWER_S
+def http_session(
+    proxies: Mapping[str, str] | None = None, verify: bool | str = True, read_timeout_s: float = READ_TIMEOUT_S
 ) -> URLLib3Session:
     """Return a pool of connections: by these proxies, trusting a file's certificates or the usual ones."""
     untyped: Any = URLLib3Session  # its stubs know neither a bundle nor a pair of times
     pool: URLLib3Session = untyped(
-        verify=verify, proxies=dict(proxies or {}), timeout=(CONNECT_S, answer_s), max_pool_connections=CONNECTIONS
+        verify=verify,
+        proxies=dict(proxies or {}),
+        timeout=(CONNECT_TIMEOUT_S, read_timeout_s),
+        max_pool_connections=MAX_CONNECTIONS,
     )
     return pool
 
@@ -69,21 +72,21 @@ def connections(
 class Upstream:
     """An API at a root address, without a slash at the end. Any number of threads may ask it."""
 
-    def __init__(self, url: str, region: str, credentials: Credentials, ways: URLLib3Session) -> None:
-        self._url, self._region, self._credentials, self._session = url, region, credentials, ways
-        self._places = BoundedSemaphore(CONNECTIONS)
+    def __init__(self, url: str, region: str, credentials: Credentials, session: URLLib3Session) -> None:
+        self._url, self._region, self._credentials, self._session = url, region, credentials, session
+        self._slots = BoundedSemaphore(MAX_CONNECTIONS)
 
-    def get(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
+    def get(self, path: str, query: str, headers: Mapping[str, str]) -> UpstreamResponse:
         """Ask for a path, which begins with a slash, as it was sent; return the answer.
 
         Raises:
             UpstreamError: there are no credentials any more, or no answer.
         """
-        with _told(), self._place():
-            answer = self._session.send(self._signed(path, query, headers))
-            body = _body(answer.raw)
-        kept = {name: answer.headers[name] for name in HANDED_BACK if name in answer.headers}
-        return Answered(answer.status_code, kept, body)
+        with _translated_errors(), self._connection_slot():
+            response = self._session.send(self._signed(path, query, headers))
+            body = _body(response.raw)
+        returned = {name: response.headers[name] for name in RETURNED_HEADERS if name in response.headers}
+        return UpstreamResponse(response.status_code, returned, body)
 
     def close(self) -> None:
         """Close the connections."""
@@ -92,14 +95,14 @@ class Upstream:
     def _signed(self, path: str, query: str, headers: Mapping[str, str]) -> Any:
         # In the one form in which the signature is computed (RFC 3986): a browser writes a space as +, for example.
         pairs = parse_qsl(query, keep_blank_values=True)
-        asked = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
-        url = f"{self._url}{quote(unquote(path), safe='/-_.~')}" + (f"?{asked}" if asked else "")
-        sent = {name: headers[name] for name in SENT_ON if name in headers}
-        request = AWSRequest("GET", url, sent, stream_output=True)
-        SigV4Auth(self._present_credentials(), "execute-api", self._region).add_auth(request)
+        query_string = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
+        url = f"{self._url}{quote(unquote(path), safe='/-_.~')}" + (f"?{query_string}" if query_string else "")
+        forwarded = {name: headers[name] for name in FORWARDED_HEADERS if name in headers}
+        request = AWSRequest("GET", url, forwarded, stream_output=True)
+        SigV4Auth(self._frozen_credentials(), "execute-api", self._region).add_auth(request)
         return request.prepare()
 
-    def _present_credentials(self) -> ReadOnlyCredentials:
+    def _frozen_credentials(self) -> ReadOnlyCredentials:
         try:
             return self._credentials.get_frozen_credentials()  # had anew where they end soon
         except (BotoCoreError, ClientError) as error:
@@ -107,13 +110,13 @@ class Upstream:
             raise UpstreamError(502, "no-credentials", "The AWS credentials cannot be had any more", detail) from error
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=QUEUE_S):
+    def _connection_slot(self) -> Iterator[None]:
+        if not self._slots.acquire(timeout=QUEUE_TIMEOUT_S):
             raise UpstreamError(503, "busy", "Too many requests are waiting for the API")
         try:
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
 
 def _body(raw: BaseHTTPResponse) -> bytes:
@@ -121,7 +124,7 @@ def _body(raw: BaseHTTPResponse) -> bytes:
     for part in raw.stream(decode_content=False):
         parts.append(part)
         size += len(part)
-        if size > LARGEST_ANSWER_BYTES:
+        if size > MAX_RESPONSE_BYTES:
             raw.close()
             raise UpstreamError(502, "too-large", "The API's answer is too large")
     if raw.length_remaining:  # botocore leaves it to us to look
@@ -134,7 +137,7 @@ def _encoded(text: str) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
         yield
     except (ConnectTimeoutError, ReadTimeoutError, BodyTimeoutError) as error:

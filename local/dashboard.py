@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from botocore.credentials import Credentials
 
-from cli.dashboard import read_site, serving
+from cli.dashboard import read_site, running_server
 from cli.errors import CommandError
 from cli.server import DashboardServer
-from cli.upstream import Upstream, connections
+from cli.upstream import Upstream, http_session
 from local.deployment.deploy import STACK_NAME
 from local.deployment.emulator import REGION
 from local.errors import DashboardFailed
@@ -23,9 +23,9 @@ def dashboard(api_url: str, port: int = 0) -> Iterator[DashboardServer]:
     Raises:
         DashboardFailed: the page cannot be made, or the port is taken.
     """
-    upstream = Upstream(api_url, REGION, Credentials("test", "test"), connections())
+    upstream = Upstream(api_url, REGION, Credentials("test", "test"), http_session())
     try:
-        with serving(read_site(STACK_NAME, REFRESH_S), upstream, port) as server:
+        with running_server(read_site(STACK_NAME, REFRESH_S), upstream, port) as server:
             yield server
     except CommandError as error:
         raise DashboardFailed(str(error)) from error

@@ -20,15 +20,15 @@ class SetupMissing(LocalError):
     """A tool is not installed."""
 
 
-class DefinitionUnusable(LocalError):
+class InvalidDefinition(LocalError):
     """The definition cannot be imported, or the template lacks what it needs."""
 
 
-class NotTheExample(LocalError):
+class WrongDefinition(LocalError):
     """The definition is of other items than the demo feeds."""
 
 
-class PortBusy(LocalError):
+class PortInUse(LocalError):
     """Somebody else listens on the port."""
 
 
@@ -44,5 +44,5 @@ class DashboardFailed(LocalError):
     """The page could not be made or served."""
 
 
-class NotSettled(LocalError):
+class SettleTimeout(LocalError):
     """Changes were still on their way when the time was up."""

@@ -2,16 +2,16 @@
 
 from local.errors import LocalError
 
-MOST_SHARDS = 64
-LAST_PORT = 65_535
+MAX_SHARDS = 64
+MAX_PORT = 65_535
 
 
 class OptionError(LocalError):
     """An option has a value that makes no sense; the message is one sentence."""
 
 
-def number(name: str, text: str, most: int) -> int | None:
-    """Read a whole number from 1 to ``most``; an empty text is None.
+def parse_integer(name: str, text: str, maximum: int) -> int | None:
+    """Read a whole number from 1 to ``maximum``; an empty text is None.
 
     Raises:
         OptionError: the text is no such number.
@@ -19,6 +19,6 @@ def number(name: str, text: str, most: int) -> int | None:
     if not text:
         return None
     # the length first: int() takes no text of thousands of digits
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
-        raise OptionError(f"{name} is a whole number from 1 to {most}, not {text[:20]!r}.")
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
+        raise OptionError(f"{name} is a whole number from 1 to {maximum}, not {text[:20]!r}.")
     return int(text)

@@ -2,7 +2,7 @@
 
     with running_stack(progress=print) as stack:
         stack.client("dynamodb").put_item(TableName=stack.outputs["ItemsTable"], Item=...)
-        stack.wait_settled(30)
+        stack.wait_until_settled(30)
 
 `make stack` brings it up and holds it until Ctrl-C, for `sam local invoke` and for trying one's own items out.
 Nothing is left behind: when this process ends, however it does, so do the emulator and its workers.
@@ -22,24 +22,24 @@ from typing import Any
 
 from local.dashboard import dashboard
 from local.deployment import deploy
-from local.deployment.check_definition import usable_pipeline
-from local.deployment.deployed import resources
+from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION, ROOT, Emulator
+from local.deployment.mappings import resources
 from local.errors import LocalError
-from local.options import LAST_PORT, MOST_SHARDS, number
+from local.options import MAX_PORT, MAX_SHARDS, parse_integer
 from local.pollers.pollers import Pollers
-from local.pollers.reader import Statistics
+from local.pollers.source_poller import Statistics
 from tailrace.definition.pipeline import Pipeline
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
 """What is different from AWS: nobody wants to watch a demo wait a minute for its archive."""
-_WATCH_S = 0.5
+_WATCH_INTERVAL_S = 0.5
 
 CURL = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
 """Asks the API, which takes signed requests only; the keys are the emulator's."""
 
-type Progress = Callable[[str], None]
+type ReportProgress = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -79,25 +79,25 @@ class Stack:
         self.emulator.raise_if_gone()
         self.pollers.raise_if_broken()
 
-    def wait_settled(self, timeout_s: float, on_wait: Callable[[list[Statistics]], None] | None = None) -> None:
+    def wait_until_settled(self, timeout_s: float, on_wait: Callable[[list[Statistics]], None] | None = None) -> None:
         """Wait until everything written so far has been delivered to every function that is mapped to a source.
 
         `on_wait` is called about ten times a second with the pollers' figures. Raises NotSettled, EmulatorFailed.
         """
 
-        def look(statistics: list[Statistics]) -> None:
+        def check(statistics: list[Statistics]) -> None:
             self.raise_if_broken()
             if on_wait is not None:
                 on_wait(statistics)
 
-        self.pollers.wait_settled(timeout_s, look)
+        self.pollers.wait_until_settled(timeout_s, check)
 
 
 @contextmanager
 def running_stack(
     port: int | None = None,
     shards: int = 1,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
     *,
     parameters: Mapping[str, str] | None = None,
     announce: bool = False,
@@ -109,15 +109,15 @@ def running_stack(
     addresses to `.tailrace/endpoint.json`.
     Raises a LocalError, whose message is one sentence for the user.
     """
-    tell = progress or (lambda _: None)
+    report = progress or (lambda _: None)
     timings: dict[str, float] = {}
-    with _emulator(port, tell, timings) as emulator:
-        with _step("build", "Building the stack (only when its sources have changed)", tell, timings):
+    with _emulator(port, report, timings) as emulator:
+        with _step("build", "Building the stack (only when its sources have changed)", report, timings):
             built = deploy.build()
-        with _step("deploy", "Deploying it with the SAM CLI", tell, timings):
+        with _step("deploy", "Deploying it with the SAM CLI", report, timings):
             outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
         pollers = Pollers(emulator.endpoint, shards=shards)
-        with _step("functions", "Starting the functions", tell, timings):
+        with _step("functions", "Starting the functions", report, timings):
             pollers.warm_up()
         stack = Stack(emulator.endpoint, outputs, resources(emulator.endpoint), pollers, emulator, timings)
         pollers.start()
@@ -129,8 +129,8 @@ def running_stack(
 
 
 @contextmanager
-def _emulator(port: int | None, tell: Progress, timings: dict[str, float]) -> Iterator[Emulator]:
-    with _step("emulator", "Starting the emulator", tell, timings):
+def _emulator(port: int | None, report: ReportProgress, timings: dict[str, float]) -> Iterator[Emulator]:
+    with _step("emulator", "Starting the emulator", report, timings):
         emulator = Emulator.start(port)
     try:
         yield emulator
@@ -139,8 +139,8 @@ def _emulator(port: int | None, tell: Progress, timings: dict[str, float]) -> It
 
 
 @contextmanager
-def _step(name: str, text: str, tell: Progress, timings: dict[str, float]) -> Iterator[None]:
-    tell(text)
+def _step(name: str, text: str, report: ReportProgress, timings: dict[str, float]) -> Iterator[None]:
+    report(text)
     began = time.monotonic()
     yield
     timings[name] = time.monotonic() - began
@@ -151,35 +151,35 @@ def _announced(stack: Stack) -> Iterator[None]:
     """Serve the dashboard, and say in a file where all is. One that was left behind does no harm: a pid is in it."""
     with dashboard(stack.api_url) as server:
         stack.dashboard = server.address
-        with _told_in_a_file(stack):
+        with _endpoint_file(stack):
             yield
 
 
 @contextmanager
-def _told_in_a_file(stack: Stack) -> Iterator[None]:
+def _endpoint_file(stack: Stack) -> Iterator[None]:
     ENDPOINT_FILE.parent.mkdir(exist_ok=True)
-    about = {
+    description = {
         "endpoint": stack.endpoint,
         "api_url": stack.api_url,
         "dashboard": stack.dashboard,
         "pid": os.getpid(),
         "outputs": dict(stack.outputs),
     }
-    ENDPOINT_FILE.write_text(json.dumps(about, indent=2) + "\n")
+    ENDPOINT_FILE.write_text(json.dumps(description, indent=2) + "\n")
     try:
         yield
     finally:
         ENDPOINT_FILE.unlink(missing_ok=True)
 
 
-def announced_stack() -> dict[str, Any] | None:
+def read_endpoint_file() -> dict[str, Any] | None:
     """What a running stack has announced: endpoint, api_url, dashboard, pid, outputs. None when there is none."""
     try:
-        about = json.loads(ENDPOINT_FILE.read_text())
-        os.kill(about["pid"], 0)
+        description = json.loads(ENDPOINT_FILE.read_text())
+        os.kill(description["pid"], 0)
     except (OSError, ValueError, KeyError):
         return None
-    return dict(about)
+    return dict(description)
 
 
 def main() -> int:
@@ -192,27 +192,27 @@ def main() -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.default_int_handler)
     try:
-        port = number("PORT", options.port, LAST_PORT)
-        shards = number("SHARDS", options.shards, MOST_SHARDS) or 1
-        pipeline = usable_pipeline()
-        with running_stack(port, shards, _say, announce=True) as stack:
+        port = parse_integer("PORT", options.port, MAX_PORT)
+        shards = parse_integer("SHARDS", options.shards, MAX_SHARDS) or 1
+        pipeline = load_checked_pipeline()
+        with running_stack(port, shards, _print, announce=True) as stack:
             for line in hints(stack, pipeline):
-                _say(line)
-            hold(stack)
+                _print(line)
+            wait_for_interrupt(stack)
     except KeyboardInterrupt:
         return 130
     except LocalError as error:
-        _say(str(error))
+        _print(str(error))
         return 1
     return 0
 
 
-def hold(stack: Stack) -> None:
+def wait_for_interrupt(stack: Stack) -> None:
     """Stay up until Ctrl-C. Raises EmulatorFailed when the emulator is gone, or the error that has ended a poller."""
     with suppress(KeyboardInterrupt):
         while True:
             stack.raise_if_broken()
-            time.sleep(_WATCH_S)
+            time.sleep(_WATCH_INTERVAL_S)
 
 
 def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
@@ -233,7 +233,7 @@ def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
     yield "Ctrl-C ends it and leaves nothing behind."
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 

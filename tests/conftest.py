@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from hypothesis import HealthCheck, settings
 
-from local.deployment.processes import Leashed, clean_environment
+from local.deployment.processes import SupervisedProcess, clean_environment
 from tailrace.aws.runtime.telemetry import logger
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     command += ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
     log = tmp_path_factory.mktemp("dynamodb-local") / "log"
     with log.open("wb") as output:
-        process = Leashed(command, env=clean_environment(DDB_LOCAL_TELEMETRY="0"), output=output, cwd=JAR.parent)
+        process = SupervisedProcess(
+            command, env=clean_environment(DDB_LOCAL_TELEMETRY="0"), output=output, cwd=JAR.parent
+        )
     try:
         endpoint = f"http://127.0.0.1:{port}"
         _wait_for(endpoint, process, log)
@@ -114,7 +116,7 @@ def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         process.stop()
 
 
-def _wait_for(endpoint: str, process: Leashed, log: Path) -> None:
+def _wait_for(endpoint: str, process: SupervisedProcess, log: Path) -> None:
     once = _client(endpoint, Config(retries={"total_max_attempts": 1}))
     for _ in range(300):
         if process.poll() is not None:

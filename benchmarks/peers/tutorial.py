@@ -30,7 +30,7 @@ def handler(event: Mapping[str, Any], client: Any) -> int:
             if image not in record["dynamodb"]:
                 continue
             item = {name: _READ(value) for name, value in record["dynamodb"][image].items() if name != "pk"}
-            if not _VALIDATOR.is_valid({name: _plain(value) for name, value in item.items()}):
+            if not _VALIDATOR.is_valid({name: _plain_value(value) for name, value in item.items()}):
                 continue
             flight = normalise(item)
             for key, measures in _rows(flight):
@@ -39,7 +39,7 @@ def handler(event: Mapping[str, Any], client: Any) -> int:
     return calls
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     # jsonschema does not take a Decimal for an integer
     return value if isinstance(value, str) else int(value)
 

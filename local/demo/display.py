@@ -13,20 +13,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cli.dashboard import REFERENCE
-from local.demo.feed import Told
+from local.demo.feed import FeedResult
 from local.demo.verify import Verdict
 from local.deployment.emulator import REGION
 from local.stack import CURL, Stack
 
-_LINE_EACH_S = 2.0
+_LINE_INTERVAL_S = 2.0
 _SHOWN_DIFFERENCES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class Timings:
     """Seconds: from the first write to the last write of an aggregate's row, and from the last write to all settled."""
 
-    flowing_s: float
+    processing_s: float
     settling_s: float
 
 
@@ -35,32 +35,32 @@ class Display:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     def step(self, text: str) -> None:
         """Say what happens now, and when that is."""
-        self.console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {text}")
+        self.console.print(f"[dim]{time.monotonic() - self._started_at:6.1f} s[/]  {text}")
 
     @contextmanager
-    def bar(self, text: str, total: int) -> Iterator["Bar"]:
+    def bar(self, text: str, total: int) -> Iterator["ProgressBar"]:
         """Show how far something has come."""
-        bar = Bar(self, text, total)
+        bar = ProgressBar(self, text, total)
         try:
             yield bar
         finally:
             bar.end()
 
-    def summary(self, told: Told, verdict: Verdict, times: Times) -> None:
+    def summary(self, feed_result: FeedResult, verdict: Verdict, times: Timings) -> None:
         """Show what was fed, what came of it, and how fast."""
         table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
         table.add_column()
         table.add_column(justify="right")
-        for name, value in _figures(told, verdict, times):
+        for name, value in _summary_rows(feed_result, verdict, times):
             table.add_row(name, value)
         self.console.print()
         self.console.print(table)
         colour = "red" if verdict.drift else "green"
-        self.console.print(f"[bold {colour}]drift {verdict.drift}[/]: {_verdict(verdict)}")
+        self.console.print(f"[bold {colour}]drift {verdict.drift}[/]: {_verdict_sentence(verdict)}")
         for difference in verdict.differences[:_SHOWN_DIFFERENCES]:
             self.console.print(f"  {difference}", markup=False)
         if verdict.drift > _SHOWN_DIFFERENCES:
@@ -73,7 +73,7 @@ class Display:
             self.console.print(line, markup=False)
 
 
-class Bar:
+class ProgressBar:
     """A progress bar on a terminal, a line every two seconds elsewhere. ``advance`` may be called by any thread."""
 
     def __init__(self, display: Display, text: str, total: int) -> None:
@@ -96,7 +96,7 @@ class Bar:
         self._done += number
         if self._live is not None:
             self._live.update(self._task, completed=self._done)
-        elif time.monotonic() - self._last_line > _LINE_EACH_S:
+        elif time.monotonic() - self._last_line > _LINE_INTERVAL_S:
             self._line()
 
     def end(self) -> None:
@@ -112,28 +112,28 @@ class Bar:
             self._display.step(f"{self._text}: {self._done:,} of {self._total:,}")
 
 
-def _figures(told: Told, verdict: Verdict, times: Times) -> Iterator[tuple[str, str]]:
-    entrances = ", ".join(f"{name} {number:,}" for name, number in sorted(told.by_entrance.items()))
-    yield "changes fed", f"{told.changes:,}"
+def _summary_rows(feed_result: FeedResult, verdict: Verdict, times: Timings) -> Iterator[tuple[str, str]]:
+    entrances = ", ".join(f"{name} {number:,}" for name, number in sorted(feed_result.by_entrance.items()))
+    yield "changes fed", f"{feed_result.changes:,}"
     yield "  by entrance", entrances
     yield "changes seen in the archive", f"{verdict.events:,}"
     yield "aggregate rows", f"{verdict.rows:,}"
     yield "archive", f"{verdict.objects:,} objects, {verdict.object_bytes:,} bytes"
     yield "quarantined", f"{verdict.quarantined:,}"
-    yield "refused by the API", f"{told.api_refused:,}"
+    yield "refused by the API", f"{feed_result.api_rejected:,}"
     yield "disruptions", f"{verdict.disruptions:,}"
-    yield "changes per second", f"{told.changes / times.flowing_s:,.0f}" if times.flowing_s > 0 else "-"
-    yield "  first write to last row", f"{times.flowing_s:.1f} s"
+    yield "changes per second", f"{feed_result.changes / times.processing_s:,.0f}" if times.processing_s > 0 else "-"
+    yield "  first write to last row", f"{times.processing_s:.1f} s"
     yield "time to settle", f"{times.settling_s:.1f} s"
 
 
-def _verdict(verdict: Verdict) -> str:
+def _verdict_sentence(verdict: Verdict) -> str:
     if verdict.drift:
         return "the stack differs from the source"
     return "every row, event, receipt and refused item is as the recompute from the source says, to the last digit"
 
 
-_BY_HAND = {
+_SAMPLE_ITEM = {
     "carrier": "UA",
     "flight": 1,
     "origin": "EWR",
@@ -145,31 +145,33 @@ _BY_HAND = {
     "dep_time": 759,
     "dep_delay": 120,
 }
-_ITS_HOUR = "2013-01-01T05:00-05:00"
+_SAMPLE_HOUR = "2013-01-01T05:00-05:00"
 
 
 def _hints(stack: Stack) -> Iterator[str]:
     put = shlex.quote(f"{stack.api_url}/collections/flights/items/by-hand")
-    rows = shlex.quote(f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from={_ITS_HOUR}&to={_ITS_HOUR}")
+    rows = shlex.quote(
+        f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from={_SAMPLE_HOUR}&to={_SAMPLE_HOUR}"
+    )
     yield f"The dashboard is at {stack.dashboard}, and the API's description at {stack.dashboard}{REFERENCE}"
     yield ""
     yield f"The stack is up at {stack.endpoint}. Look at an aggregate, put an item by hand, and look again:"
     yield ""
     yield f"  {CURL} {rows}"
-    yield f"  {CURL} -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_BY_HAND))}"
+    yield f"  {CURL} -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_SAMPLE_ITEM))}"
     yield f"  {CURL} -X DELETE {put}"
     yield ""
     yield "Or straight into the table and out of it, as with any SDK:"
     yield ""
-    item = {"pk": "flights#by-sdk"} | _BY_HAND
-    key = {"pk": "carrier_hours@1#UA", "sk": _ITS_HOUR}
-    yield _python(stack, f"t('{stack.outputs['ItemsTable']}').put_item(Item={item})")
-    yield _python(stack, f"print(t('{stack.outputs['AggregatesTable']}').get_item(Key={key})['Item'])")
+    item = {"pk": "flights#by-sdk"} | _SAMPLE_ITEM
+    key = {"pk": "carrier_hours@1#UA", "sk": _SAMPLE_HOUR}
+    yield _python_command(stack, f"t('{stack.outputs['ItemsTable']}').put_item(Item={item})")
+    yield _python_command(stack, f"print(t('{stack.outputs['AggregatesTable']}').get_item(Key={key})['Item'])")
     yield ""
     yield "Ctrl-C ends it and leaves nothing behind."
 
 
-def _python(stack: Stack, statement: str) -> str:
+def _python_command(stack: Stack, statement: str) -> str:
     where = f"endpoint_url='{stack.endpoint}', region_name='{REGION}'"
     keys = "aws_access_key_id='test', aws_secret_access_key='test'"  # the emulator's
     code = f"import boto3; t = boto3.resource('dynamodb', {where}, {keys}).Table; {statement}"

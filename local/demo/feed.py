@@ -18,20 +18,20 @@ from dataclasses import dataclass, field
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 
-from local.demo.entrances import Entrances, FeedError
-from local.demo.timeline import Broken, Change, Entrance, Event, Item, Timetable
+from local.demo.timeline import BrokenItem, Change, Entrance, Event, Item, Timetable
+from local.demo.writers import FeedError, StackWriter
 
 if TYPE_CHECKING:
     from datetime import date
 
 COLLECTION = "flights"
-WRITERS: dict[Entrance, int] = {"file": 1, "table": 4, "api": 1, "queue": 1}
+WRITER_THREADS: dict[Entrance, int] = {"file": 1, "table": 4, "api": 1, "queue": 1}
 """How many threads write at each entrance, so that a slow one holds no other up."""
 _BATCH_ITEMS, _BATCH_MESSAGES = 25, 10  # the most that BatchWriteItem and SendMessageBatch take
-_ONE_IN = 600
+_API_ONE_IN = 600
 """One flight in so many is told through the HTTP API."""
-_WAITING = 2_000
-_LINGER_S, _RECEIPT_POLL_S, _RECEIPT_LIMIT_S = 0.05, 0.05, 120.0
+_INBOX_SIZE = 2_000
+_BATCH_WAIT_S, _RECEIPT_POLL_S, _RECEIPT_TIMEOUT_S = 0.05, 0.05, 120.0
 
 type Progress = Callable[[int], None]
 
@@ -49,15 +49,15 @@ type Inbox = Queue[_Task | Timetable | None]
 
 
 @dataclass(slots=True)
-class _Writer:
+class _Worker:
     """A thread and what it still has to write; None ends it."""
 
     inbox: Inbox
-    done: Future[None] = field(default_factory=Future)
+    finished: Future[None] = field(default_factory=Future)
 
-    def hand_over(self, task: _Task | Timetable | None) -> None:
+    def submit(self, task: _Task | Timetable | None) -> None:
         """Wait while the inbox is full. If the thread has stopped, its error is raised."""
-        while not self.done.done():
+        while not self.finished.done():
             try:
                 self.inbox.put(task, timeout=0.2)
             except Full:
@@ -68,25 +68,25 @@ class _Writer:
 
     def raise_if_stopped(self) -> None:
         """Raise the thread's error if it has ended before its time."""
-        if self.done.done():
-            self.done.result()
+        if self.finished.done():
+            self.finished.result()
             raise FeedError("a writer stopped early")
 
 
 @dataclass(slots=True)
-class Told:
+class FeedResult:
     """What was fed: by entrance, what should be in quarantine, what the API refused, and when it began.
 
-    ``began`` is the monotonic time of the first write. ``receipts`` holds ``(accepted, rejected)`` for each file, as
-    the stack reported them; ``announced`` what they must be.
+    ``started_at`` is the monotonic time of the first write. ``receipts`` holds ``(accepted, rejected)`` for each file,
+    as the stack reported them; ``expected_receipts`` what they must be.
     """
 
-    began: float
+    started_at: float
     by_entrance: Counter[Entrance] = field(default_factory=Counter)
     broken: set[tuple[str, str]] = field(default_factory=set)
     api_broken: int = 0
-    api_refused: int = 0
-    announced: dict[str, tuple[int, int]] = field(default_factory=dict)
+    api_rejected: int = 0
+    expected_receipts: dict[str, tuple[int, int]] = field(default_factory=dict)
     receipts: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -98,113 +98,118 @@ class Told:
 class Feed:
     """Feeds a timeline into one stack. Use once."""
 
-    def __init__(self, entrances: Entrances, progress: Progress) -> None:
-        self._to = entrances
+    def __init__(self, stack_writer: StackWriter, progress: Progress) -> None:
+        self._stack_writer = stack_writer
         self._progress = progress
         self._lock = threading.Lock()
-        self._told = Told(time.monotonic())
-        self._loaded: dict[date, threading.Event] = {}
-        self._write = {"file": self._publish, "table": self._write_table, "queue": self._send, "api": self._call}
-        self._writers: dict[Entrance, list[_Writer]] = {}
-        self._abandoned = threading.Event()
+        self._result = FeedResult(time.monotonic())
+        self._loaded_days: dict[date, threading.Event] = {}
+        self._write = {
+            "file": self._upload_timetables,
+            "table": self._write_table,
+            "queue": self._send_messages,
+            "api": self._call_api,
+        }
+        self._workers: dict[Entrance, list[_Worker]] = {}
+        self._cancelled = threading.Event()
 
-    def run(self, events: Iterable[Event]) -> Told:
+    def run(self, events: Iterable[Event]) -> FeedResult:
         """Feed everything and return when all of it was accepted.
 
         Raises:
             FeedError: the stack took something too late, not at all, or otherwise than an AWS service would.
         """
-        self._told.began = time.monotonic()
-        with ThreadPoolExecutor(sum(WRITERS.values()), "upstream") as threads:
-            for entrance, number in WRITERS.items():
-                writers = [_Writer(Queue(_WAITING)) for _ in range(number)]
-                for writer in writers:
-                    writer.done = threads.submit(self._write[entrance], writer.inbox)
-                self._writers[entrance] = writers
+        self._result.started_at = time.monotonic()
+        with ThreadPoolExecutor(sum(WRITER_THREADS.values()), "upstream") as threads:
+            for entrance, number in WRITER_THREADS.items():
+                workers = [_Worker(Queue(_INBOX_SIZE)) for _ in range(number)]
+                for worker in workers:
+                    worker.finished = threads.submit(self._write[entrance], worker.inbox)
+                self._workers[entrance] = workers
             try:
                 for event in events:
-                    self._tell(event)
+                    self._dispatch(event)
             except BaseException:
-                self._abandoned.set()
+                self._cancelled.set()
                 raise
             finally:
-                every = [writer for writers in self._writers.values() for writer in writers]
-                for writer in every:
-                    writer.hand_over(None)
-        for writer in every:
-            writer.done.result()
-        return self._told
+                all_workers = [worker for workers in self._workers.values() for worker in workers]
+                for worker in all_workers:
+                    worker.submit(None)
+        for worker in all_workers:
+            worker.finished.result()
+        return self._result
 
-    def _tell(self, event: Event) -> None:
+    def _dispatch(self, event: Event) -> None:
         # shared out by flight (or day), so that one writer has all that is told about it
         if isinstance(event, Timetable):
-            self._loaded[event.day] = threading.Event()
-            self._writers["file"][0].hand_over(event)
+            self._loaded_days[event.day] = threading.Event()
+            self._workers["file"][0].submit(event)
             return
-        publisher = self._writers["file"][0]
-        while not self._loaded[event.day].wait(_RECEIPT_POLL_S):
+        publisher = self._workers["file"][0]
+        while not self._loaded_days[event.day].wait(_RECEIPT_POLL_S):
             publisher.raise_if_stopped()
         task = _task(event)
-        writers = self._writers[task.entrance]
-        writers[zlib.crc32(task.id.encode()) % len(writers)].hand_over(task)
+        workers = self._workers[task.entrance]
+        workers[zlib.crc32(task.id.encode()) % len(workers)].submit(task)
 
-    def _publish(self, inbox: Inbox) -> None:
-        while isinstance(timetable := inbox.get(), Timetable) and not self._abandoned.is_set():
-            lines = (json.dumps({"id": one} | item) for one, item in timetable.items)
+    def _upload_timetables(self, inbox: Inbox) -> None:
+        while isinstance(timetable := inbox.get(), Timetable) and not self._cancelled.is_set():
+            lines = (json.dumps({"id": item_id} | item) for item_id, item in timetable.items)
             name = f"{COLLECTION}/{timetable.day.isoformat()}.jsonl.gz"
             # no time in the header: the same flights make the same file
-            self._to.drop(name, gzip.compress("\n".join(lines).encode(), mtime=0))
-            good = len(timetable.items) - timetable.broken
-            self._count("file", good)
+            self._stack_writer.upload(name, gzip.compress("\n".join(lines).encode(), mtime=0))
+            valid = len(timetable.items) - timetable.broken
+            self._count("file", valid)
             with self._lock:
-                self._told.broken.update(("file", one) for one, _ in timetable.items[good:])
-            self._told.announced[name] = (good, timetable.broken)
-            self._told.receipts[name] = self._await_receipt(name)
-            self._loaded[timetable.day].set()
+                self._result.broken.update(("file", item_id) for item_id, _ in timetable.items[valid:])
+            self._result.expected_receipts[name] = (valid, timetable.broken)
+            self._result.receipts[name] = self._await_receipt(name)
+            self._loaded_days[timetable.day].set()
 
     def _await_receipt(self, name: str) -> tuple[int, int]:
-        limit = time.monotonic() + _RECEIPT_LIMIT_S
-        while time.monotonic() < limit and not self._abandoned.is_set():
-            receipt = self._to.receipt(name)
+        deadline = time.monotonic() + _RECEIPT_TIMEOUT_S
+        while time.monotonic() < deadline and not self._cancelled.is_set():
+            receipt = self._stack_writer.receipt(name)
             if receipt is not None:
                 return receipt["accepted"], receipt["rejected"]
             time.sleep(_RECEIPT_POLL_S)
-        raise FeedError(f"the timetable {name} was not loaded within {_RECEIPT_LIMIT_S:.0f} s")
+        raise FeedError(f"the timetable {name} was not loaded within {_RECEIPT_TIMEOUT_S:.0f} s")
 
     def _write_table(self, inbox: Inbox) -> None:
         for batch in self._batches(inbox, _BATCH_ITEMS):
             self._expect_quarantine(batch)
-            self._to.write_items(COLLECTION, {task.id: task.item for task in batch})
+            self._stack_writer.write_items(COLLECTION, {task.id: task.item for task in batch})
             self._count("table", sum(not task.broken for task in batch))
 
-    def _send(self, inbox: Inbox) -> None:
+    def _send_messages(self, inbox: Inbox) -> None:
         for batch in self._batches(inbox, _BATCH_MESSAGES):
             self._expect_quarantine(batch)
-            self._to.send_messages({task.id: _message(task) for task in batch})
+            self._stack_writer.send_messages({task.id: _message_body(task) for task in batch})
             self._count("queue", sum(not task.broken for task in batch))
 
-    def _call(self, inbox: Inbox) -> None:
+    def _call_api(self, inbox: Inbox) -> None:
         for (task,) in self._batches(inbox, 1):
-            status = self._to.request(COLLECTION, task.id, task.item, task.patch)
-            refused = 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
+            status = self._stack_writer.request(COLLECTION, task.id, task.item, task.patch)
+            rejected = 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
             if task.broken:
                 with self._lock:
-                    self._told.api_broken += 1
-                    self._told.api_refused += refused
-            elif refused:
+                    self._result.api_broken += 1
+                    self._result.api_rejected += rejected
+            elif rejected:
                 raise FeedError(f"the API refused flight {task.id} with status {status}")
             else:
                 self._count("api", 1)
 
-    def _batches(self, inbox: Inbox, most: int) -> Iterator[list[_Task]]:
+    def _batches(self, inbox: Inbox, maximum: int) -> Iterator[list[_Task]]:
         """Yield what comes in, in order, until None does: so many at once, and never two things about one flight.
 
         A batch waits no longer when nothing has come for a while.
         """
         batch: dict[str, _Task] = {}
-        while not self._abandoned.is_set():
+        while not self._cancelled.is_set():
             try:
-                task = inbox.get(timeout=_LINGER_S if batch else None)
+                task = inbox.get(timeout=_BATCH_WAIT_S if batch else None)
             except Empty:
                 task = None
                 ended = False
@@ -217,29 +222,29 @@ class Feed:
                 return
             if isinstance(task, _Task):
                 batch[task.id] = task
-                if len(batch) == most:
+                if len(batch) == maximum:
                     yield list(batch.values())
                     batch.clear()
 
     def _expect_quarantine(self, batch: Iterable[_Task]) -> None:
         with self._lock:
-            self._told.broken.update((task.entrance, task.id) for task in batch if task.broken)
+            self._result.broken.update((task.entrance, task.id) for task in batch if task.broken)
 
     def _count(self, entrance: Entrance, number: int) -> None:
         with self._lock:
-            self._told.by_entrance[entrance] += number
+            self._result.by_entrance[entrance] += number
             self._progress(number)
 
 
-def _task(event: Change | Broken) -> _Task:
-    if isinstance(event, Broken):
+def _task(event: Change | BrokenItem) -> _Task:
+    if isinstance(event, BrokenItem):
         return _Task(event.entrance, event.id, event.item, None, broken=True)
     if event.kind == "cancelled":
         return _Task("queue", event.id, event.item, event.patch)
-    by_api = zlib.crc32(f"api {event.id}".encode()) % _ONE_IN == 0
-    return _Task("api" if by_api else "table", event.id, event.item, event.patch if by_api else None)
+    uses_api = zlib.crc32(f"api {event.id}".encode()) % _API_ONE_IN == 0
+    return _Task("api" if uses_api else "table", event.id, event.item, event.patch if uses_api else None)
 
 
-def _message(task: _Task) -> dict[str, Any]:
-    what = {"op": "put", "item": task.item} if task.patch is None else {"op": "patch", "patch": task.patch}
-    return {"collection": COLLECTION, "id": task.id, **what}
+def _message_body(task: _Task) -> dict[str, Any]:
+    operation = {"op": "put", "item": task.item} if task.patch is None else {"op": "patch", "patch": task.patch}
+    return {"collection": COLLECTION, "id": task.id, **operation}

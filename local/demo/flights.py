@@ -20,7 +20,7 @@ from local.errors import LocalError
 NEW_YORK = ZoneInfo("America/New_York")
 
 _CLOCK, _COUNT, _DELAY = r"\d{1,4}", r"\d{1,4}", r"-?\d{1,4}"
-FORMS = {
+FIELD_PATTERNS = {
     "year": r"(19|20)\d{2}",
     "month": r"\d{1,2}",
     "day": r"\d{1,2}",
@@ -43,10 +43,10 @@ FORMS = {
 }
 """What each field looks like, as a regular expression for the whole field (ASCII digits only)."""
 
-COLUMNS = list(FORMS)
+COLUMNS = list(FIELD_PATTERNS)
 """The header: these names, in this order."""
 
-_PATTERNS = [(name, re.compile(form, re.ASCII)) for name, form in FORMS.items()]
+_COMPILED_PATTERNS = [(name, re.compile(form, re.ASCII)) for name, form in FIELD_PATTERNS.items()]
 _LATEST_CLOCK = 2400
 _GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 
@@ -102,7 +102,7 @@ class Source:
         return sorted({flight.day for flight in self.flights})
 
 
-def read(path: Path) -> Source:
+def read_flights(path: Path) -> Source:
     """Read a csv or csv.gz file.
 
     Raises:
@@ -156,7 +156,7 @@ def _rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
 def _flight(row: Sequence[str]) -> Flight:
     if len(row) != len(COLUMNS):
         raise RowError(f"{len(row)} fields instead of {len(COLUMNS)}")
-    for (name, pattern), text in zip(_PATTERNS, row, strict=True):
+    for (name, pattern), text in zip(_COMPILED_PATTERNS, row, strict=True):
         if not pattern.fullmatch(text):
             raise RowError(f"{name} cannot be {text[:20]!r}")
     fields = dict(zip(COLUMNS, row, strict=True))

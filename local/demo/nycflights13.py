@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local.deployment.emulator import ROOT
 from local.environments import setup
-from local.environments.making import SetupError
+from local.environments.environment import SetupError
 from local.errors import SetupMissing
 
 HOME = ROOT / ".cache" / "flights"
@@ -22,14 +22,14 @@ def year_file(home: Path = HOME) -> Path:
     """
     try:
         setup.flights()
-        return unpacked(home)
+        return unpack(home)
     except SetupError as error:
         raise SetupMissing(str(error)) from error
     except (OSError, zipfile.BadZipFile, KeyError) as error:
         raise SetupMissing(f"the package in {home} is damaged; remove that folder and try again ({error})") from error
 
 
-def unpacked(home: Path) -> Path:
+def unpack(home: Path) -> Path:
     """Unpack the file unless that was done; one that was cut off half-way is never found under its name."""
     path = home / _NAME
     if not path.exists():

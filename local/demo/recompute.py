@@ -15,7 +15,7 @@ import duckdb
 AGGREGATES = ("carrier_hours", "origin_days", "route_months")
 _SQL = Path(__file__).with_suffix(".sql")
 _GZIP_MAGIC = b"\x1f\x8b"
-_EVERY_DAY = 1_000_000
+_ALL_DAYS = 1_000_000
 
 type Row = dict[str, Any]
 type RowKey = tuple[str, str]
@@ -30,10 +30,10 @@ class Difference:
     found: Any
 
     def __str__(self) -> str:
-        return f"{self.where}: expected {_shown(self.expected)}, found {_shown(self.found)}"
+        return f"{self.where}: expected {_display(self.expected)}, found {_display(self.found)}"
 
 
-def _shown(value: Any) -> str:
+def _display(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 
@@ -51,7 +51,7 @@ class Recompute:
             "auto_detect = false, strict_mode = false, ignore_errors = true, max_line_size = 16000000)",
             [str(path), compression],
         )
-        self.connection.execute(f"set variable first_days = {days or _EVERY_DAY}")
+        self.connection.execute(f"set variable first_days = {days or _ALL_DAYS}")
         self.connection.execute(_SQL.read_text(encoding="utf-8"))
 
     def __enter__(self) -> Self:
@@ -62,11 +62,11 @@ class Recompute:
 
     def flights(self) -> int:
         """Return how many flights count."""
-        return int(self._one("select count(*) from flights"))
+        return int(self._scalar("select count(*) from flights"))
 
     def changes(self) -> int:
         """Return how many changes of the table these flights make."""
-        return int(self._one("select count(*) from events"))
+        return int(self._scalar("select count(*) from events"))
 
     def disruptions(self) -> set[tuple[str, str]]:
         """Return what subscribers of disruptions are told: ``(flight's id, status after the change)``."""
@@ -79,7 +79,7 @@ class Recompute:
         for values in cursor.fetchall():
             yield dict(zip(names, values, strict=True))
 
-    def every_row(self) -> dict[RowKey, Row]:
+    def all_rows(self) -> dict[RowKey, Row]:
         """Return the rows of all aggregates by their keys."""
         return {(row["pk"], row["sk"]): row for aggregate in AGGREGATES for row in self.rows(aggregate)}
 
@@ -97,11 +97,11 @@ class Recompute:
             "columns = {'id': 'varchar', 'subject': 'varchar', 'type': 'varchar', 'data': 'json'}) group by id",
             [str(folder / "**" / "*.jsonl.gz")],
         )
-        told = "select id, kind, status, departure_delay, arrival_delay from"
+        select = "select id, kind, status, departure_delay, arrival_delay from"
         both = [("events", "archived"), ("archived", "events")]
         missing, extra = (
-            self.connection.execute(f"{told} {one} except all {told} {other} order by all").fetchall()
-            for one, other in both
+            self.connection.execute(f"{select} {left} except all {select} {right} order by all").fetchall()
+            for left, right in both
         )
         return [Difference(f"archive, {event[0]}", event[1:], None) for event in missing] + [
             Difference(f"archive, {event[0]}", None, event[1:]) for event in extra
@@ -109,9 +109,9 @@ class Recompute:
 
     def archived_events(self) -> int:
         """Return how many different events the archive holds; after :meth:`archive_differences`."""
-        return int(self._one("select count(*) from archived"))
+        return int(self._scalar("select count(*) from archived"))
 
-    def _one(self, query: str) -> Any:
+    def _scalar(self, query: str) -> Any:
         ((value,),) = self.connection.execute(query).fetchall()
         return value
 
@@ -134,21 +134,21 @@ def row_differences(expected: Mapping[RowKey, Row], found: Mapping[RowKey, Row])
 
 
 def _wrong_attributes(expected: Row, found: Row) -> list[str]:
-    ours = {name for name in found if not name.startswith("~") and name not in ("updated_at", "expires_at")}
-    return sorted(name for name in expected.keys() | ours if expected.get(name) != found.get(name))
+    compared = {name for name in found if not name.startswith("~") and name not in ("updated_at", "expires_at")}
+    return sorted(name for name in expected.keys() | compared if expected.get(name) != found.get(name))
 
 
-def statistics(row: Row, measure: str, *, spread: bool) -> Fraction | None:
+def exact_statistic(row: Row, measure: str, *, variance: bool) -> Fraction | None:
     """Return the mean (or, for a measure that keeps squares, the population variance) of a row as an exact fraction."""
     count = row[f"{measure}_count"]
     if not count:
         return None
     mean = Fraction(row[f"{measure}_total"], count)
-    return Fraction(row[f"{measure}_squares"], count) - mean**2 if spread else mean
+    return Fraction(row[f"{measure}_squares"], count) - mean**2 if variance else mean
 
 
-def agrees(presented: Decimal | int | None, exact: Fraction | None, digits: int) -> bool:
-    """Tell whether a presented number is the exact one, rounded to so many significant digits."""
-    if presented is None or exact is None:
-        return presented is None and exact is None
-    return abs(Fraction(presented) - exact) <= abs(exact) / Fraction(10) ** (digits - 1)
+def matches_rounded(rendered: Decimal | int | None, exact: Fraction | None, digits: int) -> bool:
+    """Tell whether a rendered number is the exact one, rounded to so many significant digits."""
+    if rendered is None or exact is None:
+        return rendered is None and exact is None
+    return abs(Fraction(rendered) - exact) <= abs(exact) / Fraction(10) ** (digits - 1)

@@ -13,35 +13,35 @@ from datetime import UTC, datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.browser import open_browser
-from local.demo.display import Display, Times
-from local.demo.entrances import Entrances, FeedError
-from local.demo.feed import COLLECTION, Feed, Told
-from local.demo.flights import Flight, Source, SourceError, read
+from local.demo.display import Display, Timings
+from local.demo.feed import COLLECTION, Feed, FeedResult
+from local.demo.flights import Flight, Source, SourceError, read_flights
 from local.demo.nycflights13 import year_file
-from local.demo.options import SLICE, SLICE_DAYS, Options, parse
+from local.demo.options import SAMPLE_DAYS, SAMPLE_FILE, Options, parse_options
 from local.demo.recompute import AGGREGATES, Recompute
 from local.demo.timeline import timeline
-from local.demo.verify import Verdict, verify, wait_catalogued
-from local.deployment.check_definition import usable_pipeline
+from local.demo.verify import Verdict, verify, wait_until_catalogued
+from local.demo.writers import FeedError, StackWriter
+from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import LOGS
-from local.errors import LocalError, NotTheExample
+from local.errors import LocalError, WrongDefinition
 from local.options import OptionError
-from local.pollers.reader import Statistics
-from local.stack import Stack, hold, running_stack
+from local.pollers.source_poller import Statistics
+from local.stack import Stack, running_stack, wait_for_interrupt
 from tailrace.definition.pipeline import Pipeline
 
 _SHOWN_ROWS = 3
-_LEAST_SETTLE_S, _SLOWEST_CHANGES_A_SECOND = 120.0, 50
-_WATCH_S = 0.5
+_MIN_SETTLE_S, _MIN_CHANGES_PER_SECOND = 120.0, 50
+_WATCH_INTERVAL_S = 0.5
 
 DISRUPTIONS = "disruptions"
 """The example's route, of which the recompute knows what its subscribers are told."""
 
-DRIFTED, SENSELESS, INTERRUPTED = 1, 2, 130
+EXIT_DRIFT, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class DemoInput:
     """The flights to feed, and how many days of the source they are (None: all)."""
 
     source: Source
@@ -56,22 +56,22 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
         signal.signal(number, signal.default_int_handler)
     display = Display()
     try:
-        options = parse(
+        options = parse_options(
             sys.argv[1:] if arguments is None else arguments, os.environ if variables is None else variables
         )
         return run(options, display)
     except (OptionError, SourceError) as error:
         sys.stderr.write(f"{error}\n")
-        return SENSELESS
+        return EXIT_USAGE
     except LocalError as error:
         sys.stderr.write(f"{error}\n")
-        return DRIFTED
+        return EXIT_DRIFT
     except PermissionError as error:
         sys.stderr.write(f"{error.filename} may not be written: whose is it?\n")
-        return DRIFTED
+        return EXIT_DRIFT
     except KeyboardInterrupt:
         display.step("Stopped.")
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def run(options: Options, display: Display) -> int:
@@ -80,50 +80,50 @@ def run(options: Options, display: Display) -> int:
     Raises:
         LocalError: the source or a part of the stack cannot be used.
     """
-    pipeline = example(usable_pipeline(), display)
-    given = choose(options, display)
+    pipeline = require_example(load_checked_pipeline(), display)
+    demo_input = choose_input(options, display)
     # the pollers' warnings go where the emulator's words are, not between the lines of the display
     LOGS.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=LOGS / "demo.log", level=logging.WARNING, format="%(asctime)s %(message)s")
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
         display.step(f"The dashboard is at {stack.dashboard}")
-        with one_sentence(stack):
-            told, verdict, times = feed_and_check(stack, given, pipeline, display)
-        display.summary(told, verdict, times)
+        with reported_errors(stack):
+            feed_result, verdict, times = feed_and_check(stack, demo_input, pipeline, display)
+        display.summary(feed_result, verdict, times)
         if not options.once:
             display.hints(stack)
             open_browser(str(stack.dashboard))
-            hold(stack)
+            wait_for_interrupt(stack)
             display.step("Stopping …")
-    return DRIFTED if verdict.drift else 0
+    return EXIT_DRIFT if verdict.drift else 0
 
 
-def example(pipeline: Pipeline, display: Display) -> Pipeline:
+def require_example(pipeline: Pipeline, display: Display) -> Pipeline:
     """Return the pipeline if it has what the flights are checked by; say what else of them is not compared.
 
     Raises:
         NotTheExample: it has not.
     """
-    names = [one.name for one in pipeline.aggregates]
+    names = [part.name for part in pipeline.aggregates]
     missing = [f"aggregate {name!r}" for name in AGGREGATES if name not in names]
-    if COLLECTION not in [one.name for one in pipeline.collections]:
+    if COLLECTION not in [part.name for part in pipeline.collections]:
         missing.insert(0, f"collection {COLLECTION!r}")
-    if DISRUPTIONS not in [one.name for one in pipeline.routes]:
+    if DISRUPTIONS not in [part.name for part in pipeline.routes]:
         missing.append(f"route {DISRUPTIONS!r}")
     if missing:
-        raise NotTheExample(
+        raise WrongDefinition(
             f"The demo feeds the example's flights, and the definition has no {', no '.join(missing)}: "
             "`make stack` brings up a stack for your own items."
         )
-    if further := [name for name in names if name not in AGGREGATES]:
-        display.step(f"The recompute does not know, so nobody checks: {', '.join(further)}")
+    if unchecked := [name for name in names if name not in AGGREGATES]:
+        display.step(f"The recompute does not know, so nobody checks: {', '.join(unchecked)}")
     return pipeline
 
 
-def choose(options: Options, display: Display) -> Input:
+def choose_input(options: Options, display: Display) -> DemoInput:
     """Read the source that was asked for, and say what is in it."""
-    path = options.feed or (SLICE if (options.days or 1) <= SLICE_DAYS else year_file())
-    source = read(path)
+    path = options.feed or (SAMPLE_FILE if (options.days or 1) <= SAMPLE_DAYS else year_file())
+    source = read_flights(path)
     days = source.days[: options.days]
     wanted = set(days)
     flights = [flight for flight in source.flights if flight.day in wanted]
@@ -132,37 +132,39 @@ def choose(options: Options, display: Display) -> Input:
     if source.rejected:
         examples = "; ".join(f"line {line}: {reason}" for line, reason in source.rejected[:_SHOWN_ROWS])
         display.step(f"{len(source.rejected):,} rows of the file are no flights and are left out ({examples})")
-    return Input(source, flights, options.days)
+    return DemoInput(source, flights, options.days)
 
 
-def feed_and_check(stack: Stack, given: Input, pipeline: Pipeline, display: Display) -> tuple[Told, Verdict, Times]:
+def feed_and_check(
+    stack: Stack, demo_input: DemoInput, pipeline: Pipeline, display: Display
+) -> tuple[FeedResult, Verdict, Timings]:
     """Feed everything, wait until it has settled, and compare with the recompute."""
-    with Recompute(given.source.path, given.days) as expected:
+    with Recompute(demo_input.source.path, demo_input.days) as expected:
         total = expected.changes()
         first_write = datetime.now(UTC)
         with display.bar("Feeding", total) as bar:
-            told = Feed(Entrances(stack), bar.advance).run(timeline(given.flights))
+            feed_result = Feed(StackWriter(stack), bar.advance).run(timeline(demo_input.flights))
         fed = time.monotonic()
         display.step("Waiting until all has settled …")
         settle(stack, total)
         settled = time.monotonic()
         display.step("Comparing with a recompute from the source …")
-        verdict = verify(stack, expected, told, pipeline)
+        verdict = verify(stack, expected, feed_result, pipeline)
         display.step("Compared.")
     last_write = datetime.fromisoformat(verdict.last_write) if verdict.last_write else first_write
-    return told, verdict, Times((last_write - first_write).total_seconds(), settled - fed)
+    return feed_result, verdict, Timings((last_write - first_write).total_seconds(), settled - fed)
 
 
 @contextmanager
-def one_sentence(stack: Stack) -> Iterator[None]:
+def reported_errors(stack: Stack) -> Iterator[None]:
     """Turn what the SDK raises into a LocalError; when the emulator is gone, say that rather than what followed."""
     try:
         yield
     except (BotoCoreError, ClientError, FeedError) as error:
-        limit = time.monotonic() + _WATCH_S
-        while time.monotonic() < limit:  # its process may end a moment after its connections
+        deadline = time.monotonic() + _WATCH_INTERVAL_S
+        while time.monotonic() < deadline:  # its process may end a moment after its connections
             stack.raise_if_broken()
-            time.sleep(_WATCH_S / 10)
+            time.sleep(_WATCH_INTERVAL_S / 10)
         raise FeedError(f"The stack does not answer as AWS would: {error}") from error
 
 
@@ -173,8 +175,8 @@ def settle(stack: Stack, changes: int) -> None:
         NotSettled: something still was after a time in which it should not have been.
     """
 
-    def look(_statistics: list[Statistics]) -> None:
+    def check(_statistics: list[Statistics]) -> None:
         stack.raise_if_broken()
 
-    stack.wait_settled(_LEAST_SETTLE_S + changes / _SLOWEST_CHANGES_A_SECOND, look)
-    wait_catalogued(stack)
+    stack.wait_until_settled(_MIN_SETTLE_S + changes / _MIN_CHANGES_PER_SECOND, check)
+    wait_until_catalogued(stack)

@@ -16,13 +16,13 @@ from local.demo.flights import NEW_YORK, Flight
 type Item = dict[str, Any]
 type Entrance = Literal["file", "table", "queue", "api"]
 
-_SLOWEST_MILES_A_MINUTE = 8
+_MIN_MILES_PER_MINUTE = 8
 _HOUR_MINUTES = 60
-_AHEAD = timedelta(days=7)
+_PUBLICATION_LEAD = timedelta(days=7)
 
-BREAKAGES: tuple[Mapping[str, Any], ...] = tuple(
-    MappingProxyType(breakage)
-    for breakage in (
+DEFECTS: tuple[Mapping[str, Any], ...] = tuple(
+    MappingProxyType(defect)
+    for defect in (
         {"carrier": None},
         {"dep_delay": "late"},
         {"status": "lost", "distance": -1},
@@ -57,7 +57,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenItem:
     """An item that must be refused or quarantined, and the entrance at which it knocks."""
 
     at: datetime
@@ -67,7 +67,7 @@ class Broken:
     item: Item
 
 
-type Event = Timetable | Change | Broken
+type Event = Timetable | Change | BrokenItem
 
 
 def timeline(flights: Iterable[Flight]) -> Iterator[Event]:
@@ -94,7 +94,7 @@ def _events_of(number: int, day: date, scheduled: list[Flight]) -> Iterator[Even
 
 
 def _published(day: date) -> datetime:
-    return datetime.combine(day - _AHEAD, time(), NEW_YORK).astimezone(UTC)
+    return datetime.combine(day - _PUBLICATION_LEAD, time(), NEW_YORK).astimezone(UTC)
 
 
 def _order(event: Event) -> tuple[datetime, str, str]:
@@ -124,7 +124,7 @@ def changes(flight: Flight) -> list[Change]:
     item = scheduled_item(flight)
     if flight.dep_delay is None:
         return [_change(flight, flight.departure, "cancelled", item, {})]
-    left = _change(
+    departed = _change(
         flight,
         flight.departure + timedelta(minutes=flight.dep_delay),
         "departed",
@@ -132,10 +132,13 @@ def changes(flight: Flight) -> list[Change]:
         {"dep_time": flight.dep_time, "dep_delay": flight.dep_delay},
     )
     if flight.arr_time is None:
-        return [left]
+        return [departed]
     arrival = {"arr_time": flight.arr_time, "arr_delay": flight.arr_delay, "air_time": flight.air_time}
     known = {name: value for name, value in arrival.items() if value is not None}
-    return [left, _change(flight, left.at + timedelta(minutes=minutes_under_way(flight)), "landed", left.item, known)]
+    return [
+        departed,
+        _change(flight, departed.at + timedelta(minutes=gate_to_gate_minutes(flight)), "landed", departed.item, known),
+    ]
 
 
 def _change(
@@ -147,25 +150,25 @@ def _change(
     return Change(at, flight.day, kind, flight.id, item | patch, patch)
 
 
-def minutes_under_way(flight: Flight) -> int:
+def gate_to_gate_minutes(flight: Flight) -> int:
     """Return the minutes from gate to gate.
 
     The arrival's clock is that of another time zone, but zones differ by whole hours. So the clocks give the minutes
     past the hour, and the time in the air (or the distance, if that is unknown) gives the hours.
     """
-    airborne = flight.air_time if flight.air_time is not None else flight.distance // _SLOWEST_MILES_A_MINUTE
+    airborne = flight.air_time if flight.air_time is not None else flight.distance // _MIN_MILES_PER_MINUTE
     past_the_hour = (flight.arr_time or 0) % 100 - (flight.dep_time or 0) % 100
     return airborne + (past_the_hour - airborne) % _HOUR_MINUTES
 
 
-def broken_items(number: int, first: Flight) -> list[Broken]:
+def broken_items(number: int, first: Flight) -> list[BrokenItem]:
     """Return the broken items of the ``number``-th day: around noon, one through each entrance, each in its own way."""
     noon = datetime.combine(first.day, time(12), NEW_YORK).astimezone(UTC)
     entrances: tuple[Entrance, ...] = ("file", "table", "queue", "api")
     broken = []
-    for place, entrance in enumerate(entrances):
-        breakage = BREAKAGES[(number + place) % len(BREAKAGES)]
-        item = {name: value for name, value in (scheduled_item(first) | dict(breakage)).items() if value is not None}
-        at = noon + timedelta(minutes=place)
-        broken.append(Broken(at, first.day, entrance, f"{first.day.isoformat()}-broken-{entrance}", item))
+    for index, entrance in enumerate(entrances):
+        defect = DEFECTS[(number + index) % len(DEFECTS)]
+        item = {name: value for name, value in (scheduled_item(first) | dict(defect)).items() if value is not None}
+        at = noon + timedelta(minutes=index)
+        broken.append(BrokenItem(at, first.day, entrance, f"{first.day.isoformat()}-broken-{entrance}", item))
     return broken

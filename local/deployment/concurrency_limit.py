@@ -8,24 +8,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-API = "/_aws/execute-api/"
+API_PATH_PREFIX = "/_aws/execute-api/"
 """What the addresses of every HTTP API begin with."""
 
-AT_ONCE = 4
+MAX_CONCURRENT_REQUESTS = 4
 
 type Application = Callable[[Any, Any, Any], Awaitable[None]]
 """As ASGI has it: https://asgi.readthedocs.io/en/latest/specs/main.html"""
 
 
-def admitting(application: Application, at_once: int = AT_ONCE) -> Application:
+def limit_concurrency(application: Application, limit: int = MAX_CONCURRENT_REQUESTS) -> Application:
     """Return an application that takes so many requests of HTTP APIs at a time, in the order in which they come."""
-    places = asyncio.Semaphore(at_once)
+    slots = asyncio.Semaphore(limit)
 
-    async def admitted(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(API):
-            async with places:
+    async def limited(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(API_PATH_PREFIX):
+            async with slots:
                 await application(scope, receive, send)
         else:
             await application(scope, receive, send)
 
-    return admitted
+    return limited

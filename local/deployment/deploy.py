@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from local.deployment.emulator import LOGS, REGION, ROOT
 from local.deployment.layers import mount_layers
-from local.deployment.processes import Leashed, clean_environment
+from local.deployment.processes import SupervisedProcess, clean_environment
 from local.errors import DeployFailed, SetupMissing
 
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
@@ -28,7 +28,7 @@ BUILDS = ROOT / ".tailrace" / "builds"
 KEPT_BUILDS = 3
 BUILD_ATTEMPTS = 3
 STACK_NAME = "tailrace"
-ARTIFACTS = "tailrace-artifacts"
+ARTIFACTS_BUCKET = "tailrace-artifacts"
 PYTHON_NAME = "python3.13"
 IGNORED_FOLDERS = {"__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 
@@ -48,20 +48,20 @@ def build() -> Path:
     with _locked(BUILDS.with_name("build.lock")):
         for _ in range(BUILD_ATTEMPTS):
             sources = _fingerprint()
-            home = BUILDS / sources[:16]
-            if home.exists():
-                home.touch()
-                return home
+            target = BUILDS / sources[:16]
+            if target.exists():
+                target.touch()
+                return target
             partial = BUILDS / "partial"
-            _build_into(partial, home)
+            _build_into(partial, target)
             if _fingerprint() == sources:  # nothing was saved in an editor meanwhile
-                partial.rename(home)
-                _forget_old_builds()
-                return home
+                partial.rename(target)
+                _remove_old_builds()
+                return target
     raise DeployFailed("The sources were changed again and again while they were built.")
 
 
-def _build_into(partial: Path, home: Path) -> None:
+def _build_into(partial: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     interpreter = _interpreter_folder()
     environment = _sam_environment()
@@ -75,15 +75,15 @@ def _build_into(partial: Path, home: Path) -> None:
         ROOT,
         *_parameters({}),
     ]
-    _sam("build", arguments, environment)
-    mount_layers(partial, home, interpreter / PYTHON_NAME)
+    _run_sam("build", arguments, environment)
+    mount_layers(partial, target, interpreter / PYTHON_NAME)
 
 
-def _forget_old_builds() -> None:
+def _remove_old_builds() -> None:
     """Keep the newest: a stack that still runs may use one that is no longer the present one."""
-    homes = sorted(BUILDS.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for home in homes[KEPT_BUILDS:]:
-        shutil.rmtree(home, ignore_errors=True)
+    builds = sorted(BUILDS.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for build_folder in builds[KEPT_BUILDS:]:
+        shutil.rmtree(build_folder, ignore_errors=True)
 
 
 def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -91,12 +91,12 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
 
     `parameters` are the template's, beside Emulated and Architecture. Raises SetupMissing and DeployFailed.
     """
-    client("s3", endpoint).create_bucket(Bucket=ARTIFACTS)
-    _sam(
+    client("s3", endpoint).create_bucket(Bucket=ARTIFACTS_BUCKET)
+    _run_sam(
         "deploy",
         [
             *("--template-file", built / "template.yaml", "--stack-name", STACK_NAME, "--region", REGION),
-            *("--s3-bucket", ARTIFACTS, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
+            *("--s3-bucket", ARTIFACTS_BUCKET, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
             *("--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"),
             *_parameters({**parameters, "Emulated": "true"}),
         ],
@@ -120,18 +120,18 @@ def client(service: str, endpoint: str) -> Any:
 
 
 def _parameters(parameters: Mapping[str, str]) -> list[str]:
-    chosen = {"Architecture": host_architecture(), **parameters}
-    return ["--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items())]
+    overrides = {"Architecture": host_architecture(), **parameters}
+    return ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
 
 
-def _sam(action: str, arguments: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+def _run_sam(action: str, arguments: Sequence[str | Path], environment: Mapping[str, str]) -> None:
     if not SAM.exists():
         raise SetupMissing(f"The SAM CLI is not installed ({SAM} is missing): run `make setup`.")
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"sam-{action}.log"
     with log.open("wb") as output:
         # In the folder of logs, so that samconfig.toml, which is for AWS, is not found.
-        process = Leashed([SAM, action, *arguments], env=environment, output=output, cwd=LOGS)
+        process = SupervisedProcess([SAM, action, *arguments], env=environment, output=output, cwd=LOGS)
         status = process.wait()
     if status:
         raise DeployFailed(f"`sam {action}` failed with status {status}. It said:\n{_last_lines(log)}")

@@ -12,15 +12,15 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from local.deployment.processes import Leashed, clean_environment
-from local.errors import EmulatorFailed, PortBusy, SetupMissing
+from local.deployment.processes import SupervisedProcess, clean_environment
+from local.errors import EmulatorFailed, PortInUse, SetupMissing
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".tools" / "emulator" / "bin" / "python"
 LOGS = ROOT / ".tailrace" / "logs"
-KEPT_LOGS = 5
-START_SECONDS = 40.0
-ATTEMPTS = 3
+MAX_LOGS = 5
+START_TIMEOUT_S = 40.0
+START_ATTEMPTS = 3
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 
@@ -38,7 +38,7 @@ SETTINGS = {
 class Emulator:
     """A running emulator. Use `start`; `stop` ends it and every worker that it has started."""
 
-    def __init__(self, process: Leashed, port: int, log: Path) -> None:
+    def __init__(self, process: SupervisedProcess, port: int, log: Path) -> None:
         self._process = process
         self.port = port
         self.log = log
@@ -52,17 +52,17 @@ class Emulator:
         """
         if not python.exists():
             raise SetupMissing(f"The emulator is not installed ({python.parent.parent} is missing): run `make setup`.")
-        for attempt in range(1, ATTEMPTS + 1):
-            chosen = free_port() if port is None else port
+        for attempt in range(1, START_ATTEMPTS + 1):
+            chosen_port = free_port() if port is None else port
             if port is not None and is_listening(port):
-                raise PortBusy(f"Port {port} is in use by another program: choose another with PORT=.")
-            emulator = cls._launch(chosen, python)
+                raise PortInUse(f"Port {port} is in use by another program: choose another with PORT=.")
+            emulator = cls._launch(chosen_port, python)
             try:
                 emulator.wait_until_healthy()
             except EmulatorFailed:
                 emulator.stop()
                 # A free port may be taken by another program before the emulator has bound it.
-                if port is not None or attempt == ATTEMPTS:
+                if port is not None or attempt == START_ATTEMPTS:
                     raise
             except BaseException:
                 emulator.stop()
@@ -86,28 +86,28 @@ class Emulator:
 
     def wait_until_healthy(self) -> None:
         """Wait until it answers. Raises EmulatorFailed when it ends, or does not answer in time."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.alive():
                 raise EmulatorFailed(f"The emulator could not be started: {_last_line(self.log)} (see {self.log})")
             with (
                 contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
-                _DIRECT.open(f"{self.endpoint}/_ministack/health", timeout=2),
+                _OPENER_WITHOUT_PROXY.open(f"{self.endpoint}/_ministack/health", timeout=2),
             ):
                 return
             time.sleep(0.05)
-        raise EmulatorFailed(f"The emulator did not answer within {START_SECONDS:.0f} seconds (see {self.log}).")
+        raise EmulatorFailed(f"The emulator did not answer within {START_TIMEOUT_S:.0f} seconds (see {self.log}).")
 
     @classmethod
     def _launch(cls, port: int, python: Path) -> Self:
         log = _new_log(port)
         environment = clean_environment(**SETTINGS, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
         with log.open("wb") as output:
-            process = Leashed(_command(python, port), env=environment, output=output)
+            process = SupervisedProcess(_command(python, port), env=environment, output=output)
         return cls(process, port, log)
 
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_OPENER_WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:
@@ -147,7 +147,7 @@ def _command(python: Path, port: int) -> list[str | Path]:
 
 def _new_log(port: int) -> Path:
     LOGS.mkdir(parents=True, exist_ok=True)
-    for old in sorted(LOGS.glob("emulator-*.log"), key=lambda path: path.stat().st_mtime)[: 1 - KEPT_LOGS]:
+    for old in sorted(LOGS.glob("emulator-*.log"), key=lambda path: path.stat().st_mtime)[: 1 - MAX_LOGS]:
         old.unlink(missing_ok=True)
     return LOGS / f"emulator-{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
 

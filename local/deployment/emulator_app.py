@@ -2,6 +2,6 @@
 
 from ministack.app import app as ministack
 
-from local.deployment.concurrency_limit import admitting
+from local.deployment.concurrency_limit import limit_concurrency
 
-app = admitting(ministack)
+app = limit_concurrency(ministack)

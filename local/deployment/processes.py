@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-LEASH = Path(__file__).with_name("supervisor.py")
-STOP_SECONDS = 5.0
+SUPERVISOR_SCRIPT = Path(__file__).with_name("supervisor.py")
+STOP_TIMEOUT_S = 5.0
 
 
-class Leashed:
+class SupervisedProcess:
     """A running command, its process group, and its scratch folder (also its TMPDIR)."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Leashed:
         read_end, self._write_end = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-S", str(LEASH), str(self.scratch), *map(str, command)],
+                [sys.executable, "-S", str(SUPERVISOR_SCRIPT), str(self.scratch), *map(str, command)],
                 stdin=read_end,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -62,7 +62,7 @@ class Leashed:
         os.close(self._write_end)
         self._write_end = -1
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(STOP_TIMEOUT_S)
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -70,10 +70,10 @@ class Leashed:
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """This process's environment without what would change where AWS calls go or what Python imports."""
-    kept = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_"))
     }
     # A proxy for the outside world must not see calls to this machine.
-    return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", **extra}
+    return {**inherited, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", **extra}

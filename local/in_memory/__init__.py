@@ -7,7 +7,7 @@ around it. What it does not know it refuses with `Unsupported`, so that it is ne
 `tests/storage/test_conformance.py` runs the same cases on it and on DynamoDB Local.
 """
 
-from local.in_memory.database import Database, Written
+from local.in_memory.database import ChangeListener, Database
 from local.in_memory.errors import Unsupported
 
-__all__ = ["Database", "Unsupported", "Written"]
+__all__ = ["ChangeListener", "Database", "Unsupported"]

@@ -12,13 +12,13 @@ from local.in_memory.values import Row, Value, canonical
 
 type Json = dict[str, Any]
 type Key = tuple[str, ...]
-type Written = Callable[[Row, Row | None, Row | None], None]
+type ChangeListener = Callable[[Row, Row | None, Row | None], None]
 """What hears of every write that changed something, as a stream does: the key, the row before, the row after."""
 
-_MOST_STATEMENTS = 25
-_MOST_KEYS = 100
-_CONDITION = ("ConditionalCheckFailedException", "The conditional request failed")
-_DONE: Json = {"HTTPStatusCode": 200}
+_MAX_STATEMENTS = 25
+_MAX_KEYS = 100
+_CONDITION_FAILED = ("ConditionalCheckFailedException", "The conditional request failed")
+_METADATA: Json = {"HTTPStatusCode": 200}
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class _Table:
     """The rows of a table, by key; the key's attributes are texts."""
 
     key_names: tuple[str, ...]
-    written: Written | None
+    on_change: ChangeListener | None
     rows: dict[Key, Row] = field(default_factory=dict)
 
     def key(self, given: Mapping[str, Value]) -> Key:
@@ -45,25 +45,25 @@ class _Table:
             self.rows.pop(key, None)
         else:
             self.rows[key] = new
-        if self.written is not None and old != new:
-            self.written({name: {"S": part} for name, part in zip(self.key_names, key, strict=True)}, old, new)
+        if self.on_change is not None and old != new:
+            self.on_change({name: {"S": part} for name, part in zip(self.key_names, key, strict=True)}, old, new)
         return old
 
 
 class Database:
     """An account's tables. Each operation takes effect at once, whole or not at all.
 
-    ``tells_refused``: a statement's refusal holds the row where that is asked for, as AWS documents it and DynamoDB
-    Local does not: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+    ``returns_rejected_item``: a statement's refusal holds the row where that is asked for, as AWS documents it
+    and DynamoDB Local does not: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
     """
 
-    def __init__(self, *, tells_refused: bool = False) -> None:
-        self.tells_refused = tells_refused
+    def __init__(self, *, returns_rejected_item: bool = False) -> None:
+        self.returns_rejected_item = returns_rejected_item
         self._tables: dict[str, _Table] = {}
 
-    def create(self, name: str, *key_names: str, written: Written | None = None) -> None:
-        """Make a table with these keys, the first the partition's; `written` hears of each change, like a stream."""
-        self._tables[name] = _Table(key_names, written)
+    def create(self, name: str, *key_names: str, on_change: ChangeListener | None = None) -> None:
+        """Make a table with these keys, the first the partition's; `on_change` hears of each change, like a stream."""
+        self._tables[name] = _Table(key_names, on_change)
 
     def rows(self, name: str) -> list[Row]:
         """Return all rows of a table, in the order of their keys."""
@@ -71,18 +71,18 @@ class Database:
 
     def put_item(self, *, TableName: str, Item: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
         """Replace a whole row, if the condition holds."""
-        return self._run("PutItem", lambda: self._replaced(TableName, Item, _row(Item), options))
+        return self._run("PutItem", lambda: self._replace(TableName, Item, _row(Item), options))
 
     def delete_item(self, *, TableName: str, Key: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
         """Delete a row, if the condition holds."""
-        return self._run("DeleteItem", lambda: self._replaced(TableName, Key, None, options))
+        return self._run("DeleteItem", lambda: self._replace(TableName, Key, None, options))
 
     def get_item(self, *, TableName: str, Key: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
         """Return a row; an answer without ``Item`` where there is none."""
 
         def get() -> Json:
-            found = self._got(TableName, Key, options)
-            return {"ResponseMetadata": _DONE} | ({} if found is None else {"Item": found})
+            found = self._get(TableName, Key, options)
+            return {"ResponseMetadata": _METADATA} | ({} if found is None else {"Item": found})
 
         return self._run("GetItem", get)
 
@@ -90,11 +90,11 @@ class Database:
         """Return the rows that exist among up to 100, each asked for once."""
 
         def get() -> Json:
-            found = {name: [self._got(name, key, part) for key in part["Keys"]] for name, part in RequestItems.items()}
-            if not 1 <= sum(map(len, found.values())) <= _MOST_KEYS:
-                raise invalid(f"1 to {_MOST_KEYS} keys")
+            found = {name: [self._get(name, key, part) for key in part["Keys"]] for name, part in RequestItems.items()}
+            if not 1 <= sum(map(len, found.values())) <= _MAX_KEYS:
+                raise invalid(f"1 to {_MAX_KEYS} keys")
             present = {name: [row for row in rows if row is not None] for name, rows in found.items()}
-            return {"Responses": present, "UnprocessedKeys": {}, "ResponseMetadata": _DONE}
+            return {"Responses": present, "UnprocessedKeys": {}, "ResponseMetadata": _METADATA}
 
         return self._run("BatchGetItem", get)
 
@@ -116,16 +116,16 @@ class Database:
         **options: Any,
     ) -> Json:
         """Change a row, or make one, if the condition holds."""
-        return self._run("UpdateItem", lambda: self._updated(TableName, Key, UpdateExpression, options))
+        return self._run("UpdateItem", lambda: self._update(TableName, Key, UpdateExpression, options))
 
     def batch_execute_statement(self, *, Statements: Sequence[Json], **_options: Any) -> Json:  # noqa: N803
         """Run up to 25 PartiQL updates; each fails by itself."""
 
         def run() -> Json:
-            if not 1 <= len(Statements) <= _MOST_STATEMENTS:
-                raise invalid(f"1 to {_MOST_STATEMENTS} statements, not {len(Statements)}")
-            self._refuse_twice(Statements)
-            return {"Responses": [self._executed(entry) for entry in Statements], "ResponseMetadata": _DONE}
+            if not 1 <= len(Statements) <= _MAX_STATEMENTS:
+                raise invalid(f"1 to {_MAX_STATEMENTS} statements, not {len(Statements)}")
+            self._reject_duplicates(Statements)
+            return {"Responses": [self._execute_entry(entry) for entry in Statements], "ResponseMetadata": _METADATA}
 
         return self._run("BatchExecuteStatement", run)
 
@@ -143,7 +143,7 @@ class Database:
         except KeyError:
             raise Rejected("ResourceNotFoundException", "Cannot do operations on a non-existent table") from None
 
-    def _got(self, name: str, key: Mapping[str, Value], options: Mapping[str, Any]) -> Row | None:
+    def _get(self, name: str, key: Mapping[str, Value], options: Mapping[str, Any]) -> Row | None:
         table = self._table(name)
         found = table.rows.get(table.key(key))
         names = options.get("ExpressionAttributeNames", {})
@@ -151,47 +151,47 @@ class Database:
 
     def _page(self, name: str, request: Json) -> Json:
         table = self._table(name)
-        return page(table.rows.values(), table.key_names, request) | {"ResponseMetadata": _DONE}
+        return page(table.rows.values(), table.key_names, request) | {"ResponseMetadata": _METADATA}
 
-    def _replaced(self, name: str, given: Mapping[str, Value], new: Row | None, options: Json) -> Json:
+    def _replace(self, name: str, given: Mapping[str, Value], new: Row | None, options: Json) -> Json:
         table = self._table(name)
         key = table.key(given)
         old = table.rows.get(key)
-        _check(_condition_of(options), _scope(old, options), options)
+        _check(_condition_expression(options), _scope(old, options), options)
         table.replace(key, new)
         wanted = old is not None and options.get("ReturnValues") == "ALL_OLD"
-        return {"ResponseMetadata": _DONE} | ({"Attributes": dict(old or {})} if wanted else {})
+        return {"ResponseMetadata": _METADATA} | ({"Attributes": dict(old or {})} if wanted else {})
 
-    def _updated(self, name: str, given: Mapping[str, Value], expression: str, options: Json) -> Json:
+    def _update(self, name: str, given: Mapping[str, Value], expression: str, options: Json) -> Json:
         table = self._table(name)
         key = table.key(given)
         old = table.rows.get(key)
         scope = _scope(old, options)
         update = parse_update(expression)
-        condition = _condition_of(options)
+        condition = _condition_expression(options)
         _check_placeholders(scope, f"{expression} {condition or ''}")
-        touched = update.touched(scope)
-        if len(set(touched)) < update.actions():
+        written_attributes = update.written_attributes(scope)
+        if len(set(written_attributes)) < update.actions():
             raise invalid("Two document paths overlap with each other")
-        if set(touched) & set(table.key_names):
+        if set(written_attributes) & set(table.key_names):
             raise invalid("Cannot update attribute. This attribute is part of the key")
         _check(condition, scope, options)
         new = update.apply(scope)
         table.replace(key, new | {part: dict(given[part]) for part in table.key_names})
-        return {"ResponseMetadata": _DONE} | _returned(options.get("ReturnValues", "NONE"), old, table.rows[key])
+        return {"ResponseMetadata": _METADATA} | _returned(options.get("ReturnValues", "NONE"), old, table.rows[key])
 
-    def _executed(self, entry: Json) -> Json:
+    def _execute_entry(self, entry: Json) -> Json:
         statement = parse_statement(entry["Statement"])
         try:
             table, key, values = self._target(statement, entry)
-            shown = self.tells_refused and entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            shown = self.returns_rejected_item and entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             self._execute(table, key, statement, values, shown=shown)
         except Rejected as error:
             code = error.code.removesuffix("Exception").replace("Validation", "ValidationError")
-            told: Json = {"Code": code, "Message": error.message}
+            error_body: Json = {"Code": code, "Message": error.message}
             if error.item is not None:
-                told["Item"] = error.item
-            return {"Error": told, "TableName": statement.table}
+                error_body["Item"] = error.item
+            return {"Error": error_body, "TableName": statement.table}
         return {"TableName": statement.table}
 
     def _target(self, statement: Statement, entry: Json) -> tuple[_Table, Key, list[Value]]:
@@ -209,10 +209,10 @@ class Database:
         old = table.rows.get(key)
         scope = Scope(old or {}, {}, dict(enumerate(values)))
         if old is None or not all(condition(scope) for _, condition in statement.conditions):
-            raise Rejected(*_CONDITION, item=dict(old) if shown and old is not None else None)
+            raise Rejected(*_CONDITION_FAILED, item=dict(old) if shown and old is not None else None)
         table.replace(key, statement.update.apply(scope))
 
-    def _refuse_twice(self, statements: Sequence[Json]) -> None:
+    def _reject_duplicates(self, statements: Sequence[Json]) -> None:
         """Refuse a batch that names a row twice: as a whole, before anything is done."""
         seen: set[tuple[str, Key]] = set()
         for entry in statements:
@@ -230,7 +230,7 @@ def _row(item: Mapping[str, Value]) -> Row:
     return {name: canonical(value) for name, value in item.items()}
 
 
-def _condition_of(options: Json) -> str | None:
+def _condition_expression(options: Json) -> str | None:
     known = {
         "ConditionExpression",
         "ExpressionAttributeNames",
@@ -254,7 +254,7 @@ def _check(condition: str | None, scope: Scope, options: Json) -> None:
         return
     # a row has a key at least, so one without attributes is none
     shown = scope.row and options.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    raise Rejected(*_CONDITION, item=dict(scope.row) if shown else None)
+    raise Rejected(*_CONDITION_FAILED, item=dict(scope.row) if shown else None)
 
 
 def _check_placeholders(scope: Scope, text: str) -> None:

@@ -33,7 +33,7 @@ def client_error(
     operation: str, code: str, message: str = "", *, status: int = 400, item: Mapping[str, Any] | None = None
 ) -> ClientError:
     """Return an error as botocore makes it from the service's answer."""
-    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     if item is not None:
-        answer["Item"] = dict(item)
-    return ClientError(answer, operation)
+        response["Item"] = dict(item)
+    return ClientError(response, operation)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from local.in_memory import errors
-from local.in_memory.values import Row, Value, less, plus, same
+from local.in_memory.values import Row, Value, add_numbers, equal, less_than
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Update:
             row[scope.name(token)] = value
         for token, operand in self.adds:
             name = scope.name(token)
-            row[name] = plus(scope.row.get(name, {"N": "0"}), operand(scope) or {})
+            row[name] = add_numbers(scope.row.get(name, {"N": "0"}), operand(scope) or {})
         for token in self.removes:
             row.pop(scope.name(token), None)
         return row
 
-    def touched(self, scope: Scope) -> list[str]:
+    def written_attributes(self, scope: Scope) -> list[str]:
         """Return the attributes that the update names, one for each action."""
         return [scope.name(token) for token in (*dict(self.sets), *dict(self.adds), *self.removes)]
 
@@ -69,7 +69,7 @@ class Update:
         return len(self.sets) + len(self.adds) + len(self.removes)
 
 
-def value_of(key: Any) -> Operand:
+def parameter(key: Any) -> Operand:
     """Return an operand that is a parameter of the request."""
 
     def read(scope: Scope) -> Value:
@@ -86,19 +86,19 @@ def attribute(token: str) -> Operand:
     return lambda scope: scope.row.get(scope.name(token))
 
 
-def summed(left: Operand, sign: int, right: Operand) -> Operand:
+def addition(left: Operand, sign: int, right: Operand) -> Operand:
     """Return an operand that is the sum or difference of two."""
 
     def read(scope: Scope) -> Value:
         first, second = left(scope), right(scope)
         if first is None or second is None:
             raise errors.invalid("The provided expression refers to an attribute that does not exist in the item")
-        return plus(first, second, sign)
+        return add_numbers(first, second, sign)
 
     return read
 
 
-def compared(left: Operand, sign: str, right: Operand) -> Condition:
+def comparison(left: Operand, sign: str, right: Operand) -> Condition:
     """Return a comparison; with an attribute that is missing, or of another type, only ``<>`` holds."""
 
     def holds(scope: Scope) -> bool:
@@ -106,8 +106,8 @@ def compared(left: Operand, sign: str, right: Operand) -> Condition:
         if first is None or second is None:
             return sign == "<>" and first is not second
         if sign in ("=", "<>"):
-            return same(first, second) == (sign == "=")
-        below, above = less(first, second), less(second, first)
+            return equal(first, second) == (sign == "=")
+        below, above = less_than(first, second), less_than(second, first)
         if below is None or above is None:
             return False
         return {"<": below, ">": above, "<=": not above, ">=": not below}[sign]
@@ -134,21 +134,21 @@ class Tokens:
         self._next = 0
 
     @property
-    def head(self) -> str:
+    def peek(self) -> str:
         """The next token, "" at the end."""
         return self.all[self._next] if self._next < len(self.all) else ""
 
-    def take(self, *expected: str) -> str:
+    def expect(self, *expected: str) -> str:
         """Take the next token, which has to be one of these, in upper or lower case, if any are given."""
-        token = self.head
+        token = self.peek
         if not token or (expected and token.upper() not in expected):
             raise errors.invalid(f'Syntax error; token: "{token or "<EOF>"}"')
         self._next += 1
         return token
 
-    def took(self, *expected: str) -> bool:
+    def accept(self, *expected: str) -> bool:
         """Take the next token if it is one of these."""
-        if self.head.upper() not in expected:
+        if self.peek.upper() not in expected:
             return False
         self._next += 1
         return True
@@ -159,98 +159,98 @@ def parse_update(text: str) -> Update:
     """Read an update expression with SET, ADD and REMOVE clauses."""
     tokens = Tokens(text)
     update = Update()
-    while tokens.head:
-        clause = tokens.take("SET", "ADD", "REMOVE").upper()
+    while tokens.peek:
+        clause = tokens.expect("SET", "ADD", "REMOVE").upper()
         while True:
-            token = tokens.take()
+            token = tokens.expect()
             if clause == "SET":
-                tokens.take("=")
+                tokens.expect("=")
                 update.sets.append((token, _sum(tokens)))
             elif clause == "ADD":
                 update.adds.append((token, _operand(tokens)))
             else:
                 update.removes.append(token)
-            if not tokens.took(","):
+            if not tokens.accept(","):
                 break
     return update
 
 
 def _sum(tokens: Tokens) -> Operand:
     left = _operand(tokens)
-    if tokens.head not in ("+", "-"):
+    if tokens.peek not in ("+", "-"):
         return left
-    sign = 1 if tokens.take() == "+" else -1
-    return summed(left, sign, _operand(tokens))
+    sign = 1 if tokens.expect() == "+" else -1
+    return addition(left, sign, _operand(tokens))
 
 
 def _operand(tokens: Tokens) -> Operand:
-    if tokens.took("IF_NOT_EXISTS"):
-        tokens.take("(")
-        path = attribute(tokens.take())
-        tokens.take(",")
+    if tokens.accept("IF_NOT_EXISTS"):
+        tokens.expect("(")
+        path = attribute(tokens.expect())
+        tokens.expect(",")
         otherwise = _operand(tokens)
-        tokens.take(")")
+        tokens.expect(")")
         return lambda scope: found if (found := path(scope)) is not None else otherwise(scope)
-    token = tokens.take()
-    return value_of(token) if token.startswith(":") else attribute(token)
+    token = tokens.expect()
+    return parameter(token) if token.startswith(":") else attribute(token)
 
 
 @lru_cache(maxsize=4096)
 def parse_condition(text: str) -> Condition:
     """Read a condition: comparisons, BETWEEN and functions of attributes, joined by AND, OR, NOT and brackets."""
     tokens = Tokens(text)
-    condition = _either(tokens)
-    if tokens.head:
-        raise errors.invalid(f'Syntax error; token: "{tokens.head}"')
+    condition = _disjunction(tokens)
+    if tokens.peek:
+        raise errors.invalid(f'Syntax error; token: "{tokens.peek}"')
     return condition
 
 
-def _either(tokens: Tokens) -> Condition:
-    parts = [_both(tokens)]
-    while tokens.took("OR"):
-        parts.append(_both(tokens))
+def _disjunction(tokens: Tokens) -> Condition:
+    parts = [_conjunction(tokens)]
+    while tokens.accept("OR"):
+        parts.append(_conjunction(tokens))
     return parts[0] if len(parts) == 1 else lambda scope: any(part(scope) for part in parts)
 
 
-def _both(tokens: Tokens) -> Condition:
-    parts = [_negated(tokens)]
-    while tokens.took("AND"):
-        parts.append(_negated(tokens))
+def _conjunction(tokens: Tokens) -> Condition:
+    parts = [_negation(tokens)]
+    while tokens.accept("AND"):
+        parts.append(_negation(tokens))
     return parts[0] if len(parts) == 1 else lambda scope: all(part(scope) for part in parts)
 
 
-def _negated(tokens: Tokens) -> Condition:
-    if tokens.took("NOT"):
-        inner = _negated(tokens)
+def _negation(tokens: Tokens) -> Condition:
+    if tokens.accept("NOT"):
+        inner = _negation(tokens)
         return lambda scope: not inner(scope)
-    if tokens.took("("):
-        inner = _either(tokens)
-        tokens.take(")")
+    if tokens.accept("("):
+        inner = _disjunction(tokens)
+        tokens.expect(")")
         return inner
-    if tokens.head in ("attribute_exists", "attribute_not_exists"):
-        wanted = tokens.take() == "attribute_exists"
-        tokens.take("(")
-        path = attribute(tokens.take())
-        tokens.take(")")
+    if tokens.peek in ("attribute_exists", "attribute_not_exists"):
+        wanted = tokens.expect() == "attribute_exists"
+        tokens.expect("(")
+        path = attribute(tokens.expect())
+        tokens.expect(")")
         return lambda scope: (path(scope) is not None) == wanted
-    if tokens.took("BEGINS_WITH"):
-        tokens.take("(")
-        path = attribute(tokens.take())
-        tokens.take(",")
+    if tokens.accept("BEGINS_WITH"):
+        tokens.expect("(")
+        path = attribute(tokens.expect())
+        tokens.expect(",")
         prefix = _operand(tokens)
-        tokens.take(")")
-        return lambda scope: _begins(path(scope), prefix(scope))
+        tokens.expect(")")
+        return lambda scope: _begins_with(path(scope), prefix(scope))
     left = _operand(tokens)
-    if tokens.took("BETWEEN"):
-        low = compared(left, ">=", _operand(tokens))
-        tokens.take("AND")
-        high = compared(left, "<=", _operand(tokens))
+    if tokens.accept("BETWEEN"):
+        low = comparison(left, ">=", _operand(tokens))
+        tokens.expect("AND")
+        high = comparison(left, "<=", _operand(tokens))
         return lambda scope: low(scope) and high(scope)
-    sign = tokens.take(*COMPARISONS)
-    return compared(left, sign, _operand(tokens))
+    sign = tokens.expect(*COMPARISONS)
+    return comparison(left, sign, _operand(tokens))
 
 
-def _begins(value: Value | None, prefix: Value | None) -> bool:
+def _begins_with(value: Value | None, prefix: Value | None) -> bool:
     if value is None or prefix is None:
         return False
     return "S" in value and "S" in prefix and value["S"].startswith(prefix["S"])

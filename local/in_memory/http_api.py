@@ -17,7 +17,7 @@ type Handler = Callable[[dict[str, Any], Any], Mapping[str, Any]]
 _NO_BODY = (204, 304)
 
 
-def event_of(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+def http_api_event(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """Return the event of a request, as an HTTP API hands it over: it decodes a path twice, and cuts it at ``%3F``."""
     raw_path, _, query = target.partition("?")
     path = unquote(unquote(raw_path).partition("?")[0])
@@ -43,40 +43,40 @@ def event_of(method: str, target: str, headers: Mapping[str, str], body: bytes) 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer leaves in one piece: in two, the second would wait for an acknowledgement
-    server: "Gateway"
+    server: "HttpApiServer"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):  # the base class looks for one method for each of HTTP's
-            return self._answer
+            return self._respond
         raise AttributeError(name)
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        event = event_of(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
-        with self.server.one_at_a_time:
-            answer = self.server.handler(event, None)
-        text = answer.get("body") or ""
-        body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
-        self.send_response(answer["statusCode"])
-        for name, value in (answer.get("headers") or {}).items():
+        event = http_api_event(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
+        with self.server.invocation_lock:
+            response = self.server.handler(event, None)
+        text = response.get("body") or ""
+        body = base64.b64decode(text) if response.get("isBase64Encoded") else text.encode()
+        self.send_response(response["statusCode"])
+        for name, value in (response.get("headers") or {}).items():
             self.send_header(name, value)
-        if answer["statusCode"] not in _NO_BODY:
+        if response["statusCode"] not in _NO_BODY:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if answer["statusCode"] not in _NO_BODY and self.command != "HEAD":
+        if response["statusCode"] not in _NO_BODY and self.command != "HEAD":
             self.wfile.write(body)
 
     def log_message(self, *_arguments: Any) -> None:
         """Say nothing: the handler has its own log."""
 
 
-class Gateway(ThreadingHTTPServer):
+class HttpApiServer(ThreadingHTTPServer):
     """A server on a free port of the loopback address; ``serve_forever`` runs it, ``shutdown`` ends it."""
 
     def __init__(self, handler: Handler, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Request)
         self.handler = handler
-        self.one_at_a_time = Lock()
+        self.invocation_lock = Lock()
 
     @property
     def url(self) -> str:

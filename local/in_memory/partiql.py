@@ -14,10 +14,10 @@ from local.in_memory.expressions import (
     Operand,
     Tokens,
     Update,
+    addition,
     attribute,
-    compared,
-    summed,
-    value_of,
+    comparison,
+    parameter,
 )
 
 _TOKEN = re.compile(r"""\s*("(?:[^"]|"")+"|<=|>=|<>|[=<>()+,?-]|\w+)""")
@@ -38,42 +38,42 @@ class Statement:
 def parse_statement(text: str) -> Statement:
     """Read an UPDATE statement."""
     tokens = Tokens(text, _TOKEN)
-    tokens.take("UPDATE")
-    statement = Statement(_name(tokens.take()))
-    while tokens.head.upper() in ("SET", "REMOVE"):
-        if tokens.take().upper() == "REMOVE":
-            statement.update.removes.append(_name(tokens.take()))
+    tokens.expect("UPDATE")
+    statement = Statement(_name(tokens.expect()))
+    while tokens.peek.upper() in ("SET", "REMOVE"):
+        if tokens.expect().upper() == "REMOVE":
+            statement.update.removes.append(_name(tokens.expect()))
             continue
-        name = _name(tokens.take())
-        tokens.take("=")
+        name = _name(tokens.expect())
+        tokens.expect("=")
         operand = _operand(tokens, statement)
-        if tokens.head in ("+", "-"):
-            sign = 1 if tokens.take() == "+" else -1
-            operand = summed(operand, sign, _operand(tokens, statement))
+        if tokens.peek in ("+", "-"):
+            sign = 1 if tokens.expect() == "+" else -1
+            operand = addition(operand, sign, _operand(tokens, statement))
         statement.update.sets.append((name, operand))
-    tokens.take("WHERE")
+    tokens.expect("WHERE")
     _where(tokens, statement)
-    if tokens.head:
-        raise errors.Unsupported(f"cannot read {tokens.head!r} in a statement")
+    if tokens.peek:
+        raise errors.Unsupported(f"cannot read {tokens.peek!r} in a statement")
     return statement
 
 
 def _where(tokens: Tokens, statement: Statement) -> None:
     while True:
-        name = _name(tokens.take())
-        sign = tokens.take(*COMPARISONS)
-        if sign == "=" and tokens.head == "?":
+        name = _name(tokens.expect())
+        sign = tokens.expect(*COMPARISONS)
+        if sign == "=" and tokens.peek == "?":
             statement.equal[name] = statement.parameters
-        statement.conditions.append((name, compared(attribute(name), sign, _operand(tokens, statement))))
-        if not tokens.took("AND"):
+        statement.conditions.append((name, comparison(attribute(name), sign, _operand(tokens, statement))))
+        if not tokens.accept("AND"):
             return
 
 
 def _operand(tokens: Tokens, statement: Statement) -> Operand:
-    if tokens.took("?"):
+    if tokens.accept("?"):
         statement.parameters += 1
-        return value_of(statement.parameters - 1)
-    return attribute(_name(tokens.take()))
+        return parameter(statement.parameters - 1)
+    return attribute(_name(tokens.expect()))
 
 
 def _name(token: str) -> str:

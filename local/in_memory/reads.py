@@ -13,7 +13,7 @@ from local.in_memory.values import Row, canonical
 
 type Json = dict[str, Any]
 
-_KNOWN = {
+_SUPPORTED_OPTIONS = {
     "TableName",
     "ConsistentRead",
     "KeyConditionExpression",
@@ -29,13 +29,13 @@ _KNOWN = {
 
 def page(rows: Iterable[Row], key_names: tuple[str, ...], request: Mapping[str, Any]) -> Json:
     """Return the answer to a Query, or to a Scan where the request has no condition on the key."""
-    if request.keys() - _KNOWN:
-        raise errors.Unsupported(f"options {sorted(request.keys() - _KNOWN)}")
+    if request.keys() - _SUPPORTED_OPTIONS:
+        raise errors.Unsupported(f"options {sorted(request.keys() - _SUPPORTED_OPTIONS)}")
     backwards = not request.get("ScanIndexForward", True)
     names: Mapping[str, str] = request.get("ExpressionAttributeNames", {})
     values = {name: canonical(value) for name, value in request.get("ExpressionAttributeValues", {}).items()}
     wanted = _holds(request.get("KeyConditionExpression"), names, values)
-    kept = _holds(request.get("FilterExpression"), names, values)
+    candidates = _holds(request.get("FilterExpression"), names, values)
     found = sorted((row for row in rows if wanted(row)), key=lambda row: _order(row, key_names), reverse=backwards)
     start = request.get("ExclusiveStartKey")
     if start is not None:
@@ -45,11 +45,11 @@ def page(rows: Iterable[Row], key_names: tuple[str, ...], request: Mapping[str, 
         ]
     limit = request.get("Limit", len(found) + 1)
     seen = found[:limit]
-    items = [_projected(row, request, names) for row in seen if kept(row)]
-    answer: Json = {"Items": items, "Count": len(items), "ScannedCount": len(seen)}
+    items = [_projected(row, request, names) for row in seen if candidates(row)]
+    response: Json = {"Items": items, "Count": len(items), "ScannedCount": len(seen)}
     if len(seen) == limit:
-        answer["LastEvaluatedKey"] = {name: seen[-1][name] for name in key_names}
-    return answer
+        response["LastEvaluatedKey"] = {name: seen[-1][name] for name in key_names}
+    return response
 
 
 def _holds(text: str | None, names: Mapping[str, str], values: Mapping[Any, Any]) -> Callable[[Row], bool]:

@@ -14,9 +14,9 @@ from local.in_memory import errors
 type Value = Mapping[str, Any]
 type Row = dict[str, Value]
 
-_MOST_DIGITS = 38
-_SMALLEST, _LARGEST = -130, 125
-_WIDE = Context(prec=400, Emin=-999_999, Emax=999_999)
+_MAX_DIGITS = 38
+_MIN_EXPONENT, _MAX_EXPONENT = -130, 125
+_WIDE_CONTEXT = Context(prec=400, Emin=-999_999, Emax=999_999)
 
 
 @lru_cache(maxsize=65_536)
@@ -25,39 +25,41 @@ def number(text: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise _unreadable(text) from None
+        raise _not_a_number(text) from None
     if not value.is_finite():
-        raise _unreadable(text)
-    return _checked(value)
+        raise _not_a_number(text)
+    return _check_range(value)
 
 
-def _unreadable(text: str) -> Exception:
+def _not_a_number(text: str) -> Exception:
     return errors.invalid(f"The parameter cannot be converted to a numeric value: {text}")
 
 
-def _checked(value: Decimal) -> Decimal:
-    value = value.normalize(_WIDE)
-    if len(value.as_tuple().digits) > _MOST_DIGITS:
+def _check_range(value: Decimal) -> Decimal:
+    value = value.normalize(_WIDE_CONTEXT)
+    if len(value.as_tuple().digits) > _MAX_DIGITS:
         raise errors.invalid("Attempting to store more than 38 significant digits in a Number")
-    if value and value.adjusted() > _LARGEST:
+    if value and value.adjusted() > _MAX_EXPONENT:
         raise errors.invalid("Number overflow. Attempting to store a number with magnitude larger than supported range")
-    if value and value.adjusted() < _SMALLEST:
+    if value and value.adjusted() < _MIN_EXPONENT:
         raise errors.invalid("Number underflow. Attempting to store a number with magnitude smaller than supported")
     return value
 
 
 @lru_cache(maxsize=65_536)
-def _stored(value: Decimal) -> Value:
+def _number_value(value: Decimal) -> Value:
     # one object for each number, however many rows hold it; nobody changes a value in place
     return {"N": format(value, "f") if value else "0"}
 
 
-def plus(left: Value, right: Value, sign: int = 1) -> Value:
+def add_numbers(left: Value, right: Value, sign: int = 1) -> Value:
     """Add (or with a sign of -1, take away) two numbers, to the last digit or not at all."""
     if "N" not in left or "N" not in right:
         raise errors.invalid("An operand in the update expression has an incorrect data type")
     first, second = number(left["N"]), number(right["N"])
-    return _stored(_checked(_WIDE.add(first, second) if sign > 0 else _WIDE.subtract(first, second)))
+    return _number_value(
+        _check_range(_WIDE_CONTEXT.add(first, second) if sign > 0 else _WIDE_CONTEXT.subtract(first, second))
+    )
 
 
 def canonical(value: Value) -> Value:
@@ -65,13 +67,13 @@ def canonical(value: Value) -> Value:
     ((tag, inner),) = value.items()
     match tag:
         case "N":
-            return _stored(number(inner))
+            return _number_value(number(inner))
         case "M":
             return {"M": {name: canonical(part) for name, part in inner.items()}}
         case "L":
             return {"L": [canonical(part) for part in inner]}
         case "NS":
-            return {"NS": [_stored(part)["N"] for part in sorted({number(member) for member in inner})]}
+            return {"NS": [_number_value(part)["N"] for part in sorted({number(member) for member in inner})]}
         case "SS" | "BS":
             return {tag: sorted(set(inner))}
         case "S" | "B" | "BOOL" | "NULL":
@@ -79,12 +81,12 @@ def canonical(value: Value) -> Value:
     raise errors.invalid(f"Supplied AttributeValue has an unknown type: {tag}")
 
 
-def same(left: Value, right: Value) -> bool:
+def equal(left: Value, right: Value) -> bool:
     """Tell whether two values, both as the table holds them, are equal."""
     return left == right
 
 
-def less(left: Value, right: Value) -> bool | None:
+def less_than(left: Value, right: Value) -> bool | None:
     """Tell whether a value is below another; None where they are of different types, or of one without an order."""
     ((tag, first),) = left.items()
     if tag not in right:

@@ -15,39 +15,39 @@ Nothing in here reads a clock, draws a random number or does I/O: every method t
     add(records, now)          something has arrived
     next_invocation(now)       an invocation to make now, records that a stream's mapping gives up, or None
     next_time()                when to ask again, or None when only an arrival or an answer changes anything
-    answer(invocation, answer, now)   what the function said; the result tells what is done with
+complete(invocation, result, now) what the function returned; the result tells what is done with
 
 Each rule names the page of the Lambda guide that it comes from (https://docs.aws.amazon.com/lambda/latest/dg/).
 """
 
-from local.mapping.answers import Answer, Failed, Returned, Throttled
 from local.mapping.errors import MappingError
 from local.mapping.failures import invocation_record, object_key
 from local.mapping.filters import Filter
-from local.mapping.queue import Message, QueueInvocation, QueueMapping, Settled
-from local.mapping.records import GivenUp, Outcome, StreamInvocation, StreamRecord
+from local.mapping.queue import Message, QueueInvocation, QueueMapping, QueueOutcome
+from local.mapping.records import DiscardedRecords, StreamInvocation, StreamOutcome, StreamRecord
+from local.mapping.results import Failed, InvocationResult, Returned, Throttled
 from local.mapping.retries import Backoff
 from local.mapping.settings import QueueSettings, StreamSettings
-from local.mapping.source_queue import Received, SourceQueue
+from local.mapping.source_queue import ReceivedMessage, SourceQueue
 from local.mapping.stream import StreamShard
 
 __all__ = [
-    "Answer",
     "Backoff",
+    "DiscardedRecords",
     "Failed",
     "Filter",
-    "GivenUp",
+    "InvocationResult",
     "MappingError",
     "Message",
-    "Outcome",
     "QueueInvocation",
     "QueueMapping",
+    "QueueOutcome",
     "QueueSettings",
-    "Received",
+    "ReceivedMessage",
     "Returned",
-    "Settled",
     "SourceQueue",
     "StreamInvocation",
+    "StreamOutcome",
     "StreamRecord",
     "StreamSettings",
     "StreamShard",

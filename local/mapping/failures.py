@@ -8,35 +8,35 @@ calls there were, and that functionError is null where the function answered
 
 from datetime import UTC, datetime
 
-from local.mapping.records import GivenUp
+from local.mapping.records import DiscardedRecords
 
 RETRIES_EXHAUSTED = "RetryAttemptsExhausted"
 AGE_EXCEEDED = "RecordAgeExceeded"
 
 
 def invocation_record(
-    given_up: GivenUp[object], *, function_arn: str, request_id: str, now: float, payload: str | None = None
+    discarded: DiscardedRecords[object], *, function_arn: str, request_id: str, now: float, payload: str | None = None
 ) -> dict[str, object]:
     """The JSON document for the destination.
 
     `payload` is the event as text, for a bucket only. `request_id` stands in where the function was never called.
     """
-    exhausted = given_up.condition == RETRIES_EXHAUSTED
+    exhausted = discarded.condition == RETRIES_EXHAUSTED
     record: dict[str, object] = {
         "requestContext": {
-            "requestId": given_up.request_id or request_id,
+            "requestId": discarded.request_id or request_id,
             "functionArn": function_arn,
-            "condition": given_up.condition,
-            "approximateInvokeCount": given_up.calls if exhausted else 1,
+            "condition": discarded.condition,
+            "approximateInvokeCount": discarded.calls if exhausted else 1,
         }
     }
     if exhausted:
         record["responseContext"] = {
             "statusCode": 200,
             "executedVersion": "$LATEST",
-            "functionError": given_up.error,
+            "functionError": discarded.error,
         }
-    record |= {"version": "1.0", "timestamp": _iso(now, "milliseconds"), "DDBStreamBatchInfo": _batch_info(given_up)}
+    record |= {"version": "1.0", "timestamp": _iso(now, "milliseconds"), "DDBStreamBatchInfo": _batch_info(discarded)}
     return record if payload is None else record | {"payload": payload}
 
 
@@ -46,17 +46,17 @@ def object_key(mapping_uuid: str, shard_id: str, *, now: float, random_uuid: str
     return f"aws/lambda/{mapping_uuid}/{shard_id}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{random_uuid}"
 
 
-def _batch_info(given_up: GivenUp[object]) -> dict[str, object]:
-    info: dict[str, object] = {"shardId": given_up.shard_id}
-    if given_up.records:  # none in the final call of a tumbling window
-        first, last = given_up.records[0], given_up.records[-1]
-        info |= {
+def _batch_info(discarded: DiscardedRecords[object]) -> dict[str, object]:
+    batch_info: dict[str, object] = {"shardId": discarded.shard_id}
+    if discarded.records:  # none in the final call of a tumbling window
+        first, last = discarded.records[0], discarded.records[-1]
+        batch_info |= {
             "startSequenceNumber": first.sequence,
             "endSequenceNumber": last.sequence,
             "approximateArrivalOfFirstRecord": _arrival(first.arrived),
             "approximateArrivalOfLastRecord": _arrival(last.arrived),
         }
-    return info | {"batchSize": len(given_up.records), "streamArn": given_up.source_arn}
+    return batch_info | {"batchSize": len(discarded.records), "streamArn": discarded.source_arn}
 
 
 def _arrival(seconds: float) -> str:

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from local.mapping.errors import MappingError
-from local.mapping.operators import MISSING, Number, Test, value_test
+from local.mapping.operators import MISSING, Number, Predicate, value_predicate
 
-MOST_PATTERNS = 10
+MAX_PATTERNS = 10
 
-LONGEST_PATTERN = 4096
+MAX_PATTERN_CHARACTERS = 4096
 """Characters of one pattern (https://docs.aws.amazon.com/lambda/latest/api/API_Filter.html)."""
 
-MOST_RULES = 1000
+MAX_RULES = 1000
 """Rules that the `$or`s of one pattern may stand for. A bound of our own: every further one at least doubles them."""
 
-type Rule = Sequence[tuple[str, Sequence[Test]]]
+type Rule = Sequence[tuple[str, Sequence[Predicate]]]
 """What an event has to satisfy: by each field's path, the tests of which its value has to fit one."""
 
-type Places = Mapping[int, int]
+type ListPositions = Mapping[int, int]
 """Which element a value lies in, of each list around it."""
 
 
@@ -41,8 +41,8 @@ class Filter:
         filters = criteria.get("Filters") if isinstance(criteria, Mapping) else criteria
         if not isinstance(filters, list | None):
             raise MappingError("FilterCriteria must be an object with a list of Filters")
-        if len(filters or ()) > MOST_PATTERNS:
-            raise MappingError(f"FilterCriteria may hold {MOST_PATTERNS} Filters at most, not {len(filters or ())}")
+        if len(filters or ()) > MAX_PATTERNS:
+            raise MappingError(f"FilterCriteria may hold {MAX_PATTERNS} Filters at most, not {len(filters or ())}")
         return cls(tuple(sorted(rule.items()) for entry in filters or () for rule in _rules(_pattern(entry))))
 
     def passes(self, event: str | bytes) -> bool:
@@ -50,7 +50,7 @@ class Filter:
         if not self.rules:
             return True
         record = _loads(event)
-        return any(_fits(rule, record, {}) for rule in self.rules)
+        return any(_matches(rule, record, {}) for rule in self.rules)
 
     def passes_message(self, event: str | bytes) -> bool:
         """Whether a queue's message, as JSON, satisfies one of the patterns.
@@ -61,22 +61,22 @@ class Filter:
         if not self.rules:
             return True
         message = _loads(event)
-        body = _json_of(message.get("body"))
+        body = _parsed_body(message.get("body"))
         is_json = isinstance(body, dict | list)
         if is_json:
             message["body"] = body
-        return any(_takes_json(rule) in {None, is_json} and _fits(rule, message, {}) for rule in self.rules)
+        return any(_expects_json_body(rule) in {None, is_json} and _matches(rule, message, {}) for rule in self.rules)
 
 
-EVERYTHING = Filter()
+MATCH_ALL = Filter()
 
 # --- patterns -------------------------------------------------------------------------------------------------------
 
 
 def _pattern(entry: object) -> Mapping[str, object]:
     text = entry.get("Pattern") if isinstance(entry, Mapping) else None
-    if isinstance(text, str) and len(text) > LONGEST_PATTERN:
-        raise MappingError(f"a filter's pattern may have {LONGEST_PATTERN} characters at most, not {len(text)}")
+    if isinstance(text, str) and len(text) > MAX_PATTERN_CHARACTERS:
+        raise MappingError(f"a filter's pattern may have {MAX_PATTERN_CHARACTERS} characters at most, not {len(text)}")
     try:
         pattern = _loads(text) if isinstance(text, str) else None
     except ValueError as error:
@@ -86,20 +86,20 @@ def _pattern(entry: object) -> Mapping[str, object]:
     return pattern
 
 
-def _rules(pattern: Mapping[str, object], path: str = "") -> list[dict[str, list[Test]]]:
+def _rules(pattern: Mapping[str, object], path: str = "") -> list[dict[str, list[Predicate]]]:
     """The rules that a pattern stands for: one, or one for each choice that its `$or`s leave."""
     if not pattern:
         raise MappingError("a filter's pattern has an object without fields")
-    rules: list[dict[str, list[Test]]] = [{}]
+    rules: list[dict[str, list[Predicate]]] = [{}]
     for name, rule in pattern.items():
         choices = _choices(name, rule, path)
-        if len(rules) * len(choices) > MOST_RULES:
-            raise MappingError(f"the $or of a filter's pattern leave more than {MOST_RULES} choices")
+        if len(rules) * len(choices) > MAX_RULES:
+            raise MappingError(f"the $or of a filter's pattern leave more than {MAX_RULES} choices")
         rules = [one | choice for one in rules for choice in choices]
     return rules
 
 
-def _choices(name: str, rule: object, path: str) -> list[dict[str, list[Test]]]:
+def _choices(name: str, rule: object, path: str) -> list[dict[str, list[Predicate]]]:
     if name == "$or":
         if not isinstance(rule, list) or len(rule) < 2 or not all(isinstance(part, dict) for part in rule):  # noqa: PLR2004
             raise MappingError("$or in a filter's pattern needs a list of at least two objects")
@@ -107,11 +107,11 @@ def _choices(name: str, rule: object, path: str) -> list[dict[str, list[Test]]]:
     if isinstance(rule, dict):
         return _rules(rule, f"{path}{name}.")
     if isinstance(rule, list) and rule:
-        return [{f"{path}{name}": [value_test(value) for value in rule]}]
+        return [{f"{path}{name}": [value_predicate(value) for value in rule]}]
     raise MappingError(f"{name} in a filter's pattern needs a list of values or an object, not {rule!r}")
 
 
-def _takes_json(rule: Rule) -> bool | None:
+def _expects_json_body(rule: Rule) -> bool | None:
     """Whether a rule asks for a message's body as JSON, or as a plain string; None if it does not ask for it."""
     paths = [path for path, _ in rule]
     if any(path.startswith("body.") for path in paths):
@@ -122,43 +122,43 @@ def _takes_json(rule: Rule) -> bool | None:
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
-def _fits(rule: Rule, event: object, places: Places) -> bool:
+def _matches(rule: Rule, event: object, positions: ListPositions) -> bool:
     """Whether an event satisfies a rule with values of the same element of each list that they share."""
     if not rule:
         return True
-    (path, tests), *rest = rule
+    (path, predicates), *rest = rule
     found = [
-        (value, {**places, **at})
+        (value, {**positions, **at})
         for value, at in _values(event, path, {})
-        if all(places.get(around, index) == index for around, index in at.items())
+        if all(positions.get(list_id, index) == index for list_id, index in at.items())
     ]
     return any(
-        any(test(value) for test in tests) and _fits(rest, event, joined)
-        for value, joined in found or [(MISSING, dict(places))]
+        any(predicate(value) for predicate in predicates) and _matches(rest, event, joined)
+        for value, joined in found or [(MISSING, dict(positions))]
     )
 
 
-def _values(event: object, path: str, places: Places) -> Iterator[tuple[object, Places]]:
+def _values(event: object, path: str, positions: ListPositions) -> Iterator[tuple[object, ListPositions]]:
     """The values at a path. Of a list there are several, of an object or an empty list there is none."""
     if isinstance(event, list):
         for index, element in enumerate(event):
-            inside = {**places, id(event): index} if isinstance(element, dict | list) else places
+            inside = {**positions, id(event): index} if isinstance(element, dict | list) else positions
             yield from _values(element, path, inside)
     elif not isinstance(event, dict):
         if not path:
-            yield event, places
+            yield event, positions
     elif path:
         for name, part in event.items():
             rest = path.removeprefix(name)  # the name may hold dots, or be the beginning of another one
             if rest != path and rest[:1] in {"", "."}:
-                yield from _values(part, rest[1:], places)
+                yield from _values(part, rest[1:], positions)
 
 
 def _loads(text: str | bytes) -> Any:
     return json.loads(text, parse_int=Number, parse_float=Number)
 
 
-def _json_of(body: object) -> object:
+def _parsed_body(body: object) -> object:
     try:
         return _loads(body) if isinstance(body, str) else body
     except ValueError:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from local.mapping.errors import MappingError
 
-LARGEST_NUMBER = 5_000_000_000
+MAX_NUMBER = 5_000_000_000
 """Numbers are compared by value from its negative to it
 (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html)."""
 
@@ -32,80 +32,80 @@ class Number(str):
     __slots__ = ()
 
 
-type Test = Callable[[object], bool]
+type Predicate = Callable[[object], bool]
 """Whether a value fits; the value is `MISSING` where the event has none."""
 
 MISSING: object = object()
 
 
-def value_test(rule: object) -> Test:
+def value_predicate(rule: object) -> Predicate:
     """The test that one entry of a field's list stands for. Raises MappingError."""
     if not isinstance(rule, dict):
         if isinstance(rule, list):
             raise MappingError("a list within a list of values in a filter's pattern")
-        return lambda value: _same(value, rule)
+        return lambda value: _equal(value, rule)
     if len(rule) != 1:
         raise MappingError(f"an operator in a filter's pattern is an object of one field, not {rule!r}")
     ((operator, operand),) = rule.items()
-    maker = _OPERATORS.get(operator)
-    if maker is None:
+    factory = _OPERATORS.get(operator)
+    if factory is None:
         raise MappingError(f"a filter's pattern has no operator {operator!r}: {', '.join(_OPERATORS)}")
-    return maker(operand)
+    return factory(operand)
 
 
-def _exists(operand: object) -> Test:
+def _exists(operand: object) -> Predicate:
     if not isinstance(operand, bool):
         raise MappingError("exists needs true or false")
     return lambda value: (value is not MISSING) is operand
 
 
-def _prefix(operand: object) -> Test:
-    text, folded = _text(operand, "prefix")
-    if folded:
-        return lambda value: _is_text(value) and str(value).casefold().startswith(text)
-    return lambda value: _is_text(value) and str(value).startswith(text)
+def _prefix(operand: object) -> Predicate:
+    text, ignore_case = _text(operand, "prefix")
+    if ignore_case:
+        return lambda value: _is_string(value) and str(value).casefold().startswith(text)
+    return lambda value: _is_string(value) and str(value).startswith(text)
 
 
-def _suffix(operand: object) -> Test:
-    text, folded = _text(operand, "suffix")
-    if folded:
-        return lambda value: _is_text(value) and str(value).casefold().endswith(text)
-    return lambda value: _is_text(value) and str(value).endswith(text)
+def _suffix(operand: object) -> Predicate:
+    text, ignore_case = _text(operand, "suffix")
+    if ignore_case:
+        return lambda value: _is_string(value) and str(value).casefold().endswith(text)
+    return lambda value: _is_string(value) and str(value).endswith(text)
 
 
-def _ignoring_case(operand: object) -> Test:
-    if not _is_text(operand):
+def _equals_ignore_case(operand: object) -> Predicate:
+    if not _is_string(operand):
         raise MappingError("equals-ignore-case needs a string")
     text = str(operand).casefold()
-    return lambda value: _is_text(value) and str(value).casefold() == text
+    return lambda value: _is_string(value) and str(value).casefold() == text
 
 
-def _anything_but(operand: object) -> Test:
+def _anything_but(operand: object) -> Predicate:
     values = operand if isinstance(operand, list) else [operand]
     if {type(value) for value in values} not in ({str}, {Number}):
         raise MappingError(f"anything-but needs strings or numbers, and not both, instead of {operand!r}")
-    return lambda value: value is not MISSING and not any(_same(value, other) for other in values)
+    return lambda value: value is not MISSING and not any(_equal(value, other) for other in values)
 
 
-def _numeric(operand: object) -> Test:
+def _numeric(operand: object) -> Predicate:
     parts = operand if isinstance(operand, list) else []
     operators, bounds = parts[::2], [bound for part in parts[1::2] if (bound := _comparable(part)) is not None]
     if tuple(operators) not in _RANGES or len(parts) != 2 * len(bounds) or bounds != sorted(set(bounds)):
         raise MappingError(f"numeric needs one end of a range or both, the lower first, not {operand!r}")
-    tests = [(_COMPARISONS[operator], bound) for operator, bound in zip(operators, bounds, strict=True)]
+    predicates = [(_COMPARISONS[operator], bound) for operator, bound in zip(operators, bounds, strict=True)]
 
     def fits(value: object) -> bool:
         number = _comparable(value)
-        return number is not None and all(test(number, bound) for test, bound in tests)
+        return number is not None and all(predicate(number, bound) for predicate, bound in predicates)
 
     return fits
 
 
-_OPERATORS: dict[str, Callable[[object], Test]] = {
+_OPERATORS: dict[str, Callable[[object], Predicate]] = {
     "exists": _exists,
     "prefix": _prefix,
     "suffix": _suffix,
-    "equals-ignore-case": _ignoring_case,
+    "equals-ignore-case": _equals_ignore_case,
     "anything-but": _anything_but,
     "numeric": _numeric,
 }
@@ -113,14 +113,14 @@ _OPERATORS: dict[str, Callable[[object], Test]] = {
 
 def _text(operand: object, operator: str) -> tuple[str, bool]:
     """The text that a prefix or suffix asks for, and whether it is asked for in any case."""
-    folded = isinstance(operand, dict) and operand.keys() == {"equals-ignore-case"}
-    text = operand["equals-ignore-case"] if folded and isinstance(operand, dict) else operand
-    if not _is_text(text):
+    ignore_case = isinstance(operand, dict) and operand.keys() == {"equals-ignore-case"}
+    text = operand["equals-ignore-case"] if ignore_case and isinstance(operand, dict) else operand
+    if not _is_string(text):
         raise MappingError(f"{operator} needs a string")
-    return (str(text).casefold(), True) if folded else (str(text), False)
+    return (str(text).casefold(), True) if ignore_case else (str(text), False)
 
 
-def _same(value: object, other: object) -> bool:
+def _equal(value: object, other: object) -> bool:
     # 1, "1" and true are three, though Python would say otherwise.
     number, wanted = _comparable(value), _comparable(other)
     if number is not None and wanted is not None:
@@ -131,8 +131,8 @@ def _same(value: object, other: object) -> bool:
 def _comparable(value: object) -> Decimal | None:
     """A number by its value. None if it is too large, or if it is text, as DynamoDB's are (with-ddb-filtering)."""
     number = Decimal(value) if isinstance(value, Number) else None
-    return number if number is not None and abs(number) <= LARGEST_NUMBER else None
+    return number if number is not None and abs(number) <= MAX_NUMBER else None
 
 
-def _is_text(value: object) -> bool:
+def _is_string(value: object) -> bool:
     return isinstance(value, str) and not isinstance(value, Number)

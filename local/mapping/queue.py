@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from local.mapping.answers import Answer, Returned, Throttled, failed_items
+from local.mapping.results import InvocationResult, Returned, Throttled, reported_failures
 from local.mapping.retries import Backoff
 from local.mapping.settings import QueueSettings
 
@@ -42,11 +42,11 @@ class QueueInvocation[C]:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled[C]:
-    """What an answer decided: `delete` these from the queue; the `left` ones come back by themselves."""
+class QueueOutcome[C]:
+    """What an answer decided: `delete` these from the queue; the `retained` ones come back by themselves."""
 
     delete: tuple[Message[C], ...] = ()
-    left: tuple[Message[C], ...] = ()
+    retained: tuple[Message[C], ...] = ()
 
 
 class QueueMapping[C]:
@@ -57,8 +57,8 @@ class QueueMapping[C]:
         self._backoff = backoff or Backoff()
         self._pending: deque[Message[C]] = deque()
         self._pending_bytes = 0
-        self._head_since = now
-        self._gathering_since = now
+        self._oldest_pending_since = now
+        self._batching_since = now
         self._in_flight: list[QueueInvocation[C]] = []
         self._retries: list[tuple[float, QueueInvocation[C]]] = []
 
@@ -69,20 +69,20 @@ class QueueMapping[C]:
         return len(self._pending) + sum(len(call.messages) for call in calls)
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many more messages are worth receiving now: as many as the free calls can take."""
         if self._pending_bytes >= self.settings.payload_limit:
             return 0
         free = self.settings.concurrency - len(self._in_flight) - len(self._retries)
         return max(0, max(free, 0) * self.settings.batch_size - len(self._pending))
 
-    def add(self, messages: Iterable[Message[C]], now: float) -> Settled[C]:
+    def add(self, messages: Iterable[Message[C]], now: float) -> QueueOutcome[C]:
         """Take what was received, in the order in which the queue gave it.
 
         Returns what is to be deleted at once: with-sqs-filtering, what does not pass the filter leaves the queue.
         """
         if not self._pending:
-            self._head_since = now
+            self._oldest_pending_since = now
         filtered = []
         for message in messages:
             if message.passes:
@@ -90,7 +90,7 @@ class QueueMapping[C]:
                 self._pending_bytes += message.size
             else:
                 filtered.append(message)
-        return Settled(tuple(filtered))
+        return QueueOutcome(tuple(filtered))
 
     def next_invocation(self, now: float) -> QueueInvocation[C] | None:
         """The call to make now, if any. Ask again until None: several may run at a time."""
@@ -106,54 +106,54 @@ class QueueMapping[C]:
         if len(self._in_flight) >= self.settings.concurrency:
             return None
         times = [at for at, _ in self._retries]
-        if any(True for _ in self._free_messages()):
+        if any(True for _ in self._available_messages()):
             times.append(-math.inf if self._is_full() else self._deadline())
         return min(times, default=None)
 
-    def answer(self, invocation: QueueInvocation[C], answer: Answer, now: float) -> Settled[C]:
+    def complete(self, invocation: QueueInvocation[C], result: InvocationResult, now: float) -> QueueOutcome[C]:
         """Take the function's answer to a call in flight. Returns what is to be deleted and what stays."""
         if all(call is not invocation for call in self._in_flight):
             raise ValueError("the answer is to no call in flight")
         self._in_flight = [call for call in self._in_flight if call is not invocation]
         # invocation-eventsourcemapping: the next batching window begins when the invocation completes.
-        self._gathering_since = now
-        if isinstance(answer, Throttled):
+        self._batching_since = now
+        if isinstance(result, Throttled):
             return self._throttled(invocation, now)
-        failed = self._failed(invocation, answer)
-        left = [message for message in invocation.messages if message.id in failed]
+        failed = self._failed(invocation, result)
+        retained = [message for message in invocation.messages if message.id in failed]
         deleted = tuple(message for message in invocation.messages if message.id not in failed)
-        return Settled(deleted, tuple(left + self._give_back_groups_of(left)))
+        return QueueOutcome(deleted, tuple(retained + self._release_groups_of(retained)))
 
     # --- answers --------------------------------------------------------------------------------------------
 
-    def _failed(self, invocation: QueueInvocation[C], answer: Answer) -> frozenset[str]:
+    def _failed(self, invocation: QueueInvocation[C], result: InvocationResult) -> frozenset[str]:
         """The ids of the messages that stay. services-sqs-errorhandling: a failed call keeps all of them."""
         everything = frozenset(message.id for message in invocation.messages)
-        if not isinstance(answer, Returned):
+        if not isinstance(result, Returned):
             return everything
         if not self.settings.report_failures:
             return frozenset()
-        failed = failed_items(answer.value, everything)
+        failed = reported_failures(result.value, everything)
         return everything if failed is None else failed
 
-    def _throttled(self, invocation: QueueInvocation[C], now: float) -> Settled[C]:
+    def _throttled(self, invocation: QueueInvocation[C], now: float) -> QueueOutcome[C]:
         """services-sqs-errorhandling: a throttled call is made again until its messages are visible again."""
-        at = now + self._backoff.wait(invocation.attempt)
+        at = now + self._backoff.delay(invocation.attempt)
         if any(message.hidden_until <= at for message in invocation.messages):
-            left = list(invocation.messages)
-            return Settled((), tuple(left + self._give_back_groups_of(left)))
+            retained = list(invocation.messages)
+            return QueueOutcome((), tuple(retained + self._release_groups_of(retained)))
         self._retries.append((at, QueueInvocation(invocation.messages, invocation.attempt + 1)))
-        return Settled()
+        return QueueOutcome()
 
-    def _give_back_groups_of(self, left: list[Message[C]]) -> list[Message[C]]:
+    def _release_groups_of(self, retained: list[Message[C]]) -> list[Message[C]]:
         """Let go of received messages that come after a failed one of their FIFO group.
 
         services-sqs-scaling: the retries of what failed come before any others of its group.
         """
-        groups = {message.group for message in left if message.group is not None}
-        after = [message for message in self._pending if message.group in groups]
-        self._drop(after)
-        return after
+        groups = {message.group for message in retained if message.group is not None}
+        following = [message for message in self._pending if message.group in groups]
+        self._drop(following)
+        return following
 
     # --- batches --------------------------------------------------------------------------------------------
 
@@ -169,17 +169,17 @@ class QueueMapping[C]:
         self._drop([message for message in self._pending if message.hidden_until <= now])
         if not (self._is_full() or now >= self._deadline()):
             return None
-        room = self.settings.payload_limit - _FRAME_BYTES
+        remaining_bytes = self.settings.payload_limit - _FRAME_BYTES
         batch: list[Message[C]] = []
-        for message in self._free_messages():
-            room -= message.size + 1  # and a comma
-            if len(batch) == self.settings.batch_size or (batch and room < 0):
+        for message in self._available_messages():
+            remaining_bytes -= message.size + 1  # and a comma
+            if len(batch) == self.settings.batch_size or (batch and remaining_bytes < 0):
                 break
             batch.append(message)
         self._drop(batch)
         return QueueInvocation(tuple(batch)) if batch else None
 
-    def _free_messages(self) -> Iterator[Message[C]]:
+    def _available_messages(self) -> Iterator[Message[C]]:
         """Pending messages whose FIFO group has no call in flight: a group's order is kept (services-sqs-scaling)."""
         calls = [*self._in_flight, *(call for _, call in self._retries)]
         busy = {message.group for call in calls for message in call.messages if message.group is not None}
@@ -193,12 +193,12 @@ class QueueMapping[C]:
         length = self.settings.batching_window_s
         if length == 0:
             return -math.inf
-        waited = max(0.0, self._head_since - self._gathering_since)
-        return self._gathering_since + length * (math.floor(waited / length) + 1)
+        waited = max(0.0, self._oldest_pending_since - self._batching_since)
+        return self._batching_since + length * (math.floor(waited / length) + 1)
 
     def _drop(self, messages: list[Message[C]]) -> None:
         if not messages:
             return
-        gone = {id(message) for message in messages}
-        self._pending = deque(message for message in self._pending if id(message) not in gone)
+        dropped = {id(message) for message in messages}
+        self._pending = deque(message for message in self._pending if id(message) not in dropped)
         self._pending_bytes -= sum(message.size for message in messages)

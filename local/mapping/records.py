@@ -30,8 +30,8 @@ class StreamInvocation[C]:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp[C]:
-    """Records that are passed over, and go to the mapping's failure destination: see `local.mapping.failures`.
+class DiscardedRecords[C]:
+    """Records that the mapping discards, and sends to its failure destination: see `local.mapping.failures`.
 
     `fields` stand beside them in the event, `calls` is how often the function has been called with them, `error` what
     it ended with ("Unhandled", or None where it answered), and `request_id` the latest call's.
@@ -48,8 +48,8 @@ class GivenUp[C]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome[C]:
-    """What an answer decided: `done` records are acknowledged; the batch's others come again, or are given up."""
+class StreamOutcome[C]:
+    """How many records a result acknowledges; the batch's others are retried, or `discarded`."""
 
-    done: int = 0
-    given_up: GivenUp[C] | None = None
+    acknowledged: int = 0
+    discarded: DiscardedRecords[C] | None = None

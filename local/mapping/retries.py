@@ -11,15 +11,15 @@ from local.mapping.settings import StreamSettings
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """A wait that doubles from `first_s` up to `longest_s`, both in seconds."""
+    """A wait that doubles from `initial_s` up to `max_s`, both in seconds."""
 
-    first_s: float = 0.25
-    longest_s: float = 30.0
+    initial_s: float = 0.25
+    max_s: float = 30.0
 
-    def wait(self, failures: int) -> float:
+    def delay(self, failures: int) -> float:
         """Seconds to wait after the n-th failure in a row, n >= 1."""
         doublings = min(failures - 1, 63)  # more would only overflow
-        return min(self.first_s * 2.0**doublings, self.longest_s)
+        return min(self.initial_s * 2.0**doublings, self.max_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveUp:
+class Discard:
     """The batch is not tried again."""
 
 
-type Decision = Retry | Split | GiveUp
+type Decision = Retry | Split | Discard
 
 
 def decide(settings: StreamSettings, *, size: int, calls: int) -> Decision:
@@ -47,10 +47,11 @@ def decide(settings: StreamSettings, *, size: int, calls: int) -> Decision:
 
     `calls` is how often the function has been called with exactly these records. services-dynamodb-errors: splitting a
     batch uses up no retry, so a half has all of them. Throttled calls are not decided here: they are no errors of the
-    function. A record's age ends retries too, but is looked at before a call and not after one. Both: see `Lane`.
+    function. A record's age ends retries too, but is looked at before a call and not after one. Both: see
+    `ShardPartition`.
     """
     if settings.bisect and size > 1:
         return Split(left=size // 2)
     if 0 <= settings.maximum_retry_attempts < calls:
-        return GiveUp()
+        return Discard()
     return Retry()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from local.mapping.errors import MappingError
-from local.mapping.filters import EVERYTHING, Filter
+from local.mapping.filters import MATCH_ALL, Filter
 
 PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
 """An invocation's payload, fixed (gettingstarted-limits)."""
@@ -20,10 +20,10 @@ STATE_LIMIT_BYTES = 1024 * 1024
 RETENTION_S = 24 * 3600
 """How long a DynamoDB stream keeps a record (services-ddb-params)."""
 
-LEAST_RECORD_AGE_S = 60
+MIN_RECORD_AGE_S = 60
 """MaximumRecordAgeInSeconds is -1 or at least this."""
 
-RECEIVED_AT_ONCE = 10
+MAX_RECEIVED_MESSAGES = 10
 """What one ReceiveMessage gives at most; a larger batch takes several, and so a window to gather them in."""
 
 type Properties = Mapping[str, object]
@@ -46,13 +46,13 @@ class StreamSettings:
     maximum_record_age_s: int = -1
     on_failure: str | None = None
     parallelization: int = 1
-    filter: Filter = EVERYTHING
+    filter: Filter = MATCH_ALL
     payload_limit: int = PAYLOAD_LIMIT_BYTES
     state_limit: int = STATE_LIMIT_BYTES
     retention_s: int = RETENTION_S
 
     @property
-    def oldest_record_s(self) -> int:
+    def effective_record_age_s(self) -> int:
         """The age at which a record is given up: the mapping's limit, or the stream's own where that comes first."""
         limit = self.maximum_record_age_s
         return self.retention_s if limit < 0 else min(limit, self.retention_s)
@@ -60,20 +60,20 @@ class StreamSettings:
     @classmethod
     def parse(cls, properties: Properties) -> Self:
         """Read the properties of a mapping of a DynamoDB stream. Raises MappingError."""
-        parallelization = _number(properties, "ParallelizationFactor", 1, 1, 10)
-        tumbling_window = _number(properties, "TumblingWindowInSeconds", 0, 0, 900)
+        parallelization = _integer(properties, "ParallelizationFactor", 1, 1, 10)
+        tumbling_window = _integer(properties, "TumblingWindowInSeconds", 0, 0, 900)
         if parallelization > 1 and tumbling_window:
             raise MappingError("a mapping with TumblingWindowInSeconds needs a ParallelizationFactor of 1")
-        age = _number(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800)
-        if -1 < age < LEAST_RECORD_AGE_S:
-            raise MappingError(f"MaximumRecordAgeInSeconds must be -1 or at least {LEAST_RECORD_AGE_S}, not {age}")
+        age = _integer(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800)
+        if -1 < age < MIN_RECORD_AGE_S:
+            raise MappingError(f"MaximumRecordAgeInSeconds must be -1 or at least {MIN_RECORD_AGE_S}, not {age}")
         return cls(
-            batch_size=_number(properties, "BatchSize", 100, 1, 10_000),
-            batching_window_s=_number(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300),
+            batch_size=_integer(properties, "BatchSize", 100, 1, 10_000),
+            batching_window_s=_integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300),
             tumbling_window_s=tumbling_window,
-            report_failures=_reports(properties),
+            report_failures=_reports_failures(properties),
             bisect=properties.get("BisectBatchOnFunctionError") is True,
-            maximum_retry_attempts=_number(properties, "MaximumRetryAttempts", -1, -1, 10_000),
+            maximum_retry_attempts=_integer(properties, "MaximumRetryAttempts", -1, -1, 10_000),
             maximum_record_age_s=age,
             on_failure=_destination(properties),
             parallelization=parallelization,
@@ -94,7 +94,7 @@ class QueueSettings:
     fifo: bool = False
     visibility_s: float = 30
     concurrency: int = 5
-    filter: Filter = EVERYTHING
+    filter: Filter = MATCH_ALL
     payload_limit: int = PAYLOAD_LIMIT_BYTES
 
     @classmethod
@@ -103,28 +103,28 @@ class QueueSettings:
 
         The concurrency is ScalingConfig's, or the five invocations that Lambda starts with (services-sqs-scaling).
         """
-        size = _number(properties, "BatchSize", 10, 1, RECEIVED_AT_ONCE if fifo else 10_000)
-        window = _number(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
+        size = _integer(properties, "BatchSize", 10, 1, MAX_RECEIVED_MESSAGES if fifo else 10_000)
+        window = _integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
         if fifo and window:
             raise MappingError("a FIFO queue has no MaximumBatchingWindowInSeconds")
-        if size > RECEIVED_AT_ONCE and not window:
+        if size > MAX_RECEIVED_MESSAGES and not window:
             raise MappingError(
-                f"a BatchSize above {RECEIVED_AT_ONCE} needs MaximumBatchingWindowInSeconds of at least 1"
+                f"a BatchSize above {MAX_RECEIVED_MESSAGES} needs MaximumBatchingWindowInSeconds of at least 1"
             )
         scaling = properties.get("ScalingConfig")
         scaling = scaling if isinstance(scaling, Mapping) else {}
         return cls(
             batch_size=size,
             batching_window_s=window,
-            report_failures=_reports(properties),
+            report_failures=_reports_failures(properties),
             fifo=fifo,
             visibility_s=visibility_s,
-            concurrency=_number(scaling, "MaximumConcurrency", 5, 2, 1_000),
+            concurrency=_integer(scaling, "MaximumConcurrency", 5, 2, 1_000),
             filter=Filter.parse(properties.get("FilterCriteria")),
         )
 
 
-def _number(properties: Properties, name: str, default: int, least: int, most: int) -> int:
+def _integer(properties: Properties, name: str, default: int, minimum: int, maximum: int) -> int:
     value = properties.get(name)
     if value is None:
         return default
@@ -132,12 +132,12 @@ def _number(properties: Properties, name: str, default: int, least: int, most: i
         number = int(str(value))
     except ValueError as error:
         raise MappingError(f"{name} must be a whole number, not {value!r}") from error
-    if not least <= number <= most:
-        raise MappingError(f"{name} must be from {least} to {most}, not {number}")
+    if not minimum <= number <= maximum:
+        raise MappingError(f"{name} must be from {minimum} to {maximum}, not {number}")
     return number
 
 
-def _reports(properties: Properties) -> bool:
+def _reports_failures(properties: Properties) -> bool:
     types = properties.get("FunctionResponseTypes")
     return isinstance(types, list) and "ReportBatchItemFailures" in types
 

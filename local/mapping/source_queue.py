@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedMessage:
     """One receipt of a message: `count` is its ApproximateReceiveCount, and it is hidden until `hidden_until`."""
 
     id: str
@@ -19,7 +19,7 @@ class Received:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _StoredMessage:
     id: str
     body: str
     group: str | None
@@ -33,64 +33,66 @@ class _Kept:
 
 @dataclass(slots=True)
 class SourceQueue:
-    """A standard or FIFO queue. `maximum_receives` is its redrive policy's maxReceiveCount, None without one.
+    """A standard or FIFO queue. `max_receive_count` is its redrive policy's maxReceiveCount, None without one.
 
-    `dead` is what its dead-letter queue holds. Times are in seconds.
+    `dead_letters` is what its dead-letter queue holds. Times are in seconds.
     """
 
     visibility_s: float = 30
-    maximum_receives: int | None = None
-    dead: list[Received] = field(default_factory=list)
-    _kept: list[_Kept] = field(default_factory=list)
+    max_receive_count: int | None = None
+    dead_letters: list[ReceivedMessage] = field(default_factory=list)
+    _messages: list[_StoredMessage] = field(default_factory=list)
     _sent: int = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._messages)
 
     def send(self, body: str, now: float, *, group: str | None = None) -> str:
         """Put a message at the end. Returns its id."""
         self._sent += 1
-        message = _Kept(str(self._sent), body, group, now)
-        self._kept.append(message)
+        message = _StoredMessage(str(self._sent), body, group, now)
+        self._messages.append(message)
         return message.id
 
-    def receive(self, now: float, most: int = 10) -> list[Received]:
-        """Take up to `most` messages, which are hidden from then on.
+    def receive(self, now: float, max_messages: int = 10) -> list[ReceivedMessage]:
+        """Take up to `max_messages` messages, which are hidden from then on.
 
         sqs-visibility-timeout: a message that is not deleted is seen again when its time is over.
         sqs-dead-letter-queues: one that has been received maxReceiveCount times moves to the dead-letter queue instead.
         FIFO-queues-understanding-logic: while messages of a group are hidden, no others of the group are given out.
         """
-        received: list[Received] = []
-        blocked = {message.group for message in self._kept if message.group is not None and message.visible_at > now}
-        for message in [*self._kept] if most > 0 else ():
+        received: list[ReceivedMessage] = []
+        blocked = {
+            message.group for message in self._messages if message.group is not None and message.visible_at > now
+        }
+        for message in [*self._messages] if max_messages > 0 else ():
             if message.visible_at > now or message.group in blocked:
                 continue
-            if self.maximum_receives is not None and message.count >= self.maximum_receives:
-                self._kept.remove(message)
-                self.dead.append(_receipt_of(message))
+            if self.max_receive_count is not None and message.count >= self.max_receive_count:
+                self._messages.remove(message)
+                self.dead_letters.append(_to_received(message))
                 continue
             message.count += 1
             message.visible_at = now + self.visibility_s
-            received.append(_receipt_of(message))
-            if len(received) >= most:
+            received.append(_to_received(message))
+            if len(received) >= max_messages:
                 break
         return received
 
     def delete(self, receipt: str) -> None:
         """Delete a message by its latest receipt; one that has come again since then stays."""
-        self._kept = [message for message in self._kept if message.receipt != receipt]
+        self._messages = [message for message in self._messages if message.receipt != receipt]
 
     def redrive(self, now: float) -> None:
         """Put what the dead-letter queue holds back at the end, as a move task does."""
-        dead, self.dead = self.dead, []
-        for message in dead:
+        dead_letters, self.dead_letters = self.dead_letters, []
+        for message in dead_letters:
             self.send(message.body, now, group=message.group)
 
     def next_time(self, now: float) -> float | None:
         """When the next of the hidden messages is seen again, None where none is hidden."""
-        return min((message.visible_at for message in self._kept if message.visible_at > now), default=None)
+        return min((message.visible_at for message in self._messages if message.visible_at > now), default=None)
 
 
-def _receipt_of(message: _Kept) -> Received:
-    return Received(message.id, message.receipt, message.body, message.group, message.count, message.visible_at)
+def _to_received(message: _StoredMessage) -> ReceivedMessage:
+    return ReceivedMessage(message.id, message.receipt, message.body, message.group, message.count, message.visible_at)

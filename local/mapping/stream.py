@@ -8,11 +8,11 @@ import zlib
 from collections import deque
 from collections.abc import Iterable
 
-from local.mapping.answers import Answer
-from local.mapping.lane import Lane
-from local.mapping.records import GivenUp, Outcome, StreamInvocation, StreamRecord
+from local.mapping.records import DiscardedRecords, StreamInvocation, StreamOutcome, StreamRecord
+from local.mapping.results import InvocationResult
 from local.mapping.retries import Backoff
 from local.mapping.settings import StreamSettings
+from local.mapping.shard_partition import ShardPartition
 
 
 class StreamShard[C]:
@@ -35,22 +35,22 @@ class StreamShard[C]:
         self.shard_id = shard_id
         self.checkpoint: str | None = None
         self.settled = 0
-        self._lanes: list[Lane[C]] = [
-            Lane(settings, shard_id=shard_id, source_arn=source_arn, now=now, backoff=backoff or Backoff())
+        self._partitions: list[ShardPartition[C]] = [
+            ShardPartition(settings, shard_id=shard_id, source_arn=source_arn, now=now, backoff=backoff or Backoff())
             for _ in range(settings.parallelization)
         ]
-        self._open: deque[str] = deque()  # sequence numbers from the checkpoint on
-        self._ahead: set[str] = set()  # those of them that are settled already
+        self._unsettled: deque[str] = deque()  # sequence numbers from the checkpoint on
+        self._settled_ahead: set[str] = set()  # those of them that are settled already
 
     @property
     def pending(self) -> int:
         """Records that have been read and are not settled."""
-        return len(self._open) - len(self._ahead)
+        return len(self._unsettled) - len(self._settled_ahead)
 
     @property
     def pending_bytes(self) -> int:
         """Bytes of the records that wait for their first delivery."""
-        return sum(lane.pending_bytes for lane in self._lanes)
+        return sum(partition.pending_bytes for partition in self._partitions)
 
     def add(self, records: Iterable[StreamRecord[C]], now: float) -> None:
         """Take what was read from the shard, in the order of the shard.
@@ -59,28 +59,28 @@ class StreamShard[C]:
         that nothing older is still to come, all the same.
         """
         for record in records:
-            self._open.append(record.sequence)
+            self._unsettled.append(record.sequence)
             if record.passes:
-                self._lane_of(record).add(record, now)
+                self._partition_for(record).add(record, now)
             else:
                 self._settle((record,))
-                self.caught_up(record.arrived)
+                self.mark_caught_up(record.arrived)
 
-    def caught_up(self, now: float) -> None:
+    def mark_caught_up(self, now: float) -> None:
         """Take note that a read begun at `now` found the shard's tip: nothing older is still to come."""
-        for lane in self._lanes:
-            lane.caught_up(now)
+        for partition in self._partitions:
+            partition.mark_caught_up(now)
 
-    def ended(self) -> None:
+    def mark_ended(self) -> None:
         """Take note that the shard has ended and that all of it has been added: its children are other shards."""
-        for lane in self._lanes:
-            lane.ended()
+        for partition in self._partitions:
+            partition.mark_ended()
 
-    def next_invocation(self, now: float) -> StreamInvocation[C] | GivenUp[C] | None:
+    def next_invocation(self, now: float) -> StreamInvocation[C] | DiscardedRecords[C] | None:
         """The call to make now, or what has become too old for one. Ask again until None."""
-        for lane in self._lanes:
-            step = lane.next_invocation(now)
-            if isinstance(step, GivenUp):
+        for partition in self._partitions:
+            step = partition.next_invocation(now)
+            if isinstance(step, DiscardedRecords):
                 self._settle(step.records)
             if step is not None:
                 return step
@@ -88,27 +88,27 @@ class StreamShard[C]:
 
     def next_time(self) -> float | None:
         """When `next_invocation` may have something; None while only an arrival or an answer changes that."""
-        return min((at for lane in self._lanes if (at := lane.next_time()) is not None), default=None)
+        return min((at for partition in self._partitions if (at := partition.next_time()) is not None), default=None)
 
-    def answer(self, invocation: StreamInvocation[C], answer: Answer, now: float) -> Outcome[C]:
+    def complete(self, invocation: StreamInvocation[C], result: InvocationResult, now: float) -> StreamOutcome[C]:
         """Take the function's answer to a call in flight."""
-        lane = next((lane for lane in self._lanes if lane.in_flight is invocation), None)
-        if lane is None:
+        partition = next((partition for partition in self._partitions if partition.in_flight is invocation), None)
+        if partition is None:
             raise ValueError("the answer is to no call in flight")
-        outcome = lane.answer(answer, now)
-        self._settle(invocation.records[: outcome.done])
-        if outcome.given_up is not None:
-            self._settle(outcome.given_up.records)
+        outcome = partition.complete(result, now)
+        self._settle(invocation.records[: outcome.acknowledged])
+        if outcome.discarded is not None:
+            self._settle(outcome.discarded.records)
         return outcome
 
-    def _lane_of(self, record: StreamRecord[C]) -> Lane[C]:
-        if len(self._lanes) == 1:
-            return self._lanes[0]
-        return self._lanes[zlib.crc32(record.key.encode()) * len(self._lanes) >> 32]
+    def _partition_for(self, record: StreamRecord[C]) -> ShardPartition[C]:
+        if len(self._partitions) == 1:
+            return self._partitions[0]
+        return self._partitions[zlib.crc32(record.key.encode()) * len(self._partitions) >> 32]
 
     def _settle(self, records: Iterable[StreamRecord[C]]) -> None:
-        self._ahead.update(record.sequence for record in records)
-        while self._open and self._open[0] in self._ahead:
-            self.checkpoint = self._open.popleft()
-            self._ahead.remove(self.checkpoint)
+        self._settled_ahead.update(record.sequence for record in records)
+        while self._unsettled and self._unsettled[0] in self._settled_ahead:
+            self.checkpoint = self._unsettled.popleft()
+            self._settled_ahead.remove(self.checkpoint)
             self.settled += 1

@@ -14,7 +14,7 @@ type State = dict[str, object]
 
 
 @dataclass(slots=True)
-class Window:
+class TumblingWindow:
     """One open window of a shard. Times are in whole seconds since the epoch; `end` is not part of it."""
 
     start: int
@@ -23,23 +23,23 @@ class Window:
     terminated_early: bool = False
 
     @classmethod
-    def holding(cls, time: float, length_s: int) -> Self:
+    def containing(cls, time: float, length_s: int) -> Self:
         """The window that a record of `time` belongs to."""
         start = int(time // length_s) * length_s
         return cls(start, start + length_s)
 
-    def fields(self, *, shard_id: str, source_arn: str, final: bool) -> dict[str, object]:
+    def fields(self, *, shard_id: str, source_arn: str, is_final: bool) -> dict[str, object]:
         """What the event holds beside its Records, named as Lambda names it."""
         return {
             "window": {"start": _iso(self.start), "end": _iso(self.end)},
             "state": self.state,
             "shardId": shard_id,
             "eventSourceARN": source_arn,
-            "isFinalInvokeForWindow": final,
+            "isFinalInvokeForWindow": is_final,
             "isWindowTerminatedEarly": self.terminated_early,
         }
 
-    def carry(self, state: State, limit: int) -> None:
+    def carry_state(self, state: State, limit: int) -> None:
         """Keep what an invocation returned. A state above `limit` bytes terminates the window early."""
         self.state = state
         self.terminated_early = len(json.dumps(state).encode()) > limit

@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.deployment.deployed import DeployedMapping
-from local.mapping import GivenUp, invocation_record, object_key
+from local.deployment.mappings import EventSourceMapping
+from local.mapping import DiscardedRecords, invocation_record, object_key
 from local.pollers.emulator_client import CallFailed
 from local.pollers.events import payload
 
@@ -16,40 +16,40 @@ from local.pollers.events import payload
 class FailureDestination:
     """A bucket, a queue or a topic by its ARN, or nothing: then what is given up is gone (services-dynamodb-errors)."""
 
-    def __init__(self, mapping: DeployedMapping, arn: str | None, client: Callable[[str], Any]) -> None:
+    def __init__(self, mapping: EventSourceMapping, arn: str | None, client: Callable[[str], Any]) -> None:
         """`client` makes a boto3 client of a service."""
         self._mapping = mapping
         self._service, self._name = (arn.split(":")[2], arn.rsplit(":", 1)[-1]) if arn else ("", "")
         self._arn = arn
         self._client = client
 
-    def send(self, given_up: GivenUp[bytes], now: float) -> None:
+    def send(self, discarded: DiscardedRecords[bytes], now: float) -> None:
         """Send the invocation record. Raises CallFailed."""
         try:
-            self._send(given_up, now)
+            self._send(discarded, now)
         except ClientError as error:
             raise CallFailed(error.response["Error"]["Code"], f"{self._arn}: {error}") from error
         except BotoCoreError as error:
             raise CallFailed("unreachable", f"{self._arn}: {error}") from error
 
-    def _send(self, given_up: GivenUp[bytes], now: float) -> None:
+    def _send(self, discarded: DiscardedRecords[bytes], now: float) -> None:
         match self._service:
             case "s3":
-                event = payload((record.content for record in given_up.records), given_up.fields).decode()
-                key = object_key(self._mapping.uuid, given_up.shard_id, now=now, random_uuid=str(uuid.uuid4()))
-                body = self._record(given_up, now, event)
+                event = payload((record.content for record in discarded.records), discarded.fields).decode()
+                key = object_key(self._mapping.uuid, discarded.shard_id, now=now, random_uuid=str(uuid.uuid4()))
+                body = self._record(discarded, now, event)
                 self._client("s3").put_object(Bucket=self._name, Key=key, Body=body.encode())
             case "sqs":
                 sqs = self._client("sqs")
                 url = sqs.get_queue_url(QueueName=self._name)["QueueUrl"]
-                sqs.send_message(QueueUrl=url, MessageBody=self._record(given_up, now))
+                sqs.send_message(QueueUrl=url, MessageBody=self._record(discarded, now))
             case "sns":
                 sns = self._client("sns")
-                sns.publish(TopicArn=self._arn, Message=self._record(given_up, now))
+                sns.publish(TopicArn=self._arn, Message=self._record(discarded, now))
 
-    def _record(self, given_up: GivenUp[bytes], now: float, event: str | None = None) -> str:
+    def _record(self, discarded: DiscardedRecords[bytes], now: float, event: str | None = None) -> str:
         record = invocation_record(
-            given_up,
+            discarded,
             function_arn=self._mapping.function_arn,
             request_id=str(uuid.uuid4()),
             now=now,

@@ -13,8 +13,8 @@ import urllib3
 from local.deployment.emulator import REGION
 from local.errors import LocalError
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 60.0
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 60.0
 
 TARGETS = {"dynamodb": "DynamoDBStreams_20120810", "sqs": "AmazonSQS"}
 
@@ -37,7 +37,7 @@ class InvokeResult:
     request_id: str | None
 
 
-class Wire:
+class EmulatorClient:
     """A pool of connections to one endpoint; any thread may use it."""
 
     def __init__(self, endpoint: str, *, connections: int = 32) -> None:
@@ -51,12 +51,12 @@ class Wire:
             "X-Amz-Target": f"{TARGETS[service]}.{action}",
             "Authorization": _authorization(service),
         }
-        response = self._post("/", json.dumps(parameters).encode(), headers, READ_SECONDS)
+        response = self._post("/", json.dumps(parameters).encode(), headers, READ_TIMEOUT_S)
         if response.status != HTTPStatus.OK:
-            raise _failure(response)
-        answer = json.loads(response.data) if response.data else {}
-        assert isinstance(answer, dict)  # noqa: S101 - both protocols answer with an object
-        return answer
+            raise _call_failure(response)
+        reply = json.loads(response.data) if response.data else {}
+        assert isinstance(reply, dict)  # noqa: S101 - both protocols answer with an object
+        return reply
 
     def invoke(self, function: str, payload: bytes, timeout_s: float) -> InvokeResult:
         """Invoke a function and wait for it, at most `timeout_s`. Raises CallFailed."""
@@ -67,7 +67,7 @@ class Wire:
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             return InvokeResult(response.data, "throttled", throttled=True, request_id=request_id)
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _failure(response)
+            raise _call_failure(response)
         failed = "X-Amz-Function-Error" in response.headers
         error = _error_text(response.data) if failed else None
         return InvokeResult(response.data, error, throttled=False, request_id=request_id)
@@ -79,7 +79,7 @@ class Wire:
     def _post(
         self, path: str, body: bytes, headers: dict[str, str], timeout_s: float
     ) -> urllib3.response.BaseHTTPResponse:
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout_s)
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
         try:
             return self._pool.request("POST", self._endpoint + path, body=body, headers=headers, timeout=timeout)
         except urllib3.exceptions.HTTPError as error:
@@ -92,7 +92,7 @@ def _authorization(service: str) -> str:
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
-def _failure(response: urllib3.response.BaseHTTPResponse) -> CallFailed:
+def _call_failure(response: urllib3.response.BaseHTTPResponse) -> CallFailed:
     try:
         body = json.loads(response.data)
     except ValueError:

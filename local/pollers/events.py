@@ -11,11 +11,11 @@ from local.mapping import Filter, Message, QueueSettings, StreamRecord
 
 type Json = dict[str, Any]
 
-_LISTS: Json = {"stringListValues": [], "binaryListValues": []}
+_EMPTY_LISTS: Json = {"stringListValues": [], "binaryListValues": []}
 """They are part of every message attribute (with-sqs, example event), though SQS fills them in for none."""
 
 
-def stream_record(record: Json, source_arn: str, wanted: Filter) -> StreamRecord[bytes]:
+def stream_record(record: Json, source_arn: str, record_filter: Filter) -> StreamRecord[bytes]:
     """A record of GetRecords as it stands in an event: with its source (with-ddb, example event)."""
     record["eventSourceARN"] = source_arn
     change = record["dynamodb"]
@@ -28,7 +28,7 @@ def stream_record(record: Json, source_arn: str, wanted: Filter) -> StreamRecord
         len(content),
         content,
         key=_json(change["Keys"]).decode(),
-        passes=wanted.passes(content),
+        passes=record_filter.passes(content),
     )
 
 
@@ -41,7 +41,7 @@ def queue_message(message: Json, source_arn: str, hidden_until: float, settings:
         "body": message["Body"],
         "attributes": attributes,
         "messageAttributes": {
-            name: _LISTS | {key[0].lower() + key[1:]: part for key, part in value.items()}
+            name: _EMPTY_LISTS | {key[0].lower() + key[1:]: part for key, part in value.items()}
             for name, value in message.get("MessageAttributes", {}).items()
         },
         "md5OfBody": message["MD5OfBody"],

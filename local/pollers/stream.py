@@ -5,13 +5,20 @@ import time
 from collections import deque
 from typing import Any, cast
 
-from local.deployment.deployed import DeployedMapping
-from local.mapping import Answer, GivenUp, StreamInvocation, StreamRecord, StreamSettings, StreamShard
-from local.mapping.windows import Window
+from local.deployment.mappings import EventSourceMapping
+from local.mapping import (
+    DiscardedRecords,
+    InvocationResult,
+    StreamInvocation,
+    StreamRecord,
+    StreamSettings,
+    StreamShard,
+)
+from local.mapping.windows import TumblingWindow
 from local.pollers.destinations import FailureDestination
-from local.pollers.emulator_client import CallFailed, Wire
+from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload, stream_record, virtual_shard, virtual_shard_ids
-from local.pollers.reader import Reader
+from local.pollers.source_poller import SourcePoller
 
 logger = logging.getLogger(__name__)
 
@@ -21,23 +28,23 @@ READ_AHEAD_BYTES = 24 * 1024 * 1024
 type Call = tuple[StreamShard[bytes], StreamInvocation[bytes]]
 
 
-class StreamReader(Reader[Call]):
+class StreamPoller(SourcePoller[Call]):
     """Reads the one physical shard of the emulator's stream as several virtual ones, split by item."""
 
     def __init__(
         self,
-        mapping: DeployedMapping,
+        mapping: EventSourceMapping,
         settings: StreamSettings,
-        wire: Wire,
+        emulator: EmulatorClient,
         destination: FailureDestination,
         *,
         shards: int,
     ) -> None:
-        super().__init__(mapping, wire, calls=shards * settings.parallelization)
+        super().__init__(mapping, emulator, calls=shards * settings.parallelization)
         arn = mapping.source_arn
         self._settings = settings
         self._destination = destination
-        self._given_up: deque[GivenUp[bytes]] = deque()  # what the destination does not have yet
+        self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # what the destination does not have yet
         now = time.time()
         self._shards: list[StreamShard[bytes]] = [
             StreamShard(settings, shard_id=shard_id, source_arn=arn, now=now)
@@ -48,98 +55,98 @@ class StreamReader(Reader[Call]):
 
     def poll(self) -> bool:
         """Read a page, and share it out among the virtual shards."""
-        self._hand_over()
+        self._send_undelivered()
         if sum(shard.pending_bytes for shard in self._shards) > READ_AHEAD_BYTES:
             return False
         began = time.time()
         page = self._page()
-        sorted_out: list[list[StreamRecord[bytes]]] = [[] for _ in self._shards]
+        records_by_shard: list[list[StreamRecord[bytes]]] = [[] for _ in self._shards]
         for record in page:
             read = stream_record(record, self.mapping.source_arn, self._settings.filter)
-            sorted_out[virtual_shard(record, len(self._shards))].append(read)
-        for shard, records in zip(self._shards, sorted_out, strict=True):
+            records_by_shard[virtual_shard(record, len(self._shards))].append(read)
+        for shard, records in zip(self._shards, records_by_shard, strict=True):
             if records:
                 shard.add(records, began)
             if not page:
-                shard.caught_up(began)
+                shard.mark_caught_up(began)
         if page:
             change = page[-1]["dynamodb"]
             self._last_sequence = change["SequenceNumber"]
-            filtered = sum(not record.passes for records in sorted_out for record in records)
-            self.figures(
+            filtered = sum(not record.passes for records in records_by_shard for record in records)
+            self.update_statistics(
                 read=self.statistics.read + len(page),
                 filtered=self.statistics.filtered + filtered,
                 lag_s=max(0.0, began - change["ApproximateCreationDateTime"]),
             )
         return bool(page)
 
-    def due(self, now: float) -> list[tuple[Call, bytes]]:
+    def due_invocations(self, now: float) -> list[tuple[Call, bytes]]:
         """At most one call for each virtual shard, or as many as its ParallelizationFactor says."""
         calls = []
         for shard in self._shards:
             while (step := shard.next_invocation(now)) is not None:
-                if isinstance(step, GivenUp):
-                    self._give_up(step)
+                if isinstance(step, DiscardedRecords):
+                    self._discard(step)
                 else:
                     body = payload((record.content for record in step.records), step.fields)
                     calls.append(((shard, step), body))
         return calls
 
-    def take(self, call: Call, answer: Answer, now: float) -> int:
+    def handle_result(self, call: Call, result: InvocationResult, now: float) -> int:
         """Move the shard's checkpoint."""
         shard, invocation = call
-        outcome = shard.answer(invocation, answer, now)
-        if outcome.given_up is not None:
-            self._give_up(outcome.given_up)
-        return outcome.done
+        outcome = shard.complete(invocation, result, now)
+        if outcome.discarded is not None:
+            self._discard(outcome.discarded)
+        return outcome.acknowledged
 
     def empty_fields(self) -> dict[str, object]:
         """Those of a tumbling window, if the mapping has one: the function's answer is not looked at."""
         if not self._shards[0].settings.tumbling_window_s:
             return {}
-        window = Window.holding(time.time(), self._shards[0].settings.tumbling_window_s)
-        return window.fields(shard_id=self._shards[0].shard_id, source_arn=self.mapping.source_arn, final=True)
+        window = TumblingWindow.containing(time.time(), self._shards[0].settings.tumbling_window_s)
+        return window.fields(shard_id=self._shards[0].shard_id, source_arn=self.mapping.source_arn, is_final=True)
 
     def pending(self) -> int:
         """Records in hand, over all virtual shards, and what its destination does not have yet."""
-        return sum(shard.pending for shard in self._shards) + len(self._given_up)
+        return sum(shard.pending for shard in self._shards) + len(self._undelivered)
 
     def next_time(self) -> float | None:
         """The earliest time that one of the shards names."""
         return min((at for shard in self._shards if (at := shard.next_time()) is not None), default=None)
 
-    def _give_up(self, given_up: GivenUp[bytes]) -> None:
-        self._given_up.append(given_up)
-        count = len(given_up.records)
-        self.figures(given_up=self.statistics.given_up + count)
-        logger.warning("%s has given up %d records: %s", self.mapping.name, count, given_up.condition)
+    def _discard(self, discarded: DiscardedRecords[bytes]) -> None:
+        self._undelivered.append(discarded)
+        count = len(discarded.records)
+        self.update_statistics(discarded=self.statistics.discarded + count)
+        logger.warning("%s has given up %d records: %s", self.mapping.name, count, discarded.condition)
 
-    def _hand_over(self) -> None:
+    def _send_undelivered(self) -> None:
         """Send what was given up to its destination; while that fails, nothing more is read and nothing is lost."""
-        while self._given_up:
-            self._destination.send(self._given_up[0], time.time())
-            self._given_up.popleft()
+        while self._undelivered:
+            self._destination.send(self._undelivered[0], time.time())
+            self._undelivered.popleft()
 
     def _page(self) -> list[dict[str, Any]]:
         """The next records of the physical shard, as many as one call gives."""
         try:
             iterator = self._iterator or self._new_iterator()
-            answer = self._wire.call("dynamodb", "GetRecords", ShardIterator=iterator, Limit=1000)
+            response = self._emulator.call("dynamodb", "GetRecords", ShardIterator=iterator, Limit=1000)
         except CallFailed as error:
             if error.code == "ExpiredIteratorException":
                 self._iterator = None
             raise
-        self._iterator = cast("str | None", answer.get("NextShardIterator"))
-        return cast("list[dict[str, Any]]", answer["Records"])
+        self._iterator = cast("str | None", response.get("NextShardIterator"))
+        return cast("list[dict[str, Any]]", response["Records"])
 
     def _new_iterator(self) -> str:
         arn = self.mapping.source_arn
-        stream = cast("dict[str, Any]", self._wire.call("dynamodb", "DescribeStream", StreamArn=arn))
+        stream = cast("dict[str, Any]", self._emulator.call("dynamodb", "DescribeStream", StreamArn=arn))
         position = (
             {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": self._last_sequence}
             if self._last_sequence
             else {"ShardIteratorType": self.mapping.properties.get("StartingPosition", "TRIM_HORIZON")}
         )
         shard = stream["StreamDescription"]["Shards"][0]["ShardId"]
-        answer = self._wire.call("dynamodb", "GetShardIterator", StreamArn=arn, ShardId=shard, **position)
-        return cast("str", answer["ShardIterator"])
+        response = self._emulator.call("dynamodb", "GetShardIterator", StreamArn=arn, ShardId=shard, **position)
+        return cast("str", response["ShardIterator"])

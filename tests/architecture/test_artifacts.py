@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.stack import PAGE, ROOT, STAGES, function_id, template
-from tests.building import sam_build
+from tests.sam_build import sam_build
 
 # e_machine, two bytes at offset 18 of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {62: "x86_64", 183: "arm64"}

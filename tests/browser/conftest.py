@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cli.dashboard import SITE
-from tests.browser.looking import until
-from tests.browser.site import Answer, Site, serving
+from tests.browser.page_state import wait_for
+from tests.browser.site import Answer, Site, running_site
 from tests.conftest import ROOT
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -25,7 +25,7 @@ SCREENSHOTS = ROOT / ".tailrace" / "screenshots"
 AXE = ROOT / ".tools" / "axe" / "package" / "axe.min.js"
 WAIT_MS = 20_000
 STARTED = "document.querySelector('.panel') !== null || !document.querySelector('#notices').matches(':empty')"
-READY = """(() => {
+PAGE_READY = """(() => {
     const panels = [...document.querySelectorAll('.panel')].map(({ panel }) => panel).filter(({ visible }) => visible);
     return panels.length > 0 && panels.every(({ rows }) => rows.length > 0);
 })()"""
@@ -79,7 +79,7 @@ def serve(site_folder: Path) -> Iterator[Callable[..., Site]]:
     with ExitStack() as running:
 
         def start(answer: Answer, **config: object) -> Site:
-            return running.enter_context(serving(site_folder, answer, config))
+            return running.enter_context(running_site(site_folder, answer, config))
 
         yield start
 
@@ -101,14 +101,14 @@ def visit(browser: Browser, serve: object) -> Iterator[Callable[..., Page]]:
         wrong: list[str] = []
         asked: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: wrong.append(said.text) if is_complaint(said.type, said.text) else None)
+        page.on("console", lambda said: wrong.append(said.text) if is_console_error(said.type, said.text) else None)
         page.on("request", lambda request: asked.append(request.url))
         opened.append((page, url, wrong, asked))
         page.goto(url)
         if ready:
-            until(page, STARTED)
+            wait_for(page, STARTED)
             assert wrong == []
-            until(page, READY)
+            wait_for(page, PAGE_READY)
         return page
 
     yield go
@@ -119,7 +119,7 @@ def visit(browser: Browser, serve: object) -> Iterator[Callable[..., Page]]:
         assert [one for one in asked if not one.startswith((f"{origin}/", f"blob:{origin}/"))] == []
 
 
-def is_complaint(kind: str, text: str) -> bool:
+def is_console_error(kind: str, text: str) -> bool:
     """Tell whether the console complains of the page; that an answer was a refusal it tells in any case."""
     return kind in ("error", "warning") and "Failed to load resource" not in text
 

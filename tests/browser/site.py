@@ -74,7 +74,7 @@ class _Request(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, answer: Answer, config: Mapping[str, Any] | None = None) -> Iterator[Site]:
+def running_site(folder: Path, answer: Answer, config: Mapping[str, Any] | None = None) -> Iterator[Site]:
     """Run a site until the block is left."""
     site = Site(folder, answer, CONFIG | dict(config or {}))
     thread = Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.made_up import MadeUp, day
+from tests.browser.fake_api import FakeApi, day
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -17,7 +17,7 @@ WAYS = pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), 
 
 @WAYS
 def test_a_page_with_its_table_open(serve: Serve, visit: Visit, violations: Look, width: int, dark: bool) -> None:
-    page = visit(serve(MadeUp(rows=day(8)).answer).url, width=width, dark=dark)
+    page = visit(serve(FakeApi(rows=day(8)).answer).url, width=width, dark=dark)
     page.get_by_role("button", name="Table").click()
     page.get_by_role("button", name="s1").click()
     if page.locator("#flow").is_hidden():
@@ -28,7 +28,7 @@ def test_a_page_with_its_table_open(serve: Serve, visit: Visit, violations: Look
 
 @WAYS
 def test_a_page_with_its_chooser_open(serve: Serve, visit: Visit, violations: Look, width: int, dark: bool) -> None:
-    page = visit(serve(MadeUp(rows=day(12)).answer).url, width=width, dark=dark)
+    page = visit(serve(FakeApi(rows=day(12)).answer).url, width=width, dark=dark)
     page.get_by_role("button", name="Choose by sensor").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
@@ -36,7 +36,7 @@ def test_a_page_with_its_chooser_open(serve: Serve, visit: Visit, violations: Lo
 
 @WAYS
 def test_a_page_that_is_stale_and_refused(serve: Serve, visit: Visit, violations: Look, width: int, dark: bool) -> None:
-    api = MadeUp(rows=day())
+    api = FakeApi(rows=day())
     api.freshness |= {"behind_s": 60}
     page = visit(serve(api.answer).url, width=width, dark=dark)
     expect(page.locator(".panel .warning")).to_be_visible()
@@ -46,7 +46,7 @@ def test_a_page_that_is_stale_and_refused(serve: Serve, visit: Visit, violations
 
 
 def test_the_appearance_is_chosen_and_remembered(serve: Serve, visit: Visit, violations: Look) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(ground)
     page.get_by_role("button", name="Appearance: system. Change to light").click()

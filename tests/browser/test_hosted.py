@@ -6,16 +6,16 @@ from itertools import batched
 import pytest
 from playwright.sync_api import Browser, expect
 
-from local.demo.entrances import Entrances
-from local.demo.flights import read
-from local.demo.options import SLICE
+from local.demo.flights import read_flights
+from local.demo.options import SAMPLE_FILE
 from local.demo.timeline import Change, timeline
+from local.demo.writers import StackWriter
 from local.stack import Stack, running_stack
 from pipeline.definition import pipeline
-from tests.browser.conftest import READY, WAIT_MS, is_complaint
-from tests.browser.looking import until
-from tests.browser.stored import panels_hold_the_tables_numbers
-from tests.issuer import AUDIENCE, Issuer, running_issuer
+from tests.browser.conftest import PAGE_READY, WAIT_MS, is_console_error
+from tests.browser.page_state import wait_for
+from tests.browser.table_comparison import assert_panels_match_table
+from tests.oidc_issuer import AUDIENCE, Issuer, running_issuer
 
 FLIGHTS = 200
 INKED = """(canvas) => {
@@ -35,14 +35,14 @@ def issuer() -> Iterator[Issuer]:
 def stack(issuer: Issuer) -> Iterator[Stack]:
     parameters = {"JwtIssuer": issuer.url, "JwtAudience": AUDIENCE, "DashboardClientId": AUDIENCE}
     with running_stack(parameters=parameters) as running:
-        source = read(SLICE)
+        source = read_flights(SAMPLE_FILE)
         landed = [
             change for change in timeline(source.flights) if isinstance(change, Change) and change.kind == "landed"
         ]
         items = {change.id: change.item for change in landed[:FLIGHTS]}
         for some in batched(items.items(), 25, strict=False):
-            Entrances(running).write_items("flights", dict(some))
-        running.wait_settled(60)
+            StackWriter(running).write_items("flights", dict(some))
+        running.wait_until_settled(60)
         yield running
 
 
@@ -58,17 +58,17 @@ def test_people_sign_in_and_see_the_aggregates(browser: Browser, stack: Stack, i
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if is_complaint(said.type, said.text) else None)
+    page.on("console", lambda said: wrong.append(said.text) if is_console_error(said.type, said.text) else None)
     page.goto(f"{stack.api_url}/dashboard")
     expect(page.locator(".panel")).to_have_count(len(pipeline.aggregates))
     assert page.url == callback  # without the code
     expect(page.locator("#title")).to_have_text("tailrace")
-    until(page, READY)
-    panels_hold_the_tables_numbers(page, stack)
+    wait_for(page, PAGE_READY)
+    assert_panels_match_table(page, stack)
     drawings = page.locator(".panel .plot canvas").all()
     assert drawings
     assert all(drawing.evaluate(INKED) for drawing in drawings)
-    assert issuer.refusals == []
+    assert issuer.rejections == []
     assert wrong == []
     stored = page.evaluate("JSON.stringify([Object.entries(localStorage), document.cookie])")
     context.close()

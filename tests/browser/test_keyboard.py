@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.looking import FOCUSED, PICTURE, spoken, until
-from tests.browser.made_up import MadeUp, day
+from tests.browser.fake_api import FakeApi, day
+from tests.browser.page_state import CHART_DATA, FOCUSED_LABEL, announced_text, wait_for
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -17,7 +17,7 @@ def tour(page: Page) -> list[str]:
     passed: list[str] = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        label = page.evaluate(FOCUSED)
+        label = page.evaluate(FOCUSED_LABEL)
         if label is None:
             return passed
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
@@ -27,7 +27,7 @@ def tour(page: Page) -> list[str]:
 
 
 def test_tab_goes_through_everything_in_the_order_of_reading_and_out_again(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     passed = tour(page)
     beginnings = [
         "Skip to the aggregates", "Stages", "Pause", "Appearance", "Measure", "Range", "Every", "Choose by sensor",
@@ -39,52 +39,52 @@ def test_tab_goes_through_everything_in_the_order_of_reading_and_out_again(serve
 
 
 def test_the_first_stop_skips_to_the_aggregates(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert page.evaluate(FOCUSED) == "Measure"
+    assert page.evaluate(FOCUSED_LABEL) == "Measure"
 
 
 def test_arrows_read_a_chart_point_by_point_and_line_by_line(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     chart = page.get_by_role("application")
     chart.focus()
     page.keyboard.press("ArrowRight")
-    assert spoken(page) == "Mon, 1 Jan 2024, 00:00: s0 30; s1 20; s2 10"
+    assert announced_text(page) == "Mon, 1 Jan 2024, 00:00: s0 30; s1 20; s2 10"
     page.keyboard.press("ArrowRight")
-    assert spoken(page) == "Mon, 1 Jan 2024, 01:00: s0 31; s1 21; s2 11"
+    assert announced_text(page) == "Mon, 1 Jan 2024, 01:00: s0 31; s1 21; s2 11"
     page.keyboard.press("ArrowDown")
-    assert spoken(page) == "Mon, 1 Jan 2024, 01:00: s0 31"
+    assert announced_text(page) == "Mon, 1 Jan 2024, 01:00: s0 31"
     page.keyboard.press("ArrowDown")
     page.keyboard.press("End")
-    assert spoken(page) == "Mon, 1 Jan 2024, 23:00: s1 23"
+    assert announced_text(page) == "Mon, 1 Jan 2024, 23:00: s1 23"
     expect(page.locator(".readout")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator(".readout")).to_be_hidden()
 
 
 def test_plus_minus_and_nought_zoom(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day(hour_count=240)).answer).url)
-    drawn = f"{PICTURE}.xs.length"
+    page = visit(serve(FakeApi(rows=day(hour_count=240)).answer).url)
+    drawn = f"{CHART_DATA}.xs.length"
     page.get_by_role("application").focus()
     page.keyboard.press("+")
-    until(page, f"{drawn} > 100 && {drawn} < 130")
+    wait_for(page, f"{drawn} > 100 && {drawn} < 130")
     page.keyboard.press("+")
-    until(page, f"{drawn} > 50 && {drawn} < 70")
+    wait_for(page, f"{drawn} > 50 && {drawn} < 70")
     page.keyboard.press("-")
-    until(page, f"{drawn} > 100 && {drawn} < 130")
+    wait_for(page, f"{drawn} > 100 && {drawn} < 130")
     page.keyboard.press("0")
-    until(page, f"{drawn} === 240")
-    assert page.evaluate(FOCUSED).startswith("Readings")
+    wait_for(page, f"{drawn} === 240")
+    assert page.evaluate(FOCUSED_LABEL).startswith("Readings")
 
 
 def test_lines_are_chosen_and_the_dialog_gives_the_focus_back(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day(12)).answer).url)
+    page = visit(serve(FakeApi(rows=day(12)).answer).url)
     opener = page.get_by_role("button", name="Choose by sensor")
     opener.focus()
     page.keyboard.press("Enter")
-    assert page.evaluate(FOCUSED).startswith("Search")
+    assert page.evaluate(FOCUSED_LABEL).startswith("Search")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(opener).to_be_focused()
@@ -102,7 +102,7 @@ def test_lines_are_chosen_and_the_dialog_gives_the_focus_back(serve: Serve, visi
 
 
 def test_a_value_that_is_not_listed_can_be_typed(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     page.get_by_role("button", name="Choose by sensor").focus()
     page.keyboard.press("Enter")
     page.keyboard.type("elsewhere")
@@ -113,7 +113,7 @@ def test_a_value_that_is_not_listed_can_be_typed(serve: Serve, visit: Visit) -> 
 
 
 def test_the_table_and_the_stages_open_and_close(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day(hour_count=40)).answer).url)
+    page = visit(serve(FakeApi(rows=day(hour_count=40)).answer).url)
     table = page.get_by_role("button", name="Table")
     table.focus()
     page.keyboard.press("Enter")
@@ -131,7 +131,7 @@ def test_the_table_and_the_stages_open_and_close(serve: Serve, visit: Visit) -> 
 
 
 def test_a_chart_is_told_in_sentences(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     expect(page.get_by_role("application")).to_have_accessible_description(
         "Readings by hour for s0, s1 and s2: 24 points from Mon, 1 Jan 2024, 00:00 to Mon, 1 Jan 2024, 23:00. "
         "Highest: 34, s0, Mon, 1 Jan 2024, 04:00."

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from cli.dashboard import serving
+from cli.dashboard import running_server
 from cli.server import DashboardServer
-from cli.upstream import Upstream, connections
+from cli.upstream import Upstream, http_session
 from tailrace.http.static_site import Site
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi, running_api
 
@@ -28,8 +28,8 @@ def api() -> Iterator[FakeApi]:
 @pytest.fixture
 def server(api: FakeApi, site_folder: Path) -> Iterator[DashboardServer]:
     site = Site(site_folder, {"api": "./api", "refresh_s": 5, "title": "t", "auth": None})
-    upstream = Upstream(api.url, REGION, CREDENTIALS, connections())
-    with serving(site, upstream, key="the-key") as running:
+    upstream = Upstream(api.url, REGION, CREDENTIALS, http_session())
+    with running_server(site, upstream, key="the-key") as running:
         yield running
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from tailrace.definition.groups import BucketGroup
 from tailrace.encoding.tagged_json import dumps
-from tests.browser.made_up import MadeUp, day
+from tests.browser.fake_api import FakeApi, day
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -33,7 +33,7 @@ def numbers(random: Random) -> Decimal:
 
 
 def test_numbers_and_texts_come_through_as_they_were_written(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     random = Random(7)  # noqa: S311 - the same numbers in each run
     values = [
         *(numbers(random) for _ in range(2000)),
@@ -64,7 +64,7 @@ def test_numbers_and_texts_come_through_as_they_were_written(serve: Serve, visit
 
 
 def test_labels_of_buckets_begin_when_they_begin_on_the_clock_of_their_zone(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     begins = []
     for name in ZONES:
         zone = ZoneInfo(name)
@@ -76,8 +76,8 @@ def test_labels_of_buckets_begin_when_they_begin_on_the_clock_of_their_zone(serv
                 begins.append((bucket.label(moment), name))
     found = page.evaluate(
         """async (all) => {
-            const { begin } = await import('./times.js');
-            return all.map(([label, zone]) => begin(label, zone));
+            const { bucketStart } = await import('./times.js');
+            return all.map(([label, zone]) => bucketStart(label, zone));
         }""",
         begins,
     )

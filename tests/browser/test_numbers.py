@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from functions.aggregate.app import handler as aggregate_handler
 from functions.api.app import handler as api_handler
-from local.in_memory.http_api import event_of
+from local.in_memory.http_api import http_api_event
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import load_pipeline
@@ -23,8 +23,8 @@ from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Json
 from tailrace.testing import event, history
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.looking import until
-from tests.browser.made_up import MadeUp
+from tests.browser.fake_api import FakeApi
+from tests.browser.page_state import wait_for
 from tests.browser.site import Answered, Site
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ class Filled:
     dynamodb: "DynamoDBClient"
     pipeline: str
     table: str
-    one_at_a_time: Lock
+    invocation_lock: Lock
 
     def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
         """Answer as the api function does; of the health of queues, which are not here, as if they were well."""
         if path == "/health":
-            return MadeUp().answer(path, query, headers)
-        with self.one_at_a_time:
-            told = api_handler(event_of("GET", f"{path}?{query}", headers, b""), None)
+            return FakeApi().answer(path, query, headers)
+        with self.invocation_lock:
+            told = api_handler(http_api_event("GET", f"{path}?{query}", headers, b""), None)
         return told["statusCode"], told["headers"], told["body"]
 
     def rows(self, aggregate: Aggregate) -> list[Json]:
@@ -168,7 +168,7 @@ def open_page(serve: Serve, visit: Visit, filled: Filled) -> Page:
 
 def settled(page: Page, aggregate: Aggregate) -> None:
     """Wait until a panel has read what it was told to show."""
-    until(page, f"!document.querySelector('[data-aggregate={aggregate.name}]').panel.reading")
+    wait_for(page, f"!document.querySelector('[data-aggregate={aggregate.name}]').panel.reading")
 
 
 def panels(page: Page, filled: Filled) -> Iterator[tuple[Aggregate, Locator]]:
@@ -211,15 +211,15 @@ def test_charts_and_bars_draw_the_numbers_of_every_measure(serve: Serve, visit: 
             elif panel.evaluate("(one) => one.panel.form") == "chart":
                 check_lines(panel, aggregate, name, measure.kind, stored)
             else:
-                assert measure.kind == "top" or panel.evaluate("(one) => one.panel.picture.xs.length") == 1
+                assert measure.kind == "top" or panel.evaluate("(one) => one.panel.chartData.xs.length") == 1
 
 
 DRAWN = """(one) => {
-    const { picture, aggregate } = one.panel, parts = picture.view.parts.length, points = [];
-    picture.lines.forEach((line, place) => picture.xs.forEach((second, index) => {
-        const row = picture.rows.get(line.key).get(second);
+    const { chartData, aggregate } = one.panel, parts = chartData.view.parts.length, points = [];
+    chartData.lines.forEach((line, place) => chartData.xs.forEach((second, index) => {
+        const row = chartData.rows.get(line.key).get(second);
         const key = row ? aggregate.groups.map((group) => String(row[group.name])) : null;
-        points.push([key, picture.columns[place * parts][index], one.panel.chart.drawn(place * parts, index)]);
+        points.push([key, chartData.columns[place * parts][index], one.panel.chart.drawn(place * parts, index)]);
     }));
     return points;
 }"""

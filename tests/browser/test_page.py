@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.looking import PICTURE, spoken, until
-from tests.browser.made_up import MadeUp, day, hours, row, stage, stages
+from tests.browser.fake_api import FakeApi, day, hours, row, stage, stages
+from tests.browser.page_state import CHART_DATA, announced_text, wait_for
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -20,16 +20,16 @@ PI = "3.1415926535897932384626433832795028842"
 
 
 def test_it_paints_within_a_second(serve: Serve, visit: Visit, measured: Measured) -> None:
-    page = visit(serve(MadeUp(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).answer).url)
     first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     measured(f"first contentful paint after {first:.0f} ms")
     assert first < 1000
 
 
 def test_ten_thousand_points_are_drawn_between_two_frames(serve: Serve, visit: Visit, measured: Measured) -> None:
-    page = visit(serve(MadeUp(rows=day(1, 10_000)).answer).url)
+    page = visit(serve(FakeApi(rows=day(1, 10_000)).answer).url)
     page.get_by_label("Every").select_option("hour")
-    until(page, f"{PICTURE}.xs.length === 10000")
+    wait_for(page, f"{CHART_DATA}.xs.length === 10000")
     draws, frames = page.evaluate(
         """async () => {
             const { panel } = document.querySelector('.panel'), draws = [], frames = [];
@@ -37,7 +37,7 @@ def test_ten_thousand_points_are_drawn_between_two_frames(serve: Serve, visit: V
             let before = await frame();
             for (let turn = 0; turn < 40; turn += 1) {
                 const began = performance.now();
-                panel.chart.draw(panel.picture);
+                panel.chart.draw(panel.chartData);
                 await new Promise((done) => queueMicrotask(done));  // it draws in the microtask before
                 draws.push(performance.now() - began);
                 const now = await frame();
@@ -54,7 +54,7 @@ def test_ten_thousand_points_are_drawn_between_two_frames(serve: Serve, visit: V
 
 
 def test_what_is_cut_is_said_to_be(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day(2, 6000)).answer).url)
+    page = visit(serve(FakeApi(rows=day(2, 6000)).answer).url)
     ranges = page.get_by_role("combobox", name="Range")
     ranges.select_option("Newest 7 days")
     expect(page.locator(".panel > .note")).to_be_hidden()
@@ -72,7 +72,7 @@ def test_a_table_holds_every_digit_of_a_number(serve: Serve, visit: Visit) -> No
         "-7",
     ]
     rows = [row("s0", hour, 1, Decimal(text)) for hour, text in enumerate(numbers)]
-    page = visit(serve(MadeUp(rows={"sensor_hours": rows}).answer).url)
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).answer).url)
     page.get_by_role("button", name="Table").click()
     cells = page.locator("tbody tr td:nth-child(4)").all_text_contents()
     assert cells == numbers
@@ -81,7 +81,7 @@ def test_a_table_holds_every_digit_of_a_number(serve: Serve, visit: Visit) -> No
 
 
 def test_a_refusal_is_told_in_its_own_words_and_asked_again_later_and_later(serve: Serve, visit: Visit) -> None:
-    api = MadeUp(rows=day())
+    api = FakeApi(rows=day())
     served = serve(api.answer)
     page = visit(served.url)
     api.problem = (
@@ -98,7 +98,7 @@ def test_a_refusal_is_told_in_its_own_words_and_asked_again_later_and_later(serv
 
 
 def test_what_is_no_problem_document_is_told_as_well(serve: Serve, visit: Visit) -> None:
-    api = MadeUp(problem=(429, {"message": "Too Many Requests"}))
+    api = FakeApi(problem=(429, {"message": "Too Many Requests"}))
     page = visit(serve(api.answer).url, ready=False)
     expect(page.locator("#notices")).to_contain_text("Too Many Requests. Asking again …")
     api.problem = None
@@ -112,7 +112,7 @@ def test_what_is_no_answer_of_an_api_is_told(serve: Serve, visit: Visit) -> None
 
 
 def test_it_warns_when_counting_is_behind(serve: Serve, visit: Visit) -> None:
-    api = MadeUp(rows=day())
+    api = FakeApi(rows=day())
     page = visit(serve(api.answer).url)
     expect(page.locator(".panel .fresh")).to_contain_text("up to date · last change 1 s ago")
     expect(page.locator(".panel .warning")).to_be_hidden()
@@ -129,7 +129,7 @@ def test_it_warns_when_counting_is_behind(serve: Serve, visit: Visit) -> None:
 
 
 def test_it_warns_when_nothing_answers(serve: Serve, visit: Visit) -> None:
-    served = serve(MadeUp(rows=day()).answer)
+    served = serve(FakeApi(rows=day()).answer)
     page = visit(served.url)
     served.silent = True
     expect(page.locator(".panel .warning")).to_contain_text("Stale: the API has not answered for", timeout=12_000)
@@ -141,7 +141,7 @@ def test_it_warns_when_nothing_answers(serve: Serve, visit: Visit) -> None:
 def test_a_refresh_is_one_request_for_each_panel_that_can_be_seen(serve: Serve, visit: Visit) -> None:
     definitions = [hours(f"sensors_{place}") for place in range(6)]
     rows = {one["name"]: day()["sensor_hours"] for one in definitions}
-    served = serve(MadeUp(definitions, rows).answer)
+    served = serve(FakeApi(definitions, rows).answer)
     page = visit(served.url, width=700, height=800)
     page.wait_for_timeout(500)
     served.asked.clear()
@@ -153,7 +153,7 @@ def test_a_refresh_is_one_request_for_each_panel_that_can_be_seen(serve: Serve, 
 
 
 def test_nothing_is_asked_while_it_is_paused_or_hidden(serve: Serve, visit: Visit) -> None:
-    served = serve(MadeUp(rows=day()).answer)
+    served = serve(FakeApi(rows=day()).answer)
     page = visit(served.url)
 
     def asked_in_three_seconds() -> int:
@@ -171,7 +171,7 @@ def test_nothing_is_asked_while_it_is_paused_or_hidden(serve: Serve, visit: Visi
 
 
 def test_a_group_and_rows_that_come_later_appear_by_themselves(serve: Serve, visit: Visit) -> None:
-    api = MadeUp(rows={"sensor_hours": []})
+    api = FakeApi(rows={"sensor_hours": []})
     page = visit(serve(api.answer).url, ready=False)
     expect(page.locator(".panel .empty")).to_contain_text("There are no rows yet.")
     api.rows = {"sensor_hours": [row("new", 3, 7), row("new", 4, 8)]}
@@ -182,24 +182,24 @@ def test_a_group_and_rows_that_come_later_appear_by_themselves(serve: Serve, vis
 
 def test_hours_without_rows_are_nothing_to_a_count_and_unknown_to_a_mean(serve: Serve, visit: Visit) -> None:
     rows = [row("s0", hour, 5, 21) for hour in (0, 1, 2, 10, 11)]
-    page = visit(serve(MadeUp(rows={"sensor_hours": rows}).answer).url)
-    drawn = PICTURE
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).answer).url)
+    drawn = CHART_DATA
     assert page.evaluate(f"{drawn}.columns[0]") == [5, 5, 5, 0, 0, 5, 5]
     page.get_by_label("Measure").select_option("celsius")
-    until(page, f"{drawn}.view.key === 'celsius'")
+    wait_for(page, f"{drawn}.view.key === 'celsius'")
     assert page.evaluate(f"{drawn}.columns[0]") == [21, 21, 21, None, None, 21, 21]
 
 
 def test_times_are_those_of_the_aggregates_clock(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp([hours(zone="America/New_York")], day()).answer).url)
+    page = visit(serve(FakeApi([hours(zone="America/New_York")], day()).answer).url)
     page.locator(".plot").focus()
     page.keyboard.press("Home")
-    assert spoken(page).startswith("Sun, 31 Dec 2023, 19:00: s0 30; s1 20; s2 10")
+    assert announced_text(page).startswith("Sun, 31 Dec 2023, 19:00: s0 30; s1 20; s2 10")
     expect(page.locator(".foot-note")).to_contain_text("times in America/New_York")
 
 
 def test_a_stretch_is_zoomed_into_with_the_pointer_and_left_again(serve: Serve, visit: Visit) -> None:
-    served = serve(MadeUp(rows=day(hour_count=240)).answer)
+    served = serve(FakeApi(rows=day(hour_count=240)).answer)
     page = visit(served.url)
     area = page.locator(".u-over").bounding_box()
     assert area is not None
@@ -207,29 +207,29 @@ def test_a_stretch_is_zoomed_into_with_the_pointer_and_left_again(serve: Serve, 
     page.mouse.down()
     page.mouse.move(area["x"] + area["width"] * 0.5, area["y"] + 60, steps=5)
     page.mouse.up()
-    until(page, f"{PICTURE}.xs.length < 70")
+    wait_for(page, f"{CHART_DATA}.xs.length < 70")
     assert any("from=2024-01-03T" in target for target in served.asked)
     page.get_by_role("button", name="Whole range").click()
-    until(page, f"{PICTURE}.xs.length === 240")
+    wait_for(page, f"{CHART_DATA}.xs.length === 240")
     expect(page.get_by_role("button", name="Whole range")).to_be_disabled()
 
 
 def test_a_range_is_chosen_by_its_distance_from_the_newest_data_and_by_two_dates(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day(hour_count=2400)).answer).url)
-    drawn = PICTURE
+    page = visit(serve(FakeApi(rows=day(hour_count=2400)).answer).url)
+    drawn = CHART_DATA
     page.get_by_role("combobox", name="Range").select_option("Newest 24 hours")
-    until(page, f"{drawn}.xs.length === 24")
+    wait_for(page, f"{drawn}.xs.length === 24")
     page.get_by_role("combobox", name="Range").select_option("From … to …")
     page.get_by_label("From").fill("2024-01-02T00:00")
     page.get_by_label("To", exact=True).fill("2024-01-02T11:00")
     page.get_by_label("To", exact=True).blur()
-    until(page, f"{drawn}.xs.length === 12")
+    wait_for(page, f"{drawn}.xs.length === 12")
     page.get_by_role("combobox", name="Range").select_option("Last 7 days")
     expect(page.locator(".panel .empty")).to_have_text("No rows in this range.")
 
 
 def test_the_rest_of_the_groups_is_reachable(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(MadeUp(rows=day(40)).answer).url)
+    page = visit(serve(FakeApi(rows=day(40)).answer).url)
     expect(page.locator(".legend li")).to_have_count(8)
     page.get_by_role("button", name="Choose by sensor").click()
     dialog = page.get_by_role("dialog", name="Choose by sensor")
@@ -245,7 +245,7 @@ def test_the_rest_of_the_groups_is_reachable(serve: Serve, visit: Visit) -> None
 
 def test_groups_that_are_too_many_to_be_ranked_are_listed_by_their_order(serve: Serve, visit: Visit) -> None:
     rows = [row(f"s{place:03}", hour, 2) for place in range(130) for hour in range(3)]
-    page = visit(serve(MadeUp(rows={"sensor_hours": rows}, too_many_groups=True).answer).url)
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}, too_many_groups=True).answer).url)
     expect(page.locator(".legend .name").first).to_have_text("s000")
     page.get_by_role("button", name="Choose by sensor").click()
     values = page.get_by_role("dialog").locator(".values li")
@@ -257,7 +257,7 @@ def test_groups_that_are_too_many_to_be_ranked_are_listed_by_their_order(serve: 
 
 
 def test_groups_that_are_not_listed_are_typed(serve: Serve, visit: Visit) -> None:
-    served = serve(MadeUp([hours() | {"listed": False}], day()).answer)
+    served = serve(FakeApi([hours() | {"listed": False}], day()).answer)
     page = visit(served.url, ready=False)
     expect(page.locator(".panel .empty")).to_have_text("Values of sensor are not listed: choose one by typing it.")
     page.get_by_role("button", name="Choose by sensor").click()
@@ -270,13 +270,13 @@ def test_groups_that_are_not_listed_are_typed(serve: Serve, visit: Visit) -> Non
 
 @pytest.mark.parametrize("name", ["a&b=c", "ä/ö", "100%", "", "<b>bold</b>"])
 def test_a_groups_value_may_be_any_text(serve: Serve, visit: Visit, name: str) -> None:
-    page = visit(serve(MadeUp(rows={"sensor_hours": [row(name, hour, 4) for hour in range(5)]}).answer).url)
+    page = visit(serve(FakeApi(rows={"sensor_hours": [row(name, hour, 4) for hour in range(5)]}).answer).url)
     expect(page.locator(".legend .name")).to_have_text(name or "(empty)")
-    assert page.evaluate(f"{PICTURE}.columns[0]") == [4] * 5
+    assert page.evaluate(f"{CHART_DATA}.columns[0]") == [4] * 5
 
 
 def test_rates_are_told_from_two_looks(serve: Serve, visit: Visit) -> None:
-    api = MadeUp(rows=day())
+    api = FakeApi(rows=day())
     began = time.monotonic()
 
     def counting(path: str, query: str, headers: Any) -> Any:
@@ -307,7 +307,7 @@ def test_rates_are_told_from_two_looks(serve: Serve, visit: Visit) -> None:
 
 
 def test_a_request_that_fails_now_is_told(serve: Serve, visit: Visit) -> None:
-    api = MadeUp(rows=day())
+    api = FakeApi(rows=day())
     page = visit(serve(api.answer).url)
     card = page.locator("[data-stage=api]")
     expect(card).to_have_attribute("data-state", "well")

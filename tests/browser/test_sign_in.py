@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import WAIT_MS
-from tests.browser.made_up import MadeUp, day
+from tests.browser.fake_api import FakeApi, day
 from tests.browser.site import Answered, Site
-from tests.issuer import AUDIENCE, Issuer, running_issuer
+from tests.oidc_issuer import AUDIENCE, Issuer, running_issuer
 
 type Serve = Callable[..., Site]
 
@@ -17,7 +17,7 @@ type Serve = Callable[..., Site]
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
     with running_issuer() as running:
-        running.lasts_s, running.renews = 3600, True
+        running.lifetime_s, running.issues_refresh_tokens = 3600, True
         yield running
 
 
@@ -29,7 +29,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def guarded(api: MadeUp, issuer: Issuer, seen: list[str]) -> Callable[..., Answered]:
+def guarded(api: FakeApi, issuer: Issuer, seen: list[str]) -> Callable[..., Answered]:
     """Return an API that takes the issuer's newest token only."""
 
     def answer(path: str, query: str, headers: Mapping[str, str]) -> Answered:
@@ -48,12 +48,12 @@ def settings(issuer: Issuer) -> dict[str, Any]:
 
 def test_it_signs_in_by_code_with_pkce_and_asks_with_the_token(serve: Serve, issuer: Issuer, page: Page) -> None:
     seen: list[str] = []
-    site = serve(guarded(MadeUp(rows=day()), issuer, seen), **settings(issuer))
+    site = serve(guarded(FakeApi(rows=day()), issuer, seen), **settings(issuer))
     page.goto(site.url)
     expect(page.locator(".panel")).to_have_count(1)
     assert page.url == site.url  # neither code nor state is left in the address
     assert issuer.grants == ["authorization_code"]
-    assert issuer.refusals == []
+    assert issuer.rejections == []
     (token,) = issuer.issued
     assert set(seen) == {f"Bearer {token}"}
     stored = page.evaluate("[Object.values(localStorage), Object.values(sessionStorage)].map(String)")
@@ -66,9 +66,9 @@ def test_it_signs_in_by_code_with_pkce_and_asks_with_the_token(serve: Serve, iss
 
 
 def test_a_token_is_renewed_in_silence_before_it_expires(serve: Serve, issuer: Issuer, page: Page) -> None:
-    issuer.lasts_s = 62  # it is renewed a minute before
+    issuer.lifetime_s = 62  # it is renewed a minute before
     seen: list[str] = []
-    site = serve(guarded(MadeUp(rows=day()), issuer, seen), **settings(issuer))
+    site = serve(guarded(FakeApi(rows=day()), issuer, seen), **settings(issuer))
     page.goto(site.url)
     expect(page.locator(".panel")).to_have_count(1)
     page.wait_for_timeout(4500)
@@ -78,9 +78,9 @@ def test_a_token_is_renewed_in_silence_before_it_expires(serve: Serve, issuer: I
 
 
 def test_a_sign_in_that_is_over_says_so_and_is_begun_again(serve: Serve, issuer: Issuer, page: Page) -> None:
-    issuer.renews = False
+    issuer.issues_refresh_tokens = False
     seen: list[str] = []
-    site = serve(guarded(MadeUp(rows=day()), issuer, seen), **settings(issuer))
+    site = serve(guarded(FakeApi(rows=day()), issuer, seen), **settings(issuer))
     page.goto(site.url)
     expect(page.locator(".panel")).to_have_count(1)
     issuer.issued.append("another")  # the API does not take the page's any more

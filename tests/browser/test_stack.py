@@ -9,17 +9,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from local.dashboard import dashboard
-from local.demo.entrances import Entrances
 from local.demo.feed import Feed
-from local.demo.flights import read
-from local.demo.options import SLICE
+from local.demo.flights import read_flights
+from local.demo.options import SAMPLE_FILE
 from local.demo.timeline import timeline
+from local.demo.writers import StackWriter
 from local.stack import Stack, running_stack
 from pipeline.definition import pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.looking import until
-from tests.browser.stored import panels_hold_the_tables_numbers
+from tests.browser.page_state import wait_for
+from tests.browser.table_comparison import assert_panels_match_table
 from tests.browser.test_reference import opened, operations
 
 type Measured = Callable[[str], None]
@@ -36,10 +36,10 @@ FIVE = "2013-01-01T05:00-05:00"
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with running_stack() as running:
-        source = read(SLICE)
+        source = read_flights(SAMPLE_FILE)
         flights = [flight for flight in source.flights if flight.day == source.days[0]]
-        Feed(Entrances(running), lambda _number: None).run(timeline(flights))
-        running.wait_settled(120)
+        Feed(StackWriter(running), lambda _number: None).run(timeline(flights))
+        running.wait_until_settled(120)
         yield running
 
 
@@ -72,7 +72,7 @@ def test_it_is_drawn_within_a_second_and_kept_as_a_picture(
     expect(rate).to_have_text(re.compile(r"\d/s"), timeout=10_000)
     for aggregate in pipeline.aggregates:
         page.locator(f"[data-aggregate={aggregate.name}]").scroll_into_view_if_needed()
-        until(page, f"document.querySelector('[data-aggregate={aggregate.name}]').panel.rows.length > 0")
+        wait_for(page, f"document.querySelector('[data-aggregate={aggregate.name}]').panel.rows.length > 0")
     page.evaluate("scrollTo(0, 0)")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=SCREENSHOTS / f"{appearance}-{width}.png", full_page=True)
@@ -80,7 +80,7 @@ def test_it_is_drawn_within_a_second_and_kept_as_a_picture(
 
 def test_every_panel_shows_the_numbers_of_the_aggregates_table(stack: Stack, url: str, visit: Visit) -> None:
     page = visit(url, width=1400, height=2400)
-    panels_hold_the_tables_numbers(page, stack)
+    assert_panels_match_table(page, stack)
 
 
 @pytest.mark.parametrize("entrance", ["api", "table"])
@@ -91,7 +91,7 @@ def test_an_item_put_by_hand_shows_within_three_seconds(
     page.locator("[data-aggregate=carrier_hours]").get_by_role("button", name="Table").click()
     before = departures(page)
     item = f"by-hand-{time.monotonic_ns()}"
-    entrances = Entrances(stack)
+    entrances = StackWriter(stack)
     began = time.monotonic()
     if entrance == "api":
         assert entrances.request("flights", item, FLIGHT, None) == 201
@@ -107,7 +107,7 @@ def test_an_item_put_by_hand_shows_within_three_seconds(
 
 
 def test_every_stage_shows_its_lag_what_failed_and_its_rate(stack: Stack, url: str, visit: Visit) -> None:
-    entrances = Entrances(stack)
+    entrances = StackWriter(stack)
     page = visit(url)
     rates = page.locator("[data-stage] dl > div:nth-child(3) dd")
     expect(rates).to_have_text([re.compile(r"\d/s")] * 10, timeout=10_000)
@@ -144,7 +144,7 @@ def test_it_warns_when_the_aggregate_stage_is_stopped(stack: Stack, url: str, vi
     expect(warning).to_be_hidden()
     (reader,) = (one for one in stack.pollers._streams if one.mapping.function.endswith("-aggregate"))
     reader.stop()
-    Entrances(stack).write_items("flights", {"not-counted": FLIGHT})
+    StackWriter(stack).write_items("flights", {"not-counted": FLIGHT})
     expect(warning).to_contain_text("Stale: counting is", timeout=30_000)
     expect(page.locator("[data-stage=aggregate]")).to_have_attribute("data-state", "late", timeout=30_000)
     expect(page.locator("#state")).to_contain_text("Counting is")

@@ -14,7 +14,7 @@ from schemathesis import Case, HookContext
 ITEMS = "TAILRACE_TEST_ITEMS"
 """The variable that holds one good item of each collection, as JSON."""
 
-THERE, NEW = "there", "new"
+EXISTING_ID, NEW_ID = "there", "new"
 """The ids of an item that was put before, and of one that was not."""
 
 
@@ -27,10 +27,12 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
         return
     method, item = operation.method.upper(), json.loads(os.environ[ITEMS])[more[0]]
     if method == "POST":
-        entries = [{"id": NEW, "item": item}, {"id": THERE, "item": item, "expires_at": 4_000_000_000}]
+        entries = [{"id": NEW_ID, "item": item}, {"id": EXISTING_ID, "item": item, "expires_at": 4_000_000_000}]
         examples.append(_case(operation, body={"items": entries}))
         return
-    for name in {"GET": [THERE], "PUT": [THERE, NEW], "PATCH": [THERE], "DELETE": [NEW]}[method]:
+    for name in {"GET": [EXISTING_ID], "PUT": [EXISTING_ID, NEW_ID], "PATCH": [EXISTING_ID], "DELETE": [NEW_ID]}[
+        method
+    ]:
         place = "path_parameters" if "{id}" in more else "query"
         body = {"PUT": {"body": item}, "PATCH": {"body": {}}}.get(method, {})
         examples.append(_case(operation, **{place: {"id": name}}, **body))

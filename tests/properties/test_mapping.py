@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.mapping import (
-    Answer,
     Backoff,
+    DiscardedRecords,
     Failed,
-    GivenUp,
+    InvocationResult,
     Message,
     QueueMapping,
     QueueSettings,
@@ -46,7 +46,7 @@ SETTINGS = st.one_of(
 ARRIVALS = st.lists(st.tuples(st.integers(0, 9), st.integers(10, 600)), min_size=1, max_size=40)
 
 
-def answer_to(fault: str, identifiers: list[str], state: object) -> Answer:
+def answer_to(fault: str, identifiers: list[str], state: object) -> InvocationResult:
     match fault:
         case "raise":
             return Failed("boom")
@@ -69,13 +69,13 @@ class Played:
     shard: StreamShard[int]
     calls: list[StreamInvocation[int]] = field(default_factory=list)
     done: list[int] = field(default_factory=list)
-    given_up: list[int] = field(default_factory=list)
+    discarded: list[int] = field(default_factory=list)
 
 
 def run_stream(settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]) -> Played:
     """Play a shard to its end."""
     shard: StreamShard[int] = StreamShard(
-        settings, shard_id="s", source_arn="arn", now=0, backoff=Backoff(first_s=1, longest_s=4)
+        settings, shard_id="s", source_arn="arn", now=0, backoff=Backoff(initial_s=1, max_s=4)
     )
     played = Played(shard)
     now = arrival = 0.0
@@ -87,19 +87,19 @@ def run_stream(settings: StreamSettings, arrivals: list[tuple[int, int]], faults
             arrival += gap
             shard.add([StreamRecord(f"{number:021d}", arrival, size, number, str(number % 4), number % 9 != 8)], now)
             continue
-        shard.caught_up(now)
+        shard.mark_caught_up(now)
         step = shard.next_invocation(now)
-        if isinstance(step, GivenUp):
-            played.given_up += [record.content for record in step.records]
+        if isinstance(step, DiscardedRecords):
+            played.discarded += [record.content for record in step.records]
         elif step is not None:
             now += 0.5
             played.calls.append(step)
             sequences = [record.sequence for record in step.records]
             answer = answer_to(next(script, "fine"), sequences, {"n": len(played.calls)})
-            outcome = shard.answer(step, answer, now)
-            played.done += [record.content for record in step.records[: outcome.done]]
-            if outcome.given_up is not None:
-                played.given_up += [record.content for record in outcome.given_up.records]
+            outcome = shard.complete(step, answer, now)
+            played.done += [record.content for record in step.records[: outcome.acknowledged]]
+            if outcome.discarded is not None:
+                played.discarded += [record.content for record in outcome.discarded.records]
         else:
             due = shard.next_time()
             times = [arrival + waiting[0][1][0]] if waiting else []
@@ -126,7 +126,7 @@ def test_every_record_is_acknowledged_or_given_up_once_and_in_the_order_of_its_i
     settings: StreamSettings, arrivals: list[tuple[int, int]], faults: list[str]
 ) -> None:
     played = run_stream(settings, arrivals, faults)
-    assert sorted([*played.done, *played.given_up]) == passing(arrivals)
+    assert sorted([*played.done, *played.discarded]) == passing(arrivals)
     for item in range(4):
         mine = [number for number in played.done if number % 4 == item]
         assert mine == sorted(mine)
@@ -197,7 +197,7 @@ def test_every_message_of_a_queue_is_deleted_once_in_the_order_of_its_group_and_
     script = iter(faults)
     now = 0.0
     while queue or rules.pending:
-        received, queue = queue[: rules.room], queue[rules.room :]
+        received, queue = queue[: rules.capacity], queue[rules.capacity :]
         rules.add(received, now)
         call = rules.next_invocation(now)
         if call is None:
@@ -211,9 +211,9 @@ def test_every_message_of_a_queue_is_deleted_once_in_the_order_of_its_group_and_
         # a good function stops at the first failure of a FIFO group and reports everything after it
         identifiers = [message.id for message in call.messages]
         answer = answer_to("raise" if fault == "part" and settings.fifo else fault, identifiers, None)
-        settled = rules.answer(call, answer, now)
+        settled = rules.complete(call, answer, now)
         deleted += settled.delete
-        queue = sorted([*settled.left, *queue], key=lambda message: message.content)
+        queue = sorted([*settled.retained, *queue], key=lambda message: message.content)
     assert sorted(message.content for message in deleted) == list(range(len(sent)))
     if settings.fifo:
         for group in "abc":
@@ -232,7 +232,7 @@ def test_with_visibility_and_dead_letters_every_message_is_deleted_or_dead_and_g
     receives: Counter[int] = Counter()
     script, now = iter(faults), 0.0
     while len(queue):
-        received = queue.receive(now, rules.room)
+        received = queue.receive(now, rules.capacity)
         receives.update(int(message.body) for message in received)
         messages = [
             Message(message.id, message.receipt, message.group, message.hidden_until, 50, number, sent[number][1])
@@ -246,13 +246,13 @@ def test_with_visibility_and_dead_letters_every_message_is_deleted_or_dead_and_g
             identifiers = [message.id for message in call.messages]
             answer = answer_to("raise" if fault == "part" and settings.fifo else fault, identifiers, None)
             now += 0.5
-            gone += rules.answer(call, answer, now).delete
+            gone += rules.complete(call, answer, now).delete
         for message in gone:
             queue.delete(message.receipt)
         deleted += [message.content for message in gone]
         if not gone and call is None and len(queue):
             now = min(at for at in (queue.next_time(now), rules.next_time()) if at is not None and at > now)
-    dead = [int(message.body) for message in queue.dead]
+    dead = [int(message.body) for message in queue.dead_letters]
     assert sorted([*deleted, *dead]) == list(range(len(sent)))
     assert all(count <= most for count in receives.values())
     assert all(receives[number] == most for number in dead)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.stack import Stack, running_stack
-from tests.building import HOST_ARCHITECTURE, ROOT, cannot, sam, sam_build, sam_environment
+from tests.sam_build import HOST_ARCHITECTURE, ROOT, sam, sam_build, sam_environment, skip_or_fail
 
 EVENTS = ROOT / "events"
 IMAGE = "public.ecr.aws/lambda/python:3.13"
@@ -31,9 +31,9 @@ def docker() -> None:
     try:
         told = _docker("info", "--format", "{{.ServerVersion}}")
     except FileNotFoundError:
-        cannot("there is no Docker: `docker` is not on PATH")
+        skip_or_fail("there is no Docker: `docker` is not on PATH")
     if told.returncode:
-        cannot(f"there is no Docker: {told.stderr.strip() or 'its daemon does not answer'}")
+        skip_or_fail(f"there is no Docker: {told.stderr.strip() or 'its daemon does not answer'}")
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def _check_route(endpoint: str) -> None:
     look = f"import urllib.request; urllib.request.urlopen({url!r}, timeout=5)"
     told = _docker("run", "--rm", "--add-host", ADD_HOST, "--entrypoint", "python3", IMAGE, "-c", look)
     if told.returncode:
-        cannot(f"a container does not reach the emulator at {url}: {told.stderr.strip().splitlines()[-1]}")
+        skip_or_fail(f"a container does not reach the emulator at {url}: {told.stderr.strip().splitlines()[-1]}")
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from tests.simulation.running import breaking, report, run, wrong
-from tests.simulation.sabotage.safeguards import SABOTAGES
-from tests.simulation.telling import told
-from tests.simulation.world.steps import history_of
-from tests.simulation.world.surroundings import alone
+from tests.simulation.broken_safeguards.safeguards import BROKEN_SAFEGUARDS
+from tests.simulation.describe import describe
+from tests.simulation.runner import broken_safeguard, describe_violations, report, run
+from tests.simulation.world.isolation import isolated
+from tests.simulation.world.steps import generate_history
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,13 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one a core")
     parser.add_argument("--tell", type=int, metavar="SEED", help="print one seed's history, and how it ends")
-    parser.add_argument("--break", dest="broken", default="", choices=["", *SABOTAGES], help="break a safeguard first")
+    parser.add_argument(
+        "--break", dest="broken", default="", choices=["", *BROKEN_SAFEGUARDS], help="break a safeguard first"
+    )
     given = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if given.tell is not None:
-        with alone(), breaking(given.broken):
-            history = history_of(given.tell)
-            console.print(f"{told(history)}\n{wrong(history)}")
+        with isolated(), broken_safeguard(given.broken):
+            history = generate_history(given.tell)
+            console.print(f"{describe(history)}\n{describe_violations(history)}")
         return 0
     began = time.monotonic()
     seed = run(range(given.first, given.first + given.seeds), given.broken, given.processes, console)

@@ -7,10 +7,10 @@ from tests.simulation.world.steps import Archive, Deliver, Fault, History, Redel
 
 type Fails = Callable[[History], bool]
 
-_MOST_TRIES = 5000
+_MAX_ATTEMPTS = 5000
 
 
-def shrunk(history: History, fails: Fails) -> History:
+def shrink(history: History, fails: Fails) -> History:
     """Return a history that still fails, and of which no simpler variant that was tried does.
 
     First whole stretches of steps are left out, then single ones, then the faults within them, then the surroundings
@@ -23,7 +23,7 @@ def shrunk(history: History, fails: Fails) -> History:
             if fails(simpler):
                 history = simpler
                 break
-            if tries >= _MOST_TRIES:
+            if tries >= _MAX_ATTEMPTS:
                 return history
         else:
             return history

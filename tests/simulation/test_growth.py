@@ -14,8 +14,8 @@ from tailrace.aws.aggregates.lineages import SHARDS, Lineages
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.testing import event, record
-from tests.simulation.world.serial import Serial
-from tests.simulation.world.surroundings import alone
+from tests.simulation.world.isolation import isolated
+from tests.simulation.world.serial_executor import SerialExecutor
 
 PARTITIONS = 10
 LIFE = timedelta(hours=4)
@@ -48,7 +48,9 @@ class Month:
         self.database.create("progress", "pk", "sk")
         client: Any = self.database
         clock = lambda: self.now  # noqa: E731
-        committer = Committer(client, "aggregates", clock=clock, use_partiql=True, executor=lambda _threads: Serial(0))
+        committer = Committer(
+            client, "aggregates", clock=clock, use_partiql=True, executor=lambda _threads: SerialExecutor(0)
+        )
         streams: Any = self
         lineages = Lineages(client, lambda: streams, "aggregates", clock)
         self.stage = Aggregator(pipeline, committer, lineages, ProgressWriter(client, "progress", "aggregate", clock))
@@ -60,7 +62,7 @@ class Month:
         self.shards[shard] = known | ({"ParentShardId": parent} if parent else {})
         return shard
 
-    def roll(self) -> None:
+    def close_shard(self) -> None:
         """Close every shard and open its heir."""
         for place, shard in enumerate(self.open):
             self.shards[shard]["SequenceNumberRange"]["EndingSequenceNumber"] = str(next(self.sequence))
@@ -112,7 +114,7 @@ def is_weekend(at: datetime) -> bool:
 
 @pytest.mark.parametrize("quiet", [is_night, is_weekend])
 def test_shards_that_bring_nothing_leave_no_marks_behind(quiet: Callable[[datetime], bool]) -> None:
-    with alone():
+    with isolated():
         month = Month()
         touched = 0
         while month.now < datetime(2026, 1, 31, tzinfo=UTC):
@@ -120,7 +122,7 @@ def test_shards_that_bring_nothing_leave_no_marks_behind(quiet: Callable[[dateti
                 month.touch()
                 touched += PARTITIONS
             month.now += LIFE
-            month.roll()
+            month.close_shard()
         month.touch()
         row = month.row()
     assert int(row["flights"]["N"]) == touched + PARTITIONS
@@ -131,7 +133,7 @@ def test_shards_that_bring_nothing_leave_no_marks_behind(quiet: Callable[[dateti
 
 def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:
     touched = largest = 0
-    with alone():
+    with isolated():
         month = Month()
         begin = month.now
         while month.now < begin + MONTH:
@@ -139,7 +141,7 @@ def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:
             touched += PARTITIONS
             largest = max(largest, size(month.row()))
             month.now += LIFE
-            month.roll()
+            month.close_shard()
             if month.now - begin in (MONTH / 3, MONTH * 2 / 3):
                 month.split()
         row = month.row()

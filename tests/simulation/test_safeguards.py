@@ -2,22 +2,22 @@
 
 import pytest
 
-from tests.simulation.sabotage.safeguards import SABOTAGES
-from tests.simulation.verdict import faults_of
-from tests.simulation.world.steps import History, history_of
-from tests.simulation.world.surroundings import alone
+from tests.simulation.broken_safeguards.safeguards import BROKEN_SAFEGUARDS
+from tests.simulation.invariants import find_violations
+from tests.simulation.world.isolation import isolated
+from tests.simulation.world.steps import History, generate_history
 
 WITHIN = 3000
 
 
 def first_failure() -> History | None:
-    return next((history for seed in range(WITHIN) if faults_of(history := history_of(seed))), None)
+    return next((history for seed in range(WITHIN) if find_violations(history := generate_history(seed))), None)
 
 
-@pytest.mark.parametrize("name", SABOTAGES, ids=lambda name: name.replace(" ", "-"))
+@pytest.mark.parametrize("name", BROKEN_SAFEGUARDS, ids=lambda name: name.replace(" ", "-"))
 def test_a_broken_safeguard_is_found(name: str) -> None:
-    with alone(), SABOTAGES[name]():
+    with isolated(), BROKEN_SAFEGUARDS[name]():
         found = first_failure()
     assert found is not None
-    with alone():
-        assert not faults_of(found)
+    with isolated():
+        assert not find_violations(found)

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from tests.simulation.__main__ import main
-from tests.simulation.running import run
-from tests.simulation.shrink import shrunk
-from tests.simulation.telling import told
-from tests.simulation.verdict import faults_of
-from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write, history_of
-from tests.simulation.world.surroundings import alone
+from tests.simulation.describe import describe
+from tests.simulation.invariants import find_violations
+from tests.simulation.runner import run
+from tests.simulation.shrink import shrink
+from tests.simulation.world.isolation import isolated
+from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write, generate_history
 from tests.simulation.world.world import World
 
 SEEDS = 4000
@@ -23,7 +23,7 @@ SEEDS = 4000
 
 @pytest.fixture
 def _alone() -> Iterator[None]:
-    with alone():
+    with isolated():
         yield
 
 
@@ -43,17 +43,17 @@ def played(history: History) -> World:
 @pytest.mark.usefixtures("_alone")
 @pytest.mark.parametrize("seed", range(0, 300, 10))
 def test_the_same_seed_gives_the_same_run(seed: int) -> None:
-    assert history_of(seed) == history_of(seed)
-    assert played(history_of(seed)).trace == played(history_of(seed)).trace
+    assert generate_history(seed) == generate_history(seed)
+    assert played(generate_history(seed)).trace == played(generate_history(seed)).trace
 
 
 TRACES = """
-from tests.simulation.world.steps import history_of
-from tests.simulation.world.surroundings import alone
+from tests.simulation.world.steps import generate_history
+from tests.simulation.world.isolation import isolated
 from tests.simulation.test_simulation import played
-with alone():
+with isolated():
     for seed in range(20):
-        print(played(history_of(seed)).trace)
+        print(played(generate_history(seed)).trace)
 """
 
 
@@ -77,13 +77,13 @@ def test_the_same_seed_gives_the_same_run_in_every_process() -> None:
 def test_histories_differ_and_everything_happens_in_some() -> None:
     happened: set[str] = set()
     for seed in range(400):
-        for entry in played(history_of(seed)).trace:
+        for entry in played(generate_history(seed)).trace:
             happened |= {str(part) for part in entry[1:] if part is None or isinstance(part, str)}
     operations = {"UpdateItem", "BatchExecuteStatement", "SendMessageBatch", "PutObject", "GetObject"}
     faults = {"throttled", "lost", "unanswered", "again", "delayed", "before", "after", "adrift", "partly", "meanwhile"}
     events = {"arrives", "restarts", "rolls", "times out", "stillborn", "runs", "fanout", "aggregate"}
-    given_up = {"gives up", "RetryAttemptsExhausted", "RecordAgeExceeded"}
-    assert operations | faults | events | given_up <= happened
+    discarded = {"gives up", "RetryAttemptsExhausted", "RecordAgeExceeded"}
+    assert operations | faults | events | discarded <= happened
 
 
 ORDER = {"shop": "a", "amount": 7}
@@ -101,14 +101,14 @@ def test_a_failing_history_is_made_as_short_as_can_be() -> None:
         return bool(orders) and any(fault.kind == "before" for fault in faults)
 
     simplest = (Write("orders", "1", ORDER), Deliver("aggregate", 0, Run("runs", (Fault(1, "before"),))))
-    assert shrunk(history, lost) == replace(history, steps=simplest)
-    assert not faults_of(history)
+    assert shrink(history, lost) == replace(history, steps=simplest)
+    assert not find_violations(history)
 
 
 def test_a_history_can_be_read() -> None:
     for seed in range(50):
-        history = history_of(seed)
-        lines = told(history).splitlines()
+        history = generate_history(seed)
+        lines = describe(history).splitlines()
         assert lines[0].startswith(f"seed {seed}: ")
         assert len(lines) == len(history.steps) + 2
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.stack import Stack, running_stack
-from tests.issuer import AUDIENCE, Issuer, running_issuer
+from tests.oidc_issuer import AUDIENCE, Issuer, running_issuer
 
 ORIGIN = "https://dashboard.example"
 

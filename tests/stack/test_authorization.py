@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from local.deployment.emulator import REGION
 from local.stack import Stack
 from tests.architecture.stack import ROOT, resources
-from tests.issuer import AUDIENCE, Issuer
+from tests.oidc_issuer import AUDIENCE, Issuer
 from tests.stack.conftest import ORIGIN
 
 ADDRESSES = {"{collection}": "flights", "{id+}": "1", "{name}": "carrier_hours"}
@@ -138,14 +138,14 @@ def test_the_stack_serves_its_page_to_anybody(token_stack: Stack, issuer: Issuer
         assert f"connect-src 'self' {issuer.url};" in answer.headers["Content-Security-Policy"]
     for library in ("uplot/uPlot.esm.js", "uplot/LICENSE", "oidc-client-ts/oidc-client-ts.min.js"):
         assert ask("GET", f"{root}vendor/{library}", {})[0] == 200
-    told = urllib3.request("GET", f"{root}config.json").json()
-    assert told.pop("auth") == {
+    document = urllib3.request("GET", f"{root}config.json").json()
+    assert document.pop("auth") == {
         "issuer": issuer.url,
         "client_id": AUDIENCE,
         "scope": "openid tailrace/read",
         "redirect_path": "./index.html",
     }
-    assert told == {"api": "..", "refresh_s": 5, "title": "tailrace"}
+    assert document == {"api": "..", "refresh_s": 5, "title": "tailrace"}
     for name in ("app.py", "..%2fapp.py", "%2e%2e/app.py", "vendor", "nothing.js"):
         assert ask("GET", f"{root}{name}", {})[0] == 404, name
     assert token_stack.outputs["DashboardUrl"].endswith("/dashboard")
@@ -191,7 +191,7 @@ def test_a_code_that_was_signed_in_for_by_pkce_leads_to_the_data(token_stack: St
         in REFUSED
     )
     assert redeem(verifier) == {"error": "invalid_grant"}
-    assert issuer.refusals[-1].startswith("token: invalid_grant")
+    assert issuer.rejections[-1].startswith("token: invalid_grant")
 
 
 def test_without_a_client_id_there_is_no_page(signed_stack: Stack) -> None:

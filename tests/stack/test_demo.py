@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from local.demo.display import Display
-from local.demo.feed import Told
-from local.demo.flights import COLUMNS, read
+from local.demo.feed import FeedResult
+from local.demo.flights import COLUMNS, read_flights
 from local.demo.recompute import Recompute
-from local.demo.run import Input, feed_and_check
+from local.demo.run import DemoInput, feed_and_check
 from local.demo.verify import Verdict, verify
 from local.deployment.emulator import ROOT
-from local.mapping import GivenUp, StreamRecord, StreamSettings
+from local.mapping import DiscardedRecords, StreamRecord, StreamSettings
 from local.pollers.destinations import FailureDestination
 from local.stack import Stack, running_stack
 from pipeline.definition import pipeline
-from tests.simulation.world.deployed import template_settings
 from tests.simulation.world.steps import READERS, Reader
+from tests.simulation.world.template_settings import template_settings
 
 ROW = (
     "2013,{month},{day},{hour}17,{hour}15,2,830,819,11,{carrier},{number},N14228,{origin},IAH,227,1400,{hour},15,{utc}"
@@ -61,24 +61,24 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def outcome(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Told, Verdict]:
+def outcome(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FeedResult, Verdict]:
     path = nights(tmp_path_factory.mktemp("feed"))
-    source = read(path)
-    told, verdict, _ = feed_and_check(stack, Input(source, source.flights, None), pipeline, Display())
-    return path, told, verdict
+    source = read_flights(path)
+    document, verdict, _ = feed_and_check(stack, DemoInput(source, source.flights, None), pipeline, Display())
+    return path, document, verdict
 
 
-def test_nothing_drifts_through_both_nights_in_which_clocks_change(outcome: tuple[Path, Told, Verdict]) -> None:
-    _, told, verdict = outcome
+def test_nothing_drifts_through_both_nights_in_which_clocks_change(outcome: tuple[Path, FeedResult, Verdict]) -> None:
+    _, document, verdict = outcome
     assert verdict.differences == []
     # 21 flights are scheduled, 20 leave, 19 land, one is cancelled
-    assert told.changes == 21 + 20 + 19 + 1
-    assert verdict.events == told.changes
+    assert document.changes == 21 + 20 + 19 + 1
+    assert verdict.events == document.changes
     assert verdict.quarantined == 3 * 4
 
 
-def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, Told, Verdict]) -> None:
-    path, told, _ = outcome
+def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, FeedResult, Verdict]) -> None:
+    path, document, _ = outcome
     key = {"pk": {"S": "origin_days@1#JFK"}, "sk": {"S": "2013-11-03"}}
     stack.client("dynamodb").update_item(
         TableName=stack.outputs["AggregatesTable"],
@@ -87,7 +87,7 @@ def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, Told, V
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
     with Recompute(path, None) as expected:
-        differences = verify(stack, expected, told, pipeline).differences
+        differences = verify(stack, expected, document, pipeline).differences
     # the first look has hidden the disruptions' messages for a while
     (difference,) = (one for one in differences if not one.where.startswith("disruptions"))
     assert difference.where == "origin_days@1#JFK 2013-11-03"
@@ -104,10 +104,10 @@ def test_the_pollers_go_by_what_the_template_says(stack: Stack, reader: Reader) 
 
 def test_what_a_mapping_gives_up_lies_in_the_failures_bucket(stack: Stack) -> None:
     bucket = stack.outputs["FailuresBucket"]
-    for mapping in (one for one in stack.pollers.mappings if one.reads_stream):
+    for mapping in (one for one in stack.pollers.mappings if one.is_stream):
         settings = StreamSettings.parse(mapping.properties)
         record: StreamRecord[bytes] = StreamRecord("1", 0, 9, b'{"n": 1}')
-        given_up = GivenUp("RetryAttemptsExhausted", (record,), "shardId-1", mapping.source_arn)
+        given_up = DiscardedRecords("RetryAttemptsExhausted", (record,), "shardId-1", mapping.source_arn)
         FailureDestination(mapping, settings.on_failure, stack.client).send(given_up, 0)
         prefix = f"aws/lambda/{mapping.uuid}/shardId-1/1970/01/01/"
         (entry,) = stack.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]

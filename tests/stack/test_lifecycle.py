@@ -15,8 +15,8 @@ import pytest
 import urllib3
 
 from local.deployment.emulator import ROOT, Emulator, free_port, is_listening
-from local.errors import EmulatorFailed, PortBusy, SetupMissing
-from local.stack import ENDPOINT_FILE, announced_stack
+from local.errors import EmulatorFailed, PortInUse, SetupMissing
+from local.stack import ENDPOINT_FILE, read_endpoint_file
 from pipeline.definition import pipeline
 
 UP_SECONDS = 180.0
@@ -117,7 +117,7 @@ def scratch_folders(pids: set[int]) -> list[Path]:
 def test_a_stack_starts_again_on_the_port_of_one_that_was_killed(held: subprocess.Popen[str], port: int) -> None:
     held.kill()
     held.wait(GONE_SECONDS)
-    assert announced_stack() is None  # the file is still there, but nobody is behind it
+    assert read_endpoint_file() is None  # the file is still there, but nobody is behind it
     deadline = time.monotonic() + GONE_SECONDS
     while is_listening(port) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -130,7 +130,7 @@ def test_a_stack_starts_again_on_the_port_of_one_that_was_killed(held: subproces
 
 def dashboard() -> str:
     """Return the address of the running stack's dashboard."""
-    about = announced_stack()
+    about = read_endpoint_file()
     assert about is not None
     return str(about["dashboard"])
 
@@ -141,8 +141,8 @@ def test_a_running_stack_shows_its_dashboard(held: subprocess.Popen[str]) -> Non
     assert address.startswith("http://127.0.0.1:")
     assert urllib3.request("GET", address).data.startswith(b"<!doctype html>")
     config = urllib3.request("GET", f"{address}config.json").json()
-    told = {"api": "./api", "refresh_s": 1, "title": "tailrace", "auth": None, "reference": "./reference.html"}
-    assert config == told
+    document = {"api": "./api", "refresh_s": 1, "title": "tailrace", "auth": None, "reference": "./reference.html"}
+    assert config == document
     aggregates = urllib3.request("GET", f"{address}api/aggregates").json()["aggregates"]
     assert {aggregate.name for aggregate in pipeline.aggregates} == {aggregate["name"] for aggregate in aggregates}
     rows = urllib3.request("GET", f"{address}api/aggregates/carrier_hours/rows?carrier=UA")
@@ -151,7 +151,7 @@ def test_a_running_stack_shows_its_dashboard(held: subprocess.Popen[str]) -> Non
 
 
 def test_a_running_stack_announces_where_it_is(held: subprocess.Popen[str], port: int) -> None:
-    about = announced_stack()
+    about = read_endpoint_file()
     assert about is not None
     assert about["pid"] == held.pid
     assert about["endpoint"] == f"http://127.0.0.1:{port}"
@@ -172,7 +172,7 @@ def test_a_busy_port_is_one_clear_sentence() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        with pytest.raises(PortBusy, match=f"Port {taken} is in use"):
+        with pytest.raises(PortInUse, match=f"Port {taken} is in use"):
             Emulator.start(taken)
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from local.stack import Stack
-from tests.issuer import Issuer
-from tests.openapi.running import FLIGHT, hold
+from tests.oidc_issuer import Issuer
+from tests.openapi.conformance import FLIGHT, check_conformance
 
 
 def test_every_answer_of_the_stack_is_as_its_document_says(
@@ -15,6 +15,8 @@ def test_every_answer_of_the_stack_is_as_its_document_says(
     A token may do both here, so that it is not the gateway that answers.
     """
     token = issuer.token(scope="openid tailrace/read tailrace/write", exp=4_000_000_000)
-    refused = hold(bare_token_stack.api_url, f"Bearer {token}", {"flights": FLIGHT}, most=5, folder=tmp_path)
+    refused = check_conformance(
+        bare_token_stack.api_url, f"Bearer {token}", {"flights": FLIGHT}, max_examples=5, folder=tmp_path
+    )
     assert refused == set()
-    bare_token_stack.wait_settled(60)
+    bare_token_stack.wait_until_settled(60)

@@ -1,6 +1,6 @@
 """The stack that CloudFormation makes of the template is the one that the architecture tests look at."""
 
-from local.deployment.deployed import resources
+from local.deployment.mappings import resources
 from local.stack import Stack
 from tests.architecture.stack import template
 

@@ -7,9 +7,9 @@ import pytest
 import urllib3
 
 from local.stack import Stack
-from tests.at_once import WRITERS, at_once
-from tests.issuer import Issuer
-from tests.openapi.running import FLIGHT
+from tests.concurrency import WRITERS, run_concurrently
+from tests.oidc_issuer import Issuer
+from tests.openapi.conformance import FLIGHT
 
 type Send = Callable[..., urllib3.BaseHTTPResponse]
 
@@ -36,17 +36,19 @@ def test_of_several_who_change_the_same_state_one_succeeds(send: Send) -> None:
             body = (FLIGHT if method == "PUT" else {}) | {"flight": 100 + writer}
             return send(method, "same-state", body, {"If-Match": tag})
 
-        answers = at_once(change)
-        assert sorted(answer.status for answer in answers) == [200, *[412] * (WRITERS - 1)], method
-        (written,) = (place for place, answer in enumerate(answers) if answer.status == 200)
+        responses = run_concurrently(change)
+        assert sorted(answer.status for answer in responses) == [200, *[412] * (WRITERS - 1)], method
+        (written,) = (place for place, answer in enumerate(responses) if answer.status == 200)
         found = send("GET", "same-state")
         assert found.json()["item"]["flight"] == 100 + written
-        assert found.headers["ETag"] == answers[written].headers["ETag"]
+        assert found.headers["ETag"] == responses[written].headers["ETag"]
 
 
 def test_of_several_who_make_an_item_one_does(send: Send) -> None:
-    answers = at_once(lambda writer: send("PUT", "made", FLIGHT | {"flight": writer}, {"If-None-Match": "*"}))
-    assert sorted(answer.status for answer in answers) == [201, *[412] * (WRITERS - 1)]
+    responses = run_concurrently(
+        lambda writer: send("PUT", "made", FLIGHT | {"flight": writer}, {"If-None-Match": "*"})
+    )
+    assert sorted(answer.status for answer in responses) == [201, *[412] * (WRITERS - 1)]
 
 
 def test_patches_of_different_fields_are_all_kept(send: Send) -> None:
@@ -62,7 +64,7 @@ def test_patches_of_different_fields_are_all_kept(send: Send) -> None:
             pass
         return status
 
-    assert at_once(patch) == [200] * WRITERS
+    assert run_concurrently(patch) == [200] * WRITERS
     expected: dict[str, Any] = dict(FLIGHT)
     for one in patches[:-1]:
         expected |= one
@@ -72,10 +74,10 @@ def test_patches_of_different_fields_are_all_kept(send: Send) -> None:
 def test_a_request_that_is_sent_several_times_at_once_is_carried_out_once(send: Send) -> None:
     """The others are told to wait, or get the first one's answer; with another body the key is refused."""
     key = {"Idempotency-Key": '"once"'}
-    answers = at_once(lambda _writer: send("PUT", "once", FLIGHT, key))
-    fresh = [one for one in answers if one.status == 201 and "Idempotency-Replayed" not in one.headers]
+    responses = run_concurrently(lambda _writer: send("PUT", "once", FLIGHT, key))
+    fresh = [one for one in responses if one.status == 201 and "Idempotency-Replayed" not in one.headers]
     assert len(fresh) == 1
-    for answer in answers:
+    for answer in responses:
         assert answer.status in (201, 409)
         if answer.status == 409:
             assert answer.json()["type"].endswith(":idempotency-key-in-use")

@@ -43,9 +43,9 @@ def test_a_sum_that_the_table_cannot_hold_is_told_and_stops_nobody(
 ) -> None:
     visits = [{"page": "/", "ms": ms} for ms in (10**17, Decimal("1E-17"), 5)] + [{"page": "/other", "ms": 1}]
     records = [record(n, "visits", (str(n), None, visit)) for n, visit in enumerate(visits, start=1)]
-    for told in (True, False):  # a second delivery finds the mark beyond it
+    for document in (True, False):  # a second delivery finds the mark beyond it
         assert aggregates.absorb(event(records))["batchItemFailures"] == []
-        assert ('"RowsRefused":[1.0]' in capsys.readouterr().out) == told
+        assert ('"RowsRefused":[1.0]' in capsys.readouterr().out) == document
         row = aggregates.rows()["pages@1#/", "-"]
         assert (row["~n"], row["visits"], row["ms_total"], row["~inexact"]) == (3, 2, 10**17 + 5, 1)
         assert (pipeline.aggregate("pages").render(row) or {})["inexact"] is True

@@ -173,7 +173,7 @@ CASES: dict[str, Requests] = {
 }
 
 
-def answers(client: Any, table: str, requests: Requests) -> list[Any]:
+def responses(client: Any, table: str, requests: Requests) -> list[Any]:
     """Send requests; what matters of each answer, and the row at the end."""
     seen: list[Any] = []
     for operation, request in [*requests, ("get_item", {"Key": KEY}), ("get_item", {"Key": OTHER})]:
@@ -226,7 +226,7 @@ def test_the_model_answers_as_dynamodb_does(dynamodb: "DynamoDBClient", table: C
     real = table("pk", "sk")
     model = Database()
     model.create(real, "pk", "sk")
-    assert answers(model, real, CASES[name]) == answers(dynamodb, real, CASES[name])
+    assert responses(model, real, CASES[name]) == responses(dynamodb, real, CASES[name])
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -238,17 +238,17 @@ def test_sums_are_the_same_to_the_last_digit(
     model = Database()
     model.create(real, "pk", "sk")
     requests = [update("ADD n :v SET o = :v", v=number) for number in numbers]
-    assert answers(model, real, requests) == answers(dynamodb, real, requests)
+    assert responses(model, real, requests) == responses(dynamodb, real, requests)
 
 
 def test_a_stream_tells_what_changed_and_nothing_else() -> None:
-    told: list[Any] = []
+    document: list[Any] = []
     model = Database()
-    model.create("t", "pk", "sk", written=lambda key, old, new: told.append((key, old, new)))
+    model.create("t", "pk", "sk", on_change=lambda key, old, new: document.append((key, old, new)))
     first, second = KEY | {"n": {"N": "1"}}, KEY | {"n": {"N": "2"}}
     for item in (first, KEY | {"n": {"N": "1.0"}}, second):
         model.put_item(TableName="t", Item=item)
     model.update_item(TableName="t", **update("ADD n :v", v=0)[1])
     model.delete_item(TableName="t", Key=KEY)
     model.delete_item(TableName="t", Key=KEY)
-    assert told == [(KEY, None, first), (KEY, first, second), (KEY, second, None)]
+    assert document == [(KEY, None, first), (KEY, first, second), (KEY, second, None)]

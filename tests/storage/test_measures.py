@@ -185,7 +185,7 @@ def test_what_comes_after_keep_is_told_and_not_counted(
         app.stage.cache_clear()
         aggregates.absorb(event([record(sequence, "orders", (str(sequence), None, ORDER))]))
         assert aggregates.values()["shop_hours@1#a", "2024-10-27T02:00+02:00"]["orders"] == 1
-    told = capsys.readouterr().out
-    assert re.search(r'"ChangesTooLate"', told)
-    assert '"aggregate":"shop_hours"' in told
+    document = capsys.readouterr().out
+    assert re.search(r'"ChangesTooLate"', document)
+    assert '"aggregate":"shop_hours"' in document
     assert aggregates.values()["days@1#2024-10-27", "a"]["n"] == 2, "what is kept for ever is never too late"

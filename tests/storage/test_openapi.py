@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from functions.api.app import handler
-from local.in_memory.http_api import Gateway
+from local.in_memory.http_api import HttpApiServer
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.testing import event, history
-from tests.openapi.running import FLIGHT, hold
+from tests.openapi.conformance import FLIGHT, check_conformance
 from tests.storage.conftest import Aggregates
 
 ITEMS: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ def url(api: Aggregates, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     order: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
     orders = [("1", order | {"amount": 5}), ("2", order | {"lines": 2}), ("3", {"shop": "", "placed": "-"})]
     api.absorb(event(history("orders", orders)))
-    with Gateway(handler) as gateway:
+    with HttpApiServer(handler) as gateway:
         thread = threading.Thread(target=gateway.serve_forever)
         thread.start()
         yield gateway.url
@@ -57,6 +57,6 @@ def test_every_answer_is_as_the_document_says(
     monkeypatch.setenv("TAILRACE_PIPELINE", f"{pipeline}:pipeline")
     definition = load_pipeline(f"{pipeline}:pipeline")
     items = {collection.name: ITEMS[collection.name] for collection in definition.collections}
-    refused = hold(url, "signed", items, most=15, folder=tmp_path)
+    refused = check_conformance(url, "signed", items, max_examples=15, folder=tmp_path)
     # of aggregates some cannot be asked so that a made-up query hits: those that begin with their time, say
     assert [path for _, path in refused if not path.startswith("/aggregates/")] == []

@@ -12,7 +12,7 @@ from tailrace.aws.items.store import ItemStore
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed
 from tailrace.http.preconditions import Preconditions, parse_preconditions
 from tailrace.http.problems import IdempotencyKeyInUse
-from tests.at_once import WRITERS, at_once
+from tests.concurrency import WRITERS, run_concurrently
 from tests.pipelines.orders import orders
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_counts_under_if_match_lose_nothing(store: ItemStore, collection: str) -
         for _ in range(ROUNDS):
             until_done(count)
 
-    at_once(count_on)
+    run_concurrently(count_on)
     assert store.get(collection, "1").item["lines"] == 100 + WRITERS * ROUNDS
 
 
@@ -93,7 +93,7 @@ def test_a_field_that_another_writer_adds_is_never_overwritten(
             item, same = seen(store, collection)
             store.put(collection, "1", item | {names[writer]: VALUES.get(names[writer], writer)}, preconditions=same)
 
-        at_once(lambda writer: until_done(lambda: add(writer)), len(names))
+        run_concurrently(lambda writer: until_done(lambda: add(writer)), len(names))
         assert store.get(collection, "1").item.keys() == start.keys() | set(names)
 
 
@@ -106,7 +106,7 @@ def test_patches_of_different_fields_are_all_kept(store: ItemStore, collection: 
         for _ in range(ROUNDS):
             until_done(lambda: store.patch(collection, "1", {names[writer]: VALUES[names[writer]]}))
 
-    at_once(change, len(names))
+    run_concurrently(change, len(names))
     assert store.get(collection, "1").item == ORDER | VALUES
 
 
@@ -118,7 +118,7 @@ def test_an_item_is_made_once(store: ItemStore) -> None:
             return False
 
     for _ in range(ROUNDS):
-        assert sum(at_once(make)) == 1
+        assert sum(run_concurrently(make)) == 1
         store.delete("orders", "1")
 
 
@@ -137,7 +137,7 @@ def test_an_item_that_has_changed_is_not_deleted(store: ItemStore) -> None:
                 return ""
             return "deleted" if writer % 2 else "changed"
 
-        assert len([done for done in at_once(act) if done]) == 1
+        assert len([done for done in run_concurrently(act) if done]) == 1
 
 
 def test_as_many_fields_as_are_told_can_be_compared(store: ItemStore) -> None:
@@ -166,7 +166,7 @@ def test_a_request_with_a_key_is_carried_out_once(dynamodb: "DynamoDBClient", ta
         except IdempotencyKeyInUse:
             return ""
 
-    first = at_once(ask)
+    first = run_concurrently(ask)
     assert len(carried_out) == 1
     assert set(first) <= {"", f'"{carried_out[0]}"'}
-    assert at_once(ask) == [f'"{carried_out[0]}"'] * WRITERS
+    assert run_concurrently(ask) == [f'"{carried_out[0]}"'] * WRITERS

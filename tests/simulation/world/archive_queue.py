@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from local.mapping import Answer, Message, QueueInvocation, QueueMapping, QueueSettings, Received, SourceQueue
+from local.mapping import (
+    InvocationResult,
+    Message,
+    QueueInvocation,
+    QueueMapping,
+    QueueSettings,
+    ReceivedMessage,
+    SourceQueue,
+)
 from tailrace.encoding.json_types import Json
 
 _SIZE = 100  # bytes of a message, as far as the mapping is concerned
@@ -13,7 +21,7 @@ class ArchiveQueue:
     """The queue and its mapping; ``sent`` is what others have sent to it, in order."""
 
     settings: QueueSettings
-    maximum_receives: int
+    max_receive_count: int
     sent: list[str]
     rules: QueueMapping[Json] = field(init=False)
     queue: SourceQueue = field(init=False)
@@ -21,31 +29,31 @@ class ArchiveQueue:
 
     def __post_init__(self) -> None:
         self.rules = QueueMapping(self.settings, now=0)
-        self.queue = SourceQueue(self.settings.visibility_s, self.maximum_receives)
+        self.queue = SourceQueue(self.settings.visibility_s, self.max_receive_count)
 
     @property
     def is_empty(self) -> bool:
         """Whether everything that was sent has been worked on."""
-        return self._taken == len(self.sent) and not len(self.queue) and not self.queue.dead
+        return self._taken == len(self.sent) and not len(self.queue) and not self.queue.dead_letters
 
     def receive(self, now: float) -> None:
         """Let the mapping receive what it has room for."""
         for number in range(self._taken, len(self.sent)):
             self.queue.send(self.sent[number], now)
         self._taken = len(self.sent)
-        self.rules.add([_message(received) for received in self.queue.receive(now, self.rules.room)], now)
+        self.rules.add([_message(received) for received in self.queue.receive(now, self.rules.capacity)], now)
 
     def next_time(self, now: float) -> float | None:
         """Return when there is something to do again; None while only a message that is sent changes that."""
         times = [self.queue.next_time(now), self.rules.next_time()]
         return min((at for at in times if at is not None), default=None)
 
-    def answer(self, call: QueueInvocation[Json], answer: Answer, now: float) -> None:
+    def complete(self, call: QueueInvocation[Json], answer: InvocationResult, now: float) -> None:
         """Delete what was worked on; the rest is seen again when its time has come."""
-        for message in self.rules.answer(call, answer, now).delete:
+        for message in self.rules.complete(call, answer, now).delete:
             self.queue.delete(message.receipt)
 
-    def put_back(self, now: float) -> None:
+    def redrive_dead_letters(self, now: float) -> None:
         """Send what is in the dead-letter queue once more, as an operator does."""
         self.queue.redrive(now)
 
@@ -55,6 +63,6 @@ class ArchiveQueue:
             self.queue.send(self.sent[which % self._taken], now)
 
 
-def _message(received: Received) -> Message[Json]:
+def _message(received: ReceivedMessage) -> Message[Json]:
     content = {"messageId": received.id, "body": received.body}
     return Message(received.id, received.receipt, None, received.hidden_until, _SIZE, content)

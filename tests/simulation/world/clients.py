@@ -8,7 +8,7 @@ from typing import Any
 
 from local.in_memory import Database, Unsupported
 from tailrace.encoding.json_types import Json
-from tests.simulation.world.faults import Call, Wire
+from tests.simulation.world.faults import Call, FaultInjector
 
 _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 
@@ -17,33 +17,33 @@ _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 class Table:
     """The part of a DynamoDB client that writes rows, and reads them."""
 
-    wire: Wire
+    injector: FaultInjector
     database: Database
 
     def update_item(self, **request: Any) -> Json:
         """Write one row."""
         key = request["Key"]["pk"]["S"]
-        return self.wire.send("UpdateItem", key, lambda: self.database.update_item(**request))
+        return self.injector.send("UpdateItem", key, lambda: self.database.update_item(**request))
 
     def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - the client's own name
         """Write known rows."""
 
-        def run(left_out: int = 0) -> Json:
-            chosen = [entry for number, entry in enumerate(Statements) if not left_out >> number & 1]
+        def run(omitted: int = 0) -> Json:
+            chosen = [entry for number, entry in enumerate(Statements) if not omitted >> number & 1]
             answer = self.database.batch_execute_statement(Statements=chosen) if chosen else {"Responses": []}
             done = iter(answer["Responses"])
             return {
                 "Responses": [
-                    {"Error": _FAILED} if left_out >> number & 1 else next(done) for number in range(len(Statements))
+                    {"Error": _FAILED} if omitted >> number & 1 else next(done) for number in range(len(Statements))
                 ]
             }
 
-        return self.wire.send("BatchExecuteStatement", str(len(Statements)), run, run)
+        return self.injector.send("BatchExecuteStatement", str(len(Statements)), run, run)
 
     def put_item(self, **request: Any) -> Json:
         """Put one row."""
         key = request["Item"]["pk"]["S"]
-        return self.wire.send("PutItem", key, lambda: self.database.put_item(**request))
+        return self.injector.send("PutItem", key, lambda: self.database.put_item(**request))
 
     def get_item(self, **request: Any) -> Json:
         """Read one row."""
@@ -63,44 +63,44 @@ class Table:
         # what is read is always up to date here, so a stage that did not ask for that would be tested too kindly
         if not request.get("ConsistentRead"):
             raise Unsupported(f"{operation} without ConsistentRead")
-        return self.wire.send(operation, "", call)
+        return self.injector.send(operation, "", call)
 
 
 @dataclass(slots=True)
 class Streams:
     """The part of a client of DynamoDB Streams that describes; ``shards`` tells the shards that are there now."""
 
-    wire: Wire
+    injector: FaultInjector
     shards: Callable[[], list[Json]]
 
     def describe_stream(self, *, StreamArn: str) -> Json:  # noqa: N803
         """Describe the stream."""
-        return self.wire.send("DescribeStream", StreamArn, lambda: {"StreamDescription": {"Shards": self.shards()}})
+        return self.injector.send("DescribeStream", StreamArn, lambda: {"StreamDescription": {"Shards": self.shards()}})
 
 
 @dataclass(slots=True)
 class Queues:
     """The part of an SQS client that sends; keeps every message, by queue."""
 
-    wire: Wire
+    injector: FaultInjector
     messages: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[Json]) -> Json:  # noqa: N803
         """Send up to ten messages."""
 
-        def run(left_out: int = 0) -> Json:
-            failed = [entry for number, entry in enumerate(Entries) if left_out >> number & 1]
+        def run(omitted: int = 0) -> Json:
+            failed = [entry for number, entry in enumerate(Entries) if omitted >> number & 1]
             self.messages[QueueUrl] += [entry["MessageBody"] for entry in Entries if entry not in failed]
             return {"Failed": [{"Id": entry["Id"], "SenderFault": False} | _FAILED for entry in failed]}
 
-        return self.wire.send("SendMessageBatch", QueueUrl, run, run)
+        return self.injector.send("SendMessageBatch", QueueUrl, run, run)
 
 
 @dataclass(slots=True)
 class Bucket:
     """The part of an S3 client that stores objects, and reads them."""
 
-    wire: Wire
+    injector: FaultInjector
     objects: dict[str, bytes] = field(default_factory=dict)
 
     def put_object(self, *, Key: str, Body: bytes, **_options: Any) -> Mapping[str, Any]:  # noqa: N803
@@ -110,8 +110,8 @@ class Bucket:
             self.objects[Key] = Body
             return {}
 
-        return self.wire.send("PutObject", Key, run)
+        return self.injector.send("PutObject", Key, run)
 
     def get_object(self, *, Key: str, **_options: Any) -> Mapping[str, Any]:  # noqa: N803
         """Read an object."""
-        return self.wire.send("GetObject", Key, lambda: {"Body": io.BytesIO(self.objects[Key])})
+        return self.injector.send("GetObject", Key, lambda: {"Body": io.BytesIO(self.objects[Key])})

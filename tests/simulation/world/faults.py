@@ -33,13 +33,13 @@ class Faults:
 
 
 @dataclass(slots=True)
-class Wire:
+class FaultInjector:
     """Between the functions and the model: the invocation under way, and what is still on its way."""
 
     play: Callable[[Step], None]
     note: Callable[..., None]
     faults: Faults = field(default_factory=lambda: Faults(Run()))
-    adrift: list[Call] = field(default_factory=list)
+    delayed_calls: list[Call] = field(default_factory=list)
 
     def send(self, operation: str, target: str, call: Call, part: Callable[[int], Json] | None = None) -> Json:
         """Make a call, or let it go wrong; ``part`` makes it without the entries in the bits of a number."""
@@ -65,7 +65,7 @@ class Wire:
             case "before":
                 raise Crash
             case "delayed" | "adrift":
-                self.adrift.append(call)
+                self.delayed_calls.append(call)
             case _:
                 _try(call)
         if fault.kind in ("after", "adrift"):
@@ -74,11 +74,11 @@ class Wire:
             raise client_error(operation, "InternalServerError", status=500)
         raise ReadTimeoutError(endpoint_url="https://localhost")
 
-    def settle(self, which: int) -> None:
+    def complete_delayed_call(self, which: int) -> None:
         """Let one of the delayed calls arrive; nobody hears its answer."""
-        if self.adrift:
+        if self.delayed_calls:
             self.note("arrives")
-            _try(self.adrift.pop(which % len(self.adrift)))
+            _try(self.delayed_calls.pop(which % len(self.delayed_calls)))
 
 
 def _try(call: Call) -> None:

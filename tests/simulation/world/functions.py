@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local.in_memory import Database
-from local.mapping import Answer, Failed, Returned, Throttled
+from local.mapping import Failed, InvocationResult, Returned, Throttled
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.progress import ProgressWriter
@@ -16,8 +16,8 @@ from tailrace.aws.stages.fanout import Destinations, Fanout
 from tailrace.queries.freshness import AGGREGATE, FANOUT
 from tests.simulation import definition
 from tests.simulation.world.clients import Bucket, Queues, Streams, Table
-from tests.simulation.world.faults import Crash, Faults, Wire
-from tests.simulation.world.serial import Serial
+from tests.simulation.world.faults import Crash, FaultInjector, Faults
+from tests.simulation.world.serial_executor import SerialExecutor
 from tests.simulation.world.steps import Function, History, Run
 
 type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -30,28 +30,28 @@ class Functions:
     """The functions, each in a few processes; a process that has died is followed by a fresh one."""
 
     def __init__(
-        self, wire: Wire, clock: Callable[[], float], shards: Callable[[], list[Any]], history: History
+        self, injector: FaultInjector, clock: Callable[[], float], shards: Callable[[], list[Any]], history: History
     ) -> None:
-        self.database = Database(tells_refused=bool(history.seed % 2))
+        self.database = Database(returns_rejected_item=bool(history.seed % 2))
         self.database.create(TABLE, "pk", "sk")
         self.database.create(PROGRESS, "pk", "sk")
-        self.queues = Queues(wire)
-        self.bucket = Bucket(wire)
-        self.streams = Streams(wire, shards)
+        self.queues = Queues(injector)
+        self.bucket = Bucket(injector)
+        self.streams = Streams(injector, shards)
         self.raised: list[str] = []
-        self._wire = wire
+        self._injector = injector
         self._clock = clock
         self._batches = history.batches
         self._processes: dict[tuple[Function, int], Stage] = {}
 
-    def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> Answer:
+    def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> InvocationResult:
         """Run a function and return what its mapping is told; the faults of ``run`` are those of its calls."""
         if run.outcome == "throttled":
             return Throttled()
         if run.outcome == "stillborn":
             return Failed("the process did not start")
         process = (function, run.environment)
-        interrupted, self._wire.faults = self._wire.faults, Faults(run)
+        interrupted, self._injector.faults = self._injector.faults, Faults(run)
         try:
             value = self._stage(process)(event)
         except Crash:
@@ -61,7 +61,7 @@ class Functions:
             self.raised.append(f"{function} raised {type(error).__name__}: {error}")
             return Failed(str(error))
         finally:
-            self._wire.faults = interrupted
+            self._injector.faults = interrupted
         if run.outcome == "times out":
             self._processes.pop(process, None)
             return Failed("time is up")
@@ -81,7 +81,7 @@ class Functions:
         return stage
 
     def _aggregate(self) -> Stage:
-        table: Any = Table(self._wire, self.database)
+        table: Any = Table(self._injector, self.database)
         committer = Committer(table, TABLE, clock=self._now, use_partiql=self._batches, executor=self._executor)
         streams: Any = self.streams
         lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
@@ -98,11 +98,11 @@ class Functions:
         return Archiver(s3, "archive", FAILURES)
 
     def _progress(self, stage: str) -> ProgressWriter:
-        table: Any = Table(self._wire, self.database)
+        table: Any = Table(self._injector, self.database)
         return ProgressWriter(table, PROGRESS, stage, clock=self._now)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
     def _executor(self, _threads: int) -> Executor:
-        return Serial(self._wire.faults.run.order)
+        return SerialExecutor(self._injector.faults.run.order)

@@ -94,7 +94,7 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
+class CloseShard:
     """A shard is closed, and its items go to a new one, or to two."""
 
     shard: int
@@ -102,21 +102,21 @@ class Roll:
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class CompleteDelayedCall:
     """A delayed call arrives."""
 
     which: int
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class AdvanceSeconds:
     """Nothing happens for so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class AdvanceHours:
     """Everything comes to rest, and then so many hours go by, in which shards close and old records vanish."""
 
     hours: int
@@ -130,7 +130,9 @@ class Archive:
     again: int | None = None
 
 
-type Step = Write | Deliver | Redeliver | Restart | Roll | Settle | Wait | Pass | Archive
+type Step = (
+    Write | Deliver | Redeliver | Restart | CloseShard | CompleteDelayedCall | AdvanceSeconds | AdvanceHours | Archive
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,32 +155,38 @@ class History:
 _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
 READERS: tuple[Reader, ...] = ("aggregate", "fanout")
 _FANOUT_EVERY = 3
-_CROWDED_EVERY = 7
-_SHORT, _LONG, _CROWDED, _OFTEN_LONG = 50, 150, 20, 0.1
-_OFTEN_ARCHIVE = 0.25
+_CONTENDED_EVERY = 7
+_SHORT_LENGTH, _LONG_LENGTH, _CONTENDED_LENGTH, _LONG_PROBABILITY = 50, 150, 20, 0.1
+_ARCHIVE_PROBABILITY = 0.25
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
-_PASSING: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
-_MOST_TIMES = 4  # a message is sent again so often before it is given up
+_TRANSIENT: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
+_MAX_TIMES = 4  # a message is sent again so often before it is given up
 
 
-def history_of(seed: int) -> History:
+def generate_history(seed: int) -> History:
     """Make the history of a seed."""
     random = Random(seed)  # noqa: S311 - the point of it is that it can be had again
-    crowded = seed % _CROWDED_EVERY == 0
-    maker = _Maker(random, READERS if seed % _FANOUT_EVERY == 0 and not crowded else READERS[:1], crowded)
-    longest = _CROWDED if crowded else _LONG if random.random() < _OFTEN_LONG else _SHORT
-    steps = tuple(maker.step() for _ in range(random.randint(8, longest))) + (maker.race() if crowded else ())
-    around = random.choice((10, 10, 16**2, 10**21, 16**18, 16**30, 10**39))
+    contended = seed % _CONTENDED_EVERY == 0
+    generator = _StepGenerator(
+        random, READERS if seed % _FANOUT_EVERY == 0 and not contended else READERS[:1], contended
+    )
+    max_length = (
+        _CONTENDED_LENGTH if contended else _LONG_LENGTH if random.random() < _LONG_PROBABILITY else _SHORT_LENGTH
+    )
+    steps = tuple(generator.step() for _ in range(random.randint(8, max_length))) + (
+        generator.race() if contended else ()
+    )
+    sequence_base = random.choice((10, 10, 16**2, 10**21, 16**18, 16**30, 10**39))
     return History(
         seed,
         steps,
-        shards=random.randint(1 + crowded, 3),
+        shards=random.randint(1 + contended, 3),
         batch_size=random.randint(1, 6),
         batching_window_s=random.choice((0, 0, 2)),
         # so that a number with one more digit comes up in the middle
-        first_sequence=max(1, around - random.randint(0, 25)),
+        first_sequence=max(1, sequence_base - random.randint(0, 25)),
         batches=random.random() < 0.5,
-        readers=maker.readers,
+        readers=generator.readers,
         fanout_retries=random.choice((-1, 0, 0, 1)),
         fanout_age_s=random.choice((-1, 60, 600)),
         archive_receives=random.choice((1, 2, 5)),
@@ -186,12 +194,12 @@ def history_of(seed: int) -> History:
 
 
 @dataclass(slots=True)
-class _Maker:
+class _StepGenerator:
     """Draws steps; in a crowded history several shards meet in one row, and in the middle of each other's calls."""
 
     random: Random
     readers: tuple[Reader, ...]
-    crowded: bool
+    contended: bool
     depth: int = field(default=0)
 
     def step(self) -> Step:
@@ -207,12 +215,12 @@ class _Maker:
             back = self.random.choice((0, 1, 2, 3, 100))
             return Restart(self._reader(), self._index(), back, self.random.randint(1, 6))
         if chance < 0.94:
-            return Roll(self._index(), self.random.random() < 0.3)
+            return CloseShard(self._index(), self.random.random() < 0.3)
         if chance < 0.975:
-            return Settle(self._index())
+            return CompleteDelayedCall(self._index())
         if chance < 0.985 and not self.depth:
-            return Pass(self.random.choice((5, 30, 60)))
-        return Wait(self.random.choice((0.5, 3, 1000)))
+            return AdvanceHours(self.random.choice((5, 30, 60)))
+        return AdvanceSeconds(self.random.choice((0.5, 3, 1000)))
 
     def race(self) -> tuple[Step, ...]:
         """Draw an end: what waits in one shard is delivered in the middle of another's invocation.
@@ -221,7 +229,7 @@ class _Maker:
         """
         writes = tuple(self._write() for _ in range(self.random.randint(2, 4)))
         meanwhile = Fault(self.random.randrange(12), "meanwhile", meanwhile=Deliver("aggregate", self._index()))
-        return Pass(5), *writes, Deliver("aggregate", self._index(), Run("runs", (meanwhile,)))
+        return AdvanceHours(5), *writes, Deliver("aggregate", self._index(), Run("runs", (meanwhile,)))
 
     def _index(self) -> int:
         return self.random.randrange(6)
@@ -232,7 +240,7 @@ class _Maker:
     def _write(self) -> Write:
         random = self.random
         chance = random.random()
-        collection = "visits" if self.crowded else random.choice(_COLLECTIONS)
+        collection = "visits" if self.contended else random.choice(_COLLECTIONS)
         item_id = random.choice(("1", "2", "3"))
         if chance < 0.16:
             return Write(collection, item_id, None)
@@ -255,13 +263,13 @@ class _Maker:
 
     def _visit(self) -> Item:
         random = self.random
-        item: Item = {"page": definition.PAGES[0] if self.crowded else random.choice(definition.PAGES)}
-        if random.random() < 0.6 or self.crowded:
+        item: Item = {"page": definition.PAGES[0] if self.contended else random.choice(definition.PAGES)}
+        if random.random() < 0.6 or self.contended:
             item["ms"] = random.choice((3, 41, "slow"))
         return item if random.random() < 0.95 else {"site": "/"}
 
     def _deliver(self) -> Deliver | Archive:
-        if "fanout" in self.readers and self.random.random() < _OFTEN_ARCHIVE:
+        if "fanout" in self.readers and self.random.random() < _ARCHIVE_PROBABILITY:
             return Archive(self._run("archive"), self.random.choice((None, None, self._index())))
         reader = self._reader()
         return Deliver(reader, self._index(), self._run(reader))
@@ -285,12 +293,12 @@ class _Maker:
         random = self.random
         call = random.choice((0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 10))
         chance = random.random()
-        if chance < (0.6 if self.crowded else 0.2) and self.depth < 2:
+        if chance < (0.6 if self.contended else 0.2) and self.depth < 2:
             self.depth += 1
-            step = self._deliver() if self.crowded else self.step()
+            step = self._deliver() if self.contended else self.step()
             self.depth -= 1
             return Fault(call, "meanwhile", meanwhile=step)
         if chance < 0.45:
             return Fault(call, random.choice(_FATAL))
-        times = _MOST_TIMES if function == "fanout" and chance < 0.8 else 1
-        return Fault(call, random.choice(_PASSING), times, random.randrange(1, 8))
+        times = _MAX_TIMES if function == "fanout" and chance < 0.8 else 1
+        return Fault(call, random.choice(_TRANSIENT), times, random.randrange(1, 8))

@@ -14,7 +14,7 @@ _TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 _SLICES = 8  # of the items, for shards to share
 _RETENTION_S = 24 * 3600
 _SHARD_LIFE_S = 4 * 3600
-_TOLD_LATE_S = 60
+_SPLIT_REPORT_DELAY_S = 60
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +42,7 @@ def _arrived(record: Json) -> float:
 
 
 @dataclass(slots=True)
-class Written:
+class ItemChange:
     """One change, as it was made: what the check at the end is made from."""
 
     event_id: str
@@ -54,22 +54,22 @@ class Written:
     expired: bool
 
 
-class Items:
+class ItemsTable:
     """The items table. Each write that changes something becomes a record of the shard that holds the item."""
 
     def __init__(self, shards: int, first_sequence: int, now: float) -> None:
         self.shards: list[Shard] = []
-        self.log: list[Written] = []
+        self.log: list[ItemChange] = []
         self._items: dict[tuple[str, str], Item] = {}
         self._sequence = first_sequence
         self._database = Database()
-        self._database.create(_TABLE, "pk", written=self._record)
+        self._database.create(_TABLE, "pk", on_change=self._record)
         self._write: tuple[Write, float] = (Write("", "", None), 0)
         for index in range(shards):
             self._open(None, frozenset(range(index, _SLICES, shards)), now)
 
     @property
-    def left(self) -> list[tuple[str, Item]]:
+    def remaining_items(self) -> list[tuple[str, Item]]:
         """The items that are there now, as ``(collection, item)``."""
         return [(collection, item) for (collection, _), item in self._items.items()]
 
@@ -82,7 +82,7 @@ class Items:
         else:
             self._database.put_item(TableName=_TABLE, Item=key | encode_item(write.item))
 
-    def roll(self, index: int, now: float, *, split: bool) -> None:
+    def close_shard(self, index: int, now: float, *, split: bool) -> None:
         """Close one of the open shards; its items go to a child, or to two."""
         open_now = [shard for shard in self.shards if shard.closed is None]
         self._close(open_now[index % len(open_now)], now, split=split)
@@ -93,7 +93,7 @@ class Items:
             if shard.closed is None and shard.opened <= now - _SHARD_LIFE_S:
                 self._close(shard, now, split=False)
 
-    def described(self, now: float) -> list[Json]:
+    def describe_shards(self, now: float) -> list[Json]:
         """Return the shards as DescribeStream tells them: those that may hold a record still.
 
         Of a shard that has split it tells the second part late: whoever reads the first part meanwhile takes it for
@@ -104,7 +104,7 @@ class Items:
             | ({"ParentShardId": shard.parent.id} if shard.parent is not None else {})
             for shard in self.shards
             if (shard.closed is None or shard.closed > now - _RETENTION_S)
-            and not (shard.is_second and now < shard.opened + _TOLD_LATE_S)
+            and not (shard.is_second and now < shard.opened + _SPLIT_REPORT_DELAY_S)
         ]
 
     def _close(self, shard: Shard, now: float, *, split: bool) -> None:
@@ -126,7 +126,9 @@ class Items:
         shard = self._shard_of(write.id)
         place = (write.collection, write.id)
         event_id = f"{len(self.log):032x}"
-        self.log.append(Written(event_id, shard.id, *place, self._items.get(place), write.item, expired=write.expired))
+        self.log.append(
+            ItemChange(event_id, shard.id, *place, self._items.get(place), write.item, expired=write.expired)
+        )
         if write.item is None:
             self._items.pop(place, None)
         else:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from local.mapping import (
-    Answer,
-    GivenUp,
+    DiscardedRecords,
+    InvocationResult,
     StreamInvocation,
     StreamRecord,
     StreamShard,
@@ -14,25 +14,25 @@ from local.mapping import (
 )
 from tailrace.encoding.json_types import Json
 from tests.simulation.world.archive_queue import ArchiveQueue
-from tests.simulation.world.deployed import archive_settings, template_settings
-from tests.simulation.world.faults import Wire
+from tests.simulation.world.faults import FaultInjector
 from tests.simulation.world.functions import ARCHIVE_QUEUE, Functions
 from tests.simulation.world.steps import (
+    AdvanceHours,
+    AdvanceSeconds,
     Archive,
+    CloseShard,
+    CompleteDelayedCall,
     Deliver,
     History,
-    Pass,
     Reader,
     Redeliver,
     Restart,
-    Roll,
     Run,
-    Settle,
     Step,
-    Wait,
     Write,
 )
-from tests.simulation.world.stream import SOURCE, Items, Shard
+from tests.simulation.world.stream import SOURCE, ItemsTable, Shard
+from tests.simulation.world.template_settings import archive_settings, template_settings
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:fanout"
 _START = 1_730_000_000.0
@@ -40,12 +40,12 @@ _CALL_S = 0.1
 _SIZE = 100  # bytes of a record, as far as the mapping is concerned
 
 
-class Stuck(AssertionError):
+class NotFinished(AssertionError):
     """A shard was still not read to its end after far more invocations than it takes."""
 
 
 @dataclass(slots=True)
-class Reading:
+class ShardProgress:
     """How far one function has read one shard; the numbers count the shard's records.
 
     The mapping began with record ``start``, and has been fed those up to ``fed``.
@@ -69,19 +69,19 @@ class World:
     history: History
     now: float = _START
     trace: list[tuple[Any, ...]] = field(default_factory=list)
-    items: Items = field(init=False)
-    wire: Wire = field(init=False)
+    items: ItemsTable = field(init=False)
+    injector: FaultInjector = field(init=False)
     functions: Functions = field(init=False)
     archive: ArchiveQueue = field(init=False)
-    readings: dict[tuple[Reader, str], Reading] = field(default_factory=dict)
-    put_aside: list[str] = field(default_factory=list)
+    shard_progress: dict[tuple[Reader, str], ShardProgress] = field(default_factory=dict)
+    failure_records: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         history = self.history
-        self.items = Items(history.shards, history.first_sequence, self.now)
-        self.wire = Wire(self.play, self.note)
-        described = lambda: self.items.described(self.now)  # noqa: E731
-        self.functions = Functions(self.wire, lambda: self.now, described, history)
+        self.items = ItemsTable(history.shards, history.first_sequence, self.now)
+        self.injector = FaultInjector(self.play, self.note)
+        describe_shards = lambda: self.items.describe_shards(self.now)  # noqa: E731
+        self.functions = Functions(self.injector, lambda: self.now, describe_shards, history)
         settings = archive_settings(history.batch_size, history.batching_window_s)
         sent = self.functions.queues.messages[ARCHIVE_QUEUE]
         self.archive = ArchiveQueue(settings, history.archive_receives, sent)
@@ -103,14 +103,14 @@ class World:
                 self._archive(run, again)
             case Restart():
                 self._restart(step)
-            case Roll(shard, split):
+            case CloseShard(shard, split):
                 self.note("rolls")
-                self.items.roll(shard, self.now, split=split)
-            case Settle(which):
-                self.wire.settle(which)
-            case Wait(seconds):
+                self.items.close_shard(shard, self.now, split=split)
+            case CompleteDelayedCall(which):
+                self.injector.complete_delayed_call(which)
+            case AdvanceSeconds(seconds):
                 self.now += seconds
-            case Pass(hours):
+            case AdvanceHours(hours):
                 self.finish()
                 self.note("hours pass")
                 self.now += hours * 3600
@@ -126,15 +126,15 @@ class World:
         for reader in self.history.readers:
             for shard in self.items.shards:  # a parent stands before its children
                 self._read_to_end(reader, shard)
-        while self.wire.adrift:
-            self.wire.settle(0)
-        self._put_back()
+        while self.injector.delayed_calls:
+            self.injector.complete_delayed_call(0)
+        self._replay_failures()
         for _ in range(60 + len(self.archive.sent)):
             self._archive(Run(), None)
             if self.archive.is_empty:
                 return
-            self.archive.put_back(self.now)
-        raise Stuck("the archive's queue is never empty")
+            self.archive.redrive_dead_letters(self.now)
+        raise NotFinished("the archive's queue is never empty")
 
     # --- deliveries ---------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class World:
             if self._reading(reader, shard).done == len(shard.records):
                 return
             self._deliver(reader, shard, Run())
-        raise Stuck(f"{reader} never comes to the end of {shard.id}")
+        raise NotFinished(f"{reader} never comes to the end of {shard.id}")
 
     def _readable(self, reader: Reader, index: int) -> Shard:
         """Return one of the shards that are being read: those whose parent has been read to its end."""
@@ -151,15 +151,17 @@ class World:
         return shards[index % len(shards)]
 
     def _is_read(self, reader: Reader, shard: Shard) -> bool:
-        reading = self.readings.get((reader, shard.id))
+        reading = self.shard_progress.get((reader, shard.id))
         read = 0 if reading is None else reading.done
         parent_read = shard.parent is None or self._is_read(reader, shard.parent)
         return shard.closed is not None and read == len(shard.records) and parent_read
 
-    def _reading(self, reader: Reader, shard: Shard) -> Reading:
-        reading = self.readings.get((reader, shard.id))
+    def _reading(self, reader: Reader, shard: Shard) -> ShardProgress:
+        reading = self.shard_progress.get((reader, shard.id))
         if reading is None:
-            reading = self.readings[reader, shard.id] = Reading(self._mapping(reader, shard, self.history.batch_size))
+            reading = self.shard_progress[reader, shard.id] = ShardProgress(
+                self._mapping(reader, shard, self.history.batch_size)
+            )
         return reading
 
     def _mapping(self, reader: Reader, shard: Shard, batch_size: int) -> StreamShard[Json]:
@@ -178,47 +180,47 @@ class World:
         mapping = reading.mapping
         mapping.add([_stream_record(record) for record in shard.records[reading.fed :]], self.now)
         reading.fed = len(shard.records)
-        mapping.caught_up(self.now)
+        mapping.mark_caught_up(self.now)
         if shard.closed is not None:
-            mapping.ended()
+            mapping.mark_ended()
         call = self._call(reader, mapping)
         if call is None:
             due = mapping.next_time()
             if due is None or due <= self.now:
                 return
             self.now = due
-            mapping.caught_up(due)
+            mapping.mark_caught_up(due)
             call = self._call(reader, mapping)
             if call is None:
                 return
         answer = self._invoke(reader, shard, call, run)
         if reading.mapping is mapping:  # else the poller has begun anew in the meantime, and nobody hears the answer
-            given_up = mapping.answer(call, answer, self.now).given_up
-            if given_up is not None:
-                self._put_aside(reader, given_up)
+            discarded = mapping.complete(call, answer, self.now).discarded
+            if discarded is not None:
+                self._store_failure_record(reader, discarded)
         reading.furthest = max(reading.furthest, reading.done)
 
     def _call(self, reader: Reader, mapping: StreamShard[Json]) -> StreamInvocation[Json] | None:
         """Return the mapping's next call; what has become too old for one is put aside."""
         step = mapping.next_invocation(self.now)
-        while isinstance(step, GivenUp):
-            self._put_aside(reader, step)
+        while isinstance(step, DiscardedRecords):
+            self._store_failure_record(reader, step)
             step = mapping.next_invocation(self.now)
         return step
 
-    def _put_aside(self, reader: Reader, given_up: GivenUp[Json]) -> None:
+    def _store_failure_record(self, reader: Reader, discarded: DiscardedRecords[Json]) -> None:
         """Keep the record of a failed invocation of fanout, as the failures bucket does.
 
         What aggregate gives up nobody puts back: the marks of later batches would skip it.
         """
-        self.note("gives up", reader, given_up.condition, [_sequence(record.content) for record in given_up.records])
+        self.note("gives up", reader, discarded.condition, [_sequence(record.content) for record in discarded.records])
         if reader == "fanout":
-            event = {"Records": [record.content for record in given_up.records], **given_up.fields}
-            self.put_aside.append(failure_record(given_up, self.now, event))
+            event = {"Records": [record.content for record in discarded.records], **discarded.fields}
+            self.failure_records.append(failure_record(discarded, self.now, event))
 
-    def _put_back(self) -> None:
+    def _replay_failures(self) -> None:
         """Send what was put aside through fanout once more, as an operator does."""
-        waiting, self.put_aside = self.put_aside, []
+        waiting, self.failure_records = self.failure_records, []
         for record in waiting:
             self.functions.invoke("fanout", json.loads(json.loads(record)["payload"]), Run())
 
@@ -239,9 +241,9 @@ class World:
         self.now += _CALL_S
         answer = self.functions.invoke("archive", {"Records": [message.content for message in call.messages]}, run)
         self.note("answer", answer)
-        queue.answer(call, answer, self.now)
+        queue.complete(call, answer, self.now)
 
-    def _invoke(self, reader: Reader, shard: Shard, call: StreamInvocation[Json], run: Run) -> Answer:
+    def _invoke(self, reader: Reader, shard: Shard, call: StreamInvocation[Json], run: Run) -> InvocationResult:
         records = [record.content for record in call.records]
         self.note("invoke", reader, shard.id, [_sequence(record) for record in records], run.outcome)
         self.now += _CALL_S
@@ -268,9 +270,9 @@ class World:
         self.note("restarts", step.reader, shard.id, reading.done)
 
 
-def failure_record(given_up: GivenUp[Json], now: float, event: Json) -> str:
+def failure_record(discarded: DiscardedRecords[Json], now: float, event: Json) -> str:
     """Return the record of a failed invocation, as a bucket gets it."""
-    record = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=now, payload=json.dumps(event))
+    record = invocation_record(discarded, function_arn=FUNCTION, request_id="none", now=now, payload=json.dumps(event))
     return json.dumps(record)
 
 

@@ -13,7 +13,7 @@ from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import loads
 from tailrace.testing import event, history
-from tests.gateway import send
+from tests.api_client import send
 from tests.storage.reading.recount import ORDERS
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from tests.storage.reading.recount import ORDERS, joined, recounted, seen
 @pytest.mark.parametrize("order", ["desc", "asc"])
 def test_a_ranking_is_what_sorting_gives(pages: Callable[..., Any], by: str, order: str) -> None:
     rows = joined(pages("days/rows", day="2024-10-27"))
-    for most in (1, 2, 100):
-        found = joined(pages("days/top", day="2024-10-27", by=by, n=most, order=order))
+    for max_examples in (1, 2, 100):
+        found = joined(pages("days/top", day="2024-10-27", by=by, n=max_examples, order=order))
         expected = sorted(rows, key=lambda row: row[by], reverse=order == "desc")
-        assert found == expected[:most]
+        assert found == expected[:max_examples]
     assert len(joined(pages("days/top", day="2024-10-27", by=by))) == 3
 
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from benchmarks.changes import MOST_EVENT_BYTES, event, events, records
+from benchmarks.changes import MAX_EVENT_BYTES, event, events, records
 from benchmarks.peers import tutorial
 from benchmarks.rows import rows
 from pipeline.definition import pipeline
@@ -90,5 +90,5 @@ def test_the_group_by_of_the_other_engines_comes_to_the_same_counts() -> None:
 
 def test_an_event_is_as_large_as_lambda_takes_and_no_larger() -> None:
     (text,) = events(None, 1)
-    assert MOST_EVENT_BYTES * 0.98 < len(text.encode()) <= MOST_EVENT_BYTES
+    assert MAX_EVENT_BYTES * 0.98 < len(text.encode()) <= MAX_EVENT_BYTES
     assert len(event([])) < 1_000

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from cli.server import DashboardServer
-from cli.upstream import Upstream, connections
+from cli.upstream import Upstream, http_session
 from tailrace.http.static_site import Site
 
 REGION = "eu-west-1"
@@ -28,17 +28,17 @@ class FakeApi(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Asked)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.status = 200
         self.headers = {"Content-Type": "application/json", "Tailrace-Freshness": '{"age_s":1}'}
         self.body = b'{"rows":[]}'
         self.delay_s = 0.0
-        self.breaks_off = False
+        self.truncates_body = False
         self.asked: list[tuple[str, dict[str, str]]] = []
 
 
-class _Asked(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FakeApi
 
@@ -50,10 +50,10 @@ class _Asked(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, text in server.headers.items():
             self.send_header(name, text)
-        self.send_header("Content-Length", str(len(server.body) + server.breaks_off))
+        self.send_header("Content-Length", str(len(server.body) + server.truncates_body))
         self.end_headers()
         self.wfile.write(server.body)
-        self.close_connection = server.breaks_off
+        self.close_connection = server.truncates_body
 
     def is_signed(self) -> bool:
         """Compute the signature anew from what has arrived, as the service does."""
@@ -106,7 +106,7 @@ def site(tmp_path: Path) -> Site:
     return Site(folder, {"api": "./api", "auth": None})
 
 
-class Asking:
+class DashboardClient:
     """The dashboard's server, and a way to ask it."""
 
     def __init__(self, server: DashboardServer) -> None:
@@ -125,11 +125,11 @@ class Asking:
         return answer
 
 
-def serve(server: DashboardServer) -> Iterator[Asking]:
+def serve(server: DashboardServer) -> Iterator[DashboardClient]:
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield Asking(server)
+        yield DashboardClient(server)
         server.shutdown()
         thread.join()
         server.upstream.close()
@@ -137,14 +137,14 @@ def serve(server: DashboardServer) -> Iterator[Asking]:
 
 @pytest.fixture
 def upstream(api: FakeApi) -> Upstream:
-    return Upstream(api.url, REGION, CREDENTIALS, connections(answer_s=0.5))
+    return Upstream(api.url, REGION, CREDENTIALS, http_session(read_timeout_s=0.5))
 
 
 @pytest.fixture
-def ask(site: Site, upstream: Upstream) -> Iterator[Asking]:
+def ask(site: Site, upstream: Upstream) -> Iterator[DashboardClient]:
     yield from serve(DashboardServer(site, upstream))
 
 
 @pytest.fixture
-def ask_with_key(site: Site, upstream: Upstream) -> Iterator[Asking]:
+def ask_with_key(site: Site, upstream: Upstream) -> Iterator[DashboardClient]:
     yield from serve(DashboardServer(site, upstream, key="the-key"))

@@ -18,7 +18,7 @@ import urllib3
 from cli import __main__ as command
 from cli import browser, dashboard
 from cli.errors import CommandError, UsageError
-from cli.stacks import find
+from cli.stacks import find_stack
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ class CloudFormation(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Asked)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.outputs: dict[str, str] = {}
         self.parameters: dict[str, str] = {"JwtIssuer": ""}
@@ -59,7 +59,7 @@ class CloudFormation(ThreadingHTTPServer):
         )
 
 
-class _Asked(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: CloudFormation
 
     def do_POST(self) -> None:
@@ -186,14 +186,14 @@ def test_no_network_is_one_sentence(
 def test_a_stack_that_takes_tokens_is_told_plainly(cloudformation: CloudFormation) -> None:
     cloudformation.outputs["ApiUrl"] = "https://api.example"
     cloudformation.parameters["JwtIssuer"] = "https://login.example"
-    stack = find("there", None, None)
+    stack = find_stack("there", None, None)
     with pytest.raises(
         CommandError, match=r"takes tokens of https://login\.example, and no signatures: deploy it with"
     ):
-        dashboard.upstream_of(stack)
+        dashboard.find_upstream(stack)
     cloudformation.outputs["DashboardUrl"] = "https://api.example/dashboard"
     with pytest.raises(CommandError, match=r"and no signatures: open https://api\.example/dashboard\."):
-        dashboard.upstream_of(find("there", None, None))
+        dashboard.find_upstream(find_stack("there", None, None))
 
 
 def test_a_stack_of_something_else_is_told(cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str]) -> None:

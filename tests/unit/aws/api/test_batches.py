@@ -10,7 +10,7 @@ from tailrace.aws.items import batch_writer as bulk
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
-from tests.gateway import problem, send
+from tests.api_client import problem, send
 from tests.unit.aws.conftest import Cloud
 
 PATH = "/collections/orders/items"

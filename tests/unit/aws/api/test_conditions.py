@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway import item_path, problem, request, send
+from tests.api_client import item_path, problem, request, send
 from tests.unit.aws.conftest import Cloud
 
 ORDER: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}

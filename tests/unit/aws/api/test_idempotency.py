@@ -13,7 +13,7 @@ from tailrace.aws.api.idempotency import RETENTION_S
 from tailrace.aws.items import batch_writer as bulk
 from tailrace.aws.runtime.clients import client
 from tailrace.errors import Permanent
-from tests.gateway import call, item_path, problem, request, send
+from tests.api_client import call, item_path, problem, request, send
 from tests.unit.aws.conftest import Cloud
 
 ORDER: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}

@@ -11,7 +11,7 @@ import pytest
 
 from functions.api import app
 from tailrace.http.problems import PROBLEM_TYPES
-from tests.gateway import send
+from tests.api_client import send
 from tests.unit.aws.conftest import Cloud
 
 PAGE = (Path(__file__).parents[4] / "docs" / "api.md").read_text()

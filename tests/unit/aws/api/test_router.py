@@ -9,7 +9,7 @@ import pytest
 
 from functions.api.app import handler
 from tailrace.encoding.tagged_json import dumps
-from tests.gateway import call, item_path, problem, request
+from tests.api_client import call, item_path, problem, request
 from tests.unit.aws.conftest import Cloud
 
 ORDER: dict[str, Any] = {"shop": "a#~", "placed": "2024-10-27T00:30:00Z", "amount": Decimal("12.5")}

@@ -13,7 +13,7 @@ from tailrace.aws.aggregates import row_reader as reading
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.testing import event as stream
 from tailrace.testing import history
-from tests.gateway import call, problem, request
+from tests.api_client import call, problem, request
 from tests.unit.aws.conftest import Cloud
 
 

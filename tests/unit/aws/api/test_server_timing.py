@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tailrace.aws.api.server_timing import timed
-from tests.gateway import request, send
+from tests.api_client import request, send
 from tests.unit.aws.conftest import Cloud
 
 

@@ -19,7 +19,7 @@ from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import Permanent, SettingsError
 from tailrace.inputs.changes import decode_batch
 from tailrace.testing import event, record
-from tests.gateway import call, problem
+from tests.api_client import call, problem
 from tests.unit.aws.conftest import Cloud
 
 NOW = [datetime(2026, 3, 1, 12, tzinfo=UTC)]

@@ -22,7 +22,7 @@ from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
 from tailrace.inputs.changes import decode_batch
 from tailrace.testing import event, history, record
-from tests.gateway import send
+from tests.api_client import send
 from tests.unit.aws.conftest import Cloud
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

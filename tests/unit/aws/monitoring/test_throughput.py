@@ -27,7 +27,7 @@ from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent
 from tailrace.testing import event, history
-from tests.gateway import request
+from tests.api_client import request
 from tests.unit.aws.conftest import Cloud
 from tests.unit.aws.stages import test_archive, test_catalog, test_ingest, test_load
 from tests.unit.outputs.test_archives import event as archive_event

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
-from local.demo.display import Display, Times
-from local.demo.feed import Told
+from local.demo.display import Display, Timings
+from local.demo.feed import FeedResult
 from local.demo.recompute import Difference
 from local.demo.verify import Verdict
 from local.stack import hints
@@ -27,22 +27,22 @@ def shown(act: Any) -> str:
     return out.getvalue()
 
 
-def told() -> Told:
-    some = Told(0.0)
+def feed_result() -> FeedResult:
+    some = FeedResult(0.0)
     some.by_entrance.update({"table": 1_600, "file": 842, "queue": 4, "api": 75})
     return some
 
 
 def test_the_summary_has_every_figure() -> None:
     verdict = Verdict(rows=329, events=2_521, objects=3, object_bytes=45_678, quarantined=3, disruptions=46)
-    text = shown(lambda display: display.summary(told(), verdict, Times(2.0, 1.25)))
+    text = shown(lambda display: display.summary(feed_result(), verdict, Timings(2.0, 1.25)))
     for figure in ("2,521", "329", "3 objects, 45,678 bytes", "46", "1,260", "1.2 s", "drift 0", "table 1,600"):
         assert figure in text
 
 
 def test_drift_is_shown_with_its_first_places() -> None:
     verdict = Verdict(differences=[Difference(f"row [{number}]", 1, None) for number in range(12)])
-    text = shown(lambda display: display.summary(told(), verdict, Times(0.0, 0.0)))
+    text = shown(lambda display: display.summary(feed_result(), verdict, Timings(0.0, 0.0)))
     assert "drift 12: the stack differs from the source" in text
     assert "row [9]: expected 1, found nothing" in text
     assert "row [10]" not in text

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from local.demo.entrances import Entrances, FeedError
-from local.demo.feed import Feed, Told
-from local.demo.flights import Flight, read
-from local.demo.timeline import Broken, Change, Event, Timetable, timeline
-from tests.unit.local.demo.play import SLICE
+from local.demo.feed import Feed, FeedResult
+from local.demo.flights import Flight, read_flights
+from local.demo.timeline import BrokenItem, Change, Event, Timetable, timeline
+from local.demo.writers import FeedError, StackWriter
+from tests.unit.local.demo.feed_stream import SAMPLE_FILE
 
 
-class FakeStack(Entrances):
+class FakeStack(StackWriter):
     """Takes everything, slowly and unevenly, and writes down ``(entrance, id, status)`` in the order of arrival."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class FakeStack(Entrances):
         self.lock = threading.Lock()
         self.broken_table = False
 
-    def drop(self, name: str, body: bytes) -> None:
+    def upload(self, name: str, body: bytes) -> None:
         lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
         with self.lock:
             self.arrived += [("file", line["id"], line.get("status")) for line in lines]
@@ -66,22 +66,24 @@ class FakeStack(Entrances):
         return 422 if patch is None else 200
 
 
-def feed(stack: FakeStack, events: Any) -> Told:
+def feed(stack: FakeStack, events: Any) -> FeedResult:
     return Feed(stack, lambda _number: None).run(events)
 
 
 @pytest.fixture(scope="module")
 def flights() -> list[Flight]:
-    return [flight for flight in read(SLICE).flights if flight.day.day <= 2]
+    return [flight for flight in read_flights(SAMPLE_FILE).flights if flight.day.day <= 2]
 
 
 @pytest.fixture(scope="module")
-def fed(flights: list[Flight]) -> tuple[FakeStack, Told]:
+def fed(flights: list[Flight]) -> tuple[FakeStack, FeedResult]:
     stack = FakeStack()
     return stack, feed(stack, timeline(flights))
 
 
-def test_each_flights_changes_arrive_once_and_in_order(fed: tuple[FakeStack, Told], flights: list[Flight]) -> None:
+def test_each_flights_changes_arrive_once_and_in_order(
+    fed: tuple[FakeStack, FeedResult], flights: list[Flight]
+) -> None:
     stack, _ = fed
     arrived: dict[str, list[Any]] = {}
     for _, item_id, status in stack.arrived:
@@ -95,7 +97,7 @@ def test_each_flights_changes_arrive_once_and_in_order(fed: tuple[FakeStack, Tol
     assert {item_id: statuses for item_id, statuses in arrived.items() if "broken" not in item_id} == told
 
 
-def test_every_entrance_is_used_and_counted(fed: tuple[FakeStack, Told], flights: list[Flight]) -> None:
+def test_every_entrance_is_used_and_counted(fed: tuple[FakeStack, FeedResult], flights: list[Flight]) -> None:
     stack, told = fed
     arrived = Counter(entrance for entrance, item_id, _ in stack.arrived if "broken" not in item_id)
     assert arrived == told.by_entrance
@@ -107,18 +109,18 @@ def test_every_entrance_is_used_and_counted(fed: tuple[FakeStack, Told], flights
     )
 
 
-def test_broken_items_knock_at_every_entrance(fed: tuple[FakeStack, Told]) -> None:
+def test_broken_items_knock_at_every_entrance(fed: tuple[FakeStack, FeedResult]) -> None:
     stack, told = fed
     assert {
         (entrance, item_id) for entrance, item_id, _ in stack.arrived if "broken" in item_id and entrance != "api"
     } == told.broken
     assert Counter(entrance for entrance, _ in told.broken) == {"file": 2, "table": 2, "queue": 2}
-    assert (told.api_broken, told.api_refused) == (2, 2)
-    assert told.receipts == told.announced
+    assert (told.api_broken, told.api_rejected) == (2, 2)
+    assert told.receipts == told.expected_receipts
 
 
 def test_the_same_flights_make_the_same_files_and_the_same_choice_of_entrances(
-    fed: tuple[FakeStack, Told], flights: list[Flight]
+    fed: tuple[FakeStack, FeedResult], flights: list[Flight]
 ) -> None:
     again = FakeStack()
     feed(again, timeline(flights))
@@ -142,7 +144,7 @@ def test_an_event_that_the_api_refuses_although_it_is_valid_stops_the_feed(fligh
 
 
 def test_two_changes_of_one_flight_are_never_in_one_batch(flights: list[Flight]) -> None:
-    events: list[Event] = [event for event in timeline(flights[:1]) if not isinstance(event, Broken)]
+    events: list[Event] = [event for event in timeline(flights[:1]) if not isinstance(event, BrokenItem)]
     landed = [event for event in events if isinstance(event, Change)]
     stack = FakeStack()
     feed(stack, events)
@@ -160,7 +162,7 @@ def test_an_interrupted_feed_stops_at_once_and_abandons_what_is_waiting(flights:
         def write_items(self, collection: str, items: Mapping[str, Any]) -> None:
             time.sleep(0.2)
 
-    began = time.monotonic()
+    started_at = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         feed(Slow(), interrupted())
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - started_at < 3.0

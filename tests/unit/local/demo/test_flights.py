@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.flights import COLUMNS, SourceError, read
-from tests.unit.local.demo.play import HEADER, ROW, SLICE
+from local.demo.flights import COLUMNS, SourceError, read_flights
+from tests.unit.local.demo.feed_stream import HEADER, ROW, SAMPLE_FILE
 
 
 def file_of(folder: Path, *rows: str, header: str = HEADER) -> Path:
@@ -23,7 +23,7 @@ def with_fields(**changed: str) -> str:
 
 
 def test_the_slice_in_the_repository_is_whole() -> None:
-    source = read(SLICE)
+    source = read_flights(SAMPLE_FILE)
     assert source.rejected == []
     assert Counter(flight.day.day for flight in source.flights) == {
         1: 842,
@@ -38,7 +38,7 @@ def test_the_slice_in_the_repository_is_whole() -> None:
 
 
 def test_flights_come_in_the_order_of_departure() -> None:
-    departures = [flight.departure.astimezone(UTC) for flight in read(SLICE).flights]
+    departures = [flight.departure.astimezone(UTC) for flight in read_flights(SAMPLE_FILE).flights]
     assert departures == sorted(departures)
 
 
@@ -58,14 +58,14 @@ def test_the_offset_is_right_on_both_sides_of_a_change_of_clocks(
 ) -> None:
     month, day, hour = local
     row = with_fields(month=month, day=day, hour=hour, sched_dep_time=f"{hour}15", time_hour=time_hour)
-    (flight,) = read(file_of(tmp_path, row)).flights
+    (flight,) = read_flights(file_of(tmp_path, row)).flights
     assert flight.departure.isoformat() == written
     assert (flight.day.month, flight.day.day) == (int(month), int(day))
 
 
 def test_the_hour_that_clocks_skip_is_refused(tmp_path: Path) -> None:
     row = with_fields(month="3", day="10", hour="2", sched_dep_time="215", time_hour="2013-03-10T07:00:00Z")
-    assert len(read(file_of(tmp_path, ROW, row)).rejected) == 1
+    assert len(read_flights(file_of(tmp_path, ROW, row)).rejected) == 1
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_the_hour_that_clocks_skip_is_refused(tmp_path: Path) -> None:
 def test_a_row_that_cannot_be_a_flight_is_named_and_its_neighbours_are_taken(
     tmp_path: Path, changed: dict[str, str], reason: str
 ) -> None:
-    source = read(file_of(tmp_path, with_fields(flight="1"), with_fields(**changed), with_fields(flight="2")))
+    source = read_flights(file_of(tmp_path, with_fields(flight="1"), with_fields(**changed), with_fields(flight="2")))
     assert [flight.number for flight in source.flights] == [1, 2]
     assert source.rejected == [(3, reason)]
 
 
 def test_rows_of_another_length_blank_lines_and_repeated_flights(tmp_path: Path) -> None:
-    source = read(file_of(tmp_path, ROW, "", ROW + ",1", "2013", ROW, with_fields(origin="JFK")))
+    source = read_flights(file_of(tmp_path, ROW, "", ROW + ",1", "2013", ROW, with_fields(origin="JFK")))
     assert [flight.origin for flight in source.flights] == ["EWR", "JFK"]
     assert source.rejected == [
         (4, "20 fields instead of 19"),
@@ -112,7 +112,7 @@ def test_rows_of_another_length_blank_lines_and_repeated_flights(tmp_path: Path)
 def test_line_ends_byte_order_marks_and_compression_do_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "any-name"
     path.write_bytes(gzip.compress(f"\ufeff{HEADER}\r\n{ROW}\r\n".encode()))
-    assert [flight.id for flight in read(path).flights] == ["2013-01-01-UA-1545-EWR"]
+    assert [flight.id for flight in read_flights(path).flights] == ["2013-01-01-UA-1545-EWR"]
 
 
 @pytest.mark.parametrize(
@@ -131,15 +131,15 @@ def test_a_file_that_cannot_be_used_is_one_clear_sentence(tmp_path: Path, conten
     path = tmp_path / "flights.csv"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=sentence) as error:
-        read(path)
+        read_flights(path)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_one_clear_sentence(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no file"):
-        read(tmp_path / "nothing.csv")
+        read_flights(tmp_path / "nothing.csv")
 
 
 def test_instants_not_clock_readings_are_compared() -> None:
-    first = read(SLICE).flights[0].departure
+    first = read_flights(SAMPLE_FILE).flights[0].departure
     assert first == datetime(2013, 1, 1, 10, 15, tzinfo=UTC)

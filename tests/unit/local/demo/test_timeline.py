@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.flights import COLUMNS, Flight, read
-from local.demo.timeline import Broken, Change, Timetable, changes, minutes_under_way, scheduled_item, timeline
+from local.demo.flights import COLUMNS, Flight, read_flights
+from local.demo.timeline import BrokenItem, Change, Timetable, changes, gate_to_gate_minutes, scheduled_item, timeline
 from pipeline.definition import flights as collection
 from tailrace.errors import InvalidItem
-from tests.unit.local.demo.play import ROW, SLICE
+from tests.unit.local.demo.feed_stream import ROW, SAMPLE_FILE
 
 
 def flight(tmp_path: Path, **changed: str) -> Flight:
     fields = dict(zip(COLUMNS, ROW.split(","), strict=True)) | changed
     path = tmp_path / "one.csv"
     path.write_text("\n".join((",".join(COLUMNS), ",".join(fields.values()))), encoding="utf-8")
-    return read(path).flights[0]
+    return read_flights(path).flights[0]
 
 
 @pytest.fixture(scope="module")
 def slice_flights() -> list[Flight]:
-    return list(read(SLICE).flights)
+    return list(read_flights(SAMPLE_FILE).flights)
 
 
 def test_everything_is_told_in_the_order_of_time(slice_flights: list[Flight]) -> None:
@@ -57,7 +57,7 @@ def test_every_item_is_valid_and_every_broken_one_is_not(slice_flights: list[Fli
             for _, item in event.items[:good]:
                 collection.prepare(item)
             broken += [item for _, item in event.items[good:]]
-        elif isinstance(event, Broken):
+        elif isinstance(event, BrokenItem):
             broken.append(event.item)
         else:
             collection.prepare(event.item)
@@ -100,6 +100,6 @@ def test_the_way_takes_at_least_the_time_in_the_air_and_ends_at_the_minute_of_ar
 ) -> None:
     for one in slice_flights:
         if one.air_time is not None and one.arr_time is not None and one.dep_time is not None:
-            minutes = minutes_under_way(one)
+            minutes = gate_to_gate_minutes(one)
             assert 0 <= minutes - one.air_time < 60
             assert (one.dep_time % 100 + minutes - one.arr_time % 100) % 60 == 0

@@ -11,14 +11,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.demo.feed import Told
+from local.demo.feed import FeedResult
 from local.demo.recompute import Recompute
-from local.demo.verify import Verdict, verify, wait_catalogued
+from local.demo.verify import Verdict, verify, wait_until_catalogued
 from local.stack import Stack
 from pipeline.definition import flights, pipeline
 from tailrace import Aggregate, Pipeline, count, field
 from tailrace.encoding.dynamodb import encode_item
-from tests.unit.local.demo.play import HEADER, ROW, archive_lines, archive_objects, effects_of, folded
+from tests.unit.local.demo.feed_stream import HEADER, ROW, archive_lines, archive_objects, effects_of, folded
 
 REGION = "us-east-1"
 TABLES = {"AggregatesTable": "aggregates", "CatalogTable": "catalog"}
@@ -99,15 +99,15 @@ def tell_disruption(stack: Stack, event_id: str, item_id: str, status: str) -> N
 
 def check(stack: Stack, source: Any, definition: Pipeline = pipeline, **changed: Any) -> Verdict:
     with Recompute(source, None) as expected:
-        told = Told(0.0)
-        told.by_entrance["table"] = expected.changes()
-        told.broken = set(BROKEN)
-        told.api_broken = told.api_refused = 1
-        told.announced = {"2013-01-01": (3, 1)}
-        told.receipts = dict(told.announced)
+        feed_result = FeedResult(0.0)
+        feed_result.by_entrance["table"] = expected.changes()
+        feed_result.broken = set(BROKEN)
+        feed_result.api_broken = feed_result.api_rejected = 1
+        feed_result.expected_receipts = {"2013-01-01": (3, 1)}
+        feed_result.receipts = dict(feed_result.expected_receipts)
         for name, value in changed.items():
-            setattr(told, name, value)
-        return verify(stack, expected, told, definition)
+            setattr(feed_result, name, value)
+        return verify(stack, expected, feed_result, definition)
 
 
 def test_a_whole_stack_has_no_drift(stack: Stack, source: Any) -> None:
@@ -182,7 +182,7 @@ def test_what_is_missing_or_too_much_is_found(
 @pytest.mark.parametrize(
     ("changed", "where"),
     [
-        ({"api_refused": 0}, "broken requests refused by the API"),
+        ({"api_rejected": 0}, "broken requests refused by the API"),
         ({"receipts": {}}, "receipt of 2013-01-01 (accepted, rejected)"),
         ({"receipts": {"2013-01-01": (2, 2)}}, "receipt of 2013-01-01 (accepted, rejected)"),
         ({"by_entrance": {"table": 7}}, "changes fed"),
@@ -212,10 +212,10 @@ def test_nothing_at_all_is_drift_everywhere(stack: Stack, source: Any) -> None:
 
 
 def test_waiting_for_the_catalog_ends_when_it_is_whole_or_the_time_is_up(stack: Stack) -> None:
-    began = time.monotonic()
-    wait_catalogued(stack, 60.0)
-    assert time.monotonic() - began < 30
+    started_at = time.monotonic()
+    wait_until_catalogued(stack, 60.0)
+    assert time.monotonic() - started_at < 30
     drop_catalog_row(stack)
-    began = time.monotonic()
-    wait_catalogued(stack, 0.3)
-    assert 0.3 <= time.monotonic() - began < 30
+    started_at = time.monotonic()
+    wait_until_catalogued(stack, 0.3)
+    assert 0.3 <= time.monotonic() - started_at < 30

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from local.demo.display import Display
-from local.demo.run import DRIFTED, example, main
+from local.demo.run import EXIT_DRIFT, main, require_example
 from local.deployment import check_definition as definition
-from local.deployment.check_definition import usable_pipeline
+from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.template import template
-from local.errors import DefinitionUnusable, NotTheExample
+from local.errors import InvalidDefinition, WrongDefinition
 from pipeline.definition import flights, pipeline
 from tailrace import Aggregate, Collection, Pipeline, Route, count, field
 from tailrace.definition.pipeline import load_pipeline
@@ -63,8 +63,8 @@ def naming(reference: str) -> dict[str, Any]:
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_told_with_its_line(mistake: str, write: Callable[[str], dict[str, Any]]) -> None:
     text, told = MISTAKES[mistake]
-    with pytest.raises(DefinitionUnusable, match=told):
-        usable_pipeline(write(BEGINNING + text))
+    with pytest.raises(InvalidDefinition, match=told):
+        load_checked_pipeline(write(BEGINNING + text))
 
 
 def test_a_route_without_a_queue_is_told(write: Callable[[str], dict[str, Any]]) -> None:
@@ -75,12 +75,12 @@ def test_a_route_without_a_queue_is_told(write: Callable[[str], dict[str, Any]])
         r"FanoutFunction has no HOT_THINGS_QUEUE, ApiFunction has no HOT_THINGS_QUEUE, "
         r"ApiFunction has no HOT_THINGS_DEAD_LETTER_QUEUE\."
     )
-    with pytest.raises(DefinitionUnusable, match=told):
-        usable_pipeline(given)
+    with pytest.raises(InvalidDefinition, match=told):
+        load_checked_pipeline(given)
 
 
 def test_the_definition_that_is_shipped_can_be_used() -> None:
-    assert usable_pipeline() is pipeline
+    assert load_checked_pipeline() is pipeline
     assert definition.main() == 0
 
 
@@ -89,7 +89,7 @@ def test_the_demo_and_the_check_say_so_at_once(
 ) -> None:
     monkeypatch.setattr(definition, "template", lambda: naming("tests.pipelines.nowhere:pipeline"))
     assert definition.main() == 1
-    assert main([], {"ONCE": "1"}) == DRIFTED
+    assert main([], {"ONCE": "1"}) == EXIT_DRIFT
     told = capsys.readouterr().err.splitlines()
     assert told[0] == told[1]
     assert "No module named 'tests.pipelines.nowhere'" in told[0]
@@ -98,14 +98,14 @@ def test_the_demo_and_the_check_say_so_at_once(
 def test_the_demo_sends_on_who_has_other_items() -> None:
     """Else its flights would be refused one by one, and the refusal would look like a fault of the stack."""
     things = Collection("things", schema={})
-    with pytest.raises(NotTheExample, match="no collection 'flights', no aggregate 'carrier_hours'.*`make stack`"):
-        example(Pipeline([things], routes=[Route("disruptions", of=things, when=bool)]), Display())
+    with pytest.raises(WrongDefinition, match="no collection 'flights', no aggregate 'carrier_hours'.*`make stack`"):
+        require_example(Pipeline([things], routes=[Route("disruptions", of=things, when=bool)]), Display())
 
 
 def test_the_demo_says_what_of_the_definition_nobody_checks(capsys: pytest.CaptureFixture[str]) -> None:
     mine = Aggregate("mine", of=flights, by=[field("dest")], measures={"n": count()})
     wider = Pipeline(pipeline.collections, [*pipeline.aggregates, mine], pipeline.routes)
-    assert example(wider, Display()) is wider
+    assert require_example(wider, Display()) is wider
     assert "nobody checks: mine" in capsys.readouterr().out
-    assert example(pipeline, Display()) is pipeline
+    assert require_example(pipeline, Display()) is pipeline
     assert capsys.readouterr().out == ""

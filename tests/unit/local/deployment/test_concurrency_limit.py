@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.deployment.concurrency_limit import API, admitting
+from local.deployment.concurrency_limit import API_PATH_PREFIX, limit_concurrency
 
 
 def most_at_once(path: str, requests: int, places: int) -> int:
@@ -24,7 +24,7 @@ def most_at_once(path: str, requests: int, places: int) -> int:
             raise ConnectionError
 
     async def play() -> None:
-        app = admitting(application, places)
+        app = limit_concurrency(application, places)
         scopes = [{"type": "http", "path": path, "fails": number % 3 == 0} for number in range(requests)]
         ended = await asyncio.gather(*(app(scope, None, None) for scope in scopes), return_exceptions=True)
         assert [isinstance(one, ConnectionError) for one in ended] == [scope["fails"] for scope in scopes]
@@ -37,7 +37,7 @@ def most_at_once(path: str, requests: int, places: int) -> int:
 
 @pytest.mark.parametrize("places", [1, 3])
 def test_so_many_requests_of_an_api_are_let_through_at_a_time(places: int) -> None:
-    assert most_at_once(f"{API}abc/health", 20, places) == places
+    assert most_at_once(f"{API_PATH_PREFIX}abc/health", 20, places) == places
 
 
 def test_other_requests_are_let_through_at_once() -> None:

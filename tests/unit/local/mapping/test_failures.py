@@ -5,7 +5,17 @@ import json
 import pytest
 
 from local.mapping import Failed, Returned, StreamSettings, Throttled, invocation_record, object_key
-from tests.unit.local.mapping.shards import SOURCE, Shard, failing, made, numbers, record, records, refused, shard
+from tests.unit.local.mapping.shards import (
+    SOURCE,
+    Shard,
+    discarded_records,
+    made,
+    numbers,
+    partial_failure,
+    record,
+    records,
+    shard,
+)
 from tests.unit.local.mapping.shards import sequence as number
 
 FUNCTION = "arn:aws:lambda:eu-west-1:1:function:fanout"
@@ -15,16 +25,16 @@ DAY = 86_400
 
 def deliveries(one: Shard, bad: int, *, reports: bool = False) -> tuple[list[list[int]], list[list[int]]]:
     """Play a shard to its end for a function that cannot do one record. Returns the calls, and what was given up."""
-    calls, given_up, now = [], [], 0.0
+    calls, discarded, now = [], [], 0.0
     while one.pending:
         now = max(now, one.next_time() or 0)
         call = made(one, now)
         calls.append(numbers(call))
-        wrong = Failed("boom") if not reports else failing(number(bad))
-        outcome = one.answer(call, wrong if bad in numbers(call) else Returned(None), now)
-        if outcome.given_up is not None:
-            given_up.append(numbers(outcome.given_up))
-    return calls, given_up
+        wrong = Failed("boom") if not reports else partial_failure(number(bad))
+        outcome = one.complete(call, wrong if bad in numbers(call) else Returned(None), now)
+        if outcome.discarded is not None:
+            discarded.append(numbers(outcome.discarded))
+    return calls, discarded
 
 
 # --- splits -----------------------------------------------------------------------------------------------------------
@@ -34,10 +44,10 @@ def test_a_failed_batch_is_split_in_two_and_the_first_half_comes_first() -> None
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True))
     one.add(records(range(5)), 0)
-    one.answer(made(one, 0), Failed("boom"), 0)
+    one.complete(made(one, 0), Failed("boom"), 0)
     first = made(one, 0)
     assert numbers(first) == [0, 1]
-    one.answer(first, Returned(None), 0)
+    one.complete(first, Returned(None), 0)
     assert numbers(made(one, 0)) == [2, 3, 4]
 
 
@@ -45,16 +55,16 @@ def test_splitting_uses_up_no_retry_and_a_half_has_all_of_them() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True, maximum_retry_attempts=1))
     one.add(records(range(4)), 0)
-    calls, given_up = deliveries(one, 1)
+    calls, discarded = deliveries(one, 1)
     assert calls == [[0, 1, 2, 3], [0, 1], [0], [1], [1], [2, 3]]
-    assert given_up == [[1]]
+    assert discarded == [[1]]
 
 
 def test_a_batch_of_one_is_tried_again_and_not_split() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True))
     one.add(records([0]), 0)
-    one.answer(made(one, 0), Failed("boom"), 0)
+    one.complete(made(one, 0), Failed("boom"), 0)
     assert numbers(one.next_invocation(1)) == [0]
 
 
@@ -62,16 +72,16 @@ def test_a_partial_failure_splits_at_the_sequence_number_returned() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(bisect=True, report_failures=True, maximum_retry_attempts=1))
     one.add(records(range(4)), 0)
-    calls, given_up = deliveries(one, 1, reports=True)
+    calls, discarded = deliveries(one, 1, reports=True)
     assert calls == [[0, 1, 2, 3], [1, 2, 3], [1], [1], [2, 3]]
-    assert given_up == [[1]]
+    assert discarded == [[1]]
 
 
 def test_a_batch_is_split_after_an_error_even_if_failures_are_reported_too() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(bisect=True, report_failures=True))
     one.add(records(range(4)), 0)
-    one.answer(made(one, 0), failing("nobody"), 0)
+    one.complete(made(one, 0), partial_failure("nobody"), 0)
     assert numbers(made(one, 0)) == [0, 1]
 
 
@@ -79,9 +89,9 @@ def test_halves_are_split_again_and_stay_in_order() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True, maximum_retry_attempts=0))
     one.add(records(range(8)), 0)
-    calls, given_up = deliveries(one, 6)
+    calls, discarded = deliveries(one, 6)
     assert calls == [list(range(8)), [0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [6, 7], [6], [7]]
-    assert given_up == [[6]]
+    assert discarded == [[6]]
 
 
 # --- retries ----------------------------------------------------------------------------------------------------------
@@ -91,9 +101,9 @@ def test_a_batch_is_given_up_when_its_retries_are_used_up_and_the_shard_goes_on(
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(batch_size=2, maximum_retry_attempts=2))
     one.add(records(range(4)), 0)
-    calls, given_up = deliveries(one, 0)
+    calls, discarded = deliveries(one, 0)
     assert calls == [[0, 1], [0, 1], [0, 1], [2, 3]]
-    assert given_up == [[0, 1]]
+    assert discarded == [[0, 1]]
     assert (one.checkpoint, one.settled, one.pending) == (number(3), 4, 0)
 
 
@@ -108,14 +118,14 @@ def test_what_remains_after_a_partial_failure_has_all_retries_and_counts_its_own
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True, maximum_retry_attempts=3))
     one.add(records(range(3)), 0)
-    one.answer(made(one, 0), failing(number(2)), 0)
+    one.complete(made(one, 0), partial_failure(number(2)), 0)
     for _ in range(3):
         now = one.next_time() or 0
-        assert one.answer(made(one, now), failing(number(2)), now).given_up is None
+        assert one.complete(made(one, now), partial_failure(number(2)), now).discarded is None
     now = one.next_time() or 0
-    given_up = one.answer(made(one, now), failing(number(2)), now).given_up
-    assert given_up is not None
-    assert (numbers(given_up), given_up.calls, given_up.error) == ([2], 4, None)
+    discarded = one.complete(made(one, now), partial_failure(number(2)), now).discarded
+    assert discarded is not None
+    assert (numbers(discarded), discarded.calls, discarded.error) == ([2], 4, None)
 
 
 def test_a_throttled_call_uses_up_no_retry_and_splits_nothing() -> None:
@@ -124,7 +134,7 @@ def test_a_throttled_call_uses_up_no_retry_and_splits_nothing() -> None:
     one.add(records(range(2)), 0)
     for _ in range(5):
         now = one.next_time() or 0
-        assert one.answer(made(one, max(0, now)), Throttled(), max(0, now)).given_up is None
+        assert one.complete(made(one, max(0, now)), Throttled(), max(0, now)).discarded is None
     assert numbers(made(one, one.next_time() or 0)) == [0, 1]
 
 
@@ -132,9 +142,9 @@ def test_throttled_calls_back_off() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings())
     one.add(records([0]), 0)
-    one.answer(made(one, 0), Throttled(), 0)
+    one.complete(made(one, 0), Throttled(), 0)
     assert one.next_time() == 1
-    one.answer(made(one, 1), Throttled(), 1)
+    one.complete(made(one, 1), Throttled(), 1)
     assert one.next_time() == 3
 
 
@@ -142,10 +152,10 @@ def test_the_final_call_of_a_window_has_retries_too() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings(tumbling_window_s=60, maximum_retry_attempts=0))
     one.add([record(0, 0), record(1, 60)], 60)
-    one.answer(made(one, 60), Returned({"state": {"n": 1}}), 60)
-    given_up = one.answer(made(one, 60), Failed("boom"), 60).given_up
-    assert given_up is not None
-    assert (given_up.records, given_up.fields["isFinalInvokeForWindow"]) == ((), True)
+    one.complete(made(one, 60), Returned({"state": {"n": 1}}), 60)
+    discarded = one.complete(made(one, 60), Failed("boom"), 60).discarded
+    assert discarded is not None
+    assert (discarded.records, discarded.fields["isFinalInvokeForWindow"]) == ((), True)
     assert made(one, 60).fields["state"] == {}
 
 
@@ -156,9 +166,9 @@ def test_a_record_is_given_up_when_it_is_as_old_as_allowed() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(MINUTE)
     one.add(records([0]), 0)
-    one.answer(made(one, 59), Failed("boom"), 59)
-    given_up = refused(one, 60)
-    assert (numbers(given_up), given_up.condition, given_up.calls) == ([0], "RecordAgeExceeded", 1)
+    one.complete(made(one, 59), Failed("boom"), 59)
+    discarded = discarded_records(one, 60)
+    assert (numbers(discarded), discarded.condition, discarded.calls) == ([0], "RecordAgeExceeded", 1)
     assert (one.checkpoint, one.pending) == (number(0), 0)
 
 
@@ -166,7 +176,7 @@ def test_only_what_is_too_old_is_given_up_and_the_rest_of_the_batch_goes_on() ->
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(MINUTE)
     one.add([record(0, 0), record(1, 30), record(2, 70)], 70)
-    assert numbers(refused(one, 80)) == [0]
+    assert numbers(discarded_records(one, 80)) == [0]
     assert numbers(one.next_invocation(80)) == [1, 2]
 
 
@@ -174,7 +184,7 @@ def test_a_record_that_is_too_old_before_its_first_call_is_never_delivered() -> 
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(MINUTE)
     one.add(records([0]), 100)
-    assert refused(one, 100).calls == 0
+    assert discarded_records(one, 100).calls == 0
     assert one.next_invocation(100) is None
 
 
@@ -184,9 +194,9 @@ def test_a_record_grows_old_while_calls_are_throttled() -> None:
     one.add(records([0]), 0)
     now = 0.0
     while now < 60:
-        one.answer(made(one, now), Throttled(), now)
+        one.complete(made(one, now), Throttled(), now)
         now = one.next_time() or now
-    assert refused(one, now).calls == 0
+    assert discarded_records(one, now).calls == 0
 
 
 @pytest.mark.parametrize("limit_s", [-1, 604_800])
@@ -194,8 +204,8 @@ def test_a_record_is_retried_for_a_day_at_the_most(limit_s: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
     one = shard(StreamSettings(maximum_record_age_s=limit_s))
     one.add([record(0, 0), record(1, 1)], 1)
-    one.answer(made(one, DAY - 1), Failed("boom"), DAY - 1)
-    assert numbers(refused(one, DAY)) == [0]
+    one.complete(made(one, DAY - 1), Failed("boom"), DAY - 1)
+    assert numbers(discarded_records(one, DAY)) == [0]
     assert numbers(one.next_invocation(DAY)) == [1]
 
 
@@ -206,9 +216,9 @@ def test_a_queue_or_topic_gets_the_metadata_of_the_invocation() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(maximum_retry_attempts=0))
     one.add([record(7, 1573690399), record(9, 1573690401)], 1573690401)
-    given_up = one.answer(made(one, 1573690401), Failed("boom", "the-request"), 1573690401).given_up
-    assert given_up is not None
-    found = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=1573690429.717)
+    discarded = one.complete(made(one, 1573690401), Failed("boom", "the-request"), 1573690401).discarded
+    assert discarded is not None
+    found = invocation_record(discarded, function_arn=FUNCTION, request_id="none", now=1573690429.717)
     assert found == {
         "requestContext": {
             "requestId": "the-request",
@@ -236,10 +246,10 @@ def test_a_bucket_gets_the_whole_event_with_it() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(maximum_retry_attempts=0))
     one.add(records([0]), 0)
-    given_up = one.answer(made(one, 0), Failed("boom"), 0).given_up
-    assert given_up is not None
-    event = json.dumps({"Records": [sent.content for sent in given_up.records]})
-    found = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=0, payload=event)
+    discarded = one.complete(made(one, 0), Failed("boom"), 0).discarded
+    assert discarded is not None
+    event = json.dumps({"Records": [sent.content for sent in discarded.records]})
+    found = invocation_record(discarded, function_arn=FUNCTION, request_id="none", now=0, payload=event)
     assert found["payload"] == '{"Records": ["record 0"]}'
     fields = ["requestContext", "responseContext", "version", "timestamp", "DDBStreamBatchInfo", "payload"]
     assert list(found) == fields
@@ -249,9 +259,9 @@ def test_a_function_that_answered_has_no_error() -> None:
     """https://github.com/localstack/localstack/blob/12badc45e83a30b9d69a5ed15d98545286ba87f3/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_dynamodbstreams.snapshot.json"""
     one = shard(StreamSettings(report_failures=True, maximum_retry_attempts=0))
     one.add(records([0]), 0)
-    given_up = one.answer(made(one, 0), failing(""), 0).given_up
-    assert given_up is not None
-    found = invocation_record(given_up, function_arn=FUNCTION, request_id="none", now=0)
+    discarded = one.complete(made(one, 0), partial_failure(""), 0).discarded
+    assert discarded is not None
+    found = invocation_record(discarded, function_arn=FUNCTION, request_id="none", now=0)
     assert found["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": None}
 
 
@@ -264,8 +274,8 @@ def test_what_is_too_old_goes_without_a_response_called_or_not(failures: int) ->
     one = shard(MINUTE)
     one.add(records([0]), 0)
     for now in (0, 10, 20)[:failures]:
-        one.answer(made(one, now), Failed("boom", "a-request"), now)
-    found = invocation_record(refused(one, 60), function_arn=FUNCTION, request_id="none", now=60)
+        one.complete(made(one, now), Failed("boom", "a-request"), now)
+    found = invocation_record(discarded_records(one, 60), function_arn=FUNCTION, request_id="none", now=60)
     assert list(found) == ["requestContext", "version", "timestamp", "DDBStreamBatchInfo"]
     assert found["requestContext"] == {
         "requestId": "a-request" if failures else "none",

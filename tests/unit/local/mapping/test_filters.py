@@ -263,7 +263,7 @@ def test_filtered_records_count_as_done() -> None:
     assert (one.checkpoint, one.settled, one.pending) == (sequence(0), 1, 2)
     call = made(one, 0)
     assert numbers(call) == [1, 3]
-    one.answer(call, Returned(None), 0)
+    one.complete(call, Returned(None), 0)
     assert (one.checkpoint, one.settled, one.pending) == (sequence(4), 5, 0)
 
 

@@ -22,7 +22,7 @@ def message(name: str, group: str | None = None, size: int = 100, hidden_until: 
 
 
 def mapping(settings: QueueSettings) -> Mapping:
-    return QueueMapping(settings, now=0, backoff=Backoff(first_s=1, longest_s=8))
+    return QueueMapping(settings, now=0, backoff=Backoff(initial_s=1, max_s=8))
 
 
 def made(queue: Mapping, now: float = 0) -> QueueInvocation[str]:
@@ -35,7 +35,7 @@ def names(call: QueueInvocation[str] | None) -> str:
     return "" if call is None else "".join(sent.id for sent in call.messages)
 
 
-def failing(*ids: object) -> Returned:
+def partial_failure(*ids: object) -> Returned:
     return Returned({"batchItemFailures": [{"itemIdentifier": name} for name in ids]})
 
 
@@ -68,33 +68,35 @@ def test_what_was_processed_is_deleted() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a"), message("b")], 0)
-    settled = queue.answer(made(queue), Returned(None), 1)
+    settled = queue.complete(made(queue), Returned(None), 1)
     assert [gone.receipt for gone in settled.delete] == ["receipt a", "receipt b"]
-    assert (settled.left, queue.pending) == ((), 0)
+    assert (settled.retained, queue.pending) == ((), 0)
 
 
 def test_a_function_error_leaves_the_whole_batch_in_the_queue() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
-    settled = queue.answer(made(queue), Failed("boom"), 1)
-    assert (settled.delete, len(settled.left), queue.pending) == ((), 2, 0)
+    settled = queue.complete(made(queue), Failed("boom"), 1)
+    assert (settled.delete, len(settled.retained), queue.pending) == ((), 2, 0)
 
 
 def test_only_the_messages_reported_stay() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message(name) for name in "abc"], 0)
-    settled = queue.answer(made(queue), failing("b"), 1)
+    settled = queue.complete(made(queue), partial_failure("b"), 1)
     assert [gone.id for gone in settled.delete] == ["a", "c"]
 
 
-@pytest.mark.parametrize("answer", [failing(""), failing(None), failing("z"), Returned({"batchItemFailures": [{}]})])
+@pytest.mark.parametrize(
+    "answer", [partial_failure(""), partial_failure(None), partial_failure("z"), Returned({"batchItemFailures": [{}]})]
+)
 def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(answer: Returned) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
-    assert queue.answer(made(queue), answer, 1).delete == ()
+    assert queue.complete(made(queue), answer, 1).delete == ()
 
 
 @pytest.mark.parametrize("value", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
@@ -102,30 +104,30 @@ def test_an_empty_answer_is_a_success(value: object) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
-    assert len(queue.answer(made(queue), Returned(value), 1).delete) == 2
+    assert len(queue.complete(made(queue), Returned(value), 1).delete) == 2
 
 
 def test_an_answer_that_is_no_such_structure_keeps_the_whole_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a")], 0)
-    assert queue.answer(made(queue), Returned("done"), 1).delete == ()
+    assert queue.complete(made(queue), Returned("done"), 1).delete == ()
 
 
 def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a")], 0)
-    assert len(queue.answer(made(queue), failing("a"), 1).delete) == 1
+    assert len(queue.complete(made(queue), partial_failure("a"), 1).delete) == 1
 
 
 def test_a_throttled_call_is_made_again_while_its_messages_are_hidden() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a", hidden_until=2.5)], 0)
-    assert queue.answer(made(queue), Throttled(), 0).left == ()
+    assert queue.complete(made(queue), Throttled(), 0).retained == ()
     assert queue.next_time() == 1
-    assert [kept.id for kept in queue.answer(made(queue, 1), Throttled(), 1).left] == ["a"]
+    assert [kept.id for kept in queue.complete(made(queue, 1), Throttled(), 1).retained] == ["a"]
     assert queue.pending == 0
 
 
@@ -142,7 +144,7 @@ def test_a_fifo_group_has_one_batch_in_flight() -> None:
     queue.add([message("a", "g"), message("b", "g"), message("c", "g"), message("d", "h")], 0)
     first = made(queue)
     assert (names(first), names(queue.next_invocation(0))) == ("ab", "d")
-    queue.answer(first, Returned(None), 1)
+    queue.complete(first, Returned(None), 1)
     assert names(queue.next_invocation(1)) == "c"
 
 
@@ -157,8 +159,8 @@ def test_what_follows_a_failed_message_of_its_fifo_group_goes_back_too() -> None
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=1, fifo=True, report_failures=True))
     queue.add([message("a", "g"), message("b", "g"), message("c", "h")], 0)
-    settled = queue.answer(made(queue), failing("a"), 1)
-    assert [kept.id for kept in settled.left] == ["a", "b"]
+    settled = queue.complete(made(queue), partial_failure("a"), 1)
+    assert [kept.id for kept in settled.retained] == ["a", "b"]
     assert names(queue.next_invocation(1)) == "c"
 
 
@@ -166,17 +168,17 @@ def test_what_follows_a_failure_in_its_own_batch_is_for_the_function_to_report()
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(fifo=True, report_failures=True))
     queue.add([message(name, "g") for name in "abc"], 0)
-    assert [gone.id for gone in queue.answer(made(queue), failing("b"), 1).delete] == ["a", "c"]
+    assert [gone.id for gone in queue.complete(made(queue), partial_failure("b"), 1).delete] == ["a", "c"]
 
 
 def test_no_more_is_received_than_the_free_calls_can_take() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=10, concurrency=2))
-    assert queue.room == 20
+    assert queue.capacity == 20
     queue.add([message(str(number)) for number in range(12)], 0)
-    assert queue.room == 8
+    assert queue.capacity == 8
     assert names(queue.next_invocation(0)) == "0123456789"
-    assert queue.room == 8
+    assert queue.capacity == 8
 
 
 @pytest.mark.parametrize(

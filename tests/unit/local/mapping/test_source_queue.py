@@ -39,21 +39,21 @@ def test_an_old_receipt_does_not_delete_what_was_received_anew() -> None:
 
 def test_a_message_moves_to_the_dead_letter_queue_after_its_most_receives() -> None:
     """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html"""
-    queue = filled(SourceQueue(visibility_s=30, maximum_receives=2), ("a", None), ("b", None))
+    queue = filled(SourceQueue(visibility_s=30, max_receive_count=2), ("a", None), ("b", None))
     first = queue.receive(0)
     queue.delete(first[1].receipt)
     assert [message.count for message in queue.receive(30)] == [2]
     assert queue.receive(60) == []
-    assert ([message.body for message in queue.dead], len(queue)) == (["a"], 0)
+    assert ([message.body for message in queue.dead_letters], len(queue)) == (["a"], 0)
 
 
 def test_what_is_dead_can_be_put_back_and_is_received_as_often_again() -> None:
     """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html"""
-    queue = filled(SourceQueue(visibility_s=30, maximum_receives=1), ("a", None))
+    queue = filled(SourceQueue(visibility_s=30, max_receive_count=1), ("a", None))
     queue.receive(0)
     queue.receive(30)
     queue.redrive(30)
-    assert (bodies(queue, 30), queue.dead) == ("a", [])
+    assert (bodies(queue, 30), queue.dead_letters) == ("a", [])
 
 
 def test_a_group_is_blocked_while_one_of_its_messages_is_hidden() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from local.mapping import Failed, MappingError, Returned, StreamSettings, Throttled
-from tests.unit.local.mapping.shards import failing, made, numbers, records, sequence, shard
+from tests.unit.local.mapping.shards import made, numbers, partial_failure, records, sequence, shard
 
 # --- batches: invocation-eventsourcemapping, "Batching behavior" ------------------------------------------------------
 
@@ -45,7 +45,7 @@ def test_the_next_window_begins_when_the_invocation_has_ended() -> None:
     one.add(records([0]), 0)
     call = made(one, 5)
     one.add(records([1]), 6)
-    one.answer(call, Returned(None), 8)
+    one.complete(call, Returned(None), 8)
     assert one.next_time() == 13
 
 
@@ -80,7 +80,7 @@ def test_one_batch_of_a_shard_is_in_flight_at_a_time() -> None:
     call = made(one, 0)
     assert one.next_invocation(0) is None
     assert one.next_time() is None
-    assert one.answer(call, Returned({}), 1).done == 1
+    assert one.complete(call, Returned({}), 1).acknowledged == 1
     assert numbers(one.next_invocation(1)) == [1]
 
 
@@ -88,7 +88,7 @@ def test_a_function_error_brings_the_whole_batch_again_and_holds_up_the_shard() 
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(batch_size=2))
     one.add(records([0, 1, 2]), 0)
-    assert one.answer(made(one, 0), Failed("boom"), 0).done == 0
+    assert one.complete(made(one, 0), Failed("boom"), 0).acknowledged == 0
     assert one.next_invocation(0.5) is None
     again = made(one, 1)
     assert numbers(again) == [0, 1]
@@ -101,7 +101,7 @@ def test_retries_back_off_exponentially_up_to_a_cap() -> None:
     one.add(records([0]), 0)
     now, waits = 0.0, []
     for _ in range(6):
-        one.answer(made(one, now), Failed("boom"), now)
+        one.complete(made(one, now), Failed("boom"), now)
         due = one.next_time()
         assert due is not None
         waits.append(due - now)
@@ -113,7 +113,7 @@ def test_a_throttled_call_is_made_again() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings())
     one.add(records([0]), 0)
-    one.answer(made(one, 0), Throttled(), 0)
+    one.complete(made(one, 0), Throttled(), 0)
     assert numbers(one.next_invocation(1)) == [0]
 
 
@@ -121,7 +121,7 @@ def test_the_checkpoint_follows_what_was_acknowledged() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(batch_size=2))
     one.add(records([0, 1, 2]), 0)
-    one.answer(made(one, 0), Returned(None), 0)
+    one.complete(made(one, 0), Returned(None), 0)
     assert one.checkpoint == sequence(1)
     assert one.pending == 1
 
@@ -133,7 +133,7 @@ def test_the_lowest_sequence_number_is_the_checkpoint() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(5)), 0)
-    assert one.answer(made(one, 0), failing(sequence(3), sequence(2)), 0).done == 2
+    assert one.complete(made(one, 0), partial_failure(sequence(3), sequence(2)), 0).acknowledged == 2
     assert one.checkpoint == sequence(1)
     assert numbers(one.next_invocation(1)) == [2, 3, 4]
 
@@ -143,7 +143,7 @@ def test_an_empty_answer_is_a_success(value: object) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
-    assert one.answer(made(one, 0), Returned(value), 0).done == 3
+    assert one.complete(made(one, 0), Returned(value), 0).acknowledged == 3
 
 
 @pytest.mark.parametrize("entry", [{"itemIdentifier": ""}, {"itemIdentifier": None}, {"id": "1"}, {}, "1", None])
@@ -152,7 +152,7 @@ def test_an_empty_null_or_misnamed_identifier_fails_the_whole_batch(entry: objec
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
     answer = Returned({"batchItemFailures": [{"itemIdentifier": sequence(2)}, entry]})
-    assert one.answer(made(one, 0), answer, 0).done == 0
+    assert one.complete(made(one, 0), answer, 0).acknowledged == 0
     assert numbers(one.next_invocation(1)) == [0, 1, 2]
 
 
@@ -160,22 +160,22 @@ def test_an_identifier_that_is_not_in_the_batch_fails_all_of_it() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: silent; as with a queue."""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
-    assert one.answer(made(one, 0), failing(sequence(7)), 0).done == 0
+    assert one.complete(made(one, 0), partial_failure(sequence(7)), 0).acknowledged == 0
 
 
 def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings())
     one.add(records(range(3)), 0)
-    assert one.answer(made(one, 0), failing(sequence(0)), 0).done == 3
+    assert one.complete(made(one, 0), partial_failure(sequence(0)), 0).acknowledged == 3
 
 
 def test_progress_within_a_batch_starts_the_back_off_anew() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: not said there."""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(4)), 0)
-    one.answer(made(one, 0), Failed("boom"), 0)
-    one.answer(made(one, 1), failing(sequence(1)), 1)
+    one.complete(made(one, 0), Failed("boom"), 0)
+    one.complete(made(one, 1), partial_failure(sequence(1)), 1)
     assert one.next_time() == 2
 
 
@@ -243,6 +243,6 @@ def test_an_answer_to_no_call_in_flight_is_a_mistake() -> None:
     one = shard(StreamSettings())
     one.add(records([0]), 0)
     call = made(one, 0)
-    one.answer(call, Returned(None), 0)
+    one.complete(call, Returned(None), 0)
     with pytest.raises(ValueError, match="no call in flight"):
-        one.answer(call, Returned(None), 0)
+        one.complete(call, Returned(None), 0)

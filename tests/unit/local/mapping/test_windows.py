@@ -14,7 +14,7 @@ Shard = StreamShard[str]
 
 def shard(settings: StreamSettings = SETTINGS) -> Shard:
     return StreamShard(
-        settings, shard_id="shardId-1", source_arn="arn:stream", now=START, backoff=Backoff(first_s=1, longest_s=8)
+        settings, shard_id="shardId-1", source_arn="arn:stream", now=START, backoff=Backoff(initial_s=1, max_s=8)
     )
 
 
@@ -61,7 +61,7 @@ def test_the_state_returned_is_handed_to_the_next_call() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
-    one.answer(made(one, 0), Returned({"state": {"sum": 1}}), START)
+    one.complete(made(one, 0), Returned({"state": {"sum": 1}}), START)
     one.add([record(2, 1)], START + 1)
     assert made(one, 1).fields["state"] == {"sum": 1}
 
@@ -71,7 +71,7 @@ def test_an_answer_without_state_is_a_failure(value: object) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
-    assert one.answer(made(one, 0), Returned(value), START).done == 0
+    assert one.complete(made(one, 0), Returned(value), START).acknowledged == 0
     assert made(one, 1).attempt == 2
 
 
@@ -86,12 +86,12 @@ def test_a_window_ends_with_a_final_call_and_the_next_begins_with_no_state() -> 
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 59), record(2, 60)], START + 60)
-    one.answer(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
+    one.complete(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
     final = made(one, 60)
     assert final.records == ()
     assert final.fields["isFinalInvokeForWindow"] is True
     assert final.fields["state"] == {"sum": 1}
-    one.answer(final, Returned({"state": {}}), START + 60)
+    one.complete(final, Returned({"state": {}}), START + 60)
     following = made(one, 60)
     assert [int(sent.sequence) for sent in following.records] == [2]
     assert following.fields["state"] == {}
@@ -102,11 +102,11 @@ def test_the_final_call_comes_when_the_tip_was_seen_after_the_end_of_the_window(
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 30)], START + 30)
-    one.answer(made(one, 30), Returned({"state": {}}), START + 30)
+    one.complete(made(one, 30), Returned({"state": {}}), START + 30)
     assert one.next_time() == START + 60
-    one.caught_up(START + 59)
+    one.mark_caught_up(START + 59)
     assert one.next_invocation(START + 61) is None  # something of the window may still be unread
-    one.caught_up(START + 61)
+    one.mark_caught_up(START + 61)
     assert made(one, 61).fields["isFinalInvokeForWindow"] is True
 
 
@@ -114,7 +114,7 @@ def test_a_window_is_over_too_when_a_later_record_does_not_pass_the_filter() -> 
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     one = shard()
     one.add([record(1, 59), replace(record(2, 59), passes=False)], START + 61)
-    one.answer(made(one, 61), Returned({"state": {}}), START + 61)
+    one.complete(made(one, 61), Returned({"state": {}}), START + 61)
     assert one.next_invocation(START + 61) is None
     one.add([replace(record(3, 60), passes=False)], START + 61)
     assert made(one, 61).fields["isFinalInvokeForWindow"] is True
@@ -124,8 +124,8 @@ def test_a_final_call_that_fails_is_made_again_before_the_next_window() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 59), record(2, 60)], START + 60)
-    one.answer(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
-    one.answer(made(one, 60), Failed("boom"), START + 60)
+    one.complete(made(one, 60), Returned({"state": {"sum": 1}}), START + 60)
+    one.complete(made(one, 60), Failed("boom"), START + 60)
     again = made(one, 61)
     assert again.fields["isFinalInvokeForWindow"] is True
     assert again.fields["state"] == {"sum": 1}
@@ -136,7 +136,7 @@ def test_a_failed_call_does_not_change_the_state() -> None:
     one = shard()
     one.add([record(1, 0)], START)
     answer = {"state": {"sum": 9}, "batchItemFailures": [{"itemIdentifier": ""}]}
-    one.answer(made(one, 0), Returned(answer), START)
+    one.complete(made(one, 0), Returned(answer), START)
     assert made(one, 1).fields["state"] == {}
 
 
@@ -145,7 +145,7 @@ def test_the_state_of_what_was_processed_goes_with_the_rest_of_the_batch() -> No
     one = shard()
     one.add([record(1, 0), record(2, 0)], START)
     answer = {"state": {"sum": 1}, "batchItemFailures": [{"itemIdentifier": record(2, 0).sequence}]}
-    one.answer(made(one, 0), Returned(answer), START)
+    one.complete(made(one, 0), Returned(answer), START)
     again = made(one, 1)
     assert [int(sent.sequence) for sent in again.records] == [2]
     assert again.fields["state"] == {"sum": 1}
@@ -155,7 +155,7 @@ def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
     one.add([record(1, 0)], START)
-    one.answer(made(one, 0), Returned({"state": {"names": "x" * 20}}), START)
+    one.complete(made(one, 0), Returned({"state": {"names": "x" * 20}}), START)
     final = made(one, 1)
     assert final.fields["isFinalInvokeForWindow"] is True
     assert final.fields["isWindowTerminatedEarly"] is True
@@ -166,8 +166,8 @@ def test_what_follows_an_early_end_goes_on_in_the_same_window_with_no_state() ->
     one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
     one.add([record(1, 0)], START)
     call = made(one, 0)
-    one.answer(call, Returned({"state": {"names": "x" * 20}}), START)
-    one.answer(made(one, 1), Returned({"state": {}}), START + 1)
+    one.complete(call, Returned({"state": {"names": "x" * 20}}), START)
+    one.complete(made(one, 1), Returned({"state": {}}), START + 1)
     one.add([record(2, 2)], START + 2)
     following = made(one, 2).fields
     assert (following["window"], following["state"]) == (call.fields["window"], {})
@@ -181,7 +181,7 @@ def test_a_state_of_one_megabyte_is_not_too_large() -> None:
         one = shard()
         one.add([record(1, 0)], START)
         state = {"names": "x" * (1024 * 1024 - frame + more)}
-        one.answer(made(one, 0), Returned({"state": state}), START)
+        one.complete(made(one, 0), Returned({"state": state}), START)
         one.add([record(2, 1)], START + 1)
         assert made(one, 1).fields["isWindowTerminatedEarly"] is early
 
@@ -190,13 +190,13 @@ def test_the_end_of_its_shard_closes_a_window() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0), record(2, 1)], START + 1)
-    one.ended()
+    one.mark_ended()
     call = made(one, 1)
     assert (len(call.records), call.fields["isFinalInvokeForWindow"]) == (2, False)
-    one.answer(call, Returned({"state": {"sum": 2}}), START + 1)
+    one.complete(call, Returned({"state": {"sum": 2}}), START + 1)
     final = made(one, 1)
     assert (final.records, final.fields["isFinalInvokeForWindow"], final.fields["state"]) == ((), True, {"sum": 2})
-    one.answer(final, Returned({"state": {}}), START + 1)
+    one.complete(final, Returned({"state": {}}), START + 1)
     assert (one.next_invocation(START + 1), one.next_time()) == (None, None)
 
 
@@ -204,6 +204,6 @@ def test_the_state_counts_in_the_payload() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings(tumbling_window_s=60, payload_limit=700))
     one.add([record(1, 0)], START)
-    one.answer(made(one, 0), Returned({"state": {"names": "x" * 300}}), START)
+    one.complete(made(one, 0), Returned({"state": {"names": "x" * 300}}), START)
     one.add([record(2, 1), record(3, 1)], START + 1)
     assert len(made(one, 1).records) == 1

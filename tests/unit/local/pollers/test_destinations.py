@@ -9,11 +9,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.deployment.deployed import DeployedMapping
-from local.mapping import Failed, GivenUp, Returned, StreamRecord, StreamSettings
+from local.deployment.mappings import EventSourceMapping
+from local.mapping import DiscardedRecords, Failed, Returned, StreamRecord, StreamSettings
 from local.pollers.destinations import FailureDestination
-from local.pollers.emulator_client import CallFailed, Wire
-from local.pollers.stream import StreamReader
+from local.pollers.emulator_client import CallFailed, EmulatorClient
+from local.pollers.stream import StreamPoller
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/items/stream/2026-11-23T16:44:08.249Z"
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:tailrace-fanout"
 BUCKET = "arn:aws:s3:::the-failures"
-GIVEN_UP = GivenUp(
+GIVEN_UP = DiscardedRecords(
     "RetryAttemptsExhausted",
     (StreamRecord("07", 1795452248.0, 9, '{"ö":1}'.encode()),),
     "shardId-1",
@@ -49,8 +49,8 @@ def client(service: str) -> Any:
     return untyped.client(service, region_name="us-east-1")
 
 
-def mapping(properties: dict[str, object]) -> DeployedMapping:
-    return DeployedMapping("FanoutMapping", "the-mapping", "tailrace-fanout", FUNCTION, STREAM, 60, properties)
+def mapping(properties: dict[str, object]) -> EventSourceMapping:
+    return EventSourceMapping("FanoutMapping", "the-mapping", "tailrace-fanout", FUNCTION, STREAM, 60, properties)
 
 
 def objects() -> dict[str, Any]:
@@ -132,7 +132,7 @@ class OneRecord:
         return {"Records": [{"eventID": change["SequenceNumber"], "dynamodb": change} for change in changes]}
 
 
-def reader(arn: str) -> StreamReader:
+def poller(arn: str) -> StreamPoller:
     properties: dict[str, object] = {
         "MaximumRetryAttempts": 0,
         "FilterCriteria": {"Filters": [{"Pattern": '{"dynamodb": {"Keys": {"pk": {"S": ["flights#2"]}}}}'}]},
@@ -140,40 +140,40 @@ def reader(arn: str) -> StreamReader:
     }
     deployed, settings = mapping(properties), StreamSettings.parse(properties)
     destination = FailureDestination(deployed, settings.on_failure, client)
-    return StreamReader(deployed, settings, cast("Wire", OneRecord()), destination, shards=1)
+    return StreamPoller(deployed, settings, cast("EmulatorClient", OneRecord()), destination, shards=1)
 
 
 def test_the_poller_hands_on_what_was_given_up_and_does_not_read_what_is_not_wanted() -> None:
-    one = reader(BUCKET)
+    one = poller(BUCKET)
     one.poll()
-    ((call, body),) = one.due(1795452249)
+    ((call, body),) = one.due_invocations(1795452249)
     assert [record["eventID"] for record in json.loads(body)["Records"]] == ["2"]
-    assert one.take(call, Failed("boom", "the-request"), 1795452250) == 0
+    assert one.handle_result(call, Failed("boom", "the-request"), 1795452250) == 0
     assert one.pending() == 1  # its record is not in the bucket yet
-    one._hand_over()
+    one._send_undelivered()
     assert one.pending() == 0
     (record,) = objects().values()
     assert record["payload"].encode() == body
     assert record["requestContext"]["requestId"] == "the-request"
-    assert (one.statistics.filtered, one.statistics.given_up) == (1, 1)
+    assert (one.statistics.filtered, one.statistics.discarded) == (1, 1)
 
 
 def test_nothing_is_lost_while_the_destination_fails() -> None:
-    one = reader("arn:aws:s3:::later")
+    one = poller("arn:aws:s3:::later")
     one.poll()
-    ((call, _),) = one.due(1795452249)
-    one.take(call, Failed("boom"), 1795452250)
+    ((call, _),) = one.due_invocations(1795452249)
+    one.handle_result(call, Failed("boom"), 1795452250)
     with pytest.raises(CallFailed):
         one.poll()
     assert one.pending() == 1
     client("s3").create_bucket(Bucket="later")
-    one._hand_over()
+    one._send_undelivered()
     assert one.pending() == 0
 
 
 def test_what_was_processed_goes_nowhere() -> None:
-    one = reader(BUCKET)
+    one = poller(BUCKET)
     one.poll()
-    ((call, _),) = one.due(1795452249)
-    assert one.take(call, Returned(None), 1795452250) == 1
+    ((call, _),) = one.due_invocations(1795452249)
+    assert one.handle_result(call, Returned(None), 1795452250) == 1
     assert (one.pending(), objects()) == (0, {})

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 
 from local.mapping import Filter, QueueSettings
-from local.mapping.filters import EVERYTHING
+from local.mapping.filters import MATCH_ALL
 from local.pollers.events import payload, queue_message, stream_record, virtual_shard, virtual_shard_ids
 
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/items/stream/2026-11-23T16:44:08.249Z"
@@ -20,7 +20,7 @@ def raw_record(key: str) -> dict[str, object]:
 
 
 def test_a_stream_record_names_its_source_and_knows_its_size() -> None:
-    record = stream_record(raw_record("flights#ä"), STREAM, EVERYTHING)
+    record = stream_record(raw_record("flights#ä"), STREAM, MATCH_ALL)
     assert json.loads(record.content)["eventSourceARN"] == STREAM
     assert (record.sequence, record.arrived, record.size) == ("0001", 1795452248.0, len(record.content))
     assert (record.key, record.passes) == ('{"pk":{"S":"flights#ä"}}', True)
@@ -30,7 +30,7 @@ def test_the_time_of_a_change_has_a_decimal_point() -> None:
     """Recorded: test_dynamodb_event_filter takes a float from every event."""
     assert (
         b'"ApproximateCreationDateTime":1795452248.0'
-        in stream_record(raw_record("flights#1"), STREAM, EVERYTHING).content
+        in stream_record(raw_record("flights#1"), STREAM, MATCH_ALL).content
     )
 
 
@@ -74,10 +74,12 @@ def test_a_message_without_attributes_says_so_where_the_mapping_has_a_window() -
 
 
 def test_a_record_and_a_message_know_whether_the_function_is_to_see_them() -> None:
-    wanted = Filter.parse({"Filters": [{"Pattern": '{"eventName": ["REMOVE"]}'}, {"Pattern": '{"body": ["go"]}'}]})
-    assert not stream_record(raw_record("flights#1"), STREAM, wanted).passes
+    record_filter = Filter.parse(
+        {"Filters": [{"Pattern": '{"eventName": ["REMOVE"]}'}, {"Pattern": '{"body": ["go"]}'}]}
+    )
+    assert not stream_record(raw_record("flights#1"), STREAM, record_filter).passes
     message = {"MessageId": "m", "ReceiptHandle": "r", "Body": "go", "MD5OfBody": "x"}
-    settings = QueueSettings(filter=wanted)
+    settings = QueueSettings(filter=record_filter)
     assert queue_message(message, "arn:aws:sqs:us-east-1:000000000000:intake", 7, settings).passes
     assert not queue_message(message | {"Body": "stop"}, "arn:aws:sqs:us-east-1:0:intake", 7, settings).passes
 

@@ -19,7 +19,7 @@ from local.errors import LocalError
 from local.stack import Stack
 
 _MAX_ATTEMPTS = 10
-_FIRST_BACKOFF_S, _LONGEST_PAUSE_S = 0.05, 1.0
+_FIRST_BACKOFF_S, _MAX_BACKOFF_S = 0.05, 1.0
 
 type Json = dict[str, Any]
 
@@ -29,10 +29,10 @@ class FeedError(LocalError):
 
 
 def _pause(attempt: int) -> None:
-    time.sleep(min(_FIRST_BACKOFF_S * 2**attempt, _LONGEST_PAUSE_S))
+    time.sleep(min(_FIRST_BACKOFF_S * 2**attempt, _MAX_BACKOFF_S))
 
 
-class Entrances:
+class StackWriter:
     """Writes into one stack; safe to share between threads."""
 
     def __init__(self, stack: Stack) -> None:
@@ -43,19 +43,19 @@ class Entrances:
         self._http = urllib3.PoolManager(maxsize=8, retries=False, timeout=60)
         self._serialize = TypeSerializer().serialize
 
-    def drop(self, name: str, body: bytes) -> None:
+    def upload(self, name: str, body: bytes) -> None:
         """Put a file into the inbox."""
         self._s3.put_object(Bucket=self._outputs["ArchiveBucket"], Key=f"inbox/{name}", Body=body)
 
     def receipt(self, name: str) -> Json | None:
         """Return the receipt of a file of the inbox; None while there is none."""
         try:
-            answer = self._s3.get_object(Bucket=self._outputs["ArchiveBucket"], Key=f"receipts/{name}.json")
+            response = self._s3.get_object(Bucket=self._outputs["ArchiveBucket"], Key=f"receipts/{name}.json")
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 return None
             raise
-        receipt: Json = json.loads(answer["Body"].read())
+        receipt: Json = json.loads(response["Body"].read())
         return receipt
 
     def write_items(self, collection: str, items: Mapping[str, Json]) -> None:
@@ -70,8 +70,8 @@ class Entrances:
             image = {name: self._serialize(value) for name, value in item.items()}
             puts.append({"PutRequest": {"Item": {"pk": {"S": f"{collection}#{item_id}"}, **image}}})
         for attempt in range(_MAX_ATTEMPTS):
-            answer = self._dynamodb.batch_write_item(RequestItems={table: puts})
-            puts = answer.get("UnprocessedItems", {}).get(table, [])
+            response = self._dynamodb.batch_write_item(RequestItems={table: puts})
+            puts = response.get("UnprocessedItems", {}).get(table, [])
             if not puts:
                 return
             _pause(attempt)
@@ -87,13 +87,18 @@ class Entrances:
         for number, message in enumerate(messages.values()):
             body = json.dumps(message)
             group = f"{message['collection']}#{message['id']}"
-            name = hashlib.sha256(body.encode()).hexdigest()
+            deduplication_id = hashlib.sha256(body.encode()).hexdigest()
             entries.append(
-                {"Id": str(number), "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": name}
+                {
+                    "Id": str(number),
+                    "MessageBody": body,
+                    "MessageGroupId": group,
+                    "MessageDeduplicationId": deduplication_id,
+                }
             )
         for attempt in range(_MAX_ATTEMPTS):
-            answer = self._sqs.send_message_batch(QueueUrl=self._outputs["IntakeQueue"], Entries=entries)
-            failed = {one["Id"] for one in answer.get("Failed", [])}
+            response = self._sqs.send_message_batch(QueueUrl=self._outputs["IntakeQueue"], Entries=entries)
+            failed = {entry["Id"] for entry in response.get("Failed", [])}
             entries = [entry for entry in entries if entry["Id"] in failed]
             if not entries:
                 return
@@ -108,20 +113,22 @@ class Entrances:
         """
         method, body = ("PUT", item) if patch is None else ("PATCH", patch)
         url = f"{self._api_url}/collections/{quote(collection, safe='')}/items/{quote(item_id, safe='')}"
-        last = ""
+        last_error = ""
         for attempt in range(_MAX_ATTEMPTS):
             try:
-                answer = self._http.request(method, url, body=json.dumps(body), headers=self._signed(method, url, body))
+                response = self._http.request(
+                    method, url, body=json.dumps(body), headers=self._signed_headers(method, url, body)
+                )
             except urllib3.exceptions.HTTPError as error:
-                last = str(error)
+                last_error = str(error)
             else:
-                if answer.status < 500 and answer.status != 429:  # noqa: PLR2004 - HTTP's server errors, and its "later"
-                    return int(answer.status)
-                last = f"status {answer.status}"
+                if response.status < 500 and response.status != 429:  # noqa: PLR2004 - HTTP's server errors, and its "later"
+                    return int(response.status)
+                last_error = f"status {response.status}"
             _pause(attempt)
-        raise FeedError(f"the API failed {_MAX_ATTEMPTS} times at {method} {item_id}: {last}")
+        raise FeedError(f"the API failed {_MAX_ATTEMPTS} times at {method} {item_id}: {last_error}")
 
-    def _signed(self, method: str, url: str, body: Json) -> dict[str, str]:
+    def _signed_headers(self, method: str, url: str, body: Json) -> dict[str, str]:
         request = AWSRequest(method, url, {"Content-Type": "application/json"}, json.dumps(body))
         SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)  # the emulator's credentials
         return dict(request.headers.items())

@@ -131,7 +131,7 @@ def _emptied_without_a_look() -> AbstractContextManager[Any]:
     return patch.object(emptied, "expire_request", careless)
 
 
-SABOTAGES_OF_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+BROKEN_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "the version is read after the values": _version_read_last,
     "a main row is written before its values": lambda: patch.object(
         commit, "_has_failed_values", lambda *_arguments: False

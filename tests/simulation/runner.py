@@ -11,15 +11,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.simulation.sabotage.safeguards import SABOTAGES
-from tests.simulation.shrink import shrunk
-from tests.simulation.telling import told
-from tests.simulation.verdict import faults_of
-from tests.simulation.world.steps import History, history_of
-from tests.simulation.world.surroundings import alone
+from tests.simulation.broken_safeguards.safeguards import BROKEN_SAFEGUARDS
+from tests.simulation.describe import describe
+from tests.simulation.invariants import find_violations
+from tests.simulation.shrink import shrink
+from tests.simulation.world.isolation import isolated
+from tests.simulation.world.steps import History, generate_history
 
 _CHUNK = 100
-_LINE_EACH_S = 10.0  # where there is no terminal to show a bar on
+_LINE_INTERVAL_S = 10.0  # where there is no terminal to show a bar on
 # a fresh interpreter each: a fork of a process with threads, as a test's may be, can hang
 _PROCESSES = multiprocessing.get_context("spawn")
 
@@ -35,29 +35,30 @@ class Chunk:
 def failing(chunk: Chunk) -> int | None:
     """Play the histories of some seeds and return the first seed whose history goes wrong."""
     with ExitStack() as stack:
-        stack.enter_context(alone())
-        stack.enter_context(breaking(chunk.broken))
-        return next((seed for seed in chunk.seeds if faults_of(history_of(seed))), None)
+        stack.enter_context(isolated())
+        stack.enter_context(broken_safeguard(chunk.broken))
+        return next((seed for seed in chunk.seeds if find_violations(generate_history(seed))), None)
 
 
-def breaking(name: str) -> AbstractContextManager[Any]:
+def broken_safeguard(name: str) -> AbstractContextManager[Any]:
     """Break a safeguard for a while; none if there is no name."""
-    return SABOTAGES[name]() if name else nullcontext()
+    return BROKEN_SAFEGUARDS[name]() if name else nullcontext()
 
 
 def report(seed: int, broken: str = "") -> str:
     """Return what there is to know of a seed that fails: the shortest history found, and what is wrong at its end."""
     with ExitStack() as stack:
-        stack.enter_context(alone())
-        stack.enter_context(breaking(broken))
-        history = history_of(seed)
-        short = shrunk(history, lambda candidate: bool(faults_of(candidate)))
-        return f"{told(short)}\n{wrong(short)}\n(of {len(history.steps)} steps, {len(short.steps)} are left)"
+        stack.enter_context(isolated())
+        stack.enter_context(broken_safeguard(broken))
+        history = generate_history(seed)
+        short = shrink(history, lambda candidate: bool(find_violations(candidate)))
+        violations = describe_violations(short)
+        return f"{describe(short)}\n{violations}\n(of {len(history.steps)} steps, {len(short.steps)} are left)"
 
 
-def wrong(history: History) -> str:
+def describe_violations(history: History) -> str:
     """Play a history and return what is wrong at its end, as lines."""
-    return "\n".join(f"  wrong: {fault}" for fault in faults_of(history)) or "  all is well"
+    return "\n".join(f"  wrong: {fault}" for fault in find_violations(history)) or "  all is well"
 
 
 def _chunks(seeds: range, broken: str) -> Iterator[Chunk]:
@@ -68,7 +69,7 @@ def _chunks(seeds: range, broken: str) -> Iterator[Chunk]:
 def run(seeds: range, broken: str, processes: int, console: Console) -> int | None:
     """Play the histories of all seeds, showing how far it is; return a seed that fails, if there is one."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]:.0f} seeds/s"), TimeRemainingColumn())
-    began = told_at = time.monotonic()
+    began = reported_at = time.monotonic()
     with (
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
         _PROCESSES.Pool(processes, initializer=_leave_interrupts) as pool,
@@ -79,8 +80,8 @@ def run(seeds: range, broken: str, processes: int, console: Console) -> int | No
                 return found
             now, done = time.monotonic(), min(number * _CHUNK, len(seeds))
             progress.update(task, completed=done, speed=done / (now - began))
-            if not console.is_terminal and now - told_at > _LINE_EACH_S:
-                told_at = now
+            if not console.is_terminal and now - reported_at > _LINE_INTERVAL_S:
+                reported_at = now
                 console.print(f"{done} of {len(seeds)}, {done / (now - began):.0f} seeds/s")
     return None
 

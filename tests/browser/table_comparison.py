@@ -7,11 +7,11 @@ from playwright.sync_api import Page
 from local.stack import Stack
 from pipeline.definition import pipeline
 from tailrace.encoding.dynamodb import decode_item
-from tests.browser.looking import until
+from tests.browser.page_state import wait_for
 from tests.browser.test_numbers import cell, listed, same
 
 
-def panels_hold_the_tables_numbers(page: Page, stack: Stack, at_least: int = 3) -> None:
+def assert_panels_match_table(page: Page, stack: Stack, at_least: int = 3) -> None:
     """Hold each panel of a page against the table: it has rows, lists so many at least, and each as it is stored."""
     pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["AggregatesTable"])
     stored = [decode_item(row) for one in pages for row in one["Items"]]
@@ -23,7 +23,7 @@ def panels_hold_the_tables_numbers(page: Page, stack: Stack, at_least: int = 3) 
         }
         panel = page.locator(f"[data-aggregate={aggregate.name}]")
         panel.scroll_into_view_if_needed()
-        until(page, f"document.querySelector('[data-aggregate={aggregate.name}]').panel.rows.length > 0")
+        wait_for(page, f"document.querySelector('[data-aggregate={aggregate.name}]').panel.rows.length > 0")
         found = listed(panel)
         assert len(found) >= at_least
         for line in found:

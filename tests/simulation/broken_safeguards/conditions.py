@@ -13,13 +13,13 @@ from tailrace.aws.aggregates import commit, lineages
 from tailrace.aws.aggregates import update_expressions as writes
 from tailrace.encoding.json_types import Json
 
-type Sabotage = Callable[[], AbstractContextManager[Any]]
+type Breakage = Callable[[], AbstractContextManager[Any]]
 
 _MARK = re.compile(r"\(attribute_not_exists\((#\d+)\) OR \1 < (:\d+)\)")
 _VERSION = re.compile(r"(attribute_not_exists\(#\d+\)|#\d+ = (:\d+))$")
 
 
-def _requests(change: Callable[[Json, re.Match[str]], None], condition: re.Pattern[str] = _MARK) -> Sabotage:
+def _requests(change: Callable[[Json, re.Match[str]], None], condition: re.Pattern[str] = _MARK) -> Breakage:
     """Change every UpdateItem that is sent under a condition."""
     update = writes.update_request
 
@@ -115,7 +115,7 @@ def _no_mark() -> AbstractContextManager[Any]:
     return patch.object(commit.Committer, "commit", lambda self, rows, _lineage: whole(self, rows, None))
 
 
-SABOTAGES_OF_CONDITIONS: dict[str, Sabotage] = {
+BROKEN_CONDITIONS: dict[str, Breakage] = {
     "the mark is not written": _requests(_write_no_mark),
     "the write has no condition": _requests(_write_always),
     "the condition lets the mark itself pass": _requests(_write_at_the_mark_too),

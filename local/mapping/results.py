@@ -34,10 +34,10 @@ class Throttled:
     error: str = ""
 
 
-type Answer = Returned | Failed | Throttled
+type InvocationResult = Returned | Failed | Throttled
 
 
-def failed_items(value: object, known: Container[str]) -> frozenset[str] | None:
+def reported_failures(value: object, known: Container[str]) -> frozenset[str] | None:
     """The identifiers that an answer reports, or None when the whole batch has failed.
 
     `known` are the identifiers of the batch: sequence numbers or message ids.

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOST_ARCHITECTURE = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
-def cannot(reason: str) -> NoReturn:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip, but never where it is CI's task to run the test."""
     if os.environ.get("CI"):
         pytest.fail(reason)
@@ -25,7 +25,7 @@ def sam() -> str:
     """Return the SAM CLI of the repository's own tools, or the one on PATH."""
     own = ROOT / ".tools" / "sam" / "bin" / "sam"
     found = str(own) if own.exists() else shutil.which("sam")
-    return found or cannot("there is no SAM CLI: run `make setup`")
+    return found or skip_or_fail("there is no SAM CLI: run `make setup`")
 
 
 def sam_environment() -> dict[str, str]:

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 
-class Serial(Executor):
+class SerialExecutor(Executor):
     """Runs what was submitted when it is left, in an order drawn from ``order``.
 
     What a call raises ends up in its future, as with threads; only what is no ``Exception`` (the simulated death of

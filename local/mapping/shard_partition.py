@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from local.mapping.answers import Answer, Failed, Returned, Throttled, failed_items
 from local.mapping.failures import AGE_EXCEEDED, RETRIES_EXHAUSTED
-from local.mapping.records import GivenUp, Outcome, StreamInvocation, StreamRecord
-from local.mapping.retries import Backoff, GiveUp, Retry, Split, decide
+from local.mapping.records import DiscardedRecords, StreamInvocation, StreamOutcome, StreamRecord
+from local.mapping.results import Failed, InvocationResult, Returned, Throttled, reported_failures
+from local.mapping.retries import Backoff, Discard, Retry, Split, decide
 from local.mapping.settings import StreamSettings
-from local.mapping.windows import Window, returned_state
+from local.mapping.windows import TumblingWindow, returned_state
 
 _FRAME_BYTES = len('{"Records":[]}')
 
@@ -34,7 +34,7 @@ class _Batch[C]:
     request_id: str | None = None
 
 
-class Lane[C]:
+class ShardPartition[C]:
     """The state of one lane. See the package for the pattern of its methods."""
 
     def __init__(
@@ -48,38 +48,38 @@ class Lane[C]:
         self._backoff = backoff
         self._pending: deque[StreamRecord[C]] = deque()
         self._batches: deque[_Batch[C]] = deque()  # what has been cut, in the order in which it is delivered
-        self._head_since = now
-        self._gathering_since = now
-        self._tip_seen = -math.inf
-        self._window: Window | None = None
+        self._oldest_pending_since = now
+        self._batching_since = now
+        self._caught_up_at = -math.inf
+        self._window: TumblingWindow | None = None
 
     def add(self, record: StreamRecord[C], now: float) -> None:
         """Take the next record."""
         if not self._pending:
-            self._head_since = now
+            self._oldest_pending_since = now
         self._pending.append(record)
         self.pending_bytes += record.size
 
-    def caught_up(self, now: float) -> None:
+    def mark_caught_up(self, now: float) -> None:
         """Take note that a read begun at `now` found the shard's tip."""
-        self._tip_seen = max(self._tip_seen, now)
+        self._caught_up_at = max(self._caught_up_at, now)
 
-    def ended(self) -> None:
+    def mark_ended(self) -> None:
         """Take note that the shard has ended: nothing more is to come, at any time."""
-        self._tip_seen = math.inf
+        self._caught_up_at = math.inf
 
-    def next_invocation(self, now: float) -> StreamInvocation[C] | GivenUp[C] | None:
+    def next_invocation(self, now: float) -> StreamInvocation[C] | DiscardedRecords[C] | None:
         """The call to make now, or records that have become too old to be in one."""
         if self.in_flight is not None:
             return None
         if not self._batches:
-            self._cut(now)
+            self._form_batch(now)
         if not self._batches or now < self._batches[0].not_before:
             return None
         batch = self._batches[0]
-        too_old = self._too_old(batch, now)
-        if too_old is not None:
-            return too_old
+        expired = self._discard_expired(batch, now)
+        if expired is not None:
+            return expired
         self.in_flight = StreamInvocation(batch.records, self._fields(batch), batch.failures + 1)
         return self.in_flight
 
@@ -95,56 +95,56 @@ class Lane[C]:
             return self._deadline()
         return float(self._window.end) if self._window else None
 
-    def answer(self, answer: Answer, now: float) -> Outcome[C]:
+    def complete(self, result: InvocationResult, now: float) -> StreamOutcome[C]:
         """Take the function's answer to the call in flight."""
         self.in_flight = None
         batch = self._batches[0]
-        if not isinstance(answer, Throttled):
+        if not isinstance(result, Throttled):
             batch.calls += 1
-            batch.error = "Unhandled" if isinstance(answer, Failed) else None
-            batch.request_id = answer.request_id
-        done = self._processed(batch, answer)
-        given_up = None
-        if done == len(batch.records):
-            self._close(batch)
-        elif done:
+            batch.error = "Unhandled" if isinstance(result, Failed) else None
+            batch.request_id = result.request_id
+        acknowledged = self._acknowledged_count(batch, result)
+        discarded = None
+        if acknowledged == len(batch.records):
+            self._finish(batch)
+        elif acknowledged:
             # services-ddb-batchfailurereporting: only what remains is retried. It is a batch of its own, with all its
             # retries.
-            rest = _Batch(batch.records[done:], failures=1, not_before=now + self._backoff.wait(1))
+            rest = _Batch(batch.records[acknowledged:], failures=1, not_before=now + self._backoff.delay(1))
             self._batches[0] = rest
         else:
-            given_up = self._fail(batch, now, throttled=isinstance(answer, Throttled))
+            discarded = self._handle_failure(batch, now, throttled=isinstance(result, Throttled))
         if not self._batches:
             # invocation-eventsourcemapping: the next batching window begins when the invocation completes.
-            self._gathering_since = now
-        return Outcome(done or 0, given_up)
+            self._batching_since = now
+        return StreamOutcome(acknowledged or 0, discarded)
 
     # --- answers ----------------------------------------------------------------------------------------
 
-    def _processed(self, batch: _Batch[C], answer: Answer) -> int | None:
+    def _acknowledged_count(self, batch: _Batch[C], result: InvocationResult) -> int | None:
         """How many records from the front are done; None when the whole call has failed.
 
         services-ddb-batchfailurereporting: the lowest sequence number reported is the checkpoint, and everything
         from there on is tried again. services-ddb-windows: an answer without state is a failure.
         """
-        if not isinstance(answer, Returned):
+        if not isinstance(result, Returned):
             return None
-        state = returned_state(answer.value) if self._window else None
+        state = returned_state(result.value) if self._window else None
         if self._window and state is None:
             return None
-        done = len(batch.records)
+        acknowledged = len(batch.records)
         if self.settings.report_failures:
             position = {record.sequence: index for index, record in enumerate(batch.records)}
-            failed = failed_items(answer.value, position)
+            failed = reported_failures(result.value, position)
             if failed is None:
                 return None
-            done = min((position[sequence] for sequence in failed), default=done)
-        if self._window and state is not None and (done or not batch.records):
+            acknowledged = min((position[sequence] for sequence in failed), default=acknowledged)
+        if self._window and state is not None and (acknowledged or not batch.records):
             # What was processed of the batch is not sent again, so its state must not be lost.
-            self._window.carry(state, self.settings.state_limit)
-        return done
+            self._window.carry_state(state, self.settings.state_limit)
+        return acknowledged
 
-    def _fail(self, batch: _Batch[C], now: float, *, throttled: bool) -> GivenUp[C] | None:
+    def _handle_failure(self, batch: _Batch[C], now: float, *, throttled: bool) -> DiscardedRecords[C] | None:
         batch.failures += 1
         # services-dynamodb-errors: a throttled call is no error of the function. It uses up no retry, splits nothing.
         decision = Retry() if throttled else decide(self.settings, size=len(batch.records), calls=batch.calls)
@@ -152,35 +152,37 @@ class Lane[C]:
             case Split(left):
                 self._batches.popleft()
                 self._batches.extendleft(reversed(halves(batch.records, left)))
-            case GiveUp():
-                given_up = self._given_up(batch, batch.records, RETRIES_EXHAUSTED)
-                self._close(batch)
-                return given_up
+            case Discard():
+                discarded = self._discarded_records(batch, batch.records, RETRIES_EXHAUSTED)
+                self._finish(batch)
+                return discarded
             case Retry():
-                batch.not_before = now + self._backoff.wait(batch.failures)
+                batch.not_before = now + self._backoff.delay(batch.failures)
         return None
 
-    def _too_old(self, batch: _Batch[C], now: float) -> GivenUp[C] | None:
+    def _discard_expired(self, batch: _Batch[C], now: float) -> DiscardedRecords[C] | None:
         """Let go of records at the front of a batch that are too old for the mapping or the stream; the others go on.
 
         services-dynamodb-errors: that ends retries after errors and after throttling alike, and there may have been no
         call at all. The page names no condition of its own for what the stream has let go of.
         """
-        latest = now - self.settings.oldest_record_s
+        latest = now - self.settings.effective_record_age_s
         count = next((n for n, record in enumerate(batch.records) if record.arrived > latest), len(batch.records))
         # The final call of a window has no records: it is as old as its window's end, and is made once in any case.
         window_too_old = self._window is not None and self._window.end <= latest
         if not count and not (batch.is_final and batch.failures and window_too_old):
             return None
-        given_up = self._given_up(batch, batch.records[:count], AGE_EXCEEDED)
+        discarded = self._discarded_records(batch, batch.records[:count], AGE_EXCEEDED)
         if count == len(batch.records):
-            self._close(batch)
+            self._finish(batch)
         else:
             batch.records = batch.records[count:]
-        return given_up
+        return discarded
 
-    def _given_up(self, batch: _Batch[C], records: Sequence[StreamRecord[C]], condition: str) -> GivenUp[C]:
-        return GivenUp(
+    def _discarded_records(
+        self, batch: _Batch[C], records: Sequence[StreamRecord[C]], condition: str
+    ) -> DiscardedRecords[C]:
+        return DiscardedRecords(
             condition,
             tuple(records),
             self.shard_id,
@@ -191,14 +193,14 @@ class Lane[C]:
             batch.request_id,
         )
 
-    def _close(self, batch: _Batch[C]) -> None:
+    def _finish(self, batch: _Batch[C]) -> None:
         self._batches.popleft()
         if batch.is_final:
             self._window = None
 
     # --- batches ------------------------------------------------------------------------------------------
 
-    def _cut(self, now: float) -> None:
+    def _form_batch(self, now: float) -> None:
         if self._window_is_over():
             self._batches.append(_Batch((), is_final=True))
         elif self._pending and (self._is_full() or now >= self._deadline()):
@@ -212,25 +214,25 @@ class Lane[C]:
         length = self.settings.batching_window_s
         if length == 0:
             return -math.inf
-        waited = max(0.0, self._head_since - self._gathering_since)
-        return self._gathering_since + length * (math.floor(waited / length) + 1)
+        waited = max(0.0, self._oldest_pending_since - self._batching_since)
+        return self._batching_since + length * (math.floor(waited / length) + 1)
 
     def _is_full(self) -> bool:
         """Whether the next batch cannot grow: by number, by bytes, or because its tumbling window is complete."""
         return (
             len(self._pending) >= self.settings.batch_size
             or self.pending_bytes >= self.settings.payload_limit
-            or (self.settings.tumbling_window_s > 0 and self._pending[-1].arrived >= self._open_window().end)
+            or (self.settings.tumbling_window_s > 0 and self._pending[-1].arrived >= self._current_window().end)
         )
 
     def _next_records(self) -> tuple[StreamRecord[C], ...]:
-        end = self._open_window().end if self.settings.tumbling_window_s else math.inf
+        end = self._current_window().end if self.settings.tumbling_window_s else math.inf
         fields = self._window_fields(is_final=False)
-        room = self.settings.payload_limit - _FRAME_BYTES - len(json.dumps(fields).encode())
+        remaining_bytes = self.settings.payload_limit - _FRAME_BYTES - len(json.dumps(fields).encode())
         batch: list[StreamRecord[C]] = []
         while self._pending and len(batch) < self.settings.batch_size and self._pending[0].arrived < end:
-            room -= self._pending[0].size + 1  # and a comma
-            if batch and room < 0:
+            remaining_bytes -= self._pending[0].size + 1  # and a comma
+            if batch and remaining_bytes < 0:
                 break
             record = self._pending.popleft()
             self.pending_bytes -= record.size
@@ -239,9 +241,9 @@ class Lane[C]:
 
     # --- tumbling windows ---------------------------------------------------------------------------------
 
-    def _open_window(self) -> Window:
+    def _current_window(self) -> TumblingWindow:
         if self._window is None:
-            self._window = Window.holding(self._pending[0].arrived, self.settings.tumbling_window_s)
+            self._window = TumblingWindow.containing(self._pending[0].arrived, self.settings.tumbling_window_s)
         return self._window
 
     def _window_is_over(self) -> bool:
@@ -252,7 +254,7 @@ class Lane[C]:
         window = self._window
         if window is None:
             return False
-        next_arrival = self._pending[0].arrived if self._pending else self._tip_seen
+        next_arrival = self._pending[0].arrived if self._pending else self._caught_up_at
         return window.terminated_early or next_arrival >= window.end
 
     def _fields(self, batch: _Batch[C]) -> dict[str, object]:
@@ -261,7 +263,7 @@ class Lane[C]:
     def _window_fields(self, *, is_final: bool) -> dict[str, object]:
         if self._window is None:
             return {}
-        return self._window.fields(shard_id=self.shard_id, source_arn=self.source_arn, final=is_final)
+        return self._window.fields(shard_id=self.shard_id, source_arn=self.source_arn, is_final=is_final)
 
 
 def halves[C](records: tuple[StreamRecord[C], ...], left: int) -> list[_Batch[C]]:

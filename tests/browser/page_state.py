@@ -5,10 +5,10 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-PICTURE = "document.querySelector('.panel').panel.picture"
+CHART_DATA = "document.querySelector('.panel').panel.chartData"
 """What the first panel draws, as an expression."""
 
-FOCUSED = """() => {
+FOCUSED_LABEL = """() => {
     const one = document.activeElement;
     const label = one.labels?.[0]?.textContent ?? one.getAttribute('aria-label') ?? one.textContent;
     return one === document.body ? null : label.trim();
@@ -16,7 +16,7 @@ FOCUSED = """() => {
 """What has the focus, by its label; null where nothing has."""
 
 
-def until(page: Page, expression: str, within_s: float = 20) -> Any:
+def wait_for(page: Page, expression: str, within_s: float = 20) -> Any:
     """Wait until an expression is true of a page, and return its value."""
     limit = time.monotonic() + within_s
     while not (found := page.evaluate(expression)):
@@ -26,6 +26,6 @@ def until(page: Page, expression: str, within_s: float = 20) -> Any:
     return found
 
 
-def spoken(page: Page) -> str:
+def announced_text(page: Page) -> str:
     """Return what a chart has read aloud last."""
     return page.locator(".plot ~ [aria-live]").first.text_content() or ""

@@ -27,19 +27,19 @@ def test_an_items_records_are_in_order_and_one_batch_of_them_is_under_way() -> N
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
     one = two_lanes()
     first, second = made(one, 0), made(one, 0)
-    one.answer(second, Returned(None), 0)
+    one.complete(second, Returned(None), 0)
     following = made(one, 0)
     assert following.records[0].key == second.records[0].key
     assert one.next_invocation(0) is None
-    assert one.answer(first, Returned(None), 0).done == 2
+    assert one.complete(first, Returned(None), 0).acknowledged == 2
 
 
 def test_a_failed_batch_holds_up_its_own_items_only() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
     one = two_lanes()
     failed, other = made(one, 0), made(one, 0)
-    one.answer(failed, Failed("boom"), 0)
-    one.answer(other, Returned(None), 0)
+    one.complete(failed, Failed("boom"), 0)
+    one.complete(other, Returned(None), 0)
     assert made(one, 0.5).records[0].key == other.records[0].key
     assert one.next_invocation(0.5) is None
     assert numbers(made(one, 1)) == numbers(failed)
@@ -49,9 +49,9 @@ def test_the_checkpoint_stays_before_the_first_record_that_is_not_done() -> None
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = two_lanes()
     calls = {call.records[0].key: call for call in (made(one, 0), made(one, 0))}
-    one.answer(calls[B], Returned(None), 0)
+    one.complete(calls[B], Returned(None), 0)
     assert (one.checkpoint, one.settled, one.pending) == (None, 0, 4)
-    one.answer(calls[A], Returned(None), 0)
+    one.complete(calls[A], Returned(None), 0)
     assert (one.checkpoint, one.settled, one.pending) == (sequence(3), 4, 2)
 
 

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from local.demo.flights import COLUMNS, read
+from local.demo.flights import COLUMNS, read_flights
 from local.demo.recompute import Row, RowKey
 from local.demo.timeline import Timetable, timeline
 from local.deployment.emulator import ROOT
@@ -15,7 +15,7 @@ from tailrace.inputs.changes import Change
 from tailrace.inputs.effects import Effect, derive_effect
 from tailrace.testing import fold
 
-SLICE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
+SAMPLE_FILE = ROOT / "local/demo/data/flights-2013-01-01-07.csv.gz"
 HEADER = ",".join(COLUMNS)
 ROW = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z"
 
@@ -24,7 +24,7 @@ def stream(path: Path) -> list[Change]:
     """Play the feed of a file into an imaginary table and return its stream."""
     state: dict[str, dict[str, Any]] = {}
     records: list[Change] = []
-    for event in timeline(read(path).flights):
+    for event in timeline(read_flights(path).flights):
         puts = event.items if isinstance(event, Timetable) else [(event.id, event.item)]
         for item_id, item in puts:
             number = len(records) + 1

@@ -12,13 +12,13 @@ import urllib3
 
 from local.deployment.processes import clean_environment
 from tailrace.encoding.json_types import Json
-from tests.openapi.hooks import ITEMS, THERE
+from tests.openapi.hooks import EXISTING_ID, ITEMS
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 HOOKS = "tests.openapi.hooks"
 ROOT = Path(__file__).parents[2]
 
-_SERVERS_FAULT, _MORE_THAN_DONE = 500, 300
+_SERVER_ERROR, _FIRST_REDIRECT = 500, 300
 
 
 FLIGHT: Json = {
@@ -28,7 +28,9 @@ FLIGHT: Json = {
 """A good item of the shipped pipeline's collection."""
 
 
-def hold(url: str, authorization: str, items: Mapping[str, Json], most: int, folder: Path) -> set[tuple[str, str]]:
+def check_conformance(
+    url: str, authorization: str, items: Mapping[str, Json], max_examples: int, folder: Path
+) -> set[tuple[str, str]]:
     """Have schemathesis ask everything that an API's document offers, the same requests each time.
 
     Args:
@@ -45,14 +47,14 @@ def hold(url: str, authorization: str, items: Mapping[str, Json], most: int, fol
         AssertionError: an answer is a 5xx, or not as the document says.
     """
     headers = {"Authorization": authorization}
-    told = urllib3.request("GET", f"{url}/openapi.json", headers=headers)
-    assert told.status == 200
+    document = urllib3.request("GET", f"{url}/openapi.json", headers=headers)
+    assert document.status == 200
     for collection, item in items.items():
-        place = f"{url}/collections/{collection}/items/{THERE}"
+        place = f"{url}/collections/{collection}/items/{EXISTING_ID}"
         assert urllib3.request("PUT", place, headers=headers, json=item).status in (200, 201)
     record = folder / "asked.har"
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(SETTINGS), "run", f"{url}/openapi.json"]
-    command += ["--url", url, "--header", f"Authorization: {authorization}", "--max-examples", str(most)]
+    command += ["--url", url, "--header", f"Authorization: {authorization}", "--max-examples", str(max_examples)]
     command += ["--generation-deterministic", "--no-color", "--report", "har", "--report-har-path", str(record)]
     environment = clean_environment(
         PYTHONWARNINGS="ignore", PYTHONPATH=str(ROOT), SCHEMATHESIS_HOOKS=HOOKS, **{ITEMS: json.dumps(items)}
@@ -60,13 +62,15 @@ def hold(url: str, authorization: str, items: Mapping[str, Json], most: int, fol
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
     found = re.search(r"= (ERRORS|FAILURES) =.*", run.stdout, re.DOTALL)
     assert run.returncode == 0, found[0][:6000] if found else run.stdout[-3000:] + run.stderr[-3000:]
-    answers = list(_answers(record, urlsplit(url).path))
-    assert len(answers) > 200
-    assert max(status for _, _, status in answers) < _SERVERS_FAULT
-    return _offered(told.json()) - {(method, path) for method, path, status in answers if status < _MORE_THAN_DONE}
+    responses = list(_responses(record, urlsplit(url).path))
+    assert len(responses) > 200
+    assert max(status for _, _, status in responses) < _SERVER_ERROR
+    return _operations(document.json()) - {
+        (method, path) for method, path, status in responses if status < _FIRST_REDIRECT
+    }
 
 
-def _answers(record: Path, root: str) -> Iterator[tuple[str, str, int]]:
+def _responses(record: Path, root: str) -> Iterator[tuple[str, str, int]]:
     """Yield the method, the path as the document has it, and the status of each answer."""
     for entry in json.loads(record.read_text())["log"]["entries"]:
         path = urlsplit(entry["request"]["url"]).path.removeprefix(root)
@@ -74,7 +78,7 @@ def _answers(record: Path, root: str) -> Iterator[tuple[str, str, int]]:
         yield entry["request"]["method"], template, entry["response"]["status"]
 
 
-def _offered(document: Json) -> set[tuple[str, str]]:
+def _operations(document: Json) -> set[tuple[str, str]]:
     """Return the method and path of each operation but the document's own, which was read to begin with."""
     operations = {
         (verb.upper(), path)

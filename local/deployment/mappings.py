@@ -14,7 +14,7 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 
 
 @dataclass(frozen=True, slots=True)
-class DeployedMapping:
+class EventSourceMapping:
     """One mapping: its logical id and UUID, the function, the source, and its properties by the names of the API."""
 
     name: str
@@ -26,40 +26,42 @@ class DeployedMapping:
     properties: Mapping[str, object]
 
     @property
-    def reads_stream(self) -> bool:
+    def is_stream(self) -> bool:
         """Whether the source is a stream (or else a queue)."""
         return ":dynamodb:" in self.source_arn
 
 
-def deployed_mappings(endpoint: str) -> list[DeployedMapping]:
+def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     """All mappings of the stack. Raises DeployFailed for a property that cannot be resolved."""
     cloudformation = client("cloudformation", endpoint)
     functions = client("lambda", endpoint)
     parameters = _parameters(cloudformation)
     template = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
-    listed = {mapping["UUID"]: mapping for mapping in functions.list_event_source_mappings()["EventSourceMappings"]}
-    found = []
+    listed_mappings = {
+        mapping["UUID"]: mapping for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
+    }
+    mappings = []
     for name, uuid in resources(endpoint, MAPPING_TYPE).items():
-        mapping = listed[uuid]
-        written = {
+        mapping = listed_mappings[uuid]
+        from_template = {
             key: _resolve(name, key, value, parameters)
             for key, value in template["Resources"][name]["Properties"].items()
             if key not in mapping and key not in {"Enabled", "FunctionName"}
         }
         function = mapping["FunctionArn"].rsplit(":", 1)[-1]
         timeout = functions.get_function_configuration(FunctionName=function)["Timeout"]
-        found.append(
-            DeployedMapping(
+        mappings.append(
+            EventSourceMapping(
                 name,
                 uuid,
                 function,
                 mapping["FunctionArn"],
                 mapping["EventSourceArn"],
                 timeout,
-                {**written, **mapping},
+                {**from_template, **mapping},
             )
         )
-    return found
+    return mappings
 
 
 def resources(endpoint: str, kind: str | None = None) -> dict[str, str]:

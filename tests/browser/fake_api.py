@@ -11,7 +11,7 @@ from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.site import Answered
 
-BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
+START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def hours(name: str = "sensor_hours", zone: str = "UTC") -> Json:
@@ -35,7 +35,7 @@ def hours(name: str = "sensor_hours", zone: str = "UTC") -> Json:
 
 def row(sensor: str, hour: int, readings: int, celsius: Any = 20.5) -> Json:
     """Return a row, so many hours after the beginning."""
-    label = (BEGINNING + timedelta(hours=hour)).isoformat(timespec="minutes")
+    label = (START + timedelta(hours=hour)).isoformat(timespec="minutes")
     return {
         "sensor": sensor,
         "hour": label,
@@ -69,7 +69,7 @@ def stages(**told: Json) -> list[Json]:
 
 
 @dataclass
-class MadeUp:
+class FakeApi:
     """Definitions and rows; ``problem`` is what everything is answered with, if there is one."""
 
     aggregates: Sequence[Json] = field(default_factory=lambda: [hours()])

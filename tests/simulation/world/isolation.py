@@ -16,17 +16,17 @@ from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
 from tailrace.outputs import packing
-from tests.simulation.world.serial import Serial
+from tests.simulation.world.serial_executor import SerialExecutor
 
 _MOST_BYTES = 540  # of a message: most events fit, some do not
 
 
-def _in_turn(max_workers: int) -> Serial:
-    return Serial(max_workers)
+def _in_turn(max_workers: int) -> SerialExecutor:
+    return SerialExecutor(max_workers)
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def isolated() -> Iterator[None]:
     """Take them away for a while: nothing sleeps, nothing is printed, and calls run one after the other."""
     silent = logging.getLogger("simulation")
     silent.setLevel(logging.CRITICAL + 1)

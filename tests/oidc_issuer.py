@@ -34,39 +34,40 @@ class _Grant:
     nonce: str | None
 
 
-class Refused(Exception):
+class OAuthError(Exception):
     """A request that breaks OAuth 2.1; `error` is the specification's word for it."""
 
-    def __init__(self, error: str, why: str) -> None:
-        super().__init__(f"{error}: {why}")
+    def __init__(self, error: str, reason: str) -> None:
+        super().__init__(f"{error}: {reason}")
         self.error = error
 
 
 class Issuer:
     """An issuer of one client, whose key changes with each test run.
 
-    ``callbacks`` are the addresses to which people may come back; with none, any. ``lasts_s`` is how long tokens are
-    good, and ``renews`` says whether a refresh token comes with them. ``grants`` are the kinds of requests that were
-    answered with tokens, ``issued`` the access tokens so given; ``refusals`` are the requests that were wrong.
+    ``callbacks`` are the addresses to which people may come back; with none, any. ``lifetime_s`` is how long tokens are
+    good, and ``issues_refresh_tokens`` says whether a refresh token comes with them. ``grants`` are
+    the kinds of requests that were answered with tokens, ``issued`` the access tokens so given; ``rejections`` are
+    the requests that were wrong.
     """
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.callbacks: set[str] = set()
-        self.lasts_s = 300
-        self.renews = False
-        self.refusals: list[str] = []
+        self.lifetime_s = 300
+        self.issues_refresh_tokens = False
+        self.rejections: list[str] = []
         self.grants: list[str] = []
         self.issued: list[str] = []
         self._codes: dict[str, _Grant] = {}
-        self._renewals: dict[str, _Grant] = {}
+        self._refresh_grants: dict[str, _Grant] = {}
         self.server = _Server(self)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def token(self, *, key: rsa.RSAPrivateKey | None = None, algorithm: str = "RS256", **claims: Any) -> str:
         """Return a token that is taken, but for what is given otherwise."""
         now = int(time.time())
-        whole = {"iss": self.url, "aud": AUDIENCE, "sub": "u1", "iat": now - 5, "exp": now + self.lasts_s} | claims
+        whole = {"iss": self.url, "aud": AUDIENCE, "sub": "u1", "iat": now - 5, "exp": now + self.lifetime_s} | claims
         head = {"alg": algorithm, "kid": "1", "typ": "JWT"}
         text = ".".join(_text(json.dumps(part).encode()) for part in (head, whole))
         if algorithm == "none":
@@ -93,43 +94,53 @@ class Issuer:
         key = {"kid": "1", "kty": "RSA", "alg": "RS256", "use": "sig"}
         return {"keys": [key | {"n": _number(numbers.n), "e": _number(numbers.e)}]}
 
-    def authorize(self, asked: Mapping[str, str]) -> str:
+    def authorize(self, parameters: Mapping[str, str]) -> str:
         """Sign somebody in; return the address to go to.
 
         Raises:
             Refused: it cannot be told to the client, since it may be somebody else's.
         """
-        callback = asked.get("redirect_uri", "")
-        if asked.get("client_id") != AUDIENCE or not callback or (self.callbacks and callback not in self.callbacks):
-            raise Refused("invalid_request", f"client {asked.get('client_id')}, callback {callback}")
-        told = {"state": asked.get("state", "")}
-        if asked.get("response_type") != "code" or asked.get("code_challenge_method") != "S256":
-            self.refusals.append("authorize: neither a code nor S256 was asked for")
-            return f"{callback}?{urlencode(told | {'error': 'invalid_request'})}"
+        callback = parameters.get("redirect_uri", "")
+        if (
+            parameters.get("client_id") != AUDIENCE
+            or not callback
+            or (self.callbacks and callback not in self.callbacks)
+        ):
+            raise OAuthError("invalid_request", f"client {parameters.get('client_id')}, callback {callback}")
+        response = {"state": parameters.get("state", "")}
+        if parameters.get("response_type") != "code" or parameters.get("code_challenge_method") != "S256":
+            self.rejections.append("authorize: neither a code nor S256 was asked for")
+            return f"{callback}?{urlencode(response | {'error': 'invalid_request'})}"
         code = secrets.token_urlsafe(16)
-        grant = _Grant(AUDIENCE, callback, asked.get("code_challenge", ""), asked.get("scope", ""), asked.get("nonce"))
+        grant = _Grant(
+            AUDIENCE,
+            callback,
+            parameters.get("code_challenge", ""),
+            parameters.get("scope", ""),
+            parameters.get("nonce"),
+        )
         self._codes[code] = grant
-        return f"{callback}?{urlencode(told | {'code': code})}"
+        return f"{callback}?{urlencode(response | {'code': code})}"
 
-    def redeem(self, asked: Mapping[str, str]) -> dict[str, Any]:
+    def redeem(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return tokens for a code or a refresh token, each of which serves once.
 
         Raises:
             Refused: it was used before, is of another client or callback, or its challenge does not fit.
         """
-        if asked.get("grant_type") == "refresh_token":
-            grant = self._renewals.pop(asked.get("refresh_token", ""), None)
-            if grant is None or asked.get("client_id") != grant.client:
-                raise Refused("invalid_grant", "no such refresh token")
+        if parameters.get("grant_type") == "refresh_token":
+            grant = self._refresh_grants.pop(parameters.get("refresh_token", ""), None)
+            if grant is None or parameters.get("client_id") != grant.client:
+                raise OAuthError("invalid_grant", "no such refresh token")
             return self._tokens(grant, "refresh_token")
-        grant = self._codes.pop(asked.get("code", ""), None)
-        if asked.get("grant_type") != "authorization_code" or grant is None:
-            raise Refused("invalid_grant", "no such code")
-        if (asked.get("client_id"), asked.get("redirect_uri")) != (grant.client, grant.callback):
-            raise Refused("invalid_grant", "another client or callback")
-        verifier = asked.get("code_verifier", "")
+        grant = self._codes.pop(parameters.get("code", ""), None)
+        if parameters.get("grant_type") != "authorization_code" or grant is None:
+            raise OAuthError("invalid_grant", "no such code")
+        if (parameters.get("client_id"), parameters.get("redirect_uri")) != (grant.client, grant.callback):
+            raise OAuthError("invalid_grant", "another client or callback")
+        verifier = parameters.get("code_verifier", "")
         if len(verifier) not in _VERIFIER_LENGTHS or _text(sha256(verifier.encode()).digest()) != grant.challenge:
-            raise Refused("invalid_grant", "the verifier does not fit the challenge")
+            raise OAuthError("invalid_grant", "the verifier does not fit the challenge")
         return self._tokens(grant, "authorization_code")
 
     def _tokens(self, grant: _Grant, kind: str) -> dict[str, Any]:
@@ -137,59 +148,59 @@ class Issuer:
         # each is another one, also where two are made within a second
         self.issued.append(self.token(scope=grant.scope, jti=str(len(self.issued))))
         identity = {"name": "Ada"} | ({} if grant.nonce is None else {"nonce": grant.nonce})
-        told: dict[str, Any] = {
+        response: dict[str, Any] = {
             "token_type": "Bearer",
-            "expires_in": self.lasts_s,
+            "expires_in": self.lifetime_s,
             "scope": grant.scope,
             "access_token": self.issued[-1],
             "id_token": self.token(key=None, algorithm="RS256", **identity),
         }
-        if self.renews:
-            renewal = told["refresh_token"] = secrets.token_urlsafe(16)
-            self._renewals[renewal] = grant
-        return told
+        if self.issues_refresh_tokens:
+            refresh_token = response["refresh_token"] = secrets.token_urlsafe(16)
+            self._refresh_grants[refresh_token] = grant
+        return response
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, issuer: Issuer) -> None:
-        super().__init__(("127.0.0.1", 0), _Asked)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.issuer = issuer
 
 
-class _Asked(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
         issuer, path = self.server.issuer, urlsplit(self.path)
         match path.path:
             case "/.well-known/openid-configuration":
-                self._answer(200, issuer.configuration())
+                self._respond(200, issuer.configuration())
             case "/keys":
-                self._answer(200, issuer.keys())
+                self._respond(200, issuer.keys())
             case "/authorize":
                 try:
-                    self._answer(302, {}, {"Location": issuer.authorize(dict(parse_qsl(path.query)))})
-                except Refused as refused:
-                    issuer.refusals.append(f"authorize: {refused}")
-                    self._answer(400, {"error": refused.error})
+                    self._respond(302, {}, {"Location": issuer.authorize(dict(parse_qsl(path.query)))})
+                except OAuthError as refused:
+                    issuer.rejections.append(f"authorize: {refused}")
+                    self._respond(400, {"error": refused.error})
             case _:
-                self._answer(404, {})
+                self._respond(404, {})
 
     def do_POST(self) -> None:
         issuer = self.server.issuer
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.path != "/token":
-            self._answer(404, {})
+            self._respond(404, {})
             return
         try:
-            self._answer(200, issuer.redeem(dict(parse_qsl(body))))
-        except Refused as refused:
-            issuer.refusals.append(f"token: {refused}")
-            self._answer(400, {"error": refused.error})
+            self._respond(200, issuer.redeem(dict(parse_qsl(body))))
+        except OAuthError as refused:
+            issuer.rejections.append(f"token: {refused}")
+            self._respond(400, {"error": refused.error})
 
-    def _answer(self, status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+    def _respond(self, status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
         body = json.dumps(document).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():

@@ -1,23 +1,23 @@
 """A history in words."""
 
 from tests.simulation.world.steps import (
+    AdvanceHours,
+    AdvanceSeconds,
     Archive,
+    CloseShard,
+    CompleteDelayedCall,
     Deliver,
     Fault,
     History,
-    Pass,
     Redeliver,
     Restart,
-    Roll,
     Run,
-    Settle,
     Step,
-    Wait,
     Write,
 )
 
 
-def told(history: History) -> str:
+def describe(history: History) -> str:
     """Return a history as numbered lines."""
     surroundings = (
         f"seed {history.seed}: {history.shards} shard(s), batches of {history.batch_size}, window "
@@ -48,13 +48,13 @@ def _step(step: Step) -> str:  # noqa: C901 - one case for each kind of step
             return f"the archive's queue delivers its next messages{old}{_run(run)}"
         case Restart(reader, shard, back, batch_size):
             return f"the poller of shard {shard} for {reader} begins anew, {back} back, batches of {batch_size}"
-        case Roll(shard, split):
+        case CloseShard(shard, split):
             return f"shard {shard} closes{' and splits' if split else ''}"
-        case Settle(which):
+        case CompleteDelayedCall(which):
             return f"delayed call {which} arrives"
-        case Wait(seconds):
+        case AdvanceSeconds(seconds):
             return f"{seconds} s pass"
-        case Pass(hours):
+        case AdvanceHours(hours):
             return f"everything comes to rest, and {hours} h pass"
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from local.mapping import StreamSettings, lane
+from local.mapping import StreamSettings, shard_partition
 from tailrace.aws.aggregates import commit
 from tailrace.aws.runtime import objects
 from tailrace.aws.runtime.stream_response import stream_response
@@ -14,14 +14,14 @@ from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
 from tailrace.encoding.json_types import Json
-from tests.simulation.world import deployed, world
+from tests.simulation.world import template_settings, world
 from tests.simulation.world.archive_queue import ArchiveQueue
 from tests.simulation.world.steps import Reader
 
-type Sabotage = Callable[[], AbstractContextManager[Any]]
+type Breakage = Callable[[], AbstractContextManager[Any]]
 
 
-def _checkpoint(choose: Callable[[list[int]], int | None]) -> Sabotage:
+def _checkpoint(choose: Callable[[list[int]], int | None]) -> Breakage:
     def chosen(outcomes: Any) -> int | None:
         failed = sorted(outcome.sequence for outcome in outcomes if isinstance(outcome, commit.Failed))
         return choose(failed) if failed else None
@@ -29,7 +29,7 @@ def _checkpoint(choose: Callable[[list[int]], int | None]) -> Sabotage:
     return lambda: patch.object(aggregating, "checkpoint", chosen)
 
 
-def _next_record(module: Any) -> Sabotage:
+def _next_record(module: Any) -> Breakage:
     """Report the record after the first that failed."""
 
     def late(event: Json, checkpoint: int | None) -> Json:
@@ -40,7 +40,7 @@ def _next_record(module: Any) -> Sabotage:
     return lambda: patch.object(module, "stream_response", late)
 
 
-def _failures_forgotten(module: Any) -> Sabotage:
+def _failures_forgotten(module: Any) -> Breakage:
     return lambda: patch.object(module, "stream_response", lambda event, _checkpoint: stream_response(event, None))
 
 
@@ -55,7 +55,7 @@ def _unstored_forgotten() -> AbstractContextManager[Any]:
 @contextmanager
 def _settings(**changes: Any) -> Iterator[None]:
     """Let the mapping of aggregate have other settings than the template's."""
-    settings = deployed.template_settings
+    settings = template_settings.template_settings
 
     def changed(reader: Reader) -> StreamSettings:
         return replace(settings(reader), **changes) if reader == "aggregate" else settings(reader)
@@ -67,8 +67,8 @@ def _settings(**changes: Any) -> Iterator[None]:
 @contextmanager
 def _wrong_half_first() -> Iterator[None]:
     """Let a failed batch be split, and its second half be delivered first."""
-    halves = lane.halves
-    with _settings(bisect=True), patch.object(lane, "halves", lambda *arguments: halves(*arguments)[::-1]):
+    halves = shard_partition.halves
+    with _settings(bisect=True), patch.object(shard_partition, "halves", lambda *arguments: halves(*arguments)[::-1]):
         yield
 
 
@@ -78,7 +78,7 @@ def _ahead_of_itself() -> AbstractContextManager[Any]:
     return patch.object(world.World, "_redeliver", lambda self, step: redeliver(self, replace(step, back=-1)))
 
 
-SABOTAGES_OF_DELIVERY: dict[str, Sabotage] = {
+BROKEN_DELIVERY: dict[str, Breakage] = {
     "a shard is read before its parent": lambda: patch.object(world.World, "_is_read", lambda *_arguments: True),
     "the checkpoint is the last failure": _checkpoint(lambda failed: failed[-1]),
     "the checkpoint is one too late": _next_record(aggregating),
@@ -90,10 +90,12 @@ SABOTAGES_OF_DELIVERY: dict[str, Sabotage] = {
     "the mapping gives up what is a minute old": lambda: _settings(maximum_record_age_s=60),
     "the mapping has two lanes": lambda: _settings(parallelization=2),
     "the second half of a split comes first": _wrong_half_first,
-    "what fanout gave up is not put back": lambda: patch.object(world.World, "_put_back", lambda _self: None),
+    "what fanout gave up is not put back": lambda: patch.object(world.World, "_replay_failures", lambda _self: None),
     "the mapping runs ahead of itself": _ahead_of_itself,
     "fanout's checkpoint is one too late": _next_record(fanning_out),
     "fanout does not report failures": _failures_forgotten(fanning_out),
     "archive does not report failures": _unstored_forgotten,
-    "the archive's dead letters are not put back": lambda: patch.object(ArchiveQueue, "put_back", lambda *_: None),
+    "the archive's dead letters are not put back": lambda: patch.object(
+        ArchiveQueue, "redrive_dead_letters", lambda *_: None
+    ),
 }

@@ -11,33 +11,33 @@ from tailrace.encoding.json_types import Item
 from tests.simulation.definition import FULL, Key, is_large, prepared, recount
 from tests.simulation.world.functions import ROUTE_QUEUE, TABLE
 from tests.simulation.world.steps import History
-from tests.simulation.world.stream import Written
-from tests.simulation.world.world import Stuck, World
+from tests.simulation.world.stream import ItemChange
+from tests.simulation.world.world import NotFinished, World
 
-_OF_LANES = ("~n", "n", "sum")
+_LANE_ATTRIBUTES = ("~n", "n", "sum")
 
 
-def faults_of(history: History) -> list[str]:
+def find_violations(history: History) -> list[str]:
     """Play a history to its end and return everything that is wrong then; nothing if all is well."""
     world = World(history)
     try:
         for step in history.steps:
             world.play(step)
         world.finish()
-    except Stuck as error:
+    except NotFinished as error:
         return [*world.functions.raised[:1], str(error)]
     return [
         *world.functions.raised[:1],
-        *wrong_rows(world),
-        *staying_rows(world),
-        *(lost_changes(world) if "fanout" in history.readers else ()),
+        *find_wrong_rows(world),
+        *find_misplaced_expiry(world),
+        *(find_lost_changes(world) if "fanout" in history.readers else ()),
     ]
 
 
-def wrong_rows(world: World) -> Iterator[str]:
+def find_wrong_rows(world: World) -> Iterator[str]:
     """Hold the aggregates against a count of the items that are left, and of those that expired and are kept."""
     kept = [(w.collection, w.old) for w in world.items.log if w.expired and w.collection == "visits" and w.old]
-    expected = recount([*world.items.left, *kept])
+    expected = recount([*world.items.remaining_items, *kept])
     found = stored(world)
     for key in sorted(expected.keys() | found.keys()):
         row = found.get(key, {})
@@ -64,27 +64,27 @@ def stored(world: World) -> dict[Key, Item]:
         if not key[0].startswith("~groups#") and (row.get("shop") == FULL or key[0].startswith("~")):
             continue
         seen = {name: value for name, value in row.items() if name == "~n" or not name.startswith(("~", "updated_at"))}
-        if key[0].startswith("large@") and not any(seen[name] for name in _OF_LANES):
+        if key[0].startswith("large@") and not any(seen[name] for name in _LANE_ATTRIBUTES):
             continue  # this lane is on its way out, the others are not
         if key[0].startswith("large@"):
             key = key[0], key[1].rpartition("#")[0]
             with localcontext(prec=200):
-                seen |= {name: seen[name] + rows.get(key, {}).get(name, 0) for name in _OF_LANES}
+                seen |= {name: seen[name] + rows.get(key, {}).get(name, 0) for name in _LANE_ATTRIBUTES}
         rows[key] = seen
     return rows
 
 
-def staying_rows(world: World) -> Iterator[str]:
+def find_misplaced_expiry(world: World) -> Iterator[str]:
     """Look for empty rows that nothing will ever remove, and for lanes that go with all that they hold."""
     for image in world.functions.database.rows(TABLE):
         row = decode_item(image)
-        if not any(row.get(name) for name in _OF_LANES) and "expires_at" not in row:
+        if not any(row.get(name) for name in _LANE_ATTRIBUTES) and "expires_at" not in row:
             yield f"{row['pk']} {row['sk']}: it is empty, and stays for ever"
-        if row["pk"].startswith("large@") and any(row[name] for name in _OF_LANES) and "expires_at" in row:
+        if row["pk"].startswith("large@") and any(row[name] for name in _LANE_ATTRIBUTES) and "expires_at" in row:
             yield f"{row['pk']} {row['sk']}: it is not empty, and goes"
 
 
-def lost_changes(world: World) -> Iterator[str]:
+def find_lost_changes(world: World) -> Iterator[str]:
     """Look for every change in the archive, its route's queue and quarantine."""
     objects = world.functions.bucket.objects
     lines = [gzip.decompress(body).decode() for key, body in objects.items() if key.startswith("archive/")]
@@ -103,11 +103,11 @@ def lost_changes(world: World) -> Iterator[str]:
         large = any(item is not None and written.collection == "orders" and is_large(item) for item in (old, new))
         if large != (written.event_id in routed):
             yield f"{written}: routed {written.event_id in routed}"
-        if _is_refused(written, new) != (written.event_id in quarantined):
+        if _is_rejected(written, new) != (written.event_id in quarantined):
             yield f"{written}: quarantined {written.event_id in quarantined}"
 
 
-def _is_refused(written: Written, new: Item | None) -> bool:
+def _is_rejected(written: ItemChange, new: Item | None) -> bool:
     if written.collection == "Bad":
         return True  # no key of an item: the record itself is refused, whatever it says
     if written.new is None:

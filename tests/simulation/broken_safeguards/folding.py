@@ -82,7 +82,7 @@ def _expiry_retracts() -> Iterator[None]:
         object.__setattr__(visits, "on_expiry", "keep")
 
 
-SABOTAGES_OF_FOLDING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+BROKEN_FOLDING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "a row that comes to nothing is not written": _net_zero_left_out,
     "retraction is left out": _no_retraction,
     "a shortcut takes nothing back": _no_retraction_by_shortcut,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 WRITERS = 6
 
 
-def at_once[T](work: Callable[[int], T], writers: int = WRITERS) -> list[T]:
+def run_concurrently[T](work: Callable[[int], T], writers: int = WRITERS) -> list[T]:
     """Let writers work at the same time, and return what each says."""
     ready = threading.Barrier(writers)
 

@@ -8,20 +8,20 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from local.deployment.deployed import DeployedMapping
+from local.deployment.mappings import EventSourceMapping
 from local.errors import LocalError
-from local.mapping import Answer, Failed, Returned, Throttled
-from local.pollers.emulator_client import CallFailed, Wire
+from local.mapping import Failed, InvocationResult, Returned, Throttled
+from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.25
+POLL_INTERVAL_S = 0.25
 """Lambda polls a shard four times a second (with-ddb)."""
 
-STOP_SECONDS = 5.0
+STOP_TIMEOUT_S = 5.0
 
-INVOKE_MARGIN_SECONDS = 15
+INVOKE_MARGIN_S = 15
 """What an invocation may take beyond the function's timeout: a cold start, and the way there and back."""
 
 
@@ -29,7 +29,7 @@ INVOKE_MARGIN_SECONDS = 15
 class Statistics:
     """A reader's figures since it was started.
 
-    `read` came from the source, `delivered` was acknowledged by the function, `filtered` was not for it, `given_up`
+    `read` came from the source, `delivered` was acknowledged by the function, `filtered` was not for it, `discarded`
     went to the failure destination or, without one, nowhere; `pending` is what is left. `lag_s` is how old the newest
     of them was when it was read, `last_error` the latest trouble as text.
     """
@@ -38,7 +38,7 @@ class Statistics:
     read: int = 0
     delivered: int = 0
     filtered: int = 0
-    given_up: int = 0
+    discarded: int = 0
     pending: int = 0
     invocations: int = 0
     failures: int = 0
@@ -46,15 +46,15 @@ class Statistics:
     last_error: str | None = None
 
 
-class Reader[I]:
+class SourcePoller[I]:
     """Polls one source and makes the calls that its mapping asks for. Subclasses know the source."""
 
-    def __init__(self, mapping: DeployedMapping, wire: Wire, *, calls: int) -> None:
+    def __init__(self, mapping: EventSourceMapping, emulator: EmulatorClient, *, calls: int) -> None:
         self.mapping = mapping
-        self._wire = wire
+        self._emulator = emulator
         self._calls = calls
         self._statistics = Statistics(mapping.name)
-        self._answers: queue.SimpleQueue[tuple[I, Answer] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[I, InvocationResult] | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix=f"invoke-{mapping.function}")
         self._thread = threading.Thread(target=self._run, name=f"poll-{mapping.name}", daemon=True)
         self._stopping = threading.Event()
@@ -71,13 +71,13 @@ class Reader[I]:
         What provisioned concurrency does on AWS: the first changes do not wait for interpreters to start.
         """
         empty = payload((), self.empty_fields())
-        return [self._pool.submit(self._call_and_forget, empty) for _ in range(self._calls)]
+        return [self._pool.submit(self._warm_up_call, empty) for _ in range(self._calls)]
 
     def stop(self) -> None:
         """Make no further calls, and wait until the thread has noticed. Calls in flight are left alone."""
         self._stopping.set()
-        self._answers.put(None)
-        self._thread.join(STOP_SECONDS)
+        self._results.put(None)
+        self._thread.join(STOP_TIMEOUT_S)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -87,8 +87,8 @@ class Reader[I]:
 
     def idle_since(self, moment: float) -> bool:
         """Whether a look at the source begun after `moment` (monotonic) found it empty, with nothing in hand."""
-        seen = self._idle_since
-        return seen is not None and seen >= moment
+        since = self._idle_since
+        return since is not None and since >= moment
 
     # --- for subclasses ---------------------------------------------------------------------------------------
 
@@ -96,11 +96,11 @@ class Reader[I]:
         """Read the source once, if there is room for more. Returns whether something came."""
         raise NotImplementedError
 
-    def due(self, now: float) -> list[tuple[I, bytes]]:
+    def due_invocations(self, now: float) -> list[tuple[I, bytes]]:
         """The calls to make now, with their payloads."""
         raise NotImplementedError
 
-    def take(self, call: I, answer: Answer, now: float) -> int:
+    def handle_result(self, call: I, result: InvocationResult, now: float) -> int:
         """Give an answer to the state machine and do what it decides. Returns what was acknowledged."""
         raise NotImplementedError
 
@@ -116,7 +116,7 @@ class Reader[I]:
         """When the state machine wants to be asked again, in seconds since the epoch."""
         raise NotImplementedError
 
-    def figures(self, **changes: object) -> None:
+    def update_statistics(self, **changes: object) -> None:
         """Replace some of the statistics."""
         self._statistics = replace(self._statistics, **changes)  # type: ignore[arg-type]
 
@@ -132,68 +132,68 @@ class Reader[I]:
     def _poll_until_stopped(self) -> None:
         while not self._stopping.is_set():
             try:
-                came = self._round()
+                received = self._poll_once()
             except LocalError as error:
-                self.figures(last_error=str(error), failures=self._statistics.failures + 1)
+                self.update_statistics(last_error=str(error), failures=self._statistics.failures + 1)
                 logger.warning("%s: %s", self.mapping.name, error)
-                came = False
-            self._wait(0.0 if came else POLL_SECONDS)
+                received = False
+            self._wait(0.0 if received else POLL_INTERVAL_S)
 
-    def _round(self) -> bool:
+    def _poll_once(self) -> bool:
         began = time.monotonic()
-        came = self.poll()
-        for call, body in self.due(time.time()):
-            self.figures(invocations=self._statistics.invocations + 1)
+        received = self.poll()
+        for call, body in self.due_invocations(time.time()):
+            self.update_statistics(invocations=self._statistics.invocations + 1)
             self._pool.submit(self._invoke, call, body)
         pending = self.pending()
-        self.figures(pending=pending)
-        if came or pending:
+        self.update_statistics(pending=pending)
+        if received or pending:
             self._idle_since = None
         else:
             self._idle_since = began
-            self.figures(lag_s=0.0)
-        return came
+            self.update_statistics(lag_s=0.0)
+        return received
 
-    def _wait(self, longest_s: float) -> None:
+    def _wait(self, max_s: float) -> None:
         """Take answers until it is time for the next round: when one came, or something is due, or by the clock."""
-        due = self.next_time()
-        wait = longest_s if due is None else min(longest_s, max(0.0, due - time.time()))
+        next_time = self.next_time()
+        wait = max_s if next_time is None else min(max_s, max(0.0, next_time - time.time()))
         try:
-            entry = self._answers.get(timeout=wait) if wait > 0 else self._answers.get_nowait()
+            entry = self._results.get(timeout=wait) if wait > 0 else self._results.get_nowait()
             while entry is not None:
-                self._take(*entry)
-                entry = self._answers.get_nowait()
+                self._handle_result(*entry)
+                entry = self._results.get_nowait()
         except queue.Empty:
             pass
 
-    def _take(self, call: I, answer: Answer) -> None:
-        done = self.take(call, answer, time.time())
-        self.figures(delivered=self._statistics.delivered + done)
-        if not isinstance(answer, Returned):
-            self.figures(last_error=answer.error, failures=self._statistics.failures + 1)
-            logger.warning("%s: %s", self.mapping.name, answer.error)
+    def _handle_result(self, call: I, result: InvocationResult) -> None:
+        done = self.handle_result(call, result, time.time())
+        self.update_statistics(delivered=self._statistics.delivered + done)
+        if not isinstance(result, Returned):
+            self.update_statistics(last_error=result.error, failures=self._statistics.failures + 1)
+            logger.warning("%s: %s", self.mapping.name, result.error)
 
     def _invoke(self, call: I, body: bytes) -> None:
-        self._answers.put((call, self._call(body)))
+        self._results.put((call, self._invoke_or_throttle(body)))
 
-    def _call_and_forget(self, body: bytes) -> None:
-        self._call(body)
+    def _warm_up_call(self, body: bytes) -> None:
+        self._invoke_or_throttle(body)
 
-    def _call(self, body: bytes) -> Answer:
-        timeout = self.mapping.timeout_s + INVOKE_MARGIN_SECONDS
+    def _invoke_or_throttle(self, body: bytes) -> InvocationResult:
+        timeout = self.mapping.timeout_s + INVOKE_MARGIN_S
         try:
-            return _answer(self._wire, self.mapping.function, body, timeout)
+            return _invoke_function(self._emulator, self.mapping.function, body, timeout)
         except CallFailed as error:
             return Throttled(str(error))
 
 
-def _answer(wire: Wire, function: str, body: bytes, timeout_s: float) -> Answer:
-    result = wire.invoke(function, body, timeout_s)
-    if result.throttled:
+def _invoke_function(emulator: EmulatorClient, function: str, body: bytes, timeout_s: float) -> InvocationResult:
+    response = emulator.invoke(function, body, timeout_s)
+    if response.throttled:
         return Throttled("the function was throttled")
-    if result.error is not None:
-        return Failed(result.error, result.request_id)
+    if response.error is not None:
+        return Failed(response.error, response.request_id)
     try:
-        return Returned(json.loads(result.payload or b"null"), result.request_id)
+        return Returned(json.loads(response.payload or b"null"), response.request_id)
     except ValueError:
-        return Failed("the function's answer is not JSON", result.request_id)
+        return Failed("the function's answer is not JSON", response.request_id)
