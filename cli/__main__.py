@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cli import dashboard
 from cli.errors import CommandError
+from tailrace.version import VERSION
 
 _EPILOG = """\
 status: 0 done, or ended by Ctrl-C; 1 something is missing or refused; 2 the request makes no sense."""
@@ -20,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    result.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = result.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (dashboard,):
         command.add_parser(commands)

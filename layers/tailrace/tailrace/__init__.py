@@ -10,6 +10,9 @@ from tailrace.definition.measures import count, mean, total, variance
 from tailrace.definition.order_measures import distinct, first, last, maximum, minimum, quantile, top
 from tailrace.definition.pipeline import Pipeline, Route, days, hours
 from tailrace.errors import DefinitionError
+from tailrace.version import VERSION
+
+__version__ = VERSION
 
 __all__ = [
     "Aggregate",

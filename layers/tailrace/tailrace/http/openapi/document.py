@@ -12,9 +12,7 @@ from tailrace.http.openapi.aggregates import aggregate_paths, aggregates_path, r
 from tailrace.http.openapi.components import components, gateway_responses, problem_schema, response
 from tailrace.http.openapi.health import health_path
 from tailrace.http.openapi.items import item_paths, item_schema
-
-VERSION = "1"
-"""The version of the API; a breaking change increments it."""
+from tailrace.version import VERSION
 
 
 def security(token_issuer: str | None) -> dict[str, Json]:
