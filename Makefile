@@ -7,11 +7,11 @@ VENV := .venv/bin
 # sam build looks for the template's Python, its pip and npm by name
 TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/node/bin
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
-CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli tests benchmarks
+CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli tests benchmarks docs/site
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
-.PHONY: help setup demo stack dashboard test simulate bench check format build deploy lock clean
+.PHONY: help setup demo stack dashboard test simulate bench check docs format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -30,7 +30,7 @@ dashboard: setup  ## the dashboard of a deployed stack, with your AWS credential
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## every test (T=tests/unit runs a part)
-	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local || [ -z "$$CI" ]
+	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadgroup) $(T)
 
 simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)
@@ -40,7 +40,7 @@ bench: setup  ## what it costs, beside what people write by hand and other engin
 	@$(PYTHON3) local/environments/setup.py bench bytewax
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
-check: setup $(BIOME)  ## the definition, formatting, style, types, templates
+check: setup $(BIOME)  ## the definition, formatting, style, types, templates, workflows, documentation
 	$(VENV)/python -m local.deployment.check_definition
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
@@ -48,6 +48,16 @@ check: setup $(BIOME)  ## the definition, formatting, style, types, templates
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --error-on-warnings
 	$(VENV)/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
+	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
+	@$(MAKE) --no-print-directory docs
+
+# Without the pages kept from before (-E): Sphinx would warn of a broken link only when its page has changed.
+SPHINX = PYTHONPATH=layers/tailrace .tools/docs/bin/python -m sphinx -q -W --keep-going -E -c docs/site
+docs:  ## the documentation's site, in .cache/docs (LINKS=1 follows the links to other sites, too)
+	@$(PYTHON3) local/environments/setup.py docs
+	$(SPHINX) -a -b html . .cache/docs
+	@cp .cache/docs/README.html .cache/docs/index.html
+	$(if $(LINKS),$(SPHINX) -b linkcheck . .cache/links)
 
 # npm's last file here is the stamp. The program is one for this machine; the package around it would ask for Node.js.
 $(BIOME): locks/biome/package-lock.json | setup
@@ -75,6 +85,7 @@ lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
 	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null
 	$(UV_COMPILE) --group node -o locks/node.txt >/dev/null
 	$(UV_COMPILE) --group java -o locks/java.txt >/dev/null
+	$(UV_COMPILE) --group docs layers/tailrace/requirements.txt -o locks/docs.txt >/dev/null
 	$(UV_COMPILE) --group bench layers/tailrace/requirements.txt -o locks/bench.txt >/dev/null
 	$(subst 3.13,3.12,$(filter-out --universal,$(UV_COMPILE))) locks/bytewax.in -o locks/bytewax.txt >/dev/null
 

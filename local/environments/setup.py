@@ -1,6 +1,6 @@
 """Make the environments that this repository works in. Standard library only; any Python from 3.9 on can run it.
 
-    python3 local/environments/setup.py dev sam emulator dashboard dynamodb-local java axe flights bench bytewax
+    python3 local/environments/setup.py dev sam emulator dashboard dynamodb-local java axe flights bench bytewax docs
 
 Each name is one environment, locked in locks/: a second run finds it made and ends at once, and one that was
 broken off half-way is made anew.
@@ -229,6 +229,12 @@ def swagger_ui() -> Path:
     return TOOLS / "swagger-ui" / "package"
 
 
+def docs() -> None:
+    """What builds the documentation's site: Sphinx, and Mermaid, one file that draws the diagrams in the browser."""
+    python_environment("docs", TOOLS / "docs", LOCKS / "docs.txt")
+    npm_package("mermaid", "package/dist/mermaid.min.js")
+
+
 def npm_package(name: str, folder: str) -> None:
     """Fetch the npm package that a lock names, compare it with the lock, and unpack a folder of it."""
     home, lock = TOOLS / name, LOCKS / f"{name}.json"
@@ -267,6 +273,7 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
     "dashboard": dashboard,
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,
+    "docs": docs,
     "dynamodb-local": dynamodb_local,
     "java": java,
     "axe": axe,
