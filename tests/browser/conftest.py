@@ -64,10 +64,12 @@ def missing(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
-    if program is None:
-        missing("there is no browser: `apt install chromium`")
     with sync_playwright() as playwright:
+        # the machine's own, or what `playwright install chromium` has fetched
+        names = (*PROGRAMS, playwright.chromium.executable_path)
+        program = next((found for name in names if (found := shutil.which(name))), None)
+        if program is None:
+            missing("there is no browser: `apt install chromium`, or `.venv/bin/playwright install chromium`")
         running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield running
         running.close()
