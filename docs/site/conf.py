@@ -46,6 +46,7 @@ python_use_unqualified_type_names = True
 html_theme = "furo"
 html_title = f"Tailrace {VERSION}"
 html_static_path = [str(Path(__file__).parent / "static"), str(ROOT / ".tools" / "mermaid" / "package" / "dist")]
+html_favicon = str(ROOT / "functions" / "dashboard" / "page" / "icon.svg")
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
