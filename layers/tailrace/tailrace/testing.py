@@ -20,8 +20,8 @@ from tailrace.aggregation.fold import absorb
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowAccumulator, RowChange
 from tailrace.definition.aggregate import EXPIRES_AT, UPDATED_AT
-from tailrace.definition.order_measures import ValueCount
 from tailrace.definition.pipeline import Pipeline
+from tailrace.definition.value_rows import ValueCount
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Item, Json, Row
 from tailrace.encoding.keys import item_key, value_rows_key

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.measures import Column, Predicate
-from tailrace.definition.order_measures import ValueEntry, ValueSelection
+from tailrace.definition.value_rows import ValueEntry, ValueSelection
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import (
     MAX_PARTITION_KEY_BYTES,

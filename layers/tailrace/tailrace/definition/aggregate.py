@@ -10,7 +10,8 @@ from tailrace.definition.checks import check_display_metadata, check_predicate
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.groups import BucketGroup, Group
 from tailrace.definition.measures import Measure, Predicate
-from tailrace.definition.order_measures import OrderMeasure, ValueCount, ValueRange, ValueSelection
+from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.value_rows import ValueCount, ValueRange, ValueSelection
 from tailrace.encoding.keys import group_list_key
 from tailrace.errors import DefinitionError
 

@@ -47,6 +47,19 @@ class Collection:
             the old version of an item to retract what that version contributed.
         on_expiry: the effect of a TTL deletion on the aggregates: ``retract``, as for any deletion, or ``keep``.
         description: a sentence for readers.
+
+    Example:
+        >>> from tailrace import Collection
+        >>> def in_celsius(reading):
+        ...     reading["celsius"] = (reading.pop("fahrenheit") - 32) * 5 // 9
+        ...     return reading
+        >>> readings = Collection(
+        ...     "readings",
+        ...     schema={"type": "object", "required": ["fahrenheit"]},
+        ...     transform=in_celsius,
+        ... )
+        >>> readings.prepare({"sensor": "a", "fahrenheit": 68})
+        {'sensor': 'a', 'celsius': 20}
     """
 
     name: str

@@ -168,7 +168,15 @@ def _cached_label(value: str | int | Decimal, unit: str, zone: tzinfo, source: s
 
 
 def field(source: str, *, name: str | None = None) -> FieldGroup:
-    """Group by the value of a field; the row attribute is named ``name``, by default like the field."""
+    """Group by the value of a field; the row attribute is named ``name``, by default like the field.
+
+    Example:
+        >>> from tailrace import field
+        >>> field("carrier").value({"carrier": "UA"})
+        'UA'
+        >>> field("carrier", name="airline").name
+        'airline'
+    """
     check_field("field", source)
     return FieldGroup(source, name or source)
 
@@ -199,25 +207,57 @@ def time_zone(tz: str) -> tzinfo:
 
 
 def minute(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
-    """Group by the minute of a time field; the row attribute is ``minute``, or ``name``."""
+    """Group by the minute of a time field; the row attribute is ``minute``, or ``name``.
+
+    Example:
+        >>> from tailrace import minute
+        >>> minute("at").value({"at": "2024-10-27T01:30:59Z"})
+        '2024-10-27T01:30+00:00'
+    """
     return bucket("minute", source, tz, name)
 
 
 def hour(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
-    """Group by the hour of a time field; the row attribute is ``hour``, or ``name``."""
+    """Group by the hour of a time field; the row attribute is ``hour``, or ``name``.
+
+    Example:
+        >>> from tailrace import hour
+        >>> hour("at", tz="Europe/Berlin").value({"at": "2024-10-27T00:30:00Z"})
+        '2024-10-27T02:00+02:00'
+        >>> hour("at", tz="Europe/Berlin").value({"at": "2024-10-27T01:30:00Z"})  # the clocks went back
+        '2024-10-27T02:00+01:00'
+    """
     return bucket("hour", source, tz, name)
 
 
 def day(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
-    """Group by the day of a time field; the row attribute is ``day``, or ``name``."""
+    """Group by the day of a time field; the row attribute is ``day``, or ``name``.
+
+    Example:
+        >>> from tailrace import day
+        >>> day("at", tz="America/New_York").value({"at": "2024-10-27T01:30:00Z"})
+        '2024-10-26'
+    """
     return bucket("day", source, tz, name)
 
 
 def week(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
-    """Group by the ISO week (Monday to Sunday) of a time field; the row attribute is ``week``, or ``name``."""
+    """Group by the ISO week (Monday to Sunday) of a time field; the row attribute is ``week``, or ``name``.
+
+    Example:
+        >>> from tailrace import week
+        >>> week("at").value({"at": "2024-10-27T01:30:00Z"})
+        '2024-10-21'
+    """
     return bucket("week", source, tz, name)
 
 
 def month(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:
-    """Group by the month of a time field; the row attribute is ``month``, or ``name``."""
+    """Group by the month of a time field; the row attribute is ``month``, or ``name``.
+
+    Example:
+        >>> from tailrace import month
+        >>> month("at").value({"at": 1729992600})
+        '2024-10'
+    """
     return bucket("month", source, tz, name)

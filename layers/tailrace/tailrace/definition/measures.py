@@ -131,24 +131,56 @@ def _divide(numerator: Number, denominator: Number) -> Decimal:
 
 
 def count(*, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Count the items, or those that satisfy ``where``."""
+    """Count the items, or those that satisfy ``where``.
+
+    Example:
+        >>> from tailrace import count
+        >>> paid = count(where=lambda order: order["paid"], description="Orders that are paid.")
+        >>> paid.deltas({"paid": True}), paid.deltas({"paid": False})
+        ((1,), (0,))
+    """
     return Measure("count", (Column(None, where, 0),), ("",), **metadata)
 
 
 def total(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Sum a numeric field."""
+    """Sum a numeric field.
+
+    Example:
+        >>> from tailrace import total
+        >>> revenue = total("amount", where=lambda order: order["paid"], unit="€")
+        >>> revenue.deltas({"amount": 1250, "paid": True})
+        (1250,)
+    """
     check_field("total", source)
     return Measure("total", (Column(source, where, 1),), ("",), **metadata)
 
 
 def mean(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Maintain the mean of a numeric field, as its sum and number of values."""
+    """Maintain the mean of a numeric field, as its sum and number of values.
+
+    Example:
+        >>> from tailrace import mean
+        >>> celsius = mean("celsius", unit="°C")
+        >>> celsius.deltas({"celsius": 20})
+        (20, 1)
+        >>> celsius.render("celsius", {"celsius_total": 41, "celsius_count": 2})
+        Decimal('20.5')
+    """
     check_field("mean", source)
     return Measure("mean", (Column(source, where, 1), Column(source, where, 0)), ("_total", "_count"), **metadata)
 
 
 def variance(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
-    """Maintain the population variance of a numeric field, as its sum, number of values and sum of squares."""
+    """Maintain the population variance of a numeric field, as its sum, number of values and sum of squares.
+
+    Example:
+        >>> from tailrace import variance
+        >>> spread = variance("celsius", unit="°C²")
+        >>> spread.deltas({"celsius": 20})
+        (20, 1, 400)
+        >>> spread.render("spread", {"spread_total": 42, "spread_count": 2, "spread_squares": 884})
+        Decimal('1')
+    """
     check_field("variance", source)
     columns = (Column(source, where, 1), Column(source, where, 0), Column(source, where, 2))
     return Measure("variance", columns, ("_total", "_count", "_squares"), **metadata)

@@ -27,6 +27,13 @@ class Route:
     """Sends the changes whose old or new item satisfies ``when`` to a queue of their own.
 
     The template declares the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
+
+    Example:
+        >>> from tailrace import Collection, Route
+        >>> readings = Collection("readings", schema={"type": "object"})
+        >>> alerts = Route("alerts", of=readings, when=lambda reading: reading["celsius"] > 80)
+        >>> alerts.when({"celsius": 81})
+        True
     """
 
     name: str
@@ -45,7 +52,16 @@ class Route:
 
 @dataclass(frozen=True, eq=False)
 class Pipeline:
-    """The whole definition: collections, their aggregates, and routes."""
+    """The whole definition: collections, their aggregates, and routes.
+
+    Example:
+        >>> from tailrace import Aggregate, Collection, Pipeline, count, field
+        >>> readings = Collection("readings", schema={"type": "object"})
+        >>> sensors = Aggregate("sensors", of=readings, by=[field("sensor")], measures={"readings": count()})
+        >>> pipeline = Pipeline(collections=[readings], aggregates=[sensors])
+        >>> pipeline.aggregate("sensors").of.name
+        'readings'
+    """
 
     collections: Sequence[Collection]
     aggregates: Sequence[Aggregate] = ()
@@ -101,12 +117,24 @@ def _find[T: (Collection, Aggregate)](what: str, members: Sequence[T], name: str
 
 
 def days(number: float) -> timedelta:
-    """Return a duration of this many days, for ``keep=``."""
+    """Return a duration of this many days, for ``keep=``.
+
+    Example:
+        >>> from tailrace import days
+        >>> days(90)
+        datetime.timedelta(days=90)
+    """
     return timedelta(days=number)
 
 
 def hours(number: float) -> timedelta:
-    """Return a duration of this many hours, for ``keep=``."""
+    """Return a duration of this many hours, for ``keep=``.
+
+    Example:
+        >>> from tailrace import hours
+        >>> hours(36)
+        datetime.timedelta(days=1, seconds=43200)
+    """
     return timedelta(hours=number)
 
 
