@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 import tailrace
 from tests.browser.conftest import missing
-from tests.browser.looking import until
+from tests.browser.page_state import wait_for
 from tests.conftest import ROOT
 
 SPHINX = ROOT / ".tools" / "docs" / "bin" / "python"
@@ -68,12 +68,12 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 
 def test_the_diagram_of_the_front_page_is_drawn(page: Page, address: str) -> None:
     page.goto(f"{address}/README.html")
-    assert "items table" in until(page, "document.querySelector('pre.mermaid svg')?.textContent")
+    assert "items table" in wait_for(page, "document.querySelector('pre.mermaid svg')?.textContent")
 
 
 def test_the_search_finds_a_page(page: Page, address: str) -> None:
     page.goto(f"{address}/search.html?q=freshness")
-    assert until(page, "[...document.querySelectorAll('ul.search a')].some(a => a.href.includes('docs/api.html'))")
+    assert wait_for(page, "[...document.querySelectorAll('ul.search a')].some(a => a.href.includes('docs/api.html'))")
 
 
 def test_the_reference_describes_everything_that_a_definition_imports(page: Page, address: str) -> None:
