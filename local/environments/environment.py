@@ -1,10 +1,15 @@
 """What making an environment takes: commands, and the stamp that tells a whole one. For setup.py: Python 3.9."""
 
+from __future__ import annotations
+
+import base64
 import hashlib
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+from typing import IO
 
 STAMP = ".made-from"  # an environment's last file: it says that the rest is whole, and what it was made from
 
@@ -63,3 +68,38 @@ def digest(*parts: object) -> str:
     for part in parts:
         combined.update(part.read_bytes() if isinstance(part, Path) else str(part).encode())
     return combined.hexdigest()
+
+
+def check_integrity(archive: Path, integrity: str, message: str) -> None:
+    """Compare a file with the digest that npm calls its integrity: ``sha512-…``.
+
+    Raises:
+        SetupError: it is another file.
+    """
+    algorithm, _, expected = integrity.partition("-")
+    found = base64.b64encode(hashlib.new(algorithm, archive.read_bytes()).digest()).decode()
+    if found != expected:
+        raise SetupError(f"{message}: {algorithm}-{found}")
+
+
+def unpack_folder(archive: Path, folder: str, home: Path) -> None:
+    """Unpack the members of an archive whose names begin with ``folder``; its integrity was checked before."""
+    with tarfile.open(archive) as packed:
+        # Newer Pythons filter nevertheless, and warn where that is not asked for.
+        packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        members = [member for member in packed.getmembers() if member.name.startswith(folder)]
+        packed.extractall(home, members=members)  # noqa: S202
+
+
+def setup_lock(folder: Path) -> IO[str]:
+    """Wait until no other setup is at work in a folder; our turn ends with this process, however it ends."""
+    import fcntl  # noqa: PLC0415 (Windows has none, and is to be told so)
+
+    folder.mkdir(exist_ok=True)
+    lock_file = (folder / ".turn").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print_status("  another setup is at work here: waiting for it …")
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+    return lock_file

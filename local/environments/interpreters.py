@@ -1,5 +1,7 @@
 """Which interpreters are on this machine. Standard library only; any Python from 3.9 on can run it."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys

@@ -6,31 +6,32 @@ Each name is one environment, locked in locks/: a second run finds it made and e
 broken off half-way is made anew.
 """
 
+from __future__ import annotations
+
 import argparse
-import base64
-import hashlib
 import json
 import platform
 import shlex
 import shutil
 import sys
-import tarfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # this is run as a file
 
 from local.environments.environment import (  # noqa: E402
     SetupError,
+    check_integrity,
     digest,
     is_current,
     print_status,
     remove_environment,
     run_command,
+    setup_lock,
+    unpack_folder,
     write_stamp,
 )
 from local.environments.interpreters import find_interpreter  # noqa: E402
@@ -241,16 +242,8 @@ def npm_package(name: str, folder: str) -> None:
         cwd=str(home),
     )
     archive = home / printed.strip().split("\n")[-1]
-    algorithm, _, expected = locked["integrity"].partition("-")
-    variables = base64.b64encode(hashlib.new(algorithm, archive.read_bytes()).digest()).decode()
-    if variables != expected:
-        raise SetupError(f"{locked['package']} is not what {lock.relative_to(ROOT)} says: {algorithm}-{variables}")
-    with tarfile.open(archive) as packed:
-        # The integrity was checked, so the package is the one that was looked at when it was locked.
-        # Newer Pythons filter nevertheless, and warn where that is not asked for.
-        packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-        members = [member for member in packed.getmembers() if member.name.startswith(folder)]
-        packed.extractall(home, members=members)  # noqa: S202
+    check_integrity(archive, locked["integrity"], f"{locked['package']} is not what {lock.relative_to(ROOT)} says")
+    unpack_folder(archive, folder, home)
     archive.unlink()
     write_stamp(home, fingerprint)
 
@@ -273,20 +266,6 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
 }
 
 
-def setup_lock() -> IO[str]:
-    """Wait until no other setup is at work here; our turn ends with this process, however it ends."""
-    import fcntl  # noqa: PLC0415 (Windows has none, and is to be told so)
-
-    TOOLS.mkdir(exist_ok=True)
-    lock_file = (TOOLS / ".turn").open("w", encoding="utf-8")
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        print_status("  another setup is at work here: waiting for it …")
-        fcntl.flock(lock_file, fcntl.LOCK_EX)
-    return lock_file
-
-
 def main() -> int:
     """Make the environments named; all that the demo and the tests need, where none is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -299,7 +278,7 @@ def main() -> int:
         sys.stderr.write("setup: this works on Linux and macOS (on Windows: in WSL).\n")
         return 1
     try:
-        with setup_lock():
+        with setup_lock(TOOLS):
             for name in names:
                 ENVIRONMENTS[name]()
     except (SetupError, OSError) as error:

@@ -27,3 +27,13 @@ def test_the_examples_of_a_page_run_in_order(page: Path) -> None:
 def test_links_between_pages_lead_to_files(page: Path) -> None:
     missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert missing == []
+
+
+def test_the_paths_that_contributors_are_sent_to_exist() -> None:
+    """Paths start at the root of the repository or of the engine; placeholders and commands are left out."""
+    text = re.sub(r"^```.*?^```$", "", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    quoted = re.findall(r"`([^`]+)`", text)
+    paths = {word for word in quoted if re.fullmatch(r"[\w.-]+(/[\w.-]+)+/?", word)} - {".cache/docs"}
+    roots = (ROOT, ROOT / "layers" / "tailrace" / "tailrace")
+    assert len(paths) > 10
+    assert [path for path in sorted(paths) if not any((root / path).exists() for root in roots)] == []

@@ -1,5 +1,6 @@
 """The bootstrap: which interpreter it takes, what it takes for whole, and what it says when something is missing."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -99,13 +100,12 @@ def test_a_package_that_is_not_the_locked_one_is_refused(
     assert not (nothing_installed / "tools" / "dynamodb-local" / environment.STAMP).exists()
 
 
-def test_a_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup, "TOOLS", tmp_path)
+def test_a_second_setup_waits_for_the_first(tmp_path: Path) -> None:
     second = (
-        "import sys; from pathlib import Path; from local.environments import interpreters, setup; "
-        "setup.TOOLS = Path(sys.argv[1]); setup.setup_lock(); print('my turn')"
+        "import sys; from pathlib import Path; from local.environments import environment; "
+        "environment.setup_lock(Path(sys.argv[1])); print('my turn')"
     )
-    with setup.setup_lock():
+    with environment.setup_lock(tmp_path):
         waiting = subprocess.Popen(
             [sys.executable, "-c", second, str(tmp_path)], cwd=setup.ROOT, stdout=subprocess.PIPE, text=True
         )
@@ -238,3 +238,13 @@ def test_programs_in_wheels_are_locked_for_the_machines_that_this_works_on(lock:
     locked = (setup.LOCKS / lock).read_text(encoding="utf-8")
     assert locked.count(f"{package}==") == 1
     assert locked.count("--hash=sha256:") >= files
+
+
+FILES = sorted((setup.ROOT / "local" / "environments").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_setup_is_written_for_python_3_9(path: Path) -> None:
+    """It runs before the template's Python is there: no newer syntax, and annotations that are not evaluated."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+    assert next(node.module for node in tree.body if isinstance(node, ast.ImportFrom)) == "__future__"
