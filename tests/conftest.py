@@ -28,24 +28,37 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-# Tests that share a stack or a build run in one worker; the longest go first, so that both cores end together.
-_TOGETHER = ("stack", "sam_local", "browser", "architecture", "openapi")
+# What `make test` runs together in one worker, because it shares a stack, a build, a filled table or a file that says
+# where a stack is. The longest come first, so that all workers end together; what is not named is shorter, and stays
+# together by file.
+_GROUPS = {
+    "sam_local": ("sam_local", "architecture/test_artifacts"),
+    "stacks of their own": ("stack/test_lifecycle", "stack/test_demo"),
+    "stack": ("stack",),
+    "reading": ("storage/reading",),
+    "a dashboard's stack": ("browser/test_stack",),
+    "a hosted stack": ("browser/test_hosted",),
+}
+_APART = ("storage/test_openapi", "simulation")
+"""What is long and shares nothing: each test for itself."""
 
 
+def _rank_and_group(item: pytest.Item) -> tuple[int, str | None]:
+    name = item.path.relative_to(ROOT / "tests").with_suffix("").as_posix()
+    for rank, (group, members) in enumerate(_GROUPS.items()):
+        if name.startswith(members):
+            return rank, group
+    return (len(_GROUPS), None) if name.startswith(_APART) else (len(_GROUPS) + 1, name)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests, and group them for `pytest -n 2 --dist loadgroup`."""
-
-    def rank(item: pytest.Item) -> int:
-        room = item.path.relative_to(ROOT / "tests").parts[0]
-        return _TOGETHER.index(room) if room in _TOGETHER else len(_TOGETHER)
-
-    items.sort(key=rank)
-    for item in items:
-        room, *rest = item.path.relative_to(ROOT / "tests").with_suffix("").parts
-        if room in ("stack", "sam_local"):
-            item.add_marker(pytest.mark.xdist_group(room))
-        elif room in _TOGETHER or room == "unit":
-            item.add_marker(pytest.mark.xdist_group("/".join((room, *rest))))
+    """Order the tests, and group them for `pytest -n auto --dist loadgroup --no-loadscope-reorder`."""
+    found = {item: _rank_and_group(item) for item in items}
+    items.sort(key=lambda item: found[item][0])
+    for item, (_, group) in found.items():
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True, scope="session")
