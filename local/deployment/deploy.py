@@ -29,7 +29,7 @@ from local.errors import DeployFailed, SetupMissing
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
 NODE = ROOT / ".tools" / "node" / "bin"
 TEMPLATE = ROOT / "template.yaml"
-SOURCES = ("template.yaml", "functions", "layers")
+SOURCES = ("template.yaml", "functions", "layers", "locks/sam.txt")
 BUILDS = ROOT / ".tailrace" / "builds"
 KEPT_BUILDS = 3
 BUILD_ATTEMPTS = 3
@@ -52,17 +52,16 @@ def build() -> Path:
     A build is named by a digest of what it was made from, and stands there whole or not at all: neither a process
     that was killed half-way nor one that builds at the same time does any harm. Raises SetupMissing, DeployFailed.
     """
-    BUILDS.mkdir(parents=True, exist_ok=True)
-    with _locked(BUILDS.with_name("build.lock")):
+    with build_lock():
         for _ in range(BUILD_ATTEMPTS):
-            sources = _fingerprint()
+            sources = fingerprint()
             target = BUILDS / sources[:16]
             if target.exists():
                 target.touch()
                 return target
             partial = BUILDS / "partial"
             _build_into(partial, target)
-            if _fingerprint() == sources:  # nothing was saved in an editor meanwhile
+            if fingerprint() == sources:  # nothing was saved in an editor meanwhile
                 partial.rename(target)
                 _remove_old_builds()
                 return target
@@ -123,7 +122,7 @@ def package(s3: Any, endpoint: str, built: Path) -> Path:
     The names are the keys: of the artifacts their digests, of the template `PACKAGED_TEMPLATE`.
     """
     home, partial = built / "packaged", built / "packaged.partial"
-    with _locked(BUILDS.with_name("build.lock")):
+    with build_lock():
         if home.exists():
             return home
         shutil.rmtree(partial, ignore_errors=True)
@@ -218,7 +217,7 @@ def _succeeds(command: Sequence[str | Path]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """A digest of everything that a build depends on."""
     digest = hashlib.sha256()
     for name in (host_architecture(), sys.version, str(SAM), *_source_files()):
@@ -242,9 +241,10 @@ def _source_files() -> Iterator[str]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the operating system lets go of when this process ends, however it ends."""
-    with path.open("w") as file:
+def build_lock() -> Iterator[None]:
+    """Let one process build at a time. The operating system lets go of the lock when it ends, however it ends."""
+    BUILDS.mkdir(parents=True, exist_ok=True)
+    with BUILDS.with_name("build.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
