@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from local.deployment.processes import SupervisedProcess, clean_environment
 from tailrace.aws.runtime.telemetry import logger
+from tests.worker_groups import Grouped, rank
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,37 +29,15 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-# What `make test` runs together in one worker, because it shares a stack, a build, a filled table or a file that says
-# where a stack is. The longest come first, so that all workers end together; what is not named is shorter, and stays
-# together by file.
-_GROUPS = {
-    "sam_local": ("sam_local", "architecture/test_artifacts"),
-    "stacks of their own": ("stack/test_lifecycle", "stack/test_demo"),
-    "stack": ("stack",),
-    "reading": ("storage/reading",),
-    "a dashboard's stack": ("browser/test_stack",),
-    "a hosted stack": ("browser/test_hosted",),
-}
-_APART = ("storage/test_openapi", "simulation")
-"""What is long and shares nothing: each test for itself."""
-
-
-def _rank_and_group(item: pytest.Item) -> tuple[int, str | None]:
-    name = item.path.relative_to(ROOT / "tests").with_suffix("").as_posix()
-    for rank, (group, members) in enumerate(_GROUPS.items()):
-        if name.startswith(members):
-            return rank, group
-    return (len(_GROUPS), None) if name.startswith(_APART) else (len(_GROUPS) + 1, name)
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests, and group them for `pytest -n auto --dist loadgroup --no-loadscope-reorder`."""
-    found = {item: _rank_and_group(item) for item in items}
-    items.sort(key=lambda item: found[item][0])
-    for item, (_, group) in found.items():
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Put the longest first: see worker_groups."""
+    items.sort(key=lambda item: rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Grouped:
+    """Keep what shares something in one worker."""
+    return Grouped(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
