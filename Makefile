@@ -31,7 +31,7 @@ dashboard: setup  ## the dashboard of a deployed stack, with your AWS credential
 
 test: setup  ## every test (T=tests/unit runs a part)
 	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs || [ -z "$$CI" ]
-	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadgroup) $(T)
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
 simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)
 	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"

@@ -6,7 +6,7 @@ LocalError
 ├── NotTheExample       the demo feeds flights, and the definition is of other items
 ├── PortBusy            somebody else listens on the port asked for
 ├── EmulatorFailed      the emulator did not start, or is gone
-├── DeployFailed        `sam build` or `sam deploy` failed; the message ends with what it said
+├── DeployFailed        the stack could not be built or created; the message ends with the reason
 ├── DashboardFailed     the page could not be made or served
 └── NotSettled          changes were still on their way when the time was up
 """

@@ -114,7 +114,7 @@ def running_stack(
     with _emulator(port, report, timings) as emulator:
         with _step("build", "Building the stack (only when its sources have changed)", report, timings):
             built = deploy.build()
-        with _step("deploy", "Deploying it with the SAM CLI", report, timings):
+        with _step("deploy", "Deploying it", report, timings):
             outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
         pollers = Pollers(emulator.endpoint, shards=shards)
         with _step("functions", "Starting the functions", report, timings):

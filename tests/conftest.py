@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from local.deployment.processes import SupervisedProcess, clean_environment
 from tailrace.aws.runtime.telemetry import logger
+from tests.worker_groups import Grouped, rank
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,24 +29,15 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-# Tests that share a stack or a build run in one worker; the longest go first, so that both cores end together.
-_TOGETHER = ("stack", "sam_local", "browser", "architecture", "openapi")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests, and group them for `pytest -n 2 --dist loadgroup`."""
+    """Put the longest first: see worker_groups."""
+    items.sort(key=lambda item: rank(item.nodeid))
 
-    def rank(item: pytest.Item) -> int:
-        room = item.path.relative_to(ROOT / "tests").parts[0]
-        return _TOGETHER.index(room) if room in _TOGETHER else len(_TOGETHER)
 
-    items.sort(key=rank)
-    for item in items:
-        room, *rest = item.path.relative_to(ROOT / "tests").with_suffix("").parts
-        if room in ("stack", "sam_local"):
-            item.add_marker(pytest.mark.xdist_group(room))
-        elif room in _TOGETHER or room == "unit":
-            item.add_marker(pytest.mark.xdist_group("/".join((room, *rest))))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Grouped:
+    """Keep what shares something in one worker."""
+    return Grouped(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

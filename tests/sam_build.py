@@ -10,7 +10,10 @@ from typing import NoReturn
 
 import pytest
 
+from local.deployment.deploy import build_lock, fingerprint
+
 ROOT = Path(__file__).resolve().parents[1]
+BUILDS = ROOT / ".tailrace" / "unmounted-builds"
 HOST_ARCHITECTURE = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
@@ -47,9 +50,23 @@ def sam_environment() -> dict[str, str]:
     return {name: value for name, value in environment.items() if name != "AWS_ENDPOINT_URL"}
 
 
-def sam_build(folder: Path, architecture: str = "") -> None:
-    """Build the template into a folder, for an architecture or for the template's own."""
-    command = [sam(), "build", "--build-dir", str(folder)]
-    command += ["--parameter-overrides", f"Architecture={architecture}"] if architecture else []
-    run = subprocess.run(command, cwd=ROOT, env=sam_environment(), capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+def sam_build(architecture: str = "") -> Path:
+    """Build the template as it is, for an architecture or for the template's own. Returns the folder, not to change.
+
+    It is made once for each state of the sources, whoever asks: a build takes longer than most tests.
+    """
+    with build_lock():
+        home = BUILDS / fingerprint()[:16] / (architecture or "plain")
+        if home.exists():
+            return home
+        for other in BUILDS.glob("*"):
+            if other != home.parent:
+                shutil.rmtree(other, ignore_errors=True)
+        partial = home.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        command = [sam(), "build", "--build-dir", str(partial)]
+        command += ["--parameter-overrides", f"Architecture={architecture}"] if architecture else []
+        run = subprocess.run(command, cwd=ROOT, env=sam_environment(), capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        assert fingerprint()[:16] == home.parent.name, "the sources were changed while they were built"
+        return partial.rename(home)

@@ -147,7 +147,8 @@ def _command(python: Path, port: int) -> list[str | Path]:
 
 def _new_log(port: int) -> Path:
     LOGS.mkdir(parents=True, exist_ok=True)
-    for old in sorted(LOGS.glob("emulator-*.log"), key=lambda path: path.stat().st_mtime)[: 1 - MAX_LOGS]:
+    # by their names, which begin with the time: another start may remove one at this moment
+    for old in sorted(LOGS.glob("emulator-*.log"))[: 1 - MAX_LOGS]:
         old.unlink(missing_ok=True)
     return LOGS / f"emulator-{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +29,9 @@ class Build:
 
 
 @pytest.fixture(scope="module", params=["", "x86_64"], ids=["plain", "x86_64"])
-def build(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+def build(request: pytest.FixtureRequest) -> Build:
     """Run the real `sam build`, with and without an architecture."""
-    folder = tmp_path_factory.mktemp("build")
-    sam_build(folder, request.param)
-    yield Build(request.param or template()["Parameters"]["Architecture"]["Default"], folder)
-    shutil.rmtree(folder)
+    return Build(request.param or template()["Parameters"]["Architecture"]["Default"], sam_build(request.param))
 
 
 def machine(library: Path) -> str:

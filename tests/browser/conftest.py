@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,18 +32,13 @@ PAGE_READY = """(() => {
 })()"""
 """Every panel that can be seen has rows."""
 
-
-MEASURED: pytest.StashKey[list[str]] = pytest.StashKey()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MEASURED] = []
+MEASURED = "measured"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what was measured, and where the pictures are."""
-    lines: list[str] = config.stash[MEASURED]
-    if lines:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured, in whatever process, and where the pictures are."""
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.getreports(name)]
+    if lines := [str(text) for report in reports for name, text in report.user_properties if name == MEASURED]:
         terminalreporter.section("measured in the browser")
         terminalreporter.write("\n".join([*lines, ""]))
     if SCREENSHOTS.is_dir():
@@ -50,9 +46,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def measured(pytestconfig: pytest.Config) -> Callable[[str], None]:
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Return a way to have a figure shown when the tests are over."""
-    return pytestconfig.stash[MEASURED].append
+    return partial(record_property, MEASURED)
 
 
 def missing(reason: str) -> None:

@@ -8,10 +8,14 @@ from tests.simulation.world.isolation import isolated
 from tests.simulation.world.steps import History, generate_history
 
 WITHIN = 3000
+RICH = (1757, 600, 405, 232, 121, 107)
+"""Seeds tried first: each finds what hundreds before it do not. Where they no longer do, it only takes longer."""
 
 
 def first_failure() -> History | None:
-    return next((history for seed in range(WITHIN) if find_violations(history := generate_history(seed))), None)
+    return next(
+        (history for seed in (*RICH, *range(WITHIN)) if find_violations(history := generate_history(seed))), None
+    )
 
 
 @pytest.mark.parametrize("name", BROKEN_SAFEGUARDS, ids=lambda name: name.replace(" ", "-"))

@@ -15,8 +15,8 @@ import pytest
 import urllib3
 
 from local.deployment.emulator import ROOT, Emulator, free_port, is_listening
-from local.errors import EmulatorFailed, PortInUse, SetupMissing
-from local.stack import ENDPOINT_FILE, read_endpoint_file
+from local.errors import DeployFailed, EmulatorFailed, PortInUse, SetupMissing
+from local.stack import ENDPOINT_FILE, read_endpoint_file, running_stack
 from pipeline.definition import pipeline
 
 UP_SECONDS = 180.0
@@ -187,6 +187,11 @@ def test_an_emulator_that_does_not_start_is_one_clear_sentence(tmp_path: Path) -
     broken.chmod(0o755)
     with pytest.raises(EmulatorFailed, match="it will not do"):
         Emulator.start(python=broken)
+
+
+def test_a_stack_that_is_refused_is_one_clear_sentence() -> None:
+    with pytest.raises(DeployFailed, match="LogLevel"), running_stack(parameters={"LogLevel": "LOUD"}):
+        pass
 
 
 def test_two_emulators_do_not_see_each_other() -> None:

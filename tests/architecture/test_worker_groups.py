@@ -1,0 +1,23 @@
+"""The groups of tests that workers take as one name files that are there, and keep together what has to be."""
+
+import pytest
+
+from tests.architecture.stack import ROOT
+from tests.worker_groups import APART, GROUPS, group_of, rank
+
+
+@pytest.mark.parametrize("member", [*(member for members in GROUPS.values() for member in members), *APART])
+def test_what_a_group_names_is_there(member: str) -> None:
+    path = ROOT / member
+    assert path.is_dir() if member.endswith("/") else path.is_file()
+
+
+def test_what_writes_the_same_file_or_shares_a_stack_stays_together() -> None:
+    together = [
+        ("tests/stack/test_demo.py::a", "tests/stack/test_lifecycle.py::b"),
+        ("tests/stack/test_openapi.py::a", "tests/stack/test_writers.py::b[1/2]"),
+        ("tests/unit/encoding/test_keys.py::a", "tests/unit/encoding/test_keys.py::b[x::y]"),
+    ]
+    assert all(group_of(one) == group_of(other) for one, other in together)
+    assert group_of("tests/simulation/test_growth.py::a") != group_of("tests/simulation/test_growth.py::b")
+    assert rank("tests/stack/test_demo.py::a") < rank("tests/simulation/a.py::b") < rank("tests/unit/a.py::b")
