@@ -49,7 +49,7 @@ def test_numbers_and_texts_come_through_as_they_were_written(serve: Serve, visit
     ]
     read = page.evaluate(
         """async (text) => {
-            const { parse, Exact } = await import('./exact.js');
+            const { parse, Exact } = await import('./values/exact.js');
             const both = (one) => (one instanceof Exact || typeof one === 'number' ? [String(one), Number(one)] : one);
             return parse(text).map(both);
         }""",
@@ -76,7 +76,7 @@ def test_labels_of_buckets_begin_when_they_begin_on_the_clock_of_their_zone(serv
                 begins.append((bucket.label(moment), name))
     found = page.evaluate(
         """async (all) => {
-            const { bucketStart } = await import('./times.js');
+            const { begin: bucketStart } = await import('./values/times.js');
             return all.map(([label, zone]) => bucketStart(label, zone));
         }""",
         begins,

@@ -1,17 +1,17 @@
 /** The page: made from the API's definition and nothing else. */
 
-import { Api, Problem } from "./api.js";
-import { appearanceButton } from "./appearance.js";
-import { Aggregate } from "./definition.js";
-import { button, el, mark, say } from "./dom.js";
-import { STALE_S } from "./freshness.js";
-import { RankedPanel } from "./ranked-panel.js";
-import { Extents } from "./reading.js";
+import { Api, Problem } from "./api/api.js";
+import { signIn } from "./api/sign-in.js";
+import { Aggregate } from "./data/aggregate.js";
+import { Extents } from "./data/queries.js";
+import { appearanceButton } from "./elements/appearance.js";
+import { button, el, mark, say } from "./elements/dom.js";
+import { Stages } from "./health/stages.js";
+import { STALE_S } from "./panels/freshness-mark.js";
+import { RankedPanel } from "./panels/ranked-panel.js";
+import { TimePanel } from "./panels/time-panel.js";
 import { Refresh } from "./refresh.js";
-import { signIn } from "./sign-in.js";
-import { Stages } from "./stages.js";
-import { TimePanel } from "./time-panel.js";
-import { duration, many, title } from "./words.js";
+import { duration, many, title } from "./values/format.js";
 
 const AGAIN_MS = 3000;
 

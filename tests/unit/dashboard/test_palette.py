@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-STYLE = (ROOT / "functions" / "dashboard" / "page" / "theme.css").read_text(encoding="utf-8")
+STYLE = (ROOT / "functions" / "dashboard" / "page" / "styles" / "theme.css").read_text(encoding="utf-8")
 
 type Colour = tuple[float, ...]
 """Three parts: linear red, green and blue, or lightness and two axes of hue."""

@@ -3,9 +3,9 @@
  * chart.
  */
 
+import { isNumber } from "../values/exact.js";
+import { exactly, many, title } from "../values/format.js";
 import { button, el, say, unique } from "./dom.js";
-import { isNumber } from "./exact.js";
-import { exactly, many, title } from "./words.js";
 
 const ROWS = 50;
 const READ_AT_A_GLANCE = 12;

@@ -1,6 +1,6 @@
 /** Questions to the API, and its refusals in words. */
 
-import { parse } from "./exact.js";
+import { parse } from "../values/exact.js";
 
 const TIMEOUT_MS = 30_000;
 

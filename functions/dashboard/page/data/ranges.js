@@ -3,7 +3,7 @@
  * much.
  */
 
-import { clock, LENGTH_S } from "./times.js";
+import { clock, LENGTH_S } from "../values/times.js";
 
 const DAY_S = 86_400;
 const SPANS = [

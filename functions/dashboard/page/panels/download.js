@@ -1,6 +1,6 @@
 /** The rows of a query as a file: the API's own CSV, page after page. */
 
-import { el } from "./dom.js";
+import { el } from "../elements/dom.js";
 
 const MOST_PAGES = 100;
 const LIMIT = "1000";

@@ -1,6 +1,6 @@
 /** What a panel is made of, from what the API tells of an aggregate (`GET /aggregates`). */
 
-import { intervals, known } from "./times.js";
+import { intervals, known } from "../values/times.js";
 
 const PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "by", "n"]);
 

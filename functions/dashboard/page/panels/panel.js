@@ -2,12 +2,12 @@
  * What every panel has: a heading, its freshness, plain words when something is wrong, the cells of its table, a file.
  */
 
-import { Problem } from "./api.js";
-import { download } from "./csv.js";
-import { button, el, mark, say, unique } from "./dom.js";
-import { FreshnessMark } from "./freshness.js";
-import { Table } from "./table.js";
-import { title } from "./words.js";
+import { Problem } from "../api/api.js";
+import { button, el, mark, say, unique } from "../elements/dom.js";
+import { Table } from "../elements/table.js";
+import { title } from "../values/format.js";
+import { download } from "./download.js";
+import { FreshnessMark } from "./freshness-mark.js";
 
 const LEAST_BACK_OFF_S = 2;
 const MOST_BACK_OFF_S = 30;

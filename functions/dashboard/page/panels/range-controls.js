@@ -1,8 +1,8 @@
 /** The range of a panel: presets, two fields, and zooming in, out, aside and back. */
 
-import { button, choice, el, labelled } from "./dom.js";
-import { fields, moved, rangeChoices, rangeOf } from "./ranges.js";
-import { instantOf } from "./times.js";
+import { fields, moved, rangeChoices, rangeOf } from "../data/ranges.js";
+import { button, choice, el, labelled } from "../elements/dom.js";
+import { instantOf } from "../values/times.js";
 
 /** A chosen range, and within it what is zoomed into. */
 export class SpanControls {

@@ -1,8 +1,8 @@
 /** Which values of groups a panel shows: those with most items, until somebody chooses others. */
 
-import { choose } from "./chooser.js";
-import { MOST_LINES } from "./ranges.js";
-import { busiest, groupsByKey, LISTED, valuesBelow } from "./reading.js";
+import { busiest, groupsByKey, LISTED, valuesBelow } from "../data/queries.js";
+import { MOST_LINES } from "../data/ranges.js";
+import { choose } from "../elements/chooser.js";
 
 const LOOKED_AGAIN_MS = 10_000;
 

@@ -1,7 +1,7 @@
 /** How a picture of lines is shown: in which form, from when to when, with which choices of buckets. */
 
-import { LENGTH_S } from "./times.js";
-import { title } from "./words.js";
+import { title } from "../values/format.js";
+import { LENGTH_S } from "../values/times.js";
 
 /**
  * Return how a picture is best shown: as a chart, as bars where there is one bucket, as lists where there are no

@@ -2,24 +2,24 @@
  * A panel whose aggregate has a time bucket: a line or a band for each group, or lists where a measure is no number.
  */
 
-import { Chart } from "./chart.js";
-import { HELP, keys } from "./chart-keys.js";
-import { button, choice, el, mark, say, unique } from "./dom.js";
-import { Groups } from "./groups.js";
-import { Legend } from "./legend.js";
-import { lists } from "./lists.js";
+import { Chart } from "../charts/chart.js";
+import { HELP, keys } from "../charts/keyboard.js";
+import { Legend } from "../charts/legend.js";
+import { lists } from "../charts/lists.js";
+import { formOf, intervalOptions, windowOf } from "../charts/presentation.js";
+import { ranking } from "../charts/ranking.js";
+import { Readout, valueAt } from "../charts/readout.js";
+import { summary } from "../charts/summary.js";
+import { chosen, readRows } from "../data/queries.js";
+import { bounded, closed, linesFor, rangeParameters, unitFor } from "../data/ranges.js";
+import { columnsOf, linesByWeight } from "../data/series.js";
+import { firstView, measureOptions, viewsOf } from "../data/views.js";
+import { button, choice, el, mark, say, unique } from "../elements/dom.js";
+import { many, title } from "../values/format.js";
+import { LENGTH_S, words } from "../values/times.js";
+import { Groups } from "./group-selection.js";
 import { Panel } from "./panel.js";
-import { formOf, intervalOptions, windowOf } from "./pictures.js";
-import { bounded, closed, linesFor, rangeParameters, unitFor } from "./ranges.js";
-import { ranking } from "./ranking.js";
-import { chosen, readRows } from "./reading.js";
-import { Readout, valueAt } from "./readout.js";
-import { columnsOf, linesByWeight } from "./series.js";
-import { SpanControls } from "./span-controls.js";
-import { summary } from "./summary.js";
-import { LENGTH_S, words } from "./times.js";
-import { firstView, measureOptions, viewsOf } from "./views.js";
-import { many, title } from "./words.js";
+import { SpanControls } from "./range-controls.js";
 
 const SOON_MS = 180;
 const ALL = "all";

@@ -1,7 +1,7 @@
 /** How fresh numbers are, in a few words, and whether somebody has to be warned. */
 
-import { el, mark, say } from "./dom.js";
-import { duration } from "./words.js";
+import { el, mark, say } from "../elements/dom.js";
+import { duration } from "../values/format.js";
 
 /** A second or two behind is normal while changes come in. */
 export const STALE_S = 5;

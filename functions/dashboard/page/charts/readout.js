@@ -1,8 +1,8 @@
 /** What is at the point of a chart: beside the pointer for those who see it, as a sentence for those who listen. */
 
-import { el, say } from "./dom.js";
-import { words } from "./times.js";
-import { rounded } from "./words.js";
+import { el, say } from "../elements/dom.js";
+import { rounded } from "../values/format.js";
+import { words } from "../values/times.js";
 
 /** Return the value of a line at a second, in words; null where it has none. */
 export function valueAt(picture, place, second, { briefly = false } = {}) {

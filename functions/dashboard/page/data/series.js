@@ -1,6 +1,6 @@
 /** Rows as the columns of a chart: one axis of time, one column for each line and part. */
 
-import { begin, LENGTH_S } from "./times.js";
+import { begin, LENGTH_S } from "../values/times.js";
 
 /**
  * Return what a chart draws.

@@ -1,7 +1,7 @@
 /** A dialog to choose values of a group: those with most items first, found by typing, or typed whole. */
 
+import { many } from "../values/format.js";
 import { button, el, labelled, say, unique } from "./dom.js";
-import { many } from "./words.js";
 
 /**
  * Let somebody choose.

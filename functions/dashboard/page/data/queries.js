@@ -1,8 +1,8 @@
 /** Rows, groups and the range of the data, in a bounded number of requests. */
 
-import { parameter } from "./definition.js";
+import { begin, LENGTH_S } from "../values/times.js";
+import { parameter } from "./aggregate.js";
 import { MOST_ROWS, ROWS_A_REQUEST, rangeParameters } from "./ranges.js";
-import { begin, LENGTH_S } from "./times.js";
 
 /** How many of the busiest groups are listed. */
 export const LISTED = 100;

@@ -1,12 +1,12 @@
 /** A panel whose aggregate has no time bucket: its groups side by side, the greatest first. */
 
-import { button, choice, el, labelled, mark, say } from "./dom.js";
-import { Groups } from "./groups.js";
+import { ranking } from "../charts/ranking.js";
+import { chosen, readRows } from "../data/queries.js";
+import { firstView, measureOptions, viewsOf } from "../data/views.js";
+import { button, choice, el, labelled, mark, say } from "../elements/dom.js";
+import { title } from "../values/format.js";
+import { Groups } from "./group-selection.js";
 import { Panel } from "./panel.js";
-import { ranking } from "./ranking.js";
-import { chosen, readRows } from "./reading.js";
-import { firstView, measureOptions, viewsOf } from "./views.js";
-import { title } from "./words.js";
 
 /** How many values of the first group one request takes. */
 const STEP = 25;

@@ -1,8 +1,8 @@
 /** Measures that are no numbers to draw: top lists, and first and last texts, of the newest bucket of each line. */
 
-import { el } from "./dom.js";
-import { words } from "./times.js";
-import { exactly, float } from "./words.js";
+import { el } from "../elements/dom.js";
+import { exactly, float } from "../values/format.js";
+import { words } from "../values/times.js";
 
 /** Return a list for each line, with what its newest bucket holds. */
 export function lists(picture) {

@@ -7,7 +7,7 @@
  * for not known.
  */
 
-import { float, title } from "./words.js";
+import { float, title } from "../values/format.js";
 
 const NOTHING = new Set(["count", "total", "distinct"]);
 const NOT_ADDED = new Set(["distinct", "quantile", "top"]);

@@ -2,7 +2,7 @@
  * Colours, from the stylesheet: lines in the order of theme.css, told apart by people who see colours otherwise, too.
  */
 
-import { MOST_LINES } from "./ranges.js";
+import { MOST_LINES } from "../data/ranges.js";
 
 /** Return a colour of the stylesheet as it is now. */
 export function colour(name) {

@@ -1,8 +1,8 @@
 /** Values side by side: bars, bands with a tick, or lists, each with its number. */
 
-import { el } from "./dom.js";
+import { el } from "../elements/dom.js";
+import { rounded } from "../values/format.js";
 import { valueList } from "./lists.js";
-import { rounded } from "./words.js";
 
 /** Return rows, as `[label, row]`, as list entries: a name, a bar or a band on a common scale, the number. */
 export function ranking(labelled, view) {

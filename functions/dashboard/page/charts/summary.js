@@ -1,7 +1,7 @@
 /** A chart in one sentence or three, for those who do not see it. */
 
-import { words } from "./times.js";
-import { listed, many, rounded } from "./words.js";
+import { listed, many, rounded } from "../values/format.js";
+import { words } from "../values/times.js";
 
 /** Return what a chart shows: of what, from when to when, the highest point, and where each line ends. */
 export function summary(picture, whole) {

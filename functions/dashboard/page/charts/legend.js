@@ -1,6 +1,6 @@
 /** The lines of a chart by name and colour: each can be hidden, and stands out while it is pointed at. */
 
-import { el, mark, say } from "./dom.js";
+import { el, mark, say } from "../elements/dom.js";
 
 export class Legend {
   /** `onToggle` hears of a line's key, `onPoint` of the place of the line that is pointed at, or null. */

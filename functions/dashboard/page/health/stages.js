@@ -3,9 +3,9 @@
  * /health`.
  */
 
-import { el, mark, say } from "./dom.js";
-import { STALE_S } from "./freshness.js";
-import { duration, rounded, title } from "./words.js";
+import { el, mark, say } from "../elements/dom.js";
+import { STALE_S } from "../panels/freshness-mark.js";
+import { duration, rounded, title } from "../values/format.js";
 
 const RATE_OVER_MS = 15_000;
 const UNKNOWN = "–";

@@ -1,9 +1,9 @@
 /** A chart of lines and bands over time, drawn by uPlot: sizes, scales, colours, and where the cursor is. */
 
+import { short } from "../values/format.js";
+import { LENGTH_S, tick } from "../values/times.js";
+import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { colour, lineColours, veil } from "./palette.js";
-import { LENGTH_S, tick } from "./times.js";
-import uPlot from "./vendor/uplot/uPlot.esm.js";
-import { short } from "./words.js";
 
 const LEAST_WIDTH = 240;
 
