@@ -34,7 +34,10 @@ def test_handlers_are_thin(path: Path) -> None:
 
 
 def test_no_folder_is_crowded() -> None:
-    """At most 15 modules lie side by side."""
+    """At most 15 modules, of Python or of JavaScript, lie side by side."""
     folders = ("functions", "layers", "local", "cli", "tests", "benchmarks")
-    beside = Counter(path.parent for folder in folders for path in modules(ROOT / folder))
+    patterns = ("**/*.py", "**/*.js")
+    beside = Counter(
+        path.parent for folder in folders for pattern in patterns for path in modules(ROOT / folder, pattern)
+    )
     assert not {short(folder): count for folder, count in beside.items() if count > MAX_MODULES_IN_A_FOLDER}
