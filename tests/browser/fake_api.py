@@ -1,4 +1,4 @@
-"""An API in memory, with the rows that a test wants: for sizes and failures that no table has at hand."""
+"""An API in memory, for sizes and failures that are hard to get from a real table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
-from tests.browser.site import Answered
+from tests.browser.site import Response
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def hours(name: str = "sensor_hours", zone: str = "UTC") -> Json:
 
 
 def row(sensor: str, hour: int, readings: int, celsius: Any = 20.5) -> Json:
-    """Return a row, so many hours after the beginning."""
+    """Return the row of an hour, counted from START."""
     label = (START + timedelta(hours=hour)).isoformat(timespec="minutes")
     return {
         "sensor": sensor,
@@ -47,30 +47,30 @@ def row(sensor: str, hour: int, readings: int, celsius: Any = 20.5) -> Json:
 
 def day(sensors: int = 3, hour_count: int = 24) -> dict[str, list[Json]]:
     """Return rows of some sensors and hours, the first sensor with the most readings."""
-    places = [(place, hour) for place in range(sensors) for hour in range(hour_count)]
-    return {"sensor_hours": [row(f"s{place}", hour, 10 * (sensors - place) + hour % 5) for place, hour in places]}
+    keys = [(sensor, hour) for sensor in range(sensors) for hour in range(hour_count)]
+    return {"sensor_hours": [row(f"s{sensor}", hour, 10 * (sensors - sensor) + hour % 5) for sensor, hour in keys]}
 
 
-def stage(name: str, **told: Any) -> Json:
-    """Return a stage as the health document has it."""
+def stage(name: str, **values: Any) -> Json:
+    """Return a stage as in the health document."""
     if name in ("fanout", "aggregate"):
-        return {"name": name, "newest_change": None, "age_s": None, "behind_s": 0, "changes": 0} | told
+        return {"name": name, "newest_change": None, "age_s": None, "behind_s": 0, "changes": 0} | values
     if name in ("load", "catalog"):
-        return {"name": name, "changes": 0, "waited_s": None} | told
+        return {"name": name, "changes": 0, "waited_s": None} | values
     if name == "api":
-        return {"name": name, "changes": 0, "failed": 0} | told
-    return {"name": name, "waiting": 0, "in_work": 0, "failed": 0, "changes": 0} | told
+        return {"name": name, "changes": 0, "failed": 0} | values
+    return {"name": name, "waiting": 0, "in_work": 0, "failed": 0, "changes": 0} | values
 
 
-def stages(**told: Json) -> list[Json]:
-    """Return all stages as the health document has them; by name, what is told of one."""
+def stages(**values: Json) -> list[Json]:
+    """Return all stages as in the health document, with values given by stage."""
     names = ("api", "load", "ingest", "fanout", "aggregate", "archive", "catalog")
-    return [stage(name, **told.get(name, {})) for name in names]
+    return [stage(name, **values.get(name, {})) for name in names]
 
 
 @dataclass
 class FakeApi:
-    """Definitions and rows; ``problem`` is what everything is answered with, if there is one."""
+    """Aggregates and their rows. If ``problem`` is set, it is the response to every request."""
 
     aggregates: Sequence[Json] = field(default_factory=lambda: [hours()])
     rows: dict[str, list[Json]] = field(default_factory=dict)
@@ -89,8 +89,8 @@ class FakeApi:
     problem: tuple[int, Json] | None = None
     too_many_groups: bool = False
 
-    def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
-        """Answer as the API's document says."""
+    def respond(self, path: str, query: str, headers: Mapping[str, str]) -> Response:
+        """Respond as the OpenAPI document specifies."""
         ranks = path.endswith("/groups") and "order=key" not in query
         if self.problem is not None or (ranks and self.too_many_groups):
             status, document = self.problem or (
@@ -114,9 +114,9 @@ class FakeApi:
         rows = self.rows.get(name, [])
         if what == "groups" and dict(query).get("order") == "key":
             values = sorted({one[group] for one in rows})
-            first = int(dict(query).get("cursor", 0))
-            more = {"cursor": str(first + 100)} if first + 100 < len(values) else {}
-            listed = [{"value": value, "items": 1} for value in values[first : first + 100]]
+            offset = int(dict(query).get("cursor", 0))
+            more = {"cursor": str(offset + 100)} if offset + 100 < len(values) else {}
+            listed = [{"value": value, "items": 1} for value in values[offset : offset + 100]]
             return {"group": group, "groups": listed, "freshness": self.freshness} | more
         if what == "groups":
             items: dict[str, int] = {}
@@ -139,9 +139,9 @@ class FakeApi:
         ]
         if given.get("order") == "desc":
             found.reverse()
-        first, limit = int(given.get("cursor", 0)), int(given["limit"])
-        more = {"cursor": str(first + limit)} if first + limit < len(found) else {}
-        page = {"aggregate": name, "version": 1, "rows": found[first : first + limit], "freshness": self.freshness}
+        offset, limit = int(given.get("cursor", 0)), int(given["limit"])
+        more = {"cursor": str(offset + limit)} if offset + limit < len(found) else {}
+        page = {"aggregate": name, "version": 1, "rows": found[offset : offset + limit], "freshness": self.freshness}
         return page | more
 
 

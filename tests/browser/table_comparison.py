@@ -1,4 +1,4 @@
-"""What stands in the aggregates table of a whole stack, held against what a page's panels list and draw."""
+"""Compares the panels of a page with the aggregates table of a running stack."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from local.stack import Stack
 from pipeline.definition import pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tests.browser.page_state import wait_for
-from tests.browser.test_numbers import cell, listed, same
+from tests.browser.test_numbers import cell, same, table_rows
 
 
 def assert_panels_match_table(page: Page, stack: Stack, at_least: int = 3) -> None:
-    """Hold each panel of a page against the table: it has rows, lists so many at least, and each as it is stored."""
+    """Assert that each panel lists at least so many rows, all of them equal to the stored ones."""
     pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["AggregatesTable"])
     stored = [decode_item(row) for one in pages for row in one["Items"]]
     for aggregate in pipeline.aggregates:
@@ -24,7 +24,7 @@ def assert_panels_match_table(page: Page, stack: Stack, at_least: int = 3) -> No
         panel = page.locator(f"[data-aggregate={aggregate.name}]")
         panel.scroll_into_view_if_needed()
         wait_for(page, f"document.querySelector('[data-aggregate={aggregate.name}]').panel.rows.length > 0")
-        found = listed(panel)
+        found = table_rows(panel)
         assert len(found) >= at_least
         for line in found:
             row = rows[tuple(line[group.name] for group in aggregate.by)]

@@ -1,4 +1,4 @@
-"""axe-core finds nothing to mend, however the page looks."""
+"""axe-core finds no violations, in light and dark, on large and small screens."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,14 @@ from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
-type Look = Callable[[Page], list[str]]
+type Check = Callable[[Page], list[str]]
 
-WAYS = pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
+VARIANTS = pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
 
 
-@WAYS
-def test_a_page_with_its_table_open(serve: Serve, visit: Visit, violations: Look, width: int, dark: bool) -> None:
-    page = visit(serve(FakeApi(rows=day(8)).answer).url, width=width, dark=dark)
+@VARIANTS
+def test_a_page_with_a_table_open(serve: Serve, visit: Visit, violations: Check, width: int, dark: bool) -> None:
+    page = visit(serve(FakeApi(rows=day(8)).respond).url, width=width, dark=dark)
     page.get_by_role("button", name="Table").click()
     page.get_by_role("button", name="s1").click()
     if page.locator("#flow").is_hidden():
@@ -26,37 +26,39 @@ def test_a_page_with_its_table_open(serve: Serve, visit: Visit, violations: Look
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@WAYS
-def test_a_page_with_its_chooser_open(serve: Serve, visit: Visit, violations: Look, width: int, dark: bool) -> None:
-    page = visit(serve(FakeApi(rows=day(12)).answer).url, width=width, dark=dark)
-    page.get_by_role("button", name="Choose by sensor").click()
+@VARIANTS
+def test_a_page_with_a_dialog_open(serve: Serve, visit: Visit, violations: Check, width: int, dark: bool) -> None:
+    page = visit(serve(FakeApi(rows=day(12)).respond).url, width=width, dark=dark)
+    page.get_by_role("button", name="Filter by sensor").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
 
 
-@WAYS
-def test_a_page_that_is_stale_and_refused(serve: Serve, visit: Visit, violations: Look, width: int, dark: bool) -> None:
+@VARIANTS
+def test_a_page_with_a_warning_and_an_error(
+    serve: Serve, visit: Visit, violations: Check, width: int, dark: bool
+) -> None:
     api = FakeApi(rows=day())
     api.freshness |= {"behind_s": 60}
-    page = visit(serve(api.answer).url, width=width, dark=dark)
+    page = visit(serve(api.respond).url, width=width, dark=dark)
     expect(page.locator(".panel .warning")).to_be_visible()
-    api.problem = (503, {"title": "Not now", "detail": "the table rests"})
+    api.problem = (503, {"title": "Try again later", "detail": "the table is throttled"})
     expect(page.locator(".panel .problem")).to_be_visible()
     assert violations(page) == []
 
 
-def test_the_appearance_is_chosen_and_remembered(serve: Serve, visit: Visit, violations: Look) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
-    ground = "getComputedStyle(document.documentElement).backgroundColor"
-    light = page.evaluate(ground)
-    page.get_by_role("button", name="Appearance: system. Change to light").click()
-    assert page.evaluate(ground) == light
-    page.get_by_role("button", name="Appearance: light. Change to dark").click()
-    dark = page.evaluate(ground)
+def test_the_appearance_can_be_switched_and_is_remembered(serve: Serve, visit: Visit, violations: Check) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Appearance: system. Switch to light").click()
+    assert page.evaluate(background) == light
+    page.get_by_role("button", name="Appearance: light. Switch to dark").click()
+    dark = page.evaluate(background)
     assert dark != light
     assert violations(page) == []
     page.reload()
     page.wait_for_selector(".panel")
-    assert page.evaluate(ground) == dark
-    page.get_by_role("button", name="Appearance: dark. Change to system").click()
-    assert page.evaluate(ground) == light
+    assert page.evaluate(background) == dark
+    page.get_by_role("button", name="Appearance: dark. Switch to system").click()
+    assert page.evaluate(background) == light

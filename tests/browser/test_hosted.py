@@ -1,4 +1,4 @@
-"""The page as a stack hosts it: signed in for at an issuer, with tokens that the gateway looks at."""
+"""The page as a stack hosts it: users sign in at an issuer, and the gateway verifies their tokens."""
 
 from collections.abc import Iterator
 from itertools import batched
@@ -18,11 +18,11 @@ from tests.browser.table_comparison import assert_panels_match_table
 from tests.oidc_issuer import AUDIENCE, Issuer, running_issuer
 
 FLIGHTS = 200
-INKED = """(canvas) => {
+HAS_DRAWING = """(canvas) => {
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
     return data.some((one) => one > 0);
 }"""
-"""Whether anything is drawn."""
+"""A function: whether anything is drawn on a canvas."""
 
 
 @pytest.fixture(scope="module")
@@ -46,45 +46,44 @@ def stack(issuer: Issuer) -> Iterator[Stack]:
         yield running
 
 
-def test_people_sign_in_and_see_the_aggregates(browser: Browser, stack: Stack, issuer: Issuer) -> None:
-    """From the bare address: to the issuer, back by the callback that it knows, and to the data with its token.
-
-    The panels list and draw what stands in the table, number for number.
-    """
+def test_users_sign_in_and_see_the_aggregates(browser: Browser, stack: Stack, issuer: Issuer) -> None:
+    """The bare address redirects to the issuer and back, and the panels show the table's values."""
     callback = f"{stack.api_url}/dashboard/index.html"
     issuer.callbacks = {callback}
     context = browser.new_context(viewport={"width": 1400, "height": 2400})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if is_console_error(said.type, said.text) else None)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console", lambda message: errors.append(message.text) if is_console_error(message.type, message.text) else None
+    )
     page.goto(f"{stack.api_url}/dashboard")
     expect(page.locator(".panel")).to_have_count(len(pipeline.aggregates))
     assert page.url == callback  # without the code
     expect(page.locator("#title")).to_have_text("tailrace")
     wait_for(page, PAGE_READY)
     assert_panels_match_table(page, stack)
-    drawings = page.locator(".panel .plot canvas").all()
-    assert drawings
-    assert all(drawing.evaluate(INKED) for drawing in drawings)
+    canvases = page.locator(".panel .plot canvas").all()
+    assert canvases
+    assert all(canvas.evaluate(HAS_DRAWING) for canvas in canvases)
     assert issuer.rejections == []
-    assert wrong == []
+    assert errors == []
     stored = page.evaluate("JSON.stringify([Object.entries(localStorage), document.cookie])")
     context.close()
-    assert "ey" not in stored  # as every token begins: they are in the tab's own storage
+    assert "ey" not in stored  # the prefix of every token: tokens are in the tab's session storage only
 
 
-def test_a_browser_that_is_not_signed_in_gets_no_data(browser: Browser, stack: Stack, issuer: Issuer) -> None:
-    """The page is there for anybody; its issuer, which does not know this client's callback, lets nobody in."""
+def test_without_a_sign_in_there_are_no_data(browser: Browser, stack: Stack, issuer: Issuer) -> None:
+    """The page is public. An issuer that does not know the callback rejects the sign-in, and nothing is requested."""
     issuer.callbacks = {"https://elsewhere.example/"}
     context = browser.new_context()
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
-    answers: list[tuple[str, int]] = []
-    page.on("response", lambda answer: answers.append((answer.url, answer.status)))
+    responses: list[tuple[str, int]] = []
+    page.on("response", lambda response: responses.append((response.url, response.status)))
     page.goto(f"{stack.api_url}/dashboard")
     page.wait_for_url(f"{issuer.url}/authorize?**")
     context.close()
-    assert [status for url, status in answers if url.startswith(f"{issuer.url}/authorize")] == [400]
-    assert not [url for url, _ in answers if "/aggregates" in url or "/health" in url]
+    assert [status for url, status in responses if url.startswith(f"{issuer.url}/authorize")] == [400]
+    assert not [url for url, _ in responses if "/aggregates" in url or "/health" in url]

@@ -1,4 +1,4 @@
-"""The page by keyboard alone, and what a screen reader is told."""
+"""Using the page with the keyboard alone, and what it tells screen readers."""
 
 from collections.abc import Callable
 
@@ -12,42 +12,42 @@ type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
 
 
-def tour(page: Page) -> list[str]:
-    """Press Tab from the top of the page to its end, and return what had the focus."""
-    passed: list[str] = []
+def tab_through(page: Page) -> list[str]:
+    """Press Tab from the top of the page to its end, and return the labels of the focused elements."""
+    labels: list[str] = []
     for _ in range(60):
         page.keyboard.press("Tab")
         label = page.evaluate(FOCUSED_LABEL)
         if label is None:
-            return passed
+            return labels
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert outline != "none", f"{label} does not show that it has the focus"
-        passed.append(label)
-    raise AssertionError(f"no way out: {passed}")
+        assert outline != "none", f"{label} has no visible focus"
+        labels.append(label)
+    raise AssertionError(f"focus trap: {labels}")
 
 
-def test_tab_goes_through_everything_in_the_order_of_reading_and_out_again(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
-    passed = tour(page)
-    beginnings = [
-        "Skip to the aggregates", "Stages", "Pause", "Appearance", "Measure", "Range", "Every", "Choose by sensor",
+def test_tab_moves_through_all_controls_in_reading_order_and_leaves_the_page(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    labels = tab_through(page)
+    prefixes = [
+        "Skip to the aggregates", "Stages", "Pause", "Appearance", "Measure", "Range", "Interval", "Filter by sensor",
         "s0", "s1", "s2", "Earlier", "Zoom in", "Zoom out", "Later", "Readings by hour, Sensor hours.",
         "Table", "Download CSV",
     ]  # fmt: skip
-    assert len(passed) == len(beginnings), passed
-    assert all(label.startswith(beginning) for label, beginning in zip(passed, beginnings, strict=True)), passed
+    assert len(labels) == len(prefixes), labels
+    assert all(label.startswith(prefix) for label, prefix in zip(labels, prefixes, strict=True)), labels
 
 
-def test_the_first_stop_skips_to_the_aggregates(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
+def test_the_first_link_skips_to_the_aggregates(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate(FOCUSED_LABEL) == "Measure"
 
 
-def test_arrows_read_a_chart_point_by_point_and_line_by_line(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
+def test_arrow_keys_announce_points_and_lines(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
     chart = page.get_by_role("application")
     chart.focus()
     page.keyboard.press("ArrowRight")
@@ -64,24 +64,24 @@ def test_arrows_read_a_chart_point_by_point_and_line_by_line(serve: Serve, visit
     expect(page.locator(".readout")).to_be_hidden()
 
 
-def test_plus_minus_and_nought_zoom(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day(hour_count=240)).answer).url)
-    drawn = f"{CHART_DATA}.xs.length"
+def test_plus_minus_and_0_zoom(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day(hour_count=240)).respond).url)
+    points = f"{CHART_DATA}.xs.length"
     page.get_by_role("application").focus()
     page.keyboard.press("+")
-    wait_for(page, f"{drawn} > 100 && {drawn} < 130")
+    wait_for(page, f"{points} > 100 && {points} < 130")
     page.keyboard.press("+")
-    wait_for(page, f"{drawn} > 50 && {drawn} < 70")
+    wait_for(page, f"{points} > 50 && {points} < 70")
     page.keyboard.press("-")
-    wait_for(page, f"{drawn} > 100 && {drawn} < 130")
+    wait_for(page, f"{points} > 100 && {points} < 130")
     page.keyboard.press("0")
-    wait_for(page, f"{drawn} === 240")
+    wait_for(page, f"{points} === 240")
     assert page.evaluate(FOCUSED_LABEL).startswith("Readings")
 
 
-def test_lines_are_chosen_and_the_dialog_gives_the_focus_back(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day(12)).answer).url)
-    opener = page.get_by_role("button", name="Choose by sensor")
+def test_lines_are_selected_and_the_dialog_returns_the_focus(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day(12)).respond).url)
+    opener = page.get_by_role("button", name="Filter by sensor")
     opener.focus()
     page.keyboard.press("Enter")
     assert page.evaluate(FOCUSED_LABEL).startswith("Search")
@@ -91,7 +91,7 @@ def test_lines_are_chosen_and_the_dialog_gives_the_focus_back(serve: Serve, visi
     expect(page.locator(".legend li")).to_have_count(8)
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    page.keyboard.press("Space")  # the first is taken away
+    page.keyboard.press("Space")  # deselects the first
     page.keyboard.press("Shift+Tab")
     page.keyboard.type("s11")
     page.keyboard.press("Enter")
@@ -101,9 +101,9 @@ def test_lines_are_chosen_and_the_dialog_gives_the_focus_back(serve: Serve, visi
     expect(opener).to_be_focused()
 
 
-def test_a_value_that_is_not_listed_can_be_typed(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
-    page.get_by_role("button", name="Choose by sensor").focus()
+def test_an_unlisted_value_can_be_typed(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    page.get_by_role("button", name="Filter by sensor").focus()
     page.keyboard.press("Enter")
     page.keyboard.type("elsewhere")
     page.keyboard.press("Enter")
@@ -113,7 +113,7 @@ def test_a_value_that_is_not_listed_can_be_typed(serve: Serve, visit: Visit) -> 
 
 
 def test_the_table_and_the_stages_open_and_close(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day(hour_count=40)).answer).url)
+    page = visit(serve(FakeApi(rows=day(hour_count=40)).respond).url)
     table = page.get_by_role("button", name="Table")
     table.focus()
     page.keyboard.press("Enter")
@@ -130,8 +130,8 @@ def test_the_table_and_the_stages_open_and_close(serve: Serve, visit: Visit) -> 
     expect(page.locator("#flow")).to_be_hidden()
 
 
-def test_a_chart_is_told_in_sentences(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
+def test_a_chart_has_a_description_and_the_page_an_outline(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
     expect(page.get_by_role("application")).to_have_accessible_description(
         "Readings by hour for s0, s1 and s2: 24 points from Mon, 1 Jan 2024, 00:00 to Mon, 1 Jan 2024, 23:00. "
         "Highest: 34, s0, Mon, 1 Jan 2024, 04:00."
@@ -141,6 +141,6 @@ def test_a_chart_is_told_in_sentences(serve: Serve, visit: Visit) -> None:
             .filter((one) => one.checkVisibility()).map((one) => `${one.tagName} ${one.textContent}`)"""
     )
     assert levels == [
-        "H1 tailrace", "H2 Stages", "H3 In", "H3 Stored", "H3 Stream", "H3 Out", "H3 Listed",
+        "H1 tailrace", "H2 Stages", "H3 Input", "H3 Storage", "H3 Stream", "H3 Output", "H3 Catalog",
         "H2 Readings1 aggregate", "H3 Sensor hours",
     ]  # fmt: skip

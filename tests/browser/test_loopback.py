@@ -1,4 +1,4 @@
-"""The server of `tailrace dashboard` in a real browser: who opens its address is let in, and other pages are not."""
+"""The server of `tailrace dashboard` in a real browser: its address grants access, and other pages have none."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +15,8 @@ from cli.upstream import Upstream, http_session
 from tailrace.http.static_site import Site
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi, running_api
 
-ASK = """([address, mode]) => fetch(address, {mode, credentials: 'include'})
-    .then(answer => answer.status, error => error.name)"""
+FETCH = """([address, mode]) => fetch(address, {mode, credentials: 'include'})
+    .then(response => response.status, error => error.name)"""
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_the_printed_address_lets_its_browser_in(page: Page, server: DashboardServer) -> None:
-    """And does not stay in sight."""
+def test_the_printed_address_grants_access(page: Page, server: DashboardServer) -> None:
+    """The key does not stay in the address bar."""
     page.goto(server.url)
-    assert page.evaluate(ASK, ["./api/aggregates", "same-origin"]) == 401
+    assert page.evaluate(FETCH, ["./api/aggregates", "same-origin"]) == 401
     page.goto(server.address)
     assert page.url == server.url
-    assert page.evaluate(ASK, ["./api/aggregates", "same-origin"]) == 200
+    assert page.evaluate(FETCH, ["./api/aggregates", "same-origin"]) == 200
     assert page.evaluate("document.cookie") == ""
 
 
-class _Evil(BaseHTTPRequestHandler):
+class _ForeignPage(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = b"<!doctype html>"
         self.send_response(200)
@@ -64,9 +64,9 @@ class _Evil(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def evil_port() -> Iterator[int]:
-    """Run somebody else's server on this machine, which a browser may ask everything from."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Evil) as running:
+def foreign_port() -> Iterator[int]:
+    """Run another server on this machine, whose pages try to use the dashboard's."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _ForeignPage) as running:
         thread = Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield running.server_port
@@ -75,14 +75,14 @@ def evil_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_pages_of_other_origins_reach_nothing(
-    page: Page, server: DashboardServer, api: FakeApi, evil_port: int, host: str
+def test_pages_of_other_origins_have_no_access(
+    page: Page, server: DashboardServer, api: FakeApi, foreign_port: int, host: str
 ) -> None:
-    """Not even in a browser that was let in. Another port is the same site, so that the cookie goes along."""
+    """Not even in a browser with access. Another port is the same site, so the browser sends the cookie."""
     page.goto(server.address)
-    assert page.evaluate(ASK, ["./api/aggregates", "same-origin"]) == 200
-    page.goto(f"http://{host}:{evil_port}/")
-    asked = len(api.asked)
+    assert page.evaluate(FETCH, ["./api/aggregates", "same-origin"]) == 200
+    page.goto(f"http://{host}:{foreign_port}/")
+    count = len(api.asked)
     for mode in ("cors", "no-cors"):
-        assert page.evaluate(ASK, [f"{server.url}api/aggregates", mode]) == "TypeError"
-    assert len(api.asked) == asked
+        assert page.evaluate(FETCH, [f"{server.url}api/aggregates", mode]) == "TypeError"
+    assert len(api.asked) == count

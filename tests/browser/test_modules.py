@@ -1,4 +1,4 @@
-"""Laws of the page's modules, in the browser that runs them, against Python's own numbers and calendar."""
+"""The page's number and time modules, run in the browser and compared with Python's decimals and time zones."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -27,16 +27,16 @@ ZONES = [
 ]
 
 
-def numbers(random: Random) -> Decimal:
+def random_number(random: Random) -> Decimal:
     digits = "".join(random.choice("0123456789") for _ in range(random.randint(1, 38)))
     return Decimal(f"{random.choice(['', '-'])}{digits}E{random.randint(-40, 10)}")
 
 
-def test_numbers_and_texts_come_through_as_they_were_written(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
-    random = Random(7)  # noqa: S311 - the same numbers in each run
+def test_parsed_numbers_keep_their_digits_and_texts_are_unchanged(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    random = Random(7)  # noqa: S311 - reproducible
     values = [
-        *(numbers(random) for _ in range(2000)),
+        *(random_number(random) for _ in range(2000)),
         *(
             "1234567890123456789",
             '"12345678901234567.5"',
@@ -47,15 +47,15 @@ def test_numbers_and_texts_come_through_as_they_were_written(serve: Serve, visit
             [1, {"x": 2}],
         ),
     ]
-    read = page.evaluate(
+    parsed = page.evaluate(
         """async (text) => {
             const { parse, Exact } = await import('./values/exact.js');
-            const both = (one) => (one instanceof Exact || typeof one === 'number' ? [String(one), Number(one)] : one);
-            return parse(text).map(both);
+            const isNumber = (one) => one instanceof Exact || typeof one === 'number';
+            return parse(text).map((one) => (isNumber(one) ? [String(one), Number(one)] : one));
         }""",
         dumps(values),
     )
-    for value, found in zip(values, read, strict=True):
+    for value, found in zip(values, parsed, strict=True):
         if isinstance(value, Decimal):
             assert Decimal(found[0]) == value
             assert float(found[1]) == float(value)
@@ -63,25 +63,25 @@ def test_numbers_and_texts_come_through_as_they_were_written(serve: Serve, visit
             assert found == value
 
 
-def test_labels_of_buckets_begin_when_they_begin_on_the_clock_of_their_zone(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
-    begins = []
+def test_buckets_start_at_the_local_time_of_their_label(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    labels = []
     for name in ZONES:
         zone = ZoneInfo(name)
         for unit in ("minute", "hour", "day", "week", "month"):
             bucket = BucketGroup("at", unit, unit, zone)
             for step in range(120):
-                # through a year, past every change of the clocks, at odd times
+                # a year with all clock changes, at odd times
                 moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=73 * step, minutes=7 * step)
-                begins.append((bucket.label(moment), name))
+                labels.append((bucket.label(moment), name))
     found = page.evaluate(
         """async (all) => {
-            const { begin: bucketStart } = await import('./values/times.js');
+            const { bucketStart } = await import('./values/times.js');
             return all.map(([label, zone]) => bucketStart(label, zone));
         }""",
-        begins,
+        labels,
     )
-    for (label, name), instant in zip(begins, found, strict=True):
+    for (label, name), instant in zip(labels, found, strict=True):
         local = datetime.fromisoformat(label if len(label) > 7 else f"{label}-01")
         expected = local if local.tzinfo else local.replace(tzinfo=ZoneInfo(name))
         assert instant == expected.timestamp() * 1000, (label, name)

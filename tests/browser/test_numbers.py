@@ -1,4 +1,4 @@
-"""Every panel of several pipelines draws and lists the numbers that stand in the aggregates table."""
+"""Every panel of several pipelines shows the numbers of the aggregates table."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from tailrace.testing import event, history
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.fake_api import FakeApi
 from tests.browser.page_state import wait_for
-from tests.browser.site import Answered, Site
+from tests.browser.site import Response, Site
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,18 +40,18 @@ TABLES = {
     "PROGRESS_TABLE": ["pk", "sk"],
 }
 SHOPS = ["north", "b#%", "c&d=ü"]
-START = datetime(2024, 10, 26, 20, 7, tzinfo=UTC)  # through the night in which Berlin's clocks go back
+START = datetime(2024, 10, 26, 20, 7, tzinfo=UTC)  # the night in which Berlin's clocks go back
 ORDERS: list[Json] = [
     {
-        "shop": SHOPS[place % 7 % 3],
-        "placed": (START + timedelta(minutes=19 * place)).isoformat(),
-        "lines": place * 7 % 11,
-        "amount": Decimal(place * 37 % 171) + Decimal("0.07"),
-        "paid": place % 3 > 0,
+        "shop": SHOPS[n % 7 % 3],
+        "placed": (START + timedelta(minutes=19 * n)).isoformat(),
+        "lines": n * 7 % 11,
+        "amount": Decimal(n * 37 % 171) + Decimal("0.07"),
+        "paid": n % 3 > 0,
     }
-    for place in range(60)
+    for n in range(60)
 ]
-VISITS: list[Json] = [{"page": f"/page/{place % 9}", "ms": Decimal(place * 31 % 97) / 4} for place in range(40)]
+VISITS: list[Json] = [{"page": f"/page/{n % 9}", "ms": Decimal(n * 31 % 97) / 4} for n in range(40)]
 PIPELINES = [
     "tests.pipelines.orders:pipeline",
     "tests.pipelines.measured:pipeline",
@@ -60,24 +60,24 @@ PIPELINES = [
 
 
 @dataclass(frozen=True)
-class Filled:
-    """Tables with aggregates in them, and the api function that reads them."""
+class FilledTables:
+    """Tables with aggregates, and the API function that reads them."""
 
     dynamodb: "DynamoDBClient"
     pipeline: str
     table: str
-    invocation_lock: Lock
+    lock: Lock
 
-    def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Answered:
-        """Answer as the api function does; of the health of queues, which are not here, as if they were well."""
+    def respond(self, path: str, query: str, headers: Mapping[str, str]) -> Response:
+        """Respond as the API function does. There are no queues here, so the health is made up."""
         if path == "/health":
-            return FakeApi().answer(path, query, headers)
-        with self.invocation_lock:
-            told = api_handler(http_api_event("GET", f"{path}?{query}", headers, b""), None)
-        return told["statusCode"], told["headers"], told["body"]
+            return FakeApi().respond(path, query, headers)
+        with self.lock:
+            response = api_handler(http_api_event("GET", f"{path}?{query}", headers, b""), None)
+        return response["statusCode"], response["headers"], response["body"]
 
     def rows(self, aggregate: Aggregate) -> list[Json]:
-        """Return every row of an aggregate, out of the table as it is stored."""
+        """Return all rows of an aggregate from the table."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True)
         stored: dict[tuple[Any, ...], list[Json]] = {}
         for row in (decode_item(one) for page in pages for one in page["Items"]):
@@ -92,15 +92,17 @@ class Filled:
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
-def filled(dynamodb: "DynamoDBClient", dynamodb_endpoint: str, request: pytest.FixtureRequest) -> Iterator[Filled]:
-    """Fill an aggregates table by way of three shards; once, since nothing here changes it."""
+def filled(
+    dynamodb: "DynamoDBClient", dynamodb_endpoint: str, request: pytest.FixtureRequest
+) -> Iterator[FilledTables]:
+    """Fill an aggregates table from three shards, once: no test changes it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
         patch.setenv("TAILRACE_PIPELINE", request.param)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "POWERTOOLS_METRICS_NAMESPACE"):
             patch.setenv(name, "testing")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")  # there is a line of them for each request
+        patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")  # they print a line per request
         for variable, keys in TABLES.items():
             name = f"browser-{variable}-{PIPELINES.index(request.param)}"
             dynamodb.create_table(
@@ -111,18 +113,18 @@ def filled(dynamodb: "DynamoDBClient", dynamodb_endpoint: str, request: pytest.F
             )
             patch.setenv(variable, name)
         for name in {field.name.upper() for field in fields(ApiSettings)} - os.environ.keys():
-            patch.setenv(name, "not-asked")
+            patch.setenv(name, "unused")
         for collection, items in (("orders", ORDERS), ("visits", VISITS)):
-            for place in range(3):
-                mine = [(f"{place} {number}", item) for number, item in enumerate(items) if number % 3 == place]
-                records = history(collection, [*mine, ("gone", items[0]), ("gone", None)], 10_000 * place + 1)
-                shard = f"shardId-{place:020d}-{collection}"
+            for shard_number in range(3):
+                own = [(f"{shard_number} {n}", item) for n, item in enumerate(items) if n % 3 == shard_number]
+                records = history(collection, [*own, ("gone", items[0]), ("gone", None)], 10_000 * shard_number + 1)
+                shard = f"shardId-{shard_number:020d}-{collection}"
                 assert aggregate_handler(event(records, shard=shard), None)["batchItemFailures"] == []
-        yield Filled(dynamodb, request.param, os.environ["AGGREGATES_TABLE"], Lock())
+        yield FilledTables(dynamodb, request.param, os.environ["AGGREGATES_TABLE"], Lock())
 
 
 def cell(value: Any) -> str:
-    """Return a value as its cell shows it."""
+    """Return a value as a table cell shows it."""
     if isinstance(value, list):
         return ", ".join(f"{cell(one['value'])} × {cell(one['count'])}" for one in value)
     if isinstance(value, dict):
@@ -130,82 +132,82 @@ def cell(value: Any) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def listed(panel: Locator) -> list[dict[str, str]]:
-    """Open a panel's table, and return its cells by their headings' columns."""
+def table_rows(panel: Locator) -> list[dict[str, str]]:
+    """Open a panel's table, and return all its rows by column name."""
     panel.get_by_role("button", name="Table").click()
-    found: list[dict[str, str]] = []
+    rows: list[dict[str, str]] = []
     names = panel.evaluate("(one) => one.panel.table.columns.map(({ name }) => name)")
     while True:
         for line in panel.locator("tbody tr").all():
             texts = line.locator("th, td").all_text_contents()
-            found.append(dict(zip(names, texts, strict=True)))
-        after = panel.get_by_role("button", name="Next rows")
-        if after.is_disabled():
+            rows.append(dict(zip(names, texts, strict=True)))
+        next_page = panel.get_by_role("button", name="Next rows")
+        if next_page.is_disabled():
             panel.get_by_role("button", name="Table").click()
-            return found
-        after.click()
+            return rows
+        next_page.click()
 
 
 def same(text: str, value: Any) -> bool:
-    """Tell whether a cell shows a value, digit for digit."""
+    """Return whether a cell shows a value, digit for digit."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return Decimal(text) == value
     return text == cell(value)
 
 
-def as_stored(panel: Locator, aggregate: Aggregate) -> None:
-    """Let a panel show all rows as they are stored, not added up."""
+def show_table_comparison(panel: Locator, aggregate: Aggregate) -> None:
+    """Make a panel show all rows as stored, not rolled up."""
     if aggregate.bucket is not None:
         panel.get_by_role("combobox", name="Range").select_option("All data")
-    every = panel.get_by_label("Every")
-    if every.count() and every.is_visible():
-        every.select_option(aggregate.bucket.unit if aggregate.bucket is not None else "auto")
+    interval = panel.get_by_label("Interval")
+    if interval.count() and interval.is_visible():
+        interval.select_option(aggregate.bucket.unit if aggregate.bucket is not None else "auto")
 
 
-def open_page(serve: Serve, visit: Visit, filled: Filled) -> Page:
-    return visit(serve(filled.answer).url, width=1400, height=3000)
+def open_page(serve: Serve, visit: Visit, filled: FilledTables) -> Page:
+    return visit(serve(filled.respond).url, width=1400, height=3000)
 
 
-def settled(page: Page, aggregate: Aggregate) -> None:
-    """Wait until a panel has read what it was told to show."""
-    wait_for(page, f"!document.querySelector('[data-aggregate={aggregate.name}]').panel.reading")
+def wait_until_loaded(page: Page, aggregate: Aggregate) -> None:
+    """Wait until a panel has no request in flight."""
+    wait_for(page, f"!document.querySelector('[data-aggregate={aggregate.name}]').panel.loading")
 
 
-def panels(page: Page, filled: Filled) -> Iterator[tuple[Aggregate, Locator]]:
-    """Yield each aggregate with its panel, which shows stored rows."""
+def panels(page: Page, filled: FilledTables) -> Iterator[tuple[Aggregate, Locator]]:
+    """Yield each aggregate with its panel, which shows all stored rows."""
     for aggregate in load_pipeline(filled.pipeline).aggregates:
         panel = page.locator(f"[data-aggregate='{aggregate.name}']")
         expect(panel).to_be_visible()
-        as_stored(panel, aggregate)
-        settled(page, aggregate)
+        show_table_comparison(panel, aggregate)
+        wait_until_loaded(page, aggregate)
         yield aggregate, panel
 
 
-def test_tables_hold_every_row_digit_for_digit(serve: Serve, visit: Visit, filled: Filled) -> None:
+def test_tables_show_every_row_digit_for_digit(serve: Serve, visit: Visit, filled: FilledTables) -> None:
     page = open_page(serve, visit, filled)
     for aggregate, panel in panels(page, filled):
         stored = filled.rows(aggregate)
-        found = listed(panel)
+        found = table_rows(panel)
         key = [group.name for group in aggregate.by]
         by_key = {tuple(cell(row[name]) for name in key): row for row in stored}
         fixed = panel.evaluate("(one) => Object.fromEntries(one.panel.groups.fixed)")
-        wanted = {
-            place for place, row in by_key.items() if all(str(row[name]) == value for name, value in fixed.items())
+        expected = {
+            values for values, row in by_key.items() if all(str(row[name]) == value for name, value in fixed.items())
         }
-        assert {tuple(line[name] for name in key) for line in found} == wanted, aggregate.name
+        assert {tuple(line[name] for name in key) for line in found} == expected, aggregate.name
         for line in found:
             row = by_key[tuple(line[name] for name in key)]
             for name in (*aggregate.measures, "updated_at"):
                 assert same(line[name], row[name]), (aggregate.name, name, line[name], row[name])
 
 
-def test_charts_and_bars_draw_the_numbers_of_every_measure(serve: Serve, visit: Visit, filled: Filled) -> None:
+def test_charts_and_bars_show_the_numbers_of_every_measure(serve: Serve, visit: Visit, filled: FilledTables) -> None:
     page = open_page(serve, visit, filled)
     for aggregate, panel in panels(page, filled):
         stored = {tuple(cell(row[group.name]) for group in aggregate.by): row for row in filled.rows(aggregate)}
         for name, measure in aggregate.measures.items():
             panel.get_by_label("Measure").select_option(name)
-            settled(page, aggregate)
+            wait_until_loaded(page, aggregate)
             if aggregate.bucket is None:
                 check_bars(panel, name, measure.kind, stored)
             elif panel.evaluate("(one) => one.panel.form") == "chart":
@@ -215,11 +217,12 @@ def test_charts_and_bars_draw_the_numbers_of_every_measure(serve: Serve, visit: 
 
 
 DRAWN = """(one) => {
-    const { chartData, aggregate } = one.panel, parts = chartData.view.parts.length, points = [];
-    chartData.lines.forEach((line, place) => chartData.xs.forEach((second, index) => {
+    const { chartData, aggregate, chart } = one.panel, parts = chartData.view.parts.length, points = [];
+    chartData.lines.forEach((line, lineIndex) => chartData.xs.forEach((second, index) => {
         const row = chartData.rows.get(line.key).get(second);
         const key = row ? aggregate.groups.map((group) => String(row[group.name])) : null;
-        points.push([key, chartData.columns[place * parts][index], one.panel.chart.drawn(place * parts, index)]);
+        const column = lineIndex * parts;
+        points.push([key, chartData.columns[column][index], chart.drawnValue(column, index)]);
     }));
     return points;
 }"""
@@ -255,12 +258,12 @@ def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, 
         shown = Decimal((bar.locator(".value").text_content() or "").replace(",", ""))
         assert abs(shown - number) <= abs(number) / 1000  # four digits
         lengths[number] = bar.locator(".bar").evaluate("(one) => one.getBoundingClientRect().width")
-    most = max(lengths, default=0)
+    longest = max(lengths, default=0)
     for number, length in lengths.items():
-        assert abs(length / lengths[most] - float(number / most)) < 0.02
+        assert abs(length / lengths[longest] - float(number / longest)) < 0.02
 
 
-def test_every_pipeline_is_a_page_of_its_own_with_nothing_changed(serve: Serve, visit: Visit, filled: Filled) -> None:
+def test_the_page_shows_any_pipeline(serve: Serve, visit: Visit, filled: FilledTables) -> None:
     page = open_page(serve, visit, filled)
     pipeline = load_pipeline(filled.pipeline)
     names = page.evaluate("[...document.querySelectorAll('.panel')].map((one) => one.dataset.aggregate)")
@@ -273,10 +276,10 @@ def test_every_pipeline_is_a_page_of_its_own_with_nothing_changed(serve: Serve, 
     page.screenshot(path=SCREENSHOTS / f"pipeline-{filled.pipeline.split('.')[-1].split(':')[0]}.png", full_page=True)
 
 
-def test_a_file_holds_the_rows_of_the_table(serve: Serve, visit: Visit, filled: Filled) -> None:
+def test_a_downloaded_file_contains_the_rows_of_the_table(serve: Serve, visit: Visit, filled: FilledTables) -> None:
     page = open_page(serve, visit, filled)
     aggregate, panel = next(panels(page, filled))
-    shown = listed(panel)
+    shown = table_rows(panel)
     with page.expect_download() as download:
         panel.get_by_role("button", name="Download CSV").click()
     assert download.value.suggested_filename == f"{aggregate.name}.csv"

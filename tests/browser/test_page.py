@@ -1,4 +1,4 @@
-"""The page beside an API that is made up: sizes, digits, refusals, silence, and what it asks for."""
+"""The page with an API in memory: sizes, digits, errors, silence, and what it requests."""
 
 import time
 from collections.abc import Callable
@@ -20,15 +20,15 @@ PI = "3.1415926535897932384626433832795028842"
 
 
 def test_it_paints_within_a_second(serve: Serve, visit: Visit, measured: Measured) -> None:
-    page = visit(serve(FakeApi(rows=day()).answer).url)
+    page = visit(serve(FakeApi(rows=day()).respond).url)
     first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     measured(f"first contentful paint after {first:.0f} ms")
     assert first < 1000
 
 
-def test_ten_thousand_points_are_drawn_between_two_frames(serve: Serve, visit: Visit, measured: Measured) -> None:
-    page = visit(serve(FakeApi(rows=day(1, 10_000)).answer).url)
-    page.get_by_label("Every").select_option("hour")
+def test_ten_thousand_points_are_drawn_within_a_frame(serve: Serve, visit: Visit, measured: Measured) -> None:
+    page = visit(serve(FakeApi(rows=day(1, 10_000)).respond).url)
+    page.get_by_label("Interval").select_option("hour")
     wait_for(page, f"{CHART_DATA}.xs.length === 10000")
     draws, frames = page.evaluate(
         """async () => {
@@ -38,7 +38,7 @@ def test_ten_thousand_points_are_drawn_between_two_frames(serve: Serve, visit: V
             for (let turn = 0; turn < 40; turn += 1) {
                 const began = performance.now();
                 panel.chart.draw(panel.chartData);
-                await new Promise((done) => queueMicrotask(done));  // it draws in the microtask before
+                await new Promise((done) => queueMicrotask(done));  // uPlot draws in a microtask
                 draws.push(performance.now() - began);
                 const now = await frame();
                 frames.push(now - before);
@@ -50,19 +50,19 @@ def test_ten_thousand_points_are_drawn_between_two_frames(serve: Serve, visit: V
     measured(f"10,000 points: drawn in {draws[20]:.1f} ms (median), {draws[-1]:.1f} ms (slowest of 40)")
     measured(f"frames that draw them all: {frames[20]:.1f} ms apart (median), {frames[-1]:.1f} ms (slowest of 40)")
     assert draws[20] < 16
-    assert frames[20] < 100  # of a machine that may have other things to do
+    assert frames[20] < 100  # the machine may be busy
 
 
-def test_what_is_cut_is_said_to_be(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day(2, 6000)).answer).url)
+def test_a_panel_says_when_it_does_not_show_all_rows(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day(2, 6000)).respond).url)
     ranges = page.get_by_role("combobox", name="Range")
     ranges.select_option("Newest 7 days")
     expect(page.locator(".panel > .note")).to_be_hidden()
     ranges.select_option("All data")
-    expect(page.locator(".panel > .note")).to_contain_text("Only the first 10,000 rows are shown: there are more.")
+    expect(page.locator(".panel > .note")).to_contain_text("Showing only the first 10,000 rows.")
 
 
-def test_a_table_holds_every_digit_of_a_number(serve: Serve, visit: Visit) -> None:
+def test_a_table_shows_every_digit_of_a_number(serve: Serve, visit: Visit) -> None:
     numbers = [
         PI,
         "-0.0000012345678901234567890123456789",
@@ -72,7 +72,7 @@ def test_a_table_holds_every_digit_of_a_number(serve: Serve, visit: Visit) -> No
         "-7",
     ]
     rows = [row("s0", hour, 1, Decimal(text)) for hour, text in enumerate(numbers)]
-    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).answer).url)
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).respond).url)
     page.get_by_role("button", name="Table").click()
     cells = page.locator("tbody tr td:nth-child(4)").all_text_contents()
     assert cells == numbers
@@ -80,126 +80,125 @@ def test_a_table_holds_every_digit_of_a_number(serve: Serve, visit: Visit) -> No
     assert drawn == [float(text) for text in numbers]
 
 
-def test_a_refusal_is_told_in_its_own_words_and_asked_again_later_and_later(serve: Serve, visit: Visit) -> None:
+def test_an_error_is_shown_and_retried_with_a_growing_delay(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows=day())
-    served = serve(api.answer)
+    served = serve(api.respond)
     page = visit(served.url)
     api.problem = (
         503,
-        {"type": "urn:problem-type:tailrace:try-later", "title": "Not now", "detail": "the table rests"},
+        {"type": "urn:problem-type:tailrace:try-later", "title": "Try again later", "detail": "the table is throttled"},
     )
-    expect(page.locator(".panel .problem")).to_have_text("Not now: the table rests.")
-    asked = len(served.asked)
+    expect(page.locator(".panel .problem")).to_have_text("Try again later: the table is throttled.")
+    before = len(served.requests)
     page.wait_for_timeout(6000)
-    # a row query after 2 s and one 4 s later; the health document likewise
-    assert len(served.asked) - asked <= 6
+    # a row query after 2 s and another 4 s later, and the same for the health
+    assert len(served.requests) - before <= 6
     api.problem = None
     expect(page.locator(".panel .problem")).to_be_hidden(timeout=20_000)
 
 
-def test_what_is_no_problem_document_is_told_as_well(serve: Serve, visit: Visit) -> None:
+def test_an_error_that_is_not_a_problem_document_is_shown(serve: Serve, visit: Visit) -> None:
     api = FakeApi(problem=(429, {"message": "Too Many Requests"}))
-    page = visit(serve(api.answer).url, ready=False)
-    expect(page.locator("#notices")).to_contain_text("Too Many Requests. Asking again …")
+    page = visit(serve(api.respond).url, ready=False)
+    expect(page.locator("#notices")).to_contain_text("Too Many Requests. Retrying …")
     api.problem = None
     expect(page.locator("#notices")).to_be_empty()
     expect(page.locator(".panel")).to_have_count(1)
 
 
-def test_what_is_no_answer_of_an_api_is_told(serve: Serve, visit: Visit) -> None:
+def test_a_response_that_is_not_json_is_reported(serve: Serve, visit: Visit) -> None:
     page = visit(serve(lambda *_: (200, {"Content-Type": "text/html"}, "<p>a proxy</p>")).url, ready=False)
-    expect(page.locator("#notices")).to_contain_text("The API's answer is not JSON: is there something else at http")
+    expect(page.locator("#notices")).to_contain_text("The response is not JSON: check that http")
 
 
-def test_it_warns_when_counting_is_behind(serve: Serve, visit: Visit) -> None:
+def test_it_warns_when_aggregation_is_behind(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows=day())
-    page = visit(serve(api.answer).url)
+    page = visit(serve(api.respond).url)
     expect(page.locator(".panel .fresh")).to_contain_text("up to date · last change 1 s ago")
     expect(page.locator(".panel .warning")).to_be_hidden()
     api.freshness |= {"behind_s": 2}
     page.wait_for_timeout(1500)
-    expect(page.locator(".panel .warning")).to_be_hidden()  # while changes come in, a second or two is normal
+    expect(page.locator(".panel .warning")).to_be_hidden()  # a second or two is normal
     api.freshness |= {"behind_s": 30}
     api.health |= {"stages": stages(aggregate={"behind_s": 30})}
-    expect(page.locator(".panel .warning")).to_contain_text("Stale: counting is 3")
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: aggregation is 3")
     expect(page.locator("[data-stage=aggregate]")).to_contain_text("behind")
-    expect(page.locator("#state")).to_have_text("Counting is 30 s behind")
+    expect(page.locator("#state")).to_have_text("Aggregation is 30 s behind")
     api.freshness |= {"behind_s": 0}
     expect(page.locator(".panel .warning")).to_be_hidden()
 
 
-def test_it_warns_when_nothing_answers(serve: Serve, visit: Visit) -> None:
-    served = serve(FakeApi(rows=day()).answer)
+def test_it_warns_when_the_api_does_not_respond(serve: Serve, visit: Visit) -> None:
+    served = serve(FakeApi(rows=day()).respond)
     page = visit(served.url)
     served.silent = True
-    expect(page.locator(".panel .warning")).to_contain_text("Stale: the API has not answered for", timeout=12_000)
-    expect(page.locator("#state")).to_contain_text("The API has not answered for")
+    expect(page.locator(".panel .warning")).to_contain_text("Stale: no response from the API for", timeout=12_000)
+    expect(page.locator("#state")).to_contain_text("No response from the API for")
     served.silent = False
     expect(page.locator(".panel .warning")).to_be_hidden()
 
 
-def test_a_refresh_is_one_request_for_each_panel_that_can_be_seen(serve: Serve, visit: Visit) -> None:
-    definitions = [hours(f"sensors_{place}") for place in range(6)]
+def test_a_refresh_is_one_request_per_visible_panel(serve: Serve, visit: Visit) -> None:
+    definitions = [hours(f"sensors_{number}") for number in range(6)]
     rows = {one["name"]: day()["sensor_hours"] for one in definitions}
-    served = serve(FakeApi(definitions, rows).answer)
+    served = serve(FakeApi(definitions, rows).respond)
     page = visit(served.url, width=700, height=800)
     page.wait_for_timeout(500)
-    served.asked.clear()
+    served.requests.clear()
     page.wait_for_timeout(5200)
-    asked = [target.split("/")[2] for target in served.asked if "/rows?" in target]
-    assert 4 <= asked.count("sensors_0") <= 6
-    assert "sensors_5" not in asked
-    assert all(target.count("sensor=") == 3 for target in served.asked if "/rows?" in target)
+    queried = [target.split("/")[2] for target in served.requests if "/rows?" in target]
+    assert 4 <= queried.count("sensors_0") <= 6
+    assert "sensors_5" not in queried
+    assert all(target.count("sensor=") == 3 for target in served.requests if "/rows?" in target)
 
 
-def test_nothing_is_asked_while_it_is_paused_or_hidden(serve: Serve, visit: Visit) -> None:
-    served = serve(FakeApi(rows=day()).answer)
+def test_nothing_is_requested_while_the_page_is_paused_or_hidden(serve: Serve, visit: Visit) -> None:
+    served = serve(FakeApi(rows=day()).respond)
     page = visit(served.url)
 
-    def asked_in_three_seconds() -> int:
-        page.wait_for_timeout(600)  # what is under way
-        served.asked.clear()
+    def requests_in_three_seconds() -> int:
+        page.wait_for_timeout(600)  # for requests in flight
+        served.requests.clear()
         page.wait_for_timeout(3000)
-        return len(served.asked)
+        return len(served.requests)
 
     page.get_by_role("button", name="Pause").click()
-    assert asked_in_three_seconds() == 0
+    assert requests_in_three_seconds() == 0
     page.get_by_role("button", name="Resume").click()
-    assert asked_in_three_seconds() > 2
+    assert requests_in_three_seconds() > 2
     page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
-    assert asked_in_three_seconds() == 0
+    assert requests_in_three_seconds() == 0
 
 
-def test_a_group_and_rows_that_come_later_appear_by_themselves(serve: Serve, visit: Visit) -> None:
+def test_new_groups_and_rows_appear_without_a_reload(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows={"sensor_hours": []})
-    page = visit(serve(api.answer).url, ready=False)
-    expect(page.locator(".panel .empty")).to_contain_text("There are no rows yet.")
+    page = visit(serve(api.respond).url, ready=False)
+    expect(page.locator(".panel .empty")).to_contain_text("No rows yet.")
     api.rows = {"sensor_hours": [row("new", 3, 7), row("new", 4, 8)]}
     expect(page.get_by_role("button", name="new 8")).to_be_visible()
     api.rows["sensor_hours"].append(row("new", 9, 11))
     expect(page.get_by_role("button", name="new 11")).to_be_visible(timeout=3000)
 
 
-def test_hours_without_rows_are_nothing_to_a_count_and_unknown_to_a_mean(serve: Serve, visit: Visit) -> None:
+def test_hours_without_rows_are_zero_for_a_count_and_a_gap_for_a_mean(serve: Serve, visit: Visit) -> None:
     rows = [row("s0", hour, 5, 21) for hour in (0, 1, 2, 10, 11)]
-    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).answer).url)
-    drawn = CHART_DATA
-    assert page.evaluate(f"{drawn}.columns[0]") == [5, 5, 5, 0, 0, 5, 5]
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}).respond).url)
+    assert page.evaluate(f"{CHART_DATA}.columns[0]") == [5, 5, 5, 0, 0, 5, 5]
     page.get_by_label("Measure").select_option("celsius")
-    wait_for(page, f"{drawn}.view.key === 'celsius'")
-    assert page.evaluate(f"{drawn}.columns[0]") == [21, 21, 21, None, None, 21, 21]
+    wait_for(page, f"{CHART_DATA}.view.key === 'celsius'")
+    assert page.evaluate(f"{CHART_DATA}.columns[0]") == [21, 21, 21, None, None, 21, 21]
 
 
-def test_times_are_those_of_the_aggregates_clock(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi([hours(zone="America/New_York")], day()).answer).url)
+def test_times_are_in_the_aggregates_zone(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi([hours(zone="America/New_York")], day()).respond).url)
     page.locator(".plot").focus()
     page.keyboard.press("Home")
     assert announced_text(page).startswith("Sun, 31 Dec 2023, 19:00: s0 30; s1 20; s2 10")
     expect(page.locator(".foot-note")).to_contain_text("times in America/New_York")
 
 
-def test_a_stretch_is_zoomed_into_with_the_pointer_and_left_again(serve: Serve, visit: Visit) -> None:
-    served = serve(FakeApi(rows=day(hour_count=240)).answer)
+def test_dragging_zooms_in_and_a_button_resets_the_zoom(serve: Serve, visit: Visit) -> None:
+    served = serve(FakeApi(rows=day(hour_count=240)).respond)
     page = visit(served.url)
     area = page.locator(".u-over").bounding_box()
     assert area is not None
@@ -208,78 +207,77 @@ def test_a_stretch_is_zoomed_into_with_the_pointer_and_left_again(serve: Serve, 
     page.mouse.move(area["x"] + area["width"] * 0.5, area["y"] + 60, steps=5)
     page.mouse.up()
     wait_for(page, f"{CHART_DATA}.xs.length < 70")
-    assert any("from=2024-01-03T" in target for target in served.asked)
-    page.get_by_role("button", name="Whole range").click()
+    assert any("from=2024-01-03T" in target for target in served.requests)
+    page.get_by_role("button", name="Reset zoom").click()
     wait_for(page, f"{CHART_DATA}.xs.length === 240")
-    expect(page.get_by_role("button", name="Whole range")).to_be_disabled()
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_disabled()
 
 
-def test_a_range_is_chosen_by_its_distance_from_the_newest_data_and_by_two_dates(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day(hour_count=2400)).answer).url)
-    drawn = CHART_DATA
+def test_a_range_is_relative_to_the_newest_data_or_custom(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day(hour_count=2400)).respond).url)
     page.get_by_role("combobox", name="Range").select_option("Newest 24 hours")
-    wait_for(page, f"{drawn}.xs.length === 24")
-    page.get_by_role("combobox", name="Range").select_option("From … to …")
+    wait_for(page, f"{CHART_DATA}.xs.length === 24")
+    page.get_by_role("combobox", name="Range").select_option("Custom range")
     page.get_by_label("From").fill("2024-01-02T00:00")
     page.get_by_label("To", exact=True).fill("2024-01-02T11:00")
     page.get_by_label("To", exact=True).blur()
-    wait_for(page, f"{drawn}.xs.length === 12")
+    wait_for(page, f"{CHART_DATA}.xs.length === 12")
     page.get_by_role("combobox", name="Range").select_option("Last 7 days")
     expect(page.locator(".panel .empty")).to_have_text("No rows in this range.")
 
 
-def test_the_rest_of_the_groups_is_reachable(serve: Serve, visit: Visit) -> None:
-    page = visit(serve(FakeApi(rows=day(40)).answer).url)
+def test_all_groups_can_be_selected(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day(40)).respond).url)
     expect(page.locator(".legend li")).to_have_count(8)
-    page.get_by_role("button", name="Choose by sensor").click()
-    dialog = page.get_by_role("dialog", name="Choose by sensor")
+    page.get_by_role("button", name="Filter by sensor").click()
+    dialog = page.get_by_role("dialog", name="Filter by sensor")
     expect(dialog.get_by_role("checkbox", checked=True)).to_have_count(8)
     expect(dialog.get_by_role("checkbox", name="s33 ")).to_be_disabled()
-    for place in range(7):
-        dialog.get_by_role("checkbox", name=f"s{place} {(40 - place) * 240 + 46:,}", exact=True).click()
+    for sensor in range(7):
+        dialog.get_by_role("checkbox", name=f"s{sensor} {(40 - sensor) * 240 + 46:,}", exact=True).click()
     dialog.get_by_role("searchbox").fill("s33")
     dialog.get_by_role("checkbox", name="s33 ").check()
-    dialog.get_by_role("button", name="Show").click()
+    dialog.get_by_role("button", name="Apply").click()
     expect(page.locator(".legend .name")).to_have_text(["s7", "s33"])
 
 
-def test_groups_that_are_too_many_to_be_ranked_are_listed_by_their_order(serve: Serve, visit: Visit) -> None:
-    rows = [row(f"s{place:03}", hour, 2) for place in range(130) for hour in range(3)]
-    page = visit(serve(FakeApi(rows={"sensor_hours": rows}, too_many_groups=True).answer).url)
+def test_groups_too_many_to_rank_are_listed_in_key_order(serve: Serve, visit: Visit) -> None:
+    rows = [row(f"s{sensor:03}", hour, 2) for sensor in range(130) for hour in range(3)]
+    page = visit(serve(FakeApi(rows={"sensor_hours": rows}, too_many_groups=True).respond).url)
     expect(page.locator(".legend .name").first).to_have_text("s000")
-    page.get_by_role("button", name="Choose by sensor").click()
+    page.get_by_role("button", name="Filter by sensor").click()
     values = page.get_by_role("dialog").locator(".values li")
     expect(values).to_have_count(100)
     for _ in range(2):
-        page.get_by_role("button", name="List more").click()
+        page.get_by_role("button", name="Load more").click()
     expect(values).to_have_count(130)
-    expect(page.get_by_role("button", name="List more")).to_be_hidden()
+    expect(page.get_by_role("button", name="Load more")).to_be_hidden()
 
 
-def test_groups_that_are_not_listed_are_typed(serve: Serve, visit: Visit) -> None:
-    served = serve(FakeApi([hours() | {"listed": False}], day()).answer)
+def test_unlisted_groups_can_be_typed(serve: Serve, visit: Visit) -> None:
+    served = serve(FakeApi([hours() | {"listed": False}], day()).respond)
     page = visit(served.url, ready=False)
-    expect(page.locator(".panel .empty")).to_have_text("Values of sensor are not listed: choose one by typing it.")
-    page.get_by_role("button", name="Choose by sensor").click()
+    expect(page.locator(".panel .empty")).to_contain_text("does not list the values of sensor")
+    page.get_by_role("button", name="Filter by sensor").click()
     page.get_by_role("searchbox").fill("s1")
     page.get_by_role("searchbox").press("Enter")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Apply").click()
     expect(page.locator(".legend .name")).to_have_text(["s1"])
-    assert not any("/groups" in target for target in served.asked)
+    assert not any("/groups" in target for target in served.requests)
 
 
 @pytest.mark.parametrize("name", ["a&b=c", "ä/ö", "100%", "", "<b>bold</b>"])
-def test_a_groups_value_may_be_any_text(serve: Serve, visit: Visit, name: str) -> None:
-    page = visit(serve(FakeApi(rows={"sensor_hours": [row(name, hour, 4) for hour in range(5)]}).answer).url)
+def test_a_group_value_can_be_any_text(serve: Serve, visit: Visit, name: str) -> None:
+    page = visit(serve(FakeApi(rows={"sensor_hours": [row(name, hour, 4) for hour in range(5)]}).respond).url)
     expect(page.locator(".legend .name")).to_have_text(name or "(empty)")
     assert page.evaluate(f"{CHART_DATA}.columns[0]") == [4] * 5
 
 
-def test_rates_are_told_from_two_looks(serve: Serve, visit: Visit) -> None:
+def test_rates_are_differences_between_samples(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows=day())
     began = time.monotonic()
 
-    def counting(path: str, query: str, headers: Any) -> Any:
+    def respond(path: str, query: str, headers: Any) -> Any:
         changes = int(200 * (time.monotonic() - began))
         names = ("load", "ingest", "fanout", "aggregate", "archive", "catalog")
         counted: dict[str, Any] = {name: {"changes": changes} for name in names}
@@ -289,9 +287,9 @@ def test_rates_are_told_from_two_looks(serve: Serve, visit: Visit) -> None:
         counted["catalog"] |= {"waited_s": 120}
         routes = [stage(name, changes=changes // 2) for name in ("alarms", "late-orders")]
         api.health |= {"stages": stages(**counted), "routes": routes}
-        return api.answer(path, query, headers)
+        return api.respond(path, query, headers)
 
-    page = visit(serve(counting).url)
+    page = visit(serve(respond).url)
     rate = page.locator("[data-stage=aggregate] dl > div:nth-child(3) dd")
     expect(rate).not_to_have_text("–", timeout=8000)
     page.wait_for_timeout(4000)
@@ -301,14 +299,14 @@ def test_rates_are_told_from_two_looks(serve: Serve, visit: Visit) -> None:
     expect(page.locator("[data-stage=ingest]")).to_contain_text("3 waiting")
     expect(page.locator("[data-stage=load]")).to_contain_text("7 s")
     expect(page.locator("[data-stage=catalog]")).to_contain_text("2 min")
-    # requests failed, but none of them while the page was looking
+    # requests failed, but none while the page was open
     expect(page.locator("[data-stage=api] dl > div:nth-child(2) dd")).to_have_text("2")
     expect(page.locator("[data-stage=api]")).to_have_attribute("data-state", "well")
 
 
-def test_a_request_that_fails_now_is_told(serve: Serve, visit: Visit) -> None:
+def test_a_new_failed_request_is_highlighted(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows=day())
-    page = visit(serve(api.answer).url)
+    page = visit(serve(api.respond).url)
     card = page.locator("[data-stage=api]")
     expect(card).to_have_attribute("data-state", "well")
     api.health |= {"stages": stages(api={"failed": 1})}

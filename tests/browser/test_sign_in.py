@@ -1,4 +1,4 @@
-"""Signing in at an issuer: code with PKCE, the token at the API, and what happens when it is over."""
+"""Signing in at an issuer: authorization code with PKCE, requests with the token, renewal and expiry."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import WAIT_MS
 from tests.browser.fake_api import FakeApi, day
-from tests.browser.site import Answered, Site
+from tests.browser.site import Response, Site
 from tests.oidc_issuer import AUDIENCE, Issuer, running_issuer
 
 type Serve = Callable[..., Site]
@@ -29,16 +29,16 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def guarded(api: FakeApi, issuer: Issuer, seen: list[str]) -> Callable[..., Answered]:
-    """Return an API that takes the issuer's newest token only."""
+def protected(api: FakeApi, issuer: Issuer, seen: list[str]) -> Callable[..., Response]:
+    """Return an API that accepts only the issuer's newest token."""
 
-    def answer(path: str, query: str, headers: Mapping[str, str]) -> Answered:
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
         seen.append(headers.get("authorization", ""))
         if not issuer.issued or seen[-1] != f"Bearer {issuer.issued[-1]}":
             return 401, {"Content-Type": "application/json"}, '{"message": "Unauthorized"}'
-        return api.answer(path, query, headers)
+        return api.respond(path, query, headers)
 
-    return answer
+    return respond
 
 
 def settings(issuer: Issuer) -> dict[str, Any]:
@@ -46,12 +46,12 @@ def settings(issuer: Issuer) -> dict[str, Any]:
     return {"auth": auth}
 
 
-def test_it_signs_in_by_code_with_pkce_and_asks_with_the_token(serve: Serve, issuer: Issuer, page: Page) -> None:
+def test_it_signs_in_with_pkce_and_sends_the_token(serve: Serve, issuer: Issuer, page: Page) -> None:
     seen: list[str] = []
-    site = serve(guarded(FakeApi(rows=day()), issuer, seen), **settings(issuer))
+    site = serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer))
     page.goto(site.url)
     expect(page.locator(".panel")).to_have_count(1)
-    assert page.url == site.url  # neither code nor state is left in the address
+    assert page.url == site.url  # without code and state
     assert issuer.grants == ["authorization_code"]
     assert issuer.rejections == []
     (token,) = issuer.issued
@@ -65,10 +65,10 @@ def test_it_signs_in_by_code_with_pkce_and_asks_with_the_token(serve: Serve, iss
     assert issuer.grants == ["authorization_code"]  # the tab is still signed in
 
 
-def test_a_token_is_renewed_in_silence_before_it_expires(serve: Serve, issuer: Issuer, page: Page) -> None:
-    issuer.lifetime_s = 62  # it is renewed a minute before
+def test_a_token_is_renewed_before_it_expires(serve: Serve, issuer: Issuer, page: Page) -> None:
+    issuer.lifetime_s = 62  # renewed a minute before it expires
     seen: list[str] = []
-    site = serve(guarded(FakeApi(rows=day()), issuer, seen), **settings(issuer))
+    site = serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer))
     page.goto(site.url)
     expect(page.locator(".panel")).to_have_count(1)
     page.wait_for_timeout(4500)
@@ -77,14 +77,14 @@ def test_a_token_is_renewed_in_silence_before_it_expires(serve: Serve, issuer: I
     expect(page.locator("#notices")).to_be_empty()
 
 
-def test_a_sign_in_that_is_over_says_so_and_is_begun_again(serve: Serve, issuer: Issuer, page: Page) -> None:
+def test_after_expiry_the_user_can_sign_in_again(serve: Serve, issuer: Issuer, page: Page) -> None:
     issuer.issues_refresh_tokens = False
     seen: list[str] = []
-    site = serve(guarded(FakeApi(rows=day()), issuer, seen), **settings(issuer))
+    site = serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer))
     page.goto(site.url)
     expect(page.locator(".panel")).to_have_count(1)
-    issuer.issued.append("another")  # the API does not take the page's any more
-    expect(page.locator("#notices")).to_contain_text("Your sign-in is over.")
+    issuer.issued.append("another")  # the API no longer accepts the page's token
+    expect(page.locator("#notices")).to_contain_text("Your session has expired.")
     page.get_by_role("button", name="Sign in again").click()
     expect(page.get_by_role("button", name="Sign out Ada")).to_be_visible()
     expect(page.locator(".panel .fresh")).to_contain_text("up to date")

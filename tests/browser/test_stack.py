@@ -1,4 +1,4 @@
-"""The dashboard of a whole stack on the emulator, fed with a day of flights: what people will see, and how soon."""
+"""The dashboard of a complete emulated stack with a day of flights: what it shows, and how soon."""
 
 import re
 import time
@@ -20,17 +20,17 @@ from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.page_state import wait_for
 from tests.browser.table_comparison import assert_panels_match_table
-from tests.browser.test_reference import opened, operations
+from tests.browser.test_reference import open_operation, operations
 
 type Measured = Callable[[str], None]
 type Visit = Callable[..., Page]
 
-WITHIN_S = 3.0
+MAX_DELAY_S = 3.0
 FLIGHT = {
     "carrier": "UA", "flight": 1, "origin": "EWR", "dest": "SFO", "distance": 2565, "sched_arr_time": 920,
     "scheduled_departure": "2013-01-01T05:59:00-05:00", "status": "departed", "dep_time": 759, "dep_delay": 120,
 }  # fmt: skip
-FIVE = "2013-01-01T05:00-05:00"
+HOUR = "2013-01-01T05:00-05:00"
 
 
 @pytest.fixture(scope="module")
@@ -45,28 +45,26 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def url(stack: Stack, site_folder: Path) -> Iterator[str]:
-    """Serve the page as ``make demo`` does, and return its address."""
+    """Serve the page as ``make demo`` does, and yield its address."""
     with dashboard(stack.api_url) as server:
         yield server.address
 
 
 def departures(page: Page) -> int:
-    """Return how many of UA's flights the table on the page counts in the hour of the flight that is put by hand."""
-    row = page.locator("[data-aggregate=carrier_hours] tbody tr").filter(has_text=FIVE).filter(has_text="UA")
+    """Return the page's count of UA's flights in the hour of ``FLIGHT``."""
+    row = page.locator("[data-aggregate=carrier_hours] tbody tr").filter(has_text=HOUR).filter(has_text="UA")
     return int(row.locator("td").nth(1).text_content() or "")
 
 
 @pytest.mark.parametrize(
-    "look", ["light 1440x900", "dark 1440x900", "light 360x780", "dark 360x780", "light 3840x2160"]
+    "variant", ["light 1440x900", "dark 1440x900", "light 360x780", "dark 360x780", "light 3840x2160"]
 )
-def test_it_is_drawn_within_a_second_and_kept_as_a_picture(
-    url: str, visit: Visit, measured: Measured, look: str
-) -> None:
-    appearance, size = look.split()
+def test_it_paints_within_a_second_in_every_variant(url: str, visit: Visit, measured: Measured, variant: str) -> None:
+    appearance, size = variant.split()
     width, height = map(int, size.split("x"))
     page = visit(url, width=width, height=height, dark=appearance == "dark")
     first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    measured(f"{look}: first contentful paint after {first:.0f} ms")
+    measured(f"{variant}: first contentful paint after {first:.0f} ms")
     assert first < 1000
     rate = page.locator("[data-stage=aggregate] dl > div:nth-child(3) dd")
     expect(rate).to_have_text(re.compile(r"\d/s"), timeout=10_000)
@@ -78,40 +76,40 @@ def test_it_is_drawn_within_a_second_and_kept_as_a_picture(
     page.screenshot(path=SCREENSHOTS / f"{appearance}-{width}.png", full_page=True)
 
 
-def test_every_panel_shows_the_numbers_of_the_aggregates_table(stack: Stack, url: str, visit: Visit) -> None:
+def test_panels_show_the_numbers_of_the_aggregates_table(stack: Stack, url: str, visit: Visit) -> None:
     page = visit(url, width=1400, height=2400)
     assert_panels_match_table(page, stack)
 
 
-@pytest.mark.parametrize("entrance", ["api", "table"])
-def test_an_item_put_by_hand_shows_within_three_seconds(
-    stack: Stack, url: str, visit: Visit, measured: Measured, entrance: str
+@pytest.mark.parametrize("path", ["api", "table"])
+def test_a_new_item_is_shown_within_three_seconds(
+    stack: Stack, url: str, visit: Visit, measured: Measured, path: str
 ) -> None:
     page = visit(url)
     page.locator("[data-aggregate=carrier_hours]").get_by_role("button", name="Table").click()
     before = departures(page)
     item = f"by-hand-{time.monotonic_ns()}"
-    entrances = StackWriter(stack)
+    writer = StackWriter(stack)
     began = time.monotonic()
-    if entrance == "api":
-        assert entrances.request("flights", item, FLIGHT, None) == 201
+    if path == "api":
+        assert writer.request("flights", item, FLIGHT, None) == 201
     else:
-        entrances.write_items("flights", {item: FLIGHT})
+        writer.write_items("flights", {item: FLIGHT})
     while departures(page) == before:
         assert time.monotonic() - began < 20
         page.wait_for_timeout(20)
     took = time.monotonic() - began
-    measured(f"put into the {entrance}: on the page after {took:.1f} s")
+    measured(f"item written through the {path}: shown after {took:.1f} s")
     assert departures(page) == before + 1
-    assert took < WITHIN_S
+    assert took < MAX_DELAY_S
 
 
-def test_every_stage_shows_its_lag_what_failed_and_its_rate(stack: Stack, url: str, visit: Visit) -> None:
-    entrances = StackWriter(stack)
+def test_every_stage_shows_lag_failures_and_rate(stack: Stack, url: str, visit: Visit) -> None:
+    writer = StackWriter(stack)
     page = visit(url)
     rates = page.locator("[data-stage] dl > div:nth-child(3) dd")
     expect(rates).to_have_text([re.compile(r"\d/s")] * 10, timeout=10_000)
-    no_lag, no_failures = ["items"], ["items", "rows"]  # a table waits for nothing, and does not fail
+    no_lag, no_failures = ["items"], ["items", "rows"]  # a table has neither a queue nor failures of its own
     for number, without in ((1, no_lag), (2, no_failures)):
         dashes = page.locator("[data-stage]").filter(has=page.locator(f"dl > div:nth-child({number}) dd", has_text="–"))
         assert [card.get_attribute("data-stage") for card in dashes.all()] == without
@@ -120,21 +118,21 @@ def test_every_stage_shows_its_lag_what_failed_and_its_rate(stack: Stack, url: s
         assert time.monotonic() < stop
         item = f"counted-{time.monotonic_ns()}"
         message = {"op": "put", "collection": "flights", "id": item, "item": FLIGHT | {"carrier": "AA"}}
-        entrances.send_messages({item: message})
+        writer.send_messages({item: message})
         page.wait_for_timeout(200)
 
 
-def test_the_apis_description_is_one_link_away_and_reads_the_table(stack: Stack, url: str, visit: Visit) -> None:
+def test_the_api_reference_reads_the_table(stack: Stack, url: str, visit: Visit) -> None:
     page = visit(url)
     page.get_by_role("link", name="API").click()
     expect(page.locator(".opblock")).to_have_count(len(operations(build_document(pipeline, {}))))
-    operation = opened(page, "GET", "/aggregates/carrier_hours/rows")
+    operation = open_operation(page, "GET", "/aggregates/carrier_hours/rows")
     operation.get_by_role("button", name="Add string item").first.click()
     operation.locator("tr[data-param-name=carrier] input").fill("UA")
     operation.get_by_role("button", name="Execute").click()
-    answer = operation.locator(".live-responses-table")
-    expect(answer.locator(".response-col_status").last).to_have_text(re.compile("^200"))
-    expect(answer).to_contain_text(FIVE)
+    response = operation.locator(".live-responses-table")
+    expect(response.locator(".response-col_status").last).to_have_text(re.compile("^200"))
+    expect(response).to_contain_text(HOUR)
 
 
 def test_it_warns_when_the_aggregate_stage_is_stopped(stack: Stack, url: str, visit: Visit) -> None:
@@ -145,7 +143,7 @@ def test_it_warns_when_the_aggregate_stage_is_stopped(stack: Stack, url: str, vi
     (reader,) = (one for one in stack.pollers._streams if one.mapping.function.endswith("-aggregate"))
     reader.stop()
     StackWriter(stack).write_items("flights", {"not-counted": FLIGHT})
-    expect(warning).to_contain_text("Stale: counting is", timeout=30_000)
+    expect(warning).to_contain_text("Stale: aggregation is", timeout=30_000)
     expect(page.locator("[data-stage=aggregate]")).to_have_attribute("data-state", "late", timeout=30_000)
-    expect(page.locator("#state")).to_contain_text("Counting is")
+    expect(page.locator("#state")).to_contain_text("Aggregation is")
     page.screenshot(path=SCREENSHOTS / "stale.png")

@@ -1,9 +1,9 @@
-// Runs before anything is painted, so that a chosen appearance does not flash up late. No module: modules wait.
+// Applies a saved appearance before the first paint, so that the page does not flash. Not a module: modules are deferred.
 (() => {
   try {
-    const chosen = localStorage.getItem("tailrace.appearance");
-    if (chosen === "light" || chosen === "dark") document.documentElement.dataset.appearance = chosen;
+    const saved = localStorage.getItem("tailrace.appearance");
+    if (saved === "light" || saved === "dark") document.documentElement.dataset.appearance = saved;
   } catch {
-    // storage is forbidden here: the system's appearance is used
+    // storage is blocked: the system's appearance applies
   }
 })();

@@ -1,56 +1,56 @@
-/** When to ask again: what can be seen, while somebody looks, and later where asking fails. */
+/** When to request data again: visible panels only, while the tab is visible, and less often after errors. */
 
-const LOOKED_EVERY_MS = 250;
+const CHECK_EVERY_MS = 250;
 const HEALTH_EVERY_MS = 2000;
-const MOST_BACK_OFF_MS = 30_000;
+const MAX_BACK_OFF_MS = 30_000;
 
-/** Asks for panels that are visible and for the health of the stages, until it is paused. */
+/** Refreshes the visible panels and the stages' health, unless paused. */
 export class Refresh {
   #health = { nextAt: 0, failures: 0, busy: false };
 
   /**
-   * @param {object[]} panels with `visible`, `nextAt`, `refresh()` and `mark`
-   * @param {() => Promise<void>} askHealth fails where there is no answer
-   * @param {(now: number) => void} onTick hears of every second
+   * @param {object[]} panels with `element`, `visible`, `nextAt` and `refresh()`
+   * @param {() => Promise<void>} loadHealth rejects if the request fails
+   * @param {(now: number) => void} onTick called every second
    */
-  constructor(panels, askHealth, onTick) {
+  constructor(panels, loadHealth, onTick) {
     this.panels = panels;
-    this.askHealth = askHealth;
+    this.loadHealth = loadHealth;
     this.onTick = onTick;
     this.paused = false;
-    this.watch = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
-    for (const panel of panels) this.watch.observe(panel.element);
-    document.addEventListener("visibilitychange", () => this.#look());
-    setInterval(() => this.#look(), LOOKED_EVERY_MS);
+    const observer = new IntersectionObserver((entries) => this.#onIntersection(entries), { rootMargin: "200px" });
+    for (const panel of panels) observer.observe(panel.element);
+    document.addEventListener("visibilitychange", () => this.#refreshDue());
+    setInterval(() => this.#refreshDue(), CHECK_EVERY_MS);
     setInterval(() => onTick(Date.now()), 1000);
   }
 
-  #seen(entries) {
+  #onIntersection(entries) {
     for (const { target, isIntersecting } of entries) {
       const panel = this.panels.find(({ element }) => element === target);
       if (panel) panel.visible = isIntersecting;
     }
-    this.#look();
+    this.#refreshDue();
   }
 
-  #look() {
+  #refreshDue() {
     if (this.paused || document.hidden) return;
     const now = Date.now();
     for (const panel of this.panels) if (panel.visible && now >= panel.nextAt) panel.refresh();
-    if (now >= this.#health.nextAt && !this.#health.busy) this.#ask();
+    if (now >= this.#health.nextAt && !this.#health.busy) this.#refreshHealth();
   }
 
-  async #ask() {
+  async #refreshHealth() {
     const health = this.#health;
     health.busy = true;
     try {
-      await this.askHealth();
+      await this.loadHealth();
       health.failures = 0;
     } catch {
-      // askHealth has shown it
+      // loadHealth has shown the error
       health.failures += 1;
     } finally {
-      health.nextAt = Date.now() + Math.min(HEALTH_EVERY_MS * 2 ** health.failures, MOST_BACK_OFF_MS);
+      health.nextAt = Date.now() + Math.min(HEALTH_EVERY_MS * 2 ** health.failures, MAX_BACK_OFF_MS);
       health.busy = false;
       this.onTick(Date.now());
     }

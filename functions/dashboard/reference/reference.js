@@ -1,47 +1,47 @@
-/** The API's OpenAPI document as a page to browse, and to try the reading operations on. */
+/** The API reference: the OpenAPI document in Swagger UI. Read operations can be tried. */
 
 const TIMEOUT_MS = 30_000;
-const place = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 
-async function answerOf(address) {
-  const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.title ?? told.message ?? `${address} answers ${answer.status}`);
-  return told;
+async function getJson(address) {
+  const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.title ?? body.message ?? `${address} returned status ${response.status}`);
+  return body;
 }
 
-/** Return the document as it holds here: under this page's address, whose server signs. */
-function asServedHere(told, api) {
-  const reached = { ...told, servers: [{ url: api.href.replace(/\/$/, "") }], security: [] };
-  for (const path of Object.values(reached.paths)) {
+/** Return the document for requests through this page's server, which signs them. */
+function withLocalServer(openapi, api) {
+  const local = { ...openapi, servers: [{ url: api.href.replace(/\/$/, "") }], security: [] };
+  for (const path of Object.values(local.paths)) {
     for (const operation of Object.values(path)) delete operation.security;
   }
-  delete reached.components.securitySchemes;
-  return reached;
+  delete local.components.securitySchemes;
+  return local;
 }
 
-/** The library knows a dark appearance by a class. */
+/** Set the class by which Swagger UI switches to dark mode. */
 function followAppearance() {
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const show = () => {
-    const chosen = document.documentElement.dataset.appearance;
-    document.documentElement.classList.toggle("dark-mode", chosen ? chosen === "dark" : system.matches);
+  const update = () => {
+    const saved = document.documentElement.dataset.appearance;
+    document.documentElement.classList.toggle("dark-mode", saved ? saved === "dark" : system.matches);
   };
-  system.addEventListener("change", show);
-  show();
+  system.addEventListener("change", update);
+  update();
 }
 
 async function start() {
   followAppearance();
-  const { api: base, title } = await answerOf("./config.json");
+  const { api: base, title } = await getJson("./config.json");
   document.title = `${title}: API reference`;
-  place("title").textContent = document.title;
+  byId("title").textContent = document.title;
   const api = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
-  const told = await answerOf(new URL("openapi.json", api));
+  const openapi = await getJson(new URL("openapi.json", api));
   const { SwaggerUIBundle } = globalThis;
   SwaggerUIBundle({
-    spec: asServedHere(told, api),
-    domNode: place("reference"),
+    spec: withLocalServer(openapi, api),
+    domNode: byId("reference"),
     presets: [SwaggerUIBundle.presets.apis],
     deepLinking: true,
     docExpansion: "list",
@@ -50,11 +50,11 @@ async function start() {
     supportedSubmitMethods: ["get"],
     tryItOutEnabled: true,
     validatorUrl: null,
-    onComplete: () => place("notice").remove(),
+    onComplete: () => byId("notice").remove(),
   });
 }
 
 start().catch((error) => {
-  place("notice").textContent = `The API's description cannot be shown: ${error.message}`;
-  place("notice").dataset.state = "failed";
+  byId("notice").textContent = `The API reference could not be loaded: ${error.message}`;
+  byId("notice").dataset.state = "failed";
 });

@@ -1,4 +1,4 @@
-"""The colours of the page are told apart by everybody, and stand out from what is behind them."""
+"""The page's colors are distinguishable with any type of color vision, and have enough contrast."""
 
 import re
 from itertools import combinations
@@ -9,14 +9,14 @@ from tests.conftest import ROOT
 
 STYLE = (ROOT / "functions" / "dashboard" / "page" / "styles" / "theme.css").read_text(encoding="utf-8")
 
-type Colour = tuple[float, ...]
-"""Three parts: linear red, green and blue, or lightness and two axes of hue."""
+type Color = tuple[float, ...]
+"""Three components: linear red, green and blue, or OKLab's lightness and two axes."""
 
-type Matrix = tuple[Colour, Colour, Colour]
+type Matrix = tuple[Color, Color, Color]
 
-# What people see who lack one kind of cone: Machado, Oliveira and Fernandes (2009), severity 1.0,
+# Simulated color vision with one type of cone missing: Machado, Oliveira and Fernandes (2009), severity 1.0,
 # https://www.inf.ufrgs.br/~oliveira/pubs_files/CVD_Simulation/CVD_Simulation.html
-SIGHTS: dict[str, Matrix] = {
+VISIONS: dict[str, Matrix] = {
     "all cones": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "protanopia": (
         (0.152286, 1.052583, -0.204868),
@@ -35,7 +35,7 @@ SIGHTS: dict[str, Matrix] = {
     ),
 }
 
-# OKLab, in which distances are about as great as they look: https://bottosson.github.io/posts/oklab/
+# OKLab, whose distances match perceived differences: https://bottosson.github.io/posts/oklab/
 TO_CONES: Matrix = (
     (0.4122214708, 0.5363325363, 0.0514459929),
     (0.2119034982, 0.6806995451, 0.1073969566),
@@ -46,34 +46,34 @@ TO_LAB: Matrix = (
     (1.9779984951, -2.4285922050, 0.4505937099),
     (0.0259040371, 0.7827717662, -0.8086757660),
 )
-FAR = 0.095
-"""About five times what is just seen as another colour."""
+MIN_DISTANCE = 0.095
+"""About five times the just noticeable difference."""
 
 
-def times(matrix: Matrix, colour: Colour) -> Colour:
-    return tuple(sum(one * part for one, part in zip(line, colour, strict=True)) for line in matrix)
+def times(matrix: Matrix, color: Color) -> Color:
+    return tuple(sum(one * part for one, part in zip(line, color, strict=True)) for line in matrix)
 
 
-def linear(code: str) -> Colour:
-    """Return a colour's light from its code, ``#0c5dc5``: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+def linear(code: str) -> Color:
+    """Return the linear light of a hex code, ``#0c5dc5``: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
     parts = (int(code[place : place + 2], 16) / 255 for place in (1, 3, 5))
     return tuple(part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
 
 
-def oklab(light: Colour) -> Colour:
+def oklab(light: Color) -> Color:
     return times(TO_LAB, tuple(cone ** (1 / 3) for cone in times(TO_CONES, light)))
 
 
-def seen(code: str, sight: str) -> Colour:
-    return oklab(tuple(min(max(part, 0.0), 1.0) for part in times(SIGHTS[sight], linear(code))))
+def perceived(code: str, vision: str) -> Color:
+    return oklab(tuple(min(max(part, 0.0), 1.0) for part in times(VISIONS[vision], linear(code))))
 
 
-def distance(one: Colour, other: Colour) -> float:
+def distance(one: Color, other: Color) -> float:
     return float(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5)
 
 
 def contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two colours: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
+    """Return the contrast ratio of two colors: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
     low, high = sorted(
         sum(w * part for w, part in zip((0.2126, 0.7152, 0.0722), linear(c), strict=True)) for c in (one, other)
     )
@@ -81,45 +81,45 @@ def contrast(one: str, other: str) -> float:
 
 
 def appearances() -> dict[str, dict[str, str]]:
-    """Return the colours by appearance: light, dark by choice, dark by the system's wish."""
+    """Return the colors of light, of dark if selected, and of dark if the system prefers it."""
     blocks = re.findall(r":root[^{]*\{([^{}]*)\}", STYLE)
-    names = ("light", "dark by choice", "dark by system")
+    names = ("light", "dark if selected", "dark if preferred")
     return {
         name: dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", block))
         for name, block in zip(names, blocks, strict=True)
     }
 
 
-LOOKS = appearances()
+APPEARANCES = appearances()
 
 
-def test_dark_is_the_same_by_choice_and_by_the_systems_wish() -> None:
-    assert LOOKS["dark by choice"] == LOOKS["dark by system"]
-    assert LOOKS["dark by choice"].keys() == LOOKS["light"].keys()
+def test_dark_is_the_same_whether_selected_or_preferred_by_the_system() -> None:
+    assert APPEARANCES["dark if selected"] == APPEARANCES["dark if preferred"]
+    assert APPEARANCES["dark if selected"].keys() == APPEARANCES["light"].keys()
 
 
-@pytest.mark.parametrize("sight", SIGHTS)
-@pytest.mark.parametrize("look", LOOKS)
-def test_every_two_lines_are_told_apart(look: str, sight: str) -> None:
-    lines = [LOOKS[look][f"line-{place}"] for place in range(1, 9)]
-    nearest = min(combinations(lines, 2), key=lambda pair: distance(*(seen(code, sight) for code in pair)))
-    assert distance(*(seen(code, sight) for code in nearest)) > FAR, nearest
+@pytest.mark.parametrize("vision", VISIONS)
+@pytest.mark.parametrize("appearance", APPEARANCES)
+def test_lines_are_distinguishable(appearance: str, vision: str) -> None:
+    lines = [APPEARANCES[appearance][f"line-{place}"] for place in range(1, 9)]
+    closest = min(combinations(lines, 2), key=lambda pair: distance(*(perceived(code, vision) for code in pair)))
+    assert distance(*(perceived(code, vision) for code in closest)) > MIN_DISTANCE, closest
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_lines_and_marks_stand_out_from_the_surface(look: str) -> None:
-    colours = LOOKS[look]
+@pytest.mark.parametrize("appearance", APPEARANCES)
+def test_lines_and_marks_contrast_with_the_surface(appearance: str) -> None:
+    colors = APPEARANCES[appearance]
     for name in [*(f"line-{place}" for place in range(1, 9)), "line", "well", "late", "failed", "accent"]:
-        assert contrast(colours[name], colours["surface"]) >= 3, name
+        assert contrast(colors[name], colors["surface"]) >= 3, name
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_texts_are_read_on_all_that_is_behind_them(look: str) -> None:
-    colours = LOOKS[look]
-    for behind in ("ground", "surface", "raised", "hover", "late-ground", "failed-ground"):
-        assert contrast(colours["ink"], colours[behind]) >= 7, behind
-    for behind in ("ground", "surface", "raised", "hover"):
-        assert contrast(colours["ink-soft"], colours[behind]) >= 4.5, behind
+@pytest.mark.parametrize("appearance", APPEARANCES)
+def test_texts_contrast_with_their_backgrounds(appearance: str) -> None:
+    colors = APPEARANCES[appearance]
+    for background in ("ground", "surface", "raised", "hover", "late-ground", "failed-ground"):
+        assert contrast(colors["ink"], colors[background]) >= 7, background
+    for background in ("ground", "surface", "raised", "hover"):
+        assert contrast(colors["ink-soft"], colors[background]) >= 4.5, background
     for name in ("late", "failed"):
-        assert contrast(colours[name], colours["surface"]) >= 4.5, name
-    assert contrast(colours["on-accent"], colours["accent"]) >= 4.5
+        assert contrast(colors[name], colors["surface"]) >= 4.5, name
+    assert contrast(colors["on-accent"], colors["accent"]) >= 4.5

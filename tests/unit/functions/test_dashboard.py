@@ -1,4 +1,4 @@
-"""The dashboard's function: its site's files and how to sign in, from the environment, and nothing else."""
+"""The dashboard function: it serves the site's files and the sign-in configuration, and nothing else."""
 
 import base64
 import gzip
@@ -19,7 +19,7 @@ FILES = sorted(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if 
 
 @pytest.fixture(autouse=True)
 def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the function what `sam build` puts beside it, and what the template tells it."""
+    """Give the function its site and the template's environment variables."""
     app.site.cache_clear()
     monkeypatch.setattr(app, "_FOLDER", PAGE)
     for name, value in {
@@ -36,43 +36,43 @@ def sample(name: str) -> dict[str, Any]:
     return event
 
 
-def ask(file: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
-    """Ask for a file as the HTTP API does; `if_none_match` is the header `if-none-match`."""
+def request(file: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+    """Request a file as the HTTP API does; `if_none_match` is the header `if-none-match`."""
     given = {name.replace("_", "-"): text for name, text in headers.items()}
     event = sample("dashboard-file") | {"pathParameters": {"file": file}, "headers": given}
-    answer = app.handler(event, None)
-    assert answer["isBase64Encoded"] is True
-    return answer["statusCode"], answer["headers"], base64.b64decode(answer["body"])
+    response = app.handler(event, None)
+    assert response["isBase64Encoded"] is True
+    return response["statusCode"], response["headers"], base64.b64decode(response["body"])
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_file_of_the_page_is_served_as_it_is(file: str) -> None:
-    status, headers, body = ask(file)
+def test_every_file_of_the_page_is_served_unchanged(file: str) -> None:
+    status, headers, body = request(file)
     assert (status, body) == (200, (PAGE / file).read_bytes())
-    packed = ask(file, accept_encoding="gzip")
-    assert packed[1].get("Content-Encoding") != "gzip" or gzip.decompress(packed[2]) == body
-    assert ask(file, if_none_match=headers["ETag"])[0] == 304
+    compressed = request(file, accept_encoding="gzip")
+    assert compressed[1].get("Content-Encoding") != "gzip" or gzip.decompress(compressed[2]) == body
+    assert request(file, if_none_match=headers["ETag"])[0] == 304
 
 
 @pytest.mark.parametrize(
     "file",
     ["app.py", "../app.py", "..", "../../api/app.py", "/etc/passwd", "vendor/../../app.py", "page/index.html", "\0"],
 )
-def test_no_file_but_the_pages_is_served(file: str) -> None:
-    status, _, body = ask(file)
+def test_no_other_file_is_served(file: str) -> None:
+    status, _, body = request(file)
     assert status == 404
     assert b"import" not in body
 
 
-def test_the_bare_address_leads_to_the_page() -> None:
-    """By a relative address: whatever stands before it, such as a custom domain's path, stays."""
-    answer = app.handler(sample("dashboard"), None)
-    assert (answer["statusCode"], answer["headers"]["Location"]) == (302, "dashboard/index.html")
+def test_the_bare_address_redirects_to_the_page() -> None:
+    """The redirect is relative, which keeps the path of a custom domain."""
+    response = app.handler(sample("dashboard"), None)
+    assert (response["statusCode"], response["headers"]["Location"]) == (302, "dashboard/index.html")
     assert app.handler(sample("dashboard-file"), None)["statusCode"] == 200
 
 
-def test_the_configuration_says_where_to_sign_in_and_what_for() -> None:
-    status, headers, body = ask("config.json")
+def test_the_configuration_has_the_issuer_client_and_scope() -> None:
+    status, headers, body = request("config.json")
     assert (status, headers["Cache-Control"]) == (200, "no-store")
     assert json.loads(body) == {
         "api": "..",
@@ -87,11 +87,11 @@ def test_the_configuration_says_where_to_sign_in_and_what_for() -> None:
     }
 
 
-def test_the_page_may_ask_the_issuer_and_the_token_endpoint_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cognito's tokens come from another origin than its issuer's."""
+def test_the_policy_allows_requests_to_the_issuer_and_the_token_endpoint_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cognito's token endpoint has another origin than its issuer."""
 
     def connect() -> str:
-        policy = ask("index.html")[1]["Content-Security-Policy"].split("; ")
+        policy = request("index.html")[1]["Content-Security-Policy"].split("; ")
         return next(part for part in policy if part.startswith("connect-src"))
 
     assert connect() == "connect-src 'self' https://login.example"
@@ -99,22 +99,22 @@ def test_the_page_may_ask_the_issuer_and_the_token_endpoint_and_nobody_else(monk
     assert connect() == "connect-src 'self' https://login.example https://x.auth.example"
 
 
-def test_every_answer_has_the_headers_that_keep_others_out() -> None:
-    answers = [ask("index.html")[1], ask("nothing")[1], app.handler(sample("dashboard"), None)["headers"]]
-    for headers in answers:
+def test_every_response_has_the_security_headers() -> None:
+    responses = [request("index.html")[1], request("nothing")[1], app.handler(sample("dashboard"), None)["headers"]]
+    for headers in responses:
         assert headers["Content-Security-Policy"].startswith("default-src 'self'; ")
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_stack_that_does_not_say_where_to_sign_in_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_issuer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JWT_ISSUER")
     with pytest.raises(SettingsError, match="JWT_ISSUER"):
-        ask("index.html")
+        request("index.html")
 
 
-def test_the_page_asks_for_nothing_that_the_policy_forbids() -> None:
-    """No inline script or style, and nothing from elsewhere."""
+def test_the_page_needs_nothing_that_the_policy_forbids() -> None:
+    """No inline scripts or styles, and nothing from other origins."""
     text = (PAGE / "index.html").read_text(encoding="utf-8")
     for forbidden in (
         "style=",

@@ -1,12 +1,12 @@
-/** Questions to the API, and its refusals in words. */
+/** Requests to the API, and its errors. */
 
 import { parse } from "../values/exact.js";
 
 const TIMEOUT_MS = 30_000;
 
-/** An answer that is none: what the API says of it (RFC 9457), or that there was no answer. */
+/** A failed request: the API's problem document (RFC 9457), or no response at all. */
 export class Problem extends Error {
-  /** `status` is 0 where nothing answered; `retryS` says when to ask again, if the API told. */
+  /** `status` is 0 if there was no response; `retryS` is the API's Retry-After in seconds, or null. */
   constructor(status, title, detail = "", type = "", retryS = null) {
     super(detail ? `${title}: ${detail}` : title);
     Object.assign(this, {
@@ -20,70 +20,71 @@ export class Problem extends Error {
   }
 }
 
-/** The API at one address. */
+/** A client of the API. */
 export class Api {
   /**
-   * @param {string} base its address, relative to the page or not
-   * @param {{authorization: () => string|null, refused: () => void}} session who is signed in
+   * @param {string} base the API's address, may be relative to the page
+   * @param {{authorization: () => string|null, onUnauthorized: () => void}} session
    */
   constructor(base, session) {
     this.base = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
     this.session = session;
-    this.answeredInMs = null;
+    this.responseTimeMs = null;
   }
 
   /**
-   * Ask, and return the answer's data.
+   * Request JSON and return it parsed.
    *
-   * @param {string} path without a slash at the beginning
-   * @param {[string, string][]} parameters in their order; one may come several times
+   * @param {string} path without a leading slash
+   * @param {[string, string][]} parameters in order; a name may occur more than once
    */
   async get(path, parameters = [], { signal } = {}) {
-    const { text } = await this.#ask(path, parameters, "application/json", signal);
+    const { text } = await this.#request(path, parameters, "application/json", signal);
     try {
       return parse(text);
     } catch {
-      throw new Problem(0, "The API's answer is not JSON", `is there something else at ${this.base.href}?`);
+      throw new Problem(0, "The response is not JSON", `check that ${this.base.href} is the API's address`);
     }
   }
 
-  /** Ask for a table, and return its text and the parameters of the page after it, or null. */
-  async table(path, parameters, { signal } = {}) {
-    const { text, headers } = await this.#ask(path, parameters, "text/csv", signal);
+  /** Request CSV and return its text, and the parameters of the next page, or null. */
+  async getCsv(path, parameters, { signal } = {}) {
+    const { text, headers } = await this.#request(path, parameters, "text/csv", signal);
     const next = /<([^>]*)>;\s*rel="?next"?/.exec(headers.get("Link") ?? "");
     return { text, next: next && [...new URLSearchParams(next[1].split("?")[1])] };
   }
 
-  async #ask(path, parameters, accept, signal) {
+  async #request(path, parameters, accept, signal) {
     const address = new URL(path, this.base);
     address.search = new URLSearchParams(parameters).toString();
     const authorization = this.session.authorization();
     const headers = authorization === null ? { Accept: accept } : { Accept: accept, Authorization: authorization };
-    const limit = AbortSignal.timeout(TIMEOUT_MS);
-    const asked = performance.now();
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const started = performance.now();
     try {
-      const either = signal ? AbortSignal.any([signal, limit]) : limit;
-      const answer = await fetch(address, { headers, signal: either, cache: "no-store", credentials: "same-origin" });
-      const text = await answer.text();
-      if (!answer.ok) throw this.#problem(answer, text);
-      this.answeredInMs = performance.now() - asked;
-      return { text, headers: answer.headers };
+      const either = signal ? AbortSignal.any([signal, timeout]) : timeout;
+      const response = await fetch(address, { headers, signal: either, cache: "no-store", credentials: "same-origin" });
+      const text = await response.text();
+      if (!response.ok) throw this.#problem(response, text);
+      this.responseTimeMs = performance.now() - started;
+      return { text, headers: response.headers };
     } catch (error) {
       if (error instanceof Problem || signal?.aborted) throw error;
-      throw new Problem(0, "The API does not answer", limit.aborted ? `not within ${TIMEOUT_MS / 1000} s` : "");
+      throw new Problem(0, "No response from the API", timeout.aborted ? `timeout after ${TIMEOUT_MS / 1000} s` : "");
     }
   }
 
-  #problem(answer, text) {
-    if (answer.status === 401) this.session.refused();
-    let told = {};
+  #problem(response, text) {
+    if (response.status === 401) this.session.onUnauthorized();
+    let body = {};
     try {
-      told = JSON.parse(text) ?? {};
+      body = JSON.parse(text) ?? {};
     } catch {
-      // not JSON: the status has to do
+      // not JSON: the status is all there is
     }
-    const retry = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
-    const title = told.title ?? told.message ?? `The API answers ${answer.status}`;
-    return new Problem(answer.status, title, told.detail ?? "", told.type ?? "", Number.isNaN(retry) ? null : retry);
+    const { title, message, detail = "", type = "" } = body;
+    const retryS = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+    const summary = title ?? message ?? `The API returned status ${response.status}`;
+    return new Problem(response.status, summary, detail ?? "", type ?? "", Number.isNaN(retryS) ? null : retryS);
   }
 }

@@ -1,84 +1,82 @@
 /**
- * Who is signed in: nobody where the server beside the page signs, else somebody with a token of an OpenID Connect
- * issuer, by
- * authorization code with PKCE. The token is kept in this tab's session storage and goes nowhere but to the API.
+ * Sign-in. If the server that serves the page signs requests, nobody signs in. Otherwise users get a token from an
+ * OpenID Connect issuer by authorization code with PKCE. The token stays in this tab's session storage and is sent to
+ * the API only.
  */
 
 const LIBRARY = "./vendor/oidc-client-ts/oidc-client-ts.min.js";
 
-/** A session without credentials. */
-const OPEN = { authorization: () => null, refused: () => {}, person: null, signOut: null };
+const ANONYMOUS = { authorization: () => null, onUnauthorized: () => {}, userName: null, signOut: null };
 
 /**
- * Return the session to ask the API with, or null where the page is about to leave for the issuer's sign-in.
+ * Return the session for requests to the API, or null if the page is about to redirect to the issuer.
  *
  * @param {object|null} auth of config.json
- * @param {(again: () => void) => void} onOver hears that the session is over, with what begins another one
+ * @param {(signInAgain: () => void) => void} onExpired called once when the session expires
  */
-export async function signIn(auth, onOver) {
-  if (auth === null || auth === undefined) return OPEN;
-  const { UserManager, WebStorageStateStore } = await library();
-  const home = new URL(auth.redirect_path ?? "./", document.baseURI).href;
+export async function signIn(auth, onExpired) {
+  if (auth === null || auth === undefined) return ANONYMOUS;
+  const { UserManager, WebStorageStateStore } = await loadLibrary();
   const store = new WebStorageStateStore({ store: sessionStorage });
   const manager = new UserManager({
     authority: auth.issuer,
     client_id: auth.client_id,
     scope: auth.scope,
-    redirect_uri: home,
+    redirect_uri: new URL(auth.redirect_path ?? "./", document.baseURI).href,
     response_type: "code",
     userStore: store,
     stateStore: store,
     automaticSilentRenew: false,
     monitorSession: false,
   });
-  const user = await current(manager);
+  const user = await currentUser(manager);
   if (user === null) {
     await manager.signinRedirect();
     return null;
   }
-  return session(manager, user, onOver);
+  return createSession(manager, user, onExpired);
 }
 
-/** Return who is signed in, coming back from the issuer or from before; null if nobody is. */
-async function current(manager) {
+/** Return the user, after the issuer's redirect or from this tab's storage; null if nobody is signed in. */
+async function currentUser(manager) {
   const query = new URLSearchParams(location.search);
   if (query.has("state") && (query.has("code") || query.has("error"))) {
     try {
       return await manager.signinCallback();
     } finally {
-      // a code serves once: it is not to be seen in the address, nor tried again when the page is
+      // a code is valid once: reloading the page must not send it again
       history.replaceState(null, "", location.pathname);
     }
   }
-  const known = await manager.getUser();
-  if (known === null || !known.expired) return known;
-  return known.refresh_token ? manager.signinSilent().catch(() => null) : null;
+  const stored = await manager.getUser();
+  if (stored === null || !stored.expired) return stored;
+  return stored.refresh_token ? manager.signinSilent().catch(() => null) : null;
 }
 
-function session(manager, first, onOver) {
-  let [user, over] = [first, false];
-  const end = () => {
-    if (over) return;
-    over = true;
-    onOver(async () => {
+function createSession(manager, firstUser, onExpired) {
+  let [user, expired] = [firstUser, false];
+  const expire = () => {
+    if (expired) return;
+    expired = true;
+    onExpired(async () => {
       await manager.removeUser();
       await manager.signinRedirect();
     });
   };
   manager.events.addAccessTokenExpiring(async () => {
-    // without a refresh token there is nothing to renew by: the sign-in is over when the token is
+    // without a refresh token, the session ends when the access token expires
     if (!user.refresh_token) return;
     try {
       user = (await manager.signinSilent()) ?? user;
     } catch {
-      // told when the token has expired
+      // reported when the token expires
     }
   });
-  manager.events.addAccessTokenExpired(end);
+  manager.events.addAccessTokenExpired(expire);
   return {
-    authorization: () => (over ? null : `Bearer ${user.access_token}`),
-    refused: end,
-    person: user.profile?.name ?? user.profile?.email ?? user.profile?.sub ?? null,
+    authorization: () => (expired ? null : `Bearer ${user.access_token}`),
+    onUnauthorized: expire,
+    userName: user.profile?.name ?? user.profile?.email ?? user.profile?.sub ?? null,
     signOut: async () => {
       await manager.removeUser();
       location.reload();
@@ -86,12 +84,12 @@ function session(manager, first, onOver) {
   };
 }
 
-function library() {
+function loadLibrary() {
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = LIBRARY;
     script.onload = () => resolve(globalThis.oidc);
-    script.onerror = () => reject(new Error("the library for signing in could not be read"));
+    script.onerror = () => reject(new Error("could not load the sign-in library"));
     document.head.append(script);
   });
 }

@@ -1,56 +1,55 @@
-/** A chart by keyboard: the arrows go from point to point and from line to line, plus and minus zoom, 0 goes back. */
+/** Keyboard control of a chart: arrow keys move between points and lines, plus and minus zoom, 0 resets the zoom. */
 
 const PAGE = 10;
 
-export const HELP =
-  "Left and right arrow: previous and next point. Up and down arrow: choose a line. Home, End: first and last point. " +
-  "Plus and minus: zoom. 0: whole range.";
+export const KEYBOARD_HELP =
+  "Left and right arrow: previous and next point. Up and down arrow: select a line. Home, End: first and last point. " +
+  "Plus and minus: zoom. 0: reset zoom.";
 
 /**
- * Let an element that has the focus move the point of its chart.
+ * Handle the keys pressed while an element has the focus.
  *
  * @param {HTMLElement} element
- * @param {{picture: () => object|null, move: (index: number|null, line: number|null) => void, zoom: (factor:
- *   number) => void, reset: () => void}} given
+ * @param {{chartData: () => object|null, move: (index: number|null, lineIndex: number|null) => void, zoom: (factor:
+ *   number) => void, reset: () => void}} handlers
  */
-export function keys(element, given) {
-  let [index, line] = [null, null];
-  const step = (picture, by) => {
-    const last = picture.xs.length - 1;
-    index = index === null ? (by > 0 ? 0 : last) : Math.min(Math.max(index + by, 0), last);
+export function handleKeys(element, handlers) {
+  let [index, lineIndex] = [null, null];
+  const step = (data, points) => {
+    const last = data.xs.length - 1;
+    index = index === null ? (points > 0 ? 0 : last) : Math.min(Math.max(index + points, 0), last);
   };
-  const choose = (picture, by) => {
-    const shown = [
-      null,
-      ...picture.lines.map((one, place) => (one.hidden ? undefined : place)).filter((place) => place !== undefined),
-    ];
-    line = shown[(shown.indexOf(line) + by + shown.length) % shown.length] ?? null;
-    index ??= picture.xs.length - 1;
+  const selectLine = (data, offset) => {
+    const visible = [...data.lines.keys()].filter((candidate) => !data.lines[candidate].hidden);
+    const choices = [null, ...visible]; // null: all lines
+    lineIndex = choices[(choices.indexOf(lineIndex) + offset + choices.length) % choices.length] ?? null;
+    index ??= data.xs.length - 1;
   };
   const moves = {
-    ArrowLeft: (picture) => step(picture, -1),
-    ArrowRight: (picture) => step(picture, 1),
-    PageUp: (picture) => step(picture, -PAGE),
-    PageDown: (picture) => step(picture, PAGE),
+    ArrowLeft: (data) => step(data, -1),
+    ArrowRight: (data) => step(data, 1),
+    PageUp: (data) => step(data, -PAGE),
+    PageDown: (data) => step(data, PAGE),
     Home: () => (index = 0),
-    End: (picture) => (index = picture.xs.length - 1),
-    ArrowUp: (picture) => choose(picture, -1),
-    ArrowDown: (picture) => choose(picture, 1),
+    End: (data) => (index = data.xs.length - 1),
+    ArrowUp: (data) => selectLine(data, -1),
+    ArrowDown: (data) => selectLine(data, 1),
   };
-  const others = { "+": () => given.zoom(0.5), "=": () => given.zoom(0.5), "-": () => given.zoom(2), 0: given.reset };
+  const zoomIn = () => handlers.zoom(0.5);
+  const zooms = { "+": zoomIn, "=": zoomIn, "-": () => handlers.zoom(2), 0: handlers.reset };
   element.addEventListener("keydown", (event) => {
-    const picture = given.picture();
+    const data = handlers.chartData();
     if (event.ctrlKey || event.metaKey || event.altKey || event.target !== element) return;
-    if (others[event.key]) others[event.key]();
-    else if (moves[event.key] && picture && picture.xs.length > 0) {
-      if (index !== null && index >= picture.xs.length) index = null;
-      moves[event.key](picture);
-      given.move(index, line);
+    if (zooms[event.key]) zooms[event.key]();
+    else if (moves[event.key] && data && data.xs.length > 0) {
+      if (index !== null && index >= data.xs.length) index = null;
+      moves[event.key](data);
+      handlers.move(index, lineIndex);
     } else return;
     event.preventDefault();
   });
   element.addEventListener("blur", () => {
-    [index, line] = [null, null];
-    given.move(null, null);
+    [index, lineIndex] = [null, null];
+    handlers.move(null, null);
   });
 }

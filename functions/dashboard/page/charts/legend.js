@@ -1,52 +1,47 @@
-/** The lines of a chart by name and colour: each can be hidden, and stands out while it is pointed at. */
+/** The legend of a chart. Each entry hides or shows its line, and highlights it while pointed at or focused. */
 
-import { el, mark, say } from "../elements/dom.js";
+import { el, setAttribute, setText } from "../elements/dom.js";
 
 export class Legend {
-  /** `onToggle` hears of a line's key, `onPoint` of the place of the line that is pointed at, or null. */
-  constructor({ onToggle, onPoint }) {
+  /** `onToggle` receives the line's key, `onHighlight` the index of the line to highlight, or null. */
+  constructor({ onToggle, onHighlight }) {
     this.onToggle = onToggle;
-    this.onPoint = onPoint;
-    this.element = el("ul", { class: "legend", "aria-label": "Lines, with their newest values" });
-    this.buttons = new Map();
+    this.onHighlight = onHighlight;
+    this.element = el("ul", { class: "legend", "aria-label": "Lines with their latest values" });
+    this.entries = new Map();
   }
 
-  /** Show lines with their newest values. */
+  /** Show lines with their latest values. */
   show(lines, values) {
     const keys = lines.map(({ key }) => key);
-    if (JSON.stringify([...this.buttons.keys()]) !== JSON.stringify(keys)) this.#make(lines);
-    lines.forEach((line, place) => {
-      const { button, swatch, value } = this.buttons.get(line.key);
+    if (JSON.stringify([...this.entries.keys()]) !== JSON.stringify(keys)) this.#rebuild(lines);
+    lines.forEach((line, index) => {
+      const { button, swatch, value } = this.entries.get(line.key);
       swatch.className = `swatch line-${line.slot + 1}`;
-      mark(button, "aria-pressed", String(!line.hidden));
-      say(value, values[place] ?? "");
+      setAttribute(button, "aria-pressed", String(!line.hidden));
+      setText(value, values[index] ?? "");
     });
   }
 
-  #make(lines) {
-    this.buttons.clear();
-    this.element.replaceChildren(...lines.map((line, place) => this.#entry(line, place)));
+  #rebuild(lines) {
+    this.entries.clear();
+    this.element.replaceChildren(...lines.map((line, index) => this.#entry(line, index)));
   }
 
-  #entry(line, place) {
+  #entry(line, index) {
     const [swatch, value] = [el("span", { class: "swatch" }), el("span", { class: "value" })];
-    const over = () => this.onPoint(place);
-    const out = () => this.onPoint(null);
+    const highlight = () => this.onHighlight(index);
+    const reset = () => this.onHighlight(null);
     const listeners = {
       click: () => this.onToggle(line.key),
-      pointerenter: over,
-      pointerleave: out,
-      focus: over,
-      blur: out,
+      pointerenter: highlight,
+      pointerleave: reset,
+      focus: highlight,
+      blur: reset,
     };
-    const button = el(
-      "button",
-      { type: "button", on: listeners },
-      swatch,
-      el("span", { class: "name", text: line.label }),
-      value,
-    );
-    this.buttons.set(line.key, { button, swatch, value });
+    const name = el("span", { class: "name", text: line.label });
+    const button = el("button", { type: "button", on: listeners }, swatch, name, value);
+    this.entries.set(line.key, { button, swatch, value });
     return el("li", {}, button);
   }
 }

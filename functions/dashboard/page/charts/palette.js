@@ -1,22 +1,20 @@
-/**
- * Colours, from the stylesheet: lines in the order of theme.css, told apart by people who see colours otherwise, too.
- */
+/** The stylesheet's colors, for drawing on a canvas. theme.css orders the lines' colors. */
 
-import { MOST_LINES } from "../data/ranges.js";
+import { MAX_LINES } from "../data/ranges.js";
 
-/** Return a colour of the stylesheet as it is now. */
-export function colour(name) {
+/** Return a color of the stylesheet in the current appearance. */
+export function themeColor(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** Return the colours of the lines. */
-export function lineColours() {
-  return Array.from({ length: MOST_LINES }, (_, place) => colour(`line-${place + 1}`));
+/** Return the colors of the lines. */
+export function lineColors() {
+  return Array.from({ length: MAX_LINES }, (_, slot) => themeColor(`line-${slot + 1}`));
 }
 
-/** Return a colour that lets through what is behind it; `share` is from 0 to 1. */
-export function veil(hex, share) {
-  return `${hex}${Math.round(share * 255)
+/** Return a color with an opacity from 0 to 1. */
+export function withOpacity(hex, opacity) {
+  return `${hex}${Math.round(opacity * 255)
     .toString(16)
     .padStart(2, "0")}`;
 }

@@ -1,29 +1,27 @@
-/** How a picture of lines is shown: in which form, from when to when, with which choices of buckets. */
+/** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals to select. */
 
-import { title } from "../values/format.js";
-import { LENGTH_S } from "../values/times.js";
+import { humanize } from "../values/format.js";
+import { BUCKET_LENGTH_S } from "../values/times.js";
 
-/**
- * Return how a picture is best shown: as a chart, as bars where there is one bucket, as lists where there are no
- * numbers.
- */
+/** Return the form: a chart, bars if there is only one bucket, lists if there are no numbers, nothing without rows. */
 export function formOf({ xs, columns, view }) {
   if (xs.length === 0) return "nothing";
-  if (view.list || !columns.some((column) => column.some((value) => value !== null))) return "lists";
+  if (view.isList || !columns.some((column) => column.some((value) => value !== null))) return "lists";
   return xs.length === 1 ? "bars" : "chart";
 }
 
-/** Return the seconds to show: the range where it has both ends, else from the first row to the last. */
+/** Return the seconds to show: the range if both ends are set, otherwise from the first to the last row. */
 export function windowOf(xs, range, unit) {
-  const half = LENGTH_S[unit] / 2;
+  const half = BUCKET_LENGTH_S[unit] / 2;
   const [first, last] = [xs[0] ?? 0, xs.at(-1) ?? 1];
   const from = range.from !== null && range.to !== null ? Math.min(range.from / 1000, first) : first;
   const to = range.to === null ? last : range.to / 1000;
   return to - from < half ? [from - half, to + half] : [from, to];
 }
 
-export function intervalOptions(aggregate, view, unit, picked) {
-  const units = view.added ? [aggregate.unit, ...aggregate.intervals] : [];
-  const auto = picked === "auto" || !view.added ? `Auto (${unit})` : "Auto";
-  return [{ value: "auto", label: auto }, ...units.map((one) => ({ value: one, label: title(one) }))];
+/** Return the intervals that a view can be rolled up to, as the options of a select. */
+export function intervalOptions(aggregate, view, unit, selected) {
+  const units = view.isAdditive ? [aggregate.unit, ...aggregate.rollupUnits] : [];
+  const auto = selected === "auto" || !view.isAdditive ? `Auto (${unit})` : "Auto";
+  return [{ value: "auto", label: auto }, ...units.map((one) => ({ value: one, label: humanize(one) }))];
 }

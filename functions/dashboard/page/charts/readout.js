@@ -1,69 +1,65 @@
-/** What is at the point of a chart: beside the pointer for those who see it, as a sentence for those who listen. */
+/** The values at a point of a chart: in a box beside the pointer, and as a sentence for screen readers. */
 
-import { el, say } from "../elements/dom.js";
-import { rounded } from "../values/format.js";
-import { words } from "../values/times.js";
+import { el, setText } from "../elements/dom.js";
+import { formatNumber, withoutTime } from "../values/format.js";
+import { formatBucket } from "../values/times.js";
 
-/** Return the value of a line at a second, in words; null where it has none. */
-export function valueAt(picture, place, second, { briefly = false } = {}) {
-  const { view, columns, lines } = picture;
-  const row = picture.rows.get(lines[place].key)?.get(second);
-  if (!row) return view.zero && picture.xs.includes(second) ? "0" : null;
-  const index = picture.xs.indexOf(second);
-  const parts = view.parts.map((part, one) => {
-    const value = columns[place * view.parts.length + one][index];
-    return value === null || value === undefined
-      ? null
-      : rounded(part.role === "middle" ? plain(row[part.name]) : value);
+/** Return the value of a line at a second as text; null if it has none. `brief` leaves out a band's ends. */
+export function valueAt(chartData, lineIndex, second, { brief = false } = {}) {
+  const { view, columns, lines, xs } = chartData;
+  const row = chartData.rows.get(lines[lineIndex].key)?.get(second);
+  if (!row) return view.isZeroWhenEmpty && xs.includes(second) ? "0" : null;
+  const index = xs.indexOf(second);
+  const parts = view.parts.map((part, partIndex) => {
+    const value = columns[lineIndex * view.parts.length + partIndex][index];
+    if (value === null || value === undefined) return null;
+    return formatNumber(part.role === "middle" ? withoutTime(row[part.name]) : value);
   });
   if (parts.every((part) => part === null)) return null;
   if (view.kind !== "band") return parts[0];
-  if (briefly && parts.length > 2) return parts[1];
-  const [low, high] = [parts[0], parts.at(-1)];
+  if (brief && parts.length > 2) return parts[1];
   const middle = parts.length > 2 ? `${parts[1]} ` : "";
-  return `${middle}(${low} to ${high})`;
+  return `${middle}(${parts[0]} to ${parts.at(-1)})`;
 }
 
-function plain(value) {
-  return value !== null && typeof value === "object" && "at" in value ? value.value : value;
-}
-
-/**
- * The readout of a chart: a box beside the pointer, and a region that is read aloud when the keyboard moves the point.
- */
+/** A box beside the pointer, and a live region that announces the point when the keyboard moves it. */
 export class Readout {
   constructor(host) {
     this.host = host;
     this.box = el("div", { class: "readout", "aria-hidden": "true", hidden: true });
-    this.spoken = el("p", { class: "unseen", "aria-live": "polite" });
+    this.liveRegion = el("p", { class: "visually-hidden", "aria-live": "polite" });
   }
 
-  /** Show what is at a point; null shows nothing. */
-  show(picture, index, chart) {
-    if (index === null || !picture || index >= picture.xs.length) {
+  /** Show the values at a point; null hides the box. */
+  show(chartData, index, chart) {
+    if (index === null || !chartData || index >= chartData.xs.length) {
       this.box.hidden = true;
       return;
     }
-    const second = picture.xs[index];
+    const second = chartData.xs[index];
     this.box.replaceChildren(
-      el("p", { class: "when", text: words(second * 1000, picture.unit, picture.zone) }),
-      el("ul", {}, ...this.#lines(picture, index, second)),
+      el("p", { class: "when", text: formatBucket(second * 1000, chartData.unit, chartData.zone) }),
+      el("ul", {}, ...this.#lines(chartData, index, second)),
     );
     this.box.hidden = false;
-    this.#place(chart, second);
+    this.#position(chart, second);
   }
 
-  #lines(picture, index, second) {
-    const parts = picture.view.parts.length;
+  #lines(chartData, index, second) {
+    const { lines, columns, view } = chartData;
     const middle = Math.max(
-      picture.view.parts.findIndex((part) => part.role === "middle"),
+      view.parts.findIndex((part) => part.role === "middle"),
       0,
     );
-    const height = (place) => picture.columns[place * parts + middle][index] ?? Number.NEGATIVE_INFINITY;
-    return picture.lines
-      .map((line, place) => ({ line, place, value: line.hidden ? null : valueAt(picture, place, second) }))
+    const height = (lineIndex) => columns[lineIndex * view.parts.length + middle][index] ?? Number.NEGATIVE_INFINITY;
+    return lines
+      .map((line, lineIndex) => ({
+        line,
+        height: height(lineIndex),
+        value: line.hidden ? null : valueAt(chartData, lineIndex, second),
+      }))
       .filter(({ value }) => value !== null)
-      .sort((one, other) => height(other.place) - height(one.place))
+      .sort((one, other) => other.height - one.height)
       .map(({ line, value }) =>
         el(
           "li",
@@ -75,23 +71,24 @@ export class Readout {
       );
   }
 
-  #place(chart, second) {
+  #position(chart, second) {
     const area = chart.area;
     if (area === null) return;
     const left = area.offsetLeft + chart.left(second);
-    const right = left + this.box.offsetWidth + 24 > this.host.clientWidth;
-    this.box.style.left = `${Math.max(4, right ? left - this.box.offsetWidth - 14 : left + 14)}px`;
+    const overflows = left + this.box.offsetWidth + 24 > this.host.clientWidth;
+    this.box.style.left = `${Math.max(4, overflows ? left - this.box.offsetWidth - 14 : left + 14)}px`;
     this.box.style.top = `${area.offsetTop + 8}px`;
   }
 
-  /** Say what is at a point; of one line only, where one is chosen. */
-  speak(picture, index, only) {
-    const second = picture.xs[index];
-    const unit = picture.view.unit ? ` ${picture.view.unit}` : "";
-    const told = picture.lines
-      .map((line, place) => ({ line, place }))
-      .filter(({ line, place }) => !line.hidden && (only === null || only === place))
-      .map(({ line, place }) => `${line.label} ${valueAt(picture, place, second) ?? "no value"}${unit}`);
-    say(this.spoken, `${words(second * 1000, picture.unit, picture.zone)}: ${told.join("; ")}`);
+  /** Announce the values at a point, of one line or, if `lineIndex` is null, of all visible lines. */
+  announce(chartData, index, lineIndex) {
+    const { xs, lines, view, unit, zone } = chartData;
+    const second = xs[index];
+    const suffix = view.unit ? ` ${view.unit}` : "";
+    const texts = lines
+      .map((line, position) => ({ line, position }))
+      .filter(({ line, position }) => !line.hidden && (lineIndex === null || lineIndex === position))
+      .map(({ line, position }) => `${line.label} ${valueAt(chartData, position, second) ?? "no value"}${suffix}`);
+    setText(this.liveRegion, `${formatBucket(second * 1000, unit, zone)}: ${texts.join("; ")}`);
   }
 }

@@ -1,33 +1,32 @@
-/** A chart in one sentence or three, for those who do not see it. */
+/** A chart in a few sentences, for readers who cannot see it. */
 
-import { listed, many, rounded } from "../values/format.js";
-import { words } from "../values/times.js";
+import { countOf, formatList, formatNumber } from "../values/format.js";
+import { formatBucket } from "../values/times.js";
 
-/** Return what a chart shows: of what, from when to when, the highest point, and where each line ends. */
-export function summary(picture, whole) {
-  const { xs, lines, view, unit, zone } = picture;
-  const shown = lines.filter((line) => !line.hidden);
-  if (xs.length === 0 || shown.length === 0) return `${view.label}: nothing to show in this range.`;
-  const labels = shown.map(({ label }) => label);
-  const of = view.unit ? ` ${view.unit}` : "";
-  const when = `from ${words(whole.from, unit, zone)} to ${words(whole.to, unit, zone)}`;
-  const first = `${view.label} by ${unit} for ${listed(labels)}: ${many(xs.length, "point")} ${when}.`;
-  const peak = highest(picture);
-  return peak === null
-    ? first
-    : `${first} Highest: ${rounded(peak.value)}${of}, ${peak.label}, ${words(peak.second * 1000, unit, zone)}.`;
+/** Return what a chart shows: the measure, the lines, the time range and the highest point. */
+export function summary(chartData, range) {
+  const { xs, lines, view, unit, zone } = chartData;
+  const visible = lines.filter((line) => !line.hidden);
+  if (xs.length === 0 || visible.length === 0) return `${view.label}: no data in this range.`;
+  const names = formatList(visible.map(({ label }) => label));
+  const period = `from ${formatBucket(range.from, unit, zone)} to ${formatBucket(range.to, unit, zone)}`;
+  const content = `${view.label} by ${unit} for ${names}: ${countOf(xs.length, "point")} ${period}.`;
+  const peak = highestPoint(chartData);
+  if (peak === null) return content;
+  const value = `${formatNumber(peak.value)}${view.unit ? ` ${view.unit}` : ""}`;
+  return `${content} Highest: ${value}, ${peak.label}, ${formatBucket(peak.second * 1000, unit, zone)}.`;
 }
 
-function highest({ xs, columns, lines, view }) {
-  let found = null;
-  lines.forEach((line, place) => {
+function highestPoint({ xs, columns, lines, view }) {
+  let highest = null;
+  lines.forEach((line, lineIndex) => {
     if (line.hidden) return;
     view.parts.forEach((_, part) => {
-      columns[place * view.parts.length + part].forEach((value, index) => {
-        if (value !== null && (found === null || value > found.value))
-          found = { value, label: line.label, second: xs[index] };
+      columns[lineIndex * view.parts.length + part].forEach((value, index) => {
+        if (value !== null && (highest === null || value > highest.value))
+          highest = { value, label: line.label, second: xs[index] };
       });
     });
   });
-  return found;
+  return highest;
 }

@@ -1,86 +1,81 @@
-/** What a panel is made of, from what the API tells of an aggregate (`GET /aggregates`). */
+/** An aggregate as `GET /aggregates` describes it, and how a panel queries it. */
 
-import { intervals, known } from "../values/times.js";
+import { formatGroupValue, spaced } from "../values/format.js";
+import { rollupUnits, supportedZone } from "../values/times.js";
 
-const PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "by", "n"]);
+const RESERVED_PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "by", "n"]);
 
-/** Return the name of the parameter that gives a group's value. */
-export function parameter(group) {
-  return PARAMETERS.has(group.name) ? `group.${group.name}` : group.name;
+/** Return the name of the query parameter for a group's value. */
+export function parameterName(group) {
+  return RESERVED_PARAMETERS.has(group.name) ? `group.${group.name}` : group.name;
 }
 
 /**
- * An aggregate, and how it can be read.
+ * An aggregate.
  *
- * The key of the table says what lies together. `fixed` are the groups of which one value is chosen for the whole
- * panel, `lines`
- * those whose values are compared in it: lines of a chart, or bars. `repeated` tells that several values of the
- * first group can
- * be asked for at once.
+ * The order of its groups is the table's key, which determines what one query can read. A panel shows one value of
+ * each of the `fixedGroups`, and compares the values of the `lineGroups`, as lines of a chart or as bars. If
+ * `isMultiValue`, one query can read several values of the first group.
  */
 export class Aggregate {
-  constructor(told) {
-    this.name = told.name;
-    this.version = told.version;
-    this.collection = told.collection;
-    this.description = told.description;
-    this.groups = told.groups;
-    this.measures = told.measures;
-    this.listed = told.listed !== false;
-    this.bucket = told.groups.find((group) => group.name === told.bucket) ?? null;
-    const place = this.bucket === null ? told.groups.length : told.groups.indexOf(this.bucket);
-    const [before, after] = [told.groups.slice(0, place), told.groups.slice(place + 1)];
-    this.bucketFirst = place === 0;
-    this.repeated = before.length === 1 && after.length === 0;
-    if (this.repeated) [this.fixed, this.lines] = [[], before];
-    else if (this.bucket === null) [this.fixed, this.lines] = [before.slice(0, 1), before.slice(1)];
-    else [this.fixed, this.lines] = [before, after];
+  constructor(description) {
+    this.name = description.name;
+    this.version = description.version;
+    this.collection = description.collection;
+    this.description = description.description;
+    this.groups = description.groups;
+    this.measures = description.measures;
+    this.listsGroups = description.listed !== false;
+    this.bucket = this.groups.find((group) => group.name === description.bucket) ?? null;
+    const bucketIndex = this.bucket === null ? this.groups.length : this.groups.indexOf(this.bucket);
+    const [before, after] = [this.groups.slice(0, bucketIndex), this.groups.slice(bucketIndex + 1)];
+    this.isBucketFirst = bucketIndex === 0;
+    this.isMultiValue = before.length === 1 && after.length === 0;
+    if (this.isMultiValue) [this.fixedGroups, this.lineGroups] = [[], before];
+    else if (this.bucket === null) [this.fixedGroups, this.lineGroups] = [before.slice(0, 1), before.slice(1)];
+    else [this.fixedGroups, this.lineGroups] = [before, after];
   }
 
-  /** The address of its rows, without a slash at the beginning. */
-  path(what) {
-    return `aggregates/${encodeURIComponent(this.name)}/${what}`;
+  /** Return the path of one of its resources (`rows`, `groups`, `top`), without a leading slash. */
+  path(resource) {
+    return `aggregates/${encodeURIComponent(this.name)}/${resource}`;
   }
 
-  /** The unit of its time bucket, null if it has none. */
+  /** The unit of its time bucket; null if it has none. */
   get unit() {
     return this.bucket?.kind ?? null;
   }
 
   get zone() {
-    return this.bucket === null ? "UTC" : known(this.bucket.time_zone);
+    return this.bucket === null ? "UTC" : supportedZone(this.bucket.time_zone);
   }
 
-  /** The longer stretches of time that its rows can be added up to. */
-  get intervals() {
-    return this.bucket === null ? [] : intervals(this.unit, this.bucketFirst);
+  /** The longer units that its rows can be rolled up to. */
+  get rollupUnits() {
+    return this.bucket === null ? [] : rollupUnits(this.unit, this.isBucketFirst);
   }
 
-  /** What aggregates have in common whose data lie in the same range of time. */
-  get clockwork() {
+  /** Equal for aggregates whose data cover the same time range: the same collection, bucketed by the same field. */
+  get timeKey() {
     return this.bucket === null ? null : `${this.collection} ${this.bucket.field}`;
   }
 
-  /** Return which line or bar a row belongs to, as a key that no other values share. */
-  lineOf(row) {
-    return this.lines.length === 1
-      ? String(row[this.lines[0].name])
-      : JSON.stringify(this.lines.map((group) => String(row[group.name])));
+  /** Return the key of the line or bar that a row belongs to. */
+  lineKey(row) {
+    return this.lineGroups.length === 1
+      ? String(row[this.lineGroups[0].name])
+      : JSON.stringify(this.lineGroups.map((group) => String(row[group.name])));
   }
 
-  /** Return a line's key in words. */
-  labelOf(line) {
-    if (this.lines.length === 0) return "All";
-    if (this.lines.length > 1) return JSON.parse(line).map(shown).join(" · ");
-    return shown(line);
+  /** Return the label of a line or bar. */
+  lineLabel(key) {
+    if (this.lineGroups.length === 0) return "All";
+    if (this.lineGroups.length > 1) return JSON.parse(key).map(formatGroupValue).join(" · ");
+    return formatGroupValue(key);
   }
 
-  /** Return what its lines are values of, in words. */
-  get linesName() {
-    return this.lines.map((group) => group.name.replaceAll("_", " ")).join(" · ");
+  /** The names of the groups whose values are compared. */
+  get lineGroupNames() {
+    return this.lineGroups.map((group) => spaced(group.name)).join(" · ");
   }
-}
-
-function shown(text) {
-  return text === "" ? "(empty)" : text;
 }

@@ -1,9 +1,6 @@
-/**
- * Which stretch of time a panel shows, and how long the buckets in it are, so that there is neither too little nor too
- * much.
- */
+/** Which time range a panel shows, and the length of its buckets, so that the chart is neither sparse nor overloaded. */
 
-import { clock, LENGTH_S } from "../values/times.js";
+import { BUCKET_LENGTH_S, localTimeOf } from "../values/times.js";
 
 const DAY_S = 86_400;
 const SPANS = [
@@ -15,38 +12,40 @@ const SPANS = [
   ["1 year", 365 * DAY_S],
 ];
 
-/** How many points a line has at most where nobody chose otherwise. */
-const POINTS = 500;
+/** The most points of a line if the interval is automatic. */
+const MAX_POINTS = 500;
 
-/** Rows of a panel that one request brings. */
-export const ROWS_A_REQUEST = 1000;
+/** Rows that one request reads. */
+export const ROWS_PER_REQUEST = 1000;
 
-/** Rows that a panel reads at most. */
-export const MOST_ROWS = 10_000;
+/** The most rows that a panel reads. */
+export const MAX_ROWS = 10_000;
 
-/** Lines that are drawn at once; as many as there are colours. */
-export const MOST_LINES = 8;
+/** The most lines in a chart: one for each color. */
+export const MAX_LINES = 8;
 
-/** Bands to begin with: more of them cover each other. */
-const MOST_BANDS = 2;
+const MIN_INITIAL_LINES = 3;
 
-/**
- * Of buckets that lie by themselves, each of which is looked into: how many to begin with, and how many to look beyond
- * known data.
- */
-const BUCKETS = 100;
-const BEYOND = 20;
+/** More bands would cover each other. */
+const INITIAL_BANDS = 2;
 
-/** Return the choices of a range for an aggregate, as the options of a select, and the one to begin with. */
-export function rangeChoices({ unit, bucketFirst }) {
-  const newest = { value: `data:${BUCKETS * LENGTH_S[unit]}`, label: `Newest ${BUCKETS} ${unit}s` };
-  const spans = SPANS.filter(([, seconds]) => seconds > LENGTH_S[unit]);
+/** If the bucket comes first in the key, every bucket is a query: how many to show first, and to probe beyond the data. */
+const INITIAL_BUCKETS = 100;
+const PROBED_BUCKETS = 20;
+
+/** Return the range options of an aggregate for a select, and the initial one. */
+export function rangeOptions({ unit, isBucketFirst }) {
+  const newestBuckets = {
+    value: `data:${INITIAL_BUCKETS * BUCKET_LENGTH_S[unit]}`,
+    label: `Newest ${INITIAL_BUCKETS} ${unit}s`,
+  };
+  const spans = SPANS.filter(([, seconds]) => seconds > BUCKET_LENGTH_S[unit]);
   const options = [
     { value: "all", label: "All data" },
     {
       group: "Up to the newest data",
       options: [
-        ...(bucketFirst ? [newest] : []),
+        ...(isBucketFirst ? [newestBuckets] : []),
         ...spans.map(([label, seconds]) => ({ value: `data:${seconds}`, label: `Newest ${label}` })),
       ],
     },
@@ -54,77 +53,73 @@ export function rangeChoices({ unit, bucketFirst }) {
       group: "Up to now",
       options: spans.map(([label, seconds]) => ({ value: `now:${seconds}`, label: `Last ${label}` })),
     },
-    { value: "custom", label: "From … to …" },
+    { value: "custom", label: "Custom range" },
   ];
-  return { options, first: bucketFirst ? newest.value : "all" };
+  return { options, initial: isBucketFirst ? newestBuckets.value : "all" };
 }
 
 /**
- * Return from when to when a range is, in ms; null leaves an end open, so that newer data come in by themselves.
+ * Return the start and end of a range in ms. Null is an open end, which includes new data as they come in.
  *
- * @param {string} choice of {@link rangeChoices}
- * @param {{oldest: number, newest: number}} extent where the data lie, in ms
- * @param {string} unit of the buckets, the newest of which begins at the extent's end
+ * @param {string} option of {@link rangeOptions}
+ * @param {{oldest: number, newest: number}} extent starts of the oldest and newest bucket, in ms
+ * @param {string} unit of the buckets
  */
-export function rangeOf(choice, extent, now, unit) {
-  const [kind, seconds] = choice.split(":");
-  if (kind === "data") return { from: extent.newest + (LENGTH_S[unit] - Number(seconds)) * 1000, to: null };
+export function rangeOf(option, extent, now, unit) {
+  const [kind, seconds] = option.split(":");
+  if (kind === "data") return { from: extent.newest + (BUCKET_LENGTH_S[unit] - Number(seconds)) * 1000, to: null };
   if (kind === "now") return { from: now - Number(seconds) * 1000, to: null };
   return { from: null, to: null };
 }
 
-/** Return a range with both ends, and how long it is. */
-export function closed(range, extent) {
+/** Return a range with its open ends set to the extent's, and its length in seconds. */
+export function closeRange(range, extent) {
   const from = range.from ?? extent.oldest;
   const to = range.to ?? Math.max(extent.newest, from);
   return { from, to, seconds: Math.max((to - from) / 1000, 0) };
 }
 
-/** Return a range with both ends, wide enough that what has come beyond the known data is found. */
-export function bounded(range, whole, unit) {
-  const beyond = BEYOND * LENGTH_S[unit] * 1000;
-  return { from: range.from ?? whole.from - beyond, to: range.to ?? whole.to + beyond };
+/** Return a range whose open ends reach somewhat beyond the closed range, to find data outside the known extent. */
+export function widenRange(range, closed, unit) {
+  const beyond = PROBED_BUCKETS * BUCKET_LENGTH_S[unit] * 1000;
+  return { from: range.from ?? closed.from - beyond, to: range.to ?? closed.to + beyond };
 }
 
 /**
- * Return the unit of the buckets to show: the one that was chosen, or the finest that makes no more points than
- * can be told apart.
+ * Return the unit of the buckets to show: the selected one, or the finest with at most {@link MAX_POINTS} points.
  *
- * @param {object} aggregate its `unit` and `intervals`
- * @param {boolean} added whether the measure can be added up to longer buckets at all
+ * @param {object} aggregate its `unit` and `rollupUnits`
+ * @param {boolean} isAdditive whether the measure can be rolled up to longer buckets
  */
-export function unitFor(aggregate, seconds, chosen, added) {
-  const units = added ? [aggregate.unit, ...aggregate.intervals] : [aggregate.unit];
-  if (units.includes(chosen)) return chosen;
-  return units.find((unit) => seconds / LENGTH_S[unit] <= POINTS) ?? units.at(-1);
+export function unitFor(aggregate, seconds, selected, isAdditive) {
+  const units = isAdditive ? [aggregate.unit, ...aggregate.rollupUnits] : [aggregate.unit];
+  if (units.includes(selected)) return selected;
+  return units.find((unit) => seconds / BUCKET_LENGTH_S[unit] <= MAX_POINTS) ?? units.at(-1);
 }
 
-/** Return how many lines to begin with, so that one request brings them all where that is sensible. */
-export function linesFor(unit, seconds, kind) {
-  if (kind === "band") return MOST_BANDS;
-  const points = seconds / LENGTH_S[unit] + 1;
-  return Math.min(Math.max(Math.floor(ROWS_A_REQUEST / points), 3), MOST_LINES);
+/** Return how many lines to show at first, so that one request reads them all if possible. */
+export function initialLineCount(unit, seconds, kind) {
+  if (kind === "band") return INITIAL_BANDS;
+  const points = seconds / BUCKET_LENGTH_S[unit] + 1;
+  return Math.min(Math.max(Math.floor(ROWS_PER_REQUEST / points), MIN_INITIAL_LINES), MAX_LINES);
 }
 
-/** Return the parameters of a range, in the clock's own words where the bucket is a date. */
+/** Return the query parameters of a range. */
 export function rangeParameters(range) {
-  const found = [];
-  if (range.from !== null) found.push(["from", new Date(range.from).toISOString()]);
-  if (range.to !== null) found.push(["to", new Date(range.to).toISOString()]);
-  return found;
+  const parameters = [];
+  if (range.from !== null) parameters.push(["from", new Date(range.from).toISOString()]);
+  if (range.to !== null) parameters.push(["to", new Date(range.to).toISOString()]);
+  return parameters;
 }
 
-/**
- * Return the range that is a part of another: `factor` 0.5 is its middle half, 2 twice of it; `shift` 0.5 is half of
- * it later.
- */
-export function moved(range, factor, shift) {
-  const middle = (range.from + range.to) / 2 + (range.to - range.from) * shift;
+/** Scale a range around its center by `factor`, and shift it by `shift` times its length: 0.5 is half of it later. */
+export function transformRange(range, factor, shift) {
+  const center = (range.from + range.to) / 2 + (range.to - range.from) * shift;
   const half = ((range.to - range.from) * factor) / 2;
-  return { from: Math.round(middle - half), to: Math.round(middle + half) };
+  return { from: Math.round(center - half), to: Math.round(center + half) };
 }
 
-/** Return a range's ends as the fields of a form show them. */
-export function fields(range, zone) {
-  return [clock(range.from, zone), clock(range.to, zone)];
+/** Return the local times of a range's start and end. */
+export function localTimesOf(range, zone) {
+  return [localTimeOf(range.from, zone), localTimeOf(range.to, zone)];
 }

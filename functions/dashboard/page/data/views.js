@@ -1,132 +1,117 @@
 /**
- * What can be looked at in a panel: each measure by itself, and measures of one field that make a band together.
+ * The views of a panel: one for each measure, and bands of several measures of one field.
  *
- * A view has parts, which are drawn as one line each: `low`, `middle` and `high` of a band, or only `middle`.
- * `added` tells that rows
- * can be added up to longer stretches of time; `zero` that a bucket without a row stands for nothing rather than
- * for not known.
+ * A view's parts are drawn as one line each: `low`, `middle` and `high` of a band, otherwise only `middle`.
+ * `isAdditive`: rows can be rolled up to longer buckets. `isZeroWhenEmpty`: a bucket without a row counts as zero, not
+ * as unknown.
  */
 
-import { float, title } from "../values/format.js";
+import { humanize, spaced, toFloat, withoutTime } from "../values/format.js";
 
-const NOTHING = new Set(["count", "total", "distinct"]);
-const NOT_ADDED = new Set(["distinct", "quantile", "top"]);
-const LISTS = new Set(["top"]);
+const ZERO_WHEN_EMPTY = new Set(["count", "total", "distinct"]);
+const NON_ADDITIVE = new Set(["distinct", "quantile", "top"]);
 
-/** Return the views of an aggregate's measures: bands first where a field has one, then each measure. */
+/** Return the views of an aggregate's measures. */
 export function viewsOf(measures) {
-  return [...measures.map(single), ...bands(measures)];
+  return [...measures.map(measureView), ...bandViews(measures)];
 }
 
-/** Return the view to begin with: the first that is a number. */
-export function firstView(views) {
-  return views.find((view) => !view.list) ?? views[0];
+/** Return the initial view: the first that is a number. */
+export function initialView(views) {
+  return views.find((view) => !view.isList) ?? views[0];
 }
 
 /** Return views as the options of a select. */
-export function measureOptions(views) {
+export function viewOptions(views) {
   const [bands, single] = [views.filter((view) => view.kind === "band"), views.filter((view) => view.kind !== "band")];
   const options = (some) =>
     some.map(({ key, label, unit }) => ({ value: key, label: unit ? `${label} (${unit})` : label }));
   return bands.length === 0 ? options(single) : [...options(single), { group: "Bands", options: options(bands) }];
 }
 
-function single(measure) {
-  const timed = measure.kind === "first" || measure.kind === "last";
+function measureView(measure) {
+  const isTimed = measure.kind === "first" || measure.kind === "last";
+  const isList = measure.kind === "top";
   return {
     key: measure.name,
-    label: title(measure.name),
+    label: humanize(measure.name),
     unit: measure.unit,
     kind: measure.kind,
     description: measure.description,
-    parts: [
-      {
-        role: "middle",
-        name: measure.name,
-        label: "",
-        of: (row) => float(timed ? row[measure.name]?.value : row[measure.name]),
-      },
-    ],
-    added: !NOT_ADDED.has(measure.kind),
-    zero: NOTHING.has(measure.kind),
-    list: LISTS.has(measure.kind),
-    order: measure.name,
-    ranks: !timed && !LISTS.has(measure.kind),
+    parts: [{ role: "middle", name: measure.name, label: "", of: (row) => toFloat(withoutTime(row[measure.name])) }],
+    isAdditive: !NON_ADDITIVE.has(measure.kind),
+    isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
+    isList,
+    rankedBy: isTimed || isList ? null : measure.name,
   };
 }
 
-function bands(measures) {
-  const fields = new Map();
+function bandViews(measures) {
+  const byField = new Map();
   for (const measure of measures.filter((one) => one.field)) {
-    fields.set(measure.field, [...(fields.get(measure.field) ?? []), measure]);
+    byField.set(measure.field, [...(byField.get(measure.field) ?? []), measure]);
   }
-  return [...fields.values()]
-    .flatMap((same) => [quantiles(same), extremes(same), deviation(same)])
+  return [...byField.values()]
+    .flatMap((same) => [quantileBand(same), extremesBand(same), deviationBand(same)])
     .filter((view) => view !== null);
 }
 
-function quantiles(measures) {
-  const found = measures.filter((one) => one.kind === "quantile").sort((one, other) => one.fraction - other.fraction);
-  if (found.length < 2) return null;
-  const middle = found.length > 2 ? found[Math.floor((found.length - 1) / 2)] : null;
-  return band(
-    found[0],
-    middle,
-    found.at(-1),
-    `${title(found[0].name)} to ${found.at(-1).name.replaceAll("_", " ")}`,
-    false,
-  );
+function quantileBand(measures) {
+  const quantiles = measures
+    .filter((measure) => measure.kind === "quantile")
+    .sort((one, other) => one.fraction - other.fraction);
+  if (quantiles.length < 2) return null;
+  const middle = quantiles.length > 2 ? quantiles[Math.floor((quantiles.length - 1) / 2)] : null;
+  return band(quantiles[0], middle, quantiles.at(-1), false);
 }
 
-function extremes(measures) {
-  const [least, most] = ["minimum", "maximum"].map((kind) => measures.find((one) => one.kind === kind));
-  if (!least || !most) return null;
-  return band(
-    least,
-    measures.find((one) => one.kind === "mean") ?? null,
-    most,
-    `${title(least.name)} to ${most.name.replaceAll("_", " ")}`,
-    true,
-  );
+function extremesBand(measures) {
+  const [minimum, mean, maximum] = ["minimum", "mean", "maximum"].map((kind) => ofKind(measures, kind));
+  return minimum && maximum ? band(minimum, mean, maximum, true) : null;
 }
 
-function deviation(measures) {
-  const [mean, variance] = ["mean", "variance"].map((kind) => measures.find((one) => one.kind === kind));
+function deviationBand(measures) {
+  const [mean, variance] = ["mean", "variance"].map((kind) => ofKind(measures, kind));
   if (!mean || !variance) return null;
-  const off = (row, sign) => {
-    const [middle, square] = [float(row[mean.name]), float(row[variance.name])];
-    return middle === null || square === null ? null : middle + sign * Math.sqrt(Math.max(square, 0));
+  const meanPlus = (row, factor) => {
+    const [center, square] = [toFloat(row[mean.name]), toFloat(row[variance.name])];
+    return center === null || square === null ? null : center + factor * Math.sqrt(Math.max(square, 0));
   };
+  const label = `${humanize(mean.name)} ± standard deviation`;
   return {
-    ...band(mean, mean, mean, `${title(mean.name)} ± deviation`, true),
+    ...band(mean, mean, mean, true),
+    key: `band:${label}`,
+    label,
     parts: [
-      { role: "low", name: mean.name, label: "mean − deviation", of: (row) => off(row, -1) },
-      { role: "middle", name: mean.name, label: "", of: (row) => float(row[mean.name]) },
-      { role: "high", name: mean.name, label: "mean + deviation", of: (row) => off(row, 1) },
+      { role: "low", name: mean.name, label: "mean − deviation", of: (row) => meanPlus(row, -1) },
+      { role: "middle", name: mean.name, label: "", of: (row) => toFloat(row[mean.name]) },
+      { role: "high", name: mean.name, label: "mean + deviation", of: (row) => meanPlus(row, 1) },
     ],
   };
 }
 
-function band(low, middle, high, label, added) {
+function ofKind(measures, kind) {
+  return measures.find((measure) => measure.kind === kind) ?? null;
+}
+
+function band(low, middle, high, isAdditive) {
   const part = (role, measure) => ({
     role,
     name: measure.name,
-    label: measure.name.replaceAll("_", " "),
-    of: (row) => float(row[measure.name]),
+    label: spaced(measure.name),
+    of: (row) => toFloat(row[measure.name]),
   });
-  const parts = [part("low", low), ...(middle === null ? [] : [part("middle", middle)]), part("high", high)];
-  const order = (middle ?? high).name;
+  const label = `${humanize(low.name)} to ${spaced(high.name)}`;
   return {
     key: `band:${label}`,
     label,
     unit: high.unit,
     kind: "band",
     description: null,
-    parts,
-    added,
-    zero: false,
-    list: false,
-    order,
-    ranks: true,
+    parts: [part("low", low), ...(middle === null ? [] : [part("middle", middle)]), part("high", high)],
+    isAdditive,
+    isZeroWhenEmpty: false,
+    isList: false,
+    rankedBy: (middle ?? high).name,
   };
 }

@@ -1,34 +1,34 @@
-/** Light, dark, or as the system is; remembered in this browser. */
+/** Light, dark, or the system's color scheme; the choice is kept in this browser. */
 
-import { button, mark } from "./dom.js";
+import { button, setAttribute } from "./dom.js";
 
 const KEY = "tailrace.appearance";
 const NEXT = { system: "light", light: "dark", dark: "system" };
-const SIGNS = { system: "◐", light: "☀", dark: "☾" };
+const ICONS = { system: "◐", light: "☀", dark: "☾" };
 
-/** Return the button that changes it; `onChange` hears of every change, also of the system's. */
+/** Return the button that switches the appearance. `onChange` is called after every change, including the system's. */
 export function appearanceButton(onChange) {
   const root = document.documentElement;
   const current = () => root.dataset.appearance ?? "system";
-  const made = button("Appearance", () => set(NEXT[current()]), { sign: SIGNS[current()] });
-  const name = () => {
-    const label = `Appearance: ${current()}. Change to ${NEXT[current()]}`;
-    mark(made, "aria-label", label);
-    mark(made, "title", label);
-    made.firstChild.textContent = SIGNS[current()];
+  const toggle = button("Appearance", () => choose(NEXT[current()]), { icon: ICONS[current()] });
+  const update = () => {
+    const label = `Appearance: ${current()}. Switch to ${NEXT[current()]}`;
+    setAttribute(toggle, "aria-label", label);
+    setAttribute(toggle, "title", label);
+    toggle.firstChild.textContent = ICONS[current()];
   };
-  function set(chosen) {
-    if (chosen === "system") delete root.dataset.appearance;
-    else root.dataset.appearance = chosen;
+  function choose(appearance) {
+    if (appearance === "system") delete root.dataset.appearance;
+    else root.dataset.appearance = appearance;
     try {
-      localStorage.setItem(KEY, chosen);
+      localStorage.setItem(KEY, appearance);
     } catch {
-      // storage is forbidden here: it is as chosen until the page is left
+      // storage is blocked: the choice lasts until the page is closed
     }
-    name();
+    update();
     onChange();
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
-  name();
-  return made;
+  update();
+  return toggle;
 }

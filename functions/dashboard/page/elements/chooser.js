@@ -1,41 +1,38 @@
-/** A dialog to choose values of a group: those with most items first, found by typing, or typed whole. */
+/** A dialog to select values of a group: from a list, by searching it, or by typing a value. */
 
-import { many } from "../values/format.js";
-import { button, el, labelled, say, unique } from "./dom.js";
+import { countOf, formatGroupValue } from "../values/format.js";
+import { button, el, labeledField, searchField, setText, uniqueId } from "./dom.js";
 
 /**
- * Let somebody choose.
+ * Show the dialog.
  *
- * @param {object} given
- * @param {string} given.heading
- * @param {{value: string, label: string, items: number|null}[]} given.listed
- * @param {string[]} given.chosen values
- * @param {number} given.most how many may be chosen at once
- * @param {boolean} given.typed whether a value may be typed that is not in the list
- * @param {(() => Promise<{listed: object[], more: boolean}>)|null} given.more brings further values
- * @returns {Promise<string[]|null>} what was chosen; null if nothing changed
+ * @param {object} options
+ * @param {string} options.heading
+ * @param {{value: string, label: string, items: number|null}[]} options.entries
+ * @param {string[]} options.selected values
+ * @param {number} options.max how many values can be selected
+ * @param {boolean} options.allowsTyping whether a value outside the list can be typed
+ * @param {(() => Promise<{entries: object[], more: boolean}>)|null} options.loadMore returns further entries
+ * @returns {Promise<string[]|null>} the selected values; null if the dialog was canceled
  */
-export function choose(given) {
-  return new Promise((resolve) => new Chooser(given, resolve));
+export function choose(options) {
+  return new Promise((resolve) => new Chooser(options, resolve));
 }
 
 class Chooser {
-  constructor(given, resolve) {
-    Object.assign(this, given);
+  #result = null;
+
+  constructor(options, resolve) {
+    Object.assign(this, options);
     this.resolve = resolve;
-    this.chosen = new Set(given.chosen);
-    this.heading = el("h2", { id: unique("heading"), text: given.heading });
-    this.search = el("input", {
-      type: "search",
-      autocomplete: "off",
-      spellcheck: "false",
-      on: { input: () => this.#list(), keydown: (event) => this.#typed(event) },
-    });
+    this.selected = new Set(options.selected);
+    this.heading = el("h2", { id: uniqueId("heading"), text: options.heading });
+    this.search = searchField({ input: () => this.#list(), keydown: (event) => this.#onKey(event) });
     this.list = el("ul", { class: "values" });
     this.status = el("p", { class: "note", role: "status" });
-    this.further = button("List more", () => this.#further(), { hidden: given.more === null });
+    this.moreButton = button("Load more", () => this.#loadMore(), { hidden: options.loadMore === null });
     this.dialog = el("dialog", { class: "chooser", "aria-labelledby": this.heading.id }, this.#form());
-    this.dialog.addEventListener("close", () => this.#closed());
+    this.dialog.addEventListener("close", () => this.#onClose());
     document.body.append(this.dialog);
     this.#list();
     this.dialog.showModal();
@@ -43,119 +40,121 @@ class Chooser {
   }
 
   #form() {
-    const label = labelled(this.typed ? "Search, or type a value and press Enter" : "Search", this.search);
-    const done = el("button", { type: "submit", class: "main", text: "Show" });
-    const foot = el(
-      "div",
-      { class: "foot" },
-      this.further,
-      button("Cancel", () => this.#end(null)),
-      done,
-    );
+    const label = this.allowsTyping ? "Search, or type a value and press Enter" : "Search";
+    const apply = el("button", { type: "submit", class: "main", text: "Apply" });
+    const cancel = button("Cancel", () => this.#close(null));
     return el(
       "form",
-      { method: "dialog", on: { submit: (event) => this.#done(event) } },
+      { method: "dialog", on: { submit: (event) => this.#onSubmit(event) } },
       this.heading,
-      label,
+      labeledField(label, this.search),
       this.list,
       this.status,
-      foot,
+      el("div", { class: "foot" }, this.moreButton, cancel, apply),
     );
   }
 
-  #found() {
+  get #isSingle() {
+    return this.max === 1;
+  }
+
+  get #isFull() {
+    return !this.#isSingle && this.selected.size >= this.max;
+  }
+
+  #matches() {
     const wanted = this.search.value.trim().toLowerCase();
-    const extra = [...this.chosen].filter((value) => !this.listed.some((one) => one.value === value));
-    const all = [...extra.map((value) => ({ value, label: value, items: null })), ...this.listed];
-    return all.filter((one) => one.label.toLowerCase().includes(wanted));
+    const typed = [...this.selected].filter((value) => !this.entries.some((entry) => entry.value === value));
+    const all = [...typed.map((value) => ({ value, label: value, items: null })), ...this.entries];
+    return all.filter((entry) => entry.label.toLowerCase().includes(wanted));
   }
 
   #list() {
-    const found = this.#found();
-    this.list.replaceChildren(...found.map((one) => this.#entry(one)));
-    const full =
-      this.most > 1 && this.chosen.size >= this.most
-        ? ` ${this.most} are chosen, as many as can be shown at once.`
+    const matches = this.#matches();
+    this.list.replaceChildren(...matches.map((entry) => this.#row(entry)));
+    const full = this.#isFull ? ` ${this.#limitText()}` : "";
+    const hint =
+      this.allowsTyping && matches.length === 0 && this.search.value !== ""
+        ? " Press Enter to use the value you typed."
         : "";
-    const none =
-      this.typed && found.length === 0 && this.search.value !== "" ? " Enter shows what you have typed." : "";
-    say(this.status, `${many(found.length, "value")} listed.${full}${none}`);
+    setText(this.status, `${countOf(matches.length, "value")} listed.${full}${hint}`);
   }
 
-  #entry({ value, label, items }) {
-    const single = this.most === 1;
+  #limitText() {
+    return `${this.max} values are selected, which is the maximum.`;
+  }
+
+  #row({ value, label, items }) {
     const box = el("input", {
-      type: single ? "radio" : "checkbox",
-      name: single ? "value" : null,
-      checked: this.chosen.has(value),
-      disabled: !single && !this.chosen.has(value) && this.chosen.size >= this.most,
+      type: this.#isSingle ? "radio" : "checkbox",
+      name: this.#isSingle ? "value" : null,
+      checked: this.selected.has(value),
+      disabled: this.#isFull && !this.selected.has(value),
       on: { change: () => this.#toggle(value) },
     });
     const count = items === null ? null : el("span", { class: "count", text: items.toLocaleString("en") });
-    return el("li", {}, el("label", {}, box, el("span", { class: "name", text: label || "(empty)" }), count));
+    return el("li", {}, el("label", {}, box, el("span", { class: "name", text: formatGroupValue(label) }), count));
   }
 
   #toggle(value) {
-    if (this.most === 1) this.chosen = new Set([value]);
-    else if (!this.chosen.delete(value)) this.chosen.add(value);
-    // of one that is to be chosen, arrow keys go through the list: Enter or the button ends it
-    if (this.most > 1)
-      for (const [place, box] of this.list.querySelectorAll("input").entries()) this.#bound(box, place);
-    const full = this.most > 1 && this.chosen.size >= this.most;
-    say(
-      this.status,
-      full ? `${this.most} are chosen, as many as can be shown at once.` : `${many(this.chosen.size, "value")} chosen.`,
-    );
+    // arrow keys move the selection of radio buttons, so a change does not close the dialog
+    if (this.#isSingle) this.selected = new Set([value]);
+    else if (!this.selected.delete(value)) this.selected.add(value);
+    const matches = this.#matches();
+    for (const [index, box] of this.list.querySelectorAll("input").entries())
+      box.disabled = this.#isFull && !this.selected.has(matches[index]?.value);
+    setText(this.status, this.#isFull ? this.#limitText() : `${countOf(this.selected.size, "value")} selected.`);
   }
 
-  #bound(box, place) {
-    const value = this.#found()[place]?.value;
-    box.disabled = !this.chosen.has(value) && this.chosen.size >= this.most;
-  }
-
-  #typed(event) {
+  #onKey(event) {
     if (event.key !== "Enter") return;
     event.preventDefault();
-    const text = this.search.value;
-    const exact = this.listed.find((one) => one.label === text)?.value;
-    const [only] = this.#found();
-    const value =
-      exact ?? (this.#found().length === 1 && text !== "" ? only.value : this.typed && text !== "" ? text : null);
+    const value = this.#entered(this.search.value);
     if (value === null) return;
-    if (this.most === 1) this.#end([value]);
-    else if (this.chosen.has(value) || this.chosen.size < this.most) {
-      this.chosen.add(value);
+    if (this.#isSingle) this.#close([value]);
+    else if (this.selected.has(value) || !this.#isFull) {
+      this.selected.add(value);
       this.search.value = "";
       this.#list();
     }
   }
 
-  async #further() {
-    this.further.disabled = true;
+  /** Return the value that the text stands for: an entry's label, the only match, or the text itself. */
+  #entered(text) {
+    const exact = this.entries.find((entry) => entry.label === text)?.value;
+    if (exact !== undefined) return exact;
+    if (text === "") return null;
+    const matches = this.#matches();
+    if (matches.length === 1) return matches[0].value;
+    return this.allowsTyping ? text : null;
+  }
+
+  async #loadMore() {
+    this.moreButton.disabled = true;
     try {
-      const { listed, more } = await this.more();
-      const known = new Set(this.listed.map((one) => one.value));
-      this.listed.push(...listed.filter((one) => !known.has(one.value)));
-      this.further.hidden = !more;
+      const { entries, more } = await this.loadMore();
+      const known = new Set(this.entries.map((entry) => entry.value));
+      this.entries.push(...entries.filter((entry) => !known.has(entry.value)));
+      this.moreButton.hidden = !more;
       this.#list();
-    } catch (problem) {
-      say(this.status, problem.message);
+    } catch (error) {
+      setText(this.status, error.message);
     }
-    this.further.disabled = false;
+    this.moreButton.disabled = false;
   }
 
-  #done(event) {
+  #onSubmit(event) {
     event.preventDefault();
-    this.#end([...this.chosen]);
+    this.#close([...this.selected]);
   }
 
-  #end(chosen) {
-    this.answer = chosen;
+  #close(result) {
+    this.#result = result;
     this.dialog.close();
   }
 
-  #closed() {
+  #onClose() {
     this.dialog.remove();
-    this.resolve(this.answer ?? null);
+    this.resolve(this.#result);
   }
 }

@@ -1,75 +1,81 @@
-/** Elements out of names, properties and children; texts only ever as texts. */
+/** Building and updating elements. Texts are always set as text, never as markup. */
 
-let names = 0;
+let ids = 0;
 
-/** Return an identifier that no other element has. */
-export function unique(prefix) {
-  names += 1;
-  return `${prefix}-${names}`;
+/** Return an id that no other element has. */
+export function uniqueId(prefix) {
+  ids += 1;
+  return `${prefix}-${ids}`;
 }
 
 /**
- * Make an element.
+ * Create an element.
  *
- * @param {string} tag its name
- * @param {object} [given] attributes; `on` holds listeners by event, `text` its text; false and null leave one out
- * @param {...(Node|string|null)} children what is in it
+ * @param {string} tag
+ * @param {object} [attributes] `on` holds listeners by event name, `text` is the text; false, null and undefined are
+ *   left out
+ * @param {...(Node|string|null)} children null is left out
  */
-export function el(tag, given = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) {
-    if (name === "on") for (const [event, listen] of Object.entries(value)) made.addEventListener(event, listen);
-    else if (name === "text") made.textContent = value;
+export function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    else if (name === "text") element.textContent = value;
     else if (value !== null && value !== undefined && value !== false)
-      made.setAttribute(name, value === true ? "" : value);
+      element.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
 }
 
-/** Set an element's text, only if it is another one: what is read aloud is not to be read twice. */
-export function say(element, text) {
+/** Set an element's text if it differs: a live region would announce the same text again. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Set an attribute, only if it is another one. */
-export function mark(element, name, value) {
+/** Set an attribute if it differs; null removes it. */
+export function setAttribute(element, name, value) {
   if (value === null) element.removeAttribute(name);
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Return a field below its label. */
-export function labelled(label, field) {
-  field.id ||= unique("field");
+/** Return a form field below its label. */
+export function labeledField(label, field) {
+  field.id ||= uniqueId("field");
   return el("div", { class: "choice" }, el("label", { for: field.id, text: label }), field);
 }
 
-/** Make a labelled choice. Options are `{value, label}`, or `{group, options}` for several under a heading. */
-export function choice(label, onChange) {
+/** Create a labeled select. Options are `{value, label}`, or `{group, options}` for several under a heading. */
+export function labeledSelect(label, onChange) {
   const select = el("select", { on: { change: () => onChange(select.value) } });
-  const whole = labelled(label, select);
-  let shown = "";
-  const fill = (options, value) => {
+  const element = labeledField(label, select);
+  let current = "";
+  const setOptions = (options, value) => {
     const key = JSON.stringify(options);
-    if (key !== shown) select.replaceChildren(...options.map(option));
-    shown = key;
+    if (key !== current) select.replaceChildren(...options.map(optionElement));
+    current = key;
     select.value = value;
   };
-  return { whole, select, fill };
+  return { element, select, setOptions };
 }
 
-function option(one) {
-  if (one.options) return el("optgroup", { label: one.group }, ...one.options.map(option));
-  return el("option", { value: one.value, text: one.label });
+function optionElement(option) {
+  if (option.options) return el("optgroup", { label: option.group }, ...option.options.map(optionElement));
+  return el("option", { value: option.value, text: option.label });
 }
 
-/** Make a button that shows a sign and is called by its label. */
-export function button(label, onClick, { sign = null, ...more } = {}) {
-  if (sign === null) return el("button", { type: "button", text: label, on: { click: onClick }, ...more });
-  const face = el("span", { "aria-hidden": "true", text: sign });
+/** Create a button. With an `icon`, the label becomes its accessible name and tooltip. */
+export function button(label, onClick, { icon = null, ...attributes } = {}) {
+  if (icon === null) return el("button", { type: "button", text: label, on: { click: onClick }, ...attributes });
+  const face = el("span", { "aria-hidden": "true", text: icon });
   return el(
     "button",
-    { type: "button", "aria-label": label, title: label, class: "sign", on: { click: onClick }, ...more },
+    { type: "button", "aria-label": label, title: label, class: "icon", on: { click: onClick }, ...attributes },
     face,
   );
+}
+
+/** Create a search field without autocompletion. */
+export function searchField(listeners) {
+  return el("input", { type: "search", autocomplete: "off", spellcheck: "false", on: listeners });
 }

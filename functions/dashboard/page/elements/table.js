@@ -1,122 +1,106 @@
-/**
- * The cells of a table, digit for digit: the numbers themselves, for whoever wants them and for whoever cannot see a
- * chart.
- */
+/** Rows as a table with all digits of every number, also for readers who cannot see a chart. */
 
 import { isNumber } from "../values/exact.js";
-import { exactly, many, title } from "../values/format.js";
-import { button, el, say, unique } from "./dom.js";
+import { countOf, exactText, humanize } from "../values/format.js";
+import { button, el, setText, uniqueId } from "./dom.js";
 
-const ROWS = 50;
-const READ_AT_A_GLANCE = 12;
+const ROWS_PER_PAGE = 50;
+const PROMINENT_DIGITS = 12;
 
-/**
- * Return a cell; of a long number, the digits that nobody reads at a glance are paler. `places` are the column's
- * digits before the point.
- */
-function cell(value, places) {
-  if (!isNumber(value)) return el("td", { text: exactly(value) });
-  const text = exactly(value);
-  if (places === null) return el("td", { class: "number", text });
+/** Return a cell. The digits after the first twelve are paler. `integerDigits` is the column's maximum, for alignment. */
+function cell(value, integerDigits) {
+  const text = exactText(value);
+  if (!isNumber(value)) return el("td", { text });
+  if (integerDigits === null) return el("td", { class: "number", text });
   const point = text.includes(".") ? text.indexOf(".") : text.length;
-  const cut = text.includes(".") ? Math.max(READ_AT_A_GLANCE, point + 3) : text.length;
-  const made = el(
-    "td",
-    {},
-    text.slice(0, cut),
-    text.length > cut ? el("span", { class: "tail", text: text.slice(cut) }) : null,
-  );
-  // points stand below each other, whatever comes after them
-  made.style.paddingLeft = `calc(10px + ${places - point}ch)`;
-  return made;
+  const cut = text.includes(".") ? Math.max(PROMINENT_DIGITS, point + 3) : text.length;
+  const tail = text.length > cut ? el("span", { class: "tail", text: text.slice(cut) }) : null;
+  const element = el("td", {}, text.slice(0, cut), tail);
+  // aligns the decimal points of a column
+  element.style.paddingLeft = `calc(10px + ${integerDigits - point}ch)`;
+  return element;
 }
 
-/** Return how many characters the numbers of a column have before the point at most; null where none has a point. */
-function placesOf(rows, name) {
+/** Return the most characters that a column has before the decimal point; null if no number has a decimal point. */
+function maxIntegerDigits(rows, name) {
   const texts = rows
     .map((row) => row[name])
     .filter(isNumber)
-    .map(exactly);
+    .map(exactText);
   return texts.some((text) => text.includes(".")) ? Math.max(...texts.map((text) => text.split(".")[0].length)) : null;
 }
 
-/** Rows of an aggregate as a table, some at a time. */
+/** Rows of an aggregate as a table with pages. */
 export class Table {
   #page = 0;
   #rows = [];
-  #shown = "";
+  #drawn = "";
 
   constructor(aggregate, caption) {
     this.aggregate = aggregate;
-    this.caption = el("caption", { text: caption, id: unique("caption") });
+    this.caption = el("caption", { text: caption, id: uniqueId("caption") });
     this.head = el("thead");
     this.body = el("tbody");
     const table = el("table", {}, this.caption, this.head, this.body);
     this.status = el("span", { class: "note" });
-    this.before = button("Previous rows", () => this.#turn(-1), { sign: "‹" });
-    this.after = button("Next rows", () => this.#turn(1), { sign: "›" });
-    const scroll = el(
-      "div",
-      { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": this.caption.id },
-      table,
-    );
+    this.previous = button("Previous rows", () => this.#turn(-1), { icon: "‹" });
+    this.next = button("Next rows", () => this.#turn(1), { icon: "›" });
+    const region = { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": this.caption.id };
     this.element = el(
       "div",
       { class: "cells" },
-      scroll,
-      el("div", { class: "pager" }, this.before, this.status, this.after),
+      el("div", region, table),
+      el("div", { class: "pager" }, this.previous, this.status, this.next),
     );
   }
 
-  /** Show rows; the columns are the groups, the measures that the rows have, and when each row was changed. */
+  /** Show rows. The columns are the groups, the measures that the rows have, and the time of each row's last update. */
   show(rows) {
     this.#rows = rows;
     const measures = this.aggregate.measures.filter(({ name }) => rows.length === 0 || rows.some((row) => name in row));
     const inexact = rows.some((row) => row.inexact) ? [{ name: "inexact", label: "Inexact" }] : [];
     this.columns = [
-      ...this.aggregate.groups.map(({ name }) => ({ name, label: title(name) })),
-      ...measures.map(({ name, unit }) => ({ name, label: unit ? `${title(name)} (${unit})` : title(name) })),
+      ...this.aggregate.groups.map(({ name }) => ({ name, label: humanize(name) })),
+      ...measures.map(({ name, unit }) => ({ name, label: unit ? `${humanize(name)} (${unit})` : humanize(name) })),
       { name: "updated_at", label: "Updated" },
       ...inexact,
     ];
     this.#draw();
   }
 
-  #turn(by) {
-    this.#page += by;
+  #turn(pages) {
+    this.#page += pages;
     this.#draw();
   }
 
   #draw() {
-    const pages = Math.max(Math.ceil(this.#rows.length / ROWS), 1);
+    const pages = Math.max(Math.ceil(this.#rows.length / ROWS_PER_PAGE), 1);
     this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
-    const first = this.#page * ROWS;
-    const rows = this.#rows.slice(first, first + ROWS);
-    const shown = JSON.stringify([this.columns, rows.map((row) => this.columns.map(({ name }) => exactly(row[name])))]);
-    if (shown !== this.#shown) {
-      this.#shown = shown;
+    const first = this.#page * ROWS_PER_PAGE;
+    const rows = this.#rows.slice(first, first + ROWS_PER_PAGE);
+    const texts = rows.map((row) => this.columns.map(({ name }) => exactText(row[name])));
+    const content = JSON.stringify([this.columns, texts]);
+    if (content !== this.#drawn) {
+      this.#drawn = content;
       this.head.replaceChildren(
         el("tr", {}, ...this.columns.map(({ label }) => el("th", { scope: "col", text: label }))),
       );
-      const places = this.columns.map(({ name }) => placesOf(rows, name));
-      this.body.replaceChildren(...rows.map((row) => this.#row(row, places)));
+      const digits = this.columns.map(({ name }) => maxIntegerDigits(rows, name));
+      this.body.replaceChildren(...rows.map((row) => this.#row(row, digits)));
     }
-    const range =
-      rows.length === 0
-        ? "No rows"
-        : `Rows ${first + 1} to ${first + rows.length} of ${many(this.#rows.length, "row")}`;
-    say(this.status, range);
-    this.before.disabled = this.#page === 0;
-    this.after.disabled = this.#page === pages - 1;
+    const range = `Rows ${first + 1} to ${first + rows.length} of ${countOf(this.#rows.length, "row")}`;
+    setText(this.status, rows.length === 0 ? "No rows" : range);
+    this.previous.disabled = this.#page === 0;
+    this.next.disabled = this.#page === pages - 1;
   }
 
-  #row(row, places) {
+  #row(row, digits) {
     const [first, ...rest] = this.columns;
     return el(
       "tr",
       {},
-      el("th", { scope: "row", text: exactly(row[first.name]) }),
-      ...rest.map(({ name }, place) => cell(row[name], places[place + 1])),
+      el("th", { scope: "row", text: exactText(row[first.name]) }),
+      ...rest.map(({ name }, index) => cell(row[name], digits[index + 1])),
     );
   }
 }

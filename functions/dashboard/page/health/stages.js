@@ -1,26 +1,23 @@
-/**
- * The flow from the entrances to the archive, each stage with its lag, what failed in it and its rate, from `GET
- * /health`.
- */
+/** The strip of stages: lag, failures and rate of each, from `GET /health`. */
 
-import { el, mark, say } from "../elements/dom.js";
-import { STALE_S } from "../panels/freshness-mark.js";
-import { duration, rounded, title } from "../values/format.js";
+import { STALE_S } from "../data/freshness.js";
+import { el, setAttribute, setText } from "../elements/dom.js";
+import { formatDuration, formatNumber, humanize, NO_VALUE } from "../values/format.js";
 
-const RATE_OVER_MS = 15_000;
-const UNKNOWN = "–";
+const RATE_WINDOW_MS = 15_000;
+const FIGURES = { lag: "Lag", failed: "Failed", rate: "Rate" };
 
-/** The stages by column, as section 2 of docs/architecture.md draws them. */
+/** The stages by column, as docs/architecture.md draws the flow. */
 const FLOW = [
   {
-    heading: "In",
+    heading: "Input",
     stages: [
       ["api", "HTTP API"],
       ["load", "Files"],
       ["ingest", "Intake queue"],
     ],
   },
-  { heading: "Stored", stages: [["items", "Items table"]] },
+  { heading: "Storage", stages: [["items", "Items table"]] },
   {
     heading: "Stream",
     stages: [
@@ -29,157 +26,143 @@ const FLOW = [
     ],
   },
   {
-    heading: "Out",
+    heading: "Output",
     stages: [
       ["archive", "Archive"],
       ["routes", "Routes"],
       ["rows", "Aggregates table"],
     ],
   },
-  { heading: "Listed", stages: [["catalog", "Catalog"]] },
+  { heading: "Catalog", stages: [["catalog", "Catalog"]] },
 ];
 
-/** The strip of stages. */
 export class Stages {
-  #looks = [];
+  #samples = [];
   #cards = new Map();
 
   constructor(host) {
     const columns = FLOW.map(({ heading, stages }) => {
-      const cards = stages.map(([key, label]) => this.#card(key, label));
-      return el("li", { class: "column" }, el("h3", { class: "unseen", text: heading }), el("ul", {}, ...cards));
+      const cards = stages.map(([key, label]) => this.#createCard(key, label));
+      const title = el("h3", { class: "visually-hidden", text: heading });
+      return el("li", { class: "column" }, title, el("ul", {}, ...cards));
     });
     host.replaceChildren(el("ol", { class: "flow" }, ...columns));
   }
 
-  #card(key, label) {
-    const word = el("span", { class: "word" });
-    const figures = Object.fromEntries(["lag", "failed", "rate"].map((name) => [name, el("dd", { text: UNKNOWN })]));
-    const more = el("p", { class: "unseen" });
-    const names = { lag: "Lag", failed: "Failed", rate: "Rate" };
-    const list = el(
-      "dl",
+  #createCard(key, label) {
+    const state = el("span", { class: "word" });
+    const figures = Object.fromEntries(Object.keys(FIGURES).map((name) => [name, el("dd", { text: NO_VALUE })]));
+    const details = el("p", { class: "visually-hidden" });
+    const heading = el(
+      "h4",
       {},
-      ...Object.entries(figures).map(([name, value]) => el("div", {}, el("dt", { text: names[name] }), value)),
+      el("span", { class: "dot", "aria-hidden": "true" }),
+      el("span", { text: label }),
+      state,
     );
-    const card = el(
-      "li",
-      { class: "card", "data-stage": key },
-      el("h4", {}, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { text: label }), word),
-      list,
-      more,
+    const rows = Object.entries(figures).map(([name, value]) =>
+      el("div", {}, el("dt", { text: FIGURES[name] }), value),
     );
-    this.#cards.set(key, { card, word, figures, more });
+    const card = el("li", { class: "card", "data-stage": key }, heading, el("dl", {}, ...rows), details);
+    this.#cards.set(key, { card, state, figures, details });
     return card;
   }
 
-  /** Show what `GET /health` says, and in how many ms it was said. */
-  show(health, now, answeredInMs) {
-    const stage = Object.fromEntries(health.stages.map((one) => [one.name, one]));
-    const routes = health.routes;
-    const counts = Object.fromEntries(health.stages.map((one) => [one.name, one.changes]));
-    this.#looks = [
-      ...this.#looks.filter(({ at }) => now - at <= RATE_OVER_MS),
-      { at: now, ...counts, failedRequests: stage.api?.failed, routes: sum(routes, "changes") },
-    ];
+  /** Show what `GET /health` reported, and how long the request took. */
+  show(health, now, responseTimeMs) {
+    const stages = Object.fromEntries(health.stages.map((stage) => [stage.name, stage]));
+    this.#addSample(health, stages, now);
     this.#set("api", {
-      lag: `${rounded(Math.round(answeredInMs))} ms`,
-      failed: stage.api?.failed,
-      // they are those of two days, and a request that failed yesterday is nothing to look after
-      alarming: this.#rate("failedRequests") > 0,
+      lag: `${formatNumber(Math.round(responseTimeMs))} ms`,
+      failed: stages.api?.failed,
+      // the count covers two days: only new failures need attention
+      isFailing: this.#rate("failedRequests") > 0,
       rate: this.#rate("api"),
     });
-    this.#set("load", { lag: waited(stage.load), failed: health.files_failed, rate: this.#rate("load") });
-    this.#set("ingest", { ...queue(stage.ingest), rate: this.#rate("ingest") });
+    this.#set("load", { lag: waitedText(stages.load), failed: health.files_failed, rate: this.#rate("load") });
+    this.#set("ingest", { ...queueFigures(stages.ingest), rate: this.#rate("ingest") });
     this.#set("items", { rate: this.#rate("fanout") });
     this.#set("fanout", {
-      lag: behind(stage.fanout),
-      late: late(stage.fanout),
+      ...streamFigures(stages.fanout),
       failed: health.quarantined_today,
-      word: "refused today",
+      failureState: { kind: "late", text: "quarantined today" },
       rate: this.#rate("fanout"),
     });
-    this.#set("aggregate", {
-      lag: behind(stage.aggregate),
-      late: late(stage.aggregate),
-      failed: health.given_up,
-      rate: this.#rate("aggregate"),
-    });
-    this.#set("archive", { ...queue(stage.archive), rate: this.#rate("archive") });
-    this.#set(
-      "routes",
-      routes.length === 0
-        ? {}
-        : { lag: waiting(sum(routes, "waiting")), failed: sum(routes, "failed"), rate: this.#rate("routes") },
-    );
-    this.#set("rows", { lag: behind(stage.aggregate), late: late(stage.aggregate), rate: this.#rate("aggregate") });
-    this.#set("catalog", { lag: waited(stage.catalog), failed: health.files_failed, rate: this.#rate("catalog") });
-    const detail = routes
-      .map((one) => `${title(one.name)}: ${one.waiting ?? UNKNOWN} waiting, ${one.failed ?? UNKNOWN} failed`)
-      .join("; ");
-    mark(this.#cards.get("routes").card, "title", detail || null);
-    say(this.#cards.get("routes").more, detail);
+    const aggregate = { ...streamFigures(stages.aggregate), rate: this.#rate("aggregate") };
+    this.#set("aggregate", { ...aggregate, failed: health.given_up });
+    this.#set("rows", aggregate);
+    this.#set("archive", { ...queueFigures(stages.archive), rate: this.#rate("archive") });
+    this.#set("catalog", { lag: waitedText(stages.catalog), failed: health.files_failed, rate: this.#rate("catalog") });
+    this.#showRoutes(health.routes);
   }
 
-  /** Show that nothing is known now. */
-  unknown() {
+  #showRoutes(routes) {
+    const total = { waiting: sum(routes, "waiting"), failed: sum(routes, "failed") };
+    this.#set("routes", routes.length === 0 ? {} : { ...queueFigures(total), rate: this.#rate("routes") });
+    const details = routes
+      .map(({ name, waiting, failed }) => {
+        return `${humanize(name)}: ${waiting ?? NO_VALUE} waiting, ${failed ?? NO_VALUE} failed`;
+      })
+      .join("; ");
+    const { card, details: element } = this.#cards.get("routes");
+    setAttribute(card, "title", details || null);
+    setText(element, details);
+  }
+
+  /** Show that the health is unknown. */
+  showUnknown() {
     for (const key of this.#cards.keys()) this.#set(key, {});
   }
 
-  #set(key, { lag, late: isLate = false, failed, rate, word = "failed", alarming = failed > 0 }) {
-    const { card, word: state, figures } = this.#cards.get(key);
-    say(figures.lag, lag ?? UNKNOWN);
-    say(figures.failed, failed === undefined || failed === null ? UNKNOWN : rounded(failed));
-    say(figures.rate, rate === undefined || rate === null ? UNKNOWN : perSecond(rate));
-    const bad = isLate ? "behind" : alarming ? word : "";
-    const kind = word === "refused today" ? "late" : "failed";
-    mark(
-      card,
-      "data-state",
-      isLate
-        ? "late"
-        : alarming
-          ? kind
-          : lag === undefined && failed === undefined && rate === undefined
-            ? "unknown"
-            : "well",
-    );
-    say(state, bad);
+  #set(key, { lag, isLate = false, failed, rate, isFailing = failed > 0, failureState }) {
+    const { card, state, figures } = this.#cards.get(key);
+    setText(figures.lag, lag ?? NO_VALUE);
+    setText(figures.failed, failed === undefined || failed === null ? NO_VALUE : formatNumber(failed));
+    setText(figures.rate, rate === undefined || rate === null ? NO_VALUE : rateText(rate));
+    const isUnknown = lag === undefined && failed === undefined && rate === undefined;
+    let current = { kind: isUnknown ? "unknown" : "well", text: "" };
+    if (isLate) current = { kind: "late", text: "behind" };
+    else if (isFailing) current = failureState ?? { kind: "failed", text: "failed" };
+    setAttribute(card, "data-state", current.kind);
+    setText(state, current.text);
   }
 
-  /** Return how much a second a count has grown lately; null until two looks tell. */
+  #addSample(health, stages, now) {
+    const counts = Object.fromEntries(health.stages.map(({ name, changes }) => [name, changes]));
+    const recent = this.#samples.filter(({ at }) => now - at <= RATE_WINDOW_MS);
+    const sample = { at: now, ...counts, failedRequests: stages.api?.failed, routes: sum(health.routes, "changes") };
+    this.#samples = [...recent, sample];
+  }
+
+  /** Return a count's growth per second in the recent samples; null with fewer than two samples. */
   #rate(count) {
-    const looks = this.#looks.filter((look) => typeof look[count] === "number");
-    if (looks.length < 2) return null;
-    const [first, last] = [looks[0], looks.at(-1)];
+    const samples = this.#samples.filter((sample) => typeof sample[count] === "number");
+    if (samples.length < 2) return null;
+    const [first, last] = [samples[0], samples.at(-1)];
     return Math.max(0, (last[count] - first[count]) / ((last.at - first.at) / 1000));
   }
 }
 
-function perSecond(rate) {
-  return `${rounded(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate))}/s`;
+function rateText(rate) {
+  return `${formatNumber(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate))}/s`;
 }
 
-function queue(stage) {
-  return stage ? { lag: waiting(stage.waiting), failed: stage.failed } : {};
+function queueFigures(queue) {
+  if (!queue) return {};
+  const isUnknown = queue.waiting === null || queue.waiting === undefined;
+  return { lag: isUnknown ? undefined : `${formatNumber(queue.waiting)} waiting`, failed: queue.failed };
 }
 
-function waiting(number) {
-  return number === null || number === undefined ? undefined : `${rounded(number)} waiting`;
+function waitedText(stage) {
+  return typeof stage?.waited_s === "number" ? formatDuration(stage.waited_s) : undefined;
 }
 
-function waited(stage) {
-  return typeof stage?.waited_s === "number" ? duration(stage.waited_s) : undefined;
+function streamFigures(stage) {
+  const behindS = stage?.behind_s ?? null;
+  return behindS === null ? {} : { lag: formatDuration(behindS), isLate: behindS > STALE_S };
 }
 
-function behind(stage) {
-  return stage?.behind_s === null || stage === undefined ? undefined : duration(stage.behind_s);
-}
-
-function late(stage) {
-  return (stage?.behind_s ?? 0) > STALE_S;
-}
-
-function sum(some, name) {
-  return some.some((one) => one[name] === null) ? null : some.reduce((total, one) => total + one[name], 0);
+/** Return the sum of a count; null if one of them is unknown. */
+function sum(all, name) {
+  return all.some((one) => one[name] === null) ? null : all.reduce((total, one) => total + one[name], 0);
 }

@@ -1,21 +1,24 @@
-/** The rows of a query as a file: the API's own CSV, page after page. */
+/** The rows of a query as a CSV file, read page by page. */
 
 import { el } from "../elements/dom.js";
 
-const MOST_PAGES = 100;
-const LIMIT = "1000";
+const MAX_PAGES = 100;
+const ROWS_PER_PAGE = 1000;
+
+/** The most rows of a file. */
+export const MAX_ROWS_IN_FILE = MAX_PAGES * ROWS_PER_PAGE;
 
 /**
- * Read a query as CSV and hand it to the browser as a file.
+ * Read a query as CSV and save it as a file.
  *
- * @returns {Promise<boolean>} whether that was all; false where it was cut after a hundred pages
+ * @returns {Promise<boolean>} whether the file is complete; false if there are more than {@link MAX_ROWS_IN_FILE} rows
  */
-export async function download(api, aggregate, parameters) {
+export async function downloadCsv(api, aggregate, parameters) {
   const texts = [];
-  let query = [...parameters, ["limit", LIMIT]];
-  for (let page = 0; page < MOST_PAGES && query !== null; page += 1) {
-    const { text, next } = await api.table(aggregate.path("rows"), query);
-    // every page has the header, which is one line
+  let query = [...parameters, ["limit", String(ROWS_PER_PAGE)]];
+  for (let page = 0; page < MAX_PAGES && query !== null; page += 1) {
+    const { text, next } = await api.getCsv(aggregate.path("rows"), query);
+    // every page starts with the header line
     texts.push(page === 0 ? text : text.slice(text.indexOf("\r\n") + 2));
     query = next;
   }

@@ -1,121 +1,125 @@
-/** Which values of groups a panel shows: those with most items, until somebody chooses others. */
+/** Which values of its groups a panel shows: those with the most items, until the user selects others. */
 
-import { busiest, groupsByKey, LISTED, valuesBelow } from "../data/queries.js";
-import { MOST_LINES } from "../data/ranges.js";
+import { GROUPS_PER_REQUEST, groupsByKey, topGroups, valuesWithin } from "../data/queries.js";
+import { MAX_LINES } from "../data/ranges.js";
 import { choose } from "../elements/chooser.js";
+import { spaced } from "../values/format.js";
 
-const LOOKED_AGAIN_MS = 10_000;
+const RELOAD_AFTER_MS = 10_000;
 
-/** The values of a panel's groups. */
-export class Groups {
+export class GroupSelection {
   #slots = new Map();
-  #lookedAt = 0;
+  #loadedAt = 0;
 
-  /** Values of the fixed groups, by name; null until one is known. */
+  /** Values of the fixed groups, by name. */
   fixed = new Map();
-  /** What somebody chose to see, null for the busiest. */
-  picked = null;
-  /** What there is to choose among, the busiest first, as `{value, items}`. */
-  listed = [];
+  /** Keys of the lines that the user selected; null shows the largest. */
+  selected = null;
+  /** The values to select from, the largest first, as `{value, items}`. */
+  candidates = [];
 
   constructor(api, aggregate) {
     this.api = api;
     this.aggregate = aggregate;
   }
 
-  /** The fixed groups with their values, as far as they are known. */
-  get given() {
-    return this.aggregate.fixed.map((group) => [group, this.fixed.get(group.name) ?? null]);
+  /** The fixed groups with their values, as `[group, value]`; the value is null until it is known. */
+  get fixedPairs() {
+    return this.aggregate.fixedGroups.map((group) => [group, this.fixed.get(group.name) ?? null]);
   }
 
-  /** What to say where there is nothing to show. */
-  get none() {
+  /** The text to show instead of data if no value is known. */
+  get emptyText() {
     const [first] = this.aggregate.groups;
-    return this.aggregate.listed
-      ? "There are no rows yet. They appear here as soon as something is counted."
-      : `Values of ${first.name} are not listed: choose one by typing it.`;
+    return this.aggregate.listsGroups
+      ? "No rows yet. They appear here as soon as the first item is counted."
+      : `This aggregate does not list the values of ${spaced(first.name)}. Enter a value to see its rows.`;
   }
 
-  /** Look which values there are; false where there are none. */
-  async look(signal) {
+  /** Load the values to show; return false if there are none. */
+  async load(signal) {
     const { aggregate, api } = this;
-    if (aggregate.repeated) {
-      if (this.listed.length === 0 || Date.now() - this.#lookedAt > LOOKED_AGAIN_MS) {
-        this.listed = await busiest(api, aggregate, { signal });
-        this.#lookedAt = Date.now();
+    if (aggregate.isMultiValue) {
+      if (this.candidates.length === 0 || Date.now() - this.#loadedAt > RELOAD_AFTER_MS) {
+        this.candidates = await topGroups(api, aggregate, { signal });
+        this.#loadedAt = Date.now();
       }
-      return this.listed.length > 0 || this.picked !== null;
+      return this.candidates.length > 0 || this.selected !== null;
     }
-    for (const [place, group] of aggregate.fixed.entries()) {
+    for (const [index, group] of aggregate.fixedGroups.entries()) {
       if (this.fixed.has(group.name)) continue;
-      const [value] = await this.#values(place, signal);
-      if (value === undefined) return false;
-      this.fixed.set(group.name, value.value);
+      const [first] = await this.#fixedCandidates(index, signal);
+      if (first === undefined) return false;
+      this.fixed.set(group.name, first.value);
     }
     return true;
   }
 
-  async #values(place, signal) {
-    if (place === 0) return busiest(this.api, this.aggregate, { signal });
-    const above = this.given.slice(0, place);
-    const { values } = await valuesBelow(this.api, this.aggregate, above, this.aggregate.fixed[place], { signal });
+  async #fixedCandidates(index, signal) {
+    const { aggregate, api } = this;
+    if (index === 0) return topGroups(api, aggregate, { signal });
+    const before = this.fixedPairs.slice(0, index);
+    const values = await valuesWithin(api, aggregate, before, aggregate.fixedGroups[index], { signal });
     return values.map((value) => ({ value, items: null }));
   }
 
-  /** Return the lines to show, `most` where nobody has chosen, with a colour for each that stays the line's own. */
-  lines(most) {
-    const keys = this.picked ?? this.listed.slice(0, most).map(({ value }) => value);
+  /** Return the lines to show, at most `max` unless the user selected them. A line keeps its color while it is shown. */
+  lines(max) {
+    const keys = this.selected ?? this.candidates.slice(0, max).map(({ value }) => value);
     for (const key of [...this.#slots.keys()]) if (!keys.includes(key)) this.#slots.delete(key);
-    for (const key of keys) {
-      if (this.#slots.has(key)) continue;
-      const taken = new Set(this.#slots.values());
-      this.#slots.set(key, Array.from({ length: MOST_LINES }, (_, slot) => slot).find((slot) => !taken.has(slot)) ?? 0);
-    }
-    return keys.map((key) => ({ key, label: this.aggregate.labelOf(key), slot: this.#slots.get(key) }));
+    for (const key of keys) if (!this.#slots.has(key)) this.#slots.set(key, this.#freeSlot());
+    return keys.map((key) => ({ key, label: this.aggregate.lineLabel(key), slot: this.#slots.get(key) }));
   }
 
-  /** Let somebody choose lines; true if others are to be shown now. */
+  #freeSlot() {
+    const taken = new Set(this.#slots.values());
+    return Array.from({ length: MAX_LINES }, (_, slot) => slot).find((slot) => !taken.has(slot)) ?? 0;
+  }
+
+  /** Let the user select lines; return whether to show others. */
   async chooseLines(shown) {
-    const entries = (found) =>
-      found.map(({ value, items }) => ({ value, label: this.aggregate.labelOf(value), items }));
+    const { aggregate } = this;
+    const toEntries = (found) => found.map(({ value, items }) => ({ value, label: aggregate.lineLabel(value), items }));
+    const hasMore = aggregate.isMultiValue && this.candidates.length >= GROUPS_PER_REQUEST;
     const chosen = await choose({
-      heading: `Choose by ${this.aggregate.linesName}`,
-      listed: entries(this.listed),
-      chosen: shown,
-      most: MOST_LINES,
-      typed: this.aggregate.lines.length === 1,
-      more: this.aggregate.repeated && this.listed.length >= LISTED ? this.#byKey(entries) : null,
+      heading: `Filter by ${aggregate.lineGroupNames}`,
+      entries: toEntries(this.candidates),
+      selected: shown,
+      max: MAX_LINES,
+      allowsTyping: aggregate.lineGroups.length === 1,
+      loadMore: hasMore ? this.#pagesByKey(toEntries) : null,
     });
-    if (chosen !== null) this.picked = chosen.length === 0 ? null : chosen;
+    if (chosen !== null) this.selected = chosen.length === 0 ? null : chosen;
     return chosen !== null;
   }
 
-  /** Let somebody choose the value of a fixed group; true if another is to be shown now. */
+  /** Let the user select the value of a fixed group; return whether it changed. */
   async chooseFixed(group) {
-    const place = this.aggregate.fixed.indexOf(group);
-    const values = await this.#values(place);
-    const entries = (found) => found.map(({ value, items }) => ({ value, label: value, items }));
+    const { fixedGroups } = this.aggregate;
+    const index = fixedGroups.indexOf(group);
+    const candidates = await this.#fixedCandidates(index);
+    const toEntries = (found) => found.map(({ value, items }) => ({ value, label: value, items }));
     const chosen = await choose({
-      heading: `Choose a ${group.name.replaceAll("_", " ")}`,
-      listed: entries(values),
-      chosen: [this.fixed.get(group.name)],
-      most: 1,
-      typed: true,
-      more: place === 0 && values.length >= LISTED ? this.#byKey(entries) : null,
+      heading: `Select ${spaced(group.name)}`,
+      entries: toEntries(candidates),
+      selected: [this.fixed.get(group.name)],
+      max: 1,
+      allowsTyping: true,
+      loadMore: index === 0 && candidates.length >= GROUPS_PER_REQUEST ? this.#pagesByKey(toEntries) : null,
     });
     if (chosen === null || chosen.length === 0 || chosen[0] === this.fixed.get(group.name)) return false;
     this.fixed.set(group.name, chosen[0]);
-    for (const below of this.aggregate.fixed.slice(place + 1)) this.fixed.delete(below.name);
-    this.picked = null;
+    for (const later of fixedGroups.slice(index + 1)) this.fixed.delete(later.name);
+    this.selected = null;
     return true;
   }
 
-  #byKey(entries) {
+  #pagesByKey(toEntries) {
     let cursor = null;
     return async () => {
       const page = await groupsByKey(this.api, this.aggregate, cursor);
       cursor = page.cursor;
-      return { listed: entries(page.groups), more: cursor !== null };
+      return { entries: toEntries(page.groups), more: cursor !== null };
     };
   }
 }

@@ -1,27 +1,24 @@
-/**
- * What every panel has: a heading, its freshness, plain words when something is wrong, the cells of its table, a file.
- */
+/** What all panels have: heading, freshness, error messages, table and download. */
 
 import { Problem } from "../api/api.js";
-import { button, el, mark, say, unique } from "../elements/dom.js";
+import { button, el, setAttribute, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
-import { title } from "../values/format.js";
-import { download } from "./download.js";
+import { humanize } from "../values/format.js";
+import { downloadCsv, MAX_ROWS_IN_FILE } from "./download.js";
 import { FreshnessMark } from "./freshness-mark.js";
 
-const LEAST_BACK_OFF_S = 2;
-const MOST_BACK_OFF_S = 30;
+const MIN_BACK_OFF_S = 2;
+const MAX_BACK_OFF_S = 30;
 
 /**
- * A panel of one aggregate. Subclasses read and draw in `load(signal)`, which returns what is fresh and the rows
- * for the table, and have
- * `parameters()`, the query of the rows that are shown.
+ * The panel of one aggregate. Subclasses implement `load(signal)`, which reads and draws, and returns the freshness,
+ * the rows for the table and the number of requests; and `parameters()`, the query of the rows that are shown.
  */
 export class Panel {
-  #reading = null;
+  #request = null;
   #failures = 0;
 
-  /** Whether it can be seen; told by whoever watches the page. */
+  /** Whether it is in view; set by Refresh. */
   visible = false;
   nextAt = 0;
   rows = [];
@@ -30,107 +27,108 @@ export class Panel {
     this.api = api;
     this.aggregate = aggregate;
     this.refreshMs = config.refresh_s * 1000;
-    this.mark = new FreshnessMark(Math.max(5, 3 * config.refresh_s + 2));
-    this.heading = el("h3", { id: unique("panel"), text: title(aggregate.name) });
+    this.freshness = new FreshnessMark(Math.max(5, 3 * config.refresh_s + 2));
+    this.heading = el("h3", { id: uniqueId("panel"), text: humanize(aggregate.name) });
     this.controls = el("div", { class: "controls" });
     this.stage = el("div", { class: "stage" });
     this.notice = el("p", { class: "note", hidden: true });
     this.problem = el("p", { class: "problem", role: "status", hidden: true });
-    this.table = new Table(aggregate, `Rows of ${title(aggregate.name)}`);
+    this.table = new Table(aggregate, `Rows of ${humanize(aggregate.name)}`);
     this.table.element.hidden = true;
     this.element = el(
       "section",
       { class: "panel", "aria-labelledby": this.heading.id, "data-aggregate": aggregate.name },
       ...this.#parts(),
     );
-    // for whoever looks into the page from the console
+    // for the browser's console
     this.element.panel = this;
   }
 
   #parts() {
-    const head = el(
-      "div",
-      { class: "head" },
-      el("div", {}, this.heading, el("p", { class: "about", text: this.aggregate.description ?? "" })),
-      this.mark.element,
-    );
-    this.opener = button("Table", () => this.#openTable(), { "aria-expanded": "false" });
-    this.file = button("Download CSV", () => this.#download());
-    this.foot = el("p", { class: "note foot-note" });
-    const foot = el("div", { class: "panel-foot" }, this.foot, el("div", { class: "tools" }, this.opener, this.file));
-    return [head, this.controls, this.mark.warning, this.problem, this.stage, this.notice, foot, this.table.element];
+    const { aggregate, freshness, controls, problem, stage, notice, table } = this;
+    const about = el("p", { class: "about", text: aggregate.description ?? "" });
+    const head = el("div", { class: "head" }, el("div", {}, this.heading, about), freshness.element);
+    this.tableButton = button("Table", () => this.#toggleTable(), { "aria-expanded": "false" });
+    this.downloadButton = button("Download CSV", () => this.#download());
+    this.caption = el("p", { class: "note foot-note" });
+    const tools = el("div", { class: "tools" }, this.tableButton, this.downloadButton);
+    const foot = el("div", { class: "panel-foot" }, this.caption, tools);
+    return [head, controls, freshness.warning, problem, stage, notice, foot, table.element];
   }
 
-  /** Whether something is being read for it now. */
-  get reading() {
-    return this.#reading !== null;
+  /** Whether a request is in flight. */
+  get loading() {
+    return this.#request !== null;
   }
 
-  /** Say something about what is shown; nothing hides it. */
+  /** Show a remark below the data; null hides it. */
   note(text) {
     this.notice.hidden = !text;
-    say(this.notice, text ?? "");
+    setText(this.notice, text ?? "");
   }
 
-  /** Read again from the beginning, since something else is to be shown. */
-  async change() {
-    this.#reading?.abort();
-    this.#reading = null;
+  /** Cancel the request in flight and load again, because the query has changed. */
+  async reload() {
+    this.#request?.abort();
+    this.#request = null;
     await this.refresh();
   }
 
-  /** Read and draw, unless that is being done; a refusal is shown, and asked again later and later. */
+  /** Load, unless a request is in flight. Errors are shown, and retried at growing intervals. */
   async refresh() {
-    if (this.#reading !== null) return;
-    const reading = new AbortController();
-    this.#reading = reading;
-    mark(this.element, "aria-busy", this.rows.length === 0 ? "true" : null);
+    if (this.#request !== null) return;
+    const request = new AbortController();
+    this.#request = request;
+    setAttribute(this.element, "aria-busy", this.rows.length === 0 ? "true" : null);
     try {
-      const { freshness, rows, requests } = await this.load(reading.signal);
+      const { freshness, rows, requests } = await this.load(request.signal);
       this.rows = rows;
       this.#failures = 0;
       this.nextAt = Date.now() + this.refreshMs * Math.max(1, requests - 1);
       this.problem.hidden = true;
-      if (freshness) this.mark.heard(freshness);
+      if (freshness) this.freshness.update(freshness);
       if (!this.table.element.hidden) this.table.show(rows);
     } catch (error) {
-      if (reading.signal.aborted) return;
-      this.#failed(error);
+      if (request.signal.aborted) return;
+      this.#retryLater(error);
     } finally {
-      if (this.#reading === reading) {
-        this.#reading = null;
-        mark(this.element, "aria-busy", null);
+      if (this.#request === request) {
+        this.#request = null;
+        setAttribute(this.element, "aria-busy", null);
       }
     }
   }
 
-  #failed(error) {
-    if (!(error instanceof Problem)) throw error;
+  #retryLater(error) {
+    this.#showProblem(error);
     this.#failures += 1;
-    const backOff = Math.min(LEAST_BACK_OFF_S * 2 ** (this.#failures - 1), MOST_BACK_OFF_S);
-    this.nextAt = Date.now() + Math.max(error.retryS ?? 0, backOff) * 1000;
-    this.problem.hidden = false;
-    say(this.problem, `${error.message}.`.replace(/[.]{2}$/, "."));
+    const backOffS = Math.min(MIN_BACK_OFF_S * 2 ** (this.#failures - 1), MAX_BACK_OFF_S);
+    this.nextAt = Date.now() + Math.max(error.retryS ?? 0, backOffS) * 1000;
   }
 
-  #openTable() {
+  #showProblem(error) {
+    if (!(error instanceof Problem)) throw error;
+    this.problem.hidden = false;
+    setText(this.problem, error.message.endsWith(".") ? error.message : `${error.message}.`);
+  }
+
+  #toggleTable() {
     const open = this.table.element.hidden;
     this.table.element.hidden = !open;
-    mark(this.opener, "aria-expanded", String(open));
+    setAttribute(this.tableButton, "aria-expanded", String(open));
     if (open) this.table.show(this.rows);
   }
 
   async #download() {
-    this.file.disabled = true;
+    this.downloadButton.disabled = true;
     try {
-      const whole = await download(this.api, this.aggregate, this.parameters());
-      if (!whole) this.note("The file holds the first 100,000 rows: there are more. Narrow the range.");
+      const isComplete = await downloadCsv(this.api, this.aggregate, this.parameters());
+      const limit = MAX_ROWS_IN_FILE.toLocaleString("en");
+      if (!isComplete) this.note(`The file contains only the first ${limit} rows. Narrow the range to get the others.`);
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      this.problem.hidden = false;
-      say(this.problem, error.message);
+      this.#showProblem(error);
     } finally {
-      this.file.disabled = false;
+      this.downloadButton.disabled = false;
     }
   }
 }

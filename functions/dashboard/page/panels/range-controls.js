@@ -1,107 +1,113 @@
-/** The range of a panel: presets, two fields, and zooming in, out, aside and back. */
+/** The time range of a panel: presets, a custom range, and buttons to zoom and shift. */
 
-import { fields, moved, rangeChoices, rangeOf } from "../data/ranges.js";
-import { button, choice, el, labelled } from "../elements/dom.js";
+import { localTimesOf, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
+import { button, el, labeledField, labeledSelect } from "../elements/dom.js";
 import { instantOf } from "../values/times.js";
 
-/** A chosen range, and within it what is zoomed into. */
-export class SpanControls {
-  #choice;
+const MIN_RANGE_MS = 60_000;
+
+/** The selected range, and the part of it that is zoomed into. */
+export class RangeControls {
+  #option;
   #zoomed = null;
   #custom = null;
+  #shown = null;
 
-  /** `onChange` hears that another range is to be shown, at once or, where it is moved step by step, soon. */
+  /** `onChange` is called when another range is to be shown. */
   constructor(aggregate, onChange) {
     this.aggregate = aggregate;
     this.onChange = onChange;
     this.extent = null;
-    this.range = choice("Range", (value) => this.#choose(value));
-    const { options, first } = rangeChoices(aggregate);
-    this.#choice = first;
-    this.range.fill(options, first);
+    const range = labeledSelect("Range", (option) => this.#selectOption(option));
+    const { options, initial } = rangeOptions(aggregate);
+    this.#option = initial;
+    range.setOptions(options, initial);
     const type = ["minute", "hour"].includes(aggregate.unit) ? "datetime-local" : "date";
     [this.from, this.to] = ["From", "To"].map((label) => {
-      const input = el("input", { type, on: { change: () => this.#typed() } });
-      const whole = labelled(label, input);
-      whole.hidden = true;
-      return { input, whole };
+      const input = el("input", { type, on: { change: () => this.#readCustom() } });
+      const element = labeledField(label, input);
+      element.hidden = true;
+      return { input, element };
     });
-    this.back = button("Whole range", () => this.reset(), { disabled: true, sign: "⤢" });
-    const signs = [
-      button("Earlier", () => this.#move(1, -0.5), { sign: "‹" }),
-      button("Zoom in", () => this.zoom(0.5), { sign: "+" }),
-      button("Zoom out", () => this.zoom(2), { sign: "−" }),
-      button("Later", () => this.#move(1, 0.5), { sign: "›" }),
+    this.resetButton = button("Reset zoom", () => this.reset(), { disabled: true, icon: "⤢" });
+    const buttons = [
+      button("Earlier", () => this.#transform(1, -0.5), { icon: "‹" }),
+      button("Zoom in", () => this.zoom(0.5), { icon: "+" }),
+      button("Zoom out", () => this.zoom(2), { icon: "−" }),
+      button("Later", () => this.#transform(1, 0.5), { icon: "›" }),
+      this.resetButton,
     ];
-    this.buttons = el("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, ...signs, this.back);
-    this.parts = [this.range.whole, this.from.whole, this.to.whole];
+    this.zoomButtons = el("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, ...buttons);
+    this.fields = [range.element, this.from.element, this.to.element];
   }
 
-  /** From when to when to read, in ms; null is an open end. */
+  /** Return the range to read, in ms; null is an open end. */
   current(now) {
     if (this.#zoomed) return this.#zoomed;
-    if (this.#choice === "custom" && this.#custom) return this.#custom;
-    return rangeOf(this.#choice, this.extent ?? { oldest: now, newest: now }, now, this.aggregate.unit);
+    if (this.#option === "custom" && this.#custom) return this.#custom;
+    return rangeOf(this.#option, this.extent ?? { oldest: now, newest: now }, now, this.aggregate.unit);
   }
 
-  /** Tell what is being shown, so that zooming begins there. */
-  shown(range) {
-    this.shownRange = range;
+  /** Record the range that is shown, from which zooming starts. */
+  setShown(range) {
+    this.#shown = range;
   }
 
-  /** Show a stretch, in ms. */
-  into(from, to) {
+  /** Zoom to a range, in ms. */
+  zoomTo(from, to) {
     this.#zoomed = { from: Math.round(from), to: Math.round(to) };
-    this.back.disabled = false;
+    this.resetButton.disabled = false;
     this.onChange();
   }
 
   zoom(factor) {
-    this.#move(factor, 0);
+    this.#transform(factor, 0);
   }
 
   reset() {
     if (this.#zoomed === null) return;
     this.#zoomed = null;
-    const focused = document.activeElement === this.back;
-    this.back.disabled = true;
-    // a button that is switched off loses the focus, which would go to the top of the page
-    if (focused) this.back.previousElementSibling.focus();
+    const hadFocus = document.activeElement === this.resetButton;
+    this.resetButton.disabled = true;
+    // disabling a button removes its focus, and Tab would start again at the top of the page
+    if (hadFocus) this.resetButton.previousElementSibling.focus();
     this.onChange();
   }
 
-  #move(factor, shift) {
-    if (!this.shownRange) return;
-    const range = moved(this.shownRange, factor, shift);
-    if (range.to - range.from < 60_000) return;
-    this.shownRange = range;
-    this.into(range.from, range.to);
+  #transform(factor, shift) {
+    if (!this.#shown) return;
+    const range = transformRange(this.#shown, factor, shift);
+    if (range.to - range.from < MIN_RANGE_MS) return;
+    this.#shown = range;
+    this.zoomTo(range.from, range.to);
   }
 
-  #choose(value) {
-    this.#choice = value;
+  #selectOption(option) {
+    this.#option = option;
     this.#zoomed = null;
-    this.back.disabled = true;
-    const custom = value === "custom";
-    this.from.whole.hidden = !custom;
-    this.to.whole.hidden = !custom;
-    if (custom && this.shownRange) {
-      const width = this.from.input.type === "date" ? 10 : 16;
-      [this.from.input.value, this.to.input.value] = fields(this.shownRange, this.aggregate.zone).map((text) =>
-        text.slice(0, width),
-      );
-      this.#typed();
+    this.resetButton.disabled = true;
+    const isCustom = option === "custom";
+    this.from.element.hidden = !isCustom;
+    this.to.element.hidden = !isCustom;
+    if (isCustom && this.#shown) {
+      const width = this.#hasDates ? 10 : 16;
+      const texts = localTimesOf(this.#shown, this.aggregate.zone).map((text) => text.slice(0, width));
+      [this.from.input.value, this.to.input.value] = texts;
+      this.#readCustom();
     } else this.onChange();
   }
 
-  #typed() {
+  get #hasDates() {
+    return this.from.input.type === "date";
+  }
+
+  #readCustom() {
     const [from, to] = [this.from.input.value, this.to.input.value];
     if (from === "" || to === "") return;
-    const whole = this.from.input.type === "date";
-    const [begins, ends] = whole ? [`${from}T00:00`, `${to}T23:59`] : [from, to];
-    const zone = this.aggregate.zone;
-    const range = { from: instantOf(begins, zone), to: instantOf(ends, zone) };
-    this.to.input.setCustomValidity(range.from > range.to ? "The end is before the beginning." : "");
+    const [first, last] = this.#hasDates ? [`${from}T00:00`, `${to}T23:59`] : [from, to];
+    const { zone } = this.aggregate;
+    const range = { from: instantOf(first, zone), to: instantOf(last, zone) };
+    this.to.input.setCustomValidity(range.from > range.to ? "The end must not be before the start." : "");
     if (!this.to.input.reportValidity()) return;
     this.#custom = range;
     this.#zoomed = null;

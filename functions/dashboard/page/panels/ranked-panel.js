@@ -1,97 +1,95 @@
-/** A panel whose aggregate has no time bucket: its groups side by side, the greatest first. */
+/** The panel of an aggregate without a time bucket: its groups side by side, ranked by a measure. */
 
 import { ranking } from "../charts/ranking.js";
-import { chosen, readRows } from "../data/queries.js";
-import { firstView, measureOptions, viewsOf } from "../data/views.js";
-import { button, choice, el, labelled, mark, say } from "../elements/dom.js";
-import { title } from "../values/format.js";
-import { Groups } from "./group-selection.js";
+import { groupParameters, readRows } from "../data/queries.js";
+import { initialView, viewOptions, viewsOf } from "../data/views.js";
+import { button, el, labeledField, labeledSelect, searchField, setAttribute, setText } from "../elements/dom.js";
+import { humanize, NO_VALUE, spaced } from "../values/format.js";
+import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 
-/** How many values of the first group one request takes. */
-const STEP = 25;
-const MOST = 100;
+/** How many values of the first group one request reads. */
+const VALUES_PER_REQUEST = 25;
+const MAX_BARS = 100;
+const ORDERS = [
+  { value: "desc", label: "Highest first" },
+  { value: "asc", label: "Lowest first" },
+];
 
 export class RankedPanel extends Panel {
-  #shown = STEP;
-  #found = null;
+  #limit = VALUES_PER_REQUEST;
+  #searched = null;
   #query = [];
 
   constructor(api, aggregate, config) {
     super(api, aggregate, config);
-    this.groups = new Groups(api, aggregate);
+    this.groups = new GroupSelection(api, aggregate);
     this.views = viewsOf(aggregate.measures);
-    this.view = firstView(this.views);
-    this.measure = choice("Measure", (key) => {
+    this.view = initialView(this.views);
+    const measure = labeledSelect("Measure", (key) => {
       this.view = this.views.find((view) => view.key === key);
-      this.change();
+      this.reload();
     });
-    this.measure.fill(measureOptions(this.views), this.view.key);
-    this.fixedButtons = aggregate.fixed.map((group) =>
-      button(title(group.name), () => this.#chooseFixed(group), { class: "chosen" }),
+    measure.setOptions(viewOptions(this.views), this.view.key);
+    this.fixedButtons = aggregate.fixedGroups.map((group) =>
+      button(humanize(group.name), () => this.#chooseFixed(group), { class: "chosen" }),
     );
-    this.order = choice("Order", () => this.change());
-    this.order.fill(
-      [
-        { value: "desc", label: "Greatest first" },
-        { value: "asc", label: "Smallest first" },
-      ],
-      "desc",
-    );
-    this.search = el("input", {
-      type: "search",
-      autocomplete: "off",
-      spellcheck: "false",
-      on: { change: () => this.#look() },
-    });
-    const find = labelled(`Find one ${aggregate.lines[0].name.replaceAll("_", " ")}`, this.search);
-    this.controls.append(this.measure.whole, ...this.fixedButtons, this.order.whole, find);
+    this.order = labeledSelect("Order", () => this.reload());
+    this.order.setOptions(ORDERS, "desc");
+    this.search = searchField({ change: () => this.#onSearch() });
+    const find = labeledField(`Find ${spaced(aggregate.lineGroups[0].name)}`, this.search);
+    this.controls.append(measure.element, ...this.fixedButtons, this.order.element, find);
     this.list = el("ol", { class: "ranking wide" });
     this.empty = el("p", { class: "empty", hidden: true });
-    this.more = button("Show more", () => this.#more(), { hidden: true });
+    this.moreButton = button("Show more", () => this.#showMore(), { hidden: true });
     this.stage.classList.add("of-bars");
-    this.stage.append(this.list, this.empty, this.more);
+    this.stage.append(this.list, this.empty, this.moreButton);
   }
 
-  /** Read what is to be shown, and draw it. */
+  /** Read the rows and draw them. */
   async load(signal) {
     const { aggregate, groups } = this;
-    const there = await groups.look(signal);
-    if (this.#found !== null && (there || aggregate.repeated))
-      return this.#draw(await this.#one(this.#found, signal), 1);
-    if (!there) return this.#draw({ freshness: null, rows: [], requests: 1 }, 0);
-    if (!aggregate.repeated) return this.#draw(await this.#top(signal), MOST);
-    const values = groups.listed.slice(0, this.#shown).map(({ value }) => [aggregate.lines[0], value]);
-    this.#query = chosen(values.slice(0, STEP));
-    let all = { rows: [], freshness: null, requests: 0 };
-    for (let first = 0; first < values.length; first += STEP) {
-      const read = await readRows(this.api, aggregate, chosen(values.slice(first, first + STEP)), { signal });
-      all = { rows: [...all.rows, ...read.rows], freshness: read.freshness, requests: all.requests + read.requests };
-    }
-    return this.#draw(all, groups.listed.length);
+    const hasValues = await groups.load(signal);
+    if (this.#searched !== null && (hasValues || aggregate.isMultiValue))
+      return this.#draw(await this.#readOne(this.#searched, signal), 1);
+    if (!hasValues) return this.#draw({ freshness: null, rows: [], requests: 1 }, 0);
+    if (!aggregate.isMultiValue) return this.#draw(await this.#readTop(signal), MAX_BARS);
+    return this.#draw(await this.#readCandidates(signal), groups.candidates.length);
   }
 
-  async #top(signal) {
+  async #readCandidates(signal) {
+    const { api, aggregate, groups } = this;
+    const pairs = groups.candidates.slice(0, this.#limit).map(({ value }) => [aggregate.lineGroups[0], value]);
+    this.#query = groupParameters(pairs.slice(0, VALUES_PER_REQUEST));
+    const total = { rows: [], freshness: null, requests: 0 };
+    for (let first = 0; first < pairs.length; first += VALUES_PER_REQUEST) {
+      const parameters = groupParameters(pairs.slice(first, first + VALUES_PER_REQUEST));
+      const { rows, freshness, requests } = await readRows(api, aggregate, parameters, { signal });
+      total.rows.push(...rows);
+      total.freshness = freshness;
+      total.requests += requests;
+    }
+    return total;
+  }
+
+  async #readTop(signal) {
     const { api, aggregate, groups, view } = this;
-    this.#query = chosen(groups.given);
-    const by = view.ranks
-      ? view.order
-      : aggregate.measures.find(({ kind }) => !["top", "first", "last"].includes(kind))?.name;
-    if (!by) return readRows(api, aggregate, this.#query, { signal, most: MOST });
+    this.#query = groupParameters(groups.fixedPairs);
+    const rankedBy = view.rankedBy ?? this.views.find((other) => other.rankedBy !== null)?.rankedBy;
+    if (!rankedBy) return readRows(api, aggregate, this.#query, { signal, max: MAX_BARS });
     const parameters = [
       ...this.#query,
-      ["by", by],
-      ["n", String(Math.min(this.#shown, MOST))],
+      ["by", rankedBy],
+      ["n", String(Math.min(this.#limit, MAX_BARS))],
       ["order", this.order.select.value],
     ];
     const { rows, freshness } = await api.get(aggregate.path("top"), parameters, { signal });
     return { rows, freshness, requests: 1 };
   }
 
-  async #one(value, signal) {
-    const pairs = [...this.groups.given, [this.aggregate.lines[0], value]];
-    this.#query = chosen(pairs);
-    return readRows(this.api, this.aggregate, this.#query, { signal, most: MOST });
+  async #readOne(value, signal) {
+    this.#query = groupParameters([...this.groups.fixedPairs, [this.aggregate.lineGroups[0], value]]);
+    return readRows(this.api, this.aggregate, this.#query, { signal, max: MAX_BARS });
   }
 
   /** The query of the rows that are shown. */
@@ -99,32 +97,29 @@ export class RankedPanel extends Panel {
     return this.#query;
   }
 
-  #draw(read, possible) {
+  #draw(read, available) {
     const { aggregate, view } = this;
     const unit = view.unit ? ` (${view.unit})` : "";
-    const rows = this.#ordered(read.rows);
-    this.list.replaceChildren(
-      ...ranking(
-        rows.map((row) => [aggregate.labelOf(aggregate.lineOf(row)), row]),
-        view,
-      ),
-    );
-    mark(this.list, "aria-label", `${view.label}${unit} by ${aggregate.linesName}`);
+    const rows = this.#sorted(read.rows);
+    const pairs = rows.map((row) => [aggregate.lineLabel(aggregate.lineKey(row)), row]);
+    this.list.replaceChildren(...ranking(pairs, view));
+    setAttribute(this.list, "aria-label", `${view.label}${unit} by ${aggregate.lineGroupNames}`);
     this.empty.hidden = rows.length > 0;
-    say(
-      this.empty,
-      rows.length > 0 ? "" : this.#found === null ? this.groups.none : `There is no row for ${this.#found}.`,
-    );
-    this.more.hidden = this.#found !== null || this.#shown >= Math.min(MOST, possible) || rows.length < this.#shown;
-    for (const [place, group] of aggregate.fixed.entries()) {
-      say(this.fixedButtons[place], `${title(group.name)}: ${this.groups.fixed.get(group.name) ?? "–"}`);
+    const emptyText = this.#searched === null ? this.groups.emptyText : `No row for ${this.#searched}.`;
+    setText(this.empty, rows.length > 0 ? "" : emptyText);
+    this.moreButton.hidden =
+      this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || rows.length < this.#limit;
+    for (const [index, group] of aggregate.fixedGroups.entries()) {
+      setText(this.fixedButtons[index], `${humanize(group.name)}: ${this.groups.fixed.get(group.name) ?? NO_VALUE}`);
     }
-    const among = aggregate.repeated && possible > this.#shown ? `the ${this.#shown} with most items, ` : "";
-    say(this.foot, [`${among}by ${view.label.toLowerCase()}${unit}`, view.description].filter(Boolean).join(" · "));
+    const selection =
+      aggregate.isMultiValue && available > this.#limit ? `the ${this.#limit} with the most items, ` : "";
+    const caption = [`${selection}ranked by ${view.label.toLowerCase()}${unit}`, view.description];
+    setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
   }
 
-  #ordered(rows) {
+  #sorted(rows) {
     const sign = this.order.select.value === "desc" ? -1 : 1;
     const middle = this.view.parts.find((part) => part.role === "middle") ?? this.view.parts.at(-1);
     if (rows.some((row) => Number.isNaN(middle.of(row)))) return rows;
@@ -134,20 +129,20 @@ export class RankedPanel extends Panel {
     });
   }
 
-  #more() {
-    this.#shown = Math.min(this.#shown + STEP, MOST);
-    this.change();
+  #showMore() {
+    this.#limit = Math.min(this.#limit + VALUES_PER_REQUEST, MAX_BARS);
+    this.reload();
   }
 
-  #look() {
-    this.#found = this.search.value === "" ? null : this.search.value;
-    this.change();
+  #onSearch() {
+    this.#searched = this.search.value === "" ? null : this.search.value;
+    this.reload();
   }
 
   async #chooseFixed(group) {
-    if (await this.groups.chooseFixed(group)) this.change();
+    if (await this.groups.chooseFixed(group)) this.reload();
   }
 
-  /** Draw again, in other colours: these are the stylesheet's. */
-  recolour() {}
+  /** Nothing to do: the stylesheet colors the bars. */
+  onAppearanceChange() {}
 }

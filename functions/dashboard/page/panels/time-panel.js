@@ -1,129 +1,135 @@
-/**
- * A panel whose aggregate has a time bucket: a line or a band for each group, or lists where a measure is no number.
- */
+/** The panel of an aggregate with a time bucket: a line or band for each group, or lists for measures without numbers. */
 
 import { Chart } from "../charts/chart.js";
-import { HELP, keys } from "../charts/keyboard.js";
+import { handleKeys, KEYBOARD_HELP } from "../charts/keyboard.js";
 import { Legend } from "../charts/legend.js";
 import { lists } from "../charts/lists.js";
 import { formOf, intervalOptions, windowOf } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
 import { Readout, valueAt } from "../charts/readout.js";
 import { summary } from "../charts/summary.js";
-import { chosen, readRows } from "../data/queries.js";
-import { bounded, closed, linesFor, rangeParameters, unitFor } from "../data/ranges.js";
-import { columnsOf, linesByWeight } from "../data/series.js";
-import { firstView, measureOptions, viewsOf } from "../data/views.js";
-import { button, choice, el, mark, say, unique } from "../elements/dom.js";
-import { many, title } from "../values/format.js";
-import { LENGTH_S, words } from "../values/times.js";
-import { Groups } from "./group-selection.js";
+import { groupParameters, readRows } from "../data/queries.js";
+import { closeRange, initialLineCount, rangeParameters, unitFor, widenRange } from "../data/ranges.js";
+import { columnsOf, linesBySize } from "../data/series.js";
+import { initialView, viewOptions, viewsOf } from "../data/views.js";
+import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
+import { countOf, humanize, NO_VALUE } from "../values/format.js";
+import { BUCKET_LENGTH_S, formatBucket } from "../values/times.js";
+import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
-import { SpanControls } from "./range-controls.js";
+import { RangeControls } from "./range-controls.js";
 
-const SOON_MS = 180;
-const ALL = "all";
+const ZOOM_DELAY_MS = 180;
+const ASSUMED_BUCKETS = 90;
+const SINGLE_LINE = "all";
 
 export class TimePanel extends Panel {
   #hidden = new Set();
   #interval = "auto";
-  #soon = null;
-  #picture = null;
+  #zoomTimer = null;
+  #chartData = null;
   #query = [];
 
   constructor(api, aggregate, config, extents) {
     super(api, aggregate, config);
     this.extents = extents;
-    this.groups = new Groups(api, aggregate);
+    this.groups = new GroupSelection(api, aggregate);
     this.views = viewsOf(aggregate.measures);
-    this.view = firstView(this.views);
-    this.span = new SpanControls(aggregate, () => this.#moved());
-    this.#control();
-    this.#chart();
+    this.view = initialView(this.views);
+    this.range = new RangeControls(aggregate, () => this.#onRangeChange());
+    this.#createControls();
+    this.#createChart();
   }
 
-  #control() {
+  #createControls() {
     const { aggregate } = this;
-    this.measure = choice("Measure", (key) => this.#look(key));
-    this.measure.fill(measureOptions(this.views), this.view.key);
-    this.interval = choice("Every", (unit) => {
+    const measure = labeledSelect("Measure", (key) => this.#selectView(key));
+    measure.setOptions(viewOptions(this.views), this.view.key);
+    this.interval = labeledSelect("Interval", (unit) => {
       this.#interval = unit;
-      this.change();
+      this.reload();
     });
-    this.interval.fill([{ value: "auto", label: "Auto" }], "auto");
-    this.interval.whole.hidden = aggregate.intervals.length === 0;
-    this.fixedButtons = aggregate.fixed.map((group) =>
-      button(title(group.name), () => this.#chooseFixed(group), { class: "chosen" }),
+    this.interval.setOptions([{ value: "auto", label: "Auto" }], "auto");
+    this.interval.element.hidden = aggregate.rollupUnits.length === 0;
+    this.fixedButtons = aggregate.fixedGroups.map((group) =>
+      button(humanize(group.name), () => this.#chooseFixed(group), { class: "chosen" }),
     );
-    this.linesButton = button(`Choose by ${aggregate.linesName} …`, () => this.#chooseLines(), { class: "chosen" });
-    this.linesButton.hidden = aggregate.lines.length === 0;
-    this.controls.append(
-      this.measure.whole,
-      ...this.fixedButtons,
-      ...this.span.parts,
-      this.interval.whole,
-      this.linesButton,
-    );
+    const linesButton = button(`Filter by ${aggregate.lineGroupNames} …`, () => this.#chooseLines(), {
+      class: "chosen",
+      hidden: aggregate.lineGroups.length === 0,
+    });
+    const interval = this.interval.element;
+    this.controls.append(measure.element, ...this.fixedButtons, ...this.range.fields, interval, linesButton);
   }
 
-  #chart() {
-    const described = el("p", { class: "unseen", id: unique("summary") });
-    this.summary = described;
+  #createChart() {
+    this.summary = el("p", { class: "visually-hidden", id: uniqueId("summary") });
     this.plot = el("div", {
       class: "plot",
       tabindex: "0",
       role: "application",
       "aria-roledescription": "chart",
-      "aria-describedby": described.id,
+      "aria-describedby": this.summary.id,
     });
     this.readout = new Readout(this.plot);
     this.chart = new Chart(this.plot, {
-      onSelect: (from, to) => this.span.into(from * 1000, to * 1000),
-      onCursor: (index) => this.readout.show(this.#picture, index, this.chart),
+      onSelect: (from, to) => this.range.zoomTo(from * 1000, to * 1000),
+      onCursor: (index) => this.readout.show(this.#chartData, index, this.chart),
     });
-    this.legend = new Legend({ onToggle: (key) => this.#toggle(key), onPoint: (place) => this.chart.emphasise(place) });
-    keys(this.plot, {
-      picture: () => this.#picture,
-      move: (index, line) => this.#point(index, line),
-      zoom: (factor) => this.span.zoom(factor),
-      reset: () => this.span.reset(),
+    this.legend = new Legend({
+      onToggle: (key) => this.#toggleLine(key),
+      onHighlight: (lineIndex) => this.chart.highlight(lineIndex),
+    });
+    handleKeys(this.plot, {
+      chartData: () => this.#chartData,
+      move: (index, lineIndex) => this.#movePoint(index, lineIndex),
+      zoom: (factor) => this.range.zoom(factor),
+      reset: () => this.range.reset(),
     });
     this.plot.append(this.readout.box);
     this.empty = el("p", { class: "empty", hidden: true });
     this.list = el("div", { class: "lists", hidden: true });
     this.bars = el("ol", { class: "ranking wide", hidden: true });
-    this.legendBar = el("div", { class: "legend-bar" }, this.legend.element, this.span.buttons);
-    this.stage.append(this.legendBar, this.plot, this.empty, this.list, this.bars, described, this.readout.spoken);
+    this.legendBar = el("div", { class: "legend-bar" }, this.legend.element, this.range.zoomButtons);
+    const hiddenTexts = [this.summary, this.readout.liveRegion];
+    this.stage.append(this.legendBar, this.plot, this.empty, this.list, this.bars, ...hiddenTexts);
   }
 
-  /** Read what is to be shown, and draw it. */
+  /** Read the rows and draw them. */
   async load(signal) {
     const { aggregate, api, groups } = this;
     const now = Date.now();
-    if (!(await groups.look(signal))) return this.#nothing(groups.none);
-    const given = groups.given;
-    const at = aggregate.repeated ? [[aggregate.lines[0], groups.picked?.[0] ?? groups.listed[0].value]] : given;
-    // of one that begins with its bucket, other panels may have come to know more meanwhile
-    if (aggregate.bucketFirst || !this.span.extent)
-      this.span.extent = await this.extents.of(api, aggregate, at, signal);
-    if (this.span.extent === null && aggregate.bucketFirst)
-      this.span.extent = { oldest: now - 90 * LENGTH_S[aggregate.unit] * 1000, newest: now };
-    if (this.span.extent === null) return this.#nothing("There are no rows in this group.");
-    const range = this.span.current(now);
-    const whole = closed(range, this.span.extent);
-    const unit = unitFor(aggregate, whole.seconds, this.#interval, this.view.added);
-    const most = linesFor(unit, whole.seconds, this.view.kind);
-    const lines = aggregate.repeated ? groups.lines(most) : null;
-    const values = aggregate.repeated ? lines.map(({ key }) => [aggregate.lines[0], key]) : given;
+    if (!(await groups.load(signal))) return this.#showNothing(groups.emptyText);
+    const extent = await this.#loadExtent(now, signal);
+    if (extent === null) return this.#showNothing("No rows in this group.");
+    const range = this.range.current(now);
+    const closed = closeRange(range, extent);
+    const unit = unitFor(aggregate, closed.seconds, this.#interval, this.view.isAdditive);
+    const lineCount = initialLineCount(unit, closed.seconds, this.view.kind);
+    const lines = aggregate.isMultiValue ? groups.lines(lineCount) : null;
+    const pairs = lines?.map(({ key }) => [aggregate.lineGroups[0], key]) ?? groups.fixedPairs;
     this.#query = [
-      ...chosen(values),
-      ...rangeParameters(aggregate.bucketFirst ? bounded(range, whole, aggregate.unit) : range),
+      ...groupParameters(pairs),
+      ...rangeParameters(aggregate.isBucketFirst ? widenRange(range, closed, aggregate.unit) : range),
       ...(unit === aggregate.unit ? [] : [["interval", unit]]),
     ];
     const read = await readRows(api, aggregate, this.#query, { signal });
-    if (!aggregate.repeated && aggregate.lines.length > 0) groups.listed = linesByWeight(read.rows, aggregate);
-    this.#show(read, lines ?? this.#linesOf(most), unit, range, whole);
+    if (!aggregate.isMultiValue && aggregate.lineGroups.length > 0)
+      groups.candidates = linesBySize(read.rows, aggregate);
+    this.#show(read, lines ?? this.#linesOfRows(lineCount), unit, range, closed);
     return read;
+  }
+
+  async #loadExtent(now, signal) {
+    const { aggregate, groups } = this;
+    // other panels extend what is known about an aggregate whose bucket comes first, so it is looked up every time
+    if (this.range.extent && !aggregate.isBucketFirst) return this.range.extent;
+    const first = groups.selected?.[0] ?? groups.candidates[0]?.value;
+    const pairs = aggregate.isMultiValue ? [[aggregate.lineGroups[0], first]] : groups.fixedPairs;
+    this.range.extent = await this.extents.of(this.api, aggregate, pairs, signal);
+    if (this.range.extent === null && aggregate.isBucketFirst)
+      this.range.extent = { oldest: now - ASSUMED_BUCKETS * BUCKET_LENGTH_S[aggregate.unit] * 1000, newest: now };
+    return this.range.extent;
   }
 
   /** The query of the rows that are shown. */
@@ -131,153 +137,142 @@ export class TimePanel extends Panel {
     return this.#query;
   }
 
-  /** What is drawn. */
-  get picture() {
-    return this.#picture;
+  get chartData() {
+    return this.#chartData;
   }
 
-  #linesOf(most) {
-    if (this.aggregate.lines.length === 0) return [{ key: ALL, label: title(this.aggregate.name), slot: 0 }];
-    return this.groups.lines(most);
+  #linesOfRows(lineCount) {
+    if (this.aggregate.lineGroups.length > 0) return this.groups.lines(lineCount);
+    return [{ key: SINGLE_LINE, label: humanize(this.aggregate.name), slot: 0 }];
   }
 
-  #show({ rows, cut }, lines, unit, range, whole) {
-    const shown = lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) }));
-    const picture = {
-      ...columnsOf(
-        rows,
-        this.aggregate,
-        shown.map(({ key }) => key),
-        this.view,
-        unit,
-      ),
-      lines: shown,
-      view: this.view,
+  #show({ rows, truncated }, lines, unit, range, closed) {
+    const { aggregate, view } = this;
+    const keys = lines.map(({ key }) => key);
+    const chartData = {
+      ...columnsOf(rows, aggregate, keys, view, unit),
+      lines: lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) })),
+      view,
       unit,
-      zone: this.aggregate.zone,
+      zone: aggregate.zone,
     };
-    this.#picture = picture;
-    this.#extend(picture);
-    picture.window = windowOf(picture.xs, range, unit);
-    this.span.shown({ from: picture.window[0] * 1000, to: picture.window[1] * 1000 });
-    this.interval.fill(
-      intervalOptions(this.aggregate, this.view, unit, this.#interval),
-      this.view.added ? this.#interval : "auto",
-    );
-    this.#label(picture, whole);
-    const more = `Only the first ${many(rows.length, "row")} are shown: there are more.`;
-    this.note(cut ? `${more} Narrow the range, or take longer buckets.` : null);
-    this.#draw(picture);
+    this.#chartData = chartData;
+    this.#extend(chartData);
+    chartData.window = windowOf(chartData.xs, range, unit);
+    this.range.setShown({ from: chartData.window[0] * 1000, to: chartData.window[1] * 1000 });
+    const intervals = intervalOptions(aggregate, view, unit, this.#interval);
+    this.interval.setOptions(intervals, view.isAdditive ? this.#interval : "auto");
+    this.#describe(chartData, closed);
+    const limit = `Showing only the first ${countOf(rows.length, "row")}.`;
+    this.note(truncated ? `${limit} Narrow the range or select a longer interval.` : null);
+    this.#draw(chartData);
   }
 
-  /** Take in what is newer than all that was known. */
+  /** Extend the known extent by the rows that were read. */
   #extend({ xs, unit }) {
     if (xs.length === 0) return;
     const [first, last] = [xs[0] * 1000, xs.at(-1) * 1000];
-    if (unit === this.aggregate.unit) this.extents.seen(this.aggregate, first, last);
-    const { oldest, newest } = this.span.extent;
-    this.span.extent = { oldest: Math.min(oldest, first), newest: Math.max(newest, last) };
+    if (unit === this.aggregate.unit) this.extents.extend(this.aggregate, first, last);
+    const { oldest, newest } = this.range.extent;
+    this.range.extent = { oldest: Math.min(oldest, first), newest: Math.max(newest, last) };
   }
 
-  #draw(picture) {
-    const form = formOf(picture);
+  #draw(chartData) {
+    const form = formOf(chartData);
     this.form = form;
     this.stage.classList.toggle("of-bars", form === "bars");
-    for (const [name, element] of [
-      ["chart", this.plot],
-      ["lists", this.list],
-      ["bars", this.bars],
-      ["nothing", this.empty],
-    ])
-      element.hidden = form !== name;
-    this.legendBar.hidden = false;
+    this.plot.hidden = form !== "chart";
+    this.list.hidden = form !== "lists";
+    this.bars.hidden = form !== "bars";
+    this.empty.hidden = form !== "nothing";
     this.legend.element.hidden = form === "lists" || form === "bars";
-    say(this.empty, form === "nothing" ? "No rows in this range." : "");
-    if (form === "lists") this.list.replaceChildren(...lists(picture));
-    if (form === "bars") this.#drawBars(picture);
-    if (form === "chart") this.chart.draw(picture);
-    this.legend.show(
-      picture.lines,
-      picture.lines.map((_, place) => this.#newest(picture, place)),
-    );
+    this.legendBar.hidden = false;
+    setText(this.empty, form === "nothing" ? "No rows in this range." : "");
+    if (form === "lists") this.list.replaceChildren(...lists(chartData));
+    if (form === "bars") this.#drawBars(chartData);
+    if (form === "chart") this.chart.draw(chartData);
+    const latest = chartData.lines.map((_, lineIndex) => this.#latestValue(chartData, lineIndex));
+    this.legend.show(chartData.lines, latest);
   }
 
-  /** Draw a single bucket: there is no line through one point. */
-  #drawBars(picture) {
-    const [second] = picture.xs;
-    const found = picture.lines
-      .map((line) => [line.label, picture.rows.get(line.key).get(second)])
-      .filter(([, row]) => row !== undefined);
-    this.bars.replaceChildren(...ranking(found, picture.view));
-    mark(this.bars, "aria-label", `${picture.view.label}, ${words(second * 1000, picture.unit, picture.zone)}`);
+  /** Draw a single bucket as bars: one point makes no line. */
+  #drawBars(chartData) {
+    const { xs, lines, rows, view, unit, zone } = chartData;
+    const [second] = xs;
+    const pairs = lines.map((line) => [line.label, rows.get(line.key).get(second)]).filter(([, row]) => row);
+    this.bars.replaceChildren(...ranking(pairs, view));
+    setAttribute(this.bars, "aria-label", `${view.label}, ${formatBucket(second * 1000, unit, zone)}`);
   }
 
-  #newest(picture, place) {
-    const seconds = [...(picture.rows.get(picture.lines[place].key)?.keys() ?? [])];
-    return seconds.length === 0 ? "–" : (valueAt(picture, place, Math.max(...seconds), { briefly: true }) ?? "–");
+  #latestValue(chartData, lineIndex) {
+    const seconds = [...(chartData.rows.get(chartData.lines[lineIndex].key)?.keys() ?? [])];
+    if (seconds.length === 0) return NO_VALUE;
+    return valueAt(chartData, lineIndex, Math.max(...seconds), { brief: true }) ?? NO_VALUE;
   }
 
-  #label(picture, whole) {
+  #describe(chartData, closed) {
     const { aggregate, view, groups } = this;
-    const unit = view.unit ? ` (${view.unit})` : "";
-    mark(this.plot, "aria-label", `${view.label}${unit} by ${picture.unit}, ${title(aggregate.name)}. ${HELP}`);
-    say(this.summary, summary(picture, whole));
-    for (const [place, group] of aggregate.fixed.entries()) {
-      say(this.fixedButtons[place], `${title(group.name)}: ${groups.fixed.get(group.name)}`);
+    const { xs, unit, zone } = chartData;
+    const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
+    const label = `${measure} by ${unit}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
+    setAttribute(this.plot, "aria-label", label);
+    setText(this.summary, summary(chartData, closed));
+    for (const [index, group] of aggregate.fixedGroups.entries()) {
+      setText(this.fixedButtons[index], `${humanize(group.name)}: ${groups.fixed.get(group.name)}`);
     }
-    const when =
-      picture.xs.length === 1 ? words(picture.xs[0] * 1000, picture.unit, picture.zone) : `by ${picture.unit}`;
-    const parts = [`${view.label}${unit} ${when}`, view.description, `times in ${aggregate.zone}`];
-    say(this.foot, parts.filter(Boolean).join(" · "));
+    const period = xs.length === 1 ? formatBucket(xs[0] * 1000, unit, zone) : `by ${unit}`;
+    const caption = [`${measure} ${period}`, view.description, `times in ${zone}`];
+    setText(this.caption, caption.filter(Boolean).join(" · "));
   }
 
-  #nothing(text) {
+  #showNothing(text) {
     for (const element of [this.plot, this.list, this.bars, this.legendBar]) element.hidden = true;
     this.empty.hidden = false;
-    say(this.empty, text);
+    setText(this.empty, text);
     return { freshness: null, rows: [], requests: 1 };
   }
 
-  #point(index, line) {
-    this.chart.point(index);
-    this.chart.emphasise(line);
-    this.readout.show(this.#picture, index, this.chart);
-    if (index !== null) this.readout.speak(this.#picture, index, line);
+  #movePoint(index, lineIndex) {
+    this.chart.setCursor(index);
+    this.chart.highlight(lineIndex);
+    this.readout.show(this.#chartData, index, this.chart);
+    if (index !== null) this.readout.announce(this.#chartData, index, lineIndex);
   }
 
-  #look(key) {
+  #selectView(key) {
     this.view = this.views.find((view) => view.key === key);
-    this.change();
+    this.reload();
   }
 
-  #toggle(key) {
+  #toggleLine(key) {
     if (!this.#hidden.delete(key)) this.#hidden.add(key);
-    for (const line of this.#picture.lines) line.hidden = this.#hidden.has(line.key);
-    this.#draw(this.#picture);
+    for (const line of this.#chartData.lines) line.hidden = this.#hidden.has(line.key);
+    this.#draw(this.#chartData);
   }
 
-  #moved() {
-    const range = this.span.current(Date.now());
-    if (range.from !== null && range.to !== null) this.chart.look(range.from / 1000, range.to / 1000);
-    clearTimeout(this.#soon);
-    this.#soon = setTimeout(() => this.change(), SOON_MS);
+  /** Show the part that is already drawn at once, and read the rest after the last of several steps. */
+  #onRangeChange() {
+    const range = this.range.current(Date.now());
+    if (range.from !== null && range.to !== null) this.chart.showRange(range.from / 1000, range.to / 1000);
+    clearTimeout(this.#zoomTimer);
+    this.#zoomTimer = setTimeout(() => this.reload(), ZOOM_DELAY_MS);
   }
 
   async #chooseLines() {
-    if (await this.groups.chooseLines(this.#picture?.lines.map(({ key }) => key) ?? [])) {
+    if (await this.groups.chooseLines(this.#chartData?.lines.map(({ key }) => key) ?? [])) {
       this.#hidden.clear();
-      this.change();
+      this.reload();
     }
   }
 
   async #chooseFixed(group) {
     if (!(await this.groups.chooseFixed(group))) return;
-    this.span.extent = null;
-    this.change();
+    this.range.extent = null;
+    this.reload();
   }
 
-  /** Draw again, in other colours. */
-  recolour() {
-    if (this.#picture && this.form === "chart") this.chart.draw(this.#picture);
+  /** Redraw the chart in the new colors. */
+  onAppearanceChange() {
+    if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData);
   }
 }

@@ -1,17 +1,16 @@
 /**
- * JSON whose numbers keep every digit.
+ * JSON parsing that keeps every digit of a number.
  *
- * Aggregates have numbers of up to 38 digits; JavaScript's hold 15 of any, and would show the rest wrongly. A
- * number with more
- * than that becomes an Exact: its text for whoever reads it, its nearest float for whoever draws it.
+ * Aggregates hold numbers of up to 38 digits; a JavaScript number is exact to 15. A longer number becomes an Exact:
+ * its text for display, the nearest float for drawing.
  */
 
 const SAFE_DIGITS = 15;
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
 const MAY_BE_LONG = /[\d.]{16}/;
-const MARK = "\u0001exact";
+const MARKER = "\u0001exact";
 
-/** A number as it was written. */
+/** A number that keeps its text. */
 export class Exact {
   constructor(text) {
     this.text = text;
@@ -26,12 +25,12 @@ export class Exact {
   }
 }
 
-/** Read JSON; throws a SyntaxError where it is none. */
+/** Parse JSON. Throws a SyntaxError if the text is not JSON. */
 export function parse(text) {
   if (!MAY_BE_LONG.test(text)) return JSON.parse(text);
-  const kept = text.replace(TOKEN, (token) => (isLong(token) ? `{"\\u0001exact":"${token}"}` : token));
-  return JSON.parse(kept, (_, value) =>
-    value !== null && typeof value === "object" && MARK in value ? new Exact(value[MARK]) : value,
+  const marked = text.replace(TOKEN, (token) => (isLong(token) ? `{"\\u0001exact":"${token}"}` : token));
+  return JSON.parse(marked, (_, value) =>
+    value !== null && typeof value === "object" && MARKER in value ? new Exact(value[MARKER]) : value,
   );
 }
 
@@ -44,7 +43,7 @@ function isLong(token) {
   return digits.length > SAFE_DIGITS;
 }
 
-/** Tell whether a value is a number, exact or not. */
+/** Return whether a value is a number, exact or not. */
 export function isNumber(value) {
   return typeof value === "number" || value instanceof Exact;
 }

@@ -1,66 +1,81 @@
-/** Numbers and names as people read them. */
+/** Numbers, names and durations as text. */
 
 import { Exact, isNumber } from "./exact.js";
 
 const LANGUAGE = "en";
-const plain = new Intl.NumberFormat(LANGUAGE, { maximumSignificantDigits: 4 });
-const whole = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
+const fourDigits = new Intl.NumberFormat(LANGUAGE, { maximumSignificantDigits: 4 });
+const integer = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat(LANGUAGE, { notation: "compact", maximumSignificantDigits: 3 });
 
-/** Return the float nearest to a number, null for none, NaN for what is no number. */
-export function float(value) {
+/** Shown where there is no value. */
+export const NO_VALUE = "–";
+
+/** Return the nearest float; null for a missing value, NaN for anything that is not a number. */
+export function toFloat(value) {
   if (value === null || value === undefined) return null;
   return isNumber(value) ? Number(value) : Number.NaN;
 }
 
-/**
- * Return a number rounded for reading: whole ones whole, others to four digits, marked where it says less than the
- * number.
- */
-export function rounded(value) {
+/** Return a number rounded for display: integers in full, others to four significant digits. */
+export function formatNumber(value) {
   const near = Number(value);
   if (Number.isInteger(near) && Math.abs(near) < 1e15 && !(value instanceof Exact && value.text.includes(".")))
-    return whole.format(near);
+    return integer.format(near);
   if (Math.abs(near) >= 1e15 || (near !== 0 && Math.abs(near) < 1e-4)) return near.toExponential(3);
-  return Math.abs(near) >= 10_000 ? whole.format(near) : plain.format(near);
+  return Math.abs(near) >= 10_000 ? integer.format(near) : fourDigits.format(near);
 }
 
-/** Return a number for an axis. */
-export function short(value) {
-  return Math.abs(value) < 10_000 ? plain.format(value) : compact.format(value);
+/** Return the label of a tick on the value axis. */
+export function formatTick(value) {
+  return Math.abs(value) < 10_000 ? fourDigits.format(value) : compact.format(value);
 }
 
-/** Return a value as its row has it, digit for digit. */
-export function exactly(value) {
+/** Return a value of a row with all its digits. */
+export function exactText(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "object" && !(value instanceof Exact)) {
-    if (Array.isArray(value)) return value.map((one) => `${exactly(one.value)} × ${exactly(one.count)}`).join(", ");
-    if ("at" in value) return `${exactly(value.value)} (${value.at})`;
+    if (Array.isArray(value)) return value.map((one) => `${exactText(one.value)} × ${exactText(one.count)}`).join(", ");
+    if ("at" in value) return `${exactText(value.value)} (${value.at})`;
     return JSON.stringify(value);
   }
   return String(value);
 }
 
-/** Return a name of the definition in words: `carrier_hours` as `Carrier hours`. */
-export function title(name) {
-  const words = name.replaceAll("_", " ").trim();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+/** Return a first or last measure without its time, and any other value as it is. */
+export function withoutTime(value) {
+  return value !== null && typeof value === "object" && "at" in value ? value.value : value;
 }
 
-/** Return a stretch of time: `45 s`, `12 min`, `3 h`, `5 d`. */
-export function duration(seconds) {
+/** Return a name of the definition with spaces: `carrier_hours` as `carrier hours`. */
+export function spaced(name) {
+  return name.replaceAll("_", " ");
+}
+
+/** Return a name of the definition as a heading: `carrier_hours` as `Carrier hours`. */
+export function humanize(name) {
+  const text = spaced(name).trim();
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Return a group's value as text; the empty text is spelled out. */
+export function formatGroupValue(value) {
+  return value === "" ? "(empty)" : value;
+}
+
+/** Return a duration: `45 s`, `12 min`, `3 h`, `5 d`. */
+export function formatDuration(seconds) {
   if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 129_600) return `${Math.round(seconds / 3600)} h`;
-  return `${whole.format(Math.round(seconds / 86_400))} d`;
+  return `${integer.format(Math.round(seconds / 86_400))} d`;
 }
 
-/** Return how many there are of something: `1 flight`, `1,200 flights`. */
-export function many(number, one, more = `${one}s`) {
-  return `${whole.format(number)} ${number === 1 ? one : more}`;
+/** Return a number with its noun: `1 flight`, `1,200 flights`. */
+export function countOf(number, singular, plural = `${singular}s`) {
+  return `${integer.format(number)} ${number === 1 ? singular : plural}`;
 }
 
-/** Return some texts as a list: `a, b and c`. */
-export function listed(texts) {
+/** Return texts as a list: `a, b and c`. */
+export function formatList(texts) {
   return texts.length < 2 ? texts.join("") : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`;
 }

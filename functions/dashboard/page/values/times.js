@@ -1,49 +1,49 @@
 /**
- * The labels of time buckets as instants and as words, by the clock of the aggregate's time zone. Instants are in ms.
+ * Time buckets: their labels as instants, and instants as text, in the aggregate's time zone. Instants are in ms.
  */
 
 const LANGUAGE = "en-GB";
 
-/** About how long a bucket of each unit is, in seconds. */
-export const LENGTH_S = { minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_629_800 };
+/** The length of a bucket of each unit, in seconds; a month's is the average. */
+export const BUCKET_LENGTH_S = { minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_629_800 };
 
-const COARSER = {
+const COARSER_UNITS = {
   minute: ["hour", "day", "week", "month"],
   hour: ["day", "week", "month"],
   day: ["week", "month"],
   week: [],
   month: [],
 };
-const NEXT = { minute: ["hour"], hour: ["day"], day: ["week", "month"], week: [], month: [] };
+const NEXT_UNITS = { minute: ["hour"], hour: ["day"], day: ["week", "month"], week: [], month: [] };
 
-/** Return the intervals that rows can be added up to; where the bucket comes first in the key, only the next ones. */
-export function intervals(unit, bucketFirst) {
-  return (bucketFirst ? NEXT : COARSER)[unit] ?? [];
+/** Return the units that rows can be rolled up to; if the bucket comes first in the key, only the next larger ones. */
+export function rollupUnits(unit, bucketFirst) {
+  return (bucketFirst ? NEXT_UNITS : COARSER_UNITS)[unit] ?? [];
 }
 
-const formats = new Map();
+const formatters = new Map();
 
-function format(zone, options) {
+function formatter(zone, options) {
   const key = `${zone} ${JSON.stringify(options)}`;
-  if (!formats.has(key))
-    formats.set(key, new Intl.DateTimeFormat(LANGUAGE, { timeZone: zone, hourCycle: "h23", ...options }));
-  return formats.get(key);
+  if (!formatters.has(key))
+    formatters.set(key, new Intl.DateTimeFormat(LANGUAGE, { timeZone: zone, hourCycle: "h23", ...options }));
+  return formatters.get(key);
 }
 
-/** Return a time zone that this browser knows: the one named, or UTC. */
-export function known(zone) {
+/** Return the time zone, or UTC if this browser does not support it. */
+export function supportedZone(zone) {
   try {
-    format(zone, {});
+    formatter(zone, {});
     return zone;
   } catch {
     return "UTC";
   }
 }
 
-/** Return how far the clocks of a zone are ahead of UTC at an instant. */
+/** Return a zone's offset from UTC at an instant. */
 function offset(instant, zone) {
   const part = Object.fromEntries(
-    format(zone, {
+    formatter(zone, {
       year: "numeric",
       month: "numeric",
       day: "numeric",
@@ -60,27 +60,27 @@ function offset(instant, zone) {
   );
 }
 
-/** Return the instant at which clocks of a zone show this date and time; text as `2013-01-01T05:00`. */
-export function instantOf(clock, zone) {
-  const shown = Date.parse(`${clock}Z`);
-  const guess = shown - offset(shown, zone);
-  return shown - offset(guess, zone);
+/** Return the instant of a local time of a zone, given as `2013-01-01T05:00`. */
+export function instantOf(localTime, zone) {
+  const asUtc = Date.parse(`${localTime}Z`);
+  const guess = asUtc - offset(asUtc, zone);
+  return asUtc - offset(guess, zone);
 }
 
-/** Return the instant at which a bucket begins, from its label; NaN where it is none. */
-export function begin(label, zone) {
+/** Return the instant at which a bucket starts, from its label; NaN if the label is invalid. */
+export function bucketStart(label, zone) {
   const text = String(label);
   if (text.length > 10) return Date.parse(text);
   const day = text.length === 7 ? `${text}-01` : text;
   return instantOf(`${day}T00:00`, zone);
 }
 
-/** Return what the clock shows at an instant, as `2013-01-01T05:00`. */
-export function clock(instant, zone) {
+/** Return the local time of a zone at an instant, as `2013-01-01T05:00`. */
+export function localTimeOf(instant, zone) {
   return new Date(Math.floor(instant / 60_000) * 60_000 + offset(instant, zone)).toISOString().slice(0, 16);
 }
 
-const WORDS = {
+const BUCKET_FORMATS = {
   minute: { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" },
   hour: { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" },
   day: { weekday: "short", day: "numeric", month: "short", year: "numeric" },
@@ -88,19 +88,19 @@ const WORDS = {
   month: { month: "long", year: "numeric" },
 };
 
-/** Return a bucket in words: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`. */
-export function words(instant, unit, zone) {
-  const text = format(zone, WORDS[unit]).format(instant);
+/** Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`. */
+export function formatBucket(instant, unit, zone) {
+  const text = formatter(zone, BUCKET_FORMATS[unit]).format(instant);
   return unit === "week" ? `Week of ${text}` : text;
 }
 
-/** Return the label of a tick; the first of a day says which one, too. `stepS` is the distance between ticks. */
-export function tick(instant, stepS, zone, before) {
-  if (stepS >= 365 * 86_400) return format(zone, { year: "numeric" }).format(instant);
-  if (stepS >= 28 * 86_400) return format(zone, { month: "short", year: "2-digit" }).format(instant);
-  const day = format(zone, { day: "numeric", month: "short" }).format(instant);
-  if (stepS >= 86_400) return day;
-  const time = format(zone, { hour: "2-digit", minute: "2-digit" }).format(instant);
-  const isNew = before === null || format(zone, { day: "numeric", month: "short" }).format(before) !== day;
-  return isNew ? `${time}\n${day}` : time;
+/** Return the label of a tick on the time axis. The first tick of a day shows the date. `stepS` is the tick distance. */
+export function formatTimeTick(instant, stepS, zone, previous) {
+  if (stepS >= 365 * 86_400) return formatter(zone, { year: "numeric" }).format(instant);
+  if (stepS >= 28 * 86_400) return formatter(zone, { month: "short", year: "2-digit" }).format(instant);
+  const date = formatter(zone, { day: "numeric", month: "short" });
+  if (stepS >= 86_400) return date.format(instant);
+  const time = formatter(zone, { hour: "2-digit", minute: "2-digit" }).format(instant);
+  const isNewDay = previous === null || date.format(previous) !== date.format(instant);
+  return isNewDay ? `${time}\n${date.format(instant)}` : time;
 }

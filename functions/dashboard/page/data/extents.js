@@ -1,0 +1,123 @@
+/** The time range that an aggregate's data cover. */
+
+import { BUCKET_LENGTH_S, bucketStart } from "../values/times.js";
+import { groupParameters, readRows, topGroups } from "./queries.js";
+import { rangeParameters } from "./ranges.js";
+
+const SEARCH_REQUESTS = 5;
+const SEARCH_BUCKETS = 9000;
+const INITIAL_BUCKETS = 100;
+const SAMPLED_GROUPS = 5;
+
+/** Return the starts of the oldest and the newest bucket of one group, or null if it has no rows. */
+async function extentOf(api, aggregate, pairs, signal) {
+  const starts = [];
+  for (const order of ["asc", "desc"]) {
+    const parameters = [...groupParameters(pairs), ["order", order]];
+    const { rows } = await readRows(api, aggregate, parameters, { signal, max: 1 });
+    if (rows.length === 0) return null;
+    starts.push(bucketStart(rows[0][aggregate.bucket.name], aggregate.zone));
+  }
+  return { oldest: starts[0], newest: starts[1] };
+}
+
+/** Search backward from now for the newest bucket of an aggregate that starts with its bucket; null if none is found. */
+async function findNewest(api, aggregate, now) {
+  const lengthMs = bucketLengthMs(aggregate);
+  const parameters = [
+    ...rangeParameters({ from: Math.max(0, now - SEARCH_BUCKETS * lengthMs), to: now + lengthMs }),
+    ["order", "desc"],
+    ["limit", "1"],
+  ];
+  let cursor = [];
+  for (let request = 0; request < SEARCH_REQUESTS; request += 1) {
+    const page = await api.get(aggregate.path("rows"), [...parameters, ...cursor]);
+    if (page.rows.length > 0) {
+      const newest = bucketStart(page.rows[0][aggregate.bucket.name], aggregate.zone);
+      return { oldest: newest - (INITIAL_BUCKETS - 1) * lengthMs, newest };
+    }
+    if (!page.cursor) break;
+    cursor = [["cursor", page.cursor]];
+  }
+  return null;
+}
+
+/**
+ * Merge the extents known for several bucket lengths into `{oldest, end}`. The shortest buckets are the most precise;
+ * longer ones count only where they extend beyond: a monthly bucket does not tell where in the month the rows are.
+ */
+function mergeExtents(extents) {
+  const [[shortestMs, shortest], ...longer] = [...extents].sort(([one], [other]) => one - other);
+  const merged = { ...shortest };
+  for (const [lengthMs, { oldest, newest }] of longer) {
+    if (oldest + lengthMs <= merged.oldest) merged.oldest = oldest;
+    if (newest >= merged.newest + shortestMs) merged.newest = newest + lengthMs - shortestMs;
+  }
+  return { oldest: merged.oldest, end: merged.newest + shortestMs };
+}
+
+/**
+ * The known extents of aggregates.
+ *
+ * An aggregate whose first group is its time bucket can only be queried with a range. Its extent therefore comes from
+ * another aggregate with the same time key, sampled by its largest groups, and grows with what panels read.
+ */
+export class Extents {
+  /** By time key, then by bucket length in ms: the starts of the oldest and the newest bucket. */
+  #known = new Map();
+  #requests = new Map();
+
+  constructor(aggregates) {
+    this.aggregates = aggregates;
+  }
+
+  /**
+   * Return the starts of the oldest and the newest bucket in ms, `{oldest, newest}`; null if no rows are found.
+   *
+   * @param {[object, string][]} pairs values of the groups before the bucket, or the largest value of the first group
+   */
+  async of(api, aggregate, pairs, signal) {
+    if (!aggregate.isBucketFirst) return extentOf(api, aggregate, pairs, signal);
+    const key = aggregate.timeKey;
+    if (!this.#requests.has(key)) this.#requests.set(key, this.#sample(api, aggregate));
+    try {
+      await this.#requests.get(key);
+    } catch (error) {
+      this.#requests.delete(key);
+      throw error;
+    }
+    if (!this.#known.has(key)) return null;
+    const { oldest, end } = mergeExtents(this.#known.get(key));
+    return { oldest, newest: Math.max(oldest, end - bucketLengthMs(aggregate)) };
+  }
+
+  /** Extend what is known by the buckets of rows that were read. */
+  extend(aggregate, oldest, newest) {
+    const byLength = this.#known.get(aggregate.timeKey) ?? new Map();
+    const lengthMs = bucketLengthMs(aggregate);
+    const known = byLength.get(lengthMs) ?? { oldest, newest };
+    byLength.set(lengthMs, { oldest: Math.min(known.oldest, oldest), newest: Math.max(known.newest, newest) });
+    this.#known.set(aggregate.timeKey, byLength);
+  }
+
+  async #sample(api, aggregate) {
+    const siblings = this.aggregates.filter(
+      (other) => other.timeKey === aggregate.timeKey && other.isMultiValue && other.listsGroups,
+    );
+    const [sibling] = siblings.sort((one, other) => bucketLengthMs(one) - bucketLengthMs(other));
+    if (!sibling) {
+      const found = await findNewest(api, aggregate, Date.now());
+      if (found) this.extend(aggregate, found.oldest, found.newest);
+      return;
+    }
+    const groups = await topGroups(api, sibling, { max: SAMPLED_GROUPS });
+    const extents = await Promise.all(
+      groups.map(({ value }) => extentOf(api, sibling, [[sibling.lineGroups[0], value]])),
+    );
+    for (const extent of extents) if (extent !== null) this.extend(sibling, extent.oldest, extent.newest);
+  }
+}
+
+function bucketLengthMs(aggregate) {
+  return BUCKET_LENGTH_S[aggregate.unit] * 1000;
+}
