@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.stack import ROOT
+from tests.conftest import ROOT
 
 DASHBOARD = ROOT / "functions" / "dashboard"
 PAGE = DASHBOARD / "page"
