@@ -12,6 +12,7 @@ from tailrace.aggregation.contributions import Evaluator
 from tailrace.aggregation.plan import Plan, plan_of
 from tailrace.backfill.generations import GenerationId
 from tailrace.backfill.meaning import fingerprint
+from tailrace.encoding.sort_keys import encode_sort_key
 
 type Item = dict[str, Any]
 
@@ -108,7 +109,7 @@ def recount(aggregate: Aggregate, items: Iterable[tuple[str, Item]]) -> Rows:
     for key, values in amounts.items():
         found[key]["most"] = max(values)
         for value, times in Counter(values).items():
-            found[f"~most#{key[0]}#{key[1]}", str(value)] = {"~n": times}
+            found[f"~most#{key[0]}#{key[1]}", encode_sort_key(value)] = {"~n": times}
     return found
 
 
