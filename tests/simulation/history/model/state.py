@@ -76,7 +76,7 @@ class Shared:
     generations: dict[GenerationId, Generation] = field(default_factory=dict)
     pointers: dict[str, GenerationId] = field(default_factory=dict)
     firsts: dict[str, dict[str, int]] = field(default_factory=dict)
-    journal: dict[str, JournalObject] = field(default_factory=dict)
+    journal: dict[str, dict[str, JournalObject]] = field(default_factory=dict)
     expired: dict[tuple[str, int], Expired] = field(default_factory=dict)
     expired_complete: bool = True
     progress: dict[str, Told] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The items table of the model, and its stream: shards that close, go on and split, each with a clock of its own."""
 
-import zlib
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +81,7 @@ class Stream:
             self.shards.append(Shard(name, None, root, (), self.skews[root], Lineage(f"~{name}")))
 
     def open_shard(self, key: str) -> Shard:
-        number = zlib.crc32(key.encode())
+        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
         for shard in self.shards:
             path = tuple((number >> (8 + level)) & 1 for level in range(len(shard.bits)))
             matches = all(bit in (-1, taken) for bit, taken in zip(shard.bits, path, strict=True))

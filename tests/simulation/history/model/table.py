@@ -9,6 +9,7 @@ from typing import Any
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.comparison import StoredRow
+from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.order_measures import ValueCount
 from tailrace.encoding.keys import RowKey, value_rows_key
 
@@ -93,7 +94,7 @@ class Table:
             yield "version"
             version = self.read(row.key).version
             yield "values"
-            order = self.order_of(row.key, row)
+            order = self.order_of(row.key, row.layout.aggregate)
             yield "main row"
             if self.read(row.key).version == version:
                 self.put(row, lineage, now, order)
@@ -118,10 +119,10 @@ class Table:
         if order is not None:
             stored.order, stored.version = order, stored.version + 1
 
-    def order_of(self, key: RowKey, row: RowChange) -> dict[str, Any]:
+    def order_of(self, key: RowKey, aggregate: Aggregate) -> dict[str, Any]:
         """Return a main row's order attributes as its value rows have them."""
         state: dict[str, Any] = {}
-        for kind in row.layout.aggregate.value_rows:
+        for kind in aggregate.value_rows:
             found = self.values.get(value_rows_key(key, kind.name), {})
             counts = [
                 ValueCount(found[sk].change.labels, found[sk].counters[0])

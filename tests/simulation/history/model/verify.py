@@ -73,6 +73,8 @@ def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:
         covered.journal = yield from list_journal(worker, shared.firsts.get(boundary.id, {}))
     if not is_in_time(boundary.time, worker.now) and shared.holds("a verification has an end"):
         raise Ended("it took too long")
+    if shared.code.ids[worker.id].of.on_expiry == "keep" and not shared.expired_complete:
+        raise Ended("expired items may be missing from what is expected")
     report = reading.compare(rows)
     left = len(report)
     if found.repairs:
@@ -80,8 +82,7 @@ def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:
     yield "end"
     before = worker.check(boundary)
     shared.verdicts.append(Verdict(worker.id, tuple(one.key for one in report), before.verified))
-    complete = shared.code.ids[worker.id].of.on_expiry != "keep" or shared.expired_complete
-    known = complete and not left and (before.verified or found.repairs or not report)
+    known = not left and (before.verified or found.repairs or not report)
     if not shared.swap(before, end_verify(before, verified=known)):
         raise Ended("the control row has moved")
     return report
@@ -160,8 +161,7 @@ class Reading:
             below = []
             for kind in self.aggregate.value_rows:
                 below += [row.read() for row in table.values.get(value_rows_key(key, kind.name), {}).values()]
-            row = table.rows.get(key)
-            state = {} if row is None else table.order_of(key, row.change)
+            state = table.order_of(key, self.aggregate)
             yield "main again"
             if table.read(key).version != main.version:
                 continue
@@ -230,7 +230,7 @@ def _repair(worker: Worker, boundary: Boundary, report: list[Difference], covere
         table.let_go(one.key, shared.now)
         if one.key[0].startswith("~") and not one.key[0].startswith("~groups#"):
             rewritten.add(_main_key(one.key))
-        if one.order:
+        if change.layout is change.layout.aggregate.layout and change.layout.aggregate.value_rows:
             rewritten.add(one.key)
     if shared.holds("a main row is written after its value rows were repaired"):
         for key in sorted(rewritten):
@@ -253,7 +253,7 @@ def _rewrite_order(worker: Worker, key: RowKey) -> Effects:
         if row is None:
             return
         yield "values"
-        order = table.order_of(key, row.change)
+        order = table.order_of(key, row.change.layout.aggregate)
         yield "order"
         if key in table.rows and table.read(key).version == version:
             table.rows[key].order, table.rows[key].version = order, version + 1
