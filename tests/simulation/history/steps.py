@@ -56,79 +56,95 @@ def _order(random: Random) -> dict[str, Any]:
 
 
 class _Theme:
-    """How often each kind of step comes in one history: some come often in few histories, rather than seldom in all."""
+    """What is frequent in one history: some things come often in few histories, rather than seldom in all.
+
+    A history is a number of rounds: some writes, deliveries of some shards, work on the jobs, time; and now and then
+    something out of the ordinary.
+    """
 
     def __init__(self, random: Random) -> None:
         self.random = random
         choose = random.choice
-        self.weights = {
-            "write": choose((10, 20, 30)),
-            "deliver": choose((6, 20, 30)),
-            "redeliver": choose((0, 0, 3, 8)),
-            "resume": 8,
-            "kill": choose((0, 2)),
+        self.rounds = choose((10, 25, 40, 60))
+        self.writes = choose((0.3, 1.0, 2.0))
+        self.delivers = choose((0.15, 0.5, 1.0))
+        self.works = choose((0.6, 1.0))
+        self.effects = choose((1, 4, 15, 15, 60, 60))
+        self.waits = choose(((1, 10, 20), (20, 61), (61, 61, 130), (61, 130, 400)))
+        self.pauses = choose((0.0, 0.0, 0.2, 0.6))
+        self.codes = choose((("second",), ("second", "first"), ("second", "first", "before"), ("lanes", "second")))
+        self.jobs = choose((("build",), ("verify",), ("build", "verify")))
+        weights = {
+            "redeliver": choose((0, 0, 2, 6)),
+            "resume": 3 if self.pauses else 0,
+            "kill": choose((0, 1)) if self.pauses else 0,
             "give_up": choose((0, 0, 0, 2)),
-            "put_back": choose((0, 2)),
-            "roll": choose((0, 1, 4)),
-            "wait": choose((4, 10, 20)),
-            "pass": choose((0, 0, 0, 1, 2)),
-            "deploy": choose((0, 0, 1, 2)),
-            "build": choose((0, 2, 2)),
-            "verify": choose((0, 1, 2)),
-            "work": choose((20, 50, 90)),
-            "again": choose((0, 2)),
+            "put_back": 2,
+            "roll": choose((0, 1, 3)),
+            "pass": choose((0, 0, 0, 1)),
+            "deploy": choose((0, 0, 0, 1, 2)),
+            "job": 2,
+            "again": choose((0, 0, 2)),
+            "die": choose((0, 0, 1)),
             "spoil": choose((0, 0, 0, 1)),
         }
-        self.work = choose((1, 5, 20, 60))
-        self.codes = choose((("second",), ("second", "first"), ("first", "second", "before"), ("lanes", "first")))
+        self.names, self.weights = list(weights), list(weights.values())
 
     def steps(self) -> list[Step]:
         random = self.random
-        names, weights = list(self.weights), list(self.weights.values())
-        before = [self._step("write" if random.random() < 0.7 else "deliver") for _ in range(random.randrange(12))]
-        middle: list[Step] = []
-        if random.random() < 0.7:
-            middle.append(("deploy", "second"))
-        middle.append(self._step(random.choice(("build", "build", "verify"))))
-        return before + middle + [self._step(name) for name in random.choices(names, weights, k=random.randint(20, 90))]
+        found = [self._step("write") for _ in range(random.randrange(10))]
+        found += [self._deliver() for _ in range(random.randrange(6))]
+        if random.random() < 0.75:
+            found.append(("deploy", "second"))
+        for number in range(self.rounds):
+            found += [self._step("write") for _ in range(_times(random, self.writes))]
+            found += [self._deliver() for _ in range(3) if random.random() < self.delivers]
+            found += [("work", random.randrange(3), self.effects) for _ in range(2) if random.random() < self.works]
+            if number == 1:
+                found.append(self._step("job"))
+            if random.random() < 0.4:
+                found.append(self._step(random.choices(self.names, self.weights)[0]))
+            found.append(("wait", random.choice(self.waits)))
+        return found
+
+    def _deliver(self) -> Step:
+        random = self.random
+        old = random.random() < 0.2
+        return ("deliver", random.randrange(8), random.choice((1, 2, 5, 20, 20)), self._pause(), self._skew(), old)
 
     def _step(self, name: str) -> Step:
         random = self.random
         match name:
             case "write":
                 return self._write()
-            case "deliver":
-                return ("deliver", random.randrange(8), random.choice((1, 2, 5, 20)), self._pause(), self._skew(), random.random() < 0.2)
             case "redeliver":
-                back, length = random.choice((1, 2, 4, 9, 30)), random.choice((1, 2, 4))
-                return ("redeliver", random.randrange(8), back, length, self._pause(), self._skew())
+                back, length = random.choice((1, 2, 4, 9, 30)), random.choice((1, 2, 4, 9))
+                return (name, random.randrange(8), back, length, self._pause(), self._skew())
             case "resume":
-                return ("resume", random.randrange(4), random.choice((1, 3, 100)))
-            case "kill":
-                return ("kill", random.randrange(4))
+                return (name, random.randrange(4), random.choice((1, 3, 100)))
             case "give_up":
-                return ("give_up", random.randrange(8), random.choice((1, 2)), random.randrange(12), random.randrange(50))
+                effects, delay_s = random.choice((0, random.randrange(12))), random.randrange(50)
+                return (name, random.randrange(8), random.choice((1, 2)), effects, delay_s)
             case "put_back":
-                return ("put_back", random.randrange(4), self._pause())
+                return (name, random.randrange(4), self._pause())
             case "roll":
-                hidden = random.choice((0, 20, 250))
-                return ("roll", random.randrange(8), random.random() < 0.6, hidden, _skew(random))
-            case "wait":
-                return ("wait", random.choice((1, 10, 40, 61, 130, 200)))
+                return (name, random.randrange(8), random.random() < 0.6, random.choice((0, 20, 250)), _skew(random))
             case "pass":
-                return ("pass", random.choice((1, 5, 25, 40, 50)) * _HOUR)
+                return (name, random.choice((1, 5, 25, 40, 50)) * _HOUR)
             case "deploy":
-                return ("deploy", random.choice(self.codes))
-            case "build":
-                return ("build", random.choice((1, 1, 1, 4, 4, 0, 2)), self._skew())
-            case "verify":
-                return ("verify", random.randrange(5), random.random() < 0.6, self._skew())
-            case "work":
-                return ("work", random.randrange(3), self.work)
+                return (name, random.choice(self.codes))
+            case "job":
+                return self._job(random.choice(self.jobs))
             case "again":
-                return ("again", random.randrange(3), self._skew())
-            case _:
-                return ("spoil", random.randrange(40))
+                return (name, random.randrange(3), self._skew())
+            case _:  # kill, die, spoil
+                return (name, random.randrange(40))
+
+    def _job(self, name: str) -> Step:
+        random = self.random
+        if name == "build":
+            return (name, random.choice((1, 1, 1, 4, 4, 0, 2)), self._skew())
+        return (name, random.choice((0, 0, 1, 2, 3, 4)), random.random() < 0.6, self._skew())
 
     def _write(self) -> Step:
         random = self.random
@@ -138,12 +154,17 @@ class _Theme:
         else:
             item = _order(random)
         kind = random.random()
-        if kind < 0.25:
-            return ("write", key, None, kind < 0.12)
+        if kind < 0.3:
+            return ("write", key, None, kind < 0.15)
         return ("write", key, item, False)
 
     def _pause(self) -> int:
-        return self.random.choice((1000, 1000, 1000, *range(1, 14)))
+        random = self.random
+        return random.randrange(1, 16) if random.random() < self.pauses else 1000
 
     def _skew(self) -> float:
         return self.random.choice((0.0, 29.0, -29.0))
+
+
+def _times(random: Random, mean: float) -> int:
+    return int(mean) + (random.random() < mean % 1)

@@ -54,15 +54,15 @@ def _audit(world: World, stats: Counter[str]) -> Iterator[str]:
     shared = world.shared
     shared.verdicts.clear()
     live = [one for one in shared.generations.values() if one.state is State.LIVE]
-    for number, generation in enumerate(live):
-        world.play(("wait", 400))
+    world.play(("wait", 400))
+    for generation in live:
         world._add_worker(generation.id, "repair", 0.0)
-        world.run_jobs()
+    world.run_jobs()
+    for generation in live:
         judged = [verdict.keys for verdict in shared.verdicts if verdict.id == generation.id]
         if (not judged or judged[-1] is None) and (generation.aggregate != "pages" or shared.expired_complete):
             yield f"{generation.id}: the last verification did not judge"
         stats["verified"] += 1
-        del number
     yield from _false_alarms(world)
     for one in live:
         now = shared.generations[one.id]

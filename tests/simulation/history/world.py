@@ -261,6 +261,11 @@ class World:
             other = self.working[index % len(self.working)]
             self._add_worker(other.worker.id, other.kind, skew_s)
 
+    def _die(self, index: int) -> None:
+        """A worker dies, and nobody takes up its job for now."""
+        if self.working:
+            self.working.pop(index % len(self.working))
+
     def _work(self, index: int, effects: int) -> None:
         if not self.working:
             return
@@ -320,6 +325,8 @@ class World:
     def _look(self) -> None:
         """Look at what readers are shown at this moment: no count of an exact generation is ever below zero."""
         shared = self.shared
+        if all(row.counters[0] >= 0 for row in shared.table.rows.values()):
+            return
         for pointer in shared.pointers.values():
             generation = generations.shown(pointer, shared.generations)
             if generation is None or generation.state is State.INTERRUPTED or shared.suspicious or self.is_doubtful:
