@@ -25,8 +25,8 @@ RULES = (
     "records must be younger than the snapshot by a margin",
     "coverage is proven by aggregate itself",
     "every listed shard is proven",
-    "every sentinel comes back",
     "the list of shards is taken again",
+    "every sentinel comes back & the list of shards is taken again",
     "throughs are read before the journal is listed",
     "only what is proven covered is used",
     "the journal is written before rows are",
@@ -36,11 +36,10 @@ RULES = (
     "holes end the job",
     "a base's mark is its epoch's",
     "empty rows stay while building",
-    "nothing is shown while it is built",
     "expired items are counted from their images",
     # several definitions
     "another meaning interrupts before it writes",
-    "a deployment ends the job",
+    "a deployment ends the job & each code counts its own changes",
     "each code counts its own changes",
     "nothing is inferred from missing control rows",
     # verification and repair
@@ -48,12 +47,10 @@ RULES = (
     "the journal is listed after the rows were read",
     "value rows ahead of their main row are not compared",
     "a verification has an end",
-    "rows about to go are pinned",
     "the floor is raised after coverage",
     "repair raises the floor",
     "invocations from before the floor end first",
     "a repair is made once",
-    "a repair has an end",
     "a main row is written after its value rows were repaired",
     "records from before the marks went are refused",
 )
@@ -84,10 +81,10 @@ DECISIONS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "the first image counts": _instead(job, "image_at_boundary", _last_image),
     "the snapshot yields to the journal": _instead(job, "image_at_boundary", lambda _images, snapshot, *_: snapshot),
     "what lies below the frontier is not added": _instead(function, "lowest_to_add", lambda *_: 0),
-    "a generation that is built is not shown": _instead(generations, "shown", _shown_early),
+    "a generation that is built is not shown & nothing is shown while it is built": _instead(generations, "shown", _shown_early),
     "the meaning includes lanes": _lanes_mean_nothing,
     "lanes are compared as one": _instead(verify.Reading, "_logical", lambda _self, key: key),
-    "a row that existed must still exist": _instead(
+    "a row that existed must still exist & rows about to go are pinned": _instead(
         verify, "may_repair", lambda one, row, _now: row.repairs == one.row.repairs
     ),
 }

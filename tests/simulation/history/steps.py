@@ -78,14 +78,14 @@ class _Theme:
             "redeliver": choose((0, 0, 2, 6)),
             "resume": 3 if self.pauses else 0,
             "kill": choose((0, 1)) if self.pauses else 0,
-            "give_up": choose((0, 0, 0, 2)),
+            "give_up": choose((0, 0, 0, 3)),
             "put_back": 2,
             "roll": choose((0, 1, 3)),
-            "pass": choose((0, 0, 0, 1)),
+            "pass": choose((0, 0, 0, 1, 2)),
             "deploy": choose((0, 0, 0, 1, 2)),
             "job": 2,
             "again": choose((0, 0, 2)),
-            "die": choose((0, 0, 1)),
+            "die": choose((0, 0, 2)),
             "spoil": choose((0, 0, 0, 1)),
         }
         self.names, self.weights = list(weights), list(weights.values())
@@ -96,7 +96,10 @@ class _Theme:
         found += [self._deliver() for _ in range(random.randrange(6))]
         if random.random() < 0.75:
             found.append(("deploy", "second"))
+        special = random.randrange(self.rounds) if random.random() < 0.5 else -1
         for number in range(self.rounds):
+            if number == special:
+                found += self._special()
             found += [self._step("write") for _ in range(_times(random, self.writes))]
             found += [self._deliver() for _ in range(3) if random.random() < self.delivers]
             found += [("work", random.randrange(3), self.effects) for _ in range(2) if random.random() < self.works]
@@ -106,6 +109,50 @@ class _Theme:
                 found.append(self._step(random.choices(self.names, self.weights)[0]))
             found.append(("wait", random.choice(self.waits)))
         return found
+
+    def _special(self) -> list[Step]:
+        """Return some steps in a row that seldom come together by chance, and that designs have failed on."""
+        random = self.random
+        match random.randrange(6):
+            case 0:  # two workers side by side from the beginning
+                twins: list[Step] = [self._step("job"), ("again", 0, self._skew())]
+                for _ in range(25):
+                    twins += [("deliver", random.randrange(4), 20, 1000, 0.0, False), ("wait", 61)]
+                    twins += [("work", number, random.choice((1, 3, 10))) for number in (0, 1)]
+                return twins
+            case 1:  # a shard that closes at T, and one after it that never had a record
+                rolls: list[Step] = [self._step("job"), ("work", 0, 9), ("wait", random.choice((90, 110, 119)))]
+                for _ in range(4):
+                    rolls += [self._write(), ("wait", random.choice((1, 10))), ("deliver", 0, 20, 1000, 0.0, False)]
+                    rolls += [("roll", 0, False, 0, random.choice((-29.0, 29.0)))] * random.choice((0, 1, 2))
+                return rolls
+            case 2:  # a batch that was absorbed and given up comes back when the marks are gone
+                back: list[Step] = [self._write(), ("give_up", 0, 2, random.randrange(4, 25), 5), self._step("job")]
+                back += [*self._drive(16), self._write(), self._write(), ("pass", 50 * _HOUR), ("put_back", 0, 1000)]
+                return back
+            case 3:  # an empty row that goes while it is repaired, and comes again
+                gone: list[Step] = [("write", key, None, False) for key in _KEYS]
+                gone += [*self._drive(2), ("pass", 172_800 - random.randrange(700, 1300)), ("spoil", random.randrange(40))]
+                gone += [("spoil", random.randrange(40)), ("verify", random.choice((0, 0, 2)), True, 0.0), *self._drive(9)]
+                for _ in range(12):
+                    gone += [("work", 0, random.choice((1, 5, 20))), self._write(), *self._drive(1)[:2], ("wait", 61)]
+                return gone
+            case 4:  # a worker that rests between the choice of T and its writing
+                slow: list[Step] = [self._step("job"), ("work", 0, random.randrange(4)), ("wait", 200)]
+                slow += [self._write(), ("deliver", 0, 20, 1000, 0.0, False), self._write(), self._write()]
+                return slow
+            case _:  # a batch that comes back while rows are read and repaired
+                floor: list[Step] = [self._write(), ("give_up", 0, 2, 0, 5), ("verify", random.randrange(4), True, 0.0)]
+                floor += self._drive(random.randrange(10, 14))
+                for _ in range(12):
+                    floor += [("put_back", 0, random.randrange(1, 6)), ("work", 0, random.choice((5, 30))), ("wait", 13)]
+                    floor += [("resume", 0, 100)] * random.choice((0, 0, 1))
+                return floor
+
+    def _drive(self, rounds: int) -> list[Step]:
+        """Let a job go on and the stream be read."""
+        deliver: list[Step] = [("deliver", number, 20, 1000, 0.0, False) for number in range(3)]
+        return [*deliver, ("work", 0, 200), ("wait", 100)] * rounds
 
     def _deliver(self) -> Step:
         random = self.random

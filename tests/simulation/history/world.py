@@ -88,6 +88,7 @@ class World:
 
     def _wait(self, seconds: float) -> None:
         self.shared.now += seconds
+        self.shared.table.remove_expired(self.shared.now)
 
     def _pass(self, seconds: float) -> None:
         """Let hours pass; what lies in the stream is read before it is gone."""
@@ -166,7 +167,7 @@ class World:
                     rows = rows_above(rows, generation, lambda _number: True)
                 for row in rows:
                     for one in (row, *row.value_changes.values()):
-                        shared.suspect(name, one.key)
+                        shared.suspect(name, one.key, "given up")
 
     def _put_back(self, index: int, pause: int) -> None:
         failures = self.shared.failures
@@ -288,7 +289,7 @@ class World:
             row.counters[-1] += 1
             self.shared.note(f"{key} is spoiled")
             aggregate = row.change.layout.aggregate
-            self.shared.suspect((aggregate.name, aggregate.version), key)
+            self.shared.suspect((aggregate.name, aggregate.version), key, "spoiled")
 
     # --- the end ------------------------------------------------------------------------------------------
 
@@ -329,7 +330,7 @@ class World:
             return
         for pointer in shared.pointers.values():
             generation = generations.shown(pointer, shared.generations)
-            if generation is None or generation.state is State.INTERRUPTED or shared.suspicious or self.is_doubtful:
+            if generation is None or generation.state is State.INTERRUPTED or any(shared.suspicious.values()) or self.is_doubtful:
                 continue
             name = (*generation.id, generation.epoch)
             for key, row in shared.table.rows.items():

@@ -1,9 +1,12 @@
 """A build: a generation's base beside the changes that are added meanwhile."""
 
 
+import re
+
 from tailrace.backfill.base import base_lineage
-from tailrace.backfill.boundaries import Boundary, choose_boundary
+from tailrace.backfill.boundaries import MARGIN_S, Boundary, choose_boundary
 from tailrace.backfill.generations import Generation, State, WrongState, begin_build, go_live, interrupt
+from tailrace.encoding.keys import RowKey
 from tests.simulation.history.model.job import Ended, Run, Worker, cover, no_holes
 from tests.simulation.history.model.table import Effects, Lineage, RowsKeepMoving
 
@@ -42,10 +45,12 @@ def _build(worker: Worker) -> Effects:
         worker.check(boundary)
         yield from shared.table.commit([row], Lineage(mark), shared.now, removes=False)
     # what was given up since may reach the frontier, and lie in the bucket only now
-    yield from worker.wait_until(worker.now + 60)
+    yield from worker.wait_until(worker.now + MARGIN_S)
     worker.check(boundary)
     no_holes(worker, boundary, shared.firsts.get(boundary.id, {}))
+    checked_at = shared.now
     yield from _go_live(worker, boundary)
+    shared.clear(worker.id, checked_at - MARGIN_S, "given up")
 
 
 def _begin(worker: Worker, found: Generation | None) -> Run[Generation]:
@@ -57,7 +62,7 @@ def _begin(worker: Worker, found: Generation | None) -> Run[Generation]:
     name = f"b{worker.id[0]}{worker.id[1]}-{0 if found is None else found.epoch}"
     boundary = choose_boundary(name, worker.now)
     if not shared.holds("the boundary lies ahead by a margin"):
-        boundary = Boundary(name, worker.now - 60)
+        boundary = Boundary(name, worker.now - MARGIN_S)
     yield "begin"
     known = found or Generation(*worker.id, State.DECLARED, fingerprint)
     after = begin_build(known, fingerprint, boundary, revision)
@@ -86,6 +91,11 @@ def _go_live(worker: Worker, boundary: Boundary) -> Effects:
 
 def _owns(generation: Generation, pk: str) -> bool:
     return owner(pk) == (generation.aggregate, generation.version, generation.epoch)
+
+
+def without_epoch(key: RowKey) -> RowKey:
+    """Return a row's key as it is in epoch 0."""
+    return re.sub(r"(@\d+)~\d+", r"\1", key[0], count=1), key[1]
 
 
 def owner(pk: str) -> tuple[str, int, int]:

@@ -59,6 +59,7 @@ class Verdict:
     id: GenerationId
     keys: tuple[RowKey, ...] | None
     was_verified: bool = False
+    suspicious: frozenset[RowKey] = frozenset()
 
 
 @dataclass(slots=True)
@@ -82,14 +83,14 @@ class Shared:
     progress: dict[str, Told] = field(default_factory=dict)
     failures: list[Discarded] = field(default_factory=list)
     table: Table = field(default_factory=Table)
-    suspicious: dict[GenerationId, set[RowKey]] = field(default_factory=dict)
+    suspicious: dict[GenerationId, dict[tuple[RowKey, str], float]] = field(default_factory=dict)
     executing: set[GenerationId] = field(default_factory=set)
     verdicts: list[Verdict] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
 
     def holds(self, rule: str) -> bool:
         """Tell whether a rule is kept; each name must be one of :data:`tests.simulation.history.sabotage.RULES`."""
-        return rule != self.broken
+        return rule not in self.broken.split(" & ")
 
     def note(self, text: str) -> None:
         self.trace.append(f"{self.now - START:9.0f} s  {text}")
@@ -142,7 +143,16 @@ class Shared:
     def given_up(self) -> Sequence[GivenUp]:
         return [one.batch for one in self.failures if one.visible <= self.now]
 
-    def suspect(self, name: GenerationId, key: RowKey) -> None:
-        self.suspicious.setdefault(name, set()).add(key)
+    def suspect(self, name: GenerationId, key: RowKey, why: str) -> None:
+        """Remember that a row may be wrong from now on: ``spoiled`` by somebody, or touched by a batch ``given up``."""
+        self.suspicious.setdefault(name, {})[key, why] = self.now
+
+    def suspects(self, name: GenerationId) -> frozenset[RowKey]:
+        return frozenset(key for key, _ in self.suspicious.get(name, {}))
+
+    def clear(self, name: GenerationId, before: float, *whys: str) -> None:
+        """Remember that a generation is known to be right again, but for what has happened since a time."""
+        known = self.suspicious.get(name, {})
+        self.suspicious[name] = {why: at for why, at in known.items() if at >= before or why[1] not in whys}
 
 

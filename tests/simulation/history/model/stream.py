@@ -11,6 +11,8 @@ from tests.simulation.history.model.table import Lineage
 
 type Item = dict[str, Any]
 
+_MAX_DEPTH = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -109,6 +111,7 @@ class Stream:
         """Close an open shard; one or two others go on. Of two, the stream may list the second one later."""
         open_ones = [shard for shard in self.shards if shard.closed_at is None]
         shard = open_ones[index % len(open_ones)]
+        split = split and len(shard.bits) < _MAX_DEPTH
         shard.closed_at = now
         for part in (0, 1) if split else (-1,):
             name = f"s{len(self.shards)}"

@@ -65,6 +65,7 @@ def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:
     if found.repairs and shared.holds("repair raises the floor"):
         yield from _raise_floor(worker, boundary)
     reading = Reading(worker, covered, boundary)
+    reading_since = shared.now
     rows = yield from reading.rows()
     yield from worker.wait_until(worker.now + MARGIN_S)
     worker.check(boundary)
@@ -76,15 +77,18 @@ def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:
     if shared.code.ids[worker.id].of.on_expiry == "keep" and not shared.expired_complete:
         raise Ended("expired items may be missing from what is expected")
     report = reading.compare(rows)
+    suspicious = shared.suspects(worker.id)
     left = len(report)
     if found.repairs:
         left = yield from _repair(worker, boundary, report, covered)
     yield "end"
     before = worker.check(boundary)
-    shared.verdicts.append(Verdict(worker.id, tuple(one.key for one in report), before.verified))
+    shared.verdicts.append(Verdict(worker.id, tuple(one.key for one in report), before.verified, suspicious))
     known = not left and (before.verified or found.repairs or not report)
     if not shared.swap(before, end_verify(before, verified=known)):
         raise Ended("the control row has moved")
+    if known:
+        shared.clear(worker.id, reading_since, "spoiled", "given up")
     return report
 
 
@@ -213,8 +217,6 @@ def _repair(worker: Worker, boundary: Boundary, report: list[Difference], covere
         yield "repair"
         worker.check(boundary)
         now = worker.now
-        if not shared.holds("a repair has an end"):
-            now = one.read_at
         allowed = may_repair(one, table.read(one.key), now)
         if not shared.holds("a repair is made once"):
             allowed = True
