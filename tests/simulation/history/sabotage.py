@@ -27,8 +27,8 @@ RULES = (
     "every listed shard is proven",
     "the list of shards is taken again",
     "every sentinel comes back & the list of shards is taken again",
-    "throughs are read before the journal is listed",
-    "only what is proven covered is used",
+    "throughs are read before the journal is listed & names of the journal follow the stream",
+    "only what is proven covered is used & names of the journal follow the stream",
     "the journal is written before rows are",
     "a journal that cannot be written fails the batch",
     "the journal follows the state, not the job",
@@ -81,7 +81,9 @@ DECISIONS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "the first image counts": _instead(job, "image_at_boundary", _last_image),
     "the snapshot yields to the journal": _instead(job, "image_at_boundary", lambda _images, snapshot, *_: snapshot),
     "what lies below the frontier is not added": _instead(function, "lowest_to_add", lambda *_: 0),
-    "a generation that is built is not shown & nothing is shown while it is built": _instead(generations, "shown", _shown_early),
+    "a generation that is built is not shown & nothing is shown while it is built": _instead(
+        generations, "shown", _shown_early
+    ),
     "the meaning includes lanes": _lanes_mean_nothing,
     "lanes are compared as one": _instead(verify.Reading, "_logical", lambda _self, key: key),
     "a row that existed must still exist & rows about to go are pinned": _instead(

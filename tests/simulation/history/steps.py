@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.simulation.history import specials
+from tests.simulation.history.specials import HOUR, KEYS
+
 type Step = tuple[Any, ...]
 """The step's name and its arguments, see :class:`tests.simulation.history.world.World`."""
 
 GENERATIONS = (("shops", 1), ("shops", 2), ("large", 1), ("pages", 1), ("pages", 2))
-_KEYS = ("orders#1", "orders#2", "orders#3", "orders#4", "orders#5", "orders#6", "visits#1", "visits#2", "visits#3")
-_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class _Theme:
         found += [self._deliver() for _ in range(random.randrange(6))]
         if random.random() < 0.75:
             found.append(("deploy", "second"))
-        special = random.randrange(self.rounds) if random.random() < 0.5 else -1
+        special = random.randrange(self.rounds) if random.random() < 0.6 else -1
         for number in range(self.rounds):
             if number == special:
                 found += self._special()
@@ -111,48 +112,8 @@ class _Theme:
         return found
 
     def _special(self) -> list[Step]:
-        """Return some steps in a row that seldom come together by chance, and that designs have failed on."""
-        random = self.random
-        match random.randrange(6):
-            case 0:  # two workers side by side from the beginning
-                twins: list[Step] = [self._step("job"), ("again", 0, self._skew())]
-                for _ in range(25):
-                    twins += [("deliver", random.randrange(4), 20, 1000, 0.0, False), ("wait", 61)]
-                    twins += [("work", number, random.choice((1, 3, 10))) for number in (0, 1)]
-                return twins
-            case 1:  # a shard that closes at T, and one after it that never had a record
-                rolls: list[Step] = [self._step("job"), ("work", 0, 9), ("wait", random.choice((90, 110, 119)))]
-                for _ in range(4):
-                    rolls += [self._write(), ("wait", random.choice((1, 10))), ("deliver", 0, 20, 1000, 0.0, False)]
-                    rolls += [("roll", 0, False, 0, random.choice((-29.0, 29.0)))] * random.choice((0, 1, 2))
-                return rolls
-            case 2:  # a batch that was absorbed and given up comes back when the marks are gone
-                back: list[Step] = [self._write(), ("give_up", 0, 2, random.randrange(4, 25), 5), self._step("job")]
-                back += [*self._drive(16), self._write(), self._write(), ("pass", 50 * _HOUR), ("put_back", 0, 1000)]
-                return back
-            case 3:  # an empty row that goes while it is repaired, and comes again
-                gone: list[Step] = [("write", key, None, False) for key in _KEYS]
-                gone += [*self._drive(2), ("pass", 172_800 - random.randrange(700, 1300)), ("spoil", random.randrange(40))]
-                gone += [("spoil", random.randrange(40)), ("verify", random.choice((0, 0, 2)), True, 0.0), *self._drive(9)]
-                for _ in range(12):
-                    gone += [("work", 0, random.choice((1, 5, 20))), self._write(), *self._drive(1)[:2], ("wait", 61)]
-                return gone
-            case 4:  # a worker that rests between the choice of T and its writing
-                slow: list[Step] = [self._step("job"), ("work", 0, random.randrange(4)), ("wait", 200)]
-                slow += [self._write(), ("deliver", 0, 20, 1000, 0.0, False), self._write(), self._write()]
-                return slow
-            case _:  # a batch that comes back while rows are read and repaired
-                floor: list[Step] = [self._write(), ("give_up", 0, 2, 0, 5), ("verify", random.randrange(4), True, 0.0)]
-                floor += self._drive(random.randrange(10, 14))
-                for _ in range(12):
-                    floor += [("put_back", 0, random.randrange(1, 6)), ("work", 0, random.choice((5, 30))), ("wait", 13)]
-                    floor += [("resume", 0, 100)] * random.choice((0, 0, 1))
-                return floor
-
-    def _drive(self, rounds: int) -> list[Step]:
-        """Let a job go on and the stream be read."""
-        deliver: list[Step] = [("deliver", number, 20, 1000, 0.0, False) for number in range(3)]
-        return [*deliver, ("work", 0, 200), ("wait", 100)] * rounds
+        """Return steps that seldom come together by chance, and that designs have failed on."""
+        return specials.choose(self.random, self)
 
     def _deliver(self) -> Step:
         random = self.random
@@ -163,7 +124,7 @@ class _Theme:
         random = self.random
         match name:
             case "write":
-                return self._write()
+                return self.write()
             case "redeliver":
                 back, length = random.choice((1, 2, 4, 9, 30)), random.choice((1, 2, 4, 9))
                 return (name, random.randrange(8), back, length, self._pause(), self._skew())
@@ -177,25 +138,25 @@ class _Theme:
             case "roll":
                 return (name, random.randrange(8), random.random() < 0.6, random.choice((0, 20, 250)), _skew(random))
             case "pass":
-                return (name, random.choice((1, 5, 25, 40, 50)) * _HOUR)
+                return (name, random.choice((1, 5, 25, 40, 50)) * HOUR)
             case "deploy":
                 return (name, random.choice(self.codes))
             case "job":
-                return self._job(random.choice(self.jobs))
+                return self.job(random.choice(self.jobs))
             case "again":
                 return (name, random.randrange(3), self._skew())
             case _:  # kill, die, spoil
                 return (name, random.randrange(40))
 
-    def _job(self, name: str) -> Step:
+    def job(self, name: str) -> Step:
         random = self.random
         if name == "build":
             return (name, random.choice((1, 1, 1, 4, 4, 0, 2)), self._skew())
         return (name, random.choice((0, 0, 1, 2, 3, 4)), random.random() < 0.6, self._skew())
 
-    def _write(self) -> Step:
+    def write(self) -> Step:
         random = self.random
-        key = random.choice(_KEYS)
+        key = random.choice(KEYS)
         if key.startswith("visits"):
             item: Any = {"page": random.choice("xy"), "ms": random.choice((1, 10, 100))}
         else:

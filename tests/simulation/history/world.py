@@ -187,7 +187,9 @@ class World:
     ) -> None:
         invocation = self._invocation(shard, records, skew_s, old=old)
         numbers = [record.sequence for record in records]
-        self.shared.note(f"{shard.id} delivers {numbers}{'' if first is not None else ' again'} to {invocation.code.name}")
+        self.shared.note(
+            f"{shard.id} delivers {numbers}{'' if first is not None else ' again'} to {invocation.code.name}"
+        )
         self.running.append(Running(invocation, invocation.effects(), self.shared.now, first))
         self._go_on(self.running[-1], pause)
 
@@ -330,7 +332,12 @@ class World:
             return
         for pointer in shared.pointers.values():
             generation = generations.shown(pointer, shared.generations)
-            if generation is None or generation.state is State.INTERRUPTED or any(shared.suspicious.values()) or self.is_doubtful:
+            if (
+                generation is None
+                or generation.state is State.INTERRUPTED
+                or any(shared.suspicious.values())
+                or self.is_doubtful
+            ):
                 continue
             name = (*generation.id, generation.epoch)
             for key, row in shared.table.rows.items():

@@ -1,6 +1,5 @@
 """A build: a generation's base beside the changes that are added meanwhile."""
 
-
 import re
 
 from tailrace.backfill.base import base_lineage
@@ -104,5 +103,3 @@ def owner(pk: str) -> tuple[str, int, int]:
     name, _, rest = text.partition("#")[0].partition("@")
     version, _, epoch = rest.partition("~")
     return name, int(version), int(epoch or 0)
-
-

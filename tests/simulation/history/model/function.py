@@ -165,7 +165,9 @@ class Invocation:
             written = decode(encode(written))
         for writer in written.writers:  # the model's index of what a job lists
             objects = self.shared.journal.setdefault(writer.boundary, {})
-            objects[f"{self.shard.id}/{numbers[0]:09}-{numbers[-1]:09}"] = written
+            name = f"{numbers[0]:09}-{numbers[-1]:09}"
+            in_order = self.shared.holds("names of the journal follow the stream")
+            objects[f"{self.shard.id}/{name if in_order else name[8::-1]}"] = written
 
     def _journal(
         self,

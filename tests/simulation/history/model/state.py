@@ -154,5 +154,3 @@ class Shared:
         """Remember that a generation is known to be right again, but for what has happened since a time."""
         known = self.suspicious.get(name, {})
         self.suspicious[name] = {why: at for why, at in known.items() if at >= before or why[1] not in whys}
-
-

@@ -38,9 +38,7 @@ class Record:
     @property
     def change(self) -> Change:
         collection, _, item_id = self.key.partition("#")
-        return Change(
-            "e", "", self.shard, self.sequence, "", collection, item_id, self.old, self.new, self.expired
-        )
+        return Change("e", "", self.shard, self.sequence, "", collection, item_id, self.old, self.new, self.expired)
 
 
 @dataclass(slots=True)
@@ -135,5 +133,3 @@ class Stream:
 
     def by_id(self, name: str) -> Shard:
         return self.shards[int(name[1:])]
-
-

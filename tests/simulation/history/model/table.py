@@ -101,9 +101,7 @@ class Table:
                 return
         raise RowsKeepMoving
 
-    def put(
-        self, row: RowChange, lineage: Lineage, now: float, order: dict[str, Any] | None = None
-    ) -> None:
+    def put(self, row: RowChange, lineage: Lineage, now: float, order: dict[str, Any] | None = None) -> None:
         """Add what the row has not absorbed, and move its mark: one conditional write, with its one retry."""
         stored = self.rows.get(row.key)
         left = row.after_mark(-1 if stored is None else stored.marks.get(lineage.mark, -1))

@@ -260,5 +260,3 @@ def _rewrite_order(worker: Worker, key: RowKey) -> Effects:
         if key in table.rows and table.read(key).version == version:
             table.rows[key].order, table.rows[key].version = order, version + 1
             return
-
-
