@@ -12,6 +12,8 @@ from tailrace.aggregation.contributions import Evaluator
 from tailrace.aggregation.plan import Plan, plan_of
 from tailrace.backfill.generations import GenerationId
 from tailrace.backfill.meaning import fingerprint
+from tailrace.definition.measures import Measure
+from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.sort_keys import encode_sort_key
 
 type Item = dict[str, Any]
@@ -31,7 +33,11 @@ def is_paid(order: Item) -> bool:
 
 orders = Collection("orders", schema=_ORDER)
 visits = Collection("visits", schema=_VISIT, on_expiry="keep")
-MEASURES = {"orders": count(), "revenue": total("amount"), "most": maximum("amount")}
+MEASURES: Mapping[str, Measure | OrderMeasure] = {
+    "orders": count(),
+    "revenue": total("amount"),
+    "most": maximum("amount"),
+}
 
 SHOPS_1 = Aggregate("shops", of=orders, by=[by_field("shop")], measures=MEASURES)
 SHOPS_2 = Aggregate("shops", of=orders, by=[by_field("shop")], measures=MEASURES, where=is_paid, version=2)

@@ -1,7 +1,7 @@
 """Safeguards of builds, verifications and repairs, each broken in turn: what the simulation must find.
 
-A rule of the order of effects is broken by its name, which the model asks for (``Shared.holds``); a decision of the core
-by another function in its place.
+A rule of the order of effects is broken by its name, which the model asks for (``Shared.holds``); a decision of the
+core by another function in its place. Where two safeguards stand behind each other, both are broken.
 """
 
 from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def _shown_early(pointer: Any, known: Any) -> Any:
 @contextmanager
 def _lanes_mean_nothing() -> Iterator[None]:
     same = {("large", 1): CODES["first"].fingerprints["large", 1]}
-    with patch.dict(CODES["lanes"].fingerprints, same):  # type: ignore[arg-type]
+    with patch.dict(CODES["lanes"].fingerprints, same):
         yield
 
 

@@ -1,11 +1,12 @@
 """What must be true of a history, whatever happened on the way.
 
-Rows of generations that readers take for exact equal a recount, but for those that were spoiled by hand or that a batch
-touched which was given up. A verification reports no other rows than these, and after a repair all rows equal the recount.
+Rows of generations that readers take for exact equal a recount, but for those that were spoiled by hand or that a
+batch touched which was given up. A verification reports no others, and after a repair all rows equal the recount.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from tailrace.backfill.generations import Generation, GenerationId, State
@@ -76,7 +77,7 @@ def _audit(world: World, stats: Counter[str]) -> Iterator[str]:
         stats[f"{generation.aggregate}@{generation.version} {generation.state} exact={generation.exact}"] += 1
 
 
-def _differences(world: World, generation: Generation, suspicious: Set[Key]) -> Iterator[str]:
+def _differences(world: World, generation: Generation, suspicious: AbstractSet[Key]) -> Iterator[str]:
     leave_out = {_logical(generation.id, key) for key in suspicious}
     expected, found = _expected(world, generation.id), _stored(world, generation)
     for key in sorted(expected.keys() | found.keys()):

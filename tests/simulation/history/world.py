@@ -7,7 +7,6 @@ fold is the engine's; the tables, the stream and the order of effects are the mo
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tailrace.backfill.admission import rows_above
 from tailrace.backfill import generations
 from tailrace.backfill.generations import GenerationId, State
 from tests.simulation.history.definition import CODES
@@ -153,18 +152,19 @@ class World:
                     return  # it succeeds: nothing is given up, and the batch comes again
             except (Failed, RowsKeepMoving):
                 break
-        attempt.close()  # type: ignore[attr-defined]
+        attempt.close()
         shared.note(f"{shard.id} gives up {[record.sequence for record in records]}")
         shard.done += len(records)
         shared.failures.append(Discarded(records, shared.now + delay_s))
         if any(record.expired for record in records):
             shared.expired_complete = False
+        self._suspect_rows(shard, records)
+
+    def _suspect_rows(self, shard: Shard, records: Sequence[Record]) -> None:
+        shared = self.shared
         for code in (shared.code, shared.previous):
-            folded = Invocation(shared, code, shard, records, 0.0)._fold(records)
+            folded = Invocation(shared, code, shard, records, 0.0).fold()
             for name, rows in folded.items():
-                generation = shared.generations.get(name)
-                if generation is not None:
-                    rows = rows_above(rows, generation, lambda _number: True)
                 for row in rows:
                     for one in (row, *row.value_changes.values()):
                         shared.suspect(name, one.key, "given up")

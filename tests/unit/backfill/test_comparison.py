@@ -1,5 +1,7 @@
 """The base, what a row should hold at its own marks, and when a difference may be added."""
 
+from typing import Any
+
 from tailrace.backfill.base import base_lineage, base_rows, image_at_boundary
 from tailrace.backfill.comparison import (
     MAX_AGE_S,
@@ -31,7 +33,7 @@ def test_the_first_proven_image_counts_by_ancestry_and_then_by_number() -> None:
 
 
 def test_a_base_is_what_a_recount_says_in_one_step_for_each_row() -> None:
-    items = [{"shop": "a", "amount": 5}, {"shop": "a"}, {"shop": "b", "amount": 5}, {"shop": 7}]
+    items: list[dict[str, Any]] = [{"shop": "a", "amount": 5}, {"shop": "a"}, {"shop": "b", "amount": 5}, {"shop": 7}]
     result = base_rows(items, EVALUATORS[SHOPS_1])
     found = {row.key: dict(zip(row.layout.counters, row.deltas(), strict=True)) for row in result.rows}
     wanted = recount(SHOPS_1, [("orders", item) for item in items])

@@ -1,5 +1,7 @@
 """The journal is a function of the records: however they are cut and however often they come, its union is the same."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,12 @@ from tests.simulation.history.definition import CODES
 from tests.streams import history
 
 LIVE = begin_verify(created("shops", 1, "f"), Boundary("v", 100), "r", repairs=False)
-WRITES = [("1", {"shop": "a", "amount": 5}), ("2", {"shop": "b"}), ("1", {"shop": "b", "amount": 5}), ("2", None)]
+WRITES: list[tuple[str, dict[str, Any] | None]] = [
+    ("1", {"shop": "a", "amount": 5}),
+    ("2", {"shop": "b"}),
+    ("1", {"shop": "b", "amount": 5}),
+    ("2", None),
+]
 RECORDS = history("orders", [*WRITES, ("1", None), *WRITES], first=10)
 FIRST = 12
 

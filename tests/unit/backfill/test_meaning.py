@@ -1,6 +1,7 @@
 """The fingerprint follows what decides an item's worth, and nothing else."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -58,7 +59,7 @@ def test_names_for_readers_and_the_order_of_measures_do_not() -> None:
 
 
 @pytest.fixture
-def module(tmp_path: Path) -> Callable[[str], ModuleType]:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     def load(text: str) -> ModuleType:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
         path.write_text(text)
@@ -66,6 +67,7 @@ def module(tmp_path: Path) -> Callable[[str], ModuleType]:
         assert spec is not None
         assert spec.loader is not None
         loaded = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "rules", loaded)
         spec.loader.exec_module(loaded)
         return loaded
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import le
 
 from tailrace.aggregation.fold import absorb
 from tailrace.aggregation.row_changes import RowAccumulator, RowChange
@@ -14,7 +16,7 @@ from tailrace.inputs.effects import derive_effect
 from tests.simulation.history.definition import Code
 from tests.simulation.history.model.state import Expired, Shared, Told
 from tests.simulation.history.model.stream import Record, Shard
-from tests.simulation.history.model.table import Effects
+from tests.simulation.history.model.table import Effects, Run
 
 
 class Failed(Exception):
@@ -80,7 +82,7 @@ class Invocation:
             told.through = advance(told.through, positions, None)
 
     def _of_old_code(self) -> Effects:
-        rows = self._fold(self.records)
+        rows = self.fold()
         for name in self.code.ids:
             yield from self.shared.table.commit(rows.get(name, []), self.shard.lineage, self.now)
         yield "progress"
@@ -97,15 +99,13 @@ class Invocation:
             return list(self.records)
         return [record for record in self.records if not is_too_old(record.created, int(self.now))]
 
-    def _firsts(
-        self, generation: Generation, records: Sequence[Record]
-    ) -> Iterable[str]:  # a generator that returns the numbers
+    def _firsts(self, generation: Generation, records: Sequence[Record]) -> Run[dict[str, int | None]]:
         found: dict[str, int | None] = {}
         for boundary in generation.boundaries:
             found[boundary.id] = yield from self._first(boundary, records)
         return found
 
-    def _first(self, boundary: Boundary, records: Sequence[Record]) -> Iterable[str]:
+    def _first(self, boundary: Boundary, records: Sequence[Record]) -> Run[int | None]:
         shared = self.shared
         stored = shared.firsts.setdefault(boundary.id, {})
         positions = [record.position for record in records]
@@ -127,10 +127,10 @@ class Invocation:
             shared.firsts[boundary.id][self.shard.id] = first
         return shared.firsts[boundary.id].setdefault(self.shard.id, first)
 
-    def _fold(self, records: Iterable[Record]) -> dict[GenerationId, list[RowChange]]:
+    def fold(self, records: Iterable[Record] | None = None) -> dict[GenerationId, list[RowChange]]:
         lanes = sum(self.shard.lineage.mark.encode())
         rows = RowAccumulator(lanes)
-        for record in records:
+        for record in self.records if records is None else records:
             if not record.is_sentinel:
                 effect = derive_effect(record.change, self.code.pipeline)
                 plan = self.code.plan
@@ -148,15 +148,13 @@ class Invocation:
         firsts: dict[GenerationId, dict[str, int | None]],
         records: Sequence[Record],
     ) -> dict[GenerationId, list[RowChange]]:
-        folded = self._fold(records)
-        found = {}
+        folded = self.fold(records)
+        found: dict[GenerationId, list[RowChange]] = {}
         for generation in generations:
-            bounded = generation
-            lowest = lowest_to_add(bounded, firsts[generation.id])
+            lowest = lowest_to_add(generation, firsts[generation.id])
+            above = partial(le, lowest or 0)
             rows = folded.get(generation.id, [])
-            found[generation.id] = (
-                [] if lowest is None else rows_above(rows, generation, lambda number, low=lowest: number >= low)
-            )
+            found[generation.id] = [] if lowest is None else rows_above(rows, generation, above)
         return found
 
     def _store(self, written: JournalObject) -> None:

@@ -1,6 +1,6 @@
 """What a build and a verification have in common: the boundary, the snapshot, the proof of coverage, and the base."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,9 +21,7 @@ from tailrace.backfill.generations import Generation, GenerationId, confirm_boun
 from tailrace.backfill.journal import Journal, JournalObject, read_journal
 from tests.simulation.history.definition import EVALUATORS
 from tests.simulation.history.model.state import TIMEOUT_S, Expired, Shared
-from tests.simulation.history.model.table import Effects
-
-type Run[T] = Generator[str, None, T]
+from tests.simulation.history.model.table import Effects, Run
 
 _MAX_LISTINGS = 400
 _MAX_SENTINELS = 192
@@ -157,7 +155,7 @@ def no_holes(worker: Worker, boundary: Boundary, firsts: Mapping[str, int]) -> N
         raise Ended("a batch was given up")
 
 
-def _proof(worker: Worker, boundary: Boundary, after: int) -> Run[dict[str, int]]:
+def _proof(worker: Worker, boundary: Boundary, after: int) -> Run[dict[str, int]]:  # noqa: C901 - one loop
     """Wait for the proof that the aggregate stage is beyond the snapshot, and return how far it is."""
     shared = worker.shared
     if not shared.holds("coverage is proven by aggregate itself"):

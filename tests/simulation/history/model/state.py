@@ -45,7 +45,7 @@ class Discarded:
 
 @dataclass(slots=True)
 class Told:
-    """A progress row of aggregate: what it has told of a shard; ``counted`` are the changes that journaling code saw."""
+    """A progress row of aggregate for a shard; ``counted`` are the changes that journaling code saw."""
 
     through: Position | None = None
     changes: int = 0

@@ -3,7 +3,7 @@
 Every generator yields before each write or read, so that its process can die there, or others go on meanwhile.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,10 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.order_measures import ValueCount
 from tailrace.encoding.keys import RowKey, value_rows_key
 
-type Effects = Iterator[str]
+type Run[T] = Generator[str, None, T]
+"""What a process does, and what comes of it, see :data:`Effects`."""
+
+type Effects = Run[None]
 """What a process does: it yields before each effect, ``wait`` where nothing can be done before time has passed."""
 
 _DAYS_2 = 48 * 3600

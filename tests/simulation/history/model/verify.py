@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tailrace.backfill.boundaries import MARGIN_S, Boundary, choose_boundary
 from tailrace.backfill.comparison import (
@@ -24,12 +24,14 @@ from tailrace.backfill.generations import (
     raise_floor,
 )
 from tailrace.backfill.repair import in_order, may_repair
-from tailrace.definition.aggregate import Aggregate
 from tailrace.encoding.keys import RowKey, value_rows_key
 from tests.simulation.history.model.build import owner
-from tests.simulation.history.model.job import Covered, Ended, Run, Worker, cover, list_journal, no_holes
+from tests.simulation.history.model.job import Covered, Ended, Worker, cover, list_journal, no_holes
 from tests.simulation.history.model.state import TIMEOUT_S, Verdict
-from tests.simulation.history.model.table import Effects
+from tests.simulation.history.model.table import Effects, Run
+
+if TYPE_CHECKING:
+    from tailrace.definition.aggregate import Aggregate
 
 _TRIES = 4
 
@@ -50,7 +52,7 @@ def verify(worker: Worker, *, repairs: bool) -> Effects:
         shared.note(f"verification of {worker.id}: {[one.key for one in report] or 'all is well'}")
 
 
-def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:
+def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:  # noqa: C901 - one job from end to end
     shared = worker.shared
     found = shared.generations.get(worker.id)
     if found is None or found.baseline is None:
