@@ -120,6 +120,13 @@ def _hole(random: Random, theme: Theme) -> list[Step]:
     return [*steps, *_writes(random, theme, 3), ("give_up", 0, 2, random.choice((0, 3)), 5), *drive(12)]
 
 
+def _first_given_up(random: Random, theme: Theme) -> list[Step]:
+    """The first batch beyond T is added in part, and given up."""
+    steps: list[Step] = [("wait", 200), _some_job(random, theme), ("work", 0, 9), ("wait", 150)]
+    steps += [*_writes(random, theme, 3), ("give_up", 0, random.choice((1, 2)), random.randrange(4, 25), 5)]
+    return [*steps, *_writes(random, theme, 3), *drive(12)]
+
+
 def _empty_row(random: Random, theme: Theme) -> list[Step]:
     """A row that is empty for two days, while its base is still to come."""
     steps: list[Step] = [("deploy", "second"), ("build", random.choice((1, 1, 4)), 0.0), *drive(random.randrange(3, 6))]
@@ -184,6 +191,7 @@ SPECIALS: tuple[Callable[[Random, Theme], list[Step]], ...] = (
     _floor_race,
     _floor,
     _hole,
+    _first_given_up,
     _empty_row,
     _long_verify,
     _nobody_works,

@@ -20,14 +20,26 @@ type Key = tuple[str, str]
 
 def faults_of(history: History, broken: str = "", stats: Counter[str] | None = None) -> list[str]:
     """Play a history to its end and return everything that is wrong then; nothing if all is well."""
+    return _faults(World(history, broken), Counter() if stats is None else stats)
+
+
+def told(history: History, broken: str = "") -> str:
+    """Play a history and return its steps, what happened, and what is wrong at its end."""
     world = World(history, broken)
+    faults = _faults(world, Counter())
+    steps = [f"{number:4}. {' '.join(map(str, step))}" for number, step in enumerate(history.steps, start=1)]
+    return "\n".join([*steps, *world.shared.trace, *(f"  wrong: {fault}" for fault in faults or ["nothing"])])
+
+
+def _faults(world: World, stats: Counter[str]) -> list[str]:
+    history = world.history
     try:
         for step in history.steps:
             world.play(step)
         world.finish()
         found = [*world.wrong[:1], *_false_alarms(world), *_drift(world)]
         if not found:
-            found = list(_audit(world, stats if stats is not None else Counter()))
+            found = list(_audit(world, stats))
     except Stuck as error:
         return [*world.wrong[:1], str(error)]
     return found

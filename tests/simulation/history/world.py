@@ -115,7 +115,8 @@ class World:
     # --- deliveries ---------------------------------------------------------------------------------------
 
     def _readable(self, index: int) -> Shard:
-        shards = [shard for shard in self.shared.stream.shards if shard.parent is None or shard.parent.is_read]
+        listed = [shard for shard in self.shared.stream.shards if shard.hidden_until <= self.shared.now]
+        shards = [shard for shard in listed if shard.parent is None or shard.parent.is_read]
         waiting = [shard for shard in shards if shard.done < len(shard.records) and not shard.busy]
         return (waiting or shards)[index % len(waiting or shards)]
 
@@ -229,7 +230,9 @@ class World:
         while self.running:
             self._go_on(self.running[0], 1000)
 
-    def _read_everything(self) -> None:
+    def _read_everything(self, *, wait: bool = True) -> None:
+        hidden = [shard.hidden_until for shard in self.shared.stream.shards]
+        self.shared.now = max(self.shared.now, *hidden) if wait else self.shared.now
         for _ in range(_ROUNDS):
             shard = self._readable(0)
             if shard.done == len(shard.records):
@@ -319,7 +322,7 @@ class World:
             for _ in list(self.working):
                 self._work(0, 10_000)
                 self.working = self.working[1:] + self.working[:1]
-            self._read_everything()
+            self._read_everything(wait=False)
             self.shared.now += 61
             self._end_what_is_over()
             self._look()
