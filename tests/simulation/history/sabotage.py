@@ -22,7 +22,7 @@ RULES = (
     "a boundary's number is stored before it is used",
     "any ancestor with a first number counts",
     "the snapshot is taken after the boundary and a margin",
-    "records must be younger than the snapshot by a margin",
+    "records must be younger than the snapshot by a margin & every sentinel comes back",
     "coverage is proven by aggregate itself",
     "every listed shard is proven & every sentinel comes back",
     "the list of shards is taken again & every sentinel comes back",

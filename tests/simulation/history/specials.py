@@ -128,10 +128,14 @@ def _first_given_up(random: Random, theme: Theme) -> list[Step]:
 
 
 def _empty_row(random: Random, theme: Theme) -> list[Step]:
-    """A row that is empty for two days, while its base is still to come."""
-    steps: list[Step] = [("deploy", "second"), ("build", random.choice((1, 1, 4)), 0.0), *drive(random.randrange(3, 6))]
-    steps += [theme.write() for _ in range(3)] + [("write", key, None, False) for key in random.sample(KEYS, 3)]
-    return [*steps, *drive(1), ("pass", 50 * HOUR)]
+    """A row that counts nothing for two days and holds a sum, while its base is still to come."""
+    item = {"shop": "a", "paid": True}
+    steps: list[Step] = [("write", key, item | {"amount": 7}, False) for key in KEYS[:3]]
+    steps += [("write", key, {"page": "x", "ms": 10}, False) for key in KEYS[6:8]]
+    steps += [("deploy", "second"), ("build", random.choice((1, 4)), 0.0), *drive(random.randrange(4, 6))]
+    steps += [("write", KEYS[5], item | {"amount": 1}, False), ("write", KEYS[8], {"page": "x", "ms": 1}, False)]
+    steps += [("write", KEYS[0], None, False), *drive(1), ("pass", 50 * HOUR)]
+    return [*steps, theme.write()]
 
 
 def _long_verify(random: Random, theme: Theme) -> list[Step]:
@@ -148,14 +152,18 @@ def _nobody_works(random: Random, theme: Theme) -> list[Step]:
 
 
 def _slow_list(random: Random, theme: Theme) -> list[Step]:
-    """The journal is listed while the stream goes on."""
+    """The journal or the rows are read while the stream goes on, and invocations stop half-way."""
     steps: list[Step] = [_some_job(random, theme), *drive(random.randrange(3, 5))]
     steps += [step for _ in range(4) for step in (theme.write(), *drive(1))] + drive(random.randrange(5))
-    key = random.choice(KEYS[:6])
+    key, stops = random.choice(KEYS[:6]), random.random() < 0.5
     for number in range(25):
-        steps += [("work", 0, random.choice((1, 2))), ("deliver", 0, 1, 1000, 0.0, False), ("wait", 10)]
+        pause = random.randrange(4, 14) if stops else 1000
+        steps += [("work", 0, random.choice((1, 2, 9 if stops else 1))), ("deliver", 0, 1, pause, 0.0, False)]
+        steps.append(("wait", random.choice((10, 25))))
         if number % 3 == 0:
             steps.append(("write", key, {"shop": random.choice("ab"), "amount": number}, False))
+        if stops and number % 3 == 2:
+            steps.append(("resume", 0, 1000))
     return steps
 
 

@@ -61,7 +61,8 @@ def test_every_sentinel_has_to_come_back_from_where_all_is_dealt_with() -> None:
 @pytest.mark.parametrize(
     ("shard", "positions", "is_hole"),
     [
-        ("child", [Position(19, 2000)], False),
+        ("child", [Position(19, AFTER - 1)], False),
+        ("child", [Position(19, AFTER)], True),
         ("child", [Position(19, 0), Position(20, 0)], True),
         ("quiet", [Position(5, AFTER - 1)], False),
         ("quiet", [Position(5, AFTER)], True),

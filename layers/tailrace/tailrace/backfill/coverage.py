@@ -105,18 +105,18 @@ class GivenUp:
 
 
 def holes(given_up: Iterable[GivenUp], firsts: Mapping[str, int], time: int) -> list[GivenUp]:
-    """Return the given-up batches that reach a boundary: what they hold may be neither journaled nor added.
+    """Return the given-up batches that reach a boundary: what they hold may be neither in the base nor added.
+
+    A batch below a shard's first number reaches it, too, if it holds a record created at or after T: it was given up
+    before it set the number, and may be younger than the snapshot.
 
     Args:
         given_up: all batches that were ever given up, put back or not.
         firsts: the boundary's first number in each shard.
-        time: the boundary's time, for shards without a number.
+        time: the boundary's time.
     """
     return [
         batch
         for batch in given_up
-        if any(
-            one.sequence >= firsts[batch.shard] if batch.shard in firsts else one.created >= time
-            for one in batch.positions
-        )
+        if any(one.created >= time or one.sequence >= firsts.get(batch.shard, END) for one in batch.positions)
     ]

@@ -165,7 +165,7 @@ class Invocation:
             objects = self.shared.journal.setdefault(writer.boundary, {})
             name = f"{numbers[0]:09}-{numbers[-1]:09}"
             in_order = self.shared.holds("names of the journal follow the stream")
-            objects[f"{self.shard.id}/{name if in_order else name[8::-1]}"] = written
+            objects[f"{self.shard.id}/{name if in_order else name[8::-1] + name[9:]}"] = written
 
     def _journal(
         self,
