@@ -1,4 +1,4 @@
-"""Histories of builds, verifications and repairs by the thousand: ``python -m tests.simulation.history --seeds 100000``.
+"""Simulated builds, verifications and repairs: ``python -m tests.simulation.history --seeds 100000``.
 
 Ends with status 1 at the first seed whose history goes wrong, and prints the shortest variant of it that still does.
 """

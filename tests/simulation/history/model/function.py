@@ -1,7 +1,7 @@
 """The aggregate function of the model: one invocation, effect by effect."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from operator import le
 
@@ -32,7 +32,6 @@ class Invocation:
     shard: Shard
     records: Sequence[Record]
     skew_s: float
-    late: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def now(self) -> float:
@@ -64,8 +63,6 @@ class Invocation:
             yield from shared.table.commit(rows[generation.id], self.shard.lineage, self.now, removes=removes)
         if not shared.holds("the journal is written before rows are"):
             yield from self._journal(admission.feeds, firsts, records, rows)
-        for boundary, first in self.late:
-            shared.firsts[boundary].setdefault(self.shard.id, first)
         yield "progress"
         self._tell(counted=True)
 
@@ -119,9 +116,8 @@ class Invocation:
             first = stored.get(self.shard.id, min((one.sequence for one in positions), default=None))
         if first is None or self.shard.id in stored:
             return first
-        if not shared.holds("a boundary's number is stored before it is used"):
-            self.late.append((boundary.id, first))
-            return first
+        if not (shared.holds("a boundary's number is stored before it is used") or records[-1].is_sentinel):
+            return first  # and whoever comes next stores its own
         yield "boundary"
         if not shared.holds("a boundary's number is set once"):
             shared.firsts[boundary.id][self.shard.id] = first
