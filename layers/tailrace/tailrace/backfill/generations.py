@@ -1,0 +1,207 @@
+"""Generations: the rows of one aggregate under one meaning, and the state of each, as the control rows hold it.
+
+=============  ======================================================================================================
+declared       it stands in the definition and nothing is written to it
+building       changes from its frontier on are added and journaled; readers do not see it
+live           it is fed; ``verified`` says whether its beginning is known to be exact
+interrupted    some invocation could not feed it: nothing is written to it until it is built anew
+retired        it is not needed any more
+=============  ======================================================================================================
+
+Every transition is a pure function from one control row to the next; whoever writes it does so on the condition that
+the row is still the one that it was made from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from tailrace.backfill.boundaries import Boundary
+from tailrace.errors import Permanent
+
+type GenerationId = tuple[str, int]
+"""An aggregate's name and version."""
+
+
+class State(StrEnum):
+    """What a generation is, as the table above has it."""
+
+    DECLARED = "declared"
+    BUILDING = "building"
+    LIVE = "live"
+    INTERRUPTED = "interrupted"
+    RETIRED = "retired"
+
+
+class WrongState(Permanent):
+    """A generation is not in a state from which this can be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One control row.
+
+    Attributes:
+        aggregate: the aggregate's name.
+        version: its version.
+        state: what it is.
+        fingerprint: of its meaning (:mod:`tailrace.backfill.meaning`); who has another one must not write to it.
+        epoch: counts its builds; part of its rows' keys, so that what an abandoned build has left is never read.
+        frontier: of its build: what lies below is in the base. None if it was fed from the stream's beginning.
+        floor: of its last repair: what lies below was repaired and is not added any more.
+        baseline: of the verification under way.
+        repairs: whether that verification repairs.
+        revision: of the function's code when the job began; a deployment since then ends the job.
+        verified: the rows are known to be exact, but for what an interruption or a failure says.
+        reason: why it was interrupted.
+    """
+
+    aggregate: str
+    version: int
+    state: State
+    fingerprint: str
+    epoch: int = 0
+    frontier: Boundary | None = None
+    floor: Boundary | None = None
+    baseline: Boundary | None = None
+    repairs: bool = False
+    revision: str = ""
+    verified: bool = False
+    reason: str = ""
+
+    @property
+    def id(self) -> GenerationId:
+        """The aggregate's name and version."""
+        return self.aggregate, self.version
+
+    @property
+    def journal(self) -> Boundary | None:
+        """The boundary from which on changes are journaled; None while no job runs.
+
+        It follows the state and not the job's execution: a job that has died may be taken up again, and needs
+        everything that was added meanwhile.
+        """
+        return self.frontier if self.state is State.BUILDING else self.baseline
+
+    @property
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """The boundaries that an invocation has to know the first numbers of."""
+        named = {one.id: one for one in (self.frontier, self.floor, self.baseline) if one is not None}
+        return tuple(named.values())
+
+    @property
+    def exact(self) -> bool:
+        """Whether readers may take its rows for facts."""
+        return self.state is State.LIVE and self.verified
+
+
+def created(aggregate: str, version: int, fingerprint: str) -> Generation:
+    """Return a generation of a stack that is being created: it is fed from the stream's beginning."""
+    return Generation(aggregate, version, State.LIVE, fingerprint, verified=True)
+
+
+def adopted(aggregate: str, version: int, fingerprint: str) -> Generation:
+    """Return a generation of a stack that is older than its control rows: it is fed, and nothing is known of it."""
+    return Generation(aggregate, version, State.LIVE, fingerprint)
+
+
+def begin_build(generation: Generation, fingerprint: str, frontier: Boundary, revision: str) -> Generation:
+    """Return a generation at the beginning of a build, under a new epoch.
+
+    Raises:
+        WrongState: it is live, and no build is needed.
+    """
+    if generation.state is State.LIVE:
+        raise WrongState(f"{generation.aggregate}@{generation.version} is live: raise the version to build it anew")
+    epoch = generation.epoch + 1
+    name, version = generation.id
+    return Generation(name, version, State.BUILDING, fingerprint, epoch, frontier, revision=revision)
+
+
+def confirm_boundary(generation: Generation, confirmed: Boundary) -> Generation:
+    """Return a generation whose job's boundary was seen in time."""
+    if generation.state is State.BUILDING:
+        return replace(generation, frontier=confirmed)
+    return replace(generation, baseline=confirmed)
+
+
+def go_live(generation: Generation, *, verified: bool = True) -> Generation:
+    """Return a generation whose base is complete; not ``verified`` where expired items may be missing from it.
+
+    Raises:
+        WrongState: it is not being built, or its frontier was never confirmed.
+    """
+    if generation.state is not State.BUILDING or generation.frontier is None or not generation.frontier.confirmed:
+        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, not built to its end")
+    return replace(generation, state=State.LIVE, verified=verified)
+
+
+def begin_verify(generation: Generation, baseline: Boundary, revision: str, *, repairs: bool) -> Generation:
+    """Return a generation with a verification under way.
+
+    Raises:
+        WrongState: it is not live, or another job is under way.
+    """
+    if generation.state is not State.LIVE or generation.baseline is not None:
+        raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, or has a job under way")
+    return replace(generation, baseline=baseline, revision=revision, repairs=repairs)
+
+
+def raise_floor(generation: Generation) -> Generation:
+    """Return a generation to which nothing below the baseline is added any more.
+
+    Only after coverage: until then the stream may hold first deliveries that lie below.
+    """
+    return replace(generation, floor=generation.baseline)
+
+
+def end_verify(generation: Generation, *, verified: bool | None = None) -> Generation:
+    """Return a generation without a job; ``verified`` None leaves what is known of it."""
+    known = generation.verified if verified is None else verified
+    return replace(generation, baseline=None, repairs=False, verified=known)
+
+
+def doubt(generation: Generation, reason: str) -> Generation:
+    """Return a generation that is fed on, and of which it is not known any more that it is exact."""
+    return replace(generation, verified=False, reason=reason)
+
+
+def interrupt(generation: Generation, reason: str) -> Generation:
+    """Return a generation that is not fed any more."""
+    return replace(generation, state=State.INTERRUPTED, baseline=None, repairs=False, reason=reason)
+
+
+def shown(pointer: GenerationId | None, generations: Mapping[GenerationId, Generation]) -> Generation | None:
+    """Return the generation that readers are shown; None while there is nothing to show."""
+    found = None if pointer is None else generations.get(pointer)
+    return None if found is None or found.state in (State.BUILDING, State.DECLARED) else found
+
+
+def to_row(generation: Generation) -> dict[str, Any]:
+    """Return a control row as plain values."""
+    row: dict[str, Any] = {
+        "aggregate": generation.aggregate,
+        "version": generation.version,
+        "state": str(generation.state),
+        "fingerprint": generation.fingerprint,
+        "epoch": generation.epoch,
+        "repairs": generation.repairs,
+        "revision": generation.revision,
+        "verified": generation.verified,
+        "reason": generation.reason,
+    }
+    for name in ("frontier", "floor", "baseline"):
+        boundary: Boundary | None = getattr(generation, name)
+        if boundary is not None:
+            row[name] = {"id": boundary.id, "time": boundary.time, "confirmed": boundary.confirmed}
+    return row
+
+
+def from_row(row: Mapping[str, Any]) -> Generation:
+    """Read a control row; the inverse of :func:`to_row`."""
+    values = dict(row) | {"state": State(row["state"])}
+    for name in ("frontier", "floor", "baseline"):
+        if name in values:
+            values[name] = Boundary(**values[name])
+    return Generation(**values)

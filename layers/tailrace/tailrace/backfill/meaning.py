@@ -1,0 +1,95 @@
+"""The meaning of a generation: everything that decides what an item is worth to it, as one fingerprint.
+
+Two definitions with the same fingerprint add and take back the same numbers in the same rows. The fingerprint covers
+the collection (schema, transform, ``on_expiry``), the aggregate (groups, measures, ``where``, ``keep``, ``listed``,
+``lanes``), the source of every function among them, and whatever these refer to within their own package. It does not
+cover names for readers, comments, docstrings and formatting, nor libraries: who upgrades one that a transform calls has
+to raise the version.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from tailrace.backfill.sources import describe_function
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.collection import Collection
+from tailrace.definition.groups import BucketGroup, FieldGroup, Group
+from tailrace.definition.measures import Measure
+from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.value_rows import ValueSelection
+from tailrace.encoding.tagged_json import canonical_json
+
+_CHARACTERS = 32
+
+
+def fingerprint(aggregate: Aggregate) -> str:
+    """Return the fingerprint of an aggregate's meaning, that of its collection included.
+
+    Raises:
+        DefinitionError: the source of a function cannot be read.
+    """
+    return _digest([_collection(aggregate.of), _aggregate(aggregate)])
+
+
+def collection_fingerprint(collection: Collection) -> str:
+    """Return the fingerprint of a collection's meaning.
+
+    Raises:
+        DefinitionError: the source of its transform cannot be read.
+    """
+    return _digest(_collection(collection))
+
+
+def _digest(described: Any) -> str:
+    return hashlib.sha256(canonical_json(described).encode()).hexdigest()[:_CHARACTERS]
+
+
+def _collection(collection: Collection) -> Mapping[str, Any]:
+    return {
+        "name": collection.name,
+        "schema": collection.compiled.document,
+        "transform": _function(collection.transform),
+        "on_expiry": collection.on_expiry,
+    }
+
+
+def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
+    return {
+        "name": aggregate.name,
+        "version": aggregate.version,
+        "by": [_group(group) for group in aggregate.by],
+        "measures": [[name, _measure(aggregate.measures[name])] for name in sorted(aggregate.measures)],
+        "where": _function(aggregate.where),
+        "keep": None if aggregate.keep is None else aggregate.keep.total_seconds(),
+        "listed": aggregate.listed,
+        "lanes": aggregate.lanes,
+    }
+
+
+def _group(group: Group) -> Sequence[Any]:
+    if isinstance(group, BucketGroup):
+        return ["bucket", group.source, group.name, group.unit, _zone(group.zone)]
+    if isinstance(group, FieldGroup):
+        return ["field", group.source, group.name]
+    return [type(group).__name__, repr(group)]
+
+
+def _zone(zone: tzinfo) -> str:
+    return str(zone)
+
+
+def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
+    if isinstance(measure, Measure):
+        columns = [[one.source, one.power, _function(one.where)] for one in measure.columns]
+        return [measure.kind, columns, list(measure.suffixes)]
+    return [measure.kind, _selection(measure.values), str(measure.fraction), measure.most]
+
+
+def _selection(values: ValueSelection) -> Sequence[Any]:
+    return [values.source, _function(values.where), values.at, values.tz, str(values.error)]
+
+
+def _function(function: Callable[..., Any] | None) -> Any:
+    return None if function is None else describe_function(function)

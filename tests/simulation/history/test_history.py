@@ -1,0 +1,57 @@
+"""Builds, verifications and repairs leave no drift, and whatever safeguard is broken is found."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.history.__main__ import main, shrunk
+from tests.simulation.history.found import FOUND
+from tests.simulation.history.sabotage import DECISIONS, RULES, SABOTAGES, breaking
+from tests.simulation.history.steps import history_of
+from tests.simulation.history.verdict import faults_of, told
+
+SEEDS = 150
+
+
+def test_no_history_leaves_a_drift_and_jobs_come_to_their_ends() -> None:
+    stats: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        assert not faults_of(history_of(seed), "", stats), f"seed {seed}"
+    assert stats["shops@2 live exact=True"] > SEEDS / 5
+    assert stats["verified"] > 2 * SEEDS
+
+
+@pytest.mark.parametrize("name", FOUND, ids=lambda name: name.replace(" ", "-"))
+def test_a_broken_safeguard_is_found(name: str) -> None:
+    history = history_of(FOUND[name])
+    with breaking(name):
+        assert faults_of(history, name)
+    assert not faults_of(history)
+
+
+def test_every_safeguard_is_broken() -> None:
+    assert set(FOUND) == set(SABOTAGES)
+    model = Path(__file__).parent / "model"
+    asked = {rule for path in model.glob("*.py") for rule in re.findall(r'holds\(\s*"([^"]+)"', path.read_text())}
+    assert all(rule in " & ".join((*RULES, *DECISIONS)) for rule in asked)
+    assert {rule for name in RULES for rule in name.split(" & ")} <= asked
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 10))
+def test_the_same_seed_gives_the_same_run(seed: int) -> None:
+    assert told(history_of(seed)) == told(history_of(seed))
+
+
+def test_a_failing_history_is_made_shorter() -> None:
+    name = "a boundary's number is set once"
+    history = history_of(FOUND[name])
+    short = shrunk(history, name)
+    assert len(short.steps) < len(history.steps)
+    assert faults_of(short, name)
+
+
+def test_the_command_tells_what_it_has_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "10", "--processes", "1"]) == 0
+    assert "10 histories, none with drift" in capsys.readouterr().out

@@ -1,0 +1,133 @@
+"""The fingerprint follows what decides an item's worth, and nothing else."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tailrace import Aggregate, Collection, count, day, days, field, maximum, total
+from tailrace.backfill.meaning import collection_fingerprint, fingerprint
+from tailrace.backfill.sources import describe_function
+from tailrace.errors import DefinitionError
+
+SCHEMA: dict[str, Any] = {"type": "object"}
+ORDERS = Collection("orders", schema=SCHEMA)
+
+
+def aggregate(**changes: Any) -> Aggregate:
+    parts: dict[str, Any] = {
+        "name": "shops",
+        "of": ORDERS,
+        "by": [field("shop")],
+        "measures": {"n": count(), "most": maximum("amount")},
+    }
+    return Aggregate(**(parts | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"of": Collection("orders", schema=SCHEMA | {"required": ["shop"]})},
+        {"of": Collection("orders", schema=SCHEMA, on_expiry="keep")},
+        {"of": Collection("orders", schema=SCHEMA, transform=lambda item: item)},
+        {"by": [field("shop", name="store")]},
+        {"by": [day("at")]},
+        {"by": [day("at", tz="Europe/Berlin")]},
+        {"by": [day("at")], "keep": days(3)},
+        {"measures": {"n": count()}},
+        {"measures": {"n": total("amount"), "most": maximum("amount")}},
+        {"measures": {"n": count(where=lambda item: bool(item["paid"])), "most": maximum("amount")}},
+        {"where": lambda item: bool(item["paid"])},
+        {"version": 2},
+        {"listed": False},
+        {"lanes": 2, "measures": {"n": count()}},
+    ],
+)
+def test_whatever_changes_an_items_worth_changes_the_fingerprint(changes: dict[str, Any]) -> None:
+    assert fingerprint(aggregate(**changes)) != fingerprint(aggregate())
+
+
+def test_names_for_readers_and_the_order_of_measures_do_not() -> None:
+    measures = {"most": maximum("amount", description="the most", unit="EUR"), "n": count()}
+    other = Collection("orders", schema=dict(SCHEMA), description="all of them")
+    assert fingerprint(aggregate(measures=measures, of=other, description="by shop")) == fingerprint(aggregate())
+    assert collection_fingerprint(other) == collection_fingerprint(ORDERS)
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    def load(text: str) -> ModuleType:
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location("rules", path)
+        assert spec is not None
+        assert spec.loader is not None
+        loaded = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "rules", loaded)
+        spec.loader.exec_module(loaded)
+        return loaded
+
+    return load
+
+
+TEXT = '''
+import math
+
+LIMITS = {"low": 5, "high": [80]}
+
+class Scale:
+    """How large."""
+    def of(self, item):
+        return math.floor(item["amount"] / 2)
+
+def scaled(item):
+    return Scale().of(item)
+
+def is_large(item, most=3):
+    """Tell whether it is large."""
+    # at the limit it is
+    return scaled(item) > LIMITS["low"] and item["n"] < most
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"low": 5', '"low": 6'),
+        ("/ 2", "/ 3"),
+        ("> LIMITS", ">= LIMITS"),
+        ("most=3", "most=4"),
+        ("math.floor", "math.ceil"),
+    ],
+)
+def test_what_a_function_refers_to_in_its_package_belongs_to_it(
+    module: Callable[[str], ModuleType], old: str, new: str
+) -> None:
+    assert old in TEXT
+    before = describe_function(module(TEXT).is_large)
+    assert describe_function(module(TEXT.replace(old, new)).is_large) != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('    """Tell whether it is large."""\n', ""),
+        ("    # at the limit it is\n", ""),
+        ("LIMITS =", "# the limits\nLIMITS  ="),
+        ('"low": 5, "high": [80]', '"high": [80], "low": 5'),
+    ],
+)
+def test_comments_docstrings_and_formatting_do_not(module: Callable[[str], ModuleType], old: str, new: str) -> None:
+    before = describe_function(module(TEXT).is_large)
+    assert describe_function(module(TEXT.replace(old, new)).is_large) == before
+
+
+def test_a_function_without_a_source_is_refused() -> None:
+    names: dict[str, Any] = {"__name__": "nowhere"}
+    exec("def hidden(item): return True", names)  # noqa: S102 - to have one
+    with pytest.raises(DefinitionError, match="write it in a module"):
+        describe_function(names["hidden"])
