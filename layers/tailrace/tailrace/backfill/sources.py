@@ -102,13 +102,13 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _source(value: types.FunctionType | type) -> str:
+    text = f"the source of {value.__module__}.{value.__qualname__} cannot be read: write it in a module"
+    if isinstance(value, types.FunctionType) and value.__code__.co_filename.startswith("<"):
+        raise DefinitionError(text)  # for "<string>", inspect may return the text of `python -c`
     try:
-        if isinstance(value, types.FunctionType) and value.__code__.co_filename.startswith("<"):
-            raise OSError(value.__code__.co_filename)  # `python -c` would lend its own text to "<string>"
         lines, first = inspect.getsourcelines(value)
         module = inspect.getsource(inspect.getmodule(value) or value)
     except (OSError, TypeError) as error:
-        text = f"the source of {value.__module__}.{value.__qualname__} cannot be read: write it in a module"
         raise DefinitionError(text) from error
     tree = ast.parse(module)
     kinds = ast.Lambda if value.__name__ == "<lambda>" else (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
