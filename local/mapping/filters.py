@@ -20,7 +20,7 @@ MAX_PATTERN_CHARACTERS = 4096
 """Characters of one pattern (https://docs.aws.amazon.com/lambda/latest/api/API_Filter.html)."""
 
 MAX_RULES = 1000
-"""Rules that one pattern may expand to. This limit is not Lambda's: each further `$or` at least doubles their number."""
+"""Most rules that one pattern may expand to. The limit is ours: each further `$or` at least doubles their number."""
 
 type Rule = Sequence[tuple[str, Sequence[Predicate]]]
 """The conditions on an event: by path, the predicates of which the field's value must satisfy at least one."""

@@ -35,8 +35,8 @@ class _StoredMessage:
 class SourceQueue:
     """A standard or FIFO queue. Times are in seconds.
 
-    `max_receive_count` is the redrive policy's maxReceiveCount, None without a policy. `dead_letters` holds the messages
-    of the dead-letter queue.
+    `max_receive_count` is the redrive policy's maxReceiveCount, None without a policy. `dead_letters` holds the
+    dead-letter queue's messages.
     """
 
     visibility_s: float = 30
