@@ -145,7 +145,7 @@ class ShardPartition[C]:
 
     def _handle_failure(self, batch: _Batch[C], now: float, *, throttled: bool) -> DiscardedRecords[C] | None:
         batch.failures += 1
-        # services-dynamodb-errors: throttling is not a function error. It neither counts as a retry nor splits the batch.
+        # services-dynamodb-errors: throttling is not a function error. It uses up no retry and splits no batch.
         decision = Retry() if throttled else decide(self.settings, size=len(batch.records), calls=batch.calls)
         match decision:
             case Split(left):
