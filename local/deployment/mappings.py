@@ -1,7 +1,7 @@
 """The deployed event source mappings.
 
-The emulator's ListEventSourceMappings omits TumblingWindowInSeconds. Properties missing there are read from the template
-that CloudFormation processed.
+The emulator's ListEventSourceMappings omits TumblingWindowInSeconds. Properties missing there are read from the
+template that CloudFormation processed.
 """
 
 from collections.abc import Mapping

@@ -3,8 +3,8 @@
     python -S supervisor.py SCRATCH COMMAND [ARGUMENT ...]
 
 The parent starts this script in a new session and holds the write end of the pipe that is its stdin, without ever
-writing to it. When the parent ends for any reason, even kill -9, the pipe closes, and the script kills the whole process
-group: the command and all processes that it has started. The folder SCRATCH is always removed.
+writing to it. When the parent ends for any reason, even kill -9, the pipe closes, and the script kills the whole
+process group: the command and all processes that it has started. The folder SCRATCH is always removed.
 
 Uses only the standard library and features that Linux and macOS share. The parent's side is in
 `local.deployment.processes`.
