@@ -90,13 +90,14 @@ def test_only_reported_messages_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [partial_failure(""), partial_failure(None), partial_failure("z"), Returned({"batchItemFailures": [{}]})]
+    "response",
+    [partial_failure(""), partial_failure(None), partial_failure("z"), Returned({"batchItemFailures": [{}]})],
 )
-def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(answer: Returned) -> None:
+def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(response: Returned) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
-    assert queue.complete(made(queue), answer, 1).delete == ()
+    assert queue.complete(made(queue), response, 1).delete == ()
 
 
 @pytest.mark.parametrize("value", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])

@@ -151,8 +151,8 @@ def test_an_empty_null_or_misnamed_identifier_fails_the_whole_batch(entry: objec
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
-    answer = Returned({"batchItemFailures": [{"itemIdentifier": sequence(2)}, entry]})
-    assert one.complete(made(one, 0), answer, 0).acknowledged == 0
+    response = Returned({"batchItemFailures": [{"itemIdentifier": sequence(2)}, entry]})
+    assert one.complete(made(one, 0), response, 0).acknowledged == 0
     assert numbers(one.next_invocation(1)) == [0, 1, 2]
 
 

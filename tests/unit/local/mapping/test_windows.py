@@ -135,8 +135,8 @@ def test_a_failed_call_does_not_change_the_state() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
-    answer = {"state": {"sum": 9}, "batchItemFailures": [{"itemIdentifier": ""}]}
-    one.complete(made(one, 0), Returned(answer), START)
+    response = {"state": {"sum": 9}, "batchItemFailures": [{"itemIdentifier": ""}]}
+    one.complete(made(one, 0), Returned(response), START)
     assert made(one, 1).fields["state"] == {}
 
 
@@ -144,8 +144,8 @@ def test_the_state_of_acknowledged_records_is_passed_with_the_rest_of_the_batch(
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0), record(2, 0)], START)
-    answer = {"state": {"sum": 1}, "batchItemFailures": [{"itemIdentifier": record(2, 0).sequence}]}
-    one.complete(made(one, 0), Returned(answer), START)
+    response = {"state": {"sum": 1}, "batchItemFailures": [{"itemIdentifier": record(2, 0).sequence}]}
+    one.complete(made(one, 0), Returned(response), START)
     again = made(one, 1)
     assert [int(sent.sequence) for sent in again.records] == [2]
     assert again.fields["state"] == {"sum": 1}
