@@ -1,6 +1,6 @@
-"""Can the definition be used? Asked before anything is started: on one machine its functions would fail out of sight.
+"""Check the definition before the stack starts: an invalid one would only show up in the functions' logs.
 
-`python -m local.deployment.check_definition` answers in one sentence, for `make check`.
+`python -m local.deployment.check_definition` reports an invalid definition in one sentence, for `make check`.
 """
 
 import sys
@@ -22,10 +22,13 @@ ROUTES_DOC = "docs/definition.md#routes"
 
 
 def load_checked_pipeline(template_data: Mapping[str, Any] | None = None) -> Pipeline:
-    """Import and return the pipeline that the template names; ``template_data`` is another template, already read.
+    """Import and return the pipeline that the template names.
+
+    Args:
+        template_data: a parsed template; the default is template.yaml.
 
     Raises:
-        DefinitionUnusable: it cannot be imported, or the template lacks what its routes take.
+        InvalidDefinition: the pipeline cannot be imported, or the template lacks variables that its routes need.
     """
     template_data = template_data or template()
     pipeline = _import_pipeline(template_data["Parameters"]["Pipeline"]["Default"])
@@ -35,32 +38,31 @@ def load_checked_pipeline(template_data: Mapping[str, Any] | None = None) -> Pip
         if not _has_variable(template_data, name, variable)
     ]
     if missing:
-        raise InvalidDefinition(f"template.yaml lacks what a route needs ({ROUTES_DOC}): {', '.join(missing)}.")
+        raise InvalidDefinition(
+            f"template.yaml lacks variables that a route needs ({ROUTES_DOC}): {', '.join(missing)}."
+        )
     return pipeline
 
 
 def _import_pipeline(reference: str) -> Pipeline:
     try:
         return load_pipeline(reference)
-    except Exception as error:  # whatever the user's own code raises when it is imported
+    except Exception as error:  # the user's code may raise anything on import
         prefix = "" if isinstance(error, DefinitionError) else f"{type(error).__name__}: "
-        raise InvalidDefinition(f"The definition cannot be used: {_location(error)}{prefix}{error}") from error
+        raise InvalidDefinition(f"Invalid definition: {_location(error)}{prefix}{error}") from error
 
 
 def _location(error: BaseException) -> str:
-    """Tell the last line of the user's own that led to an error; a SyntaxError tells its own."""
-    for candidate in (
-        error,
-        error.__cause__,
-    ):  # an ImportError, for example, stands behind the DefinitionError that tells it
+    """The file and line of the last frame in the user's code; a SyntaxError's message has its own."""
+    for candidate in (error, error.__cause__):  # a DefinitionError may wrap an ImportError from the user's code
         frames = traceback.extract_tb(candidate.__traceback__) if candidate else []
-        own = [frame for frame in frames if _is_own(Path(frame.filename))]
+        own = [frame for frame in frames if _is_user_code(Path(frame.filename))]
         if own:
             return f"{Path(own[-1].filename).relative_to(ROOT)}, line {own[-1].lineno}: "
     return ""
 
 
-def _is_own(path: Path) -> bool:
+def _is_user_code(path: Path) -> bool:
     return path.is_relative_to(LAYER) and not path.is_relative_to(CORE_PACKAGE)
 
 
@@ -76,7 +78,7 @@ def _has_variable(template_data: Mapping[str, Any], function: str, variable: str
 
 
 def main() -> int:
-    """Say what is wrong with the definition, if anything is; return the exit status."""
+    """Report an invalid definition; return the exit status."""
     try:
         load_checked_pipeline()
     except InvalidDefinition as error:

@@ -1,7 +1,8 @@
-"""How many requests the emulator's HTTP API lets through to the functions at a time; the others wait their turn.
+"""Limit the concurrent requests that the emulator's HTTP APIs pass to the functions; the others wait their turn.
 
-The emulator starts a process for each request that comes while the others are busy, as Lambda starts environments. Two
-cores do not start 200 of them within the 29 s that a request has; a few that are up answer 200 readers in that time.
+When all function processes are busy, the emulator starts another for the next request, as Lambda starts environments.
+Two cores cannot start 200 of them within a request's 29 s timeout, but a few running ones serve 200 clients in that
+time.
 """
 
 import asyncio
@@ -9,16 +10,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 API_PATH_PREFIX = "/_aws/execute-api/"
-"""What the addresses of every HTTP API begin with."""
+"""The path prefix of every HTTP API."""
 
 MAX_CONCURRENT_REQUESTS = 4
 
 type Application = Callable[[Any, Any, Any], Awaitable[None]]
-"""As ASGI has it: https://asgi.readthedocs.io/en/latest/specs/main.html"""
+"""An ASGI application: https://asgi.readthedocs.io/en/latest/specs/main.html"""
 
 
 def limit_concurrency(application: Application, limit: int = MAX_CONCURRENT_REQUESTS) -> Application:
-    """Return an application that takes so many requests of HTTP APIs at a time, in the order in which they come."""
+    """Return an application that handles at most `limit` requests to HTTP APIs at a time, first come, first served."""
     slots = asyncio.Semaphore(limit)
 
     async def limited(scope: Any, receive: Any, send: Any) -> None:

@@ -1,7 +1,7 @@
-"""Build and package the stack with the real SAM CLI, once for each state of its sources, and create it on the emulator.
+"""Build and package the stack with the SAM CLI, once for each version of its sources, and create it on the emulator.
 
-What goes into the bucket of artifacts is kept beside the build: a second start uploads it and calls CloudFormation,
-as `sam deploy` would, without the four seconds of processor time that the SAM CLI takes.
+The artifacts are kept next to the build. A later start uploads them and calls CloudFormation, as `sam deploy` would,
+but without the SAM CLI's four seconds of processor time.
 """
 
 import fcntl
@@ -42,15 +42,15 @@ IGNORED_FOLDERS = {"__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", 
 
 
 def host_architecture() -> str:
-    """This machine's architecture as Lambda names it."""
+    """This machine's architecture, under Lambda's name."""
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
 def build() -> Path:
-    """Run `sam build` unless it has been done for the present sources. Returns the folder of the built template.
+    """Run `sam build` unless a build of the current sources exists. Returns the folder of the built template.
 
-    A build is named by a digest of what it was made from, and stands there whole or not at all: neither a process
-    that was killed half-way nor one that builds at the same time does any harm. Raises SetupMissing, DeployFailed.
+    A build's name is a digest of its inputs, and the folder appears only when the build is complete: interrupted and
+    concurrent builds do no harm. Raises SetupMissing, DeployFailed.
     """
     with build_lock():
         for _ in range(BUILD_ATTEMPTS):
@@ -61,11 +61,11 @@ def build() -> Path:
                 return target
             partial = BUILDS / "partial"
             _build_into(partial, target)
-            if fingerprint() == sources:  # nothing was saved in an editor meanwhile
+            if fingerprint() == sources:  # no source was edited during the build
                 partial.rename(target)
                 _remove_old_builds()
                 return target
-    raise DeployFailed("The sources were changed again and again while they were built.")
+    raise DeployFailed(f"The sources changed during each of {BUILD_ATTEMPTS} builds: save them and try again.")
 
 
 def _build_into(partial: Path, target: Path) -> None:
@@ -88,16 +88,16 @@ def _build_into(partial: Path, target: Path) -> None:
 
 
 def _remove_old_builds() -> None:
-    """Keep the newest: a stack that still runs may use one that is no longer the present one."""
+    """Keep the newest builds: a running stack may still use an older one."""
     builds = sorted(BUILDS.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for build_folder in builds[KEPT_BUILDS:]:
         shutil.rmtree(build_folder, ignore_errors=True)
 
 
 def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Deploy what `build` has left in the folder `built` on the emulator at `endpoint`. Returns the stack's outputs.
+    """Deploy the build in the folder `built` to the emulator at `endpoint`. Returns the stack's outputs.
 
-    `parameters` are the template's, beside Emulated and Architecture. Raises SetupMissing and DeployFailed.
+    `parameters` are template parameters; Emulated and Architecture are added. Raises SetupMissing and DeployFailed.
     """
     s3, cloudformation = client("s3", endpoint), client("cloudformation", endpoint)
     s3.create_bucket(Bucket=ARTIFACTS_BUCKET)
@@ -112,14 +112,14 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
             Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
     except ClientError as error:
-        raise DeployFailed(f"The stack was refused: {error}") from error
+        raise DeployFailed(f"The emulator rejected the stack: {error}") from error
     return _outputs_when_complete(cloudformation)
 
 
 def package(s3: Any, endpoint: str, built: Path) -> Path:
-    """Run `sam package` unless it has been done for this build. Returns a folder of what goes into the bucket.
+    """Run `sam package` unless this build is packaged already. Returns a folder with the objects for the bucket.
 
-    The names are the keys: of the artifacts their digests, of the template `PACKAGED_TEMPLATE`.
+    File names are object keys: digests for the artifacts, `PACKAGED_TEMPLATE` for the template.
     """
     home, partial = built / "packaged", built / "packaged.partial"
     with build_lock():
@@ -154,12 +154,12 @@ def _outputs_when_complete(cloudformation: Any) -> dict[str, str]:
         for event in events
         if event["ResourceStatus"].endswith("FAILED")
     ]
-    raise DeployFailed(f"The stack could not be created ({stack['StackStatus']}). {'; '.join(reasons)}")
+    raise DeployFailed(f"Stack creation failed ({stack['StackStatus']}). {'; '.join(reasons)}")
 
 
 def client(service: str, endpoint: str) -> Any:
-    """A boto3 client for the emulator, whatever the caller's own configuration and proxies are."""
-    untyped: Any = boto3  # its overloads want the service as a literal
+    """A boto3 client for the emulator that ignores the caller's AWS configuration and proxies."""
+    untyped: Any = boto3  # its overloads require a literal service name
     return untyped.client(
         service,
         endpoint_url=endpoint,
@@ -180,16 +180,16 @@ def _run_sam(action: str, arguments: Sequence[str | Path], environment: Mapping[
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"sam-{action}.log"
     with log.open("wb") as output:
-        # In the folder of logs, so that samconfig.toml, which is for AWS, is not found.
+        # Run in the log folder, where samconfig.toml, which is for AWS, is not found.
         process = SupervisedProcess([SAM, action, *arguments], env=environment, output=output, cwd=LOGS)
         status = process.wait()
     if status:
-        raise DeployFailed(f"`sam {action}` failed with status {status}. It said:\n{_last_lines(log)}")
+        raise DeployFailed(f"`sam {action}` failed with status {status} (see {log}):\n{_last_lines(log)}")
 
 
 def _sam_environment() -> dict[str, str]:
     return clean_environment(
-        PATH=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{NODE}",  # where there is no other npm
+        PATH=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{NODE}",  # used if there is no other npm
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the emulator's
         AWS_DEFAULT_REGION=REGION,
@@ -199,18 +199,18 @@ def _sam_environment() -> dict[str, str]:
         SAM_CLI_TELEMETRY="0",
         SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS="1",  # Fn::ForEach
         SAM_CLI_POLL_DELAY="0.3",
-        AWS_ENDPOINT_URL="http://127.0.0.1:9",  # `sam build` may ask STS for the account: it is to fail at once
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",  # `sam build` may ask STS for the account: fail fast
         AWS_MAX_ATTEMPTS="1",
     )
 
 
 def _interpreter_folder() -> Path:
-    """A folder with the template's Python that has pip: `sam build` looks for both on PATH."""
+    """A folder with the template's Python and pip: `sam build` looks for both on PATH."""
     for folder in (Path(sys.prefix) / "bin", Path(sys.base_prefix) / "bin"):
         python = folder / PYTHON_NAME
         if python.exists() and _succeeds([python, "-m", "pip", "--version"]):
             return folder
-    raise SetupMissing(f"There is no {PYTHON_NAME} with pip in {sys.prefix} or {sys.base_prefix}: run `make setup`.")
+    raise SetupMissing(f"{PYTHON_NAME} with pip not found in {sys.prefix} or {sys.base_prefix}: run `make setup`.")
 
 
 def _succeeds(command: Sequence[str | Path]) -> bool:
@@ -218,7 +218,7 @@ def _succeeds(command: Sequence[str | Path]) -> bool:
 
 
 def fingerprint() -> str:
-    """A digest of everything that a build depends on."""
+    """A digest of all inputs of a build."""
     digest = hashlib.sha256()
     for name in (host_architecture(), sys.version, str(SAM), *_source_files()):
         digest.update(name.encode() + b"\0")
@@ -242,7 +242,7 @@ def _source_files() -> Iterator[str]:
 
 @contextmanager
 def build_lock() -> Iterator[None]:
-    """Let one process build at a time. The operating system lets go of the lock when it ends, however it ends."""
+    """Let one process build at a time. The operating system releases the lock when the process ends for any reason."""
     BUILDS.mkdir(parents=True, exist_ok=True)
     with BUILDS.with_name("build.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

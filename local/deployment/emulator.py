@@ -1,7 +1,7 @@
-"""The emulator of AWS: one ministack process on a loopback port, with fresh state at each start.
+"""The AWS emulator: one ministack process on a loopback port, with fresh state at each start.
 
-It runs in an environment of its own (`.tools/emulator`), because it pins botocore, and under the template's
-Python, because it runs the functions in its own interpreter.
+It has its own virtual environment (`.tools/emulator`) because it pins botocore, with the template's Python because it
+runs the functions in its own interpreter.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ SETTINGS = {
     "IOT_MTLS_ENABLED": "0",
     "SFTP_ENABLED": "0",
     "LAMBDA_EXECUTOR": "local",
-    # It looks for left-over containers of its own at each start, and may remove some. Not on this machine.
+    # At each start it looks for left-over containers and may remove some: keep it away from the user's Docker.
     "DOCKER_HOST": "unix:///nonexistent/docker.sock",
 }
 
 
 class Emulator:
-    """A running emulator. Use `start`; `stop` ends it and every worker that it has started."""
+    """A running emulator. `start` creates one; `stop` ends it and all its workers."""
 
     def __init__(self, process: SupervisedProcess, port: int, log: Path) -> None:
         self._process = process
@@ -46,9 +46,9 @@ class Emulator:
 
     @classmethod
     def start(cls, port: int | None = None, *, python: Path = PYTHON) -> Self:
-        """Start on `port`, or on a free one, and wait until it answers.
+        """Start on `port`, or on a free port, and wait until the emulator responds.
 
-        Raises SetupMissing, PortBusy and EmulatorFailed.
+        Raises SetupMissing, PortInUse and EmulatorFailed.
         """
         if not python.exists():
             raise SetupMissing(f"The emulator is not installed ({python.parent.parent} is missing): run `make setup`.")
@@ -61,7 +61,7 @@ class Emulator:
                 emulator.wait_until_healthy()
             except EmulatorFailed:
                 emulator.stop()
-                # A free port may be taken by another program before the emulator has bound it.
+                # Another program may take the free port before the emulator binds it.
                 if port is not None or attempt == START_ATTEMPTS:
                     raise
             except BaseException:
@@ -72,31 +72,31 @@ class Emulator:
         raise AssertionError("unreachable")
 
     def alive(self) -> bool:
-        """Whether the process still runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def raise_if_gone(self) -> None:
-        """Raise EmulatorFailed when the process has ended."""
+        """Raise EmulatorFailed if the process has exited."""
         if not self.alive():
-            raise EmulatorFailed(f"The emulator has ended unexpectedly; its last words are in {self.log}.")
+            raise EmulatorFailed(f"The emulator exited unexpectedly (see {self.log}).")
 
     def stop(self) -> None:
-        """End the process, its workers, and remove what they have left on disk."""
+        """End the process and its workers, and remove their temporary files."""
         self._process.stop()
 
     def wait_until_healthy(self) -> None:
-        """Wait until it answers. Raises EmulatorFailed when it ends, or does not answer in time."""
+        """Wait until it responds. Raises EmulatorFailed if it exits, or does not respond in time."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.alive():
-                raise EmulatorFailed(f"The emulator could not be started: {_last_line(self.log)} (see {self.log})")
+                raise EmulatorFailed(f"The emulator failed to start: {_last_line(self.log)} (see {self.log}).")
             with (
                 contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
                 _OPENER_WITHOUT_PROXY.open(f"{self.endpoint}/_ministack/health", timeout=2),
             ):
                 return
             time.sleep(0.05)
-        raise EmulatorFailed(f"The emulator did not answer within {START_TIMEOUT_S:.0f} seconds (see {self.log}).")
+        raise EmulatorFailed(f"The emulator did not respond within {START_TIMEOUT_S:.0f} seconds (see {self.log}).")
 
     @classmethod
     def _launch(cls, port: int, python: Path) -> Self:
@@ -111,20 +111,20 @@ _OPENER_WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler(
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
+    """A loopback port that is free at the moment."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         return int(listener.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:
-    """Whether somebody accepts connections on the loopback port."""
+    """Whether a program listens on the loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
 
 
 def _command(python: Path, port: int) -> list[str | Path]:
-    """The emulator behind a faster HTTP server than its own, where that is installed: a third less time for a call."""
+    """The emulator's command, with uvicorn if installed: calls take a third less time than with its own server."""
     if not python.with_name("uvicorn").exists():
         return [python, "-m", "ministack"]
     return [
@@ -147,7 +147,7 @@ def _command(python: Path, port: int) -> list[str | Path]:
 
 def _new_log(port: int) -> Path:
     LOGS.mkdir(parents=True, exist_ok=True)
-    # by their names, which begin with the time: another start may remove one at this moment
+    # sorted by name, which starts with the time; a concurrent start may remove the same files
     for old in sorted(LOGS.glob("emulator-*.log"))[: 1 - MAX_LOGS]:
         old.unlink(missing_ok=True)
     return LOGS / f"emulator-{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
@@ -155,4 +155,4 @@ def _new_log(port: int) -> Path:
 
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

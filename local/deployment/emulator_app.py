@@ -1,4 +1,4 @@
-"""What uvicorn serves as the emulator; imported by the emulator's own environment only."""
+"""The ASGI application that uvicorn serves as the emulator; imported only in the emulator's environment."""
 
 from ministack.app import app as ministack
 

@@ -1,9 +1,9 @@
 """Mount the built layers instead of shipping them.
 
-The emulator unzips every layer anew for every process that runs a function, and each of them then compiles what it
-imports: 3 s of processor time a process, with 2,800 files. AWS does neither, and `sam local invoke` mounts the layer's
-folder into the container. So does this: the folder that `sam build` made is set aside, compiled once, and in its
-place comes a layer of one file, which puts that folder at the front of `sys.path`.
+The emulator unzips every layer again for each function process, which then compiles what it imports: with 2,800 files,
+3 s of processor time for each process. AWS does neither, and `sam local invoke` mounts the layer's folder into the
+container. This module does the same: it moves the layer's folder out of the build, compiles it once, and replaces it
+with a layer of one file that puts the folder at the front of `sys.path`.
 """
 
 import os
@@ -16,20 +16,20 @@ SITE_PACKAGES = Path("python", "lib", "python3.13", "site-packages")
 
 
 def mount_layers(build: Path, final_folder: Path, python: Path) -> None:
-    """Move every layer in the folder `build` to `build/layers`, and leave a pointer in its place.
+    """Move every layer in the folder `build` to `build/layers` and replace it with a pointer.
 
-    Layers are the folders that hold `python/`; functions hold their modules themselves. `final_folder` is the name that
-    `build` is going to have. `python` is the interpreter that runs the functions, and compiles them.
+    Layers are the folders that contain `python/`; functions have their modules at the top. `build` is renamed to
+    `final_folder` later. `python` is the interpreter that runs the functions; it also compiles the layers.
     """
     for layer in sorted(path.parent for path in build.glob("*/python")):
         layer_folder = build / "layers" / layer.name
         layer_folder.parent.mkdir(exist_ok=True)
         shutil.move(layer, layer_folder)
-        # In front of what the interpreter brings along, as a layer is on AWS.
+        # Before the interpreter's own packages, like a layer on AWS.
         path = str(final_folder / "layers" / layer.name / "python")
         (layer / SITE_PACKAGES).mkdir(parents=True)
         (layer / SITE_PACKAGES / "mounted.pth").write_text(f"import sys; sys.path.insert(0, {path!r})\n")
-        # The modules know their place from here on, so they are compiled for the name that it is going to have.
+        # Compiled modules contain their path, so compile them for the final one.
         command: list[str | Path] = [
             python,
             "-m",
@@ -43,7 +43,7 @@ def mount_layers(build: Path, final_folder: Path, python: Path) -> None:
             final_folder,
             layer_folder,
         ]
-        # Out of Ctrl-C's reach, which its workers would answer with a traceback each, and without a word: what cannot
-        # be compiled is told to whoever imports it.
+        # In its own session, because on Ctrl-C each compileall worker prints a traceback. Its output is discarded: a
+        # module that does not compile fails when it is imported.
         with Path(os.devnull).open("wb") as devnull:
             SupervisedProcess(command, env=clean_environment(), output=devnull).wait()

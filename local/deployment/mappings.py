@@ -1,7 +1,7 @@
-"""The event source mappings as they were deployed.
+"""The deployed event source mappings.
 
-The emulator lists them (ListEventSourceMappings), but forgets TumblingWindowInSeconds. What is missing in the
-list is taken from the template that CloudFormation processed, which is just as much what was deployed.
+The emulator's ListEventSourceMappings omits TumblingWindowInSeconds. Properties missing there are read from the
+template that CloudFormation processed.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 
 @dataclass(frozen=True, slots=True)
 class EventSourceMapping:
-    """One mapping: its logical id and UUID, the function, the source, and its properties by the names of the API."""
+    """One mapping: its logical id and UUID, the function, the source, and its properties under the API's names."""
 
     name: str
     uuid: str
@@ -27,12 +27,12 @@ class EventSourceMapping:
 
     @property
     def is_stream(self) -> bool:
-        """Whether the source is a stream (or else a queue)."""
+        """Whether the source is a stream rather than a queue."""
         return ":dynamodb:" in self.source_arn
 
 
 def list_mappings(endpoint: str) -> list[EventSourceMapping]:
-    """All mappings of the stack. Raises DeployFailed for a property that cannot be resolved."""
+    """All mappings of the stack. Raises DeployFailed if a property cannot be resolved."""
     cloudformation = client("cloudformation", endpoint)
     functions = client("lambda", endpoint)
     parameters = _parameters(cloudformation)
@@ -65,7 +65,7 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
 
 
 def resources(endpoint: str, kind: str | None = None) -> dict[str, str]:
-    """Logical id to physical id of the stack's resources, of one type or of all."""
+    """The stack's resources, of one type or all, as logical id to physical id."""
     described = client("cloudformation", endpoint).describe_stack_resources(StackName=STACK_NAME)["StackResources"]
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -85,4 +85,4 @@ def _resolve(name: str, key: str, value: object, parameters: Mapping[str, str]) 
     reference = value.get("Ref")
     if isinstance(reference, str) and reference in parameters:
         return parameters[reference]
-    raise DeployFailed(f"{key} of {name} is neither a value nor a parameter, and cannot be read back.")
+    raise DeployFailed(f"Cannot resolve {key} of {name}: use a literal value or a Ref to a parameter in template.yaml.")

@@ -1,4 +1,4 @@
-"""Child processes on a leash: they end when this process does, however it does."""
+"""Supervised child processes: they end when this process does, for any reason."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ class SupervisedProcess:
     def __init__(
         self, command: Sequence[str | Path], *, env: Mapping[str, str], output: IO[bytes], cwd: Path | None = None
     ) -> None:
-        """Start `command`. What it prints goes to `output`. Raises OSError when it cannot be started."""
+        """Start `command` with its output going to `output`. Raises OSError if it cannot be started."""
         self.scratch = Path(tempfile.mkdtemp(prefix="tailrace-"))
         read_end, self._write_end = os.pipe()
         try:
@@ -31,7 +31,7 @@ class SupervisedProcess:
                 stderr=subprocess.STDOUT,
                 env={**env, "TMPDIR": str(self.scratch)},
                 cwd=cwd,
-                start_new_session=True,  # so that Ctrl-C reaches us alone, and we stop it in order
+                start_new_session=True,  # so that Ctrl-C reaches only this process, which then stops the command
             )
         except OSError:
             os.close(self._write_end)
@@ -41,39 +41,39 @@ class SupervisedProcess:
 
     @property
     def pid(self) -> int:
-        """The leader of the process group."""
+        """The process group leader's pid."""
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit status, or None while it runs."""
+        """The exit status, or None while the command runs."""
         return self._process.poll()
 
     def wait(self) -> int:
-        """Wait for the command's end by itself, let go of the rest of its group, and return its exit status."""
+        """Wait for the command to exit, end the rest of its process group, and return its exit status."""
         try:
             return self._process.wait()
         finally:
             self.stop()
 
     def stop(self) -> None:
-        """End the command and all its descendants, and wait until they are gone. May be called twice."""
+        """End the command and all its descendants, and wait for them to exit. Idempotent."""
         if self._write_end < 0:
             return
         os.close(self._write_end)
         self._write_end = -1
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_TIMEOUT_S)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS raises EPERM for a group of zombies
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """This process's environment without what would change where AWS calls go or what Python imports."""
+    """This process's environment without variables that redirect AWS calls or change what Python imports."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_"))
     }
-    # A proxy for the outside world must not see calls to this machine.
+    # Local calls must bypass any proxy.
     return {**inherited, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", **extra}

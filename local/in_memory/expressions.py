@@ -1,7 +1,7 @@
-"""Update and condition expressions on top-level attributes, parsed once and then applied as often as wanted.
+"""Update and condition expressions on top-level attributes, parsed once and cached.
 
 Grammar: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html and
-…/Expressions.OperatorsAndFunctions.html. Every operand sees the row as it was before the update.
+…/Expressions.OperatorsAndFunctions.html. Every operand reads the row as it was before the update.
 """
 
 import re
@@ -16,14 +16,14 @@ from local.in_memory.values import Row, Value, add_numbers, equal, less_than
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an expression sees: the row before the update, and what its placeholders stand for."""
+    """The context of an expression: the row before the update, and the values of its placeholders."""
 
     row: Row
     names: Mapping[str, str]
     values: Mapping[Any, Value]
 
     def name(self, token: str) -> str:
-        """Return the attribute that a token stands for."""
+        """Return the attribute name that a token refers to."""
         if not token.startswith("#"):
             return token
         try:
@@ -39,7 +39,7 @@ type Action = tuple[str, Operand]
 
 @dataclass(slots=True)
 class Update:
-    """What an update does, by attribute token: values to set, numbers to add, attributes to remove."""
+    """The actions of an update, by attribute token: values to set, numbers to add, attributes to remove."""
 
     sets: list[Action] = field(default_factory=list)
     adds: list[Action] = field(default_factory=list)
@@ -61,16 +61,16 @@ class Update:
         return row
 
     def written_attributes(self, scope: Scope) -> list[str]:
-        """Return the attributes that the update names, one for each action."""
+        """Return the attributes that the update writes, one for each action."""
         return [scope.name(token) for token in (*dict(self.sets), *dict(self.adds), *self.removes)]
 
     def actions(self) -> int:
-        """Return how many actions there are."""
+        """Return the number of actions."""
         return len(self.sets) + len(self.adds) + len(self.removes)
 
 
 def parameter(key: Any) -> Operand:
-    """Return an operand that is a parameter of the request."""
+    """Return an operand that reads a parameter of the request."""
 
     def read(scope: Scope) -> Value:
         try:
@@ -82,12 +82,12 @@ def parameter(key: Any) -> Operand:
 
 
 def attribute(token: str) -> Operand:
-    """Return an operand that is an attribute of the row; None where the row has none."""
+    """Return an operand that reads an attribute; its value is None if the row lacks it."""
     return lambda scope: scope.row.get(scope.name(token))
 
 
 def addition(left: Operand, sign: int, right: Operand) -> Operand:
-    """Return an operand that is the sum or difference of two."""
+    """Return an operand that adds or subtracts two others."""
 
     def read(scope: Scope) -> Value:
         first, second = left(scope), right(scope)
@@ -99,7 +99,7 @@ def addition(left: Operand, sign: int, right: Operand) -> Operand:
 
 
 def comparison(left: Operand, sign: str, right: Operand) -> Condition:
-    """Return a comparison; with an attribute that is missing, or of another type, only ``<>`` holds."""
+    """Return a comparison. If an attribute is missing or of another type, only ``<>`` holds."""
 
     def holds(scope: Scope) -> bool:
         first, second = left(scope), right(scope)
@@ -120,7 +120,7 @@ COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
 
 class Tokens:
-    """The tokens of an expression, taken one by one."""
+    """The tokens of an expression, consumed one by one."""
 
     def __init__(self, text: str, pattern: re.Pattern[str] = _TOKEN) -> None:
         self.all: list[str] = []
@@ -135,11 +135,11 @@ class Tokens:
 
     @property
     def peek(self) -> str:
-        """The next token, "" at the end."""
+        """The next token, or "" at the end."""
         return self.all[self._next] if self._next < len(self.all) else ""
 
     def expect(self, *expected: str) -> str:
-        """Take the next token, which has to be one of these, in upper or lower case, if any are given."""
+        """Consume the next token, which must be one of `expected` (in any case) if any are given."""
         token = self.peek
         if not token or (expected and token.upper() not in expected):
             raise errors.invalid(f'Syntax error; token: "{token or "<EOF>"}"')
@@ -147,7 +147,7 @@ class Tokens:
         return token
 
     def accept(self, *expected: str) -> bool:
-        """Take the next token if it is one of these."""
+        """Consume the next token if it is one of `expected`."""
         if self.peek.upper() not in expected:
             return False
         self._next += 1
@@ -156,7 +156,7 @@ class Tokens:
 
 @lru_cache(maxsize=4096)
 def parse_update(text: str) -> Update:
-    """Read an update expression with SET, ADD and REMOVE clauses."""
+    """Parse an update expression with SET, ADD and REMOVE clauses."""
     tokens = Tokens(text)
     update = Update()
     while tokens.peek:
@@ -197,7 +197,7 @@ def _operand(tokens: Tokens) -> Operand:
 
 @lru_cache(maxsize=4096)
 def parse_condition(text: str) -> Condition:
-    """Read a condition: comparisons, BETWEEN and functions of attributes, joined by AND, OR, NOT and brackets."""
+    """Parse a condition: comparisons, BETWEEN and functions, combined with AND, OR, NOT and parentheses."""
     tokens = Tokens(text)
     condition = _disjunction(tokens)
     if tokens.peek:

@@ -1,7 +1,7 @@
-"""A handler of the HTTP API behind a plain HTTP server on loopback: what API Gateway does, without AWS.
+"""A plain HTTP server on loopback that invokes a handler of the HTTP API, in place of API Gateway.
 
-Many connections, but one request at a time, as one environment of Lambda answers them. It checks no signature: whoever
-is on this machine may ask. The event is payload 2.0:
+It accepts many connections but handles one request at a time, like a single Lambda environment. It does not check
+signatures, so any local user has access. The event has payload format 2.0:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
 
@@ -18,7 +18,7 @@ _NO_BODY = (204, 304)
 
 
 def http_api_event(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return the event of a request, as an HTTP API hands it over: it decodes a path twice, and cuts it at ``%3F``."""
+    """Return a request's event as an HTTP API builds it: the path is decoded twice and cut at ``%3F``."""
     raw_path, _, query = target.partition("?")
     path = unquote(unquote(raw_path).partition("?")[0])
     try:
@@ -42,11 +42,11 @@ def http_api_event(method: str, target: str, headers: Mapping[str, str], body: b
 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer leaves in one piece: in two, the second would wait for an acknowledgement
+    wbufsize = -1  # send headers and body together: a second write would wait for an acknowledgement
     server: "HttpApiServer"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("do_"):  # the base class looks for one method for each of HTTP's
+        if name.startswith("do_"):  # the base class looks up do_GET, do_POST and so on
             return self._respond
         raise AttributeError(name)
 
@@ -67,11 +67,11 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_arguments: Any) -> None:
-        """Say nothing: the handler has its own log."""
+        """Log nothing: the handler has its own log."""
 
 
 class HttpApiServer(ThreadingHTTPServer):
-    """A server on a free port of the loopback address; ``serve_forever`` runs it, ``shutdown`` ends it."""
+    """A server on a loopback port, by default a free one; ``serve_forever`` runs it, ``shutdown`` stops it."""
 
     def __init__(self, handler: Handler, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Request)
@@ -80,5 +80,5 @@ class HttpApiServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Its root, without a slash at the end."""
+        """The root URL, without a trailing slash."""
         return f"http://127.0.0.1:{self.server_port}"

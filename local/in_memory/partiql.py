@@ -1,4 +1,4 @@
-"""PartiQL UPDATE statements on one whole key, with further conditions.
+"""PartiQL UPDATE statements with a full key and further conditions.
 
 Grammar: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html.
 """
@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"""\s*("(?:[^"]|"")+"|<=|>=|<>|[=<>()+,?-]|\w+)""")
 
 @dataclass(slots=True)
 class Statement:
-    """An UPDATE: its table, what it does, the parameter of each key attribute, and the conditions beside the key."""
+    """An UPDATE: its table, its actions, the parameter of each key attribute, and all conditions."""
 
     table: str
     update: Update = field(default_factory=Update)
@@ -36,7 +36,7 @@ class Statement:
 
 @lru_cache(maxsize=4096)
 def parse_statement(text: str) -> Statement:
-    """Read an UPDATE statement."""
+    """Parse an UPDATE statement."""
     tokens = Tokens(text, _TOKEN)
     tokens.expect("UPDATE")
     statement = Statement(_name(tokens.expect()))

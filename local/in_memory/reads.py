@@ -1,7 +1,7 @@
-"""Query and Scan: the rows that a condition on the key holds for, page by page.
+"""Query and Scan: the rows that satisfy a key condition, in pages.
 
 Rules: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.html. A limit counts rows before the
-filter; a page that ends at its limit names the key at which the next begins, even if nothing follows.
+filter. A page that ends at its limit has a LastEvaluatedKey, even if no rows follow.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +28,7 @@ _SUPPORTED_OPTIONS = {
 
 
 def page(rows: Iterable[Row], key_names: tuple[str, ...], request: Mapping[str, Any]) -> Json:
-    """Return the answer to a Query, or to a Scan where the request has no condition on the key."""
+    """Return the response to a Query, or to a Scan if the request has no key condition."""
     if request.keys() - _SUPPORTED_OPTIONS:
         raise errors.Unsupported(f"options {sorted(request.keys() - _SUPPORTED_OPTIONS)}")
     backwards = not request.get("ScanIndexForward", True)
@@ -68,7 +68,7 @@ def _projected(row: Row, request: Mapping[str, Any], names: Mapping[str, str]) -
 
 
 def projected(row: Row, expression: str | None, names: Mapping[str, str]) -> Row:
-    """Return the attributes of a row that a projection names; all of them where there is none."""
+    """Return the attributes that a projection names, or all attributes if there is no projection."""
     if expression is None:
         return dict(row)
     scope = Scope(row, names, {})

@@ -1,4 +1,4 @@
-"""Attribute values: numbers of 38 digits, their arithmetic, and how values compare.
+"""Attribute values: 38-digit numbers, arithmetic, and comparison.
 
 Sources: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html and
 …/Constraints.html: 38 digits, magnitudes from 1E-130 to 9.99…E+125; strings are compared by their UTF-8 bytes.
@@ -21,7 +21,7 @@ _WIDE_CONTEXT = Context(prec=400, Emin=-999_999, Emax=999_999)
 
 @lru_cache(maxsize=65_536)
 def number(text: str) -> Decimal:
-    """Read a number, and refuse one that a table cannot hold."""
+    """Parse a number; reject one that DynamoDB cannot store."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -48,12 +48,12 @@ def _check_range(value: Decimal) -> Decimal:
 
 @lru_cache(maxsize=65_536)
 def _number_value(value: Decimal) -> Value:
-    # one object for each number, however many rows hold it; nobody changes a value in place
+    # rows share one object for each number; values are never changed in place
     return {"N": format(value, "f") if value else "0"}
 
 
 def add_numbers(left: Value, right: Value, sign: int = 1) -> Value:
-    """Add (or with a sign of -1, take away) two numbers, to the last digit or not at all."""
+    """Add two numbers, or subtract with a sign of -1, exactly: a result with too many digits is rejected."""
     if "N" not in left or "N" not in right:
         raise errors.invalid("An operand in the update expression has an incorrect data type")
     first, second = number(left["N"]), number(right["N"])
@@ -63,7 +63,7 @@ def add_numbers(left: Value, right: Value, sign: int = 1) -> Value:
 
 
 def canonical(value: Value) -> Value:
-    """Return a value as the table holds it: each number in its one form, sets without an order of their own."""
+    """Return a value in the form in which it is stored: numbers normalized, sets sorted."""
     ((tag, inner),) = value.items()
     match tag:
         case "N":
@@ -82,12 +82,12 @@ def canonical(value: Value) -> Value:
 
 
 def equal(left: Value, right: Value) -> bool:
-    """Tell whether two values, both as the table holds them, are equal."""
+    """Return whether two stored values are equal."""
     return left == right
 
 
 def less_than(left: Value, right: Value) -> bool | None:
-    """Tell whether a value is below another; None where they are of different types, or of one without an order."""
+    """Return whether a value is less than another; None if their types differ or have no order."""
     ((tag, first),) = left.items()
     if tag not in right:
         return None

@@ -1,23 +1,23 @@
 """The rules of Lambda's event source mappings, as pure state machines.
 
-What reads a source and calls a function is elsewhere: `local.pollers.pollers` for the emulator, and a seeded
-scheduler for simulations. Both drive the same classes:
+The drivers, which read a source and invoke a function, live elsewhere: `local.pollers.pollers` for the emulator, and a
+seeded scheduler for simulations. Both use the same classes:
 
-    StreamShard   one shard of a stream: batches, tumbling windows, retries, what is given up, the checkpoint
+    StreamShard   one shard of a stream: batches, tumbling windows, retries, discarded records, the checkpoint
     QueueMapping  a standard or FIFO queue: batches, partial failures, visibility
     SourceQueue   the queue itself: visibility timeouts, message groups, the dead-letter queue
-    Filter        which records and messages a function is to see
-    Backoff       how long to wait before a batch is tried again
+    Filter        which records and messages reach the function
+    Backoff       how long to wait before retrying a batch
 
-Nothing in here reads a clock, draws a random number or does I/O: every method that depends on time takes
-`now`, in seconds since the epoch. The pattern is the same everywhere:
+Nothing here reads a clock, draws a random number or does I/O: every method that depends on time takes `now`, in
+seconds since the epoch. The methods follow one pattern:
 
-    add(records, now)          something has arrived
-    next_invocation(now)       an invocation to make now, records that a stream's mapping gives up, or None
-    next_time()                when to ask again, or None when only an arrival or an answer changes anything
-complete(invocation, result, now) what the function returned; the result tells what is done with
+    add(records, now)                  records or messages have arrived
+    next_invocation(now)               the invocation to make now, records that a stream's mapping discards, or None
+    next_time()                        when to ask again; None if only an arrival or a result changes the state
+    complete(invocation, result, now)  take the function's result; returns what is acknowledged, deleted or discarded
 
-Each rule names the page of the Lambda guide that it comes from (https://docs.aws.amazon.com/lambda/latest/dg/).
+Each rule names its page in the Lambda guide (https://docs.aws.amazon.com/lambda/latest/dg/).
 """
 
 from local.mapping.errors import MappingError

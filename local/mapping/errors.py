@@ -1,5 +1,5 @@
-"""What is wrong with a mapping."""
+"""The error of an invalid mapping."""
 
 
 class MappingError(ValueError):
-    """A mapping has a property that Lambda would refuse, or that is not supported here."""
+    """A mapping has a property that Lambda would reject, or that is not supported locally."""

@@ -1,8 +1,8 @@
-"""The record of what a stream's mapping has given up, as a failure destination receives it.
+"""The invocation record that a failure destination receives for a stream's discarded records.
 
-services-dynamodb-errors gives its shape: a queue or a topic gets the metadata, a bucket the whole event with it. The
-page shows RetryAttemptsExhausted only. Recorded was that the other condition is RecordAgeExceeded, with nothing of any
-calls there were, and that functionError is null where the function answered
+services-dynamodb-errors gives its shape: a queue or topic gets the metadata, a bucket also the whole event. The page
+shows only the condition RetryAttemptsExhausted. Recordings of the service show the other one, RecordAgeExceeded, which
+has no responseContext whether or not the function was called, and a functionError of null if the function returned
 (https://github.com/localstack/localstack/tree/main/tests/aws/services/lambda_/event_source_mapping).
 """
 
@@ -19,7 +19,7 @@ def invocation_record(
 ) -> dict[str, object]:
     """The JSON document for the destination.
 
-    `payload` is the event as text, for a bucket only. `request_id` stands in where the function was never called.
+    `payload` is the event as text, for a bucket only. `request_id` is used if the function was never called.
     """
     exhausted = discarded.condition == RETRIES_EXHAUSTED
     record: dict[str, object] = {
@@ -41,14 +41,14 @@ def invocation_record(
 
 
 def object_key(mapping_uuid: str, shard_id: str, *, now: float, random_uuid: str) -> str:
-    """Where a bucket keeps the record."""
+    """The key of the record's object in a bucket."""
     at = datetime.fromtimestamp(now, UTC)
     return f"aws/lambda/{mapping_uuid}/{shard_id}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{random_uuid}"
 
 
 def _batch_info(discarded: DiscardedRecords[object]) -> dict[str, object]:
     batch_info: dict[str, object] = {"shardId": discarded.shard_id}
-    if discarded.records:  # none in the final call of a tumbling window
+    if discarded.records:  # the final invocation of a tumbling window has none
         first, last = discarded.records[0], discarded.records[-1]
         batch_info |= {
             "startSequenceNumber": first.sequence,

@@ -1,9 +1,9 @@
-"""Filter criteria: which records and messages a mapping hands to its function.
+"""Filter criteria: which records and messages a mapping passes to its function.
 
-invocation-eventfiltering: a mapping has up to ten patterns, and what satisfies any of them passes. A pattern is a JSON
-object of the shape of the event; a field that it names must be there, all fields that it names must fit, and the values
-of a field are alternatives. How fields are found is as in the library that EventBridge matches events by
-(https://github.com/aws/event-ruler): by their path, its names joined by dots, and all in the same element of a list.
+invocation-eventfiltering: a mapping has up to ten patterns, and an event that matches any of them passes. A pattern is
+a JSON object shaped like the event. All of its fields must be present and match; the values of a field are
+alternatives. Fields are looked up as in EventBridge's matching library (https://github.com/aws/event-ruler): by path,
+with names joined by dots, and within the same element of a list.
 """
 
 import json
@@ -20,43 +20,43 @@ MAX_PATTERN_CHARACTERS = 4096
 """Characters of one pattern (https://docs.aws.amazon.com/lambda/latest/api/API_Filter.html)."""
 
 MAX_RULES = 1000
-"""Rules that the `$or`s of one pattern may stand for. A bound of our own: every further one at least doubles them."""
+"""Most rules that one pattern may expand to. The limit is ours: each further `$or` at least doubles their number."""
 
 type Rule = Sequence[tuple[str, Sequence[Predicate]]]
-"""What an event has to satisfy: by each field's path, the tests of which its value has to fit one."""
+"""The conditions on an event: by path, the predicates of which the field's value must satisfy at least one."""
 
 type ListPositions = Mapping[int, int]
-"""Which element a value lies in, of each list around it."""
+"""The index of a value's element in each enclosing list, by the list's id()."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the patterns of a mapping ask for: any of its rules; none lets everything pass."""
+    """A mapping's patterns. An event passes if it matches any of the rules, or if there are none."""
 
     rules: tuple[Rule, ...] = ()
 
     @classmethod
     def parse(cls, criteria: object) -> Self:
-        """Read a FilterCriteria property. Raises MappingError where Lambda would refuse it."""
+        """Parse a FilterCriteria property. Raises MappingError if Lambda would reject it."""
         filters = criteria.get("Filters") if isinstance(criteria, Mapping) else criteria
         if not isinstance(filters, list | None):
             raise MappingError("FilterCriteria must be an object with a list of Filters")
         if len(filters or ()) > MAX_PATTERNS:
-            raise MappingError(f"FilterCriteria may hold {MAX_PATTERNS} Filters at most, not {len(filters or ())}")
+            raise MappingError(f"FilterCriteria must have at most {MAX_PATTERNS} Filters, not {len(filters or ())}")
         return cls(tuple(sorted(rule.items()) for entry in filters or () for rule in _rules(_pattern(entry))))
 
     def passes(self, event: str | bytes) -> bool:
-        """Whether a stream's record, as JSON, satisfies one of the patterns."""
+        """Whether a stream record, as JSON, matches one of the patterns."""
         if not self.rules:
             return True
         record = _loads(event)
         return any(_matches(rule, record, {}) for rule in self.rules)
 
     def passes_message(self, event: str | bytes) -> bool:
-        """Whether a queue's message, as JSON, satisfies one of the patterns.
+        """Whether a queue message, as JSON, matches one of the patterns.
 
-        with-sqs-filtering: a pattern that asks for fields in the body fits only a body that is JSON, and one that asks
-        for a plain string only a body that is not.
+        with-sqs-filtering: a pattern for fields of the body matches only a JSON body, and a pattern for a plain string
+        only a body that is not JSON.
         """
         if not self.rules:
             return True
@@ -76,25 +76,25 @@ MATCH_ALL = Filter()
 def _pattern(entry: object) -> Mapping[str, object]:
     text = entry.get("Pattern") if isinstance(entry, Mapping) else None
     if isinstance(text, str) and len(text) > MAX_PATTERN_CHARACTERS:
-        raise MappingError(f"a filter's pattern may have {MAX_PATTERN_CHARACTERS} characters at most, not {len(text)}")
+        raise MappingError(f"a filter pattern must have at most {MAX_PATTERN_CHARACTERS} characters, not {len(text)}")
     try:
         pattern = _loads(text) if isinstance(text, str) else None
     except ValueError as error:
-        raise MappingError(f"a filter's pattern is not JSON: {error}") from error
+        raise MappingError(f"a filter pattern is not valid JSON: {error}") from error
     if not isinstance(pattern, dict):
-        raise MappingError(f"a filter needs a Pattern that is a JSON object, not {text!r}")
+        raise MappingError(f"a filter's Pattern must be a JSON object, not {text!r}")
     return pattern
 
 
 def _rules(pattern: Mapping[str, object], path: str = "") -> list[dict[str, list[Predicate]]]:
-    """The rules that a pattern stands for: one, or one for each choice that its `$or`s leave."""
+    """The rules that a pattern expands to: one for each combination of its `$or` alternatives."""
     if not pattern:
-        raise MappingError("a filter's pattern has an object without fields")
+        raise MappingError("a filter pattern contains an empty object")
     rules: list[dict[str, list[Predicate]]] = [{}]
     for name, rule in pattern.items():
         choices = _choices(name, rule, path)
         if len(rules) * len(choices) > MAX_RULES:
-            raise MappingError(f"the $or of a filter's pattern leave more than {MAX_RULES} choices")
+            raise MappingError(f"the $or alternatives of a filter pattern make more than {MAX_RULES} combinations")
         rules = [one | choice for one in rules for choice in choices]
     return rules
 
@@ -102,17 +102,17 @@ def _rules(pattern: Mapping[str, object], path: str = "") -> list[dict[str, list
 def _choices(name: str, rule: object, path: str) -> list[dict[str, list[Predicate]]]:
     if name == "$or":
         if not isinstance(rule, list) or len(rule) < 2 or not all(isinstance(part, dict) for part in rule):  # noqa: PLR2004
-            raise MappingError("$or in a filter's pattern needs a list of at least two objects")
+            raise MappingError("$or in a filter pattern must be a list of at least two objects")
         return [choice for part in rule for choice in _rules(part, path)]
     if isinstance(rule, dict):
         return _rules(rule, f"{path}{name}.")
     if isinstance(rule, list) and rule:
         return [{f"{path}{name}": [value_predicate(value) for value in rule]}]
-    raise MappingError(f"{name} in a filter's pattern needs a list of values or an object, not {rule!r}")
+    raise MappingError(f"{name} in a filter pattern must be a list of values or an object, not {rule!r}")
 
 
 def _expects_json_body(rule: Rule) -> bool | None:
-    """Whether a rule asks for a message's body as JSON, or as a plain string; None if it does not ask for it."""
+    """Whether a rule matches a message's body as JSON, or else as a plain string; None if it ignores the body."""
     paths = [path for path, _ in rule]
     if any(path.startswith("body.") for path in paths):
         return True
@@ -123,7 +123,7 @@ def _expects_json_body(rule: Rule) -> bool | None:
 
 
 def _matches(rule: Rule, event: object, positions: ListPositions) -> bool:
-    """Whether an event satisfies a rule with values of the same element of each list that they share."""
+    """Whether an event satisfies a rule. Fields below the same list must match within the same element."""
     if not rule:
         return True
     (path, predicates), *rest = rule
@@ -139,7 +139,7 @@ def _matches(rule: Rule, event: object, positions: ListPositions) -> bool:
 
 
 def _values(event: object, path: str, positions: ListPositions) -> Iterator[tuple[object, ListPositions]]:
-    """The values at a path. Of a list there are several, of an object or an empty list there is none."""
+    """The values at a path: several for a list, none for an object or an empty list."""
     if isinstance(event, list):
         for index, element in enumerate(event):
             inside = {**positions, id(event): index} if isinstance(element, dict | list) else positions
@@ -149,7 +149,7 @@ def _values(event: object, path: str, positions: ListPositions) -> Iterator[tupl
             yield event, positions
     elif path:
         for name, part in event.items():
-            rest = path.removeprefix(name)  # the name may hold dots, or be the beginning of another one
+            rest = path.removeprefix(name)  # a name may contain dots, or be a prefix of another name
             if rest != path and rest[:1] in {"", "."}:
                 yield from _values(part, rest[1:], positions)
 

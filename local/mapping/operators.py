@@ -1,8 +1,8 @@
-"""The operators of filter patterns: what a single value has to be.
+"""The operators of filter patterns: conditions on a single value.
 
-They are those that EventBridge names for pipes as well as for buses
+They are the operators that EventBridge supports for both pipes and buses
 (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html); invocation-eventfiltering
-has no others. What the pages leave open is taken from the library that EventBridge matches events by
+lists no others. Where the documentation is silent, EventBridge's matching library decides
 (https://github.com/aws/event-ruler).
 """
 
@@ -12,7 +12,7 @@ from decimal import Decimal
 from local.mapping.errors import MappingError
 
 MAX_NUMBER = 5_000_000_000
-"""Numbers are compared by value from its negative to it
+"""Numbers from -MAX_NUMBER to MAX_NUMBER are compared by value
 (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html)."""
 
 _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
@@ -27,35 +27,35 @@ _RANGES = (*((one,) for one in _COMPARISONS), (">", "<"), (">", "<="), (">=", "<
 
 
 class Number(str):
-    """A number as it is written in JSON."""
+    """A number as written in JSON."""
 
     __slots__ = ()
 
 
 type Predicate = Callable[[object], bool]
-"""Whether a value fits; the value is `MISSING` where the event has none."""
+"""Whether a value matches; the value is `MISSING` if the event has none."""
 
 MISSING: object = object()
 
 
 def value_predicate(rule: object) -> Predicate:
-    """The test that one entry of a field's list stands for. Raises MappingError."""
+    """The predicate for one entry of a field's list. Raises MappingError."""
     if not isinstance(rule, dict):
         if isinstance(rule, list):
-            raise MappingError("a list within a list of values in a filter's pattern")
+            raise MappingError("a list of values in a filter pattern must not contain a list")
         return lambda value: _equal(value, rule)
     if len(rule) != 1:
-        raise MappingError(f"an operator in a filter's pattern is an object of one field, not {rule!r}")
+        raise MappingError(f"an operator in a filter pattern must be an object with one field, not {rule!r}")
     ((operator, operand),) = rule.items()
     factory = _OPERATORS.get(operator)
     if factory is None:
-        raise MappingError(f"a filter's pattern has no operator {operator!r}: {', '.join(_OPERATORS)}")
+        raise MappingError(f"unknown operator {operator!r} in a filter pattern: use one of {', '.join(_OPERATORS)}")
     return factory(operand)
 
 
 def _exists(operand: object) -> Predicate:
     if not isinstance(operand, bool):
-        raise MappingError("exists needs true or false")
+        raise MappingError("exists must be true or false")
     return lambda value: (value is not MISSING) is operand
 
 
@@ -75,7 +75,7 @@ def _suffix(operand: object) -> Predicate:
 
 def _equals_ignore_case(operand: object) -> Predicate:
     if not _is_string(operand):
-        raise MappingError("equals-ignore-case needs a string")
+        raise MappingError("equals-ignore-case must be a string")
     text = str(operand).casefold()
     return lambda value: _is_string(value) and str(value).casefold() == text
 
@@ -83,7 +83,7 @@ def _equals_ignore_case(operand: object) -> Predicate:
 def _anything_but(operand: object) -> Predicate:
     values = operand if isinstance(operand, list) else [operand]
     if {type(value) for value in values} not in ({str}, {Number}):
-        raise MappingError(f"anything-but needs strings or numbers, and not both, instead of {operand!r}")
+        raise MappingError(f"anything-but must hold only strings or only numbers, not {operand!r}")
     return lambda value: value is not MISSING and not any(_equal(value, other) for other in values)
 
 
@@ -91,7 +91,7 @@ def _numeric(operand: object) -> Predicate:
     parts = operand if isinstance(operand, list) else []
     operators, bounds = parts[::2], [bound for part in parts[1::2] if (bound := _comparable(part)) is not None]
     if tuple(operators) not in _RANGES or len(parts) != 2 * len(bounds) or bounds != sorted(set(bounds)):
-        raise MappingError(f"numeric needs one end of a range or both, the lower first, not {operand!r}")
+        raise MappingError(f"numeric must give one or both bounds of a range, the lower first, not {operand!r}")
     predicates = [(_COMPARISONS[operator], bound) for operator, bound in zip(operators, bounds, strict=True)]
 
     def fits(value: object) -> bool:
@@ -112,16 +112,16 @@ _OPERATORS: dict[str, Callable[[object], Predicate]] = {
 
 
 def _text(operand: object, operator: str) -> tuple[str, bool]:
-    """The text that a prefix or suffix asks for, and whether it is asked for in any case."""
+    """The text of a prefix or suffix, and whether to ignore case."""
     ignore_case = isinstance(operand, dict) and operand.keys() == {"equals-ignore-case"}
     text = operand["equals-ignore-case"] if ignore_case and isinstance(operand, dict) else operand
     if not _is_string(text):
-        raise MappingError(f"{operator} needs a string")
+        raise MappingError(f"{operator} must be a string")
     return (str(text).casefold(), True) if ignore_case else (str(text), False)
 
 
 def _equal(value: object, other: object) -> bool:
-    # 1, "1" and true are three, though Python would say otherwise.
+    # 1, "1" and true are different values, although 1 == True in Python.
     number, wanted = _comparable(value), _comparable(other)
     if number is not None and wanted is not None:
         return number == wanted
@@ -129,7 +129,7 @@ def _equal(value: object, other: object) -> bool:
 
 
 def _comparable(value: object) -> Decimal | None:
-    """A number by its value. None if it is too large, or if it is text, as DynamoDB's are (with-ddb-filtering)."""
+    """The value of a number. None if it is too large, or a string, as in DynamoDB's JSON (with-ddb-filtering)."""
     number = Decimal(value) if isinstance(value, Number) else None
     return number if number is not None and abs(number) <= MAX_NUMBER else None
 

@@ -1,8 +1,8 @@
 """A standard or FIFO queue, read for one function.
 
-with-sqs, services-sqs-errorhandling: Lambda receives messages, sends them in batches, and deletes what was
-processed. What was not stays in the queue and is visible again when its visibility timeout has run out;
-the queue itself counts how often that happened and moves the message to its dead-letter queue.
+with-sqs, services-sqs-errorhandling: Lambda receives messages, sends them in batches, and deletes those that were
+processed. The others stay in the queue and become visible again when their visibility timeout ends. The queue itself
+counts the receives and moves a message to its dead-letter queue.
 """
 
 import math
@@ -10,18 +10,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from local.mapping.batching import FRAME_BYTES, batching_deadline
 from local.mapping.results import InvocationResult, Returned, Throttled, reported_failures
 from local.mapping.retries import Backoff
 from local.mapping.settings import QueueSettings
 
-_FRAME_BYTES = len('{"Records":[]}')
-
 
 @dataclass(frozen=True, slots=True)
 class Message[C]:
-    """One received message. `receipt` deletes it; `hidden_until` is when the queue would show it again.
+    """One received message. `receipt` is its receipt handle; it becomes visible again at `hidden_until`.
 
-    `passes` says whether the mapping's filter lets it through (`Filter.passes_message`).
+    `passes` says whether it passes the mapping's filter (`Filter.passes_message`).
     """
 
     id: str
@@ -35,7 +34,7 @@ class Message[C]:
 
 @dataclass(frozen=True, slots=True)
 class QueueInvocation[C]:
-    """A call to make. The event is {"Records": the messages' contents}."""
+    """An invocation to make. The event is {"Records": the messages' contents}."""
 
     messages: tuple[Message[C], ...]
     attempt: int = 1
@@ -43,14 +42,14 @@ class QueueInvocation[C]:
 
 @dataclass(frozen=True, slots=True)
 class QueueOutcome[C]:
-    """What an answer decided: `delete` these from the queue; the `retained` ones come back by themselves."""
+    """What follows from a result: delete the messages in `delete`; those in `retained` stay in the queue."""
 
     delete: tuple[Message[C], ...] = ()
     retained: tuple[Message[C], ...] = ()
 
 
 class QueueMapping[C]:
-    """The state of one queue's mapping. See the package for the pattern of its methods."""
+    """The state of one queue's mapping. See the package's docstring for the pattern of its methods."""
 
     def __init__(self, settings: QueueSettings, *, now: float, backoff: Backoff | None = None) -> None:
         self.settings = settings
@@ -64,22 +63,22 @@ class QueueMapping[C]:
 
     @property
     def pending(self) -> int:
-        """Messages that have been received and not yet settled."""
+        """Number of messages that have been received but not settled."""
         calls = [*self._in_flight, *(call for _, call in self._retries)]
         return len(self._pending) + sum(len(call.messages) for call in calls)
 
     @property
     def capacity(self) -> int:
-        """How many more messages are worth receiving now: as many as the free calls can take."""
+        """How many more messages to receive now: as many as the free invocations can take."""
         if self._pending_bytes >= self.settings.payload_limit:
             return 0
         free = self.settings.concurrency - len(self._in_flight) - len(self._retries)
         return max(0, max(free, 0) * self.settings.batch_size - len(self._pending))
 
     def add(self, messages: Iterable[Message[C]], now: float) -> QueueOutcome[C]:
-        """Take what was received, in the order in which the queue gave it.
+        """Add received messages, in the order in which the queue returned them.
 
-        Returns what is to be deleted at once: with-sqs-filtering, what does not pass the filter leaves the queue.
+        Returns the messages to delete at once: with-sqs-filtering, those that do not pass the filter leave the queue.
         """
         if not self._pending:
             self._oldest_pending_since = now
@@ -93,7 +92,7 @@ class QueueMapping[C]:
         return QueueOutcome(tuple(filtered))
 
     def next_invocation(self, now: float) -> QueueInvocation[C] | None:
-        """The call to make now, if any. Ask again until None: several may run at a time."""
+        """The invocation to make now, if any. Call again until it returns None: several may run at a time."""
         if len(self._in_flight) >= self.settings.concurrency:
             return None
         call = self._due_retry(now) or self._next_batch(now)
@@ -102,7 +101,7 @@ class QueueMapping[C]:
         return call
 
     def next_time(self) -> float | None:
-        """When `next_invocation` may have something; None while only an arrival or an answer changes that."""
+        """When to call `next_invocation` again; None if only an arrival or a result changes the state."""
         if len(self._in_flight) >= self.settings.concurrency:
             return None
         times = [at for at, _ in self._retries]
@@ -111,9 +110,9 @@ class QueueMapping[C]:
         return min(times, default=None)
 
     def complete(self, invocation: QueueInvocation[C], result: InvocationResult, now: float) -> QueueOutcome[C]:
-        """Take the function's answer to a call in flight. Returns what is to be deleted and what stays."""
+        """Apply the function's result to an invocation in flight. Raises ValueError if it is not in flight."""
         if all(call is not invocation for call in self._in_flight):
-            raise ValueError("the answer is to no call in flight")
+            raise ValueError("the invocation is not in flight")
         self._in_flight = [call for call in self._in_flight if call is not invocation]
         # invocation-eventsourcemapping: the next batching window begins when the invocation completes.
         self._batching_since = now
@@ -124,10 +123,10 @@ class QueueMapping[C]:
         deleted = tuple(message for message in invocation.messages if message.id not in failed)
         return QueueOutcome(deleted, tuple(retained + self._release_groups_of(retained)))
 
-    # --- answers --------------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------------------
 
     def _failed(self, invocation: QueueInvocation[C], result: InvocationResult) -> frozenset[str]:
-        """The ids of the messages that stay. services-sqs-errorhandling: a failed call keeps all of them."""
+        """The ids of the messages that stay. services-sqs-errorhandling: after a failed call, all of them."""
         everything = frozenset(message.id for message in invocation.messages)
         if not isinstance(result, Returned):
             return everything
@@ -137,7 +136,7 @@ class QueueMapping[C]:
         return everything if failed is None else failed
 
     def _throttled(self, invocation: QueueInvocation[C], now: float) -> QueueOutcome[C]:
-        """services-sqs-errorhandling: a throttled call is made again until its messages are visible again."""
+        """services-sqs-errorhandling: a throttled call is retried until its messages become visible again."""
         at = now + self._backoff.delay(invocation.attempt)
         if any(message.hidden_until <= at for message in invocation.messages):
             retained = list(invocation.messages)
@@ -146,9 +145,9 @@ class QueueMapping[C]:
         return QueueOutcome()
 
     def _release_groups_of(self, retained: list[Message[C]]) -> list[Message[C]]:
-        """Let go of received messages that come after a failed one of their FIFO group.
+        """Release received messages that follow a failed message of their FIFO group.
 
-        services-sqs-scaling: the retries of what failed come before any others of its group.
+        services-sqs-scaling: failed messages are retried before any others of their group.
         """
         groups = {message.group for message in retained if message.group is not None}
         following = [message for message in self._pending if message.group in groups]
@@ -165,14 +164,14 @@ class QueueMapping[C]:
         return None
 
     def _next_batch(self, now: float) -> QueueInvocation[C] | None:
-        # The queue has shown these to somebody else by now; whoever received them answers for them.
+        # These are visible to other consumers again and no longer ours to process.
         self._drop([message for message in self._pending if message.hidden_until <= now])
         if not (self._is_full() or now >= self._deadline()):
             return None
-        remaining_bytes = self.settings.payload_limit - _FRAME_BYTES
+        remaining_bytes = self.settings.payload_limit - FRAME_BYTES
         batch: list[Message[C]] = []
         for message in self._available_messages():
-            remaining_bytes -= message.size + 1  # and a comma
+            remaining_bytes -= message.size + 1  # plus a comma
             if len(batch) == self.settings.batch_size or (batch and remaining_bytes < 0):
                 break
             batch.append(message)
@@ -180,7 +179,7 @@ class QueueMapping[C]:
         return QueueInvocation(tuple(batch)) if batch else None
 
     def _available_messages(self) -> Iterator[Message[C]]:
-        """Pending messages whose FIFO group has no call in flight: a group's order is kept (services-sqs-scaling)."""
+        """Pending messages whose FIFO group has no call in flight, to keep the group's order (services-sqs-scaling)."""
         calls = [*self._in_flight, *(call for _, call in self._retries)]
         busy = {message.group for call in calls for message in call.messages if message.group is not None}
         return (message for message in self._pending if message.group not in busy)
@@ -189,12 +188,7 @@ class QueueMapping[C]:
         return len(self._pending) >= self.settings.batch_size or self._pending_bytes >= self.settings.payload_limit
 
     def _deadline(self) -> float:
-        """The end of the batching window in which the oldest pending message came; see `StreamShard`."""
-        length = self.settings.batching_window_s
-        if length == 0:
-            return -math.inf
-        waited = max(0.0, self._oldest_pending_since - self._batching_since)
-        return self._batching_since + length * (math.floor(waited / length) + 1)
+        return batching_deadline(self._batching_since, self._oldest_pending_since, self.settings.batching_window_s)
 
     def _drop(self, messages: list[Message[C]]) -> None:
         if not messages:

@@ -1,15 +1,19 @@
-"""What goes into and comes out of the state machine of a stream."""
+"""Inputs and outputs of a stream's state machine."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord[C]:
-    """One record as it will stand in the event.
+    """One record as it appears in the event.
 
-    `arrived` is its ApproximateCreationDateTime in seconds since the epoch, `size` the bytes of its JSON, `key` the
-    item's key as text, `passes` whether the mapping's filter lets it through (`Filter.passes`), and `content` whatever
-    the caller builds the event from: the rules never look inside.
+    Attributes:
+        sequence: its sequence number.
+        arrived: its ApproximateCreationDateTime, in seconds since the epoch.
+        size: the length of its JSON in bytes.
+        content: what the caller builds the event from; opaque to the rules.
+        key: the item's key as text.
+        passes: whether it passes the mapping's filter (`Filter.passes`).
     """
 
     sequence: str
@@ -22,7 +26,7 @@ class StreamRecord[C]:
 
 @dataclass(frozen=True, slots=True)
 class StreamInvocation[C]:
-    """A call to make. The event is {"Records": the records' contents, **fields}."""
+    """An invocation to make. The event is {"Records": the records' contents, **fields}."""
 
     records: tuple[StreamRecord[C], ...]
     fields: dict[str, object] = field(default_factory=dict)
@@ -31,10 +35,13 @@ class StreamInvocation[C]:
 
 @dataclass(frozen=True, slots=True)
 class DiscardedRecords[C]:
-    """Records that the mapping discards, and sends to its failure destination: see `local.mapping.failures`.
+    """Records that the mapping discards and sends to its failure destination: see `local.mapping.failures`.
 
-    `fields` stand beside them in the event, `calls` is how often the function has been called with them, `error` what
-    it ended with ("Unhandled", or None where it answered), and `request_id` the latest call's.
+    Attributes:
+        fields: the event's other fields.
+        calls: how many times the function was called with these records.
+        error: the error of the latest call: "Unhandled", or None if the function returned.
+        request_id: the request id of the latest call.
     """
 
     condition: str
@@ -49,7 +56,7 @@ class DiscardedRecords[C]:
 
 @dataclass(frozen=True, slots=True)
 class StreamOutcome[C]:
-    """How many records a result acknowledges; the batch's others are retried, or `discarded`."""
+    """How many records a result acknowledges; the rest of the batch is retried, or `discarded`."""
 
     acknowledged: int = 0
     discarded: DiscardedRecords[C] | None = None

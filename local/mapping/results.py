@@ -1,10 +1,9 @@
-"""What a function answered, and what that means for its batch.
+"""A function's result, and what it means for the batch.
 
-services-ddb-batchfailurereporting and services-sqs-errorhandling give nearly the same conditions. A success is
-an empty or null `batchItemFailures`, and an empty or null answer. A failure of the whole batch is an
-`itemIdentifier` that is empty, null or under another name. For a queue it is also one of no message in the
-batch, and an answer that is not such a structure at all; the page of streams is silent on these two, and they
-are taken the same way there.
+services-ddb-batchfailurereporting and services-sqs-errorhandling state nearly the same conditions. The batch succeeds
+if the response or its `batchItemFailures` is empty or null. The whole batch fails if an `itemIdentifier` is empty, null
+or misnamed. For a queue, it also fails if an identifier is not in the batch or the response is malformed; the page on
+streams does not cover these two cases, and they are handled the same way here.
 """
 
 from collections.abc import Container, Mapping
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The function ran to its end. `value` is its answer, decoded from JSON, `request_id` names the invocation."""
+    """The function returned. `value` is its response, decoded from JSON; `request_id` identifies the invocation."""
 
     value: object = None
     request_id: str | None = None
@@ -21,7 +20,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The function raised, ran out of time or of memory, or its process died."""
+    """The function raised, timed out, ran out of memory, or its process died."""
 
     error: str = ""
     request_id: str | None = None
@@ -29,7 +28,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The function was not run: no concurrency was left, or Lambda could not be reached."""
+    """The function did not run: the concurrency limit was reached, or Lambda was unreachable."""
 
     error: str = ""
 
@@ -38,9 +37,9 @@ type InvocationResult = Returned | Failed | Throttled
 
 
 def reported_failures(value: object, known: Container[str]) -> frozenset[str] | None:
-    """The identifiers that an answer reports, or None when the whole batch has failed.
+    """The identifiers that a response reports as failed, or None if the whole batch has failed.
 
-    `known` are the identifiers of the batch: sequence numbers or message ids.
+    `known` holds the batch's identifiers: sequence numbers or message ids.
     """
     if not value:
         return frozenset()

@@ -1,6 +1,6 @@
-"""What becomes of a stream's batch whose call has failed.
+"""What happens to a stream's batch after a failed call.
 
-Lambda retries with exponential back-off and does not publish its figures (services-dynamodb-errors), so they are
+Lambda retries with exponential backoff but does not publish the delays (services-dynamodb-errors), so they are
 parameters here.
 """
 
@@ -11,44 +11,43 @@ from local.mapping.settings import StreamSettings
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """A wait that doubles from `initial_s` up to `max_s`, both in seconds."""
+    """A delay that doubles from `initial_s` up to `max_s`, both in seconds."""
 
     initial_s: float = 0.25
     max_s: float = 30.0
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after the n-th failure in a row, n >= 1."""
-        doublings = min(failures - 1, 63)  # more would only overflow
+        doublings = min(failures - 1, 63)  # prevents overflow
         return min(self.initial_s * 2.0**doublings, self.max_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The batch is to be tried again, whole, after a wait."""
+    """Retry the whole batch after a delay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The batch is to be delivered as two: its first `left` records, then the others."""
+    """Deliver the batch as two: its first `left` records, then the rest."""
 
     left: int
 
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """The batch is not tried again."""
+    """Do not retry the batch."""
 
 
 type Decision = Retry | Split | Discard
 
 
 def decide(settings: StreamSettings, *, size: int, calls: int) -> Decision:
-    """What becomes of a batch of `size` records of which the function has done none.
+    """What to do with a batch of `size` records, none of which the function has processed.
 
-    `calls` is how often the function has been called with exactly these records. services-dynamodb-errors: splitting a
-    batch uses up no retry, so a half has all of them. Throttled calls are not decided here: they are no errors of the
-    function. A record's age ends retries too, but is looked at before a call and not after one. Both: see
-    `ShardPartition`.
+    `calls` is how many times the function was called with exactly these records. services-dynamodb-errors: a split does
+    not count as a retry, so each half starts with the full number. Throttled calls are not function errors and do not
+    get here. A record's age also ends retries, but is checked before a call. `ShardPartition` handles both.
     """
     if settings.bisect and size > 1:
         return Split(left=size // 2)

@@ -12,19 +12,19 @@ from local.mapping.errors import MappingError
 from local.mapping.filters import MATCH_ALL, Filter
 
 PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
-"""An invocation's payload, fixed (gettingstarted-limits)."""
+"""Lambda's limit for an invocation's payload (gettingstarted-limits)."""
 
 STATE_LIMIT_BYTES = 1024 * 1024
-"""The state that a tumbling window may carry (services-ddb-windows)."""
+"""Largest state of a tumbling window (services-ddb-windows)."""
 
 RETENTION_S = 24 * 3600
 """How long a DynamoDB stream keeps a record (services-ddb-params)."""
 
 MIN_RECORD_AGE_S = 60
-"""MaximumRecordAgeInSeconds is -1 or at least this."""
+"""Smallest MaximumRecordAgeInSeconds other than -1 (no limit)."""
 
 MAX_RECEIVED_MESSAGES = 10
-"""What one ReceiveMessage gives at most; a larger batch takes several, and so a window to gather them in."""
+"""Most messages of one ReceiveMessage call. A larger batch takes several calls, and so needs a batching window."""
 
 type Properties = Mapping[str, object]
 
@@ -33,8 +33,8 @@ type Properties = Mapping[str, object]
 class StreamSettings:
     """How one stream is read for one function.
 
-    Times are in seconds, sizes in bytes. `maximum_retry_attempts` and `maximum_record_age_s` are -1 where the mapping
-    sets no limit; a record lives for `retention_s` in any case.
+    Times are in seconds, sizes in bytes. `maximum_retry_attempts` and `maximum_record_age_s` are -1 if the mapping sets
+    no limit; the stream itself drops a record after `retention_s`.
     """
 
     batch_size: int = 100
@@ -53,17 +53,17 @@ class StreamSettings:
 
     @property
     def effective_record_age_s(self) -> int:
-        """The age at which a record is given up: the mapping's limit, or the stream's own where that comes first."""
+        """The age at which a record is discarded: the mapping's limit or the stream's retention, whichever is lower."""
         limit = self.maximum_record_age_s
         return self.retention_s if limit < 0 else min(limit, self.retention_s)
 
     @classmethod
     def parse(cls, properties: Properties) -> Self:
-        """Read the properties of a mapping of a DynamoDB stream. Raises MappingError."""
+        """Parse the properties of a DynamoDB stream's mapping. Raises MappingError."""
         parallelization = _integer(properties, "ParallelizationFactor", 1, 1, 10)
         tumbling_window = _integer(properties, "TumblingWindowInSeconds", 0, 0, 900)
         if parallelization > 1 and tumbling_window:
-            raise MappingError("a mapping with TumblingWindowInSeconds needs a ParallelizationFactor of 1")
+            raise MappingError("TumblingWindowInSeconds requires a ParallelizationFactor of 1")
         age = _integer(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800)
         if -1 < age < MIN_RECORD_AGE_S:
             raise MappingError(f"MaximumRecordAgeInSeconds must be -1 or at least {MIN_RECORD_AGE_S}, not {age}")
@@ -85,7 +85,7 @@ class StreamSettings:
 class QueueSettings:
     """How one queue is read for one function.
 
-    `visibility_s` is the queue's own VisibilityTimeout, `concurrency` the most invocations at one time.
+    `visibility_s` is the queue's VisibilityTimeout, `concurrency` the maximum number of concurrent invocations.
     """
 
     batch_size: int = 10
@@ -99,17 +99,18 @@ class QueueSettings:
 
     @classmethod
     def parse(cls, properties: Properties, *, fifo: bool, visibility_s: float) -> Self:
-        """Read the properties of a mapping of an SQS queue. Raises MappingError.
+        """Parse the properties of an SQS queue's mapping. Raises MappingError.
 
-        The concurrency is ScalingConfig's, or the five invocations that Lambda starts with (services-sqs-scaling).
+        The concurrency is ScalingConfig's. The default is the five invocations that Lambda starts with
+        (services-sqs-scaling).
         """
         size = _integer(properties, "BatchSize", 10, 1, MAX_RECEIVED_MESSAGES if fifo else 10_000)
         window = _integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
         if fifo and window:
-            raise MappingError("a FIFO queue has no MaximumBatchingWindowInSeconds")
+            raise MappingError("MaximumBatchingWindowInSeconds is not supported for FIFO queues")
         if size > MAX_RECEIVED_MESSAGES and not window:
             raise MappingError(
-                f"a BatchSize above {MAX_RECEIVED_MESSAGES} needs MaximumBatchingWindowInSeconds of at least 1"
+                f"a BatchSize above {MAX_RECEIVED_MESSAGES} requires MaximumBatchingWindowInSeconds of at least 1"
             )
         scaling = properties.get("ScalingConfig")
         scaling = scaling if isinstance(scaling, Mapping) else {}
@@ -131,7 +132,7 @@ def _integer(properties: Properties, name: str, default: int, minimum: int, maxi
     try:
         number = int(str(value))
     except ValueError as error:
-        raise MappingError(f"{name} must be a whole number, not {value!r}") from error
+        raise MappingError(f"{name} must be an integer, not {value!r}") from error
     if not minimum <= number <= maximum:
         raise MappingError(f"{name} must be from {minimum} to {maximum}, not {number}")
     return number
@@ -146,9 +147,9 @@ def _destination(properties: Properties) -> str | None:
     config = properties.get("DestinationConfig")
     failure = config.get("OnFailure") if isinstance(config, Mapping) else None
     arn = failure.get("Destination") if isinstance(failure, Mapping) else None
-    if not arn:  # services-dynamodb-errors: an empty one takes a destination away
+    if not arn:  # services-dynamodb-errors: an empty ARN removes the destination
         return None
     service = str(arn).split(":")[2:3]
     if service not in (["s3"], ["sqs"], ["sns"]) or str(arn).endswith(".fifo"):
-        raise MappingError(f"a failure destination is a bucket, a standard queue or a standard topic, not {arn!r}")
+        raise MappingError(f"a failure destination must be a bucket, a standard queue or a standard topic, not {arn!r}")
     return str(arn)

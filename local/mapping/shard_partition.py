@@ -1,8 +1,8 @@
-"""What a mapping processes in order: a shard, or the share of its items that a ParallelizationFactor makes.
+"""The unit that a mapping processes in order: a shard, or one of the parts that a ParallelizationFactor splits it into.
 
 services-ddb, invocation-eventsourcemapping: a batch is sent when it holds BatchSize records, when its payload reaches
-6 MB, or when the batching window ends. The next one waits for it, and a failed one holds up those behind it until it
-has been processed or given up.
+6 MB, or when the batching window ends. Batches are sent one at a time, and a failed batch blocks those behind it until
+it is processed or discarded.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from local.mapping.batching import FRAME_BYTES, batching_deadline
 from local.mapping.failures import AGE_EXCEEDED, RETRIES_EXHAUSTED
 from local.mapping.records import DiscardedRecords, StreamInvocation, StreamOutcome, StreamRecord
 from local.mapping.results import Failed, InvocationResult, Returned, Throttled, reported_failures
@@ -18,12 +19,10 @@ from local.mapping.retries import Backoff, Discard, Retry, Split, decide
 from local.mapping.settings import StreamSettings
 from local.mapping.windows import TumblingWindow, returned_state
 
-_FRAME_BYTES = len('{"Records":[]}')
-
 
 @dataclass(slots=True)
 class _Batch[C]:
-    """Records that are delivered together until they are processed, split or given up; see `decide`."""
+    """Records that are delivered together until they are processed, split or discarded; see `decide`."""
 
     records: tuple[StreamRecord[C], ...]
     is_final: bool = False
@@ -35,7 +34,7 @@ class _Batch[C]:
 
 
 class ShardPartition[C]:
-    """The state of one lane. See the package for the pattern of its methods."""
+    """The state of one partition. See the package's docstring for the pattern of its methods."""
 
     def __init__(
         self, settings: StreamSettings, *, shard_id: str, source_arn: str, now: float, backoff: Backoff
@@ -47,29 +46,29 @@ class ShardPartition[C]:
         self.in_flight: StreamInvocation[C] | None = None
         self._backoff = backoff
         self._pending: deque[StreamRecord[C]] = deque()
-        self._batches: deque[_Batch[C]] = deque()  # what has been cut, in the order in which it is delivered
+        self._batches: deque[_Batch[C]] = deque()  # formed batches, in order of delivery
         self._oldest_pending_since = now
         self._batching_since = now
         self._caught_up_at = -math.inf
         self._window: TumblingWindow | None = None
 
     def add(self, record: StreamRecord[C], now: float) -> None:
-        """Take the next record."""
+        """Add the next record."""
         if not self._pending:
             self._oldest_pending_since = now
         self._pending.append(record)
         self.pending_bytes += record.size
 
     def mark_caught_up(self, now: float) -> None:
-        """Take note that a read begun at `now` found the shard's tip."""
+        """Record that a read begun at `now` reached the shard's tip."""
         self._caught_up_at = max(self._caught_up_at, now)
 
     def mark_ended(self) -> None:
-        """Take note that the shard has ended: nothing more is to come, at any time."""
+        """Record that the shard is closed: no more records will follow."""
         self._caught_up_at = math.inf
 
     def next_invocation(self, now: float) -> StreamInvocation[C] | DiscardedRecords[C] | None:
-        """The call to make now, or records that have become too old to be in one."""
+        """The invocation to make now, or records that have expired."""
         if self.in_flight is not None:
             return None
         if not self._batches:
@@ -84,7 +83,7 @@ class ShardPartition[C]:
         return self.in_flight
 
     def next_time(self) -> float | None:
-        """When `next_invocation` may have something; None while only an arrival or an answer changes that."""
+        """When to call `next_invocation` again; None if only an arrival or a result changes the state."""
         if self.in_flight is not None:
             return None
         if self._batches:
@@ -96,7 +95,7 @@ class ShardPartition[C]:
         return float(self._window.end) if self._window else None
 
     def complete(self, result: InvocationResult, now: float) -> StreamOutcome[C]:
-        """Take the function's answer to the call in flight."""
+        """Apply the function's result to the invocation in flight."""
         self.in_flight = None
         batch = self._batches[0]
         if not isinstance(result, Throttled):
@@ -108,7 +107,7 @@ class ShardPartition[C]:
         if acknowledged == len(batch.records):
             self._finish(batch)
         elif acknowledged:
-            # services-ddb-batchfailurereporting: only what remains is retried. It is a batch of its own, with all its
+            # services-ddb-batchfailurereporting: only the rest is retried, as a new batch with the full number of
             # retries.
             rest = _Batch(batch.records[acknowledged:], failures=1, not_before=now + self._backoff.delay(1))
             self._batches[0] = rest
@@ -119,13 +118,13 @@ class ShardPartition[C]:
             self._batching_since = now
         return StreamOutcome(acknowledged or 0, discarded)
 
-    # --- answers ----------------------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------------
 
     def _acknowledged_count(self, batch: _Batch[C], result: InvocationResult) -> int | None:
-        """How many records from the front are done; None when the whole call has failed.
+        """How many records at the front are processed; None if the whole call has failed.
 
-        services-ddb-batchfailurereporting: the lowest sequence number reported is the checkpoint, and everything
-        from there on is tried again. services-ddb-windows: an answer without state is a failure.
+        services-ddb-batchfailurereporting: the lowest reported sequence number is the checkpoint, and all records from
+        it on are retried. services-ddb-windows: a response without state is a failure.
         """
         if not isinstance(result, Returned):
             return None
@@ -140,13 +139,13 @@ class ShardPartition[C]:
                 return None
             acknowledged = min((position[sequence] for sequence in failed), default=acknowledged)
         if self._window and state is not None and (acknowledged or not batch.records):
-            # What was processed of the batch is not sent again, so its state must not be lost.
+            # The acknowledged records are not sent again, so their state must be kept.
             self._window.carry_state(state, self.settings.state_limit)
         return acknowledged
 
     def _handle_failure(self, batch: _Batch[C], now: float, *, throttled: bool) -> DiscardedRecords[C] | None:
         batch.failures += 1
-        # services-dynamodb-errors: a throttled call is no error of the function. It uses up no retry, splits nothing.
+        # services-dynamodb-errors: throttling is not a function error. It uses up no retry and splits no batch.
         decision = Retry() if throttled else decide(self.settings, size=len(batch.records), calls=batch.calls)
         match decision:
             case Split(left):
@@ -161,14 +160,14 @@ class ShardPartition[C]:
         return None
 
     def _discard_expired(self, batch: _Batch[C], now: float) -> DiscardedRecords[C] | None:
-        """Let go of records at the front of a batch that are too old for the mapping or the stream; the others go on.
+        """Discard the records at the front of a batch that are too old for the mapping or the stream.
 
-        services-dynamodb-errors: that ends retries after errors and after throttling alike, and there may have been no
-        call at all. The page names no condition of its own for what the stream has let go of.
+        services-dynamodb-errors: this ends retries after errors and throttling alike, and may precede the first call.
+        The page names no separate condition for records past the stream's retention.
         """
         latest = now - self.settings.effective_record_age_s
         count = next((n for n, record in enumerate(batch.records) if record.arrived > latest), len(batch.records))
-        # The final call of a window has no records: it is as old as its window's end, and is made once in any case.
+        # The final call of a window has no records: its age counts from the window's end, and it is made at least once.
         window_too_old = self._window is not None and self._window.end <= latest
         if not count and not (batch.is_final and batch.failures and window_too_old):
             return None
@@ -207,18 +206,10 @@ class ShardPartition[C]:
             self._batches.append(_Batch(self._next_records()))
 
     def _deadline(self) -> float:
-        """The end of the batching window in which the oldest pending record came.
-
-        A window that ends with nothing gathered is followed by the next at once.
-        """
-        length = self.settings.batching_window_s
-        if length == 0:
-            return -math.inf
-        waited = max(0.0, self._oldest_pending_since - self._batching_since)
-        return self._batching_since + length * (math.floor(waited / length) + 1)
+        return batching_deadline(self._batching_since, self._oldest_pending_since, self.settings.batching_window_s)
 
     def _is_full(self) -> bool:
-        """Whether the next batch cannot grow: by number, by bytes, or because its tumbling window is complete."""
+        """Whether the next batch has reached its limit: number of records, bytes, or the end of its tumbling window."""
         return (
             len(self._pending) >= self.settings.batch_size
             or self.pending_bytes >= self.settings.payload_limit
@@ -228,10 +219,10 @@ class ShardPartition[C]:
     def _next_records(self) -> tuple[StreamRecord[C], ...]:
         end = self._current_window().end if self.settings.tumbling_window_s else math.inf
         fields = self._window_fields(is_final=False)
-        remaining_bytes = self.settings.payload_limit - _FRAME_BYTES - len(json.dumps(fields).encode())
+        remaining_bytes = self.settings.payload_limit - FRAME_BYTES - len(json.dumps(fields).encode())
         batch: list[StreamRecord[C]] = []
         while self._pending and len(batch) < self.settings.batch_size and self._pending[0].arrived < end:
-            remaining_bytes -= self._pending[0].size + 1  # and a comma
+            remaining_bytes -= self._pending[0].size + 1  # plus a comma
             if batch and remaining_bytes < 0:
                 break
             record = self._pending.popleft()
@@ -247,9 +238,9 @@ class ShardPartition[C]:
         return self._window
 
     def _window_is_over(self) -> bool:
-        """Whether the open window is to have its final call: it is full, or nothing more can come into it.
+        """Whether the open window is due for its final call: its state is too large, or no record of it can follow.
 
-        services-ddb-windows: the end of the shard closes its window before the time.
+        services-ddb-windows: the end of the shard closes its window early.
         """
         window = self._window
         if window is None:
@@ -267,5 +258,5 @@ class ShardPartition[C]:
 
 
 def halves[C](records: tuple[StreamRecord[C], ...], left: int) -> list[_Batch[C]]:
-    """The two batches that a split makes, in the order in which they are delivered."""
+    """The two batches that result from a split, in order of delivery."""
     return [_Batch(records[:left]), _Batch(records[left:])]

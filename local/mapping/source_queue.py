@@ -1,6 +1,6 @@
-"""A queue as SQS keeps it, for those who have none: simulations and tests. The emulator has its own.
+"""An SQS queue in memory, for simulations and tests. The emulator has its own.
 
-The pages are of https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/.
+The pages named here are from https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/.
 """
 
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """One receipt of a message: `count` is its ApproximateReceiveCount, and it is hidden until `hidden_until`."""
+    """One receipt of a message. `count` is its ApproximateReceiveCount; `hidden_until` ends its visibility timeout."""
 
     id: str
     receipt: str
@@ -33,9 +33,10 @@ class _StoredMessage:
 
 @dataclass(slots=True)
 class SourceQueue:
-    """A standard or FIFO queue. `max_receive_count` is its redrive policy's maxReceiveCount, None without one.
+    """A standard or FIFO queue. Times are in seconds.
 
-    `dead_letters` is what its dead-letter queue holds. Times are in seconds.
+    `max_receive_count` is the redrive policy's maxReceiveCount, None without a policy. `dead_letters` holds the
+    dead-letter queue's messages.
     """
 
     visibility_s: float = 30
@@ -48,18 +49,18 @@ class SourceQueue:
         return len(self._messages)
 
     def send(self, body: str, now: float, *, group: str | None = None) -> str:
-        """Put a message at the end. Returns its id."""
+        """Append a message and return its id."""
         self._sent += 1
         message = _StoredMessage(str(self._sent), body, group, now)
         self._messages.append(message)
         return message.id
 
     def receive(self, now: float, max_messages: int = 10) -> list[ReceivedMessage]:
-        """Take up to `max_messages` messages, which are hidden from then on.
+        """Receive up to `max_messages` messages and hide them for the visibility timeout.
 
-        sqs-visibility-timeout: a message that is not deleted is seen again when its time is over.
-        sqs-dead-letter-queues: one that has been received maxReceiveCount times moves to the dead-letter queue instead.
-        FIFO-queues-understanding-logic: while messages of a group are hidden, no others of the group are given out.
+        sqs-visibility-timeout: a message that is not deleted becomes visible again when the timeout ends.
+        sqs-dead-letter-queues: after maxReceiveCount receives, a message moves to the dead-letter queue instead.
+        FIFO-queues-understanding-logic: while messages of a group are hidden, no others of the group are returned.
         """
         received: list[ReceivedMessage] = []
         blocked = {
@@ -80,17 +81,17 @@ class SourceQueue:
         return received
 
     def delete(self, receipt: str) -> None:
-        """Delete a message by its latest receipt; one that has come again since then stays."""
+        """Delete a message by its latest receipt. A message received again since then stays."""
         self._messages = [message for message in self._messages if message.receipt != receipt]
 
     def redrive(self, now: float) -> None:
-        """Put what the dead-letter queue holds back at the end, as a move task does."""
+        """Append the dead-letter queue's messages again, as a message move task does."""
         dead_letters, self.dead_letters = self.dead_letters, []
         for message in dead_letters:
             self.send(message.body, now, group=message.group)
 
     def next_time(self, now: float) -> float | None:
-        """When the next of the hidden messages is seen again, None where none is hidden."""
+        """When the next hidden message becomes visible; None if none is hidden."""
         return min((message.visible_at for message in self._messages if message.visible_at > now), default=None)
 
 

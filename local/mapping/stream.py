@@ -1,7 +1,7 @@
 """One shard of a stream, read for one function.
 
-with-ddb: Lambda reads a shard's records in their order. With a ParallelizationFactor above 1 several batches of a shard
-are under way at a time, and the order is kept for each item: so the items are shared out among as many lanes.
+with-ddb: Lambda reads a shard's records in order. With a ParallelizationFactor above 1, it processes several batches of
+a shard at a time and keeps the order of each item's records: the items are distributed over as many partitions.
 """
 
 import zlib
@@ -16,10 +16,11 @@ from local.mapping.shard_partition import ShardPartition
 
 
 class StreamShard[C]:
-    """The state of one shard. See the package for the pattern of its methods.
+    """The state of one shard. See the package's docstring for the pattern of its methods.
 
-    `checkpoint` is the sequence number up to which everything is settled: acknowledged, given up or filtered out;
-    `settled` counts these records.
+    Attributes:
+        checkpoint: the sequence number up to which all records are settled: acknowledged, discarded or filtered out.
+        settled: the number of records up to the checkpoint.
     """
 
     def __init__(
@@ -39,24 +40,24 @@ class StreamShard[C]:
             ShardPartition(settings, shard_id=shard_id, source_arn=source_arn, now=now, backoff=backoff or Backoff())
             for _ in range(settings.parallelization)
         ]
-        self._unsettled: deque[str] = deque()  # sequence numbers from the checkpoint on
-        self._settled_ahead: set[str] = set()  # those of them that are settled already
+        self._unsettled: deque[str] = deque()  # sequence numbers after the checkpoint
+        self._settled_ahead: set[str] = set()  # the settled ones among them
 
     @property
     def pending(self) -> int:
-        """Records that have been read and are not settled."""
+        """Number of records that have been read but not settled."""
         return len(self._unsettled) - len(self._settled_ahead)
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes of the records that wait for their first delivery."""
+        """Bytes of the records that await their first delivery."""
         return sum(partition.pending_bytes for partition in self._partitions)
 
     def add(self, records: Iterable[StreamRecord[C]], now: float) -> None:
-        """Take what was read from the shard, in the order of the shard.
+        """Add records read from the shard, in the shard's order.
 
-        invocation-eventfiltering: the stream's iterator advances past a record that does not pass the filter. It tells
-        that nothing older is still to come, all the same.
+        invocation-eventfiltering: the iterator advances past a record that does not pass the filter. Such a record
+        still shows that no older one will follow.
         """
         for record in records:
             self._unsettled.append(record.sequence)
@@ -67,17 +68,17 @@ class StreamShard[C]:
                 self.mark_caught_up(record.arrived)
 
     def mark_caught_up(self, now: float) -> None:
-        """Take note that a read begun at `now` found the shard's tip: nothing older is still to come."""
+        """Record that a read begun at `now` reached the shard's tip: no older record will follow."""
         for partition in self._partitions:
             partition.mark_caught_up(now)
 
     def mark_ended(self) -> None:
-        """Take note that the shard has ended and that all of it has been added: its children are other shards."""
+        """Record that the shard is closed and all its records have been added. Its children are separate shards."""
         for partition in self._partitions:
             partition.mark_ended()
 
     def next_invocation(self, now: float) -> StreamInvocation[C] | DiscardedRecords[C] | None:
-        """The call to make now, or what has become too old for one. Ask again until None."""
+        """The invocation to make now, or records that have expired. Call again until it returns None."""
         for partition in self._partitions:
             step = partition.next_invocation(now)
             if isinstance(step, DiscardedRecords):
@@ -87,14 +88,14 @@ class StreamShard[C]:
         return None
 
     def next_time(self) -> float | None:
-        """When `next_invocation` may have something; None while only an arrival or an answer changes that."""
+        """When to call `next_invocation` again; None if only an arrival or a result changes the state."""
         return min((at for partition in self._partitions if (at := partition.next_time()) is not None), default=None)
 
     def complete(self, invocation: StreamInvocation[C], result: InvocationResult, now: float) -> StreamOutcome[C]:
-        """Take the function's answer to a call in flight."""
+        """Apply the function's result to an invocation in flight. Raises ValueError if it is not in flight."""
         partition = next((partition for partition in self._partitions if partition.in_flight is invocation), None)
         if partition is None:
-            raise ValueError("the answer is to no call in flight")
+            raise ValueError("the invocation is not in flight")
         outcome = partition.complete(result, now)
         self._settle(invocation.records[: outcome.acknowledged])
         if outcome.discarded is not None:

@@ -1,8 +1,8 @@
-"""Tumbling windows: which one a record belongs to, and what an invocation says of it.
+"""Tumbling windows: which one a record belongs to, and the window's fields in the event.
 
-services-ddb-windows: windows are distinct and open and close at regular intervals, a record belongs to one
-window by the time at which it was inserted, every invocation receives the state that the one before
-returned, and the last one of a window is marked as final.
+services-ddb-windows: windows do not overlap, and they open and close at regular intervals. The time of a record's
+insertion decides its window. Each invocation receives the state that the previous one returned, and a window's last
+invocation is marked as final.
 """
 
 import json
@@ -15,7 +15,7 @@ type State = dict[str, object]
 
 @dataclass(slots=True)
 class TumblingWindow:
-    """One open window of a shard. Times are in whole seconds since the epoch; `end` is not part of it."""
+    """One open window of a shard. Times are in whole seconds since the epoch; `end` is exclusive."""
 
     start: int
     end: int
@@ -24,12 +24,12 @@ class TumblingWindow:
 
     @classmethod
     def containing(cls, time: float, length_s: int) -> Self:
-        """The window that a record of `time` belongs to."""
+        """The window of a record inserted at `time`."""
         start = int(time // length_s) * length_s
         return cls(start, start + length_s)
 
     def fields(self, *, shard_id: str, source_arn: str, is_final: bool) -> dict[str, object]:
-        """What the event holds beside its Records, named as Lambda names it."""
+        """The event's fields other than Records, under Lambda's names."""
         return {
             "window": {"start": _iso(self.start), "end": _iso(self.end)},
             "state": self.state,
@@ -40,13 +40,13 @@ class TumblingWindow:
         }
 
     def carry_state(self, state: State, limit: int) -> None:
-        """Keep what an invocation returned. A state above `limit` bytes terminates the window early."""
+        """Keep the state that an invocation returned. If it exceeds `limit` bytes, the window terminates early."""
         self.state = state
         self.terminated_early = len(json.dumps(state).encode()) > limit
 
 
 def returned_state(value: object) -> State | None:
-    """The state in an answer. None when there is none, which fails the invocation."""
+    """The state in a function's response, or None if it has none: the invocation has then failed."""
     state = value.get("state") if isinstance(value, dict) else None
     return state if isinstance(state, dict) else None
 

@@ -1,1 +1,1 @@
-"""The threads that read the emulator's stream and queues and invoke the functions, as `local.mapping` decides."""
+"""Threads that read the emulator's stream and queues and invoke the functions by the rules in `local.mapping`."""

@@ -1,4 +1,4 @@
-"""Failure destinations: where the records go that a stream's mapping has given up."""
+"""Failure destinations: where a stream's mapping sends discarded records."""
 
 import json
 import uuid
@@ -14,10 +14,10 @@ from local.pollers.events import payload
 
 
 class FailureDestination:
-    """A bucket, a queue or a topic by its ARN, or nothing: then what is given up is gone (services-dynamodb-errors)."""
+    """A bucket, queue or topic by its ARN. Without one, discarded records are lost (services-dynamodb-errors)."""
 
     def __init__(self, mapping: EventSourceMapping, arn: str | None, client: Callable[[str], Any]) -> None:
-        """`client` makes a boto3 client of a service."""
+        """`client` returns a boto3 client for a service."""
         self._mapping = mapping
         self._service, self._name = (arn.split(":")[2], arn.rsplit(":", 1)[-1]) if arn else ("", "")
         self._arn = arn

@@ -1,7 +1,7 @@
-"""Calls of the emulator as plain HTTP and JSON, for the pollers.
+"""Calls to the emulator as plain HTTP and JSON, for the pollers.
 
-They carry every record twice (in with GetRecords, out with Invoke), and an SDK client that walks each value by its
-model takes more time over that than everything else together. Everyone else uses boto3 (`Stack.client`).
+Every record passes through twice (GetRecords, then Invoke). boto3 processes each value by its service model, which
+takes more time than everything else together. All other code uses boto3 (`Stack.client`).
 """
 
 import json
@@ -20,7 +20,7 @@ TARGETS = {"dynamodb": "DynamoDBStreams_20120810", "sqs": "AmazonSQS"}
 
 
 class CallFailed(LocalError):
-    """A call was answered with an error, or not at all. `code` is AWS's name of the error, or "unreachable"."""
+    """A call returned an error or no response. `code` is AWS's error code, or "unreachable"."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -29,7 +29,7 @@ class CallFailed(LocalError):
 
 @dataclass(frozen=True, slots=True)
 class InvokeResult:
-    """What Invoke answered. `error` is the function's error as text, None where it ran to its end."""
+    """The response of Invoke. `error` is the function's error as text, None if it returned."""
 
     payload: bytes
     error: str | None
@@ -55,11 +55,11 @@ class EmulatorClient:
         if response.status != HTTPStatus.OK:
             raise _call_failure(response)
         reply = json.loads(response.data) if response.data else {}
-        assert isinstance(reply, dict)  # noqa: S101 - both protocols answer with an object
+        assert isinstance(reply, dict)  # noqa: S101 - both protocols return an object
         return reply
 
     def invoke(self, function: str, payload: bytes, timeout_s: float) -> InvokeResult:
-        """Invoke a function and wait for it, at most `timeout_s`. Raises CallFailed."""
+        """Invoke a function and wait at most `timeout_s` for its response. Raises CallFailed."""
         headers = {"Content-Type": "application/json", "Authorization": _authorization("lambda")}
         path = f"/2015-03-31/functions/{function}/invocations"
         response = self._post(path, payload, headers, timeout_s)
@@ -83,11 +83,11 @@ class EmulatorClient:
         try:
             return self._pool.request("POST", self._endpoint + path, body=body, headers=headers, timeout=timeout)
         except urllib3.exceptions.HTTPError as error:
-            raise CallFailed("unreachable", f"the emulator does not answer ({type(error).__name__})") from error
+            raise CallFailed("unreachable", f"the emulator is not responding ({type(error).__name__})") from error
 
 
 def _authorization(service: str) -> str:
-    """The emulator tells services apart by the credential's scope, and checks no signature."""
+    """The emulator identifies the service by the credential scope and does not check the signature."""
     scope = f"test/20000101/{REGION}/{service}/aws4_request"
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 

@@ -1,4 +1,4 @@
-"""Records and messages as Lambda puts them into events, as JSON bytes ready to be joined into a payload."""
+"""Records and messages in the form of Lambda's events, as JSON bytes ready to be joined into a payload."""
 
 import json
 import re
@@ -12,15 +12,15 @@ from local.mapping import Filter, Message, QueueSettings, StreamRecord
 type Json = dict[str, Any]
 
 _EMPTY_LISTS: Json = {"stringListValues": [], "binaryListValues": []}
-"""They are part of every message attribute (with-sqs, example event), though SQS fills them in for none."""
+"""Part of every message attribute in an event (with-sqs, example event), although SQS never fills them."""
 
 
 def stream_record(record: Json, source_arn: str, record_filter: Filter) -> StreamRecord[bytes]:
-    """A record of GetRecords as it stands in an event: with its source (with-ddb, example event)."""
+    """Convert a record of GetRecords to its form in an event, with its source (with-ddb, example event)."""
     record["eventSourceARN"] = source_arn
     change = record["dynamodb"]
     arrived = float(change["ApproximateCreationDateTime"])
-    change["ApproximateCreationDateTime"] = arrived  # the service was recorded to send it with a decimal point
+    change["ApproximateCreationDateTime"] = arrived  # recordings of the service have a decimal point
     content = _json(record)
     return StreamRecord(
         change["SequenceNumber"],
@@ -33,7 +33,7 @@ def stream_record(record: Json, source_arn: str, record_filter: Filter) -> Strea
 
 
 def queue_message(message: Json, source_arn: str, hidden_until: float, settings: QueueSettings) -> Message[bytes]:
-    """A message of ReceiveMessage as it stands in an event (with-sqs, example event)."""
+    """Convert a message of ReceiveMessage to its form in an event (with-sqs, example event)."""
     attributes = message.get("Attributes", {})
     record = {
         "messageId": message["MessageId"],
@@ -50,7 +50,7 @@ def queue_message(message: Json, source_arn: str, hidden_until: float, settings:
         "awsRegion": source_arn.split(":")[3],
     }
     digest = message.get("MD5OfMessageAttributes")
-    if digest or settings.batching_window_s:  # a mapping with a window was recorded to send null where there is none
+    if digest or settings.batching_window_s:  # recorded: with a batching window, null if absent
         record["md5OfMessageAttributes"] = digest
     content = _json(record)
     return Message(
@@ -71,7 +71,7 @@ def payload(contents: Iterable[bytes], fields: Mapping[str, object] | None = Non
 
 
 def virtual_shard_ids(source_arn: str, count: int) -> list[str]:
-    """Shard ids shaped as DynamoDB's: the time at which the stream began, in ms, and eight hex characters."""
+    """Shard ids in DynamoDB's format: the stream's creation time in ms and eight hex digits."""
     label = source_arn.rsplit("/", 1)[-1]
     opened = datetime.fromisoformat(re.sub(r"Z?$", "+00:00", label, count=1))
     return [
@@ -81,7 +81,7 @@ def virtual_shard_ids(source_arn: str, count: int) -> list[str]:
 
 
 def virtual_shard(record: Json, count: int) -> int:
-    """Which of `count` virtual shards a record belongs to: an item's changes stay together, as in DynamoDB."""
+    """Which of `count` virtual shards a record belongs to. An item's changes share a shard, as in DynamoDB."""
     if count == 1:
         return 0
     return zlib.crc32(_json(record["dynamodb"]["Keys"])) % count

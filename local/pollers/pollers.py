@@ -1,6 +1,7 @@
-"""The source pollers: they do on one machine what Lambda's event source mappings do on AWS.
+"""The source pollers, which take the place of Lambda's event source mappings locally.
 
-The rules are in `local.mapping`, the threads that read a source and invoke its function in `local.pollers.pollers`.
+The rules are in `local.mapping`; the threads that read a source and invoke its function in
+`local.pollers.source_poller`.
 """
 
 import time
@@ -23,7 +24,7 @@ class Pollers:
     """All source pollers of a deployed stack."""
 
     def __init__(self, endpoint: str, *, shards: int = 1) -> None:
-        """Read the mappings that are deployed at `endpoint`. The stream is split into `shards` virtual shards."""
+        """Read the mappings deployed at `endpoint`. Each stream is split into `shards` virtual shards."""
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
         self._streams = []
@@ -41,27 +42,27 @@ class Pollers:
                 self._queues.append(QueuePoller(mapping, self._emulator, url=url, attributes=attributes))
 
     def warm_up(self) -> None:
-        """Start the processes of all mapped functions, and wait until they are up."""
+        """Start the processes of all mapped functions and wait until they are ready."""
         wait([call for poller in self._pollers for call in poller.warm_up()])
 
     def start(self) -> None:
-        """Begin to poll every source."""
+        """Start polling every source."""
         for poller in self._pollers:
             poller.start()
 
     def stop(self) -> None:
-        """Stop polling. Calls in flight are left to the emulator's end."""
+        """Stop polling. Calls in flight continue until the emulator stops."""
         for poller in self._pollers:
             poller.stop()
         self._emulator.close()
 
     @property
     def statistics(self) -> list[Statistics]:
-        """The figures of every source, in the order of the template's processing."""
+        """The statistics of every source: streams first, then queues."""
         return [poller.statistics for poller in self._pollers]
 
     def raise_if_broken(self) -> None:
-        """Raise what has ended a poller before its time, if anything has."""
+        """Raise the exception that stopped a poller, if any."""
         for poller in self._pollers:
             if poller.error is not None:
                 raise poller.error
@@ -69,8 +70,8 @@ class Pollers:
     def is_settled(self, since: float | None = None) -> bool:
         """Whether everything written before `since` (monotonic, default: now) has been delivered.
 
-        That is: every stream was read to its tip after `since` with nothing in hand, and the mapped queues are
-        empty. With the default the answer is False until a look has been made after the call: see `wait_until_settled`.
+        That is: every stream was read to its tip after `since` with no records pending, and the mapped queues are
+        empty. With the default, the result is False until each source has been polled again: see `wait_until_settled`.
         """
         moment = time.monotonic() if since is None else since
         progress_before = self._progress()
@@ -82,12 +83,12 @@ class Pollers:
         )
 
     def wait_until_settled(self, timeout_s: float, on_wait: Callable[[list[Statistics]], None] | None = None) -> None:
-        """Wait until `is_settled`. `on_wait` is called about ten times a second. Raises NotSettled."""
+        """Wait until `is_settled`. `on_wait` is called about ten times a second. Raises SettleTimeout."""
         since, deadline = time.monotonic(), time.monotonic() + timeout_s
         progress = self._progress()
         while not self.is_settled(since):
             self.raise_if_broken()
-            if self._progress() != progress:  # what a function has just sent on is not yet seen as empty
+            if self._progress() != progress:  # functions may just have sent messages to a queue: poll again
                 since, progress = time.monotonic(), self._progress()
             if time.monotonic() > deadline:
                 raise SettleTimeout(self._unsettled_message(timeout_s))

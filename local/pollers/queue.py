@@ -12,7 +12,7 @@ from local.pollers.events import payload, queue_message
 from local.pollers.source_poller import SourcePoller
 
 MAX_CONCURRENT_INVOCATIONS = 2
-"""Calls of a queue's function at one time. Each is a process of the emulator's, and a machine has few cores."""
+"""Concurrent invocations of a queue's function. Each one occupies a process, and a local machine has few cores."""
 
 MAX_DELETE_BATCH = 10
 
@@ -32,7 +32,7 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
         self._url = url
 
     def poll(self) -> bool:
-        """Receive up to ten messages, if a call could take them."""
+        """Receive up to ten messages if an invocation can take them."""
         capacity = self._state.capacity
         if not capacity:
             return False
@@ -58,14 +58,14 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
         return bool(received)
 
     def due_invocations(self, now: float) -> list[tuple[QueueInvocation[bytes], bytes]]:
-        """As many calls as may run at a time."""
+        """As many invocations as may run concurrently."""
         calls = []
         while (call := self._state.next_invocation(now)) is not None:
             calls.append((call, payload(message.content for message in call.messages)))
         return calls
 
     def handle_result(self, call: QueueInvocation[bytes], result: InvocationResult, now: float) -> int:
-        """Delete what was processed. What was not comes back when its visibility timeout has run out."""
+        """Delete the processed messages. The others become visible again when their visibility timeout ends."""
         delete = self._state.complete(call, result, now).delete
         self._delete(delete)
         return len(delete)
@@ -78,14 +78,14 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
             ]
             deleted = self._emulator.call("sqs", "DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
             if deleted.get("Failed"):
-                self.update_statistics(last_error=f"messages could not be deleted: {deleted['Failed']}")
+                self.update_statistics(last_error=f"could not delete messages: {deleted['Failed']}")
 
     def pending(self) -> int:
-        """Messages in hand."""
+        """Number of messages received but not settled."""
         return self._state.pending
 
     def next_time(self) -> float | None:
-        """When the batching window ends."""
+        """When the batching window or a retry's delay ends."""
         return self._state.next_time()
 
     def queue_depth(self) -> int:

@@ -1,4 +1,4 @@
-"""What every source poller has in common: a thread, the calls it has in flight, and its figures."""
+"""The base of every source poller: a thread, the calls in flight, and statistics."""
 
 import json
 import logging
@@ -22,16 +22,24 @@ POLL_INTERVAL_S = 0.25
 STOP_TIMEOUT_S = 5.0
 
 INVOKE_MARGIN_S = 15
-"""What an invocation may take beyond the function's timeout: a cold start, and the way there and back."""
+"""Time allowed beyond the function's timeout, for a cold start and the transfer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A reader's figures since it was started.
+    """A poller's counts since it was started.
 
-    `read` came from the source, `delivered` was acknowledged by the function, `filtered` was not for it, `discarded`
-    went to the failure destination or, without one, nowhere; `pending` is what is left. `lag_s` is how old the newest
-    of them was when it was read, `last_error` the latest trouble as text.
+    Attributes:
+        mapping: the mapping's logical id.
+        read: records or messages read from the source.
+        delivered: those that the function acknowledged.
+        filtered: those that did not pass the filter.
+        discarded: those sent to the failure destination, or lost if there is none.
+        pending: those that are not settled.
+        invocations: calls made.
+        failures: failed calls of the function or the emulator.
+        lag_s: the age of the newest record when it was read.
+        last_error: the latest error as text.
     """
 
     mapping: str
@@ -47,7 +55,7 @@ class Statistics:
 
 
 class SourcePoller[I]:
-    """Polls one source and makes the calls that its mapping asks for. Subclasses know the source."""
+    """Polls one source and makes its mapping's invocations. Subclasses implement the source."""
 
     def __init__(self, mapping: EventSourceMapping, emulator: EmulatorClient, *, calls: int) -> None:
         self.mapping = mapping
@@ -59,22 +67,22 @@ class SourcePoller[I]:
         self._thread = threading.Thread(target=self._run, name=f"poll-{mapping.name}", daemon=True)
         self._stopping = threading.Event()
         self._idle_since: float | None = None
-        self.error: Exception | None = None  # what has ended the thread before its time
+        self.error: Exception | None = None  # the exception that stopped the thread
 
     def start(self) -> None:
-        """Begin to poll."""
+        """Start polling."""
         self._thread.start()
 
     def warm_up(self) -> list[Future[None]]:
-        """Have as many processes of the function started as calls may run at a time, by events without records.
+        """Start as many processes of the function as calls may run concurrently, by invoking it without records.
 
-        What provisioned concurrency does on AWS: the first changes do not wait for interpreters to start.
+        Like provisioned concurrency on AWS, this saves the first changes the cold start.
         """
         empty = payload((), self.empty_fields())
         return [self._pool.submit(self._warm_up_call, empty) for _ in range(self._calls)]
 
     def stop(self) -> None:
-        """Make no further calls, and wait until the thread has noticed. Calls in flight are left alone."""
+        """Make no further calls and wait for the thread to end. Calls in flight continue."""
         self._stopping.set()
         self._results.put(None)
         self._thread.join(STOP_TIMEOUT_S)
@@ -82,38 +90,38 @@ class SourcePoller[I]:
 
     @property
     def statistics(self) -> Statistics:
-        """The figures at this moment."""
+        """The current statistics."""
         return self._statistics
 
     def idle_since(self, moment: float) -> bool:
-        """Whether a look at the source begun after `moment` (monotonic) found it empty, with nothing in hand."""
+        """Whether a poll begun after `moment` (monotonic) found the source empty and nothing was pending."""
         since = self._idle_since
         return since is not None and since >= moment
 
     # --- for subclasses ---------------------------------------------------------------------------------------
 
     def poll(self) -> bool:
-        """Read the source once, if there is room for more. Returns whether something came."""
+        """Read the source once if there is capacity. Returns whether it returned anything."""
         raise NotImplementedError
 
     def due_invocations(self, now: float) -> list[tuple[I, bytes]]:
-        """The calls to make now, with their payloads."""
+        """The invocations to make now, with their payloads."""
         raise NotImplementedError
 
     def handle_result(self, call: I, result: InvocationResult, now: float) -> int:
-        """Give an answer to the state machine and do what it decides. Returns what was acknowledged."""
+        """Pass a result to the state machine and act on the outcome. Returns the number acknowledged."""
         raise NotImplementedError
 
     def empty_fields(self) -> dict[str, object]:
-        """What an event of this source holds beside its records, when there are none."""
+        """The other fields of this source's event when it has no records."""
         return {}
 
     def pending(self) -> int:
-        """Records or messages in hand."""
+        """Number of records or messages that are not settled."""
         raise NotImplementedError
 
     def next_time(self) -> float | None:
-        """When the state machine wants to be asked again, in seconds since the epoch."""
+        """When to ask the state machine again, in seconds since the epoch."""
         raise NotImplementedError
 
     def update_statistics(self, **changes: object) -> None:
@@ -155,7 +163,7 @@ class SourcePoller[I]:
         return received
 
     def _wait(self, max_s: float) -> None:
-        """Take answers until it is time for the next round: when one came, or something is due, or by the clock."""
+        """Handle results until the next round: after a result, when an invocation is due, or after `max_s`."""
         next_time = self.next_time()
         wait = max_s if next_time is None else min(max_s, max(0.0, next_time - time.time()))
         try:
@@ -196,4 +204,4 @@ def _invoke_function(emulator: EmulatorClient, function: str, body: bytes, timeo
     try:
         return Returned(json.loads(response.payload or b"null"), response.request_id)
     except ValueError:
-        return Failed("the function's answer is not JSON", response.request_id)
+        return Failed("the function's response is not JSON", response.request_id)

@@ -23,13 +23,13 @@ from local.pollers.source_poller import SourcePoller
 logger = logging.getLogger(__name__)
 
 READ_AHEAD_BYTES = 24 * 1024 * 1024
-"""Nothing more is read while so much waits for its first delivery."""
+"""Reading pauses while more than this awaits its first delivery."""
 
 type Call = tuple[StreamShard[bytes], StreamInvocation[bytes]]
 
 
 class StreamPoller(SourcePoller[Call]):
-    """Reads the one physical shard of the emulator's stream as several virtual ones, split by item."""
+    """Reads the emulator's stream, which has one shard, as several virtual shards split by item."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class StreamPoller(SourcePoller[Call]):
         arn = mapping.source_arn
         self._settings = settings
         self._destination = destination
-        self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # what the destination does not have yet
+        self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # not yet sent to the destination
         now = time.time()
         self._shards: list[StreamShard[bytes]] = [
             StreamShard(settings, shard_id=shard_id, source_arn=arn, now=now)
@@ -54,7 +54,7 @@ class StreamPoller(SourcePoller[Call]):
         self._last_sequence: str | None = None
 
     def poll(self) -> bool:
-        """Read a page, and share it out among the virtual shards."""
+        """Read a page and distribute it over the virtual shards."""
         self._send_undelivered()
         if sum(shard.pending_bytes for shard in self._shards) > READ_AHEAD_BYTES:
             return False
@@ -81,7 +81,7 @@ class StreamPoller(SourcePoller[Call]):
         return bool(page)
 
     def due_invocations(self, now: float) -> list[tuple[Call, bytes]]:
-        """At most one call for each virtual shard, or as many as its ParallelizationFactor says."""
+        """At most one invocation for each virtual shard, or as many as its ParallelizationFactor."""
         calls = []
         for shard in self._shards:
             while (step := shard.next_invocation(now)) is not None:
@@ -93,7 +93,7 @@ class StreamPoller(SourcePoller[Call]):
         return calls
 
     def handle_result(self, call: Call, result: InvocationResult, now: float) -> int:
-        """Move the shard's checkpoint."""
+        """Advance the shard's checkpoint."""
         shard, invocation = call
         outcome = shard.complete(invocation, result, now)
         if outcome.discarded is not None:
@@ -101,34 +101,34 @@ class StreamPoller(SourcePoller[Call]):
         return outcome.acknowledged
 
     def empty_fields(self) -> dict[str, object]:
-        """Those of a tumbling window, if the mapping has one: the function's answer is not looked at."""
+        """The fields of a tumbling window, if the mapping has one. The function's response is ignored."""
         if not self._shards[0].settings.tumbling_window_s:
             return {}
         window = TumblingWindow.containing(time.time(), self._shards[0].settings.tumbling_window_s)
         return window.fields(shard_id=self._shards[0].shard_id, source_arn=self.mapping.source_arn, is_final=True)
 
     def pending(self) -> int:
-        """Records in hand, over all virtual shards, and what its destination does not have yet."""
+        """Records not settled in all virtual shards, plus the batches not yet sent to the destination."""
         return sum(shard.pending for shard in self._shards) + len(self._undelivered)
 
     def next_time(self) -> float | None:
-        """The earliest time that one of the shards names."""
+        """The earliest time of all virtual shards."""
         return min((at for shard in self._shards if (at := shard.next_time()) is not None), default=None)
 
     def _discard(self, discarded: DiscardedRecords[bytes]) -> None:
         self._undelivered.append(discarded)
         count = len(discarded.records)
         self.update_statistics(discarded=self.statistics.discarded + count)
-        logger.warning("%s has given up %d records: %s", self.mapping.name, count, discarded.condition)
+        logger.warning("%s discarded %d records: %s", self.mapping.name, count, discarded.condition)
 
     def _send_undelivered(self) -> None:
-        """Send what was given up to its destination; while that fails, nothing more is read and nothing is lost."""
+        """Send discarded records to the destination. While this fails, reading stops, so that no record is lost."""
         while self._undelivered:
             self._destination.send(self._undelivered[0], time.time())
             self._undelivered.popleft()
 
     def _page(self) -> list[dict[str, Any]]:
-        """The next records of the physical shard, as many as one call gives."""
+        """The next records of the emulator's shard, up to 1,000."""
         try:
             iterator = self._iterator or self._new_iterator()
             response = self._emulator.call("dynamodb", "GetRecords", ShardIterator=iterator, Limit=1000)

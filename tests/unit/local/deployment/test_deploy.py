@@ -1,4 +1,4 @@
-"""A build is packaged once by the SAM CLI, whole or not at all; a stack that fails says why."""
+"""A build is packaged once and completely; a failed stack reports the reason."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from local.errors import DeployFailed
 
 
 class Bucket:
-    """The bucket of artifacts, with what `sam package` has put into it."""
+    """The artifacts bucket, with the objects that `sam package` uploaded."""
 
     def list_objects_v2(self, **_request: Any) -> dict[str, Any]:
         return {"Contents": [{"Key": "0123"}, {"Key": "4567"}]}
@@ -23,7 +23,7 @@ class Bucket:
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replace the SAM CLI by one that writes the template; what it was called for is returned."""
+    """Replace the SAM CLI with one that only writes the template; return the actions it was called with."""
     called: list[str] = []
 
     def sam(action: str, arguments: Sequence[str | Path], _environment: Any) -> None:
@@ -43,7 +43,7 @@ def test_a_build_is_packaged_once(packages: list[str], tmp_path: Path) -> None:
     assert found == {"template.yaml": "packaged", "0123": "content of 0123", "4567": "content of 4567"}
 
 
-def test_what_was_broken_off_is_packaged_anew(
+def test_an_interrupted_package_is_repeated(
     packages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -56,7 +56,7 @@ def test_what_was_broken_off_is_packaged_anew(
 
 
 class Stacks:
-    """A stack whose creation ends in a state."""
+    """A stack whose creation passes through these states."""
 
     def __init__(self, *states: str) -> None:
         self.states = iter(states)
@@ -69,11 +69,11 @@ class Stacks:
         return {"StackEvents": [failed, {"LogicalResourceId": "B", "ResourceStatus": "CREATE_COMPLETE"}]}
 
 
-def test_a_stack_is_waited_for() -> None:
+def test_deploying_waits_for_the_stack() -> None:
     waited = deploy._outputs_when_complete(Stacks("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"))
     assert waited == {"A": "1"}
 
 
-def test_a_stack_that_fails_says_why() -> None:
+def test_a_failed_stack_reports_the_reason() -> None:
     with pytest.raises(DeployFailed, match=r"ROLLBACK_COMPLETE\)\. Q: too long$"):
         deploy._outputs_when_complete(Stacks("CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE"))

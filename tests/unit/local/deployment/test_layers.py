@@ -1,4 +1,4 @@
-"""A mounted layer is imported from where it was built, in front of the interpreter's own packages."""
+"""A mounted layer is imported from the build folder, before the interpreter's own packages."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ def test_a_layer_is_replaced_by_a_pointer_to_it(tmp_path: Path) -> None:
     build, home = tmp_path / "partial", tmp_path / "whole"
     layer = build / "SomeLayer" / "python"
     layer.mkdir(parents=True)
-    (layer / "json.py").write_text("WHO = 'the layer'\n")  # as a layer's own boto3 before the emulator's
+    (layer / "json.py").write_text("WHO = 'the layer'\n")  # like a layer's boto3, which precedes the emulator's
     function = build / "SomeFunction" / "app.py"
     function.parent.mkdir()
     function.write_text("")
@@ -30,8 +30,8 @@ def test_a_layer_is_replaced_by_a_pointer_to_it(tmp_path: Path) -> None:
     assert list((home / "layers").rglob("json.*.pyc"))
 
 
-def test_compiling_is_out_of_reach_of_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C at this moment was a traceback of each worker, and a file that is no Python a report between the steps."""
+def test_compiling_runs_in_its_own_session_without_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Otherwise Ctrl-C prints a traceback of each worker, and a syntax error in a file an unrelated message."""
     build = tmp_path / "partial"
     layer = build / "SomeLayer" / "python"
     layer.mkdir(parents=True)

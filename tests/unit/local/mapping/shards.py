@@ -1,4 +1,4 @@
-"""Shards to try the rules of a stream's mapping on."""
+"""Shards and records for the tests of a stream's mapping."""
 
 from collections.abc import Iterable
 

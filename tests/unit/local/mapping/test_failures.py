@@ -1,4 +1,4 @@
-"""What becomes of a batch that fails: splits, the limits of retries and age, failure destinations."""
+"""Failed batches: splits, the limits on retries and age, failure destinations."""
 
 import json
 
@@ -24,7 +24,7 @@ DAY = 86_400
 
 
 def deliveries(one: Shard, bad: int, *, reports: bool = False) -> tuple[list[list[int]], list[list[int]]]:
-    """Play a shard to its end for a function that cannot do one record. Returns the calls, and what was given up."""
+    """Process a whole shard with a function that fails on one record. Returns the calls and the discarded records."""
     calls, discarded, now = [], [], 0.0
     while one.pending:
         now = max(now, one.next_time() or 0)
@@ -40,7 +40,7 @@ def deliveries(one: Shard, bad: int, *, reports: bool = False) -> tuple[list[lis
 # --- splits -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_batch_is_split_in_two_and_the_first_half_comes_first() -> None:
+def test_a_failed_batch_is_split_in_two_and_the_first_half_is_delivered_first() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True))
     one.add(records(range(5)), 0)
@@ -51,7 +51,7 @@ def test_a_failed_batch_is_split_in_two_and_the_first_half_comes_first() -> None
     assert numbers(made(one, 0)) == [2, 3, 4]
 
 
-def test_splitting_uses_up_no_retry_and_a_half_has_all_of_them() -> None:
+def test_a_split_does_not_count_as_a_retry_of_either_half() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True, maximum_retry_attempts=1))
     one.add(records(range(4)), 0)
@@ -60,7 +60,7 @@ def test_splitting_uses_up_no_retry_and_a_half_has_all_of_them() -> None:
     assert discarded == [[1]]
 
 
-def test_a_batch_of_one_is_tried_again_and_not_split() -> None:
+def test_a_batch_of_one_is_retried_and_not_split() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True))
     one.add(records([0]), 0)
@@ -77,7 +77,7 @@ def test_a_partial_failure_splits_at_the_sequence_number_returned() -> None:
     assert discarded == [[1]]
 
 
-def test_a_batch_is_split_after_an_error_even_if_failures_are_reported_too() -> None:
+def test_a_batch_is_split_after_an_error_even_with_partial_failure_reporting() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(bisect=True, report_failures=True))
     one.add(records(range(4)), 0)
@@ -97,7 +97,7 @@ def test_halves_are_split_again_and_stay_in_order() -> None:
 # --- retries ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_is_given_up_when_its_retries_are_used_up_and_the_shard_goes_on() -> None:
+def test_a_batch_is_discarded_after_its_retries_and_the_shard_continues() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(batch_size=2, maximum_retry_attempts=2))
     one.add(records(range(4)), 0)
@@ -107,14 +107,14 @@ def test_a_batch_is_given_up_when_its_retries_are_used_up_and_the_shard_goes_on(
     assert (one.checkpoint, one.settled, one.pending) == (number(3), 4, 0)
 
 
-def test_without_retries_a_batch_is_given_up_at_once() -> None:
+def test_without_retries_a_failed_batch_is_discarded_at_once() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
     one = shard(StreamSettings(maximum_retry_attempts=0))
     one.add(records([0]), 0)
     assert deliveries(one, 0) == ([[0]], [[0]])
 
 
-def test_what_remains_after_a_partial_failure_has_all_retries_and_counts_its_own_calls() -> None:
+def test_the_rest_after_a_partial_failure_has_all_retries_and_its_own_call_count() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True, maximum_retry_attempts=3))
     one.add(records(range(3)), 0)
@@ -128,7 +128,7 @@ def test_what_remains_after_a_partial_failure_has_all_retries_and_counts_its_own
     assert (numbers(discarded), discarded.calls, discarded.error) == ([2], 4, None)
 
 
-def test_a_throttled_call_uses_up_no_retry_and_splits_nothing() -> None:
+def test_throttling_uses_up_no_retry_and_splits_no_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(bisect=True, maximum_retry_attempts=0))
     one.add(records(range(2)), 0)
@@ -148,7 +148,7 @@ def test_throttled_calls_back_off() -> None:
     assert one.next_time() == 3
 
 
-def test_the_final_call_of_a_window_has_retries_too() -> None:
+def test_the_final_call_of_a_window_has_retries() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings(tumbling_window_s=60, maximum_retry_attempts=0))
     one.add([record(0, 0), record(1, 60)], 60)
@@ -162,7 +162,7 @@ def test_the_final_call_of_a_window_has_retries_too() -> None:
 # --- age --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_is_given_up_when_it_is_as_old_as_allowed() -> None:
+def test_a_record_is_discarded_at_its_maximum_age() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(MINUTE)
     one.add(records([0]), 0)
@@ -172,7 +172,7 @@ def test_a_record_is_given_up_when_it_is_as_old_as_allowed() -> None:
     assert (one.checkpoint, one.pending) == (number(0), 0)
 
 
-def test_only_what_is_too_old_is_given_up_and_the_rest_of_the_batch_goes_on() -> None:
+def test_only_expired_records_are_discarded_and_the_rest_of_the_batch_is_delivered() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(MINUTE)
     one.add([record(0, 0), record(1, 30), record(2, 70)], 70)
@@ -180,7 +180,7 @@ def test_only_what_is_too_old_is_given_up_and_the_rest_of_the_batch_goes_on() ->
     assert numbers(one.next_invocation(80)) == [1, 2]
 
 
-def test_a_record_that_is_too_old_before_its_first_call_is_never_delivered() -> None:
+def test_a_record_that_expires_before_its_first_call_is_never_delivered() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(MINUTE)
     one.add(records([0]), 100)
@@ -188,7 +188,7 @@ def test_a_record_that_is_too_old_before_its_first_call_is_never_delivered() -> 
     assert one.next_invocation(100) is None
 
 
-def test_a_record_grows_old_while_calls_are_throttled() -> None:
+def test_a_record_ages_while_calls_are_throttled() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(maximum_record_age_s=60, maximum_retry_attempts=0))
     one.add(records([0]), 0)
@@ -200,7 +200,7 @@ def test_a_record_grows_old_while_calls_are_throttled() -> None:
 
 
 @pytest.mark.parametrize("limit_s", [-1, 604_800])
-def test_a_record_is_retried_for_a_day_at_the_most(limit_s: int) -> None:
+def test_a_record_is_retried_for_at_most_a_day(limit_s: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
     one = shard(StreamSettings(maximum_record_age_s=limit_s))
     one.add([record(0, 0), record(1, 1)], 1)
@@ -242,7 +242,7 @@ def test_a_queue_or_topic_gets_the_metadata_of_the_invocation() -> None:
     assert list(found) == ["requestContext", "responseContext", "version", "timestamp", "DDBStreamBatchInfo"]
 
 
-def test_a_bucket_gets_the_whole_event_with_it() -> None:
+def test_a_bucket_also_gets_the_whole_event() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(maximum_retry_attempts=0))
     one.add(records([0]), 0)
@@ -255,7 +255,7 @@ def test_a_bucket_gets_the_whole_event_with_it() -> None:
     assert list(found) == fields
 
 
-def test_a_function_that_answered_has_no_error() -> None:
+def test_a_function_that_returned_has_no_error() -> None:
     """https://github.com/localstack/localstack/blob/12badc45e83a30b9d69a5ed15d98545286ba87f3/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_dynamodbstreams.snapshot.json"""
     one = shard(StreamSettings(report_failures=True, maximum_retry_attempts=0))
     one.add(records([0]), 0)
@@ -266,10 +266,10 @@ def test_a_function_that_answered_has_no_error() -> None:
 
 
 @pytest.mark.parametrize("failures", [0, 1, 3])
-def test_what_is_too_old_goes_without_a_response_called_or_not(failures: int) -> None:
+def test_expired_records_have_no_response_context_whether_the_function_was_called_or_not(failures: int) -> None:
     """https://github.com/localstack/localstack/blob/1f3973ceeaefd514517a574f874038932bf86bf7/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_kinesis.snapshot.json
 
-    Recorded for a function that always fails (expire-while-retrying) as for a record that was too old before any call.
+    Recorded both for a function that always fails (expire-while-retrying) and for one that expired before any call.
     """
     one = shard(MINUTE)
     one.add(records([0]), 0)
@@ -285,7 +285,7 @@ def test_what_is_too_old_goes_without_a_response_called_or_not(failures: int) ->
     }
 
 
-def test_a_bucket_keeps_the_record_under_mapping_shard_and_time() -> None:
+def test_the_objects_key_contains_mapping_shard_and_time() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     key = object_key("the-mapping", "shardId-1", now=1573690429.717, random_uuid="any")
     assert key == "aws/lambda/the-mapping/shardId-1/2019/11/14/2019-11-14T00.13.49-any"

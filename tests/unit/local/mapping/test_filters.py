@@ -1,4 +1,4 @@
-"""Filter criteria: patterns, and what becomes of records and messages that do not fit them."""
+"""Filter criteria: patterns, and the handling of records and messages that do not match."""
 
 import json
 
@@ -49,7 +49,7 @@ def test_operators(rule: list[object], fitting: list[object], others: list[objec
         ({"suffix": {"equals-ignore-case": ".png"}}, "a.PNG", "a.pn"),
     ],
 )
-def test_a_beginning_and_an_end_may_be_of_any_case(rule: object, fitting: str, other: str) -> None:
+def test_prefix_and_suffix_may_ignore_case(rule: object, fitting: str, other: str) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html"""
     assert fits({"field": [rule]}, {"field": fitting})
     assert not fits({"field": [rule]}, {"field": other})
@@ -58,8 +58,8 @@ def test_a_beginning_and_an_end_may_be_of_any_case(rule: object, fitting: str, o
 def test_numbers_are_compared_by_value() -> None:
     """https://github.com/localstack/localstack/blob/d87aa8a3051112f6b5d8b1f94f1492e0844195f2/tests/aws/services/events/event_pattern_templates/number_comparison_float.json5
 
-    The guide says otherwise (300, 300.0 and 3.0e2 are three), but what the service did was recorded there. Beyond five
-    billion the library has no value to compare and takes the text.
+    The guide says otherwise (300, 300.0 and 3.0e2 differ), but this is a recording of the service. Beyond five billion,
+    the library compares the text.
     """
     wanted = Filter.parse({"Filters": [{"Pattern": '{"n": [300, 5000000001]}'}]})
     assert [wanted.passes(f'{{"n": {text}}}') for text in ("300", "300.0", "3.0e2", '"300"')] == [
@@ -71,7 +71,7 @@ def test_numbers_are_compared_by_value() -> None:
     assert [wanted.passes(f'{{"n": {text}}}') for text in ("5000000001", "5000000001.0")] == [True, False]
 
 
-def test_all_fields_of_a_pattern_must_fit_and_the_events_others_are_ignored() -> None:
+def test_all_fields_of_a_pattern_must_match_and_other_fields_are_ignored() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     pattern = {"place": ["New York"], "day": ["Monday"]}
     assert fits(pattern, {"place": "New York", "day": "Monday", "more": 1})
@@ -79,7 +79,7 @@ def test_all_fields_of_a_pattern_must_fit_and_the_events_others_are_ignored() ->
     assert not fits(pattern, {"place": "New York"})
 
 
-def test_any_of_the_fields_of_or_may_fit() -> None:
+def test_or_matches_if_any_of_its_objects_does() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     pattern = {"kind": ["order"], "$or": [{"place": ["New York"]}, {"amount": [{"numeric": [">", 5]}]}]}
     assert fits(pattern, {"kind": "order", "place": "New York"})
@@ -90,7 +90,7 @@ def test_any_of_the_fields_of_or_may_fit() -> None:
     assert [fits(nested, {"a": a}) for a in ({"b": 1}, {"c": 2, "e": 4}, {"c": 2})] == [True, True, False]
 
 
-def test_any_of_the_patterns_may_fit() -> None:
+def test_an_event_passes_if_any_pattern_matches() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     wanted = Filter.parse({"Filters": [{"Pattern": '{"a": [1]}'}, {"Pattern": '{"b": [2]}'}]})
     assert [wanted.passes(event) for event in ('{"a": 1}', '{"b": 2}', '{"a": 2}')] == [True, True, False]
@@ -102,7 +102,7 @@ def test_without_patterns_everything_passes(criteria: object) -> None:
     assert Filter.parse(criteria).passes("{}")
 
 
-def test_of_a_list_any_value_may_fit() -> None:
+def test_any_value_of_a_list_may_match() -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns-arrays.html"""
     assert fits({"tags": ["b"]}, {"tags": ["a", "b"]})
     assert not fits({"tags": ["c"]}, {"tags": ["a", "b"]})
@@ -110,7 +110,7 @@ def test_of_a_list_any_value_may_fit() -> None:
     assert fits({"tags": [{"anything-but": "a"}]}, {"tags": ["a", "b"]})
 
 
-def test_fields_within_a_list_must_fit_in_the_same_element() -> None:
+def test_fields_within_a_list_must_match_in_the_same_element() -> None:
     """https://github.com/aws/event-ruler#json-array-matching"""
     pattern = {"items": {"id": [2], "kind": ["b"]}}
     assert fits(pattern, {"items": [{"id": 1}, {"id": 2, "kind": "b"}]})
@@ -123,7 +123,7 @@ def test_a_field_is_absent_from_a_list_only_if_no_element_has_it() -> None:
     pattern = {"items": {"id": [{"exists": False}]}}
     assert not fits(pattern, {"items": [{"id": 1}, {"kind": "b"}]})
     assert [fits(pattern, {"items": items}) for items in ([], [{"kind": "b"}], "b", None)] == [True] * 4
-    # Another field has picked the element already.
+    # Another field has already selected the element.
     assert fits({"items": {"a": [1], "id": [{"exists": False}]}}, {"items": [{"id": 1}, {"a": 1}]})
 
 
@@ -140,7 +140,7 @@ def test_a_name_with_dots_is_a_path() -> None:
     assert fits({"detail": {"state": {"status": ["running"]}}}, {"detail": {"state.status": "running"}})
 
 
-def test_exists_looks_at_leaves_only() -> None:
+def test_exists_applies_only_to_leaves() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html"""
     event = {"dynamodb": {"NewImage": {"name": {"S": "x"}}}}
     assert fits({"dynamodb": {"NewImage": {"name": {"S": [{"exists": True}]}}}}, event)
@@ -163,7 +163,7 @@ def test_exists_looks_at_leaves_only() -> None:
         ({"dynamodb": {"ApproximateCreationDateTime": [{"numeric": [">", 0]}]}}, [1, 2]),
     ],
 )
-def test_records_pass_as_they_did_when_recorded(pattern: object, passing: list[int]) -> None:
+def test_records_pass_as_in_recordings(pattern: object, passing: list[int]) -> None:
     """https://github.com/localstack/localstack/blob/12badc45e83a30b9d69a5ed15d98545286ba87f3/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_dynamodbstreams.snapshot.json"""
     changes = [("INSERT", {"kind": {"S": "us-1-x"}, "many": {"N": "42"}}), ("MODIFY", {"many": {"N": "101"}})]
     events = [
@@ -177,7 +177,7 @@ def test_records_pass_as_they_did_when_recorded(pattern: object, passing: list[i
     assert [number for number, event in enumerate(events, 1) if fits(pattern, event)] == passing
 
 
-def test_numeric_never_fits_a_number_of_dynamodb() -> None:
+def test_numeric_never_matches_a_dynamodb_number() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html"""
     event = {"dynamodb": {"Keys": {"id": {"N": "101"}}}}
     assert fits({"dynamodb": {"Keys": {"id": {"N": ["101"]}}}}, event)
@@ -219,44 +219,44 @@ def test_numeric_never_fits_a_number_of_dynamodb() -> None:
         '{"$or": [{"a": [1]}]}',
     ],
 )
-def test_a_pattern_that_lambda_would_refuse_is_refused(pattern: str) -> None:
+def test_a_pattern_that_lambda_rejects_is_rejected(pattern: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
 
-    What a range may look like, and that anything-but takes either strings or numbers, is told by
-    https://github.com/aws/event-ruler, and recorded in
+    The forms of a range, and that anything-but takes either strings or numbers, are defined by
+    https://github.com/aws/event-ruler and recorded in
     https://github.com/localstack/localstack/blob/02df38ccae453fd8fad93c9cb159e368d8fd0d1c/tests/aws/services/events/test_events_patterns.snapshot.json
     """
     with pytest.raises(MappingError):
         Filter.parse({"Filters": [{"Pattern": pattern}]})
 
 
-def test_a_pattern_of_very_many_choices_is_refused() -> None:
+def test_a_pattern_with_too_many_combinations_is_rejected() -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html"""
     choice = {"$or": [{"x": [1]}, {"y": [1]}]}
     fits({str(n): choice for n in range(9)}, {})
-    with pytest.raises(MappingError, match="choices"):
+    with pytest.raises(MappingError, match="combinations"):
         fits({str(n): choice for n in range(10)}, {})
 
 
-def test_more_than_ten_patterns_are_refused() -> None:
+def test_more_than_ten_patterns_are_rejected() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
-    with pytest.raises(MappingError, match="10 Filters at most"):
+    with pytest.raises(MappingError, match="at most 10 Filters"):
         Filter.parse({"Filters": [{"Pattern": '{"a": [1]}'}] * 11})
 
 
-def test_a_pattern_of_more_than_4096_characters_is_refused() -> None:
+def test_a_pattern_of_more_than_4096_characters_is_rejected() -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_Filter.html"""
     pattern = '{"a": ["%s"]}'
     longest = 4096 - len(pattern % "")
     Filter.parse({"Filters": [{"Pattern": pattern % ("x" * longest)}]})
-    with pytest.raises(MappingError, match="4096 characters at most"):
+    with pytest.raises(MappingError, match="at most 4096 characters"):
         Filter.parse({"Filters": [{"Pattern": pattern % ("x" * (longest + 1))}]})
 
 
 # --- a stream's records -----------------------------------------------------------------------------------------------
 
 
-def test_filtered_records_count_as_done() -> None:
+def test_filtered_records_count_as_settled() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     one = shard(Settings())
     one.add([StreamRecord(sequence(n), 0, 100, str(n), passes=n % 2 == 1) for n in range(5)], 0)
@@ -267,7 +267,7 @@ def test_filtered_records_count_as_done() -> None:
     assert (one.checkpoint, one.settled, one.pending) == (sequence(4), 5, 0)
 
 
-def test_only_what_passes_fills_a_batch() -> None:
+def test_only_records_that_pass_fill_a_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     one = shard(Settings(batch_size=2, batching_window_s=300))
     one.add([StreamRecord(sequence(n), 0, 100, str(n), passes=n in {0, 3}) for n in range(3)], 0)
@@ -293,7 +293,7 @@ def test_only_what_passes_fills_a_batch() -> None:
         ({"messageId": ["n"]}, "go", False),
     ],
 )
-def test_a_body_is_taken_for_what_the_pattern_takes_it_for(pattern: object, body: str, *, passes: bool) -> None:
+def test_a_body_matches_only_as_the_type_that_the_pattern_expects(pattern: object, body: str, *, passes: bool) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html"""
     wanted = Filter.parse({"Filters": [{"Pattern": json.dumps(pattern)}]})
     assert wanted.passes_message(json.dumps({"messageId": "m", "body": body})) is passes

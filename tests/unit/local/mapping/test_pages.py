@@ -1,4 +1,4 @@
-"""Every rule of a mapping says which page it comes from, or which recording of the service."""
+"""The test of every rule of a mapping cites its documentation page or a recording of the service."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def test_every_rule_names_its_page() -> None:
+def test_every_rule_cites_its_source() -> None:
     rules = [
         (path.name, node)
         for path in sorted(HERE.glob("test_*.py"))
@@ -15,6 +15,6 @@ def test_every_rule_names_its_page() -> None:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
     assert len(rules) > 90
-    recordings = "https://github.com/localstack/localstack/"  # of what the service itself did
+    recordings = "https://github.com/localstack/localstack/"  # recordings of the service
     pages = ("https://docs.aws.amazon.com/", "https://github.com/aws/event-ruler", recordings)
     assert [(name, rule.name) for name, rule in rules if not (ast.get_docstring(rule) or "").startswith(pages)] == []

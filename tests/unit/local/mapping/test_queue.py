@@ -57,14 +57,14 @@ def test_the_window_gathers_messages_until_it_ends_or_the_batch_is_full() -> Non
     assert names(queue.next_invocation(4)) == "abc"
 
 
-def test_the_payload_closes_a_batch() -> None:
+def test_the_payload_limit_closes_a_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     queue = mapping(QueueSettings(batch_size=100, batching_window_s=300, payload_limit=1000))
     queue.add([message(name, size=300) for name in "abcd"], 0)
     assert names(queue.next_invocation(0)) == "abc"
 
 
-def test_what_was_processed_is_deleted() -> None:
+def test_processed_messages_are_deleted() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a"), message("b")], 0)
@@ -81,7 +81,7 @@ def test_a_function_error_leaves_the_whole_batch_in_the_queue() -> None:
     assert (settled.delete, len(settled.retained), queue.pending) == ((), 2, 0)
 
 
-def test_only_the_messages_reported_stay() -> None:
+def test_only_reported_messages_stay() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message(name) for name in "abc"], 0)
@@ -90,38 +90,39 @@ def test_only_the_messages_reported_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [partial_failure(""), partial_failure(None), partial_failure("z"), Returned({"batchItemFailures": [{}]})]
+    "response",
+    [partial_failure(""), partial_failure(None), partial_failure("z"), Returned({"batchItemFailures": [{}]})],
 )
-def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(answer: Returned) -> None:
+def test_an_empty_null_misnamed_or_unknown_identifier_keeps_the_whole_batch(response: Returned) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
-    assert queue.complete(made(queue), answer, 1).delete == ()
+    assert queue.complete(made(queue), response, 1).delete == ()
 
 
 @pytest.mark.parametrize("value", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
-def test_an_empty_answer_is_a_success(value: object) -> None:
+def test_an_empty_response_is_a_success(value: object) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a"), message("b")], 0)
     assert len(queue.complete(made(queue), Returned(value), 1).delete) == 2
 
 
-def test_an_answer_that_is_no_such_structure_keeps_the_whole_batch() -> None:
+def test_a_malformed_response_keeps_the_whole_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(report_failures=True))
     queue.add([message("a")], 0)
     assert queue.complete(made(queue), Returned("done"), 1).delete == ()
 
 
-def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
+def test_reported_failures_are_ignored_unless_the_mapping_enables_them() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a")], 0)
     assert len(queue.complete(made(queue), partial_failure("a"), 1).delete) == 1
 
 
-def test_a_throttled_call_is_made_again_while_its_messages_are_hidden() -> None:
+def test_a_throttled_call_is_retried_while_its_messages_are_hidden() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings())
     queue.add([message("a", hidden_until=2.5)], 0)
@@ -131,7 +132,7 @@ def test_a_throttled_call_is_made_again_while_its_messages_are_hidden() -> None:
     assert queue.pending == 0
 
 
-def test_a_message_that_is_visible_again_is_no_longer_ours() -> None:
+def test_a_message_that_is_visible_again_is_dropped() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     queue = mapping(QueueSettings(batching_window_s=30))
     queue.add([message("a", hidden_until=10), message("b")], 0)
@@ -155,7 +156,7 @@ def test_a_batch_may_hold_several_fifo_groups_each_in_its_order() -> None:
     assert names(queue.next_invocation(0)) == "abc"
 
 
-def test_what_follows_a_failed_message_of_its_fifo_group_goes_back_too() -> None:
+def test_messages_after_a_failed_one_of_their_fifo_group_return_to_the_queue() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=1, fifo=True, report_failures=True))
     queue.add([message("a", "g"), message("b", "g"), message("c", "h")], 0)
@@ -164,14 +165,14 @@ def test_what_follows_a_failed_message_of_its_fifo_group_goes_back_too() -> None
     assert names(queue.next_invocation(1)) == "c"
 
 
-def test_what_follows_a_failure_in_its_own_batch_is_for_the_function_to_report() -> None:
+def test_the_function_reports_what_follows_a_failure_within_its_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     queue = mapping(QueueSettings(fifo=True, report_failures=True))
     queue.add([message(name, "g") for name in "abc"], 0)
     assert [gone.id for gone in queue.complete(made(queue), partial_failure("b"), 1).delete] == ["a", "c"]
 
 
-def test_no_more_is_received_than_the_free_calls_can_take() -> None:
+def test_no_more_messages_are_received_than_the_free_calls_can_take() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
     queue = mapping(QueueSettings(batch_size=10, concurrency=2))
     assert queue.capacity == 20
@@ -185,14 +186,14 @@ def test_no_more_is_received_than_the_free_calls_can_take() -> None:
     ("properties", "fifo"),
     [({"BatchSize": 11}, False), ({"BatchSize": 11}, True), ({"MaximumBatchingWindowInSeconds": 1}, True)],
 )
-def test_what_lambda_refuses_is_refused(properties: dict[str, object], *, fifo: bool) -> None:
+def test_properties_that_lambda_rejects_are_rejected(properties: dict[str, object], *, fifo: bool) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     with pytest.raises(MappingError):
         QueueSettings.parse(properties, fifo=fifo, visibility_s=30)
 
 
 @pytest.mark.parametrize("most", [1, 1001])
-def test_the_most_calls_at_a_time_are_from_2_to_1000(most: int) -> None:
+def test_the_maximum_concurrency_is_from_2_to_1000(most: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html"""
     with pytest.raises(MappingError, match="MaximumConcurrency must be from 2 to 1000"):
         QueueSettings.parse({"ScalingConfig": {"MaximumConcurrency": most}}, fifo=False, visibility_s=30)
@@ -203,7 +204,7 @@ def test_without_a_limit_five_calls_run_at_a_time() -> None:
     assert QueueSettings.parse({}, fifo=False, visibility_s=30).concurrency == 5
 
 
-def test_settings_are_those_of_the_mapping() -> None:
+def test_settings_are_parsed_from_the_mapping() -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     properties: dict[str, object] = {
         "BatchSize": 1000,

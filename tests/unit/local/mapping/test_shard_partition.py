@@ -6,26 +6,26 @@ from local.mapping import Failed, MappingError, Returned, StreamSettings
 from tests.unit.local.mapping.shards import Shard, made, numbers, record, sequence, shard
 
 TWO = StreamSettings(batch_size=2, parallelization=2)
-A, B = "orders#1", "orders#2"  # these two keys are in different lanes
+A, B = "orders#1", "orders#2"  # these two keys are in different partitions
 
 
-def two_lanes(settings: StreamSettings = TWO) -> Shard:
+def two_partitions(settings: StreamSettings = TWO) -> Shard:
     one = shard(settings)
     one.add([record(number, key=key) for number, key in enumerate([A, B, A, B, A, B])], 0)
     return one
 
 
-def test_as_many_batches_are_under_way_as_the_factor_says() -> None:
+def test_as_many_batches_are_in_flight_as_the_factor() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
-    one = two_lanes()
+    one = two_partitions()
     calls = [made(one, 0), made(one, 0)]
     assert one.next_invocation(0) is None
     assert sorted(numbers(call) for call in calls) == [[0, 2], [1, 3]]
 
 
-def test_an_items_records_are_in_order_and_one_batch_of_them_is_under_way() -> None:
+def test_an_items_records_stay_in_order_with_one_batch_in_flight() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
-    one = two_lanes()
+    one = two_partitions()
     first, second = made(one, 0), made(one, 0)
     one.complete(second, Returned(None), 0)
     following = made(one, 0)
@@ -34,9 +34,9 @@ def test_an_items_records_are_in_order_and_one_batch_of_them_is_under_way() -> N
     assert one.complete(first, Returned(None), 0).acknowledged == 2
 
 
-def test_a_failed_batch_holds_up_its_own_items_only() -> None:
+def test_a_failed_batch_blocks_only_its_own_items() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
-    one = two_lanes()
+    one = two_partitions()
     failed, other = made(one, 0), made(one, 0)
     one.complete(failed, Failed("boom"), 0)
     one.complete(other, Returned(None), 0)
@@ -45,9 +45,9 @@ def test_a_failed_batch_holds_up_its_own_items_only() -> None:
     assert numbers(made(one, 1)) == numbers(failed)
 
 
-def test_the_checkpoint_stays_before_the_first_record_that_is_not_done() -> None:
+def test_the_checkpoint_stays_before_the_first_unsettled_record() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
-    one = two_lanes()
+    one = two_partitions()
     calls = {call.records[0].key: call for call in (made(one, 0), made(one, 0))}
     one.complete(calls[B], Returned(None), 0)
     assert (one.checkpoint, one.settled, one.pending) == (None, 0, 4)
@@ -61,6 +61,6 @@ def test_a_tumbling_window_allows_one_batch_at_a_time() -> None:
         StreamSettings.parse({"ParallelizationFactor": 2, "TumblingWindowInSeconds": 60})
 
 
-def test_a_factor_of_up_to_ten_is_taken() -> None:
+def test_a_factor_of_up_to_ten_is_accepted() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
     assert StreamSettings.parse({"ParallelizationFactor": 10}).parallelization == 10

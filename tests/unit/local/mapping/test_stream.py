@@ -15,14 +15,14 @@ def test_a_batch_holds_at_most_batch_size_records() -> None:
     assert numbers(one.next_invocation(0)) == [0, 1, 2]
 
 
-def test_without_a_window_records_are_sent_as_soon_as_they_come() -> None:
+def test_without_a_window_records_are_sent_as_soon_as_they_arrive() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batch_size=100))
     one.add(records([0]), 7)
     assert numbers(one.next_invocation(7)) == [0]
 
 
-def test_with_a_window_records_are_gathered_until_it_ends() -> None:
+def test_with_a_window_records_are_collected_until_it_ends() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=5))
     one.add(records([0]), 1)
@@ -32,14 +32,14 @@ def test_with_a_window_records_are_gathered_until_it_ends() -> None:
     assert numbers(one.next_invocation(5)) == [0, 1]
 
 
-def test_a_window_that_gathered_nothing_is_followed_by_the_next() -> None:
+def test_an_empty_window_is_followed_by_the_next() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=5))
     one.add(records([0]), 12)
     assert one.next_time() == 15
 
 
-def test_the_next_window_begins_when_the_invocation_has_ended() -> None:
+def test_the_next_window_begins_when_the_invocation_completes() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=5))
     one.add(records([0]), 0)
@@ -56,14 +56,14 @@ def test_a_full_batch_does_not_wait_for_its_window() -> None:
     assert numbers(one.next_invocation(0)) == [0, 1]
 
 
-def test_the_payload_closes_a_batch_and_sends_it() -> None:
+def test_the_payload_limit_closes_a_batch_and_sends_it() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(batching_window_s=300, payload_limit=1000))
     one.add(records(range(4), size=300), 0)
     assert numbers(one.next_invocation(0)) == [0, 1, 2]  # a fourth would come to 1,200 bytes
 
 
-def test_a_record_larger_than_the_payload_still_goes_alone() -> None:
+def test_a_record_above_the_payload_limit_is_sent_alone() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html"""
     one = shard(StreamSettings(payload_limit=50))
     one.add(records([0, 1]), 0)
@@ -84,7 +84,7 @@ def test_one_batch_of_a_shard_is_in_flight_at_a_time() -> None:
     assert numbers(one.next_invocation(1)) == [1]
 
 
-def test_a_function_error_brings_the_whole_batch_again_and_holds_up_the_shard() -> None:
+def test_a_function_error_retries_the_whole_batch_and_blocks_the_shard() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings(batch_size=2))
     one.add(records([0, 1, 2]), 0)
@@ -109,7 +109,7 @@ def test_retries_back_off_exponentially_up_to_a_cap() -> None:
     assert waits == [1, 2, 4, 8, 8, 8]
 
 
-def test_a_throttled_call_is_made_again() -> None:
+def test_a_throttled_call_is_retried() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     one = shard(StreamSettings())
     one.add(records([0]), 0)
@@ -117,7 +117,7 @@ def test_a_throttled_call_is_made_again() -> None:
     assert numbers(one.next_invocation(1)) == [0]
 
 
-def test_the_checkpoint_follows_what_was_acknowledged() -> None:
+def test_the_checkpoint_follows_the_acknowledged_records() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(batch_size=2))
     one.add(records([0, 1, 2]), 0)
@@ -139,7 +139,7 @@ def test_the_lowest_sequence_number_is_the_checkpoint() -> None:
 
 
 @pytest.mark.parametrize("value", [None, {}, "", {"batchItemFailures": []}, {"batchItemFailures": None}])
-def test_an_empty_answer_is_a_success(value: object) -> None:
+def test_an_empty_response_is_a_success(value: object) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
@@ -151,26 +151,26 @@ def test_an_empty_null_or_misnamed_identifier_fails_the_whole_batch(entry: objec
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
-    answer = Returned({"batchItemFailures": [{"itemIdentifier": sequence(2)}, entry]})
-    assert one.complete(made(one, 0), answer, 0).acknowledged == 0
+    response = Returned({"batchItemFailures": [{"itemIdentifier": sequence(2)}, entry]})
+    assert one.complete(made(one, 0), response, 0).acknowledged == 0
     assert numbers(one.next_invocation(1)) == [0, 1, 2]
 
 
-def test_an_identifier_that_is_not_in_the_batch_fails_all_of_it() -> None:
+def test_an_identifier_that_is_not_in_the_batch_fails_the_whole_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: silent; as with a queue."""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
     assert one.complete(made(one, 0), partial_failure(sequence(7)), 0).acknowledged == 0
 
 
-def test_failures_are_not_looked_at_unless_the_mapping_says_so() -> None:
+def test_reported_failures_are_ignored_unless_the_mapping_enables_them() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html"""
     one = shard(StreamSettings())
     one.add(records(range(3)), 0)
     assert one.complete(made(one, 0), partial_failure(sequence(0)), 0).acknowledged == 3
 
 
-def test_progress_within_a_batch_starts_the_back_off_anew() -> None:
+def test_progress_within_a_batch_resets_the_backoff() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: not said there."""
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(4)), 0)
@@ -182,11 +182,11 @@ def test_progress_within_a_batch_starts_the_back_off_anew() -> None:
 # --- settings: API_CreateEventSourceMapping -----------------------------------------------------------------------
 
 
-def test_settings_are_those_of_the_mapping() -> None:
+def test_settings_are_parsed_from_the_mapping() -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     settings = StreamSettings.parse(
         {
-            "BatchSize": "10000",  # a parameter's value is text
+            "BatchSize": "10000",  # template parameters are strings
             "MaximumBatchingWindowInSeconds": 1,
             "TumblingWindowInSeconds": 900,
             "ParallelizationFactor": 1,
@@ -209,7 +209,7 @@ def test_settings_are_those_of_the_mapping() -> None:
     )
 
 
-def test_an_empty_destination_is_none() -> None:
+def test_an_empty_destination_means_none() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
     assert StreamSettings.parse({"DestinationConfig": {"OnFailure": {"Destination": ""}}}).on_failure is None
 
@@ -232,17 +232,17 @@ def test_an_empty_destination_is_none() -> None:
         {"FilterCriteria": {"Filters": [{"Pattern": "not JSON"}]}},
     ],
 )
-def test_what_lambda_refuses_is_refused(properties: dict[str, object]) -> None:
+def test_properties_that_lambda_rejects_are_rejected(properties: dict[str, object]) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     with pytest.raises(MappingError):
         StreamSettings.parse(properties)
 
 
-def test_an_answer_to_no_call_in_flight_is_a_mistake() -> None:
+def test_a_result_for_an_invocation_not_in_flight_is_an_error() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
     one = shard(StreamSettings())
     one.add(records([0]), 0)
     call = made(one, 0)
     one.complete(call, Returned(None), 0)
-    with pytest.raises(ValueError, match="no call in flight"):
+    with pytest.raises(ValueError, match="not in flight"):
         one.complete(call, Returned(None), 0)

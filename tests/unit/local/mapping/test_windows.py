@@ -42,7 +42,7 @@ def test_every_call_names_its_window_shard_source_and_state() -> None:
     }
 
 
-def test_the_fields_of_a_window_stand_in_lambdas_order() -> None:
+def test_a_windows_fields_are_in_lambdas_order() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
@@ -50,14 +50,14 @@ def test_the_fields_of_a_window_stand_in_lambdas_order() -> None:
     assert list(made(one, 0).fields) == names.split()
 
 
-def test_without_a_tumbling_window_the_event_holds_nothing_but_records() -> None:
+def test_without_a_tumbling_window_the_event_holds_only_records() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings())
     one.add([record(1, 0)], START)
     assert made(one, 0).fields == {}
 
 
-def test_the_state_returned_is_handed_to_the_next_call() -> None:
+def test_the_returned_state_is_passed_to_the_next_call() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
@@ -67,7 +67,7 @@ def test_the_state_returned_is_handed_to_the_next_call() -> None:
 
 
 @pytest.mark.parametrize("value", [None, {}, {"batchItemFailures": []}, {"state": None}, "state"])
-def test_an_answer_without_state_is_a_failure(value: object) -> None:
+def test_a_response_without_state_is_a_failure(value: object) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
@@ -98,19 +98,19 @@ def test_a_window_ends_with_a_final_call_and_the_next_begins_with_no_state() -> 
     assert following.fields["isFinalInvokeForWindow"] is False
 
 
-def test_the_final_call_comes_when_the_tip_was_seen_after_the_end_of_the_window() -> None:
+def test_the_final_call_is_made_once_the_tip_was_reached_after_the_windows_end() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 30)], START + 30)
     one.complete(made(one, 30), Returned({"state": {}}), START + 30)
     assert one.next_time() == START + 60
     one.mark_caught_up(START + 59)
-    assert one.next_invocation(START + 61) is None  # something of the window may still be unread
+    assert one.next_invocation(START + 61) is None  # records of the window may still be unread
     one.mark_caught_up(START + 61)
     assert made(one, 61).fields["isFinalInvokeForWindow"] is True
 
 
-def test_a_window_is_over_too_when_a_later_record_does_not_pass_the_filter() -> None:
+def test_a_filtered_later_record_also_ends_a_window() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     one = shard()
     one.add([record(1, 59), replace(record(2, 59), passes=False)], START + 61)
@@ -120,7 +120,7 @@ def test_a_window_is_over_too_when_a_later_record_does_not_pass_the_filter() -> 
     assert made(one, 61).fields["isFinalInvokeForWindow"] is True
 
 
-def test_a_final_call_that_fails_is_made_again_before_the_next_window() -> None:
+def test_a_failed_final_call_is_retried_before_the_next_window() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 59), record(2, 60)], START + 60)
@@ -135,17 +135,17 @@ def test_a_failed_call_does_not_change_the_state() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0)], START)
-    answer = {"state": {"sum": 9}, "batchItemFailures": [{"itemIdentifier": ""}]}
-    one.complete(made(one, 0), Returned(answer), START)
+    response = {"state": {"sum": 9}, "batchItemFailures": [{"itemIdentifier": ""}]}
+    one.complete(made(one, 0), Returned(response), START)
     assert made(one, 1).fields["state"] == {}
 
 
-def test_the_state_of_what_was_processed_goes_with_the_rest_of_the_batch() -> None:
+def test_the_state_of_acknowledged_records_is_passed_with_the_rest_of_the_batch() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0), record(2, 0)], START)
-    answer = {"state": {"sum": 1}, "batchItemFailures": [{"itemIdentifier": record(2, 0).sequence}]}
-    one.complete(made(one, 0), Returned(answer), START)
+    response = {"state": {"sum": 1}, "batchItemFailures": [{"itemIdentifier": record(2, 0).sequence}]}
+    one.complete(made(one, 0), Returned(response), START)
     again = made(one, 1)
     assert [int(sent.sequence) for sent in again.records] == [2]
     assert again.fields["state"] == {"sum": 1}
@@ -161,8 +161,8 @@ def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
     assert final.fields["isWindowTerminatedEarly"] is True
 
 
-def test_what_follows_an_early_end_goes_on_in_the_same_window_with_no_state() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html: told by the types of its event."""
+def test_records_after_an_early_end_continue_the_window_without_state() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html: the types of its event imply it."""
     one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
     one.add([record(1, 0)], START)
     call = made(one, 0)
@@ -174,7 +174,7 @@ def test_what_follows_an_early_end_goes_on_in_the_same_window_with_no_state() ->
     assert (following["isFinalInvokeForWindow"], following["isWindowTerminatedEarly"]) == (False, False)
 
 
-def test_a_state_of_one_megabyte_is_not_too_large() -> None:
+def test_a_state_of_exactly_one_megabyte_is_allowed() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     frame = len('{"names": ""}')
     for more, early in ((0, False), (1, True)):
@@ -186,7 +186,7 @@ def test_a_state_of_one_megabyte_is_not_too_large() -> None:
         assert made(one, 1).fields["isWindowTerminatedEarly"] is early
 
 
-def test_the_end_of_its_shard_closes_a_window() -> None:
+def test_the_end_of_the_shard_closes_the_window() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard()
     one.add([record(1, 0), record(2, 1)], START + 1)
@@ -200,7 +200,7 @@ def test_the_end_of_its_shard_closes_a_window() -> None:
     assert (one.next_invocation(START + 1), one.next_time()) == (None, None)
 
 
-def test_the_state_counts_in_the_payload() -> None:
+def test_the_state_counts_towards_the_payload() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
     one = shard(StreamSettings(tumbling_window_s=60, payload_limit=700))
     one.add([record(1, 0)], START)

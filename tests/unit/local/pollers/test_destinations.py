@@ -1,4 +1,4 @@
-"""What a stream's mapping gives up on this machine lies in its destination, as Lambda would put it there."""
+"""Records that a local stream mapping discards reach the failure destination in Lambda's format."""
 
 import json
 import re
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/items/stream/2026-11-23T16:44:08.249Z"
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:tailrace-fanout"
 BUCKET = "arn:aws:s3:::the-failures"
-GIVEN_UP = DiscardedRecords(
+DISCARDED = DiscardedRecords(
     "RetryAttemptsExhausted",
     (StreamRecord("07", 1795452248.0, 9, '{"ö":1}'.encode()),),
     "shardId-1",
@@ -45,7 +45,7 @@ def _cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def client(service: str) -> Any:
-    untyped: Any = boto3  # its overloads want the service as a literal
+    untyped: Any = boto3  # its overloads require a literal service name
     return untyped.client(service, region_name="us-east-1")
 
 
@@ -63,7 +63,7 @@ def objects() -> dict[str, Any]:
 
 
 def test_a_bucket_gets_the_record_with_the_event() -> None:
-    FailureDestination(mapping({}), BUCKET, client).send(GIVEN_UP, 1795452300)
+    FailureDestination(mapping({}), BUCKET, client).send(DISCARDED, 1795452300)
     ((key, record),) = objects().items()
     assert re.fullmatch(
         r"aws/lambda/the-mapping/shardId-1/2026/11/23/2026-11-23T16\.45\.00-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
@@ -82,7 +82,7 @@ def test_a_bucket_gets_the_record_with_the_event() -> None:
 def test_a_queue_gets_the_record_without_the_event() -> None:
     sqs: SQSClient = client("sqs")
     url = sqs.create_queue(QueueName="failures")["QueueUrl"]
-    FailureDestination(mapping({}), "arn:aws:sqs:us-east-1:0:failures", client).send(GIVEN_UP, 0)
+    FailureDestination(mapping({}), "arn:aws:sqs:us-east-1:0:failures", client).send(DISCARDED, 0)
     (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
     record = json.loads(message["Body"])
     assert record["DDBStreamBatchInfo"]["batchSize"] == 1
@@ -96,28 +96,28 @@ def test_a_topic_gets_the_record_without_the_event() -> None:
     sns = client("sns")
     topic = sns.create_topic(Name="failures")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
-    FailureDestination(mapping({}), topic, client).send(GIVEN_UP, 0)
+    FailureDestination(mapping({}), topic, client).send(DISCARDED, 0)
     (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
     record = json.loads(message["Body"])
     assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert "payload" not in record
 
 
-def test_without_a_destination_what_is_given_up_goes_nowhere() -> None:
-    FailureDestination(mapping({}), None, client).send(GIVEN_UP, 0)
+def test_without_a_destination_discarded_records_are_lost() -> None:
+    FailureDestination(mapping({}), None, client).send(DISCARDED, 0)
     assert objects() == {}
 
 
-def test_a_destination_that_is_not_there_is_one_clear_error() -> None:
+def test_a_missing_destination_is_a_clear_error() -> None:
     with pytest.raises(CallFailed, match="NoSuchBucket"):
-        FailureDestination(mapping({}), "arn:aws:s3:::nowhere", client).send(GIVEN_UP, 0)
+        FailureDestination(mapping({}), "arn:aws:s3:::nowhere", client).send(DISCARDED, 0)
 
 
 # --- the poller -------------------------------------------------------------------------------------------------------
 
 
-class OneRecord:
-    """A stream of two records: one is for the function, one is not."""
+class TwoRecords:
+    """A stream of two records, one of which passes the filter."""
 
     def call(self, _service: str, action: str, **_parameters: object) -> dict[str, object]:
         match action:
@@ -140,10 +140,10 @@ def poller(arn: str) -> StreamPoller:
     }
     deployed, settings = mapping(properties), StreamSettings.parse(properties)
     destination = FailureDestination(deployed, settings.on_failure, client)
-    return StreamPoller(deployed, settings, cast("EmulatorClient", OneRecord()), destination, shards=1)
+    return StreamPoller(deployed, settings, cast("EmulatorClient", TwoRecords()), destination, shards=1)
 
 
-def test_the_poller_hands_on_what_was_given_up_and_does_not_read_what_is_not_wanted() -> None:
+def test_the_poller_sends_discarded_records_and_skips_filtered_ones() -> None:
     one = poller(BUCKET)
     one.poll()
     ((call, body),) = one.due_invocations(1795452249)
@@ -171,7 +171,7 @@ def test_nothing_is_lost_while_the_destination_fails() -> None:
     assert one.pending() == 0
 
 
-def test_what_was_processed_goes_nowhere() -> None:
+def test_processed_records_are_not_sent_to_the_destination() -> None:
     one = poller(BUCKET)
     one.poll()
     ((call, _),) = one.due_invocations(1795452249)

@@ -1,4 +1,4 @@
-"""Events on one machine look as those of Lambda: with-ddb and with-sqs, example events.
+"""Local events have the form of Lambda's: with-ddb and with-sqs, example events.
 
 Recordings of such events: https://github.com/localstack/localstack/tree/main/tests/aws/services/lambda_/event_source_mapping
 """
@@ -19,7 +19,7 @@ def raw_record(key: str) -> dict[str, object]:
     return {"eventID": "1", "eventName": "INSERT", "dynamodb": change}
 
 
-def test_a_stream_record_names_its_source_and_knows_its_size() -> None:
+def test_a_stream_record_has_its_source_and_size() -> None:
     record = stream_record(raw_record("flights#ä"), STREAM, MATCH_ALL)
     assert json.loads(record.content)["eventSourceARN"] == STREAM
     assert (record.sequence, record.arrived, record.size) == ("0001", 1795452248.0, len(record.content))
@@ -27,14 +27,14 @@ def test_a_stream_record_names_its_source_and_knows_its_size() -> None:
 
 
 def test_the_time_of_a_change_has_a_decimal_point() -> None:
-    """Recorded: test_dynamodb_event_filter takes a float from every event."""
+    """Recorded: test_dynamodb_event_filter reads a float from every event."""
     assert (
         b'"ApproximateCreationDateTime":1795452248.0'
         in stream_record(raw_record("flights#1"), STREAM, MATCH_ALL).content
     )
 
 
-def test_a_message_has_lambdas_names() -> None:
+def test_a_message_uses_lambdas_field_names() -> None:
     """Recorded: test_message_body_and_attributes_passed_correctly."""
     received = {
         "MessageId": "m",
@@ -63,7 +63,7 @@ def test_a_message_has_lambdas_names() -> None:
     }
 
 
-def test_a_message_without_attributes_says_so_where_the_mapping_has_a_window() -> None:
+def test_a_message_without_attributes_has_a_null_digest_if_the_mapping_has_a_window() -> None:
     """Recorded: test_sqs_event_source_mapping has a window, test_redrive_policy_with_failing_lambda has none."""
     received = {"MessageId": "m", "ReceiptHandle": "r", "Body": "go", "MD5OfBody": "x"}
     windows = [QueueSettings(batching_window_s=window) for window in (0, 1)]
@@ -73,7 +73,7 @@ def test_a_message_without_attributes_says_so_where_the_mapping_has_a_window() -
     assert events[1]["md5OfMessageAttributes"] is None
 
 
-def test_a_record_and_a_message_know_whether_the_function_is_to_see_them() -> None:
+def test_records_and_messages_know_whether_they_pass_the_filter() -> None:
     record_filter = Filter.parse(
         {"Filters": [{"Pattern": '{"eventName": ["REMOVE"]}'}, {"Pattern": '{"body": ["go"]}'}]}
     )
@@ -84,19 +84,19 @@ def test_a_record_and_a_message_know_whether_the_function_is_to_see_them() -> No
     assert not queue_message(message | {"Body": "stop"}, "arn:aws:sqs:us-east-1:0:intake", 7, settings).passes
 
 
-def test_a_payload_holds_records_and_the_fields_beside_them() -> None:
+def test_a_payload_holds_the_records_and_the_other_fields() -> None:
     assert json.loads(payload([b'{"a":1}', b'{"b":2}'])) == {"Records": [{"a": 1}, {"b": 2}]}
     assert json.loads(payload([], {"state": {}})) == {"Records": [], "state": {}}
 
 
-def test_shard_ids_are_shaped_as_dynamodbs_and_differ() -> None:
+def test_shard_ids_have_dynamodbs_format_and_differ() -> None:
     shards = virtual_shard_ids(STREAM, 4)
     assert len(set(shards)) == 4
     assert all(re.fullmatch(r"shardId-00000001795452248249-[0-9a-f]{8}", shard) for shard in shards)
     assert virtual_shard_ids(STREAM, 4) == shards
 
 
-def test_an_item_stays_in_its_virtual_shard_and_items_are_spread() -> None:
+def test_an_item_stays_in_its_virtual_shard_and_items_are_distributed() -> None:
     counts = Counter(virtual_shard(raw_record(f"flights#{number}"), 4) for number in range(400))
     assert set(counts) == {0, 1, 2, 3}
     assert min(counts.values()) > 50
