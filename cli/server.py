@@ -68,11 +68,11 @@ class _Request(BaseHTTPRequestHandler):
 
     def _respond(self) -> SiteResponse:
         if self.headers.get_all("Host") is None or self.headers.get_all("Host") not in self.server.hosts:
-            raise _RequestRejected(421, "not-this-host", "This server responds to its own address only", self.server.url)
-        if self.command not in _ALLOWED_METHODS:
             raise _RequestRejected(
-                405, "read-only", "The dashboard is read-only", Allow=", ".join(_ALLOWED_METHODS)
+                421, "not-this-host", "This server responds to its own address only", self.server.url
             )
+        if self.command not in _ALLOWED_METHODS:
+            raise _RequestRejected(405, "read-only", "The dashboard is read-only", Allow=", ".join(_ALLOWED_METHODS))
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
             raise _RequestRejected(400, "no-body", "Requests must not have a body")
         path, _, query = self.path.partition("?")

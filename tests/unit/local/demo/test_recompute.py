@@ -119,7 +119,9 @@ def test_reader_and_recompute_accept_and_parse_rows_alike(tmp_path: Path, row: s
         assert row_differences(recompute.all_rows(), rows) == []
 
 
-def test_a_complete_archive_is_no_drift_and_a_duplicate_event_counts_once(effects: list[Effect], tmp_path: Path) -> None:
+def test_a_complete_archive_is_no_drift_and_a_duplicate_event_counts_once(
+    effects: list[Effect], tmp_path: Path
+) -> None:
     lines = archive_lines(effects)
     write_archive([*lines, lines[7]], tmp_path)
     with Recompute(SAMPLE_FILE, None) as recompute:
