@@ -76,8 +76,8 @@ class _Worker:
 class FeedResult:
     """What was fed: counts by entrance, what must be quarantined, what the API rejected, and the start.
 
-    ``started_at`` is the monotonic time of the first write. ``receipts`` holds ``(accepted, rejected)`` per file, as the
-    stack reported them; ``expected_receipts`` what they must be.
+    ``started_at`` is the monotonic time of the first write. ``receipts`` holds ``(accepted, rejected)`` per file, as
+    the stack reported them; ``expected_receipts`` what they must be.
     """
 
     started_at: float
