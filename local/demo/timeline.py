@@ -153,8 +153,8 @@ def _change(
 def gate_to_gate_minutes(flight: Flight) -> int:
     """Return the minutes from gate to gate.
 
-    The arrival may be in another time zone, but zones differ by whole hours. So the clocks give the minutes past the hour,
-    and the time in the air (or the distance, if that is unknown) gives the hours.
+    The arrival may be in another time zone, but zones differ by whole hours. So the clocks give the minutes past the
+    hour, and the time in the air (or the distance, if that is unknown) gives the hours.
     """
     airborne = flight.air_time if flight.air_time is not None else flight.distance // _MIN_MILES_PER_MINUTE
     past_the_hour = (flight.arr_time or 0) % 100 - (flight.dep_time or 0) % 100

@@ -27,15 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="number of processes (default: one per core)"
     )
-    parser.add_argument("--tell", type=int, metavar="SEED", help="print one seed's history and its violations")
+    parser.add_argument("--show", type=int, metavar="SEED", help="print one seed's history and its violations")
     parser.add_argument(
         "--break", dest="broken", default="", choices=["", *BROKEN_SAFEGUARDS], help="play with a broken safeguard"
     )
     given = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    if given.tell is not None:
+    if given.show is not None:
         with isolated(), broken_safeguard(given.broken):
-            history = generate_history(given.tell)
+            history = generate_history(given.show)
             console.print(f"{describe(history)}\n{describe_violations(history)}")
         return 0
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A history in words."""
+"""Describe a history in words."""
 
 from tests.simulation.world.steps import (
     AdvanceHours,
