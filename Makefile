@@ -1,10 +1,10 @@
-# The front door. Each target makes what it needs by itself; `make` alone lists them.
+# Every target installs what it needs; `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON3 ?= python3
 VENV := .venv/bin
-# sam build looks for the template's Python, its pip and npm by name
+# sam build finds the template's Python, its pip and npm on PATH
 TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/node/bin
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli tests benchmarks docs/site
@@ -16,31 +16,31 @@ T ?= tests
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-setup:  ## make the environments (the other targets do this by themselves)
-	@command -v $(PYTHON3) >/dev/null || { echo "setup: there is no $(PYTHON3): install Python 3.9 or newer, or say make PYTHON3=/path/to/python3" >&2; exit 1; }
+setup:  ## install the tools and environments (other targets do this when needed)
+	@command -v $(PYTHON3) >/dev/null || { echo "setup: $(PYTHON3) not found: install Python 3.9 or newer, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON3) local/environments/setup.py dev sam emulator dashboard
 
-demo: setup  ## the whole chain on this machine, fed with real flights (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
+demo: setup  ## run the whole pipeline on this machine with real flights, and check the results (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
 
-stack: setup  ## the same stack without the flights, held up for your own items (SHARDS=4 PORT=4566)
+stack: setup  ## run the same stack for your own items (SHARDS=4 PORT=4566)
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.stack --port "$(PORT)" --shards "$(SHARDS)"
 
-dashboard: setup  ## the dashboard of a deployed stack, with your AWS credentials (STACK=tailrace REGION= PROFILE= PORT=)
+dashboard: setup  ## show the dashboard of a deployed stack, with your AWS credentials (STACK=tailrace REGION= PROFILE= PORT=)
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
-test: setup  ## every test (T=tests/unit runs a part)
+test: setup  ## run all tests (T=tests/unit runs a part)
 	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
-simulate: setup  ## simulated histories on all cores, in search of drift (SEEDS=100000 FIRST=0)
+simulate: setup  ## play simulated histories on all cores, looking for drift (SEEDS=100000 FIRST=0)
 	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"
 
-bench: setup  ## what it costs, beside what people write by hand and other engines (PARTS=a,b)
+bench: setup  ## measure costs against a handwritten handler and other engines (PARTS=a,b)
 	@$(PYTHON3) local/environments/setup.py bench bytewax
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
-check: setup $(BIOME)  ## the definition, formatting, style, types, templates, workflows, documentation
+check: setup $(BIOME)  ## check definition, formatting, style, types, templates, workflows and documentation
 	$(VENV)/python -m local.deployment.check_definition
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
@@ -51,34 +51,34 @@ check: setup $(BIOME)  ## the definition, formatting, style, types, templates, w
 	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) --no-print-directory docs
 
-# Without the pages kept from before (-E): Sphinx would warn of a broken link only when its page has changed.
+# -E ignores cached pages: with them, Sphinx reports a broken link only when its page has changed.
 SPHINX = PYTHONPATH=layers/tailrace .tools/docs/bin/python -m sphinx -q -W --keep-going -E -c docs/site
-docs:  ## the documentation's site, in .cache/docs (LINKS=1 follows the links to other sites, too)
+docs:  ## build the documentation site in .cache/docs (LINKS=1 also checks external links)
 	@$(PYTHON3) local/environments/setup.py docs
 	$(SPHINX) -a -b html . .cache/docs
 	@cp .cache/docs/README.html .cache/docs/index.html
 	$(if $(LINKS),$(SPHINX) -b linkcheck . .cache/links)
 
-# npm's last file here is the stamp. The program is one for this machine; the package around it would ask for Node.js.
+# The stamp is the last file that npm writes. Recipes run Biome's native binary, since its wrapper needs Node.js.
 $(BIOME): locks/biome/package-lock.json | setup
 	@echo "  biome: fetching …"
 	@rm -rf .tools/biome && mkdir -p .tools/biome && cp locks/biome/*.json .tools/biome
 	@cd .tools/biome && PATH="$(TOOL_PATH)" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-format: setup $(BIOME)  ## let ruff and biome format the code and mend what they can
+format: setup $(BIOME)  ## format the code and apply automatic fixes
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --write
 
-build: setup  ## sam build
+build: setup  ## build the deployment package (sam build)
 	$(SAM) build
 
-deploy: build  ## sam deploy --guided: to your AWS account
+deploy: build  ## deploy to your AWS account (sam deploy --guided)
 	$(SAM) deploy --guided
 
 UV_COMPILE = .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE)
-lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
+lock: setup  ## update the lock files (UPGRADE=--upgrade takes the newest versions)
 	$(UV_COMPILE) locks/layer.in -o layers/tailrace/requirements.txt >/dev/null
 	$(UV_COMPILE) --group dev layers/tailrace/requirements.txt -o locks/dev.txt >/dev/null
 	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
@@ -89,5 +89,5 @@ lock: setup  ## lock the packages anew (UPGRADE=--upgrade takes the newest)
 	$(UV_COMPILE) --group bench layers/tailrace/requirements.txt -o locks/bench.txt >/dev/null
 	$(subst 3.13,3.12,$(filter-out --universal,$(UV_COMPILE))) locks/bytewax.in -o locks/bytewax.txt >/dev/null
 
-clean:  ## remove everything that was made here
+clean:  ## remove everything that make created
 	rm -rf .venv .tools .cache .aws-sam .tailrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

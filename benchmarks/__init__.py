@@ -1,1 +1,1 @@
-"""`make bench`: what Tailrace costs, beside what people would write by hand and beside other engines, in one run."""
+"""`make bench`: what Tailrace costs, compared in one run with a handwritten handler and with other engines."""

@@ -10,24 +10,24 @@ from rich.console import Console
 from benchmarks.report import RESULTS, number, write
 
 PARTS = {
-    "a": ("handlers", "the handler beside the tutorial's, and the writer"),
-    "b": ("folds", "the fold beside bytewax, DuckDB and Polars"),
-    "c": ("writes", "writes and write units against rows touched"),
-    "d": ("cold", "initialisation and the layer's size"),
-    "e": ("growth", "cost per change at ten times as much"),
+    "a": ("handlers", "the handler against the tutorial's, and the writer"),
+    "b": ("folds", "the fold against bytewax, DuckDB and Polars"),
+    "c": ("writes", "writes and write units per touched row"),
+    "d": ("cold", "cold start and layer size"),
+    "e": ("growth", "cost per change at ten times the load"),
     "f": ("dollars", "dollars per million items"),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what is asked for; 130 after Ctrl-C, as shells say it."""
+    """Run the requested parts; return the exit status, which is 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     listed = "; ".join(f"{letter}: {text}" for letter, (_, text) in PARTS.items())
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"which parts, with commas between them ({listed})")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"comma-separated list of parts ({listed})")
     wanted = [part for part in parser.parse_args(arguments).parts.split(",") if part]
     unknown = [part for part in wanted if part not in PARTS]
     if unknown:
-        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
     console = Console()
     try:
         for part in wanted:
@@ -39,9 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
                 console.print(
                     f"({part}) {one.what}: {number(one.value)} {one.unit}{ratio}", highlight=False, soft_wrap=True
                 )
-            write(found, datetime.now(UTC))  # at once: a later part may read it, and Ctrl-C loses only the present one
+            write(
+                found, datetime.now(UTC)
+            )  # immediately: later parts may read it, and Ctrl-C loses only the current one
     except KeyboardInterrupt:
-        console.print("stopped; the parts that were done are written")
+        console.print("interrupted; finished parts have been written")
         return 130
     console.print(f"written to {RESULTS.relative_to(RESULTS.parents[1])}/")
     return 0

@@ -1,4 +1,4 @@
-"""The changes that are measured: a week of New York's flights, as Lambda hands them to a function."""
+"""The benchmark's changes: a week of New York's flights, as Lambda delivers them to a function."""
 
 import json
 from functools import cache
@@ -23,7 +23,7 @@ _FIRST = 400_000_000_000_000_000_000
 
 @cache
 def records() -> tuple[Json, ...]:
-    """Return every change of the week as a stream record: flights planned, changed on departure and on landing."""
+    """Return the week's changes as stream records: flights are scheduled, depart and land."""
     state: dict[str, Json] = {}
     stream: list[Json] = []
     for event in timeline(read_flights(SAMPLE_FILE).flights):
@@ -56,14 +56,14 @@ def _record(number: int, item_id: str, old: Json | None, new: Json) -> Json:
 
 
 def event(batch: list[Json]) -> str:
-    """Return the event of a batch as Lambda's text; who measures reads it anew each time, as the runtime does."""
+    """Return a batch's event as JSON text, which benchmarks parse anew for each invocation, as the runtime does."""
     window = {"start": "2024-01-01T00:00:00Z", "end": "2024-01-01T00:15:00Z"}
     fields = {"window": window, "state": {}, "shardId": SHARD, "eventSourceARN": STREAM}
     return json.dumps({"Records": batch, **fields, "isFinalInvokeForWindow": False, "isWindowTerminatedEarly": False})
 
 
 def events(size: int | None, maximum: int) -> list[str]:
-    """Return up to ``maximum`` events of ``size`` changes each; without a size as many as fit into 6 MB."""
+    """Return up to ``maximum`` events of ``size`` changes each; None: as many as fit into 6 MB."""
     found: list[str] = []
     all_records = list(records())
     start = 0
@@ -75,9 +75,9 @@ def events(size: int | None, maximum: int) -> list[str]:
 
 
 def latest_batches(size: int | None, maximum: int) -> tuple[list[Json], list[str]]:
-    """Return the week's last whole batches, when nearly all changes are of flights that are known, and what is before.
+    """Return the records before the week's last full batches, and those batches, whose flights are mostly known.
 
-    Without a size as many changes each as fit into 6 MB: so many that it holds for all of them.
+    Without a size, all batches have the largest size at which each fits into 6 MB.
     """
     all_records = list(records())
     batch_size = size or min(_fitting_count(all_records[start:]) for start in range(0, len(all_records) // 2, 1_000))
@@ -89,9 +89,9 @@ def latest_batches(size: int | None, maximum: int) -> tuple[list[Json], list[str
 
 
 def reset_caches(pipeline: Pipeline, before: list[Json]) -> None:
-    """Let a process have seen what came before, and nothing else.
+    """Reset the fold's caches to the state after ``before``.
 
-    A fold keeps what it has worked out: measured a second time with the same changes, it would find all of them again.
+    Otherwise a second measurement of the same changes would find all of them cached.
     """
     PLANS.pop(pipeline, None)
     fold_records(before, pipeline)

@@ -1,4 +1,4 @@
-"""(d) What a function costs before its first event, above the bare interpreter; and how large its layer is."""
+"""(d) A function's processor time before its first event, above the bare interpreter, and the layer's size."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from local.deployment.emulator import ROOT
 STAGES = ("aggregate", "api", "archive", "catalog", "fanout", "ingest", "load")
 _ROUNDS = 7
 
-# What happens before the first event: the module is imported, and the stage put together as the first event would.
+# Work before the first event: import the module, and assemble the stage as the first event would.
 _SCRIPT = """
 import os, sys, time
 if len(sys.argv) > 1:
@@ -29,7 +29,7 @@ print(time.process_time() * 1000)
 
 
 class _Environment(dict[str, str]):
-    """Every variable that a function may ask for, so that this need not know them."""
+    """Every environment variable of the template, with a placeholder value."""
 
     def __init__(self) -> None:
         names = {name for settings in ROOT.glob("template.yaml") for name in _variables(settings.read_text())}
@@ -46,13 +46,13 @@ def _variables(template: str) -> list[str]:
 
 
 def run(show: Show) -> list[Result]:
-    """Start every function a few times in a fresh interpreter, in turn with a bare one."""
+    """Start every function a few times in a fresh interpreter, alternating with a bare one."""
     show("(d) sam build")
     built = build()
     layer = built / "layers/TailraceLayer/python"
     results = []
     with TemporaryDirectory(prefix="tailrace-as-shipped-") as folder:
-        # `sam build` compiles nothing, and Lambda has nowhere to keep what it compiles
+        # `sam build` compiles nothing, and Lambda cannot store bytecode
         shipped = Path(folder) / "python"
         shutil.copytree(layer, shipped, ignore=shutil.ignore_patterns("__pycache__"))
         for stage in STAGES:
@@ -62,14 +62,14 @@ def run(show: Show) -> list[Result]:
             above = _startup_overhead_ms(layer, function)
             results.append(Result("d", f"init of {stage} above the bare interpreter", above, "ms", target=target))
             if stage == "aggregate":
-                title = "the same of aggregate, the layer not compiled yet"
+                title = "init of aggregate without precompiled bytecode in the layer"
                 results.append(Result("d", title, _startup_overhead_ms(shipped, function), "ms"))
     size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) / 1e6
     return [*results, Result("d", "the layer, unzipped", size, "MB", target="60 MB")]
 
 
 def _startup_overhead_ms(layer: Path, function: Path) -> float:
-    """Return the milliseconds of processor time that a start takes more than that of a bare interpreter."""
+    """Return the milliseconds of processor time of a start beyond a bare interpreter's."""
     times = []
     for _ in range(_ROUNDS):
         bare = _start()

@@ -1,6 +1,6 @@
-"""(f) What a million changes cost on AWS, from what was measured and the list prices in one file.
+"""(f) The cost of a million changes on AWS, from measurements and the list prices in `prices.json`.
 
-Upstream's own writes to the items table are its own, as are subscribers; reading the stream is free for Lambda.
+Excludes upstream's writes to the items table and the routes' subscribers; Lambda reads the stream for free.
 """
 
 import json
@@ -19,17 +19,17 @@ from tailrace.outputs.routing import dispatch
 
 _BATCH = 1_000
 _MEMORY_GB = 1769 / 1024  # of each stage, at most
-_ROWS_BY_HAND = 5  # three aggregates, old and new image; a first change has no old one
-_CHANGES_IN_OBJECT = 10_000  # the archive gathers for a minute
+_ROWS_BY_HAND = 5  # three aggregates, old and new image; an insert has no old one
+_CHANGES_IN_OBJECT = 10_000  # the archive batches for a minute
 _ARCHIVE_S = 0.2  # to read, sort and compress a message of 256 KB
 _SQS_CHUNK = 65_536
-_CALL_S = 0.005  # what an answer of DynamoDB, SQS or S3 takes
+_CALL_S = 0.005  # latency of a call to DynamoDB, SQS or S3
 _MILLION = 1_000_000
 
 
 @dataclass(slots=True)
 class StageCounts:
-    """What the week's changes made the stages do."""
+    """The stages' work for the week's changes."""
 
     changes: int = 0
     batches: int = 0
@@ -40,7 +40,7 @@ class StageCounts:
 
 
 def run(show: Show) -> list[Result]:
-    """Return dollars per million changes by stage; beside the aggregates what the handler by hand would pay."""
+    """Return dollars per million changes by stage, and the cost of the handwritten handler for comparison."""
     listed = json.loads(Path(__file__).with_name("prices.json").read_text())["prices"]
     price = {name: one["dollars"] for name, one in listed.items()}
     show("(f) counting")
@@ -56,7 +56,7 @@ def run(show: Show) -> list[Result]:
     fanout = each * (
         counted.fanout_s * second
         + counted.batches * price["lambda_request"]
-        + 2 * counted.chunks * price["sqs_request_64_kb"]  # sent, and received
+        + 2 * counted.chunks * price["sqs_request_64_kb"]  # sent and received
     )
     objects = counted.changes / _CHANGES_IN_OBJECT
     archive = each * (
@@ -68,7 +68,7 @@ def run(show: Show) -> list[Result]:
         Result("f", f"{title}: aggregates", aggregates, "$", by_hand),
         Result("f", f"{title}: fanout and the archive's queue", fanout, "$"),
         Result("f", f"{title}: archive and catalog", archive, "$"),
-        Result("f", f"{title}, altogether", aggregates + fanout + archive, "$"),
+        Result("f", f"{title}: total", aggregates + fanout + archive, "$"),
     ]
 
 
@@ -92,10 +92,10 @@ def _count() -> StageCounts:
 
 
 def _handler_seconds() -> dict[str, float]:
-    """Return the wall time per change of both handlers, in batches of 1,000, as part a measured it last."""
+    """Return both handlers' wall time per change in batches of 1,000, from the last run of part a."""
     path = RESULTS / "figures.json"
     figures = json.loads(path.read_text())["parts"] if path.exists() else {}
     for one in figures.get("a", {}).get("results", ()):
         if "wall" in one["what"] and one["what"].endswith("batch of 1,000"):
             return {"ours": one["value"] / 1e6, "by hand": one["beside"] / 1e6}
-    raise SystemExit("make bench: part f needs the times of part a: run that first")
+    raise SystemExit("make bench: part f needs the results of part a; run PARTS=a first")

@@ -1,9 +1,8 @@
-"""(b) The fold from the events' dicts, with retraction, beside bytewax, DuckDB and Polars on the same group-by.
+"""(b) The fold of event dicts, with retraction, against bytewax, DuckDB and Polars on the same group-by.
 
-All get the same Python objects, batch by batch, each read just before as Lambda's runtime does, run on one thread, and
-come to the rows that each batch touches (bytewax, which has no batches, to those of all). The
-product's whole way validates and transforms both images of each change, which the others do not; so it is
-measured a second time on a definition with a schema that takes everything and no transform.
+All engines get the same Python objects on one thread, batch by batch, parsed just before as by Lambda's runtime, and
+return the rows that each batch touches (bytewax, which has no batches, the rows of all). Only Tailrace validates and
+transforms both images of each change, so it is also measured with a schema that accepts everything and no transform.
 """
 
 import gc
@@ -66,7 +65,7 @@ _plain_value = Pipeline(
 def _tailrace(definition: Pipeline) -> Engine:
     def engine(records: Records) -> int:
         folded = fold_records(records, definition)
-        # what is written of each row
+        # the deltas that would be written
         return len([(row.key, row.deltas()) for row in (*folded.rows, *folded.group_list_changes)])
 
     return engine
@@ -78,7 +77,7 @@ def _columns(records: Records) -> Columns:
 
 
 def _polars(columns: Columns) -> int:
-    import polars as pl  # noqa: PLC0415 - of the environment of benchmarks only
+    import polars as pl  # noqa: PLC0415 - installed for benchmarks only
 
     return len(pl.DataFrame(columns).group_by("aggregate", "first", "second").sum().rows())
 
@@ -89,7 +88,7 @@ def _duckdb() -> Callable[[Columns], int]:
 
     connection = duckdb.connect(config={"threads": 1})
     sums = ", ".join(f"sum({name})" for name in COLUMNS[3:])
-    query = f"SELECT aggregate, first, second, {sums} FROM changes GROUP BY ALL"  # noqa: S608 - names of ours
+    query = f"SELECT aggregate, first, second, {sums} FROM changes GROUP BY ALL"  # noqa: S608 - our own names
 
     def engine(columns: Columns) -> int:
         connection.register("changes", pa.table(columns))
@@ -99,7 +98,7 @@ def _duckdb() -> Callable[[Columns], int]:
 
 
 def _python(records: Records) -> int:
-    """Add up in a dict, as one would by hand."""
+    """Sum in a dict, as handwritten code would."""
     sums: dict[tuple[Any, ...], list[int]] = {}
     for record in records:
         for aggregate, first, second, *numbers in rows(record):
@@ -110,10 +109,10 @@ def _python(records: Records) -> int:
 
 
 def run(show: Show) -> list[Result]:
-    """Run every engine some times, in turn; return changes a second and core."""
+    """Run the engines in turn for a few rounds; return changes per second and core."""
     os.environ["POLARS_MAX_THREADS"] = "1"
     texts_of = {size: _whole_events(size) for size in _SIZES}
-    # the week itself is the benchmark's, not the process's: a collection of garbage is not to walk through it
+    # keep the benchmark's own data out of garbage collections
     gc.collect()
     gc.freeze()
     duckdb = _duckdb()
@@ -147,7 +146,7 @@ def _whole_events(size: int) -> list[str]:
 
 
 def _timed(texts: list[str], engine: Engine) -> float:
-    """Return the microseconds of processor time for a change; the batch was read just before, as Lambda does."""
+    """Return microseconds of processor time per change, without parsing the batch."""
     seconds, changes = 0.0, 0
     for text in texts:
         batch = json.loads(text)["Records"]
@@ -159,7 +158,7 @@ def _timed(texts: list[str], engine: Engine) -> float:
 
 
 def _at_once(texts: list[str]) -> float:
-    """Let Polars gather all batches and group them in one go at the end."""
+    """Collect all batches, then group them once with Polars."""
     gathered: Columns = {name: [] for name in COLUMNS}
 
     def gather(batch: Records) -> int:
@@ -179,19 +178,19 @@ def _results(size: int, cost: dict[str, float]) -> list[Result]:
     target = "250,000, and twice the best"
     batches = f"batches of {size:,}"
     return [
-        Result("b", f"fold alone, changes a second and core, {batches}", 1e6 / cost["fold"], "/s", target=target),
+        Result("b", f"fold alone, changes per second and core, {batches}", 1e6 / cost["fold"], "/s", target=target),
         Result("b", f"decoded, validated, transformed and folded, {batches}", 1e6 / cost["validated"], "/s"),
         *(
             Result("b", f"{name} on the same group-by, {batches}", 1e6 / cost[name], "/s")
             for name in cost
             if name not in {"fold", "validated"}
         ),
-        Result("b", f"fold alone, time beside {best}, {batches}", cost["fold"], "µs", cost[best], best),
+        Result("b", f"fold alone, time against {best}, {batches}", cost["fold"], "µs", cost[best], best),
     ]
 
 
 def _is_whole(record: dict[str, Any]) -> bool:
-    """Leave out the week's few broken items: the others have no place for them."""
+    """Tell whether a record is valid: the other engines cannot handle the few broken items."""
     images = [record["dynamodb"].get("OldImage"), record["dynamodb"]["NewImage"]]
     return all(image is None or _fits(image) for image in images)
 

@@ -1,4 +1,4 @@
-"""(e) Does a change cost more where there are ten times as many changes, rows or shards?"""
+"""(e) Does the cost per change grow with ten times as many changes, rows or shards?"""
 
 import json
 import time
@@ -16,7 +16,7 @@ _ROUNDS = 31
 
 
 class NullClient(NoStreams):
-    """A client that does nothing at once, so that only the stage's own work is measured."""
+    """A client that returns immediately, so that only the stage's own work is measured."""
 
     def __getattr__(self, _operation: str) -> Callable[..., Json]:
         return self._answer
@@ -27,7 +27,7 @@ class NullClient(NoStreams):
 
 
 def run(show: Show) -> list[Result]:
-    """Measure the stage on a stream, and on one with ten times as much of one thing, in turn."""
+    """Measure the stage on a stream, alternating with one that has ten times as much of one dimension."""
     cases = {
         "changes": (_batches(10, 1, 1), _batches(100, 1, 1)),
         "keys": (_batches(20, 10, 1), _batches(20, 100, 1)),
@@ -62,14 +62,14 @@ def _per_change(texts: list[str]) -> float:
 
 
 def _batches(number: int, towns: int, shards: int) -> list[str]:
-    """Return events of as many changes each, which touch as many rows each, out of more rows the more towns there are.
+    """Return equally large events that touch equally many rows; the total number of rows grows with ``towns``.
 
-    Each batch is of one town, as its flights would be if every town had an airport like New York's.
+    Each batch belongs to one town, as if every town had New York's flights.
     """
     all_records = [record for record in records() if "status" in record["dynamodb"]["NewImage"]]
     found = []
     for turn in range(number):
-        start = 5_000 + turn % 10 * _BATCH  # the same changes again and again, whatever their number
+        start = 5_000 + turn % 10 * _BATCH  # the same changes repeat, whatever their number
         batch = [_relocated(record, turn % towns) for record in all_records[start : start + _BATCH]]
         named = json.loads(event(batch)) | {"shardId": f"shardId-{turn % shards:020d}-00000000"}
         found.append(json.dumps(named))
@@ -77,7 +77,7 @@ def _batches(number: int, towns: int, shards: int) -> list[str]:
 
 
 def _relocated(record: Json, town: int) -> Json:
-    """Return the change as one of another town: other airports, airlines and routes."""
+    """Move a change to another town: other airports, airlines and routes."""
     moved: Json = json.loads(json.dumps(record))
     for image in ("OldImage", "NewImage"):
         for name in ("origin", "carrier"):

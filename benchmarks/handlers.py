@@ -1,4 +1,4 @@
-"""(a) The aggregate handler beside the tutorial's, on a DynamoDB that answers in 5 ms; and the writer alone."""
+"""(a) The aggregate handler against the tutorial's, on a DynamoDB with 5 ms latency; and the writer alone."""
 
 import gc
 import json
@@ -28,12 +28,12 @@ from tailrace.queries.freshness import AGGREGATE
 
 _SIZES = {"100": 100, "1,000": 1_000, "6 MB": None}
 _ROUNDS = 3
-# The tutorial's cost is one call after the other: a part of a batch tells the cost of a change as well as all of it.
+# The tutorial makes sequential calls, so a part of a batch gives the same cost per change as the whole.
 _MAX_TUTORIAL_RECORDS = 200
 
 
 def run(show: Show) -> list[Result]:
-    """Measure processor and wall time per change of both handlers, batch by batch in turn."""
+    """Measure processor and wall time per change of both handlers, alternating batch by batch."""
     with stub_dynamodb() as address:
         environment = {
             "AWS_ENDPOINT_URL": address,
@@ -67,7 +67,7 @@ def _now() -> datetime:
 
 
 def _timed(handler: Callable[[Any], object], event: Any) -> tuple[float, float]:
-    """Return the microseconds of processor and of wall time that a change took."""
+    """Return microseconds of processor and wall time per change."""
     changes = len(event["Records"])
     wall, cpu = time.perf_counter(), time.process_time()
     handler(event)
@@ -79,7 +79,7 @@ def _compare(
 ) -> list[Result]:
     before, texts = latest_batches(size, _ROUNDS)
     for text in texts:
-        ours(json.loads(text))  # the rows of a steady state are known
+        ours(json.loads(text))  # in steady state, the rows exist already
     product: list[tuple[float, float]] = []
     by_hand: list[tuple[float, float]] = []
     for number, text in enumerate(texts, 1):
@@ -104,7 +104,7 @@ _TARGETS = {("1,000", "processor"): "40 times less", ("1,000", "wall"): "100 tim
 def _writer(show: Show) -> list[Result]:
     show("(a) the writer alone")
     records()
-    # the week itself is the benchmark's, not the process's: a collection of garbage is not to walk through it
+    # keep the benchmark's own data out of garbage collections
     gc.collect()
     gc.freeze()
     rows = _many_rows(2_000)

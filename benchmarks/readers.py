@@ -1,7 +1,7 @@
-"""Many readers at once on one machine, while the feed runs: ``python -m benchmarks.readers [READERS [SECONDS]]``.
+"""Many concurrent readers on one machine during the feed: ``python -m benchmarks.readers [READERS [SECONDS]]``.
 
-Every reader asks one query after the other, signed, over a connection that is kept. Prints how many were answered, the
-errors, how long an answer took, and for each query what the handler itself took, which it tells in `Server-Timing`.
+Every reader sends signed queries sequentially over a persistent connection. Prints the number of responses, the errors,
+the response times, and per query the handler's own time, which the API returns in `Server-Timing`.
 """
 
 import re
@@ -42,7 +42,7 @@ _OWN_TIME = re.compile(r"handler;dur=([0-9.]+)")
 
 @dataclass(slots=True)
 class ReaderResults:
-    """What the readers were answered: seconds and the handler's own ms by query, and how often anything but 200."""
+    """The readers' response times in seconds and the handler's own in ms, by query, and errors by kind."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {query: [] for query in QUERIES})
     own_ms: dict[str, list[float]] = field(default_factory=lambda: {query: [] for query in QUERIES})
@@ -50,7 +50,7 @@ class ReaderResults:
 
 
 def read_until(root: str, end: float, first: int, http: urllib3.PoolManager, results: ReaderResults) -> None:
-    """Ask one query after the other until a moment of the monotonic clock."""
+    """Send queries sequentially until ``end`` on the monotonic clock."""
     number = first
     while time.monotonic() < end:
         query = QUERIES[number % len(QUERIES)]
@@ -65,15 +65,15 @@ def read_until(root: str, end: float, first: int, http: urllib3.PoolManager, res
             results.errors[type(error).__name__] += 1
             continue
         results.seconds[query].append(time.monotonic() - began)
-        message = _OWN_TIME.fullmatch(response.headers.get("Server-Timing", ""))
-        if response.status != _OK or message is None:
+        timing = _OWN_TIME.fullmatch(response.headers.get("Server-Timing", ""))
+        if response.status != _OK or timing is None:
             results.errors[str(response.status) if response.status != _OK else "no Server-Timing"] += 1
         else:
-            results.own_ms[query].append(float(message[1]))
+            results.own_ms[query].append(float(timing[1]))
 
 
 def read_during_feed(stack: Stack, readers: int, seconds: float, flights: Sequence[Flight]) -> ReaderResults:
-    """Let so many readers ask a stack for so many seconds while flights are fed into it."""
+    """Run ``readers`` against a stack for ``seconds`` while flights are fed into it."""
     results = ReaderResults()
     http = urllib3.PoolManager(maxsize=readers, retries=False, timeout=_RESPONSE_TIMEOUT_S)
     with ThreadPoolExecutor(readers + 1) as pool:
@@ -86,27 +86,27 @@ def read_during_feed(stack: Stack, readers: int, seconds: float, flights: Sequen
 
 
 def main() -> int:
-    """Run the readers beside the feed; return 1 if any of them was not answered."""
+    """Run the readers during the feed; return 1 if any query failed."""
     readers = int(sys.argv[1]) if len(sys.argv) > 1 else READERS
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else SECONDS  # noqa: PLR2004 - its place
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else SECONDS  # noqa: PLR2004 - the second argument
     with running_stack(progress=lambda text: _print(f"{text} …")) as stack:
         _print(f"{readers} readers for {seconds:.0f} s …")
         results = read_during_feed(stack, readers, seconds, read_flights(SAMPLE_FILE).flights)
     every = [took for query in QUERIES for took in results.seconds[query]]
-    _print(f"answered {len(every)}, errors {dict(results.errors) or 'none'}")
-    _print(f"seconds that a reader waited: {_percentiles(every, 2)}")
+    _print(f"responses: {len(every)}, errors: {dict(results.errors) or 'none'}")
+    _print(f"response time in s: {_percentiles(every, 2)}")
     for query in QUERIES:
-        _print(f"{query}\n  s that a reader waited: {_percentiles(results.seconds[query], 2)}")
-        _print(f"  ms of the handler's own: {_percentiles(results.own_ms[query], 1)}")
+        _print(f"{query}\n  response time in s: {_percentiles(results.seconds[query], 2)}")
+        _print(f"  handler time in ms: {_percentiles(results.own_ms[query], 1)}")
     return 1 if results.errors else 0
 
 
 def _percentiles(numbers: Sequence[float], digits: int) -> str:
-    if len(numbers) < 2:  # noqa: PLR2004 - of fewer there are no percentiles
-        return f"{len(numbers)} answers"
+    if len(numbers) < 2:  # noqa: PLR2004 - quantiles() needs two
+        return f"{len(numbers)} responses"
     cuts = quantiles(numbers, n=100, method="inclusive")
-    message = {"median": median(numbers), "95th percentile": cuts[94], "99th": cuts[98], "maximum": max(numbers)}
-    return ", ".join(f"{name} {number:.{digits}f}" for name, number in message.items())
+    figures = {"median": median(numbers), "95th percentile": cuts[94], "99th": cuts[98], "maximum": max(numbers)}
+    return ", ".join(f"{name} {number:.{digits}f}" for name, number in figures.items())
 
 
 def _print(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What was measured, as a table, as raw figures, and as a picture."""
+"""Results as a table, as raw figures, and as a chart."""
 
 import json
 import platform
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One figure: of the product, and beside it that of something else, measured in the same run."""
+    """A measurement of Tailrace and, optionally, of something else in the same run (``beside``, named ``other``)."""
 
     part: str
     what: str
@@ -26,12 +26,12 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the other figure is of ours."""
+        """The other figure divided by ours."""
         return None if self.beside is None or not self.value else self.beside / self.value
 
 
 def write(results: Sequence[Result], now: datetime) -> Path:
-    """Write the table, the figures and the picture; figures of parts that were not run stay as they were."""
+    """Write table, figures and chart; keep the figures of parts that were not run."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "figures.json"
     before = json.loads(path.read_text()) if path.exists() else {"parts": {}}
@@ -49,11 +49,11 @@ def write(results: Sequence[Result], now: datetime) -> Path:
 
 def _table(results: Sequence[Result], machine: str) -> str:
     lines = [
-        "# What was measured",
+        "# Benchmark results",
         "",
-        f"By `make bench` on {machine}: medians of one run. [How](../../docs/performance.md).",
+        f"`make bench` on {machine}: medians of one run. [Method](../../docs/performance.md).",
         "",
-        "| | what | Tailrace | beside it | ratio | target |",
+        "| | measurement | Tailrace | compared with | ratio | target |",
         "|---|---|---|---|---|---|",
     ]
     for one in results:
@@ -62,21 +62,21 @@ def _table(results: Sequence[Result], machine: str) -> str:
         lines.append(
             f"| {one.part} | {one.what} | {number(one.value)} {one.unit} | {beside} | {ratio} | {one.target} |"
         )
-    return "\n".join(lines) + "\n\n![the ratios](ratios.png)\n"
+    return "\n".join(lines) + "\n\n![Ratios](ratios.png)\n"
 
 
 def number(value: float) -> str:
-    """Return a figure with three digits that count."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - where decimals stop to matter
+    """Format a figure with three significant digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits without decimals
 
 
 def _write_chart(results: Sequence[Result]) -> None:
-    import matplotlib as mpl  # noqa: PLC0415 - takes a second, and only here
+    import matplotlib as mpl  # noqa: PLC0415 - takes a second to import
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    shown = [(f"{one.what}\nbeside {one.other}", one.ratio) for one in results if one.ratio is not None]
+    shown = [(f"{one.what}\nagainst {one.other}", one.ratio) for one in results if one.ratio is not None]
     if not shown:
         return
     figure, axes = plt.subplots(figsize=(10, 0.9 + 0.55 * len(shown)), layout="constrained")
@@ -86,7 +86,7 @@ def _write_chart(results: Sequence[Result]) -> None:
     axes.set_xscale("log")
     axes.axvline(1, color="#888888", linewidth=1)
     axes.margins(x=0.15)
-    axes.set_xlabel("how many times as much the other one takes")
+    axes.set_xlabel("cost relative to Tailrace")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(RESULTS / "ratios.png", dpi=120)
     plt.close(figure)

@@ -1,6 +1,6 @@
-"""What each image of an event adds to which row: the group-by of the flights, in plain Python for engines that need it.
+"""The flights' group-by in plain Python: what each image of a record adds to which row.
 
-Imports nothing of the product, so that bytewax's own Python can run it.
+Imports nothing from Tailrace, since bytewax runs it in its own Python.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ COLUMNS = ("aggregate", "first", "second", "flights", "departures", "cancellatio
 
 @lru_cache(maxsize=65_536)
 def buckets(text: str) -> tuple[str, str, str]:
-    """Return the hour, day and month of a time in New York."""
+    """Return a time's hour, day and month in New York."""
     local = datetime.fromisoformat(text).astimezone(NEW_YORK)
     return local.replace(minute=0).isoformat(timespec="minutes"), local.date().isoformat(), local.isoformat()[:7]
 
 
 def rows(record: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield a tuple of COLUMNS for each aggregate and image of a stream record; old images count below zero."""
+    """Yield a tuple of COLUMNS for each aggregate and image of a stream record; old images count negatively."""
     images = record["dynamodb"]
     for name, sign in (("OldImage", -1), ("NewImage", 1)):
         image = images.get(name)

@@ -1,4 +1,4 @@
-"""A DynamoDB that says yes to everything after 5 ms: a process of its own, so that only the caller is measured."""
+"""A stub DynamoDB that accepts everything after 5 ms, in its own process so that only the caller is measured."""
 
 import asyncio
 import multiprocessing
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-ANSWER_S = 0.005
+LATENCY_S = 0.005
 _HEAD = (
     b"HTTP/1.1 %s\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nx-amzn-RequestId: 1\r\n\r\n%s"
 )
@@ -15,7 +15,7 @@ _NO_STREAM = b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundExcep
 
 def _response(head: bytes, body: bytes) -> bytes:
     if b"BatchExecuteStatement" in head:
-        # one key of each statement; no value of a flight holds the word
+        # one key per statement; no value of a flight contains this word
         text = b'{"Responses":[' + b",".join([b'{"TableName":"t"}'] * body.count(b'"Statement"')) + b"]}"
     elif b"DescribeStream" in head:
         return _HEAD % (b"400 Bad Request", len(_NO_STREAM), _NO_STREAM)
@@ -45,17 +45,17 @@ class _Protocol(asyncio.Protocol):
             return
         self._waiting = rest[length:]
         response = _response(head, rest[:length])
-        asyncio.get_running_loop().call_later(ANSWER_S, self._send, response)
+        asyncio.get_running_loop().call_later(LATENCY_S, self._send, response)
 
     def _send(self, response: bytes) -> None:
         if self._transport is not None:
             self._transport.write(response)
 
 
-def _serve(message: Connection) -> None:
+def _serve(pipe: Connection) -> None:
     async def run() -> None:
         server = await asyncio.get_running_loop().create_server(_Protocol, "127.0.0.1", 0)
-        message.send(server.sockets[0].getsockname()[1])
+        pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(run())
@@ -63,7 +63,7 @@ def _serve(message: Connection) -> None:
 
 @contextmanager
 def stub_dynamodb() -> Iterator[str]:
-    """Run the server and give its address."""
+    """Run the server; yield its address."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
     process.start()

@@ -1,4 +1,4 @@
-"""The aggregate stage on the table in memory, which counts what it is asked to do."""
+"""The aggregate stage on an in-memory table that counts its requests."""
 
 import os
 from collections import Counter
@@ -20,7 +20,7 @@ _UNIT = 1024
 
 
 class CountingClient:
-    """A client of the table in memory: counts calls, writes and write units, those of refused writes as well."""
+    """A client of the in-memory table that counts calls, writes and write units, including rejected writes."""
 
     def __init__(self) -> None:
         self.database = Database(returns_rejected_item=True)
@@ -33,8 +33,8 @@ class CountingClient:
         self._count("UpdateItem", [request["Key"]], request["TableName"])
         return self.database.update_item(**request)
 
-    def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - the client's own name
-        """Write known rows."""
+    def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - boto3's name
+        """Write existing rows."""
         keys = [dict(zip(("pk", "sk"), entry["Parameters"][-3:-1], strict=True)) for entry in Statements]
         self._count("BatchExecuteStatement", keys)
         return self.database.batch_execute_statement(Statements=Statements)
@@ -56,7 +56,7 @@ def _size(row: Json) -> int:
 
 
 class NoStreams:
-    """A client of DynamoDB Streams that knows of no shard."""
+    """A DynamoDB Streams client without shards."""
 
     def describe_stream(self, **_request: Any) -> Json:
         """Describe a stream without shards."""
@@ -64,10 +64,10 @@ class NoStreams:
 
 
 def stage(client: Any) -> Aggregator:
-    """Put the stage together on a client."""
+    """Assemble the stage on a client."""
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     streams: Any = NoStreams()
-    # one thread, as the table in memory is made for one, and nothing waits
+    # one thread: the in-memory table is not thread-safe, and never blocks
     committer = Committer(client, TABLE, clock=_now, use_partiql=True, executor=lambda _threads: ThreadPoolExecutor(1))
     lineages = Lineages(client, lambda: streams, TABLE, _now)
     return Aggregator(pipeline, committer, lineages, ProgressWriter(client, PROGRESS, AGGREGATE, _now))

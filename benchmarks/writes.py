@@ -1,4 +1,4 @@
-"""(c) Writes and write units against the rows that each batch touches, and what redelivery adds."""
+"""(c) Writes and write units per row that a batch touches, and what redelivery adds."""
 
 import json
 
@@ -12,8 +12,8 @@ _SIZES = (100, 1_000, 4_000)
 
 
 def run(show: Show) -> list[Result]:
-    """Let the stage absorb the week in batches of some sizes, once each, and once more with every batch twice."""
-    # one for each image and aggregate
+    """Run the week through the stage in batches of several sizes, then with every batch delivered twice."""
+    # one write per image and aggregate
     images = sum(("OldImage" in one["dynamodb"]) + 1 for one in records())
     by_hand = 1000.0 * len(pipeline.aggregates) * images / len(records())
     results = []
@@ -24,7 +24,7 @@ def run(show: Show) -> list[Result]:
         results += [
             Result("c", f"writes per touched row, batches of {size:,}", per_row, "", target="1.05"),
             Result("c", f"rows touched per 1,000 changes, batches of {size:,}", touched / changes * 1000, ""),
-            Result("c", f"of them in the lists of groups, batches of {size:,}", listed / changes * 1000, ""),
+            Result("c", f"of these, rows of group lists, batches of {size:,}", listed / changes * 1000, ""),
             Result("c", f"write units per 1,000 changes, batches of {size:,}", _units(client, changes), "", by_hand),
         ]
     show("(c) every batch twice")
@@ -38,7 +38,7 @@ def _units(client: CountingClient, changes: int) -> float:
 
 
 def _absorbed(size: int, deliveries: int) -> tuple[CountingClient, int, int, int]:
-    """Return the client that counted, the rows that all batches touched together, those in lists, and the changes."""
+    """Return the counting client, touched rows summed over batches, those in group lists, and the changes."""
     client = CountingClient()
     aggregate = stage(client)
     touched = listed = changes = 0

@@ -1,1 +1,1 @@
-"""The ``tailrace`` command: what is done with a stack from one's own machine. Never shipped to Lambda."""
+"""The ``tailrace`` command, which works with a deployed stack from your machine. Never shipped to Lambda."""

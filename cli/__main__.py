@@ -10,14 +10,14 @@ from cli.errors import CommandError
 from tailrace.version import VERSION
 
 _EPILOG = """\
-status: 0 done, or ended by Ctrl-C; 1 something is missing or refused; 2 the request makes no sense."""
+exit status: 0 done, or stopped by Ctrl-C; 1 something is missing or denied; 2 invalid arguments."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser; each subcommand brings its own options and what runs it."""
+    """Return the parser; each subcommand adds its own options and its ``run`` function."""
     result = argparse.ArgumentParser(
         "tailrace",
-        description="Look at a deployed stack from this machine.",
+        description="Inspect a deployed stack from this machine.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = parser().parse_args(arguments)
-    # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
+    # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:

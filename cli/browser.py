@@ -1,4 +1,4 @@
-"""Open a browser where there is somebody to look at it."""
+"""Open a browser if somebody can see it."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def has_desktop(variables: Mapping[str, str], platform: str) -> bool:
-    """Tell whether a browser would have a screen: not in CI, not without a display, not at the far end of ssh."""
+    """Tell whether a browser would have a screen: not in CI, without a display, or over ssh."""
     if variables.get("CI"):
         return False
     if platform == "darwin":
@@ -16,5 +16,5 @@ def has_desktop(variables: Mapping[str, str], platform: str) -> bool:
 
 
 def open_browser(address: str) -> bool:
-    """Open an address, where there is a desktop; tell whether that was tried with success."""
+    """Open an address if there is a desktop; return whether a browser was started."""
     return has_desktop(os.environ, sys.platform) and webbrowser.open(address)

@@ -1,4 +1,4 @@
-"""``tailrace dashboard``: the page of a deployed stack on loopback, which asks its API with the user's credentials."""
+"""``tailrace dashboard``: a deployed stack's page on loopback, which calls its API with the user's credentials."""
 
 import argparse
 import re
@@ -32,25 +32,25 @@ _MAX_PORT = 65_535
 _POLL_S = 0.1
 
 _HELP = """\
-Serve the dashboard of a deployed stack on 127.0.0.1. Its page asks this
-command, and this command asks the stack's API, signed with your own AWS
-credentials: cloudformation:DescribeStacks finds the stack, and
-execute-api:Invoke asks it. Nothing is ever written."""
+Serve the dashboard of a deployed stack on 127.0.0.1. This command forwards
+the page's requests to the stack's API, signed with your AWS credentials.
+It needs cloudformation:DescribeStacks and execute-api:Invoke, and never
+writes anything."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "dashboard",
-        help="look at a stack's aggregates in the browser",
+        help="show a stack's aggregates in the browser",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--stack", required=True, metavar="NAME", type=_stack_name, help="name of the stack")
-    parser.add_argument("--region", help="its region (default: as the AWS CLI has it)")
-    parser.add_argument("--profile", help="profile of your AWS configuration (default: as the AWS CLI has it)")
+    parser.add_argument("--region", help="region of the stack (default: the AWS CLI's)")
+    parser.add_argument("--profile", help="AWS profile (default: the AWS CLI's)")
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="port to serve on (default: a free one)")
-    parser.add_argument("--no-open", action="store_true", help="open no browser")
+    parser.add_argument("--no-open", action="store_true", help="do not open a browser")
     parser.set_defaults(run=run)
 
 
@@ -58,15 +58,15 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C.
 
     Raises:
-        CommandError: the stack cannot be found or takes no signatures, or the port is taken.
+        CommandError: the stack cannot be found or does not accept signatures, or the port is in use.
     """
     stack = stacks.find_stack(options.stack, options.region, options.profile)
     upstream = find_upstream(stack)
     site = read_site(stack.name, REFRESH_S)
-    # The key keeps out whoever else has an account on this machine: they reach loopback, too.
+    # The key keeps out other users of this machine, who can also reach loopback.
     with running_server(site, upstream, options.port, key=secrets.token_urlsafe(24)) as server:
         _print(f"The dashboard of {stack.name} ({stack.region}) is at {server.address}")
-        _print("Ctrl-C ends it.")
+        _print("Press Ctrl-C to stop.")
         if not options.no_open:
             open_browser(server.address)
         while True:
@@ -77,31 +77,31 @@ def find_upstream(stack: stacks.DeployedStack) -> Upstream:
     """Return the stack's API.
 
     Raises:
-        CommandError: it has none, or one that takes no signatures.
+        CommandError: the stack has no API, or one that does not accept signatures.
     """
     issuer = stack.parameters.get("JwtIssuer", "")
     if issuer:
         page = stack.outputs.get("DashboardUrl")
-        suggestion = f"open {page}" if page else "deploy it with DashboardClientId, and it has a page of its own"
-        raise CommandError(f"The stack {stack.name!r} takes tokens of {issuer}, and no signatures: {suggestion}.")
+        suggestion = f"open {page}" if page else "deploy it with DashboardClientId to host the dashboard itself"
+        raise CommandError(f"The stack {stack.name!r} accepts tokens of {issuer} instead of signatures: {suggestion}.")
     url = stack.outputs.get("ApiUrl")
     if url is None:
-        text = f"The stack {stack.name!r} has no output ApiUrl: it is no stack of Tailrace's, or not deployed yet."
+        text = f"The stack {stack.name!r} has no output ApiUrl: it is not a Tailrace stack, or not deployed yet."
         raise CommandError(text)
     session = http_session(get_environ_proxies(url), stack.session.get_config_variable("ca_bundle") or True)
     return Upstream(url.rstrip("/"), stack.region, stack.credentials, session)
 
 
 def read_site(title: str, refresh_s: int) -> Site:
-    """Make the site's folder anew if its sources have changed, and read it.
+    """Rebuild the site's folder if its sources have changed, and read it.
 
     Raises:
-        CommandError: it cannot be made.
+        CommandError: the site cannot be built.
     """
     command = [sys.executable, str(ROOT / "local" / "environments" / "setup.py"), "dashboard"]
     result = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     if result.returncode or not (SITE / INDEX_PAGE).exists():
-        raise CommandError(f"The page could not be made: {result.stderr.strip().removeprefix('setup: ')}")
+        raise CommandError(f"The dashboard could not be built: {result.stderr.strip().removeprefix('setup: ')}")
     config = {"api": "./api", "refresh_s": refresh_s, "title": title, "auth": None, "reference": f"./{REFERENCE}"}
     return Site(SITE, config)
 
@@ -110,15 +110,15 @@ def read_site(title: str, refresh_s: int) -> Site:
 def running_server(
     site: Site, upstream: Upstream, port: int = 0, *, key: str | None = None
 ) -> Iterator[DashboardServer]:
-    """Serve in a thread until the block is left; the port is free then.
+    """Serve in a thread until the block exits, which frees the port.
 
     Raises:
-        CommandError: the port is taken, or may not be.
+        CommandError: the port is in use or not permitted.
     """
     try:
         server = DashboardServer(site, upstream, port, key)
     except OSError as error:
-        text = f"Port {port} of {HOST} cannot be served on: {error.strerror}. Choose another by --port."
+        text = f"Cannot listen on {HOST}:{port}: {error.strerror}. Choose another port with --port."
         raise UsageError(text) from error
     thread = Thread(target=server.serve_forever, args=(_POLL_S,), name="dashboard", daemon=True)
     thread.start()
@@ -133,14 +133,14 @@ def running_server(
 
 def _stack_name(text: str) -> str:
     if not _STACK_NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"a stack's name has letters, digits and hyphens, and {text!r} has not")
+        raise argparse.ArgumentTypeError(f"a stack name has up to 128 letters, digits and hyphens, not {text!r}")
     return text
 
 
 def _port(text: str) -> int:
-    # the length first: int() takes no text of thousands of digits
+    # length first: int() refuses texts of thousands of digits
     if not text.isascii() or not text.isdigit() or len(text) > len(str(_MAX_PORT)) or not 0 < int(text) <= _MAX_PORT:
-        raise argparse.ArgumentTypeError(f"a port is a whole number from 1 to {_MAX_PORT}, and {text[:20]!r} is none")
+        raise argparse.ArgumentTypeError(f"a port must be a whole number from 1 to {_MAX_PORT}, not {text[:20]!r}")
     return int(text)
 
 

@@ -1,17 +1,17 @@
-"""What the command says when it cannot do what it was asked.
+"""Errors that the command reports to the user.
 
 CommandError      exit status 1, and one sentence for the user
-└── UsageError    exit status 2: the request itself makes no sense
+└── UsageError    exit status 2: invalid arguments
 """
 
 
 class CommandError(Exception):
-    """Something is missing or refused; the message says what, and what helps."""
+    """Something is missing or denied; the message says what, and what to do."""
 
     status = 1
 
 
 class UsageError(CommandError):
-    """What was asked for makes no sense."""
+    """The arguments are invalid."""
 
     status = 2

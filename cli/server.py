@@ -1,9 +1,8 @@
-"""The dashboard on loopback: the page's files, and under ``/api/`` a stack's API, asked with the user's credentials.
+"""The dashboard on loopback: the page's files, and under ``/api/`` a proxy to a stack's API.
 
-Whoever gets at ``/api/`` reads with these credentials. So only this machine gets here at all; the Host header must be
-one of ours, so that no foreign name that was made to lead here (DNS rebinding) is served; a browser that says that a
-page of another origin is asking is refused; and, where the credentials are worth it, other users of this machine lack
-the key.
+The proxy signs with the user's credentials, so access is restricted: the server listens on loopback only; the Host
+header must be ours, against DNS rebinding; requests from pages of other origins are rejected; and, except for the
+emulator, a key keeps out other users of this machine.
 """
 
 import json
@@ -30,52 +29,52 @@ class _RequestRejected(Exception):
         super().__init__(title)
         document = {"type": f"{TYPE_PREFIX}{name}", "title": title, "status": status, "detail": detail}
         kind = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
-        self.answer = SiteResponse(status, kind | headers, json.dumps(document).encode())
+        self.response = SiteResponse(status, kind | headers, json.dumps(document).encode())
 
 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_TIMEOUT_S
-    wbufsize = -1  # an answer leaves in one piece: in two, the second would wait for an acknowledgement
+    wbufsize = -1  # send each response in one piece: a second one would wait for an acknowledgement
     error_message_format = "%(code)d %(message)s\n"
     error_content_type = "text/plain"
     server: "DashboardServer"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("do_"):  # the base class looks for one method for each of HTTP's
+        if name.startswith("do_"):  # the base class looks up a method per HTTP method
             return self._serve
         raise AttributeError(name)
 
     def version_string(self) -> str:
-        """Tell no version of anything."""
+        """Reveal no versions."""
         return "tailrace"
 
     def _serve(self) -> None:
         try:
-            answer = self._respond()
+            response = self._respond()
         except _RequestRejected as rejected:
-            answer = rejected.answer
-            self.close_connection = True  # its body, if it has one, was not read
-        self.send_response(answer.status)
-        for name, value in {**self.server.site.headers, **answer.headers}.items():
+            response = rejected.response
+            self.close_connection = True  # a request body, if any, was not read
+        self.send_response(response.status)
+        for name, value in {**self.server.site.headers, **response.headers}.items():
             self.send_header(name, value)
-        if answer.status != HTTPStatus.NOT_MODIFIED:
-            self.send_header("Content-Length", str(len(answer.body)))
+        if response.status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            self.wfile.write(response.body)
 
     def _respond(self) -> SiteResponse:
         if self.headers.get_all("Host") is None or self.headers.get_all("Host") not in self.server.hosts:
-            raise _RequestRejected(421, "not-this-host", "This server answers to its own address only", self.server.url)
-        if self.command not in _ALLOWED_METHODS:
             raise _RequestRejected(
-                405, "read-only", "A dashboard reads and does nothing else", Allow=", ".join(_ALLOWED_METHODS)
+                421, "not-this-host", "This server responds to its own address only", self.server.url
             )
+        if self.command not in _ALLOWED_METHODS:
+            raise _RequestRejected(405, "read-only", "The dashboard is read-only", Allow=", ".join(_ALLOWED_METHODS))
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            raise _RequestRejected(400, "no-body", "A request for reading has no body")
+            raise _RequestRejected(400, "no-body", "Requests must not have a body")
         path, _, query = self.path.partition("?")
         if path == API or path.startswith(f"{API}/"):
             return self._forward(path.removeprefix(API) or "/", query)
@@ -90,9 +89,9 @@ class _Request(BaseHTTPRequestHandler):
     def _forward(self, path: str, query: str) -> SiteResponse:
         self._check_caller()
         if ".." in unquote(path).split("/") or "\\" in unquote(path):
-            raise _RequestRejected(400, "no-such-path", "This path leads out of the API")
+            raise _RequestRejected(400, "no-such-path", "The path leaves the API")
         if self.command != "GET":
-            raise _RequestRejected(405, "read-only", "The API is asked by GET only", Allow="GET")
+            raise _RequestRejected(405, "read-only", "The API supports GET only", Allow="GET")
         try:
             found = self.server.upstream.get(path, query, {name.lower(): text for name, text in self.headers.items()})
         except UpstreamError as error:
@@ -100,12 +99,12 @@ class _Request(BaseHTTPRequestHandler):
         return SiteResponse(found.status, {"cache-control": "no-store", **found.headers}, found.body)
 
     def _check_caller(self) -> None:
-        """Refuse what a page of another origin asks, and whoever does not hold the key."""
+        """Reject requests from pages of other origins and requests without the key."""
         origin, site = self.headers.get("Origin"), self.headers.get("Sec-Fetch-Site", "same-origin")
         if site not in ("same-origin", "none") or (origin is not None and origin not in self.server.origins):
-            raise _RequestRejected(403, "other-origin", "Pages of other origins are not answered")
+            raise _RequestRejected(403, "other-origin", "Requests from pages of other origins are rejected")
         if self.server.key is not None and not compare_digest(self._cookie().encode(), self.server.key.encode()):
-            raise _RequestRejected(401, "no-key", "Open the address that `tailrace dashboard` has printed")
+            raise _RequestRejected(401, "no-key", "Open the address that `tailrace dashboard` printed")
 
     def _cookie(self) -> str:
         try:
@@ -121,13 +120,13 @@ class _Request(BaseHTTPRequestHandler):
         return SiteResponse(303, {"Location": "./", "Set-Cookie": cookie, "Cache-Control": "no-store"})
 
     def log_message(self, *_arguments: Any) -> None:
-        """Say nothing: each refresh of each panel would be a line."""
+        """Log nothing: every panel would log a line per refresh."""
 
 
 class DashboardServer(ThreadingHTTPServer):
-    """The server on a port of the loopback address, or on a free one; `serve_forever` runs it, `shutdown` ends it.
+    """The server on a loopback port (0: a free one); `serve_forever` runs it, `shutdown` stops it.
 
-    With a ``key``, only who has opened :attr:`address` is given data. Raises OSError where the port is taken.
+    With a ``key``, only browsers that have opened :attr:`address` get data. Raises OSError if the port is in use.
     """
 
     daemon_threads = True
@@ -143,15 +142,15 @@ class DashboardServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """Address of the page."""
         return f"http://{HOST}:{self.server_port}/"
 
     @property
     def address(self) -> str:
-        """What to open in a browser."""
+        """Address to open in a browser, with the key if there is one."""
         return self.url if self.key is None else f"{self.url}?key={self.key}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a browser that has gone away; show everything else."""
+        """Ignore disconnected browsers; show every other error."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)

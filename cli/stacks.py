@@ -1,4 +1,4 @@
-"""Find a deployed stack with the user's own AWS credentials, and say in one sentence why that is not possible."""
+"""Find a deployed stack with the user's AWS credentials; every failure is one sentence."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError,  # noqa: A004 - botocore's own, which is none of Python's
+    ConnectionError,  # noqa: A004 - botocore's, not Python's
     CredentialRetrievalError,
     HTTPClientError,
     InvalidRegionError,
@@ -27,7 +27,7 @@ from cli.errors import CommandError
 
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
-# Codes of the errors that every service answers alike:
+# Error codes common to all services:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
 _EXPIRED_CREDENTIALS = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _INVALID_CREDENTIALS = {
@@ -39,14 +39,14 @@ _INVALID_CREDENTIALS = {
     "UnrecognizedClientException",
 }
 _ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-# What DescribeStacks answers for a name that is well-formed, and that no stack has:
+# The error code of DescribeStacks for an unknown stack:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
 _NO_SUCH_STACK = "ValidationError"
 
 
 @dataclass(frozen=True, slots=True)
 class DeployedStack:
-    """A deployed stack, and the credentials to ask it with."""
+    """A deployed stack, and the credentials to call it with."""
 
     name: str
     region: str
@@ -57,14 +57,14 @@ class DeployedStack:
 
 
 def find_stack(name: str, region: str | None, profile: str | None) -> DeployedStack:
-    """Find a stack by its name, in the region and with the profile given, or those of the user's configuration.
+    """Find a stack by name. Region and profile default to those of the user's configuration.
 
     Raises:
-        CommandError: there is no such stack, or none that these credentials may see.
+        CommandError: there is no such stack, or these credentials may not see it.
     """
     session = Session(profile=profile)
     try:
-        # botocore knows AWS_DEFAULT_REGION only, the AWS CLI both
+        # botocore reads AWS_DEFAULT_REGION only, the AWS CLI both
         region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
         credentials = session.get_credentials()
         if credentials is None:
@@ -91,25 +91,25 @@ def _error_message(error: Exception, where: str, profile: str | None) -> str:
         case ProfileNotFound():
             return f"There is no AWS profile {profile!r} in your configuration."
         case NoRegionError() | InvalidRegionError():
-            return "Which region? Give --region, set AWS_REGION, or configure one (`aws configure`)."
+            return "No valid AWS region: pass --region, set AWS_REGION, or configure one (`aws configure`)."
         case NoCredentialsError() | PartialCredentialsError():
-            return "There are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a --profile."
+            return "No AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass --profile."
         case SSOError() | TokenRetrievalError() | CredentialRetrievalError():
-            return f"The AWS credentials cannot be had; sign in anew (`aws sso login`): {error}"
+            return f"Cannot get AWS credentials; sign in again (`aws sso login`): {error}"
         case HTTPClientError() | ConnectionError():
-            return f"AWS does not answer when asked for the {where}; is there a network, and the region right? {error}"
-    return f"The {where} cannot be looked up: {error}"
+            return f"Cannot reach AWS to find the {where}; check the network and the region: {error}"
+    return f"Cannot find the {where}: {error}"
 
 
 def _client_error_message(error: ClientError, where: str) -> str:
     error_details = error.response.get("Error", {})
     code = error_details.get("Code", "")
     if code in _EXPIRED_CREDENTIALS:
-        return "The AWS credentials have expired: sign in anew (`aws sso login`), or set fresh ones."
+        return "The AWS credentials have expired: sign in again (`aws sso login`), or set new ones."
     if code in _INVALID_CREDENTIALS:
-        return "AWS does not know these credentials, or not in this partition: look at the keys or the profile."
+        return "AWS rejects these credentials, at least in this partition: check the keys or the profile."
     if code in _ACCESS_DENIED:
-        return f"These credentials may not do {error.operation_name}, which it takes to find the {where}."
+        return f"These credentials lack permission for {error.operation_name}, which is needed to find the {where}."
     if code == _NO_SUCH_STACK:
-        return f"There is no {where}: look at its name, or give the --region and --profile that it is in."
-    return f"AWS does not tell of the {where}: {code}: {error_details.get('Message', '')}"
+        return f"There is no {where}: check the name, or pass its --region and --profile."
+    return f"Cannot describe the {where}: {code}: {error_details.get('Message', '')}"

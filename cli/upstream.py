@@ -1,4 +1,4 @@
-"""A stack's API, asked with the user's own credentials: each request is signed (SigV4) and its answer handed back."""
+"""Client of a stack's API: signs each request (SigV4) with the user's credentials and returns the response."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,17 +30,17 @@ RETURNED_HEADERS: Final = (
     "tailrace-freshness",
     "vary",
 )
-"""Everything else, such as cookies, and what is between two machines only (RFC 9110, 7.6.1), stays where it is."""
+"""All other headers, such as cookies and hop-by-hop headers (RFC 9110, 7.6.1), are dropped."""
 
 MAX_CONNECTIONS = 16
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5.0, 35.0  # the gateway itself waits for 30 s
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5.0, 35.0  # the gateway waits for up to 30 s
 QUEUE_TIMEOUT_S = 10.0
-MAX_RESPONSE_BYTES = 16 * 1024 * 1024  # an HTTP API answers 10 MB at most
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024  # an HTTP API returns 10 MB at most
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamResponse:
-    """What the API answered."""
+    """A response of the API."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,7 +48,7 @@ class UpstreamResponse:
 
 
 class UpstreamError(Exception):
-    """The API could not be asked, or has not answered; `status` is what a proxy says of it."""
+    """The API could not be called or did not respond; `status` is the proxy's HTTP status for that."""
 
     def __init__(self, status: int, name: str, title: str, detail: str = "") -> None:
         super().__init__(detail or title)
@@ -58,8 +58,8 @@ class UpstreamError(Exception):
 def http_session(
     proxies: Mapping[str, str] | None = None, verify: bool | str = True, read_timeout_s: float = READ_TIMEOUT_S
 ) -> URLLib3Session:
-    """Return a pool of connections: by these proxies, trusting a file's certificates or the usual ones."""
-    untyped: Any = URLLib3Session  # its stubs know neither a bundle nor a pair of times
+    """Return a connection pool; `verify` is a CA bundle, or True for the default one."""
+    untyped: Any = URLLib3Session  # its stubs allow neither a CA bundle nor a pair of timeouts
     pool: URLLib3Session = untyped(
         verify=verify,
         proxies=dict(proxies or {}),
@@ -70,17 +70,17 @@ def http_session(
 
 
 class Upstream:
-    """An API at a root address, without a slash at the end. Any number of threads may ask it."""
+    """An API at a root URL without trailing slash. Thread-safe."""
 
     def __init__(self, url: str, region: str, credentials: Credentials, session: URLLib3Session) -> None:
         self._url, self._region, self._credentials, self._session = url, region, credentials, session
         self._slots = BoundedSemaphore(MAX_CONNECTIONS)
 
     def get(self, path: str, query: str, headers: Mapping[str, str]) -> UpstreamResponse:
-        """Ask for a path, which begins with a slash, as it was sent; return the answer.
+        """GET a path, which begins with a slash and is still percent-encoded.
 
         Raises:
-            UpstreamError: there are no credentials any more, or no answer.
+            UpstreamError: the credentials cannot be refreshed, or there is no valid response.
         """
         with _translated_errors(), self._connection_slot():
             response = self._session.send(self._signed(path, query, headers))
@@ -93,7 +93,7 @@ class Upstream:
         self._session.close()
 
     def _signed(self, path: str, query: str, headers: Mapping[str, str]) -> Any:
-        # In the one form in which the signature is computed (RFC 3986): a browser writes a space as +, for example.
+        # Normalised to the encoding that is signed (RFC 3986): a browser encodes a space as +, for example.
         pairs = parse_qsl(query, keep_blank_values=True)
         query_string = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in pairs)
         url = f"{self._url}{quote(unquote(path), safe='/-_.~')}" + (f"?{query_string}" if query_string else "")
@@ -104,10 +104,10 @@ class Upstream:
 
     def _frozen_credentials(self) -> ReadOnlyCredentials:
         try:
-            return self._credentials.get_frozen_credentials()  # had anew where they end soon
+            return self._credentials.get_frozen_credentials()  # refreshed if they expire soon
         except (BotoCoreError, ClientError) as error:
-            detail = f"sign in anew (`aws sso login`), and start this command again if need be: {error}"
-            raise UpstreamError(502, "no-credentials", "The AWS credentials cannot be had any more", detail) from error
+            detail = f"sign in again (`aws sso login`), and restart this command if that does not help: {error}"
+            raise UpstreamError(502, "no-credentials", "The AWS credentials cannot be refreshed", detail) from error
 
     @contextmanager
     def _connection_slot(self) -> Iterator[None]:
@@ -126,9 +126,9 @@ def _body(raw: BaseHTTPResponse) -> bytes:
         size += len(part)
         if size > MAX_RESPONSE_BYTES:
             raw.close()
-            raise UpstreamError(502, "too-large", "The API's answer is too large")
-    if raw.length_remaining:  # botocore leaves it to us to look
-        raise UpstreamError(502, "unreachable", "The API's answer broke off")
+            raise UpstreamError(502, "too-large", "The API's response is too large")
+    if raw.length_remaining:  # botocore does not check this
+        raise UpstreamError(502, "unreachable", "The API's response is incomplete")
     return b"".join(parts)
 
 
@@ -141,6 +141,6 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except (ConnectTimeoutError, ReadTimeoutError, BodyTimeoutError) as error:
-        raise UpstreamError(504, "no-answer", "The API does not answer in time") from error
+        raise UpstreamError(504, "no-answer", "The API does not respond in time") from error
     except (BotoCoreError, HTTPError) as error:
         raise UpstreamError(502, "unreachable", "The API cannot be reached", str(error)) from error

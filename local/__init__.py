@@ -1,1 +1,1 @@
-"""Everything for one machine: the emulated stack, the source pollers, the demo. Never shipped to Lambda."""
+"""Local tooling: the emulated stack, the source pollers and the demo. Never shipped to Lambda."""

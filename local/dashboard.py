@@ -1,4 +1,4 @@
-"""The dashboard of the emulated stack: the server that `tailrace dashboard` runs, with the emulator's credentials."""
+"""The dashboard of the emulated stack: the same server as `tailrace dashboard`, with the emulator's credentials."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ REFRESH_S = 1
 
 @contextmanager
 def dashboard(api_url: str, port: int = 0) -> Iterator[DashboardServer]:
-    """Serve until the block is left. It needs no key: whoever is on this machine may ask the emulator itself.
+    """Serve until the block exits. No key: every user of this machine can call the emulator directly anyway.
 
     Raises:
-        DashboardFailed: the page cannot be made, or the port is taken.
+        DashboardFailed: the site cannot be built, or the port is in use.
     """
     upstream = Upstream(api_url, REGION, Credentials("test", "test"), http_session())
     try:

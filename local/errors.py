@@ -1,19 +1,19 @@
-"""What can go wrong on one machine. Every message is one sentence for the person at the terminal.
+"""Errors of the local tooling. Every message is one sentence for the terminal.
 
 LocalError
 ├── SetupMissing        a tool is not installed: make setup
-├── DefinitionUnusable  the definition cannot be imported, or the template lacks what it needs
-├── NotTheExample       the demo feeds flights, and the definition is of other items
-├── PortBusy            somebody else listens on the port asked for
-├── EmulatorFailed      the emulator did not start, or is gone
-├── DeployFailed        the stack could not be built or created; the message ends with the reason
-├── DashboardFailed     the page could not be made or served
-└── NotSettled          changes were still on their way when the time was up
+├── InvalidDefinition   the definition cannot be imported, or the template lacks what it needs
+├── WrongDefinition     the definition is not the example's, which the demo needs
+├── PortInUse           another process listens on the port
+├── EmulatorFailed      the emulator did not start, or has exited
+├── DeployFailed        the stack could not be built or deployed; the message ends with the reason
+├── DashboardFailed     the dashboard could not be built or served
+└── SettleTimeout       changes were still in flight at the timeout
 """
 
 
 class LocalError(Exception):
-    """The root of this tree."""
+    """Base of all local errors."""
 
 
 class SetupMissing(LocalError):
@@ -25,15 +25,15 @@ class InvalidDefinition(LocalError):
 
 
 class WrongDefinition(LocalError):
-    """The definition is of other items than the demo feeds."""
+    """The definition is not the example's, which the demo needs."""
 
 
 class PortInUse(LocalError):
-    """Somebody else listens on the port."""
+    """Another process listens on the port."""
 
 
 class EmulatorFailed(LocalError):
-    """The emulator did not start, or is gone."""
+    """The emulator did not start, or has exited."""
 
 
 class DeployFailed(LocalError):
@@ -41,8 +41,8 @@ class DeployFailed(LocalError):
 
 
 class DashboardFailed(LocalError):
-    """The page could not be made or served."""
+    """The dashboard could not be built or served."""
 
 
 class SettleTimeout(LocalError):
-    """Changes were still on their way when the time was up."""
+    """Changes were still in flight at the timeout."""

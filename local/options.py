@@ -7,18 +7,18 @@ MAX_PORT = 65_535
 
 
 class OptionError(LocalError):
-    """An option has a value that makes no sense; the message is one sentence."""
+    """An option has an invalid value; the message is one sentence."""
 
 
 def parse_integer(name: str, text: str, maximum: int) -> int | None:
-    """Read a whole number from 1 to ``maximum``; an empty text is None.
+    """Parse a whole number from 1 to ``maximum``; return None for an empty text.
 
     Raises:
-        OptionError: the text is no such number.
+        OptionError: the text is not such a number.
     """
     if not text:
         return None
-    # the length first: int() takes no text of thousands of digits
+    # length first: int() refuses texts of thousands of digits
     if not text.isascii() or not text.isdigit() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
-        raise OptionError(f"{name} is a whole number from 1 to {maximum}, not {text[:20]!r}.")
+        raise OptionError(f"{name} must be a whole number from 1 to {maximum}, not {text[:20]!r}.")
     return int(text)

@@ -1,11 +1,11 @@
-"""The whole stack on one machine: emulator, deployment, pollers, and the dashboard where it is asked for.
+"""The whole stack on one machine: emulator, deployment, pollers and, optionally, the dashboard.
 
     with running_stack(progress=print) as stack:
         stack.client("dynamodb").put_item(TableName=stack.outputs["ItemsTable"], Item=...)
         stack.wait_until_settled(30)
 
-`make stack` brings it up and holds it until Ctrl-C, for `sam local invoke` and for trying one's own items out.
-Nothing is left behind: when this process ends, however it does, so do the emulator and its workers.
+`make stack` keeps it running until Ctrl-C, for `sam local invoke` and for trying out your own items.
+However this process ends, the emulator and its workers end with it.
 """
 
 import argparse
@@ -33,20 +33,20 @@ from tailrace.definition.pipeline import Pipeline
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
-"""What is different from AWS: nobody wants to watch a demo wait a minute for its archive."""
+"""Overrides of the template's defaults: the archive writes after 5 s instead of a minute."""
 _WATCH_INTERVAL_S = 0.5
 
 CURL = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
-"""Asks the API, which takes signed requests only; the keys are the emulator's."""
+"""Calls the API, which accepts signed requests only; the keys are the emulator's."""
 
 type ReportProgress = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Stack:
-    """A running stack. `outputs` are the template's; `resources` map a logical id to a physical one.
+    """A running stack. `outputs` are the template's; `resources` maps logical ids to physical ones.
 
-    `timings` are the seconds that each step of the start has taken; `dashboard` is the page's address, if it is served.
+    `timings` holds the seconds that each startup step took; `dashboard` is the page's address, if it is served.
     """
 
     endpoint: str
@@ -60,29 +60,29 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        """Root of the HTTP API, without a slash at the end."""
+        """Root of the HTTP API, without a trailing slash."""
         return f"{self.endpoint}/_aws/execute-api/{self.resources['HttpApi']}"
 
     @property
     def log(self) -> Path:
-        """The emulator's log, with everything that the functions have logged."""
+        """The emulator's log, which includes the functions' logs."""
         return self.emulator.log
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this stack, one for each service."""
+        """Return this stack's boto3 client for a service; one per service."""
         if service not in self._clients:
             self._clients[service] = deploy.client(service, self.endpoint)
         return self._clients[service]
 
     def raise_if_broken(self) -> None:
-        """Raise EmulatorFailed when the emulator is gone, or the error that has ended a poller."""
+        """Raise EmulatorFailed if the emulator has exited, or the error that stopped a poller."""
         self.emulator.raise_if_gone()
         self.pollers.raise_if_broken()
 
     def wait_until_settled(self, timeout_s: float, on_wait: Callable[[list[Statistics]], None] | None = None) -> None:
-        """Wait until everything written so far has been delivered to every function that is mapped to a source.
+        """Wait until everything written so far has been delivered to every mapped function.
 
-        `on_wait` is called about ten times a second with the pollers' figures. Raises NotSettled, EmulatorFailed.
+        `on_wait` is called about ten times a second with the pollers' statistics. Raises SettleTimeout, EmulatorFailed.
         """
 
         def check(statistics: list[Statistics]) -> None:
@@ -102,19 +102,19 @@ def running_stack(
     parameters: Mapping[str, str] | None = None,
     announce: bool = False,
 ) -> Iterator[Stack]:
-    """Start the emulator, build and deploy the stack, and poll its sources, until the block is left.
+    """Start the emulator, build and deploy the stack, and poll its sources until the block exits.
 
-    `port` pins the emulator's port; `shards` is the number of virtual shards of the stream; `progress` is told each
-    step; `parameters` are further ones of the template; `announce` serves the dashboard as well, and writes all
+    `port` fixes the emulator's port; `shards` is the number of virtual shards of the stream; `progress` is called with
+    each step; `parameters` are additional template parameters; `announce` also serves the dashboard and writes all
     addresses to `.tailrace/endpoint.json`.
     Raises a LocalError, whose message is one sentence for the user.
     """
     report = progress or (lambda _: None)
     timings: dict[str, float] = {}
     with _emulator(port, report, timings) as emulator:
-        with _step("build", "Building the stack (only when its sources have changed)", report, timings):
+        with _step("build", "Building the stack (cached unless its sources have changed)", report, timings):
             built = deploy.build()
-        with _step("deploy", "Deploying it", report, timings):
+        with _step("deploy", "Deploying the stack", report, timings):
             outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
         pollers = Pollers(emulator.endpoint, shards=shards)
         with _step("functions", "Starting the functions", report, timings):
@@ -148,7 +148,7 @@ def _step(name: str, text: str, report: ReportProgress, timings: dict[str, float
 
 @contextmanager
 def _announced(stack: Stack) -> Iterator[None]:
-    """Serve the dashboard, and say in a file where all is. One that was left behind does no harm: a pid is in it."""
+    """Serve the dashboard and write the endpoint file. A stale file is harmless: readers check its pid."""
     with dashboard(stack.api_url) as server:
         stack.dashboard = server.address
         with _endpoint_file(stack):
@@ -173,7 +173,7 @@ def _endpoint_file(stack: Stack) -> Iterator[None]:
 
 
 def read_endpoint_file() -> dict[str, Any] | None:
-    """What a running stack has announced: endpoint, api_url, dashboard, pid, outputs. None when there is none."""
+    """Return what a running stack has announced (endpoint, api_url, dashboard, pid, outputs); None without a stack."""
     try:
         description = json.loads(ENDPOINT_FILE.read_text())
         os.kill(description["pid"], 0)
@@ -183,12 +183,14 @@ def read_endpoint_file() -> dict[str, Any] | None:
 
 
 def main() -> int:
-    """Hold a stack until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m local.stack", description="Hold the stack up until Ctrl-C.")
+    """Run a stack until Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.stack", description="Run the stack on this machine until Ctrl-C."
+    )
     parser.add_argument("--port", default="", help="port of the emulator (default: a free one)")
     parser.add_argument("--shards", default="", help="virtual shards of the stream (default: 1)")
     options = parser.parse_args()
-    # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
+    # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.default_int_handler)
     try:
@@ -208,7 +210,7 @@ def main() -> int:
 
 
 def wait_for_interrupt(stack: Stack) -> None:
-    """Stay up until Ctrl-C. Raises EmulatorFailed when the emulator is gone, or the error that has ended a poller."""
+    """Block until Ctrl-C. Raises EmulatorFailed if the emulator has exited, or the error that stopped a poller."""
     with suppress(KeyboardInterrupt):
         while True:
             stack.raise_if_broken()
@@ -216,10 +218,10 @@ def wait_for_interrupt(stack: Stack) -> None:
 
 
 def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
-    """Say where the stack is, and how an item comes in and an aggregate out, by the definition's first of each."""
+    """Yield the stack's addresses, and commands that write to its first collection and read its first aggregate."""
     items, rows = stack.outputs["ItemsTable"], stack.outputs["AggregatesTable"]
-    yield f"The dashboard is at {stack.dashboard}, and what the functions log in {stack.log}"
-    yield f"The stack is up at {stack.endpoint}: tables {items} and {rows}, and the API. Write and read, for example:"
+    yield f"Dashboard: {stack.dashboard}  Function logs: {stack.log}"
+    yield f"The stack is up at {stack.endpoint}, with tables {items} and {rows}. To write and read, for example:"
     yield ""
     for collection in pipeline.collections[:1]:
         inbox = f"{stack.endpoint}/{stack.outputs['ArchiveBucket']}/inbox/{collection.name}/items.jsonl"
@@ -230,7 +232,7 @@ def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
         yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows?{aggregate.by[0].name}=…'"
     yield f"  {CURL} '{stack.api_url}/health'"
     yield ""
-    yield "Ctrl-C ends it and leaves nothing behind."
+    yield "Press Ctrl-C to stop. Nothing is left behind."
 
 
 def _print(text: str) -> None:

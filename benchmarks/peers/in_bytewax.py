@@ -1,7 +1,7 @@
-"""The group-by in bytewax, run by an interpreter that it has a wheel for: ``in_bytewax.py EVENTS ROUNDS``.
+"""The group-by in bytewax, for a Python version that bytewax supports: ``in_bytewax.py EVENTS ROUNDS``.
 
-Reads the events' texts from a file, one a line; prints for each round the microseconds of processor time for a change
-and the number of rows. Each event's JSON is read just before, which is not counted, nor is starting.
+Reads events from a JSON Lines file; prints per round the microseconds of processor time per change and the number of
+rows. Parsing the JSON and starting up do not count.
 """
 
 import json
@@ -19,7 +19,7 @@ from benchmarks.rows import rows
 
 
 def main() -> None:
-    """Run the dataflow some times."""
+    """Run the dataflow for the given number of rounds."""
     lines = Path(sys.argv[1]).read_text().splitlines()
     for _ in range(int(sys.argv[2])):
         reading = 0.0

@@ -1,7 +1,7 @@
-"""The handler that people write by hand: boto3's deserializer, jsonschema, one UpdateItem per record and aggregate.
+"""A handwritten handler: boto3's deserializer, jsonschema, one UpdateItem per image and aggregate.
 
-It takes back what the old image had added and adds the new one, so it is right as long as every change comes once. It
-is what the product's handler is measured against, and not a straw man: clients are made once, the schema is compiled.
+It retracts the old image and adds the new one, so it is correct as long as every change is delivered once. As the
+baseline of Tailrace's handler it is reasonably fast: clients are created once, and the schema is compiled.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def handler(event: Mapping[str, Any], client: Any) -> int:
 
 
 def _plain_value(value: Any) -> Any:
-    # jsonschema does not take a Decimal for an integer
+    # jsonschema does not accept a Decimal as an integer
     return value if isinstance(value, str) else int(value)
 
 

@@ -17,7 +17,7 @@ from tailrace.queries.freshness import AGGREGATE
 
 @cache
 def stage(settings: AggregateSettings) -> Aggregator:
-    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    """Assemble the stage, once per settings: Lambda calls the handler many times."""
     dynamodb, table = client("dynamodb"), settings.aggregates_table
     committer = Committer(dynamodb, table, clock=_now, use_partiql=on_aws(os.environ))
     lineages = Lineages(dynamodb, streams=lambda: client("dynamodbstreams"), table=table, clock=_now)
@@ -30,5 +30,5 @@ def _now() -> datetime:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Absorb a batch of the stream; the answer names the first change that has to be delivered again."""
+    """Fold a batch of the stream; the response names the first change to redeliver."""
     return stage(AggregateSettings.parse(os.environ))(event)

@@ -1,4 +1,4 @@
-"""api: items in and out of the items table, rows out of the aggregates table, by HTTP; and how the stages are doing."""
+"""api: items, aggregate rows and the health of the stages, over HTTP."""
 
 import os
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _now = partial(datetime.now, UTC)
 
 @cache
 def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
-    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    """Assemble the stage, once per settings: Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
     progress = CachedProgress(ProgressReader(dynamodb, settings.progress_table), _now)
     where = partial(sources, settings, os.environ, pipeline)
@@ -36,5 +36,5 @@ def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer a request of the HTTP API."""
+    """Respond to a request of the HTTP API."""
     return timed(stage(ApiSettings.parse(os.environ)), perf_counter)(event, context)

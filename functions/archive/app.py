@@ -14,11 +14,11 @@ from tailrace.aws.stages.archive import Archiver
 
 @cache
 def stage(settings: ArchiveSettings) -> Callable[..., dict[str, Any]]:
-    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    """Assemble the stage, once per settings: Lambda calls the handler many times."""
     throughput = for_process(settings.progress_table, "archive", lambda: datetime.now(UTC))
     return count_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), throughput)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Archive a batch of messages; the answer names those that have to be delivered again."""
+    """Archive a batch of messages; the response names those to redeliver."""
     return stage(ArchiveSettings.parse(os.environ))(event)

@@ -1,4 +1,4 @@
-"""catalog: an object appears in the archive, and its row in the catalog table."""
+"""catalog: from new objects in the archive bucket to rows of the catalog table."""
 
 import os
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from tailrace.aws.stages.catalog import Cataloguer
 
 @cache
 def stage(settings: CatalogSettings) -> Callable[..., None]:
-    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    """Assemble the stage, once per settings: Lambda calls the handler many times."""
     throughput = for_process(settings.progress_table, "catalog", lambda: datetime.now(UTC))
     cataloguer = Cataloguer(client("s3"), client("dynamodb"), settings.archive_bucket, settings.catalog_table)
     return count_objects(cataloguer, throughput)
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """Enter the objects that a notification of the bucket names."""
+    """Catalog the objects of an S3 notification."""
     stage(CatalogSettings.parse(os.environ))(event)

@@ -16,7 +16,7 @@ from tailrace.queries.freshness import FANOUT
 
 @cache
 def stage(settings: FanoutSettings) -> Fanout:
-    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    """Assemble the stage, once per settings: Lambda calls the handler many times."""
     pipeline = load_pipeline(settings.tailrace_pipeline)
     queues = route_queues(os.environ, [route.name for route in pipeline.routes])
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
@@ -30,5 +30,5 @@ def _now() -> datetime:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Send a batch of the stream on; the answer names the first change that has to be delivered again."""
+    """Fan out a batch of the stream; the response names the first change to redeliver."""
     return stage(FanoutSettings.parse(os.environ))(event)

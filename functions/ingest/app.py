@@ -17,12 +17,12 @@ from tailrace.definition.pipeline import load_pipeline
 
 @cache
 def stage(settings: IngestSettings) -> Callable[..., dict[str, Any]]:
-    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    """Assemble the stage, once per settings: Lambda calls the handler many times."""
     items = ItemStore(client("dynamodb"), settings.items_table, load_pipeline(settings.tailrace_pipeline))
     throughput = for_process(settings.progress_table, "ingest", lambda: datetime.now(UTC))
     return count_messages(Ingester(items, client("s3"), settings.failures_bucket), throughput)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Take a batch of messages; the answer names those that have to be delivered again."""
+    """Ingest a batch of messages; the response names those to redeliver."""
     return stage(IngestSettings.parse(os.environ))(event, remaining_time_ms(context))

@@ -1,4 +1,4 @@
-"""load: from files in the bucket's inbox to the items table, with a receipt for each."""
+"""load: from files in the bucket's inbox to the items table, with a receipt per file."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tailrace.definition.pipeline import load_pipeline
 
 @cache
 def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
-    """Put the stage together; once for each environment, since Lambda calls the handler many times."""
+    """Assemble the stage, once per settings: Lambda calls the handler many times."""
     throughput = for_process(settings.progress_table, "load", _now)
     loader = Loader(
         pipeline=load_pipeline(settings.tailrace_pipeline),
@@ -34,5 +34,5 @@ def _now() -> datetime:
 
 
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:
-    """Load each file that the bucket tells of, and return the receipts."""
+    """Load the files of an S3 notification, and return their receipts."""
     return stage(LoadSettings.parse(os.environ))(event, remaining_time_ms(context))

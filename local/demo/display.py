@@ -1,4 +1,4 @@
-"""What the demo shows: steps and their times, a progress bar (plain lines without a terminal), a summary, hints."""
+"""The demo's output: timed steps, a progress bar (plain lines without a terminal), a summary and hints."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ _SHOWN_DIFFERENCES = 10
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds: from the first write to the last write of an aggregate's row, and from the last write to all settled."""
+    """Seconds from the first write to the last update of an aggregate row, and from the end of the feed to settled."""
 
     processing_s: float
     settling_s: float
@@ -38,12 +38,12 @@ class Display:
         self._started_at = time.monotonic()
 
     def step(self, text: str) -> None:
-        """Say what happens now, and when that is."""
+        """Print what happens now, with the seconds since the start."""
         self.console.print(f"[dim]{time.monotonic() - self._started_at:6.1f} s[/]  {text}")
 
     @contextmanager
     def bar(self, text: str, total: int) -> Iterator["ProgressBar"]:
-        """Show how far something has come."""
+        """Show a progress bar."""
         bar = ProgressBar(self, text, total)
         try:
             yield bar
@@ -51,7 +51,7 @@ class Display:
             bar.end()
 
     def summary(self, feed_result: FeedResult, verdict: Verdict, times: Timings) -> None:
-        """Show what was fed, what came of it, and how fast."""
+        """Show what was fed, what it produced, and how fast."""
         table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
         table.add_column()
         table.add_column(justify="right")
@@ -74,7 +74,7 @@ class Display:
 
 
 class ProgressBar:
-    """A progress bar on a terminal, a line every two seconds elsewhere. ``advance`` may be called by any thread."""
+    """A progress bar on a terminal, a line every two seconds elsewhere. Any thread may call ``advance``."""
 
     def __init__(self, display: Display, text: str, total: int) -> None:
         self._display, self._text, self._total = display, text, total
@@ -92,7 +92,7 @@ class ProgressBar:
             self._live.start()
 
     def advance(self, number: int) -> None:
-        """Count so many more."""
+        """Count ``number`` more."""
         self._done += number
         if self._live is not None:
             self._live.update(self._task, completed=self._done)
@@ -100,7 +100,7 @@ class ProgressBar:
             self._line()
 
     def end(self) -> None:
-        """Show where it ended."""
+        """Stop, and print the final count."""
         if self._live is not None:
             self._live.stop()
         self._line()
@@ -120,7 +120,7 @@ def _summary_rows(feed_result: FeedResult, verdict: Verdict, times: Timings) -> 
     yield "aggregate rows", f"{verdict.rows:,}"
     yield "archive", f"{verdict.objects:,} objects, {verdict.object_bytes:,} bytes"
     yield "quarantined", f"{verdict.quarantined:,}"
-    yield "refused by the API", f"{feed_result.api_rejected:,}"
+    yield "rejected by the API", f"{feed_result.api_rejected:,}"
     yield "disruptions", f"{verdict.disruptions:,}"
     yield "changes per second", f"{feed_result.changes / times.processing_s:,.0f}" if times.processing_s > 0 else "-"
     yield "  first write to last row", f"{times.processing_s:.1f} s"
@@ -130,7 +130,7 @@ def _summary_rows(feed_result: FeedResult, verdict: Verdict, times: Timings) -> 
 def _verdict_sentence(verdict: Verdict) -> str:
     if verdict.drift:
         return "the stack differs from the source"
-    return "every row, event, receipt and refused item is as the recompute from the source says, to the last digit"
+    return "every row, event, receipt and rejected item matches the recompute from the source, to the last digit"
 
 
 _SAMPLE_ITEM = {
@@ -153,22 +153,22 @@ def _hints(stack: Stack) -> Iterator[str]:
     rows = shlex.quote(
         f"{stack.api_url}/aggregates/carrier_hours/rows?carrier=UA&from={_SAMPLE_HOUR}&to={_SAMPLE_HOUR}"
     )
-    yield f"The dashboard is at {stack.dashboard}, and the API's description at {stack.dashboard}{REFERENCE}"
+    yield f"Dashboard: {stack.dashboard}  API reference: {stack.dashboard}{REFERENCE}"
     yield ""
-    yield f"The stack is up at {stack.endpoint}. Look at an aggregate, put an item by hand, and look again:"
+    yield f"The stack is up at {stack.endpoint}. Read an aggregate, put an item by hand, and read again:"
     yield ""
     yield f"  {CURL} {rows}"
     yield f"  {CURL} -X PUT {put} -H 'content-type: application/json' -d {shlex.quote(json.dumps(_SAMPLE_ITEM))}"
     yield f"  {CURL} -X DELETE {put}"
     yield ""
-    yield "Or straight into the table and out of it, as with any SDK:"
+    yield "Or use the tables directly, with any SDK:"
     yield ""
     item = {"pk": "flights#by-sdk"} | _SAMPLE_ITEM
     key = {"pk": "carrier_hours@1#UA", "sk": _SAMPLE_HOUR}
     yield _python_command(stack, f"t('{stack.outputs['ItemsTable']}').put_item(Item={item})")
     yield _python_command(stack, f"print(t('{stack.outputs['AggregatesTable']}').get_item(Key={key})['Item'])")
     yield ""
-    yield "Ctrl-C ends it and leaves nothing behind."
+    yield "Press Ctrl-C to stop. Nothing is left behind."
 
 
 def _python_command(stack: Stack, statement: str) -> str:

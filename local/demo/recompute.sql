@@ -1,10 +1,10 @@
--- What the stack must hold, computed from the source file alone: not one line of the engine or of the pipeline is used.
--- The only input is the table `lines (number, line)`, the file as it lies; `first_days` is how many of its days count.
+-- The stack's expected contents, computed from the source file alone, without any code of the engine or the pipeline.
+-- Input: the table `lines (number, line)`, which is the raw file, and `first_days`, the number of days to include.
 
 create view fields as
 select number, string_split(line, ',') as f from lines where number > 1 and line is not null;
 
--- The rules of local/demo/flights.py, stated again. `try_cast` makes NULL of NA, and never fails on a row that the conditions drop.
+-- The rules of local/demo/flights.py, restated. `try_cast` turns NA into NULL and never fails on rows that the conditions drop.
 create view readable as
 select
     number,
@@ -61,21 +61,21 @@ where coalesce(greatest(dep_time, arr_time, sched_arr_time), 0) <= 2400
     and (arr_delay is null or arr_time is not null)
     and utc_hour is not null;
 
--- A flight is its carrier, number, day and origin; the first row of a flight counts.
+-- A flight is identified by carrier, number, day and origin; its first row wins.
 create view every_flight as
 select *
 from (
     select
         *,
         cast(local_hour as date) as on_day,
-        row_number() over (partition by carrier, flight, cast(local_hour as date), origin order by number) as place
+        row_number() over (partition by carrier, flight, cast(local_hour as date), origin order by number) as occurrence
     from consistent
     where extract('year' from local_hour) = cast(year as integer)
         and extract('month' from local_hour) = cast(month as integer)
         and extract('day' from local_hour) = cast(day as integer)
         and extract('hour' from local_hour) = hour
 )
-where place = 1;
+where occurrence = 1;
 
 create table flights as
 select
@@ -84,7 +84,7 @@ select
     origin || '-' || dest as route,
     strftime(on_day, '%Y-%m-%d') as day_label,
     strftime(on_day, '%Y-%m') as month_label,
-    -- New York is always behind Greenwich
+    -- New York is always behind UTC
     strftime(local_hour, '%Y-%m-%dT%H:00') || '-' || printf('%02d:00', date_diff('hour', local_hour, plain_utc_hour)) as hour_label,
     dep_delay is not null as departed,
     arr_time is not null as landed,
@@ -147,7 +147,7 @@ select
 from flights
 group by route, month_label;
 
--- Each thing that was told about a flight: one change of the table, one event of the archive.
+-- One row per change of a flight: one write to the table, one event in the archive.
 create view events as
 select id, 'inserted' as kind, 'scheduled' as status, null::integer as departure_delay, null::integer as arrival_delay, false as late
 from flights
@@ -156,6 +156,6 @@ select id, 'modified', 'cancelled', null, null, true from flights where cancelle
 union all
 select id, 'modified', 'departed', dep_delay, null, dep_delay > 120 from flights where departed
 union all
--- an event is told to the route when the flight was late before or is late now
+-- the route gets an event if the flight was late before the change or is late after it
 select id, 'modified', 'landed', dep_delay, arr_delay, dep_delay > 120 or coalesce(arr_delay > 120, false)
 from flights where landed;

@@ -1,4 +1,4 @@
-"""``make demo``: the whole chain on this machine, fed with real flights, checked against a recompute."""
+"""``make demo``: the whole pipeline on this machine, fed with real flights and checked against a recompute."""
 
 import logging
 import os
@@ -35,14 +35,14 @@ _MIN_SETTLE_S, _MIN_CHANGES_PER_SECOND = 120.0, 50
 _WATCH_INTERVAL_S = 0.5
 
 DISRUPTIONS = "disruptions"
-"""The example's route, of which the recompute knows what its subscribers are told."""
+"""The example's route, whose events the recompute checks."""
 
 EXIT_DRIFT, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
 class DemoInput:
-    """The flights to feed, and how many days of the source they are (None: all)."""
+    """The flights to feed, and the number of days of the source that they cover (None: all)."""
 
     source: Source
     flights: Sequence[Flight]
@@ -51,7 +51,7 @@ class DemoInput:
 
 def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
     """Run the demo; return the exit status."""
-    # a polite kill is a Ctrl-C, and so is Ctrl-C where a shell had told its background jobs to ignore it
+    # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     display = Display()
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None, variables: Mapping[str, str] | 
         sys.stderr.write(f"{error}\n")
         return EXIT_DRIFT
     except PermissionError as error:
-        sys.stderr.write(f"{error.filename} may not be written: whose is it?\n")
+        sys.stderr.write(f"No permission to write {error.filename}: check its owner.\n")
         return EXIT_DRIFT
     except KeyboardInterrupt:
         display.step("Stopped.")
@@ -82,11 +82,11 @@ def run(options: Options, display: Display) -> int:
     """
     pipeline = require_example(load_checked_pipeline(), display)
     demo_input = choose_input(options, display)
-    # the pollers' warnings go where the emulator's words are, not between the lines of the display
+    # the pollers' warnings go to a file beside the emulator's log, not into the display
     LOGS.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=LOGS / "demo.log", level=logging.WARNING, format="%(asctime)s %(message)s")
     with running_stack(options.port, options.shards, lambda text: display.step(f"{text} …"), announce=True) as stack:
-        display.step(f"The dashboard is at {stack.dashboard}")
+        display.step(f"Dashboard: {stack.dashboard}")
         with reported_errors(stack):
             feed_result, verdict, times = feed_and_check(stack, demo_input, pipeline, display)
         display.summary(feed_result, verdict, times)
@@ -99,10 +99,10 @@ def run(options: Options, display: Display) -> int:
 
 
 def require_example(pipeline: Pipeline, display: Display) -> Pipeline:
-    """Return the pipeline if it has what the flights are checked by; say what else of them is not compared.
+    """Return the pipeline if it has everything that the check needs; report the aggregates that it does not check.
 
     Raises:
-        NotTheExample: it has not.
+        WrongDefinition: a collection, aggregate or route of the example is missing.
     """
     names = [part.name for part in pipeline.aggregates]
     missing = [f"aggregate {name!r}" for name in AGGREGATES if name not in names]
@@ -112,16 +112,16 @@ def require_example(pipeline: Pipeline, display: Display) -> Pipeline:
         missing.append(f"route {DISRUPTIONS!r}")
     if missing:
         raise WrongDefinition(
-            f"The demo feeds the example's flights, and the definition has no {', no '.join(missing)}: "
-            "`make stack` brings up a stack for your own items."
+            f"The demo feeds the example's flights, but the definition has no {', no '.join(missing)}: "
+            "use `make stack` to run a stack for your own items."
         )
     if unchecked := [name for name in names if name not in AGGREGATES]:
-        display.step(f"The recompute does not know, so nobody checks: {', '.join(unchecked)}")
+        display.step(f"Not checked, since the recompute does not cover them: {', '.join(unchecked)}")
     return pipeline
 
 
 def choose_input(options: Options, display: Display) -> DemoInput:
-    """Read the source that was asked for, and say what is in it."""
+    """Read the requested source, and print what it contains."""
     path = options.feed or (SAMPLE_FILE if (options.days or 1) <= SAMPLE_DAYS else year_file())
     source = read_flights(path)
     days = source.days[: options.days]
@@ -131,21 +131,21 @@ def choose_input(options: Options, display: Display) -> DemoInput:
     display.step(f"{len(flights):,} flights of {span}, from {path.name}")
     if source.rejected:
         examples = "; ".join(f"line {line}: {reason}" for line, reason in source.rejected[:_SHOWN_ROWS])
-        display.step(f"{len(source.rejected):,} rows of the file are no flights and are left out ({examples})")
+        display.step(f"{len(source.rejected):,} invalid rows skipped ({examples})")
     return DemoInput(source, flights, options.days)
 
 
 def feed_and_check(
     stack: Stack, demo_input: DemoInput, pipeline: Pipeline, display: Display
 ) -> tuple[FeedResult, Verdict, Timings]:
-    """Feed everything, wait until it has settled, and compare with the recompute."""
+    """Feed everything, wait until the stack has settled, and compare it with the recompute."""
     with Recompute(demo_input.source.path, demo_input.days) as expected:
         total = expected.changes()
         first_write = datetime.now(UTC)
         with display.bar("Feeding", total) as bar:
             feed_result = Feed(StackWriter(stack), bar.advance).run(timeline(demo_input.flights))
         fed = time.monotonic()
-        display.step("Waiting until all has settled …")
+        display.step("Waiting for the stack to settle …")
         settle(stack, total)
         settled = time.monotonic()
         display.step("Comparing with a recompute from the source …")
@@ -157,22 +157,22 @@ def feed_and_check(
 
 @contextmanager
 def reported_errors(stack: Stack) -> Iterator[None]:
-    """Turn what the SDK raises into a LocalError; when the emulator is gone, say that rather than what followed."""
+    """Turn SDK errors into a LocalError; if the emulator has exited, report that as the cause."""
     try:
         yield
     except (BotoCoreError, ClientError, FeedError) as error:
         deadline = time.monotonic() + _WATCH_INTERVAL_S
-        while time.monotonic() < deadline:  # its process may end a moment after its connections
+        while time.monotonic() < deadline:  # the process may exit a moment after its connections close
             stack.raise_if_broken()
             time.sleep(_WATCH_INTERVAL_S / 10)
-        raise FeedError(f"The stack does not answer as AWS would: {error}") from error
+        raise FeedError(f"A call to the stack failed: {error}") from error
 
 
 def settle(stack: Stack, changes: int) -> None:
-    """Wait until nothing is on its way any more.
+    """Wait until no change is in flight.
 
     Raises:
-        NotSettled: something still was after a time in which it should not have been.
+        SettleTimeout: changes were still in flight at the timeout, which grows with the number of changes.
     """
 
     def check(_statistics: list[Statistics]) -> None:

@@ -1,7 +1,7 @@
-"""What New York's airlines would have told, in the order in which they would have told it. Pure: no I/O, no clock.
+"""The updates that New York's airlines would have sent, in time order. Pure: no I/O, no clock.
 
-A day's timetable is published a week ahead. A flight then changes when it leaves and when it lands, or is cancelled at
-the time at which it should have left. The same flights give the same timeline.
+A day's timetable is published a week ahead. A flight then changes when it departs and when it lands, or is cancelled at
+its scheduled departure. The same flights give the same timeline.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,12 +31,12 @@ DEFECTS: tuple[Mapping[str, Any], ...] = tuple(
         {"scheduled_departure": "tomorrow, early"},
     )
 )
-"""Ways to break the schema or the transform, used in turn; None drops the field."""
+"""Changes that break the schema or the transform, used in turn; None drops the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """All flights of a day as scheduled, ``(id, item)``; the last ``broken`` of them break the schema."""
+    """A day's scheduled flights as ``(id, item)``; the last ``broken`` of them are invalid."""
 
     at: datetime
     day: date
@@ -46,7 +46,7 @@ class Timetable:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One flight's change: the whole item as it is now, and what of it is new."""
+    """One change of a flight: the whole item after it, and the changed fields."""
 
     at: datetime
     day: date
@@ -58,7 +58,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class BrokenItem:
-    """An item that must be refused or quarantined, and the entrance at which it knocks."""
+    """An item that must be rejected or quarantined, and the entrance that it uses."""
 
     at: datetime
     day: date
@@ -71,7 +71,7 @@ type Event = Timetable | Change | BrokenItem
 
 
 def timeline(flights: Iterable[Flight]) -> Iterator[Event]:
-    """Yield everything that is told about these flights, in the order of time; a few days are in memory at once."""
+    """Yield all events of these flights in time order; only a few days are in memory at once."""
     ordered = sorted(flights, key=lambda flight: (flight.day, flight.departure, flight.id))
     pending: list[Event] = []
     for number, (day, members) in enumerate(groupby(ordered, lambda flight: flight.day)):
@@ -100,12 +100,12 @@ def _published(day: date) -> datetime:
 def _order(event: Event) -> tuple[datetime, str, str]:
     if isinstance(event, Timetable):
         return event.at, "", event.day.isoformat()
-    # a flight that lands in the minute in which it left still left first: "departed" sorts before "landed"
+    # for a flight that lands in the minute of its departure: "departed" sorts before "landed"
     return event.at, event.kind if isinstance(event, Change) else "", event.id
 
 
 def scheduled_item(flight: Flight) -> Item:
-    """Return the item as it stands in the timetable."""
+    """Return the flight's item in the timetable."""
     item = {
         "carrier": flight.carrier,
         "flight": flight.number,
@@ -120,7 +120,7 @@ def scheduled_item(flight: Flight) -> Item:
 
 
 def changes(flight: Flight) -> list[Change]:
-    """Return what happens to a flight after it was scheduled, in order: one or two changes."""
+    """Return a flight's changes after the timetable, in order: one or two."""
     item = scheduled_item(flight)
     if flight.dep_delay is None:
         return [_change(flight, flight.departure, "cancelled", item, {})]
@@ -145,7 +145,7 @@ def _change(
     flight: Flight, at: datetime, kind: Literal["departed", "landed", "cancelled"], item: Item, new: Item
 ) -> Change:
     patch = {"status": kind} | new
-    # whatever the delays say, nothing happens to a flight before its timetable is out
+    # no change precedes the timetable, whatever the delays say
     at = max(at.astimezone(UTC), _published(flight.day))
     return Change(at, flight.day, kind, flight.id, item | patch, patch)
 
@@ -153,8 +153,8 @@ def _change(
 def gate_to_gate_minutes(flight: Flight) -> int:
     """Return the minutes from gate to gate.
 
-    The arrival's clock is that of another time zone, but zones differ by whole hours. So the clocks give the minutes
-    past the hour, and the time in the air (or the distance, if that is unknown) gives the hours.
+    The arrival may be in another time zone, but zones differ by whole hours. So the clocks give the minutes past the
+    hour, and the time in the air (or the distance, if that is unknown) gives the hours.
     """
     airborne = flight.air_time if flight.air_time is not None else flight.distance // _MIN_MILES_PER_MINUTE
     past_the_hour = (flight.arr_time or 0) % 100 - (flight.dep_time or 0) % 100
@@ -162,7 +162,7 @@ def gate_to_gate_minutes(flight: Flight) -> int:
 
 
 def broken_items(number: int, first: Flight) -> list[BrokenItem]:
-    """Return the broken items of the ``number``-th day: around noon, one through each entrance, each in its own way."""
+    """Return the broken items of the ``number``-th day: around noon, one per entrance, each with another defect."""
     noon = datetime.combine(first.day, time(12), NEW_YORK).astimezone(UTC)
     entrances: tuple[Entrance, ...] = ("file", "table", "queue", "api")
     broken = []

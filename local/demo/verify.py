@@ -1,6 +1,6 @@
-"""Does the stack hold what the source says? Reads everything that it holds and compares it with the recompute.
+"""Does the stack match the source? Reads all of its contents and compares them with the recompute.
 
-This is a check, not a read path: it reads whole tables and buckets, page by page.
+A check, not a read path: it reads whole tables and buckets, page by page.
 """
 
 import gzip
@@ -41,7 +41,7 @@ type Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found, and everything in which it is not what it must be."""
+    """What the stack holds, and every difference from the expected."""
 
     rows: int = 0
     events: int = 0
@@ -54,12 +54,12 @@ class Verdict:
 
     @property
     def drift(self) -> int:
-        """In how many places the stack differs from the source."""
+        """Number of differences between stack and source."""
         return len(self.differences)
 
 
 def verify(stack: Stack, expected: Recompute, feed_result: FeedResult, pipeline: Pipeline) -> Verdict:
-    """Compare all that the stack holds with the recompute and with what was fed."""
+    """Compare the stack's contents with the recompute and with what was fed."""
     verdict = Verdict()
     _check_fed(expected, feed_result, verdict)
     _check_rows(stack, expected, pipeline, verdict)
@@ -70,9 +70,9 @@ def verify(stack: Stack, expected: Recompute, feed_result: FeedResult, pipeline:
 
 
 def wait_until_catalogued(stack: Stack, limit_s: float = 30.0) -> None:
-    """Wait until every object of the archive has its row; what has none by then is found by :func:`verify`.
+    """Wait until every archive object has its catalog row; :func:`verify` reports any that are still missing.
 
-    The bucket's notifications go straight to the function, so no poller sees whether they have arrived.
+    S3 invokes the function directly, so no poller knows whether its notifications have arrived.
     """
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
@@ -89,18 +89,18 @@ def _expect(verdict: Verdict, where: str, expected: Any, found: Any) -> None:
 
 def _check_fed(expected: Recompute, feed_result: FeedResult, verdict: Verdict) -> None:
     _expect(verdict, "changes fed", expected.changes(), feed_result.changes)
-    _expect(verdict, "broken requests refused by the API", feed_result.api_broken, feed_result.api_rejected)
+    _expect(verdict, "broken requests rejected by the API", feed_result.api_broken, feed_result.api_rejected)
     for name, counts in feed_result.expected_receipts.items():
         _expect(verdict, f"receipt of {name} (accepted, rejected)", counts, feed_result.receipts.get(name))
 
 
 def _check_rows(stack: Stack, expected: Recompute, pipeline: Pipeline, verdict: Verdict) -> None:
     rows = _scan_rows(stack, stack.outputs["AggregatesTable"])
-    unchecked = {one.name for one in pipeline.aggregates} - set(AGGREGATES)  # of which the recompute knows nothing
+    unchecked = {one.name for one in pipeline.aggregates} - set(AGGREGATES)  # not covered by the recompute
     found = {
         (row["pk"], row["sk"]): row
         for row in rows
-        if not row["pk"].startswith("~")  # those are the engine's
+        if not row["pk"].startswith("~")  # the engine's own rows
         and row["pk"].partition("@")[0] not in unchecked
     }
     required = expected.all_rows()
@@ -112,7 +112,7 @@ def _check_rows(stack: Stack, expected: Recompute, pipeline: Pipeline, verdict: 
 
 
 def _statistics_differences(key: RowKey, required: Row, found: Row, pipeline: Pipeline) -> Iterator[Difference]:
-    """Compare means and variances, as a reader sees them, with exact fractions."""
+    """Compare means and variances, as rendered for readers, with exact fractions."""
     aggregate = pipeline.aggregate(key[0].partition("@")[0])
     rendered = aggregate.render(found) or {}
     for name, measure in aggregate.measures.items():
@@ -142,7 +142,7 @@ def _check_archive(stack: Stack, expected: Recompute, verdict: Verdict) -> None:
 
 
 def _fetch(s3: Any, bucket: str, key: str, folder: Path) -> int:
-    """Store an object below the folder as it lies in the bucket; return how many lines it has."""
+    """Download an object to the folder; return its number of lines."""
     body = _read_object(s3, bucket, key)
     path = folder / key
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def _check_disruptions(stack: Stack, expected: Recompute, verdict: Verdict) -> N
     sqs = stack.client("sqs")
     empty_receives = 0
     while empty_receives < _MAX_EMPTY_RECEIVES:
-        # hidden for a while, not deleted: whoever looks afterwards finds them all again
+        # hidden for a while, not deleted: the next reader gets them all again
         response = sqs.receive_message(
             QueueUrl=stack.outputs["DisruptionsQueue"],
             MaxNumberOfMessages=10,
@@ -195,7 +195,7 @@ def _scan_rows(stack: Stack, table: str) -> Iterator[Row]:
 
 
 def _as_integer(value: Any) -> Any:
-    # all numbers of the recompute are whole; a fraction in the table stays a Decimal, and so differs
+    # the recompute has whole numbers only; a fraction in the table stays a Decimal and so differs
     return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
 
 

@@ -1,4 +1,4 @@
-"""The stack's entrances as other systems use them: the plain SDK, plain HTTP, one call after the other."""
+"""The stack's entrances as other systems use them: the plain SDK and plain HTTP, call by call."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ type Json = dict[str, Any]
 
 
 class FeedError(LocalError):
-    """The stack does not take what it must take; the message is one sentence for the user."""
+    """The stack rejected valid input or did not respond; the message is one sentence for the user."""
 
 
 def _pause(attempt: int) -> None:
@@ -38,17 +38,17 @@ class StackWriter:
     def __init__(self, stack: Stack) -> None:
         self._outputs = stack.outputs
         self._api_url = stack.api_url
-        # made here, as the stack's dict of clients is not for several threads
+        # created here, since the stack's dict of clients is not thread-safe
         self._dynamodb, self._s3, self._sqs = (stack.client(service) for service in ("dynamodb", "s3", "sqs"))
         self._http = urllib3.PoolManager(maxsize=8, retries=False, timeout=60)
         self._serialize = TypeSerializer().serialize
 
     def upload(self, name: str, body: bytes) -> None:
-        """Put a file into the inbox."""
+        """Upload a file to the inbox."""
         self._s3.put_object(Bucket=self._outputs["ArchiveBucket"], Key=f"inbox/{name}", Body=body)
 
     def receipt(self, name: str) -> Json | None:
-        """Return the receipt of a file of the inbox; None while there is none."""
+        """Return the receipt of an inbox file, or None if it has none yet."""
         try:
             response = self._s3.get_object(Bucket=self._outputs["ArchiveBucket"], Key=f"receipts/{name}.json")
         except ClientError as error:
@@ -59,10 +59,10 @@ class StackWriter:
         return receipt
 
     def write_items(self, collection: str, items: Mapping[str, Json]) -> None:
-        """Write up to 25 items into the table.
+        """Write up to 25 items to the table.
 
         Raises:
-            FeedError: the table did not take all of them, however often it was asked.
+            FeedError: items were still unprocessed after all attempts.
         """
         table = self._outputs["ItemsTable"]
         puts = []
@@ -75,13 +75,13 @@ class StackWriter:
             if not puts:
                 return
             _pause(attempt)
-        raise FeedError(f"the table left {len(puts)} items of a batch unprocessed, {_MAX_ATTEMPTS} times")
+        raise FeedError(f"The table left {len(puts)} items unprocessed after {_MAX_ATTEMPTS} attempts.")
 
     def send_messages(self, messages: Mapping[str, Mapping[str, Any]]) -> None:
-        """Send up to 10 messages, by item, to the intake queue.
+        """Send up to 10 messages, given by item id, to the intake queue.
 
         Raises:
-            FeedError: the queue did not take all of them, however often it was asked.
+            FeedError: messages were still failing after all attempts.
         """
         entries = []
         for number, message in enumerate(messages.values()):
@@ -103,13 +103,13 @@ class StackWriter:
             if not entries:
                 return
             _pause(attempt)
-        raise FeedError(f"the intake queue refused {len(entries)} messages, {_MAX_ATTEMPTS} times")
+        raise FeedError(f"The intake queue rejected {len(entries)} messages after {_MAX_ATTEMPTS} attempts.")
 
     def request(self, collection: str, item_id: str, item: Json, patch: Json | None) -> int:
-        """PUT an item through the API, or PATCH it; return the HTTP status, which is below 500.
+        """PUT or PATCH an item through the API; return the HTTP status, which is below 500.
 
         Raises:
-            FeedError: the API cannot be reached or fails, however often it is asked.
+            FeedError: the API was unreachable or failed at every attempt.
         """
         method, body = ("PUT", item) if patch is None else ("PATCH", patch)
         url = f"{self._api_url}/collections/{quote(collection, safe='')}/items/{quote(item_id, safe='')}"
@@ -122,11 +122,11 @@ class StackWriter:
             except urllib3.exceptions.HTTPError as error:
                 last_error = str(error)
             else:
-                if response.status < 500 and response.status != 429:  # noqa: PLR2004 - HTTP's server errors, and its "later"
+                if response.status < 500 and response.status != 429:  # noqa: PLR2004 - HTTP: server errors, too many requests
                     return int(response.status)
                 last_error = f"status {response.status}"
             _pause(attempt)
-        raise FeedError(f"the API failed {_MAX_ATTEMPTS} times at {method} {item_id}: {last_error}")
+        raise FeedError(f"The API failed {_MAX_ATTEMPTS} times for {method} {item_id}: {last_error}.")
 
     def _signed_headers(self, method: str, url: str, body: Json) -> dict[str, str]:
         request = AWSRequest(method, url, {"Content-Type": "application/json"}, json.dumps(body))

@@ -1,7 +1,7 @@
-"""Many simulated histories, on all cores: ``make simulate SEEDS=100000``.
+"""Play many simulated histories on all cores: ``make simulate SEEDS=100000``.
 
-Ends with status 1 at the first seed whose history goes wrong, and prints the shortest variant of it that still does.
-The same seed is the same history, always.
+Stops with status 1 at the first failing seed, and prints the shortest variant of its history that still fails.
+A seed always gives the same history.
 """
 
 import argparse
@@ -22,28 +22,30 @@ from tests.simulation.world.steps import generate_history
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="simulate", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=10_000, help="how many histories (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=10_000, help="number of histories (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one a core")
-    parser.add_argument("--tell", type=int, metavar="SEED", help="print one seed's history, and how it ends")
     parser.add_argument(
-        "--break", dest="broken", default="", choices=["", *BROKEN_SAFEGUARDS], help="break a safeguard first"
+        "--processes", type=int, default=os.cpu_count() or 1, help="number of processes (default: one per core)"
+    )
+    parser.add_argument("--show", type=int, metavar="SEED", help="print one seed's history and its violations")
+    parser.add_argument(
+        "--break", dest="broken", default="", choices=["", *BROKEN_SAFEGUARDS], help="play with a broken safeguard"
     )
     given = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    if given.tell is not None:
+    if given.show is not None:
         with isolated(), broken_safeguard(given.broken):
-            history = generate_history(given.tell)
+            history = generate_history(given.show)
             console.print(f"{describe(history)}\n{describe_violations(history)}")
         return 0
     began = time.monotonic()
     seed = run(range(given.first, given.first + given.seeds), given.broken, given.processes, console)
     if seed is not None:
-        console.print(f"seed {seed} fails; looking for the shortest history that does …")
+        console.print(f"seed {seed} fails; shrinking its history …")
         console.print(report(seed, given.broken))
         return 1
     took = time.monotonic() - began
-    console.print(f"{given.seeds} histories, none with drift, in {took:.0f} s: {given.seeds / took:.0f} seeds/s")
+    console.print(f"{given.seeds} histories without drift in {took:.0f} s: {given.seeds / took:.0f} seeds/s")
     return 0
 
 

@@ -1,8 +1,7 @@
-"""The pipeline of the simulation, its items, and what they come to: counted again from nothing, without the engine.
+"""The pipeline of the simulation, its items, and an independent recount of their aggregates.
 
 Few ids, shops and days, so that changes meet in the same rows; every kind of item that the engine treats differently.
-What the aggregates must hold is written down here by hand (keys, days, expiry), so that nothing of the engine is
-needed to know it.
+Expected keys, days and expiry are written out by hand, so that the recount shares no code with the engine.
 """
 
 from collections import defaultdict
@@ -45,7 +44,7 @@ ORDER_SCHEMA = {
 
 
 def with_size(order: Item) -> Item:
-    """Add whether the order is a large one; an order of exactly 13 cannot be transformed."""
+    """Add whether the order is large; fail for an amount of exactly 13."""
     amount = order.get("amount") or 0
     if amount == 13:
         raise ValueError("thirteen")
@@ -58,7 +57,7 @@ def is_paid(order: Item) -> bool:
 
 
 def is_large(order: Item) -> bool:
-    """Tell whether an order is a large one."""
+    """Tell whether an order is large."""
     return bool(order["large"])
 
 
@@ -115,34 +114,34 @@ pipeline = Pipeline(
 # --- what is written --------------------------------------------------------------------------------------------------
 
 SHOPS = {"a": "a", "b#1": "b%231"}
-"""Each shop with its text in a key."""
+"""Each shop with its encoding in a key."""
 
 FULL = "full"
 FULL_AMOUNTS = (10**30, Decimal("1E-20"))
-"""A shop of which no number of 38 digits can hold the sum: its rows go wrong, are told, and must stop nothing else."""
+"""A shop whose sum exceeds 38 digits: its rows go wrong, which is reported and must not affect anything else."""
 
 DAYS = {"2024-10-26T22:30:00Z": "2024-10-27", "2024-10-27T23:30:00+01:00": "2024-10-27", "2024-10-28": "2024-10-28"}
-"""Each time of an order with its day in Berlin."""
+"""Each order time with its day in Berlin."""
 
 INSTANTS = dict(zip(DAYS, ("2024-10-26T22:30", "2024-10-27T22:30", "2024-10-27T23:00"), strict=True))
-"""Each time of an order in UTC."""
+"""Each order time in UTC."""
 
 # the days end at 23:00 UTC, on the 27th and the 28th of October 2024; 90 days later
 EXPIRES_AT = {"2024-10-27": 1_730_070_000 + 90 * 86_400, "2024-10-28": 1_730_156_400 + 90 * 86_400}
 
 AMOUNTS = (None, 0, 7, Decimal("0.1"), Decimal("250.05"), 10**9, Decimal("1E-9"), 13)
-"""The greatest and the least make squares that fill the 38 digits of a number; 13 breaks the transform."""
+"""The squares of the extremes use all 38 digits of a number; 13 breaks the transform."""
 
 PAGES = ("/", "/help")
 
 
 def prepared(collection: str, item: Item | None) -> Item | None:
-    """Return what routes, archive and aggregates see of an item: None where it is none or breaks its rules."""
+    """Return an item as routes, archive and aggregates see it; None if it is absent or invalid."""
     if item is None:
         return None
     if collection == "visits":
         return item if isinstance(item.get("page"), str) else None
-    # planes and Bad are no collections
+    # planes and Bad are not collections
     fits = (
         collection == "orders"
         and isinstance(item.get("shop"), str)
@@ -153,7 +152,7 @@ def prepared(collection: str, item: Item | None) -> Item | None:
 
 
 def recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
-    """Return every row that ``(collection, item)`` come to, by key, with the engine's own count as ``~n``."""
+    """Return the expected rows of ``(collection, item)`` pairs by key, with the engine's own count as ``~n``."""
     with localcontext(prec=200):
         return _recount(items)
 
@@ -175,7 +174,7 @@ def _recount_visits(visited: list[Item], rows: defaultdict[Key, Item]) -> None:
     times: defaultdict[Key, list[int]] = defaultdict(list)
     for visit in visited:
         if isinstance(visit.get("ms"), str):
-            continue  # archived, but it cannot be summed
+            continue  # archived, but cannot be summed
         _add(rows["~groups#pages@1", visit["page"]], {"page": visit["page"]})
         key = f"pages@1#{visit['page']}", "-"
         _add(rows[key], {"page": visit["page"]}, visits=1, ms=visit.get("ms", 0))

@@ -1,4 +1,4 @@
-"""A history in words."""
+"""Describe a history in words."""
 
 from tests.simulation.world.steps import (
     AdvanceHours,
@@ -22,13 +22,13 @@ def describe(history: History) -> str:
     surroundings = (
         f"seed {history.seed}: {history.shards} shard(s), batches of {history.batch_size}, window "
         f"{history.batching_window_s} s, sequence numbers from {history.first_sequence}"
-        f"{', known rows in batches' if history.batches else ''}, read by {' and '.join(history.readers)}"
+        f"{', existing rows in batches' if history.batches else ''}, read by {' and '.join(history.readers)}"
     )
     if "fanout" in history.readers:
-        surroundings += f", which has {history.fanout_retries} retries and {history.fanout_age_s} s"
-        surroundings += f"; the archive's queue gives a message out {history.archive_receives} times"
+        surroundings += f", with {history.fanout_retries} retries and a maximum age of {history.fanout_age_s} s"
+        surroundings += f"; the archive's queue delivers a message up to {history.archive_receives} times"
     lines = [f"{number:4}. {_step(step)}" for number, step in enumerate(history.steps, start=1)]
-    return "\n".join([surroundings, *lines, "      then everything is delivered, and what is late arrives"])
+    return "\n".join([surroundings, *lines, "      then everything is delivered, delayed calls included"])
 
 
 def _step(step: Step) -> str:  # noqa: C901 - one case for each kind of step
@@ -41,13 +41,15 @@ def _step(step: Step) -> str:  # noqa: C901 - one case for each kind of step
         case Deliver(reader, shard, run):
             return f"shard {shard} delivers its next batch to {reader}{_run(run)}"
         case Redeliver(reader, shard, back, length, run):
-            beside = f"{length} changes, from {back} before the checkpoint on,"
-            return f"shard {shard} delivers {beside} to {reader} beside the mapping{_run(run)}"
+            beside = f"{length} changes, starting {back} before the checkpoint,"
+            return f"shard {shard} delivers {beside} to {reader}, outside the mapping{_run(run)}"
         case Archive(run, again):
-            old = "" if again is None else f", after old message {again} has come again"
+            old = "" if again is None else f", after a duplicate of old message {again}"
             return f"the archive's queue delivers its next messages{old}{_run(run)}"
         case Restart(reader, shard, back, batch_size):
-            return f"the poller of shard {shard} for {reader} begins anew, {back} back, batches of {batch_size}"
+            return (
+                f"the poller of shard {shard} for {reader} restarts {back} changes back, with batches of {batch_size}"
+            )
         case CloseShard(shard, split):
             return f"shard {shard} closes{' and splits' if split else ''}"
         case CompleteDelayedCall(which):
@@ -55,7 +57,7 @@ def _step(step: Step) -> str:  # noqa: C901 - one case for each kind of step
         case AdvanceSeconds(seconds):
             return f"{seconds} s pass"
         case AdvanceHours(hours):
-            return f"everything comes to rest, and {hours} h pass"
+            return f"everything settles, and {hours} h pass"
 
 
 def _run(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""What must be true when everything has come to rest, whatever happened on the way."""
+"""What must be true once everything has settled, whatever happened before."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ _LANE_ATTRIBUTES = ("~n", "n", "sum")
 
 
 def find_violations(history: History) -> list[str]:
-    """Play a history to its end and return everything that is wrong then; nothing if all is well."""
+    """Play a history to its end and return all violations of the invariants."""
     world = World(history)
     try:
         for step in history.steps:
@@ -35,7 +35,7 @@ def find_violations(history: History) -> list[str]:
 
 
 def find_wrong_rows(world: World) -> Iterator[str]:
-    """Hold the aggregates against a count of the items that are left, and of those that expired and are kept."""
+    """Compare the aggregates with a recount of the remaining items and of expired ones that stay counted."""
     kept = [(w.collection, w.old) for w in world.items.log if w.expired and w.collection == "visits" and w.old]
     expected = recount([*world.items.remaining_items, *kept])
     found = stored(world)
@@ -48,14 +48,13 @@ def find_wrong_rows(world: World) -> Iterator[str]:
             isinstance(value, int | Decimal) and value and name != "expires_at" and not isinstance(value, bool)
             for name, value in row.items()
         ):
-            yield f"{key}: nothing is left in it, found {_shown(row)}"
+            yield f"{key}: expected an empty row, found {_shown(row)}"
 
 
 def stored(world: World) -> dict[Key, Item]:
-    """Return the rows of the aggregates table, lanes added up, without marks and the time of the last write.
+    """Return the rows of the aggregates table, with lanes summed, without marks and the time of the last write.
 
-    Of the engine's own rows the lists of groups are left in; the rows of the shop are left out whose sums the table
-    cannot hold.
+    Includes the lists of groups, but no other rows of the engine, and not the rows of the shop whose sums overflow.
     """
     rows: dict[Key, Item] = {}
     for image in world.functions.database.rows(TABLE):
@@ -65,7 +64,7 @@ def stored(world: World) -> dict[Key, Item]:
             continue
         seen = {name: value for name, value in row.items() if name == "~n" or not name.startswith(("~", "updated_at"))}
         if key[0].startswith("large@") and not any(seen[name] for name in _LANE_ATTRIBUTES):
-            continue  # this lane is on its way out, the others are not
+            continue  # this lane is about to expire, the others are not
         if key[0].startswith("large@"):
             key = key[0], key[1].rpartition("#")[0]
             with localcontext(prec=200):
@@ -75,17 +74,17 @@ def stored(world: World) -> dict[Key, Item]:
 
 
 def find_misplaced_expiry(world: World) -> Iterator[str]:
-    """Look for empty rows that nothing will ever remove, and for lanes that go with all that they hold."""
+    """Find empty rows that will never expire, and lanes that expire with their contents."""
     for image in world.functions.database.rows(TABLE):
         row = decode_item(image)
         if not any(row.get(name) for name in _LANE_ATTRIBUTES) and "expires_at" not in row:
-            yield f"{row['pk']} {row['sk']}: it is empty, and stays for ever"
+            yield f"{row['pk']} {row['sk']}: empty, but never expires"
         if row["pk"].startswith("large@") and any(row[name] for name in _LANE_ATTRIBUTES) and "expires_at" in row:
-            yield f"{row['pk']} {row['sk']}: it is not empty, and goes"
+            yield f"{row['pk']} {row['sk']}: not empty, but expires"
 
 
 def find_lost_changes(world: World) -> Iterator[str]:
-    """Look for every change in the archive, its route's queue and quarantine."""
+    """Find changes that are missing or wrong in the archive, the route's queue or quarantine."""
     objects = world.functions.bucket.objects
     lines = [gzip.decompress(body).decode() for key, body in objects.items() if key.startswith("archive/")]
     archived = _events([line for text in lines for line in text.splitlines()])
@@ -109,7 +108,7 @@ def find_lost_changes(world: World) -> Iterator[str]:
 
 def _is_rejected(written: ItemChange, new: Item | None) -> bool:
     if written.collection == "Bad":
-        return True  # no key of an item: the record itself is refused, whatever it says
+        return True  # not the key of an item: the record is rejected, whatever it contains
     if written.new is None:
         return False
     return new is None or new.get("placed") == "soon" or new.get("ms") == "slow"

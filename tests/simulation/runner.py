@@ -1,4 +1,4 @@
-"""Histories by the thousand: played on several processes, and what a failing one comes down to."""
+"""Play thousands of histories in several processes, and shrink a failing one."""
 
 import multiprocessing
 import signal
@@ -19,21 +19,21 @@ from tests.simulation.world.isolation import isolated
 from tests.simulation.world.steps import History, generate_history
 
 _CHUNK = 100
-_LINE_INTERVAL_S = 10.0  # where there is no terminal to show a bar on
-# a fresh interpreter each: a fork of a process with threads, as a test's may be, can hang
+_LINE_INTERVAL_S = 10.0  # without a terminal for a progress bar
+# spawn, since forking a process with threads, such as a test's, can hang
 _PROCESSES = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some seeds in a row, with one thing broken on purpose or nothing (``broken`` is "")."""
+    """Consecutive seeds, and the name of a safeguard to break ("" for none)."""
 
     seeds: range
     broken: str
 
 
 def failing(chunk: Chunk) -> int | None:
-    """Play the histories of some seeds and return the first seed whose history goes wrong."""
+    """Play the histories of a chunk and return the first failing seed."""
     with ExitStack() as stack:
         stack.enter_context(isolated())
         stack.enter_context(broken_safeguard(chunk.broken))
@@ -41,24 +41,24 @@ def failing(chunk: Chunk) -> int | None:
 
 
 def broken_safeguard(name: str) -> AbstractContextManager[Any]:
-    """Break a safeguard for a while; none if there is no name."""
+    """Break a safeguard within a context; "" breaks none."""
     return BROKEN_SAFEGUARDS[name]() if name else nullcontext()
 
 
 def report(seed: int, broken: str = "") -> str:
-    """Return what there is to know of a seed that fails: the shortest history found, and what is wrong at its end."""
+    """Return the shortest failing history found for a failing seed, and its violations."""
     with ExitStack() as stack:
         stack.enter_context(isolated())
         stack.enter_context(broken_safeguard(broken))
         history = generate_history(seed)
         short = shrink(history, lambda candidate: bool(find_violations(candidate)))
         violations = describe_violations(short)
-        return f"{describe(short)}\n{violations}\n(of {len(history.steps)} steps, {len(short.steps)} are left)"
+        return f"{describe(short)}\n{violations}\n({len(short.steps)} of {len(history.steps)} steps left)"
 
 
 def describe_violations(history: History) -> str:
-    """Play a history and return what is wrong at its end, as lines."""
-    return "\n".join(f"  wrong: {fault}" for fault in find_violations(history)) or "  all is well"
+    """Play a history and return its violations as lines."""
+    return "\n".join(f"  wrong: {fault}" for fault in find_violations(history)) or "  no violations"
 
 
 def _chunks(seeds: range, broken: str) -> Iterator[Chunk]:
@@ -67,12 +67,12 @@ def _chunks(seeds: range, broken: str) -> Iterator[Chunk]:
 
 
 def run(seeds: range, broken: str, processes: int, console: Console) -> int | None:
-    """Play the histories of all seeds, showing how far it is; return a seed that fails, if there is one."""
+    """Play the histories of all seeds with a progress bar; return the first failing seed, or None."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]:.0f} seeds/s"), TimeRemainingColumn())
     began = reported_at = time.monotonic()
     with (
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
-        _PROCESSES.Pool(processes, initializer=_leave_interrupts) as pool,
+        _PROCESSES.Pool(processes, initializer=_ignore_interrupts) as pool,
     ):
         task = progress.add_task("", total=len(seeds), speed=0.0)
         for number, found in enumerate(pool.imap(failing, _chunks(seeds, broken)), start=1):
@@ -86,6 +86,6 @@ def run(seeds: range, broken: str, processes: int, console: Console) -> int | No
     return None
 
 
-def _leave_interrupts() -> None:
-    # Ctrl-C is for the process that shows the bar; it ends these
+def _ignore_interrupts() -> None:
+    # Ctrl-C is handled by the main process, which stops these
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""A failing history made shorter, as long as it still fails."""
+"""Shrink a failing history while it still fails."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,10 +11,10 @@ _MAX_ATTEMPTS = 5000
 
 
 def shrink(history: History, fails: Fails) -> History:
-    """Return a history that still fails, and of which no simpler variant that was tried does.
+    """Return a history that still fails, and none of whose simpler variants does (within the attempts allowed).
 
-    First whole stretches of steps are left out, then single ones, then the faults within them, then the surroundings
-    are made plain; from the start again as long as any of that helps.
+    Removes runs of steps, then single steps, then their faults, then simplifies the settings; starts over after every
+    success.
     """
     tries = 0
     while True:
@@ -30,7 +30,7 @@ def shrink(history: History, fails: Fails) -> History:
 
 
 def _simpler(history: History) -> Iterator[History]:
-    """Return variants that are simpler than a history, the simplest first."""
+    """Yield simpler variants of a history, the simplest first."""
     steps = history.steps
     length = len(steps)
     size = length // 2

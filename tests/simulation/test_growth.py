@@ -1,4 +1,4 @@
-"""A row that is touched all the time stays small: a month of a table with ten partitions, whose shards roll."""
+"""A constantly updated row stays small: a month of a table with ten partitions whose shards roll."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from tests.simulation.world.serial_executor import SerialExecutor
 PARTITIONS = 10
 LIFE = timedelta(hours=4)
 MONTH = timedelta(days=30)
-MAX_MESSAGE_BYTES = 1024
+WRITE_UNIT_BYTES = 1024
 FLIGHT = {
     "carrier": "UA",
     "flight": 1545,
@@ -36,7 +36,7 @@ FLIGHT = {
 
 
 class Month:
-    """The stream of a month, and the aggregate stage that reads it."""
+    """A month's stream, and the aggregate stage that reads it."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,21 +63,21 @@ class Month:
         return shard
 
     def close_shard(self) -> None:
-        """Close every shard and open its heir."""
-        for place, shard in enumerate(self.open):
+        """Close every shard and open its child."""
+        for index, shard in enumerate(self.open):
             self.shards[shard]["SequenceNumberRange"]["EndingSequenceNumber"] = str(next(self.sequence))
-            self.open[place] = self.open_shard(shard)
+            self.open[index] = self.open_shard(shard)
 
     def split(self) -> None:
-        """Let one of the open shards have a second heir, in place of another that is written no more."""
+        """Replace an open shard, which gets no more writes, with a second child of another shard's parent."""
         self.open[-1] = self.open_shard(self.shards[self.open[0]]["ParentShardId"])
 
     def describe_stream(self, **_request: Any) -> dict[str, Any]:
-        """Describe the stream, as far back as it reaches: a day behind the last change."""
+        """Describe the shards that the stream still retains: those of the last day."""
         return {"StreamDescription": {"Shards": list(self.shards.values())[-8 * PARTITIONS :]}}
 
     def touch(self) -> None:
-        """Let every shard bring one new flight of the same airport and day."""
+        """Deliver one new flight of the same airport and day from every shard."""
         for shard in self.open:
             number = next(self.sequence)
             batch = event([record(number, "flights", (str(number), None, FLIGHT))], shard=shard)
@@ -91,7 +91,7 @@ class Month:
 
 
 def size(row: dict[str, Any]) -> int:
-    """Return the bytes of a row as DynamoDB bills them: names, texts, and numbers at two digits a byte and one more.
+    """Return the bytes of a row as DynamoDB bills them: names, texts, and numbers at two digits per byte plus one.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
@@ -103,17 +103,17 @@ def size(row: dict[str, Any]) -> int:
 
 
 def is_night(at: datetime) -> bool:
-    """Tell whether it is one of twelve hours in which nothing is written."""
+    """Tell whether it is in the daily twelve hours without writes."""
     return at.hour < 12
 
 
 def is_weekend(at: datetime) -> bool:
-    """Tell whether it is one of three days in which nothing is written, longer than the stream reaches back."""
+    """Tell whether it is in the weekly three days without writes, which exceed the stream's retention."""
     return at.weekday() > 3
 
 
 @pytest.mark.parametrize("quiet", [is_night, is_weekend])
-def test_shards_that_bring_nothing_leave_no_marks_behind(quiet: Callable[[datetime], bool]) -> None:
+def test_idle_shards_leave_no_marks_behind(quiet: Callable[[datetime], bool]) -> None:
     with isolated():
         month = Month()
         touched = 0
@@ -126,9 +126,9 @@ def test_shards_that_bring_nothing_leave_no_marks_behind(quiet: Callable[[dateti
         month.touch()
         row = month.row()
     assert int(row["flights"]["N"]) == touched + PARTITIONS
-    # of each partition the mark of its lineage, and at most one more that is not old enough to go
+    # per partition the mark of its lineage, and at most one that is too recent to drop
     assert sum(name.startswith("~") for name in row) <= 2 * PARTITIONS + 1
-    assert size(row) < 2 * MAX_MESSAGE_BYTES
+    assert size(row) < 2 * WRITE_UNIT_BYTES
 
 
 def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:
@@ -146,7 +146,7 @@ def test_a_month_of_rolling_shards_leaves_a_row_below_one_write_unit() -> None:
                 month.split()
         row = month.row()
     assert int(row["flights"]["N"]) == touched
-    assert largest < MAX_MESSAGE_BYTES
-    assert sum(name.startswith("~") for name in row) <= PARTITIONS + 2 + 1, "a mark for each lineage, and the count"
+    assert largest < WRITE_UNIT_BYTES
+    assert sum(name.startswith("~") for name in row) <= PARTITIONS + 2 + 1, "more than a mark per lineage and the count"
     lineages = [one for one in month.database.rows("aggregates") if one["pk"]["S"] == SHARDS]
     assert all("expires_at" in one for one in lineages)

@@ -1,4 +1,4 @@
-"""Whatever safeguard is broken, the simulation finds it: it would not tell much if it could not."""
+"""The simulation detects every broken safeguard; otherwise its silence would mean little."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.simulation.world.steps import History, generate_history
 
 WITHIN = 3000
 RICH = (1757, 600, 405, 232, 121, 107)
-"""Seeds tried first: each finds what hundreds before it do not. Where they no longer do, it only takes longer."""
+"""Seeds to try first: each detects what hundreds of others do not. A stale list only makes the test slower."""
 
 
 def first_failure() -> History | None:
@@ -19,7 +19,7 @@ def first_failure() -> History | None:
 
 
 @pytest.mark.parametrize("name", BROKEN_SAFEGUARDS, ids=lambda name: name.replace(" ", "-"))
-def test_a_broken_safeguard_is_found(name: str) -> None:
+def test_a_broken_safeguard_is_detected(name: str) -> None:
     with isolated(), BROKEN_SAFEGUARDS[name]():
         found = first_failure()
     assert found is not None

@@ -1,4 +1,4 @@
-"""No history of those that are tried here leaves a drift behind, and a seed is a history."""
+"""No history drifts, and a seed always gives the same history."""
 
 import os
 import subprocess
@@ -27,9 +27,9 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def test_no_history_leaves_a_drift() -> None:
+def test_no_history_drifts() -> None:
     failed = run(range(SEEDS), "", 2, Console(quiet=True))
-    assert failed is None, f"make simulate FIRST={failed} SEEDS=1 shows it"
+    assert failed is None, f"to reproduce: make simulate FIRST={failed} SEEDS=1"
 
 
 def played(history: History) -> World:
@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_run_in_every_process() -> None:
 
 
 @pytest.mark.usefixtures("_alone")
-def test_histories_differ_and_everything_happens_in_some() -> None:
+def test_every_kind_of_event_occurs_in_some_history() -> None:
     happened: set[str] = set()
     for seed in range(400):
         for entry in played(generate_history(seed)).trace:
@@ -90,7 +90,7 @@ ORDER = {"shop": "a", "amount": 7}
 
 
 @pytest.mark.usefixtures("_alone")
-def test_a_failing_history_is_made_as_short_as_can_be() -> None:
+def test_a_failing_history_is_shrunk_to_the_minimum() -> None:
     noise = (Write("visits", "1", {"page": "/"}), Write("orders", "2", {"shop": "b#1", "amount": 0}))
     delivery = Deliver("aggregate", 0, Run("runs", (Fault(0, "lost"), Fault(1, "before")), 7))
     history = History(1, (*noise, Write("orders", "1", ORDER), *noise, delivery, Redeliver("aggregate", 0, 1, 1)))
@@ -105,7 +105,7 @@ def test_a_failing_history_is_made_as_short_as_can_be() -> None:
     assert not find_violations(history)
 
 
-def test_a_history_can_be_read() -> None:
+def test_a_history_is_described_line_by_line() -> None:
     for seed in range(50):
         history = generate_history(seed)
         lines = describe(history).splitlines()
@@ -113,11 +113,11 @@ def test_a_history_can_be_read() -> None:
         assert len(lines) == len(history.steps) + 2
 
 
-def test_the_command_finds_the_seed_and_shows_the_shortest_history(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_finds_a_failing_seed_and_shows_its_shortest_history(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seeds", "200", "--processes", "1", "--break", "retraction is left out"]) == 1
     out = capsys.readouterr().out
-    assert "fails; looking for the shortest history" in out
+    assert "fails; shrinking its history" in out
     assert "   1. " in out
     assert "  wrong: " in out
     assert main(["--seeds", "100", "--processes", "2"]) == 0
-    assert "100 histories, none with drift" in capsys.readouterr().out
+    assert "100 histories without drift" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Who is let in, tried on every route of the emulated stack: by IAM signature, and by tokens of an issuer."""
+"""Authorization of every route of the emulated stack, by IAM signature and by an issuer's tokens."""
 
 import base64
 import time
@@ -28,7 +28,7 @@ BOTH = "openid tailrace/read tailrace/write"
 
 
 def address(stack: Stack, key: str) -> tuple[str, str]:
-    """Return the method of a route and an address that it takes."""
+    """Return a route's method and a matching address."""
     method, path = key.split(" ")
     for name, value in ADDRESSES.items():
         path = path.replace(name, value)
@@ -40,8 +40,8 @@ def ask(method: str, url: str, headers: Mapping[str, str]) -> tuple[int, Mapping
     return answer.status, answer.headers
 
 
-def test_nobody_is_let_in_without_a_signature(signed_stack: Stack) -> None:
-    """With one, every route answers. Whether it is a good one, only AWS looks at: the emulator does not."""
+def test_unsigned_requests_are_rejected(signed_stack: Stack) -> None:
+    """Signed ones reach every route. The emulator does not check whether a signature is valid."""
     for key in [*ROUTES, "GET /nothing"]:
         method, url = address(signed_stack, key)
         assert ask(method, url, {})[0] in REFUSED, key
@@ -51,7 +51,7 @@ def test_nobody_is_let_in_without_a_signature(signed_stack: Stack) -> None:
 
 
 def bad_tokens(issuer: Issuer) -> dict[str, str | None]:
-    """Return tokens that nobody is to be let in with, by what is wrong with them."""
+    """Return invalid tokens by what is wrong with them."""
     now = int(time.time())
     other_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return {
@@ -69,7 +69,7 @@ def bad_tokens(issuer: Issuer) -> dict[str, str | None]:
 
 
 def refuses_all_but_good_tokens(stack: Stack, issuer: Issuer, keys: Iterable[str]) -> None:
-    """Hold every route of these against bad tokens, against those for the other half, and against good ones."""
+    """Try every given route with bad tokens, tokens of the wrong scope, and good ones."""
     bad = bad_tokens(issuer)
     for key in keys:
         method, url = address(stack, key)
@@ -77,7 +77,7 @@ def refuses_all_but_good_tokens(stack: Stack, issuer: Issuer, keys: Iterable[str
             headers = {} if token is None else {"Authorization": f"Bearer {token}"}
             assert ask(method, url, headers)[0] in REFUSED, (key, why)
         reads = method == "GET"
-        anywhere = method == "GET" and url.endswith("/nothing")  # either scope leads to the 404 of the function
+        anywhere = method == "GET" and url.endswith("/nothing")  # either scope reaches the function's 404
         halves = (("tailrace/read", reads), ("tailrace/write", anywhere or not reads))
         for scope, good in (*halves, (BOTH, True)):
             status, _ = ask(method, url, {"Authorization": f"Bearer {issuer.token(scope=scope)}"})
@@ -85,17 +85,17 @@ def refuses_all_but_good_tokens(stack: Stack, issuer: Issuer, keys: Iterable[str
             assert status < 500
 
 
-def test_only_good_tokens_with_the_right_scope_are_let_in(token_stack: Stack, issuer: Issuer) -> None:
-    """Expired, for another audience, of another issuer, signed by another key or not at all: refused on every route."""
+def test_only_valid_tokens_with_the_right_scope_are_accepted(token_stack: Stack, issuer: Issuer) -> None:
+    """Expired, with another audience, issuer or key, or unsigned: rejected on every route."""
     refuses_all_but_good_tokens(token_stack, issuer, ROUTES)
 
 
-def test_the_same_holds_of_the_addresses_that_no_route_has(bare_token_stack: Stack, issuer: Issuer) -> None:
-    """Of those that a page of no other origin may ask for, too, so that a route takes every other address."""
+def test_unknown_addresses_are_protected_as_well(bare_token_stack: Stack, issuer: Issuer) -> None:
+    """On a stack without CORS, where a catch-all route takes every other address."""
     refuses_all_but_good_tokens(bare_token_stack, issuer, [*ROUTES, "GET /nothing"])
 
 
-def test_a_signature_is_not_enough_where_tokens_are_asked_for(token_stack: Stack) -> None:
+def test_a_signature_does_not_replace_a_token(token_stack: Stack) -> None:
     method, url = address(token_stack, "GET /aggregates")
     request = AWSRequest(method, url, {})
     SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)
@@ -109,23 +109,23 @@ def test_the_document_names_the_issuer(token_stack: Stack, issuer: Issuer) -> No
     assert found["components"]["securitySchemes"]["token"]["openIdConnectUrl"].startswith(f"{issuer.url}/")
 
 
-def test_origins_are_let_in_where_they_are_named(token_stack: Stack, signed_stack: Stack) -> None:
-    """As it is deployed: the emulator does not answer by it, since it reads other names than CloudFormation gives."""
+def test_cors_is_configured_only_for_given_origins(token_stack: Stack, signed_stack: Stack) -> None:
+    """Checks the configuration only: the emulator ignores it, since it expects other names than CloudFormation's."""
     apis = [
         stack.client("apigatewayv2").get_api(ApiId=stack.resources["HttpApi"]) for stack in (token_stack, signed_stack)
     ]
     assert ["CorsConfiguration" in api for api in apis] == [True, False]
 
 
-def test_no_page_may_ask_where_no_origin_is_named(signed_stack: Stack) -> None:
+def test_without_origins_no_page_is_allowed(signed_stack: Stack) -> None:
     _, url = address(signed_stack, "GET /aggregates")
     status, headers = ask("OPTIONS", url, {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
     assert status in REFUSED
     assert "access-control-allow-origin" not in headers
 
 
-def test_the_stack_serves_its_page_to_anybody(token_stack: Stack, issuer: Issuer) -> None:
-    """Each file as it is in the sources, and how to sign in; and nothing that is no file of the page."""
+def test_the_stack_serves_its_page_publicly(token_stack: Stack, issuer: Issuer) -> None:
+    """Every source file unchanged, and the sign-in configuration; and no other file."""
     status, headers = ask("GET", f"{token_stack.api_url}/dashboard", {})
     assert (status, headers["Location"]) == (302, "dashboard/index.html")
     root = f"{token_stack.api_url}/dashboard/"
@@ -152,14 +152,14 @@ def test_the_stack_serves_its_page_to_anybody(token_stack: Stack, issuer: Issuer
     assert token_stack.outputs["DashboardCallback"].endswith("/dashboard/index.html")
 
 
-def test_nothing_but_reading_is_open_beside_the_page(token_stack: Stack) -> None:
+def test_only_the_page_is_public(token_stack: Stack) -> None:
     for path in ("dashboard", "dashboard/index.html"):
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             assert ask(method, f"{token_stack.api_url}/{path}", {})[0] in (*REFUSED, 404, 405), (method, path)
 
 
-def test_a_code_that_was_signed_in_for_by_pkce_leads_to_the_data(token_stack: Stack, issuer: Issuer) -> None:
-    """What the page does: the configuration, the code, the token, and with it the API; each code serves once."""
+def test_signing_in_with_pkce_gives_access_to_the_data(token_stack: Stack, issuer: Issuer) -> None:
+    """As the page does: configuration, code, token, API. Each code works once."""
     root = f"{token_stack.api_url}/dashboard/"
     sign_in = urllib3.request("GET", f"{root}config.json").json()["auth"]
     about = urllib3.request("GET", f"{sign_in['issuer']}/.well-known/openid-configuration").json()
@@ -195,15 +195,15 @@ def test_a_code_that_was_signed_in_for_by_pkce_leads_to_the_data(token_stack: St
 
 
 def test_without_a_client_id_there_is_no_page(signed_stack: Stack) -> None:
-    """Neither the function nor a route to it: nothing at all is open."""
+    """Neither the function nor a route to it: nothing is public."""
     assert not [name for name in signed_stack.resources if name.startswith(("Dashboard", "GetDashboard"))]
     assert "DashboardUrl" not in signed_stack.outputs
     for path in ("dashboard", "dashboard/index.html"):
         assert ask("GET", f"{signed_stack.api_url}/{path}", {})[0] in REFUSED
 
 
-def test_these_are_all_routes(signed_stack: Stack, bare_token_stack: Stack, token_stack: Stack) -> None:
-    """As deployed: none that these tests do not try."""
+def test_there_are_no_untested_routes(signed_stack: Stack, bare_token_stack: Stack, token_stack: Stack) -> None:
+    """The deployed routes are exactly those that these tests try."""
     every = {*ROUTES, "$default"}
     for stack, expected in ((signed_stack, every), (bare_token_stack, every), (token_stack, {*ROUTES, *PAGE})):
         listed = stack.client("apigatewayv2").get_routes(ApiId=stack.resources["HttpApi"])["Items"]

@@ -1,4 +1,4 @@
-"""The demo on the emulator: everything that was fed arrives everywhere, and a row that is wrong is found."""
+"""The demo on the emulator: everything that is fed arrives everywhere, and a wrong row is detected."""
 
 import json
 import os
@@ -28,7 +28,7 @@ ROW = (
     "2013,{month},{day},{hour}17,{hour}15,2,830,819,11,{carrier},{number},N14228,{origin},IAH,227,1400,{hour},15,{utc}"
 )
 NIGHTS = [
-    # around the nights in which clocks change: nobody can leave in the hour that is skipped, but twice in the other
+    # around both clock changes: no flight departs in the skipped hour, but two do in the repeated one
     ("3", "9", "23", "2013-03-10T04:00:00Z"),
     ("3", "10", "1", "2013-03-10T06:00:00Z"),
     ("3", "10", "3", "2013-03-10T07:00:00Z"),
@@ -40,7 +40,7 @@ NIGHTS = [
 
 
 def nights(folder: Path) -> Path:
-    """Write a file in the package's format: flights around both changes of clocks, one cancelled, one lost."""
+    """Write a file in the package's format: flights around both clock changes, one cancelled, one lost."""
     rows = [
         ROW.format(month=month, day=day, hour=hour, utc=utc, carrier=carrier, number=10 * place + number, origin=origin)
         for place, (month, day, hour, utc) in enumerate(NIGHTS)
@@ -68,16 +68,16 @@ def outcome(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     return path, document, verdict
 
 
-def test_nothing_drifts_through_both_nights_in_which_clocks_change(outcome: tuple[Path, FeedResult, Verdict]) -> None:
+def test_nothing_drifts_across_both_clock_changes(outcome: tuple[Path, FeedResult, Verdict]) -> None:
     _, document, verdict = outcome
     assert verdict.differences == []
-    # 21 flights are scheduled, 20 leave, 19 land, one is cancelled
+    # 21 flights are scheduled, 20 depart, 19 land, one is cancelled
     assert document.changes == 21 + 20 + 19 + 1
     assert verdict.events == document.changes
     assert verdict.quarantined == 3 * 4
 
 
-def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, FeedResult, Verdict]) -> None:
+def test_a_wrong_row_is_detected(stack: Stack, outcome: tuple[Path, FeedResult, Verdict]) -> None:
     path, document, _ = outcome
     key = {"pk": {"S": "origin_days@1#JFK"}, "sk": {"S": "2013-11-03"}}
     stack.client("dynamodb").update_item(
@@ -88,21 +88,21 @@ def test_a_row_that_is_wrong_is_found(stack: Stack, outcome: tuple[Path, FeedRes
     )
     with Recompute(path, None) as expected:
         differences = verify(stack, expected, document, pipeline).differences
-    # the first look has hidden the disruptions' messages for a while
+    # the first check has hidden the disruptions' messages for a while
     (difference,) = (one for one in differences if not one.where.startswith("disruptions"))
     assert difference.where == "origin_days@1#JFK 2013-11-03"
     assert difference.found["departures"] == difference.expected["departures"] + 1
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_the_pollers_go_by_what_the_template_says(stack: Stack, reader: Reader) -> None:
+def test_the_pollers_use_the_settings_of_the_template(stack: Stack, reader: Reader) -> None:
     (mapping,) = (one for one in stack.pollers.mappings if one.function.endswith(f"-{reader}"))
     found, expected = StreamSettings.parse(mapping.properties), template_settings(reader)
     bucket = f"arn:aws:s3:::{stack.outputs['FailuresBucket']}"
     assert found == replace(expected, on_failure=bucket)
 
 
-def test_what_a_mapping_gives_up_lies_in_the_failures_bucket(stack: Stack) -> None:
+def test_a_discarded_batch_lands_in_the_failures_bucket(stack: Stack) -> None:
     bucket = stack.outputs["FailuresBucket"]
     for mapping in (one for one in stack.pollers.mappings if one.is_stream):
         settings = StreamSettings.parse(mapping.properties)
@@ -116,7 +116,7 @@ def test_what_a_mapping_gives_up_lies_in_the_failures_bucket(stack: Stack) -> No
         assert json.loads(kept["payload"]) == {"Records": [{"n": 1}]}
 
 
-def test_the_command_ends_with_status_0_and_leaves_no_process(tmp_path: Path) -> None:
+def test_the_command_exits_with_status_0_and_leaves_no_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "local.demo"]
     variables = os.environ | {
         "ONCE": "1",
@@ -127,5 +127,5 @@ def test_the_command_ends_with_status_0_and_leaves_no_process(tmp_path: Path) ->
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "drift 0" in done.stdout
-    assert "The dashboard is at http://127.0.0.1:" in done.stdout
-    assert "1 rows of the file are no flights and are left out (line 23: 3 fields instead of 19)" in done.stdout
+    assert "Dashboard: http://127.0.0.1:" in done.stdout
+    assert "1 invalid rows skipped (line 23: 3 fields instead of 19)" in done.stdout

@@ -1,4 +1,4 @@
-"""A stack leaves nothing behind, however it ends, and nothing that was left behind stops the next one."""
+"""A stack leaves nothing behind, however it ends, and leftovers do not stop the next one."""
 
 import json
 import os
@@ -24,7 +24,7 @@ GONE_SECONDS = 15.0
 
 
 def held_stack(port: int) -> subprocess.Popen[str]:
-    """Start a stack in a process of its own."""
+    """Start a stack in its own process."""
     command = [sys.executable, "-m", "local.stack", "--port", str(port)]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -40,7 +40,7 @@ def wait_until_up(process: subprocess.Popen[str]) -> None:
 
 
 def parents() -> dict[int, int]:
-    """Every process's parent, by `ps`, which Linux and macOS both have."""
+    """Return every process's parent, from `ps`, which works on Linux and macOS."""
     table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     return {int(child): int(parent) for child, parent in (line.split() for line in table.splitlines())}
 
@@ -58,7 +58,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    """Those that run; a process that has ended and was not yet collected does not."""
+    """Return the running processes, without zombies."""
     table = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True).stdout
     running = {int(pid) for pid, state in (line.split() for line in table.splitlines()) if not state.startswith("Z")}
     return pids & running
@@ -90,18 +90,16 @@ def held(port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_of_a_stack_that_was_ended(
-    held: subprocess.Popen[str], port: int, number: signal.Signals
-) -> None:
+def test_a_stopped_stack_leaves_nothing_behind(held: subprocess.Popen[str], port: int, number: signal.Signals) -> None:
     started = descendants(held.pid)
-    assert len(started) >= 2  # the leash and the emulator
+    assert len(started) >= 2  # the supervisor and the emulator
     scratch = scratch_folders(started)
     assert scratch
     assert all(folder.exists() for folder in scratch)
     page = urlsplit(dashboard()).port or 0
     assert is_listening(page)
     held.send_signal(number)
-    # Ctrl-C is how it is meant to end
+    # Ctrl-C is the regular way to stop it
     assert held.wait(GONE_SECONDS) == (-number if number == signal.SIGKILL else 0)
     assert_gone(started, port)
     assert not is_listening(page)
@@ -114,10 +112,10 @@ def scratch_folders(pids: set[int]) -> list[Path]:
     return [Path(words[words.index(leash) + 1]) for words in mine for leash in words if leash.endswith("supervisor.py")]
 
 
-def test_a_stack_starts_again_on_the_port_of_one_that_was_killed(held: subprocess.Popen[str], port: int) -> None:
+def test_a_stack_starts_on_the_port_of_a_killed_one(held: subprocess.Popen[str], port: int) -> None:
     held.kill()
     held.wait(GONE_SECONDS)
-    assert read_endpoint_file() is None  # the file is still there, but nobody is behind it
+    assert read_endpoint_file() is None  # the file is still there, but its process is gone
     deadline = time.monotonic() + GONE_SECONDS
     while is_listening(port) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -135,8 +133,8 @@ def dashboard() -> str:
     return str(about["dashboard"])
 
 
-def test_a_running_stack_shows_its_dashboard(held: subprocess.Popen[str]) -> None:
-    """The page, and the API's answers with a signature made on the way; on this machine only."""
+def test_a_running_stack_serves_its_dashboard(held: subprocess.Popen[str]) -> None:
+    """The page, and the API through the signing proxy; on loopback only."""
     address = dashboard()
     assert address.startswith("http://127.0.0.1:")
     assert urllib3.request("GET", address).data.startswith(b"<!doctype html>")
@@ -150,7 +148,7 @@ def test_a_running_stack_shows_its_dashboard(held: subprocess.Popen[str]) -> Non
     assert urllib3.request("PUT", f"{address}api/collections/flights/items/1", body=b"{}").status == 405
 
 
-def test_a_running_stack_announces_where_it_is(held: subprocess.Popen[str], port: int) -> None:
+def test_a_running_stack_announces_its_addresses(held: subprocess.Popen[str], port: int) -> None:
     about = read_endpoint_file()
     assert about is not None
     assert about["pid"] == held.pid
@@ -158,7 +156,7 @@ def test_a_running_stack_announces_where_it_is(held: subprocess.Popen[str], port
     assert json.loads(ENDPOINT_FILE.read_text()) == about
 
 
-def test_a_stack_whose_emulator_is_killed_says_so_and_ends(held: subprocess.Popen[str]) -> None:
+def test_a_stack_whose_emulator_is_killed_reports_it_and_exits(held: subprocess.Popen[str]) -> None:
     (leash,) = children(held.pid)
     (emulator,) = children(leash)
     os.kill(emulator, signal.SIGKILL)
@@ -167,7 +165,7 @@ def test_a_stack_whose_emulator_is_killed_says_so_and_ends(held: subprocess.Pope
     assert "The emulator has ended unexpectedly" in said
 
 
-def test_a_busy_port_is_one_clear_sentence() -> None:
+def test_a_port_in_use_is_one_clear_sentence() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -189,12 +187,12 @@ def test_an_emulator_that_does_not_start_is_one_clear_sentence(tmp_path: Path) -
         Emulator.start(python=broken)
 
 
-def test_a_stack_that_is_refused_is_one_clear_sentence() -> None:
+def test_a_failed_deployment_is_one_clear_sentence() -> None:
     with pytest.raises(DeployFailed, match="LogLevel"), running_stack(parameters={"LogLevel": "LOUD"}):
         pass
 
 
-def test_two_emulators_do_not_see_each_other() -> None:
+def test_two_emulators_are_independent() -> None:
     first, second = Emulator.start(), Emulator.start()
     try:
         assert first.port != second.port
@@ -205,4 +203,4 @@ def test_two_emulators_do_not_see_each_other() -> None:
         second.stop()
     assert not is_listening(first.port)
     assert not is_listening(second.port)
-    first.stop()  # a second time does no harm
+    first.stop()  # stopping twice is harmless

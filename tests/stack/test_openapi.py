@@ -1,4 +1,4 @@
-"""The OpenAPI document is true of the whole stack: gateway, function and tables, asked over HTTP with a token."""
+"""The OpenAPI document describes the whole stack: gateway, function and tables, over HTTP with a token."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from tests.oidc_issuer import Issuer
 from tests.openapi.conformance import FLIGHT, check_conformance
 
 
-def test_every_answer_of_the_stack_is_as_its_document_says(
+def test_every_response_of_the_stack_conforms_to_its_document(
     bare_token_stack: Stack, issuer: Issuer, tmp_path: Path
 ) -> None:
-    """Of reading and of writing, refusals and what was carried out.
+    """Responses to reads and writes, successes and errors.
 
-    A token may do both here, so that it is not the gateway that answers.
+    The token may do both, so that the function responds, not the gateway.
     """
     token = issuer.token(scope="openid tailrace/read tailrace/write", exp=4_000_000_000)
     refused = check_conformance(

@@ -1,15 +1,15 @@
-"""The stack that CloudFormation makes of the template is the one that the architecture tests look at."""
+"""CloudFormation creates the resources that the architecture tests assume."""
 
 from local.deployment.mappings import resources
 from local.stack import Stack
 from tests.architecture.stack import template
 
 RENAMED = "AWS::Serverless::LayerVersion"
-"""SAM appends a digest of the content to the logical id."""
+"""SAM appends a content digest to the logical id."""
 
 
-def test_loops_become_the_resources_that_the_tests_expect(signed_stack: Stack) -> None:
-    """Each resource without a condition is there, and there are no other alarms and routes."""
+def test_loops_expand_to_the_expected_resources(signed_stack: Stack) -> None:
+    """All unconditional resources exist, and there are no other alarms and routes."""
     expected = {
         name: found["Type"]
         for name, found in template()["Resources"].items()

@@ -16,7 +16,7 @@ type Send = Callable[..., urllib3.BaseHTTPResponse]
 
 @pytest.fixture
 def send(bare_token_stack: Stack, issuer: Issuer) -> Send:
-    """Return a way to send requests about one item of a test's own."""
+    """Return a function that sends requests for a test's own items."""
     token = issuer.token(scope="tailrace/read tailrace/write", exp=4_000_000_000)
 
     def sent(method: str, item: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
@@ -27,8 +27,8 @@ def send(bare_token_stack: Stack, issuer: Issuer) -> Send:
     return sent
 
 
-def test_of_several_who_change_the_same_state_one_succeeds(send: Send) -> None:
-    """Each has read the item as it was, and says so: the others are told that it is no longer so."""
+def test_of_concurrent_conditional_changes_one_succeeds(send: Send) -> None:
+    """Each sends the entity tag that it has read; the others get 412."""
     for method in ("PUT", "PATCH"):
         tag = send("PUT", "same-state", FLIGHT).headers["ETag"]
 
@@ -44,7 +44,7 @@ def test_of_several_who_change_the_same_state_one_succeeds(send: Send) -> None:
         assert found.headers["ETag"] == responses[written].headers["ETag"]
 
 
-def test_of_several_who_make_an_item_one_does(send: Send) -> None:
+def test_of_concurrent_creations_one_succeeds(send: Send) -> None:
     responses = run_concurrently(
         lambda writer: send("PUT", "made", FLIGHT | {"flight": writer}, {"If-None-Match": "*"})
     )
@@ -52,7 +52,7 @@ def test_of_several_who_make_an_item_one_does(send: Send) -> None:
 
 
 def test_patches_of_different_fields_are_all_kept(send: Send) -> None:
-    """Without a condition a patch is merged into what the others have left, or asks to be sent again."""
+    """Without a condition, a patch is merged into the current item, or the client is asked to retry."""
     patches: list[dict[str, Any]] = [
         {"carrier": "UA"}, {"flight": 7}, {"origin": "JFK"}, {"dest": "SFO"}, {"distance": 2586}, {"tailnum": None}
     ]  # fmt: skip
@@ -71,8 +71,8 @@ def test_patches_of_different_fields_are_all_kept(send: Send) -> None:
     assert send("GET", "patched").json()["item"] == expected
 
 
-def test_a_request_that_is_sent_several_times_at_once_is_carried_out_once(send: Send) -> None:
-    """The others are told to wait, or get the first one's answer; with another body the key is refused."""
+def test_concurrent_requests_with_one_idempotency_key_are_executed_once(send: Send) -> None:
+    """The others are asked to wait, or get the first response; with another body the key is rejected."""
     key = {"Idempotency-Key": '"once"'}
     responses = run_concurrently(lambda _writer: send("PUT", "once", FLIGHT, key))
     fresh = [one for one in responses if one.status == 201 and "Idempotency-Replayed" not in one.headers]

@@ -1,4 +1,4 @@
-"""Safeguards of a row's marks and of the conditions that its writes rest on, each broken in turn."""
+"""Safeguards of a row's marks and of the conditions on its writes, each broken in turn."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _VERSION = re.compile(r"(attribute_not_exists\(#\d+\)|#\d+ = (:\d+))$")
 
 
 def _requests(change: Callable[[Json, re.Match[str]], None], condition: re.Pattern[str] = _MARK) -> Breakage:
-    """Change every UpdateItem that is sent under a condition."""
+    """Change every conditional UpdateItem."""
     update = writes.update_request
 
     def changed(*arguments: Any) -> Json:
@@ -89,12 +89,12 @@ def _condition_on_the_last_change() -> AbstractContextManager[Any]:
 
 
 def _no_refold() -> AbstractContextManager[Any]:
-    # an overlap is taken for "absorbed before"
+    # a partly absorbed change counts as absorbed
     return patch.object(commit, "_mark_of", lambda _found, _lineage: 10**41)
 
 
 def _whole_again() -> AbstractContextManager[Any]:
-    # an overlap is written again whole: everything above nothing, under a condition that always holds
+    # a partly absorbed change is written again as a whole, under a condition that is always true
     def everything(row: RowChange, mark: int) -> RowChange:
         return row.with_steps([(sequence + mark + 1, deltas) for sequence, deltas in row.steps])
 
@@ -102,7 +102,7 @@ def _whole_again() -> AbstractContextManager[Any]:
 
 
 def _same_mark_for_both_halves() -> AbstractContextManager[Any]:
-    """Let each shard go on with its parent's mark, even where there are two."""
+    """Let each shard continue its parent's mark, even if the parent has two children."""
     return patch.object(lineages, "lineage_of", lambda _shard, of_parent, _claim_successor, _now: of_parent)
 
 
@@ -118,21 +118,21 @@ def _no_mark() -> AbstractContextManager[Any]:
 BROKEN_CONDITIONS: dict[str, Breakage] = {
     "the mark is not written": _requests(_write_no_mark),
     "the write has no condition": _requests(_write_always),
-    "the condition lets the mark itself pass": _requests(_write_at_the_mark_too),
-    "the condition lets only new rows pass": _requests(_write_new_rows_only),
+    "the condition accepts the mark itself": _requests(_write_at_the_mark_too),
+    "the condition accepts only new rows": _requests(_write_new_rows_only),
     "the mark is a number": _requests(_mark_as_number),
-    "the mark is written one too far": _requests(_mark_too_far),
+    "the mark is one too high": _requests(_mark_too_far),
     "the mark is not padded": lambda: patch.object(writes, "encode_sequence", "{:x}".format),
     "the mark is padded for short numbers only": lambda: patch.object(
         writes, "encode_sequence", lambda number: f"{number:018x}"
     ),
     "all shards share a mark": _one_mark_for_all_shards,
     "changes are folded without marks": _no_mark,
-    "the condition looks at the last change": _condition_on_the_last_change,
+    "the condition uses the last change": _condition_on_the_last_change,
     "the statement has no condition": _statements_without_condition,
     "an overlap is skipped": _no_refold,
-    "an overlap is written whole": _whole_again,
-    "order measures are written without a look at the version": _requests(_write_always, _VERSION),
+    "an overlap is written as a whole": _whole_again,
+    "order measures are written without checking the version": _requests(_write_always, _VERSION),
     "both halves of a split share a mark": _same_mark_for_both_halves,
     "the mark of a split shard is dropped at once": lambda: patch.object(
         marks, "REDELIVERY_HORIZON", timedelta(hours=-1)

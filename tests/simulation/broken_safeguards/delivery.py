@@ -1,4 +1,4 @@
-"""Safeguards of delivery, each broken in turn: checkpoints, settings of the mappings, what is put back."""
+"""Safeguards of delivery, each broken in turn: checkpoints, mapping settings, replays."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -30,7 +30,7 @@ def _checkpoint(choose: Callable[[list[int]], int | None]) -> Breakage:
 
 
 def _next_record(module: Any) -> Breakage:
-    """Report the record after the first that failed."""
+    """Report the record after the first failed one."""
 
     def late(event: Json, checkpoint: int | None) -> Json:
         numbers = [int(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]]
@@ -40,21 +40,21 @@ def _next_record(module: Any) -> Breakage:
     return lambda: patch.object(module, "stream_response", late)
 
 
-def _failures_forgotten(module: Any) -> Breakage:
+def _failures_ignored(module: Any) -> Breakage:
     return lambda: patch.object(module, "stream_response", lambda event, _checkpoint: stream_response(event, None))
 
 
-def _unstored_forgotten() -> AbstractContextManager[Any]:
-    def forgetful(*arguments: Any) -> list[int]:
+def _unstored_ignored() -> AbstractContextManager[Any]:
+    def careless(*arguments: Any) -> list[int]:
         objects.put_objects(*arguments)
         return []
 
-    return patch.object(archiving, "put_objects", forgetful)
+    return patch.object(archiving, "put_objects", careless)
 
 
 @contextmanager
 def _settings(**changes: Any) -> Iterator[None]:
-    """Let the mapping of aggregate have other settings than the template's."""
+    """Change settings of the mapping of aggregate."""
     settings = template_settings.template_settings
 
     def changed(reader: Reader) -> StreamSettings:
@@ -66,14 +66,14 @@ def _settings(**changes: Any) -> Iterator[None]:
 
 @contextmanager
 def _wrong_half_first() -> Iterator[None]:
-    """Let a failed batch be split, and its second half be delivered first."""
+    """Split a failed batch, and deliver its second half first."""
     halves = shard_partition.halves
     with _settings(bisect=True), patch.object(shard_partition, "halves", lambda *arguments: halves(*arguments)[::-1]):
         yield
 
 
 def _ahead_of_itself() -> AbstractContextManager[Any]:
-    """Let a shard deliver what lies beyond a change that nobody has delivered yet."""
+    """Let a shard deliver changes beyond one that was never delivered."""
     redeliver = world.World._redeliver
     return patch.object(world.World, "_redeliver", lambda self, step: redeliver(self, replace(step, back=-1)))
 
@@ -82,20 +82,22 @@ BROKEN_DELIVERY: dict[str, Breakage] = {
     "a shard is read before its parent": lambda: patch.object(world.World, "_is_read", lambda *_arguments: True),
     "the checkpoint is the last failure": _checkpoint(lambda failed: failed[-1]),
     "the checkpoint is one too late": _next_record(aggregating),
-    "failures are not reported": _failures_forgotten(aggregating),
+    "failures are not reported": _failures_ignored(aggregating),
     "partial failures are not read": lambda: _settings(report_failures=False),
     "the event names no shard": lambda: _settings(tumbling_window_s=0),
-    "the mapping passes a failed batch": lambda: _settings(maximum_retry_attempts=0),
+    "the mapping skips a failed batch": lambda: _settings(maximum_retry_attempts=0),
     "the mapping gives up after a second attempt": lambda: _settings(maximum_retry_attempts=1),
-    "the mapping gives up what is a minute old": lambda: _settings(maximum_record_age_s=60),
+    "the mapping gives up on records older than a minute": lambda: _settings(maximum_record_age_s=60),
     "the mapping has two lanes": lambda: _settings(parallelization=2),
-    "the second half of a split comes first": _wrong_half_first,
-    "what fanout gave up is not put back": lambda: patch.object(world.World, "_replay_failures", lambda _self: None),
+    "the second half of a split is delivered first": _wrong_half_first,
+    "discarded batches of fanout are not replayed": lambda: patch.object(
+        world.World, "_replay_failures", lambda _self: None
+    ),
     "the mapping runs ahead of itself": _ahead_of_itself,
     "fanout's checkpoint is one too late": _next_record(fanning_out),
-    "fanout does not report failures": _failures_forgotten(fanning_out),
-    "archive does not report failures": _unstored_forgotten,
-    "the archive's dead letters are not put back": lambda: patch.object(
+    "fanout does not report failures": _failures_ignored(fanning_out),
+    "archive does not report failures": _unstored_ignored,
+    "the archive's dead letters are not redriven": lambda: patch.object(
         ArchiveQueue, "redrive_dead_letters", lambda *_: None
     ),
 }

@@ -1,4 +1,4 @@
-"""Safeguards of the fold, each broken in turn: what a change adds to its rows and takes back."""
+"""Safeguards of the fold, each broken in turn: the contributions that a change adds and retracts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -12,8 +12,8 @@ from tailrace.aws.aggregates import commit
 from tests.simulation.definition import visits
 
 
-def _plain_words_only(change: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-    """Make a change that shows only where no shortcut is taken."""
+def _on_reference_path_only(change: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
+    """Break something that has an effect only on the reference path, without the delta cache."""
     both = ExitStack()
     both.enter_context(patch.object(DeltaCache, "add", lambda *_arguments: False))
     both.enter_context(change)
@@ -25,25 +25,25 @@ def _no_retraction() -> AbstractContextManager[Any]:
     never = patch.object(
         fold.RowAccumulator, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new)
     )
-    return _plain_words_only(never)
+    return _on_reference_path_only(never)
 
 
-def _no_retraction_by_shortcut() -> AbstractContextManager[Any]:
+def _no_retraction_by_cache() -> AbstractContextManager[Any]:
     add = DeltaCache.add
     return patch.object(DeltaCache, "add", lambda self, rows, number, _old, new: add(self, rows, number, None, new))
 
 
-def _nothing_for_moves() -> AbstractContextManager[Any]:
+def _old_row_untouched() -> AbstractContextManager[Any]:
     add = fold.RowAccumulator.add
 
     def one_row(self: fold.RowAccumulator, aggregate: Any, sequence: int, old: Any, new: Any) -> None:
         moves = old is not None and new is not None and old.row_ref.key != new.row_ref.key
         add(self, aggregate, sequence, None if moves else old, new)
 
-    return _plain_words_only(patch.object(fold.RowAccumulator, "add", one_row))
+    return _on_reference_path_only(patch.object(fold.RowAccumulator, "add", one_row))
 
 
-def _nothing_for_moves_by_shortcut() -> AbstractContextManager[Any]:
+def _old_row_untouched_by_cache() -> AbstractContextManager[Any]:
     elsewhere = DeltaCache._between_groups
     return patch.object(DeltaCache, "_between_groups", lambda self, old, new: elsewhere(self, [None] * len(old), new))
 
@@ -63,7 +63,7 @@ def _old_values_stay() -> AbstractContextManager[Any]:
 
 
 def _moves_not_listed() -> AbstractContextManager[Any]:
-    """Let an item that has left a group stay in the list of groups."""
+    """Leave an item that has left its group in the list of groups."""
     whole = fold.RowAccumulator._add_to_group_list
 
     def some(self: fold.RowAccumulator, of: Any, sequence: int, row_ref: Any, delta: int) -> None:
@@ -83,12 +83,12 @@ def _expiry_retracts() -> Iterator[None]:
 
 
 BROKEN_FOLDING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
-    "a row that comes to nothing is not written": _net_zero_left_out,
+    "a row with a net change of zero is not written": _net_zero_left_out,
     "retraction is left out": _no_retraction,
-    "a shortcut takes nothing back": _no_retraction_by_shortcut,
-    "a move does not touch the old row": _nothing_for_moves,
-    "a shortcut does not touch the old row": _nothing_for_moves_by_shortcut,
-    "an expiry is a deletion": _expiry_retracts,
-    "an item's old values stay": _old_values_stay,
+    "the delta cache retracts nothing": _no_retraction_by_cache,
+    "a move does not update the old row": _old_row_untouched,
+    "the delta cache does not update the old row of a move": _old_row_untouched_by_cache,
+    "an expiry counts as a deletion": _expiry_retracts,
+    "an item's old values are not retracted": _old_values_stay,
     "an item stays in the list of groups": _moves_not_listed,
 }

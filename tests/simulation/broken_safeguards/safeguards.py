@@ -1,7 +1,7 @@
-"""Safeguards, each broken in turn: what the simulation must notice, or it could notice nothing.
+"""Safeguards, each broken in turn: the simulation must detect every one of them.
 
-Each is a context in which one part of the engine, or of the rules around it, does what a plausible mistake would make
-it do.
+Each is a context manager that makes one part of the engine, or of its surroundings, behave as after a plausible
+mistake.
 """
 
 from collections.abc import Callable
@@ -19,4 +19,4 @@ BROKEN_SAFEGUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     **BROKEN_WRITES,
     **BROKEN_DELIVERY,
 }
-"""What is broken, and how."""
+"""What is broken, and the context manager that breaks it."""

@@ -1,4 +1,4 @@
-"""Safeguards of the committer, each broken in turn: batches, lanes, order measures, rows that are empty."""
+"""Safeguards of the committer, each broken in turn: batches, lanes, order measures, empty rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,32 +18,32 @@ from tailrace.aws.stages import aggregate as aggregating
 from tailrace.definition.aggregate import ITEM_COUNT
 
 
-def _failed_batch_forgotten() -> AbstractContextManager[Any]:
-    """Take a batch of known rows for written though the whole call failed."""
+def _failed_batch_ignored() -> AbstractContextManager[Any]:
+    """Treat a batch of existing rows as written although the whole call failed."""
     write = commit.Committer._commit_batch
 
-    def forgetful(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
+    def careless(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
         return [outcome for outcome in write(self, rows, lineage) if not isinstance(outcome, commit.Failed)]
 
-    return patch.object(commit.Committer, "_commit_batch", forgetful)
+    return patch.object(commit.Committer, "_commit_batch", careless)
 
 
 @contextmanager
-def _refused_statement_forgotten() -> Iterator[None]:
-    """Take a known row for written though its statement was refused."""
+def _rejected_statement_ignored() -> Iterator[None]:
+    """Treat an existing row as written although its statement was rejected."""
     write, write_one = commit.Committer._commit_batch, commit.Committer._commit_row
 
-    def forgetful(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
+    def careless(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
         with patch.object(commit.Committer, "_commit_row", lambda *_arguments: []):
             return write(self, rows, lineage)
 
-    with patch.object(commit.Committer, "_commit_batch", forgetful):
+    with patch.object(commit.Committer, "_commit_batch", careless):
         yield
     assert commit.Committer._commit_row is write_one
 
 
 def _lane_of_the_batch() -> AbstractContextManager[Any]:
-    """Choose the lane by what is in the batch: delivered again and cut otherwise, it goes to another."""
+    """Choose the lane by the batch's content: redelivered in other batches, changes get another lane."""
 
     def spread(records: Any, pipeline: Any, lane_seed: str = "") -> Any:
         return fold_records(records, pipeline, lane_seed + records[0]["dynamodb"]["SequenceNumber"])
@@ -53,20 +53,20 @@ def _lane_of_the_batch() -> AbstractContextManager[Any]:
 
 @contextmanager
 def _empty_by_its_items() -> Iterator[None]:
-    """Let a lane go that holds no item, whatever its sums."""
+    """Expire a lane that holds no item, whatever its sums."""
     empty: Callable[[Any], Sequence[str]] = lambda _layout: (ITEM_COUNT,)  # noqa: E731
     with patch.object(writes, "zero_counters", empty), patch.object(emptied, "zero_counters", empty):
         yield
 
 
-def _failure_to_let_go_forgotten() -> AbstractContextManager[Any]:
+def _failed_expiry_ignored() -> AbstractContextManager[Any]:
     expire_empty_rows = commit.Committer._expire_empty_rows
 
-    def forgetful(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[commit.Outcome]:
+    def careless(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[commit.Outcome]:
         expire_empty_rows(self, rows, now)
         return []
 
-    return patch.object(commit.Committer, "_expire_empty_rows", forgetful)
+    return patch.object(commit.Committer, "_expire_empty_rows", careless)
 
 
 def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:
@@ -80,7 +80,7 @@ def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], A
 
 
 def _values_read_once() -> AbstractContextManager[Any]:
-    """Write the order measures that were read for the first attempt at the version of the second."""
+    """Write the order measures read for the first attempt with the version read for the second."""
     attempt, read = commit.Committer._attempt, ordering.OrderReader.state
 
     def careless(self: commit.Committer, row: RowChange, lineage: marks.Lineage | None) -> list[commit.Outcome]:
@@ -97,7 +97,7 @@ def _values_read_once() -> AbstractContextManager[Any]:
 
 
 def _latest_mark_dropped() -> AbstractContextManager[Any]:
-    """Drop the mark of the shard that has just split, too."""
+    """Also drop the mark of the shard that has just split."""
     retired = marks.Lineage.retired
 
     def all_of_them(self: marks.Lineage, now: datetime) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _latest_mark_dropped() -> AbstractContextManager[Any]:
 
 
 def _version_read_last() -> AbstractContextManager[Any]:
-    """Let a main row be written at the version that it has after its value rows were read."""
+    """Write a main row with the version that it has after its value rows were read."""
     order = ordering.OrderReader.state
 
     def late(self: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
@@ -116,8 +116,8 @@ def _version_read_last() -> AbstractContextManager[Any]:
     return patch.object(ordering.OrderReader, "state", late)
 
 
-def _emptied_without_a_look() -> AbstractContextManager[Any]:
-    """Let a row go that was empty a moment ago."""
+def _expired_without_check() -> AbstractContextManager[Any]:
+    """Expire a row that was empty a moment ago."""
     expire = writes.expire_request
 
     def careless(*arguments: Any) -> dict[str, Any]:
@@ -136,16 +136,18 @@ BROKEN_WRITES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "a main row is written before its values": lambda: patch.object(
         commit, "_has_failed_values", lambda *_arguments: False
     ),
-    "an empty row goes at once": lambda: patch.object(emptied, "REDELIVERY_HORIZON", timedelta()),
-    "an empty row goes though it fills again": lambda: patch.object(writes, "_set_expiry", lambda *_arguments: None),
-    "an empty row is not looked at before it goes": _emptied_without_a_look,
-    "an empty row never goes": lambda: patch.object(commit, "may_be_empty", lambda _row: False),
-    "a failed batch of known rows is forgotten": _failed_batch_forgotten,
-    "a refused statement is forgotten": _refused_statement_forgotten,
-    "the lane is the batch's": _lane_of_the_batch,
-    "a lane goes that holds sums": _empty_by_its_items,
-    "a failure to let a row go is forgotten": _failure_to_let_go_forgotten,
-    "a measure without values stays": _order(lambda state: {n: v for n, v in state.items() if v is not None}),
+    "an empty row expires at once": lambda: patch.object(emptied, "REDELIVERY_HORIZON", timedelta()),
+    "an empty row expires although it is refilled": lambda: patch.object(
+        writes, "_set_expiry", lambda *_arguments: None
+    ),
+    "an empty row is not checked before it expires": _expired_without_check,
+    "an empty row never expires": lambda: patch.object(commit, "may_be_empty", lambda _row: False),
+    "a failed batch of existing rows is ignored": _failed_batch_ignored,
+    "a rejected statement is ignored": _rejected_statement_ignored,
+    "the lane depends on the batch": _lane_of_the_batch,
+    "a lane that holds sums expires": _empty_by_its_items,
+    "a failure to expire a row is ignored": _failed_expiry_ignored,
+    "a measure without values is not removed": _order(lambda state: {n: v for n, v in state.items() if v is not None}),
     "the values are read for the first attempt only": _values_read_once,
     "the latest mark is dropped": _latest_mark_dropped,
 }

@@ -1,4 +1,4 @@
-"""The archive's queue and its mapping: messages may come more than once, and some are put aside after many tries."""
+"""The archive's queue and its mapping: messages may arrive more than once, and some become dead letters."""
 
 from dataclasses import dataclass, field
 
@@ -13,12 +13,12 @@ from local.mapping import (
 )
 from tailrace.encoding.json_types import Json
 
-_SIZE = 100  # bytes of a message, as far as the mapping is concerned
+_SIZE = 100  # bytes of a message, for the mapping's limits
 
 
 @dataclass(slots=True)
 class ArchiveQueue:
-    """The queue and its mapping; ``sent`` is what others have sent to it, in order."""
+    """The queue and its mapping; ``sent`` holds the messages sent to it, in order."""
 
     settings: QueueSettings
     max_receive_count: int
@@ -33,32 +33,32 @@ class ArchiveQueue:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything that was sent has been worked on."""
+        """Whether every message has been processed."""
         return self._taken == len(self.sent) and not len(self.queue) and not self.queue.dead_letters
 
     def receive(self, now: float) -> None:
-        """Let the mapping receive what it has room for."""
+        """Let the mapping receive as many messages as it can take."""
         for number in range(self._taken, len(self.sent)):
             self.queue.send(self.sent[number], now)
         self._taken = len(self.sent)
         self.rules.add([_message(received) for received in self.queue.receive(now, self.rules.capacity)], now)
 
     def next_time(self, now: float) -> float | None:
-        """Return when there is something to do again; None while only a message that is sent changes that."""
+        """Return the time of the next event; None until a new message arrives."""
         times = [self.queue.next_time(now), self.rules.next_time()]
         return min((at for at in times if at is not None), default=None)
 
     def complete(self, call: QueueInvocation[Json], answer: InvocationResult, now: float) -> None:
-        """Delete what was worked on; the rest is seen again when its time has come."""
+        """Delete processed messages; the others reappear after their visibility timeout."""
         for message in self.rules.complete(call, answer, now).delete:
             self.queue.delete(message.receipt)
 
     def redrive_dead_letters(self, now: float) -> None:
-        """Send what is in the dead-letter queue once more, as an operator does."""
+        """Redrive the dead-letter queue, as an operator would."""
         self.queue.redrive(now)
 
     def send_again(self, which: int, now: float) -> None:
-        """Let a message that was sent come once more, as a standard queue may."""
+        """Deliver an earlier message again, as a standard queue may."""
         if self._taken:
             self.queue.send(self.sent[which % self._taken], now)
 

@@ -1,4 +1,4 @@
-"""What the functions hold for boto3's clients: the models of table, queue and bucket, behind faults."""
+"""The functions' boto3 clients: models of table, queue and bucket behind a fault injector."""
 
 import io
 from collections import defaultdict
@@ -15,7 +15,7 @@ _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 
 @dataclass(slots=True)
 class Table:
-    """The part of a DynamoDB client that writes rows, and reads them."""
+    """A DynamoDB client that reads and writes rows."""
 
     injector: FaultInjector
     database: Database
@@ -25,8 +25,8 @@ class Table:
         key = request["Key"]["pk"]["S"]
         return self.injector.send("UpdateItem", key, lambda: self.database.update_item(**request))
 
-    def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - the client's own name
-        """Write known rows."""
+    def batch_execute_statement(self, *, Statements: list[Json]) -> Json:  # noqa: N803 - boto3's name
+        """Write existing rows."""
 
         def run(omitted: int = 0) -> Json:
             chosen = [entry for number, entry in enumerate(Statements) if not omitted >> number & 1]
@@ -60,7 +60,7 @@ class Table:
         return self._read("BatchGetItem", lambda: self.database.batch_get_item(RequestItems=RequestItems), consistent)
 
     def _read(self, operation: str, call: Call, request: Json) -> Json:
-        # what is read is always up to date here, so a stage that did not ask for that would be tested too kindly
+        # reads are always consistent here, so a stage that forgets ConsistentRead must fail
         if not request.get("ConsistentRead"):
             raise Unsupported(f"{operation} without ConsistentRead")
         return self.injector.send(operation, "", call)
@@ -68,7 +68,7 @@ class Table:
 
 @dataclass(slots=True)
 class Streams:
-    """The part of a client of DynamoDB Streams that describes; ``shards`` tells the shards that are there now."""
+    """A DynamoDB Streams client that describes the stream; ``shards`` returns the current shards."""
 
     injector: FaultInjector
     shards: Callable[[], list[Json]]
@@ -80,7 +80,7 @@ class Streams:
 
 @dataclass(slots=True)
 class Queues:
-    """The part of an SQS client that sends; keeps every message, by queue."""
+    """An SQS client that sends; keeps all messages by queue."""
 
     injector: FaultInjector
     messages: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -98,7 +98,7 @@ class Queues:
 
 @dataclass(slots=True)
 class Bucket:
-    """The part of an S3 client that stores objects, and reads them."""
+    """An S3 client that reads and writes objects."""
 
     injector: FaultInjector
     objects: dict[str, bytes] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Clients that fail on purpose: each call goes to the model, or wrong, as the running invocation's faults say."""
+"""Fault injection: each call goes to the model or fails, as the current invocation's faults say."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ type Call = Callable[[], Json]
 
 
 class Crash(BaseException):
-    """The process of the function dies. Nothing in it may catch this, as nothing could."""
+    """The function's process dies. Not an ``Exception``, so that the function cannot catch it."""
 
 
 @dataclass(slots=True)
 class Faults:
-    """The faults of one invocation, and how many calls it has made so far."""
+    """The faults of one invocation, and the number of calls so far."""
 
     run: Run
     calls: int = 0
 
     def next(self) -> Fault | None:
-        """Return what is to happen to the next call."""
+        """Return the fault of the next call, if any."""
         number, self.calls = self.calls, self.calls + 1
         for fault in self.run.faults:
             if fault.call <= number < fault.call + fault.times:
@@ -34,7 +34,7 @@ class Faults:
 
 @dataclass(slots=True)
 class FaultInjector:
-    """Between the functions and the model: the invocation under way, and what is still on its way."""
+    """Sits between the functions and the model; holds the current invocation's faults and the delayed calls."""
 
     play: Callable[[Step], None]
     note: Callable[..., None]
@@ -42,7 +42,7 @@ class FaultInjector:
     delayed_calls: list[Call] = field(default_factory=list)
 
     def send(self, operation: str, target: str, call: Call, part: Callable[[int], Json] | None = None) -> Json:
-        """Make a call, or let it go wrong; ``part`` makes it without the entries in the bits of a number."""
+        """Make a call, or make it fail; ``part`` makes it without the entries set in a bit mask."""
         fault = self.faults.next()
         self.note("call", operation, target, None if fault is None else fault.kind)
         if fault is None:
@@ -75,7 +75,7 @@ class FaultInjector:
         raise ReadTimeoutError(endpoint_url="https://localhost")
 
     def complete_delayed_call(self, which: int) -> None:
-        """Let one of the delayed calls arrive; nobody hears its answer."""
+        """Complete one of the delayed calls; its response is lost."""
         if self.delayed_calls:
             self.note("arrives")
             _try(self.delayed_calls.pop(which % len(self.delayed_calls)))
@@ -85,4 +85,4 @@ def _try(call: Call) -> None:
     try:
         call()
     except ClientError:
-        return  # the answer is lost, whatever it was
+        return  # the response is lost, whatever it was

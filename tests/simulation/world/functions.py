@@ -27,7 +27,7 @@ ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
 
 
 class Functions:
-    """The functions, each in a few processes; a process that has died is followed by a fresh one."""
+    """The functions, each in a few processes; a new process replaces one that dies."""
 
     def __init__(
         self, injector: FaultInjector, clock: Callable[[], float], shards: Callable[[], list[Any]], history: History
@@ -45,7 +45,7 @@ class Functions:
         self._processes: dict[tuple[Function, int], Stage] = {}
 
     def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> InvocationResult:
-        """Run a function and return what its mapping is told; the faults of ``run`` are those of its calls."""
+        """Run a function with the faults of ``run``; return the result that its mapping gets."""
         if run.outcome == "throttled":
             return Throttled()
         if run.outcome == "stillborn":
@@ -57,7 +57,7 @@ class Functions:
         except Crash:
             self._processes.pop(process, None)
             return Failed("the process died")
-        except Exception as error:  # noqa: BLE001 - Lambda takes anything; that nothing is raised is for the verdict
+        except Exception as error:  # noqa: BLE001 - as Lambda does; the invariants check that nothing was raised
             self.raised.append(f"{function} raised {type(error).__name__}: {error}")
             return Failed(str(error))
         finally:
@@ -68,7 +68,7 @@ class Functions:
         return Returned(value)
 
     def expire(self) -> None:
-        """Delete the aggregates' rows whose time is over, as TTL does."""
+        """Delete expired rows of the aggregates table, as TTL does."""
         for row in self.database.rows(TABLE):
             if "expires_at" in row and int(row["expires_at"]["N"]) < self._clock():
                 self.database.delete_item(TableName=TABLE, Key={"pk": row["pk"], "sk": row["sk"]})

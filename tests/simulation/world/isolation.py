@@ -1,6 +1,6 @@
-"""What the stages reach for by themselves and a simulation cannot let them have: threads, pauses, logs and metrics.
+"""Replaces what the stages must not use in a simulation: threads, pauses, logs and metrics.
 
-And their limits, made so small that the few rows and events of a simulated batch come to several calls.
+Also lowers their limits, so that the few rows and events of a simulated batch need several calls.
 """
 
 import logging
@@ -27,7 +27,7 @@ def _in_turn(max_workers: int) -> SerialExecutor:
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Take them away for a while: nothing sleeps, nothing is printed, and calls run one after the other."""
+    """Isolate the stages within a context: no sleeping, no output, and sequential calls."""
     silent = logging.getLogger("simulation")
     silent.setLevel(logging.CRITICAL + 1)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Executors without threads: the same calls, one after the other, in an order that is given."""
+"""An executor without threads: sequential calls in a reproducible order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class SerialExecutor(Executor):
-    """Runs what was submitted when it is left, in an order drawn from ``order``.
+    """Runs the submitted calls at shutdown, shuffled with the seed ``order``.
 
-    What a call raises ends up in its future, as with threads; only what is no ``Exception`` (the simulated death of
-    the process) goes straight through.
+    Exceptions end up in the futures, as with threads, except those that are not an ``Exception`` (the simulated death
+    of the process), which propagate.
     """
 
     def __init__(self, order: int) -> None:
@@ -24,14 +24,14 @@ class SerialExecutor(Executor):
         return future
 
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_options: Any) -> Iterator[Any]:
-        """Make calls at once, in their order."""
+        """Make calls immediately, in their order."""
         return map(fn, *iterables)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Run all calls."""
         waiting, self._waiting = self._waiting, []
         if self._order and len(waiting) > 1:
-            Random(self._order).shuffle(waiting)  # noqa: S311 - the order of calls hides nothing
+            Random(self._order).shuffle(waiting)  # noqa: S311 - not a secret
         for future, call in waiting:
             try:
                 future.set_result(call())

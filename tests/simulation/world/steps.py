@@ -1,7 +1,7 @@
-"""The steps of a simulated history, and how a seed becomes one.
+"""The steps of a simulated history, and its generation from a seed.
 
-A history is plain data, made before it is played: every choice that chance makes stands in a step. So the same seed
-gives the same run, and a history that fails can be shortened by leaving steps out.
+A history is plain data, generated before it is played: the steps record every random choice. So the same seed gives the
+same run, and a failing history can be shrunk by removing steps.
 """
 
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ type Outcome = Literal["runs", "throttled", "stillborn", "times out"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call of a client, and to the ``times`` - 1 that follow it.
+    """A fault of one client call, and of the next ``times`` - 1 calls.
 
     =============  ====================================================================================
-    throttled      refused, nothing done
-    lost           done, but the answer is a server's error
-    unanswered     done, but no answer comes
-    again          done, the answer is lost, and the SDK sends the request again
-    delayed        no answer comes, and it is done later: perhaps much later
+    throttled      rejected, without effect
+    lost           done, but the response is a server error
+    unanswered     done, but there is no response
+    again          done, the response is lost, and the SDK retries
+    delayed        no response, and done later: perhaps much later
     before, after  the process dies before it, after it
     adrift         the process dies, and it is done later
     partly         of a batch, some entries fail (those in the bits of ``which``)
@@ -45,7 +45,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """An upstream system puts an item, deletes it (``item`` is None), or its time to live ends (``expired``)."""
+    """An upstream system puts or deletes (``item`` is None) an item, or the item expires (``expired``)."""
 
     collection: str
     id: str
@@ -55,7 +55,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How one invocation goes."""
+    """The course of one invocation."""
 
     outcome: Outcome = "runs"
     faults: tuple[Fault, ...] = ()
@@ -65,7 +65,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """The mapping of a reader makes its next invocation for a shard; the clock goes on until it is due."""
+    """A reader's mapping makes its next invocation for a shard; the clock advances until it is due."""
 
     reader: Reader
     shard: int
@@ -74,7 +74,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Redeliver:
-    """An invocation with old changes, beside the mapping: any slice that begins no later than the checkpoint."""
+    """An invocation with old changes, outside the mapping: any slice that starts no later than the checkpoint."""
 
     reader: Reader
     shard: int
@@ -85,7 +85,7 @@ class Redeliver:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The reader's poller of a shard begins anew, ``back`` changes before its checkpoint, with other batches."""
+    """A reader's poller of a shard restarts ``back`` changes before its checkpoint, with another batch size."""
 
     reader: Reader
     shard: int
@@ -95,7 +95,7 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class CloseShard:
-    """A shard is closed, and its items go to a new one, or to two."""
+    """A shard closes; one or two children take over its items."""
 
     shard: int
     split: bool
@@ -103,28 +103,28 @@ class CloseShard:
 
 @dataclass(frozen=True, slots=True)
 class CompleteDelayedCall:
-    """A delayed call arrives."""
+    """A delayed call completes."""
 
     which: int
 
 
 @dataclass(frozen=True, slots=True)
 class AdvanceSeconds:
-    """Nothing happens for so many seconds."""
+    """The clock advances by some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class AdvanceHours:
-    """Everything comes to rest, and then so many hours go by, in which shards close and old records vanish."""
+    """Everything settles; then hours pass, in which shards close and old records expire."""
 
     hours: int
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The mapping of the archive's queue makes its next invocation; ``again`` lets an old message come once more."""
+    """The mapping of the archive's queue makes its next invocation; ``again`` redelivers an old message."""
 
     run: Run = Run()
     again: int | None = None
@@ -137,7 +137,7 @@ type Step = (
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One seed's run: the surroundings and the steps."""
+    """The settings and steps of one seed."""
 
     seed: int
     steps: tuple[Step, ...]
@@ -160,12 +160,12 @@ _SHORT_LENGTH, _LONG_LENGTH, _CONTENDED_LENGTH, _LONG_PROBABILITY = 50, 150, 20,
 _ARCHIVE_PROBABILITY = 0.25
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
 _TRANSIENT: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
-_MAX_TIMES = 4  # a message is sent again so often before it is given up
+_MAX_TIMES = 4  # attempts before a message is given up
 
 
 def generate_history(seed: int) -> History:
-    """Make the history of a seed."""
-    random = Random(seed)  # noqa: S311 - the point of it is that it can be had again
+    """Generate the history of a seed."""
+    random = Random(seed)  # noqa: S311 - reproducible on purpose
     contended = seed % _CONTENDED_EVERY == 0
     generator = _StepGenerator(
         random, READERS if seed % _FANOUT_EVERY == 0 and not contended else READERS[:1], contended
@@ -183,7 +183,7 @@ def generate_history(seed: int) -> History:
         shards=random.randint(1 + contended, 3),
         batch_size=random.randint(1, 6),
         batching_window_s=random.choice((0, 0, 2)),
-        # so that a number with one more digit comes up in the middle
+        # so that sequence numbers gain a digit in the middle
         first_sequence=max(1, sequence_base - random.randint(0, 25)),
         batches=random.random() < 0.5,
         readers=generator.readers,
@@ -195,7 +195,7 @@ def generate_history(seed: int) -> History:
 
 @dataclass(slots=True)
 class _StepGenerator:
-    """Draws steps; in a crowded history several shards meet in one row, and in the middle of each other's calls."""
+    """Draws steps; in a contended history several shards update one row, in the middle of each other's calls."""
 
     random: Random
     readers: tuple[Reader, ...]
@@ -223,9 +223,9 @@ class _StepGenerator:
         return AdvanceSeconds(self.random.choice((0.5, 3, 1000)))
 
     def race(self) -> tuple[Step, ...]:
-        """Draw an end: what waits in one shard is delivered in the middle of another's invocation.
+        """Draw a final race: one shard's changes are delivered in the middle of another's invocation.
 
-        What goes wrong in a row then is seen, since nothing is written to it afterwards that would mend it.
+        At the end, since later writes could repair a wrong row and hide the fault.
         """
         writes = tuple(self._write() for _ in range(self.random.randint(2, 4)))
         meanwhile = Fault(self.random.randrange(12), "meanwhile", meanwhile=Deliver("aggregate", self._index()))

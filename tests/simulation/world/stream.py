@@ -1,4 +1,4 @@
-"""The items table and its stream: shards that close, have children, and share out the items."""
+"""The items table and its stream: shards that close, have children, and distribute the items."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from tests.simulation.world.steps import Write
 SOURCE = "arn:aws:dynamodb:us-east-1:123456789012:table/items/stream/2024-10-27T00:00:00.000"
 _TABLE = "items"
 _TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-_SLICES = 8  # of the items, for shards to share
+_SLICES = 8  # of the key space, distributed over shards
 _RETENTION_S = 24 * 3600
 _SHARD_LIFE_S = 4 * 3600
 _SPLIT_REPORT_DELAY_S = 60
@@ -19,7 +19,7 @@ _SPLIT_REPORT_DELAY_S = 60
 
 @dataclass(slots=True, eq=False)
 class Shard:
-    """A shard: the records of a share of the items, and the shard that has to be read before it."""
+    """A shard: the records of some slices of the items, and its parent, which is read first."""
 
     id: str
     parent: "Shard | None"
@@ -31,7 +31,7 @@ class Shard:
     is_second: bool = False
 
     def oldest(self, now: float) -> int:
-        """Return the position of the oldest record that can still be read."""
+        """Return the position of the oldest record that is still readable."""
         kept = (n for n, record in enumerate(self.records) if _arrived(record) > now - _RETENTION_S)
         return next(kept, len(self.records))
 
@@ -43,7 +43,7 @@ def _arrived(record: Json) -> float:
 
 @dataclass(slots=True)
 class ItemChange:
-    """One change, as it was made: what the check at the end is made from."""
+    """One change as written, for the final check."""
 
     event_id: str
     shard: str
@@ -55,7 +55,7 @@ class ItemChange:
 
 
 class ItemsTable:
-    """The items table. Each write that changes something becomes a record of the shard that holds the item."""
+    """The items table. Each effective write becomes a record in the item's shard."""
 
     def __init__(self, shards: int, first_sequence: int, now: float) -> None:
         self.shards: list[Shard] = []
@@ -70,11 +70,11 @@ class ItemsTable:
 
     @property
     def remaining_items(self) -> list[tuple[str, Item]]:
-        """The items that are there now, as ``(collection, item)``."""
+        """The current items, as ``(collection, item)``."""
         return [(collection, item) for (collection, _), item in self._items.items()]
 
     def write(self, write: Write, now: float) -> None:
-        """Make a write."""
+        """Apply a write."""
         self._write = (write, now)
         key = {"pk": {"S": f"{write.collection}#{write.id}"}}
         if write.item is None:
@@ -83,7 +83,7 @@ class ItemsTable:
             self._database.put_item(TableName=_TABLE, Item=key | encode_item(write.item))
 
     def close_shard(self, index: int, now: float, *, split: bool) -> None:
-        """Close one of the open shards; its items go to a child, or to two."""
+        """Close one of the open shards; one or two children take over its items."""
         open_now = [shard for shard in self.shards if shard.closed is None]
         self._close(open_now[index % len(open_now)], now, split=split)
 
@@ -94,7 +94,7 @@ class ItemsTable:
                 self._close(shard, now, split=False)
 
     def describe_shards(self, now: float) -> list[Json]:
-        """Return the shards as DescribeStream tells them: those that may hold a record still.
+        """Return the shards as DescribeStream does: those that may still hold a record.
 
         Of a shard that has split it tells the second part late: whoever reads the first part meanwhile takes it for
         the only one.

@@ -1,4 +1,4 @@
-"""The settings of the mappings, as the template has them."""
+"""The mappings' settings in the template."""
 
 from dataclasses import replace
 from functools import cache
@@ -12,7 +12,7 @@ from tests.simulation.world.steps import Reader
 
 @cache
 def template_settings(reader: Reader) -> StreamSettings:
-    """Return the mapping's settings, as the template has them."""
+    """Return the settings of a reader's mapping in the template."""
     found = mapping_of(reader)
     if found is None:
         raise LookupError(f"{reader} has no mapping")
@@ -33,7 +33,7 @@ def _resolved(value: Any) -> Any:
 
 @cache
 def archive_settings(batch_size: int, batching_window_s: int) -> QueueSettings:
-    """Return the settings of the archive's mapping, as the template has them, for small batches."""
+    """Return the settings of the archive's mapping in the template, with small batches."""
     found = mapping_of("archive")
     if found is None:
         raise LookupError("archive has no mapping")

@@ -37,18 +37,18 @@ from tests.simulation.world.template_settings import archive_settings, template_
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:fanout"
 _START = 1_730_000_000.0
 _CALL_S = 0.1
-_SIZE = 100  # bytes of a record, as far as the mapping is concerned
+_SIZE = 100  # bytes of a record, for the mapping's limits
 
 
 class NotFinished(AssertionError):
-    """A shard was still not read to its end after far more invocations than it takes."""
+    """A shard was not read to its end after far more invocations than needed."""
 
 
 @dataclass(slots=True)
 class ShardProgress:
-    """How far one function has read one shard; the numbers count the shard's records.
+    """A function's progress in a shard; the numbers count the shard's records.
 
-    The mapping began with record ``start``, and has been fed those up to ``fed``.
+    The mapping started at record ``start`` and has been fed those before ``fed``.
     """
 
     mapping: StreamShard[Json]
@@ -58,13 +58,13 @@ class ShardProgress:
 
     @property
     def done(self) -> int:
-        """Everything before this record is processed, or given up."""
+        """All records before this one are processed or discarded."""
         return self.start + self.mapping.settled
 
 
 @dataclass(slots=True)
 class World:
-    """Plays a history. ``trace`` holds everything that happened, in order."""
+    """Plays a history. ``trace`` records all events in order."""
 
     history: History
     now: float = _START
@@ -118,13 +118,13 @@ class World:
                 self.functions.expire()
 
     def finish(self) -> None:
-        """Let everything come to rest: what was written is delivered, with no more faults, and what is late arrives.
+        """Let everything settle: deliver all writes without further faults, and complete delayed calls.
 
         Raises:
             Stuck: it does not come to rest.
         """
         for reader in self.history.readers:
-            for shard in self.items.shards:  # a parent stands before its children
+            for shard in self.items.shards:  # parents precede their children
                 self._read_to_end(reader, shard)
         while self.injector.delayed_calls:
             self.injector.complete_delayed_call(0)
@@ -146,7 +146,7 @@ class World:
         raise NotFinished(f"{reader} never comes to the end of {shard.id}")
 
     def _readable(self, reader: Reader, index: int) -> Shard:
-        """Return one of the shards that are being read: those whose parent has been read to its end."""
+        """Return one of the shards whose parent has been read to its end."""
         shards = [shard for shard in self.items.shards if shard.parent is None or self._is_read(reader, shard.parent)]
         return shards[index % len(shards)]
 
@@ -194,14 +194,14 @@ class World:
             if call is None:
                 return
         answer = self._invoke(reader, shard, call, run)
-        if reading.mapping is mapping:  # else the poller has begun anew in the meantime, and nobody hears the answer
+        if reading.mapping is mapping:  # otherwise the poller has restarted meanwhile, and the response is lost
             discarded = mapping.complete(call, answer, self.now).discarded
             if discarded is not None:
                 self._store_failure_record(reader, discarded)
         reading.furthest = max(reading.furthest, reading.done)
 
     def _call(self, reader: Reader, mapping: StreamShard[Json]) -> StreamInvocation[Json] | None:
-        """Return the mapping's next call; what has become too old for one is put aside."""
+        """Return the mapping's next call; store failure records of discarded batches."""
         step = mapping.next_invocation(self.now)
         while isinstance(step, DiscardedRecords):
             self._store_failure_record(reader, step)
@@ -209,7 +209,7 @@ class World:
         return step
 
     def _store_failure_record(self, reader: Reader, discarded: DiscardedRecords[Json]) -> None:
-        """Keep the record of a failed invocation of fanout, as the failures bucket does.
+        """Store the failure record of a discarded batch of fanout, as the failures bucket does.
 
         What aggregate gives up nobody puts back: the marks of later batches would skip it.
         """
@@ -219,7 +219,7 @@ class World:
             self.failure_records.append(failure_record(discarded, self.now, event))
 
     def _replay_failures(self) -> None:
-        """Send what was put aside through fanout once more, as an operator does."""
+        """Replay discarded batches through fanout, as an operator would."""
         waiting, self.failure_records = self.failure_records, []
         for record in waiting:
             self.functions.invoke("fanout", json.loads(json.loads(record)["payload"]), Run())
@@ -271,7 +271,7 @@ class World:
 
 
 def failure_record(discarded: DiscardedRecords[Json], now: float, event: Json) -> str:
-    """Return the record of a failed invocation, as a bucket gets it."""
+    """Return the failure record of a discarded batch, as written to S3."""
     record = invocation_record(discarded, function_arn=FUNCTION, request_id="none", now=now, payload=json.dumps(event))
     return json.dumps(record)
 

@@ -1,4 +1,4 @@
-"""What the benchmarks compare with does the same work: it comes to the same rows."""
+"""The benchmarks' peers do the same work: they produce the same rows."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -14,21 +14,21 @@ from tailrace.testing import fold
 
 type Sums = dict[tuple[str, str], dict[str, Any]]
 
-MOST = 6_000
+SAMPLE_SIZE = 6_000
 
 
-def whole(record: dict[str, Any]) -> bool:
-    """Tell whether a change is none of the few broken ones, for which the others have no place."""
+def is_valid(record: dict[str, Any]) -> bool:
+    """Tell whether a change is valid: the peers cannot handle the few broken ones."""
     (change,) = decode_batch({"Records": [record]}).changes
     effect = derive_effect(change, pipeline)
     return effect.new is not None and (change.old is None or effect.old is not None)
 
 
-CHANGES = [record for record in records()[:MOST] if whole(record)]
+CHANGES = [record for record in records()[:SAMPLE_SIZE] if is_valid(record)]
 
 
-class Adding:
-    """A table that adds up what it is told to."""
+class AddingTable:
+    """A table that applies ADD updates."""
 
     def __init__(self) -> None:
         self.rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -49,26 +49,26 @@ def folded() -> Sums:
     }
 
 
-def without_nothing(sums: Any) -> Sums:
+def without_zeros(sums: Any) -> Sums:
     kept = {key: {name: value for name, value in row.items() if value} for key, row in sums.items()}
     return {key: row for key, row in kept.items() if row}
 
 
-def test_the_handler_by_hand_comes_to_the_rows_of_the_product() -> None:
-    table = Adding()
+def test_the_handwritten_handler_produces_the_rows_of_the_engine() -> None:
+    table = AddingTable()
     calls = tutorial.handler({"Records": CHANGES}, table)
-    assert MOST * 0.99 < len(CHANGES) < calls
+    assert SAMPLE_SIZE * 0.99 < len(CHANGES) < calls
     same = {"departure_delay_total", "departure_delay_count", "departure_delay_squares"}
     product = {
-        # a variance keeps the sums of the mean of the same field a second time
+        # a variance repeats the sums of the same field's mean
         key: {n: v for n, v in row.items() if not n.startswith("departure_delay") or n in same}
         | {"departure_delay_squares": row["departure_delay_variance_squares"]}
         for key, row in folded().items()
     }
-    assert without_nothing(table.rows) == without_nothing(product)
+    assert without_zeros(table.rows) == without_zeros(product)
 
 
-def test_the_group_by_of_the_other_engines_comes_to_the_same_counts() -> None:
+def test_the_group_by_of_the_other_engines_produces_the_same_counts() -> None:
     sums: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for record in CHANGES:
         for aggregate, first, second, flights, departures, cancellations, delay, squares in rows(record):
@@ -85,10 +85,10 @@ def test_the_group_by_of_the_other_engines_comes_to_the_same_counts() -> None:
         }
         for key, row in folded().items()
     }
-    assert without_nothing(sums) == without_nothing(product)
+    assert without_zeros(sums) == without_zeros(product)
 
 
-def test_an_event_is_as_large_as_lambda_takes_and_no_larger() -> None:
+def test_the_largest_event_just_fits_into_an_invocation() -> None:
     (text,) = events(None, 1)
     assert MAX_EVENT_BYTES * 0.98 < len(text.encode()) <= MAX_EVENT_BYTES
     assert len(event([])) < 1_000

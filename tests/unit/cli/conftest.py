@@ -1,4 +1,4 @@
-"""A stack's API on loopback that looks at signatures as IAM does, and the dashboard's server in front of it."""
+"""A stack's API on loopback that checks signatures as IAM does, and the dashboard's server in front of it."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ CREDENTIALS = Credentials("AKIDEXAMPLE", "a secret", "a session token")
 
 
 class FakeApi(ThreadingHTTPServer):
-    """An API behind IAM; it tells in each answer what it was asked. Tests say how else it answers."""
+    """An API behind IAM that records its requests. Tests set its responses."""
 
     daemon_threads = True
 
@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = server.truncates_body
 
     def is_signed(self) -> bool:
-        """Compute the signature anew from what has arrived, as the service does."""
+        """Recompute the signature from the request, as the service does."""
         scheme, _, rest = self.headers["Authorization"].partition(" ")
         parts = dict(part.strip().split("=", 1) for part in rest.split(","))
         signed = {name: self.headers[name] for name in parts["SignedHeaders"].split(";")}
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_api() -> Iterator[FakeApi]:
-    """Run an API until the block is left."""
+    """Run an API until the block exits."""
     with FakeApi() as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
@@ -95,7 +95,7 @@ def api() -> Iterator[FakeApi]:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """Return a page of a few files, beside one that is not of it."""
+    """Return a site of a few files, next to a file outside it."""
     folder = tmp_path / "site"
     (folder / "vendor").mkdir(parents=True)
     (tmp_path / "secret.js").write_text("not yours", encoding="utf-8")
@@ -107,7 +107,7 @@ def site(tmp_path: Path) -> Site:
 
 
 class DashboardClient:
-    """The dashboard's server, and a way to ask it."""
+    """A client of the dashboard's server."""
 
     def __init__(self, server: DashboardServer) -> None:
         self.server = server
@@ -115,7 +115,7 @@ class DashboardClient:
     def __call__(
         self, target: str, method: str = "GET", body: bytes | None = None, /, **headers: str
     ) -> urllib3.BaseHTTPResponse:
-        """Ask for a target, exactly as it is written; `sec_fetch_site` is the header `Sec-Fetch-Site`."""
+        """Request a target verbatim; `sec_fetch_site` becomes the header `Sec-Fetch-Site`."""
         given = {name.replace("_", "-"): text for name, text in headers.items()}
         with urllib3.HTTPConnectionPool("127.0.0.1", self.server.server_port) as pool:
             connection = pool.ConnectionCls("127.0.0.1", self.server.server_port, timeout=10)

@@ -1,4 +1,4 @@
-"""The `tailrace` command: it finds the stack, says in one sentence what is wrong, and ends in order."""
+"""The `tailrace` command: it finds the stack, reports errors in one sentence, and exits cleanly."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ SECONDS = 20
 
 
 def members(name: str, pairs: Mapping[str, str]) -> str:
-    """Return a list of CloudFormation's, such as that of a stack's outputs."""
+    """Return a CloudFormation list in XML, such as a stack's outputs."""
     return "".join(
         f"<member><{name}Key>{key}</{name}Key><{name}Value>{escape(value)}</{name}Value></member>"
         for key, value in pairs.items()
@@ -34,7 +34,7 @@ def members(name: str, pairs: Mapping[str, str]) -> str:
 
 
 class CloudFormation(ThreadingHTTPServer):
-    """DescribeStacks of one stack, `there`; or an error of a code."""
+    """DescribeStacks for one stack, `there`, or an error with a given code."""
 
     daemon_threads = True
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def cloudformation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CloudFormation]:
-    """Run it, and give the SDK the keys and the region that lead to it."""
+    """Run it, and point the SDK's environment to it."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     with CloudFormation() as running:
@@ -90,7 +90,7 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
             "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL_CLOUDFORMATION": running.url,
-            "CI": "true",  # nobody looks at a browser
+            "CI": "true",  # opens no browser
         }.items():
             monkeypatch.setenv(name, value)
         yield running
@@ -99,7 +99,7 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
 
 
 def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Run the command, which is to fail; return its status and what it said."""
+    """Run the command, which must fail; return its status and its error output."""
     status = command.main(arguments)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -112,15 +112,18 @@ ASK = ["dashboard", "--stack", "there"]
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("ExpiredToken", "The AWS credentials have expired: sign in anew (`aws sso login`), or set fresh ones."),
-        ("RequestExpired", "The AWS credentials have expired: sign in anew (`aws sso login`), or set fresh ones."),
-        ("InvalidClientTokenId", "AWS does not know these credentials, or not in this partition"),
-        ("SignatureDoesNotMatch", "AWS does not know these credentials, or not in this partition"),
-        ("AccessDenied", "These credentials may not do DescribeStacks, which it takes to find the stack 'there' in"),
-        ("SomethingElse", "AWS does not tell of the stack 'there' in eu-west-1: SomethingElse: its own words"),
+        ("ExpiredToken", "The AWS credentials have expired: sign in again (`aws sso login`), or set new ones."),
+        ("RequestExpired", "The AWS credentials have expired: sign in again (`aws sso login`), or set new ones."),
+        ("InvalidClientTokenId", "AWS rejects these credentials, at least in this partition"),
+        ("SignatureDoesNotMatch", "AWS rejects these credentials, at least in this partition"),
+        (
+            "AccessDenied",
+            "These credentials lack permission for DescribeStacks, which is needed to find the stack 'there'",
+        ),
+        ("SomethingElse", "Cannot describe the stack 'there' in eu-west-1: SomethingElse: its own words"),
     ],
 )
-def test_what_aws_refuses_is_one_sentence(
+def test_an_error_of_aws_is_one_sentence(
     cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], code: str, sentence: str
 ) -> None:
     cloudformation.code = code
@@ -130,12 +133,10 @@ def test_what_aws_refuses_is_one_sentence(
     assert text.count("\n") == 1
 
 
-def test_a_stack_that_is_not_there_is_one_sentence(
-    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_stack_is_one_sentence(cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str]) -> None:
     status, text = said(["dashboard", "--stack", "elsewhere"], capsys)
     assert status == 1
-    assert text.startswith("tailrace: There is no stack 'elsewhere' in eu-west-1: look at its name")
+    assert text.startswith("tailrace: There is no stack 'elsewhere' in eu-west-1: check the name")
 
 
 def test_missing_credentials_are_one_sentence(
@@ -144,33 +145,33 @@ def test_missing_credentials_are_one_sentence(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     status, text = said(ASK, capsys)
     assert status == 1
-    assert text.startswith("tailrace: There are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    assert text.startswith("tailrace: No AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half of them")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "There are no AWS credentials" in said(ASK, capsys)[1]
+    assert "No AWS credentials found" in said(ASK, capsys)[1]
 
 
 def test_a_missing_region_or_profile_is_one_sentence(
     cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "There is no AWS profile 'none' in your configuration." in said([*ASK, "--profile", "none"], capsys)[1]
-    assert "Which region?" in said([*ASK, "--region", "not a region"], capsys)[1]
+    assert "No valid AWS region" in said([*ASK, "--region", "not a region"], capsys)[1]
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_ENDPOINT_URL_CLOUDFORMATION")
-    assert "Which region? Give --region" in said(ASK, capsys)[1]
+    assert "No valid AWS region: pass --region" in said(ASK, capsys)[1]
 
 
-def test_a_sign_in_that_is_over_is_one_sentence(
+def test_an_expired_sign_in_is_one_sentence(
     cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.setenv("HOME", str(tmp_path))  # where nobody has signed in
+    monkeypatch.setenv("HOME", str(tmp_path))  # without a cached sign-in
     lines = ["[profile sso]", "sso_start_url = https://sso.example", "sso_region = eu-west-1"]
     lines += ["sso_account_id = 000000000000", "sso_role_name = reader"]
     (tmp_path / "config").write_text("\n".join(lines), encoding="utf-8")
     status, text = said([*ASK, "--profile", "sso"], capsys)
     assert status == 1
-    assert text.startswith("tailrace: The AWS credentials cannot be had; sign in anew (`aws sso login`):")
+    assert text.startswith("tailrace: Cannot get AWS credentials; sign in again (`aws sso login`):")
 
 
 def test_no_network_is_one_sentence(
@@ -180,28 +181,30 @@ def test_no_network_is_one_sentence(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     status, text = said(ASK, capsys)
     assert status == 1
-    assert text.startswith("tailrace: AWS does not answer when asked for the stack 'there' in eu-west-1")
+    assert text.startswith("tailrace: Cannot reach AWS to find the stack 'there' in eu-west-1")
 
 
-def test_a_stack_that_takes_tokens_is_told_plainly(cloudformation: CloudFormation) -> None:
+def test_a_stack_that_takes_tokens_is_one_sentence(cloudformation: CloudFormation) -> None:
     cloudformation.outputs["ApiUrl"] = "https://api.example"
     cloudformation.parameters["JwtIssuer"] = "https://login.example"
     stack = find_stack("there", None, None)
     with pytest.raises(
-        CommandError, match=r"takes tokens of https://login\.example, and no signatures: deploy it with"
+        CommandError, match=r"accepts tokens of https://login\.example instead of signatures: deploy it"
     ):
         dashboard.find_upstream(stack)
     cloudformation.outputs["DashboardUrl"] = "https://api.example/dashboard"
-    with pytest.raises(CommandError, match=r"and no signatures: open https://api\.example/dashboard\."):
+    with pytest.raises(CommandError, match=r"instead of signatures: open https://api\.example/dashboard\."):
         dashboard.find_upstream(find_stack("there", None, None))
 
 
-def test_a_stack_of_something_else_is_told(cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stack_without_an_api_is_one_sentence(
+    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
     cloudformation.outputs["BucketName"] = "b"
     assert "The stack 'there' has no output ApiUrl" in said(ASK, capsys)[1]
 
 
-def test_a_busy_port_is_one_sentence(
+def test_a_port_in_use_is_one_sentence(
     cloudformation: CloudFormation, api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloudformation.outputs["ApiUrl"] = api.url
@@ -212,7 +215,7 @@ def test_a_busy_port_is_one_sentence(
         status, text = said([*ASK, "--port", str(port)], capsys)
     assert status == UsageError.status == 2
     assert text == (
-        f"tailrace: Port {port} of 127.0.0.1 cannot be served on: Address already in use. Choose another by --port.\n"
+        f"tailrace: Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another port with --port.\n"
     )
 
 
@@ -221,14 +224,14 @@ def test_a_busy_port_is_one_sentence(
     [
         ([], "the following arguments are required: COMMAND"),
         (["dashboard"], "the following arguments are required: --stack"),
-        (["dashboard", "--stack", "a_b"], "a stack's name has letters, digits and hyphens, and 'a_b' has not"),
-        (["dashboard", "--stack", "a" * 129], "a stack's name has"),
-        (["dashboard", "--stack", "a", "--port", "0"], "a port is a whole number from 1 to 65535, and '0' is none"),
-        (["dashboard", "--stack", "a", "--port", "9" * 9999], "a port is a whole number"),
-        (["dashboard", "--stack", "a", "--port", "٣"], "a port is a whole number"),
+        (["dashboard", "--stack", "a_b"], "a stack name has up to 128 letters, digits and hyphens, not 'a_b'"),
+        (["dashboard", "--stack", "a" * 129], "a stack name has"),
+        (["dashboard", "--stack", "a", "--port", "0"], "a port must be a whole number from 1 to 65535, not '0'"),
+        (["dashboard", "--stack", "a", "--port", "9" * 9999], "a port must be a whole number"),
+        (["dashboard", "--stack", "a", "--port", "٣"], "a port must be a whole number"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_status_2(
+def test_invalid_arguments_are_status_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -250,10 +253,10 @@ def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_ended_and_leaves_no_port(
+def test_the_command_serves_until_it_is_stopped_and_frees_the_port(
     cloudformation: CloudFormation, api: FakeApi, number: signal.Signals
 ) -> None:
-    """The whole of it: the stack is found, the page is there, and the API is asked with a signature that holds."""
+    """End to end: the stack is found, the page is served, and the API gets a valid signature."""
     cloudformation.outputs["ApiUrl"] = f"{api.url}/"
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", *ASK],
@@ -296,5 +299,5 @@ def test_the_command_serves_until_it_is_ended_and_leaves_no_port(
         ("darwin", {"CI": "1"}, False),
     ],
 )
-def test_a_browser_is_opened_on_a_desktop_only(platform: str, variables: dict[str, str], has_one: bool) -> None:
+def test_a_browser_is_opened_only_on_a_desktop(platform: str, variables: dict[str, str], has_one: bool) -> None:
     assert browser.has_desktop(variables, platform) is has_one

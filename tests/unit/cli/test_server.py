@@ -1,4 +1,4 @@
-"""The dashboard's server: what it signs and hands on, and whom it refuses."""
+"""The dashboard's server: what it signs and forwards, and what it rejects."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ from tests.unit.cli.conftest import CREDENTIALS, REGION, DashboardClient, FakeAp
 
 
 def problem(answer: urllib3.BaseHTTPResponse) -> tuple[int, str]:
-    """Return the status and the type of a refusal, whose form is checked."""
+    """Check a problem document; return its status and the last part of its type."""
     document = json.loads(answer.data)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert document["status"] == answer.status
@@ -35,24 +35,24 @@ def problem(answer: urllib3.BaseHTTPResponse) -> tuple[int, str]:
         ("/api/collections/flights/items/a%20b%2525", "/collections/flights/items/a%20b%2525"),
     ],
 )  # fmt: skip
-def test_a_request_arrives_with_a_signature_that_holds(
+def test_a_request_arrives_with_a_valid_signature(
     ask: DashboardClient, api: FakeApi, target: str, sent_on: str
 ) -> None:
-    """Whatever is in it, and with each value as it was given."""
+    """Whatever its encoding, and with unchanged values."""
     answer = ask(target)
     assert (answer.status, answer.data) == (200, api.body)
     assert api.asked[0][0] == sent_on
 
 
-def test_a_signature_that_does_not_hold_is_seen_by_the_upstream_of_these_tests(api: FakeApi) -> None:
-    """Or the test above would show nothing."""
+def test_the_upstream_of_these_tests_rejects_an_invalid_signature(api: FakeApi) -> None:
+    """Otherwise the test above would prove nothing."""
     for region, signed_with in (("us-east-1", CREDENTIALS), (REGION, type(CREDENTIALS)("AKIDEXAMPLE", "b", "c"))):
         other = Upstream(api.url, region, signed_with, http_session())
         assert other.get("/aggregates", "", {}).status == 403
         other.close()
 
 
-def test_only_what_an_api_is_to_know_is_sent_on(ask: DashboardClient, api: FakeApi) -> None:
+def test_only_allowed_headers_are_forwarded(ask: DashboardClient, api: FakeApi) -> None:
     ask("/api/aggregates", Accept="text/csv", Cookie="a=b", Authorization="Bearer x", Connection="x-a", X_A="1")
     _, headers = api.asked[0]
     assert headers["accept"] == "text/csv"
@@ -60,7 +60,7 @@ def test_only_what_an_api_is_to_know_is_sent_on(ask: DashboardClient, api: FakeA
     assert not {"cookie", "x-a", "sec-fetch-site", "origin"} & headers.keys()
 
 
-def test_only_what_a_page_is_to_know_is_handed_back(ask: DashboardClient, api: FakeApi) -> None:
+def test_only_allowed_headers_are_returned(ask: DashboardClient, api: FakeApi) -> None:
     api.headers |= {"Set-Cookie": "a=b", "Access-Control-Allow-Origin": "*", "Link": '</a?cursor=1>; rel="next"'}
     api.headers |= {"Keep-Alive": "timeout=9", "Server": "somebody", "Cache-Control": "max-age=60"}
     answer = ask("/api/aggregates")
@@ -71,7 +71,7 @@ def test_only_what_a_page_is_to_know_is_handed_back(ask: DashboardClient, api: F
     assert not {"set-cookie", "access-control-allow-origin", "keep-alive"} & {name.lower() for name in answer.headers}
 
 
-def test_every_header_that_the_api_documents_for_reading_is_handed_back() -> None:
+def test_every_documented_header_of_a_read_is_returned() -> None:
     document = build_document(load_pipeline(), {})
     reading = [path["get"] for path in document["paths"].values() if "get" in path]
     answers = [answer for operation in reading for answer in operation["responses"].values()]
@@ -81,7 +81,7 @@ def test_every_header_that_the_api_documents_for_reading_is_handed_back() -> Non
     assert seen - {"idempotency-replayed"} <= set(upstreams.RETURNED_HEADERS)
 
 
-def test_what_the_api_refuses_is_handed_back_as_it_is(ask: DashboardClient, api: FakeApi) -> None:
+def test_an_error_of_the_api_is_returned_unchanged(ask: DashboardClient, api: FakeApi) -> None:
     api.status, api.body = 422, b'{"title":"no"}'
     api.headers["Content-Type"] = "application/problem+json"
     answer = ask("/api/aggregates")
@@ -90,36 +90,34 @@ def test_what_the_api_refuses_is_handed_back_as_it_is(ask: DashboardClient, api:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_a_packed_answer_is_handed_back_packed(ask: DashboardClient, api: FakeApi) -> None:
+def test_a_compressed_response_stays_compressed(ask: DashboardClient, api: FakeApi) -> None:
     api.headers["Content-Encoding"], api.body = "gzip", b"\x1f\x8b as it came"
     answer = ask("/api/aggregates", Accept_Encoding="gzip")
     assert (answer.headers["Content-Encoding"], answer.data) == ("gzip", b"\x1f\x8b as it came")
 
 
-def test_an_upstream_that_is_late_is_504(ask: DashboardClient, api: FakeApi) -> None:
+def test_an_upstream_timeout_is_504(ask: DashboardClient, api: FakeApi) -> None:
     api.delay_s = 1.0
     assert problem(ask("/api/aggregates")) == (504, "no-answer")
 
 
-def test_an_upstream_that_breaks_off_is_502(ask: DashboardClient, api: FakeApi) -> None:
+def test_an_incomplete_upstream_response_is_502(ask: DashboardClient, api: FakeApi) -> None:
     api.truncates_body = True
     assert problem(ask("/api/aggregates")) == (502, "unreachable")
 
 
-def test_an_upstream_that_is_not_there_is_502(ask: DashboardClient, api: FakeApi) -> None:
+def test_an_unreachable_upstream_is_502(ask: DashboardClient, api: FakeApi) -> None:
     api.shutdown()
     api.socket.close()
     assert problem(ask("/api/aggregates")) == (502, "unreachable")
 
 
-def test_an_answer_without_an_end_is_not_taken(
-    ask: DashboardClient, api: FakeApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_response_is_cut_off(ask: DashboardClient, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstreams, "MAX_RESPONSE_BYTES", len(api.body) - 1)
     assert problem(ask("/api/aggregates")) == (502, "too-large")
 
 
-def test_no_more_requests_than_there_are_connections_are_under_way(
+def test_concurrent_requests_are_limited_to_the_connections(
     ask: DashboardClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstreams, "QUEUE_TIMEOUT_S", 0.01)
@@ -130,7 +128,7 @@ def test_no_more_requests_than_there_are_connections_are_under_way(
     assert ask("/api/aggregates").status == 200
 
 
-def test_credentials_that_are_no_more_are_told(ask: DashboardClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_credentials_are_502(ask: DashboardClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone() -> None:
         raise BotoCoreError
 
@@ -142,7 +140,7 @@ def test_credentials_that_are_no_more_are_told(ask: DashboardClient, monkeypatch
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_nothing_is_written(ask: DashboardClient, api: FakeApi, method: str) -> None:
-    """Neither by the API's methods nor by any other, with a body or without."""
+    """Not by the API's methods nor any other, with or without a body."""
     for target in ("/api/collections/flights/items/1", "/"):
         answer = ask(target, method, b"{}")
         assert problem(answer) == (405, "read-only")
@@ -150,13 +148,13 @@ def test_nothing_is_written(ask: DashboardClient, api: FakeApi, method: str) -> 
     assert api.asked == []
 
 
-def test_a_body_is_refused(ask: DashboardClient, api: FakeApi) -> None:
+def test_a_request_body_is_rejected(ask: DashboardClient, api: FakeApi) -> None:
     assert problem(ask("/api/aggregates", "GET", b"{}")) == (400, "no-body")
     assert problem(ask("/api/aggregates", Transfer_Encoding="chunked")) == (400, "no-body")
     assert api.asked == []
 
 
-def test_the_api_is_not_asked_for_heads(ask: DashboardClient, api: FakeApi) -> None:
+def test_head_is_not_forwarded_to_the_api(ask: DashboardClient, api: FakeApi) -> None:
     answer = ask("/api/aggregates", "HEAD")
     assert (answer.status, answer.data) == (405, b"")
     assert api.asked == []
@@ -165,20 +163,20 @@ def test_the_api_is_not_asked_for_heads(ask: DashboardClient, api: FakeApi) -> N
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:1", "[::1]:{port}", ""]
 )
-def test_a_foreign_name_that_leads_here_is_refused(ask: DashboardClient, api: FakeApi, host: str) -> None:
-    """DNS rebinding: the browser takes the page and us for one origin, but says by which name it came."""
+def test_a_foreign_host_name_is_rejected(ask: DashboardClient, api: FakeApi, host: str) -> None:
+    """DNS rebinding: the browser takes page and server for one origin, but sends the foreign name as Host."""
     for target in ("/api/aggregates", "/", "/config.json"):
         assert problem(ask(target, Host=host.format(port=ask.server.server_port))) == (421, "not-this-host")
     assert api.asked == []
 
 
-def test_both_of_our_names_are_served(ask: DashboardClient) -> None:
+def test_both_own_host_names_are_accepted(ask: DashboardClient) -> None:
     for name in ("127.0.0.1", "localhost"):
         host = f"{name}:{ask.server.server_port}"
         assert ask("/api/aggregates", Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin").status == 200
 
 
-def test_a_request_without_a_host_or_with_two_is_refused(ask: DashboardClient, api: FakeApi) -> None:
+def test_a_request_without_a_host_or_with_two_is_rejected(ask: DashboardClient, api: FakeApi) -> None:
     own = f"Host: 127.0.0.1:{ask.server.server_port}\r\n"
     for hosts in ("", own + "Host: evil.example\r\n", own + own):
         with socket.create_connection(("127.0.0.1", ask.server.server_port), timeout=5) as connection:
@@ -198,8 +196,8 @@ def test_a_request_without_a_host_or_with_two_is_refused(ask: DashboardClient, a
         {"Origin": "https://evil.example", "Sec_Fetch_Site": "same-origin"},
     ],
 )
-def test_pages_of_other_origins_are_refused(ask: DashboardClient, api: FakeApi, headers: dict[str, str]) -> None:
-    """Another port of this machine is another origin, too."""
+def test_pages_of_other_origins_are_rejected(ask: DashboardClient, api: FakeApi, headers: dict[str, str]) -> None:
+    """Another port of this machine is another origin."""
     answer = ask("/api/aggregates", **headers)
     assert problem(answer) == (403, "other-origin")
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
@@ -207,7 +205,7 @@ def test_pages_of_other_origins_are_refused(ask: DashboardClient, api: FakeApi, 
 
 
 @pytest.mark.parametrize("target", ["/api/../x", "/api/%2e%2e/x", "/api/a/%2E./%2e%2e/x", "/api/..%2fx", "/api/..\\x"])
-def test_a_path_that_leads_out_of_the_api_is_refused(ask: DashboardClient, api: FakeApi, target: str) -> None:
+def test_a_path_that_leaves_the_api_is_rejected(ask: DashboardClient, api: FakeApi, target: str) -> None:
     assert problem(ask(target)) == (400, "no-such-path")
     assert api.asked == []
 
@@ -217,13 +215,13 @@ def test_a_path_that_leads_out_of_the_api_is_refused(ask: DashboardClient, api: 
     ["/../secret.js", "/%2e%2e/secret.js", "/..%2fsecret.js", "/vendor/../../secret.js", "//etc/passwd", "/.made-from",
      "/etc/passwd", "/%00", "/index.html/", "/vendor", "/apis", "*", "/%ff"],
 )  # fmt: skip
-def test_no_path_leads_out_of_the_page(ask: DashboardClient, target: str) -> None:
+def test_no_path_leaves_the_site(ask: DashboardClient, target: str) -> None:
     answer = ask(target)
     assert answer.status == 404
     assert b"not yours" not in answer.data
 
 
-def test_every_answer_carries_the_headers_that_keep_others_out(ask: DashboardClient) -> None:
+def test_every_response_has_the_security_headers(ask: DashboardClient) -> None:
     answers = [ask("/"), ask("/nothing"), ask("/api/aggregates"), ask("/api/x", "POST"), ask("/", Host="evil.example")]
     for answer in answers:
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
@@ -246,7 +244,7 @@ def test_the_page_is_served(ask: DashboardClient) -> None:
     assert ask("/config.json").json() == {"api": "./api", "auth": None}
 
 
-def test_a_connection_serves_one_request_after_another(ask: DashboardClient, api: FakeApi) -> None:
+def test_a_connection_is_reused(ask: DashboardClient, api: FakeApi) -> None:
     with urllib3.HTTPConnectionPool("127.0.0.1", ask.server.server_port, maxsize=1) as pool:
         for target in ("/", "/api/aggregates", "/main.js", "/api/health"):
             assert pool.request("GET", target, retries=False).status == 200
@@ -254,8 +252,8 @@ def test_a_connection_serves_one_request_after_another(ask: DashboardClient, api
     assert len(api.asked) == 2
 
 
-def test_without_the_key_there_is_the_page_and_no_data(ask_with_key: DashboardClient, api: FakeApi) -> None:
-    """Others who have an account on this machine reach loopback, too, and are to read nothing with our credentials."""
+def test_without_the_key_the_page_is_served_but_no_data(ask_with_key: DashboardClient, api: FakeApi) -> None:
+    """Other users of this machine can reach loopback but must not read with our credentials."""
     ask, name = ask_with_key, ask_with_key.server.cookie
     assert ask("/").status == 200
     for cookie in ("", f"{name}=", f"{name}=other", f"{name}=the-ke", "a=the-key", f"{name}=the-key-é", "\x00=;;"):
@@ -263,10 +261,13 @@ def test_without_the_key_there_is_the_page_and_no_data(ask_with_key: DashboardCl
     assert api.asked == []
 
 
-def test_the_address_with_the_key_lets_its_browser_in(ask_with_key: DashboardClient) -> None:
+def test_opening_the_address_with_the_key_grants_access(ask_with_key: DashboardClient) -> None:
     ask, server = ask_with_key, ask_with_key.server
     answer = ask(server.address.removeprefix(server.url.rstrip("/")))
-    assert (answer.status, answer.headers["Location"]) == (303, "./")  # so that it does not stay in sight
+    assert (answer.status, answer.headers["Location"]) == (
+        303,
+        "./",
+    )  # so that the key does not stay in the address bar
     cookie, *attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
     assert set(attributes) == {"HttpOnly", "SameSite=Strict", "Path=/"}
     assert ask("/api/aggregates", Cookie=f"other=1; {cookie}").status == 200

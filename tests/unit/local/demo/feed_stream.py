@@ -1,4 +1,4 @@
-"""The demo without AWS: the feed makes a stream, the engine's pure core makes rows and an archive of it."""
+"""The demo without AWS: the feed produces a stream, from which the engine's pure core makes rows and an archive."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ ROW = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-0
 
 
 def stream(path: Path) -> list[Change]:
-    """Play the feed of a file into an imaginary table and return its stream."""
+    """Apply the feed of a file to an in-memory table and return its stream."""
     state: dict[str, dict[str, Any]] = {}
     records: list[Change] = []
     for event in timeline(read_flights(path).flights):
@@ -35,12 +35,12 @@ def stream(path: Path) -> list[Change]:
 
 
 def effects_of(path: Path) -> list[Effect]:
-    """Return what each change of a file's feed means to the pipeline."""
+    """Return the effect of each change of a file's feed on the pipeline."""
     return [derive_effect(change, pipeline) for change in stream(path)]
 
 
 def folded(effects: list[Effect], batch: int) -> dict[RowKey, Row]:
-    """Fold a stream in batches and add everything up."""
+    """Fold a stream in batches and sum the results."""
     rows: dict[RowKey, Row] = {}
     for start in range(0, len(effects), batch):
         for change in fold(effects[start : start + batch], pipeline).rows:
@@ -52,7 +52,7 @@ def folded(effects: list[Effect], batch: int) -> dict[RowKey, Row]:
 
 
 def archive_lines(effects: list[Effect]) -> list[str]:
-    """Return the archive's events, one a line."""
+    """Return the archive's events, one per line."""
     lines = []
     for effect in effects:
         if effect.kind is not None:
@@ -65,7 +65,7 @@ def archive_lines(effects: list[Effect]) -> list[str]:
 
 
 def archive_objects(lines: list[str]) -> dict[str, bytes]:
-    """Share the lines out among three objects; return their bodies by key."""
+    """Distribute the lines over three objects; return their bodies by key."""
     parts: list[list[str]] = [[], [], []]
     for line in lines:
         parts[zlib.crc32(line.encode()) % len(parts)].append(line)
@@ -74,7 +74,7 @@ def archive_objects(lines: list[str]) -> dict[str, bytes]:
 
 
 def write_archive(lines: list[str], folder: Path) -> None:
-    """Write the objects below a folder as they lie in a bucket."""
+    """Write the objects to a folder, with their keys as paths."""
     for key, body in archive_objects(lines).items():
         path = folder / key
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the demo shows where there is no terminal: plain lines."""
+"""The demo's output without a terminal: plain lines."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def test_the_summary_has_every_figure() -> None:
         assert figure in text
 
 
-def test_drift_is_shown_with_its_first_places() -> None:
+def test_drift_is_shown_with_the_first_differences() -> None:
     verdict = Verdict(differences=[Difference(f"row [{number}]", 1, None) for number in range(12)])
     text = shown(lambda display: display.summary(feed_result(), verdict, Timings(0.0, 0.0)))
     assert "drift 12: the stack differs from the source" in text
@@ -58,7 +58,7 @@ def test_a_bar_without_a_terminal_ends_with_one_line() -> None:
     assert shown(feed).endswith("Feeding: 1,000 of 1,000\n")
 
 
-def test_the_hints_of_a_held_stack_are_of_what_the_definition_has() -> None:
+def test_the_hints_name_the_first_collection_and_aggregate_of_the_definition() -> None:
     outputs = {"ItemsTable": "i", "AggregatesTable": "a", "ArchiveBucket": "b"}
     stack = cast(
         "Stack",

@@ -1,4 +1,4 @@
-"""The feed: whatever the threads do, one flight's changes arrive in order, once, after its timetable."""
+"""The feed: however its threads interleave, a flight's changes arrive once, in order, after its timetable."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ from tests.unit.local.demo.feed_stream import SAMPLE_FILE
 
 
 class FakeStack(StackWriter):
-    """Takes everything, slowly and unevenly, and writes down ``(entrance, id, status)`` in the order of arrival."""
+    """Accepts everything with random delays; records ``(entrance, id, status)`` in the order of arrival."""
 
     def __init__(self) -> None:
         self.arrived: list[tuple[str, str, Any]] = []
@@ -109,7 +109,7 @@ def test_every_entrance_is_used_and_counted(fed: tuple[FakeStack, FeedResult], f
     )
 
 
-def test_broken_items_knock_at_every_entrance(fed: tuple[FakeStack, FeedResult]) -> None:
+def test_broken_items_are_sent_to_every_entrance(fed: tuple[FakeStack, FeedResult]) -> None:
     stack, told = fed
     assert {
         (entrance, item_id) for entrance, item_id, _ in stack.arrived if "broken" in item_id and entrance != "api"
@@ -119,7 +119,7 @@ def test_broken_items_knock_at_every_entrance(fed: tuple[FakeStack, FeedResult])
     assert told.receipts == told.expected_receipts
 
 
-def test_the_same_flights_make_the_same_files_and_the_same_choice_of_entrances(
+def test_the_same_flights_give_the_same_files_and_entrances(
     fed: tuple[FakeStack, FeedResult], flights: list[Flight]
 ) -> None:
     again = FakeStack()
@@ -127,19 +127,19 @@ def test_the_same_flights_make_the_same_files_and_the_same_choice_of_entrances(
     assert sorted(map(str, again.arrived)) == sorted(map(str, fed[0].arrived))
 
 
-def test_a_stack_that_stops_taking_stops_the_feed(flights: list[Flight]) -> None:
+def test_a_failing_entrance_stops_the_feed(flights: list[Flight]) -> None:
     stack = FakeStack()
     stack.broken_table = True
     with pytest.raises(FeedError, match="the table is gone"):
         feed(stack, timeline(flights))
 
 
-def test_an_event_that_the_api_refuses_although_it_is_valid_stops_the_feed(flights: list[Flight]) -> None:
+def test_a_valid_change_that_the_api_rejects_stops_the_feed(flights: list[Flight]) -> None:
     class Refusing(FakeStack):
         def request(self, collection: str, item_id: str, item: dict[str, Any], patch: dict[str, Any] | None) -> int:
             return 403
 
-    with pytest.raises(FeedError, match=r"refused flight .* with status 403"):
+    with pytest.raises(FeedError, match=r"rejected flight .* with status 403"):
         feed(Refusing(), timeline(flights))
 
 
@@ -153,7 +153,7 @@ def test_two_changes_of_one_flight_are_never_in_one_batch(flights: list[Flight])
     ]
 
 
-def test_an_interrupted_feed_stops_at_once_and_abandons_what_is_waiting(flights: list[Flight]) -> None:
+def test_an_interrupted_feed_stops_at_once_and_drops_pending_changes(flights: list[Flight]) -> None:
     def interrupted() -> Iterator[Event]:
         yield from timeline(flights[:900])
         raise KeyboardInterrupt

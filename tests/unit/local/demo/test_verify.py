@@ -1,4 +1,4 @@
-"""The check of a stack: a whole one has no drift, and whatever is missing, too much or wrong is found."""
+"""Verifying a stack: a correct one has no drift, and anything missing, extra or wrong is detected."""
 
 import gzip
 import json
@@ -40,7 +40,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch, source: Any) -> Iterator[Stack]:
-    """A stack that holds exactly what the source has led to."""
+    """A stack that holds exactly what the source produces."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with mock_aws():
@@ -76,23 +76,23 @@ def fill(stack: Stack, source: Any) -> None:
         counts = {"object": key, "count": len(gzip.decompress(body).splitlines()), "bytes": len(body)}
         put_row(stack, "CatalogTable", {"pk": "flights", "sk": key} | counts)
     for entrance, item_id in BROKEN:
-        put_refused(stack, {"table": "stream"}.get(entrance, entrance), item_id)
+        put_quarantined(stack, {"table": "stream"}.get(entrance, entrance), item_id)
     with Recompute(source, None) as expected:
         for number, (item_id, status) in enumerate(sorted(expected.disruptions())):
-            tell_disruption(stack, str(number), item_id, status)
+            send_disruption(stack, str(number), item_id, status)
 
 
 def put_row(stack: Stack, table: str, row: dict[str, Any]) -> None:
     stack.client("dynamodb").put_item(TableName=stack.outputs[table], Item=encode_item(row))
 
 
-def put_refused(stack: Stack, entrance: str, item_id: str) -> None:
+def put_quarantined(stack: Stack, entrance: str, item_id: str) -> None:
     report = {"entrance": entrance, "id": item_id, "violations": [{"pointer": "/x"}]}
     key = f"quarantine/flights/date=2013-01-01/{entrance}-{item_id}.json"
     stack.client("s3").put_object(Bucket="failures", Key=key, Body=json.dumps(report).encode())
 
 
-def tell_disruption(stack: Stack, event_id: str, item_id: str, status: str) -> None:
+def send_disruption(stack: Stack, event_id: str, item_id: str, status: str) -> None:
     event = {"id": event_id, "subject": item_id, "data": {"new": {"status": status}}}
     stack.client("sqs").send_message(QueueUrl=stack.outputs["DisruptionsQueue"], MessageBody=json.dumps(event))
 
@@ -110,7 +110,7 @@ def check(stack: Stack, source: Any, definition: Pipeline = pipeline, **changed:
         return verify(stack, expected, feed_result, definition)
 
 
-def test_a_whole_stack_has_no_drift(stack: Stack, source: Any) -> None:
+def test_a_correct_stack_has_no_drift(stack: Stack, source: Any) -> None:
     verdict = check(stack, source)
     assert verdict.differences == []
     assert (verdict.rows, verdict.events, verdict.objects) == (3, 8, 3)
@@ -118,8 +118,8 @@ def test_a_whole_stack_has_no_drift(stack: Stack, source: Any) -> None:
     assert verdict.last_write == "2026-01-01T00:00:00.000+00:00"
 
 
-def test_an_aggregate_that_the_recompute_does_not_know_is_no_drift(stack: Stack, source: Any) -> None:
-    """Whoever adds one to the example, to try it, has broken nothing."""
+def test_an_aggregate_that_the_recompute_does_not_cover_is_no_drift(stack: Stack, source: Any) -> None:
+    """Adding an aggregate to the example must not break the demo."""
     mine = Aggregate("mine", of=flights, by=[field("dest")], measures={"n": count()})
     put_row(stack, "AggregatesTable", {"pk": "mine@1#IAH", "sk": "-", "~n": 1, "updated_at": "2026"})
     wider = Pipeline(pipeline.collections, [*pipeline.aggregates, mine], pipeline.routes)
@@ -145,7 +145,7 @@ def drop_catalog_row(stack: Stack) -> None:
     stack.client("dynamodb").delete_item(TableName="catalog", Key={"pk": {"S": "flights"}, "sk": {"S": sk}})
 
 
-def drop_refused(stack: Stack) -> None:
+def drop_quarantined(stack: Stack) -> None:
     key = "quarantine/flights/date=2013-01-01/stream-broken-table.json"
     stack.client("s3").delete_object(Bucket="failures", Key=key)
 
@@ -157,20 +157,20 @@ def drop_refused(stack: Stack) -> None:
         (add_row, "origin_days@1#JFK 2013-01-01"),
         (drop_object, "archive, 2013-01-01-UA-"),
         (drop_catalog_row, "catalog archive/flights/date=2013-01-01/hour=05/1.jsonl.gz (events, bytes)"),
-        (drop_refused, "quarantine stream broken-table"),
-        (lambda stack: put_refused(stack, "stream", "somebody's"), "quarantine stream somebody's"),
-        (lambda stack: put_refused(stack, "file", "broken-table"), "quarantine file broken-table"),
+        (drop_quarantined, "quarantine stream broken-table"),
+        (lambda stack: put_quarantined(stack, "stream", "somebody's"), "quarantine stream somebody's"),
+        (lambda stack: put_quarantined(stack, "file", "broken-table"), "quarantine file broken-table"),
         (
-            lambda stack: tell_disruption(stack, "9", "2013-01-01-UA-1545-EWR", "landed"),
+            lambda stack: send_disruption(stack, "9", "2013-01-01-UA-1545-EWR", "landed"),
             "disruptions 2013-01-01-UA-1545",
         ),
         (
-            lambda stack: tell_disruption(stack, "9", "2013-01-01-UA-8-EWR", "cancelled"),
+            lambda stack: send_disruption(stack, "9", "2013-01-01-UA-8-EWR", "cancelled"),
             "disruptions 2013-01-01-UA-8-EWR",
         ),
     ],
 )
-def test_what_is_missing_or_too_much_is_found(
+def test_anything_missing_or_extra_is_detected(
     stack: Stack, source: Any, spoil: Callable[[Stack], None], where: str
 ) -> None:
     spoil(stack)
@@ -182,27 +182,27 @@ def test_what_is_missing_or_too_much_is_found(
 @pytest.mark.parametrize(
     ("changed", "where"),
     [
-        ({"api_rejected": 0}, "broken requests refused by the API"),
+        ({"api_rejected": 0}, "broken requests rejected by the API"),
         ({"receipts": {}}, "receipt of 2013-01-01 (accepted, rejected)"),
         ({"receipts": {"2013-01-01": (2, 2)}}, "receipt of 2013-01-01 (accepted, rejected)"),
         ({"by_entrance": {"table": 7}}, "changes fed"),
         ({"broken": BROKEN | {("queue", "another")}}, "quarantine queue another"),
     ],
 )
-def test_what_was_fed_must_have_been_taken_as_announced(
+def test_the_feed_must_have_been_accepted_as_expected(
     stack: Stack, source: Any, changed: dict[str, Any], where: str
 ) -> None:
     assert [difference.where for difference in check(stack, source, **changed).differences] == [where]
 
 
-def test_an_event_that_was_delivered_twice_is_no_drift(stack: Stack, source: Any) -> None:
+def test_an_event_delivered_twice_is_no_drift(stack: Stack, source: Any) -> None:
     with Recompute(source, None) as expected:
         (first, *_) = sorted(expected.disruptions())
-    tell_disruption(stack, "0", *first)
+    send_disruption(stack, "0", *first)
     assert check(stack, source).differences == []
 
 
-def test_nothing_at_all_is_drift_everywhere(stack: Stack, source: Any) -> None:
+def test_an_empty_stack_is_drift_everywhere(stack: Stack, source: Any) -> None:
     for number in range(3):
         stack.client("s3").delete_object(
             Bucket="archive", Key=f"archive/flights/date=2013-01-01/hour=05/{number}.jsonl.gz"
@@ -211,7 +211,7 @@ def test_nothing_at_all_is_drift_everywhere(stack: Stack, source: Any) -> None:
     assert where == {"archive", "catalog"}
 
 
-def test_waiting_for_the_catalog_ends_when_it_is_whole_or_the_time_is_up(stack: Stack) -> None:
+def test_waiting_for_the_catalog_ends_when_it_is_complete_or_times_out(stack: Stack) -> None:
     started_at = time.monotonic()
     wait_until_catalogued(stack, 60.0)
     assert time.monotonic() - started_at < 30
