@@ -76,7 +76,7 @@ def _write_chart(results: Sequence[Result]) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    shown = [(f"{one.what}\nagainst {one.other}", one.ratio) for one in results if one.ratio is not None]
+    shown = [(f"{one.what}\nvs. {one.other}", one.ratio) for one in results if one.ratio is not None]
     if not shown:
         return
     figure, axes = plt.subplots(figsize=(10, 0.9 + 0.55 * len(shown)), layout="constrained")
