@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.history.__main__ import main, shrunk
+from tests.simulation.history.__main__ import main
 from tests.simulation.history.found import FOUND
+from tests.simulation.history.running import shrunk
 from tests.simulation.history.sabotage import DECISIONS, RULES, SABOTAGES, breaking
 from tests.simulation.history.steps import history_of
 from tests.simulation.history.verdict import faults_of, told
