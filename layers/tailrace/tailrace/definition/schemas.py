@@ -65,6 +65,8 @@ COMPATIBLE_KEYWORDS = frozenset(
 )
 """Keywords on which both validators agree for every value that an item can contain."""
 
+_ENDLESS = Violation("", "$ref", "the schema's references form a circle, so this item cannot be validated")
+
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 # Both regex engines agree on these: ASCII literals and classes, counted repeats, anchors at the ends only.
@@ -120,17 +122,25 @@ class Schema:
     def is_valid(self, item: Mapping[str, Any]) -> bool:
         """Tell whether an item is valid, by the fastest validator that the schema allows."""
         view = json_view(item)
-        return self._fast.is_valid(view) if self._fast is not None else self._reference.is_valid(view)
+        if self._fast is not None:
+            return self._fast.is_valid(view)
+        try:
+            return bool(self._reference.is_valid(view))
+        except RecursionError:
+            return False
 
     def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:
         """Return every violation, ordered by JSON Pointer; empty if the item is valid."""
         view = json_view(item)
         if self._fast is not None and self._fast.is_valid(view):
             return ()
-        found = [
-            Violation(_pointer(error.absolute_path), str(error.validator), _truncate(error.message))
-            for error in self._reference.iter_errors(view)
-        ]
+        try:
+            found = [
+                Violation(_pointer(error.absolute_path), str(error.validator), _truncate(error.message))
+                for error in self._reference.iter_errors(view)
+            ]
+        except RecursionError:
+            return (_ENDLESS,)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
 
 

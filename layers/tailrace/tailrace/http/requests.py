@@ -54,7 +54,7 @@ def decode_item_id(escaped: str) -> str:
 
 def item_path(collection: str, item: str) -> str:
     """Return an item's path and query, in a form that every gateway passes on intact."""
-    if "%" in item or "?" in item:
+    if "%" in item or "?" in item or item in {".", ".."}:  # clients resolve dot segments (RFC 3986, 5.2.4)
         return f"/collections/{collection}/items?id={quote(item, safe='')}"
     return f"/collections/{collection}/items/{quote(item, safe='')}"
 

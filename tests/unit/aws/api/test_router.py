@@ -3,7 +3,7 @@
 import base64
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 import pytest
 
@@ -103,6 +103,16 @@ def test_a_new_items_location_leads_back_to_it(item_id: str) -> None:
     # as AWS decodes a path: twice, and cut at a "?" after the first time
     seen = unquote(unquote(path).partition("?")[0])
     assert call("GET", seen, query=query) == (200, {"id": item_id, "item": ORDER})
+
+
+@pytest.mark.parametrize("item_id", [".", "..", "...", ".a", "a/..", "./a"])
+@pytest.mark.usefixtures("cloud")
+def test_the_location_survives_a_client_that_resolves_it(item_id: str) -> None:
+    """Clients remove dot segments from the address that they resolve (RFC 3986, 5.2.4)."""
+    answer = handler(request("PUT", "/collections/orders/items", ORDER, urlencode({"id": item_id})), None)
+    resolved = urlsplit(urljoin("https://api.example/collections/orders/items", answer["headers"]["Location"]))
+    found = call("GET", unquote(unquote(resolved.path)), query=resolved.query)
+    assert found == (200, {"id": item_id, "item": ORDER})
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,15 @@ def test_a_file_that_is_told_again_is_not_loaded_again_and_a_new_upload_is(cloud
     assert set(cloud.items()) == {"orders#1"}
 
 
+@pytest.mark.parametrize(("loaded", "late"), [("0B", "0A"), ("0B1", "0A"), ("0A01", "0A"), ("b", "0A")])
+def test_a_late_notification_of_an_earlier_upload_is_not_loaded(cloud: Cloud, loaded: str, late: str) -> None:
+    """Items may have changed since the later upload was loaded. Sequencers compare as left-aligned hexadecimal."""
+    assert len(handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=loaded), Context())) == 1
+    cloud.dynamodb.delete_item(TableName="items", Key={"pk": {"S": "orders#1"}})
+    assert handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=late), Context()) == []
+    assert cloud.items() == {}
+
+
 def test_notifications_that_are_no_files_are_passed_over(cloud: Cloud) -> None:
     assert handler({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "the-archive"}, Context()) == []
     assert handler(upload(cloud, "inbox/orders/", b""), Context()) == []

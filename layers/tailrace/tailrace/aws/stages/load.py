@@ -210,7 +210,21 @@ class Loader:
             raise translate(error) from error
         if not isinstance(receipt, dict):
             return False
-        return bool(upload.sequencer) and (receipt.get("etag"), receipt.get("sequencer")) == (etag, upload.sequencer)
+        loaded = receipt.get("sequencer")
+        if not upload.sequencer or not isinstance(loaded, str):
+            return False
+        if loaded == upload.sequencer:
+            return receipt.get("etag") == etag
+        return _is_later(loaded, upload.sequencer)
+
+
+def _is_later(sequencer: str, other: str) -> bool:
+    """Tell whether an upload came after another one to the same key: hexadecimal, the shorter padded on the right.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    width = max(len(sequencer), len(other))
+    return sequencer.upper().ljust(width, "0") > other.upper().ljust(width, "0")
 
 
 def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation], tally: Tally) -> None:

@@ -1,0 +1,32 @@
+"""Schemas that the fast validator cannot handle, and references that form a circle."""
+
+from typing import Any
+
+import pytest
+
+from tailrace import Collection
+from tailrace.errors import InvalidItem
+
+# a pattern that only the reference validator handles
+_PATTERN = {"pattern": "^\\S+$"}
+CIRCLES: list[dict[str, Any]] = [
+    {"$ref": "#"} | _PATTERN,
+    {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "allOf": [{"$ref": "#/$defs/a"}]} | _PATTERN,
+    {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"} | _PATTERN,
+    {"not": {"$ref": "#"}} | _PATTERN,
+    {"properties": {"a": {"$ref": "#/properties/a"}}} | _PATTERN,
+]
+
+
+@pytest.mark.parametrize("schema", CIRCLES)
+def test_an_item_under_a_circle_of_references_is_invalid(schema: dict[str, Any]) -> None:
+    things = Collection("things", schema=schema)
+    with pytest.raises(InvalidItem) as caught:
+        things.prepare({"a": {"a": 1}})
+    assert [(found.pointer, found.keyword) for found in caught.value.violations] == [("", "$ref")]
+
+
+def test_a_reference_to_a_deeper_place_is_no_circle() -> None:
+    tree = Collection("things", schema={"properties": {"child": {"$ref": "#"}, "name": _PATTERN}})
+    item = {"name": "a", "child": {"name": "b", "child": {"name": "c"}}}
+    assert tree.prepare(item) == item
