@@ -1,7 +1,7 @@
 /** Builds the page from the API's list of aggregates. */
 
-import { Api, Problem } from "./api/api.js";
-import { signIn } from "./api/sign-in.js";
+import { Api, Problem } from "./client/api.js";
+import { signIn } from "./client/sign-in.js";
 import { Aggregate } from "./data/aggregate.js";
 import { Extents } from "./data/extents.js";
 import { appearanceButton } from "./elements/appearance.js";

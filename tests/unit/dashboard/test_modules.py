@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.server import API
 from tests.conftest import ROOT
 
 DASHBOARD = ROOT / "functions" / "dashboard"
@@ -69,3 +70,9 @@ def test_every_module_is_used() -> None:
     """By another module, or by a page."""
     pages = "".join(path.read_text(encoding="utf-8") for path in DASHBOARD.glob("*/*.html"))
     assert set(MODULES) <= set().union(*IMPORTS.values()) | set(re.findall(r'src="\./([^"]+)"', pages))
+
+
+def test_local_servers_serve_every_file_of_the_page() -> None:
+    """They forward everything below the API's address to the API, so that no file may lie there."""
+    addresses = [f"/{path.relative_to(PAGE).as_posix()}" for path in PAGE.rglob("*")]
+    assert not [address for address in addresses if address == API or address.startswith(f"{API}/")]

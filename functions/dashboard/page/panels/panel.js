@@ -1,6 +1,6 @@
 /** What all panels have: heading, freshness, error messages, table and download. */
 
-import { Problem } from "../api/api.js";
+import { Problem } from "../client/api.js";
 import { button, el, setAttribute, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
 import { humanize } from "../values/format.js";
