@@ -88,7 +88,7 @@ def named(content: bytes, folder: str = "archive/orders/date=2024-10-27/hour=00"
 
 
 LINE = json.dumps(event(1)).encode() + b"\n"
-GOOD = gzip.compress(LINE)
+GOOD = gzip.compress(LINE, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ GOOD = gzip.compress(LINE)
         (named(LINE), GOOD[:20] + b"\xff\xff" + GOOD[22:]),
         (named(LINE), GOOD + b"garbage"),
         (named(LINE), b""),
-        (named(b""), gzip.compress(b"")),
-        (named(LINE), gzip.compress(LINE + LINE)),
-        (named(LINE), gzip.compress(LINE[:-1])),
-        (named(b"{}\n"), gzip.compress(b"{}\n")),
-        (named(b"\xff\n"), gzip.compress(b"\xff\n")),
+        (named(b""), gzip.compress(b"", mtime=0)),
+        (named(LINE), gzip.compress(LINE + LINE, mtime=0)),
+        (named(LINE), gzip.compress(LINE[:-1], mtime=0)),
+        (named(b"{}\n"), gzip.compress(b"{}\n", mtime=0)),
+        (named(b"\xff\n"), gzip.compress(b"\xff\n", mtime=0)),
         (named(LINE, "archive/visits/date=2024-10-27/hour=00"), GOOD),
         (named(LINE, "archive/orders/date=2024-10-27/hour=01"), GOOD),
     ],
