@@ -162,7 +162,7 @@ def test_a_stack_whose_emulator_is_killed_reports_it_and_exits(held: subprocess.
     os.kill(emulator, signal.SIGKILL)
     _, said = held.communicate(timeout=GONE_SECONDS)
     assert held.returncode == 1
-    assert "The emulator has ended unexpectedly" in said
+    assert "The emulator exited unexpectedly" in said
 
 
 def test_a_port_in_use_is_one_clear_sentence() -> None:
