@@ -127,7 +127,7 @@ def test_whatever_the_check_says_the_table_says(store: ItemStore, value: Any) ->
 def test_a_patch_compares_as_many_fields_as_it_says(store: ItemStore) -> None:
     store.put("things", "1", {f"f{n}": n for n in range(139)}, 1_900_000_000)
     assert len(store.patch("things", "1", {"f0": "x", "new": 1}).item) == 140
-    with pytest.raises(InvalidItem, match="put it whole"):
+    with pytest.raises(InvalidItem, match="put the whole item"):
         store.patch("things", "1", {"newer": 1})
 
 
