@@ -106,6 +106,6 @@ def test_the_demo_reports_unchecked_parts_of_the_definition(capsys: pytest.Captu
     mine = Aggregate("mine", of=flights, by=[field("dest")], measures={"n": count()})
     wider = Pipeline(pipeline.collections, [*pipeline.aggregates, mine], pipeline.routes)
     assert require_example(wider, Display()) is wider
-    assert "nobody checks: mine" in capsys.readouterr().out
+    assert "the recompute does not cover them: mine" in capsys.readouterr().out
     assert require_example(pipeline, Display()) is pipeline
     assert capsys.readouterr().out == ""
