@@ -109,7 +109,7 @@ def test_a_stopped_stack_leaves_nothing_behind(held: subprocess.Popen[str], port
 def scratch_folders(pids: set[int]) -> list[Path]:
     table = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     mine = [line.split()[1:] for line in table.splitlines() if int(line.split()[0]) in pids]
-    return [Path(words[words.index(leash) + 1]) for words in mine for leash in words if leash.endswith("supervisor.py")]
+    return [Path(words[words.index(program) + 1]) for words in mine for program in words if program.endswith("supervisor.py")]
 
 
 def test_a_stack_starts_on_the_port_of_a_killed_one(held: subprocess.Popen[str], port: int) -> None:
@@ -157,8 +157,8 @@ def test_a_running_stack_announces_its_addresses(held: subprocess.Popen[str], po
 
 
 def test_a_stack_whose_emulator_is_killed_reports_it_and_exits(held: subprocess.Popen[str]) -> None:
-    (leash,) = children(held.pid)
-    (emulator,) = children(leash)
+    (supervisor,) = children(held.pid)
+    (emulator,) = children(supervisor)
     os.kill(emulator, signal.SIGKILL)
     _, said = held.communicate(timeout=GONE_SECONDS)
     assert held.returncode == 1
