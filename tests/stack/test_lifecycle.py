@@ -109,7 +109,12 @@ def test_a_stopped_stack_leaves_nothing_behind(held: subprocess.Popen[str], port
 def scratch_folders(pids: set[int]) -> list[Path]:
     table = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     mine = [line.split()[1:] for line in table.splitlines() if int(line.split()[0]) in pids]
-    return [Path(words[words.index(program) + 1]) for words in mine for program in words if program.endswith("supervisor.py")]
+    return [
+        Path(words[words.index(program) + 1])
+        for words in mine
+        for program in words
+        if program.endswith("supervisor.py")
+    ]
 
 
 def test_a_stack_starts_on_the_port_of_a_killed_one(held: subprocess.Popen[str], port: int) -> None:
