@@ -21,6 +21,7 @@ from tailrace.aggregation.marks import Lineage, mark_attribute
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.stages.aggregate import Aggregator
@@ -54,7 +55,8 @@ def _product() -> Callable[[Any], object]:
     dynamodb = client("dynamodb")
     committer = Committer(dynamodb, "aggregates", clock=_now, use_partiql=True)
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), "aggregates", _now)
-    return Aggregator(pipeline, committer, lineages, ProgressWriter(dynamodb, "progress", AGGREGATE, _now))
+    feeder = assemble_feeder(dynamodb, lambda: client("s3"), "aggregates", "progress", "history", lineages, _now)
+    return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(dynamodb, "progress", AGGREGATE, _now))
 
 
 def _by_hand() -> Callable[[Any], object]:

@@ -10,6 +10,7 @@ from local.in_memory import Database
 from pipeline.definition import pipeline
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.encoding.json_types import Json
@@ -70,7 +71,12 @@ def stage(client: Any) -> Aggregator:
     # one thread: the in-memory table is not thread-safe, and never blocks
     committer = Committer(client, TABLE, clock=_now, use_partiql=True, executor=lambda _threads: ThreadPoolExecutor(1))
     lineages = Lineages(client, lambda: streams, TABLE, _now)
-    return Aggregator(pipeline, committer, lineages, ProgressWriter(client, PROGRESS, AGGREGATE, _now))
+    feeder = assemble_feeder(client, _no_bucket, TABLE, PROGRESS, "history", lineages, _now)
+    return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(client, PROGRESS, AGGREGATE, _now))
+
+
+def _no_bucket() -> Any:
+    raise AssertionError("nothing is journaled while no job runs")
 
 
 def _now() -> datetime:

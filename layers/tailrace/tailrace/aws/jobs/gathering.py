@@ -1,0 +1,171 @@
+"""Gathers what a job needs to know: the journal, sorted into partitions, and the base that follows from it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from tailrace.aggregation.contributions import Evaluator
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.next_step import Next, Now
+from tailrace.aws.jobs.rows import RowSpace, encode_row
+from tailrace.aws.jobs.workshop import (
+    JobEnded,
+    Lines,
+    Workshop,
+    boundary_id,
+    boundary_of,
+    is_sampled,
+    label,
+    partition_of,
+    spread,
+)
+from tailrace.backfill.admission import rows_above
+from tailrace.backfill.base import base_rows, image_at_boundary
+from tailrace.backfill.boundaries import ancestors_of
+from tailrace.backfill.generations import Generation
+from tailrace.backfill.journal import Journal, JournalObject, decode, encode, read_journal
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.keys import RowKey
+from tailrace.inputs.changes import decode_fields
+
+_KEYS_PER_PART = 200
+
+
+def list_journal(shop: Workshop, job: Job) -> Next:
+    """Cut the list of the journal's objects into parts; after the rows were read, once more."""
+    keys = list(shop.journal.keys(boundary_id(job)))
+    chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
+    again = "again" if job.step == "relist" else "once"
+    for number, chunk in enumerate(chunks):
+        shop.folder(job).write(f"chunks-{again}/{number:06}", [json.dumps(chunk).encode()])
+    step = "journal again" if job.step == "relist" else "journal"
+    return Now(job.remember(chunks=len(chunks)).go_to(step, "reading the journal", len(chunks)))
+
+
+def read_chunk(shop: Workshop, job: Job, number: int) -> None:
+    """Sort the entries of some journal objects into partitions of items and of rows.
+
+    Raises:
+        JobEnded: an entry was written with another meaning.
+    """
+    again = "again" if job.step == "journal again" else "once"
+    (line,) = shop.folder(job).lines(f"chunks-{again}/{number:06}")
+    spaces = {one.id: RowSpace(one, shop.aggregate(one.id)) for one in shop.generations(job)}
+    changes: Lines = {}
+    steps: Lines = {}
+    for key in json.loads(line):
+        written = shop.journal.read(key)
+        _check_writers(written, job, spaces)
+        if again == "once":
+            for partition, part in _by_item(written, job.data["partitions"]):
+                changes.setdefault(partition, []).append(encode(part))
+        for partition, part in _by_row(written, job, spaces):
+            steps.setdefault(partition, []).append(encode(part))
+    for partition, lines in spread(changes):
+        shop.folder(job).write(f"changes/{partition:06}/{number:06}", lines)
+    for partition, lines in spread(steps):
+        shop.folder(job).write(f"steps-{again}/{partition:06}/{number:06}", lines)
+
+
+def _check_writers(written: JournalObject, job: Job, spaces: Mapping[tuple[str, int], RowSpace]) -> None:
+    for writer in written.writers:
+        space = spaces.get((writer.aggregate, writer.version))
+        if space is None or writer.boundary != boundary_id(job):
+            continue
+        if writer.fingerprint != space.generation.fingerprint:
+            raise JobEnded(f"code with another meaning has fed {label(space.generation.id)}")
+
+
+def _by_item(written: JournalObject, partitions: int) -> Iterator[tuple[int, JournalObject]]:
+    found: dict[int, list] = {}  # type: ignore[type-arg]
+    for change in written.changes:
+        found.setdefault(partition_of(change.item, partitions), []).append(change)
+    for partition, changes in found.items():
+        yield partition, replace(written, changes=tuple(changes), steps={})
+
+
+def _by_row(
+    written: JournalObject, job: Job, spaces: Mapping[tuple[str, int], RowSpace]
+) -> Iterator[tuple[int, JournalObject]]:
+    found: dict[int, dict] = {}  # type: ignore[type-arg]
+    for name, steps in written.steps.items():
+        space = spaces.get(name)
+        for step in steps if space is not None else ():
+            main = space.main_key(step.key)  # type: ignore[union-attr]
+            if is_sampled(main, job.sample):
+                partition = row_partition(main, job)
+                found.setdefault(partition, {}).setdefault(name, []).append(step)
+    for partition, by_name in found.items():
+        yield partition, replace(written, changes=(), steps={name: tuple(steps) for name, steps in by_name.items()})
+
+
+def row_partition(main: RowKey, job: Job) -> int:
+    """Return the partition of a main row and everything that belongs to it."""
+    return partition_of(f"{main[0]}\n{main[1]}", job.data["partitions"])
+
+
+def journal_of(shop: Workshop, job: Job, folder: str, partition: int, generation: Generation) -> Journal:
+    """Return the union of a partition's journal entries for a generation."""
+    lines = shop.folder(job).all_lines(f"{folder}/{partition:06}")
+    firsts = {name: int(number) for name, number in job.data["firsts"].items()}
+    return read_journal(map(decode, lines), generation, firsts)
+
+
+def compute_base(shop: Workshop, job: Job, partition: int) -> None:
+    """Compute what a partition's items were worth at the boundary, and write it to the partitions of the rows."""
+    generations = shop.check(job)
+    snapshot = dict(_snapshot(shop, job, partition))
+    journal = journal_of(shop, job, "changes", partition, generations[0])
+    throughs = {name: int(number) for name, number in job.data["throughs"].items()}
+    parents = job.data["parents"]
+    lines: Lines = {}
+    for generation in generations:
+        space = RowSpace(generation, shop.aggregate(generation.id))
+        prefix = f"{space.aggregate.of.name}#"
+        keys = sorted(key for key in {*snapshot, *journal.old_images} if key.startswith(prefix))
+        images = (
+            image_at_boundary(journal.old_images.get(key, {}), snapshot.get(key), throughs, parents) for key in keys
+        )
+        items = [image for image in images if image is not None]
+        items += _expired_below(shop, job, generation, space, partition)
+        for row in _rows(items, space):
+            main = space.main_key(row.key)
+            if is_sampled(main, job.sample):
+                lines.setdefault(row_partition(main, job), []).append(encode_row(row))
+        for row_partition_number, written in spread(lines):
+            name = f"{generation.aggregate}@{generation.version}"
+            shop.folder(job).write(f"base/{name}/{row_partition_number:06}/{partition:06}", written)
+        lines = {}
+
+
+def _rows(items: list[Item], space: RowSpace) -> list[RowChange]:
+    result = base_rows(items, Evaluator(space.aggregate.of, [space.aggregate]))
+    return rows_above([*result.rows, *result.group_list_changes], space.generation, lambda _sequence: True)
+
+
+def _snapshot(shop: Workshop, job: Job, partition: int) -> Iterator[tuple[str, Item]]:
+    for line in shop.folder(job).all_lines(f"items/{partition:06}"):
+        pk, image = json.loads(line)
+        fields = decode_fields(image)
+        if fields is not None:
+            yield pk, fields
+
+
+def _expired_below(shop: Workshop, job: Job, generation: Generation, space: RowSpace, partition: int) -> Iterator[Item]:
+    """Yield this partition's expired items that were counted below the boundary, and are in no table."""
+    if space.aggregate.of.on_expiry != "keep":
+        return
+    firsts = {name: int(number) for name, number in job.data["firsts"].items()}
+    parents = job.data["parents"]
+    time = boundary_of(generation).time
+    for one in shop.expired.read(space.aggregate.of.name):
+        if partition_of(f"{one.shard}\n{one.position.sequence}", job.data["partitions"]) != partition:
+            continue
+        if one.shard in firsts:
+            below = one.position.sequence < firsts[one.shard]
+        else:
+            later = any(ancestor in firsts for ancestor in ancestors_of(one.shard, parents))
+            below = one.position.created < time and not later
+        if below:
+            yield one.fields
