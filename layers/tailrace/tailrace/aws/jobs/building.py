@@ -12,7 +12,7 @@ from tailrace.aws.jobs.gathering import journal_of
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
-from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of
+from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.base import base_lineage
 from tailrace.backfill.generations import Generation, GenerationId, State, go_live
@@ -43,8 +43,7 @@ def commit_base(shop: Workshop, job: Job, partition: int) -> None:
 def base_of(shop: Workshop, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
     """Return a partition of a generation's base, by key."""
     space = RowSpace(generation, shop.aggregate(generation.id))
-    name = f"{generation.aggregate}@{generation.version}"
-    return merge_rows(shop.folder(job).all_lines(f"base/{name}/{partition:06}"), space)
+    return merge_rows(shop.folder(job).all_lines(f"base/{label(generation.id)}/{partition:06}"), space)
 
 
 def finish_build(shop: Workshop, job: Job) -> Next:

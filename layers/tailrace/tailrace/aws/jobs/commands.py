@@ -179,6 +179,7 @@ def _described(job: Job) -> dict[str, Any]:
         "total": job.total,
         "began_at": job.began_at,
         "counts": job.data.get("counts"),
+        "not_judged": job.data.get("unknown", []),
         "report": job.data.get("report"),
     }
 

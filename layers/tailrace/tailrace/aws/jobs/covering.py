@@ -8,6 +8,7 @@ from typing import Any
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.aws.jobs.snapshot import close_snapshot
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.backfill.boundaries import Boundary, Position
@@ -23,6 +24,7 @@ _GIVEN_UP = "aws/lambda/"
 
 def scanned(shop: Workshop, job: Job) -> Next:
     """Remember when the snapshot ended."""
+    close_snapshot(shop, job)
     after = created_after(shop.now, shop.timing.margin_s)
     job = job.remember(after=after, sentinels=_FIRST_SENTINELS, looks=0)
     return Now(job.go_to("cover", "waiting for the stream to pass the snapshot"))

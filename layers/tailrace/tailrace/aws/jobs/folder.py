@@ -33,12 +33,12 @@ class Folder:
 
     def lines(self, path: str) -> list[bytes]:
         """Return the lines of an object."""
-        return self._read(f"{self.root}/{path}")
+        return self.lines_of(f"{self.root}/{path}")
 
     def all_lines(self, prefix: str) -> Iterator[bytes]:
         """Yield the lines of all objects in a folder, in the order of their names."""
         for key in self.keys(prefix):
-            yield from self._read(key)
+            yield from self.lines_of(key)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys of all objects in a folder."""
@@ -51,7 +51,8 @@ class Folder:
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
 
-    def _read(self, key: str) -> list[bytes]:
+    def lines_of(self, key: str) -> list[bytes]:
+        """Return the lines of an object, by its key."""
         with map_aws_errors():
             body = self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return body.split(b"\n") if body else []

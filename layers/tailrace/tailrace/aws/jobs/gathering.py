@@ -1,14 +1,16 @@
 """Gathers what a job needs to know: the journal, sorted into partitions, and the base that follows from it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import batched
 
 from tailrace.aggregation.contributions import Evaluator
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Next, Now
 from tailrace.aws.jobs.rows import RowSpace, encode_row
+from tailrace.aws.jobs.snapshot import snapshot_lines
 from tailrace.aws.jobs.workshop import (
     JobEnded,
     Lines,
@@ -30,6 +32,8 @@ from tailrace.encoding.keys import RowKey
 from tailrace.inputs.changes import decode_fields
 
 _KEYS_PER_PART = 200
+_ITEMS_PER_FOLD = 20_000
+_MAX_BYTES = 64_000_000  # held in memory before it is written
 
 
 def list_journal(shop: Workshop, job: Job) -> Next:
@@ -113,52 +117,67 @@ def journal_of(shop: Workshop, job: Job, folder: str, partition: int, generation
 
 
 def compute_base(shop: Workshop, job: Job, partition: int) -> None:
-    """Compute what a partition's items were worth at the boundary, and write it to the partitions of the rows."""
+    """Compute what a partition's items were worth at the boundary, and write it to the partitions of the rows.
+
+    Only the journaled images are held in memory; the snapshot's pass through.
+    """
     generations = shop.check(job)
-    snapshot = dict(_snapshot(shop, job, partition))
     journal = journal_of(shop, job, "changes", partition, generations[0])
-    throughs = {name: int(number) for name, number in job.data["throughs"].items()}
-    parents = job.data["parents"]
-    lines: Lines = {}
     for generation in generations:
         space = RowSpace(generation, shop.aggregate(generation.id))
-        prefix = f"{space.aggregate.of.name}#"
-        keys = sorted(key for key in {*snapshot, *journal.old_images} if key.startswith(prefix))
-        images = (
-            image_at_boundary(journal.old_images.get(key, {}), snapshot.get(key), throughs, parents) for key in keys
-        )
-        items = [image for image in images if image is not None]
-        items += _expired_below(shop, job, generation, space, partition)
-        for row in _rows(items, space):
-            main = space.main_key(row.key)
-            if is_sampled(main, job.sample):
-                lines.setdefault(row_partition(main, job), []).append(encode_row(row))
-        for row_partition_number, written in spread(lines):
-            name = f"{generation.aggregate}@{generation.version}"
-            shop.folder(job).write(f"base/{name}/{row_partition_number:06}/{partition:06}", written)
-        lines = {}
+        lines: Lines = {}
+        page = size = 0
+        for items in batched(_images(shop, job, space, journal, partition), _ITEMS_PER_FOLD, strict=False):
+            for row in _rows(items, space):
+                main = space.main_key(row.key)
+                if is_sampled(main, job.sample):
+                    line = encode_row(row)
+                    size += len(line)
+                    lines.setdefault(row_partition(main, job), []).append(line)
+            if size > _MAX_BYTES:
+                _flush(shop, job, generation, lines, f"{partition:06}-{page:06}")
+                lines, size, page = {}, 0, page + 1
+        _flush(shop, job, generation, lines, f"{partition:06}-{page:06}")
 
 
-def _rows(items: list[Item], space: RowSpace) -> list[RowChange]:
+def _flush(shop: Workshop, job: Job, generation: Generation, lines: Lines, name: str) -> None:
+    for partition, written in spread(lines):
+        shop.folder(job).write(f"base/{label(generation.id)}/{partition:06}/{name}", written)
+
+
+def _images(shop: Workshop, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:
+    """Yield a partition's items as they were at the boundary, those that have expired among them."""
+    throughs = {name: int(number) for name, number in job.data["throughs"].items()}
+    prefix = f"{space.aggregate.of.name}#"
+    changed = {key for key in journal.old_images if key.startswith(prefix)}
+    for line in snapshot_lines(shop, job, partition):
+        key, image = json.loads(line)
+        if not key.startswith(prefix):
+            continue
+        changed.discard(key)
+        images = journal.old_images.get(key, {})
+        found = image_at_boundary(images, decode_fields(image), throughs, job.data["parents"])
+        if found is not None:
+            yield found
+    for key in sorted(changed):
+        found = image_at_boundary(journal.old_images[key], None, throughs, job.data["parents"])
+        if found is not None:
+            yield found
+    yield from _expired_below(shop, job, space, partition)
+
+
+def _rows(items: Sequence[Item], space: RowSpace) -> list[RowChange]:
     result = base_rows(items, Evaluator(space.aggregate.of, [space.aggregate]))
     return rows_above([*result.rows, *result.group_list_changes], space.generation, lambda _sequence: True)
 
 
-def _snapshot(shop: Workshop, job: Job, partition: int) -> Iterator[tuple[str, Item]]:
-    for line in shop.folder(job).all_lines(f"items/{partition:06}"):
-        pk, image = json.loads(line)
-        fields = decode_fields(image)
-        if fields is not None:
-            yield pk, fields
-
-
-def _expired_below(shop: Workshop, job: Job, generation: Generation, space: RowSpace, partition: int) -> Iterator[Item]:
+def _expired_below(shop: Workshop, job: Job, space: RowSpace, partition: int) -> Iterator[Item]:
     """Yield this partition's expired items that were counted below the boundary, and are in no table."""
     if space.aggregate.of.on_expiry != "keep":
         return
     firsts = {name: int(number) for name, number in job.data["firsts"].items()}
     parents = job.data["parents"]
-    time = boundary_of(generation).time
+    time = boundary_of(space.generation).time
     for one in shop.expired.read(space.aggregate.of.name):
         if partition_of(f"{one.shard}\n{one.position.sequence}", job.data["partitions"]) != partition:
             continue

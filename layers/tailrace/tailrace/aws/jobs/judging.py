@@ -1,16 +1,16 @@
 """Judges the rows that were read: each is compared at its own marks, and repaired if that is asked for."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.jobs.building import base_of
+from tailrace.aws.jobs.findings import Finding
 from tailrace.aws.jobs.gathering import journal_of
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.reading import ReadRow, parse_read_row
 from tailrace.aws.jobs.repairing import Repairer
 from tailrace.aws.jobs.rows import RowSpace, by_key
-from tailrace.aws.jobs.workshop import Workshop
+from tailrace.aws.jobs.workshop import Workshop, label
 from tailrace.backfill.comparison import (
     Difference,
     StoredRow,
@@ -19,39 +19,9 @@ from tailrace.backfill.comparison import (
     merge_lanes,
     stays,
 )
-from tailrace.backfill.generations import Generation
 from tailrace.backfill.journal import Journal
 from tailrace.encoding.keys import RowKey
 from tailrace.encoding.tagged_json import dumps
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A row that is not as it should be, with what it should hold; ``kind`` says why it is reported."""
-
-    kind: str
-    difference: Difference
-    expected: tuple[object, ...]
-    order: object = None
-    repaired: bool = False
-
-    def line(self, generation: Generation) -> bytes:
-        """Return the finding as a line of the report."""
-        found = self.difference
-        return dumps(
-            {
-                "aggregate": generation.aggregate,
-                "version": generation.version,
-                "pk": found.key[0],
-                "sk": found.key[1],
-                "finding": self.kind,
-                "stored": found.row.counters,
-                "expected": self.expected,
-                "stored_order": dict(found.row.order) if found.order else None,
-                "expected_order": self.order if found.order else None,
-                "repaired": self.repaired,
-            }
-        ).encode()
 
 
 def judge(shop: Workshop, job: Job, partition: int) -> None:
@@ -59,6 +29,8 @@ def judge(shop: Workshop, job: Job, partition: int) -> None:
     counts = {"rows": 0, "different": 0, "repaired": 0, "not_judged": 0, "inexact": 0}
     lines: list[bytes] = []
     for generation in shop.check(job):
+        if label(generation.id) in job.data.get("unknown", ()):
+            continue
         space = RowSpace(generation, shop.aggregate(generation.id))
         rows = [parse_read_row(line) for line in shop.folder(job).lines(f"rows/{space.prefix}/{partition:06}")]
         base = dict(by_key(base_of(shop, job, generation, partition)))

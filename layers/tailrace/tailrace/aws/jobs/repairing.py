@@ -1,7 +1,7 @@
 """Repairs rows: a row that differs gets the difference in one write, on conditions that make it happen once."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -9,6 +9,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.order_state import OrderReader
 from tailrace.aws.aggregates.update_expressions import REPAIRS, order_request, repair_request
+from tailrace.aws.jobs.findings import Finding
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace
 from tailrace.aws.jobs.workshop import Workshop
@@ -18,11 +19,6 @@ from tailrace.backfill.repair import in_order
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tailrace.aws.jobs.judging import Finding
 
 _TRIES = 8
 _TOO_LARGE = "ValidationException"
@@ -37,7 +33,7 @@ class Repairer:
     space: RowSpace
     base: dict[RowKey, RowChange]
 
-    def repair(self, findings: "Iterable[Finding]") -> "Iterator[Finding]":
+    def repair(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """Repair what can be repaired, value rows before their main rows, and yield each finding with what came of it.
 
         Raises:
@@ -65,7 +61,7 @@ class Repairer:
         for key, finding in by_key.items():
             yield replace(finding, repaired=done.get(key, False))
 
-    def _repair(self, finding: "Finding") -> bool:
+    def _repair(self, finding: Finding) -> bool:
         """Add what a row lacks; False if it was repaired or made again since it was read."""
         found = finding.difference
         if not any(found.deltas) and finding.kind != "inexact":

@@ -1,6 +1,7 @@
 """The snapshot: a strongly consistent, parallel scan of the items table, sorted into partitions of items."""
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,9 +13,14 @@ _MAX_BYTES = 64_000_000  # held in memory before it is written
 
 
 def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
-    """Read a segment of the items table, and write the items of the job's collections to their partitions."""
+    """Read a segment of the items table, and write the items of the job's collections to their partitions.
+
+    A part may run twice, and meet other images of the items the second time. So each run writes objects of its own, and
+    the segment's manifest names the run that counts.
+    """
     collections = tuple(f"{shop.aggregate(name).of.name}#" for name in job.targets)
     partitions = job.data["partitions"]
+    run = f"{segment:06}-{secrets.token_hex(6)}"
     lines: Lines = {}
     size = page_number = 0
     for image in _segment(shop, segment, job.data["segments"]):
@@ -25,9 +31,25 @@ def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
         lines.setdefault(partition_of(pk, partitions), []).append(line)
         size += len(line)
         if size > _MAX_BYTES:
-            _flush(shop, job, lines, f"{segment:06}-{page_number:06}")
+            _flush(shop, job, lines, f"{run}-{page_number:06}")
             lines, size, page_number = {}, 0, page_number + 1
-    _flush(shop, job, lines, f"{segment:06}-{page_number:06}")
+    _flush(shop, job, lines, f"{run}-{page_number:06}")
+    shop.folder(job).write(f"manifests/{segment:06}", [run.encode()])
+
+
+def close_snapshot(shop: Workshop, job: Job) -> None:
+    """Write the list of the runs that count, one for each segment."""
+    folder = shop.folder(job)
+    folder.write("snapshot", list(folder.all_lines("manifests")))
+
+
+def snapshot_lines(shop: Workshop, job: Job, partition: int) -> Iterator[bytes]:
+    """Yield the lines of a partition's items: ``[key, image]``, each item once."""
+    folder = shop.folder(job)
+    runs = {run.decode() for run in folder.lines("snapshot")}
+    for key in folder.keys(f"items/{partition:06}"):
+        if key.rpartition("/")[2].rpartition("-")[0] in runs:
+            yield from folder.lines_of(key)
 
 
 def _flush(shop: Workshop, job: Job, lines: Lines, name: str) -> None:

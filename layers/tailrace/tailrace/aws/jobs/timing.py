@@ -16,15 +16,15 @@ class Timing:
         timeout_s: of the aggregate function.
         poll_s: between two looks at the same thing.
         min_partitions: of items and of rows, since the table's own count of items may be hours old.
-        items_per_partition: how many items one part holds in memory.
+        items_per_partition: how many items one part works on.
     """
 
     margin_s: int = MARGIN_S
     listing_s: int = LISTING_DELAY_S
     timeout_s: int = 120
     poll_s: int = 10
-    min_partitions: int = 16
-    items_per_partition: int = 50_000
+    min_partitions: int = 8
+    items_per_partition: int = 500_000
 
     def partitions(self, items: int) -> int:
         """Return the number of partitions for a number of items."""
