@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
+IDLE_WAIT_S = 120
+"""How long after its end a window without new records is over (services-ddb-windows)."""
+
 type State = dict[str, object]
 
 
