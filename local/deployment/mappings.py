@@ -15,7 +15,10 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 
 @dataclass(frozen=True, slots=True)
 class EventSourceMapping:
-    """One mapping: its logical id and UUID, the function, the source, and its properties under the API's names."""
+    """One mapping: its logical id and UUID, the function, the source, and its properties under the API's names.
+
+    `qualifier` is the function's alias or version, None if the mapping names neither.
+    """
 
     name: str
     uuid: str
@@ -24,6 +27,7 @@ class EventSourceMapping:
     source_arn: str
     timeout_s: int
     properties: Mapping[str, object]
+    qualifier: str | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -48,8 +52,10 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
             for key, value in template["Resources"][name]["Properties"].items()
             if key not in mapping and key not in {"Enabled", "FunctionName"}
         }
-        function = mapping["FunctionArn"].rsplit(":", 1)[-1]
-        timeout = functions.get_function_configuration(FunctionName=function)["Timeout"]
+        # arn:aws:lambda:region:account:function:name, and :alias or :version
+        function, *qualifiers = mapping["FunctionArn"].split(":")[6:]
+        version = {"Qualifier": qualifiers[0]} if qualifiers else {}
+        timeout = functions.get_function_configuration(FunctionName=function, **version)["Timeout"]
         mappings.append(
             EventSourceMapping(
                 name,
@@ -59,6 +65,7 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
                 mapping["EventSourceArn"],
                 timeout,
                 {**from_template, **mapping},
+                *qualifiers,
             )
         )
     return mappings

@@ -27,8 +27,8 @@ MIN_RECORD_AGE_S = 60
 MAX_RECEIVED_MESSAGES = 10
 """Most messages of one ReceiveMessage call. A larger batch takes several calls, and so needs a batching window."""
 
-STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST")
-"""Where reading a DynamoDB stream may begin (services-ddb-params)."""
+TRIM_HORIZON, LATEST = STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST")
+"""Where reading a DynamoDB stream may begin: at its oldest record, or after its newest (services-ddb-params)."""
 
 type Properties = Mapping[str, object]
 
@@ -56,7 +56,7 @@ class StreamSettings:
     no limit; the stream itself drops a record after `retention_s`.
     """
 
-    starting_position: str = "TRIM_HORIZON"
+    starting_position: str = TRIM_HORIZON
     batch_size: int = 100
     batching_window_s: float = 0
     tumbling_window_s: int = 0

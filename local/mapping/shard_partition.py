@@ -53,6 +53,11 @@ class ShardPartition[C]:
         self._caught_up_at = -math.inf
         self._window: TumblingWindow | None = None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the shard is closed and no further invocation will be made."""
+        return self._caught_up_at == math.inf and not (self._pending or self._batches or self._window)
+
     def add(self, record: StreamRecord[C], now: float) -> None:
         """Add the next record."""
         if not self._pending:

@@ -53,6 +53,11 @@ class StreamShard[C]:
         """Bytes of the records that await their first delivery."""
         return sum(partition.pending_bytes for partition in self._partitions)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the shard is closed, every record is settled, and every window has had its final call."""
+        return all(partition.is_done for partition in self._partitions)
+
     def add(self, records: Iterable[StreamRecord[C]], now: float) -> None:
         """Add records read from the shard, in the shard's order.
 
