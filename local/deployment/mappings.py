@@ -1,7 +1,7 @@
 """The deployed event source mappings.
 
-The emulator's ListEventSourceMappings omits TumblingWindowInSeconds. Properties missing there are read from the
-template that CloudFormation processed.
+The emulator's ListEventSourceMappings omits TumblingWindowInSeconds and adds a StartingPosition to queues. So the
+template that CloudFormation processed says which properties a mapping has, and their values where the list has none.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 
 @dataclass(frozen=True, slots=True)
 class EventSourceMapping:
-    """One mapping: its logical id and UUID, the function, the source, and its properties under the API's names.
+    """One mapping: its logical id and UUID, the function, the source, and the properties that the template gives it.
 
     `qualifier` is the function's alias or version, None if the mapping names neither.
     """
@@ -47,10 +47,10 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     mappings = []
     for name, uuid in resources(endpoint, MAPPING_TYPE).items():
         mapping = listed_mappings[uuid]
-        from_template = {
-            key: _resolve(name, key, value, parameters)
+        given = {
+            key: mapping[key] if key in mapping else _resolve(name, key, value, parameters)
             for key, value in template["Resources"][name]["Properties"].items()
-            if key not in mapping and key not in {"Enabled", "FunctionName"}
+            if key not in {"Enabled", "FunctionName"}
         }
         # arn:aws:lambda:region:account:function:name, and :alias or :version
         function, *qualifiers = mapping["FunctionArn"].split(":")[6:]
@@ -64,7 +64,7 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
                 mapping["FunctionArn"],
                 mapping["EventSourceArn"],
                 timeout,
-                {**from_template, **mapping},
+                given,
                 *qualifiers,
             )
         )

@@ -3,7 +3,7 @@
 services-ddb-batchfailurereporting and services-sqs-errorhandling state nearly the same conditions. The batch succeeds
 if the response or its `batchItemFailures` is empty or null. The whole batch fails if an `itemIdentifier` is empty, null
 or misnamed. For a queue, it also fails if an identifier is not in the batch or the response is malformed; the page on
-streams does not cover these two cases, and they are handled the same way here.
+streams does not cover these two cases, and they are handled the same way here. The first was recorded (docs/local.md).
 """
 
 from collections.abc import Container, Mapping

@@ -157,7 +157,10 @@ def test_an_empty_null_or_misnamed_identifier_fails_the_whole_batch(entry: objec
 
 
 def test_an_identifier_that_is_not_in_the_batch_fails_the_whole_batch() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: silent; as with a queue."""
+    """https://github.com/localstack/localstack/blob/1f3973ceeaefd514517a574f874038932bf86bf7/tests/aws/services/lambda_/event_source_mapping/test_lambda_integration_kinesis.snapshot.json
+
+    Recorded: test_kinesis_report_batch_item_failure_scenarios[item_identifier_not_present_failure].
+    """
     one = shard(StreamSettings(report_failures=True))
     one.add(records(range(3)), 0)
     assert one.complete(made(one, 0), partial_failure(sequence(7)), 0).acknowledged == 0

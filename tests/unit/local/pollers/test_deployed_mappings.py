@@ -1,4 +1,4 @@
-"""A mapping may name an alias: it is invoked by its name, and the response names the version that ran."""
+"""What is read of a deployed mapping: its properties, its function, and the alias and version of that."""
 
 import threading
 from collections.abc import Iterator
@@ -70,7 +70,8 @@ class Services:
         return {"Stacks": [{}]}
 
     def get_template(self, **_: str) -> dict[str, Any]:
-        return {"TemplateBody": {"Resources": {"Mapping": {"Properties": {"TumblingWindowInSeconds": 900}}}}}
+        properties = {"FunctionName": "any", "BatchSize": {"Ref": "Size"}, "TumblingWindowInSeconds": 900}
+        return {"TemplateBody": {"Resources": {"Mapping": {"Properties": properties}}}}
 
     def describe_stack_resources(self, **_: str) -> dict[str, Any]:
         resource = {"LogicalResourceId": "Mapping", "PhysicalResourceId": "uuid", "ResourceType": mappings.MAPPING_TYPE}
@@ -78,7 +79,7 @@ class Services:
 
     def list_event_source_mappings(self) -> dict[str, Any]:
         mapping = {"UUID": "uuid", "FunctionArn": self.function_arn, "EventSourceArn": "arn:aws:dynamodb:stream"}
-        return {"EventSourceMappings": [mapping]}
+        return {"EventSourceMappings": [mapping | {"StartingPosition": "LATEST", "BatchSize": 7}]}
 
     def get_function_configuration(self, **asked: str) -> dict[str, Any]:
         self.asked = asked
@@ -99,3 +100,11 @@ def test_the_function_of_a_mapping_is_told_from_its_alias(
     )
     version = {} if qualifier is None else {"Qualifier": qualifier}
     assert services.asked == {"FunctionName": "tailrace-fanout", **version}
+
+
+def test_a_mapping_has_the_properties_of_the_template_and_none_that_the_emulator_adds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mappings, "client", lambda *_: Services(FUNCTION))
+    (found,) = mappings.list_mappings("http://127.0.0.1:1")
+    assert found.properties == {"BatchSize": 7, "TumblingWindowInSeconds": 900}
