@@ -50,10 +50,13 @@ def test_every_call_names_its_window_shard_source_and_state() -> None:
 
 
 def test_a_windows_fields_are_in_lambdas_order() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    """https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_windows.json
+
+    Recorded: payload_fields. The guide's example has the window first.
+    """
     one = shard()
     one.add([record(1, 0)], START)
-    names = "window state shardId eventSourceARN isFinalInvokeForWindow isWindowTerminatedEarly"
+    names = "shardId eventSourceARN window state isFinalInvokeForWindow isWindowTerminatedEarly"
     assert list(made(one, 0).fields) == names.split()
 
 
