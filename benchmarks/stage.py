@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -64,14 +65,14 @@ class NoStreams:
         return {"StreamDescription": {"Shards": []}}
 
 
-def stage(client: Any) -> Aggregator:
-    """Assemble the stage on a client."""
+def stage(client: Any, s3: Callable[[], Any] | None = None) -> Aggregator:
+    """Assemble the stage on a client; ``s3`` makes that of the journal's bucket."""
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     streams: Any = NoStreams()
     # one thread: the in-memory table is not thread-safe, and never blocks
     committer = Committer(client, TABLE, clock=_now, use_partiql=True, executor=lambda _threads: ThreadPoolExecutor(1))
     lineages = Lineages(client, lambda: streams, TABLE, _now)
-    feeder = assemble_feeder(client, _no_bucket, TABLE, PROGRESS, "history", lineages, _now)
+    feeder = assemble_feeder(client, s3 or _no_bucket, TABLE, PROGRESS, "history", lineages, _now)
     return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(client, PROGRESS, AGGREGATE, _now))
 
 
