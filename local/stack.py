@@ -132,9 +132,13 @@ def running_stack(
 
 def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:
     """Tell the history function the virtual shards, which the emulator's description of the stream does not list."""
+    if shards == 1:
+        return
     client, function = deploy.client("lambda", endpoint), outputs["HistoryFunction"]
     variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-    names = virtual_shard_ids(outputs["ItemsTableStream"], shards)
+    streams = deploy.client("dynamodbstreams", endpoint)
+    listed = streams.describe_stream(StreamArn=outputs["ItemsTableStream"])["StreamDescription"]["Shards"]
+    names = [name for shard in listed for name in virtual_shard_ids(shard["ShardId"], shards)]
     client.update_function_configuration(
         FunctionName=function, Environment={"Variables": {**variables, "VIRTUAL_SHARDS": ",".join(names)}}
     )

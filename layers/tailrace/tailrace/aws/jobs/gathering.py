@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import batched
 
 from tailrace.aggregation.contributions import Evaluator
-from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Next, Now
 from tailrace.aws.jobs.rows import RowSpace, encode_row
@@ -123,30 +122,42 @@ def compute_base(shop: Workshop, job: Job, partition: int) -> None:
     """
     generations = shop.check(job)
     journal = journal_of(shop, job, "changes", partition, generations[0])
-    for generation in generations:
-        space = RowSpace(generation, shop.aggregate(generation.id))
-        lines: Lines = {}
-        page = size = 0
-        for items in batched(_images(shop, job, space, journal, partition), _ITEMS_PER_FOLD, strict=False):
-            for row in _rows(items, space):
-                main = space.main_key(row.key)
-                if is_sampled(main, job.sample):
-                    line = encode_row(row)
-                    size += len(line)
-                    lines.setdefault(row_partition(main, job), []).append(line)
-            if size > _MAX_BYTES:
-                _flush(shop, job, generation, lines, f"{partition:06}-{page:06}")
-                lines, size, page = {}, 0, page + 1
-        _flush(shop, job, generation, lines, f"{partition:06}-{page:06}")
+    spaces = [RowSpace(one, shop.aggregate(one.id)) for one in generations]
+    for collection in dict.fromkeys(space.aggregate.of for space in spaces):
+        _write_base(shop, job, [one for one in spaces if one.aggregate.of is collection], journal, partition)
 
 
-def _flush(shop: Workshop, job: Job, generation: Generation, lines: Lines, name: str) -> None:
-    for partition, written in spread(lines):
-        shop.folder(job).write(f"base/{label(generation.id)}/{partition:06}/{name}", written)
+def _write_base(shop: Workshop, job: Job, spaces: Sequence[RowSpace], journal: Journal, partition: int) -> None:
+    """Write the base of generations of one collection, whose items are read and prepared once for all of them."""
+    by_aggregate = {space.aggregate: space for space in spaces}
+    evaluator = Evaluator(spaces[0].aggregate.of, list(by_aggregate))
+    lines: dict[str, Lines] = {}
+    page = size = 0
+    for items in batched(_images(shop, job, spaces[0], journal, partition), _ITEMS_PER_FOLD, strict=False):
+        result = base_rows(items, evaluator)
+        for plain in (*result.rows, *result.group_list_changes):
+            space = by_aggregate[plain.layout.aggregate]
+            (row,) = rows_above([plain], space.generation, lambda _sequence: True)
+            main = space.main_key(row.key)
+            if is_sampled(main, job.sample):
+                line = encode_row(row)
+                size += len(line)
+                written = lines.setdefault(label(space.generation.id), {})
+                written.setdefault(row_partition(main, job), []).append(line)
+        if size > _MAX_BYTES:
+            _flush(shop, job, lines, f"{partition:06}-{page:06}")
+            lines, size, page = {}, 0, page + 1
+    _flush(shop, job, lines, f"{partition:06}-{page:06}")
+
+
+def _flush(shop: Workshop, job: Job, lines: Mapping[str, Lines], name: str) -> None:
+    for generation, by_partition in lines.items():
+        for partition, written in spread(by_partition):
+            shop.folder(job).write(f"base/{generation}/{partition:06}/{name}", written)
 
 
 def _images(shop: Workshop, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:
-    """Yield a partition's items as they were at the boundary, those that have expired among them."""
+    """Yield a collection's items in a partition as they were at the boundary, those that have expired among them."""
     throughs = {name: int(number) for name, number in job.data["throughs"].items()}
     prefix = f"{space.aggregate.of.name}#"
     changed = {key for key in journal.old_images if key.startswith(prefix)}
@@ -164,11 +175,6 @@ def _images(shop: Workshop, job: Job, space: RowSpace, journal: Journal, partiti
         if found is not None:
             yield found
     yield from _expired_below(shop, job, space, partition)
-
-
-def _rows(items: Sequence[Item], space: RowSpace) -> list[RowChange]:
-    result = base_rows(items, Evaluator(space.aggregate.of, [space.aggregate]))
-    return rows_above([*result.rows, *result.group_list_changes], space.generation, lambda _sequence: True)
 
 
 def _expired_below(shop: Workshop, job: Job, space: RowSpace, partition: int) -> Iterator[Item]:
