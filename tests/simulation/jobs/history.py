@@ -151,6 +151,8 @@ class Player:
                     self.world.now += outcome["seconds"]
                     for _ in range(self.random.randrange(2 * self.world.roots + 1)):
                         self.world.deliver(most=60)
+                    if self.random.random() < 0.02:
+                        self.world.settle()
                 case "parts":
                     numbers = list(outcome["numbers"])
                     self.random.shuffle(numbers)
