@@ -4,7 +4,6 @@ from typing import Any
 
 from tailrace import Aggregate, count, field, hour
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups import Group
 from tailrace.queries.rollup import Rollup
 
 events = Collection("events", schema={})
@@ -31,7 +30,7 @@ def test_lanes_of_one_key_are_one_row_even_if_their_values_differ_in_type() -> N
 
 
 def test_an_hour_below_zero_is_in_no_day_but_a_lane_below_zero_is_in_its_row() -> None:
-    by: list[Group] = [field("kind"), hour("at")]
+    by = field("kind"), hour("at")
     rows: list[dict[str, Any]] = [
         {"kind": "a", "n": -1, "~n": -1},
         {"kind": "a", "n": 3, "~n": 3, "hour": "2024-03-05T10:00+00:00"},
