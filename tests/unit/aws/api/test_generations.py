@@ -124,7 +124,9 @@ def test_an_exact_generation_says_so_in_its_header(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_what_is_not_built_is_refused_with_what_to_do(cloud: Cloud, route: str) -> None:
+def test_what_is_not_built_is_refused_with_what_to_do(
+    cloud: Cloud, route: str, caplog: pytest.LogCaptureFixture
+) -> None:
     control(cloud, DAYS)
     answer = send("GET", f"/aggregates/sales/{route}", None, ROUTES[route])
     problem = json.loads(answer["body"])
@@ -132,6 +134,7 @@ def test_what_is_not_built_is_refused_with_what_to_do(cloud: Cloud, route: str) 
     assert problem["type"] == "urn:problem-type:tailrace:not-built"
     assert problem["detail"] == "sales@2 is not built: run `tailrace rebuild sales`"
     assert "progress" not in problem
+    assert "an aggregate that is not built" in caplog.text  # where the alarm's description sends its reader
 
 
 def test_a_build_under_way_is_refused_with_its_progress(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

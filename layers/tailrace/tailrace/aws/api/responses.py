@@ -52,6 +52,7 @@ def problem_response(error: TailraceError) -> ApiResponse:
         logger().warning("request must be retried later", extra={"error": str(error)})
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(error, NotBuilt):
+        logger().warning("request for an aggregate that is not built", extra={"error": str(error)})
         headers["Retry-After"] = str(RETRY_UNBUILT_AFTER_S)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
