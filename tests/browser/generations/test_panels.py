@@ -132,7 +132,7 @@ def test_every_state_is_accessible(serve: Serve, visit: Visit, violations: Calla
     )
     for dark in (False, True):
         page = visit(serve(api.respond).url, height=1800, dark=dark, ready=False)
-        wait_for(page, "document.querySelector('.panel').panel.rows.length > 0")
+        wait_for(page, "document.querySelector('.panel')?.panel.rows.length > 0")
         page.wait_for_timeout(500)
         page.screenshot(path=SCREENSHOTS / f"generations-{'dark' if dark else 'light'}.png", full_page=True)
         assert violations(page) == []
