@@ -8,17 +8,23 @@ from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 
 _BODY_MEMBER = {"put": "item", "patch": "patch", "delete": None}
+_PRECONDITIONS = ("if_match", "if_none_match")
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete."""
+    """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete.
+
+    ``if_match`` and ``if_none_match`` are preconditions in the format of the HTTP headers of these names.
+    """
 
     op: Literal["put", "patch", "delete"]
     collection: str
     id: str
     body: Item
     expires_at: Any = None
+    if_match: str | None = None
+    if_none_match: str | None = None
 
 
 def parse_message(text: str) -> Operation:
@@ -40,7 +46,11 @@ def parse_message(text: str) -> Operation:
     body = message.get(member) if member else {}
     if not isinstance(body, dict):
         raise InvalidMessage(f"{member} is missing or not a JSON object")
-    unknown = sorted(message.keys() - {"op", "collection", "id", member, "expires_at" if op == "put" else None})
+    known = {"op", "collection", "id", member, "expires_at" if op == "put" else None, *_PRECONDITIONS}
+    unknown = sorted(message.keys() - known)
     if unknown:
         raise InvalidMessage(f"unknown members: {', '.join(unknown)[:200]}")
-    return Operation(op, message["collection"], message["id"], body, message.get("expires_at"))
+    conditions = [message.get(name) for name in _PRECONDITIONS]
+    if not all(isinstance(condition, str | None) for condition in conditions):
+        raise InvalidMessage(f"{' and '.join(_PRECONDITIONS)} must be strings")
+    return Operation(op, message["collection"], message["id"], body, message.get("expires_at"), *conditions)
