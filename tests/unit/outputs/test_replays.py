@@ -60,11 +60,12 @@ def test_an_item_that_is_still_refused_is_not_sent_and_the_others_are() -> None:
     assert [violation.keyword for violation in found.violations[1]] == ["collection"]
 
 
-def test_an_item_that_only_a_route_refused_goes_to_routes_with_its_own_id() -> None:
-    found = replay_items([refused({"delivered": True})], definition())
+def test_an_item_that_only_a_route_refused_goes_to_this_route_with_its_own_id() -> None:
+    assert replay_items([refused({"routes": []})], definition()).routes["large"] == []
+    found = replay_items([refused({"routes": ["large"]})], definition())
     assert found.archive == []
     assert [outgoing.envelope["id"] for outgoing in found.routes["large"]] == [f"{3:032x}"]
-    still = replay_items([refused({"delivered": True})], definition(when=lambda item: item["amont"] > 5))
+    still = replay_items([refused({"routes": ["large"]})], definition(when=lambda item: item["amont"] > 5))
     assert still.routes["large"] == []
     assert [violation.keyword for violation in still.violations[0]] == ["when"]
 

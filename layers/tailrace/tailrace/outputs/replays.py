@@ -42,26 +42,27 @@ def replay_items(records: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> Re
     """Decide what becomes of quarantined items under the present definition.
 
     Each record is a stream record with a new image only: to archive and subscribers, an item that was refused does not
-    exist, so it is inserted now. ``shard`` is the shard of the change, ``delivered`` says that it was not refused as a
-    whole: the archive has its event, and routes may have it. Such an event keeps its id and goes to routes only.
+    exist, so it is inserted now. ``shard`` is the shard of the change. ``routes`` are those that refused an item which
+    was not refused as a whole: archive and other routes have its event, so it keeps its id and goes to these only.
 
     Raises:
         InvalidMessage: a record is not a change to an item.
     """
     result = ReplayedItems(routes={route.name: [] for route in pipeline.routes})
     for position, record in enumerate(records):
-        delivered = record.get("delivered") is True
-        effect = derive_effect(_change(record, "" if delivered else ID_SUFFIX), pipeline)
+        only = record.get("routes")
+        effect = derive_effect(_change(record, ID_SUFFIX if only is None else ""), pipeline)
         event = envelope_for(effect)
         if event is None:
             result.violations[position] = list(effect.rejection.violations) if effect.rejection else []
             continue
         outgoing = _outgoing(position, event)
-        if not delivered:
+        if only is None:
             result.archive.append(outgoing)
         matching, failures = matching_routes(effect, pipeline.routes)
         for route in matching:
-            result.routes[route.name].append(outgoing)
+            if only is None or route.name in only:
+                result.routes[route.name].append(outgoing)
         if partial := failures + uncountable_violations(effect, pipeline):
             result.violations[position] = partial
     return result

@@ -1,0 +1,119 @@
+"""What may go back to the intake queue: an operation is compared with the item first.
+
+Nothing tells when an item was last changed, or that it was deleted. So an operation is put back by itself only if it
+follows another one that this run puts back. All else takes an option, and goes back on condition that the item is still
+as it was compared: an ETag in ``if_match``, or ``if_none_match``.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from cli.failures.run import Policy
+from tailrace.aws.items.operations import is_applied, item_after
+from tailrace.aws.items.store import StoredItem, stored_item
+from tailrace.encoding.keys import item_key
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.inputs.messages import Operation
+
+APPLIED = "changed nothing: the item is as requested"
+ABSENT = "would create an item that does not exist, and may have been deleted since (--create)"
+NOTHING_TO_PATCH = "patch an item that does not exist"
+DIFFERENT = "would change an item that may be newer (--overwrite, or --newer-by FIELD)"
+OUTDATED = "are older than the item"
+BEHIND = "follow a message that stays, for the same item"
+
+_GROUP = re.compile(r"[!-~]{1,128}")
+"""The characters of a message group: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+
+
+class Decision(Enum):
+    """What becomes of an operation."""
+
+    SEND = "send"
+    REMOVE = "remove"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision, its reason, and the message's conditions if it is sent."""
+
+    decision: Decision
+    reason: str = ""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether the operation is removed although it was not applied."""
+        return self.decision is Decision.REMOVE and self.reason != APPLIED
+
+
+@dataclass(slots=True)
+class Gate:
+    """Compares operations with the items table. ``expected`` has the items as the sent operations will leave them."""
+
+    dynamodb: Any
+    table: str
+    policy: Policy
+    expected: dict[str, StoredItem | None] = field(default_factory=dict)
+
+    def judge(self, operation: Operation) -> Verdict:
+        """Decide what becomes of an operation."""
+        operation = replace(operation, if_match=None, if_none_match=None)
+        key = item_key(operation.collection, operation.id)
+        follows = key in self.expected
+        current = self.expected[key] if follows else self._read(key)
+        if is_applied(operation, current):
+            return Verdict(Decision.REMOVE, APPLIED)
+        if current is None:
+            if operation.op != "put":
+                return self._refuse(NOTHING_TO_PATCH)
+            may = follows or self.policy.create
+            return Verdict(Decision.SEND, conditions={"if_none_match": "*"}) if may else self._refuse(ABSENT)
+        newer = self._is_newer(operation, current)
+        if newer is False and not follows:
+            return self._refuse(OUTDATED)
+        if follows or newer or self.policy.overwrite:
+            return Verdict(Decision.SEND, conditions={"if_match": current.etag})
+        return self._refuse(DIFFERENT)
+
+    def sent(self, operation: Operation) -> None:
+        """Remember that an operation was sent: the next one for this item comes after it."""
+        key = item_key(operation.collection, operation.id)
+        current = self.expected[key] if key in self.expected else self._read(key)
+        self.expected[key] = item_after(operation, current)
+
+    def _refuse(self, reason: str) -> Verdict:
+        return Verdict(Decision.REMOVE if self.policy.discard else Decision.LEAVE, reason)
+
+    def _is_newer(self, operation: Operation, current: StoredItem) -> bool | None:
+        """Return whether an operation's item is newer; None if nothing tells."""
+        name = self.policy.newer_by
+        if name is None or operation.op != "put":
+            return None
+        ours, theirs = operation.body.get(name), current.item.get(name)
+        for kind in (str, int | Decimal):
+            if isinstance(ours, kind) and isinstance(theirs, kind) and not isinstance(ours, bool):
+                return bool(ours > theirs)  # type: ignore[operator]
+        return None
+
+    def _read(self, key: str) -> StoredItem | None:
+        found = self.dynamodb.get_item(TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True)
+        return stored_item(found["Item"]) if "Item" in found else None
+
+
+def with_conditions(body: str, conditions: Mapping[str, str]) -> str:
+    """Return a message with these conditions, and no others."""
+    message = {name: value for name, value in loads(body).items() if name not in ("if_match", "if_none_match")}
+    return dumps(message | dict(conditions))
+
+
+def message_group(operation: Operation) -> str:
+    """Return the message group of an item: its key, or a digest of it."""
+    key = item_key(operation.collection, operation.id)
+    return key if _GROUP.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
