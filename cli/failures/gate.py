@@ -8,11 +8,12 @@ as it was compared: an ETag in ``if_match``, or ``if_none_match``.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from cli.failures.expectations import Expectations
 from cli.failures.run import Policy
 from tailrace.aws.items.operations import is_applied, item_after
 from tailrace.aws.items.store import StoredItem, stored_item
@@ -41,11 +42,16 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision, its reason, and the message's conditions if it is sent."""
+    """A decision, its reason, and the item that a message is conditional on if it is sent (None: no item)."""
 
     decision: Decision
     reason: str = ""
-    conditions: Mapping[str, str] = field(default_factory=dict)
+    before: StoredItem | None = None
+
+    @property
+    def conditions(self) -> Mapping[str, str]:
+        """The message's conditions."""
+        return {"if_none_match": "*"} if self.before is None else {"if_match": self.before.etag}
 
     @property
     def is_discarded(self) -> bool:
@@ -55,38 +61,39 @@ class Verdict:
 
 @dataclass(slots=True)
 class Gate:
-    """Compares operations with the items table. ``expected`` has the items as the sent operations will leave them."""
+    """Compares operations with the items table, and with the operations that were sent before."""
 
     dynamodb: Any
     table: str
     policy: Policy
-    expected: dict[str, StoredItem | None] = field(default_factory=dict)
+    expectations: Expectations
 
     def judge(self, operation: Operation) -> Verdict:
         """Decide what becomes of an operation."""
         operation = replace(operation, if_match=None, if_none_match=None)
         key = item_key(operation.collection, operation.id)
-        follows = key in self.expected
-        current = self.expected[key] if follows else self._read(key)
+        current = self._read(key)
+        pending = self.expectations.after_pending(key, current)
+        follows = pending is not None
+        current = pending.last if pending is not None else current
         if is_applied(operation, current):
             return Verdict(Decision.REMOVE, APPLIED)
         if current is None:
             if operation.op != "put":
                 return self._refuse(NOTHING_TO_PATCH)
-            may = follows or self.policy.create
-            return Verdict(Decision.SEND, conditions={"if_none_match": "*"}) if may else self._refuse(ABSENT)
+            return Verdict(Decision.SEND) if follows or self.policy.create else self._refuse(ABSENT)
         newer = self._is_newer(operation, current)
         if newer is False and not follows:
             return self._refuse(OUTDATED)
         if follows or newer or self.policy.overwrite:
-            return Verdict(Decision.SEND, conditions={"if_match": current.etag})
+            return Verdict(Decision.SEND, before=current)
         return self._refuse(DIFFERENT)
 
-    def sent(self, operation: Operation) -> None:
-        """Remember that an operation was sent: the next one for this item comes after it."""
+    def sent(self, operation: Operation, verdict: Verdict, *, dry_run: bool) -> None:
+        """Remember that an operation was sent, or would be: the next one for this item comes after it."""
         key = item_key(operation.collection, operation.id)
-        current = self.expected[key] if key in self.expected else self._read(key)
-        self.expected[key] = item_after(operation, current)
+        after = item_after(operation, verdict.before)
+        self.expectations.add(key, verdict.before, after, stored=not dry_run)
 
     def _refuse(self, reason: str) -> Verdict:
         return Verdict(Decision.REMOVE if self.policy.discard else Decision.LEAVE, reason)

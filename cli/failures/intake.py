@@ -63,7 +63,7 @@ class IntakeDeadLetters:
     def redrive(self, run: Run) -> None:
         """Put the messages back that may go back."""
         stuck: set[str] = set()
-        with leased(self.sqs, self.dead, LEASE_S) as leases:
+        with self.gate.expectations.opened(), leased(self.sqs, self.dead, LEASE_S) as leases:
             for batch in leases:
                 for message in batch:
                     group = message.system.get("MessageGroupId", "")
@@ -93,9 +93,10 @@ class IntakeDeadLetters:
         with uninterrupted():
             if not run.dry_run:
                 self._carry_out(verdict, operation, message, group)
+            if operation is not None and verdict.decision is Decision.SEND:
+                self.gate.sent(operation, verdict, dry_run=run.dry_run)
+            if not run.dry_run:
                 leases.delete([message])
-        if operation is not None and verdict.decision is Decision.SEND:
-            self.gate.sent(operation)
         if verdict.decision is Decision.SEND:
             run.done(self.name)
         else:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cli.console import state_folder
 from cli.failures.batches import DiscardedBatches
+from cli.failures.expectations import Expectations
 from cli.failures.files import AsyncFailures
 from cli.failures.functions import TIMEOUT_S, Functions
 from cli.failures.gate import Gate
@@ -103,7 +104,8 @@ def _functions(stack: DeployedStack) -> Functions:
 
 
 def _gate(stack: DeployedStack, policy: Policy) -> Gate:
-    return Gate(stack.client("dynamodb"), stack.output("ItemsTable"), policy)
+    expectations = Expectations(state_folder(stack.name, stack.region) / "intake.sent.jsonl")
+    return Gate(stack.client("dynamodb"), stack.output("ItemsTable"), policy, expectations)
 
 
 def _intake(stack: DeployedStack) -> Intake:

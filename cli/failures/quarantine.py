@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cli.console import uninterrupted
 from cli.failures.functions import FunctionFailed, Functions
 from cli.failures.gate import Decision, Gate, message_group, with_conditions
 from cli.failures.intake import Intake, put_message
@@ -78,12 +79,13 @@ class Quarantine:
         reports = self.store.read_all(self.store.list_keys() if keys is None else keys)
         entries = sorted(map(_entry, reports), key=lambda entry: entry.order)
         newest = {entry.item_key: entry for entry in entries if entry.is_stored}
-        for some in _batches(self._prepared(entries, newest, run)):
-            taken = run.take(some)
-            if taken:
-                self._replay(taken, run)
-            if run.is_over:
-                break
+        with self.gate.expectations.opened():
+            for some in _batches(self._prepared(entries, newest, run)):
+                taken = run.take(some)
+                if taken:
+                    self._replay(taken, run)
+                if run.is_over:
+                    break
 
     def _prepared(self, entries: Sequence[Entry], newest: Mapping[str | None, Entry], run: Run) -> Iterator[Prepared]:
         """Yield what fanout has to send; put the other items back at once."""
@@ -161,13 +163,15 @@ class Quarantine:
             return
         if verdict.decision is Decision.SEND and not run.take([report]):
             return
-        if not run.dry_run:
+        with uninterrupted():
             if verdict.decision is Decision.SEND:
-                sent = with_conditions(body, verdict.conditions)
-                self.intake.send(sent, message_group(operation), report.name)
-            self.store.delete(report.key)
+                if not run.dry_run:
+                    sent = with_conditions(body, verdict.conditions)
+                    self.intake.send(sent, message_group(operation), report.name)
+                self.gate.sent(operation, verdict, dry_run=run.dry_run)
+            if not run.dry_run:
+                self.store.delete(report.key)
         if verdict.decision is Decision.SEND:
-            self.gate.sent(operation)
             run.done(self.name)
         else:
             run.tally.remove(verdict.reason)

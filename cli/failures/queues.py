@@ -55,8 +55,9 @@ class DeadLetters:
         """Put the messages back."""
         with sent_log(self.state / f"{self.name}.sent") as log, leased(self.sqs, self.dead, LEASE_S) as leases:
             for batch in leases:
-                self._finish(leases, log, run, [message for message in batch if message.id in log])
+                known = [message for message in batch if message.id in log]
                 fresh = [message for message in batch if message.id not in log]
+                self._finish(leases, log, run, known)
                 for chunk in _chunks(fresh):
                     taken = run.take(chunk)
                     leases.keep(chunk[len(taken) :])

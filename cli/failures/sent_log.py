@@ -1,6 +1,5 @@
 """The ids of messages that were sent and not yet deleted, so that an interrupted run does not send them twice."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from cli.errors import CommandError
+from cli.failures.locks import locked_file
 
 _RETENTION_S = 15 * 86_400  # a day longer than a dead-letter queue retains messages
 
@@ -56,12 +55,7 @@ def sent_log(path: Path) -> Iterator[SentLog]:
     Raises:
         CommandError: another process has it open.
     """
-    path.touch()
-    with path.open("r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CommandError(f"Another redrive of this place is running on this machine ({path}).") from error
+    with locked_file(path) as file:
         oldest = time.time() - _RETENTION_S
         log = SentLog(file, {name: at for at, name in map(_entry, file) if at > oldest})
         yield log
