@@ -1,6 +1,7 @@
 """A redrive is killed at random and repeated: in every place, nothing is lost and nothing has an effect twice."""
 
 import contextlib
+import itertools
 import json
 import random
 from collections import Counter
@@ -147,17 +148,23 @@ def test_quarantined_items(stack: Stack, seed: int) -> None:
     chance = randomness(f"quarantine {seed}")
     stack.deploy(pipeline_with(transform=lambda item: item | {"half": item["m"] / 2}))
     stored = {str(number): {"n": number, "m": "text"} for number in range(chance.randint(1, 40))}
-    stack.stream([record(int(name), "things", (name, None, item)) for name, item in stored.items()])
+    steps = []
+    for name, item in stored.items():  # some are refused twice as they are, and once in between
+        other = item | {"m": "other"}
+        versions = [None, item, other, item] if chance.random() < 0.3 else [None, item]
+        steps += [(name, *pair) for pair in itertools.pairwise(versions)]
+    stack.stream([record(number, "things", step) for number, step in enumerate(steps, 1)])
+    changed = [step for step in steps if (step[2] or {})["m"] == "other"]
     queued = {f"q{number}": {"n": number, "m": "text"} for number in range(chance.randint(0, 10))}
     for name, item in queued.items():
         message = {"messageId": name, "body": dumps(put(name, item)), "attributes": {"SentTimestamp": "0"}}
         stack.ingest({"Records": [message]}, lambda: 60_000)
-    assert len(stack.s3.keys("quarantine/")) == len(stored) + len(queued)
+    assert len(stack.s3.keys("quarantine/")) == len(steps) + len(queued)
     assert stack.archived() == []
     stack.deploy(pipeline_with())
     redrive_until_done(stack, "quarantine", chance, between=stack.ingest_all)
     stack.ingest_all()
-    assert stack.s3.keys("quarantine/") == []
+    assert len(stack.s3.keys("quarantine/")) == len(changed)
     assert stack.items() == stored | queued
     found = {envelope["id"]: envelope for envelope in stack.archived()}
     assert {envelope["subject"] for envelope in found.values()} == stored.keys()
