@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.archives import Archive, Position
 from cli.console import counted, say, show_progress, state_folder, uninterrupted
 from cli.errors import CommandError, UsageError
+from cli.failures.archives import Archive, Position
 from cli.failures.functions import TIMEOUT_S, FunctionFailed, Functions
 from cli.failures.places import route_names
 from cli.failures.run import Run
@@ -131,8 +131,8 @@ class Replay:
                 matched = self._send([event.text for _, event in batch], run.dry_run)
                 if not run.dry_run:
                     bookmark.write(batch[-1][0])
-            run.spend(matched)
-            run.tally.put_back += matched
+                run.spend(matched)
+                run.tally.put_back += matched
             show_progress(f"  {batch[-1][0][0]}: {run.tally.put_back:,}")
             if run.is_over:
                 return

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from cli.failures.locks import locked_file
+from cli.failures.sent_log import locked_file
 from tailrace.aws.items.store import StoredItem
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage

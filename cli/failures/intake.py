@@ -97,10 +97,10 @@ class IntakeDeadLetters:
                 self.gate.sent(operation, verdict, dry_run=run.dry_run)
             if not run.dry_run:
                 leases.delete([message])
-        if verdict.decision is Decision.SEND:
-            run.done(self.name)
-        else:
-            run.tally.remove(verdict.reason)
+            if verdict.decision is Decision.SEND:
+                run.done(self.name)
+            else:
+                run.tally.remove(verdict.reason)
         return True
 
     def _carry_out(self, verdict: Verdict, operation: Operation | None, message: Message, group: str) -> None:

@@ -169,12 +169,11 @@ class Quarantine:
                     sent = with_conditions(body, verdict.conditions)
                     self.intake.send(sent, message_group(operation), report.name)
                 self.gate.sent(operation, verdict, dry_run=run.dry_run)
+                run.done(self.name)
+            else:
+                run.tally.remove(verdict.reason)
             if not run.dry_run:
                 self.store.delete(report.key)
-        if verdict.decision is Decision.SEND:
-            run.done(self.name)
-        else:
-            run.tally.remove(verdict.reason)
 
 
 def _entry(report: Report) -> Entry:

@@ -85,11 +85,11 @@ class DeadLetters:
                 sent = self._send(messages)
                 log.add(message.id for message in sent)
                 log.forget(message.id for message in leases.delete(sent))
+                run.done(self.name, len(sent))
             unsent = [message for message in messages if message not in sent]
             leases.keep(unsent)
             for message in unsent:
                 run.tally.leave(REJECTED, message.id)
-            run.done(self.name, len(sent))
 
     def _send(self, messages: Sequence[Message]) -> list[Message]:
         entries = [

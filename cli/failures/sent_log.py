@@ -1,5 +1,6 @@
 """The ids of messages that were sent and not yet deleted, so that an interrupted run does not send them twice."""
 
+import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from cli.failures.locks import locked_file
+from cli.errors import CommandError
 
 _RETENTION_S = 15 * 86_400  # a day longer than a dead-letter queue retains messages
 
@@ -46,6 +47,22 @@ class SentLog:
     def _flush(self) -> None:
         self.file.flush()
         os.fsync(self.file.fileno())
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[TextIO]:
+    """Open a file for reading and writing; it is made if it does not exist.
+
+    Raises:
+        CommandError: another process has it open.
+    """
+    path.touch()
+    with path.open("r+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CommandError(f"Another redrive of this place is running on this machine ({path}).") from error
+        yield file
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from cli import archives
 from cli import replay as module
-from cli.archives import Archive
 from cli.errors import CommandError
+from cli.failures import archives
+from cli.failures.archives import Archive
 from cli.failures.functions import Functions
 from cli.failures.run import Run
 from cli.replay import Bookmark, Replay
