@@ -1,21 +1,21 @@
 """What may go back to the intake queue: an operation is compared with the item first.
 
 Nothing tells when an item was last changed, or that it was deleted. So an operation is put back by itself only if it
-follows another one that this run puts back. All else takes an option, and goes back on condition that the item is still
-as it was compared: an ETag in ``if_match``, or ``if_none_match``.
+follows another one that was put back. All else takes an option, and goes back on condition that the item is still as it
+was compared.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from cli.failures.expectations import Expectations
+from cli.failures.expectations import Expectations, Versions
 from cli.failures.run import Policy
-from tailrace.aws.items.operations import is_applied, item_after
+from tailrace.aws.items.operations import is_applied
 from tailrace.aws.items.store import StoredItem, stored_item
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps, loads
@@ -24,9 +24,13 @@ from tailrace.inputs.messages import Operation
 APPLIED = "changed nothing: the item is as requested"
 ABSENT = "would create an item that does not exist, and may have been deleted since (--create)"
 NOTHING_TO_PATCH = "patch an item that does not exist"
+UNDECIDED = "follow others for the same item that ingest has not processed yet: run the command again later"
 DIFFERENT = "would change an item that may be newer (--overwrite, or --newer-by FIELD)"
 OUTDATED = "are older than the item"
 BEHIND = "follow a message that stays, for the same item"
+
+_MAX_VERSIONS = 64
+"""Versions that a message can be conditional on; each adds 36 bytes to it."""
 
 _GROUP = re.compile(r"[!-~]{1,128}")
 """The characters of a message group: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
@@ -42,21 +46,22 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision, its reason, and the item that a message is conditional on if it is sent (None: no item)."""
+    """A decision, its reason, and the versions of the item that a message is conditional on if it is sent."""
 
     decision: Decision
     reason: str = ""
-    before: StoredItem | None = None
-
-    @property
-    def conditions(self) -> Mapping[str, str]:
-        """The message's conditions."""
-        return {"if_none_match": "*"} if self.before is None else {"if_match": self.before.etag}
+    before: Versions = ()
 
     @property
     def is_discarded(self) -> bool:
         """Whether the operation is removed although it was not applied."""
         return self.decision is Decision.REMOVE and self.reason != APPLIED
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """The message's conditions."""
+        tags = ", ".join(version.etag for version in self.before if version is not None)
+        return ({"if_match": tags} if tags else {}) | ({"if_absent": True} if None in self.before else {})
 
 
 @dataclass(slots=True)
@@ -68,32 +73,33 @@ class Gate:
     policy: Policy
     expectations: Expectations
 
-    def judge(self, operation: Operation) -> Verdict:
-        """Decide what becomes of an operation."""
-        operation = replace(operation, if_match=None, if_none_match=None)
-        key = item_key(operation.collection, operation.id)
-        current = self._read(key)
-        pending = self.expectations.after_pending(key, current)
-        follows = pending is not None
-        current = pending.last if pending is not None else current
+    def judge(self, operation: Operation, *, in_order: bool) -> Verdict:
+        """Decide what becomes of an operation.
+
+        If operations come ``in_order``, this one is newer than those that were sent before. It may follow them whether
+        they are applied or refused, because ingest processes them first.
+        """
+        current = self._read(item_key(operation.collection, operation.id))
+        pending = self.expectations.pending(item_key(operation.collection, operation.id), current)
+        if in_order and pending is not None:
+            few = len(pending) <= _MAX_VERSIONS
+            return Verdict(Decision.SEND, before=pending) if few else Verdict(Decision.LEAVE, UNDECIDED)
         if is_applied(operation, current):
-            return Verdict(Decision.REMOVE, APPLIED)
+            return Verdict(Decision.REMOVE, APPLIED) if pending is None else Verdict(Decision.LEAVE, UNDECIDED)
         if current is None:
             if operation.op != "put":
                 return self._refuse(NOTHING_TO_PATCH)
-            return Verdict(Decision.SEND) if follows or self.policy.create else self._refuse(ABSENT)
+            return Verdict(Decision.SEND, before=(None,)) if self.policy.create else self._refuse(ABSENT)
         newer = self._is_newer(operation, current)
-        if newer is False and not follows:
+        if newer is False:
             return self._refuse(OUTDATED)
-        if follows or newer or self.policy.overwrite:
-            return Verdict(Decision.SEND, before=current)
+        if newer or self.policy.overwrite:
+            return Verdict(Decision.SEND, before=(current,))
         return self._refuse(DIFFERENT)
 
-    def sent(self, operation: Operation, verdict: Verdict, *, dry_run: bool) -> None:
+    def sent(self, name: str, operation: Operation, verdict: Verdict, *, dry_run: bool) -> None:
         """Remember that an operation was sent, or would be: the next one for this item comes after it."""
-        key = item_key(operation.collection, operation.id)
-        after = item_after(operation, verdict.before)
-        self.expectations.add(key, verdict.before, after, stored=not dry_run)
+        self.expectations.add_operation(name, operation, verdict.before, stored=not dry_run)
 
     def _refuse(self, reason: str) -> Verdict:
         return Verdict(Decision.REMOVE if self.policy.discard else Decision.LEAVE, reason)
@@ -116,7 +122,7 @@ class Gate:
 
 def with_conditions(body: str, conditions: Mapping[str, str]) -> str:
     """Return a message with these conditions, and no others."""
-    message = {name: value for name, value in loads(body).items() if name not in ("if_match", "if_none_match")}
+    message = {name: value for name, value in loads(body).items() if name not in ("if_match", "if_absent")}
     return dumps(message | dict(conditions))
 
 

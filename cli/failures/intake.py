@@ -8,14 +8,12 @@ from typing import Any
 from cli.console import uninterrupted
 from cli.failures.gate import BEHIND, Decision, Gate, Verdict, with_conditions
 from cli.failures.leases import Leases, Message, leased
-from cli.failures.queues import LEASE_S, message_count, note_hidden
+from cli.failures.queues import LEASE_S, SENT_BEFORE, message_count, note_hidden
 from cli.failures.run import Run
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.inputs.messages import Operation, parse_message
-
-UNREADABLE = "cannot be read; ingest quarantines them with the reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,8 @@ class Intake:
     """The intake queue (FIFO), and the file in which discarded operations are kept.
 
     A message goes back with a deduplication id of its own, and on condition that the item is as it was compared. So it
-    has one effect, however often it is sent.
+    has one effect, however often it is sent. One that has conditions already, perhaps because it was put back before,
+    goes back as it is.
     """
 
     sqs: Any
@@ -82,7 +81,7 @@ class IntakeDeadLetters:
     def _redrive(self, message: Message, group: str, leases: Leases, run: Run) -> bool:
         """Put back or remove a message; return whether it left the dead-letter queue, or would have."""
         operation = _parse(message.body)
-        verdict = Verdict(Decision.SEND, UNREADABLE) if operation is None else self.gate.judge(operation)
+        verdict = self._judge(message, operation)
         if verdict.decision is Decision.LEAVE:
             run.tally.leave(verdict.reason, describe(operation))
             return False
@@ -91,29 +90,43 @@ class IntakeDeadLetters:
         if run.dry_run:
             leases.keep([message])
         with uninterrupted():
-            if not run.dry_run:
-                self._carry_out(verdict, operation, message, group)
-            if operation is not None and verdict.decision is Decision.SEND:
-                self.gate.sent(operation, verdict, dry_run=run.dry_run)
-            if not run.dry_run:
-                leases.delete([message])
             if verdict.decision is Decision.SEND:
+                self._send(verdict, operation, message, group, run)
                 run.done(self.name)
             else:
+                if verdict.is_discarded and verdict.reason != SENT_BEFORE and not run.dry_run:
+                    self.intake.keep_discarded(message.body)
                 run.tally.remove(verdict.reason)
+            if not run.dry_run:
+                leases.delete([message])
         return True
 
-    def _carry_out(self, verdict: Verdict, operation: Operation | None, message: Message, group: str) -> None:
-        if verdict.decision is Decision.SEND:
-            body = message.body if operation is None else with_conditions(message.body, verdict.conditions)
+    def _judge(self, message: Message, operation: Operation | None) -> Verdict:
+        if self.gate.expectations.was_sent(message.id):
+            return Verdict(Decision.REMOVE, SENT_BEFORE)
+        if operation is None or has_conditions(operation):
+            return Verdict(Decision.SEND)
+        return self.gate.judge(operation, in_order=True)
+
+    def _send(self, verdict: Verdict, operation: Operation | None, message: Message, group: str, run: Run) -> None:
+        """Send a message, with the conditions of its verdict, if it has any."""
+        if not run.dry_run:
+            body = with_conditions(message.body, verdict.conditions) if verdict.before else message.body
             self.intake.send(body, group, message.id, message.attributes)
-        elif verdict.is_discarded:
-            self.intake.keep_discarded(message.body)
+        if operation is None or not verdict.before:
+            self.gate.expectations.add(message.id, stored=not run.dry_run)
+        else:
+            self.gate.sent(message.id, operation, verdict, dry_run=run.dry_run)
 
 
 def describe(operation: Operation | None) -> str:
     """Return an operation in a few words."""
     return "?" if operation is None else f"{operation.op} {operation.collection}#{operation.id[:80]}"
+
+
+def has_conditions(operation: Operation) -> bool:
+    """Return whether an operation depends on the item's state."""
+    return operation.if_match is not None or operation.if_absent
 
 
 def put_message(collection: str, item_id: str, item: Json, expires_at: Any) -> str:

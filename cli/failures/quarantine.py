@@ -16,8 +16,9 @@ from typing import Any
 
 from cli.console import uninterrupted
 from cli.failures.functions import FunctionFailed, Functions
-from cli.failures.gate import Decision, Gate, message_group, with_conditions
+from cli.failures.gate import Decision, Gate, Verdict, message_group, with_conditions
 from cli.failures.intake import Intake, put_message
+from cli.failures.queues import SENT_BEFORE
 from cli.failures.reports import Report, ReportStore
 from cli.failures.run import Run
 from tailrace.aws.items.store import stored_item
@@ -157,7 +158,10 @@ class Quarantine:
         if body is None or operation is None:
             run.tally.leave(UNREADABLE, _describe(report))
             return
-        verdict = self.gate.judge(operation)
+        if self.gate.expectations.was_sent(report.name):
+            verdict = Verdict(Decision.REMOVE, SENT_BEFORE)
+        else:
+            verdict = self.gate.judge(operation, in_order=False)
         if verdict.decision is Decision.LEAVE:
             run.tally.leave(verdict.reason, _describe(report))
             return
@@ -168,7 +172,7 @@ class Quarantine:
                 if not run.dry_run:
                     sent = with_conditions(body, verdict.conditions)
                     self.intake.send(sent, message_group(operation), report.name)
-                self.gate.sent(operation, verdict, dry_run=run.dry_run)
+                self.gate.sent(report.name, operation, verdict, dry_run=run.dry_run)
                 run.done(self.name)
             else:
                 run.tally.remove(verdict.reason)

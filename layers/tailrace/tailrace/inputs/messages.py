@@ -8,14 +8,15 @@ from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 
 _BODY_MEMBER = {"put": "item", "patch": "patch", "delete": None}
-_PRECONDITIONS = ("if_match", "if_none_match")
+_PRECONDITIONS = ("if_match", "if_absent")
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete.
 
-    ``if_match`` and ``if_none_match`` are preconditions in the format of the HTTP headers of these names.
+    It has a precondition if ``if_match`` or ``if_absent`` is set: the item has one of these entity tags, in the format
+    of the HTTP header ``If-Match``, or does not exist.
     """
 
     op: Literal["put", "patch", "delete"]
@@ -24,7 +25,7 @@ class Operation:
     body: Item
     expires_at: Any = None
     if_match: str | None = None
-    if_none_match: str | None = None
+    if_absent: bool = False
 
 
 def parse_message(text: str) -> Operation:
@@ -50,7 +51,7 @@ def parse_message(text: str) -> Operation:
     unknown = sorted(message.keys() - known)
     if unknown:
         raise InvalidMessage(f"unknown members: {', '.join(unknown)[:200]}")
-    conditions = [message.get(name) for name in _PRECONDITIONS]
-    if not all(isinstance(condition, str | None) for condition in conditions):
-        raise InvalidMessage(f"{' and '.join(_PRECONDITIONS)} must be strings")
-    return Operation(op, message["collection"], message["id"], body, message.get("expires_at"), *conditions)
+    if_match, if_absent = message.get("if_match"), message.get("if_absent", False)
+    if not isinstance(if_match, str | None) or not isinstance(if_absent, bool):
+        raise InvalidMessage("if_match must be a string, if_absent true or false")
+    return Operation(op, message["collection"], message["id"], body, message.get("expires_at"), if_match, if_absent)

@@ -71,11 +71,15 @@ def test_messages_of_the_intake_queue(stack: Stack, seed: int) -> None:
     for name in "abc":
         stack.put_item(name, {"n": -1, "old": True})
     messages = []
+    refused = 0
     expected: dict[str, Any] = dict(stack.items())
     for number in range(chance.randint(1, 30)):
         name = chance.choice("abcdefgh")
-        kind = chance.choice(["put", "put", "patch", "delete"])
-        if kind == "put":
+        kind = chance.choice(["put", "put", "patch", "patch", "delete", "refused"])
+        if kind == "refused":
+            messages.append(put(name, {"x": number}))
+            refused += 1
+        elif kind == "put":
             messages.append(put(name, {"n": number}))
             expected[name] = {"n": number}
         elif kind == "delete":
@@ -89,7 +93,9 @@ def test_messages_of_the_intake_queue(stack: Stack, seed: int) -> None:
     stack.ingest_all()
     assert stack.sqs.bodies("intake-dead") == []
     assert stack.items() == expected
-    assert stack.s3.keys("quarantine/") == []
+    assert len(stack.s3.keys("quarantine/")) >= refused
+    keywords = {loads(body)["violations"][0]["keyword"] for body in stack.s3.objects.values()}
+    assert keywords <= {"required"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -105,6 +105,50 @@ def test_a_message_that_cannot_be_read_goes_back_to_be_quarantined(stack: Stack)
     assert len(stack.s3.keys("quarantine/")) == 2
 
 
+def test_a_message_that_was_put_back_and_failed_again_keeps_its_conditions(stack: Stack) -> None:
+    stack.put_item("a", {"n": 0})
+    stack.dead(put("a", {"n": 1}), put("a", {"n": 2}))
+    stack.redrive("intake", BOTH, limit=1)
+    (returned,) = stack.sqs.bodies("intake")
+    stack.sqs.queues["intake"].messages.clear()
+    stack.dead(loads(returned))  # behind the newer one now
+    assert stack.redrive("intake", BOTH).tally.put_back == 2
+    stack.ingest_all()
+    assert stack.items()["a"] == {"n": 2}
+    assert len(stack.s3.keys("quarantine/")) == 1
+
+
+def test_a_refused_message_that_was_put_back_is_not_taken_for_applied(stack: Stack) -> None:
+    stack.dead(put("a", {"x": 1}), put("a", {"n": 2}))
+    stack.redrive("intake", BOTH)
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 2}}
+    stack.database.delete_item(TableName="items", Key={"pk": {"S": "things#a"}})
+    stack.deploy(pipeline_with(required=()))
+    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {gate.ABSENT: 1}
+    assert stack.redrive("quarantine", BOTH).tally.put_back == 1
+    stack.ingest_all()
+    assert stack.items() == {"a": {"x": 1}}
+
+
+def test_a_report_is_not_taken_for_applied_while_messages_are_on_their_way(stack: Stack) -> None:
+    stack.put_item("a", {"n": 0})
+    report = {"entrance": "queue", "item": put("a", {"n": 0}), "time": "2026-11-27T00:00:00Z"}
+    stack.s3.put_object(Bucket="failures", Key="quarantine/things/r.json", Body=dumps(report).encode())
+    stack.dead(put("a", {"n": 1}))
+    stack.redrive("intake", BOTH)
+    assert dict(stack.redrive("quarantine", BOTH).tally.left) == {gate.UNDECIDED: 1}
+
+
+def test_a_message_is_conditional_on_few_versions_only(stack: Stack) -> None:
+    stack.dead(*(put("a", {"n": number}) for number in range(100)))
+    assert stack.redrive("intake", BOTH).tally.put_back == 64
+    stack.ingest_all()
+    assert stack.redrive("intake", SAFE).tally.put_back == 36
+    stack.ingest_all()
+    assert (stack.items(), stack.s3.keys("quarantine/")) == ({"a": {"n": 99}}, [])
+
+
 def test_an_operation_follows_one_that_an_earlier_run_has_sent(stack: Stack) -> None:
     stack.dead(put("a", {"n": 1}), put("a", {"n": 2}))
     assert stack.redrive("intake", BOTH, limit=1).tally.put_back == 1

@@ -33,8 +33,10 @@ ACCOUNT = "arn:aws:lambda:us-east-1:123456789012:function:"
 BOTH = Policy(create=True, overwrite=True)
 
 
-def pipeline_with(transform: Any = None, when: Any = lambda item: item["n"] % 2 == 0) -> Pipeline:
-    things = Collection("things", schema={"type": "object", "required": ["n"]}, transform=transform)
+def pipeline_with(
+    transform: Any = None, when: Any = lambda item: item["n"] % 2 == 0, required: Sequence[str] = ("n",)
+) -> Pipeline:
+    things = Collection("things", schema={"type": "object", "required": list(required)}, transform=transform)
     return Pipeline([things], routes=[Route("even", of=things, when=when)])
 
 
@@ -110,7 +112,7 @@ class Stack:
         for message in messages:
             body = message if isinstance(message, str) else dumps(dict(message))
             group = "g" if isinstance(message, str) else f"things#{message['id']}"
-            name = f"{len(self.sqs.queues['intake-dead'].messages)}"
+            name = f"sent-{next(self.sqs.ids)}"
             self.sqs.send_message(
                 QueueUrl="intake-dead", MessageBody=body, MessageGroupId=group, MessageDeduplicationId=name
             )

@@ -3,7 +3,7 @@
 from tailrace.aws.items.store import ItemStore, StoredItem
 from tailrace.errors import NotFound, PreconditionFailed
 from tailrace.http.merge_patch import merge_patch
-from tailrace.http.preconditions import parse_preconditions
+from tailrace.http.preconditions import parse_states
 from tailrace.inputs.messages import Operation
 
 
@@ -16,7 +16,7 @@ def apply_operation(items: ItemStore, operation: Operation) -> None:
         PreconditionFailed: the precondition does not hold.
         TailraceError: as :class:`ItemStore`.
     """
-    preconditions = parse_preconditions(operation.if_match, operation.if_none_match)
+    preconditions = parse_states(operation.if_match, operation.if_absent)
     try:
         match operation.op:
             case "put":
