@@ -32,10 +32,10 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def state_folder(stack: str, region: str) -> Path:
-    """Return the folder in which commands remember how far they have come with a stack."""
+    """Return the folder in which commands remember how far they have come with a stack; only its user may read it."""
     root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     folder = Path(root) / "tailrace" / f"{stack}.{region}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 

@@ -1,6 +1,7 @@
 """What each place puts back, leaves and removes, and what it says about that."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +333,15 @@ def test_an_item_that_only_a_route_refused_goes_to_this_route(stack: Stack) -> N
     assert len(stack.archived()) == 1
     assert [event["id"] for event in stack.routed()] == [stack.archived()[0]["id"]]
     assert stack.s3.keys("quarantine/") == []
+
+
+def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.10")}))])
+    stack.deploy(pipeline_with())
+    assert stack.redrive("quarantine").tally.put_back == 1
+    (event,) = stack.archived()
+    assert event["data"]["new"] == {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.1")}
 
 
 def test_what_holds_no_item_is_left(stack: Stack) -> None:
