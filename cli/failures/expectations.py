@@ -52,11 +52,11 @@ class Expectations:
         return found[-1:] if tags[-1] == etag_of(current) else found
 
     def add(self, name: str, *, stored: bool) -> None:
-        """Remember that something was sent whose effect is not known; on disk if it is ``stored``."""
+        """Remember that something was sent whose effect is not known; see :meth:`flush`, if it is ``stored``."""
         self._add({"name": name}, stored)
 
     def add_operation(self, name: str, operation: Operation, before: Versions, *, stored: bool) -> None:
-        """Remember that an operation was sent for these versions of an item; on disk if it is ``stored``.
+        """Remember that an operation was sent for these versions of an item; see :meth:`flush`, if it is ``stored``.
 
         Each of them may stay, because ingest may refuse the operation.
         """
@@ -65,6 +65,12 @@ class Expectations:
         versions = [_as_json(version) for version in reversed(unique.values())]
         key = item_key(operation.collection, operation.id)
         self._add({"name": name, "key": key, "versions": versions}, stored)
+
+    def flush(self) -> None:
+        """Return when everything that was added is on disk."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -93,8 +99,6 @@ class Expectations:
         self._take(entry)
         if stored and self._file is not None:
             self._file.write(dumps(entry | {"at": int(time.time())}) + "\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
 
     def _take(self, entry: dict[str, Any]) -> None:
         self._names.add(entry["name"])

@@ -7,7 +7,7 @@ was compared.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -55,7 +55,7 @@ class Verdict:
     @property
     def is_discarded(self) -> bool:
         """Whether the operation is removed although it was not applied."""
-        return self.decision is Decision.REMOVE and self.reason != APPLIED
+        return self.decision is Decision.REMOVE and self.reason in (ABSENT, NOTHING_TO_PATCH, DIFFERENT, OUTDATED)
 
     @property
     def conditions(self) -> Mapping[str, Any]:
@@ -73,13 +73,24 @@ class Gate:
     policy: Policy
     expectations: Expectations
 
-    def judge(self, operation: Operation, *, in_order: bool) -> Verdict:
-        """Decide what becomes of an operation.
+    def read(self, operations: Iterable[Operation]) -> dict[str, StoredItem | None]:
+        """Return the items that operations are about, by key; strongly consistent."""
+        found: dict[str, StoredItem | None] = {item_key(one.collection, one.id): None for one in operations}
+        keys = [{"pk": {"S": key}} for key in found]
+        left: Any = {self.table: {"Keys": keys, "ConsistentRead": True}} if keys else None
+        while left:
+            response = self.dynamodb.batch_get_item(RequestItems=left)
+            for row in response["Responses"].get(self.table, ()):
+                found[row["pk"]["S"]] = stored_item(row)
+            left = response.get("UnprocessedKeys")
+        return found
+
+    def judge(self, operation: Operation, current: StoredItem | None, *, in_order: bool) -> Verdict:
+        """Decide what becomes of an operation; ``current`` is its item now.
 
         If operations come ``in_order``, this one is newer than those that were sent before. It may follow them whether
         they are applied or refused, because ingest processes them first.
         """
-        current = self._read(item_key(operation.collection, operation.id))
         pending = self.expectations.pending(item_key(operation.collection, operation.id), current)
         if in_order and pending is not None:
             few = len(pending) <= _MAX_VERSIONS
@@ -114,10 +125,6 @@ class Gate:
             if isinstance(ours, kind) and isinstance(theirs, kind) and not isinstance(ours, bool):
                 return bool(ours > theirs)  # type: ignore[operator]
         return None
-
-    def _read(self, key: str) -> StoredItem | None:
-        found = self.dynamodb.get_item(TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True)
-        return stored_item(found["Item"]) if "Item" in found else None
 
 
 def with_conditions(body: str, conditions: Mapping[str, str]) -> str:

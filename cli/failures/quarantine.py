@@ -17,15 +17,13 @@ from typing import Any
 from cli.console import uninterrupted
 from cli.failures.functions import FunctionFailed, Functions
 from cli.failures.gate import Decision, Gate, Verdict, message_group, with_conditions
-from cli.failures.intake import Intake, put_message
+from cli.failures.intake import Intake, parse_operation, put_message
 from cli.failures.queues import SENT_BEFORE
 from cli.failures.reports import Report, ReportStore
 from cli.failures.run import Run
 from tailrace.aws.items.store import stored_item
 from tailrace.encoding.digests import item_digest
 from tailrace.encoding.tagged_json import dumps
-from tailrace.errors import InvalidMessage
-from tailrace.inputs.messages import Operation, parse_message
 
 CHANGED = "describe items that were changed or deleted since (--discard removes the reports)"
 UNREADABLE = "hold no item that could be put back: send or drop a corrected one"
@@ -154,14 +152,15 @@ class Quarantine:
     def _resend(self, report: Report, run: Run) -> None:
         """Send the message that stores a report's item."""
         body = _message(report)
-        operation = None if body is None else _parse(body)
+        operation = None if body is None else parse_operation(body)
         if body is None or operation is None:
             run.tally.leave(UNREADABLE, _describe(report))
             return
         if self.gate.expectations.was_sent(report.name):
             verdict = Verdict(Decision.REMOVE, SENT_BEFORE)
         else:
-            verdict = self.gate.judge(operation, in_order=False)
+            (current,) = self.gate.read([operation]).values()
+            verdict = self.gate.judge(operation, current, in_order=False)
         if verdict.decision is Decision.LEAVE:
             run.tally.leave(verdict.reason, _describe(report))
             return
@@ -173,6 +172,7 @@ class Quarantine:
                     sent = with_conditions(body, verdict.conditions)
                     self.intake.send(sent, message_group(operation), report.name)
                 self.gate.sent(report.name, operation, verdict, dry_run=run.dry_run)
+                self.gate.expectations.flush()
                 run.done(self.name)
             else:
                 run.tally.remove(verdict.reason)
@@ -197,13 +197,6 @@ def _message(report: Report) -> str | None:
         return None
     content = report.content
     return put_message(str(content["collection"]), str(content["id"]), item, content.get("expires_at"))
-
-
-def _parse(body: str) -> Operation | None:
-    try:
-        return parse_message(body)
-    except InvalidMessage:
-        return None
 
 
 def _record(report: Report, key: str, row: Mapping[str, Any], stream: str) -> dict[str, Any]:

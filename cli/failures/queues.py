@@ -1,6 +1,6 @@
 """Dead-letter queues whose messages need no check: those of the archive and of the routes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,36 @@ def message_count(sqs: Any, queue: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
+
+
+def entry(message: Message, body: str, **fifo: str) -> dict[str, Any]:
+    """Return what sends a message again, with another body and, to a FIFO queue, with its group."""
+    return {"MessageBody": body, "MessageAttributes": dict(message.attributes)} | fifo
+
+
+def send_entries(sqs: Any, queue: str, entries: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Send messages in as few requests as possible; return the positions of those that were not accepted."""
+    failed: set[int] = set()
+    for places in _requests(entries):
+        numbered = [{"Id": str(place), **entries[place]} for place in places]
+        response = sqs.send_message_batch(QueueUrl=queue, Entries=numbered)
+        failed |= {int(refused["Id"]) for refused in response.get("Failed", ())}
+    return failed
+
+
+def _requests(entries: Sequence[Mapping[str, Any]]) -> Iterator[list[int]]:
+    """Split messages into requests within the limits of entries and bytes."""
+    places: list[int] = []
+    size = 0
+    for place, one in enumerate(entries):
+        length = len(one["MessageBody"].encode()) + len(repr(one["MessageAttributes"]))
+        if places and (len(places) == _MAX_ENTRIES or size + length > _MAX_BYTES):
+            yield places
+            places, size = [], 0
+        places.append(place)
+        size += length
+    if places:
+        yield places
 
 
 def note_hidden(leases: Leases, run: Run) -> None:
@@ -58,10 +88,9 @@ class DeadLetters:
                 known = [message for message in batch if message.id in log]
                 fresh = [message for message in batch if message.id not in log]
                 self._finish(leases, log, run, known)
-                for chunk in _chunks(fresh):
-                    taken = run.take(chunk)
-                    leases.keep(chunk[len(taken) :])
-                    self._move(leases, log, run, taken)
+                taken = run.take(fresh)
+                leases.keep(fresh[len(taken) :])
+                self._move(leases, log, run, taken)
                 if run.is_over:
                     break
             else:
@@ -82,7 +111,8 @@ class DeadLetters:
             run.done(self.name, len(messages))
         elif messages:
             with uninterrupted():
-                sent = self._send(messages)
+                failed = send_entries(self.sqs, self.queue, [entry(message, message.body) for message in messages])
+                sent = [message for place, message in enumerate(messages) if place not in failed]
                 log.add(message.id for message in sent)
                 log.forget(message.id for message in leases.delete(sent))
                 run.done(self.name, len(sent))
@@ -90,25 +120,3 @@ class DeadLetters:
             leases.keep(unsent)
             for message in unsent:
                 run.tally.leave(REJECTED, message.id)
-
-    def _send(self, messages: Sequence[Message]) -> list[Message]:
-        entries = [
-            {"Id": str(place), "MessageBody": message.body, "MessageAttributes": dict(message.attributes)}
-            for place, message in enumerate(messages)
-        ]
-        failed = self.sqs.send_message_batch(QueueUrl=self.queue, Entries=entries).get("Failed", [])
-        undone = {int(entry["Id"]) for entry in failed}
-        return [message for place, message in enumerate(messages) if place not in undone]
-
-
-def _chunks(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    """Split messages into requests within the limits of entries and bytes."""
-    start = size = 0
-    for place, message in enumerate(messages):
-        length = len(message.body.encode()) + len(repr(message.attributes))
-        if place > start and (place - start == _MAX_ENTRIES or size + length > _MAX_BYTES):
-            yield messages[start:place]
-            start, size = place, 0
-        size += length
-    if messages[start:]:
-        yield messages[start:]

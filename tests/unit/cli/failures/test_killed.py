@@ -89,6 +89,7 @@ def test_messages_of_the_intake_queue(stack: Stack, seed: int) -> None:
             messages.append(patch(name, {f"p{number}": number}))
             expected[name] = expected[name] | {f"p{number}": number}
     stack.dead(*messages)
+    stack.sqs.refuses_sends = chance.randint(0, 5)
     lives = redrive_until_done(stack, "intake", chance, between=stack.ingest_all)
     stack.ingest_all()
     assert stack.sqs.bodies("intake-dead") == []
@@ -96,7 +97,7 @@ def test_messages_of_the_intake_queue(stack: Stack, seed: int) -> None:
     # a message that ingest refuses has no effect that a second one could be known by, except within five minutes
     keywords = Counter(loads(body)["violations"][0]["keyword"] for body in stack.s3.objects.values())
     assert keywords.keys() <= {"required", "message"}
-    cut_off = sends_cut_off(lives, "send_message")
+    cut_off = sends_cut_off(lives, "send_message_batch")
     assert unreadable <= keywords["message"] <= unreadable + cut_off
     assert refused <= keywords["required"] <= refused + cut_off
 

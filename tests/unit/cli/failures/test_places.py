@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.errors import CommandError
-from cli.failures import batches, files, gate, quarantine
+from cli.failures import batches, files, gate, quarantine, queues
 from cli.failures.run import Policy
 from cli.failures.sent_log import sent_log
 from tailrace.encoding.tagged_json import dumps, loads
@@ -100,10 +100,10 @@ def test_messages_of_one_item_go_back_in_order_and_never_past_one_that_stays(sta
 
 
 def test_a_message_that_cannot_be_read_goes_back_to_be_quarantined(stack: Stack) -> None:
-    stack.dead("{", dumps({"op": "put"}))
-    assert stack.redrive("intake", SAFE).tally.put_back == 2
+    stack.dead("{", dumps({"op": "put"}), put("x" * 1025, {"n": 1}), put("é" * 1024, {"n": 1}), put("", {"n": 1}))
+    assert stack.redrive("intake", SAFE).tally.put_back == 5
     stack.ingest_all()
-    assert len(stack.s3.keys("quarantine/")) == 2
+    assert len(stack.s3.keys("quarantine/")) == 5
 
 
 def test_a_message_that_was_put_back_and_failed_again_keeps_its_conditions(stack: Stack) -> None:
@@ -148,6 +148,32 @@ def test_a_message_is_conditional_on_few_versions_only(stack: Stack) -> None:
     assert stack.redrive("intake", SAFE).tally.put_back == 36
     stack.ingest_all()
     assert (stack.items(), stack.s3.keys("quarantine/")) == ({"a": {"n": 99}}, [])
+
+
+def test_a_message_that_the_queue_refuses_stays_with_those_behind_it(stack: Stack) -> None:
+    stack.dead(put("a", {"n": 1}), put("a", {"n": 2}), put("b", {"n": 1}))
+    stack.sqs.refuses_sends = 1
+    tally = stack.redrive("intake", BOTH).tally
+    assert (tally.put_back, tally.left) == (1, {queues.REJECTED: 1, gate.BEHIND: 1})
+    assert stack.redrive("intake", BOTH).tally.put_back == 2
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 2}, "b": {"n": 1}}
+
+
+def test_items_that_a_busy_table_leaves_out_are_read_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = stack.database.batch_get_item
+
+    def busy(*, RequestItems: Any) -> Any:  # noqa: N803
+        ((table, request),) = RequestItems.items()
+        keys = request["Keys"]
+        response = read(RequestItems={table: request | {"Keys": keys[:1]}})
+        return response | ({"UnprocessedKeys": {table: request | {"Keys": keys[1:]}}} if keys[1:] else {})
+
+    monkeypatch.setattr(stack.database, "batch_get_item", busy)
+    for name in "abc":
+        stack.put_item(name, {"n": 1})
+    stack.dead(*(put(name, {"n": 1}) for name in "abc"))
+    assert stack.redrive("intake", SAFE).tally.removed == {gate.APPLIED: 3}
 
 
 def test_an_operation_follows_one_that_an_earlier_run_has_sent(stack: Stack) -> None:
