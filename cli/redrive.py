@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from cli.console import counted, say
@@ -38,6 +39,9 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add_stack_options(parser)
     add_sending_options(parser)
     add_policy_options(parser)
+    parser.add_argument(
+        "--repaired", action="store_true", help="remove batches of aggregate: verify --repair has mended the rows"
+    )
     parser.set_defaults(run=run)
 
 
@@ -46,7 +50,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--create", action="store_true", help="create items that do not exist")
     parser.add_argument("--overwrite", action="store_true", help="change items, and load files over them")
     parser.add_argument("--newer-by", metavar="FIELD", help="change items whose FIELD is less than the message's")
-    parser.add_argument("--discard", action="store_true", help="remove what is not put back because of its item")
+    parser.add_argument("--discard", action="store_true", help="remove what cannot be put back")
 
 
 def policy_of(options: argparse.Namespace) -> Policy:
@@ -60,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: a place is unknown, or AWS rejects a request.
     """
-    policy = policy_of(options)
+    policy = replace(policy_of(options), repaired=options.repaired)
     with explained():
         known = places(stack_of(options), policy)
         if not options.places and not options.all:

@@ -13,8 +13,10 @@ PREFIX = "aws/lambda/"
 UNREADABLE = "are no invocation records"
 FOREIGN = "are of functions that are not of this stack"
 NOT_COUNTED = (
-    "of aggregate, missing from the rows for good: run `tailrace verify --repair`, which finds what is missing"
+    "of aggregate, missing from the rows: run `tailrace verify --repair`, which finds what is missing (--repaired "
+    "removes them then)"
 )
+DISCARDED = "of aggregate"
 SENT_IN_PART = "were sent in part; run the command again"
 
 
@@ -32,6 +34,7 @@ class DiscardedBatches:
 
     Events keep their ids, so a batch that is delivered twice changes nothing for those who drop known ids. A batch of
     aggregate is never delivered again: some rows may have absorbed it, and the marks of the others have passed it.
+    It is removed on request, after a repair.
     """
 
     s3: Any
@@ -57,6 +60,11 @@ class DiscardedBatches:
             payload = record["payload"]
         except (ValueError, KeyError, TypeError):
             run.tally.leave(UNREADABLE, key)
+            return
+        if stage == "aggregate" and run.policy.repaired:
+            run.tally.remove(DISCARDED)
+            if not run.dry_run:
+                self.s3.delete_object(Bucket=self.bucket, Key=key)
             return
         if stage != "fanout":
             run.tally.leave(NOT_COUNTED if stage == "aggregate" else FOREIGN, key)

@@ -25,7 +25,7 @@ from tailrace.aws.items.store import stored_item
 from tailrace.encoding.digests import item_digest
 from tailrace.encoding.tagged_json import dumps
 
-CHANGED = "describe items that were changed or deleted since (--discard removes the reports)"
+CHANGED = "describe items that were changed or deleted since"
 UNREADABLE = "hold no item that could be put back: send or drop a corrected one"
 AGGREGATES = (
     "aggregates have not counted these items. If their code was mended without a new version, run "
@@ -102,7 +102,7 @@ class Quarantine:
                     continue
                 prepared = self._prepare(report, repeats.get(entry.item_key, [])) if last is entry else None
                 if prepared is None:
-                    self._outdated(report, run)
+                    self._set_aside(report, CHANGED, run)
                 else:
                     yield prepared
 
@@ -117,11 +117,12 @@ class Quarantine:
         record = _record(report, key, row["Item"], self.stream)
         return Prepared(report, repeats, record, len(json.dumps(record)))
 
-    def _outdated(self, report: Report, run: Run) -> None:
+    def _set_aside(self, report: Report, reason: str, run: Run) -> None:
+        """Leave a report that cannot be put back, or remove it on request."""
         if not run.policy.discard:
-            run.tally.leave(CHANGED, _describe(report))
+            run.tally.leave(f"{reason} (--discard removes the reports)", _describe(report))
             return
-        run.tally.remove(CHANGED)
+        run.tally.remove(reason)
         if not run.dry_run:
             self.store.delete(report.key)
 
@@ -154,7 +155,7 @@ class Quarantine:
         body = _message(report)
         operation = None if body is None else parse_operation(body)
         if body is None or operation is None:
-            run.tally.leave(UNREADABLE, _describe(report))
+            self._set_aside(report, UNREADABLE, run)
             return
         if self.gate.expectations.was_sent(report.name):
             verdict = Verdict(Decision.REMOVE, SENT_BEFORE)

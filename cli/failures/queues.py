@@ -26,7 +26,8 @@ def message_count(sqs: Any, queue: str) -> int:
 
 def entry(message: Message, body: str, **fifo: str) -> dict[str, Any]:
     """Return what sends a message again, with another body and, to a FIFO queue, with its group."""
-    return {"MessageBody": body, "MessageAttributes": dict(message.attributes)} | fifo
+    attributes = {"MessageAttributes": dict(message.attributes)} if message.attributes else {}
+    return {"MessageBody": body, **attributes, **fifo}
 
 
 def send_entries(sqs: Any, queue: str, entries: Sequence[Mapping[str, Any]]) -> set[int]:
@@ -44,7 +45,7 @@ def _requests(entries: Sequence[Mapping[str, Any]]) -> Iterator[list[int]]:
     places: list[int] = []
     size = 0
     for place, one in enumerate(entries):
-        length = len(one["MessageBody"].encode()) + len(repr(one["MessageAttributes"]))
+        length = len(one["MessageBody"].encode()) + len(repr(one.get("MessageAttributes", "")))
         if places and (len(places) == _MAX_ENTRIES or size + length > _MAX_BYTES):
             yield places
             places, size = [], 0

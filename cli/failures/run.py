@@ -18,13 +18,16 @@ class Policy:
         create: put back what would create an item that does not exist.
         overwrite: put back what would change an item.
         newer_by: a field that orders the versions of an item; the greater one is newer.
-        discard: remove what is not put back because of the item.
+        discard: remove what cannot be put back: messages that stay because of their item, reports of items that have
+            changed or cannot be read.
+        repaired: remove batches of aggregate, because the rows that missed them are repaired.
     """
 
     create: bool = False
     overwrite: bool = False
     newer_by: str | None = None
     discard: bool = False
+    repaired: bool = False
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from tests.unit.cli.failures.fakes import Life
 from tests.unit.cli.failures.world import BOTH, Stack, delete, patch, pipeline_with, put
 
 SAFE = Policy()
+LEFT_CHANGED = f"{quarantine.CHANGED} (--discard removes the reports)"
 
 
 @pytest.fixture
@@ -297,6 +298,10 @@ def test_a_batch_of_aggregate_leads_to_verify(stack: Stack) -> None:
     assert dict(tally.left) == {batches.NOT_COUNTED: 1}
     assert "tailrace verify --repair" in batches.NOT_COUNTED
     assert stack.archived() == []
+    assert stack.redrive("batches", Policy(repaired=True), dry_run=True).tally.removed == {batches.DISCARDED: 1}
+    assert stack.redrive("batches", Policy(discard=True)).tally.left == {batches.NOT_COUNTED: 1}
+    assert stack.redrive("batches", Policy(repaired=True)).tally.removed == {batches.DISCARDED: 1}
+    assert stack.s3.keys() == stack.archived() == []
 
 
 def test_a_batch_that_is_sent_in_part_stays(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +335,7 @@ def test_a_report_of_an_item_that_changed_since_is_left_or_discarded(stack: Stac
     stack.stream([record(1, "things", ("a", None, {"n": 1, "m": "x"}))])
     stack.deploy(pipeline_with())
     stack.put_item("a", {"n": 2})
-    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {quarantine.CHANGED: 1}
+    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {LEFT_CHANGED: 1}
     assert dict(stack.redrive("quarantine", Policy(discard=True)).tally.removed) == {quarantine.CHANGED: 1}
     assert stack.s3.keys("quarantine/") == stack.archived() == []
 
@@ -343,7 +348,7 @@ def test_of_several_reports_of_an_item_the_newest_is_put_back(stack: Stack) -> N
     assert len(stack.s3.keys("quarantine/")) == 3
     stack.deploy(pipeline_with())
     tally = stack.redrive("quarantine").tally
-    assert (tally.put_back, dict(tally.left)) == (1, {quarantine.CHANGED: 1})
+    assert (tally.put_back, dict(tally.left)) == (1, {LEFT_CHANGED: 1})
     (event,) = stack.archived()
     assert event["data"] == {"old": None, "new": bad, "shard": event["data"]["shard"], "sequence": "3"}
     assert stack.redrive("quarantine").tally.put_back == 0
@@ -373,7 +378,10 @@ def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:
 def test_what_holds_no_item_is_left(stack: Stack) -> None:
     message = {"messageId": "m", "body": "{", "attributes": {"SentTimestamp": "0"}}
     stack.ingest({"Records": [message]}, lambda: 60_000)
-    assert dict(stack.redrive("quarantine").tally.left) == {quarantine.UNREADABLE: 1}
+    left = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+    assert dict(stack.redrive("quarantine").tally.left) == {left: 1}
+    assert stack.redrive("quarantine", Policy(discard=True)).tally.removed == {quarantine.UNREADABLE: 1}
+    assert stack.s3.keys() == []
 
 
 def test_a_refused_line_of_a_file_keeps_its_expiry(stack: Stack) -> None:
