@@ -57,18 +57,21 @@ class AsyncFailures:
         """Process a notification. It stays hidden if this is interrupted, because the function goes on then."""
         stage, event = self._parse(message.body)
         reason = self._reason_to_leave(stage, event, run)
-        if reason == LOADED:
-            run.tally.remove(LOADED)
-        elif reason is None and run.take([message]):
-            reason = None if run.dry_run else self._invoke(str(stage), event)
-            if reason is None:
-                run.done(self.name)
-        if run.dry_run or reason not in (None, LOADED):
+        if reason is None and not run.take([message]):
             leases.keep([message])
+            return
+        if reason is None and not run.dry_run:
+            reason = self._invoke(str(stage), event)
+        if reason is None:
+            run.done(self.name)
+        elif reason == LOADED:
+            run.tally.remove(LOADED)
         else:
-            leases.delete([message])
-        if reason not in (None, LOADED):
             run.tally.leave(reason, _keys(event))
+        if reason in (None, LOADED) and not run.dry_run:
+            leases.delete([message])
+        else:
+            leases.keep([message])
 
     def _reason_to_leave(self, stage: str | None, event: Mapping[str, Any], run: Run) -> str | None:
         if stage == "catalog":

@@ -45,6 +45,11 @@ class Entry:
     digest: str
     is_stored: bool
 
+    @property
+    def has_item(self) -> bool:
+        """Whether the report has an item with a key, rather than a row that is no item."""
+        return self.item_key is not None and bool(self.digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -102,7 +107,7 @@ class Quarantine:
                     continue
                 prepared = self._prepare(report, repeats.get(entry.item_key, [])) if last is entry else None
                 if prepared is None:
-                    self._set_aside(report, CHANGED, run)
+                    self._set_aside(report, CHANGED if entry.has_item else UNREADABLE, run)
                 else:
                     yield prepared
 

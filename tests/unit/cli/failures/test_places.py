@@ -12,7 +12,7 @@ from cli.failures import batches, files, gate, quarantine, queues
 from cli.failures.run import Policy
 from cli.failures.sent_log import sent_log
 from tailrace.encoding.tagged_json import dumps, loads
-from tailrace.testing import record
+from tailrace.testing import event, record
 from tests.unit.cli.failures.fakes import Life
 from tests.unit.cli.failures.world import BOTH, Stack, delete, patch, pipeline_with, put
 
@@ -220,6 +220,13 @@ def test_a_dry_run_changes_nothing_and_a_limit_is_kept(stack: Stack, place: str)
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_nothing_is_done_beyond_the_limit(stack: Stack, place: str) -> None:
+    fill(stack)
+    assert stack.redrive(place, limit=0).tally.put_back == 0
+    assert stack.places(Life())[place].count() == 3
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_rate_is_kept(stack: Stack, place: str) -> None:
     fill(stack)
     slept: list[float] = []
@@ -349,8 +356,8 @@ def test_of_several_reports_of_an_item_the_newest_is_put_back(stack: Stack) -> N
     stack.deploy(pipeline_with())
     tally = stack.redrive("quarantine").tally
     assert (tally.put_back, dict(tally.left)) == (1, {LEFT_CHANGED: 1})
-    (event,) = stack.archived()
-    assert event["data"] == {"old": None, "new": bad, "shard": event["data"]["shard"], "sequence": "3"}
+    (sent,) = stack.archived()
+    assert sent["data"] == {"old": None, "new": bad, "shard": sent["data"]["shard"], "sequence": "3"}
     assert stack.redrive("quarantine").tally.put_back == 0
 
 
@@ -362,7 +369,7 @@ def test_an_item_that_only_a_route_refused_goes_to_this_route(stack: Stack) -> N
     stack.deploy(pipeline_with())
     assert stack.redrive("quarantine").tally.put_back == 1
     assert len(stack.archived()) == 1
-    assert [event["id"] for event in stack.routed()] == [stack.archived()[0]["id"]]
+    assert [sent["id"] for sent in stack.routed()] == [stack.archived()[0]["id"]]
     assert stack.s3.keys("quarantine/") == []
 
 
@@ -371,8 +378,16 @@ def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:
     stack.stream([record(1, "things", ("a", None, {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.10")}))])
     stack.deploy(pipeline_with())
     assert stack.redrive("quarantine").tally.put_back == 1
-    (event,) = stack.archived()
-    assert event["data"]["new"] == {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.1")}
+    (sent,) = stack.archived()
+    assert sent["data"]["new"] == {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.1")}
+
+
+def test_a_row_that_is_no_item_is_left(stack: Stack) -> None:
+    stranger = record(1, "things", ("a", None, {"n": 1}))
+    stranger["dynamodb"]["Keys"] = {"pk": {"S": "nothing"}}
+    stack.functions.functions["s-fanout"](event([stranger]))
+    left = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+    assert dict(stack.redrive("quarantine").tally.left) == {left: 1}
 
 
 def test_what_holds_no_item_is_left(stack: Stack) -> None:
