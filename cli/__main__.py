@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from cli import dashboard, quarantine, redrive, replay
+from cli import dashboard, history, quarantine, redrive, replay
 from cli.errors import CommandError
 from tailrace.version import VERSION
 
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = result.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (dashboard, redrive, replay, quarantine):
+    for command in (dashboard, history, redrive, replay, quarantine):
         command.add_parser(commands)
     return result
 
