@@ -10,7 +10,7 @@ _NOTIFIED = {"changes": _COUNT, "waited_s": _COUNT}
 _READER = {
     "newest_change": {"type": ["string", "null"], "format": "date-time"},
     "age_s": _COUNT,
-    "behind_s": _COUNT,
+    "behind_s": _COUNT | {"minimum": 1},
     "changes": _COUNT,
 }
 
