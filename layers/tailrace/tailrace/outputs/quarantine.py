@@ -28,7 +28,8 @@ def quarantine_object(  # noqa: PLR0913 - the members of a report
     """Return the quarantine report of one rejected item.
 
     ``origin`` says where the item came from (an event id, a file and line, a message id). Entrance and origin determine
-    the object's name, so that a second delivery overwrites the same object. ``time`` is ISO 8601 in UTC and a function
+    the object's name, so that a second delivery overwrites the same object. The name begins with the entrance, so that
+    a listing shows where items are refused. ``time`` is ISO 8601 in UTC and a function
     of the origin. ``item`` is the rejected item as far as it could be parsed, else its text or bytes.
     """
     origin_text = dumps({"entrance": entrance} | dict(origin))
@@ -43,7 +44,7 @@ def quarantine_object(  # noqa: PLR0913 - the members of a report
         "violations": [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations],
         "item": item,
     }
-    return StoredObject(f"quarantine/{folder}/date={time[:10]}/{name}.json", _serialize(body))
+    return StoredObject(f"quarantine/{folder}/date={time[:10]}/{entrance}-{name}.json", _serialize(body))
 
 
 def _serialize(body: Mapping[str, Any]) -> bytes:

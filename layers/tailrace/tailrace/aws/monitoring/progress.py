@@ -61,7 +61,8 @@ class ProgressWriter:
         Raises:
             Permanent: the table rejects the request.
         """
-        done, missing = [], []
+        done: list[str] = []
+        missing: list[str] = []
         for change in changes:
             (done if checkpoint is None or change.sequence < checkpoint else missing).append(change.time)
         if shard is None or not done:
