@@ -105,6 +105,13 @@ CASES: list[tuple[str, dict[str, Any], str, str, dict[str, tuple[str, str]]]] = 
         {"archive": ("failed", "2"), "fanout": ("late", "0")},
     ),
     (
+        "a lag comes before refused items",
+        {"load": {"quarantined_today": 1}, "ingest": {"quarantined_today": 1}, "aggregate": {"behind_s": 30}},
+        "late",
+        "Aggregation is 30 s behind · Files: 1 item quarantined today · Intake queue: 1 item quarantined today",
+        {"aggregate": ("late", "0"), "rows": ("late", "–")},
+    ),
+    (
         "a queue that cannot be read now",
         {"archive": {"waiting": None, "in_work": None, "failed": None}},
         "unknown",

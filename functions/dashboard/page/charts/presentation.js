@@ -39,5 +39,6 @@ export function leftOutNote({ leftOut, unit, zone }) {
   const names = leftOut.slice(0, NAMED_BUCKETS).map((second) => formatBucket(second * 1000, unit, zone));
   const others = leftOut.length > NAMED_BUCKETS ? ["others"] : [];
   const count = countOf(leftOut.length, "bucket far from all others is", "buckets far from all others are");
-  return `${count} left out: ${formatList([...names, ...others])}. The table has them.`;
+  const them = leftOut.length === 1 ? "it" : "them";
+  return `${count} left out: ${formatList([...names, ...others])}. The table includes ${them}.`;
 }

@@ -86,14 +86,14 @@ export class Stages {
     for (const key of this.#cards.keys()) this.#set(key, unknownTile(), null);
   }
 
-  /** The worst state of all tiles, and the causes of every tile in that state and in those that are no better. */
+  /** The worst state of all tiles, and the causes of all states, the worst first. */
   get worst() {
     const state = STATES.find((one) => this.#tiles.some((tile) => tile.state === one)) ?? "unknown";
-    const worstFirst = [...this.#tiles].sort((one, other) => STATES.indexOf(one.state) - STATES.indexOf(other.state));
-    return { state, causes: [...new Set(worstFirst.flatMap(({ causes }) => causes))] };
+    const causes = this.#tiles.flatMap((tile) => tile.causes).sort((one, other) => one.rank - other.rank);
+    return { state, causes: causes.map(({ text }) => text) };
   }
 
-  #set(key, { lag, failed, state: kind, word, causes: phrases, details: text = "" }, rate) {
+  #set(key, { lag, failed, state: kind, word, named = [], details: text = "" }, rate) {
     const { card, state, figures, details, causes } = this.#cards.get(key);
     setText(figures.lag, lag ?? NO_VALUE);
     setText(figures.failed, failed ?? NO_VALUE);
@@ -102,10 +102,8 @@ export class Stages {
     setText(state, word);
     setAttribute(card, "title", text || null);
     setText(details, text);
-    // the name of the tile is its heading; a route's is not
-    const named = phrases.filter((phrase) => phrase.startsWith("Route "));
     causes.hidden = named.length === 0;
-    setText(causes, named.map((phrase) => phrase.slice("Route ".length)).join("; "));
+    setText(causes, named.join("; "));
   }
 
   #addSample(health, now) {

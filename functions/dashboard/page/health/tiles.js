@@ -12,7 +12,8 @@ export const STATES = ["failed", "late", "unknown", "well", "idle", "none"];
  * @property {string} [failed] as text
  * @property {string} state one of {@link STATES}
  * @property {string} word the state in a word or two; empty if it needs no attention
- * @property {string[]} causes a phrase for each thing that needs attention
+ * @property {{rank: number, text: string}[]} causes what needs attention, the least rank first
+ * @property {string[]} [named] its parts that failed
  * @property {string} [details] more about its parts
  */
 
@@ -61,9 +62,12 @@ function tile(name, lag, failures, details = "") {
   const happened = failures.filter(({ count }) => count > 0);
   const isUnknown = lag.isUnknown || failures.some(({ count }) => count === null || count === undefined);
   const [worst] = [...(lag.isLate ? [LATE] : []), ...happened].sort((one, other) => rank(one) - rank(other));
-  const causes = happened.map(({ count, noun, done }) => `${name}: ${countOf(count, noun)} ${done}`);
-  if (lag.isLate) causes.unshift(`${name} is ${lag.text} behind`);
-  if (!worst && isUnknown) causes.push(`${name}: unknown`);
+  const causes = happened.map(({ count, noun, done, state }) => ({
+    rank: state === "failed" ? RANKS.failed : RANKS.quarantined,
+    text: `${name}: ${countOf(count, noun)} ${done}`,
+  }));
+  if (lag.isLate) causes.push({ rank: RANKS.behind, text: `${name} is ${lag.text} behind` });
+  if (!worst && isUnknown) causes.push({ rank: RANKS.unknown, text: `${name}: unknown` });
   return {
     lag: lag.text,
     failed: failedText(failures, happened),
@@ -74,6 +78,7 @@ function tile(name, lag, failures, details = "") {
   };
 }
 
+const RANKS = { failed: 0, behind: 1, quarantined: 2, unknown: 3 };
 const LATE = { state: "late", word: "behind" };
 
 function rank({ state }) {
@@ -153,8 +158,9 @@ function routesTile(routes) {
   ]);
   if (failed.length === 0) return { ...total, details };
   const count = failed.reduce((all, route) => all + route.failed, 0);
-  const causes = failed.map((route) => `Route ${route.name}: ${countOf(route.failed, "message")} failed`);
-  return { ...total, failed: formatNumber(count), state: "failed", word: "failed", causes, details };
+  const named = failed.map((route) => `${route.name}: ${countOf(route.failed, "message")} failed`);
+  const causes = named.map((text) => ({ rank: RANKS.failed, text: `Route ${text}` }));
+  return { ...total, failed: formatNumber(count), state: "failed", word: "failed", causes, named, details };
 }
 
 function known(count) {
