@@ -189,7 +189,9 @@ def test_a_late_reading_does_not_stretch_the_range(serve: Serve, visit: Visit) -
     assert page.evaluate(f"{CHART_DATA}.xs.length") == 24
     assert page.evaluate(f"{CHART_DATA}.unit") == "hour"
     note = page.locator(".panel > .note")
-    expect(note).to_have_text("1 bucket far from all others is left out: Sun, 27 Nov 2022, 00:00. The table includes it.")
+    expect(note).to_have_text(
+        "1 bucket far from all others is left out: Sun, 27 Nov 2022, 00:00. The table includes it."
+    )
     page.screenshot(path=SCREENSHOTS / "left-out.png")
     ranges = page.get_by_role("combobox", name="Range")
     ranges.select_option("All data, with outliers")

@@ -126,6 +126,18 @@ CASES: list[tuple[str, dict[str, Any], str, str, dict[str, tuple[str, str]]]] = 
         {"load": ("unknown", "–"), "catalog": ("unknown", "–"), "fanout": ("unknown", "–")},
     ),
     (
+        "more refused lines of files than a listing reaches beyond",
+        {
+            "load": {"quarantined_today": 1000},
+            "ingest": {"quarantined_today": None},
+            "fanout": {"quarantined_today": None},
+            "counts": {"quarantined_today": 1000},
+        },
+        "late",
+        "Files: 1,000 items quarantined today · Intake queue: unknown · Fan-out: unknown",
+        {"load": ("late", "1,000"), "ingest": ("unknown", "–"), "fanout": ("unknown", "–")},
+    ),
+    (
         "no batch for a while",
         {
             "fanout": {"behind_s": None, "age_s": 300},
@@ -158,6 +170,26 @@ def test_the_header_is_the_worst_of_all_tiles(serve: Serve, visit: Visit) -> Non
         if kind == "failed":
             page.screenshot(path=SCREENSHOTS / f"header-{name.replace(' ', '-')}.png")
     expect(page.locator("[data-stage=aggregate] dl > div:nth-child(1) dd")).to_have_text("idle")
+
+
+def test_an_api_of_an_earlier_release_is_understood(serve: Serve, visit: Visit) -> None:
+    """It does not report where items and files were refused."""
+    api = FakeApi(rows=day())
+    page = visit(serve(api.respond).url)
+    for one in api.health["stages"]:
+        for name in ("quarantined_today", "refused", "retried"):
+            one.pop(name, None)
+        if "behind_s" in one:
+            one["behind_s"] = 0
+    expect(page.locator("#state")).to_have_text("Live · up to date")
+    api.health |= {"quarantined_today": 2, "files_failed": 3}
+    expect(page.locator("#state")).to_have_attribute("data-state", "failed")
+    assert [shown(page, name) for name in ("load", "ingest", "fanout", "catalog")] == [
+        ("failed", "3"),
+        ("well", "0"),
+        ("late", "2"),
+        ("failed", "3"),
+    ]
 
 
 def test_a_tile_names_the_routes_that_failed(serve: Serve, visit: Visit) -> None:

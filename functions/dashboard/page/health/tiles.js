@@ -29,18 +29,17 @@ export function tilesOf(health, { responseTimeMs, newFailedRequests }) {
   return {
     api: apiTile(stages.api, responseTimeMs, newFailedRequests),
     load: tile("Files", waited(stages.load), [
-      filesFailed(health, stages),
-      quarantined(stages.load?.quarantined_today),
+      failure(health.files_failed, "file"),
+      ...quarantined(stages.load?.quarantined_today),
     ]),
     ingest: tile("Intake queue", waiting(stages.ingest), [
       failure(stages.ingest?.failed, "message"),
-      quarantined(stages.ingest?.quarantined_today),
+      ...quarantined(stages.ingest?.quarantined_today),
     ]),
     items: stages.fanout?.changes === null ? UNKNOWN : { state: "well", word: "", causes: [] },
     fanout: readerTile(stages.fanout, "Fan-out", [
       batches(health.given_up),
-      // an API of an earlier release does not report where items were refused
-      quarantined(stages.fanout?.quarantined_today ?? health.quarantined_today),
+      ...quarantined(quarantinedByFanout(stages.fanout, health)),
     ]),
     aggregate: readerTile(stages.aggregate, "Aggregation", [batches(health.given_up)]),
     // a table has no failures of its own, and its lag is that of the stage that writes it
@@ -97,8 +96,15 @@ function failure(count, noun, done = "failed") {
   return { count, noun, done, state: "failed", word: "failed" };
 }
 
+/** An API of an earlier release does not report these counts at each entrance. */
 function quarantined(count) {
-  return { count, noun: "item", done: "quarantined today", state: "late", word: "quarantined today" };
+  if (count === undefined) return [];
+  return [{ count, noun: "item", done: "quarantined today", state: "late", word: "quarantined today" }];
+}
+
+/** Return how many items fan-out refused; all of them, if it is not reported where items were refused. */
+function quarantinedByFanout(fanout, health) {
+  return fanout && "quarantined_today" in fanout ? fanout.quarantined_today : health.quarantined_today;
 }
 
 /** Discarded batches may be of either reader of the stream: they are counted together. */
@@ -107,10 +113,6 @@ function batches(count) {
 }
 
 /** What is given up of files and objects is counted together. Where no attempt of the catalog failed, it is files. */
-function filesFailed({ files_failed: count }) {
-  return failure(count, "file");
-}
-
 function objectsFailed({ files_failed: count }, { load, catalog }) {
   if (typeof load?.refused !== "number" || typeof count !== "number") return failure(count, "object");
   return failure(catalog?.retried === 0 ? 0 : count - load.refused, "file or object", "given up");
