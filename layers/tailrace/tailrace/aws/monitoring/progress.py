@@ -6,10 +6,12 @@ How the rows are used: :mod:`tailrace.queries.freshness`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.monitoring.throughput import StageCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.telemetry import logger
@@ -52,28 +54,33 @@ class ProgressWriter:
     pending: dict[str, int] = field(default_factory=dict)
 
     def advance(
-        self, shard: str | None, changes: Sequence[Change | UnreadableRecord | StreamPosition], checkpoint: int | None
+        self,
+        shard: str | None,
+        changes: Sequence[Change | UnreadableRecord | StreamPosition],
+        checkpoint: int | None,
+        *,
+        always: bool = False,
     ) -> None:
         """Record that the changes of a batch below the checkpoint are processed; all of them if there is none.
 
-        If the table cannot be written now, the row understates the progress until the next batch.
+        With ``always``, also without a newer second, because a job waits for the sequence number. If the table cannot
+        be written now, the row understates the progress until the next batch.
 
         Raises:
             Permanent: the table rejects the request.
         """
-        done: list[str] = []
-        missing: list[str] = []
-        for change in changes:
-            (done if checkpoint is None or change.sequence < checkpoint else missing).append(change.time)
+        done = [change for change in changes if checkpoint is None or change.sequence < checkpoint]
         if shard is None or not done:
             return
         self.pending[shard] = self.pending.get(shard, 0) + len(done)
-        now = self.clock()
-        reached = ShardProgress(max(done), now.isoformat(timespec="milliseconds"), min(missing, default=None))
-        if not _is_news(reached, self.flushed.get(shard)):
+        rest = [] if checkpoint is None else [change.time for change in changes if change.sequence >= checkpoint]
+        newest, told_at = max(change.time for change in done), self.clock().isoformat(timespec="milliseconds")
+        reached = ShardProgress(newest, told_at, min(rest, default=None))
+        if not _is_news(reached, self.flushed.get(shard)) and not always:
             return
+        through = max((change.sequence, _epoch_seconds(change.time)) for change in done)
         try:
-            self.client.update_item(**self._update(shard, reached, int((now + _RETENTION).timestamp())))
+            self.client.update_item(**self._update(shard, reached, through))
         except (ClientError, BotoCoreError) as error:
             # a redelivered batch is older than what the row already records
             if not has_code(error, CONDITION_FAILED):
@@ -85,12 +92,14 @@ class ProgressWriter:
         self.flushed[shard] = reached
         self.pending[shard] = 0
 
-    def _update(self, shard: str, reached: ShardProgress, expires_at: int) -> dict[str, Any]:
+    def _update(self, shard: str, reached: ShardProgress, through: tuple[int, int]) -> dict[str, Any]:
         values = {
             ":newest": reached.newest,
+            ":through": f"{encode_sequence(through[0])}:{through[1]}",
             ":told_at": reached.told_at,
-            ":expires_at": expires_at,
+            ":expires_at": int((datetime.fromisoformat(reached.told_at) + _RETENTION).timestamp()),
             ":changes": self.pending[shard],
+            ":counted": self.pending[shard],
         }
         missing = " REMOVE #missing_since"
         if reached.missing_since is not None:
@@ -100,9 +109,11 @@ class ProgressWriter:
         return {
             "TableName": self.table,
             "Key": encode_item({"pk": self.stage, "sk": shard}),
-            "UpdateExpression": "SET #newest = :newest, #told_at = :told_at, #expires_at = :expires_at"
-            f"{missing} ADD #changes :changes",
-            "ConditionExpression": "attribute_not_exists(#newest) OR #newest <= :newest",
+            "UpdateExpression": "SET #newest = :newest, #through = :through, #told_at = :told_at, "
+            f"#expires_at = :expires_at{missing} ADD #changes :changes, #counted :counted",
+            # rows that older code wrote have no #through
+            "ConditionExpression": "(attribute_not_exists(#through) OR #through < :through) "
+            "AND (attribute_not_exists(#newest) OR #newest <= :newest)",
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": encode_item(values),
         }
@@ -114,6 +125,11 @@ def _is_news(reached: ShardProgress, flushed: ShardProgress | None) -> bool:
         return flushed is None or reached.newest > flushed.newest
     written_at, now = (datetime.fromisoformat(one.told_at) for one in (flushed, reached))
     return reached.missing_since != flushed.missing_since or now - written_at >= _FLUSH_INTERVAL
+
+
+@lru_cache(maxsize=1024)
+def _epoch_seconds(time: str) -> int:
+    return int(datetime.fromisoformat(time).timestamp())
 
 
 @dataclass(frozen=True, slots=True)
