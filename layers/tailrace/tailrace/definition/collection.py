@@ -15,7 +15,8 @@ from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME
 from tailrace.encoding.numbers import normalise
-from tailrace.errors import DefinitionError, InvalidItem, Violation
+from tailrace.encoding.tagged_json import unique_members
+from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
 
 _TRANSFORM_CONTEXT = Context(prec=28)
 """The decimal context of transforms, wherever they run: Python's default, which leaves 10 of 38 digits for sums."""
@@ -120,10 +121,11 @@ def _mutable_copy(item: Item) -> Item:
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:
     try:
         # Decimal, so that "multipleOf": 0.01 compares exactly with the items' numbers
-        document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text, parse_float=Decimal, object_pairs_hook=unique_members)
     except OSError as error:
         raise DefinitionError(f"collection {collection!r}: cannot read the schema {path.name!r}: {error}") from error
-    except ValueError as error:
+    except (ValueError, InvalidMessage) as error:
         raise DefinitionError(f"collection {collection!r}: the schema {path.name!r} is not JSON: {error}") from error
     if not isinstance(document, Mapping):
         raise DefinitionError(f"collection {collection!r}: the schema {path.name!r} is not a JSON object")

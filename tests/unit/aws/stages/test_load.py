@@ -91,6 +91,9 @@ BAD_LINES: dict[str, bytes] = {
     "an expiry that is no time": lines(GOOD | {"id": "x", "expires_at": "soon"}).strip(),
     "more than a table holds": lines(GOOD | {"id": "x", "notes": {"n": "s" * 450_000}}).strip(),
     "strange characters": lines(GOOD | {"id": "#~/", "#~/": "#~/"}).strip(),
+    "a name twice": b'{"id": "x", "shop": "a", "placed": "b", "amount": 1, "amount": 2}',
+    "a name twice, deep": b'{"id": "x", "shop": "a", "placed": "b", "notes": {"n": [{"a": 1, "a": 1}]}}',
+    "an id twice": b'{"id": "1", "shop": "a", "placed": "b", "id": "2"}',
     "a huge exponent": b'{"id": "x", "shop": "a", "placed": "b", "amount": 1e999999999}',
 }
 
