@@ -54,7 +54,8 @@ def decode_item_id(escaped: str) -> str:
 
 def item_path(collection: str, item: str) -> str:
     """Return an item's path and query, in a form that every gateway passes on intact."""
-    if "%" in item or "?" in item or item in {".", ".."}:  # clients resolve dot segments (RFC 3986, 5.2.4)
+    # clients resolve dot segments (RFC 3986, 5.2.4), proxies also those behind an escaped "/", or collapse empty ones
+    if "%" in item or "?" in item or not {".", "..", ""}.isdisjoint(re.split(r"[/\\]", item)):
         return f"/collections/{collection}/items?id={quote(item, safe='')}"
     return f"/collections/{collection}/items/{quote(item, safe='')}"
 
