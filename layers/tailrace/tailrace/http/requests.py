@@ -119,19 +119,23 @@ def header(event: Event, name: str) -> str | None:
 def negotiate_media_type(event: Event, offered: Sequence[str]) -> str:
     """Return the offered media type that ``Accept`` prefers; the first one if there is no such header.
 
-    Source: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1. On a tie, the one offered first wins.
+    Source: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1. On a tie, the one offered first wins. Parameters
+    count if a media type is offered with them, and are ignored otherwise.
 
     Raises:
         NotAcceptable: the caller accepts none of them.
     """
     weights: dict[str, float] = {}
     for option_text in (header(event, "accept") or "*/*").split(","):
-        media_range, *options = (part.strip().lower() for part in option_text.split(";"))
+        media_range, *options = (part.strip().lower().replace('"', "") for part in option_text.split(";"))
         weight = next((option.removeprefix("q=") for option in options if option.startswith("q=")), "1")
-        weights[media_range] = float(weight) if _WEIGHT.fullmatch(weight) else 1.0
+        specific = (f"{media_range}; {option}" for option in options)
+        named = next((name for name in specific if name in offered), media_range)
+        weights[named] = float(weight) if _WEIGHT.fullmatch(weight) else 1.0
 
     def weight_of(media_type: str) -> float:
-        ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+        plain = media_type.partition(";")[0]
+        ranges = (media_type, plain, f"{plain.partition('/')[0]}/*", "*/*")
         return next((weights[name] for name in ranges if name in weights), 0.0)
 
     best = max(offered, key=weight_of)
