@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
@@ -47,6 +47,8 @@ class Collection:
             receives a copy, which it may modify. It must depend on nothing but the item: the engine calls it again for
             the old version of an item to retract what that version contributed.
         on_expiry: the effect of a TTL deletion on the aggregates: ``retract``, as for any deletion, or ``keep``.
+        id_from: the fields that make the id of a file's line without one, joined with ``/``; or ``"*"``: a digest of
+            the line's whole content. The same line always makes the same id.
         description: a sentence for readers.
 
     Example:
@@ -68,6 +70,7 @@ class Collection:
     transform: Callable[[Item], Item] | None = None
     on_expiry: Literal["retract", "keep"] = "retract"
     description: str | None = None
+    id_from: str | Sequence[str] = ()
     compiled: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +89,12 @@ class Collection:
             text = f"schema= must be a dict or a file path, not a {type(document).__name__}"
             raise DefinitionError(f"collection {self.name!r}: {text}")
         object.__setattr__(self, "compiled", Schema(document))
+        _check_id_columns(self.name, self.id_columns, self.compiled.allowed_fields)
+
+    @property
+    def id_columns(self) -> Sequence[str]:
+        """The fields that make the id of a line without one; ``*`` alone stands for the whole line."""
+        return (self.id_from,) if isinstance(self.id_from, str) else tuple(self.id_from)
 
     @property
     def accepts_any_item(self) -> bool:
@@ -111,6 +120,17 @@ class Collection:
             kind = type(transformed).__name__
             raise InvalidItem([Violation("", "transform", f"the transform returned a {kind}, not a dict")])
         return transformed
+
+
+def _check_id_columns(collection: str, columns: Sequence[str], allowed: frozenset[str] | None) -> None:
+    names = [name for name in columns if isinstance(name, str) and name and name != "id"]
+    if len(names) < len(columns) or len(set(names)) < len(names) or ("*" in names and len(names) > 1):
+        text = "use names of fields other than 'id', each once, or '*' alone for the whole line"
+        raise DefinitionError(f"collection {collection!r}: id_from= cannot be {columns!r}: {text}")
+    unknown = [name for name in names if allowed is not None and name not in allowed and name != "*"]
+    if unknown:
+        text = f"id_from= names {', '.join(map(repr, unknown))}, which the schema does not allow"
+        raise DefinitionError(f"collection {collection!r}: {text}")
 
 
 def _mutable_copy(item: Item) -> Item:

@@ -28,7 +28,7 @@ def foreign_encoding(data: bytes) -> str | None:
     if data.startswith(_GZIP):
         return "it is compressed with gzip"
     if data.startswith(_UTF_16_OR_32_MARKS) or (0 in data[:2] and _has_nul_as_every_second_byte(data[:64])):
-        return "it is UTF-16 or UTF-32"
+        return "it is UTF-16 or UTF-32, or binary"
     return None
 
 

@@ -1,13 +1,11 @@
 """The load stage: reads a file in the inbox line by line, stores its items, and writes a receipt."""
 
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.store import StoredItem, validated_row
@@ -19,6 +17,7 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, TailraceError, Transient, Violation
 from tailrace.inputs.lines import BadLine, Line, detect_format, read_lines
+from tailrace.inputs.unpacking import unpacked
 from tailrace.outputs.quarantine import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MAX_ERRORS_IN_RECEIPT = 20
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
-_BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 @dataclass(slots=True)
@@ -107,8 +105,6 @@ class Loader:
             step()
         except (InvalidMessage, NotFound) as error:
             return [error]
-        except _BROKEN_GZIP as error:
-            return [InvalidMessage(f"the gzip data is damaged or incomplete: {error}")]
         return []
 
     def _read(self, upload: Upload, tally: Tally, remaining_time_ms: Callable[[], int]) -> None:
@@ -116,11 +112,11 @@ class Loader:
             if remaining_time_ms() < _MIN_TIME_LEFT_MS:
                 raise Transient(f"{upload.key}: no time left at line {tally.line}; split the file into smaller ones")
 
-        schema = self.pipeline.collection(upload.collection).compiled
-        form, compressed = detect_format(upload.key)
+        collection = self.pipeline.collection(upload.collection)
+        form, named_gzip = detect_format(upload.key)
         body = io.BufferedReader(ObjectReader(self.s3, tally.version, require_time))
-        stream = gzip.GzipFile(fileobj=body) if compressed else body
-        for line in read_lines(cast("IO[bytes]", stream), form, schema):
+        text = unpacked(body, named_gzip=named_gzip, encoding=tally.version.encoding)
+        for line in read_lines(text, form, collection.compiled, collection.id_columns):
             tally.line = line.number
             self._process(upload, line, tally)
             tally.buffered_lines += 1
