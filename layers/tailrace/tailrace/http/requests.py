@@ -79,12 +79,15 @@ def parse_json_object(event: Event) -> dict[str, Any]:
     """Return the body, a JSON object, as engine values.
 
     Raises:
-        UnsupportedMediaType: the content type is not JSON.
+        UnsupportedMediaType: the content type is not JSON, or the body is compressed.
         InvalidMessage: the body is missing or not a JSON object.
     """
     kind = header(event, "content-type")
     if kind is not None and not _JSON.fullmatch(kind.partition(";")[0].strip().lower()):
         raise UnsupportedMediaType(f"Content-Type must be application/json, not {kind[:60]!r}")
+    coding = header(event, "content-encoding")
+    if coding is not None and coding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(f"Content-Encoding {coding[:60]!r} is not supported: send the body uncompressed")
     body = _body(event)
     if not body:
         raise InvalidMessage("the request has no body")

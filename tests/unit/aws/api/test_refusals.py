@@ -1,6 +1,7 @@
 """api: what is wrong with a request is told, never raised; what is wrong with a table is not hidden."""
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -120,6 +121,19 @@ def test_a_byte_order_mark_before_a_body_is_skipped(cloud: Cloud) -> None:
 def test_a_body_of_another_type_is_refused(cloud: Cloud, kind: str) -> None:
     assert problem("PUT", item_path("7"), ORDER, headers={"content-type": kind}) == (415, "unsupported-media-type")
     assert cloud.items() == {}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate, gzip", "zstd"])
+def test_a_compressed_body_is_refused(cloud: Cloud, coding: str) -> None:
+    body = base64.b64encode(gzip.compress(dumps(ORDER).encode())).decode()
+    headers = {"content-type": "application/json", "Content-Encoding": coding}
+    sent = request("PUT", item_path("7"), body, isBase64Encoded=True, headers=headers)
+    answer = handler(sent, None)
+    assert answer["statusCode"] == 415
+    assert "send the body uncompressed" in json.loads(answer["body"])["detail"]
+    assert problem("PUT", item_path("7"), body, isBase64Encoded=True) == (400, "invalid-request")
+    assert call("PUT", item_path("7"), ORDER, headers={"Content-Encoding": "identity"})[0] == 201
+    assert set(cloud.items()) == {"orders#7"}
 
 
 @pytest.mark.parametrize(
