@@ -73,6 +73,11 @@ def group_list_key(aggregate: str, version: int) -> str:
     return f"~groups#{aggregate}@{version}"
 
 
+def key_owner(pk: str) -> str:
+    """Return ``<aggregate>@<version>`` of any row's partition key, the part that no item decides."""
+    return pk.split("#")[1 if pk.startswith("~") else 0]
+
+
 def group_texts(pk: str, sk: str) -> tuple[str, ...]:
     """Return the texts of a row's group values; the inverse of :func:`row_key`."""
     first = pk.partition("#")[2]
