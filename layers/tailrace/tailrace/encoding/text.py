@@ -13,14 +13,14 @@ def decode_utf8(data: bytes) -> str:
     Raises:
         InvalidMessage: it is not UTF-8; the message says which encoding it looks like, and quotes none of it.
     """
-    other = foreign_encoding(data)
-    if other is not None:
-        raise InvalidMessage(f"not UTF-8: {other}")
     try:
-        return data.decode()
+        text = data.decode()
     except UnicodeDecodeError as error:
-        at = f"byte {error.start + 1} is 0x{data[error.start]:02x}"
-        raise InvalidMessage(f"not UTF-8: {at}, the text may be Latin-1 or Windows-1252") from error
+        at = f"byte {error.start + 1} is 0x{data[error.start]:02x}, the text may be Latin-1 or Windows-1252"
+        raise InvalidMessage(f"not UTF-8: {foreign_encoding(data) or at}") from error
+    if "\0" in text[:2] and foreign_encoding(data):
+        raise InvalidMessage(f"not UTF-8: {foreign_encoding(data)}")
+    return text
 
 
 def foreign_encoding(data: bytes) -> str | None:

@@ -127,6 +127,8 @@ def read_header(rows: CsvReader, missing_id: Callable[[AbstractSet[str]], str | 
 
 def fit_row(cells: list[str], header: list[str]) -> list[str] | None:
     """Return a row's cells, one for each column; none if all are empty, None if the row has another number of cells."""
+    if len(cells) == len(header):
+        return cells if any(cells) else []
     if not any(cells):
         return []
     while len(cells) > len(header) and not cells[-1]:

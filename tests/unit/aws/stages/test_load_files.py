@@ -5,14 +5,19 @@ import io
 import json
 import re
 import tracemalloc
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.response import StreamingBody
 
 from functions.load.app import handler
+from local.in_memory.errors import client_error
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.object_reader import RANGE_BYTES
+from tailrace.aws.stages.load import Loader
 from tailrace.errors import Transient
+from tests.pipelines import anything
 from tests.unit.aws.conftest import Cloud
 from tests.unit.aws.stages.test_load import GOOD, Context, lines, upload
 
@@ -183,3 +188,50 @@ def test_a_bucket_that_breaks_off_is_tried_again(cloud: Cloud, monkeypatch: pyte
     with pytest.raises(Transient):
         handler(event, Context())
     assert handler(event, Context())[0]["accepted"] == 2
+
+
+class LargeFile:
+    """A bucket with one file of any size, which is made when it is read, and a table that keeps nothing."""
+
+    def __init__(self, lines_in_file: int) -> None:
+        self.line = b'{"id":"%08d","text":"' + b"x" * 50_000 + b'"}\n'
+        self.size = len(self.line % 0) * lines_in_file
+        self.ranges: list[str] = []
+        self.stored: dict[str, bytes] = {}
+
+    def head_object(self, **_request: Any) -> dict[str, Any]:
+        return {"ETag": '"e"', "ContentLength": self.size}
+
+    def get_object(self, *, Key: str, Range: str = "", **_request: Any) -> dict[str, Any]:  # noqa: N803
+        if not Range:
+            raise client_error("GetObject", "NoSuchKey", status=404)
+        self.ranges.append(Range)
+        first, last = map(int, Range.removeprefix("bytes=").split("-"))
+        length = len(self.line % 0)
+        made = b"".join(self.line % number for number in range(first // length, last // length + 1))
+        start = first % length
+        return {"Body": io.BytesIO(made[start : start + last - first + 1])}
+
+    def put_object(self, *, Key: str, Body: bytes, **_request: Any) -> None:  # noqa: N803
+        self.stored[Key] = Body
+
+    def batch_write_item(self, **_request: Any) -> dict[str, Any]:
+        return {}
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    peaks = []
+    for count in (400, 1600):
+        store: Any = LargeFile(count)
+        loader = Loader(anything.pipeline, store, store, "items", "failures", lambda: datetime.now(UTC))
+        file = {"bucket": {"name": "b"}, "object": {"key": "inbox/things/x.jsonl", "sequencer": "1"}}
+        tracemalloc.start()
+        try:
+            (receipt,) = loader({"Records": [{"eventTime": "2024-01-01T00:00:00Z", "s3": file}]}, lambda: 900_000)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert (receipt["accepted"], receipt.get("failure")) == (count, None)
+        assert len(store.ranges) == -(-store.size // RANGE_BYTES)
+    assert max(peaks) < 40_000_000
+    assert peaks[1] < 1.2 * peaks[0]
