@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
+from functions.ingest.app import handler
 from local.in_memory.errors import client_error
 from tailrace.encoding.keys import group_list_key, key_owner, row_key, value_rows_key
 from tests.hostile.corpus import SECRET
@@ -36,12 +37,12 @@ def overtaken(world: Entrances) -> None:
     patched = json.dumps({"op": "patch", "collection": "things", "id": SECRET, "patch": {"v": SECRET + "x"}})
     failure = client_error("UpdateItem", "ConditionalCheckFailedException", SECRET)
     with patch.object(world.database, "update_item", side_effect=failure):
-        world.ingest({"Records": [message(patched)]}, lambda: 900_000)
+        handler({"Records": [message(patched)]}, None)
 
 
 def throttled(world: Entrances) -> None:
     with patch.object(world.database, "put_item", side_effect=client_error("PutItem", "ThrottlingException", SECRET)):
-        world.ingest({"Records": [message(put())]}, lambda: 900_000)
+        handler({"Records": [message(put())]}, None)
 
 
 def refused(world: Entrances) -> None:
