@@ -49,6 +49,26 @@ def test_the_repeated_hour_when_clocks_go_back_is_two_buckets() -> None:
     assert labels == sorted(str(label) for label in labels)
 
 
+@pytest.mark.parametrize(
+    ("zone", "time", "hour_label", "day_label"),
+    [
+        ("Europe/Berlin", "2024-03-31T02:30", "2024-03-31T03:00+02:00", "2024-03-31"),
+        ("Europe/Berlin", "2024-10-27T02:30", "2024-10-27T02:00+02:00", "2024-10-27"),
+        ("America/New_York", "2024-03-10T02:00:00", "2024-03-10T03:00-04:00", "2024-03-10"),
+        ("Africa/Cairo", "2024-04-26T00:15", "2024-04-26T01:00+03:00", "2024-04-26"),
+        ("America/Santiago", "2024-09-08T00:59:59", "2024-09-08T01:00-03:00", "2024-09-08"),
+        ("Australia/Lord_Howe", "2024-10-06T02:10", "2024-10-06T02:00+11:00", "2024-10-06"),
+        ("Pacific/Apia", "2011-12-30T12:00", "2011-12-31T12:00+14:00", "2011-12-31"),
+        ("America/New_York", "0001-01-01T00:00", "0001-01-01T00:00-04:56:02", "0001-01-01"),
+        ("America/New_York", "9999-12-31T23:59", "9999-12-31T23:00-05:00", "9999-12-31"),
+    ],
+)
+def test_a_time_that_the_clocks_skip_is_in_the_real_bucket_after_the_gap(
+    zone: str, time: str, hour_label: str, day_label: str
+) -> None:
+    assert (hour("t", tz=zone).value({"t": time}), day("t", tz=zone).value({"t": time})) == (hour_label, day_label)
+
+
 def test_buckets_are_contiguous_where_clocks_move_by_half_an_hour() -> None:
     group = hour("t", tz="Australia/Lord_Howe")
     labels = ["2024-04-07T00:00+11:00"]

@@ -10,7 +10,7 @@ from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
 from tailrace.queries.groups import GroupQuery
 from tailrace.queries.rollup import COARSER_UNITS, MAX_BUCKETS_PER_INTERVAL, aligned
 from tailrace.queries.rows import RowQuery
-from tailrace.queries.time_ranges import BucketRange, bucket_bounds, bucket_range
+from tailrace.queries.time_ranges import BucketRange, bucket_label, bucket_range
 
 MAX_ROWS = 1000
 DEFAULT_ROWS = 100
@@ -251,10 +251,7 @@ def _group_texts(aggregate: Aggregate, given: dict[str, str], buckets: BucketRan
 def _group_text(group: Group, value: str) -> str:
     if not isinstance(group, BucketGroup):
         return value
-    first, last = bucket_bounds(group, value)
-    if first != last:
-        raise InvalidMessage(f"{value} spans more than one {group.unit}: use from and to")
-    return first
+    return bucket_label(group, value)
 
 
 def _check_lengths(query: RowQuery) -> None:

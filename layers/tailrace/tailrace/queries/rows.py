@@ -15,7 +15,7 @@ from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
 from tailrace.queries.cursors import decode_cursor, encode_cursor
 from tailrace.queries.rollup import MAX_BUCKETS_PER_INTERVAL, coarse_label
-from tailrace.queries.time_ranges import BucketRange, bucket_bounds
+from tailrace.queries.time_ranges import BucketRange, bucket_label
 
 _MAX_SKIPPED = 1_000_000
 _ASSUMED_BUCKETS_PER_INTERVAL = 1000
@@ -76,10 +76,9 @@ class RowQuery:
             yield from found[first_range:]
             return
         if self.bucket_range is not None:
-            labels = self._from_start(self.bucket_range).labels()
-            yield from (
-                self._bucket_partition(label) for label in (reversed(list(labels)) if self.descending else labels)
-            )
+            start = None if self.start is None else group_texts(self.start.pk, "-")[0]
+            labels = self.bucket_range.labels(start=start, descending=self.descending)
+            yield from map(self._bucket_partition, labels)
 
     def includes(self, row: Mapping[str, Any]) -> bool:
         """Return whether a row in a key range belongs to the query; around clock changes, some do not."""
@@ -156,13 +155,6 @@ class RowQuery:
     def _key(self, texts: tuple[str, ...]) -> tuple[str, str]:
         return row_key(self.aggregate.name, self.aggregate.version, texts)
 
-    def _from_start(self, whole: BucketRange) -> BucketRange:
-        if self.start is None:
-            return whole
-        label = group_texts(self.start.pk, "-")[0]
-        first, last = (whole.first, label) if self.descending else (label, whole.last)
-        return BucketRange(whole.bucket, first, last)
-
     def _covers(self, pk: Any, sk: Any) -> bool:
         if not isinstance(pk, str) or not isinstance(sk, str | None):
             return False
@@ -174,7 +166,7 @@ class RowQuery:
             label = group_texts(pk, "-")[0]
             if (
                 self.bucket_range is None
-                or bucket_bounds(self.bucket_range.bucket, label) != (label, label)
+                or bucket_label(self.bucket_range.bucket, label) != label
                 or not self.bucket_range.contains(label)
             ):
                 return False
