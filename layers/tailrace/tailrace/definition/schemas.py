@@ -1,117 +1,99 @@
-"""Validation against JSON Schema 2020-12: a fast check first, a full report only for rejected items.
+"""Validation against JSON Schema 2020-12, by ``jsonschema-rs``, after every check that can be made in advance.
 
-``jsonschema`` is the reference and produces the report. ``jsonschema-rs`` runs first if the schema uses only keywords
-on which the two agree; ``tests/properties/test_schemas.py`` compares them.
+What would fail, be ignored or take forever with an item is refused with the definition: unknown and outdated keywords,
+broken and circular references, patterns that cannot be matched in linear time.
 """
 
 import base64
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from types import NoneType
 from typing import Any
 
 import jsonschema_rs
+from jsonschema_rs import ValidationErrorKind as Kind
 
+from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
+from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
+from tailrace.definition.json_schema.references import References
 from tailrace.errors import DefinitionError, Violation
-
-COMPATIBLE_KEYWORDS = frozenset(
-    [
-        "$schema",
-        "$id",
-        "$comment",
-        "$defs",
-        "$ref",
-        "title",
-        "description",
-        "examples",
-        "default",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "type",
-        "enum",
-        "const",
-        "required",
-        "properties",
-        "additionalProperties",
-        "minProperties",
-        "maxProperties",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "minLength",
-        "maxLength",
-        "items",
-        "prefixItems",
-        "minItems",
-        "maxItems",
-        "contains",
-        "minContains",
-        "maxContains",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "dependentRequired",
-        "dependentSchemas",
-        "propertyNames",
-    ]
-)
-"""Keywords on which both validators agree for every value that an item can contain."""
-
-_ENDLESS = Violation("", "$ref", "the schema's references form a circle, so this item cannot be validated")
-
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
-
-# Both regex engines agree on these: ASCII literals and classes, counted repeats, anchors at the ends only.
-_COMPATIBLE_PATTERN = re.compile(
-    r"\^?(?:[A-Za-z0-9 _:/-]|\[[A-Za-z0-9 _:]+(?:-[A-Za-z0-9])?[A-Za-z0-9 _:-]*\]|\{\d+(?:,\d*)?\}|[+*?])*\$?"
-)
 
 
 class Schema:
     """A compiled JSON Schema.
 
     Raises:
-        DefinitionError: the document is not a valid JSON Schema 2020-12.
+        DefinitionError: the document is not a valid JSON Schema 2020-12, or one that cannot be used.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        exact: dict[str, Any] = _with_decimals(document)
-        known = exact.get("$schema", _DRAFT) == _DRAFT and jsonschema_rs.meta.is_valid(exact)
-        if not known or not is_compatible(exact):
-            from tailrace.definition import validator as reference  # noqa: PLC0415 - slow to import, see there
-
-            reference.check_schema(exact)
-        self.document: Mapping[str, Any] = exact
+        self.document: Mapping[str, Any] = _with_decimals(document)
         try:
-            self._fast = jsonschema_rs.Draft202012Validator(exact) if is_compatible(exact) else None
+            check_keywords(self.document)
+            self._patterns = PatternRewriter()
+            rewritten = self._patterns.rewrite(self.document)
+            _check_meta_schema(rewritten)
+            self._references = References(self.document)
+            self._validator = jsonschema_rs.Draft202012Validator(
+                rewritten, pattern_options=PATTERN_OPTIONS, validate_formats=False, offline=True
+            )
         except jsonschema_rs.ValidationError as error:
             raise DefinitionError(f"not a JSON Schema (2020-12): {error.message}") from error
+        except RecursionError as error:
+            raise DefinitionError("the schema is nested too deeply") from error
 
     @cached_property
-    def _reference(self) -> Any:
-        from tailrace.definition import validator as reference  # noqa: PLC0415 - slow to import, see there
+    def properties(self) -> Mapping[str, tuple[Any, ...]]:
+        """The subschemas of the item's top-level fields, by name, wherever the schema describes them."""
+        found: dict[str, tuple[Any, ...]] = {}
+        for schema in self._references.in_place(self.document):
+            for name, inner in schema.get("properties", {}).items():
+                found[name] = (*found.get(name, ()), inner)
+        return found
 
-        return reference.validator(self.document)
+    def field_schemas(self, name: str) -> tuple[Any, ...]:
+        """Return the subschemas of a top-level field, including those for a pattern of its name or for other fields."""
+        found: list[Any] = []
+        for schema in self._references.in_place(self.document):
+            named = [schema["properties"][name]] if name in schema.get("properties", {}) else []
+            named += [inner for pattern, inner in schema.get("patternProperties", {}).items() if matches(pattern, name)]
+            rest = [
+                schema[keyword] for keyword in ("additionalProperties", "unevaluatedProperties") if keyword in schema
+            ]
+            found += named or rest
+        return tuple(found)
 
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        """The subschemas of the item's top-level fields, by name."""
-        properties = self.document.get("properties", {})
-        return properties if isinstance(properties, Mapping) else {}
+    def in_place(self, schema: Any) -> Iterator[Mapping[str, Any]]:
+        """Yield a subschema and all schemas that apply to the same value."""
+        return self._references.in_place(schema)
 
-    @property
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The fields that every item has."""
+        schemas = self._references.in_place(self.document, always=True)
+        return frozenset(name for schema in schemas for name in schema.get("required", ()))
+
+    @cached_property
     def allowed_fields(self) -> frozenset[str] | None:
         """All fields that an item can have, if the schema allows no others; None if it does."""
-        closed = self.document.get("additionalProperties") is False and "patternProperties" not in self.document
-        return frozenset(self.properties) if closed else None
+        closed = [
+            found for found in map(self._closed_to, self._references.in_place(self.document, always=True)) if found
+        ]
+        return frozenset.intersection(*closed) if closed else None
+
+    def _closed_to(self, schema: Mapping[str, Any]) -> frozenset[str] | None:
+        if schema.get("additionalProperties") is False and "patternProperties" not in schema:
+            return frozenset(schema.get("properties", {}))
+        if schema.get("unevaluatedProperties") is not False:
+            return None
+        names: set[str] = set()
+        for inner in self._references.in_place(schema):
+            others = [inner[word] for word in ("additionalProperties", "unevaluatedProperties") if word in inner]
+            if "patternProperties" in inner or any(other is not False for other in others):
+                return None
+            names.update(inner.get("properties", {}))
+        return frozenset(names)
 
     @property
     def accepts_any_object(self) -> bool:
@@ -120,28 +102,48 @@ class Schema:
         return not constraints or (constraints == {"type"} and self.document["type"] == "object")
 
     def is_valid(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether an item is valid, by the fastest validator that the schema allows."""
-        view = json_view(item)
-        if self._fast is not None:
-            return self._fast.is_valid(view)
+        """Tell whether an item is valid."""
         try:
-            return bool(self._reference.is_valid(view))
-        except RecursionError:
+            return self._validator.is_valid(json_view(item))
+        except Exception:  # noqa: BLE001 - it concerns this item only; violations() tells it
             return False
 
     def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:
         """Return every violation, ordered by JSON Pointer; empty if the item is valid."""
-        view = json_view(item)
-        if self._fast is not None and self._fast.is_valid(view):
-            return ()
         try:
-            found = [
-                Violation(_pointer(error.absolute_path), str(error.validator), _truncate(error.message))
-                for error in self._reference.iter_errors(view)
-            ]
-        except RecursionError:
-            return (_ENDLESS,)
+            found = [self._violation(error) for error in self._validator.iter_errors(json_view(item))]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
+            return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
+
+    def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
+        path, kind = list(error.schema_path), error.kind
+        keyword, message = str(path[-1] if path else "false"), error.message
+        shown = repr(error.instance) if isinstance(error.instance, str) else str(error.instance)
+        pattern = self._patterns.original(error)
+        if pattern is not None:
+            keyword, message = "pattern", f"{shown} does not match {pattern!r}"
+        elif isinstance(kind, Kind.Required):
+            message = f"{kind.property!r} is a required property"
+        elif isinstance(kind, Kind.Type):
+            given = shown if isinstance(error.instance, str) else message.rpartition(" is not of type")[0]
+            message = f"{given} is not of type {', '.join(map(repr, kind.types))}"
+        elif isinstance(kind, Kind.FalseSchema):
+            keyword = str(path[-2] if len(path) > 1 and path[-2] in _BY_NAME else keyword)
+            name = f"{error.instance_path[-1]!r} is" if keyword == "properties" else "additional fields are"
+            message = f"{name} not allowed here"
+        return Violation(_pointer(error.instance_path), keyword, _truncate(message))
+
+
+_BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])
+
+
+def _check_meta_schema(document: dict[str, Any]) -> None:
+    try:
+        jsonschema_rs.meta.validate(document)
+    except jsonschema_rs.ValidationError as error:
+        text = f"not a JSON Schema (2020-12): {_pointer(error.instance_path) or '/'}: {_truncate(error.message)}"
+        raise DefinitionError(text) from error
 
 
 def _with_decimals(document: Any) -> Any:
@@ -151,28 +153,6 @@ def _with_decimals(document: Any) -> Any:
     if isinstance(document, list | tuple):
         return [_with_decimals(inner) for inner in document]
     return Decimal(repr(document)) if isinstance(document, float) else document
-
-
-def is_compatible(schema: Any) -> bool:  # noqa: C901 - one case for each kind of keyword
-    """Tell whether a schema uses only features on which both validators agree."""
-    if not isinstance(schema, Mapping):
-        return not isinstance(schema, list) or all(is_compatible(inner) for inner in schema)
-    for keyword, value in schema.items():
-        match keyword:
-            case "pattern":
-                if not _COMPATIBLE_PATTERN.fullmatch(value):
-                    return False
-            case "properties" | "$defs" | "dependentSchemas":
-                if not all(is_compatible(inner) for inner in value.values()):
-                    return False
-            case "enum" | "const" | "default" | "examples" | "dependentRequired":
-                continue  # values, not schemas
-            case "$ref":
-                if not value.startswith("#"):
-                    return False
-            case _ if keyword not in COMPATIBLE_KEYWORDS or not is_compatible(value):
-                return False
-    return True
 
 
 def json_view(value: Any) -> Any:
@@ -196,10 +176,10 @@ _MAX_MESSAGE = 500
 
 
 def _pointer(path: Any) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{escape_pointer(str(part))}" for part in path)
 
 
 def _truncate(message: str) -> str:
-    # jsonschema quotes the invalid value, which may be the whole item
+    # the message quotes the invalid value, which may be the whole item
     half = _MAX_MESSAGE // 2
     return message if len(message) <= _MAX_MESSAGE else f"{message[:half]} … {message[-half:]}"

@@ -1,17 +1,16 @@
 """Files of items: JSON Lines and CSV of any size, read line by line. A bad line is reported and skipped."""
 
 import csv
-import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation
+from tailrace.inputs.cells import Columns, item_of
 
 MAX_LINE_BYTES = 1024 * 1024
 """More than any item needs; a longer line is skipped without being held in memory."""
@@ -111,21 +110,19 @@ def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadL
 
 def _parse_line(line_number: int, size: int, fields: Item, schema: Schema) -> Line | BadLine:
     """Separate a line's id and expiry from the item."""
-    item = dict(fields)
-    item_id = item.get("id")
-    if "id" not in schema.properties:
-        item.pop("id", None)
+    item_id = fields.get("id")
     if isinstance(item_id, int) and not isinstance(item_id, bool):
         item_id = str(item_id)
     if not isinstance(item_id, str) or not item_id:
         violation = Violation("/id", "id", "id must be a non-empty string or an integer")
         return BadLine(line_number, size, fields, violation)
-    return Line(line_number, size, item_id, item, item.pop("expires_at", None))
+    return Line(line_number, size, item_id, item_of(fields, schema), fields.get("expires_at"))
 
 
 def _csv_rows(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
     rows = _CsvReader(stream)
     header = _read_header(rows)
+    columns = Columns(header, schema)
     while True:
         try:
             cells = rows.read()
@@ -136,8 +133,7 @@ def _csv_rows(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
             continue
         line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line in rows.row_lines)
         if len(cells) == len(header):
-            fields = {name: _coerce(name, cell, schema) for name, cell in zip(header, cells, strict=True) if cell}
-            yield _parse_line(line_number, len(text), fields, schema)
+            yield _parse_line(line_number, len(text), columns.fields(cells), schema)
         elif cells:
             yield _bad_line(line_number, text, "csv", f"the row has {len(cells)} cells; the header has {len(header)}")
 
@@ -206,47 +202,3 @@ class _CsvReader:
             if size > MAX_LINE_BYTES:
                 raise _RowTooLongError(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
             yield (line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line).decode()
-
-
-# JSON's numbers, and the variants that spreadsheets write.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
-def _coerce(name: str, text: str, schema: Schema) -> Any:
-    """Convert a cell to its type in the schema; text that cannot be converted is left for the schema to reject."""
-    if name == "expires_at":
-        types = {"integer"}
-    else:
-        types = {"string"} if name == "id" and "id" not in schema.properties else _types(schema, name)
-    if "string" in types or not types:
-        return text
-    if types & {"number", "integer"} and _NUMBER.fullmatch(text.strip()):
-        try:
-            return parse_number(text.strip())
-        except InvalidMessage:  # the exponent is too large
-            return text
-    if "boolean" in types and text.strip().lower() in ("true", "false"):
-        return text.strip().lower() == "true"
-    if types & {"array", "object"}:
-        try:
-            return loads(text)
-        except InvalidMessage:
-            return text
-    return text
-
-
-def _types(schema: Schema, name: str) -> set[str]:
-    subschema: Any = schema.properties.get(name, {})
-    for _ in range(8):  # bounds the chain of references, which may be circular
-        if not isinstance(subschema, Mapping) or not str(subschema.get("$ref", "")).startswith("#/"):
-            break
-        subschema = _resolve(schema.document, subschema["$ref"])
-    declared = subschema.get("type", []) if isinstance(subschema, Mapping) else []
-    return {declared} if isinstance(declared, str) else set(declared)
-
-
-def _resolve(document: Mapping[str, Any], reference: str) -> Any:
-    node: Any = document
-    for part in reference.removeprefix("#/").split("/"):
-        node = node.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, Mapping) else {}
-    return node
