@@ -17,6 +17,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
 from tailrace.definition.json_schema.references import References
+from tailrace.definition.json_schema.types import types_of
 from tailrace.errors import DefinitionError, Violation
 
 
@@ -52,21 +53,20 @@ class Schema:
                 found[name] = (*found.get(name, ()), inner)
         return found
 
-    def field_schemas(self, name: str) -> tuple[Any, ...]:
-        """Return the subschemas of a top-level field, including those for a pattern of its name or for other fields."""
-        found: list[Any] = []
+    def field_types(self, name: str) -> frozenset[str] | None:
+        """Return the types that a top-level field may have; None if the schema says nothing about it."""
+        parts = (part for inner in self._field_schemas(name) for part in self._references.in_place(inner))
+        return types_of(parts)
+
+    def _field_schemas(self, name: str) -> Iterator[Any]:
+        """Yield the subschemas of a field, including those for a pattern of its name or for other fields."""
         for schema in self._references.in_place(self.document):
             named = [schema["properties"][name]] if name in schema.get("properties", {}) else []
             named += [inner for pattern, inner in schema.get("patternProperties", {}).items() if matches(pattern, name)]
             rest = [
                 schema[keyword] for keyword in ("additionalProperties", "unevaluatedProperties") if keyword in schema
             ]
-            found += named or rest
-        return tuple(found)
-
-    def in_place(self, schema: Any) -> Iterator[Mapping[str, Any]]:
-        """Yield a subschema and all schemas that apply to the same value."""
-        return self._references.in_place(schema)
+            yield from named or rest
 
     @cached_property
     def required(self) -> frozenset[str]:
@@ -89,7 +89,7 @@ class Schema:
             return None
         names: set[str] = set()
         for inner in self._references.in_place(schema):
-            others = [inner[word] for word in ("additionalProperties", "unevaluatedProperties") if word in inner]
+            others = [inner[word] for word in _REST if word in inner]
             if "patternProperties" in inner or any(other is not False for other in others):
                 return None
             names.update(inner.get("properties", {}))
@@ -135,6 +135,7 @@ class Schema:
         return Violation(_pointer(error.instance_path), keyword, _truncate(message))
 
 
+_REST = ("additionalProperties", "unevaluatedProperties")
 _BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])
 
 

@@ -6,7 +6,6 @@ valid. Where nothing fits, the cell stays as it is, for the schema to reject.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import islice, product
 from typing import Any
 
@@ -18,21 +17,6 @@ from tailrace.errors import InvalidMessage
 
 # JSON's numbers, and the variants that spreadsheets write.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-_NUMBERS = ("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_TEXTS = ("minLength", "maxLength", "pattern", "format", "contentEncoding", "contentMediaType", "contentSchema")
-_ARRAYS = ("items", "prefixItems", "contains", "minItems", "maxItems", "uniqueItems", "unevaluatedItems")
-_OBJECTS = ("properties", "patternProperties", "additionalProperties", "required", "minProperties", "maxProperties")
-_IMPLIED = (
-    dict.fromkeys(_NUMBERS, "number")
-    | dict.fromkeys(_TEXTS, "string")
-    | dict.fromkeys(_ARRAYS, "array")
-    | dict.fromkeys(_OBJECTS, "object")
-)
-"""The type that a keyword is about: without ``type``, a schema that has it expects such values."""
-
-_ALL = frozenset(["string", "number", "boolean", "null", "array", "object"])
-_SILENT = frozenset(["title", "description", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly"])
 
 _MAX_COMBINATIONS = 256
 """Bounds the combinations of values that are tried for one row."""
@@ -104,30 +88,7 @@ def _types_of(name: str, schema: Schema) -> frozenset[str]:
         return frozenset(["number"])
     if name == "id" and "id" not in schema.properties:
         return frozenset(["string"])
-    parts = [part for inner in schema.field_schemas(name) for part in schema.in_place(inner)]
-    stated = {kind for part in parts for kind in _stated_types(part)}
-    implied = {_IMPLIED[keyword] for part in parts for keyword in part if keyword in _IMPLIED}
-    if not stated and not implied:
-        return _ALL if any(part.keys() - _SILENT for part in parts) else frozenset(["string"])
-    return frozenset("number" if kind == "integer" else kind for kind in stated or implied)
-
-
-def _stated_types(schema: Mapping[str, Any]) -> Iterator[str]:
-    types = schema.get("type", ())
-    yield from [types] if isinstance(types, str) else types
-    yield from map(_type_of, schema.get("enum", ()))
-    if "const" in schema:
-        yield _type_of(schema["const"])
-
-
-def _type_of(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | Decimal):
-        return "number"
-    return "string" if isinstance(value, str) else "object" if isinstance(value, Mapping) else "array"
+    return schema.field_types(name) or frozenset(["string"])
 
 
 def _readings(cell: str, types: frozenset[str]) -> list[Any]:
