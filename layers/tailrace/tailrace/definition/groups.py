@@ -12,6 +12,7 @@ from tailrace.definition import clocks
 from tailrace.definition.checks import check_field
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, UNREPRESENTABLE, canonical_number, is_representable
+from tailrace.encoding.times import LAST_MICROSECOND, TimeFormatError, check_leap_second, read_time
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -167,9 +168,15 @@ def parse_instant(value: Any, zone: tzinfo, source: str) -> datetime:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise _time_error(value, source)
     try:
-        return clocks.in_zone(datetime.fromisoformat(value) if isinstance(value, str) else _from_epoch(value), zone)
+        if not isinstance(value, str):
+            return _from_epoch(value).astimezone(zone)
+        moment = read_time(value)
+        moment = moment.astimezone(zone) if moment.tzinfo is not None else clocks.in_zone(moment, zone)
+        if moment.microsecond == LAST_MICROSECOND:
+            check_leap_second(value, moment)
     except (ValueError, ArithmeticError) as error:
-        raise _time_error(value, source) from error
+        raise _time_error(value, source, error) from error
+    return moment
 
 
 def _from_epoch(seconds: int | Decimal) -> datetime:
@@ -178,8 +185,9 @@ def _from_epoch(seconds: int | Decimal) -> datetime:
     return _EPOCH + timedelta(microseconds=int(microseconds))
 
 
-def _time_error(value: Any, source: str) -> InvalidItem:
-    return InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")])
+def _time_error(value: Any, source: str, reason: Exception | None = None) -> InvalidItem:
+    told = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
+    return InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}{told}")])
 
 
 # Times recur within a batch, and parsing and converting one costs ten times as much as a cache hit.

@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import dropwhile
 
-from tailrace.definition.clocks import constant_parts, day_end, day_start
+from tailrace.definition.clocks import constant_parts, day_end, day_start, in_zone
 from tailrace.definition.groups import BucketGroup, last_day, monday
+from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
 from tailrace.errors import InvalidMessage
 
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})", re.ASCII)
@@ -202,7 +203,8 @@ def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
             return first, last
         return _label_at(bucket, text)
     except (ValueError, OverflowError) as error:
-        raise InvalidMessage(f"not a time, date or month: {text[:60]!r}") from error
+        reason = f" ({error})" if isinstance(error, TimeFormatError) else ""
+        raise InvalidMessage(f"not a time, date or month: {text[:60]!r}{reason}") from error
 
 
 def bucket_label(bucket: BucketGroup, text: str) -> str:
@@ -221,7 +223,9 @@ def _label_at(bucket: BucketGroup, text: str) -> tuple[str, str]:
     if bucket.unit in _WITHIN_A_DAY and _is_label(bucket, text):
         return text, text
     # an unescaped "+" in a query string arrives as a space
-    moment = datetime.fromisoformat(re.sub(r"(?<=:[0-9]{2}) (?=[0-9]{2}:?[0-9]{2}$)", "+", text))
+    text = re.sub(r"(:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}:?[0-9]{2})$", r"\1+\2", text)
+    moment = read_time(text)
+    check_leap_second(text, in_zone(moment, bucket.zone))
     return bucket.label(moment.replace(fold=0)), bucket.label(moment.replace(fold=1))
 
 
