@@ -198,3 +198,66 @@ def test_a_schema_names_the_fields_of_all_its_parts(schema: dict[str, Any]) -> N
 )
 def test_a_closed_schema_tells_all_fields_that_an_item_can_have(schema: dict[str, Any], names: set[str] | None) -> None:
     assert Schema(schema).allowed_fields == names
+
+
+def nested(depth: int, innermost: Any, **more: Any) -> dict[str, Any]:
+    item: dict[str, Any] = {"a": innermost} | more
+    for _ in range(depth - 1):
+        item = {"a": item} | more
+    return item
+
+
+BRANCH = {"properties": {"a": {"$ref": "#"}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [BRANCH | {"required": ["x"]}, BRANCH | {"required": ["y"]}, {"type": "integer"}]},
+        {"oneOf": [BRANCH, BRANCH, {"type": "integer"}]},
+        {"allOf": [BRANCH, BRANCH], "type": ["object", "string"]},
+        BRANCH | {"patternProperties": {"^a": {"$ref": "#"}}, "type": ["object", "string"]},
+        {"if": BRANCH, "then": BRANCH, "else": False},
+    ],
+)
+def test_no_nesting_holds_a_schema_up(schema: dict[str, Any]) -> None:
+    things = Schema(schema)
+    for depth in (3, 8, 12, 20, 30, 400):
+        item = nested(depth, 1, z=1)
+        started = time.process_time()
+        assert things.is_valid(item) == (not things.violations(item))
+        assert time.process_time() - started < 5
+    assert not things.is_valid(nested(30, 1, x=1))
+    assert "levels deep" in things.violations(nested(30, 1, x=1))[0].message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}},
+        {"properties": {"a": {"anyOf": [{"$ref": "#"}, {"type": ["integer", "null"]}]}}, "type": "object"},
+        {"additionalProperties": {"$ref": "#"}, "properties": {"a": {"$ref": "#"}}},
+    ],
+)
+def test_a_tree_may_be_as_deep_as_an_item(schema: dict[str, Any]) -> None:
+    assert Schema(schema).is_valid(nested(32, 1))
+    (found,) = Schema(schema | {"maxProperties": 1}).violations({"a": nested(31, {"b": 1, "c": 2})})
+    assert found.pointer == "/a" * (1 if "anyOf" in str(schema) else 32)
+
+
+@pytest.mark.parametrize("through", ["allOf", "properties"])
+def test_parts_that_multiply_without_recursion_are_refused(through: str) -> None:
+    parts: dict[str, Any] = {"p0": {"type": "integer"}}
+    for number in range(1, 30):
+        before = {"$ref": f"#/$defs/p{number - 1}"}
+        inner = before if through == "allOf" else {"properties": {"a": before}}
+        parts[f"p{number}"] = {"allOf": [inner, inner]}
+    with pytest.raises(DefinitionError, match="a million of its parts"):
+        Schema({"$ref": "#/$defs/p29", "$defs": parts})
+
+
+def test_the_report_of_a_very_large_item_is_short() -> None:
+    things = Schema({"properties": {"a": {"items": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}})
+    assert len(things.violations({"a": [1] * 1000})) == 1000
+    (found,) = things.violations({"a": [1] * 100_000})
+    assert found.pointer == "/a/0"

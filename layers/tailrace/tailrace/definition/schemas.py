@@ -5,7 +5,7 @@ broken and circular references, patterns that cannot be matched in linear time.
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from types import NoneType
@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 
+from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
 from tailrace.definition.json_schema.references import References
@@ -36,6 +37,9 @@ class Schema:
             rewritten = self._patterns.rewrite(self.document)
             _check_meta_schema(rewritten)
             self._references = References(self.document)
+            growth = Growth(self.document, self._references)
+            self._max_depth = growth.max_depth(MAX_APPLICATIONS)
+            self._max_reported_depth = growth.max_depth(_MAX_REPORTED_APPLICATIONS)
             self._validator = jsonschema_rs.Draft202012Validator(
                 rewritten, pattern_options=PATTERN_OPTIONS, validate_formats=False, offline=True
             )
@@ -104,17 +108,37 @@ class Schema:
     def is_valid(self, item: Mapping[str, Any]) -> bool:
         """Tell whether an item is valid."""
         try:
-            return self._validator.is_valid(json_view(item))
+            view = json_view(item)
+            if self._max_depth is not None and shape(view, self._max_depth)[0] > self._max_depth:
+                return False
+            return self._validator.is_valid(view)
         except Exception:  # noqa: BLE001 - it concerns this item only; violations() tells it
             return False
 
     def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:
-        """Return every violation, ordered by JSON Pointer; empty if the item is valid."""
+        """Return every violation, ordered by JSON Pointer; of a very large item, the first. Empty if it is valid."""
         try:
-            found = [self._violation(error) for error in self._validator.iter_errors(json_view(item))]
+            view = json_view(item)
+            depth, values = shape(view, _MAX_LEVELS)
+            if self._max_depth is not None and depth > self._max_depth:
+                text = f"nested more than {self._max_depth} levels deep, and each level multiplies the checks"
+                return (Violation("", "schema", text),)
+            if self._max_reported_depth is not None and depth > self._max_reported_depth:
+                text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the place"
+                return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
+            found = [self._violation(error) for error in self._errors(view, values)]
         except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
             return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
+
+    def _errors(self, view: Any, values: int) -> Iterable[jsonschema_rs.ValidationError]:
+        if values <= _MAX_REPORTED_VALUES:
+            return self._validator.iter_errors(view)
+        try:
+            self._validator.validate(view)
+        except jsonschema_rs.ValidationError as error:
+            return [error]
+        return []
 
     def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
         path, kind = list(error.schema_path), error.kind
@@ -134,6 +158,11 @@ class Schema:
             message = f"{name} not allowed here"
         return Violation(_pointer(error.instance_path), keyword, _truncate(message))
 
+
+_MAX_LEVELS = 500  # below Python's limit; no item is nested as deeply
+_MAX_REPORTED_APPLICATIONS = 300
+_MAX_REPORTED_VALUES = 10_000
+"""A report takes a hundred times as long as a check: beyond these, it is short."""
 
 _REST = ("additionalProperties", "unevaluatedProperties")
 _BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])

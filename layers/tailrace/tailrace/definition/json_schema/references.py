@@ -1,6 +1,6 @@
 """References between the parts of a schema: resolved once, and checked to be neither broken nor circular."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -46,6 +46,10 @@ class References:
                 for keyword, inner in applied_in_place(found)
                 if keyword == "allOf" or not (always or keyword in ("not", "if"))
             ]
+
+    def targets(self, schema: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the schemas that a schema refers to."""
+        return self._targets.get(id(schema), ())
 
     def _index(self, schema: Any, base: str) -> None:
         if not isinstance(schema, Mapping):
