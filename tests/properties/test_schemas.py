@@ -85,7 +85,7 @@ def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-Reference: Any = extend(
+Reference: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     validators={"multipleOf": _multiple_of, "pattern": _pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),

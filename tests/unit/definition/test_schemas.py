@@ -165,7 +165,8 @@ def test_nothing_that_validation_raises_is_passed_on() -> None:
     deep: dict[str, Any] = {}
     for _ in range(2000):
         deep = {"b": deep}
-    for item in ({"a": object()}, {1: 2}, deep):
+    broken: list[Any] = [{"a": object()}, {1: 2}, deep]
+    for item in broken:
         with pytest.raises(InvalidItem) as caught:
             things.prepare(item)
         assert caught.value.violations

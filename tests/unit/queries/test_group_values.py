@@ -8,6 +8,7 @@ import pytest
 
 from tailrace import Aggregate, Collection, Pipeline, count, day, field
 from tailrace.aws.aggregates.row_reader import RowReader
+from tailrace.definition.groups import Group
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
@@ -63,7 +64,7 @@ class Table:
         return {"Items": [encode_item(row) for row in found[:2]]} | more
 
 
-ORDERS = {
+ORDERS: dict[str, list[Group]] = {
     "first": [field("price"), field("shop")],
     "second": [field("shop"), field("price"), day("at")],
     "after a range": [day("at"), field("price"), field("shop")],
