@@ -47,6 +47,8 @@ class Schema:
             raise DefinitionError(f"not a JSON Schema (2020-12): {error.message}") from error
         except RecursionError as error:
             raise DefinitionError("the schema is nested too deeply") from error
+        except (TypeError, ValueError) as error:  # a value that JSON does not have
+            raise DefinitionError(f"not a JSON Schema (2020-12): {error}") from error
 
     @cached_property
     def properties(self) -> Mapping[str, tuple[Any, ...]]:

@@ -55,9 +55,11 @@ class Columns:
     def _values(self, name: str, cell: str) -> list[Any]:
         """Return what a cell may be, the preferred value first: all that the field's own schema allows, if any."""
         found = self._fitting.get((name, cell))
-        if found is None:
-            values = _readings(cell, self._types[name])
-            found = values if len(values) == 1 else [value for value in values if self._fits(name, value)] or values[:1]
+        if found is not None:
+            return found
+        values = _readings(cell, self._types[name])
+        found = values if len(values) == 1 else [value for value in values if self._fits(name, value)] or values[:1]
+        if not isinstance(found[-1], dict | list):  # each item has arrays and objects of its own
             if len(self._fitting) >= _MAX_CACHED:
                 self._fitting.clear()
             self._fitting[name, cell] = found

@@ -44,7 +44,7 @@ class PatternRewriter:
                 result[keyword] = [self.rewrite(inner, f"{place}/{index}") for index, inner in enumerate(value)]
             elif keyword in MAPS and isinstance(value, Mapping):
                 inner_schemas = {
-                    name: self.rewrite(inner, f"{place}/{escape_pointer(name)}") for name, inner in value.items()
+                    name: self.rewrite(inner, f"{place}/{escape_pointer(str(name))}") for name, inner in value.items()
                 }
                 result[keyword] = (
                     _by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
@@ -57,8 +57,9 @@ class PatternRewriter:
                 result |= first
             else:
                 others.insert(0, first)
-            if others:  # at the end, where they change no reference
-                result["allOf"] = [*result.get("allOf", ()), *others]
+            given = result.get("allOf", [])
+            if others and isinstance(given, list):  # at the end, where they change no reference
+                result["allOf"] = [*given, *others]
         return result
 
     def original(self, error: jsonschema_rs.ValidationError) -> str | None:
@@ -81,9 +82,11 @@ class PatternRewriter:
         return rules
 
 
-def _by_translated_name(schemas: Mapping[str, Any], place: str) -> dict[str, Any]:
+def _by_translated_name(schemas: Mapping[Any, Any], place: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for pattern, schema in schemas.items():
+        if not isinstance(pattern, str):
+            raise DefinitionError(f"not a JSON Schema (2020-12): {place}: {pattern!r} is not a string")
         found = _checked(pattern, place)
         if len(found.required) + len(found.forbidden) > 1 or found.weight * _MAX_TEXT > MAX_STEPS:
             text = "a pattern for names can have no lookahead, and repeats of at most 120 characters"
