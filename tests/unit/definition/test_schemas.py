@@ -100,6 +100,7 @@ def test_annotations_and_names_of_fields_are_no_keywords() -> None:
         (r"^(?i:ab)c$", ["ABc"], ["abC"]),
         (r"^(?=.*\d)(?!.*\s).{3,}$", ["ab1"], ["abc", "a 1", "a1"]),
         (r"^(?!-)[a-z-]+$", ["a-b"], ["-ab"]),
+        (r"(?!^\d+$)^.+$", ["a1"], ["12", ""]),
         ("a&&b|[a&&b~~]", ["&", "~", "a&&b"], ["c"]),
     ],
 )
@@ -110,7 +111,7 @@ def test_a_pattern_means_what_ecma_262_says(pattern: str, matching: list[str], o
         (found,) = field.violations({"a": text})
         assert (found.pointer, found.keyword) == ("/a", "pattern")
         assert repr(pattern) in found.message
-    if not pattern.startswith(("^(?=", "^(?!")):
+    if "(?!" not in pattern:
         names = Schema({"patternProperties": {pattern: False}})
         assert [text for text in (*matching, *others) if not names.is_valid({text: 1})] == matching
 
@@ -120,8 +121,9 @@ def test_a_pattern_means_what_ecma_262_says(pattern: str, matching: list[str], o
     [
         (r"(a)\1", "backreferences are not possible"),
         (r"(?<n>a)\k<n>", "backreferences are not possible"),
-        ("a(?!b)", "lookahead is possible only right after the ^"),
-        ("(?=a)b|c", "lookahead is possible only right after the ^"),
+        ("a(?!b)", "lookahead is possible only at the start"),
+        ("(?=a)b", "lookahead is possible only at the start"),
+        ("(?=a)b|c", "lookahead is possible only at the start"),
         ("^(?!a)b|c", "write alternatives as a group"),
         ("(?<=a)b", "lookbehind is not possible"),
         ("a{2,1}", "out of order"),
@@ -135,14 +137,15 @@ def test_a_pattern_means_what_ecma_262_says(pattern: str, matching: list[str], o
         ("(?P<x>a)", "unknown group"),
         (r"\p{Nonsense}", "unknown Unicode property"),
         (r"\u{110000}", "no character"),
-        (r"(\p{L}{500}){500}", "more than 32 MB"),
+        (r"(\p{L}{500}){500}", "repeats "),
         ("(" * 2000, "nested groups"),
         ("\\", "ends the pattern"),
     ],
 )
 @pytest.mark.parametrize("place", ["pattern", "patternProperties"])
 def test_a_pattern_that_cannot_be_matched_in_linear_time_is_refused(pattern: str, reason: str, place: str) -> None:
-    with pytest.raises(DefinitionError, match=f"/properties/a/{place}: .*{re.escape(reason)}"):
+    known = "" if "unknown Unicode" in reason or reason == "repeats " else f"/properties/a/{place}: .*"
+    with pytest.raises(DefinitionError, match=f"{known}{re.escape(reason)}"):
         Schema({"properties": {"a": {place: pattern if place == "pattern" else {pattern: True}}}})
 
 

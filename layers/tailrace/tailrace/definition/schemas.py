@@ -35,7 +35,7 @@ class Schema:
             check_keywords(self.document)
             self._patterns = PatternRewriter()
             rewritten = self._patterns.rewrite(self.document)
-            _check_meta_schema(rewritten)
+            jsonschema_rs.meta.validate(rewritten)
             self._references = References(self.document)
             growth = Growth(self.document, self._references)
             self._max_depth = growth.max_depth(MAX_APPLICATIONS)
@@ -44,7 +44,12 @@ class Schema:
                 rewritten, pattern_options=PATTERN_OPTIONS, validate_formats=False, offline=True
             )
         except jsonschema_rs.ValidationError as error:
-            raise DefinitionError(f"not a JSON Schema (2020-12): {error.message}") from error
+            place = f"{_pointer(error.instance_path) or '/'}: {_truncate(error.message)}"
+            pattern = self._patterns.uncompiled(error)
+            if pattern is not None:
+                reason = "an unknown Unicode property, or repeats that expand to more than 32 MB"
+                place = f"the regex {pattern[:200]!r} has {reason}"
+            raise DefinitionError(f"not a JSON Schema (2020-12): {place}") from error
         except RecursionError as error:
             raise DefinitionError("the schema is nested too deeply") from error
         except (TypeError, ValueError) as error:  # a value that JSON does not have
@@ -168,14 +173,6 @@ _MAX_REPORTED_VALUES = 10_000
 
 _REST = ("additionalProperties", "unevaluatedProperties")
 _BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])
-
-
-def _check_meta_schema(document: dict[str, Any]) -> None:
-    try:
-        jsonschema_rs.meta.validate(document)
-    except jsonschema_rs.ValidationError as error:
-        text = f"not a JSON Schema (2020-12): {_pointer(error.instance_path) or '/'}: {_truncate(error.message)}"
-        raise DefinitionError(text) from error
 
 
 def _with_decimals(document: Any) -> Any:

@@ -47,7 +47,7 @@ class PatternRewriter:
                     name: self.rewrite(inner, f"{place}/{escape_pointer(str(name))}") for name, inner in value.items()
                 }
                 result[keyword] = (
-                    _by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
+                    self._by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
                 )
             else:
                 result[keyword] = value
@@ -70,6 +70,24 @@ class PatternRewriter:
             return self._forbidden.get(str(error.kind.schema.get("pattern")))
         return None
 
+    def uncompiled(self, error: jsonschema_rs.ValidationError) -> str | None:
+        """Return the pattern that cannot be compiled, if this is the reason why a rewritten schema is refused."""
+        return self._originals.get(str(error.instance), self._forbidden.get(str(error.instance)))
+
+    def _by_translated_name(self, schemas: Mapping[Any, Any], place: str) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for pattern, schema in schemas.items():
+            if not isinstance(pattern, str):
+                raise DefinitionError(f"not a JSON Schema (2020-12): {place}: {pattern!r} is not a string")
+            found = _checked(pattern, place)
+            if len(found.required) + len(found.forbidden) > 1 or found.weight * _MAX_TEXT > MAX_STEPS:
+                text = "a pattern for names can have no lookahead, and repeats of at most 120 characters"
+                raise DefinitionError(f"{place}: {pattern!r}: {text}")
+            name = found.required[0]
+            self._originals[name] = pattern
+            result[name] = {"allOf": [result[name], schema]} if name in result else schema
+        return result
+
     def _rules(self, pattern: str, place: str) -> list[dict[str, Any]]:
         found = _checked(pattern, place)
         rules: list[dict[str, Any]] = [{"pattern": text} for text in found.required]
@@ -82,35 +100,14 @@ class PatternRewriter:
         return rules
 
 
-def _by_translated_name(schemas: Mapping[Any, Any], place: str) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for pattern, schema in schemas.items():
-        if not isinstance(pattern, str):
-            raise DefinitionError(f"not a JSON Schema (2020-12): {place}: {pattern!r} is not a string")
-        found = _checked(pattern, place)
-        if len(found.required) + len(found.forbidden) > 1 or found.weight * _MAX_TEXT > MAX_STEPS:
-            text = "a pattern for names can have no lookahead, and repeats of at most 120 characters"
-            raise DefinitionError(f"{place}: {pattern!r}: {text}")
-        name = found.required[0]
-        result[name] = {"allOf": [result[name], schema]} if name in result else schema
-    return result
-
-
 def _checked(pattern: str, place: str) -> Translation:
     try:
-        found = translate(pattern)
+        return translate(pattern)
     except PatternError as error:
         raise DefinitionError(f"not a JSON Schema (2020-12): {place}: not a regex that can be used: {error}") from error
-    try:
-        for text in (*found.required, *found.forbidden):
-            _matcher(text)
-    except jsonschema_rs.ValidationError as error:
-        reason = "an unknown Unicode property, or repeats that expand to more than 32 MB"
-        raise DefinitionError(f"not a JSON Schema (2020-12): {place}: {pattern[:200]!r} has {reason}") from error
-    return found
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _matcher(text: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator({"pattern": text}, pattern_options=PATTERN_OPTIONS)
 

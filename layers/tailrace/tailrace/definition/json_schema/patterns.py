@@ -4,8 +4,8 @@ r"""Patterns of JSON Schema: ECMA-262's regular expressions, translated for an e
 written out: ``\d`` becomes ``[0-9]``, ``.`` a class without line terminators, ``\b`` a boundary of ASCII words. As JSON
 Schema recommends, a pattern is read with the flag ``u``; beyond it, punctuation may be escaped and braces may be plain.
 
-Linear engines have no backreferences and no lookaround. Lookaheads right after the ``^`` that a pattern starts with are
-still possible: each is a pattern of its own that the text must, or must not, match.
+Linear engines have no backreferences and no lookaround. Lookaheads at the start of a pattern, before or after its
+``^``, are still possible: each is a pattern of its own that the text must, or must not, match.
 """
 
 import re
@@ -65,14 +65,17 @@ class _Parser:
         required: list[str] = []
         forbidden: list[str] = []
         weight = 0
-        while self._peek("(?=", "(?!") if self._at else self._peek("^(?=", "^(?!"):
-            self._at += len("(?=") if self._at else len("^(?=")
+        anchored = self._take("^") if self._peek("^(?=", "^(?!") else not self._peek("(?=", "(?!")
+        while self._peek("(?=", "(?!"):
+            self._at += len("(?=")
             into = required if self._text[self._at - 1] == "=" else forbidden
             found, steps = self._group_body()
             into.append(f"^(?:{found})")
             weight += steps
         if self._at and self._peek("*", "+", "?", "{"):
             self._fail("a lookahead cannot be repeated")
+        if not anchored and not self._peek("^"):
+            self._fail("lookahead is possible only at the start of a pattern, before or after its ^")
         prefix = "^" if self._at else ""
         rest, steps = self._alternatives()
         if self._at < len(self._text):
@@ -142,7 +145,7 @@ class _Parser:
 
     def _group(self) -> tuple[str, int]:
         if self._peek("?=", "?!"):
-            self._fail("lookahead is possible only right after the ^ that starts the pattern")
+            self._fail("lookahead is possible only at the start of a pattern, before or after its ^")
         if self._peek("?<=", "?<!"):
             self._fail("lookbehind is not possible: patterns are matched in linear time")
         modifiers = _MODIFIERS.match(self._text, self._at)
