@@ -1,6 +1,6 @@
 """Numbers in queries are compared by value, in every place where a group is given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, cast
 
@@ -9,11 +9,11 @@ import pytest
 from tailrace import Aggregate, Collection, Pipeline, count, day, field
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.definition.groups import Group
-from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 from tailrace.queries.parameters import parse_ranking_query, parse_row_query
 from tailrace.testing import history, stored_rows
+from tests.unit.queries.table import Table
 
 NUMBER, TEXT = {"type": "number"}, {"type": "string"}
 ITEMS: list[dict[str, Any]] = [
@@ -37,31 +37,6 @@ SPELLINGS = [
     "1_0",
     "1e999999",
 ]
-
-
-class Table:
-    """Answers queries from rows in memory, two rows at a time."""
-
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
-        self._rows = sorted(rows, key=lambda row: row["sk"])
-
-    def query(self, **request: Any) -> Mapping[str, Any]:
-        given = decode_item(request["ExpressionAttributeValues"])
-        found = [
-            row
-            for row in self._rows
-            if row["pk"] == given[":pk"]
-            and row["sk"].startswith(given.get(":prefix", ""))
-            and given.get(":low", "") <= row["sk"] <= given.get(":high", "\U0010ffff")
-        ]
-        if not request["ScanIndexForward"]:
-            found.reverse()
-        if "ExclusiveStartKey" in request:
-            after = decode_item(request["ExclusiveStartKey"])["sk"]
-            assert any(row["sk"] == after for row in found), "DynamoDB refuses a start outside of the range"
-            found = found[[row["sk"] for row in found].index(after) + 1 :]
-        more = {"LastEvaluatedKey": encode_item({name: found[1][name] for name in ("pk", "sk")})} if found[2:] else {}
-        return {"Items": [encode_item(row) for row in found[:2]]} | more
 
 
 ORDERS: dict[str, list[Group]] = {
