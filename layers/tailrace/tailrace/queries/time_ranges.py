@@ -134,13 +134,22 @@ def _labels_of(bucket: BucketGroup, day: date) -> list[str]:
 def _bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
     """Return the start and end (UTC) of a label or date; those that lie outside of the calendar are cut off."""
     start, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-    within_a_day = bucket.unit in _WITHIN_A_DAY
-    with suppress(OverflowError):
-        start = bucket.start(text) if "T" in text else day_start(_date(text), bucket.zone)
-    with suppress(OverflowError):
-        last = last_day(text, "day" if within_a_day else bucket.unit) if "T" not in text else None
-        end = bucket.end(text) if last is None else day_end(last, bucket.zone)
-    return start, end
+    if "T" not in text:
+        last = last_day(text, "day" if bucket.unit in _WITHIN_A_DAY else bucket.unit)
+        with suppress(OverflowError):
+            start = day_start(_date(text), bucket.zone)
+        with suppress(OverflowError):
+            end = day_end(last, bucket.zone)
+        return start, end
+    try:
+        return bucket.start(text), bucket.end(text)
+    except ValueError:  # stored under other rules of the time zone
+        start = datetime.fromisoformat(text)
+        return start, start
+    except OverflowError:
+        with suppress(OverflowError):
+            start = datetime.fromisoformat(text).astimezone(UTC)
+        return start, end
 
 
 def _backward_step(zone: tzinfo, early: datetime, late: datetime) -> timedelta:
