@@ -26,7 +26,9 @@ from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION, ROOT, Emulator
 from local.deployment.mappings import resources
 from local.errors import LocalError
+from local.history import LocalHistory
 from local.options import MAX_PORT, MAX_SHARDS, parse_integer
+from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
 from tailrace.definition.pipeline import Pipeline
@@ -74,6 +76,11 @@ class Stack:
             self._clients[service] = deploy.client(service, self.endpoint)
         return self._clients[service]
 
+    def history(self, show: ReportProgress | None = None) -> LocalHistory:
+        """Return what rebuilds and verifies this stack's aggregates; `show` is called with each phase of a job."""
+        function = self.outputs["HistoryFunction"]
+        return LocalHistory(self.client("lambda"), function, self.raise_if_broken, show or (lambda _: None))
+
     def raise_if_broken(self) -> None:
         """Raise EmulatorFailed if the emulator has exited, or the error that stopped a poller."""
         self.emulator.raise_if_gone()
@@ -116,6 +123,7 @@ def running_stack(
             built = deploy.build()
         with _step("deploy", "Deploying the stack", report, timings):
             outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
+        name_shards(emulator.endpoint, outputs, shards)
         pollers = Pollers(emulator.endpoint, shards=shards)
         with _step("functions", "Starting the functions", report, timings):
             pollers.warm_up()
@@ -126,6 +134,20 @@ def running_stack(
                 yield stack
         finally:
             pollers.stop()
+
+
+def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:
+    """Tell the history function the virtual shards, which the emulator's description of the stream does not list."""
+    if shards == 1:
+        return
+    client, function = deploy.client("lambda", endpoint), outputs["HistoryFunction"]
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    streams = deploy.client("dynamodbstreams", endpoint)
+    listed = streams.describe_stream(StreamArn=outputs["ItemsTableStream"])["StreamDescription"]["Shards"]
+    names = [name for shard in listed for name in virtual_shard_ids(shard["ShardId"], shards)]
+    client.update_function_configuration(
+        FunctionName=function, Environment={"Variables": {**variables, "VIRTUAL_SHARDS": ",".join(names)}}
+    )
 
 
 @contextmanager

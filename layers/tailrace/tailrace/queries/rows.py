@@ -58,6 +58,7 @@ class RowQuery:
     further values in the same form, read one after the other. With an ``interval``, rows are rolled up to it.
     ``strings`` are the exact texts of groups that were given in another spelling of a number: their rows hold these
     texts or numbers, but no other texts.
+    ``epoch`` is that of the generation that is read.
     """
 
     aggregate: Aggregate
@@ -69,6 +70,7 @@ class RowQuery:
     start: Position | None = None
     other_texts: tuple[tuple[str, ...], ...] = ()
     strings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    epoch: int = 0
 
     def ranges(self) -> Iterator[KeyRange]:
         """Yield the ranges to read, in order, from ``start`` on. There may be very many: take only what you need."""
@@ -142,7 +144,9 @@ class RowQuery:
                 return replace(self, start=Position(pk, sk, int(skip)))
         except (ValueError, TypeError, InvalidMessage):
             pass
-        raise InvalidMessage("invalid cursor: pass a cursor on unchanged, with the same query")
+        raise InvalidMessage(
+            "invalid cursor: pass it on unchanged, with the same query; begin again if the aggregate was rebuilt"
+        )
 
     def _bucket_first(self) -> bool:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket
@@ -170,7 +174,7 @@ class RowQuery:
         return KeyRange(pk, prefix="" if len(texts) == 1 else f"{sk}#")
 
     def _key(self, texts: tuple[str, ...]) -> tuple[str, str]:
-        return row_key(self.aggregate.name, self.aggregate.version, texts)
+        return row_key(self.aggregate.name, self.aggregate.version, texts, self.epoch)
 
     def _covers(self, pk: Any, sk: Any) -> bool:
         if not isinstance(pk, str) or not isinstance(sk, str | None):
