@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailrace.definition.checks import check_display_metadata
+from tailrace.definition.failures import describe_failure
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME
@@ -115,10 +116,12 @@ class Collection:
             with localcontext(_TRANSFORM_CONTEXT):
                 transformed = normalise(self.transform(_mutable_copy(item)))
         except Exception as error:  # any error of the user's function makes this item invalid, nothing else
-            raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
+            told = describe_failure(error, self.transform)
+            raise InvalidItem([Violation("", "transform", told)]) from error
         if not isinstance(transformed, dict):
             kind = type(transformed).__name__
-            raise InvalidItem([Violation("", "transform", f"the transform returned a {kind}, not a dict")])
+            text = f"the transform {getattr(self.transform, '__name__', '')} returned a {kind}, not a dict"
+            raise InvalidItem([Violation("", "transform", text)])
         return transformed
 
 

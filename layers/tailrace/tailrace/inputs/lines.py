@@ -1,16 +1,15 @@
 """Files of items: JSON Lines, CSV and JSON of any size, read item by item. A bad line is reported and skipped."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Literal
 
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation
+from tailrace.inputs.cells import Columns, item_of
 from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, fit_row, read_header
 from tailrace.inputs.ids import given_id, made_id, missing_columns
 from tailrace.inputs.json_values import json_values
@@ -115,20 +114,18 @@ def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadL
 
 def _parse_line(line_number: int, size: int, fields: Item, schema: Schema, id_columns: Sequence[str]) -> Line | BadLine:
     """Separate a line's id and expiry from the item."""
-    item = dict(fields)
-    item_id = item.get("id")
-    if "id" not in schema.properties:
-        item.pop("id", None)
-    expires_at = item.pop("expires_at", None)
+    item = item_of(fields, schema)
     try:
-        return Line(line_number, size, given_id(item_id) or made_id(item, id_columns), item, expires_at)
+        item_id = given_id(fields.get("id")) or made_id(item, id_columns)
     except InvalidMessage as error:
         return BadLine(line_number, size, fields, Violation("/id", "id", str(error)))
+    return Line(line_number, size, item_id, item, fields.get("expires_at"))
 
 
 def _csv_rows(stream: IO[bytes], schema: Schema, id_columns: Sequence[str]) -> Iterator[Line | BadLine]:
     rows = CsvReader(stream, {"id", "expires_at", *schema.properties, *id_columns})
     header = read_header(rows, partial(missing_columns, columns=id_columns))
+    columns = Columns(header, schema)
     while True:
         try:
             found = rows.read()
@@ -140,8 +137,7 @@ def _csv_rows(stream: IO[bytes], schema: Schema, id_columns: Sequence[str]) -> I
         cells = fit_row(found, header)
         line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line in rows.row_lines)
         if cells:
-            fields = {name: _coerce(name, cell, schema) for name, cell in zip(header, cells, strict=True) if cell}
-            yield _parse_line(line_number, len(text), fields, schema, id_columns)
+            yield _parse_line(line_number, len(text), columns.fields(cells), schema, id_columns)
         elif cells is None:
             yield _bad_line(line_number, text, "csv", f"the row has {len(found)} cells; the header has {len(header)}")
 
@@ -150,47 +146,3 @@ def _unreadable_row(line_number: int, line: bytes | None, error: Exception) -> B
     if line is None:
         return BadLine(line_number, 0, None, _TOO_LONG)
     return _bad_line(line_number, line, "csv", f"the row cannot be parsed: {error}")
-
-
-# JSON's numbers, and the variants that spreadsheets write.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
-def _coerce(name: str, text: str, schema: Schema) -> Any:
-    """Convert a cell to its type in the schema; text that cannot be converted is left for the schema to reject."""
-    if name == "expires_at":
-        types = {"integer"}
-    else:
-        types = {"string"} if name == "id" and "id" not in schema.properties else _types(schema, name)
-    if "string" in types or not types:
-        return text
-    if types & {"number", "integer"} and _NUMBER.fullmatch(text.strip()):
-        try:
-            return parse_number(text.strip())
-        except InvalidMessage:  # the exponent is too large
-            return text
-    if "boolean" in types and text.strip().lower() in ("true", "false"):
-        return text.strip().lower() == "true"
-    if types & {"array", "object"}:
-        try:
-            return loads(text)
-        except InvalidMessage:
-            return text
-    return text
-
-
-def _types(schema: Schema, name: str) -> set[str]:
-    subschema: Any = schema.properties.get(name, {})
-    for _ in range(8):  # bounds the chain of references, which may be circular
-        if not isinstance(subschema, Mapping) or not str(subschema.get("$ref", "")).startswith("#/"):
-            break
-        subschema = _resolve(schema.document, subschema["$ref"])
-    declared = subschema.get("type", []) if isinstance(subschema, Mapping) else []
-    return {declared} if isinstance(declared, str) else set(declared)
-
-
-def _resolve(document: Mapping[str, Any], reference: str) -> Any:
-    node: Any = document
-    for part in reference.removeprefix("#/").split("/"):
-        node = node.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, Mapping) else {}
-    return node
