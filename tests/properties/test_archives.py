@@ -24,15 +24,19 @@ def events(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 def _event(number: int, old: Item | None, new: Item | None, shard: str | None) -> dict[str, Any]:
-    return envelope(
+    sent = envelope(
         event_id=f"e{number}",
         source="stream",
         collection="orders",
         subject="#~/%",
         time="2024-10-27T00:30:00Z",
         kind="modified",
-        data={"old": old, "new": new, "shard": shard, "sequence": str(number)},
+        old=dumps(old),
+        new=dumps(new),
+        shard=shard,
+        sequence=number,
     )
+    return dict(loads(sent.text))
 
 
 def read(sent: list[dict[str, Any]]) -> list[Event]:

@@ -32,9 +32,9 @@ from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import derive_effect
-from tailrace.testing import event, fold, record
+from tailrace.testing import fold, record
 from tests import strategies
 from tests.pipelines import measured, orders
 from tests.simulation import definition as simulated
@@ -131,7 +131,8 @@ def described(folded: FoldResult) -> list[Any]:
 
 
 def by_reference_path(records: list[dict[str, Any]], pipeline: Pipeline) -> FoldResult:
-    effects = (derive_effect(change, pipeline) for change in decode_batch(event(records)).changes)
+    changes = (decode_record(record, None) for record in records)
+    effects = (derive_effect(change, pipeline) for change in changes if isinstance(change, Change))
     return fold(effects, pipeline, lane_seed="b")
 
 

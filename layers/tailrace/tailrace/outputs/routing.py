@@ -1,26 +1,28 @@
 """Routing: which changes go to the archive, to which routes, and to quarantine."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tailrace.aggregation.plan import plan_of
-from tailrace.definition.pipeline import Pipeline, Route
-from tailrace.encoding.json_types import Item, Json
-from tailrace.encoding.tagged_json import dumps
+from tailrace.definition.collection import Collection
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.keys import item_key
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import ChangeBatch
-from tailrace.inputs.effects import Effect, derive_effect
-from tailrace.outputs.envelopes import envelope
+from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, read_record
+from tailrace.inputs.effects import change_kind, unknown_collection
+from tailrace.outputs.envelopes import EventText, envelope
+from tailrace.outputs.prepared_images import ABSENT_TEXT, DecodedImage, PreparedImages, PreparedItem
 from tailrace.outputs.quarantine import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingEvent:
+class OutgoingEvent(NamedTuple):
     """One event to send to a queue; ``sequence`` is that of its change, for the checkpoint."""
 
     sequence: int
-    envelope: Json
+    event: EventText
     text: str
 
 
@@ -41,85 +43,77 @@ class Dispatch:
     quarantine: list[Quarantined] = field(default_factory=list)
 
 
-def dispatch(batch: ChangeBatch, pipeline: Pipeline) -> Dispatch:
+def dispatch(batch: RawBatch, pipeline: Pipeline, images: PreparedImages) -> Dispatch:
     """Decide where each change of a batch goes, without sending anything."""
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
-    for unreadable in batch.unreadable:
-        violations = [Violation("", "record", unreadable.reason)]
-        stored = _report(unreadable.event_id, unreadable.time, None, None, unreadable.record, violations, batch.shard)
-        result.quarantine.append(Quarantined(unreadable.sequence, stored))
-    for change in batch.changes:
-        effect = derive_effect(change, pipeline)
-        violations = [] if effect.rejection is None else list(effect.rejection.violations)
-        event = _envelope_for(effect)
-        if event is not None:
-            outgoing = OutgoingEvent(change.sequence, event, dumps(event))
-            result.archive.append(outgoing)
-            matching, failures = _matching_routes(effect, pipeline.routes)
-            for route in matching:
-                result.routes[route.name].append(outgoing)
-            violations += failures + _uncountable_violations(effect, pipeline)
-        if violations:
-            stored = _report(
-                change.event_id, change.time, change.collection, change.id, change.new, violations, change.shard
-            )
-            result.quarantine.append(Quarantined(change.sequence, stored))
+    for record, position in zip(batch.records, batch.positions, strict=True):
+        change = read_record(record, batch.shard, position, images.decode)
+        if isinstance(change, UnreadableRecord):
+            violations = [Violation("", "record", change.reason)]
+            stored = _report(change.event_id, change.time, None, None, record, violations, batch.shard)
+        else:
+            violations = _dispatch_change(change, pipeline, images, result)
+            if not violations:
+                continue
+            item = None if change.new is None else change.new.fields
+            stored = _report(change.event_id, change.time, change.collection, change.id, item, violations, change.shard)
+        result.quarantine.append(Quarantined(position.sequence, stored))
     return result
 
 
-def _envelope_for(effect: Effect) -> Json | None:
-    change, kind = effect.change, effect.kind
+def _dispatch_change(
+    change: Change[DecodedImage], pipeline: Pipeline, images: PreparedImages, result: Dispatch
+) -> list[Violation]:
+    """Add a change's event to the archive and the matching routes; return what is wrong with its new item."""
+    collection = pipeline.collections_by_name.get(change.collection)
+    if collection is None:
+        return [] if change.new is None else list(unknown_collection(change.collection, pipeline).violations)
+    old = None if change.old is None else images.prepare(collection, change.old)
+    new = None if change.new is None else images.prepare(collection, change.new)
+    violations = list(new.violations) if isinstance(new, InvalidItem) else []
+    before = old if isinstance(old, PreparedItem) else None
+    after = new if isinstance(new, PreparedItem) else None
+    kind = change_kind(before is not None, after is not None, expired=change.expired)
     if kind is None:
-        return None
-    data = {"old": effect.old, "new": effect.new, "shard": change.shard, "sequence": str(change.sequence)}
-    return envelope(
+        return violations
+    event = envelope(
         event_id=change.event_id,
         source=change.source or "tailrace",
         collection=change.collection,
         subject=change.id,
         time=change.time,
         kind=kind,
-        data=data,
+        old=ABSENT_TEXT if before is None else before.text,
+        new=ABSENT_TEXT if after is None else after.text,
+        shard=change.shard,
+        sequence=change.sequence,
     )
+    outgoing = OutgoingEvent(change.sequence, event, event.text)
+    result.archive.append(outgoing)
+    # a route gets the changes for whose old or new item its predicate holds
+    for position, route in enumerate(images.routes[collection.name]):
+        if any(one is not None and one.matches[position] is True for one in (before, after)):
+            result.routes[route.name].append(outgoing)
+    if after is None or change.new is None:
+        return violations
+    images.remember(item_key(change.collection, change.id), change.new)
+    # a failure on the old item was reported when that item arrived
+    failures = [one for one in after.matches if isinstance(one, InvalidItem)]
+    failures += _uncountable(after.item, collection, pipeline)
+    return [violation for failure in failures for violation in failure.violations]
 
 
-def _matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
-    """Return the routes of a change, whose predicate holds for the old or the new item, and predicate failures."""
-    matching: list[Route] = []
-    failures: list[Violation] = []
-    for route in routes:
-        if route.of.name != effect.change.collection:
-            continue
-        matches = [_route_matches(route, item) for item in (effect.old, effect.new) if item is not None]
-        if any(matched is True for matched in matches):
-            matching.append(route)
-        # a failure on the old item was reported when that item arrived
-        if effect.new is not None and isinstance(matches[-1], InvalidItem):
-            failures.extend(matches[-1].violations)
-    return matching, failures
-
-
-def _uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violation]:
-    """Return why some aggregates cannot count the new item; empty for most items.
+def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list[InvalidItem]:
+    """Return why some aggregates cannot count an item; empty for most items.
 
     Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
     """
-    if effect.collection is None:
+    plan = plan_of(pipeline)
+    delta_cache = plan.delta_caches.get(collection.name)
+    if delta_cache is not None and delta_cache.can_count(item):
         return []
-    contributions = plan_of(pipeline).evaluators[effect.collection.name].contributions_of(effect.new)
-    return [
-        violation
-        for contribution in contributions
-        if isinstance(contribution, InvalidItem)
-        for violation in contribution.violations
-    ]
-
-
-def _route_matches(route: Route, item: Item) -> bool | InvalidItem:
-    try:
-        return bool(route.when(item))
-    except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; other routes are not affected
-        return InvalidItem([Violation("", "when", f"{route.name}: {type(error).__name__}: {error}")])
+    contributions = plan.evaluators[collection.name].contributions(item)
+    return [contribution for contribution in contributions if isinstance(contribution, InvalidItem)]
 
 
 def _report(  # noqa: PLR0913, PLR0917 - the members of a report

@@ -15,7 +15,7 @@ from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_erro
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
-from tailrace.inputs.changes import Change, StreamPosition, UnreadableRecord
+from tailrace.inputs.changes import StreamPosition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,9 +47,7 @@ class ProgressWriter:
     flushed: dict[str, str] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
 
-    def advance(
-        self, shard: str | None, changes: Sequence[Change | UnreadableRecord | StreamPosition], checkpoint: int | None
-    ) -> None:
+    def advance(self, shard: str | None, changes: Sequence[StreamPosition], checkpoint: int | None) -> None:
         """Record that the changes of a batch below the checkpoint are processed; all of them if there is none.
 
         If the table cannot be written now, the row understates the progress until the next batch.

@@ -11,8 +11,9 @@ from tailrace.aws.runtime.queues import send_messages
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import claim_check, fits, pack
+from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Fanout:
     destinations: Destinations
     progress: ProgressWriter
     route_throughput: Mapping[str, ThroughputCounter] = field(default_factory=dict)
+    images: PreparedImages = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", PreparedImages(self.pipeline))
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Send one batch of the stream on, and report the first change that could not be sent, if any.
@@ -48,8 +53,8 @@ class Fanout:
         Raises:
             Permanent: a queue or bucket rejects a request; the mapping's failure destination then gets the batch.
         """
-        batch = decode_batch(event)
-        dispatched = dispatch(batch, self.pipeline)
+        batch = parse_raw_batch(event)
+        dispatched = dispatch(batch, self.pipeline, self.images)
         failed = self._quarantine(dispatched) + self._archive(dispatched.archive)
         for route, events in dispatched.routes.items():
             unsent = self._route(self.destinations.route_queues[route], events)
@@ -65,7 +70,7 @@ class Fanout:
             ChangesFailed=len(failed),
         )
         retry_from = min(failed, default=None)
-        self.progress.advance(batch.shard, [*batch.changes, *batch.unreadable], retry_from)
+        self.progress.advance(batch.shard, batch.positions, retry_from)
         return stream_response(event, retry_from)
 
     def _quarantine(self, dispatched: Dispatch) -> list[int]:
@@ -94,7 +99,7 @@ class Fanout:
         large = [event for event in events if not fits(event.text)]
         if not large:
             return [(event.sequence, event.text) for event in events], []
-        checks = {event.sequence: claim_check(event.envelope, self.destinations.failures_bucket) for event in large}
+        checks = {event.sequence: claim_check(event.event, self.destinations.failures_bucket) for event in large}
         unstored = put_objects(self.s3, self.destinations.failures_bucket, [stored for stored, _ in checks.values()])
         failed = {list(checks)[position] for position in unstored}
         texts = {sequence: slim_text for sequence, (_, slim_text) in checks.items()}
