@@ -5,7 +5,7 @@ image, so an image that equals a remembered one need not be decoded, validated, 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tailrace.definition.collection import Collection
 from tailrace.definition.pipeline import Pipeline, Route
@@ -26,8 +26,7 @@ _MAX_CHARACTERS = 8_000_000
 much as its JSON: 100 to 200 MB at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedItem:
+class PreparedItem(NamedTuple):
     """A valid, transformed item: its JSON, and for each route of its collection whether it matches, or why not."""
 
     item: Item

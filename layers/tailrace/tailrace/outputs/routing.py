@@ -92,7 +92,8 @@ def _dispatch_change(
     result.archive.append(outgoing)
     # a route gets the changes for whose old or new item its predicate holds
     for position, route in enumerate(images.routes[collection.name]):
-        if any(one is not None and one.matches[position] is True for one in (before, after)):
+        old_matches = before is not None and before.matches[position] is True
+        if old_matches or (after is not None and after.matches[position] is True):
             result.routes[route.name].append(outgoing)
     if after is None or change.new is None:
         return violations
