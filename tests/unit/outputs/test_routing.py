@@ -52,7 +52,8 @@ def test_remembered_images_are_the_ones_that_would_be_prepared(drawn: list[Any])
 def test_the_newest_image_of_an_item_is_prepared_already() -> None:
     images = PreparedImages(pipeline)
     first, second = (
-        record(number, "orders", ("1", None, ORDER | {"amount": number, "notes": {"a": 1, "b": 2}})) for number in (1, 2)
+        record(number, "orders", ("1", None, ORDER | {"amount": number, "notes": {"a": 1, "b": 2}}))
+        for number in (1, 2)
     )
     sent([first, second], images)
     image = second["dynamodb"]["NewImage"]
