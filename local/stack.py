@@ -27,6 +27,7 @@ from local.deployment.emulator import REGION, ROOT, Emulator
 from local.deployment.mappings import resources
 from local.errors import LocalError
 from local.options import MAX_PORT, MAX_SHARDS, parse_integer
+from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
 from tailrace.definition.pipeline import Pipeline
@@ -116,6 +117,7 @@ def running_stack(
             built = deploy.build()
         with _step("deploy", "Deploying the stack", report, timings):
             outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
+        name_shards(emulator.endpoint, outputs, shards)
         pollers = Pollers(emulator.endpoint, shards=shards)
         with _step("functions", "Starting the functions", report, timings):
             pollers.warm_up()
@@ -126,6 +128,20 @@ def running_stack(
                 yield stack
         finally:
             pollers.stop()
+
+
+def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:
+    """Tell the history function the virtual shards, which the emulator's description of the stream does not list."""
+    if shards == 1:
+        return
+    client, function = deploy.client("lambda", endpoint), outputs["HistoryFunction"]
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    streams = deploy.client("dynamodbstreams", endpoint)
+    listed = streams.describe_stream(StreamArn=outputs["ItemsTableStream"])["StreamDescription"]["Shards"]
+    names = [name for shard in listed for name in virtual_shard_ids(shard["ShardId"], shards)]
+    client.update_function_configuration(
+        FunctionName=function, Environment={"Variables": {**variables, "VIRTUAL_SHARDS": ",".join(names)}}
+    )
 
 
 @contextmanager

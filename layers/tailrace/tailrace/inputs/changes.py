@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, decode_value
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.keys import split_item_key
+from tailrace.encoding.keys import SENTINELS, split_item_key
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, TailraceError
 
@@ -151,6 +151,12 @@ def decode_fields(image: Image) -> Item:
     for name in ENGINE_ATTRIBUTES:
         fields.pop(name, None)
     return fields
+
+
+def is_sentinel(record: Mapping[str, Any]) -> bool:
+    """Tell whether a stream record is of a sentinel, which jobs write to see how far the stream is read."""
+    key = record.get("dynamodb", {}).get("Keys", {}).get("pk", {}).get("S")
+    return isinstance(key, str) and key.startswith(f"{SENTINELS}#")
 
 
 def _is_ttl_deletion(record: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import item_key
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, read_record
+from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, is_sentinel, read_record
 from tailrace.inputs.effects import change_kind, unknown_collection
 from tailrace.outputs.envelopes import EventText, envelope
 from tailrace.outputs.prepared_images import ABSENT_TEXT, DecodedImage, PreparedImages, PreparedItem
@@ -49,6 +49,8 @@ def dispatch(batch: RawBatch, pipeline: Pipeline, images: PreparedImages) -> Dis
     for record, position in zip(batch.records, batch.positions, strict=True):
         change = read_record(record, batch.shard, position, images.decode)
         if isinstance(change, UnreadableRecord):
+            if is_sentinel(record):
+                continue
             violations = [Violation("", "record", change.reason)]
             stored = _report(change.event_id, change.time, None, None, record, violations, batch.shard)
         else:

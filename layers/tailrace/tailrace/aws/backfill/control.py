@@ -1,0 +1,153 @@
+"""The control rows of all generations, in one item of the aggregates table.
+
+The item's keys are ``~control`` and ``-``. Attribute ``g:shops@2`` holds the control row of the generation shops@2 as a
+JSON text, and ``p:shops`` the version that readers are shown. A control row is replaced on condition that its text is
+still the one that was read; pointers move in the same write as the row that allows it. One item means that an
+invocation sees all of them at one moment, with one read.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.backfill.generations import Generation, GenerationId, from_row, shown, to_row
+from tailrace.encoding.dynamodb import decode_item, encode_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CONTROL = "~control"
+"""The partition key of the control item."""
+
+_KEY = {"pk": CONTROL, "sk": "-"}
+_GENERATION, _POINTER, _SINCE_CREATION = "g:", "p:", "since_creation"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """All control rows at one moment.
+
+    Attributes:
+        generations: the control rows.
+        pointers: by aggregate, the generation that readers are shown.
+        since_creation: the stack has kept control rows since it was created, so that the images of all items that have
+            ever expired are kept.
+        exists: whether there is a control item; there is none in a stack that is older than control rows.
+    """
+
+    generations: Mapping[GenerationId, Generation] = field(default_factory=dict)
+    pointers: Mapping[str, GenerationId] = field(default_factory=dict)
+    since_creation: bool = False
+    exists: bool = False
+
+    def shown(self, aggregate: str) -> Generation | None:
+        """Return the generation of an aggregate that readers are shown; None while there is nothing to show."""
+        return shown(self.pointers.get(aggregate), self.generations)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTable:
+    """Reads and replaces control rows.
+
+    Raises (each method):
+        Transient: the table cannot be used now.
+        Permanent: the table rejects the request.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+
+    def read(self) -> Control:
+        """Return all control rows, strongly consistent."""
+        with map_aws_errors():
+            answer = self.client.get_item(TableName=self.table, Key=encode_item(_KEY), ConsistentRead=True)
+        return parse_control(answer.get("Item", {}))
+
+    def create(self, generations: Iterable[Generation], *, since_creation: bool) -> bool:
+        """Write the first control rows; every generation becomes the one that readers are shown.
+
+        Returns False, and writes nothing, if there is a control item already.
+        """
+        item: dict[str, Any] = {**_KEY, _SINCE_CREATION: since_creation}
+        for one in generations:
+            item[_generation_attribute(one.id)] = _text(one)
+            item[f"{_POINTER}{one.aggregate}"] = one.version
+        try:
+            self.client.put_item(
+                TableName=self.table, Item=encode_item(item), ConditionExpression="attribute_not_exists(pk)"
+            )
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, CONDITION_FAILED):
+                return False
+            raise translate(error) from error
+        return True
+
+    def replace(self, before: Generation | None, after: Generation, *, show: bool = False) -> bool:
+        """Write a control row if it still is what it was read as; ``show`` also moves the readers' pointer to it.
+
+        Returns False, and writes nothing, if somebody else has written the row since.
+        """
+        names = {"#row": _generation_attribute(after.id)}
+        values = {":after": {"S": _text(after)}}
+        changes = ["#row = :after"]
+        condition = "attribute_exists(pk) AND attribute_not_exists(#row)"
+        if before is not None:
+            values[":before"] = {"S": _text(before)}
+            condition = "#row = :before"
+        if show:
+            names["#pointer"] = f"{_POINTER}{after.aggregate}"
+            values[":version"] = {"N": str(after.version)}
+            changes.append("#pointer = :version")
+        return self._update(f"SET {', '.join(changes)}", condition, names, values)
+
+    def show(self, generation: Generation) -> bool:
+        """Move the readers' pointer to a generation if its control row still is what it was read as."""
+        names = {"#row": _generation_attribute(generation.id), "#pointer": f"{_POINTER}{generation.aggregate}"}
+        values = {":before": {"S": _text(generation)}, ":version": {"N": str(generation.version)}}
+        return self._update("SET #pointer = :version", "#row = :before", names, values)
+
+    def _update(self, change: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=encode_item(_KEY),
+                UpdateExpression=change,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, CONDITION_FAILED):
+                return False
+            raise translate(error) from error
+        return True
+
+
+def control_key() -> Mapping[str, Any]:
+    """Return the control item's key in DynamoDB's JSON, for reads beside other rows."""
+    return encode_item(_KEY)
+
+
+def parse_control(image: Mapping[str, Any]) -> Control:
+    """Read a control item from DynamoDB's JSON; an empty one is that of a stack without control rows."""
+    item = decode_item(image)
+    rows = [from_row(json.loads(text)) for name, text in item.items() if name.startswith(_GENERATION)]
+    pointers = {
+        name.removeprefix(_POINTER): (name.removeprefix(_POINTER), int(version))
+        for name, version in item.items()
+        if name.startswith(_POINTER)
+    }
+    since_creation = bool(item.get(_SINCE_CREATION))
+    return Control({one.id: one for one in rows}, pointers, since_creation, exists=bool(item))
+
+
+def _generation_attribute(name: GenerationId) -> str:
+    return f"{_GENERATION}{name[0]}@{name[1]}"
+
+
+def _text(generation: Generation) -> str:
+    return json.dumps(to_row(generation), sort_keys=True, separators=(",", ":"))

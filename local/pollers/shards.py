@@ -1,0 +1,87 @@
+"""Which shards of a stream are being read: a parent to its end before its children.
+
+A shard closes after some hours, or when its partition splits, and its children take over
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html). A stream may have several at a time.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.mapping import StreamShard
+from local.mapping.settings import LATEST, TRIM_HORIZON
+
+
+@dataclass(slots=True)
+class ReadShard:
+    """A shard that is being read, and the virtual shards that its records are distributed over.
+
+    `iterator` is None before the first page and after it has expired. `start` is where a shard without `last_sequence`,
+    the number of the last record read, begins.
+    """
+
+    id: str
+    start: str
+    parts: list[StreamShard[bytes]]
+    iterator: str | None = None
+    last_sequence: str | None = None
+    ended: bool = False
+
+    @property
+    def position(self) -> dict[str, str]:
+        """The parameters of GetShardIterator to read on."""
+        if self.last_sequence is None:
+            return {"ShardIteratorType": self.start}
+        return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": self.last_sequence}
+
+    def end(self) -> None:
+        """Record that the shard is closed and has been read to its end."""
+        self.ended = True
+        for part in self.parts:
+            part.mark_ended()
+
+
+class StreamShards:
+    """The shards that are being read, and those that are done. Nothing here does I/O."""
+
+    def __init__(self, start: str, split: Callable[[str], list[StreamShard[bytes]]]) -> None:
+        """`start` is the mapping's StartingPosition, `split` returns the virtual shards of a shard's id."""
+        self.reading: dict[str, ReadShard] = {}
+        self._start = start
+        self._split = split
+        self._done: set[str] = set()
+
+    @property
+    def parts(self) -> list[StreamShard[bytes]]:
+        """The virtual shards of all shards that are being read."""
+        return [part for shard in self.reading.values() for part in shard.parts]
+
+    def open(self, described: Sequence[Mapping[str, Any]]) -> None:
+        """Begin to read the described shards whose parents are done or no longer in the stream.
+
+        With LATEST, the shards that are closed at the first description hold nothing to read, and their open children
+        are read from now on. Shards that are described later hold only later records, so they are read from the start.
+        """
+        listed = {shard["ShardId"] for shard in described}
+        self._done &= listed
+        if self._start == LATEST:
+            self._done |= {shard["ShardId"] for shard in described if _is_closed(shard)}
+        waiting = listed - self._done
+        for shard in described:
+            name, parent = shard["ShardId"], shard.get("ParentShardId")
+            if name in waiting and name not in self.reading and parent not in waiting and parent not in self.reading:
+                self.reading[name] = ReadShard(name, self._start, self._split(name))
+        if described:
+            self._start = TRIM_HORIZON
+
+    def close(self) -> bool:
+        """Stop reading the shards that are done: read to the end, and every record settled. Returns whether any is."""
+        done = [name for name, shard in self.reading.items() if all(part.is_done for part in shard.parts)]
+        for name in done:
+            del self.reading[name]
+        self._done.update(done)
+        return bool(done)
+
+
+def _is_closed(shard: Mapping[str, Any]) -> bool:
+    return "EndingSequenceNumber" in shard.get("SequenceNumberRange", {})
