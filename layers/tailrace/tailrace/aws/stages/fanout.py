@@ -1,6 +1,6 @@
 """The fanout stage: decode, validate, transform; then to the archive queue, route queues or quarantine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,14 @@ class Destinations:
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """Sends on the changes of a stream; ``route_throughput`` optionally counts the events of each route."""
+    """Sends on the changes of a stream; ``route_throughput`` optionally counts the events of each route.
+
+    ``s3`` makes a client, on the first change that needs one: most processes never store an object.
+    """
 
     pipeline: Pipeline
     sqs: "SQSClient"
-    s3: "S3Client"
+    s3: Callable[[], "S3Client"]
     destinations: Destinations
     progress: ProgressWriter
     route_throughput: Mapping[str, ThroughputCounter] = field(default_factory=dict)
@@ -74,8 +77,10 @@ class Fanout:
         return stream_response(event, retry_from)
 
     def _quarantine(self, dispatched: Dispatch) -> list[int]:
+        if not dispatched.quarantine:
+            return []
         failed = put_objects(
-            self.s3, self.destinations.failures_bucket, [refused.object for refused in dispatched.quarantine]
+            self.s3(), self.destinations.failures_bucket, [refused.object for refused in dispatched.quarantine]
         )
         return [dispatched.quarantine[position].sequence for position in failed]
 
@@ -100,7 +105,7 @@ class Fanout:
         if not large:
             return [(event.sequence, event.text) for event in events], []
         checks = {event.sequence: claim_check(event.event, self.destinations.failures_bucket) for event in large}
-        unstored = put_objects(self.s3, self.destinations.failures_bucket, [stored for stored, _ in checks.values()])
+        unstored = put_objects(self.s3(), self.destinations.failures_bucket, [stored for stored, _ in checks.values()])
         failed = {list(checks)[position] for position in unstored}
         texts = {sequence: slim_text for sequence, (_, slim_text) in checks.items()}
         ready = [(e.sequence, texts.get(e.sequence, e.text)) for e in events if e.sequence not in failed]

@@ -92,7 +92,7 @@ def _fanout(show: Show, before: list[Json], texts: list[str]) -> list[Result]:
     queues = {name: f"{os.environ['AWS_ENDPOINT_URL']}/1/{name}" for name in ("archive", "disruptions")}
     destinations = Destinations(queues["archive"], {"disruptions": queues["disruptions"]}, "failures")
     progress = ProgressWriter(client("dynamodb"), "progress", FANOUT, _now)
-    stage = Fanout(pipeline, client("sqs"), client("s3"), destinations, progress)
+    stage = Fanout(pipeline, client("sqs"), lambda: client("s3"), destinations, progress)
     for start in range(0, len(before), _BATCH):  # as in steady state, the process knows the week's flights
         stage(json.loads(event(before[start : start + _BATCH])))
     sqs: Any = boto3.client("sqs", region_name="us-east-1")
@@ -189,7 +189,7 @@ def _load(show: Show, texts: list[str]) -> list[Result]:
 def _ingest(show: Show, texts: list[str]) -> list[Result]:
     dynamodb, calls = client("dynamodb"), Counter[str]()
     dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]))
-    stage = Ingester(ItemStore(dynamodb, "items", pipeline), client("s3"), "failures")
+    stage = Ingester(ItemStore(dynamodb, "items", pipeline), lambda: client("s3"), "failures")
     table: Any = boto3.resource("dynamodb", region_name="us-east-1").Table("items")
 
     def pair(text: str) -> tuple[Work, Work]:
