@@ -163,6 +163,17 @@ def test_both_are_equal_for_validated_and_transformed_items(steps: list[tuple[An
         )
 
 
+@given(st.one_of(regular, things))
+def test_what_the_cache_can_count_every_aggregate_can_count(item: Any) -> None:
+    for pipeline in (raw, closed, whole):
+        plan = plan_of(pipeline)
+        delta_cache = plan.delta_caches.get("things")
+        with localcontext(EXACT):  # like the fold
+            countable = delta_cache is not None and delta_cache.can_count(item)
+            contributions = plan.evaluators["things"].contributions(item)
+        assert not (countable and any(isinstance(one, InvalidItem) for one in contributions))
+
+
 @given(things, things)
 def test_a_change_does_the_difference_of_its_contributions(old: Any, new: Any) -> None:
     found = {change.key: change for change in fold_records(records_of("things", [(old, new, False)]), raw).rows}

@@ -1,11 +1,15 @@
 """Routing: what a process remembers of earlier images never changes what it sends."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace import Aggregate, Collection, Pipeline, count, field
+from tailrace.aggregation.fold import fold_records
+from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.tagged_json import loads
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs import prepared_images
@@ -15,6 +19,7 @@ from tailrace.testing import event, record
 from tests import strategies
 from tests.pipelines.orders import pipeline
 
+NUMBER = Decimal("1234567890.12345678")
 ORDER = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 500}
 
 
@@ -81,3 +86,18 @@ def test_an_event_has_its_members_in_order() -> None:
     assert list(loads(text)) == ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"]
     assert list(loads(text)["data"]) == ["old", "new", "shard", "sequence"]
     assert loads(text)["subject"] == '"#\\'
+
+
+def has_exact_square(reading: dict[str, Any]) -> bool:
+    """Return whether squares have all their 38 digits, as in the fold's decimal context."""
+    return bool(reading["n"] * reading["n"] == EXACT.multiply(NUMBER, NUMBER))
+
+
+def test_fanout_leaves_what_the_fold_would_find_in_the_cache_that_they_share() -> None:
+    readings = Collection("readings", schema={"type": "object"})
+    measures = {"exact": count(where=has_exact_square)}
+    counted = Pipeline([readings], [Aggregate("all", of=readings, by=[field("sensor")], measures=measures)])
+    records = [record(1, "readings", ("1", None, {"sensor": "a", "n": NUMBER}))]
+    dispatch(parse_raw_batch(event(records)), counted, PreparedImages(counted))
+    (row,) = fold_records(records, counted).rows
+    assert row.deltas() == (1, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import localcontext
 from typing import NamedTuple
 
 from tailrace.aggregation.plan import plan_of
@@ -9,6 +10,7 @@ from tailrace.definition.collection import Collection
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import item_key
+from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, is_sentinel, read_record
 from tailrace.inputs.effects import change_kind, unknown_collection
@@ -113,9 +115,10 @@ def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list
     """
     plan = plan_of(pipeline)
     delta_cache = plan.delta_caches.get(collection.name)
-    if delta_cache is not None and delta_cache.can_count(item):
-        return []
-    contributions = plan.evaluators[collection.name].contributions(item)
+    with localcontext(EXACT):  # as in the fold, which may share the cache
+        if delta_cache is not None and delta_cache.can_count(item):
+            return []
+        contributions = plan.evaluators[collection.name].contributions(item)
     return [contribution for contribution in contributions if isinstance(contribution, InvalidItem)]
 
 
