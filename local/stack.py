@@ -26,6 +26,7 @@ from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION, ROOT, Emulator
 from local.deployment.mappings import resources
 from local.errors import LocalError
+from local.history import LocalHistory
 from local.options import MAX_PORT, MAX_SHARDS, parse_integer
 from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
@@ -74,6 +75,11 @@ class Stack:
         if service not in self._clients:
             self._clients[service] = deploy.client(service, self.endpoint)
         return self._clients[service]
+
+    def history(self, show: ReportProgress | None = None) -> LocalHistory:
+        """Return what rebuilds and verifies this stack's aggregates; `show` is called with each phase of a job."""
+        function = self.outputs["HistoryFunction"]
+        return LocalHistory(self.client("lambda"), function, self.raise_if_broken, show or (lambda _: None))
 
     def raise_if_broken(self) -> None:
         """Raise EmulatorFailed if the emulator has exited, or the error that stopped a poller."""

@@ -7,7 +7,7 @@ from typing import Any
 from tailrace.aws.backfill.control import Control, ControlTable
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
-from tailrace.aws.jobs.machine import advance, work_on
+from tailrace.aws.jobs.steps.machine import advance, work_on
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.encoding.dynamodb import decode_item
@@ -139,10 +139,10 @@ class Player:
 
     def _execute(self, name: str) -> None:
         """Do what the state machine does: call, wait, work on parts side by side, and repeat what fails."""
-        worked = False
+        worked = ""
         for _ in range(_MAX_CALLS):
             outcome = self._repeated(lambda: advance(self._shop(), name, worked=worked))  # noqa: B023 - called at once
-            worked = False
+            worked = ""
             match outcome["next"]:
                 case "end":
                     return
@@ -158,7 +158,7 @@ class Player:
                     self.random.shuffle(numbers)
                     for number in numbers:
                         self._repeated(lambda: work_on(self._shop(), name, number))  # noqa: B023
-                    worked = True
+                    worked = outcome["step"]
         raise AssertionError(f"{name} never ends")
 
     def _repeated(self, call: Any) -> Any:

@@ -75,6 +75,15 @@ export function bucketStart(label, zone) {
   return instantOf(`${day}T00:00`, zone);
 }
 
+/** Return the instant at which a bucket ends that starts at an instant. */
+export function bucketEnd(start, unit, zone) {
+  if (unit === "minute" || unit === "hour") return start + BUCKET_LENGTH_S[unit] * 1000;
+  const day = new Date(`${localTimeOf(start, zone).slice(0, 10)}T00:00Z`);
+  if (unit === "month") day.setUTCMonth(day.getUTCMonth() + 1);
+  else day.setUTCDate(day.getUTCDate() + (unit === "week" ? 7 : 1));
+  return instantOf(day.toISOString().slice(0, 16), zone);
+}
+
 /** Return the local time of a zone at an instant, as `2013-01-01T05:00`. */
 export function localTimeOf(instant, zone) {
   return new Date(Math.floor(instant / 60_000) * 60_000 + offset(instant, zone)).toISOString().slice(0, 16);
@@ -88,10 +97,13 @@ const BUCKET_FORMATS = {
   month: { month: "long", year: "numeric" },
 };
 
-/** Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`. */
-export function formatBucket(instant, unit, zone) {
+/**
+ * Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`, and of one that is not over
+ * `January 2013, so far`.
+ */
+export function formatBucket(instant, unit, zone, isOpen = false) {
   const text = formatter(zone, BUCKET_FORMATS[unit]).format(instant);
-  return unit === "week" ? `Week of ${text}` : text;
+  return `${unit === "week" ? "Week of " : ""}${text}${isOpen ? ", so far" : ""}`;
 }
 
 /** Return the label of a tick on the time axis. The first tick of a day shows the date. `stepS` is the tick distance. */

@@ -83,7 +83,7 @@ def parse_raw_batch(event: Mapping[str, Any]) -> RawBatch:
             cannot be reported as a batch item failure, so the whole invocation must fail.
     """
     records = _records(event)
-    positions = [_position(record) for record in records]
+    positions = [position_of(record) for record in records]
     return RawBatch(str(event.get("eventSourceARN", "")), event.get("shardId"), records, positions)
 
 
@@ -94,7 +94,12 @@ def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return records
 
 
-def _position(record: Mapping[str, Any]) -> StreamPosition:
+def position_of(record: Mapping[str, Any]) -> StreamPosition:
+    """Return the position of a record.
+
+    Raises:
+        InvalidMessage: it has no sequence number.
+    """
     try:
         body = record["dynamodb"]
         sequence = int(body["SequenceNumber"])
@@ -109,7 +114,7 @@ def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unre
     Raises:
         InvalidMessage: it has no sequence number.
     """
-    return read_record(record, shard, _position(record), lambda _key, image: decode_fields(image))
+    return read_record(record, shard, position_of(record), lambda _key, image: decode_fields(image))
 
 
 def read_record[Fields](

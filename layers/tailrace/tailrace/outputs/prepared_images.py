@@ -5,7 +5,7 @@ image, so an image that equals a remembered one need not be decoded, validated, 
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tailrace.definition.collection import Collection
 from tailrace.definition.pipeline import Pipeline, Route
@@ -81,7 +81,7 @@ class PreparedImages:
                 decoded.prepared = version.rejection or InvalidItem([])
             else:
                 text = dumps(version.item)  # before a route's predicate sees the item
-                matches = tuple([_matches(route, version.item) for route in self.routes[collection.name]])
+                matches = tuple([route_matches(route, version.item) for route in self.routes[collection.name]])
                 decoded.prepared = PreparedItem(version.item, text, matches)
         return decoded.prepared
 
@@ -97,7 +97,8 @@ class PreparedImages:
         self._characters += size
 
 
-def _matches(route: Route, item: Any) -> bool | InvalidItem:
+def route_matches(route: Route, item: Item) -> bool | InvalidItem:
+    """Return whether an item satisfies a route's predicate, or why the predicate failed."""
     try:
         return bool(route.when(item))
     except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; other routes are not affected

@@ -45,41 +45,52 @@ class Dispatch:
     quarantine: list[Quarantined] = field(default_factory=list)
 
 
+class RoutedChange(NamedTuple):
+    """Where one change goes: its event, if it has one, the names of the matching routes, and what is wrong with it.
+
+    ``refused`` tells whether the new item is invalid, so that neither archive nor routes get it.
+    """
+
+    event: EventText | None
+    routes: list[str]
+    violations: list[Violation]
+    refused: bool
+
+
 def dispatch(batch: RawBatch, pipeline: Pipeline, images: PreparedImages) -> Dispatch:
     """Decide where each change of a batch goes, without sending anything."""
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
     for record, position in zip(batch.records, batch.positions, strict=True):
         change = read_record(record, batch.shard, position, images.decode)
         if isinstance(change, UnreadableRecord):
-            if is_sentinel(record):
-                continue
-            violations = [Violation("", "record", change.reason)]
-            stored = _report(change.event_id, change.time, None, None, record, violations, batch.shard)
-        else:
-            violations = _dispatch_change(change, pipeline, images, result)
-            if not violations:
-                continue
-            item = None if change.new is None else change.new.fields
-            stored = _report(change.event_id, change.time, change.collection, change.id, item, violations, change.shard)
-        result.quarantine.append(Quarantined(position.sequence, stored))
+            if not is_sentinel(record):
+                result.quarantine.append(Quarantined(position.sequence, _report_unreadable(change, batch.shard)))
+            continue
+        routed = route_change(change, pipeline, images)
+        if routed.event is not None:
+            outgoing = OutgoingEvent(change.sequence, routed.event, routed.event.text)
+            result.archive.append(outgoing)
+            for name in routed.routes:
+                result.routes[name].append(outgoing)
+        if routed.violations:
+            result.quarantine.append(Quarantined(position.sequence, _report(change, routed)))
     return result
 
 
-def _dispatch_change(
-    change: Change[DecodedImage], pipeline: Pipeline, images: PreparedImages, result: Dispatch
-) -> list[Violation]:
-    """Add a change's event to the archive and the matching routes; return what is wrong with its new item."""
+def route_change(change: Change[DecodedImage], pipeline: Pipeline, images: PreparedImages) -> RoutedChange:
+    """Decide where one change goes."""
     collection = pipeline.collections_by_name.get(change.collection)
     if collection is None:
-        return [] if change.new is None else list(unknown_collection(change.collection, pipeline).violations)
+        unknown = [] if change.new is None else list(unknown_collection(change.collection, pipeline).violations)
+        return RoutedChange(None, [], unknown, refused=bool(unknown))
     old = None if change.old is None else images.prepare(collection, change.old)
     new = None if change.new is None else images.prepare(collection, change.new)
-    violations = list(new.violations) if isinstance(new, InvalidItem) else []
     before = old if isinstance(old, PreparedItem) else None
     after = new if isinstance(new, PreparedItem) else None
+    violations = list(new.violations) if isinstance(new, InvalidItem) else []
     kind = change_kind(before is not None, after is not None, expired=change.expired)
     if kind is None:
-        return violations
+        return RoutedChange(None, [], violations, refused=bool(violations))
     event = envelope(
         event_id=change.event_id,
         source=change.source or "tailrace",
@@ -92,20 +103,19 @@ def _dispatch_change(
         shard=change.shard,
         sequence=change.sequence,
     )
-    outgoing = OutgoingEvent(change.sequence, event, event.text)
-    result.archive.append(outgoing)
-    # a route gets the changes for whose old or new item its predicate holds
+    routes = []  # those whose predicate holds for the old or the new item
     for position, route in enumerate(images.routes[collection.name]):
         old_matches = before is not None and before.matches[position] is True
         if old_matches or (after is not None and after.matches[position] is True):
-            result.routes[route.name].append(outgoing)
+            routes.append(route.name)
     if after is None or change.new is None:
-        return violations
+        return RoutedChange(event, routes, violations, refused=bool(violations))
     images.remember(item_key(change.collection, change.id), change.new)
     # a failure on the old item was reported when that item arrived
     failures = [one for one in after.matches if isinstance(one, InvalidItem)]
     failures += _uncountable(after.item, collection, pipeline)
-    return [violation for failure in failures for violation in failure.violations]
+    partial = [violation for failure in failures for violation in failure.violations]
+    return RoutedChange(event, routes, partial, refused=False)
 
 
 def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list[InvalidItem]:
@@ -122,22 +132,31 @@ def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list
     return [contribution for contribution in contributions if isinstance(contribution, InvalidItem)]
 
 
-def _report(  # noqa: PLR0913, PLR0917 - the members of a report
-    event_id: str,
-    time: str,
-    collection: str | None,
-    item_id: str | None,
-    item: object,
-    violations: list[Violation],
-    shard: str | None,
-) -> StoredObject:
-    origin = {"event": event_id} | ({"shard": shard} if shard else {})
+def _report(change: Change[DecodedImage], routed: RoutedChange) -> StoredObject:
     return quarantine_object(
         entrance="stream",
-        collection=collection,
-        id=item_id,
-        item=item,
-        violations=violations,
-        origin=origin,
-        time=time,
+        collection=change.collection,
+        id=change.id,
+        item=None if change.new is None else change.new.fields,
+        violations=routed.violations,
+        origin=_origin(change.event_id, change.shard),
+        time=change.time,
+        details={"sequence": str(change.sequence), "refused": routed.refused},
     )
+
+
+def _report_unreadable(unreadable: UnreadableRecord, shard: str | None) -> StoredObject:
+    return quarantine_object(
+        entrance="stream",
+        collection=None,
+        id=None,
+        item=unreadable.record,
+        violations=[Violation("", "record", unreadable.reason)],
+        origin=_origin(unreadable.event_id, shard),
+        time=unreadable.time,
+        details={"sequence": str(unreadable.sequence), "refused": True},
+    )
+
+
+def _origin(event_id: str, shard: str | None) -> dict[str, str]:
+    return {"event": event_id} | ({"shard": shard} if shard else {})

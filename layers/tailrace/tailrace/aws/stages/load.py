@@ -72,7 +72,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads files."""
+    """Loads files; ``count_accepted`` is called with the number of lines each time some are stored."""
 
     pipeline: Pipeline
     dynamodb: "DynamoDBClient"
@@ -80,6 +80,7 @@ class Loader:
     items_table: str
     failures_bucket: str
     clock: Callable[[], datetime]
+    count_accepted: Callable[[int], None] = lambda _lines: None
 
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> list[Item]:
         """Load each file of a notification and return the receipts.
@@ -174,7 +175,9 @@ class Loader:
 
     def _flush(self, upload: Upload, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
-        for rejection in put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()]):
+        rejections = put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()])
+        self.count_accepted(len(lines) - len(rejections))
+        for rejection in rejections:
             tally.accepted -= 1
             _refuse(upload, lines[rejection.position], (Violation("", "table", rejection.reason),), tally)
         if put_objects(self.s3, self.failures_bucket, tally.quarantine_reports):
@@ -240,6 +243,7 @@ def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation
         violations=violations,
         origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
         time=upload.uploaded_at,
+        details={} if isinstance(line, BadLine) or line.expires_at is None else {"expires_at": line.expires_at},
     )
     tally.quarantine_reports.append(stored)
 

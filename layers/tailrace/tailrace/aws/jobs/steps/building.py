@@ -7,11 +7,11 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.commit import Failed, SumOverflow
 from tailrace.aws.aggregates.expiry import MAX_KEYS_PER_READ, EmptyRowExpiry
 from tailrace.aws.backfill.control import Control
-from tailrace.aws.jobs.covering import no_holes
-from tailrace.aws.jobs.gathering import journal_of
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
+from tailrace.aws.jobs.steps.covering import no_holes
+from tailrace.aws.jobs.steps.gathering import journal_of
 from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.base import base_lineage
@@ -50,7 +50,7 @@ def finish_build(shop: Workshop, job: Job) -> Next:
     """See that nothing was lost meanwhile, and let readers see the new generations."""
     committed_at = job.data.get("committed_at", shop.now)
     job = job.remember(committed_at=committed_at)
-    if shop.now <= committed_at + shop.timing.margin_s:
+    if not shop.timing.is_over(committed_at, shop.now):
         return Again(job, shop.timing.margin_s)
     control = shop.control.read()
     left = [name for name in job.targets if not _is_live(control, name, job)]

@@ -8,7 +8,7 @@ from typing import Any
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.snapshot import close_snapshot
+from tailrace.aws.jobs.steps.snapshot import close_snapshot
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.backfill.boundaries import Boundary, Position
@@ -67,7 +67,7 @@ def cover(shop: Workshop, job: Job) -> Next:
 
 def covered(shop: Workshop, job: Job) -> Next:
     """Wait a margin, look for discarded batches, and fix the boundary's first numbers."""
-    if shop.now <= job.data["covered_at"] + shop.timing.margin_s:
+    if not shop.timing.is_over(job.data["covered_at"], shop.now):
         return Again(job, shop.timing.margin_s)
     generations = shop.check(job)
     firsts = shop.firsts.stored(boundary_id(job))
