@@ -116,7 +116,7 @@ export class RangeControls {
     if (from === "" || to === "") return;
     const [first, last] = this.#hasDates ? [`${from}T00:00`, `${to}T23:59`] : [from, to];
     const { zone } = this.aggregate;
-    const range = { from: instantOf(first, zone), to: instantOf(last, zone) };
+    const range = { from: instantOf(first, zone), to: instantOf(last, zone, { isLast: true }) };
     this.to.input.setCustomValidity(range.from > range.to ? "The end must not be before the start." : "");
     if (!this.to.input.reportValidity()) return;
     this.#custom = range;

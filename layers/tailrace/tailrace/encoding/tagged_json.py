@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from collections import Counter
 from decimal import Decimal
 from types import NoneType
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import msgspec
 
 from tailrace.encoding.numbers import EXACT, canonical_number, parse_number
+from tailrace.encoding.text import decode_utf8
 from tailrace.errors import InvalidMessage
 
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
+_MAX_NAME_SHOWN = 60
 _TAGS = frozenset([_SET, _BYTES, _MAP])
 
 _PLAIN = frozenset([str, int, bool, NoneType])
@@ -81,13 +84,16 @@ def _canonical(value: Any) -> Any:
 def loads(text: str | bytes) -> Any:
     """Parse JSON into the engine's values: integral numbers as int, others as Decimal.
 
+    A byte order mark at the beginning is skipped.
+
     Raises:
-        InvalidMessage: the text is not JSON or not UTF-8, is nested too deeply, or contains a number that is not
-            finite.
+        InvalidMessage: the text is not JSON or not UTF-8, is nested too deeply, contains a number that is not finite,
+            or an object with a name twice, of which every reader would see another value.
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode()  # strict: json.loads would let unpaired surrogates through
+            text = decode_utf8(text)  # strict: json.loads would let unpaired surrogates through
+        text = text.removeprefix("\ufeff")
         parsed = _DECODER.decode(text)
         _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)
@@ -97,11 +103,25 @@ def loads(text: str | bytes) -> Any:
         raise InvalidMessage(f"not JSON: {error}") from error
 
 
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object, as ``object_pairs_hook`` of :func:`json.loads`.
+
+    Raises:
+        InvalidMessage: a name occurs twice.
+    """
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        times = Counter(name for name, _ in pairs)
+        shown = next(name for name in times if times[name] > 1)[:_MAX_NAME_SHOWN]
+        raise InvalidMessage(f"the name {json.dumps(shown)} occurs more than once in an object")
+    return members
+
+
 def _refuse(constant: str) -> Any:
     raise InvalidMessage(f"not JSON: {constant}")
 
 
-_DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=_refuse, object_pairs_hook=unique_members)
 
 
 def _refuse_unpaired_surrogates(text: str, parsed: Any) -> None:

@@ -37,7 +37,7 @@ def commit_base(shop: Workshop, job: Job, partition: int) -> None:
                 raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
             for overflow in outcomes:
                 if isinstance(overflow, SumOverflow):
-                    logger().error("the table cannot hold a sum of the base", extra={"pk": overflow.key[0][:200]})
+                    logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
 
 
 def base_of(shop: Workshop, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
