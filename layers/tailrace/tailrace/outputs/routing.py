@@ -1,6 +1,6 @@
 """Routing: which changes go to the archive, to which routes, and to quarantine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
 from typing import NamedTuple
@@ -48,13 +48,15 @@ class Dispatch:
 class RoutedChange(NamedTuple):
     """Where one change goes: its event, if it has one, the names of the matching routes, and what is wrong with it.
 
-    ``refused`` tells whether the new item is invalid, so that neither archive nor routes get it.
+    ``refused`` tells whether the new item is invalid, so that neither archive nor routes get it; ``failed_routes`` are
+    those whose predicate failed on a valid one.
     """
 
     event: EventText | None
     routes: list[str]
     violations: list[Violation]
     refused: bool
+    failed_routes: Sequence[str] = ()
 
 
 def dispatch(batch: RawBatch, pipeline: Pipeline, images: PreparedImages) -> Dispatch:
@@ -112,10 +114,11 @@ def route_change(change: Change[DecodedImage], pipeline: Pipeline, images: Prepa
         return RoutedChange(event, routes, violations, refused=bool(violations))
     images.remember(item_key(change.collection, change.id), change.new)
     # a failure on the old item was reported when that item arrived
-    failures = [one for one in after.matches if isinstance(one, InvalidItem)]
-    failures += _uncountable(after.item, collection, pipeline)
+    matches = zip(images.routes[collection.name], after.matches, strict=True)
+    failed = {route.name: match for route, match in matches if isinstance(match, InvalidItem)}
+    failures = [*failed.values(), *_uncountable(after.item, collection, pipeline)]
     partial = [violation for failure in failures for violation in failure.violations]
-    return RoutedChange(event, routes, partial, refused=False)
+    return RoutedChange(event, routes, partial, refused=False, failed_routes=list(failed))
 
 
 def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list[InvalidItem]:
@@ -141,7 +144,11 @@ def _report(change: Change[DecodedImage], routed: RoutedChange) -> StoredObject:
         violations=routed.violations,
         origin=_origin(change.event_id, change.shard),
         time=change.time,
-        details={"sequence": str(change.sequence), "refused": routed.refused},
+        details={
+            "sequence": str(change.sequence),
+            "refused": routed.refused,
+            "failed_routes": list(routed.failed_routes),
+        },
     )
 
 
