@@ -3,6 +3,7 @@
 LocalError
 ├── SetupMissing        a tool is not installed: make setup
 ├── InvalidDefinition   the definition cannot be imported, or the template lacks what it needs
+├── MeaningChanged      the definition counts differently under the same version, or its lock is out of date
 ├── WrongDefinition     the definition is not the example's, which the demo needs
 ├── PortInUse           another process listens on the port
 ├── EmulatorFailed      the emulator did not start, or has exited
@@ -22,6 +23,10 @@ class SetupMissing(LocalError):
 
 class InvalidDefinition(LocalError):
     """The definition cannot be imported, or the template lacks what it needs."""
+
+
+class MeaningChanged(LocalError):
+    """The definition counts differently under the same version, or its lock is out of date."""
 
 
 class WrongDefinition(LocalError):

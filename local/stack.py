@@ -196,7 +196,7 @@ def main() -> int:
     try:
         port = parse_integer("PORT", options.port, MAX_PORT)
         shards = parse_integer("SHARDS", options.shards, MAX_SHARDS) or 1
-        pipeline = load_checked_pipeline()
+        pipeline = load_checked_pipeline(report=_print)
         with running_stack(port, shards, _print, announce=True) as stack:
             for line in hints(stack, pipeline):
                 _print(line)

@@ -80,7 +80,7 @@ def run(options: Options, display: Display) -> int:
     Raises:
         LocalError: the source or a part of the stack cannot be used.
     """
-    pipeline = require_example(load_checked_pipeline(), display)
+    pipeline = require_example(load_checked_pipeline(report=display.step), display)
     demo_input = choose_input(options, display)
     # the pollers' warnings go to a file beside the emulator's log, not into the display
     LOGS.mkdir(parents=True, exist_ok=True)
