@@ -22,6 +22,7 @@ from typing import Any
 
 from local.dashboard import dashboard
 from local.deployment import deploy
+from local.deployment.build import build
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION, ROOT, Emulator
 from local.deployment.mappings import resources
@@ -113,7 +114,7 @@ def running_stack(
     timings: dict[str, float] = {}
     with _emulator(port, report, timings) as emulator:
         with _step("build", "Building the stack (cached unless its sources have changed)", report, timings):
-            built = deploy.build()
+            built = build()
         with _step("deploy", "Deploying the stack", report, timings):
             outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
         pollers = Pollers(emulator.endpoint, shards=shards)
