@@ -5,8 +5,9 @@ The rules are in `local.mapping`; the threads that read a source and invoke its 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
+from contextlib import contextmanager
 from functools import partial
 
 from local.deployment.deploy import client
@@ -17,14 +18,17 @@ from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import EmulatorClient
 from local.pollers.queue import QueuePoller
 from local.pollers.source_poller import Statistics
-from local.pollers.stream import StreamPoller
+from local.pollers.stream import Position, StreamPoller
 
 
 class Pollers:
     """All source pollers of a deployed stack."""
 
-    def __init__(self, endpoint: str, *, shards: int = 1) -> None:
-        """Read the mappings deployed at `endpoint`. Each stream is split into `shards` virtual shards."""
+    def __init__(self, endpoint: str, *, shards: int = 1, positions: Mapping[str, Position] | None = None) -> None:
+        """Read the mappings deployed at `endpoint`. Each stream is split into `shards` virtual shards.
+
+        `positions` are those of earlier pollers.
+        """
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
         self._streams = []
@@ -32,7 +36,10 @@ class Pollers:
             if mapping.is_stream:
                 settings = StreamSettings.parse(mapping.properties)
                 destination = FailureDestination(mapping, settings.on_failure, partial(client, endpoint=endpoint))
-                self._streams.append(StreamPoller(mapping, settings, self._emulator, destination, shards=shards))
+                poller = StreamPoller(mapping, settings, self._emulator, destination, shards=shards)
+                if positions and mapping.name in positions:
+                    poller.read_from(positions[mapping.name])
+                self._streams.append(poller)
         sqs = client("sqs", endpoint)
         self._queues = []
         for mapping in self.mappings:
@@ -55,6 +62,24 @@ class Pollers:
         for poller in self._pollers:
             poller.stop()
         self._emulator.close()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Make no calls within the block, which begins when no call is in flight. Raises LocalError."""
+        for poller in self._pollers:
+            poller.pause()
+        try:
+            for poller in self._pollers:
+                poller.wait_until_paused()
+            yield
+        finally:
+            for poller in self._pollers:
+                poller.resume()
+
+    @property
+    def positions(self) -> dict[str, Position]:
+        """Where later pollers may read on, by mapping: every change before was delivered."""
+        return {poller.mapping.name: poller.position for poller in self._streams}
 
     @property
     def statistics(self) -> list[Statistics]:

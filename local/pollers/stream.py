@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import deque
+from functools import partial
 from typing import Any, cast
 
 from local.deployment.mappings import EventSourceMapping
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 READ_AHEAD_BYTES = 24 * 1024 * 1024
 """Reading pauses while more than this awaits its first delivery."""
+
+type Position = dict[str, str]
+"""Where to read on, as parameters of GetShardIterator."""
 
 type Call = tuple[StreamShard[bytes], StreamInvocation[bytes]]
 
@@ -51,7 +55,14 @@ class StreamPoller(SourcePoller[Call]):
             for shard_id in virtual_shard_ids(arn, shards)
         ]
         self._iterator: str | None = None
-        self._last_sequence: str | None = None
+        start = mapping.properties.get("StartingPosition", "TRIM_HORIZON")
+        self._read_from: Position = {"ShardIteratorType": str(start)}
+        self.position: Position = self._read_from
+        """Where the next poller of this mapping may read on: everything before it is settled."""
+
+    def read_from(self, position: Position) -> None:
+        """Continue at the position of an earlier poller; to be called before the start."""
+        self._read_from = self.position = position
 
     def poll(self) -> bool:
         """Read a page and distribute it over the virtual shards."""
@@ -71,13 +82,14 @@ class StreamPoller(SourcePoller[Call]):
                 shard.mark_caught_up(began)
         if page:
             change = page[-1]["dynamodb"]
-            self._last_sequence = change["SequenceNumber"]
+            self._read_from = _after(change["SequenceNumber"])
             filtered = sum(not record.passes for records in records_by_shard for record in records)
             self.update_statistics(
                 read=self.statistics.read + len(page),
                 filtered=self.statistics.filtered + filtered,
                 lag_s=max(0.0, began - change["ApproximateCreationDateTime"]),
             )
+        self._note_position()
         return bool(page)
 
     def due_invocations(self, now: float) -> list[tuple[Call, bytes]]:
@@ -98,6 +110,7 @@ class StreamPoller(SourcePoller[Call]):
         outcome = shard.complete(invocation, result, now)
         if outcome.discarded is not None:
             self._discard(outcome.discarded)
+        self._note_position()
         return outcome.acknowledged
 
     def empty_fields(self) -> dict[str, object]:
@@ -127,6 +140,11 @@ class StreamPoller(SourcePoller[Call]):
             self._destination.send(self._undelivered[0], time.time())
             self._undelivered.popleft()
 
+    def _note_position(self) -> None:
+        unsettled = [sequence for shard in self._shards if (sequence := shard.first_unsettled) is not None]
+        unsettled += [record.sequence for discarded in self._undelivered for record in discarded.records]
+        self.position = _at(min(unsettled, key=int)) if unsettled else self._read_from
+
     def _page(self) -> list[dict[str, Any]]:
         """The next records of the emulator's shard, up to 1,000."""
         try:
@@ -142,11 +160,20 @@ class StreamPoller(SourcePoller[Call]):
     def _new_iterator(self) -> str:
         arn = self.mapping.source_arn
         stream = cast("dict[str, Any]", self._emulator.call("dynamodb", "DescribeStream", StreamArn=arn))
-        position = (
-            {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": self._last_sequence}
-            if self._last_sequence
-            else {"ShardIteratorType": self.mapping.properties.get("StartingPosition", "TRIM_HORIZON")}
-        )
         shard = stream["StreamDescription"]["Shards"][0]["ShardId"]
-        response = self._emulator.call("dynamodb", "GetShardIterator", StreamArn=arn, ShardId=shard, **position)
+        get = partial(self._emulator.call, "dynamodb", "GetShardIterator", StreamArn=arn, ShardId=shard)
+        try:
+            response = get(**self._read_from)
+        except CallFailed as error:
+            if error.code != "TrimmedDataAccessException":
+                raise
+            response = get(ShardIteratorType="TRIM_HORIZON")  # the stack was stopped for longer than records are kept
         return cast("str", response["ShardIterator"])
+
+
+def _at(sequence: str) -> Position:
+    return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": sequence}
+
+
+def _after(sequence: str) -> Position:
+    return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": sequence}
