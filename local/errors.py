@@ -6,6 +6,7 @@ LocalError
 ├── MeaningChanged      the definition counts differently under the same version, or its lock is out of date
 ├── WrongDefinition     the definition is not the example's, which the demo needs
 ├── PortInUse           another process listens on the port
+├── StateMismatch       the kept state belongs to other options, or cannot be read
 ├── EmulatorFailed      the emulator did not start, or has exited
 ├── DeployFailed        the stack could not be built or deployed; the message ends with the reason
 ├── DashboardFailed     the dashboard could not be built or served
@@ -35,6 +36,10 @@ class WrongDefinition(LocalError):
 
 class PortInUse(LocalError):
     """Another process listens on the port."""
+
+
+class StateMismatch(LocalError):
+    """The kept state belongs to other options, or cannot be read."""
 
 
 class EmulatorFailed(LocalError):

@@ -27,7 +27,8 @@ from local.deployment.emulator import LOGS
 from local.errors import LocalError, WrongDefinition
 from local.options import OptionError
 from local.pollers.source_poller import Statistics
-from local.stack import Stack, running_stack, wait_for_interrupt
+from local.run_stack import wait_for_interrupt
+from local.stack import Stack, running_stack
 from tailrace.definition.pipeline import Pipeline
 
 _SHOWN_ROWS = 3

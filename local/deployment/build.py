@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -176,24 +176,31 @@ def _succeeds(command: Sequence[str | Path]) -> bool:
 
 def fingerprint() -> str:
     """A digest of all inputs of a build."""
-    digest = hashlib.sha256(engine_fingerprint().encode())
-    _update(digest, definition_files())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{engine_fingerprint()} {digest_of(definition_files())}".encode()).hexdigest()
 
 
 def engine_fingerprint() -> str:
     """A digest of all inputs but the definition."""
-    digest = hashlib.sha256("\0".join((host_architecture(), sys.version, str(SAM))).encode())
     definition = set(definition_files())
     files = (file for source in SOURCES for file in source_files(ROOT / source))
-    _update(digest, (file for file in files if file not in definition))
-    return digest.hexdigest()
+    parts = (
+        host_architecture(),
+        sys.version,
+        str(SAM.resolve()),
+        digest_of(file for file in files if file not in definition),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _update(digest: "hashlib._Hash", files: Iterable[Path]) -> None:
+def digest_of(files: Iterable[Path]) -> str:
+    """A digest of files of this repository, with their names."""
+    digest = hashlib.sha256()
     for path in files:
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        with suppress(FileNotFoundError):  # an editor is replacing it
+            content = path.read_bytes()
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
+            digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
 
 
 @contextmanager

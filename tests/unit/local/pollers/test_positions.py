@@ -157,7 +157,7 @@ def test_a_discarded_batch_that_could_not_be_sent_is_read_again(
     emulator.fails = lambda numbers: 0 in numbers
     first = started(emulator, MaximumRetryAttempts=0)
     wait_until(lambda: first.statistics.discarded == 2)
-    assert first.position == at(0)
+    wait_until(lambda: first.position == at(0))
     assert first.statistics.failures < 10  # it does not try again without a rest
 
 
