@@ -20,7 +20,10 @@ from local.pollers.stream import Position
 
 STATE = ROOT / ".tailrace" / "state" / "stack"
 DEFAULT_PORT = 4566
-SAVE_INTERVAL_S = 30.0
+SAVE_INTERVAL_S = 10.0
+SAVING_SHARE = 0.05
+"""The part of the time that may be spent on saving: a large state is saved less often."""
+
 SETTLE_S = 5.0
 
 
@@ -100,10 +103,12 @@ class Keeper:
 
     def save(self) -> None:
         """Save the stack. Raises EmulatorFailed; then the earlier state is kept."""
+        began = time.monotonic()
         progress, positions = self._progress(), self._stack.pollers.positions  # before the rest
         self._stack.emulator.save(replace(self._kept, positions=positions).line())
         self._saved_progress = progress
-        self._next_at = time.monotonic() + SAVE_INTERVAL_S
+        now = time.monotonic()
+        self._next_at = now + max(SAVE_INTERVAL_S, (now - began) / SAVING_SHARE)
 
     def settle_and_save(self) -> None:
         """Save the stack when everything was delivered, or after a few seconds."""

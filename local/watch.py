@@ -50,7 +50,7 @@ class Watcher[S: RunningStack]:
         self._on_redeploy = on_redeploy
         self._seen = _signature()
         self._handled = self._seen
-        self._digest = digest_of(definition_files())
+        self._tried = self._deployed = digest_of(definition_files())
 
     def look(self) -> None:
         """Redeploy the stack if the definition has changed and was not touched since the last look."""
@@ -60,9 +60,10 @@ class Watcher[S: RunningStack]:
             return
         self._handled = signature
         digest = digest_of(definition_files())
-        if digest != self._digest:
-            self._digest = digest
-            self._redeploy(digest)
+        if digest != self._tried:
+            self._tried = digest
+            if digest != self._deployed:
+                self._redeploy(digest)
 
     def _redeploy(self, digest: str) -> None:
         began = time.monotonic()
@@ -79,6 +80,7 @@ class Watcher[S: RunningStack]:
         except LocalError as error:
             self._report(f"The definition was not deployed, the previous one keeps running. {error}")
             return
+        self._deployed = digest
         self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")
         self._on_redeploy(self._stack)
 

@@ -31,6 +31,8 @@ STATE_VARIABLE = "TAILRACE_STATE"
 SAVE_PATH = "/_tailrace/save"
 SAVE_TIMEOUT_S = 120.0
 
+_ERROR = "ERROR:"
+
 SETTINGS = {
     "BIND_HOST": HOST,
     "MINISTACK_HOST": HOST,  # the host in queue URLs
@@ -109,7 +111,7 @@ class Emulator:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.alive():
-                raise EmulatorFailed(f"The emulator failed to start: {_last_line(self.log)} (see {self.log}).")
+                raise EmulatorFailed(f"The emulator failed to start: {_last_words(self.log)} (see {self.log}).")
             with (
                 contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
                 _OPENER_WITHOUT_PROXY.open(f"{self.endpoint}/_ministack/health", timeout=2),
@@ -174,7 +176,9 @@ def _new_log(port: int) -> Path:
     return LOGS / f"emulator-{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
 
 
-def _last_line(log: Path) -> str:
+def _last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    telling = [line.removeprefix("ERROR:").strip() for line in lines if "Application startup failed" not in line]
+    errors = [line.removeprefix(_ERROR).strip() for line in lines if line.startswith(_ERROR)]
+    # the web server's last error says only that there was one
+    telling = [line for line in errors if "Application startup failed" not in line] or lines
     return telling[-1] if telling else "no output"

@@ -12,20 +12,24 @@ import json
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
-from ministack.services import dynamodb
+from ministack.services import dynamodb, stepfunctions
 
 from local.deployment.emulator import SAVE_PATH
 
 SERVICES = "ministack.services."
 VERSION = version("ministack")
 COUNTER = "_stream_seq_counter"
+SNAPSHOT_ATTEMPTS = 5
+PROCESS_OBJECTS = (threading.Event, threading.Thread, type(threading.Lock()), type(threading.RLock()))
 DAMAGES = (OSError, ValueError, EOFError, ImportError, AttributeError, LookupError, TypeError, pickle.UnpicklingError)
 """What reading a damaged file may raise."""
 
@@ -68,9 +72,24 @@ def _after_restoring(message: Any, path: Path) -> Any:
 
 def _snapshot() -> bytes:
     """Return everything as it is now. On the event loop, no request changes it meanwhile."""
+    for _ in range(SNAPSHOT_ATTEMPTS - 1):
+        with suppress(RuntimeError):  # a thread of the emulator's own added to a dictionary meanwhile
+            return _dump()
+    return _dump()
+
+
+def _dump() -> bytes:
     stores = {name: data for name, store in _stores() if (data := _data(store))}
     state = {"version": VERSION, "counter": getattr(dynamodb, COUNTER), "stores": stores}
-    return pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
+    content = io.BytesIO()
+    _Pickler(content, pickle.HIGHEST_PROTOCOL).dump(state)
+    return content.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        """Leave out what belongs to a running process, such as the event that an execution waits for."""
+        return (type(None), ()) if isinstance(value, PROCESS_OBJECTS) else NotImplemented
 
 
 def _restore(content: bytes) -> None:
@@ -81,6 +100,7 @@ def _restore(content: bytes) -> None:
         module, _, attribute = name.rpartition(".")
         _data(getattr(importlib.import_module(module), attribute)).update(data)
     setattr(dynamodb, COUNTER, state["counter"])
+    stepfunctions.load_persisted_state({"executions": {}})  # marks the executions that were running as failed
 
 
 def _stores() -> Iterator[tuple[str, Store]]:

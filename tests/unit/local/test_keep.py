@@ -106,10 +106,30 @@ def test_a_stack_is_saved_now_and_then_after_changes(monkeypatch: pytest.MonkeyP
     running = Running()
     keeper = Keeper(Kept(1, 1), cast("Any", running))
     keeper.save()
-    for moment, read, expected in ((200.0, 0, 1), (201.0, 5, 2), (202.0, 6, 2), (240.0, 6, 3), (300.0, 6, 3)):
+    for moment, read, expected in ((200.0, 0, 1), (201.0, 5, 2), (209.0, 6, 2), (211.0, 6, 3), (300.0, 6, 3)):
         now, running.read = moment, read
         keeper.look()
         assert len(running.saved) == expected, moment
+
+
+def test_a_large_state_is_saved_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    running = Running()
+    keeper = Keeper(Kept(1, 1), cast("Any", running))
+
+    def save_slowly(_: bytes) -> int:
+        nonlocal now
+        now += 2.0
+        running.saved.append({})
+        return 1
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(running, "save", save_slowly)
+    keeper.save()
+    for moment, expected in ((141.0, 1), (143.0, 2)):
+        now, running.read = moment, int(moment)
+        keeper.look()
+        assert len(running.saved) == expected
 
 
 @pytest.mark.parametrize("settles", [True, False])

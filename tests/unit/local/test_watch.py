@@ -139,6 +139,15 @@ def test_a_refused_definition_is_reported_once_and_changes_nothing(scene: Scene)
     assert scene.events == WHOLE
 
 
+def test_a_definition_that_is_the_deployed_one_again_stays(scene: Scene) -> None:
+    watching = watcher(scene)
+    scene.refusal = "no\n"
+    for text, expected in (("broken", ["check"]), ("one", ["check"]), ("broken", ["check", "check"])):
+        save(scene, text)
+        look(watching)
+        assert scene.events == expected
+
+
 def test_a_failed_deployment_is_reported_and_the_pollers_go_on(scene: Scene) -> None:
     def fail() -> None:
         raise DeployFailed("Stack deployment failed.")
