@@ -7,7 +7,7 @@ reaches the old code any more once the new one is deployed.
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from local.deployment.emulator import ROOT
 from local.deployment.processes import clean_environment
 from local.errors import LocalError
 from local.pollers.pollers import Pollers
+from tailrace.backfill.meaning_lock import SUFFIX
 
 CHECK = ("-m", "local.deployment.check_definition", "--add")
 
@@ -63,24 +64,26 @@ class Watcher[S: RunningStack]:
         if digest != self._tried:
             self._tried = digest
             if digest != self._deployed:
-                self._redeploy(digest)
+                self._redeploy()
 
-    def _redeploy(self, digest: str) -> None:
+    def _redeploy(self) -> None:
         began = time.monotonic()
+        checked = digest_of(_without_locks())
         try:
             if not self._is_valid():
                 self._report("The stack keeps running with the previous definition.")
                 return
             built = build()
             deploy.prepare(self._stack.endpoint, built)
-            if digest_of(definition_files()) != digest:
+            if digest_of(_without_locks()) != checked:
                 return  # it was saved again: the next look sees it
+            self._handled, self._tried = _signature(), digest_of(definition_files())  # the check may complete the lock
             with self._stack.pollers.paused():
                 deploy.deploy(self._stack.endpoint, built, self._stack.parameters)
         except LocalError as error:
             self._report(f"The definition was not deployed, the previous one keeps running. {error}")
             return
-        self._deployed = digest
+        self._deployed = self._tried
         self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")
         self._on_redeploy(self._stack)
 
@@ -96,6 +99,10 @@ class Watcher[S: RunningStack]:
         for line in checked.stderr.splitlines():
             self._report(line)
         return checked.returncode == 0
+
+
+def _without_locks() -> Iterator[Path]:
+    return (path for path in definition_files() if not path.name.endswith(SUFFIX))
 
 
 def _signature() -> Signature:

@@ -25,7 +25,7 @@ PACKAGED_TEMPLATE = "template.yaml"
 NOTES = "definition.json"
 ENGINE_SOURCES = {"tailrace", "requirements.txt"}
 IGNORED_FOLDERS = {"__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
-IGNORED_SUFFIXES = (".lock.json", ".pyc", "~", ".swp", ".tmp")
+IGNORED_SUFFIXES = (".pyc", "~", ".swp", ".tmp")
 
 
 def definition_sources(layer: Path = LAYER_SOURCES) -> list[Path]:

@@ -148,6 +148,29 @@ def test_a_definition_that_is_the_deployed_one_again_stays(scene: Scene) -> None
         assert scene.events == expected
 
 
+def test_a_lock_that_the_check_completes_is_no_further_change(scene: Scene) -> None:
+    def complete() -> None:
+        (scene.folder / "definition.lock.json").write_text("completed")
+
+    watching = watcher(scene)
+    scene.on_build = complete
+    save(scene, "another")
+    look(watching, 6)
+    assert scene.events == WHOLE
+
+
+def test_a_lock_that_accepts_a_refused_meaning_deploys_it(scene: Scene) -> None:
+    watching = watcher(scene)
+    scene.refusal = "The meaning has changed.\n"
+    save(scene, "another")
+    look(watching)
+    scene.refusal = ""
+    scene.events.clear()
+    (scene.folder / "definition.lock.json").write_text("accepted")
+    look(watching)
+    assert scene.events == WHOLE
+
+
 def test_a_failed_deployment_is_reported_and_the_pollers_go_on(scene: Scene) -> None:
     def fail() -> None:
         raise DeployFailed("Stack deployment failed.")

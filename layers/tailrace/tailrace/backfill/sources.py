@@ -11,7 +11,7 @@ import re
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
@@ -23,8 +23,8 @@ _BOUND = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 _LIBRARIES = sys.stdlib_module_names | {"tailrace"}
 
 
-def describe_function(function: Callable[..., Any]) -> Mapping[str, str]:
-    """Return what a function and everything of its package that it refers to say, by qualified names.
+def describe_function(function: Any) -> Mapping[str, str]:
+    """Return what a function, or another object, and everything of its package that it refers to say, by their names.
 
     Raises:
         DefinitionError: a source cannot be read, as of a function that was made by ``exec``.
@@ -36,14 +36,14 @@ def describe_function(function: Callable[..., Any]) -> Mapping[str, str]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _described(function: Callable[..., Any]) -> Mapping[str, str]:
+def _described(function: Any) -> Mapping[str, str]:
     return _Description(function).found
 
 
 class _Description:
     """A description under way. ``found`` holds the source of each function and class, and what their names mean."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Any) -> None:
         root = function
         while isinstance(root, functools.partial):
             root = root.func

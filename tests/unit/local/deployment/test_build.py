@@ -116,7 +116,13 @@ def test_a_derived_build_has_the_present_definition(checkout: Checkout) -> None:
     assert contents(base) == before  # though most of its files are shared
     python = home / "layers" / derived_build.LAYER / "python"
     found = {name for name in contents(python) if not name.startswith("boto3")}
-    assert found == {"pipeline/definition.py", "more/new.py", "rules.py", "tailrace/engine.py"}
+    assert found == {
+        "pipeline/definition.lock.json",
+        "pipeline/definition.py",
+        "more/new.py",
+        "rules.py",
+        "tailrace/engine.py",
+    }
     assert (python / "pipeline" / "definition.py").read_text() == "VERSION = 2"
     assert (python / "boto3").is_dir()
     pointer = (home / derived_build.LAYER / derived_build.POINTER).read_text()
@@ -135,8 +141,8 @@ def test_a_build_of_another_engine_is_no_base(checkout: Checkout) -> None:
     assert derived_build.find_base(checkout.builds, "engine") is None
 
 
-def test_the_lock_and_what_editors_leave_are_no_sources(checkout: Checkout) -> None:
-    for name in ("definition.lock.json", ".#definition.py", "definition.py~", "definition.cpython-313.pyc"):
+def test_what_editors_leave_is_no_source(checkout: Checkout) -> None:
+    for name in (".#definition.py", "definition.py~", "definition.cpython-313.pyc"):
         (checkout.layer / "pipeline" / name).write_text("")
     found = [str(path.relative_to(checkout.layer)) for path in derived_build.definition_files()]
     assert found == ["pipeline/definition.py", "pipeline/gone.py", "rules.py"]

@@ -10,9 +10,10 @@ import pytest
 
 from local.deployment import check_definition, definition_lock
 from local.deployment.check_definition import pipeline_reference
-from local.deployment.definition_lock import Lock, check_lock, lock_path, write_lock
+from local.deployment.definition_lock import check_lock, write_lock
 from local.errors import MeaningChanged
 from pipeline.definition import pipeline
+from tailrace.backfill.meaning_lock import MeaningLock, lock_path
 from tailrace.definition.pipeline import load_pipeline
 
 LAYER = Path(__file__).parents[4] / "layers" / "tailrace"
@@ -24,8 +25,8 @@ type Edit = tuple[str, str, str]
 def test_the_lock_of_this_repository_is_true() -> None:
     path = lock_path(pipeline_reference())
     assert path == LAYER / "pipeline" / NAME
-    assert Lock.parse(path.read_text()) == Lock.of(pipeline)
-    assert path.read_text() == Lock.of(pipeline).text()
+    assert MeaningLock.parse(path.read_text()) == MeaningLock.of(pipeline)
+    assert path.read_text() == MeaningLock.of(pipeline).text()
 
 
 class Checkout:
@@ -84,7 +85,7 @@ CHANGES: dict[str, tuple[Edit, list[str]]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_another_meaning_under_the_same_version_is_refused(checkout: Checkout, change: str) -> None:
     edit, expected = CHANGES[change]
-    before = checkout.lock.read_text()
+    before, text = checkout.lock.read_text(), (checkout.folder / edit[0]).read_text()
     checkout.edit(*edit)
     for add in (False, True):
         with pytest.raises(MeaningChanged) as raised:
@@ -98,6 +99,15 @@ def test_another_meaning_under_the_same_version_is_refused(checkout: Checkout, c
     checkout.run(write_lock)  # the user accepts it
     assert ", ".join(expected) in checkout.said[0]
     checkout.run(check_lock, add=False)
+    earlier, now = MeaningLock.parse(before), MeaningLock.parse(checkout.lock.read_text())
+    assert [entry for entry in ALL if now.aggregates[entry] != earlier.aggregates[entry]] == expected
+    for entry in expected:
+        assert now.aggregates[entry][1:] == earlier.aggregates[entry]  # rows that were counted then are the same
+    accepted = now.equal_fingerprints(sys.modules["pipeline.definition"].pipeline.aggregate(expected[0][:-2]))
+    assert accepted == set(now.aggregates[expected[0]])
+    (checkout.folder / edit[0]).write_text(text)  # and back
+    checkout.run(check_lock, add=True)
+    assert MeaningLock.parse(checkout.lock.read_text()).aggregates == now.aggregates
 
 
 def test_a_helper_in_another_module_belongs_to_the_meaning(checkout: Checkout) -> None:
@@ -128,14 +138,14 @@ def test_what_changes_no_worth_is_accepted(checkout: Checkout, edit: Edit) -> No
 
 
 def test_a_new_version_and_a_new_aggregate_are_added_at_a_start(checkout: Checkout) -> None:
-    locked = Lock.parse(checkout.lock.read_text())
+    locked = MeaningLock.parse(checkout.lock.read_text())
     checkout.edit("definition.py", '"origin_days",\n', '"origin_days",\n            version=2,\n')
     checkout.edit("definition.py", '"route_months",\n', '"months",\n')
     with pytest.raises(MeaningChanged, match=r"out of date \(months@1, origin_days@2\): run `make definition-lock`"):
         checkout.run(check_lock, add=False)
     checkout.run(check_lock, add=True)
     assert checkout.said == [f"Locked the meaning of months@1, origin_days@2 in pipeline/{NAME}: commit the file."]
-    now = Lock.parse(checkout.lock.read_text())
+    now = MeaningLock.parse(checkout.lock.read_text())
     assert list(now.aggregates) == ["carrier_hours@1", "months@1", "origin_days@1", "origin_days@2"]
     assert now.aggregates["origin_days@1"] == locked.aggregates["origin_days@1"]
     checkout.run(check_lock, add=False)
