@@ -16,6 +16,7 @@ PARTS = {
     "d": ("cold", "cold start and layer size"),
     "e": ("growth", "cost per change at ten times the load"),
     "f": ("dollars", "dollars per million items"),
+    "g": ("history", "a rebuild of a million items, and the journal"),
 }
 
 

@@ -15,15 +15,19 @@ from benchmarks.changes import SHARD, events, latest_batches, records, reset_cac
 from benchmarks.peers import tutorial
 from benchmarks.report import Result, Show
 from benchmarks.server import stub_dynamodb
+from local.in_memory import Database
 from pipeline.definition import pipeline
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage, mark_attribute
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.backfill.feeder import assemble_feeder, fingerprints
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.backfill.generations import created
 from tailrace.queries.freshness import AGGREGATE
 
 _SIZES = {"100": 100, "1,000": 1_000, "6 MB": None}
@@ -34,7 +38,7 @@ _MAX_TUTORIAL_RECORDS = 200
 
 def run(show: Show) -> list[Result]:
     """Measure processor and wall time per change of both handlers, alternating batch by batch."""
-    with stub_dynamodb() as address:
+    with stub_dynamodb(_control("aggregates")) as address:
         environment = {
             "AWS_ENDPOINT_URL": address,
             "AWS_REGION": "us-east-1",
@@ -50,11 +54,21 @@ def run(show: Show) -> list[Result]:
         return [*results, *_writer(show)]
 
 
+def _control(table: str) -> bytes:
+    """Return the answer to a read of the control rows: every generation is live."""
+    database: Any = Database()
+    database.create(table, "pk", "sk")
+    rows = [created(name, version, meaning) for (name, version), meaning in fingerprints(pipeline).items()]
+    ControlTable(database, table).create(rows, since_creation=True)
+    return json.dumps({"Responses": {table: database.rows(table)}}).encode()
+
+
 def _product() -> Callable[[Any], object]:
     dynamodb = client("dynamodb")
     committer = Committer(dynamodb, "aggregates", clock=_now, use_partiql=True)
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), "aggregates", _now)
-    return Aggregator(pipeline, committer, lineages, ProgressWriter(dynamodb, "progress", AGGREGATE, _now))
+    feeder = assemble_feeder(dynamodb, lambda: client("s3"), "aggregates", "progress", "history", lineages, _now)
+    return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(dynamodb, "progress", AGGREGATE, _now))
 
 
 def _by_hand() -> Callable[[Any], object]:

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 
 LATENCY_S = 0.005
@@ -13,19 +14,22 @@ _HEAD = (
 _NO_STREAM = b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no such stream"}'
 
 
-def _response(head: bytes, body: bytes) -> bytes:
+def _response(head: bytes, body: bytes, control: bytes) -> bytes:
     if b"BatchExecuteStatement" in head:
         # one key per statement; no value of a flight contains this word
         text = b'{"Responses":[' + b",".join([b'{"TableName":"t"}'] * body.count(b'"Statement"')) + b"]}"
     elif b"DescribeStream" in head:
         return _HEAD % (b"400 Bad Request", len(_NO_STREAM), _NO_STREAM)
+    elif b'"~control"' in body:
+        text = control
     else:
         text = b"{}"
     return _HEAD % (b"200 OK", len(text), text)
 
 
 class _Protocol(asyncio.Protocol):
-    def __init__(self) -> None:
+    def __init__(self, control: bytes) -> None:
+        self._control = control
         self._waiting = b""
         self._transport: asyncio.Transport | None = None
 
@@ -44,7 +48,7 @@ class _Protocol(asyncio.Protocol):
         if len(rest) < length:
             return
         self._waiting = rest[length:]
-        response = _response(head, rest[:length])
+        response = _response(head, rest[:length], self._control)
         asyncio.get_running_loop().call_later(LATENCY_S, self._send, response)
 
     def _send(self, response: bytes) -> None:
@@ -52,9 +56,9 @@ class _Protocol(asyncio.Protocol):
             self._transport.write(response)
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, control: bytes) -> None:
     async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(_Protocol, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(partial(_Protocol, control), "127.0.0.1", 0)
         pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
@@ -62,10 +66,10 @@ def _serve(pipe: Connection) -> None:
 
 
 @contextmanager
-def stub_dynamodb() -> Iterator[str]:
-    """Run the server; yield its address."""
+def stub_dynamodb(control: bytes) -> Iterator[str]:
+    """Run the server; yield its address. ``control`` answers reads of the control rows."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there, control), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{here.recv()}"

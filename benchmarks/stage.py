@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from local.in_memory import Database
 from pipeline.definition import pipeline
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.encoding.json_types import Json
@@ -63,14 +65,19 @@ class NoStreams:
         return {"StreamDescription": {"Shards": []}}
 
 
-def stage(client: Any) -> Aggregator:
-    """Assemble the stage on a client."""
+def stage(client: Any, s3: Callable[[], Any] | None = None) -> Aggregator:
+    """Assemble the stage on a client; ``s3`` makes that of the journal's bucket."""
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     streams: Any = NoStreams()
     # one thread: the in-memory table is not thread-safe, and never blocks
     committer = Committer(client, TABLE, clock=_now, use_partiql=True, executor=lambda _threads: ThreadPoolExecutor(1))
     lineages = Lineages(client, lambda: streams, TABLE, _now)
-    return Aggregator(pipeline, committer, lineages, ProgressWriter(client, PROGRESS, AGGREGATE, _now))
+    feeder = assemble_feeder(client, s3 or _no_bucket, TABLE, PROGRESS, "history", lineages, _now)
+    return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(client, PROGRESS, AGGREGATE, _now))
+
+
+def _no_bucket() -> Any:
+    raise AssertionError("nothing is journaled while no job runs")
 
 
 def _now() -> datetime:

@@ -16,7 +16,7 @@ from local.deployment.emulator import ROOT, Emulator, is_listening
 from local.errors import SettleTimeout, StateMismatch
 from local.options import MAX_PORT
 from local.pollers.pollers import Pollers
-from local.pollers.stream import Position
+from local.pollers.shards import Position
 
 STATE = ROOT / ".tailrace" / "state" / "stack"
 DEFAULT_PORT = 4566
@@ -41,7 +41,7 @@ class Kept:
     port: int | None
     shards: int
     dashboard_port: int = 0
-    positions: Mapping[str, Position] = field(default_factory=dict)
+    positions: Mapping[str, Position | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Self | None:

@@ -23,6 +23,7 @@ from local.deployment.build import build
 from local.deployment.emulator import ROOT, Emulator
 from local.deployment.mappings import resources
 from local.keep import STATE, Keeper, Kept
+from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
 
@@ -36,7 +37,8 @@ type ReportProgress = Callable[[str], None]
 class Stack:
     """A running stack. `outputs` are the template's; `resources` maps logical ids to physical ones.
 
-    `parameters` are those of the template that differ from its defaults; `timings` holds the seconds that each startup
+    `parameters` are those of the template that differ from its defaults; `shards` is the number of virtual shards of
+    each shard of the stream; `timings` holds the seconds that each startup
     step took; `dashboard` is the page's address, if it is served; `keeper` saves the stack, if it is kept.
     """
 
@@ -46,6 +48,7 @@ class Stack:
     pollers: Pollers
     emulator: Emulator
     parameters: Mapping[str, str] = field(default_factory=dict)
+    shards: int = 1
     timings: Mapping[str, float] = field(default_factory=dict)
     dashboard: str | None = None
     keeper: Keeper | None = None
@@ -66,6 +69,13 @@ class Stack:
         if service not in self._clients:
             self._clients[service] = deploy.client(service, self.endpoint)
         return self._clients[service]
+
+    def update(self, built: Path) -> None:
+        """Deploy another build, between two calls of the pollers. Raises a LocalError; the stack is then as before."""
+        deploy.prepare(self.endpoint, built)
+        with self.pollers.paused():
+            deploy.deploy(self.endpoint, built, self.parameters)
+            name_shards(self.endpoint, self.outputs, self.shards)
 
     def raise_if_broken(self) -> None:
         """Raise EmulatorFailed if the emulator has exited, or the error that stopped a poller."""
@@ -135,16 +145,32 @@ def _running(
             built = build()
         with _step("deploy", "Deploying the stack", report, timings):
             outputs = deploy.deploy(emulator.endpoint, built, chosen)
+        name_shards(emulator.endpoint, outputs, kept.shards)
         pollers = Pollers(emulator.endpoint, shards=kept.shards, positions=kept.positions)
         with _step("functions", "Starting the functions", report, timings):
             pollers.warm_up()
-        stack = Stack(emulator.endpoint, outputs, resources(emulator.endpoint), pollers, emulator, chosen, timings)
+        known = resources(emulator.endpoint)
+        stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards, timings)
         pollers.start()
         try:
             with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, state):
                 yield stack
         finally:
             pollers.stop()
+
+
+def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:
+    """Tell the history function the virtual shards, which the emulator's description of the stream does not list."""
+    if shards == 1:
+        return
+    client, function = deploy.client("lambda", endpoint), outputs["HistoryFunction"]
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    streams = deploy.client("dynamodbstreams", endpoint)
+    listed = streams.describe_stream(StreamArn=outputs["ItemsTableStream"])["StreamDescription"]["Shards"]
+    names = [name for shard in listed for name in virtual_shard_ids(shard["ShardId"], shards)]
+    client.update_function_configuration(
+        FunctionName=function, Environment={"Variables": {**variables, "VIRTUAL_SHARDS": ",".join(names)}}
+    )
 
 
 @contextmanager

@@ -1,23 +1,20 @@
 """Redeploy a running stack when its definition is saved.
 
-The definition is checked in a process of its own. While the new one replaces the old one, the pollers rest: no change
-reaches the old code any more once the new one is deployed.
+The definition is checked in a process of its own, so that nothing of the old one remains in it.
 """
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from local.deployment import deploy
 from local.deployment.build import build, digest_of
 from local.deployment.derived_build import LAYER_SOURCES, definition_files
 from local.deployment.emulator import ROOT
 from local.deployment.processes import clean_environment
 from local.errors import LocalError
-from local.pollers.pollers import Pollers
 from tailrace.backfill.meaning_lock import SUFFIX
 
 CHECK = ("-m", "local.deployment.check_definition", "--add")
@@ -29,17 +26,8 @@ type Signature = list[tuple[str, int, int]]
 class RunningStack(Protocol):
     """What is redeployed."""
 
-    @property
-    def endpoint(self) -> str:
-        """The emulator's address."""
-
-    @property
-    def pollers(self) -> Pollers:
-        """The stack's pollers."""
-
-    @property
-    def parameters(self) -> Mapping[str, str]:
-        """The template's parameters."""
+    def update(self, built: Path) -> None:
+        """Deploy another build, between two calls of the pollers. Raises LocalError."""
 
 
 class Watcher[S: RunningStack]:
@@ -74,12 +62,10 @@ class Watcher[S: RunningStack]:
                 self._report("The stack keeps running with the previous definition.")
                 return
             built = build()
-            deploy.prepare(self._stack.endpoint, built)
             if digest_of(_without_locks()) != checked:
                 return  # it was saved again: the next look sees it
             self._handled, self._tried = _signature(), digest_of(definition_files())  # the check may complete the lock
-            with self._stack.pollers.paused():
-                deploy.deploy(self._stack.endpoint, built, self._stack.parameters)
+            self._stack.update(built)
         except LocalError as error:
             self._report(f"The definition was not deployed, the previous one keeps running. {error}")
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import AggregateSettings, on_aws
@@ -21,8 +22,17 @@ def stage(settings: AggregateSettings) -> Aggregator:
     dynamodb, table = client("dynamodb"), settings.aggregates_table
     committer = Committer(dynamodb, table, clock=_now, use_partiql=on_aws(os.environ))
     lineages = Lineages(dynamodb, streams=lambda: client("dynamodbstreams"), table=table, clock=_now)
+    feeder = assemble_feeder(
+        dynamodb,
+        s3=lambda: client("s3"),
+        aggregates_table=table,
+        progress_table=settings.progress_table,
+        bucket=settings.history_bucket,
+        lineages=lineages,
+        clock=_now,
+    )
     progress = ProgressWriter(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
-    return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages, progress)
+    return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages, feeder, progress)
 
 
 def _now() -> datetime:

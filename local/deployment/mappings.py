@@ -1,7 +1,7 @@
 """The deployed event source mappings.
 
-The emulator's ListEventSourceMappings omits TumblingWindowInSeconds. Properties missing there are read from the
-template that CloudFormation processed.
+The emulator's ListEventSourceMappings omits TumblingWindowInSeconds and adds a StartingPosition to queues. So the
+template that CloudFormation processed says which properties a mapping has, and their values where the list has none.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,10 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 
 @dataclass(frozen=True, slots=True)
 class EventSourceMapping:
-    """One mapping: its logical id and UUID, the function, the source, and its properties under the API's names."""
+    """One mapping: its logical id and UUID, the function, the source, and the properties that the template gives it.
+
+    `qualifier` is the function's alias or version, None if the mapping names neither.
+    """
 
     name: str
     uuid: str
@@ -24,6 +27,7 @@ class EventSourceMapping:
     source_arn: str
     timeout_s: int
     properties: Mapping[str, object]
+    qualifier: str | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -43,13 +47,15 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     mappings = []
     for name, uuid in resources(endpoint, MAPPING_TYPE).items():
         mapping = listed_mappings[uuid]
-        from_template = {
-            key: _resolve(name, key, value, parameters)
+        given = {
+            key: mapping[key] if key in mapping else _resolve(name, key, value, parameters)
             for key, value in template["Resources"][name]["Properties"].items()
-            if key not in mapping and key not in {"Enabled", "FunctionName"}
+            if key not in {"Enabled", "FunctionName"}
         }
-        function = mapping["FunctionArn"].rsplit(":", 1)[-1]
-        timeout = functions.get_function_configuration(FunctionName=function)["Timeout"]
+        # arn:aws:lambda:region:account:function:name, and :alias or :version
+        function, *qualifiers = mapping["FunctionArn"].split(":")[6:]
+        version = {"Qualifier": qualifiers[0]} if qualifiers else {}
+        timeout = functions.get_function_configuration(FunctionName=function, **version)["Timeout"]
         mappings.append(
             EventSourceMapping(
                 name,
@@ -58,7 +64,8 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
                 mapping["FunctionArn"],
                 mapping["EventSourceArn"],
                 timeout,
-                {**from_template, **mapping},
+                given,
+                *qualifiers,
             )
         )
     return mappings

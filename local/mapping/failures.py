@@ -1,9 +1,10 @@
 """The invocation record that a failure destination receives for a stream's discarded records.
 
 services-dynamodb-errors gives its shape: a queue or topic gets the metadata, a bucket also the whole event. The page
-shows only the condition RetryAttemptsExhausted. Recordings of the service show the other one, RecordAgeExceeded, which
-has no responseContext whether or not the function was called, and a functionError of null if the function returned
-(https://github.com/localstack/localstack/tree/main/tests/aws/services/lambda_/event_source_mapping).
+shows only the condition RetryAttemptsExhausted. Recordings of the service show the rest: the other condition,
+RecordAgeExceeded, which has no responseContext whether or not the function was called, and counts one call at least; a
+functionError of null if the function returned; and timeWindowInfo for a tumbling window, whose final call has no
+records to tell of (docs/local.md).
 """
 
 from datetime import UTC, datetime
@@ -12,6 +13,9 @@ from local.mapping.records import DiscardedRecords
 
 RETRIES_EXHAUSTED = "RetryAttemptsExhausted"
 AGE_EXCEEDED = "RecordAgeExceeded"
+
+WINDOW_INFO = ("window", "isFinalInvokeForWindow", "isWindowTerminatedEarly")
+"""The fields of a tumbling window's event that its record repeats."""
 
 
 def invocation_record(
@@ -27,17 +31,21 @@ def invocation_record(
             "requestId": discarded.request_id or request_id,
             "functionArn": function_arn,
             "condition": discarded.condition,
-            "approximateInvokeCount": discarded.calls if exhausted else 1,
+            "approximateInvokeCount": max(discarded.calls, 1),
         }
     }
     if exhausted:
         record["responseContext"] = {
             "statusCode": 200,
-            "executedVersion": "$LATEST",
+            "executedVersion": discarded.version,
             "functionError": discarded.error,
         }
-    record |= {"version": "1.0", "timestamp": _iso(now, "milliseconds"), "DDBStreamBatchInfo": _batch_info(discarded)}
-    return record if payload is None else record | {"payload": payload}
+    record["version"] = "1.0"
+    if payload is not None:
+        record["payload"] = payload
+    record |= {"timestamp": _iso(now, "milliseconds"), "DDBStreamBatchInfo": _batch_info(discarded)}
+    window = {name: discarded.fields[name] for name in WINDOW_INFO if name in discarded.fields}
+    return record | {"timeWindowInfo": window} if window else record
 
 
 def object_key(mapping_uuid: str, shard_id: str, *, now: float, random_uuid: str) -> str:
@@ -55,8 +63,9 @@ def _batch_info(discarded: DiscardedRecords[object]) -> dict[str, object]:
             "endSequenceNumber": last.sequence,
             "approximateArrivalOfFirstRecord": _arrival(first.arrived),
             "approximateArrivalOfLastRecord": _arrival(last.arrived),
+            "batchSize": len(discarded.records),
         }
-    return batch_info | {"batchSize": len(discarded.records), "streamArn": discarded.source_arn}
+    return batch_info | {"streamArn": discarded.source_arn}
 
 
 def _arrival(seconds: float) -> str:

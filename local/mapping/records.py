@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from local.mapping.results import LATEST_VERSION
+
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord[C]:
@@ -42,6 +44,7 @@ class DiscardedRecords[C]:
         calls: how many times the function was called with these records.
         error: the error of the latest call: "Unhandled", or None if the function returned.
         request_id: the request id of the latest call.
+        version: the function's version that the latest call ran, which an alias chooses.
     """
 
     condition: str
@@ -52,6 +55,7 @@ class DiscardedRecords[C]:
     calls: int = 0
     error: str | None = None
     request_id: str | None = None
+    version: str = LATEST_VERSION
 
 
 @dataclass(frozen=True, slots=True)

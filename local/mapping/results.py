@@ -3,19 +3,26 @@
 services-ddb-batchfailurereporting and services-sqs-errorhandling state nearly the same conditions. The batch succeeds
 if the response or its `batchItemFailures` is empty or null. The whole batch fails if an `itemIdentifier` is empty, null
 or misnamed. For a queue, it also fails if an identifier is not in the batch or the response is malformed; the page on
-streams does not cover these two cases, and they are handled the same way here.
+streams does not cover these two cases, and they are handled the same way here. The first was recorded (docs/local.md).
 """
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+LATEST_VERSION = "$LATEST"
+"""The version of a function that is not published."""
+
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The function returned. `value` is its response, decoded from JSON; `request_id` identifies the invocation."""
+    """The function returned.
+
+    `value` is its response, decoded from JSON; `request_id` identifies the invocation, `version` the code that ran.
+    """
 
     value: object = None
     request_id: str | None = None
+    version: str = LATEST_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,7 @@ class Failed:
 
     error: str = ""
     request_id: str | None = None
+    version: str = LATEST_VERSION
 
 
 @dataclass(frozen=True, slots=True)

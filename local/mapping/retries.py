@@ -1,7 +1,8 @@
 """What happens to a stream's batch after a failed call.
 
 Lambda retries with exponential backoff but does not publish the delays (services-dynamodb-errors), so they are
-parameters here.
+parameters here. The first ones were recorded as 0.19 to 0.27 s and 0.39 s
+(https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_source.json).
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from local.mapping.settings import StreamSettings
 class Backoff:
     """A delay that doubles from `initial_s` up to `max_s`, both in seconds."""
 
-    initial_s: float = 0.25
+    initial_s: float = 0.2
     max_s: float = 30.0
 
     def delay(self, failures: int) -> float:

@@ -1,7 +1,8 @@
 """The properties of an event source mapping, parsed once.
 
 Names, defaults and limits are those of CreateEventSourceMapping:
-https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html. What it refuses without a word in the
+guide is known from recordings: docs/local.md.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,25 @@ MIN_RECORD_AGE_S = 60
 MAX_RECEIVED_MESSAGES = 10
 """Most messages of one ReceiveMessage call. A larger batch takes several calls, and so needs a batching window."""
 
+TRIM_HORIZON, LATEST = STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST")
+"""Where reading a DynamoDB stream may begin: at its oldest record, or after its newest (services-ddb-params)."""
+
 type Properties = Mapping[str, object]
+
+_KINESIS_ONLY = {"StartingPositionTimestamp": "remove it"}
+
+_QUEUES_ONLY = {"ScalingConfig": "set ParallelizationFactor instead"}
+
+_STREAMS_ONLY = {
+    "StartingPosition": "remove it",
+    "DestinationConfig": "give the queue a RedrivePolicy instead",
+    "TumblingWindowInSeconds": "remove it",
+    "ParallelizationFactor": "set ScalingConfig instead",
+    "BisectBatchOnFunctionError": "set FunctionResponseTypes instead",
+    "MaximumRetryAttempts": "set the queue's maxReceiveCount instead",
+    "MaximumRecordAgeInSeconds": "set the queue's MessageRetentionPeriod instead",
+}
+"""Properties that mappings of some sources do not have, and what to do about each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,7 @@ class StreamSettings:
     no limit; the stream itself drops a record after `retention_s`.
     """
 
+    starting_position: str = TRIM_HORIZON
     batch_size: int = 100
     batching_window_s: float = 0
     tumbling_window_s: int = 0
@@ -60,14 +80,22 @@ class StreamSettings:
     @classmethod
     def parse(cls, properties: Properties) -> Self:
         """Parse the properties of a DynamoDB stream's mapping. Raises MappingError."""
+        _refuse(properties, "Kinesis", _KINESIS_ONLY)
+        _refuse(properties, "queues", _QUEUES_ONLY)
         parallelization = _integer(properties, "ParallelizationFactor", 1, 1, 10)
         tumbling_window = _integer(properties, "TumblingWindowInSeconds", 0, 0, 900)
         if parallelization > 1 and tumbling_window:
             raise MappingError("TumblingWindowInSeconds requires a ParallelizationFactor of 1")
+        record_filter = Filter.parse(properties.get("FilterCriteria"))
+        if record_filter.rules and tumbling_window:
+            raise MappingError(
+                "FilterCriteria and TumblingWindowInSeconds exclude each other: remove one, or select in the function"
+            )
         age = _integer(properties, "MaximumRecordAgeInSeconds", -1, -1, 604_800)
         if -1 < age < MIN_RECORD_AGE_S:
             raise MappingError(f"MaximumRecordAgeInSeconds must be -1 or at least {MIN_RECORD_AGE_S}, not {age}")
         return cls(
+            starting_position=_starting_position(properties),
             batch_size=_integer(properties, "BatchSize", 100, 1, 10_000),
             batching_window_s=_integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300),
             tumbling_window_s=tumbling_window,
@@ -77,7 +105,7 @@ class StreamSettings:
             maximum_record_age_s=age,
             on_failure=_destination(properties),
             parallelization=parallelization,
-            filter=Filter.parse(properties.get("FilterCriteria")),
+            filter=record_filter,
         )
 
 
@@ -104,6 +132,8 @@ class QueueSettings:
         The concurrency is ScalingConfig's. The default is the five invocations that Lambda starts with
         (services-sqs-scaling).
         """
+        _refuse(properties, "Kinesis", _KINESIS_ONLY)
+        _refuse(properties, "streams", _STREAMS_ONLY)
         size = _integer(properties, "BatchSize", 10, 1, MAX_RECEIVED_MESSAGES if fifo else 10_000)
         window = _integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
         if fifo and window:
@@ -138,14 +168,39 @@ def _integer(properties: Properties, name: str, default: int, minimum: int, maxi
     return number
 
 
+def _refuse(properties: Properties, sources: str, names: Mapping[str, str]) -> None:
+    for name, remedy in names.items():
+        if _is_set(properties.get(name)):
+            raise MappingError(f"{name} is for {sources}: {remedy}")
+
+
+def _is_set(value: object) -> bool:
+    """Whether a property holds any value, at whatever depth."""
+    if isinstance(value, Mapping):
+        return any(_is_set(part) for part in value.values())
+    return value not in (None, "", [])
+
+
+def _starting_position(properties: Properties) -> str:
+    position = properties.get("StartingPosition")
+    if position not in STARTING_POSITIONS:
+        raise MappingError(f"StartingPosition must be {' or '.join(STARTING_POSITIONS)}, not {position!r}")
+    return str(position)
+
+
 def _reports_failures(properties: Properties) -> bool:
-    types = properties.get("FunctionResponseTypes")
-    return isinstance(types, list) and "ReportBatchItemFailures" in types
+    types = properties.get("FunctionResponseTypes") or []
+    if types not in ([], ["ReportBatchItemFailures"]):
+        raise MappingError(f"FunctionResponseTypes must be [ReportBatchItemFailures] or empty, not {types!r}")
+    return bool(types)
 
 
 def _destination(properties: Properties) -> str | None:
     config = properties.get("DestinationConfig")
-    failure = config.get("OnFailure") if isinstance(config, Mapping) else None
+    config = config if isinstance(config, Mapping) else {}
+    if _is_set(config.get("OnSuccess")):
+        raise MappingError("OnSuccess is not for source mappings: remove it, and send results from the function")
+    failure = config.get("OnFailure")
     arn = failure.get("Destination") if isinstance(failure, Mapping) else None
     if not arn:  # services-dynamodb-errors: an empty ARN removes the destination
         return None

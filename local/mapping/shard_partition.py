@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from local.mapping.batching import FRAME_BYTES, batching_deadline
 from local.mapping.failures import AGE_EXCEEDED, RETRIES_EXHAUSTED
 from local.mapping.records import DiscardedRecords, StreamInvocation, StreamOutcome, StreamRecord
-from local.mapping.results import Failed, InvocationResult, Returned, Throttled, reported_failures
+from local.mapping.results import LATEST_VERSION, Failed, InvocationResult, Returned, Throttled, reported_failures
 from local.mapping.retries import Backoff, Discard, Retry, Split, decide
 from local.mapping.settings import StreamSettings
-from local.mapping.windows import TumblingWindow, returned_state
+from local.mapping.windows import IDLE_WAIT_S, TumblingWindow, returned_state
 
 
 @dataclass(slots=True)
@@ -31,6 +31,7 @@ class _Batch[C]:
     not_before: float = -math.inf
     error: str | None = None
     request_id: str | None = None
+    version: str = LATEST_VERSION
 
 
 class ShardPartition[C]:
@@ -51,6 +52,11 @@ class ShardPartition[C]:
         self._batching_since = now
         self._caught_up_at = -math.inf
         self._window: TumblingWindow | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the shard is closed and no further invocation will be made."""
+        return self._caught_up_at == math.inf and not (self._pending or self._batches or self._window)
 
     def add(self, record: StreamRecord[C], now: float) -> None:
         """Add the next record."""
@@ -92,7 +98,7 @@ class ShardPartition[C]:
             return -math.inf
         if self._pending:
             return self._deadline()
-        return float(self._window.end) if self._window else None
+        return float(self._window.end + IDLE_WAIT_S) if self._window else None
 
     def complete(self, result: InvocationResult, now: float) -> StreamOutcome[C]:
         """Apply the function's result to the invocation in flight."""
@@ -102,15 +108,15 @@ class ShardPartition[C]:
             batch.calls += 1
             batch.error = "Unhandled" if isinstance(result, Failed) else None
             batch.request_id = result.request_id
+            batch.version = result.version
         acknowledged = self._acknowledged_count(batch, result)
         discarded = None
         if acknowledged == len(batch.records):
             self._finish(batch)
         elif acknowledged:
             # services-ddb-batchfailurereporting: only the rest is retried, as a new batch with the full number of
-            # retries.
-            rest = _Batch(batch.records[acknowledged:], failures=1, not_before=now + self._backoff.delay(1))
-            self._batches[0] = rest
+            # retries. Recorded: it comes again at once, and its backoff begins with its own first failure.
+            self._batches[0] = _Batch(batch.records[acknowledged:])
         else:
             discarded = self._handle_failure(batch, now, throttled=isinstance(result, Throttled))
         if not self._batches:
@@ -190,6 +196,7 @@ class ShardPartition[C]:
             batch.calls,
             batch.error,
             batch.request_id,
+            batch.version,
         )
 
     def _finish(self, batch: _Batch[C]) -> None:
@@ -240,13 +247,15 @@ class ShardPartition[C]:
     def _window_is_over(self) -> bool:
         """Whether the open window is due for its final call: its state is too large, or no record of it can follow.
 
-        services-ddb-windows: the end of the shard closes its window early.
+        services-ddb-windows: the end of the shard closes its window early, and Lambda waits for up to two minutes
+        before it takes a window without new records for over. Recorded: before that, the next record ends it.
         """
         window = self._window
         if window is None:
             return False
-        next_arrival = self._pending[0].arrived if self._pending else self._caught_up_at
-        return window.terminated_early or next_arrival >= window.end
+        if self._pending:
+            return window.terminated_early or self._pending[0].arrived >= window.end
+        return window.terminated_early or self._caught_up_at >= window.end + IDLE_WAIT_S
 
     def _fields(self, batch: _Batch[C]) -> dict[str, object]:
         return self._window_fields(is_final=batch.is_final)

@@ -58,11 +58,15 @@ class StreamShard[C]:
         """Bytes of the records that await their first delivery."""
         return sum(partition.pending_bytes for partition in self._partitions)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the shard is closed, every record is settled, and every window has had its final call."""
+        return all(partition.is_done for partition in self._partitions)
+
     def add(self, records: Iterable[StreamRecord[C]], now: float) -> None:
         """Add records read from the shard, in the shard's order.
 
-        invocation-eventfiltering: the iterator advances past a record that does not pass the filter. Such a record
-        still shows that no older one will follow.
+        invocation-eventfiltering: the iterator advances past a record that does not pass the filter.
         """
         for record in records:
             self._unsettled.append(record.sequence)
@@ -70,7 +74,6 @@ class StreamShard[C]:
                 self._partition_for(record).add(record, now)
             else:
                 self._settle((record,))
-                self.mark_caught_up(record.arrived)
 
     def mark_caught_up(self, now: float) -> None:
         """Record that a read begun at `now` reached the shard's tip: no older record will follow."""

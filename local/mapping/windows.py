@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
+IDLE_WAIT_S = 120
+"""How long after its end a window without new records is over (services-ddb-windows)."""
+
 type State = dict[str, object]
 
 
@@ -29,12 +32,12 @@ class TumblingWindow:
         return cls(start, start + length_s)
 
     def fields(self, *, shard_id: str, source_arn: str, is_final: bool) -> dict[str, object]:
-        """The event's fields other than Records, under Lambda's names."""
+        """The event's fields other than Records, under Lambda's names and in the order that was recorded."""
         return {
-            "window": {"start": _iso(self.start), "end": _iso(self.end)},
-            "state": self.state,
             "shardId": shard_id,
             "eventSourceARN": source_arn,
+            "window": {"start": _iso(self.start), "end": _iso(self.end)},
+            "state": self.state,
             "isFinalInvokeForWindow": is_final,
             "isWindowTerminatedEarly": self.terminated_early,
         }

@@ -12,6 +12,10 @@ from local.mapping import DiscardedRecords, invocation_record, object_key
 from local.pollers.emulator_client import CallFailed
 from local.pollers.events import payload
 
+RECORD_CONTENT_TYPE = "application/octet-stream"
+"""Recorded: supplemental_runs[0] of
+https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_source.json"""
+
 
 class FailureDestination:
     """A bucket, queue or topic by its ARN. Without one, discarded records are lost (services-dynamodb-errors)."""
@@ -38,7 +42,9 @@ class FailureDestination:
                 event = payload((record.content for record in discarded.records), discarded.fields).decode()
                 key = object_key(self._mapping.uuid, discarded.shard_id, now=now, random_uuid=str(uuid.uuid4()))
                 body = self._record(discarded, now, event)
-                self._client("s3").put_object(Bucket=self._name, Key=key, Body=body.encode())
+                self._client("s3").put_object(
+                    Bucket=self._name, Key=key, Body=body.encode(), ContentType=RECORD_CONTENT_TYPE
+                )
             case "sqs":
                 sqs = self._client("sqs")
                 url = sqs.get_queue_url(QueueName=self._name)["QueueUrl"]

@@ -12,6 +12,7 @@ import urllib3
 
 from local.deployment.emulator import REGION
 from local.errors import LocalError
+from local.mapping.results import LATEST_VERSION
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
@@ -29,12 +30,16 @@ class CallFailed(LocalError):
 
 @dataclass(frozen=True, slots=True)
 class InvokeResult:
-    """The response of Invoke. `error` is the function's error as text, None if it returned."""
+    """The response of Invoke.
+
+    `error` is the function's error as text, None if it returned; `version` is the function's version that was run.
+    """
 
     payload: bytes
     error: str | None
     throttled: bool
     request_id: str | None
+    version: str = LATEST_VERSION
 
 
 class EmulatorClient:
@@ -58,10 +63,12 @@ class EmulatorClient:
         assert isinstance(reply, dict)  # noqa: S101 - both protocols return an object
         return reply
 
-    def invoke(self, function: str, payload: bytes, timeout_s: float) -> InvokeResult:
-        """Invoke a function and wait at most `timeout_s` for its response. Raises CallFailed."""
+    def invoke(self, function: str, payload: bytes, timeout_s: float, qualifier: str | None = None) -> InvokeResult:
+        """Invoke a function, or an alias of it, and wait at most `timeout_s` for its response. Raises CallFailed."""
         headers = {"Content-Type": "application/json", "Authorization": _authorization("lambda")}
         path = f"/2015-03-31/functions/{function}/invocations"
+        if qualifier is not None:
+            path += f"?Qualifier={qualifier}"
         response = self._post(path, payload, headers, timeout_s)
         request_id = response.headers.get("x-amzn-RequestId")
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -70,7 +77,8 @@ class EmulatorClient:
             raise _call_failure(response)
         failed = "X-Amz-Function-Error" in response.headers
         error = _error_text(response.data) if failed else None
-        return InvokeResult(response.data, error, throttled=False, request_id=request_id)
+        version = response.headers.get("X-Amz-Executed-Version", LATEST_VERSION)
+        return InvokeResult(response.data, error, throttled=False, request_id=request_id, version=version)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -1,10 +1,8 @@
 """Records and messages in the form of Lambda's events, as JSON bytes ready to be joined into a payload."""
 
 import json
-import re
 import zlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from local.mapping import Filter, Message, QueueSettings, StreamRecord
@@ -70,14 +68,12 @@ def payload(contents: Iterable[bytes], fields: Mapping[str, object] | None = Non
     return b'{"Records":[' + b",".join(contents) + b"]" + rest
 
 
-def virtual_shard_ids(source_arn: str, count: int) -> list[str]:
-    """Shard ids in DynamoDB's format: the stream's creation time in ms and eight hex digits."""
-    label = source_arn.rsplit("/", 1)[-1]
-    opened = datetime.fromisoformat(re.sub(r"Z?$", "+00:00", label, count=1))
-    return [
-        f"shardId-{int(opened.timestamp() * 1000):020d}-{zlib.crc32(f'{label}/{index}'.encode()):08x}"
-        for index in range(count)
-    ]
+def virtual_shard_ids(shard_id: str, count: int) -> list[str]:
+    """The ids of a shard's virtual shards, in DynamoDB's format; a single one has the shard's own id."""
+    if count == 1:
+        return [shard_id]
+    opened = shard_id.rpartition("-")[0]
+    return [f"{opened}-{zlib.crc32(f'{shard_id}/{index}'.encode()):08x}" for index in range(count)]
 
 
 def virtual_shard(record: Json, count: int) -> int:

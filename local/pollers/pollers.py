@@ -11,34 +11,37 @@ from contextlib import contextmanager
 from functools import partial
 
 from local.deployment.deploy import client
-from local.deployment.mappings import list_mappings
-from local.errors import SettleTimeout
-from local.mapping import StreamSettings
+from local.deployment.mappings import EventSourceMapping, list_mappings
+from local.errors import DeployFailed, SettleTimeout
+from local.mapping import MappingError, StreamSettings
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import EmulatorClient
 from local.pollers.queue import QueuePoller
+from local.pollers.shards import Position
 from local.pollers.source_poller import Statistics
-from local.pollers.stream import Position, StreamPoller
+from local.pollers.stream import StreamPoller
 
 
 class Pollers:
     """All source pollers of a deployed stack."""
 
-    def __init__(self, endpoint: str, *, shards: int = 1, positions: Mapping[str, Position] | None = None) -> None:
-        """Read the mappings deployed at `endpoint`. Each stream is split into `shards` virtual shards.
+    def __init__(
+        self, endpoint: str, *, shards: int = 1, positions: Mapping[str, Position | None] | None = None
+    ) -> None:
+        """Read the mappings deployed at `endpoint`. Each shard of a stream is split into `shards` virtual shards.
 
-        `positions` are those of earlier pollers.
+        `positions` are those of earlier pollers. Raises DeployFailed if Lambda would refuse a mapping.
         """
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
         self._streams = []
         for mapping in self.mappings:
             if mapping.is_stream:
-                settings = StreamSettings.parse(mapping.properties)
+                with _naming(mapping):
+                    settings = StreamSettings.parse(mapping.properties)
                 destination = FailureDestination(mapping, settings.on_failure, partial(client, endpoint=endpoint))
                 poller = StreamPoller(mapping, settings, self._emulator, destination, shards=shards)
-                if positions and mapping.name in positions:
-                    poller.read_from(positions[mapping.name])
+                poller.read_from((positions or {}).get(mapping.name))
                 self._streams.append(poller)
         sqs = client("sqs", endpoint)
         self._queues = []
@@ -46,7 +49,8 @@ class Pollers:
             if not mapping.is_stream:
                 url = sqs.get_queue_url(QueueName=mapping.source_arn.rsplit(":", 1)[-1])["QueueUrl"]
                 attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-                self._queues.append(QueuePoller(mapping, self._emulator, url=url, attributes=attributes))
+                with _naming(mapping):
+                    self._queues.append(QueuePoller(mapping, self._emulator, url=url, attributes=attributes))
 
     def warm_up(self) -> None:
         """Start the processes of all mapped functions and wait until they are ready."""
@@ -77,7 +81,7 @@ class Pollers:
                 poller.resume()
 
     @property
-    def positions(self) -> dict[str, Position]:
+    def positions(self) -> dict[str, Position | None]:
         """Where later pollers may read on, by mapping: every change before was delivered."""
         return {poller.mapping.name: poller.position for poller in self._streams}
 
@@ -136,3 +140,12 @@ class Pollers:
             if statistics.pending or statistics.last_error
         ]
         return f"Not settled after {timeout_s:.0f} seconds: {'; '.join(parts) or 'a queue is not empty'}."
+
+
+@contextmanager
+def _naming(mapping: EventSourceMapping) -> Iterator[None]:
+    """Name the mapping that is refused."""
+    try:
+        yield
+    except MappingError as error:
+        raise DeployFailed(f"Lambda would refuse {mapping.name}: {error}.") from error

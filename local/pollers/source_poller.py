@@ -172,7 +172,6 @@ class SourcePoller[I]:
                 self.update_statistics(last_error=str(error), failures=self._statistics.failures + 1)
                 logger.warning("%s: %s", self.mapping.name, error)
                 received = False
-                self._stopping.wait(POLL_INTERVAL_S)
             self._wait(0.0 if received else POLL_INTERVAL_S)
 
     def _poll_once(self) -> bool:
@@ -181,11 +180,13 @@ class SourcePoller[I]:
                 self._paused.set()
             return False
         began = time.monotonic()
-        received = self.poll()
-        for call, body in self.due_invocations(time.time()):
-            self.update_statistics(invocations=self._statistics.invocations + 1)
-            self._in_flight += 1
-            self._pool.submit(self._invoke, call, body)
+        try:
+            received = self.poll()
+        finally:  # what has been read is delivered, even if the source cannot be read on
+            for call, body in self.due_invocations(time.time()):
+                self.update_statistics(invocations=self._statistics.invocations + 1)
+                self._in_flight += 1
+                self._pool.submit(self._invoke, call, body)
         pending = self.pending()
         self.update_statistics(pending=pending)
         if received or pending:
@@ -224,18 +225,20 @@ class SourcePoller[I]:
     def _invoke_or_throttle(self, body: bytes) -> InvocationResult:
         timeout = self.mapping.timeout_s + INVOKE_MARGIN_S
         try:
-            return _invoke_function(self._emulator, self.mapping.function, body, timeout)
+            return _invoke_function(self._emulator, self.mapping, body, timeout)
         except CallFailed as error:
             return Throttled(str(error))
 
 
-def _invoke_function(emulator: EmulatorClient, function: str, body: bytes, timeout_s: float) -> InvocationResult:
-    response = emulator.invoke(function, body, timeout_s)
+def _invoke_function(
+    emulator: EmulatorClient, mapping: EventSourceMapping, body: bytes, timeout_s: float
+) -> InvocationResult:
+    response = emulator.invoke(mapping.function, body, timeout_s, mapping.qualifier)
     if response.throttled:
         return Throttled("the function was throttled")
     if response.error is not None:
-        return Failed(response.error, response.request_id)
+        return Failed(response.error, response.request_id, response.version)
     try:
-        return Returned(json.loads(response.payload or b"null"), response.request_id)
+        return Returned(json.loads(response.payload or b"null"), response.request_id, response.version)
     except ValueError:
-        return Failed("the function's response is not JSON", response.request_id)
+        return Failed("the function's response is not JSON", response.request_id, response.version)

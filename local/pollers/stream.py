@@ -1,9 +1,9 @@
 """The poller of the items table's stream."""
 
 import logging
+import math
 import time
 from collections import deque
-from functools import partial
 from typing import Any, cast
 
 from local.deployment.mappings import EventSourceMapping
@@ -11,7 +11,6 @@ from local.mapping import (
     DiscardedRecords,
     InvocationResult,
     StreamInvocation,
-    StreamRecord,
     StreamSettings,
     StreamShard,
 )
@@ -19,6 +18,7 @@ from local.mapping.windows import TumblingWindow
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload, stream_record, virtual_shard, virtual_shard_ids
+from local.pollers.shards import Position, ReadShard, StreamShards
 from local.pollers.source_poller import SourcePoller
 
 logger = logging.getLogger(__name__)
@@ -26,14 +26,17 @@ logger = logging.getLogger(__name__)
 READ_AHEAD_BYTES = 24 * 1024 * 1024
 """Reading pauses while more than this awaits its first delivery."""
 
-type Position = dict[str, str]
-"""Where to read on, as parameters of GetShardIterator."""
+DESCRIBE_INTERVAL_S = 10.0
+"""How often the stream is described while no shard ends: a split may be listed late."""
+
+NO_SHARD = "shardId-00000000000000000000-00000000"
+"""The shard that an event without records names."""
 
 type Call = tuple[StreamShard[bytes], StreamInvocation[bytes]]
 
 
 class StreamPoller(SourcePoller[Call]):
-    """Reads the emulator's stream, which has one shard, as several virtual shards split by item."""
+    """Reads all shards of the emulator's stream, each as several virtual shards split by item."""
 
     def __init__(
         self,
@@ -45,57 +48,84 @@ class StreamPoller(SourcePoller[Call]):
         shards: int,
     ) -> None:
         super().__init__(mapping, emulator, calls=shards * settings.parallelization)
-        arn = mapping.source_arn
         self._settings = settings
         self._destination = destination
         self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # not yet sent to the destination
-        now = time.time()
-        self._shards: list[StreamShard[bytes]] = [
-            StreamShard(settings, shard_id=shard_id, source_arn=arn, now=now)
-            for shard_id in virtual_shard_ids(arn, shards)
-        ]
-        self._iterator: str | None = None
-        start = mapping.properties.get("StartingPosition", "TRIM_HORIZON")
-        self._read_from: Position = {"ShardIteratorType": str(start)}
-        self.position: Position = self._read_from
-        """Where the next poller of this mapping may read on: everything before it is settled."""
+        self._virtual_shards = shards
+        self._shards = StreamShards(settings.starting_position, self._split, None)
+        self._described_at = -math.inf
+        self.position: Position | None = None
+        """Where a later poller of this mapping may read on; None before the stream was described."""
 
-    def read_from(self, position: Position) -> None:
-        """Continue at the position of an earlier poller; to be called before the start."""
-        self._read_from = self.position = position
+    def read_from(self, position: Position | None) -> None:
+        """Continue where an earlier poller was; to be called before the start."""
+        self._shards = StreamShards(self._settings.starting_position, self._split, position)
+        self.position = position
 
     def poll(self) -> bool:
-        """Read a page and distribute it over the virtual shards."""
+        """Read a page of each shard. One that cannot be read does not hold up the others."""
         self._send_undelivered()
-        if sum(shard.pending_bytes for shard in self._shards) > READ_AHEAD_BYTES:
+        self._open_shards()
+        if sum(part.pending_bytes for part in self._shards.parts) > READ_AHEAD_BYTES:
             return False
-        began = time.time()
-        page = self._page()
-        records_by_shard: list[list[StreamRecord[bytes]]] = [[] for _ in self._shards]
-        for record in page:
-            read = stream_record(record, self.mapping.source_arn, self._settings.filter)
-            records_by_shard[virtual_shard(record, len(self._shards))].append(read)
-        for shard, records in zip(self._shards, records_by_shard, strict=True):
-            if records:
-                shard.add(records, began)
-            if not page:
-                shard.mark_caught_up(began)
-        if page:
-            change = page[-1]["dynamodb"]
-            self._read_from = _after(change["SequenceNumber"])
-            filtered = sum(not record.passes for records in records_by_shard for record in records)
-            self.update_statistics(
-                read=self.statistics.read + len(page),
-                filtered=self.statistics.filtered + filtered,
-                lag_s=max(0.0, began - change["ApproximateCreationDateTime"]),
-            )
+        lags: list[float] = []
+        failure: CallFailed | None = None
+        for shard in self._shards.reading.values():
+            try:
+                lags += self._read(shard)
+            except CallFailed as error:
+                failure = error
         self._note_position()
-        return bool(page)
+        if lags:
+            self.update_statistics(lag_s=max(lags))
+        if failure is not None:
+            raise failure
+        return bool(lags)
+
+    def _open_shards(self) -> None:
+        """Describe the stream at the start, when a shard is done, and once in a while; open what may be read."""
+        if self._shards.close() or not self._shards.reading:
+            self._described_at = -math.inf
+        if time.monotonic() >= self._described_at + DESCRIBE_INTERVAL_S:
+            self._shards.open(self._described_shards())
+            self._described_at = time.monotonic()
+
+    def _split(self, shard_id: str) -> list[StreamShard[bytes]]:
+        arn, now = self.mapping.source_arn, time.time()
+        return [
+            StreamShard(self._settings, shard_id=part, source_arn=arn, now=now)
+            for part in virtual_shard_ids(shard_id, self._virtual_shards)
+        ]
+
+    def _read(self, shard: ReadShard) -> list[float]:
+        """Read a page and distribute it over the virtual shards. Returns the age of its newest record, if any."""
+        if shard.ended:
+            return []
+        began = time.time()
+        page = self._page(shard)
+        parts = shard.parts
+        filtered = 0
+        for record in page:
+            part = parts[virtual_shard(record, len(parts))]
+            read = stream_record(record, self.mapping.source_arn, self._settings.filter)
+            part.add((read,), began)
+            filtered += not read.passes
+        if shard.iterator is None:
+            shard.end()
+        elif not page:
+            for part in parts:
+                part.mark_caught_up(began)
+        if not page:
+            return []
+        newest = page[-1]["dynamodb"]
+        shard.last_sequence = newest["SequenceNumber"]
+        self.update_statistics(read=self.statistics.read + len(page), filtered=self.statistics.filtered + filtered)
+        return [max(0.0, began - newest["ApproximateCreationDateTime"])]
 
     def due_invocations(self, now: float) -> list[tuple[Call, bytes]]:
         """At most one invocation for each virtual shard, or as many as its ParallelizationFactor."""
         calls = []
-        for shard in self._shards:
+        for shard in self._shards.parts:
             while (step := shard.next_invocation(now)) is not None:
                 if isinstance(step, DiscardedRecords):
                     self._discard(step)
@@ -115,18 +145,19 @@ class StreamPoller(SourcePoller[Call]):
 
     def empty_fields(self) -> dict[str, object]:
         """The fields of a tumbling window, if the mapping has one. The function's response is ignored."""
-        if not self._shards[0].settings.tumbling_window_s:
+        if not self._settings.tumbling_window_s:
             return {}
-        window = TumblingWindow.containing(time.time(), self._shards[0].settings.tumbling_window_s)
-        return window.fields(shard_id=self._shards[0].shard_id, source_arn=self.mapping.source_arn, is_final=True)
+        window = TumblingWindow.containing(time.time(), self._settings.tumbling_window_s)
+        return window.fields(shard_id=NO_SHARD, source_arn=self.mapping.source_arn, is_final=True)
 
     def pending(self) -> int:
-        """Records not settled in all virtual shards, plus the batches not yet sent to the destination."""
-        return sum(shard.pending for shard in self._shards) + len(self._undelivered)
+        """Records that are not settled, batches not yet sent to the destination, and ended shards with open calls."""
+        ended = sum(shard.ended for shard in self._shards.reading.values())
+        return sum(part.pending for part in self._shards.parts) + len(self._undelivered) + ended
 
     def next_time(self) -> float | None:
         """The earliest time of all virtual shards."""
-        return min((at for shard in self._shards if (at := shard.next_time()) is not None), default=None)
+        return min((at for part in self._shards.parts if (at := part.next_time()) is not None), default=None)
 
     def _discard(self, discarded: DiscardedRecords[bytes]) -> None:
         self._undelivered.append(discarded)
@@ -141,39 +172,36 @@ class StreamPoller(SourcePoller[Call]):
             self._undelivered.popleft()
 
     def _note_position(self) -> None:
-        unsettled = [sequence for shard in self._shards if (sequence := shard.first_unsettled) is not None]
-        unsettled += [record.sequence for discarded in self._undelivered for record in discarded.records]
-        self.position = _at(min(unsettled, key=int)) if unsettled else self._read_from
+        held = {discarded.shard_id: discarded.records[0].sequence for discarded in reversed(self._undelivered)}
+        self.position = self._shards.position(held)
 
-    def _page(self) -> list[dict[str, Any]]:
-        """The next records of the emulator's shard, up to 1,000."""
+    def _page(self, shard: ReadShard) -> list[dict[str, Any]]:
+        """The next records of a shard, up to 1,000. At the end of the shard, its iterator is None afterwards."""
+        arn = self.mapping.source_arn
         try:
-            iterator = self._iterator or self._new_iterator()
-            response = self._emulator.call("dynamodb", "GetRecords", ShardIterator=iterator, Limit=1000)
+            if shard.iterator is None:
+                found = self._emulator.call(
+                    "dynamodb", "GetShardIterator", StreamArn=arn, ShardId=shard.id, **shard.position
+                )
+                shard.iterator = cast("str", found["ShardIterator"])
+            response = self._emulator.call("dynamodb", "GetRecords", ShardIterator=shard.iterator, Limit=1000)
         except CallFailed as error:
-            if error.code == "ExpiredIteratorException":
-                self._iterator = None
+            if error.code in {"ExpiredIteratorException", "TrimmedDataAccessException"}:
+                shard.iterator = None
+            if error.code == "TrimmedDataAccessException":  # the stream has deleted what was to be read next
+                shard.restart()
             raise
-        self._iterator = cast("str | None", response.get("NextShardIterator"))
+        shard.iterator = cast("str | None", response.get("NextShardIterator"))
         return cast("list[dict[str, Any]]", response["Records"])
 
-    def _new_iterator(self) -> str:
-        arn = self.mapping.source_arn
-        stream = cast("dict[str, Any]", self._emulator.call("dynamodb", "DescribeStream", StreamArn=arn))
-        shard = stream["StreamDescription"]["Shards"][0]["ShardId"]
-        get = partial(self._emulator.call, "dynamodb", "GetShardIterator", StreamArn=arn, ShardId=shard)
-        try:
-            response = get(**self._read_from)
-        except CallFailed as error:
-            if error.code != "TrimmedDataAccessException":
-                raise
-            response = get(ShardIteratorType="TRIM_HORIZON")  # the stack was stopped for longer than records are kept
-        return cast("str", response["ShardIterator"])
-
-
-def _at(sequence: str) -> Position:
-    return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": sequence}
-
-
-def _after(sequence: str) -> Position:
-    return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": sequence}
+    def _described_shards(self) -> list[dict[str, Any]]:
+        """All shards of the stream, from as many pages as there are."""
+        found: list[dict[str, Any]] = []
+        start: dict[str, object] = {}
+        while True:
+            response = self._emulator.call("dynamodb", "DescribeStream", StreamArn=self.mapping.source_arn, **start)
+            description = cast("dict[str, Any]", response["StreamDescription"])
+            found += description["Shards"]
+            if "LastEvaluatedShardId" not in description:
+                return found
+            start = {"ExclusiveStartShardId": description["LastEvaluatedShardId"]}

@@ -11,6 +11,7 @@ from local.in_memory import Database
 from pipeline.definition import pipeline
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import SHARDS, Lineages
+from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.testing import event, record
@@ -53,7 +54,10 @@ class Month:
         )
         streams: Any = self
         lineages = Lineages(client, lambda: streams, "aggregates", clock)
-        self.stage = Aggregator(pipeline, committer, lineages, ProgressWriter(client, "progress", "aggregate", clock))
+        no_bucket: Any = None
+        feeder = assemble_feeder(client, lambda: no_bucket, "aggregates", "progress", "history", lineages, clock)
+        progress = ProgressWriter(client, "progress", "aggregate", clock)
+        self.stage = Aggregator(pipeline, committer, lineages, feeder, progress)
 
     def open_shard(self, parent: str | None) -> str:
         """Open a shard; return its id."""

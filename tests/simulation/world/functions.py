@@ -9,6 +9,7 @@ from local.in_memory import Database
 from local.mapping import Failed, InvocationResult, Returned, Throttled
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.aws.stages.archive import Archiver
@@ -85,7 +86,9 @@ class Functions:
         committer = Committer(table, TABLE, clock=self._now, use_partiql=self._batches, executor=self._executor)
         streams: Any = self.streams
         lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
-        return Aggregator(definition.pipeline, committer, lineages, self._progress(AGGREGATE))
+        s3: Any = self.bucket
+        feeder = assemble_feeder(table, lambda: s3, TABLE, PROGRESS, "history", lineages, self._now)
+        return Aggregator(definition.pipeline, committer, lineages, feeder, self._progress(AGGREGATE))
 
     def _fanout(self) -> Stage:
         sqs: Any = self.queues

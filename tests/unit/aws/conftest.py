@@ -24,6 +24,7 @@ RESOURCES = {
     "PROGRESS_TABLE": "progress",
     "ARCHIVE_BUCKET": "the-archive",
     "FAILURES_BUCKET": "the-failures",
+    "HISTORY_BUCKET": "the-history",
 }
 
 QUEUES = (

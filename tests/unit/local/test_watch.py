@@ -1,8 +1,7 @@
-"""A saved definition is checked and deployed while the pollers rest; one that is refused changes nothing."""
+"""A saved definition is checked and deployed; one that is refused changes nothing."""
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from local import watch
-from local.deployment import deploy
 from local.errors import DeployFailed
 from local.watch import Watcher
 
@@ -23,22 +21,8 @@ class Scene:
         self.events: list[str] = []
         self.said: list[str] = []
         self.refusal = ""
-        self.endpoint = "http://127.0.0.1:1"
-        self.parameters = {"A": "1"}
         self.on_build: Callable[[], None] = lambda: None
         self.deployment: Callable[[], None] = lambda: None
-
-    @property
-    def pollers(self) -> Any:
-        return self
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        self.events.append("pause")
-        try:
-            yield
-        finally:
-            self.events.append("resume")
 
     def files(self) -> Iterator[Path]:
         yield from sorted(self.folder.rglob("*.*"))
@@ -55,13 +39,12 @@ class Scene:
         self.events.append("build")
         return Path("built")
 
-    def deploy(self, endpoint: str, built: Path, parameters: Any) -> dict[str, str]:
+    def update(self, built: Path) -> None:
         self.deployment()
-        self.events.append(f"deploy {endpoint} {built} {parameters}")
-        return {}
+        self.events.append(f"deploy {built}")
 
 
-WHOLE = ["check", "build", "prepare", "pause", "deploy http://127.0.0.1:1 built {'A': '1'}", "resume", "hook"]
+WHOLE = ["check", "build", "deploy built", "hook"]
 
 
 @pytest.fixture
@@ -71,8 +54,6 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr(watch, "definition_files", made.files)
     monkeypatch.setattr(watch, "digest_of", made.digest)
     monkeypatch.setattr(watch, "build", made.build)
-    monkeypatch.setattr(deploy, "prepare", lambda *_: made.events.append("prepare"))
-    monkeypatch.setattr(deploy, "deploy", made.deploy)
     monkeypatch.setattr(subprocess, "run", made.check)
     return made
 
@@ -90,7 +71,7 @@ def look(watching: Watcher[Any], times: int = 3) -> None:
         watching.look()
 
 
-def test_a_changed_definition_is_deployed_between_two_calls(scene: Scene) -> None:
+def test_a_changed_definition_is_deployed(scene: Scene) -> None:
     watching = watcher(scene)
     look(watching)
     assert scene.events == []
@@ -171,7 +152,7 @@ def test_a_lock_that_accepts_a_refused_meaning_deploys_it(scene: Scene) -> None:
     assert scene.events == WHOLE
 
 
-def test_a_failed_deployment_is_reported_and_the_pollers_go_on(scene: Scene) -> None:
+def test_a_failed_deployment_is_reported(scene: Scene) -> None:
     def fail() -> None:
         raise DeployFailed("Stack deployment failed.")
 
@@ -179,7 +160,7 @@ def test_a_failed_deployment_is_reported_and_the_pollers_go_on(scene: Scene) -> 
     scene.deployment = fail
     save(scene, "another")
     look(watching)
-    assert scene.events == ["check", "build", "prepare", "pause", "resume"]
+    assert scene.events == ["check", "build"]
     assert scene.said == ["The definition was not deployed, the previous one keeps running. Stack deployment failed."]
 
 
@@ -189,7 +170,7 @@ def test_a_definition_that_is_saved_again_meanwhile_is_checked_again(scene: Scen
     save(scene, "another")
     watching.look()
     watching.look()
-    assert scene.events == ["check", "build", "prepare"]
+    assert scene.events == ["check", "build"]
     scene.on_build = lambda: None
     scene.events.clear()
     look(watching)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 MARGIN_S = 60
-"""By how many seconds clocks may differ: of the stream, of functions and of whoever runs a job, any two of them."""
+"""By how many seconds clocks may differ: of the stream, of functions and of whoever runs a job, any two of them. On one
+machine there is one clock, and no margin is needed."""
 
 
 class Position(NamedTuple):
@@ -39,12 +40,12 @@ class Boundary:
     confirmed: bool = False
 
 
-def choose_boundary(name: str, now: int) -> Boundary:
+def choose_boundary(name: str, now: int, margin_s: int = MARGIN_S) -> Boundary:
     """Return a boundary far enough ahead of a clock to be written and confirmed before its time has come."""
-    return Boundary(name, now + 2 * MARGIN_S)
+    return Boundary(name, now + max(2 * margin_s, 1))
 
 
-def confirm(boundary: Boundary, now: int) -> Boundary | None:
+def confirm(boundary: Boundary, now: int, margin_s: int = MARGIN_S) -> Boundary | None:
     """Return the boundary as confirmed, given a clock read after it was seen in the table; None if that is too late.
 
     A worker may stop between the choice of T and the write. Invocations in between knew nothing of the boundary and may
@@ -52,12 +53,12 @@ def confirm(boundary: Boundary, now: int) -> Boundary | None:
     """
     if boundary.confirmed:
         return boundary
-    return replace(boundary, confirmed=True) if now + MARGIN_S < boundary.time else None
+    return replace(boundary, confirmed=True) if now + margin_s < boundary.time else None
 
 
-def is_past(time: int, now: int) -> bool:
+def is_past(time: int, now: int, margin_s: int = MARGIN_S) -> bool:
     """Tell whether a time of one clock is over by any other clock, given the time now by that other one."""
-    return now > time + MARGIN_S
+    return now > time + margin_s
 
 
 def first_in_shard(

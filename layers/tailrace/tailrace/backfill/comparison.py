@@ -114,9 +114,9 @@ def is_in_time(began: int, now: int) -> bool:
     return now - began <= MAX_AGE_S
 
 
-def stays(row_expires_at: int | None, now: int, timeout_s: int) -> bool:
+def stays(row_expires_at: int | None, now: int, timeout_s: int, margin_s: int = MARGIN_S) -> bool:
     """Tell whether a bucket is compared: not one whose ``keep`` ends before invocations under way have ended."""
-    return row_expires_at is None or row_expires_at > now + MARGIN_S + timeout_s
+    return row_expires_at is None or row_expires_at > now + margin_s + timeout_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,6 @@ from tailrace.backfill.boundaries import MARGIN_S, Position
 LISTING_DELAY_S = 300
 """For how long the stream's description may not show the second part of a shard that has split."""
 
-SENTINELS = "~sentinel"
-"""The first part of the keys of sentinels: no collection's name begins so, and every stage passes over them."""
-
 END = 1 << 160
 """Stands for the end of a shard that was read to it: beyond every sequence number."""
 
@@ -40,12 +37,12 @@ def advance(through: Position | None, positions: Iterable[Position], checkpoint:
     return max([*done, *([] if through is None else [through])], default=None)
 
 
-def created_after(snapshot_end: int) -> int:
+def created_after(snapshot_end: int, margin_s: int = MARGIN_S) -> int:
     """Return the second of the stream's clock from which on a record is certainly younger than a snapshot.
 
     ``snapshot_end`` is in seconds since 1970 by the clock of whoever took the snapshot.
     """
-    return snapshot_end + MARGIN_S + 1
+    return snapshot_end + margin_s + 1
 
 
 def throughs_of(shards: Mapping[str, ListedShard], told: Mapping[str, Position]) -> dict[str, int]:

@@ -18,6 +18,10 @@ MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2048, 1024
 MAX_BYTES_PER_CHARACTER = 4
 """In UTF-8. A string short enough by this bound need not be encoded to check its length."""
 
+SENTINELS = "~sentinel"
+"""The first part of the keys of sentinels in the items table: no collection's name begins so, and every stage passes
+over them."""
+
 type RowKey = tuple[str, str]
 """A row's partition key and sort key."""
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, Image, decode_value
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.keys import split_item_key
+from tailrace.encoding.keys import SENTINELS, split_item_key
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, TailraceError
 
@@ -143,14 +143,15 @@ def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unre
     try:
         collection, item_id = split_item_key(body["Keys"]["pk"]["S"])
         source = str(record.get("eventSourceARN", ""))
-        old, new = _decode_fields(body.get("OldImage")), _decode_fields(body.get("NewImage"))
+        old, new = decode_fields(body.get("OldImage")), decode_fields(body.get("NewImage"))
         expired = new is None and _is_ttl_deletion(record)
         return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
     except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
         return UnreadableRecord(event_id, sequence, time, record, str(error) or type(error).__name__)
 
 
-def _decode_fields(image: Image | None) -> Item | None:
+def decode_fields(image: Image | None) -> Item | None:
+    """Decode an item's fields, without the engine's attributes; None for no image."""
     if image is None:
         return None
     fields: Item = {}
@@ -165,6 +166,12 @@ def _decode_fields(image: Image | None) -> Item | None:
     for name in ENGINE_ATTRIBUTES:
         fields.pop(name, None)
     return fields
+
+
+def is_sentinel(record: Mapping[str, Any]) -> bool:
+    """Tell whether a stream record is of a sentinel, which jobs write to see how far the stream is read."""
+    key = record.get("dynamodb", {}).get("Keys", {}).get("pk", {}).get("S")
+    return isinstance(key, str) and key.startswith(f"{SENTINELS}#")
 
 
 def _is_ttl_deletion(record: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.encoding.json_types import Item, Json
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import ChangeBatch
+from tailrace.inputs.changes import ChangeBatch, is_sentinel
 from tailrace.inputs.effects import Effect, derive_effect
 from tailrace.outputs.envelopes import envelope
 from tailrace.outputs.quarantine import quarantine_object
@@ -45,6 +45,8 @@ def dispatch(batch: ChangeBatch, pipeline: Pipeline) -> Dispatch:
     """Decide where each change of a batch goes, without sending anything."""
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
     for unreadable in batch.unreadable:
+        if is_sentinel(unreadable.record):
+            continue
         violations = [Violation("", "record", unreadable.reason)]
         stored = _report(unreadable.event_id, unreadable.time, None, None, unreadable.record, violations, batch.shard)
         result.quarantine.append(Quarantined(unreadable.sequence, stored))

@@ -10,7 +10,6 @@ from tailrace.backfill.base import base_rows, image_at_boundary
 from tailrace.backfill.boundaries import MARGIN_S, Boundary, ancestors_of, confirm, is_past
 from tailrace.backfill.coverage import (
     LISTING_DELAY_S,
-    SENTINELS,
     created_after,
     holes,
     missing_sentinels,
@@ -19,6 +18,7 @@ from tailrace.backfill.coverage import (
 )
 from tailrace.backfill.generations import Generation, GenerationId, confirm_boundary
 from tailrace.backfill.journal import Journal, JournalObject, read_journal
+from tailrace.encoding.keys import SENTINELS
 from tests.simulation.history.definition import EVALUATORS
 from tests.simulation.history.model.state import TIMEOUT_S, Expired, Shared
 from tests.simulation.history.model.table import Effects, Run

@@ -10,6 +10,7 @@ COMPLETE = {
     "ITEMS_TABLE": "items",
     "ARCHIVE_BUCKET": "archive",
     "FAILURES_BUCKET": "failures",
+    "HISTORY_BUCKET": "history",
     "PROGRESS_TABLE": "progress",
 }
 

@@ -15,6 +15,6 @@ def test_every_rule_cites_its_source() -> None:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
     assert len(rules) > 90
-    recordings = "https://github.com/localstack/localstack/"  # recordings of the service
-    pages = ("https://docs.aws.amazon.com/", "https://github.com/aws/event-ruler", recordings)
+    recordings = ("https://github.com/localstack/localstack/", "https://github.com/radkawar/stackd/")  # of the service
+    pages = ("https://docs.aws.amazon.com/", "https://github.com/aws/event-ruler", *recordings)
     assert [(name, rule.name) for name, rule in rules if not (ast.get_docstring(rule) or "").startswith(pages)] == []

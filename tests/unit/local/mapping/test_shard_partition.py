@@ -5,6 +5,7 @@ import pytest
 from local.mapping import Failed, MappingError, Returned, StreamSettings
 from tests.unit.local.mapping.shards import Shard, made, numbers, record, sequence, shard
 
+START = {"StartingPosition": "TRIM_HORIZON"}
 TWO = StreamSettings(batch_size=2, parallelization=2)
 A, B = "orders#1", "orders#2"  # these two keys are in different partitions
 
@@ -56,11 +57,13 @@ def test_the_checkpoint_stays_before_the_first_unsettled_record() -> None:
 
 
 def test_a_tumbling_window_allows_one_batch_at_a_time() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html: not said there."""
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html: not said there; recorded:
+    https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_source.json
+    """
     with pytest.raises(MappingError, match="ParallelizationFactor of 1"):
-        StreamSettings.parse({"ParallelizationFactor": 2, "TumblingWindowInSeconds": 60})
+        StreamSettings.parse({**START, "ParallelizationFactor": 2, "TumblingWindowInSeconds": 60})
 
 
 def test_a_factor_of_up_to_ten_is_accepted() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html"""
-    assert StreamSettings.parse({"ParallelizationFactor": 10}).parallelization == 10
+    assert StreamSettings.parse({**START, "ParallelizationFactor": 10}).parallelization == 10

@@ -1,10 +1,17 @@
 """Tumbling windows."""
 
-from dataclasses import replace
-
 import pytest
 
-from local.mapping import Backoff, Failed, Returned, StreamInvocation, StreamRecord, StreamSettings, StreamShard
+from local.mapping import (
+    Backoff,
+    Failed,
+    Returned,
+    StreamInvocation,
+    StreamRecord,
+    StreamSettings,
+    StreamShard,
+    invocation_record,
+)
 
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
 SETTINGS = StreamSettings(tumbling_window_s=60, report_failures=True)
@@ -43,10 +50,13 @@ def test_every_call_names_its_window_shard_source_and_state() -> None:
 
 
 def test_a_windows_fields_are_in_lambdas_order() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    """https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_windows.json
+
+    Recorded: payload_fields. The guide's example has the window first.
+    """
     one = shard()
     one.add([record(1, 0)], START)
-    names = "window state shardId eventSourceARN isFinalInvokeForWindow isWindowTerminatedEarly"
+    names = "shardId eventSourceARN window state isFinalInvokeForWindow isWindowTerminatedEarly"
     assert list(made(one, 0).fields) == names.split()
 
 
@@ -98,26 +108,94 @@ def test_a_window_ends_with_a_final_call_and_the_next_begins_with_no_state() -> 
     assert following.fields["isFinalInvokeForWindow"] is False
 
 
-def test_the_final_call_is_made_once_the_tip_was_reached_after_the_windows_end() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+@pytest.mark.parametrize("idle_s", [22, 48, 112])
+def test_the_final_call_of_an_idle_window_comes_with_the_next_record(idle_s: int) -> None:
+    """https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_windows.json
+
+    Recorded: after windows of 10 s, no final call for 48 and 112 s, and then with the next record, ahead of it; also
+    after 22 s or more in dynamodb_source.json (tumbling).
+    """
+    one = shard()
+    one.add([record(1, 59)], START + 59)
+    one.complete(made(one, 59), Returned({"state": {"count": 1}}), START + 59)
+    later = 60 + idle_s
+    one.mark_caught_up(START + later)
+    assert one.next_invocation(START + later) is None
+    one.add([record(2, later)], START + later)
+    final = made(one, later)
+    assert (final.records, final.fields["isFinalInvokeForWindow"], final.fields["state"]) == ((), True, {"count": 1})
+    one.complete(final, Returned({"state": {}}), START + later)
+    following = made(one, later)
+    assert ([int(sent.sequence) for sent in following.records], following.fields["state"]) == ([2], {})
+
+
+def test_a_window_without_new_records_is_over_after_two_minutes() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html: "up to 2 minutes"."""
     one = shard()
     one.add([record(1, 30)], START + 30)
     one.complete(made(one, 30), Returned({"state": {}}), START + 30)
-    assert one.next_time() == START + 60
-    one.mark_caught_up(START + 59)
-    assert one.next_invocation(START + 61) is None  # records of the window may still be unread
-    one.mark_caught_up(START + 61)
-    assert made(one, 61).fields["isFinalInvokeForWindow"] is True
+    assert one.next_time() == START + 180
+    one.mark_caught_up(START + 179)
+    assert one.next_invocation(START + 181) is None  # records of the window may still be unread
+    one.mark_caught_up(START + 180)
+    assert made(one, 181).fields["isFinalInvokeForWindow"] is True
 
 
-def test_a_filtered_later_record_also_ends_a_window() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
-    one = shard()
-    one.add([record(1, 59), replace(record(2, 59), passes=False)], START + 61)
-    one.complete(made(one, 61), Returned({"state": {}}), START + 61)
-    assert one.next_invocation(START + 61) is None
-    one.add([replace(record(3, 60), passes=False)], START + 61)
-    assert made(one, 61).fields["isFinalInvokeForWindow"] is True
+@pytest.mark.parametrize("bucket", [True, False])
+def test_the_failure_record_of_a_final_call_names_its_window_and_no_records(*, bucket: bool) -> None:
+    """https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_windows.json
+
+    Recorded: the object of the case final_failure, whose function is an alias of version 1.
+    """
+    one = shard(StreamSettings(tumbling_window_s=60, maximum_retry_attempts=0))
+    one.add([record(1, 59), record(2, 60)], START + 60)
+    one.complete(made(one, 60), Returned({"state": {"count": 1}}), START + 60)
+    discarded = one.complete(made(one, 60), Failed("boom", "the-request", "1"), START + 60).discarded
+    assert discarded is not None
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:windows:final_failure"
+    payload = "the event" if bucket else None
+    found = invocation_record(discarded, function_arn=arn, request_id="none", now=START + 60, payload=payload)
+    expected = {
+        "requestContext": {
+            "requestId": "the-request",
+            "functionArn": arn,
+            "condition": "RetryAttemptsExhausted",
+            "approximateInvokeCount": 1,
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "1", "functionError": "Unhandled"},
+        "version": "1.0",
+        "payload": "the event",
+        "timestamp": "2026-01-01T00:01:00.000Z",
+        "DDBStreamBatchInfo": {"shardId": "shardId-1", "streamArn": "arn:stream"},
+        "timeWindowInfo": {
+            "window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:01:00Z"},
+            "isFinalInvokeForWindow": True,
+            "isWindowTerminatedEarly": False,
+        },
+    }
+    names = [name for name in expected if bucket or name != "payload"]
+    assert list(found) == names
+    assert found == {name: expected[name] for name in names}
+
+
+def test_the_failure_record_of_a_windows_records_names_both() -> None:
+    """https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_windows.json
+
+    Recorded for the final call only.
+    """
+    one = shard(StreamSettings(tumbling_window_s=60, maximum_retry_attempts=0))
+    one.add([record(1, 59)], START + 60)
+    discarded = one.complete(made(one, 60), Failed("boom"), START + 60).discarded
+    assert discarded is not None
+    found = invocation_record(discarded, function_arn="arn", request_id="none", now=START + 60)
+    assert found["timeWindowInfo"] == {
+        "window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:01:00Z"},
+        "isFinalInvokeForWindow": False,
+        "isWindowTerminatedEarly": False,
+    }
+    info = found["DDBStreamBatchInfo"]
+    assert isinstance(info, dict)
+    assert info["batchSize"] == 1
 
 
 def test_a_failed_final_call_is_retried_before_the_next_window() -> None:
@@ -152,13 +230,17 @@ def test_the_state_of_acknowledged_records_is_passed_with_the_rest_of_the_batch(
 
 
 def test_a_state_that_is_too_large_terminates_the_window_early() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+    """https://github.com/radkawar/stackd/blob/9dc356f5e5cc49d2d334178a09c1398dd1c62617/testdata/aws/lambda/dynamodb_windows.json
+
+    Recorded (oversized): 0.38 s later a final call with both flags and the whole state, without waiting for a record.
+    """
     one = shard(StreamSettings(tumbling_window_s=60, state_limit=20))
     one.add([record(1, 0)], START)
     one.complete(made(one, 0), Returned({"state": {"names": "x" * 20}}), START)
     final = made(one, 1)
     assert final.fields["isFinalInvokeForWindow"] is True
     assert final.fields["isWindowTerminatedEarly"] is True
+    assert (final.records, final.fields["state"]) == ((), {"names": "x" * 20})
 
 
 def test_records_after_an_early_end_continue_the_window_without_state() -> None:

@@ -77,6 +77,8 @@ def test_a_bucket_gets_the_record_with_the_event() -> None:
         "approximateInvokeCount": 3,
     }
     assert record["DDBStreamBatchInfo"]["startSequenceNumber"] == "07"
+    stored = client("s3").head_object(Bucket="the-failures", Key=key)
+    assert stored["ContentType"] == "application/octet-stream"  # recorded: see RECORD_CONTENT_TYPE
 
 
 def test_a_queue_gets_the_record_without_the_event() -> None:
@@ -129,11 +131,13 @@ class TwoRecords:
             {"Keys": {"pk": {"S": f"flights#{n}"}}, "SequenceNumber": f"{n}", "ApproximateCreationDateTime": 1795452248}
             for n in (1, 2)
         ]
-        return {"Records": [{"eventID": change["SequenceNumber"], "dynamodb": change} for change in changes]}
+        records = [{"eventID": change["SequenceNumber"], "dynamodb": change} for change in changes]
+        return {"Records": records, "NextShardIterator": "next"}
 
 
 def poller(arn: str) -> StreamPoller:
     properties: dict[str, object] = {
+        "StartingPosition": "TRIM_HORIZON",
         "MaximumRetryAttempts": 0,
         "FilterCriteria": {"Filters": [{"Pattern": '{"dynamodb": {"Keys": {"pk": {"S": ["flights#2"]}}}}'}]},
         "DestinationConfig": {"OnFailure": {"Destination": arn}},

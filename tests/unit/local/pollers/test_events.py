@@ -89,11 +89,17 @@ def test_a_payload_holds_the_records_and_the_other_fields() -> None:
     assert json.loads(payload([], {"state": {}})) == {"Records": [], "state": {}}
 
 
-def test_shard_ids_have_dynamodbs_format_and_differ() -> None:
-    shards = virtual_shard_ids(STREAM, 4)
-    assert len(set(shards)) == 4
-    assert all(re.fullmatch(r"shardId-00000001795452248249-[0-9a-f]{8}", shard) for shard in shards)
-    assert virtual_shard_ids(STREAM, 4) == shards
+def test_virtual_shards_have_ids_of_dynamodbs_format_that_differ_between_shards() -> None:
+    """As the id in DescribeStream's example: the time it was opened, and eight hex digits."""
+    first, second = (f"shardId-00000001795452248249-0000000{number}" for number in (1, 2))
+    ids = [*virtual_shard_ids(first, 4), *virtual_shard_ids(second, 4)]
+    assert len(set(ids)) == 8
+    assert all(re.fullmatch(r"shardId-00000001795452248249-[0-9a-f]{8}", name) for name in ids)
+    assert virtual_shard_ids(first, 4) == ids[:4]
+
+
+def test_a_single_virtual_shard_is_the_shard() -> None:
+    assert virtual_shard_ids("shardId-00000001795452248249-00000001", 1) == ["shardId-00000001795452248249-00000001"]
 
 
 def test_an_item_stays_in_its_virtual_shard_and_items_are_distributed() -> None:

@@ -16,20 +16,28 @@ from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient, InvokeResult
 from local.pollers.stream import StreamPoller
 
+SHARD = "shardId-00000001774300000000-00000000"
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/items/stream/2026-11-23T16:44:08.249"
-START = {"ShardIteratorType": "TRIM_HORIZON"}
 
 
 def sequence(number: int) -> str:
     return f"{number:030d}"
 
 
-def at(number: int) -> dict[str, str]:
-    return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": sequence(number)}
+def at(number: int) -> dict[str, Any]:
+    return position({"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": sequence(number)})
 
 
-def after(number: int) -> dict[str, str]:
-    return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": sequence(number)}
+def after(number: int) -> dict[str, Any]:
+    return position({"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": sequence(number)})
+
+
+def position(shard: dict[str, str]) -> dict[str, Any]:
+    return {"reading": {SHARD: shard}, "done": []}
+
+
+def kind(position: Any) -> str:
+    return str(position["reading"][SHARD]["ShardIteratorType"])
 
 
 class Emulator:
@@ -46,7 +54,7 @@ class Emulator:
 
     def call(self, _service: str, action: str, **parameters: Any) -> dict[str, Any]:
         if action == "DescribeStream":
-            return {"StreamDescription": {"Shards": [{"ShardId": "shard"}]}}
+            return {"StreamDescription": {"Shards": [{"ShardId": SHARD}]}}
         if action == "GetShardIterator":
             if parameters["ShardIteratorType"] == "TRIM_HORIZON":
                 return {"ShardIterator": str(self.trimmed)}
@@ -58,7 +66,7 @@ class Emulator:
         end = min(first + 5, self.records)
         return {"Records": [record(number) for number in range(first, end)], "NextShardIterator": str(end)}
 
-    def invoke(self, _function: str, payload: bytes, _timeout_s: float) -> InvokeResult:
+    def invoke(self, _function: str, payload: bytes, *_: object) -> InvokeResult:
         self.calls += 1
         self.released.wait(10)
         numbers = [int(one["dynamodb"]["SequenceNumber"]) for one in json.loads(payload)["Records"]]
@@ -78,7 +86,7 @@ def record(number: int) -> dict[str, Any]:
 
 
 def poller(emulator: Emulator, shards: int = 1, **properties: object) -> StreamPoller:
-    settings = {"BatchSize": 2, "MaximumRetryAttempts": -1, **properties}
+    settings = {"StartingPosition": "TRIM_HORIZON", "BatchSize": 2, "MaximumRetryAttempts": -1, **properties}
     mapping = EventSourceMapping("M", "uuid", "f", "arn:f", STREAM, 1, settings)
     destination = FailureDestination(mapping, None, lambda _: None)
     typed = cast("EmulatorClient", emulator)
@@ -90,7 +98,7 @@ def started() -> Iterator[Callable[..., StreamPoller]]:
     """Return a function that starts a poller; all are stopped in the end."""
     pollers: list[StreamPoller] = []
 
-    def start(emulator: Emulator, position: dict[str, str] | None = None, **more: Any) -> StreamPoller:
+    def start(emulator: Emulator, position: Any = None, **more: Any) -> StreamPoller:
         made = poller(emulator, **more)
         if position is not None:
             made.read_from(position)
@@ -115,7 +123,9 @@ type Start = Callable[..., StreamPoller]
 
 def test_a_poller_that_has_delivered_nothing_begins_at_the_beginning(started: Start) -> None:
     emulator = Emulator(0)
-    assert started(emulator).position == START
+    assert poller(emulator).position is None
+    one = started(emulator)
+    wait_until(lambda: one.position == position({"ShardIteratorType": "TRIM_HORIZON"}))
 
 
 def test_a_later_poller_reads_on_after_what_was_delivered(started: Start) -> None:
@@ -138,9 +148,10 @@ def test_what_was_read_and_not_delivered_is_delivered_by_a_later_poller(started:
     first = started(emulator, shards=shards)
     expected = {1: 4, 3: 12 - 2}[shards]
     wait_until(lambda: len(emulator.delivered) >= expected - (shards - 1) * 2)
-    wait_until(lambda: first.position["ShardIteratorType"] == "AT_SEQUENCE_NUMBER")
+    wait_until(lambda: kind(first.position) == "AT_SEQUENCE_NUMBER")
     first.stop()
-    assert int(first.position["SequenceNumber"]) <= 4
+    assert first.position is not None
+    assert int(first.position["reading"][SHARD]["SequenceNumber"]) <= 4
     emulator.fails = lambda _: False
     started(emulator, first.position, shards=shards)
     wait_until(lambda: set(emulator.delivered) == set(range(12)))
@@ -201,3 +212,29 @@ def test_a_call_that_does_not_end_ends_the_pause(started: Start, monkeypatch: py
     with pytest.raises(LocalError, match="A call of f did not end within 0 seconds"):
         one.wait_until_paused()
     emulator.released.set()
+
+
+def test_a_later_poller_passes_over_shards_that_are_done(started: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent that was delivered to its end is not read again, and its children are read from where they were."""
+    child = f"{SHARD[:-1]}1"
+    opened: list[tuple[str, dict[str, str]]] = []
+
+    def call(self: Emulator, service: str, action: str, **parameters: Any) -> dict[str, Any]:
+        if action == "DescribeStream":
+            shards = [{"ShardId": SHARD}, {"ShardId": child, "ParentShardId": SHARD}]
+            return {"StreamDescription": {"Shards": shards}}
+        if action == "GetShardIterator":
+            kept = {
+                name: value for name, value in parameters.items() if name in ("ShardIteratorType", "SequenceNumber")
+            }
+            opened.append((parameters["ShardId"], kept))
+        return original(self, service, action, **parameters)
+
+    original = Emulator.call
+    monkeypatch.setattr(Emulator, "call", call)
+    emulator = Emulator(4)
+    earlier: dict[str, Any] = {"reading": {child: after(1)["reading"][SHARD]}, "done": [SHARD]}
+    later = started(emulator, earlier)
+    wait_until(lambda: emulator.delivered == [2, 3])
+    assert opened == [(child, earlier["reading"][child])]
+    wait_until(lambda: later.position == {"reading": {child: after(3)["reading"][SHARD]}, "done": [SHARD]})

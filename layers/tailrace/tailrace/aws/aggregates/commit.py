@@ -108,10 +108,11 @@ class Committer:
     known: KnownRows = field(default_factory=KnownRows)
     executor: Callable[[int], Executor] = ThreadPoolExecutor
 
-    def commit(self, rows: Sequence[RowChange], lineage: Lineage | None) -> list[Outcome]:
+    def commit(self, rows: Sequence[RowChange], lineage: Lineage | None, *, expire_empty: bool = True) -> list[Outcome]:
         """Write all rows and return what could not be written, now or ever; everything else is durably absorbed.
 
-        Without a lineage, deltas are added without marks: at least once.
+        Without a lineage, deltas are added without marks: at least once. Rows of a generation that is being built must
+        not expire when they are empty, because their base is still to come.
 
         Raises:
             Permanent: a write was rejected in a way that no retry can fix. All other rows were tried.
@@ -131,6 +132,8 @@ class Committer:
         ]
         ready = [row for row in main_rows if not _has_failed_values(row, failed)]
         outcomes += self._run(partial(self._commit_row, row, lineage) for row in ready)
+        if not expire_empty:
+            return outcomes
         maybe_empty = [row for row in chain(on_time, value_rows) if row.key not in failed and may_be_empty(row)]
         outcomes += self._run(
             partial(self._expire_empty_rows, part, now)

@@ -40,6 +40,13 @@ class Lineages:
     table: str
     clock: Callable[[], datetime]
     cache: dict[str, Lineage] = field(default_factory=dict)
+    parents: dict[str, str | None] = field(default_factory=dict)
+
+    def parents_of(self, shard: str, stream: str) -> Mapping[str, str | None]:
+        """Return the parent of each shard that this process has seen in the stream; raises like :meth:`find`."""
+        if shard not in self.parents:
+            self.parents.update({name: one.parent for name, one in self.describe_stream(stream).items()})
+        return self.parents
 
     def find(self, shard: str, stream: str) -> Lineage:
         """Return the lineage of a shard of the stream with this ARN.
@@ -62,7 +69,7 @@ class Lineages:
         return decode_item(answer.get("Item", {}))
 
     def _derive(self, shard: str, stream: str) -> Lineage:
-        return self._derive_from_parent(shard, self._describe_stream(stream))
+        return self._derive_from_parent(shard, self.describe_stream(stream))
 
     def _derive_from_parent(self, shard: str, shards: Mapping[str, Shard]) -> Lineage:
         """Return the lineage of a shard without a row, after storing those of ancestors that had no changes."""
@@ -117,8 +124,11 @@ class Lineages:
                 return found
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _describe_stream(self, stream: str) -> Mapping[str, Shard]:
-        """Return the shards of a stream; none if the stream does not exist, as in a handmade event."""
+    def describe_stream(self, stream: str) -> Mapping[str, Shard]:
+        """Return the shards of a stream; none if the stream does not exist, as in a handmade event.
+
+        Raises like :meth:`find`.
+        """
         shards: dict[str, Shard] = {}
         request: dict[str, Any] = {"StreamArn": stream}
         try:

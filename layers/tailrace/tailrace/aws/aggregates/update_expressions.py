@@ -28,6 +28,9 @@ _MAX_STATEMENT_BYTES = 8192
 _RESERVED_BYTES = 1500
 """Maximum size of a statement without its counters: a table name of 255 bytes, the key, and 33 marks."""
 
+REPAIRS = "~repairs"
+"""The attribute that counts a row's repairs."""
+
 ORDER_VERSION = "~v"
 """The attribute that counts the writes of a row's order measures."""
 
@@ -138,6 +141,37 @@ def _set_order_state(expression: _Expression, order_state: OrderState) -> None:
         else f"attribute_not_exists({version})"
     )
     expression.conditions.append(condition)
+
+
+def repair_request(table: str, row: RowChange, repairs: int, now: datetime, *, existed: bool) -> Json:
+    """Return the request that adds what a row lacks, if nobody has repaired it since it was read.
+
+    A row that existed must still exist: one that was removed and made again lacks what the first one had.
+    """
+    expression = _Expression()
+    expression.set(UPDATED_AT, _timestamp(now))
+    for label, value in zip(row.layout.labels, row.labels, strict=False):
+        expression.set(label, value)
+    _set_expiry(expression, row.expires_at)
+    expression.remove(INEXACT)
+    for counter, delta in zip(row.layout.counters, row.deltas(), strict=True):
+        expression.add(counter, delta)
+    count = expression.set(REPAIRS, repairs + 1)
+    expression.conditions.append(
+        f"{count} = {expression.value(repairs)}" if repairs else f"attribute_not_exists({count})"
+    )
+    if existed:
+        expression.conditions.append(f"attribute_exists({expression.name('pk')})")
+    return expression.request(table, row.key)
+
+
+def order_request(table: str, row: RowChange, order_state: OrderState, now: datetime) -> Json:
+    """Return the request that writes a main row's order attributes and nothing else, if the row still exists."""
+    expression = _Expression()
+    expression.set(UPDATED_AT, _timestamp(now))
+    _set_order_state(expression, order_state)
+    expression.conditions.append(f"attribute_exists({expression.name('pk')})")
+    return expression.request(table, row.key)
 
 
 def expire_request(table: str, row: RowChange, expires_at: int) -> Json:

@@ -6,10 +6,12 @@ How the rows are used: :mod:`tailrace.queries.freshness`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.monitoring.throughput import StageCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.aws.runtime.telemetry import logger
@@ -48,11 +50,17 @@ class ProgressWriter:
     pending: dict[str, int] = field(default_factory=dict)
 
     def advance(
-        self, shard: str | None, changes: Sequence[Change | UnreadableRecord | StreamPosition], checkpoint: int | None
+        self,
+        shard: str | None,
+        changes: Sequence[Change | UnreadableRecord | StreamPosition],
+        checkpoint: int | None,
+        *,
+        always: bool = False,
     ) -> None:
         """Record that the changes of a batch below the checkpoint are processed; all of them if there is none.
 
-        If the table cannot be written now, the row understates the progress until the next batch.
+        With ``always``, also without a newer second, because a job waits for the sequence number. If the table cannot
+        be written now, the row understates the progress until the next batch.
 
         Raises:
             Permanent: the table rejects the request.
@@ -62,10 +70,11 @@ class ProgressWriter:
             return
         self.pending[shard] = self.pending.get(shard, 0) + len(done)
         newest = max(change.time for change in done)
-        if newest <= self.flushed.get(shard, ""):
+        if newest <= self.flushed.get(shard, "") and not always:
             return
+        through = max((change.sequence, _epoch_seconds(change.time)) for change in done)
         try:
-            self.client.update_item(**self._update(shard, newest))
+            self.client.update_item(**self._update(shard, newest, through))
         except (ClientError, BotoCoreError) as error:
             # a redelivered batch is older than what the row already records
             if not has_code(error, CONDITION_FAILED):
@@ -77,23 +86,32 @@ class ProgressWriter:
         self.flushed[shard] = newest
         self.pending[shard] = 0
 
-    def _update(self, shard: str, newest: str) -> dict[str, Any]:
+    def _update(self, shard: str, newest: str, through: tuple[int, int]) -> dict[str, Any]:
         now = self.clock()
         values = {
             ":newest": newest,
+            ":through": f"{encode_sequence(through[0])}:{through[1]}",
             ":told_at": now.isoformat(timespec="milliseconds"),
             ":expires_at": int((now + _RETENTION).timestamp()),
             ":changes": self.pending[shard],
+            ":counted": self.pending[shard],
         }
         return {
             "TableName": self.table,
             "Key": encode_item({"pk": self.stage, "sk": shard}),
-            "UpdateExpression": "SET #newest = :newest, #told_at = :told_at, #expires_at = :expires_at "
-            "ADD #changes :changes",
-            "ConditionExpression": "attribute_not_exists(#newest) OR #newest < :newest",
+            "UpdateExpression": "SET #newest = :newest, #through = :through, #told_at = :told_at, "
+            "#expires_at = :expires_at ADD #changes :changes, #counted :counted",
+            # rows that older code wrote have no #through
+            "ConditionExpression": "(attribute_not_exists(#through) OR #through < :through) "
+            "AND (attribute_not_exists(#newest) OR #newest <= :newest)",
             "ExpressionAttributeNames": {f"#{value[1:]}": value[1:] for value in values},
             "ExpressionAttributeValues": encode_item(values),
         }
+
+
+@lru_cache(maxsize=1024)
+def _epoch_seconds(time: str) -> int:
+    return int(datetime.fromisoformat(time).timestamp())
 
 
 @dataclass(frozen=True, slots=True)

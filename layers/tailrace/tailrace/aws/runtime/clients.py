@@ -12,8 +12,10 @@ from tailrace.aws.runtime.raw_json import skip_serializer
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 # A call without a response fails after 4 x 5 s and pauses of at most 1 + 2 + 4 s: within the 29 s that api has, so that
 # its caller gets an error. The service validates parameters anyway, and validating them here costs more than sending
@@ -40,6 +42,10 @@ _OBJECT_TIMEOUT_S = 20
 def client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
 @overload
 def client(service: Literal["dynamodbstreams"]) -> "DynamoDBStreamsClient": ...
+@overload
+def client(service: Literal["lambda"]) -> "LambdaClient": ...
+@overload
+def client(service: Literal["stepfunctions"]) -> "SFNClient": ...
 @overload
 def client(service: Literal["s3"]) -> "S3Client": ...
 @overload

@@ -83,10 +83,28 @@ class CatalogSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AggregateSettings(Settings):
-    """Settings of ``aggregate``: the table it keeps, and where it tells how far it has come."""
+    """Settings of ``aggregate``: the table it keeps, the journal, and where it tells how far it has come."""
 
     aggregates_table: str
+    history_bucket: str
     progress_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistorySettings(Settings):
+    """Settings of ``history``: what jobs work on, the function that they watch, and the state machine that runs them.
+
+    ``virtual_shards`` names the shards of one machine's pollers; it is missing on AWS.
+    """
+
+    items_table: str
+    aggregates_table: str
+    progress_table: str
+    history_bucket: str
+    failures_bucket: str
+    aggregate_function: str
+    history_machine: str
+    virtual_shards: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

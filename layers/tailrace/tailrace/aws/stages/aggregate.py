@@ -9,6 +9,8 @@ from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult
 from tailrace.aws.aggregates.commit import Committer, Failed, LateChanges, Outcome, SumOverflow, checkpoint
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.feed import FedRows, positions_of
+from tailrace.aws.backfill.feeder import Feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
@@ -24,6 +26,7 @@ class Aggregator:
     pipeline: Pipeline
     committer: Committer
     lineages: Lineages
+    feeder: Feeder
     progress: ProgressWriter
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,18 +40,23 @@ class Aggregator:
             return stream_response(event, None)
         try:
             lineage = None if batch.shard is None else self.lineages.find(batch.shard, batch.stream)
+            feed = self.feeder.admit(batch, self.pipeline)
+            folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
+            rows = feed.rows([*folded.rows, *folded.group_list_changes], positions_of(batch))
+            self.feeder.write(feed, batch, "" if lineage is None else lineage.mark, rows, self.pipeline)
         except Transient as error:
-            logger().warning("the shard's lineage cannot be determined; the whole batch will be redelivered: %s", error)
+            logger().warning("nothing was written; the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
-        folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
-        outcomes = self.committer.commit([*folded.rows, *folded.group_list_changes], lineage)
-        _report(batch, folded, outcomes)
+        outcomes = self.committer.commit(rows.live, lineage)
+        if rows.building:
+            outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
+        _report(batch, folded, rows, outcomes)
         retry_from = checkpoint(outcomes)
-        self.progress.advance(batch.shard, batch.positions, retry_from)
+        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.has_job)
         return stream_response(event, retry_from)
 
 
-def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> None:
+def _report(batch: RawBatch, folded: FoldResult, rows: FedRows, outcomes: list[Outcome]) -> None:
     late = Counter[str]()
     for outcome in outcomes:
         if isinstance(outcome, LateChanges):
@@ -74,7 +82,7 @@ def _report(batch: RawBatch, folded: FoldResult, outcomes: list[Outcome]) -> Non
         count_metrics({"aggregate": aggregate}, ChangesTooLate=changes)
     count_metrics(
         ChangesRead=len(batch.records),
-        RowsTouched=len(folded.group_list_changes) + sum(1 + len(row.value_changes) for row in folded.rows),
+        RowsTouched=sum(1 + len(row.value_changes) for row in (*rows.live, *rows.building)),
         RowsFailed=len(failed),
         RowsRefused=len(overflows),
         ItemsNotCounted=len(folded.poison),

@@ -1,0 +1,270 @@
+"""``tailrace rebuild``, ``verify`` and ``status``: build, check and repair aggregates beside the running stream."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cli.console import counted, say, show_progress
+from cli.errors import CommandError, UsageError
+from cli.options import add_stack_options, stack_of
+from cli.stacks import DeployedStack, explained
+
+_POLL_S = 1.0
+_BAR_WIDTH = 30
+_INVOKE_TIMEOUT_S = 120
+
+# the order of the steps in which a job spends its time, for the bar
+_PHASES = (
+    "waiting for earlier invocations to end",
+    "waiting for the boundary to pass",
+    "reading the items",
+    "waiting for the stream to pass the snapshot",
+    "reading the journal",
+    "computing the base",
+    "writing the base",
+    "listing the rows",
+    "reading the rows",
+    "comparing the rows",
+    "removing rows that are empty",
+)
+
+_REBUILD_HELP = """\
+Build the generations of aggregates that are not live: new ones, new versions,
+and those that other code has interrupted. The stream keeps running; readers
+see the old generation until the new one is complete. A rebuild that was
+interrupted goes on where it was."""
+
+_VERIFY_HELP = """\
+Compare the rows of aggregates with the items, each row at its own marks, while
+the stream keeps running. --repair adds what a row lacks.
+
+exit status: 0 all rows are right, or repaired; 3 some differ; 4 some could not
+be judged."""
+
+_DIFFERENT, _NOT_JUDGED = 3, 4
+
+
+def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the subcommands."""
+    raw = argparse.RawDescriptionHelpFormatter
+    rebuild = commands.add_parser(
+        "rebuild", help="build aggregates from the items", description=_REBUILD_HELP, formatter_class=raw
+    )
+    rebuild.add_argument("names", nargs="*", metavar="NAME", help="aggregates to build")
+    rebuild.add_argument("--all", action="store_true", help="build all that are not live")
+    rebuild.add_argument("--undo", action="store_true", help="show readers the generation before, if it is still fed")
+    _add_common(rebuild)
+    rebuild.set_defaults(run=run_rebuild)
+    verify = commands.add_parser(
+        "verify", help="compare aggregates with the items", description=_VERIFY_HELP, formatter_class=raw
+    )
+    verify.add_argument("names", nargs="*", metavar="NAME", help="aggregates to verify (default: all)")
+    verify.add_argument("--repair", action="store_true", help="repair rows that differ")
+    verify.add_argument("--sample", type=_share, default=1.0, metavar="F", help="compare this share of the rows")
+    verify.add_argument("--report", type=Path, metavar="FILE", help="write the findings to a file, one JSON per line")
+    _add_common(verify)
+    verify.set_defaults(run=run_verify)
+    status = commands.add_parser("status", help="show generations, jobs and progress")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    add_stack_options(status)
+    status.add_argument("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+    status.set_defaults(run=run_status)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-wait", dest="wait", action="store_false", help="do not wait for the end")
+    parser.add_argument("--wait", dest="wait", action="store_true", default=True, help="wait for the end (default)")
+    add_stack_options(parser)
+    parser.add_argument("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share above 0 and up to 1, not {text[:20]!r}")
+    return share
+
+
+def run_rebuild(options: argparse.Namespace) -> int:
+    """Start or resume a rebuild, and wait for its end.
+
+    Raises:
+        CommandError: the stack cannot be found, or the rebuild failed.
+    """
+    if bool(options.names) == options.all:
+        raise UsageError("Name the aggregates to rebuild, or pass --all.")
+    stack = stack_of(options)
+    if options.undo:
+        for name in options.names:
+            undone = invoke(stack, task="undo", name=name)
+            say(f"Readers see {undone['shown']} again.")
+        return 0
+    started = invoke(stack, task="start", kind="build", names=options.names)
+    if started["job"] is None:
+        say("Everything is live: there is nothing to build.")
+        return 0
+    _say_started(started, "Building")
+    if not options.wait:
+        return 0
+    found = follow(stack, started["job"])
+    say(f"Live, and shown to readers: {', '.join(found['targets'])}.")
+    return 0
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Start or resume a verification, wait for its end, and say what it found.
+
+    Raises:
+        CommandError: the stack cannot be found, or the verification failed.
+    """
+    stack = stack_of(options)
+    started = invoke(
+        stack, task="start", kind="verify", names=options.names, repairs=options.repair, sample=options.sample
+    )
+    if started["job"] is None:
+        raise CommandError("No aggregate is live: run `tailrace rebuild --all` first.")
+    _say_started(started, "Verifying")
+    if not options.wait:
+        return 0
+    found = follow(stack, started["job"])
+    if options.report is not None:
+        _save_report(stack, found["report"], options.report)
+    return _say_verdict(found)
+
+
+def run_status(options: argparse.Namespace) -> int:
+    """Show generations, jobs and progress."""
+    status = invoke(stack_of(options), task="status")
+    if options.json:
+        say(json.dumps(status, indent=2))
+        return 0
+    for one in status["generations"]:
+        say(f"{one['aggregate']}@{one['version']}  {_describe(one)}")
+    running = [job for job in status["jobs"] if job["state"] == "running"]
+    for job in running:
+        say(f"{job['job']}  {job['kind']} of {', '.join(job['targets'])}: {job['phase']}")
+    for job in [job for job in status["jobs"] if job["state"] == "failed"][:3]:
+        say(f"{job['job']}  failed: {job['reason']}")
+    say(f"{counted(len(status['shards']), 'shard')} read; newest change {_newest(status['shards'])}")
+    return 0
+
+
+def _describe(one: Mapping[str, Any]) -> str:
+    parts = [one["state"]]
+    parts.append("shown to readers" if one["shown"] else "not shown")
+    if one["state"] == "live":
+        parts.append("exact" if one["exact"] else "not verified")
+    if not one["defined"]:
+        parts.append("no longer in the definition")
+    if one["reason"]:
+        parts.append(one["reason"])
+    if one["state"] in {"declared", "interrupted"} and one["defined"]:
+        parts.append(f"run `tailrace rebuild {one['aggregate']}`")
+    return ", ".join(parts)
+
+
+def _newest(shards: Mapping[str, Mapping[str, Any]]) -> str:
+    newest = max((one["created"] for one in shards.values()), default=None)
+    return "unknown" if newest is None else datetime.fromtimestamp(newest, UTC).isoformat()
+
+
+def invoke(stack: DeployedStack, **task: Any) -> dict[str, Any]:
+    """Invoke the stack's history function.
+
+    Raises:
+        CommandError: it cannot be invoked, or it refuses.
+    """
+    with explained():
+        answer = stack.client("lambda", read_timeout_s=_INVOKE_TIMEOUT_S).invoke(
+            FunctionName=stack.output("HistoryFunction"), Payload=json.dumps(task)
+        )
+        body = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise CommandError(f"The history function failed: {body.get('errorMessage', 'see its log')}")
+    if "error" in body:
+        raise CommandError(body["error"])
+    result: dict[str, Any] = body
+    return result
+
+
+def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
+    """Show a job's progress until it ends. Ctrl-C stops the display, not the job.
+
+    Raises:
+        CommandError: the job failed.
+    """
+    phase, began = "", 0.0
+    try:
+        while True:
+            found = invoke(stack, task="job", job=job)
+            if found["state"] != "running":
+                break
+            if found["phase"] != phase:
+                phase, began = found["phase"], time.monotonic()
+            show_progress(_progress(found, time.monotonic() - began))
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        show_progress("")
+        sys.stderr.write(f"The job goes on; `tailrace status` shows how far {job} is.\n")
+        raise
+    show_progress("")
+    if found["state"] == "failed":
+        raise CommandError(f"{job} ended before its time: {found['reason']}.")
+    return found
+
+
+def _progress(job: Mapping[str, Any], elapsed_s: float) -> str:
+    phase = _PHASES.index(job["phase"]) if job["phase"] in _PHASES else 0
+    within = job["done"] / job["total"] if job["total"] else 0
+    share = (phase + min(within, 1)) / len(_PHASES)
+    filled = int(share * _BAR_WIDTH)
+    parts = f" ({job['done']:,} of {job['total']:,})" if job["total"] > 1 else ""
+    left = f", {_remaining(within, elapsed_s)}" if job["total"] > 1 and within else ""
+    return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {job['phase']}{parts}{left}"
+
+
+def _remaining(within: float, elapsed_s: float) -> str:
+    # of this phase only: how long the next ones take is not known
+    seconds = int(elapsed_s / within - elapsed_s)
+    return f"{seconds // 60} min {seconds % 60} s left in this phase"
+
+
+def _say_started(started: Mapping[str, Any], verb: str) -> None:
+    resumed = "Going on with" if started["resumed"] else verb
+    say(f"{resumed} {', '.join(started['targets'])} (job {started['job']})")
+
+
+def _save_report(stack: DeployedStack, key: str, path: Path) -> None:
+    with explained():
+        body = stack.client("s3").get_object(Bucket=stack.output("HistoryBucket"), Key=key)["Body"].read()
+    try:
+        path.write_bytes(body)
+    except OSError as error:
+        raise CommandError(f"The report cannot be written to {path}: {error.strerror}.") from error
+
+
+def _say_verdict(found: Mapping[str, Any]) -> int:
+    counts = found["counts"]
+    say(
+        f"{counted(counts['rows'], 'row')} compared, {counts['different']:,} differed, {counts['repaired']:,} repaired."
+    )
+    unknown = found.get("not_judged") or []
+    if counts.get("inexact"):
+        say(f"{counted(counts['inexact'], 'row')} cannot hold a sum and is not exact.")
+    if unknown:
+        say(f"Not judged, because items expired before their images were kept: {', '.join(unknown)}.")
+    if counts.get("not_judged"):
+        say(f"{counted(counts['not_judged'], 'row')} changed too often to compare the order measures.")
+    if found["report"] and counts["different"]:
+        say(f"Report: {found['report']} in the history bucket.")
+    if counts["different"] + counts.get("inexact", 0) > counts["repaired"]:
+        return _DIFFERENT
+    return _NOT_JUDGED if unknown or counts.get("not_judged") else 0

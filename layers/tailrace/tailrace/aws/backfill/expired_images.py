@@ -1,0 +1,92 @@
+"""The last images of items that expired in collections with ``on_expiry="keep"``, kept for later meanings.
+
+What has expired is in no table. So the aggregate stage keeps the item as it was, in the form of the journal, before it
+commits anything: ``expired/<collection>/<shard>/<sequence>``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tailrace.aggregation.marks import decode_sequence, encode_sequence
+from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.backfill.boundaries import Position
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.inputs.changes import Change, RawBatch, decode_record
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+EXPIRED = "expired/"
+"""The beginning of the keys of expired images."""
+
+
+class ExpiredItem(NamedTuple):
+    """An item that expired: the shard and position of its deletion, its id, and its fields."""
+
+    shard: str
+    position: Position
+    id: str
+    fields: Item
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredImages:
+    """Writes and reads the images of expired items.
+
+    Raises (each method):
+        Transient: the bucket cannot be used now.
+        Permanent: the bucket rejects the request.
+    """
+
+    client: Callable[[], "S3Client"]
+    bucket: str
+
+    def keep(self, batch: RawBatch, pipeline: Pipeline) -> None:
+        """Store the images of a batch's expired items of collections that keep them.
+
+        A redelivery stores the same ones again.
+        """
+        kept = _keeping(pipeline)
+        if not kept or batch.shard is None:
+            return
+        for change, created in _expired(batch):
+            if change.collection in kept and change.old is not None:
+                key = f"{EXPIRED}{change.collection}/{batch.shard}/{encode_sequence(change.sequence)}"
+                body = dumps({"id": change.id, "created": created, "fields": change.old}).encode()
+                with map_aws_errors():
+                    self.client().put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+
+    def read(self, collection: str) -> Iterator[ExpiredItem]:
+        """Yield the images of all items of a collection that have expired."""
+        request: Any = {"Bucket": self.bucket, "Prefix": f"{EXPIRED}{collection}/"}
+        while True:
+            with map_aws_errors():
+                page = self.client().list_objects_v2(**request)
+                for entry in page.get("Contents", []):
+                    body = self.client().get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
+                    yield _parse(entry["Key"], loads(body))
+            if not page.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+
+@cache
+def _keeping(pipeline: Pipeline) -> frozenset[str]:
+    return frozenset(one.name for one in pipeline.collections if one.on_expiry == "keep")
+
+
+def _expired(batch: RawBatch) -> Iterable[tuple[Change, int]]:
+    for record in batch.records:
+        if record.get("userIdentity"):
+            change = decode_record(record, batch.shard)
+            if isinstance(change, Change) and change.expired:
+                yield change, int(record["dynamodb"].get("ApproximateCreationDateTime", 0))
+
+
+def _parse(key: str, body: Mapping[str, Any]) -> ExpiredItem:
+    _, _, shard, sequence = key.split("/")
+    return ExpiredItem(shard, Position(decode_sequence(sequence), int(body["created"])), body["id"], body["fields"])

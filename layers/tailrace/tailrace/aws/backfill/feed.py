@@ -1,0 +1,102 @@
+"""What one invocation of the aggregate stage feeds: which generations, from which change on, and what it journals."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.backfill.admission import is_too_old, lowest_to_add, rows_above
+from tailrace.backfill.boundaries import Position
+from tailrace.backfill.generations import Generation, GenerationId, State
+from tailrace.backfill.journal import JournaledChange, JournalObject, journal_object
+from tailrace.inputs.changes import Change, RawBatch, decode_record
+
+
+@dataclass(frozen=True, slots=True)
+class FedRows:
+    """The rows to commit: those of live generations, and those of generations under construction."""
+
+    live: Sequence[RowChange]
+    building: Sequence[RowChange]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The generations that an invocation writes to.
+
+    Attributes:
+        generations: by id.
+        firsts: of each generation with boundaries, the first number in the shard of each boundary by its id; None where
+            the batch lies below.
+        now: the second at which the control rows were read.
+    """
+
+    generations: Mapping[GenerationId, Generation]
+    firsts: Mapping[GenerationId, Mapping[str, int | None]] = field(default_factory=dict)
+    now: int = 0
+
+    @property
+    def has_job(self) -> bool:
+        """Whether a job needs what this invocation does in its journal."""
+        return any(one.journal is not None for one in self.generations.values())
+
+    def rows(self, folded: Sequence[RowChange], positions: Iterable[Position]) -> FedRows:
+        """Return what the generations' rows absorb of a batch, under the keys of their epochs."""
+        plain = {name for name, one in self.generations.items() if not one.boundaries and not one.epoch}
+        live: list[RowChange] = []
+        others: dict[GenerationId, list[RowChange]] = {}
+        for row in folded:
+            aggregate = row.layout.aggregate
+            name = aggregate.name, aggregate.version
+            if name in plain:
+                live.append(row)
+            elif name in self.generations:
+                others.setdefault(name, []).append(row)
+        building: list[RowChange] = []
+        old = {one.sequence for one in positions if is_too_old(one.created, self.now)} if others else set()
+        for name, rows in others.items():
+            generation = self.generations[name]
+            found = rows_above(rows, generation, self._is_added(generation, old))
+            (building if generation.state is State.BUILDING else live).extend(found)
+        return FedRows(live, building)
+
+    def _is_added(self, generation: Generation, old: set[int]) -> Callable[[int], bool]:
+        if not generation.boundaries:
+            return lambda _sequence: True
+        lowest = lowest_to_add(generation, self.firsts[generation.id])
+        return lambda sequence: lowest is not None and sequence >= lowest and sequence not in old
+
+    def journal(self, batch: RawBatch, mark: str, rows: FedRows) -> JournalObject | None:
+        """Return what has to be journaled before the rows are committed; None if there is nothing."""
+        jobs = {
+            name: (one, self.firsts[name][one.journal.id])
+            for name, one in self.generations.items()
+            if one.journal is not None
+        }
+        if not jobs or batch.shard is None:
+            return None
+        by_generation: dict[GenerationId, list[RowChange]] = {}
+        for row in (*rows.live, *rows.building):
+            aggregate = row.layout.aggregate
+            by_generation.setdefault((aggregate.name, aggregate.version), []).append(row)
+        return journal_object(batch.shard, mark, _changes(batch), by_generation, jobs)
+
+
+def positions_of(batch: RawBatch) -> list[Position]:
+    """Return the positions of a batch's records."""
+    return [Position(one.sequence, int(datetime.fromisoformat(one.time).timestamp())) for one in batch.positions]
+
+
+def _changes(batch: RawBatch) -> list[JournaledChange]:
+    """Return every change of a batch, those of sentinels and of rows in another format included."""
+    found: list[JournaledChange] = []
+    for record, position in zip(batch.records, batch.positions, strict=True):
+        change = decode_record(record, batch.shard)
+        old = change.old if isinstance(change, Change) else None
+        found.append(JournaledChange(position.sequence, _key(record), old))
+    return sorted(found, key=lambda change: change.sequence)
+
+
+def _key(record: Mapping[str, Any]) -> str:
+    return str(record["dynamodb"].get("Keys", {}).get("pk", {}).get("S", ""))

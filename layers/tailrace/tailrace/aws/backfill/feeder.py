@@ -1,0 +1,157 @@
+"""Decides what an invocation of the aggregate stage feeds, by the control rows, and journals it for jobs.
+
+The order of an invocation's effects is what makes jobs exact: it marks generations that it cannot feed as interrupted,
+stores the first numbers of boundaries, journals, and only then commits rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.control import Control, ControlTable, control_key, parse_control
+from tailrace.aws.backfill.expired_images import ExpiredImages
+from tailrace.aws.backfill.feed import FedRows, Feed, positions_of
+from tailrace.aws.backfill.firsts import BoundaryFirsts
+from tailrace.aws.backfill.journal_bucket import JournalBucket
+from tailrace.aws.backfill.progress_rows import ProgressRows, is_miscounted
+from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.telemetry import logger
+from tailrace.backfill.admission import admit
+from tailrace.backfill.generations import Generation, GenerationId, State, adopted, doubt, interrupt
+from tailrace.backfill.meaning import fingerprint
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.keys import SENTINELS
+from tailrace.errors import Transient
+from tailrace.inputs.changes import RawBatch
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+    from tailrace.backfill.boundaries import Position
+
+OLDER_CODE = "code from before the journal ran"
+
+
+@cache
+def fingerprints(pipeline: Pipeline) -> Mapping[GenerationId, str]:
+    """Return the fingerprint of each aggregate of a definition, by name and version."""
+    return {(one.name, one.version): fingerprint(one) for one in pipeline.aggregates}
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """Reads the control rows for each invocation, and writes the journal.
+
+    Raises (each method):
+        Transient: the whole batch must be delivered again.
+        Permanent: a table or bucket rejects a request.
+    """
+
+    client: "DynamoDBClient"
+    control: ControlTable
+    progress: ProgressRows
+    firsts: BoundaryFirsts
+    journal: JournalBucket
+    expired: ExpiredImages
+    lineages: Lineages
+    clock: Callable[[], datetime]
+
+    def admit(self, batch: RawBatch, pipeline: Pipeline) -> Feed:
+        """Return what a batch feeds, after marking what it cannot feed as interrupted."""
+        control, told = self._read(batch.shard)
+        if not control.exists:
+            # a stack from before control rows: nothing is known of the rows that it has
+            known = [adopted(name, version, of) for (name, version), of in fingerprints(pipeline).items()]
+            self.control.create(known, since_creation=False)
+            self.progress.accept_counts()
+            control, told = self._read(batch.shard)
+        if told is not None and is_miscounted(told):
+            distrust(self.control, control, self.progress)
+            raise Transient("older code has run; the control rows are read again")
+        admission = admit(control.generations.values(), fingerprints(pipeline))
+        for one in admission.interrupts:
+            reason = "code with another definition ran"
+            logger().warning("generation interrupted", extra={"aggregate": one.aggregate, "version": one.version})
+            if not self.control.replace(one, interrupt(one, reason)):
+                raise Transient("a control row has changed; the control rows are read again")
+        feeds = [one for one in admission.feeds if batch.shard is not None or not one.boundaries]
+        firsts = {one.id: dict(self._firsts(one, batch)) for one in feeds if one.boundaries}
+        return Feed({one.id: one for one in feeds}, firsts, int(self.clock().timestamp()))
+
+    def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
+        """Journal what is about to be committed, and keep the images of expired items."""
+        self.expired.keep(batch, pipeline)
+        written = feed.journal(batch, mark, rows)
+        if written is not None:
+            self.journal.put(written)
+            read = [
+                (change.item, change.sequence) for change in written.changes if change.item.startswith(f"{SENTINELS}#")
+            ]
+            for boundary in dict.fromkeys(writer.boundary for writer in written.writers):
+                self.journal.note_sentinels(boundary, written.shard, read)
+
+    def _read(self, shard: str | None) -> tuple[Control, Mapping[str, Any] | None]:
+        """Return the control rows and the shard's progress row, in one strongly consistent read."""
+        request: Any = {self.control.table: {"Keys": [control_key()], "ConsistentRead": True}}
+        if shard is not None:
+            request[self.progress.table] = {"Keys": [self.progress.key(shard)], "ConsistentRead": True}
+        with map_aws_errors():
+            answer = self.client.batch_get_item(RequestItems=request)
+        if answer.get("UnprocessedKeys"):
+            raise Transient("the tables are too busy to read the control rows")
+        found = answer["Responses"]
+        control = parse_control(next(iter(found.get(self.control.table, [])), {}))
+        return control, next(iter(found.get(self.progress.table, [])), None)
+
+    def _firsts(self, generation: Generation, batch: RawBatch) -> Iterator[tuple[str, int | None]]:
+        shard = batch.shard
+        if shard is None:
+            return
+        positions: Iterable[Position] = positions_of(batch)
+        for boundary in generation.boundaries:
+            parents = lambda: self.lineages.parents_of(shard, batch.stream)  # noqa: E731
+            yield boundary.id, self.firsts.find(boundary, shard, positions, parents)
+
+
+def assemble_feeder(  # noqa: PLR0913, PLR0917 - what it works on
+    dynamodb: "DynamoDBClient",
+    s3: "Callable[[], S3Client]",
+    aggregates_table: str,
+    progress_table: str,
+    bucket: str,
+    lineages: Lineages,
+    clock: Callable[[], datetime],
+) -> Feeder:
+    """Return a feeder; ``s3`` makes the client of the bucket, which is not needed while nothing is journaled."""
+    return Feeder(
+        dynamodb,
+        ControlTable(dynamodb, aggregates_table),
+        ProgressRows(dynamodb, progress_table),
+        BoundaryFirsts(dynamodb, aggregates_table, clock),
+        JournalBucket(s3, bucket),
+        ExpiredImages(s3, bucket),
+        lineages,
+        clock,
+    )
+
+
+def distrust(table: ControlTable, control: Control, progress: ProgressRows) -> None:
+    """Record that older code has run: builds are interrupted, and of no generation it is known that it is exact.
+
+    Raises:
+        Transient: the tables cannot be used now, or a control row has changed.
+    """
+    for one in control.generations.values():
+        if one.state is State.BUILDING:
+            after = interrupt(one, OLDER_CODE)
+        elif one.state is State.LIVE:
+            after = doubt(replace(one, baseline=None, repairs=False), OLDER_CODE)
+        else:
+            continue
+        if after != one and not table.replace(one, after):
+            raise Transient("a control row has changed; the control rows are read again")
+    progress.accept_counts()

@@ -1,0 +1,94 @@
+"""The progress rows of the aggregate stage, as jobs and the control of older code read them.
+
+Attribute ``through`` holds up to where everything in the shard is processed, ``changes`` how many changes were
+processed, and ``counted`` how many of them by code that journals: where the two differ, older code has run.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aggregation.marks import decode_sequence
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.backfill.boundaries import Position
+from tailrace.encoding.dynamodb import decode_item, encode_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+AGGREGATE = "aggregate"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRows:
+    """Reads the progress rows of the aggregate stage.
+
+    Raises (each method):
+        Transient: the table cannot be used now.
+        Permanent: the table rejects the request.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+
+    def key(self, shard: str) -> Mapping[str, Any]:
+        """Return the key of a shard's row, in DynamoDB's JSON."""
+        return encode_item({"pk": AGGREGATE, "sk": shard})
+
+    def throughs(self) -> dict[str, Position]:
+        """Return how far the stage is in each shard that it has read, strongly consistent."""
+        return {row["sk"]: parse_through(row["through"]) for row in self._rows() if "through" in row}
+
+    def is_miscounted(self) -> bool:
+        """Return whether code from before the journal has processed changes since the last :meth:`accept_counts`."""
+        return any(row.get("changes", 0) != row.get("counted", 0) for row in self._rows())
+
+    def accept_counts(self) -> None:
+        """Let ``counted`` equal ``changes`` in every row, after what older code did has been recorded."""
+        for row in list(self._rows()):
+            changes = row.get("changes", 0)
+            if changes != row.get("counted", 0):
+                self._accept(row["sk"], changes)
+
+    def _accept(self, shard: str, changes: int) -> None:
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=self.key(shard),
+                UpdateExpression="SET #counted = :changes",
+                ConditionExpression="#changes = :changes",
+                ExpressionAttributeNames={"#counted": "counted", "#changes": "changes"},
+                ExpressionAttributeValues=encode_item({":changes": changes}),
+            )
+        except (ClientError, BotoCoreError) as error:
+            if not has_code(error, CONDITION_FAILED):  # another invocation has counted meanwhile; it is found again
+                raise translate(error) from error
+
+    def _rows(self) -> Iterator[Mapping[str, Any]]:
+        request: Any = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": encode_item({":pk": AGGREGATE}),
+            "ConsistentRead": True,
+        }
+        while True:
+            with map_aws_errors():
+                page = self.client.query(**request)
+            yield from map(decode_item, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def is_miscounted(image: Mapping[str, Any]) -> bool:
+    """Return whether a row, in DynamoDB's JSON, has changes that older code processed."""
+    row = decode_item(image)
+    return bool(row.get("changes", 0) != row.get("counted", 0))
+
+
+def parse_through(text: str) -> Position:
+    """Read a ``through`` attribute: the sequence number as marks have it, and the second of creation."""
+    sequence, _, created = text.partition(":")
+    return Position(decode_sequence(sequence), int(created))

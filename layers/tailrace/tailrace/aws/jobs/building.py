@@ -1,0 +1,88 @@
+"""The last steps of a build: the base is committed beside the stream, and the generation goes live."""
+
+from dataclasses import replace
+from itertools import batched
+
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.commit import Failed, SumOverflow
+from tailrace.aws.aggregates.expiry import MAX_KEYS_PER_READ, EmptyRowExpiry
+from tailrace.aws.backfill.control import Control
+from tailrace.aws.jobs.covering import no_holes
+from tailrace.aws.jobs.gathering import journal_of
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
+from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of, label
+from tailrace.aws.runtime.telemetry import logger
+from tailrace.backfill.base import base_lineage
+from tailrace.backfill.generations import Generation, GenerationId, State, go_live
+from tailrace.encoding.keys import RowKey
+from tailrace.errors import Transient
+
+_ROWS_PER_COMMIT = 500
+
+
+def commit_base(shop: Workshop, job: Job, partition: int) -> None:
+    """Commit a partition of the base, under the mark of the epoch.
+
+    Raises:
+        Transient: some rows could not be written now; a repetition finds the mark of those that were.
+    """
+    for generation in shop.check(job):
+        rows = base_of(shop, job, generation, partition)
+        for chunk in batched(rows.values(), _ROWS_PER_COMMIT, strict=False):
+            outcomes = shop.committer.commit(chunk, base_lineage(generation), expire_empty=False)
+            failed = [one for one in outcomes if isinstance(one, Failed)]
+            if failed:
+                raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
+            for overflow in outcomes:
+                if isinstance(overflow, SumOverflow):
+                    logger().error("the table cannot hold a sum of the base", extra={"pk": overflow.key[0][:200]})
+
+
+def base_of(shop: Workshop, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:
+    """Return a partition of a generation's base, by key."""
+    space = RowSpace(generation, shop.aggregate(generation.id))
+    return merge_rows(shop.folder(job).all_lines(f"base/{label(generation.id)}/{partition:06}"), space)
+
+
+def finish_build(shop: Workshop, job: Job) -> Next:
+    """See that nothing was lost meanwhile, and let readers see the new generations."""
+    committed_at = job.data.get("committed_at", shop.now)
+    job = job.remember(committed_at=committed_at)
+    if shop.now <= committed_at + shop.timing.margin_s:
+        return Again(job, shop.timing.margin_s)
+    control = shop.control.read()
+    left = [name for name in job.targets if not _is_live(control, name, job)]
+    generations = shop.check(replace(job, targets=tuple(left)))
+    if generations:
+        no_holes(shop, boundary_of(generations[0]), {name: int(one) for name, one in job.data["firsts"].items()})
+    for before in generations:
+        keeps = shop.aggregate(before.id).of.on_expiry == "keep"
+        after = go_live(before, verified=not keeps or control.since_creation)
+        if not shop.control.replace(before, after, show=True):
+            return Again(job, 1)
+    return Now(job.go_to("sweep", "removing rows that are empty", job.data["partitions"]))
+
+
+def sweep(shop: Workshop, job: Job, partition: int) -> None:
+    """Let the rows go that were emptied while the generation was built."""
+    control = shop.control.read()
+    for name in job.targets:
+        generation = control.generations[name]
+        if generation.state is not State.LIVE:
+            continue
+        space = RowSpace(generation, shop.aggregate(name))
+        keys = {key for key, _ in by_key(base_of(shop, job, generation, partition))}
+        keys |= journal_of(shop, job, "steps-once", partition, replace(generation, state=State.BUILDING)).steps.keys()
+        rows = [RowChange(space.layout(key), key, (), None) for key in sorted(keys)]
+        expiry = EmptyRowExpiry(shop.dynamodb, shop.aggregates_table)
+        for chunk in batched(rows, MAX_KEYS_PER_READ, strict=False):
+            expiry.expire_empty_rows(chunk, shop.clock())
+
+
+def _is_live(control: Control, name: GenerationId, job: Job) -> bool:
+    """Tell whether this job has already brought a generation to its end."""
+    found = control.generations.get(name)
+    frontier = None if found is None else found.frontier
+    return found is not None and found.state is State.LIVE and frontier is not None and frontier.id == boundary_id(job)

@@ -1,0 +1,136 @@
+"""Coverage on AWS: sentinels, the list of shards, how far the aggregate stage is, and what it gave up."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from tailrace.aggregation.marks import decode_sequence
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.aws.jobs.snapshot import close_snapshot
+from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
+from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.backfill.boundaries import Boundary, Position
+from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_sentinels, throughs_of, unproven
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.keys import SENTINELS
+
+_FIRST_SENTINELS, _MAX_SENTINELS = 4, 256
+_MAX_LOOKS = 8640  # a day, at ten seconds each
+_LOOKS_PER_SENTINELS = 4
+_GIVEN_UP = "aws/lambda/"
+
+
+def scanned(shop: Workshop, job: Job) -> Next:
+    """Remember when the snapshot ended."""
+    close_snapshot(shop, job)
+    after = created_after(shop.now, shop.timing.margin_s)
+    job = job.remember(after=after, sentinels=_FIRST_SENTINELS, looks=0)
+    return Now(job.go_to("cover", "waiting for the stream to pass the snapshot"))
+
+
+def cover(shop: Workshop, job: Job) -> Next:
+    """Look once whether the aggregate stage is beyond the snapshot in every shard."""
+    timing, after = shop.timing, job.data["after"]
+    if shop.now <= after + timing.margin_s:
+        return Again(job, min(timing.poll_s, after + timing.margin_s - shop.now + 1))
+    shop.check(job)
+    sentinels = [_sentinel(job, number) for number in range(job.data["sentinels"])]
+    for key in sentinels[job.data.get("written", 0) :]:
+        with map_aws_errors():
+            shop.dynamodb.put_item(TableName=shop.items_table, Item=encode_item({"pk": key, "job": job.id}))
+    job = job.remember(written=len(sentinels), looks=job.data["looks"] + 1)
+    listed = shop.shards.listed()
+    job = job.remember(parents={**job.data["parents"], **{name: one.parent for name, one in listed.items()}})
+    told = shop.progress.throughs()
+    throughs = throughs_of(listed, told)
+    left = unproven(listed, told, after)
+    missing = [] if left else missing_sentinels(sentinels, _returned(shop, job), throughs)
+    if not left and not missing:
+        proven_at = job.data.get("proven_at") or shop.now
+        job = job.remember(proven_at=proven_at, throughs={name: str(number) for name, number in throughs.items()})
+        if shop.now >= proven_at + timing.listing_s:
+            return Now(job.remember(covered_at=shop.now).go_to("covered"))
+        return Again(job, timing.poll_s)
+    job = job.remember(proven_at=None)
+    if job.data["looks"] > _MAX_LOOKS:
+        raise JobEnded(f"the aggregate stage never passed the snapshot in shards {', '.join(left or missing)}")
+    if left and job.data["looks"] % _LOOKS_PER_SENTINELS == 0:
+        job = job.remember(sentinels=min(2 * job.data["sentinels"], _MAX_SENTINELS))
+    return Again(job, timing.poll_s)
+
+
+def covered(shop: Workshop, job: Job) -> Next:
+    """Wait a margin, look for discarded batches, and fix the boundary's first numbers."""
+    if shop.now <= job.data["covered_at"] + shop.timing.margin_s:
+        return Again(job, shop.timing.margin_s)
+    generations = shop.check(job)
+    firsts = shop.firsts.stored(boundary_id(job))
+    no_holes(shop, boundary_of(generations[0]), firsts)
+    job = job.remember(firsts={name: str(number) for name, number in firsts.items()})
+    return Now(job.go_to("list"))
+
+
+def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> None:
+    """See that no batch that the aggregate stage's mapping discarded reaches a boundary.
+
+    Raises:
+        JobEnded: one does; its records may be neither in the base nor added.
+    """
+    found = holes(_discarded(shop, boundary), firsts, boundary.time)
+    if found:
+        shards = ", ".join(sorted({one.shard for one in found}))
+        raise JobEnded(f"a batch beyond the boundary was discarded in shard {shards}: run the job again")
+
+
+def remove_sentinels(shop: Workshop, job: Job) -> None:
+    """Delete a job's sentinels."""
+    for number in range(job.data.get("written", 0)):
+        with map_aws_errors():
+            shop.dynamodb.delete_item(TableName=shop.items_table, Key=encode_item({"pk": _sentinel(job, number)}))
+
+
+def _sentinel(job: Job, number: int) -> str:
+    return f"{SENTINELS}#{boundary_id(job)}#{number}"
+
+
+def _returned(shop: Workshop, job: Job) -> dict[str, list[tuple[str, int]]]:
+    """Return where in the stream each sentinel was read, as the aggregate stage noted it."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name, shard, sequence in shop.journal.sentinels(boundary_id(job)):
+        found.setdefault(name, []).append((shard, decode_sequence(sequence)))
+    return found
+
+
+def _discarded(shop: Workshop, boundary: Boundary) -> Iterator[GivenUp]:
+    """Yield the batches that the aggregate stage's mapping has discarded since a boundary."""
+    request: Any = {"Bucket": shop.failures_bucket, "Prefix": _GIVEN_UP}
+    since = boundary.time - shop.timing.margin_s
+    while True:
+        with map_aws_errors():
+            page = shop.s3().list_objects_v2(**request)
+        for entry in page.get("Contents", []):
+            if entry["LastModified"].timestamp() >= since:
+                with map_aws_errors():
+                    body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=entry["Key"])["Body"].read()
+                yield from _batch(shop, json.loads(body))
+        if not page.get("IsTruncated"):
+            return
+        request["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def _batch(shop: Workshop, record: Mapping[str, Any]) -> Iterator[GivenUp]:
+    # function ARNs may end with a version or an alias
+    function = record.get("requestContext", {}).get("functionArn", "")
+    info = record.get("DDBStreamBatchInfo")
+    if info is None or shop.deployment.function not in function.split(":")[6:7]:
+        return
+    ends = (
+        (info.get("startSequenceNumber"), info.get("approximateArrivalOfFirstRecord")),
+        (info.get("endSequenceNumber"), info.get("approximateArrivalOfLastRecord")),
+    )
+    positions = tuple(
+        Position(int(number), int(datetime.fromisoformat(time).timestamp())) for number, time in ends if number and time
+    )
+    yield GivenUp(info["shardId"], positions)

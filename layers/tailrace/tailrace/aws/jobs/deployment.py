@@ -1,0 +1,38 @@
+"""Which code of the aggregate function runs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tailrace.aws.runtime.errors import map_aws_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_lambda import LambdaClient
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Reads the configuration of the aggregate function.
+
+    Raises (each method):
+        Transient: the service cannot be used now.
+        Permanent: it rejects the request.
+    """
+
+    client: "Callable[[], LambdaClient]"
+    function: str
+
+    def revision(self) -> str:
+        """Return what changes with every update of the function."""
+        with map_aws_errors():
+            return self.client().get_function_configuration(FunctionName=self.function)["RevisionId"]
+
+    def updated_at(self) -> int | None:
+        """Return the second of the last update; None while one is in progress."""
+        with map_aws_errors():
+            found = self.client().get_function_configuration(FunctionName=self.function)
+        if found.get("LastUpdateStatus", "Successful") == "InProgress":
+            return None
+        return int(datetime.fromisoformat(found["LastModified"]).timestamp())

@@ -1,0 +1,58 @@
+"""A job's folder in the history bucket: lines of JSON that one part writes and others read.
+
+Objects are named by their content's origin: a part that runs twice writes the same objects again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aws.runtime.errors import map_aws_errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of a job.
+
+    Raises (each method):
+        Transient: the bucket cannot be used now.
+        Permanent: the bucket rejects the request.
+    """
+
+    client: "Callable[[], S3Client]"
+    bucket: str
+    root: str
+
+    def write(self, path: str, lines: Iterable[bytes]) -> None:
+        """Write an object of lines."""
+        with map_aws_errors():
+            self.client().put_object(Bucket=self.bucket, Key=f"{self.root}/{path}", Body=b"\n".join(lines))
+
+    def lines(self, path: str) -> list[bytes]:
+        """Return the lines of an object."""
+        return self.lines_of(f"{self.root}/{path}")
+
+    def all_lines(self, prefix: str) -> Iterator[bytes]:
+        """Yield the lines of all objects in a folder, in the order of their names."""
+        for key in self.keys(prefix):
+            yield from self.lines_of(key)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys of all objects in a folder."""
+        request: Any = {"Bucket": self.bucket, "Prefix": f"{self.root}/{prefix}/"}
+        while True:
+            with map_aws_errors():
+                page: Mapping[str, Any] = self.client().list_objects_v2(**request)
+            yield from (entry["Key"] for entry in page.get("Contents", []))
+            if not page.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+    def lines_of(self, key: str) -> list[bytes]:
+        """Return the lines of an object, by its key."""
+        with map_aws_errors():
+            body = self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body.split(b"\n") if body else []

@@ -1,0 +1,196 @@
+"""Gathers what a job needs to know: the journal, sorted into partitions, and the base that follows from it."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import batched
+
+from tailrace.aggregation.contributions import Evaluator
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.next_step import Next, Now
+from tailrace.aws.jobs.rows import RowSpace, encode_row
+from tailrace.aws.jobs.snapshot import snapshot_lines
+from tailrace.aws.jobs.workshop import (
+    JobEnded,
+    Lines,
+    Workshop,
+    boundary_id,
+    boundary_of,
+    is_sampled,
+    label,
+    partition_of,
+    spread,
+)
+from tailrace.backfill.admission import rows_above
+from tailrace.backfill.base import base_rows, image_at_boundary
+from tailrace.backfill.boundaries import ancestors_of
+from tailrace.backfill.generations import Generation
+from tailrace.backfill.journal import Journal, JournalObject, decode, encode, read_journal
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.keys import RowKey
+from tailrace.inputs.changes import decode_fields
+
+_KEYS_PER_PART = 200
+_ITEMS_PER_FOLD = 20_000
+_MAX_BYTES = 64_000_000  # held in memory before it is written
+
+
+def list_journal(shop: Workshop, job: Job) -> Next:
+    """Cut the list of the journal's objects into parts; after the rows were read, once more."""
+    keys = list(shop.journal.keys(boundary_id(job)))
+    chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
+    again = "again" if job.step == "relist" else "once"
+    for number, chunk in enumerate(chunks):
+        shop.folder(job).write(f"chunks-{again}/{number:06}", [json.dumps(chunk).encode()])
+    step = "journal again" if job.step == "relist" else "journal"
+    return Now(job.remember(chunks=len(chunks)).go_to(step, "reading the journal", len(chunks)))
+
+
+def read_chunk(shop: Workshop, job: Job, number: int) -> None:
+    """Sort the entries of some journal objects into partitions of items and of rows.
+
+    Raises:
+        JobEnded: an entry was written with another meaning.
+    """
+    again = "again" if job.step == "journal again" else "once"
+    (line,) = shop.folder(job).lines(f"chunks-{again}/{number:06}")
+    spaces = {one.id: RowSpace(one, shop.aggregate(one.id)) for one in shop.generations(job)}
+    changes: Lines = {}
+    steps: Lines = {}
+    for key in json.loads(line):
+        written = shop.journal.read(key)
+        _check_writers(written, job, spaces)
+        if again == "once":
+            for partition, part in _by_item(written, job.data["partitions"]):
+                changes.setdefault(partition, []).append(encode(part))
+        for partition, part in _by_row(written, job, spaces):
+            steps.setdefault(partition, []).append(encode(part))
+    for partition, lines in spread(changes):
+        shop.folder(job).write(f"changes/{partition:06}/{number:06}", lines)
+    for partition, lines in spread(steps):
+        shop.folder(job).write(f"steps-{again}/{partition:06}/{number:06}", lines)
+
+
+def _check_writers(written: JournalObject, job: Job, spaces: Mapping[tuple[str, int], RowSpace]) -> None:
+    for writer in written.writers:
+        space = spaces.get((writer.aggregate, writer.version))
+        if space is None or writer.boundary != boundary_id(job):
+            continue
+        if writer.fingerprint != space.generation.fingerprint:
+            raise JobEnded(f"code with another meaning has fed {label(space.generation.id)}")
+
+
+def _by_item(written: JournalObject, partitions: int) -> Iterator[tuple[int, JournalObject]]:
+    found: dict[int, list] = {}  # type: ignore[type-arg]
+    for change in written.changes:
+        found.setdefault(partition_of(change.item, partitions), []).append(change)
+    for partition, changes in found.items():
+        yield partition, replace(written, changes=tuple(changes), steps={})
+
+
+def _by_row(
+    written: JournalObject, job: Job, spaces: Mapping[tuple[str, int], RowSpace]
+) -> Iterator[tuple[int, JournalObject]]:
+    found: dict[int, dict] = {}  # type: ignore[type-arg]
+    for name, steps in written.steps.items():
+        space = spaces.get(name)
+        for step in steps if space is not None else ():
+            main = space.main_key(step.key)  # type: ignore[union-attr]
+            if is_sampled(main, job.sample):
+                partition = row_partition(main, job)
+                found.setdefault(partition, {}).setdefault(name, []).append(step)
+    for partition, by_name in found.items():
+        yield partition, replace(written, changes=(), steps={name: tuple(steps) for name, steps in by_name.items()})
+
+
+def row_partition(main: RowKey, job: Job) -> int:
+    """Return the partition of a main row and everything that belongs to it."""
+    return partition_of(f"{main[0]}\n{main[1]}", job.data["partitions"])
+
+
+def journal_of(shop: Workshop, job: Job, folder: str, partition: int, generation: Generation) -> Journal:
+    """Return the union of a partition's journal entries for a generation."""
+    lines = shop.folder(job).all_lines(f"{folder}/{partition:06}")
+    firsts = {name: int(number) for name, number in job.data["firsts"].items()}
+    return read_journal(map(decode, lines), generation, firsts)
+
+
+def compute_base(shop: Workshop, job: Job, partition: int) -> None:
+    """Compute what a partition's items were worth at the boundary, and write it to the partitions of the rows.
+
+    Only the journaled images are held in memory; the snapshot's pass through.
+    """
+    generations = shop.check(job)
+    journal = journal_of(shop, job, "changes", partition, generations[0])
+    spaces = [RowSpace(one, shop.aggregate(one.id)) for one in generations]
+    for collection in dict.fromkeys(space.aggregate.of for space in spaces):
+        _write_base(shop, job, [one for one in spaces if one.aggregate.of is collection], journal, partition)
+
+
+def _write_base(shop: Workshop, job: Job, spaces: Sequence[RowSpace], journal: Journal, partition: int) -> None:
+    """Write the base of generations of one collection, whose items are read and prepared once for all of them."""
+    by_aggregate = {space.aggregate: space for space in spaces}
+    evaluator = Evaluator(spaces[0].aggregate.of, list(by_aggregate))
+    lines: dict[str, Lines] = {}
+    page = size = 0
+    for items in batched(_images(shop, job, spaces[0], journal, partition), _ITEMS_PER_FOLD, strict=False):
+        result = base_rows(items, evaluator)
+        for plain in (*result.rows, *result.group_list_changes):
+            space = by_aggregate[plain.layout.aggregate]
+            (row,) = rows_above([plain], space.generation, lambda _sequence: True)
+            main = space.main_key(row.key)
+            if is_sampled(main, job.sample):
+                line = encode_row(row)
+                size += len(line)
+                written = lines.setdefault(label(space.generation.id), {})
+                written.setdefault(row_partition(main, job), []).append(line)
+        if size > _MAX_BYTES:
+            _flush(shop, job, lines, f"{partition:06}-{page:06}")
+            lines, size, page = {}, 0, page + 1
+    _flush(shop, job, lines, f"{partition:06}-{page:06}")
+
+
+def _flush(shop: Workshop, job: Job, lines: Mapping[str, Lines], name: str) -> None:
+    for generation, by_partition in lines.items():
+        for partition, written in spread(by_partition):
+            shop.folder(job).write(f"base/{generation}/{partition:06}/{name}", written)
+
+
+def _images(shop: Workshop, job: Job, space: RowSpace, journal: Journal, partition: int) -> Iterator[Item]:
+    """Yield a collection's items in a partition as they were at the boundary, those that have expired among them."""
+    throughs = {name: int(number) for name, number in job.data["throughs"].items()}
+    prefix = f"{space.aggregate.of.name}#"
+    changed = {key for key in journal.old_images if key.startswith(prefix)}
+    for line in snapshot_lines(shop, job, partition):
+        key, image = json.loads(line)
+        if not key.startswith(prefix):
+            continue
+        changed.discard(key)
+        images = journal.old_images.get(key, {})
+        found = image_at_boundary(images, decode_fields(image), throughs, job.data["parents"])
+        if found is not None:
+            yield found
+    for key in sorted(changed):
+        found = image_at_boundary(journal.old_images[key], None, throughs, job.data["parents"])
+        if found is not None:
+            yield found
+    yield from _expired_below(shop, job, space, partition)
+
+
+def _expired_below(shop: Workshop, job: Job, space: RowSpace, partition: int) -> Iterator[Item]:
+    """Yield this partition's expired items that were counted below the boundary, and are in no table."""
+    if space.aggregate.of.on_expiry != "keep":
+        return
+    firsts = {name: int(number) for name, number in job.data["firsts"].items()}
+    parents = job.data["parents"]
+    time = boundary_of(space.generation).time
+    for one in shop.expired.read(space.aggregate.of.name):
+        if partition_of(f"{one.shard}\n{one.position.sequence}", job.data["partitions"]) != partition:
+            continue
+        if one.shard in firsts:
+            below = one.position.sequence < firsts[one.shard]
+        else:
+            later = any(ancestor in firsts for ancestor in ancestors_of(one.shard, parents))
+            below = one.position.created < time and not later
+        if below:
+            yield one.fields

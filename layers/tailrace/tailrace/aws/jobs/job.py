@@ -1,0 +1,191 @@
+"""Jobs: one item for each build and verification, in the aggregates table, that says how far it is.
+
+Its keys are ``~jobs`` and the job's id, which begins with the time of its beginning. All that a job must remember from
+step to step is in the item and in its folder of the history bucket: an execution that dies is started again with the
+job's id, and goes on.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.backfill.generations import GenerationId
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.errors import NotFound, Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+JOBS = "~jobs"
+"""The partition key of the jobs' items."""
+
+_RETENTION = timedelta(days=90)
+
+type Kind = Literal["build", "verify"]
+type JobState = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A build or a verification of some generations, which share one boundary.
+
+    Attributes:
+        id: names the job, its boundary and its folder.
+        kind: what it does.
+        targets: the generations.
+        repairs: whether a verification repairs.
+        sample: the share of the rows that a verification compares, from 0 (exclusive) to 1.
+        step: the step that comes next.
+        data: what the steps remember.
+        state: whether it is under way; ``reason`` says why it failed.
+        phase: the step under way, in words.
+        done: the parts of the phase that are done.
+        total: the parts of the phase; 0 where they cannot be counted.
+        changes: how often the item was written.
+    """
+
+    id: str
+    kind: Kind
+    targets: tuple[GenerationId, ...]
+    began_at: str
+    repairs: bool = False
+    sample: float = 1.0
+    step: str = "settle"
+    data: Mapping[str, Any] = field(default_factory=dict)
+    state: JobState = "running"
+    reason: str = ""
+    phase: str = "waiting for earlier invocations to end"
+    done: int = 0
+    total: int = 0
+    changes: int = 0
+
+    def remember(self, **data: Any) -> "Job":
+        """Return the job with something to remember."""
+        return replace(self, data={**self.data, **data})
+
+    def go_to(self, step: str, phase: str | None = None, total: int = 0) -> "Job":
+        """Return the job at another step."""
+        return replace(self, step=step, phase=self.phase if phase is None else phase, done=0, total=total)
+
+
+@dataclass(frozen=True, slots=True)
+class JobTable:
+    """Reads and writes jobs.
+
+    Raises (each method):
+        Transient: the table cannot be used now, or another execution has written the job.
+        Permanent: the table rejects the request.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+    clock: Callable[[], datetime]
+
+    def create(self, job: Job) -> None:
+        """Write a new job."""
+        self._put(job, "attribute_not_exists(pk)", {})
+
+    def read(self, name: str) -> Job:
+        """Return a job.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        with map_aws_errors():
+            answer = self.client.get_item(
+                TableName=self.table, Key=encode_item({"pk": JOBS, "sk": name}), ConsistentRead=True
+            )
+        if "Item" not in answer:
+            raise NotFound(f"there is no job {name!r}")
+        return _job(decode_item(answer["Item"]))
+
+    def write(self, job: Job) -> Job:
+        """Write a job if nobody else has since it was read, and return it as written."""
+        after = replace(job, changes=job.changes + 1)
+        self._put(after, "changes = :changes", {":changes": job.changes})
+        return after
+
+    def count_part(self, job: Job) -> None:
+        """Count a part of the phase as done, for readers of the progress."""
+        with map_aws_errors():
+            self.client.update_item(
+                TableName=self.table,
+                Key=encode_item({"pk": JOBS, "sk": job.id}),
+                UpdateExpression="SET updated_at = :now ADD done :one",
+                ExpressionAttributeValues=encode_item({":now": self._now(), ":one": 1}),
+            )
+
+    def all(self) -> Iterator[Job]:
+        """Yield the jobs, the newest first."""
+        request: Any = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": encode_item({":pk": JOBS}),
+            "ConsistentRead": True,
+            "ScanIndexForward": False,
+        }
+        while True:
+            with map_aws_errors():
+                page = self.client.query(**request)
+            yield from (_job(decode_item(image)) for image in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _put(self, job: Job, condition: str, values: Mapping[str, Any]) -> None:
+        row = {
+            "pk": JOBS,
+            "sk": job.id,
+            "kind": job.kind,
+            "targets": [f"{name}@{version}" for name, version in job.targets],
+            "repairs": job.repairs,
+            "sample": str(job.sample),
+            "step": job.step,
+            "data": json.dumps(job.data),
+            "state": job.state,
+            "reason": job.reason,
+            "phase": job.phase,
+            "done": job.done,
+            "total": job.total,
+            "changes": job.changes,
+            "began_at": job.began_at,
+            "updated_at": self._now(),
+            "expires_at": int((self.clock() + _RETENTION).timestamp()),
+        }
+        request: Any = {"TableName": self.table, "Item": encode_item(row), "ConditionExpression": condition}
+        if values:
+            request["ExpressionAttributeValues"] = encode_item(values)
+        try:
+            self.client.put_item(**request)
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, CONDITION_FAILED):
+                raise Transient(f"another execution has written job {job.id}") from error
+            raise translate(error) from error
+
+    def _now(self) -> str:
+        return self.clock().isoformat(timespec="seconds")
+
+
+def _job(row: Mapping[str, Any]) -> Job:
+    targets = tuple((name, int(version)) for name, _, version in (one.rpartition("@") for one in row["targets"]))
+    return Job(
+        id=row["sk"],
+        kind=row["kind"],
+        targets=targets,
+        began_at=row["began_at"],
+        repairs=row["repairs"],
+        sample=float(row["sample"]),
+        step=row["step"],
+        data=json.loads(row["data"]),
+        state=row["state"],
+        reason=row["reason"],
+        phase=row["phase"],
+        done=row["done"],
+        total=row["total"],
+        changes=row["changes"],
+    )

@@ -1,0 +1,83 @@
+"""Judges the rows that were read: each is compared at its own marks, and repaired if that is asked for."""
+
+from collections.abc import Iterable, Iterator
+
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.jobs.building import base_of
+from tailrace.aws.jobs.findings import Finding
+from tailrace.aws.jobs.gathering import journal_of
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.reading import ReadRow, parse_read_row
+from tailrace.aws.jobs.repairing import Repairer
+from tailrace.aws.jobs.rows import RowSpace, by_key
+from tailrace.aws.jobs.workshop import Workshop, label
+from tailrace.backfill.comparison import (
+    Difference,
+    StoredRow,
+    difference,
+    expected_counters,
+    merge_lanes,
+    stays,
+)
+from tailrace.backfill.journal import Journal
+from tailrace.encoding.keys import RowKey
+from tailrace.encoding.tagged_json import dumps
+
+
+def judge(shop: Workshop, job: Job, partition: int) -> None:
+    """Compare a partition's rows, repair those that differ, and write the report's lines and counts."""
+    counts = {"rows": 0, "different": 0, "repaired": 0, "not_judged": 0, "inexact": 0}
+    lines: list[bytes] = []
+    for generation in shop.check(job):
+        if label(generation.id) in job.data.get("unknown", ()):
+            continue
+        space = RowSpace(generation, shop.aggregate(generation.id))
+        rows = [parse_read_row(line) for line in shop.folder(job).lines(f"rows/{space.prefix}/{partition:06}")]
+        base = dict(by_key(base_of(shop, job, generation, partition)))
+        journal = journal_of(shop, job, "steps-again", partition, generation)
+        found = list(_compare(shop, space, rows, base, journal))
+        if job.repairs:
+            found = list(Repairer(shop, job, space, base).repair(found))
+        counts["rows"] += len(rows)
+        counts["different"] += sum(one.kind == "different" for one in found)
+        counts["inexact"] += sum(one.kind == "inexact" for one in found)
+        counts["not_judged"] += sum(one.kind == "not judged" for one in found)
+        counts["repaired"] += sum(one.repaired for one in found)
+        lines += [one.line(generation) for one in found]
+    shop.folder(job).write(f"report/{partition:06}", lines)
+    shop.folder(job).write(f"counts/{partition:06}", [dumps(counts).encode()])
+
+
+def _compare(
+    shop: Workshop, space: RowSpace, rows: Iterable[ReadRow], base: dict[RowKey, RowChange], journal: Journal
+) -> Iterator[Finding]:
+    lanes: dict[RowKey, list[ReadRow]] = {}
+    for row in rows:
+        lanes.setdefault(_logical(space, row.key), []).append(row)
+    timing = shop.timing
+    for together in lanes.values():
+        first = together[0]
+        if not all(stays(_end(space, one.row), one.read_at, timing.timeout_s, timing.margin_s) for one in together):
+            continue
+        stored = merge_lanes([one.row for one in together]) if len(together) > 1 else first.row
+        steps = {change: deltas for one in together for change, deltas in journal.steps.get(one.key, {}).items()}
+        known = [base[one.key].deltas() for one in together if one.key in base]
+        width = len(space.layout(first.key).counters)
+        expected = expected_counters(known[0] if known else None, steps, stored, journal.marks, width)
+        deltas = difference(expected, stored)
+        order = first.order is not None and dict(first.order) != dict(first.row.order)
+        found = Difference(first.key, deltas or (0,) * width, first.row, first.read_at, order=order)
+        if any(one.inexact for one in together):
+            yield Finding("inexact", found, expected, first.order)
+        elif deltas is not None or order:
+            yield Finding("different", found, expected, first.order)
+        elif not first.judged:
+            yield Finding("not judged", found, expected)
+
+
+def _end(space: RowSpace, row: StoredRow) -> int | None:
+    return None if space.aggregate.keep is None else row.expires_at
+
+
+def _logical(space: RowSpace, key: RowKey) -> RowKey:
+    return space.main_key(key) if space.is_main(key) else key

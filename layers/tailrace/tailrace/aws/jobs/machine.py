@@ -1,0 +1,154 @@
+"""The steps of a job in their order, one call at a time: an execution calls :func:`advance` and :func:`work_on`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tailrace.aws.jobs.beginning import begin, confirm_boundaries, past, release, settle
+from tailrace.aws.jobs.building import commit_base, finish_build, sweep
+from tailrace.aws.jobs.covering import cover, covered, remove_sentinels, scanned
+from tailrace.aws.jobs.gathering import compute_base, list_journal, read_chunk
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.judging import judge
+from tailrace.aws.jobs.next_step import Again, Done, Next, Now
+from tailrace.aws.jobs.reading import collect_keys, read_rows
+from tailrace.aws.jobs.snapshot import scan_segment
+from tailrace.aws.jobs.verifying import end_verification, floor, relist
+from tailrace.aws.jobs.workshop import JobEnded, Workshop
+from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.backfill.generations import WrongState
+
+type Step = Callable[[Workshop, Job], Next]
+type Part = Callable[[Workshop, Job, int], None]
+
+_PARTS: Mapping[str, tuple[Part, str, str]] = {
+    "scan": (scan_segment, "segments", "scanned"),
+    "journal": (read_chunk, "chunks", "base"),
+    "base": (compute_base, "partitions", "based"),
+    "commit": (commit_base, "partitions", "finish"),
+    "sweep": (sweep, "partitions", "clean"),
+    "keys": (collect_keys, "segments", "read"),
+    "read": (read_rows, "partitions", "relist"),
+    "journal again": (read_chunk, "chunks", "judge"),
+    "judge": (judge, "partitions", "verdict"),
+}
+"""By step: what works on a part, what tells the number of parts, and the step after all of them."""
+
+_PHASES = {
+    "base": "computing the base",
+    "commit": "writing the base",
+    "read": "reading the rows",
+    "judge": "comparing the rows",
+}
+
+
+def _based(_shop: Workshop, job: Job) -> Next:
+    if job.kind == "build":
+        return Now(job.go_to("commit", _PHASES["commit"], job.data["partitions"]))
+    return Now(job.go_to("floor", "waiting for earlier invocations to end"))
+
+
+def _clean(shop: Workshop, job: Job) -> Next:
+    remove_sentinels(shop, job)
+    return Done(replace(job, step="end", state="done", phase="done"))
+
+
+_STEPS: Mapping[str, Step] = {
+    "settle": settle,
+    "begin": begin,
+    "confirm": confirm_boundaries,
+    "past": past,
+    "scanned": scanned,
+    "cover": cover,
+    "covered": covered,
+    "list": list_journal,
+    "based": _based,
+    "finish": finish_build,
+    "floor": floor,
+    "relist": relist,
+    "verdict": end_verification,
+    "clean": _clean,
+}
+
+
+def advance(shop: Workshop, name: str, *, worked: bool = False) -> dict[str, Any]:
+    """Take a job as far as it goes without waiting, and return what its execution does next.
+
+    Args:
+        shop: what the job works with.
+        name: the job's id.
+        worked: whether all parts of the step under way were worked on.
+
+    Returns:
+        ``next``: ``wait`` (``seconds``), ``parts`` (``numbers``) or ``end`` (``state``).
+
+    Raises:
+        Transient: a service cannot be used now, or another execution has written the job; the call is repeated.
+    """
+    job = shop.jobs.read(name)
+    if job.state != "running":
+        return {"next": "end", "state": job.state}
+    if worked and job.step in _PARTS:
+        after = _PARTS[job.step][2]
+        total = job.data.get(_PARTS[after][1], 0) if after in _PARTS else 0
+        job = job.go_to(after, _PHASES.get(after), total)
+    try:
+        return _run(shop, job)
+    except (JobEnded, WrongState) as error:
+        return _fail(shop, job, str(error))
+
+
+def _run(shop: Workshop, job: Job) -> dict[str, Any]:
+    while True:
+        if job.step in _PARTS:
+            shop.jobs.write(job)
+            numbers = list(range(job.data[_PARTS[job.step][1]]))
+            if numbers:
+                return {"next": "parts", "job": job.id, "numbers": numbers}
+            after = _PARTS[job.step][2]
+            job = shop.jobs.read(job.id).go_to(after, _PHASES.get(after), job.data["partitions"])
+            continue
+        outcome = _STEPS[job.step](shop, job)
+        match outcome:
+            case Now(job):
+                job = shop.jobs.write(job)
+            case Again(job, seconds):
+                shop.jobs.write(job)
+                return {"next": "wait", "job": job.id, "seconds": max(seconds, 1)}
+            case Done(job):
+                shop.jobs.write(job)
+                count_metrics(JobsDone=1)
+                return {"next": "end", "state": job.state}
+
+
+def work_on(shop: Workshop, name: str, number: int) -> None:
+    """Work on one part of the step under way; a repetition does the same again.
+
+    Raises:
+        Transient: a service cannot be used now; the call is repeated.
+        JobEnded: the job cannot go on.
+    """
+    job = shop.jobs.read(name)
+    if job.step in _PARTS and job.state == "running":
+        try:
+            _PARTS[job.step][0](shop, job, number)
+        except JobEnded as error:
+            _fail(shop, shop.jobs.read(name), str(error))
+            return
+        shop.jobs.count_part(job)
+
+
+def _fail(shop: Workshop, job: Job, reason: str) -> dict[str, Any]:
+    """End a job that cannot go on: its generations are released, and its sentinels removed."""
+    if job.state == "running":
+        logger().error("a job ended before its time", extra={"job": job.id, "reason": reason})
+        release(shop, job, reason)
+        remove_sentinels(shop, job)
+        shop.jobs.write(replace(job, state="failed", reason=reason))
+        count_metrics(JobsFailed=1)
+    return {"next": "end", "state": "failed", "reason": reason}
+
+
+def abandon(shop: Workshop, name: str, reason: str) -> None:
+    """End a job on behalf of its execution, which has given it up."""
+    _fail(shop, shop.jobs.read(name), reason)

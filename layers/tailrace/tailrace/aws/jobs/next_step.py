@@ -1,0 +1,30 @@
+"""What a step of a job returns: go on at once, come again later, or end."""
+
+from dataclasses import dataclass
+
+from tailrace.aws.jobs.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The next step can run at once."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The same step runs again after some seconds."""
+
+    job: Job
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job has come to its end."""
+
+    job: Job
+
+
+type Next = Now | Again | Done

@@ -1,0 +1,235 @@
+"""Reads the rows that a verification compares: strongly consistent, all of them, each with its marks."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import batched
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aggregation.marks import decode_sequence
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.order_state import OrderReader
+from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, REPAIRS
+from tailrace.aws.jobs.building import base_of
+from tailrace.aws.jobs.gathering import journal_of, row_partition
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.rows import RowSpace, by_key
+from tailrace.aws.jobs.workshop import Lines, Workshop, boundary_id, is_sampled, spread
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
+from tailrace.backfill.coverage import END
+from tailrace.definition.aggregate import EXPIRES_AT, INEXACT
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.keys import RowKey, value_rows_key
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import Transient
+
+_KEYS_PER_READ = 100
+_TRIES = 5
+_MARK_LENGTH = 34
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """A row as a verification read it.
+
+    Attributes:
+        key: its key.
+        row: the row.
+        read_at: the second.
+        inexact: whether the table could not hold a sum of it.
+        order: what its value rows come to, read beside it; None where they are none, or could not be told to fit.
+        judged: whether its order attributes can be compared.
+    """
+
+    key: RowKey
+    row: StoredRow
+    read_at: int
+    inexact: bool = False
+    order: Mapping[str, Any] | None = None
+    judged: bool = True
+
+
+@dataclass(slots=True)
+class MarkFirsts:
+    """The boundary's lowest number in the shards of each lineage, by mark; read again when a new mark turns up.
+
+    The number of a shard is stored before any row with its mark is written. So a mark that is not among them after
+    another read is of a lineage that ended below the boundary.
+    """
+
+    shop: Workshop
+    boundary: str
+    known: dict[str, int] = field(default_factory=dict)
+
+    def of(self, rows: Iterable[StoredRow]) -> Mapping[str, int]:
+        """Return the numbers for the marks of some rows."""
+        marks = {mark for row in rows for mark in row.marks}
+        if not marks <= self.known.keys():
+            for shard, first in self.shop.firsts.stored(self.boundary).items():
+                mark = self.shop.lineages.find(shard, "").mark
+                self.known[mark] = min(first, self.known.get(mark, first))
+            for mark in marks:
+                self.known.setdefault(mark, END)
+        return self.known
+
+
+def collect_keys(shop: Workshop, job: Job, segment: int) -> None:
+    """Read the keys of a segment of the aggregates table, and sort those of the job's generations into partitions."""
+    spaces = [RowSpace(one, shop.aggregate(one.id)) for one in shop.generations(job)]
+    lines: Lines = {}
+    for key in _keys(shop, segment, job.data["segments"]):
+        space = next((one for one in spaces if one.owns(key[0])), None)
+        if space is None:
+            continue
+        main = space.main_key(key)
+        if is_sampled(main, job.sample):
+            lines.setdefault(row_partition(main, job), []).append(dumps([space.prefix, *key]).encode())
+    for partition, written in spread(lines):
+        shop.folder(job).write(f"keys/{partition:06}/{segment:06}", written)
+
+
+def _keys(shop: Workshop, segment: int, segments: int) -> Iterator[RowKey]:
+    request: Any = {"TableName": shop.aggregates_table, "ConsistentRead": True, "ProjectionExpression": "pk, sk"}
+    if segments > 1:
+        request |= {"Segment": segment, "TotalSegments": segments}
+    while True:
+        with map_aws_errors():
+            page = shop.dynamodb.scan(**request)
+        yield from ((image["pk"]["S"], image["sk"]["S"]) for image in page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def read_rows(shop: Workshop, job: Job, partition: int) -> None:
+    """Read a partition's rows: those in the table, in the base and in the journal."""
+    stored: dict[str, set[RowKey]] = {}
+    for prefix, pk, sk in map(loads, shop.folder(job).all_lines(f"keys/{partition:06}")):
+        stored.setdefault(prefix, set()).add((pk, sk))
+    for generation in shop.check(job):
+        space = RowSpace(generation, shop.aggregate(generation.id))
+        keys = stored.get(space.prefix, set())
+        keys |= {key for key, _ in by_key(base_of(shop, job, generation, partition))}
+        keys |= journal_of(shop, job, "steps-once", partition, generation).steps.keys()
+        firsts = MarkFirsts(shop, boundary_id(job))
+        lines = [_line(one) for one in _read(shop, space, sorted(keys), firsts)]
+        shop.folder(job).write(f"rows/{space.prefix}/{partition:06}", lines)
+
+
+def _read(shop: Workshop, space: RowSpace, keys: Iterable[RowKey], firsts: "MarkFirsts") -> Iterator[ReadRow]:
+    for chunk in batched(keys, _KEYS_PER_READ, strict=False):
+        found = dict(_batch(shop, chunk))
+        pinned = [key for key, row in found.items() if _is_about_to_go(space, row, shop.now)]
+        for key in pinned:
+            _pin(shop, key)
+        if pinned:
+            found |= dict(_batch(shop, pinned))
+        for key in chunk:
+            row = found.get(key, {})
+            read = ReadRow(key, stored_row(space, key, row), shop.now, inexact=INEXACT in row)
+            if space.is_main(key) and space.aggregate.value_rows:
+                read = _with_order(shop, space, read, firsts)
+            yield read
+
+
+def _batch(shop: Workshop, keys: Iterable[RowKey]) -> Iterator[tuple[RowKey, Mapping[str, Any]]]:
+    asked = [encode_item({"pk": pk, "sk": sk}) for pk, sk in keys]
+    request: Any = {shop.aggregates_table: {"Keys": asked, "ConsistentRead": True}}
+    while request:
+        with map_aws_errors():
+            answer = shop.dynamodb.batch_get_item(RequestItems=request)
+        rows = answer.get("Responses", {}).get(shop.aggregates_table, [])
+        for image in rows:
+            row = decode_item(image)
+            yield (row["pk"], row["sk"]), row
+        request = answer.get("UnprocessedKeys")
+        if request and not rows:
+            raise Transient("the table is too busy to read rows")
+
+
+def stored_row(space: RowSpace, key: RowKey, row: Mapping[str, Any]) -> StoredRow:
+    """Return what a comparison needs of a row; of one that does not exist, an empty one."""
+    if not row:
+        return StoredRow()
+    marks = {
+        name: decode_sequence(value)
+        for name, value in row.items()
+        if name.startswith("~") and isinstance(value, str) and len(value) == _MARK_LENGTH
+    }
+    measures = [pair for kind in space.aggregate.value_rows for pair in kind.measures.items()]
+    attributes = {attribute for name, measure in measures for attribute in measure.attributes(name)}
+    order = {name: row[name] for name in attributes if name in row} if space.is_main(key) else {}
+    counters = tuple(row.get(counter, 0) for counter in space.layout(key).counters)
+    return StoredRow(counters, marks, order, row.get(ORDER_VERSION, 0), row.get(REPAIRS, 0), row.get(EXPIRES_AT))
+
+
+def _is_about_to_go(space: RowSpace, row: Mapping[str, Any], now: int) -> bool:
+    """Tell whether an empty row could be removed before it is judged; buckets whose ``keep`` ends are left alone."""
+    expires_at = row.get(EXPIRES_AT)
+    return expires_at is not None and space.aggregate.keep is None and expires_at < now + PINNED_FOR_S
+
+
+def _pin(shop: Workshop, key: RowKey) -> None:
+    try:
+        shop.dynamodb.update_item(
+            TableName=shop.aggregates_table,
+            Key=encode_item({"pk": key[0], "sk": key[1]}),
+            UpdateExpression="SET #at = :at",
+            ConditionExpression="#at < :at",
+            ExpressionAttributeNames={"#at": EXPIRES_AT},
+            ExpressionAttributeValues=encode_item({":at": shop.now + PINNED_FOR_S}),
+        )
+    except (ClientError, BotoCoreError) as error:
+        if not has_code(error, CONDITION_FAILED):  # it was written since, and does not expire any more
+            raise translate(error) from error
+
+
+def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFirsts") -> ReadRow:
+    """Read a main row together with what its value rows come to, between two reads of one version."""
+    reader = OrderReader(shop.dynamodb, shop.aggregates_table)
+    change = RowChange(space.aggregate.layout, read.key, (), None)
+    for _ in range(_TRIES):
+        main = read.row
+        state = {name: value for name, value in reader.state(change, main.version).state.items() if value is not None}
+        below = list(_value_rows(shop, space, read.key))
+        row = dict(_batch(shop, [read.key])).get(read.key, {})
+        again = stored_row(space, read.key, row)
+        if again.version == main.version and is_comparable(main, below, firsts.of(below)):
+            return replace(read, order=state)
+        read = ReadRow(read.key, again, shop.now, inexact=INEXACT in row)
+    return replace(read, judged=False)
+
+
+def _value_rows(shop: Workshop, space: RowSpace, key: RowKey) -> Iterator[StoredRow]:
+    for kind in space.aggregate.value_rows:
+        request: Any = {
+            "TableName": shop.aggregates_table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": encode_item({":pk": value_rows_key(key, kind.name)}),
+            "ConsistentRead": True,
+        }
+        while True:
+            with map_aws_errors():
+                page = shop.dynamodb.query(**request)
+            for row in map(decode_item, page["Items"]):
+                yield stored_row(space, (row["pk"], row["sk"]), row)
+            if "LastEvaluatedKey" not in page:
+                break
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _line(read: ReadRow) -> bytes:
+    row = read.row
+    marks = {name: str(number) for name, number in row.marks.items()}
+    body = [*read.key, row.counters, marks, dict(row.order), row.version, row.repairs, row.expires_at]
+    return dumps([*body, read.read_at, read.inexact, read.order, read.judged]).encode()
+
+
+def parse_read_row(line: bytes) -> ReadRow:
+    """Read a line that :func:`read_rows` wrote."""
+    pk, sk, counters, marks, order, version, repairs, expires_at, read_at, inexact, below, judged = loads(line)
+    found = {name: int(number) for name, number in marks.items()}
+    row = StoredRow(None if counters is None else tuple(counters), found, order, version, repairs, expires_at)
+    return ReadRow((pk, sk), row, read_at, inexact, below, judged)

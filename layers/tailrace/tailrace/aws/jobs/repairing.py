@@ -1,0 +1,109 @@
+"""Repairs rows: a row that differs gets the difference in one write, on conditions that make it happen once."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.expiry import EmptyRowExpiry
+from tailrace.aws.aggregates.order_state import OrderReader
+from tailrace.aws.aggregates.update_expressions import REPAIRS, order_request, repair_request
+from tailrace.aws.jobs.findings import Finding
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.rows import RowSpace
+from tailrace.aws.jobs.workshop import Workshop
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.backfill.comparison import Difference, is_in_time
+from tailrace.backfill.repair import in_order
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.json_types import Json
+from tailrace.encoding.keys import RowKey
+
+_TRIES = 8
+_TOO_LARGE = "ValidationException"
+
+
+@dataclass(frozen=True, slots=True)
+class Repairer:
+    """Repairs the findings of one generation."""
+
+    shop: Workshop
+    job: Job
+    space: RowSpace
+    base: dict[RowKey, RowChange]
+
+    def repair(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """Repair what can be repaired, value rows before their main rows, and yield each finding with what came of it.
+
+        Raises:
+            Transient: the table cannot be used now; a repetition repairs nothing twice.
+            JobEnded: another job has taken the generation, or something was deployed.
+        """
+        by_key = {one.difference.key: one for one in findings}
+        rewritten: dict[RowKey, None] = {}
+        done: dict[RowKey, bool] = {}
+        self.shop.check(self.job)
+        for found in in_order(one.difference for one in by_key.values()):
+            finding = by_key[found.key]
+            if finding.kind == "not judged" or not is_in_time(found.read_at, self.shop.now):
+                continue
+            done[found.key] = self._repair(finding)
+            if not done[found.key]:
+                continue
+            if self._is_below(found.key):
+                rewritten[self.space.main_key(found.key)] = None
+            elif self.space.is_main(found.key) and self.space.aggregate.value_rows:
+                rewritten[found.key] = None
+        for key in rewritten:
+            written = self._rewrite_order(key)
+            done[key] = done.get(key, True) and written
+        for key, finding in by_key.items():
+            yield replace(finding, repaired=done.get(key, False))
+
+    def _repair(self, finding: Finding) -> bool:
+        """Add what a row lacks; False if it was repaired or made again since it was read."""
+        found = finding.difference
+        if not any(found.deltas) and finding.kind != "inexact":
+            return True
+        shop, known = self.shop, self.base.get(found.key)
+        expires_at = found.row.expires_at if known is None else known.expires_at
+        if self.space.aggregate.keep is None:
+            expires_at = None
+        labels = () if known is None else known.labels
+        change = RowChange(self.space.layout(found.key), found.key, labels, expires_at, [(0, found.deltas)])
+        existed = found.row.counters is not None
+        request = repair_request(shop.aggregates_table, change, found.row.repairs, shop.clock(), existed=existed)
+        if not self._send(request) and not self._was_repaired(found):
+            return False
+        EmptyRowExpiry(shop.dynamodb, shop.aggregates_table).expire_empty_rows([change], shop.clock())
+        return True
+
+    def _was_repaired(self, found: Difference) -> bool:
+        """Tell whether an earlier run of this part has repaired a row: no other job repairs this generation."""
+        key = encode_item({"pk": found.key[0], "sk": found.key[1]})
+        with map_aws_errors():
+            answer = self.shop.dynamodb.get_item(TableName=self.shop.aggregates_table, Key=key, ConsistentRead=True)
+        return bool(decode_item(answer.get("Item", {})).get(REPAIRS, 0) == found.row.repairs + 1)
+
+    def _is_below(self, key: RowKey) -> bool:
+        return not self.space.is_main(key) and self.space.main_key(key) != key
+
+    def _rewrite_order(self, key: RowKey) -> bool:
+        """Write a main row's order attributes as its value rows have them now; False if there is no such row."""
+        reader = OrderReader(self.shop.dynamodb, self.shop.aggregates_table)
+        change = RowChange(self.space.aggregate.layout, key, (), None)
+        for _ in range(_TRIES):
+            state = reader.state(change, reader.version(key))
+            if self._send(order_request(self.shop.aggregates_table, change, state, self.shop.clock())):
+                return True
+        return False
+
+    def _send(self, request: Json) -> bool:
+        try:
+            self.shop.dynamodb.update_item(**request)
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, CONDITION_FAILED, _TOO_LARGE):
+                return False
+            raise translate(error) from error
+        return True

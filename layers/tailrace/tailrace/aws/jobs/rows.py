@@ -1,0 +1,101 @@
+"""Rows on their way between the parts of a job: of which generation a key is, its main row, and its layout."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import localcontext
+from operator import add
+from typing import Any
+
+from tailrace.aggregation.contributions import Deltas
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.backfill.admission import epoch_key
+from tailrace.backfill.generations import Generation
+from tailrace.definition.aggregate import Aggregate, Layout
+from tailrace.encoding.keys import EMPTY_SORT_KEY, RowKey, escape
+from tailrace.encoding.numbers import EXACT
+from tailrace.encoding.tagged_json import dumps, loads
+
+_GROUP_LISTS = "~groups#"
+_ONE = 1  # the sequence number of everything in a base
+
+
+@dataclass(frozen=True, slots=True)
+class RowSpace:
+    """The rows of one generation: main rows, value rows and the list of groups."""
+
+    generation: Generation
+    aggregate: Aggregate
+
+    @property
+    def prefix(self) -> str:
+        """The first part of the partition key of its main rows, before the ``#``."""
+        return epoch_key(f"{self.aggregate.name}@{self.aggregate.version}", self.generation)
+
+    def owns(self, pk: str) -> bool:
+        """Tell whether a partition key is of this generation and its epoch."""
+        return (pk.partition("#")[2] if pk.startswith("~") else pk).partition("#")[0] == self.prefix
+
+    def main_key(self, key: RowKey) -> RowKey:
+        """Return the key of the main row that a row belongs to, without its lane; that of a group list is its own."""
+        pk, sk = key
+        if pk.startswith(_GROUP_LISTS):
+            return key
+        if pk.startswith("~"):
+            aggregate, first, rest = pk.partition("#")[2].split("#", 2)
+            return f"{aggregate}#{first}", rest
+        return (pk, sk.rpartition("#")[0] or EMPTY_SORT_KEY) if self.aggregate.lanes > 1 else key
+
+    def layout(self, key: RowKey) -> Layout:
+        """Return the layout of a row."""
+        if not key[0].startswith("~"):
+            return self.aggregate.layout
+        if key[0].startswith(_GROUP_LISTS) and self.aggregate.group_list is not None:
+            return self.aggregate.group_list.layout
+        name = key[0].partition("#")[0].removeprefix("~")
+        return next(kind.layout for kind in self.aggregate.value_rows if escape(kind.name) == name)
+
+    def is_main(self, key: RowKey) -> bool:
+        """Tell whether a row is a main row."""
+        return not key[0].startswith("~")
+
+
+def encode_row(row: RowChange) -> bytes:
+    """Write a row of a base, its value rows included, as one line."""
+    values = [[*one.key, one.labels, one.deltas()] for one in row.value_changes.values()]
+    return dumps([*row.key, row.labels, row.expires_at, row.deltas(), values]).encode()
+
+
+def merge_rows(lines: Iterable[bytes], space: RowSpace) -> dict[RowKey, RowChange]:
+    """Read the rows that several parts wrote, and return their sums by key."""
+    found: dict[RowKey, RowChange] = {}
+    with localcontext(EXACT):
+        for line in lines:
+            pk, sk, labels, expires_at, deltas, values = loads(line)
+            row = _added(found, space, (pk, sk), tuple(labels), expires_at, tuple(deltas))
+            for value_pk, value_sk, value_labels, value_deltas in values:
+                key = value_pk, value_sk
+                _added(row.value_changes, space, key, tuple(value_labels), expires_at, tuple(value_deltas))
+    return found
+
+
+def _added(  # noqa: PLR0913, PLR0917 - the parts of a row
+    rows: dict[RowKey, RowChange],
+    space: RowSpace,
+    key: RowKey,
+    labels: tuple[Any, ...],
+    expires_at: int | None,
+    deltas: Deltas,
+) -> RowChange:
+    row = rows.get(key)
+    if row is None:
+        row = rows[key] = RowChange(space.layout(key), key, labels, expires_at, [(_ONE, deltas)])
+    else:
+        row.steps = [(_ONE, tuple(map(add, row.steps[0][1], deltas)))]
+    return row
+
+
+def by_key(rows: Mapping[RowKey, RowChange]) -> Iterator[tuple[RowKey, RowChange]]:
+    """Yield every row and value row with its key."""
+    for key, row in rows.items():
+        yield key, row
+        yield from row.value_changes.items()

@@ -1,0 +1,76 @@
+"""The snapshot: a strongly consistent, parallel scan of the items table, sorted into partitions of items."""
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.workshop import Lines, Workshop, partition_of, spread
+from tailrace.aws.runtime.errors import map_aws_errors
+
+_MAX_BYTES = 64_000_000  # held in memory before it is written
+
+
+def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
+    """Read a segment of the items table, and write the items of the job's collections to their partitions.
+
+    A part may run twice, and meet other images of the items the second time. So each run writes objects of its own, and
+    the segment's manifest names the run that counts.
+    """
+    collections = tuple(f"{shop.aggregate(name).of.name}#" for name in job.targets)
+    partitions = job.data["partitions"]
+    run = f"{segment:06}-{secrets.token_hex(6)}"
+    lines: Lines = {}
+    size = page_number = 0
+    for image in _segment(shop, segment, job.data["segments"]):
+        pk = image.get("pk", {}).get("S", "")
+        if not pk.startswith(collections):
+            continue
+        line = json.dumps([pk, image], separators=(",", ":"), default=_base64).encode()
+        lines.setdefault(partition_of(pk, partitions), []).append(line)
+        size += len(line)
+        if size > _MAX_BYTES:
+            _flush(shop, job, lines, f"{run}-{page_number:06}")
+            lines, size, page_number = {}, 0, page_number + 1
+    _flush(shop, job, lines, f"{run}-{page_number:06}")
+    shop.folder(job).write(f"manifests/{segment:06}", [run.encode()])
+
+
+def close_snapshot(shop: Workshop, job: Job) -> None:
+    """Write the list of the runs that count, one for each segment."""
+    folder = shop.folder(job)
+    folder.write("snapshot", list(folder.all_lines("manifests")))
+
+
+def snapshot_lines(shop: Workshop, job: Job, partition: int) -> Iterator[bytes]:
+    """Yield the lines of a partition's items: ``[key, image]``, each item once."""
+    folder = shop.folder(job)
+    runs = {run.decode() for run in folder.lines("snapshot")}
+    for key in folder.keys(f"items/{partition:06}"):
+        if key.rpartition("/")[2].rpartition("-")[0] in runs:
+            yield from folder.lines_of(key)
+
+
+def _flush(shop: Workshop, job: Job, lines: Lines, name: str) -> None:
+    for partition, written in spread(lines):
+        shop.folder(job).write(f"items/{partition:06}/{name}", written)
+
+
+def _segment(shop: Workshop, segment: int, segments: int) -> Iterator[Mapping[str, Any]]:
+    request: Any = {"TableName": shop.items_table, "ConsistentRead": True}
+    if segments > 1:
+        request |= {"Segment": segment, "TotalSegments": segments}
+    while True:
+        with map_aws_errors():
+            page = shop.dynamodb.scan(**request)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _base64(value: object) -> str:
+    import base64  # noqa: PLC0415 - few items hold binary values
+
+    return base64.b64encode(bytes(value)).decode()  # type: ignore[call-overload]

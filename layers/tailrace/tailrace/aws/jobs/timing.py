@@ -1,0 +1,35 @@
+"""How long jobs wait, and into how many parts they cut their work: on AWS, or on one machine."""
+
+from dataclasses import dataclass
+
+from tailrace.backfill.boundaries import MARGIN_S
+from tailrace.backfill.coverage import LISTING_DELAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Waits in seconds, and sizes of parts.
+
+    Attributes:
+        margin_s: by how much clocks may differ.
+        listing_s: for how long the stream's description may lack a shard.
+        timeout_s: of the aggregate function.
+        poll_s: between two looks at the same thing.
+        min_partitions: of items and of rows, since the table's own count of items may be hours old.
+        items_per_partition: how many items one part works on.
+    """
+
+    margin_s: int = MARGIN_S
+    listing_s: int = LISTING_DELAY_S
+    timeout_s: int = 120
+    poll_s: int = 10
+    min_partitions: int = 8
+    items_per_partition: int = 500_000
+
+    def partitions(self, items: int) -> int:
+        """Return the number of partitions for a number of items."""
+        return max(self.min_partitions, -(-items // self.items_per_partition))
+
+
+ONE_MACHINE = Timing(margin_s=0, listing_s=0, timeout_s=0, poll_s=1, min_partitions=1)
+"""On one machine there is one clock, the list of shards is complete, and a deployment waits for invocations to end."""

@@ -1,0 +1,73 @@
+"""The steps of a verification after coverage: the floor, the reading of the rows, and the verdict."""
+
+from tailrace.aws.jobs.covering import no_holes
+from tailrace.aws.jobs.gathering import list_journal
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_of, label
+from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.telemetry import count_metrics
+from tailrace.backfill.comparison import is_in_time
+from tailrace.backfill.generations import end_verify, raise_floor
+from tailrace.encoding.tagged_json import loads
+
+
+def floor(shop: Workshop, job: Job) -> Next:
+    """Raise the floor of what will be repaired, and wait until no invocation from before can still run."""
+    generations = shop.check(job)
+    if job.repairs and "floor_at" not in job.data:
+        for before in generations:
+            after = raise_floor(before)
+            if after != before and not shop.control.replace(before, after):
+                return Again(job, 1)
+        job = job.remember(floor_at=shop.now)
+    if job.repairs and shop.now <= job.data["floor_at"] + shop.timing.timeout_s + shop.timing.margin_s:
+        return Again(job, shop.timing.poll_s)
+    return Now(job.go_to("keys", "listing the rows", job.data["segments"]))
+
+
+def relist(shop: Workshop, job: Job) -> Next:
+    """See that the rows can be judged, and list the journal again: it holds whatever the rows that were read hold."""
+    read_at = job.data.get("read_at", shop.now)
+    job = job.remember(read_at=read_at)
+    if shop.now <= read_at + shop.timing.margin_s:
+        return Again(job, shop.timing.margin_s)
+    generations = shop.check(job)
+    boundary = boundary_of(generations[0])
+    firsts = shop.firsts.stored(boundary.id)
+    job = job.remember(firsts={name: str(number) for name, number in firsts.items()})
+    no_holes(shop, boundary, firsts)
+    if not is_in_time(boundary.time, shop.now):
+        raise JobEnded("it took more than 36 hours: rows that were emptied meanwhile may be gone")
+    if not shop.control.read().since_creation:  # some items may have expired before their images were kept
+        unknown = [label(one.id) for one in generations if shop.aggregate(one.id).of.on_expiry == "keep"]
+        job = job.remember(unknown=unknown)
+    return list_journal(shop, job)
+
+
+def end_verification(shop: Workshop, job: Job) -> Next:
+    """Add up what was found, write the report, and end the generations' verification."""
+    folder = shop.folder(job)
+    counts: Json = {}
+    for line in folder.all_lines("counts"):
+        for name, number in loads(line).items():
+            counts[name] = counts.get(name, 0) + number
+    lines = [line for line in folder.all_lines("report") if line]
+    found = [loads(line) for line in lines]
+    for before in shop.generations(job):
+        left = [one for one in found if (one["aggregate"], one["version"]) == before.id and not one["repaired"]]
+        wrong = any(one["finding"] != "not judged" for one in left)
+        is_complete = job.sample >= 1 and not left and label(before.id) not in job.data.get("unknown", ())
+        known = not wrong and (before.verified or is_complete)
+        if not shop.control.replace(before, end_verify(before, verified=known)):
+            return Again(job, 1)
+    report = f"reports/{job.id}.jsonl"
+    with map_aws_errors():
+        shop.s3().put_object(Bucket=shop.history_bucket, Key=report, Body=b"\n".join(lines))
+    count_metrics(
+        RowsVerified=counts.get("rows", 0),
+        RowsDifferent=counts.get("different", 0),
+        RowsRepaired=counts.get("repaired", 0),
+        RowsNotJudged=counts.get("not_judged", 0),
+    )
+    return Now(job.remember(counts=counts, report=report).go_to("clean"))

@@ -1,0 +1,163 @@
+"""What the steps and parts of a job work with, and the checks that each of them makes before it goes on."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aggregation.marks import Lineage
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.backfill.expired_images import ExpiredImages
+from tailrace.aws.backfill.feeder import fingerprints
+from tailrace.aws.backfill.firsts import BoundaryFirsts
+from tailrace.aws.backfill.journal_bucket import JournalBucket
+from tailrace.aws.backfill.progress_rows import ProgressRows
+from tailrace.aws.jobs.deployment import Deployment
+from tailrace.aws.jobs.folder import Folder
+from tailrace.aws.jobs.job import Job, JobTable
+from tailrace.aws.jobs.shards import StreamShards
+from tailrace.aws.jobs.timing import Timing
+from tailrace.backfill.boundaries import Boundary
+from tailrace.backfill.generations import Generation, GenerationId
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.keys import RowKey
+from tailrace.errors import Permanent
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+
+class JobEnded(Permanent):
+    """A job cannot go on; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The tables, buckets and definitions that a job works on."""
+
+    pipeline: Pipeline
+    dynamodb: "DynamoDBClient"
+    s3: "Callable[[], S3Client]"
+    items_table: str
+    aggregates_table: str
+    history_bucket: str
+    failures_bucket: str
+    jobs: JobTable
+    control: ControlTable
+    progress: ProgressRows
+    firsts: BoundaryFirsts
+    journal: JournalBucket
+    expired: ExpiredImages
+    lineages: Lineages
+    committer: Committer
+    shards: StreamShards
+    deployment: Deployment
+    timing: Timing
+    clock: Callable[[], datetime]
+
+    @property
+    def now(self) -> int:
+        """The second by this process's clock."""
+        return int(self.clock().timestamp())
+
+    def folder(self, job: Job) -> Folder:
+        """Return a job's folder."""
+        return Folder(self.s3, self.history_bucket, f"jobs/{job.id}")
+
+    def generations(self, job: Job) -> list[Generation]:
+        """Return the generations of a job as they are now.
+
+        Raises:
+            JobEnded: the job's boundary is not theirs any more, or something was deployed since the job began.
+        """
+        control = self.control.read()
+        found: list[Generation] = []
+        for name in job.targets:
+            generation = control.generations.get(name)
+            if generation is None or generation.journal is None or generation.journal.id != boundary_id(job):
+                reason = "" if generation is None else generation.reason
+                raise JobEnded(f"{label(name)} was taken from this job{f': {reason}' if reason else ''}")
+            found.append(generation)
+        return found
+
+    def check(self, job: Job) -> list[Generation]:
+        """Return the generations of a job, if no other code can have run since it began.
+
+        Raises:
+            JobEnded: see :meth:`generations`; or the function was deployed anew, or older code has run.
+        """
+        found = self.generations(job)
+        revision = self.deployment.revision()
+        if any(one.revision != revision for one in found):
+            raise JobEnded("the aggregate function was deployed while the job ran: run it again")
+        if self.progress.is_miscounted():
+            raise JobEnded("code from before the journal ran while the job ran: run it again")
+        return found
+
+    def aggregate(self, name: GenerationId) -> Aggregate:
+        """Return an aggregate of this process's definition.
+
+        Raises:
+            JobEnded: it has none of this name and version.
+        """
+        for one in self.pipeline.aggregates:
+            if (one.name, one.version) == name:
+                return one
+        raise JobEnded(f"the definition has no {label(name)}")
+
+    def fingerprint(self, name: GenerationId) -> str:
+        """Return the fingerprint of an aggregate's meaning; raises like :meth:`aggregate`."""
+        self.aggregate(name)
+        return fingerprints(self.pipeline)[name]
+
+
+def boundary_id(job: Job) -> str:
+    """Return the id of a job's boundary: each attempt to begin has one of its own."""
+    return f"{job.id}-{job.data.get('attempt', 0)}"
+
+
+def boundary_of(generation: Generation) -> Boundary:
+    """Return the boundary of a generation's job.
+
+    Raises:
+        JobEnded: it has none.
+    """
+    if generation.journal is None:
+        raise JobEnded(f"{label(generation.id)} has no job")
+    return generation.journal
+
+
+def label(name: GenerationId) -> str:
+    """Return a generation's name for people: ``shops@2``."""
+    return f"{name[0]}@{name[1]}"
+
+
+def partition_of(text: str, partitions: int) -> int:
+    """Return the partition of an item or row, by a hash that is the same in every process."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) % partitions
+
+
+def is_sampled(key: RowKey, share: float) -> bool:
+    """Tell whether a main row, with everything that belongs to it, is in a sample of a given share."""
+    return share >= 1 or partition_of(f"sample\n{key[0]}\n{key[1]}", 1 << 32) < share * (1 << 32)
+
+
+def base_mark(generation: Generation) -> Lineage:
+    """Return the mark under which a generation's base is committed."""
+    return Lineage(f"~base-{generation.epoch}")
+
+
+def spread(parts: Mapping[int, list[bytes]]) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the partitions that have lines."""
+    yield from ((number, lines) for number, lines in sorted(parts.items()) if lines)
+
+
+type Lines = dict[int, list[bytes]]
+"""Lines by partition."""
+
+type Json = dict[str, Any]

@@ -1,0 +1,38 @@
+"""Plays histories of jobs: ``python -m tests.simulation.jobs --seeds 1000``."""
+
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.simulation.jobs.history import Player
+
+
+def play(seed: int) -> list[str]:
+    """Play one history; return what is wrong, and how it came."""
+    player = Player(seed)
+    player.play()
+    return [*player.wrong, *player.world.trace] if player.wrong else []
+
+
+def main() -> int:
+    """Play many histories on all cores."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0)
+    options = parser.parse_args()
+    os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
+    seeds = range(options.first, options.first + options.seeds)
+    failed = 0
+    with ProcessPoolExecutor() as pool:
+        for seed, wrong in zip(seeds, pool.map(play, seeds, chunksize=4), strict=True):
+            if wrong:
+                failed += 1
+                print(f"seed {seed}:", *wrong, sep="\n  ")  # noqa: T201
+            if failed > 3:
+                break
+    print(f"{options.seeds} histories, {failed} with drift")  # noqa: T201
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,101 @@
+"""Clients of AWS for the jobs: in memory, with a hook before and after every call."""
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tailrace.encoding.json_types import Json
+
+type Hook = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooked:
+    """A client that calls a hook before and after each of another client's calls."""
+
+    client: Any
+    hook: Hook
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.client, name)
+
+        def hooked(**request: Any) -> Any:
+            self.hook()
+            answer = call(**request)
+            self.hook()
+            return answer
+
+        return hooked
+
+
+@dataclass(slots=True)
+class DynamoDB:
+    """Tables in memory; what the in-memory database does not know is added here."""
+
+    database: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.database, name)
+
+    def scan(self, **request: Any) -> Json:
+        """Return a segment of a table."""
+        segment, total = request.pop("Segment", 0), request.pop("TotalSegments", 1)
+        page: Json = self.database.scan(**request)
+        rows = [row for row in page["Items"] if _hash(row["pk"]["S"]) % total == segment]
+        return {**page, "Items": rows}
+
+    def describe_table(self, *, TableName: str) -> Json:  # noqa: N803
+        """Describe the items table."""
+        return {"Table": {"LatestStreamArn": "stream", "ItemCount": len(self.database.rows(TableName))}}
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+@dataclass(slots=True)
+class Buckets:
+    """Buckets in memory, with the time of each object's last write."""
+
+    clock: Callable[[], float]
+    objects: dict[tuple[str, str], tuple[bytes, float]] = field(default_factory=dict)
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_options: Any) -> Json:  # noqa: N803
+        """Store an object."""
+        self.objects[Bucket, Key] = Body, self.clock()
+        return {}
+
+    def get_object(self, *, Bucket: str, Key: str) -> Json:  # noqa: N803
+        """Return an object."""
+        if (Bucket, Key) not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+        return {"Body": io.BytesIO(self.objects[Bucket, Key][0])}
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "") -> Json:  # noqa: N803
+        """Return a small page of a list."""
+        keys = sorted(key for bucket, key in self.objects if bucket == Bucket and key.startswith(Prefix))
+        page = [key for key in keys if key > ContinuationToken][:3]
+        contents = [
+            {"Key": key, "LastModified": datetime.fromtimestamp(self.objects[Bucket, key][1], UTC)} for key in page
+        ]
+        is_truncated = bool(page) and page[-1] != keys[-1]
+        token = {"NextContinuationToken": page[-1]} if is_truncated else {}
+        return {"Contents": contents, "IsTruncated": is_truncated, **token}
+
+
+@dataclass(slots=True)
+class Functions:
+    """The configuration of the aggregate function."""
+
+    now: float
+    revision: int = 1
+
+    def get_function_configuration(self, **_request: Any) -> Mapping[str, Any]:
+        """Return what changes with a deployment."""
+        modified = datetime.fromtimestamp(self.now, UTC).isoformat(timespec="milliseconds")
+        return {"RevisionId": str(self.revision), "LastModified": modified, "LastUpdateStatus": "Successful"}

@@ -1,0 +1,234 @@
+"""Plays one history of jobs from its seed, and tells what is wrong at its end."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.aws.backfill.control import Control, ControlTable
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.job import Job, Kind
+from tailrace.aws.jobs.machine import advance, work_on
+from tailrace.aws.jobs.workshop import Workshop
+from tailrace.backfill.generations import Generation, GenerationId, State
+from tailrace.encoding.dynamodb import decode_item
+from tailrace.encoding.tagged_json import loads
+from tailrace.errors import Transient
+from tests.simulation.history.definition import recount
+from tests.simulation.jobs.world import Died, World
+
+_MAX_CALLS = 3000
+_MAX_DEATHS_IN_A_ROW = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a job ended: its findings, and which of its generations were believed to be exact before."""
+
+    job: Job
+    findings: tuple[Any, ...]
+    believed: frozenset[GenerationId]
+
+
+class Player:
+    """Plays histories: before, between and after jobs, others write, deliver, roll shards and deploy."""
+
+    def __init__(self, seed: int) -> None:
+        self.world = World(seed)
+        self.random = self.world.random
+        self.jobs = 0
+        self.expired: list[tuple[str, dict[str, Any]]] = []
+        self.spoiled: set[GenerationId] = set()
+        self.wrong: list[str] = []
+
+    def play(self) -> None:
+        """Play a whole history."""
+        world = self.world
+        calm, world.dies = world.dies, 0
+        world.in_call = True
+        write_first_control_rows(self._shop(), ("items", "aggregates", "progress"))
+        world.dies, world.in_call = calm, False
+        self._some(30)
+        if self.random.random() < 0.6:
+            world.settle()
+            world.deploy("second")
+            self._some(10)
+            self._job("build", [("shops", 2), ("pages", 2)])
+        for _ in range(self.random.randrange(3)):
+            self._some(15)
+            self._verify(repairs=self.random.random() < 0.5)
+        self._some(10)
+        world.settle()
+        self._check_rows()
+
+    def _some(self, most: int) -> None:
+        for _ in range(self.random.randrange(most)):
+            if self.random.random() < 0.03:
+                self.world.roll()
+            self.world.act()
+            self.world.now += self.random.choice((0, 1, 5, 40))
+
+    def _shop(self) -> Workshop:
+        return self.world.workshop()
+
+    def _control(self) -> Control:
+        return ControlTable(self.world.dynamodb, "aggregates").read()
+
+    # --- jobs ----------------------------------------------------------------------------------------------
+
+    def _verify(self, *, repairs: bool) -> None:
+        control = self._control()
+        live = [one.id for one in control.generations.values() if one.state is State.LIVE]
+        spoil = self.random.random() < 0.5
+        if spoil:
+            self._spoil(control, live)
+        if self.random.random() < 0.2:
+            self.world.give_up()
+            self.spoiled |= set(live)
+        verdict = self._job("verify", live, repairs=repairs)
+        if verdict.job.state != "done":
+            return
+        for finding in verdict.findings:
+            name = finding["aggregate"], finding["version"]
+            if name not in self.spoiled and finding["finding"] != "not judged":
+                self.wrong.append(f"a false alarm: {finding}")
+        found = {(one["aggregate"], one["version"]) for one in verdict.findings}
+        for name in verdict.job.targets:
+            if name in self.spoiled and spoil and name not in found and self.spoiled_rows.get(name):
+                self.wrong.append(f"{name} was spoiled, and nothing was found")
+        if repairs:
+            left = {(one["aggregate"], one["version"]) for one in verdict.findings if not one["repaired"]}
+            self.spoiled -= set(verdict.job.targets) - left
+
+    def _spoil(self, control: Control, live: list[GenerationId]) -> None:
+        """Change a counter of some row by the smallest unit."""
+        self.world.settle()
+        self.spoiled_rows: dict[GenerationId, str] = {}
+        rows = [row for row in self.world.database.rows("aggregates") if _id_of(row["pk"]["S"], control) in live]
+        if not rows:
+            return
+        row = self.random.choice(rows)
+        name = _id_of(row["pk"]["S"], control)
+        if name is None:
+            return
+        self.world.database.update_item(
+            TableName="aggregates",
+            Key={"pk": row["pk"], "sk": row["sk"]},
+            UpdateExpression="ADD #n :one",
+            ExpressionAttributeNames={"#n": "~n"},
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+        self.world.note(f"{row['pk']['S']} {row['sk']['S']} spoiled")
+        self.spoiled.add(name)
+        self.spoiled_rows[name] = row["pk"]["S"]
+
+    def _job(self, kind: Kind, targets: list[GenerationId], *, repairs: bool = False) -> Verdict:
+        self.jobs += 1
+        shop = self._shop()
+        believed = frozenset(one.id for one in self._control().generations.values() if one.exact)
+        job = Job(f"job{self.jobs}", kind, tuple(targets), shop.clock().isoformat(), repairs=repairs)
+        calm, self.world.dies = self.world.dies, 0
+        shop.jobs.create(job)
+        self.world.dies = calm
+        self._execute(job.id)
+        calm, self.world.dies = self.world.dies, 0
+        found = shop.jobs.read(job.id)
+        lines = list(shop.folder(found).all_lines("report")) if found.state == "done" and kind == "verify" else []
+        self.world.dies = calm
+        self.world.note(f"{kind} of {targets}: {found.state} {found.reason}")
+        return Verdict(found, tuple(loads(line) for line in lines if line), believed)
+
+    def _execute(self, name: str) -> None:
+        """Do what the state machine does: call, wait, work on parts side by side, and repeat what fails."""
+        worked = False
+        for _ in range(_MAX_CALLS):
+            outcome = self._repeated(lambda: advance(self._shop(), name, worked=worked))  # noqa: B023 - called at once
+            worked = False
+            match outcome["next"]:
+                case "end":
+                    return
+                case "wait":
+                    self._some(3)
+                    self.world.now += outcome["seconds"]
+                    for _ in range(self.random.randrange(2 * self.world.roots + 1)):
+                        self.world.deliver(most=60)
+                case "parts":
+                    numbers = list(outcome["numbers"])
+                    self.random.shuffle(numbers)
+                    for number in numbers:
+                        self._repeated(lambda: work_on(self._shop(), name, number))  # noqa: B023
+                    worked = True
+        raise AssertionError(f"{name} never ends")
+
+    def _repeated(self, call: Any) -> Any:
+        for _ in range(_MAX_DEATHS_IN_A_ROW):
+            try:
+                return call()
+            except (Died, Transient):
+                self.world.now += 2
+        calm, self.world.dies = self.world.dies, 0
+        try:
+            return call()
+        finally:
+            self.world.dies = calm
+
+    # --- what must hold ------------------------------------------------------------------------------------
+
+    def _check_rows(self) -> None:
+        control = self._control()
+        for generation in control.generations.values():
+            if generation.exact and generation.id not in self.spoiled:
+                self.wrong += _differences(self.world, generation)
+
+
+def _id_of(pk: str, control: Control) -> GenerationId | None:
+    for generation in control.generations.values():
+        if _owns(generation, pk):
+            return generation.id
+    return None
+
+
+def _owns(generation: Generation, pk: str) -> bool:
+    text = pk.partition("#")[2] if pk.startswith("~") else pk
+    epoch = f"~{generation.epoch}" if generation.epoch else ""
+    return text.partition("#")[0] == f"{generation.aggregate}@{generation.version}{epoch}"
+
+
+def _differences(world: World, generation: Generation) -> Iterator[str]:
+    """Yield how a generation's rows differ from a count of the items by hand."""
+    aggregate = world.code.ids.get(generation.id)
+    if aggregate is None:
+        return
+    items = [(collection, fields) for collection, _, fields in world.items()]
+    items += [("visits", one) for one in expired_items(world)]
+    expected = {key: row for key, row in recount(aggregate, items).items() if any(row.values())}
+    epoch = f"~{generation.epoch}" if generation.epoch else ""
+    name, full = f"{aggregate.name}@{aggregate.version}", f"{aggregate.name}@{aggregate.version}{epoch}"
+    stored: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in map(decode_item, world.database.rows("aggregates")):
+        pk, sk = row["pk"], row["sk"]
+        if not _owns(generation, pk):
+            continue
+        key = pk.replace(full, name, 1), sk.rpartition("#")[0] or "-" if aggregate.lanes > 1 and pk[0] != "~" else sk
+        counters: dict[str, Any] = {
+            one: row[one] for one in ("~n", "orders", "revenue", "sum", "ms", "most") if one in row
+        }
+        before = stored.get(key)
+        summed: dict[str, Any] = {one: value + (before or {}).get(one, 0) for one, value in counters.items()}
+        stored[key] = summed
+    for key in sorted(expected.keys() | stored.keys()):
+        have = {one: value for one, value in stored.get(key, {}).items() if value}
+        want = {one: value for one, value in expected.get(key, {}).items() if value}
+        if have.get("~n", 0) == want.get("~n", 0) == 0:
+            have = {one: value for one, value in have.items() if one != "most"}
+        if have != want:
+            yield f"{full} {key}: {have} where {want} is right"
+
+
+def expired_items(world: World) -> Iterator[dict[str, Any]]:
+    """Yield the visits that expired: they stay counted."""
+    for shard in world.shards:
+        for record in shard.records:
+            if "userIdentity" in record:
+                fields = decode_item(record["dynamodb"]["OldImage"])
+                fields.pop("pk")
+                yield fields

@@ -1,0 +1,86 @@
+"""Each safeguard of jobs is broken on purpose, and some history has to find it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tailrace.aggregation.marks import Lineage
+from tailrace.aws.backfill import feed
+from tailrace.aws.backfill.journal_bucket import JournalBucket
+from tailrace.aws.jobs import building, covering, gathering, judging, repairing
+from tests.simulation.jobs.__main__ import play
+
+_SEEDS = 120
+
+
+def _drop_journal(patch: pytest.MonkeyPatch) -> None:
+    numbers = count()
+    write = JournalBucket.put
+    patch.setattr(JournalBucket, "put", lambda self, written: write(self, written) if next(numbers) % 3 else None)
+
+
+def _ignore_frontier(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(feed, "lowest_to_add", lambda _generation, _firsts: 0)
+
+
+def _believe_snapshot(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(gathering, "image_at_boundary", lambda _images, snapshot, _throughs, _parents: snapshot)
+
+
+def _ignore_marks(patch: pytest.MonkeyPatch) -> None:
+    expected = judging.expected_counters
+
+    def broken(base: Any, steps: Any, row: Any, marks: Any, width: int) -> Any:
+        return expected(base, steps, replace(row, marks=dict.fromkeys(marks.values(), 1 << 160)), marks, width)
+
+    patch.setattr(judging, "expected_counters", broken)
+
+
+def _skip_coverage(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(covering, "unproven", lambda _listed, _told, _after: [])
+    patch.setattr(covering, "missing_sentinels", lambda _written, _journaled, _throughs: [])
+
+
+def _commit_base_under_new_marks(patch: pytest.MonkeyPatch) -> None:
+    numbers = count()
+    patch.setattr(building, "base_lineage", lambda _generation: Lineage(f"~base-{next(numbers)}"))
+
+
+def _ignore_holes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(covering, "holes", lambda _given_up, _firsts, _time: [])
+
+
+def _skip_value_rows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(repairing.Repairer, "_rewrite_order", lambda _self, _key: True)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        _drop_journal,
+        _ignore_frontier,
+        _believe_snapshot,
+        _ignore_marks,
+        _skip_coverage,
+        _commit_base_under_new_marks,
+        _ignore_holes,
+        _skip_value_rows,
+    ],
+)
+def test_a_broken_safeguard_is_found(
+    broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    broken(monkeypatch)
+    assert any(_is_found(seed) for seed in range(_SEEDS))
+
+
+def _is_found(seed: int) -> bool:
+    try:
+        return bool(play(seed))
+    except Exception:  # noqa: BLE001 - a crash is a finding, too
+        return True

@@ -1,0 +1,300 @@
+"""A stream, the aggregate stage and jobs: the real code of both on tables and buckets in memory, under one clock.
+
+At each call of a job or an invocation, others may act, and the process may die. What happens follows from the seed.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from local.in_memory import Database
+from tailrace.aws.aggregates.commit import Committer
+from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.backfill.expired_images import ExpiredImages
+from tailrace.aws.backfill.feeder import assemble_feeder
+from tailrace.aws.backfill.firsts import BoundaryFirsts
+from tailrace.aws.backfill.journal_bucket import JournalBucket
+from tailrace.aws.backfill.progress_rows import ProgressRows
+from tailrace.aws.jobs.deployment import Deployment
+from tailrace.aws.jobs.job import JobTable
+from tailrace.aws.jobs.shards import StreamShards
+from tailrace.aws.jobs.timing import Timing
+from tailrace.aws.jobs.workshop import Workshop
+from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tests.simulation.history.definition import CODES, Code
+from tests.simulation.jobs.clients import Buckets, DynamoDB, Functions, Hooked
+from tests.simulation.world.serial_executor import SerialExecutor
+
+START = 1_800_000_000.0
+TIMEOUT_S = 120
+
+
+class Died(BaseException):
+    """A process has died at one of its calls."""
+
+
+@dataclass(slots=True)
+class Shard:
+    """A shard of the stream: its records, how many were delivered, and whether it is closed."""
+
+    name: str
+    parent: "Shard | None"
+    root: int
+    records: list[Any] = field(default_factory=list)
+    done: int = 0
+    closed: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        before = self.parent is None or self.parent.is_read
+        return before and self.closed and self.done == len(self.records)
+
+
+class World:
+    """Everything that outlives a process, and what may happen to it."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)  # noqa: S311 - not a secret
+        self.now = START
+        self.code: Code = CODES["first"]
+        self.database = Database()
+        for name, *keys in (("items", "pk"), ("aggregates", "pk", "sk"), ("progress", "pk", "sk")):
+            self.database.create(name, *keys, on_change=self._on_change if name == "items" else None)
+        self.dynamodb: Any = DynamoDB(self.database)
+        self.buckets: Any = Buckets(lambda: self.now)
+        self.functions: Any = Functions(self.now)
+        self.roots = self.random.choice((1, 2, 3))
+        self.shards = [Shard(f"s{root}", None, root) for root in range(self.roots)]
+        self.sequence = 10**21
+        self.expiring = False
+        self.in_call = False
+        self.died = 0
+        self.dies = self.random.choice((0, 0, 0.002, 0.01))
+        self.busy = self.random.choice((0.02, 0.1, 0.25))
+        self.given_up: list[str] = []
+        self.gives_up = False
+        self.trace: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.trace.append(f"{self.now - START:9.0f} s  {text}")
+
+    def clock(self) -> datetime:
+        return datetime.fromtimestamp(self.now, UTC)
+
+    # --- items ---------------------------------------------------------------------------------------------
+
+    def write(self, key: str, item: dict[str, Any] | None, *, expired: bool = False) -> None:
+        """Put or delete an item."""
+        self.expiring = expired
+        if item is None:
+            self.database.delete_item(TableName="items", Key=encode_item({"pk": key}))
+        else:
+            self.database.put_item(TableName="items", Item=encode_item({"pk": key, **item}))
+        self.expiring = False
+
+    def items(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Return the items: collection, key and fields."""
+        found = []
+        for row in map(decode_item, self.database.rows("items")):
+            key = row.pop("pk")
+            found.append((key.partition("#")[0], key, row))
+        return found
+
+    def _on_change(self, _key: Any, old: Any, new: Any) -> None:
+        if old == new:
+            return
+        key = (new or old)["pk"]["S"]
+        shard = self._open_shard(key)
+        self.sequence += self.random.randrange(1, 50)
+        body: dict[str, Any] = {"Keys": {"pk": {"S": key}}, "SequenceNumber": str(self.sequence)}
+        body["ApproximateCreationDateTime"] = int(self.now)
+        body |= ({"OldImage": old} if old else {}) | ({"NewImage": new} if new else {})
+        record = {"eventID": str(self.sequence), "eventName": "REMOVE" if new is None else "MODIFY", "dynamodb": body}
+        if self.expiring:
+            record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+        shard.records.append(record)
+
+    def _open_shard(self, key: str) -> Shard:
+        root = sum(key.encode()) % self.roots
+        return next(shard for shard in self.shards if shard.root == root and not shard.closed)
+
+    def roll(self) -> None:
+        """Close an open shard; another one goes on."""
+        shard = self.random.choice([shard for shard in self.shards if not shard.closed])
+        shard.closed = True
+        self.shards.append(Shard(f"s{len(self.shards)}", shard, shard.root))
+
+    def describe_stream(self, **_request: Any) -> Any:
+        """Describe the stream."""
+        shards = []
+        for shard in self.shards:
+            numbers = {"StartingSequenceNumber": str(self._first(shard))}
+            if shard.closed:
+                numbers["EndingSequenceNumber"] = str(self._first(shard) + len(shard.records) * 50)
+                if shard.records:
+                    numbers["EndingSequenceNumber"] = shard.records[-1]["dynamodb"]["SequenceNumber"]
+            parent = {} if shard.parent is None else {"ParentShardId": shard.parent.name}
+            shards.append({"ShardId": shard.name, "SequenceNumberRange": numbers, **parent})
+        return {"StreamDescription": {"Shards": shards}}
+
+    def _first(self, shard: Shard) -> int:
+        if shard.records:
+            return int(shard.records[0]["dynamodb"]["SequenceNumber"])
+        return self.sequence + 1
+
+    # --- processes -----------------------------------------------------------------------------------------
+
+    def hook(self) -> None:
+        """Stand between the calls of a process: it may die here, and others may act."""
+        if self.random.random() < self.dies:
+            self.died += 1
+            raise Died
+        if not self.in_call and self.random.random() < self.busy:
+            self.in_call = True
+            try:
+                self.act()
+            finally:
+                self.in_call = False
+
+    def act(self) -> None:
+        """Let something happen beside the process under way."""
+        if self.random.random() < 0.6:
+            self.write_something()
+        else:
+            self.deliver()
+
+    def write_something(self) -> None:
+        """Write, delete or expire some item."""
+        random = self.random
+        if random.random() < 0.3:
+            key = f"visits#{random.randrange(4)}"
+            present = any(row["pk"]["S"] == key for row in self.database.rows("items"))
+            if random.random() < 0.4:
+                if present:
+                    self.write(key, None, expired=random.random() < 0.7)
+            else:
+                self.write(key, {"page": random.choice("xy"), "ms": random.randrange(9)})
+            return
+        key = f"orders#{random.randrange(8)}"
+        if random.random() < 0.25:
+            self.write(key, None)
+            return
+        order: dict[str, Any] = {"shop": random.choice("abc"), "paid": random.random() < 0.5}
+        if random.random() < 0.8:
+            order["amount"] = random.randrange(5)
+        if random.random() < 0.05:
+            order["amount"] = "invalid"
+        self.write(key, order)
+
+    def deliver(self, shard: Shard | None = None, most: int = 8) -> None:
+        """Deliver a batch, perhaps one that was delivered before."""
+        readable = [one for one in self.shards if one.parent is None or one.parent.is_read]
+        shard = shard or self.random.choice(readable)
+        start = shard.done
+        if start and self.random.random() < 0.15:
+            start = self.random.randrange(start)
+        batch = shard.records[start : start + self.random.randint(1, most)]
+        if not batch:
+            return
+        event = {"Records": batch, "shardId": shard.name, "eventSourceARN": "stream"}
+        inside, self.in_call = self.in_call, True
+        try:
+            response = self.stage()(event)
+        except Died:
+            return
+        finally:
+            self.in_call = inside
+        failures = response["batchItemFailures"]
+        numbers = [record["dynamodb"]["SequenceNumber"] for record in batch]
+        done = numbers.index(failures[0]["itemIdentifier"]) if failures else len(batch)
+        shard.done = max(shard.done, start + done)
+
+    def give_up(self) -> None:
+        """Let the mapping discard a batch that was never delivered."""
+        shard = self.random.choice([one for one in self.shards if one.parent is None or one.parent.is_read])
+        batch = shard.records[shard.done : shard.done + self.random.randint(1, 3)]
+        if not batch:
+            return
+        shard.done += len(batch)
+        ends = [batch[0]["dynamodb"], batch[-1]["dynamodb"]]
+        times = [datetime.fromtimestamp(end["ApproximateCreationDateTime"], UTC).isoformat() for end in ends]
+        body = {
+            "requestContext": {"functionArn": "arn:aws:lambda:us-east-1:1:function:aggregate"},
+            "DDBStreamBatchInfo": {
+                "shardId": shard.name,
+                "startSequenceNumber": ends[0]["SequenceNumber"],
+                "endSequenceNumber": ends[1]["SequenceNumber"],
+                "approximateArrivalOfFirstRecord": times[0],
+                "approximateArrivalOfLastRecord": times[1],
+            },
+        }
+        self.note(f"{len(batch)} records of {shard.name} given up")
+        self.given_up.append(shard.name)
+        key = f"aws/lambda/1/{shard.name}/{len(self.given_up)}"
+        self.buckets.put_object(Bucket="failures", Key=key, Body=json.dumps(body).encode())
+
+    def stage(self) -> Aggregator:
+        """Return the stage in a new process."""
+        dynamodb: Any = Hooked(self.dynamodb, self.hook)
+        buckets: Any = Hooked(self.buckets, self.hook)
+        committer = Committer(dynamodb, "aggregates", self.clock, executor=lambda _threads: SerialExecutor(0))
+        lineages = Lineages(dynamodb, lambda: self, "aggregates", self.clock)  # type: ignore[arg-type, return-value]
+        feeder = assemble_feeder(dynamodb, lambda: buckets, "aggregates", "progress", "history", lineages, self.clock)
+        progress = ProgressWriter(dynamodb, "progress", "aggregate", self.clock)
+        return Aggregator(self.code.pipeline, committer, lineages, feeder, progress)
+
+    def workshop(self) -> Workshop:
+        """Return what a job works with, in a new process."""
+        dynamodb: Any = Hooked(self.dynamodb, self.hook)
+        buckets: Any = Hooked(self.buckets, self.hook)
+        lineages = Lineages(dynamodb, lambda: self, "aggregates", self.clock)  # type: ignore[arg-type, return-value]
+        return Workshop(
+            pipeline=self.code.pipeline,
+            dynamodb=dynamodb,
+            s3=lambda: buckets,
+            items_table="items",
+            aggregates_table="aggregates",
+            history_bucket="history",
+            failures_bucket="failures",
+            jobs=JobTable(dynamodb, "aggregates", self.clock),
+            control=ControlTable(dynamodb, "aggregates"),
+            progress=ProgressRows(dynamodb, "progress"),
+            firsts=BoundaryFirsts(dynamodb, "aggregates", self.clock),
+            journal=JournalBucket(lambda: buckets, "history"),
+            expired=ExpiredImages(lambda: buckets, "history"),
+            lineages=lineages,
+            committer=Committer(dynamodb, "aggregates", self.clock, executor=lambda _threads: SerialExecutor(0)),
+            shards=StreamShards(dynamodb, "items", lineages),
+            deployment=Deployment(lambda: self.functions, "aggregate"),
+            timing=Timing(min_partitions=2, timeout_s=TIMEOUT_S),
+            clock=self.clock,
+        )
+
+    def deploy(self, name: str) -> None:
+        """Deploy another definition; invocations of the earlier one have ended."""
+        self.code = CODES[name]
+        self.functions.revision += 1
+        self.functions.now = self.now
+        self.note(f"deployed {name}")
+
+    def settle(self) -> None:
+        """Deliver everything."""
+        dies, self.dies = self.dies, 0
+        for _ in range(10_000):
+            left = [one for one in self.shards if one.done < len(one.records)]
+            left = [one for one in left if one.parent is None or one.parent.is_read]
+            if not left:
+                break
+            self.deliver(left[0], most=100)
+        self.dies = dies
+
+    def expire_rows(self) -> None:
+        """Remove rows whose time is over, as TTL does."""
+        for row in self.database.rows("aggregates"):
+            if "expires_at" in row and int(row["expires_at"]["N"]) < self.now:
+                self.database.delete_item(TableName="aggregates", Key={"pk": row["pk"], "sk": row["sk"]})
