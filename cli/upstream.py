@@ -28,6 +28,7 @@ RETURNED_HEADERS: Final = (
     "retry-after",
     "server-timing",
     "tailrace-freshness",
+    "tailrace-generation",
     "vary",
 )
 """All other headers, such as cookies and hop-by-hop headers (RFC 9110, 7.6.1), are dropped."""

@@ -79,7 +79,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _do(shop: Workshop, commands: Commands, event: dict[str, Any]) -> dict[str, Any]:
     match event.get("task"):
         case "advance":
-            return advance(shop, event["job"], worked=bool(event.get("worked")))
+            return advance(shop, event["job"], worked=event.get("worked", ""))
         case "part":
             work_on(shop, event["job"], event["number"])
             return {}

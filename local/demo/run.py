@@ -105,7 +105,7 @@ def require_example(pipeline: Pipeline, display: Display) -> Pipeline:
     Raises:
         WrongDefinition: a collection, aggregate or route of the example is missing.
     """
-    names = [part.name for part in pipeline.aggregates]
+    names = [part.name for part in pipeline.newest_aggregates]
     missing = [f"aggregate {name!r}" for name in AGGREGATES if name not in names]
     if COLLECTION not in [part.name for part in pipeline.collections]:
         missing.insert(0, f"collection {COLLECTION!r}")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace import Aggregate, Pipeline, count, day, field
 from tailrace.aggregation.fold import fold_records
 from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.testing import history, record, rows, stored_rows
@@ -48,6 +49,17 @@ def test_rows_are_rendered_by_aggregate() -> None:
     found = rows(history("orders", [("1", ORDER)]), pipeline)
     assert found["days"] == [{"day": "2024-10-27", "shop": "a", "n": 1}]
     assert found["pages"] == []
+
+
+def test_two_versions_count_side_by_side_and_the_higher_is_rendered() -> None:
+    by_shop, by_day = [field("shop")], [day("placed")]
+    old = Aggregate("sales", of=orders, by=by_shop, measures={"n": count()})
+    new = Aggregate("sales", of=orders, by=by_day, measures={"m": count()}, version=2)
+    both = Pipeline([orders], [old, new])
+    records = history("orders", [("1", ORDER), ("2", ORDER)])
+    stored = [{name: row[name] for name in row if name in ("pk", "n", "m")} for row in stored_rows(records, both)]
+    assert stored == [{"pk": "sales@1#a", "n": 2}, {"pk": "sales@2#2024-10-27", "m": 2}]
+    assert rows(records, both) == {"sales": [{"day": "2024-10-27", "m": 2}]}
 
 
 def test_a_row_expires_when_the_definition_says() -> None:

@@ -12,6 +12,7 @@ import { RankedPanel } from "./panels/ranked-panel.js";
 import { TimePanel } from "./panels/time-panel.js";
 import { Refresh } from "./refresh.js";
 import { countOf, humanize } from "./values/format.js";
+import { signature, Watch } from "./watch.js";
 
 const RETRY_MS = 3000;
 
@@ -30,14 +31,14 @@ async function loadConfig() {
   return { refresh_s: 1, auth: null, title: "Tailrace", ...(await response.json()) };
 }
 
-/** Load the aggregates, and retry until that succeeds. */
+/** Load the descriptions of the aggregates, and retry until that succeeds. */
 async function loadAggregates(api) {
   let notice = null;
   for (;;) {
     try {
       const { aggregates } = await api.get("aggregates");
       notice?.remove();
-      return aggregates.map((description) => new Aggregate(description));
+      return aggregates;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       notice?.remove();
@@ -58,6 +59,32 @@ function placePanels(panels) {
   });
   const none = el("p", { class: "waiting", text: "The pipeline defines no aggregates." });
   byId("panels").replaceChildren(...(sections.length > 0 ? sections : [none]));
+}
+
+/** Make a panel for each aggregate. One whose description is as before is kept; return whether others changed. */
+function updatePanels(panels, descriptions, { api, config, extents }) {
+  const kept = new Map(panels.map((panel) => [panel.signature, panel]));
+  const next = descriptions.map((description) => {
+    const panel = kept.get(signature(description)) ?? createPanel(description, { api, config, extents });
+    panel.generations.show(description);
+    return panel;
+  });
+  if (next.length > 0 && next.length === panels.length && next.every((panel, index) => panel === panels[index]))
+    return false;
+  panels.splice(0, panels.length, ...next);
+  extents.aggregates = panels.map(({ aggregate }) => aggregate);
+  placePanels(panels);
+  return true;
+}
+
+function createPanel(description, { api, config, extents }) {
+  const aggregate = new Aggregate(description);
+  const panel =
+    aggregate.bucket === null
+      ? new RankedPanel(api, aggregate, config)
+      : new TimePanel(api, aggregate, config, extents);
+  panel.signature = signature(description);
+  return panel;
 }
 
 function showState([kind, text]) {
@@ -105,20 +132,19 @@ async function start() {
   if (session === null) return;
   const api = new Api(config.api, session);
   const health = new HealthMonitor(api, new Stages(byId("flow")));
-  const aggregates = await loadAggregates(api);
-  const extents = new Extents(aggregates);
-  const panels = aggregates.map((aggregate) =>
-    aggregate.bucket === null
-      ? new RankedPanel(api, aggregate, config)
-      : new TimePanel(api, aggregate, config, extents),
-  );
-  placePanels(panels);
+  const panels = [];
+  const shared = { api, config, extents: new Extents([]) };
+  updatePanels(panels, await loadAggregates(api), shared);
   const onTick = (now) => {
     for (const panel of panels) panel.freshness.show(now, refresh.paused);
     showState(health.state(now, refresh.paused));
   };
   const refresh = new Refresh(panels, () => health.load(), onTick);
   placeTools(panels, refresh, session, config.reference);
+  const onList = (descriptions) => {
+    if (updatePanels(panels, descriptions, shared)) refresh.observe();
+  };
+  new Watch(api, () => refresh.paused, onList);
 }
 
 start().catch((error) => {

@@ -18,11 +18,17 @@ export class Refresh {
     this.loadHealth = loadHealth;
     this.onTick = onTick;
     this.paused = false;
-    const observer = new IntersectionObserver((entries) => this.#onIntersection(entries), { rootMargin: "200px" });
-    for (const panel of panels) observer.observe(panel.element);
+    this.observer = new IntersectionObserver((entries) => this.#onIntersection(entries), { rootMargin: "200px" });
+    this.observe();
     document.addEventListener("visibilitychange", () => this.#refreshDue());
     setInterval(() => this.#refreshDue(), CHECK_EVERY_MS);
     setInterval(() => onTick(Date.now()), 1000);
+  }
+
+  /** Find out which panels are in view; call it after `panels` has changed. */
+  observe() {
+    this.observer.disconnect();
+    for (const panel of this.panels) this.observer.observe(panel.element);
   }
 
   #onIntersection(entries) {

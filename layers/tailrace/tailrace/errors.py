@@ -11,6 +11,7 @@
     │   ├── NotFound             no such collection, aggregate or item
     │   ├── Conflict             another writer changed the item in the meantime
     │   ├── PreconditionFailed   the item does not meet the request's precondition
+    │   ├── NotBuilt             no generation of the aggregate can be shown yet
     │   ├── UnsupportedKeyOrder  the aggregate's group order does not support the query
     │   └── QueryTooLarge        the query exceeds the reads or memory of one request
     └── Transient                a retry may succeed: retry, then report
@@ -18,6 +19,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 class TailraceError(Exception):
@@ -102,6 +104,14 @@ class InvalidItem(Permanent):
 
     def __str__(self) -> str:
         return "; ".join(f"{violation.pointer or '/'}: {violation.message}" for violation in self.violations)
+
+
+class NotBuilt(Permanent):
+    """No generation of the aggregate can be shown yet; ``progress`` is that of its build, from 0 to 1, if known."""
+
+    def __init__(self, message: str, progress: Decimal | None = None) -> None:
+        self.progress = progress
+        super().__init__(message)
 
 
 class UnsupportedKeyOrder(Permanent):

@@ -133,14 +133,16 @@ def stored_rows(records: Iterable[Row], pipeline: Pipeline) -> list[Json]:
 def rows(records: Iterable[Row], pipeline: Pipeline) -> Mapping[str, list[Json]]:
     """Return each aggregate's rows after a whole history, in key order; as readers get them, without ``updated_at``.
 
+    Of an aggregate with several versions, the rows of the highest are returned.
+
     Raises:
         InvalidMessage: a record is not a change to an item.
     """
-    found: dict[str, list[Json]] = {aggregate.name: [] for aggregate in pipeline.aggregates}
+    found: dict[str, list[Json]] = {aggregate.name: [] for aggregate in pipeline.newest_aggregates}
     for change in _sorted_changes(records, pipeline):
         aggregate = change.layout.aggregate
         row = aggregate.render(_stored_row(change))
-        if row is not None:
+        if row is not None and aggregate in pipeline.newest_aggregates:
             del row[UPDATED_AT]
             found[aggregate.name].append(row)
     return found

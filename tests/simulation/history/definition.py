@@ -61,10 +61,7 @@ class Code:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        pipeline = Pipeline([orders, visits])
-        # two versions of one aggregate stand side by side during a change-over
-        object.__setattr__(pipeline, "aggregates", tuple(self.aggregates))
-        return pipeline
+        return Pipeline([orders, visits], self.aggregates)
 
     @cached_property
     def plan(self) -> Plan:

@@ -139,10 +139,10 @@ class Player:
 
     def _execute(self, name: str) -> None:
         """Do what the state machine does: call, wait, work on parts side by side, and repeat what fails."""
-        worked = False
+        worked = ""
         for _ in range(_MAX_CALLS):
             outcome = self._repeated(lambda: advance(self._shop(), name, worked=worked))  # noqa: B023 - called at once
-            worked = False
+            worked = ""
             match outcome["next"]:
                 case "end":
                     return
@@ -151,12 +151,14 @@ class Player:
                     self.world.now += outcome["seconds"]
                     for _ in range(self.random.randrange(2 * self.world.roots + 1)):
                         self.world.deliver(most=60)
+                    if self.random.random() < 0.02:
+                        self.world.settle()
                 case "parts":
                     numbers = list(outcome["numbers"])
                     self.random.shuffle(numbers)
                     for number in numbers:
                         self._repeated(lambda: work_on(self._shop(), name, number))  # noqa: B023
-                    worked = True
+                    worked = outcome["step"]
         raise AssertionError(f"{name} never ends")
 
     def _repeated(self, call: Any) -> Any:

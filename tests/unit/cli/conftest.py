@@ -31,7 +31,11 @@ class FakeApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.status = 200
-        self.headers = {"Content-Type": "application/json", "Tailrace-Freshness": '{"age_s":1}'}
+        self.headers = {
+            "Content-Type": "application/json",
+            "Tailrace-Freshness": '{"age_s":1}',
+            "Tailrace-Generation": "x=1",
+        }
         self.body = b'{"rows":[]}'
         self.delay_s = 0.0
         self.truncates_body = False

@@ -66,6 +66,7 @@ def test_only_allowed_headers_are_returned(ask: DashboardClient, api: FakeApi) -
     answer = ask("/api/aggregates")
     assert answer.headers["Link"] == '</a?cursor=1>; rel="next"'
     assert answer.headers["Tailrace-Freshness"] == '{"age_s":1}'
+    assert answer.headers["Tailrace-Generation"] == "x=1"
     assert answer.headers.getlist("Cache-Control") == ["max-age=60"]
     assert answer.headers["Server"] == "tailrace"
     assert not {"set-cookie", "access-control-allow-origin", "keep-alive"} & {name.lower() for name in answer.headers}

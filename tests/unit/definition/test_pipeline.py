@@ -111,7 +111,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a name of the engine": (lambda: aggregate(measures={"~n": count()}), "'~n'"),
     "a name instead of a collection": (lambda: aggregate(of="things"), "Collection"),
     "a route without a predicate": (lambda: Route("r", of=things, when=None), "when="),  # type: ignore[arg-type]
-    "two aggregates with one name": (lambda: Pipeline([things], [aggregate(), aggregate()]), "two aggregates"),
+    "two aggregates with one name and version": (
+        lambda: Pipeline([things], [aggregate(), aggregate(version=2), aggregate()]),
+        "two aggregates are named 'sums', version 1",
+    ),
     "two collections with one name": (lambda: Pipeline([things, things]), "two collections"),
     "an aggregate of an unlisted collection": (lambda: Pipeline([others], [aggregate()]), "'things'"),
     "a missing pipeline module": (lambda: load_pipeline("tests.pipelines.nowhere:pipeline"), "nowhere"),
@@ -178,6 +181,17 @@ def test_looking_up_an_unknown_name_lists_the_defined_ones() -> None:
     assert pipeline.collection("orders").name == "orders"
     with pytest.raises(NotFound, match="shop_hours"):
         pipeline.aggregate("shop_days")
+
+
+def test_versions_of_one_aggregate_stand_side_by_side() -> None:
+    old, new, other = aggregate(), aggregate(version=3), aggregate(name="b")
+    for given in ([old, new, other], [new, old, other]):
+        pipeline = Pipeline([things], given)
+        assert pipeline.newest_aggregates == (new, other)
+        assert pipeline.aggregate("sums") is new
+        assert (pipeline.aggregate("sums", 1), pipeline.aggregate("sums", 3)) == (old, new)
+        with pytest.raises(NotFound, match="'sums' has no version 2"):
+            pipeline.aggregate("sums", 2)
 
 
 def test_units_and_descriptions_are_strings() -> None:

@@ -27,3 +27,18 @@ def test_groups_with_different_keys_stay_apart_even_if_python_considers_their_va
 def test_lanes_of_one_key_are_one_row_even_if_their_values_differ_in_type() -> None:
     aggregate = Aggregate("n", of=events, by=[field("kind"), hour("at")], measures={"n": count()}, lanes=2)
     assert rolled_up(aggregate, None, [{"kind": "1", "n": 2}, {"kind": 1, "n": 3}]) == [("1", 5)]
+
+
+def test_an_hour_below_zero_is_in_no_day_but_a_lane_below_zero_is_in_its_row() -> None:
+    by = field("kind"), hour("at")
+    rows: list[dict[str, Any]] = [
+        {"kind": "a", "n": -1, "~n": -1},
+        {"kind": "a", "n": 3, "~n": 3, "hour": "2024-03-05T10:00+00:00"},
+    ]
+    plain = Aggregate("n", of=events, by=by, measures={"n": count()})
+    assert rolled_up(plain, "day", [dict(row) for row in rows]) == [("a", 3)]
+    assert rolled_up(plain, "day", [dict(row) for row in reversed(rows)]) == [("a", 3)]
+    lanes = Aggregate("n", of=events, by=by, measures={"n": count()}, lanes=2)
+    same_hour = [row | {"hour": "2024-03-05T09:00+00:00"} for row in rows]
+    assert rolled_up(lanes, None, [dict(row) for row in same_hour]) == [("a", 2)]
+    assert rolled_up(lanes, None, [dict(rows[0])]) == []

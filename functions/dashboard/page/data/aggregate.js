@@ -2,6 +2,7 @@
 
 import { formatGroupValue, spaced } from "../values/format.js";
 import { rollupUnits, supportedZone } from "../values/times.js";
+import { isBuilt } from "./generations.js";
 
 const RESERVED_PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "by", "n"]);
 
@@ -25,6 +26,7 @@ export class Aggregate {
     this.description = description.description;
     this.groups = description.groups;
     this.measures = description.measures;
+    this.isBuilt = isBuilt(description);
     this.listsGroups = description.listed !== false;
     this.bucket = this.groups.find((group) => group.name === description.bucket) ?? null;
     const bucketIndex = this.bucket === null ? this.groups.length : this.groups.indexOf(this.bucket);

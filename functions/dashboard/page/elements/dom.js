@@ -33,6 +33,13 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Set an element's text if it differs; what stands between backticks becomes code. */
+export function setTextWithCode(element, text) {
+  const parts = text.split("`");
+  if (element.textContent === parts.join("")) return;
+  element.replaceChildren(...parts.map((part, index) => (index % 2 === 1 ? el("code", { text: part }) : part)));
+}
+
 /** Set an attribute if it differs; null removes it. */
 export function setAttribute(element, name, value) {
   if (value === null) element.removeAttribute(name);

@@ -6,6 +6,7 @@ import { Table } from "../elements/table.js";
 import { humanize } from "../values/format.js";
 import { downloadCsv, MAX_ROWS_IN_FILE } from "./download.js";
 import { FreshnessMark } from "./freshness-mark.js";
+import { GenerationNote } from "./generation-note.js";
 
 const MIN_BACK_OFF_S = 2;
 const MAX_BACK_OFF_S = 30;
@@ -28,6 +29,7 @@ export class Panel {
     this.aggregate = aggregate;
     this.refreshMs = config.refresh_s * 1000;
     this.freshness = new FreshnessMark(Math.max(5, 3 * config.refresh_s + 2));
+    this.generations = new GenerationNote(humanize(aggregate.name));
     this.heading = el("h3", { id: uniqueId("panel"), text: humanize(aggregate.name) });
     this.controls = el("div", { class: "controls" });
     this.stage = el("div", { class: "stage" });
@@ -37,7 +39,12 @@ export class Panel {
     this.table.element.hidden = true;
     this.element = el(
       "section",
-      { class: "panel", "aria-labelledby": this.heading.id, "data-aggregate": aggregate.name },
+      {
+        class: "panel",
+        "aria-labelledby": this.heading.id,
+        "data-aggregate": aggregate.name,
+        "data-unbuilt": !aggregate.isBuilt,
+      },
       ...this.#parts(),
     );
     // for the browser's console
@@ -45,7 +52,7 @@ export class Panel {
   }
 
   #parts() {
-    const { aggregate, freshness, controls, problem, stage, notice, table } = this;
+    const { aggregate, freshness, generations, controls, problem, stage, notice, table } = this;
     const about = el("p", { class: "about", text: aggregate.description ?? "" });
     const head = el("div", { class: "head" }, el("div", {}, this.heading, about), freshness.element);
     this.tableButton = button("Table", () => this.#toggleTable(), { "aria-expanded": "false" });
@@ -53,7 +60,8 @@ export class Panel {
     this.caption = el("p", { class: "note foot-note" });
     const tools = el("div", { class: "tools" }, this.tableButton, this.downloadButton);
     const foot = el("div", { class: "panel-foot" }, this.caption, tools);
-    return [head, controls, freshness.warning, problem, stage, notice, foot, table.element];
+    const notes = [generations.build, generations.warning, freshness.warning];
+    return [head, controls, ...notes, problem, stage, notice, foot, table.element];
   }
 
   /** Whether a request is in flight. */
@@ -74,9 +82,9 @@ export class Panel {
     await this.refresh();
   }
 
-  /** Load, unless a request is in flight. Errors are shown, and retried at growing intervals. */
+  /** Load, unless a request is in flight or there is nothing to read yet. Errors are shown, and retried at growing intervals. */
   async refresh() {
-    if (this.#request !== null) return;
+    if (this.#request !== null || !this.aggregate.isBuilt) return;
     const request = new AbortController();
     this.#request = request;
     setAttribute(this.element, "aria-busy", this.rows.length === 0 ? "true" : null);

@@ -244,9 +244,10 @@ class Aggregate:
     def render(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a stored row as readers get it: groups, measures, ``updated_at``; None for an empty group.
 
+        A row with fewer than no items, whose additions are still to come, is empty, too.
         ``inexact: True`` marks a row whose measures lack a change because DynamoDB could not store the sum.
         """
-        if not row.get(ITEM_COUNT):
+        if row.get(ITEM_COUNT, 0) <= 0:
             return None
         groups = {group.name: row.get(group.name) for group in self.by}
         measures = {name: measure.render(name, row) for name, measure in self.measures.items()}

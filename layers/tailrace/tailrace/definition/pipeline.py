@@ -54,6 +54,9 @@ class Route:
 class Pipeline:
     """The whole definition: collections, their aggregates, and routes.
 
+    Two aggregates may share a name if their versions differ: both are kept up to date, so that readers can be moved
+    from the one to the other.
+
     Example:
         >>> from tailrace import Aggregate, Collection, Pipeline, count, field
         >>> readings = Collection("readings", schema={"type": "object"})
@@ -74,10 +77,7 @@ class Pipeline:
                 raise DefinitionError(f"{what}= must be a list of {kind.__name__} objects, not {given!r:.60}")
             members = tuple(given)
             object.__setattr__(self, what, members)
-            names = [member.name for member in members]
-            for name in names:
-                if names.count(name) > 1:
-                    raise DefinitionError(f"two {what} are named {name!r}")
+            _check_distinct(what, members)
         queues = [queue_variable(route.name) for route in self.routes]
         for route, queue in zip(self.routes, queues, strict=True):
             if queues.count(queue) > 1:
@@ -100,13 +100,36 @@ class Pipeline:
         """
         return _find("collection", self.collections, name)
 
-    def aggregate(self, name: str) -> Aggregate:
-        """Return the aggregate with this name.
+    def aggregate(self, name: str, version: int | None = None) -> Aggregate:
+        """Return the aggregate with this name and version; without a version, the highest.
 
         Raises:
             NotFound: there is none.
         """
-        return _find("aggregate", self.aggregates, name)
+        if version is None:
+            return _find("aggregate", self.newest_aggregates, name)
+        for aggregate in self.aggregates:
+            if (aggregate.name, aggregate.version) == (name, version):
+                return aggregate
+        raise NotFound(f"aggregate {name[:60]!r} has no version {version} in the definition")
+
+    @cached_property
+    def newest_aggregates(self) -> Sequence[Aggregate]:
+        """The highest version of each aggregate, in the order of the definition."""
+        highest: dict[str, Aggregate] = {}
+        for aggregate in self.aggregates:
+            if aggregate.version >= highest.get(aggregate.name, aggregate).version:
+                highest[aggregate.name] = aggregate
+        return tuple(highest.values())
+
+
+def _check_distinct(what: str, members: Sequence[Collection | Aggregate | Route]) -> None:
+    seen: set[tuple[str, int]] = set()
+    for member in members:
+        version = member.version if isinstance(member, Aggregate) else 0
+        if (member.name, version) in seen:
+            raise DefinitionError(f"two {what} are named {member.name!r}" + (f", version {version}" if version else ""))
+        seen.add((member.name, version))
 
 
 def _find[T: (Collection, Aggregate)](what: str, members: Sequence[T], name: str) -> T:

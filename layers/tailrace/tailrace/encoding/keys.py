@@ -56,10 +56,13 @@ def unescape(text: str) -> str:
     return "" if text == "%" else text.replace("%23", "#").replace("%25", "%")
 
 
-def row_key(aggregate: str, version: int, texts: Sequence[str]) -> RowKey:
-    """Return the key of an aggregate's row from the texts of its group values, in group order."""
+def row_key(aggregate: str, version: int, texts: Sequence[str], epoch: int = 0) -> RowKey:
+    """Return the key of an aggregate's row from the texts of its group values, in group order.
+
+    ``epoch`` counts the builds of this version; rows that were never rebuilt are in epoch 0.
+    """
     first, *rest = (escape(text) for text in texts)
-    return f"{aggregate}@{version}#{first}", "#".join(rest) if rest else EMPTY_SORT_KEY
+    return f"{_generation(aggregate, version, epoch)}#{first}", "#".join(rest) if rest else EMPTY_SORT_KEY
 
 
 def lane_key(sk: str, lane: int | Literal[""]) -> str:
@@ -72,9 +75,13 @@ def value_rows_key(key: RowKey, values: str) -> str:
     return f"~{escape(values)}#{key[0]}#{key[1]}"
 
 
-def group_list_key(aggregate: str, version: int) -> str:
+def group_list_key(aggregate: str, version: int, epoch: int = 0) -> str:
     """Return the partition key of the list of an aggregate's first-group values; it begins with ``~``."""
-    return f"~groups#{aggregate}@{version}"
+    return f"~groups#{_generation(aggregate, version, epoch)}"
+
+
+def _generation(aggregate: str, version: int, epoch: int) -> str:
+    return f"{aggregate}@{version}~{epoch}" if epoch else f"{aggregate}@{version}"
 
 
 def group_texts(pk: str, sk: str) -> tuple[str, ...]:

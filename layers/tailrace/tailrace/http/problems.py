@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from tailrace.errors import (
     Conflict,
     InvalidItem,
     InvalidMessage,
+    NotBuilt,
     NotFound,
     Permanent,
     PreconditionFailed,
@@ -20,7 +22,7 @@ from tailrace.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:tailrace:"
-RETRY_AFTER_S = 1
+RETRY_AFTER_S, RETRY_UNBUILT_AFTER_S = 1, 10
 
 MAX_LISTED_CHARACTERS = 500_000
 """The most characters of violations in one response: a Lambda response holds 6 MB, and a character may take six bytes
@@ -125,6 +127,12 @@ PROBLEM_TYPES = {
             "the `Idempotency-Key` was used before with another method, path, body or condition",
         ),
         ProblemType(
+            "not-built",
+            503,
+            "Not built",
+            "the aggregate is not built yet; `detail` says what to do, and `progress`, if present, how much is done",
+        ),
+        ProblemType(
             "try-later", 503, "Temporarily unavailable", "the table is unavailable; `Retry-After` says when to retry"
         ),
     )
@@ -145,17 +153,19 @@ _PROBLEM_TYPE_NAMES: tuple[tuple[type[TailraceError], str], ...] = (
     (IdempotencyKeyReused, "idempotency-key-reused"),
     (PreconditionFailed, "precondition-failed"),
     (InvalidItem, "invalid-item"),
+    (NotBuilt, "not-built"),
     (Transient, "try-later"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error; ``detail`` is for people, ``type`` and ``violations`` are for programs."""
+    """One error; ``detail`` is for people, the other members are for programs."""
 
     problem_type: ProblemType
     detail: str
     violations: Sequence[Violation] = ()
+    progress: Decimal | None = None
 
     def document(self, max_characters: int = MAX_LISTED_CHARACTERS) -> dict[str, Any]:
         """Return the JSON document; violations beyond about ``max_characters`` are omitted."""
@@ -167,7 +177,7 @@ class Problem:
             "status": self.problem_type.status,
             "detail": self.detail[:_MAX_DETAIL] + (f"; {omitted} not listed" if omitted else ""),
             "violations": listed,
-        }
+        } | ({} if self.progress is None else {"progress": self.progress})
 
 
 def _listed(violations: Sequence[Violation], max_characters: int) -> list[dict[str, str]]:
@@ -191,4 +201,6 @@ def problem_for(error: TailraceError) -> Problem | None:
         text = f"{count} violation{'' if count == 1 else 's'}"
         too_large = all(violation.keyword == _SIZE_KEYWORD for violation in error.violations)
         return Problem(PROBLEM_TYPES["too-large" if too_large else name], text, error.violations)
+    if isinstance(error, NotBuilt):
+        return Problem(PROBLEM_TYPES[name], str(error), progress=error.progress)
     return Problem(PROBLEM_TYPES[name], "retry in a moment" if isinstance(error, Transient) else str(error))

@@ -30,7 +30,9 @@ class GroupQuery:
         match decode_cursor(cursor):
             case [str(after), checksum] if after and checksum == self._checksum(after):
                 return replace(self, after=after)
-        raise InvalidMessage("invalid cursor: pass a cursor on unchanged, with the same query")
+        raise InvalidMessage(
+            "invalid cursor: pass it on unchanged, with the same query; begin again if the aggregate was rebuilt"
+        )
 
     def _checksum(self, after: str) -> str:
         return hashlib.sha256(f"{self.group_list.pk}\n{after}".encode()).hexdigest()[:16]

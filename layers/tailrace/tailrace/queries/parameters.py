@@ -1,11 +1,12 @@
 """Parsing query parameters into queries; a request that would need an unbounded read is rejected."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups import BucketGroup, Group
-from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES
+from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, group_list_key
 from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
 from tailrace.queries.groups import GroupQuery
 from tailrace.queries.rollup import COARSER_UNITS, MAX_BUCKETS_PER_INTERVAL, aligned
@@ -41,12 +42,12 @@ _LIST_OPTIONS = ("n", "order", "cursor")
 type Parameters = Sequence[tuple[str, str]]
 
 
-def parse_row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
+def parse_row_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> RowQuery:
     """Parse the parameters of a request for rows.
 
     These are the group values, by group name, and ``from``, ``to``, ``order``, ``interval``, ``limit`` and ``cursor``.
     A group whose name is also one of the API's parameters is prefixed with ``group.``. The first group may be repeated,
-    unless it is a time bucket.
+    unless it is a time bucket. ``epoch`` is that of the generation to read.
 
     Raises:
         InvalidMessage: a parameter is unknown, repeated or malformed; or the key range would be unbounded.
@@ -67,12 +68,13 @@ def parse_row_query(aggregate: Aggregate, parameters: Parameters) -> RowQuery:
         descending=_choice(given, "order", ORDERS) == "desc",
         interval=interval,
         other_values=other_values,
+        epoch=epoch,
     )
     _check_lengths(query)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
 
 
-def parse_ranking_query(aggregate: Aggregate, parameters: Parameters) -> tuple[RowQuery, str, bool]:
+def parse_ranking_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> tuple[RowQuery, str, bool]:
     """Parse the parameters of a request for a ranking: group values, ``from``, ``to``, ``by``, ``n`` and ``order``.
 
     Returns:
@@ -100,12 +102,12 @@ def parse_ranking_query(aggregate: Aggregate, parameters: Parameters) -> tuple[R
         )
     buckets = _bucket_range(aggregate, given)
     maximum = _number(given, "n", DEFAULT_RANKED, MAX_RANKED)
-    query = RowQuery(aggregate, _group_texts(aggregate, given, buckets), buckets, maximum)
+    query = RowQuery(aggregate, _group_texts(aggregate, given, buckets), buckets, maximum, epoch=epoch)
     _check_lengths(query)
     return query, by, _choice(given, "order", ORDERS) != "asc"
 
 
-def parse_group_query(aggregate: Aggregate, parameters: Parameters) -> GroupQuery:
+def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> GroupQuery:
     """Parse the parameters of a request for the values of the first group: ``n``, ``order`` and ``cursor``.
 
     Raises:
@@ -121,7 +123,8 @@ def parse_group_query(aggregate: Aggregate, parameters: Parameters) -> GroupQuer
     by_key = _choice(given, "order", LIST_ORDERS) == "key"
     if "cursor" in given and not by_key:
         raise InvalidMessage("cursor requires order=key")
-    query = GroupQuery(group_list, maximum, by_key)
+    pk = group_list_key(aggregate.name, aggregate.version, epoch)
+    query = GroupQuery(replace(group_list, pk=pk), maximum, by_key)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
 
 

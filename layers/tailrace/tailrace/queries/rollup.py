@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import localcontext
 from typing import Any
 
-from tailrace.definition.aggregate import INEXACT, UPDATED_AT, Aggregate
+from tailrace.definition.aggregate import INEXACT, ITEM_COUNT, UPDATED_AT, Aggregate
 from tailrace.definition.groups import BucketGroup
 from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.json_types import Row
@@ -82,6 +82,8 @@ class Rollup:
         Raises:
             QueryTooLarge: the interval has more than :data:`MAX_GROUPS` groups.
         """
+        if self._aggregate.lanes == 1 and row.get(ITEM_COUNT, 0) < 0:
+            return  # it is not shown, so no interval includes it; a single lane may well be below zero
         bucket = self._aggregate.bucket
         if self._interval is not None and bucket is not None:
             row[bucket.name] = coarse_label(row[bucket.name], self._interval)

@@ -55,6 +55,7 @@ class RowQuery:
 
     ``texts`` are the given group values in key order, without the bucket of ``bucket_range``. With an ``interval``,
     rows are rolled up to it. ``other_values`` are further values of the first group, read one after the other.
+    ``epoch`` is that of the generation that is read.
     """
 
     aggregate: Aggregate
@@ -65,6 +66,7 @@ class RowQuery:
     interval: str | None = None
     start: Position | None = None
     other_values: tuple[str, ...] = ()
+    epoch: int = 0
 
     def ranges(self) -> Iterator[KeyRange]:
         """Yield the ranges to read, in order, from ``start`` on. There may be very many: take only what you need."""
@@ -127,7 +129,9 @@ class RowQuery:
                 return replace(self, start=Position(pk, sk, int(skip)))
         except (ValueError, TypeError, InvalidMessage):
             pass
-        raise InvalidMessage("invalid cursor: pass a cursor on unchanged, with the same query")
+        raise InvalidMessage(
+            "invalid cursor: pass it on unchanged, with the same query; begin again if the aggregate was rebuilt"
+        )
 
     def _bucket_first(self) -> bool:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket
@@ -154,7 +158,7 @@ class RowQuery:
         return KeyRange(pk, prefix="" if len(texts) == 1 else f"{sk}#")
 
     def _key(self, texts: tuple[str, ...]) -> tuple[str, str]:
-        return row_key(self.aggregate.name, self.aggregate.version, texts)
+        return row_key(self.aggregate.name, self.aggregate.version, texts, self.epoch)
 
     def _from_start(self, whole: BucketRange) -> BucketRange:
         if self.start is None:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from functions.api import app
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.backfill.generations import created
+from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.problems import PROBLEM_TYPES
 from tests.api_client import send
 from tests.unit.aws.conftest import Cloud
@@ -52,6 +55,8 @@ def _begins_now(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_begins_now")
 def test_the_examples_are_answered_as_the_page_says(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAILRACE_PIPELINE", "pipeline.definition:pipeline")
+    generations = [created(one.name, one.version, "f") for one in load_pipeline().aggregates]
+    assert ControlTable(cloud.dynamodb, "aggregates").create(generations, since_creation=True)
     blocks = BLOCK.findall(PAGE)
     assert len(blocks) > 8
     for asked, answered in zip(blocks[::2], blocks[1::2], strict=True):

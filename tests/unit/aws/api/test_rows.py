@@ -52,7 +52,7 @@ def test_rows_are_as_readers_see_them() -> None:
     count(history("orders", [*writes, ("3", order(10, amount=None))]))
     answer = handler(request("GET", "/aggregates/shop_hours/rows", query="shop=a%231"), None)
     document = loads(answer["body"])
-    assert document.keys() == {"aggregate", "version", "rows", "freshness"}
+    assert document.keys() == {"aggregate", "version", "rows", "generation", "freshness"}
     assert (document["aggregate"], document["version"]) == ("shop_hours", 1)
     first, second = document["rows"]
     assert first.pop("updated_at")[:2] == "20"

@@ -42,7 +42,7 @@ class GroupReader:
             Transient: the table cannot be read now.
             Permanent: the table rejects the request.
         """
-        rows = (row for row in self._rows(query) if row[ITEM_COUNT])
+        rows = (row for row in self._rows(query) if row[ITEM_COUNT] > 0)
         if not query.by_key:
             largest = heapq.nlargest(query.limit, rows, key=lambda row: row[ITEM_COUNT])
             return GroupPage(tuple(_rendered(query, row) for row in largest))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import cache
 
 from tailrace.aws.api.responses import ApiResponse, json_response
+from tailrace.aws.backfill.shown_generations import ShownGenerations
+from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.http.requests import Event, issuer
@@ -12,18 +14,27 @@ from tailrace.http.requests import Event, issuer
 class OpenApiRoutes:
     """Serves the OpenAPI document."""
 
-    def __init__(self, pipeline: Pipeline, event: Callable[[], Event]) -> None:
-        self._pipeline = pipeline
+    def __init__(self, generations: ShownGenerations, event: Callable[[], Event]) -> None:
+        self._generations = generations
         self._event = event
 
     def openapi(self) -> ApiResponse:
         """Return the OpenAPI document, with the authentication scheme of this request."""
-        return json_response(200, _document(self._pipeline, issuer(self._event())))
+        return json_response(200, _document(self._generations.pipeline, self._described(), issuer(self._event())))
+
+    def _described(self) -> tuple[Aggregate, ...]:
+        """Return the version of each aggregate whose rows the other routes return."""
+        pipeline = self._generations.pipeline
+        if len(pipeline.newest_aggregates) == len(pipeline.aggregates):
+            return tuple(pipeline.aggregates)  # without a choice, nothing has to be read
+        view = self._generations.view()
+        pairs = ((newest, view.shown(newest.name)) for newest in pipeline.newest_aggregates)
+        return tuple(newest if shown is None else shown.aggregate for newest, shown in pairs)
 
 
 @cache
-def _document(pipeline: Pipeline, token_issuer: str | None) -> str:
+def _document(pipeline: Pipeline, aggregates: tuple[Aggregate, ...], token_issuer: str | None) -> str:
     # imported on demand: most processes never serve it
     from tailrace.http.openapi.document import build_document, security  # noqa: PLC0415
 
-    return dumps(build_document(pipeline, security(token_issuer)))
+    return dumps(build_document(pipeline, security(token_issuer), aggregates))

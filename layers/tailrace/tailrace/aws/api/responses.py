@@ -6,8 +6,14 @@ from aws_lambda_powertools.event_handler import Response
 
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.tagged_json import dumps
-from tailrace.errors import TailraceError, Transient
-from tailrace.http.problems import CONTENT_TYPE, RETRY_AFTER_S, MethodNotAllowed, problem_for
+from tailrace.errors import NotBuilt, TailraceError, Transient
+from tailrace.http.problems import (
+    CONTENT_TYPE,
+    RETRY_AFTER_S,
+    RETRY_UNBUILT_AFTER_S,
+    MethodNotAllowed,
+    problem_for,
+)
 
 type Headers = Mapping[str, str | list[str]]
 type ApiResponse = Response[str]
@@ -45,6 +51,9 @@ def problem_response(error: TailraceError) -> ApiResponse:
     if isinstance(error, Transient):
         logger().warning("request must be retried later", extra={"error": str(error)})
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, NotBuilt):
+        logger().warning("request for an aggregate that is not built", extra={"error": str(error)})
+        headers["Retry-After"] = str(RETRY_UNBUILT_AFTER_S)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
     return Response(problem.problem_type.status, CONTENT_TYPE, dumps(problem.document()), headers)

@@ -14,6 +14,7 @@ from tailrace.aws.api.idempotency import Idempotency
 from tailrace.aws.api.items import ItemRoutes
 from tailrace.aws.api.openapi import OpenApiRoutes
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, problem_response
+from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.health import HealthMonitor
 from tailrace.aws.runtime.deadlines import remaining_time_ms
@@ -50,9 +51,10 @@ class Router:
             self._route("PATCH", rule, self._once(item_routes.patch))
             self._route("DELETE", rule, self._once(item_routes.delete))
         self._route("POST", _ITEMS, self._once(batch_routes.post))
-        self._route("GET", "/openapi.json", OpenApiRoutes(pipeline, self._event).openapi)
+        generations = ShownGenerations(rows.client, rows.table, pipeline, health.progress.clock)
+        self._route("GET", "/openapi.json", OpenApiRoutes(generations, self._event).openapi)
         self._route("GET", "/health", HealthRoutes(health, self._event).health)
-        aggregates = AggregateRoutes(pipeline, rows, health.progress, self._event)
+        aggregates = AggregateRoutes(generations, rows, health.progress, self._event)
         self._route("GET", "/aggregates", aggregates.list_aggregates)
         self._route("GET", "/aggregates/<name>/rows", aggregates.rows)
         self._route("GET", "/aggregates/<name>/top", aggregates.top)

@@ -147,7 +147,7 @@ class Commands:
         name = f"{job.id}-{job.changes}"
         try:
             self.states().start_execution(
-                stateMachineArn=self.machine, name=name, input=f'{{"job":"{job.id}","worked":false}}'
+                stateMachineArn=self.machine, name=name, input=f'{{"job":"{job.id}","worked":""}}'
             )
         except (ClientError, BotoCoreError) as error:
             if not has_code(error, _STARTED_ALREADY):

@@ -16,7 +16,9 @@ from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_se
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.keys import SENTINELS
 
-_FIRST_SENTINELS, _MAX_SENTINELS = 4, 256
+_FIRST_SENTINELS = 4
+# by chance, no open shard is without one: e to the power of -16, for each of them
+_SENTINELS_PER_SHARD = 16
 _MAX_LOOKS = 8640  # a day, at ten seconds each
 _LOOKS_PER_SENTINELS = 4
 _GIVEN_UP = "aws/lambda/"
@@ -57,7 +59,9 @@ def cover(shop: Workshop, job: Job) -> Next:
     if job.data["looks"] > _MAX_LOOKS:
         raise JobEnded(f"the aggregate stage never passed the snapshot in shards {', '.join(left or missing)}")
     if left and job.data["looks"] % _LOOKS_PER_SENTINELS == 0:
-        job = job.remember(sentinels=min(2 * job.data["sentinels"], _MAX_SENTINELS))
+        open_shards = sum(not one.closed for one in listed.values())
+        most = max(_FIRST_SENTINELS, _SENTINELS_PER_SHARD * open_shards)
+        job = job.remember(sentinels=min(2 * job.data["sentinels"], most))
     return Again(job, timing.poll_s)
 
 

@@ -71,16 +71,17 @@ _STEPS: Mapping[str, Step] = {
 }
 
 
-def advance(shop: Workshop, name: str, *, worked: bool = False) -> dict[str, Any]:
+def advance(shop: Workshop, name: str, *, worked: str = "") -> dict[str, Any]:
     """Take a job as far as it goes without waiting, and return what its execution does next.
 
     Args:
         shop: what the job works with.
         name: the job's id.
-        worked: whether all parts of the step under way were worked on.
+        worked: the step whose parts were all worked on. A repeated call names a step that is over by now, and must not
+            pass over the next one.
 
     Returns:
-        ``next``: ``wait`` (``seconds``), ``parts`` (``numbers``) or ``end`` (``state``).
+        ``next``: ``wait`` (``seconds``), ``parts`` (``step``, ``numbers``) or ``end`` (``state``).
 
     Raises:
         Transient: a service cannot be used now, or another execution has written the job; the call is repeated.
@@ -88,7 +89,7 @@ def advance(shop: Workshop, name: str, *, worked: bool = False) -> dict[str, Any
     job = shop.jobs.read(name)
     if job.state != "running":
         return {"next": "end", "state": job.state}
-    if worked and job.step in _PARTS:
+    if worked == job.step and job.step in _PARTS:
         after = _PARTS[job.step][2]
         total = job.data.get(_PARTS[after][1], 0) if after in _PARTS else 0
         job = job.go_to(after, _PHASES.get(after), total)
@@ -104,7 +105,7 @@ def _run(shop: Workshop, job: Job) -> dict[str, Any]:
             shop.jobs.write(job)
             numbers = list(range(job.data[_PARTS[job.step][1]]))
             if numbers:
-                return {"next": "parts", "job": job.id, "numbers": numbers}
+                return {"next": "parts", "job": job.id, "step": job.step, "numbers": numbers}
             after = _PARTS[job.step][2]
             job = shop.jobs.read(job.id).go_to(after, _PHASES.get(after), job.data["partitions"])
             continue

@@ -39,7 +39,24 @@ _FRESHNESS = closed_object(
 _FRESHNESS_HEADER = {
     "Tailrace-Freshness": {"required": True, "description": "The member `freshness`, as JSON.", "schema": _TEXT}
 }
+_GENERATION = {
+    "version": {"type": "integer"},
+    "state": {"enum": ["declared", "building", "live", "interrupted", "retired", "unknown"]},
+    "exact": {"type": "boolean", "description": "Whether the rows are known to be exact."},
+    "reason": {"type": ["string", "null"], "description": "Why they are not, or why there are none."},
+}
+_PROGRESS = {"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Of its build; null if unknown."}
+_READ = closed_object(_GENERATION) | {"description": "The generation that was read: docs/api.md."}
+_GENERATION_HEADER = {
+    "Tailrace-Generation": {
+        "required": True,
+        "description": "The member `generation`, as a structured field (RFC 9651).",
+        "schema": {"type": "string", "pattern": "^version=[0-9]+, state=[a-z]+, exact=[?][01](;reason=.+)?$"},
+    }
+}
 _LINK = {"Link": {"description": 'The next page, if any, as `rel="next"`.', "schema": _TEXT}}
+
+_STATE, _STATE_HEADERS = {"generation": _READ, "freshness": _FRESHNESS}, _FRESHNESS_HEADER | _GENERATION_HEADER
 
 
 def row_schema(aggregate: Aggregate) -> Json:
@@ -75,13 +92,15 @@ def aggregates_path() -> dict[str, Json]:
             "bucket": text_or_none | {"description": "The name of the time bucket group."},
             "listed": {"type": "boolean", "description": "Whether the values of the first group can be listed."},
             "measures": {"type": "array", "items": measure},
+            "shown": {"type": ["integer", "null"], "description": "The version whose rows can be read, if any."},
+            "generations": {"type": "array", "items": closed_object(_GENERATION, {"progress": _PROGRESS})},
         },
         {"keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."}},
     )
     listed = closed_object({"aggregates": {"type": "array", "items": aggregate}, "freshness": _FRESHNESS})
     operation = {
         "operationId": "get-aggregates",
-        "summary": "List the aggregates with their groups and measures.",
+        "summary": "List the aggregates with their groups, measures and generations.",
         "responses": {"200": response("All aggregates.", listed, _FRESHNESS_HEADER), **error_responses((400, 503))},
     }
     return {"/aggregates": {"get": operation}}
@@ -92,11 +111,11 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
     head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
     rows = {"type": "array", "items": reference(f"{aggregate.name}-row")}
     cursor = {"type": "string", "description": "Present if there are more rows: repeat the query with it."}
-    page = closed_object(head | {"rows": rows, "freshness": _FRESHNESS}, {"cursor": cursor, "interval": _TEXT})
-    ranking = closed_object(head | {"by": _TEXT, "rows": rows, "freshness": _FRESHNESS})
+    page = closed_object(head | {"rows": rows} | _STATE, {"cursor": cursor, "interval": _TEXT})
+    ranking = closed_object(head | {"by": _TEXT, "rows": rows} | _STATE)
 
     def operation(verb: str, summary: str, parameters: list[Json], schema: Json, headers: Json) -> Json:
-        ok_response = response(summary, schema, _FRESHNESS_HEADER | headers)
+        ok_response = response(summary, schema, _STATE_HEADERS | headers)
         ok_response["content"] |= {
             media_type: {"schema": _TEXT} for media_type in ROW_MEDIA_TYPES if media_type not in ok_response["content"]
         }
@@ -124,7 +143,7 @@ def _list_path(aggregate: Aggregate, root: str) -> dict[str, Json]:
     first = aggregate.by[0]
     value = closed_object({"value": _group_schema(first), "items": {"type": "integer", "minimum": 1}})
     head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
-    head |= {"group": {"const": first.name}, "groups": {"type": "array", "items": value}, "freshness": _FRESHNESS}
+    head |= {"group": {"const": first.name}, "groups": {"type": "array", "items": value}} | _STATE
     schema = closed_object(
         head, {"cursor": {"type": "string", "description": "Present if there are more values and order=key."}}
     )
@@ -140,7 +159,7 @@ def _list_path(aggregate: Aggregate, root: str) -> dict[str, Json]:
             parameter("cursor", "query", _TEXT, "The cursor of the previous page; requires order=key."),
         ],
         "responses": {
-            "200": response("Values of the first group.", schema, _FRESHNESS_HEADER | _LINK),
+            "200": response("Values of the first group.", schema, _STATE_HEADERS | _LINK),
             **error_responses((400, 422, 503)),
         },
     }

@@ -104,7 +104,8 @@ def problem_schema() -> Json:
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "violations": {"type": "array", "items": violation},
-        }
+        },
+        {"progress": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the build of `not-built`."}},
     )
 
 

@@ -4,12 +4,13 @@ Each collection and each aggregate has its own paths, so items use the collectio
 the aggregate's groups. Source: https://spec.openapis.org/oas/v3.1.1.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.aggregates import aggregate_paths, aggregates_path, row_schema
-from tailrace.http.openapi.components import components, gateway_responses, problem_schema, response
+from tailrace.http.openapi.components import components, error_responses, gateway_responses, problem_schema, response
 from tailrace.http.openapi.health import health_path
 from tailrace.http.openapi.items import item_paths, item_schema
 from tailrace.version import VERSION
@@ -24,12 +25,22 @@ def security(token_issuer: str | None) -> dict[str, Json]:
     return {"signature": signature | {"description": "AWS Signature Version 4 for the service execute-api."}}
 
 
-def build_document(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
-    """Return the document of a pipeline's API; ``security`` maps names to security schemes."""
+def build_document(
+    pipeline: Pipeline, security: Mapping[str, Json], aggregates: Sequence[Aggregate] | None = None
+) -> Json:
+    """Return the document of a pipeline's API; ``security`` maps names to security schemes.
+
+    ``aggregates`` are the versions that readers are shown, one of each name; by default the highest.
+    """
+    aggregates = pipeline.newest_aggregates if aggregates is None else aggregates
     own = response("This document.", {"type": "object", "required": ["openapi"]})
     paths: dict[str, Json] = {
         "/openapi.json": {
-            "get": {"operationId": "get-openapi", "summary": "Get this document.", "responses": {"200": own}}
+            "get": {
+                "operationId": "get-openapi",
+                "summary": "Get this document.",
+                "responses": {"200": own, **error_responses((503,))},
+            }
         }
     }
     paths |= health_path()
@@ -38,7 +49,7 @@ def build_document(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
         schemas[f"{collection.name}-item"] = item_schema(collection)
         paths |= item_paths(collection)
     paths |= aggregates_path()
-    for aggregate in pipeline.aggregates:
+    for aggregate in aggregates:
         schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
         paths |= aggregate_paths(aggregate)
     for path in paths.values():
@@ -51,7 +62,7 @@ def build_document(pipeline: Pipeline, security: Mapping[str, Json]) -> Json:
         "security": [{name: []} for name in security],
         "tags": [
             *(_tag(f"{collection.name} items", collection.description) for collection in pipeline.collections),
-            *(_tag(f"{aggregate.name} rows", aggregate.description) for aggregate in pipeline.aggregates),
+            *(_tag(f"{aggregate.name} rows", aggregate.description) for aggregate in aggregates),
         ],
         "paths": paths,
         "components": components() | {"schemas": schemas, "securitySchemes": dict(security)},

@@ -1,0 +1,52 @@
+/** Watches the API's list of aggregates, which changes while the page is open: by deployments and by builds. */
+
+import { Problem } from "./client/api.js";
+import { isBuilding, isBuilt } from "./data/generations.js";
+
+const CHECK_EVERY_MS = 500;
+const EVERY_MS = 5000;
+const BUILDING_EVERY_MS = 2000;
+const MAX_BACK_OFF_MS = 60_000;
+
+/** Return a text that differs if a panel made for one description does not fit another. */
+export function signature({ generations: _, ...description }) {
+  return JSON.stringify(description);
+}
+
+/** Requests the list every few seconds, more often while something is being built. */
+export class Watch {
+  #nextAt = Date.now() + BUILDING_EVERY_MS;
+  #failures = 0;
+  #busy = false;
+
+  /**
+   * @param {() => boolean} isPaused
+   * @param {(descriptions: object[]) => void} onList called with every response
+   */
+  constructor(api, isPaused, onList) {
+    Object.assign(this, { api, isPaused, onList });
+    setInterval(() => this.#checkIfDue(), CHECK_EVERY_MS);
+  }
+
+  #checkIfDue() {
+    if (!this.#busy && Date.now() >= this.#nextAt && !document.hidden && !this.isPaused()) this.#check();
+  }
+
+  async #check() {
+    this.#busy = true;
+    let everyMs = EVERY_MS;
+    try {
+      const { aggregates } = await this.api.get("aggregates");
+      this.#failures = 0;
+      if (aggregates.some((one) => isBuilding(one) || !isBuilt(one))) everyMs = BUILDING_EVERY_MS;
+      this.onList(aggregates);
+    } catch (error) {
+      // the panels and the stages show what the API's problem is
+      if (!(error instanceof Problem)) throw error;
+      this.#failures += 1;
+    } finally {
+      this.#nextAt = Date.now() + Math.min(everyMs * 2 ** this.#failures, MAX_BACK_OFF_MS);
+      this.#busy = false;
+    }
+  }
+}

@@ -1,0 +1,61 @@
+"""What readers see, read from the control rows at most once a second."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tailrace.aws.backfill.control import CONTROL, Control, parse_control
+from tailrace.aws.backfill.job_status import JobStatusReader
+from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.backfill.generations import State
+from tailrace.backfill.readers import ReadersView
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.dynamodb import encode_value
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_CACHE_TTL = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class ShownGenerations:
+    """The control rows beside the definition, cached for a second.
+
+    Readers may thus see a generation for a second after the pointer has moved to another one.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+    pipeline: Pipeline
+    clock: Callable[[], datetime]
+    _cached: ReadersView | None = field(default=None, init=False)
+    _cached_at: datetime | None = field(default=None, init=False)
+
+    def view(self) -> ReadersView:
+        """Return what readers see now.
+
+        Raises:
+            Transient: the table cannot be read now.
+            Permanent: the table rejects the request.
+        """
+        now = self.clock()
+        if self._cached is None or self._cached_at is None or now - self._cached_at > _CACHE_TTL:
+            control = self._control()
+            builds = any(one.state is State.BUILDING for one in control.generations.values())
+            jobs = JobStatusReader(self.client, self.table).newest() if builds else ()
+            self._cached = ReadersView(self.pipeline, control.generations, control.pointers, control.exists, jobs)
+            self._cached_at = now
+        return self._cached
+
+    def _control(self) -> Control:
+        # a query like that of rows: the readers' role needs no other right
+        with map_aws_errors():
+            response = self.client.query(
+                TableName=self.table,
+                KeyConditionExpression="pk = :control",
+                ExpressionAttributeValues={":control": encode_value(CONTROL)},
+                ConsistentRead=True,
+            )
+        return parse_control(next(iter(response["Items"]), {}))
