@@ -3,16 +3,19 @@
 An aggregate that counts differently under the same version would add new numbers to rows that old ones made, and no one
 would notice. The lock lies beside the pipeline's module: ``pipeline/definition.lock.json``. An aggregate's entry begins
 with its present fingerprint; earlier ones follow, which whoever changed the code has accepted as the same meaning. The
+last one, the oldest, stands for the meaning in control rows, so that an accepted change interrupts no generation. The
 lock keeps the earlier versions of an aggregate, so that none can come back with another meaning.
 """
 
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tailrace.backfill.generations import GenerationId
 from tailrace.backfill.meaning import collection_fingerprint, fingerprint
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
@@ -83,11 +86,19 @@ class MeaningLock:
             kept[entry] = known if now in known else (now, *known)
         return type(self)(kept, present.collections)
 
-    def equal_fingerprints(self, aggregate: Aggregate) -> frozenset[str]:
-        """Return an aggregate's fingerprint, and those that were accepted as the same meaning."""
+    def meaning(self, aggregate: Aggregate) -> str:
+        """Return what stands for an aggregate's meaning: the oldest of the fingerprints accepted as the same."""
         now = fingerprint(aggregate)
         known = self.aggregates.get(entry_name(aggregate), ())
-        return frozenset([now, *known]) if now in known else frozenset([now])
+        return known[-1] if now in known else now
+
+
+def meanings(pipeline: Pipeline) -> Mapping[GenerationId, str]:
+    """Return what stands for the meaning of each aggregate. A lock that cannot be read is as good as none."""
+    lock = MeaningLock({}, {})
+    with suppress(OSError, ValueError):
+        lock = read_lock(pipeline.reference)
+    return {(one.name, one.version): lock.meaning(one) for one in pipeline.aggregates}
 
 
 def entry_name(aggregate: Aggregate) -> str:
