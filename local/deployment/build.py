@@ -18,6 +18,7 @@ from typing import Any
 from local.deployment.derived_build import (
     PACKAGED,
     PACKAGED_TEMPLATE,
+    base_of,
     definition_files,
     derive_build,
     find_base,
@@ -56,16 +57,17 @@ def build() -> Path:
         for _ in range(BUILD_ATTEMPTS):
             sources = fingerprint()
             target = BUILDS / sources[:16]
-            if target.exists():
+            if target.exists() and ((base := base_of(target)) is None or base.exists()):
                 target.touch()
                 return target
+            shutil.rmtree(target, ignore_errors=True)
             partial, engine = BUILDS / "partial", engine_fingerprint()
             base = find_base(BUILDS, engine)
             if base is None:
                 _build_into(partial, target)
             else:
                 derive_build(base, partial, target)
-            write_notes(partial, engine)
+            write_notes(partial, engine, base)
             if fingerprint() == sources:  # no source was edited during the build
                 partial.rename(target)
                 _remove_old_builds()
@@ -93,11 +95,11 @@ def _build_into(partial: Path, target: Path) -> None:
 
 
 def _remove_old_builds() -> None:
-    """Keep the newest builds: a running stack may still use an older one."""
-    builds = sorted(
-        (path for path in BUILDS.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for build_folder in builds[KEPT_BUILDS:]:
+    """Keep the newest builds and those that they are derived from: a running stack may still use an older one."""
+    builds = sorted((path for path in BUILDS.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    kept = set(builds[-KEPT_BUILDS:])
+    kept |= {base for build in kept if (base := base_of(build))}
+    for build_folder in set(builds) - kept:
         shutil.rmtree(build_folder, ignore_errors=True)
 
 

@@ -1,7 +1,7 @@
-"""Derive a build from another one that differs only in the definition: half a second instead of half a minute.
+"""Derive a build from another one that differs only in the definition, without the half minute of `sam build`.
 
 The definition is whatever lies in the layer's folder beside the engine: `pipeline/`, and other modules of the user.
-Files that are the same in both builds are hard links, so changed ones are replaced, never written to.
+All else is linked to the other build, which therefore has to stay.
 """
 
 import hashlib
@@ -55,36 +55,52 @@ def is_source(name: str) -> bool:
     return not name.endswith(IGNORED_SUFFIXES) and not name.startswith(".#")
 
 
-def write_notes(build: Path, engine: str) -> None:
-    """Note what a build was made of: a digest of all other sources, and the definition's modules."""
-    notes = {"engine": engine, "definition": [path.name for path in definition_sources()]}
-    (build / NOTES).unlink(missing_ok=True)
+def write_notes(build: Path, engine: str, base: Path | None) -> None:
+    """Note what a build was made of: a digest of all other sources, the definition's modules, and its base."""
+    names = [path.name for path in definition_sources()]
+    notes = {"engine": engine, "definition": names, "base": base.name if base else None}
     (build / NOTES).write_text(json.dumps(notes))
 
 
 def find_base(builds: Path, engine: str) -> Path | None:
-    """Return the newest packaged build of the same engine."""
-    found = [path.parent for path in builds.glob(f"*/{NOTES}") if _notes(path.parent).get("engine") == engine]
-    packaged = [build for build in found if (build / PACKAGED).exists()]
-    return max(packaged, key=lambda build: build.stat().st_mtime, default=None)
+    """Return the newest packaged build of the same engine that is not derived itself."""
+    found = [path.parent for path in builds.glob(f"*/{NOTES}")]
+    whole = [build for build in found if _notes(build)["engine"] == engine and base_of(build) is None]
+    return max((build for build in whole if (build / PACKAGED).exists()), key=_age, default=None)
+
+
+def base_of(build: Path) -> Path | None:
+    """Return the build that a derived one is linked to."""
+    name = _notes(build).get("base") if (build / NOTES).exists() else None
+    return build.with_name(name) if name else None
+
+
+def _age(build: Path) -> float:
+    return build.stat().st_mtime
 
 
 def derive_build(base: Path, partial: Path, final_folder: Path) -> None:
     """Write `base` with the present definition into `partial`, which is renamed to `final_folder` later."""
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(base, partial, symlinks=True, copy_function=os.link)
-    python = partial / "layers" / LAYER / "python"
-    for name in _notes(base)["definition"]:
-        _remove(python / name)
-    for source in definition_sources():
-        for file in source_files(source):
-            target = python / file.relative_to(LAYER_SOURCES)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _remove(target)
-            shutil.copy2(file, target)
+    python, base_python = (build / "layers" / LAYER / "python" for build in (partial, base))
+    python.mkdir(parents=True)
+    _link_all(base, partial, {"layers", LAYER, PACKAGED, NOTES})
+    _link_all(base_python, python, set(_notes(base)["definition"]) | {path.name for path in definition_sources()})
+    for file in definition_files():
+        target = python / file.relative_to(LAYER_SOURCES)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
     pointer = pointer_text(final_folder / "layers" / LAYER / "python")
-    _replace(partial / LAYER / POINTER, pointer.encode())
+    (partial / LAYER / SITE_PACKAGES).mkdir(parents=True)
+    (partial / LAYER / POINTER).write_text(pointer)
+    shutil.copytree(base / PACKAGED, partial / PACKAGED)
     _package_pointer(partial / PACKAGED, pointer)
+
+
+def _link_all(source: Path, target: Path, excluded: set[str]) -> None:
+    for path in source.iterdir():
+        if path.name not in excluded:
+            (target / path.name).symlink_to(path.resolve())
 
 
 def _package_pointer(packaged: Path, pointer: str) -> None:
@@ -97,9 +113,9 @@ def _package_pointer(packaged: Path, pointer: str) -> None:
     key = hashlib.md5(content.getvalue(), usedforsecurity=False).hexdigest()
     template = packaged / PACKAGED_TEMPLATE
     text = template.read_text(encoding="utf-8").replace(old.name, key)
-    _remove(old)
-    _replace(packaged / key, content.getvalue())
-    _replace(template, text.encode())
+    old.unlink()
+    (packaged / key).write_bytes(content.getvalue())
+    template.write_text(text, encoding="utf-8")
 
 
 def _holds_pointer(path: Path) -> bool:
@@ -109,15 +125,3 @@ def _holds_pointer(path: Path) -> bool:
 
 def _notes(build: Path) -> dict[str, Any]:
     return dict(json.loads((build / NOTES).read_text()))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

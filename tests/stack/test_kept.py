@@ -16,6 +16,7 @@ import urllib3
 
 from local.deployment import deploy
 from local.deployment.build import build, package
+from local.deployment.derived_build import base_of
 from local.deployment.emulator import ROOT, Emulator, free_port, is_listening
 from tests.openapi.conformance import FLIGHT
 
@@ -121,6 +122,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 def packaged_build() -> Path:
     """Return a build of the repository, which the copy derives its own ones from."""
     built = build()
+    built = base_of(built) or built
     if not (built / "packaged").exists():
         emulator = Emulator.start()
         try:

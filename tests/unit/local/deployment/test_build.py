@@ -1,6 +1,7 @@
 """A build is packaged once and completely; one that differs in the definition only is derived from another."""
 
 import io
+import os
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -85,7 +86,7 @@ class Checkout:
             with zipfile.ZipFile(home / "packaged" / key, "w") as archive:
                 archive.writestr(name, "")
         (home / "packaged" / "template.yaml").write_text("layer: s3://b/aaaa\nfunction: s3://b/bbbb\n")
-        derived_build.write_notes(home, "engine")
+        derived_build.write_notes(home, "engine", None)
         return home
 
 
@@ -99,7 +100,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    paths = sorted(folder.rglob("*", recurse_symlinks=True))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.is_file()}
 
 
 def test_a_derived_build_has_the_present_definition(checkout: Checkout) -> None:
@@ -113,7 +115,7 @@ def test_a_derived_build_has_the_present_definition(checkout: Checkout) -> None:
     home = checkout.builds / "derived"
     derived_build.derive_build(base, checkout.builds / "partial", home)
     (checkout.builds / "partial").rename(home)
-    assert contents(base) == before  # though most of its files are shared
+    assert contents(base) == before  # though the other one is linked to it
     python = home / "layers" / derived_build.LAYER / "python"
     found = {name for name in contents(python) if not name.startswith("boto3")}
     assert found == {
@@ -139,6 +141,24 @@ def test_a_build_of_another_engine_is_no_base(checkout: Checkout) -> None:
     assert derived_build.find_base(checkout.builds, "another") is None
     shutil.rmtree(base / "packaged")  # a build that was never deployed
     assert derived_build.find_base(checkout.builds, "engine") is None
+
+
+def test_a_build_stays_as_long_as_another_is_derived_from_it(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = checkout.build()
+    monkeypatch.setattr(build, "BUILDS", checkout.builds)
+    for number in range(build.KEPT_BUILDS + 2):
+        made = checkout.builds / f"derived {number}"
+        derived_build.derive_build(base, made, made)
+        derived_build.write_notes(made, "engine", base)
+        os.utime(made, (number + 10, number + 10))
+    os.utime(base, (1, 1))
+    assert derived_build.find_base(checkout.builds, "engine") == base
+    build._remove_old_builds()
+    left = sorted(path.name for path in checkout.builds.iterdir())
+    assert left == [*(f"derived {number}" for number in range(2, build.KEPT_BUILDS + 2)), "whole"]
+    assert (made / "layers" / derived_build.LAYER / "python" / "tailrace" / "engine.py").exists()
 
 
 def test_what_editors_leave_is_no_source(checkout: Checkout) -> None:
