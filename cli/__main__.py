@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from cli import dashboard
+from cli import dashboard, history, quarantine, redrive, replay
 from cli.errors import CommandError
 from tailrace.version import VERSION
 
@@ -17,13 +17,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser; each subcommand adds its own options and its ``run`` function."""
     result = argparse.ArgumentParser(
         "tailrace",
-        description="Inspect a deployed stack from this machine.",
+        description="Inspect and operate a deployed stack from this machine.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = result.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (dashboard,):
+    for command in (dashboard, history, redrive, replay, quarantine):
         command.add_parser(commands)
     return result
 

@@ -1,7 +1,6 @@
 """``tailrace dashboard``: a deployed stack's page on loopback, which calls its API with the user's credentials."""
 
 import argparse
-import re
 import secrets
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from botocore.utils import get_environ_proxies
 from cli import stacks
 from cli.browser import open_browser
 from cli.errors import CommandError, UsageError
+from cli.options import add_stack_options
 from cli.server import HOST, DashboardServer
 from cli.upstream import Upstream, http_session
 from tailrace.http.static_site import INDEX_PAGE, Site
@@ -25,9 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / ".tools" / "dashboard" / "site"
 REFERENCE = "reference.html"
 REFRESH_S = 5
-_STACK_NAME = re.compile(
-    r"[A-Za-z][A-Za-z0-9-]{0,127}"
-)  # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
 _MAX_PORT = 65_535
 _POLL_S = 0.1
 
@@ -46,9 +43,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--stack", required=True, metavar="NAME", type=_stack_name, help="name of the stack")
-    parser.add_argument("--region", help="region of the stack (default: the AWS CLI's)")
-    parser.add_argument("--profile", help="AWS profile (default: the AWS CLI's)")
+    add_stack_options(parser)
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="port to serve on (default: a free one)")
     parser.add_argument("--no-open", action="store_true", help="do not open a browser")
     parser.set_defaults(run=run)
@@ -129,12 +124,6 @@ def running_server(
         server.server_close()
         thread.join()
         upstream.close()
-
-
-def _stack_name(text: str) -> str:
-    if not _STACK_NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"a stack name has up to 128 letters, digits and hyphens, not {text!r}")
-    return text
 
 
 def _port(text: str) -> int:

@@ -99,7 +99,7 @@ def run_rebuild(options: argparse.Namespace) -> int:
     Raises:
         CommandError: the stack cannot be found, or the rebuild failed.
     """
-    if bool(options.names) == options.all:
+    if bool(options.names) == options.all or (options.undo and not options.names):
         raise UsageError("Name the aggregates to rebuild, or pass --all.")
     stack = stack_of(options)
     if options.undo:

@@ -1,7 +1,8 @@
 """Find a deployed stack with the user's AWS credentials; every failure is one sentence."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ from botocore.session import Session
 from cli.errors import CommandError
 
 _CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
+
+_EMULATED_REGION = "us-east-1"
 
 # Error codes common to all services:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
@@ -54,10 +57,35 @@ class DeployedStack:
     parameters: Mapping[str, str]
     session: Session
     credentials: Credentials
+    endpoint: str | None = None
+
+    def client(self, service: str, *, read_timeout_s: float | None = None) -> Any:
+        """Return a client of a service in the stack's region; with a timeout of its own, calls are not retried."""
+        config = _CLIENT_CONFIG
+        if read_timeout_s is not None:
+            config = config.merge(Config(read_timeout=read_timeout_s, retries={"total_max_attempts": 1}))
+        return _client(self.session, service, self.region, self.endpoint, config)
+
+    def output(self, name: str) -> str:
+        """Return an output of the stack.
+
+        Raises:
+            CommandError: the stack does not have it.
+        """
+        if name not in self.outputs:
+            text = f"The stack {self.name!r} has no output {name}: it is not a Tailrace stack, or an older release."
+            raise CommandError(text)
+        return self.outputs[name]
+
+    def function(self, stage: str) -> str:
+        """Return the name of a stage's function."""
+        return f"{self.name}-{stage}"
 
 
-def find_stack(name: str, region: str | None, profile: str | None) -> DeployedStack:
+def find_stack(name: str, region: str | None, profile: str | None, endpoint: str | None = None) -> DeployedStack:
     """Find a stack by name. Region and profile default to those of the user's configuration.
+
+    ``endpoint`` is an emulator's address, which needs neither a region nor credentials.
 
     Raises:
         CommandError: there is no such stack, or these credentials may not see it.
@@ -67,9 +95,14 @@ def find_stack(name: str, region: str | None, profile: str | None) -> DeployedSt
         # botocore reads AWS_DEFAULT_REGION only, the AWS CLI both
         region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
         credentials = session.get_credentials()
+        if endpoint is not None:
+            region = region or _EMULATED_REGION
+            if credentials is None:
+                session.set_credentials("test", "test")
+                credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        client: Any = session.create_client("cloudformation", region_name=region, config=_CLIENT_CONFIG)
+        client = _client(session, "cloudformation", region, endpoint, _CLIENT_CONFIG)
         described = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
         where = f"stack {name!r}" + (f" in {region}" if region else "")
@@ -81,7 +114,33 @@ def find_stack(name: str, region: str | None, profile: str | None) -> DeployedSt
         {given["ParameterKey"]: given.get("ParameterValue", "") for given in described.get("Parameters", [])},
         session,
         credentials,
+        endpoint,
     )
+
+
+def _client(session: Session, service: str, region: str | None, endpoint: str | None, config: Config) -> Any:
+    if endpoint is not None:  # an emulator serves all buckets under one host name
+        config = config.merge(Config(s3={"addressing_style": "path"}))
+    untyped: Any = session  # its stubs require a literal service name
+    return untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise errors of AWS calls in the block as CommandErrors of one sentence."""
+    try:
+        yield
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        code, operation = details.get("Code", ""), error.operation_name
+        text = _credentials_message(code) or f"{operation} failed: {code}: {details.get('Message', '')}"
+        if code in _ACCESS_DENIED:
+            text = f"These credentials lack permission for {operation}: {details.get('Message', '')}"
+        raise CommandError(text) from error
+    except (HTTPClientError, ConnectionError) as error:
+        raise CommandError(f"Cannot reach AWS; check the network and the region: {error}") from error
+    except BotoCoreError as error:
+        raise CommandError(f"AWS cannot be called: {error}") from error
 
 
 def _error_message(error: Exception, where: str, profile: str | None) -> str:
@@ -104,12 +163,18 @@ def _error_message(error: Exception, where: str, profile: str | None) -> str:
 def _client_error_message(error: ClientError, where: str) -> str:
     error_details = error.response.get("Error", {})
     code = error_details.get("Code", "")
-    if code in _EXPIRED_CREDENTIALS:
-        return "The AWS credentials have expired: sign in again (`aws sso login`), or set new ones."
-    if code in _INVALID_CREDENTIALS:
-        return "AWS rejects these credentials, at least in this partition: check the keys or the profile."
+    if text := _credentials_message(code):
+        return text
     if code in _ACCESS_DENIED:
         return f"These credentials lack permission for {error.operation_name}, which is needed to find the {where}."
     if code == _NO_SUCH_STACK:
         return f"There is no {where}: check the name, or pass its --region and --profile."
     return f"Cannot describe the {where}: {code}: {error_details.get('Message', '')}"
+
+
+def _credentials_message(code: str) -> str | None:
+    if code in _EXPIRED_CREDENTIALS:
+        return "The AWS credentials have expired: sign in again (`aws sso login`), or set new ones."
+    if code in _INVALID_CREDENTIALS:
+        return "AWS rejects these credentials, at least in this partition: check the keys or the profile."
+    return None

@@ -22,6 +22,7 @@ from local.deployment import deploy
 from local.deployment.build import build
 from local.deployment.emulator import ROOT, Emulator
 from local.deployment.mappings import resources
+from local.history import LocalHistory
 from local.keep import STATE, Keeper, Kept
 from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
@@ -76,6 +77,11 @@ class Stack:
         with self.pollers.paused():
             deploy.deploy(self.endpoint, built, self.parameters)
             name_shards(self.endpoint, self.outputs, self.shards)
+
+    def history(self, show: ReportProgress | None = None) -> LocalHistory:
+        """Return what rebuilds and verifies this stack's aggregates; `show` is called with each phase of a job."""
+        function = self.outputs["HistoryFunction"]
+        return LocalHistory(self.client("lambda"), function, self.raise_if_broken, show or (lambda _: None))
 
     def raise_if_broken(self) -> None:
         """Raise EmulatorFailed if the emulator has exited, or the error that stopped a poller."""

@@ -10,6 +10,7 @@ from tailrace.aws.monitoring.throughput import for_process, route_stage
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import FanoutSettings, route_queues
 from tailrace.aws.stages.fanout import Destinations, Fanout
+from tailrace.aws.stages.replay import Replayer
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.queries.freshness import FANOUT
 
@@ -30,5 +31,6 @@ def _now() -> datetime:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Fan out a batch of the stream; the response names the first change to redeliver."""
-    return stage(FanoutSettings.parse(os.environ))(event)
+    """Fan out a batch of the stream, or serve an operator's replay."""
+    fanout = stage(FanoutSettings.parse(os.environ))
+    return Replayer(fanout)(event["replay"]) if "replay" in event else fanout(event)

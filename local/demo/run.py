@@ -18,7 +18,7 @@ from local.demo.feed import COLLECTION, Feed, FeedResult
 from local.demo.flights import Flight, Source, SourceError, read_flights
 from local.demo.nycflights13 import year_file
 from local.demo.options import SAMPLE_DAYS, SAMPLE_FILE, Options, parse_options
-from local.demo.recompute import AGGREGATES, Recompute
+from local.demo.recompute import AGGREGATES, Difference, Recompute
 from local.demo.timeline import timeline
 from local.demo.verify import Verdict, verify, wait_until_catalogued
 from local.demo.writers import FeedError, StackWriter
@@ -152,8 +152,18 @@ def feed_and_check(
         display.step("Comparing with a recompute from the source …")
         verdict = verify(stack, expected, feed_result, pipeline)
         display.step("Compared.")
+        check_by_verification(stack, verdict, display)
     last_write = datetime.fromisoformat(verdict.last_write) if verdict.last_write else first_write
     return feed_result, verdict, Timings((last_write - first_write).total_seconds(), settled - fed)
+
+
+def check_by_verification(stack: Stack, verdict: Verdict, display: Display) -> None:
+    """Let the stack verify its own rows against its items, as `tailrace verify` does."""
+    display.step("Verifying the rows against the items, as `tailrace verify` does …")
+    counts = stack.history().verify()["counts"]
+    display.step(f"{counts['rows']:,} rows verified, {counts['different']:,} differ.")
+    if counts["different"]:
+        verdict.differences.append(Difference("rows that differ from the items", 0, counts["different"]))
 
 
 @contextmanager

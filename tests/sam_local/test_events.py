@@ -116,6 +116,13 @@ def _archived(stack: Stack) -> list[dict[str, Any]]:
     return [json.loads(line) for content in objects for line in gzip.decompress(content).splitlines()]
 
 
+def test_history_says_how_things_stand(invoke: Invoke) -> None:
+    """The generations of a new stack are exact, and no job has run."""
+    answer = invoke("history")
+    assert {(one["state"], one["exact"]) for one in answer["generations"]} == {("live", True)}
+    assert answer["jobs"] == []
+
+
 def test_fanout_moves_changes(stack: Stack, invoke: Invoke) -> None:
     """The cancelled flight is on its route's queue, all come to the archive, the broken one is in quarantine."""
     assert invoke("fanout") == ALL_DONE

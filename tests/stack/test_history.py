@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cli.__main__ import main
+from local.deployment.deploy import STACK_NAME
 from local.stack import Stack, running_stack
 from tailrace.aggregation.contributions import Evaluator
 from tailrace.aws.backfill.control import ControlTable
@@ -170,3 +172,13 @@ def test_an_interrupted_generation_is_built_anew_under_load(stack: Stack, invoke
     assert built.exact
     assert built.epoch == 1
     assert stored(stack, built) == recount(stack, "origin_days")
+
+
+def test_the_command_line_works_with_the_emulated_stack(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--stack", STACK_NAME, "--endpoint-url", stack.endpoint]
+    assert main(["verify", "route_months", *where]) == 0
+    assert "0 differed" in capsys.readouterr().out
+    assert main(["rebuild", "--all", *where]) == 0
+    assert "nothing to build" in capsys.readouterr().out
+    assert main(["status", *where]) == 0
+    assert "route_months@1  live, shown to readers, exact" in capsys.readouterr().out

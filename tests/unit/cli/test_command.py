@@ -242,7 +242,10 @@ def test_invalid_arguments_are_status_2(
 
 def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, words in (
-        (["--help"], ("dashboard", "status: 0")),
+        (["--help"], ("dashboard", "redrive", "replay", "quarantine", "status: 0")),
+        (["redrive", "--help"], ("--create", "--overwrite", "--newer-by", "--discard", "--dry-run", "--endpoint-url")),
+        (["replay", "--help"], ("--from", "--to", "--restart", "--limit", "--rate")),
+        (["quarantine", "--help"], ("list", "show", "replay")),
         (["dashboard", "--help"], ("--stack", "--region", "--profile", "--port", "--no-open", "execute-api:Invoke")),
     ):
         with pytest.raises(SystemExit) as ended:

@@ -31,10 +31,14 @@ class Tags:
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """``If-Match`` and ``If-None-Match`` of a request; None if the header is absent."""
+    """``If-Match`` and ``If-None-Match`` of a request; None if the header is absent.
+
+    ``or_absent`` is for messages: an item that does not exist meets the conditions, too.
+    """
 
     if_match: Tags | None = None
     if_none_match: Tags | None = None
+    or_absent: bool = False
 
     def __bool__(self) -> bool:
         """Return whether the request has a condition."""
@@ -51,6 +55,8 @@ class Preconditions:
         Raises:
             PreconditionFailed: a condition does not hold.
         """
+        if tag is None and self.or_absent:
+            return
         if self.if_match is not None and not self.if_match.matches_strong(tag):
             raise PreconditionFailed("the item does not exist" if tag is None else f"the item's ETag is {tag}")
         if self.if_none_match is not None and self.if_none_match.matches_weak(tag):
@@ -67,6 +73,17 @@ class Preconditions:
 
 
 UNCONDITIONAL = Preconditions()
+
+
+def parse_states(if_match: str | None, if_absent: bool) -> Preconditions:
+    """Return the preconditions of a message: the item has one of the tags, or, if ``if_absent``, does not exist.
+
+    Raises:
+        InvalidMessage: ``if_match`` is neither ``*`` nor a list of entity tags.
+    """
+    if if_absent and if_match is None:
+        return Preconditions(if_none_match=Tags(any_tag=True, tags=frozenset()))
+    return Preconditions(_parse_tags("if_match", if_match), or_absent=if_absent)
 
 
 def parse_preconditions(if_match: str | None, if_none_match: str | None) -> Preconditions:

@@ -8,17 +8,24 @@ from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 
 _BODY_MEMBER = {"put": "item", "patch": "patch", "delete": None}
+_PRECONDITIONS = ("if_match", "if_absent")
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete."""
+    """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete.
+
+    It has a precondition if ``if_match`` or ``if_absent`` is set: the item has one of these entity tags, in the format
+    of the HTTP header ``If-Match``, or does not exist.
+    """
 
     op: Literal["put", "patch", "delete"]
     collection: str
     id: str
     body: Item
     expires_at: Any = None
+    if_match: str | None = None
+    if_absent: bool = False
 
 
 def parse_message(text: str) -> Operation:
@@ -40,7 +47,11 @@ def parse_message(text: str) -> Operation:
     body = message.get(member) if member else {}
     if not isinstance(body, dict):
         raise InvalidMessage(f"{member} is missing or not a JSON object")
-    unknown = sorted(message.keys() - {"op", "collection", "id", member, "expires_at" if op == "put" else None})
+    known = {"op", "collection", "id", member, "expires_at" if op == "put" else None, *_PRECONDITIONS}
+    unknown = sorted(message.keys() - known)
     if unknown:
         raise InvalidMessage(f"unknown members: {', '.join(unknown)[:200]}")
-    return Operation(op, message["collection"], message["id"], body, message.get("expires_at"))
+    if_match, if_absent = message.get("if_match"), message.get("if_absent", False)
+    if not isinstance(if_match, str | None) or not isinstance(if_absent, bool):
+        raise InvalidMessage("if_match must be a string, if_absent true or false")
+    return Operation(op, message["collection"], message["id"], body, message.get("expires_at"), if_match, if_absent)

@@ -48,28 +48,37 @@ def dispatch(batch: ChangeBatch, pipeline: Pipeline) -> Dispatch:
         if is_sentinel(unreadable.record):
             continue
         violations = [Violation("", "record", unreadable.reason)]
-        stored = _report(unreadable.event_id, unreadable.time, None, None, unreadable.record, violations, batch.shard)
+        details = {"sequence": str(unreadable.sequence), "refused": True}
+        origin = _origin(unreadable.event_id, batch.shard)
+        stored = quarantine_object(
+            entrance="stream",
+            collection=None,
+            id=None,
+            item=unreadable.record,
+            violations=violations,
+            origin=origin,
+            time=unreadable.time,
+            details=details,
+        )
         result.quarantine.append(Quarantined(unreadable.sequence, stored))
     for change in batch.changes:
         effect = derive_effect(change, pipeline)
         violations = [] if effect.rejection is None else list(effect.rejection.violations)
-        event = _envelope_for(effect)
+        event = envelope_for(effect)
         if event is not None:
             outgoing = OutgoingEvent(change.sequence, event, dumps(event))
             result.archive.append(outgoing)
-            matching, failures = _matching_routes(effect, pipeline.routes)
+            matching, failures = matching_routes(effect, pipeline.routes)
             for route in matching:
                 result.routes[route.name].append(outgoing)
-            violations += failures + _uncountable_violations(effect, pipeline)
+            violations += failures + uncountable_violations(effect, pipeline)
         if violations:
-            stored = _report(
-                change.event_id, change.time, change.collection, change.id, change.new, violations, change.shard
-            )
-            result.quarantine.append(Quarantined(change.sequence, stored))
+            result.quarantine.append(Quarantined(change.sequence, _report(effect, violations)))
     return result
 
 
-def _envelope_for(effect: Effect) -> Json | None:
+def envelope_for(effect: Effect) -> Json | None:
+    """Return the event of a change; None if neither version of its item is valid."""
     change, kind = effect.change, effect.kind
     if kind is None:
         return None
@@ -85,14 +94,14 @@ def _envelope_for(effect: Effect) -> Json | None:
     )
 
 
-def _matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
+def matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
     """Return the routes of a change, whose predicate holds for the old or the new item, and predicate failures."""
     matching: list[Route] = []
     failures: list[Violation] = []
     for route in routes:
         if route.of.name != effect.change.collection:
             continue
-        matches = [_route_matches(route, item) for item in (effect.old, effect.new) if item is not None]
+        matches = [route_matches(route, item) for item in (effect.old, effect.new) if item is not None]
         if any(matched is True for matched in matches):
             matching.append(route)
         # a failure on the old item was reported when that item arrived
@@ -101,7 +110,7 @@ def _matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Rout
     return matching, failures
 
 
-def _uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violation]:
+def uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violation]:
     """Return why some aggregates cannot count the new item; empty for most items.
 
     Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
@@ -117,29 +126,27 @@ def _uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violatio
     ]
 
 
-def _route_matches(route: Route, item: Item) -> bool | InvalidItem:
+def route_matches(route: Route, item: Item) -> bool | InvalidItem:
+    """Return whether an item satisfies a route's predicate, or why the predicate failed."""
     try:
         return bool(route.when(item))
     except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; other routes are not affected
         return InvalidItem([Violation("", "when", f"{route.name}: {type(error).__name__}: {error}")])
 
 
-def _report(  # noqa: PLR0913, PLR0917 - the members of a report
-    event_id: str,
-    time: str,
-    collection: str | None,
-    item_id: str | None,
-    item: object,
-    violations: list[Violation],
-    shard: str | None,
-) -> StoredObject:
-    origin = {"event": event_id} | ({"shard": shard} if shard else {})
+def _report(effect: Effect, violations: list[Violation]) -> StoredObject:
+    change = effect.change
     return quarantine_object(
         entrance="stream",
-        collection=collection,
-        id=item_id,
-        item=item,
+        collection=change.collection,
+        id=change.id,
+        item=change.new,
         violations=violations,
-        origin=origin,
-        time=time,
+        origin=_origin(change.event_id, change.shard),
+        time=change.time,
+        details={"sequence": str(change.sequence), "refused": effect.rejection is not None},
     )
+
+
+def _origin(event_id: str, shard: str | None) -> dict[str, str]:
+    return {"event": event_id} | ({"shard": shard} if shard else {})

@@ -10,7 +10,7 @@ from botocore.stub import ANY, Stubber
 from functions.fanout.app import handler
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.tagged_json import loads
-from tailrace.errors import Permanent, SettingsError
+from tailrace.errors import InvalidMessage, NotFound, Permanent, SettingsError
 from tailrace.testing import SHARD, SOURCE, event, history, record
 from tests.unit.aws.conftest import Cloud
 
@@ -147,6 +147,44 @@ def test_a_queue_that_is_gone_is_never_passed_over_in_silence(cloud: Cloud) -> N
     cloud.sqs.delete_queue(QueueUrl=cloud.sqs.get_queue_url(QueueName="archive")["QueueUrl"])
     with pytest.raises(Permanent, match="NonExistentQueue|QueueDoesNotExist"):
         handler(event(history("orders", [("1", SMALL)])), None)
+
+
+def test_a_replay_sends_items_and_names_those_that_are_still_refused(cloud: Cloud) -> None:
+    records = [record(1, "orders", ("1", None, LARGE)), record(2, "orders", ("2", None, {"shop": "a"}))]
+    request = {"items": records}
+    checked = handler({"replay": request | {"check": True}}, None)
+    assert (archived(cloud), received(cloud, "large-orders")) == ([], [])
+    assert handler({"replay": request}, None) == checked
+    assert checked["failed"] == []
+    assert [violation["keyword"] for violation in checked["violations"]["1"]] == ["required"]
+    (sent,) = archived(cloud)
+    assert (sent["subject"], sent["replayed"]) == ("1", True)
+    assert [loads(body) for body in received(cloud, "large-orders")] == [sent]
+    assert cloud.quarantine() == []
+
+
+def test_a_replay_sends_a_routes_events_to_this_route_only(cloud: Cloud) -> None:
+    handler(event(history("orders", [("1", LARGE), ("2", SMALL)])), None)
+    received(cloud, "large-orders")
+    texts = [json.dumps(envelope) for envelope in archived(cloud)]
+    request = {"route": "large-orders", "events": texts}
+    assert handler({"replay": request | {"check": True}}, None) == {
+        "collection": "orders",
+        "matched": 1,
+        "failed": [],
+    }
+    assert received(cloud, "large-orders") == []
+    assert handler({"replay": request}, None)["matched"] == 1
+    (body,) = received(cloud, "large-orders")
+    assert loads(body) == loads(texts[0]) | {"replayed": True}
+    assert archived(cloud) == []
+
+
+def test_a_replay_of_nothing_known_is_refused(cloud: Cloud) -> None:
+    with pytest.raises(InvalidMessage):
+        handler({"replay": {}}, None)
+    with pytest.raises(NotFound):
+        handler({"replay": {"route": "elsewhere"}}, None)
 
 
 def test_a_route_without_a_queue_is_told_at_the_first_call(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ import pytest
 from botocore.stub import Stubber
 
 from functions.ingest.app import handler
+from tailrace.aws.items.store import StoredItem
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
 from tests.unit.aws.conftest import Cloud
 
@@ -64,7 +66,53 @@ def test_an_expiry_is_kept_through_patches(cloud: Cloud) -> None:
     assert cloud.items()["orders#1"]["expires_at"] == 1_900_000_000
 
 
+def tag(item: Any) -> str:
+    return StoredItem(loads(json.dumps(item))).etag
+
+
+def test_a_conditional_message_is_applied_only_to_the_item_that_it_names(cloud: Cloud) -> None:
+    later = ORDER | {"paid": True}
+    assert handler(batch(put("1", ORDER, if_absent=True), put("1", later, if_match=tag(ORDER))), None) == DONE
+    assert cloud.items()["orders#1"]["paid"] is True
+    outdated = [put("1", ORDER, if_absent=True), put("1", ORDER | {"amount": 1}, if_match=tag(ORDER))]
+    outdated += [patch("1", {"paid": False}) | {"if_match": tag(ORDER)}, delete("1") | {"if_match": tag(ORDER)}]
+    assert handler(batch(*outdated), None) == DONE
+    assert cloud.items()["orders#1"]["paid"] is True
+    assert [report["violations"][0]["keyword"] for report in cloud.quarantine()] == ["precondition"] * 4
+
+
+def test_a_condition_may_name_several_states_of_the_item(cloud: Cloud) -> None:
+    states = {"if_match": f"{tag({'shop': 'x'})}, {tag(ORDER)}", "if_absent": True}
+    handler(batch(put("1", ORDER, **states), put("1", ORDER | {"paid": True}, **states)), None)
+    assert cloud.items()["orders#1"]["paid"] is True
+    handler(batch(put("1", ORDER, **states), delete("1") | states, delete("2") | states), None)
+    assert set(cloud.items()) == {"orders#1"}
+    assert len(cloud.quarantine()) == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        put("1", ORDER | {"paid": True}, if_match=tag(ORDER)),
+        patch("1", {"paid": True}) | {"if_match": tag(ORDER)},
+        delete("1") | {"if_match": tag(ORDER)},
+        put("2", ORDER, if_absent=True),
+    ],
+)
+def test_a_conditional_message_that_arrives_twice_has_one_effect_and_no_report(
+    cloud: Cloud, message: dict[str, Any]
+) -> None:
+    handler(batch(put("1", ORDER), message), None)
+    items = cloud.items()
+    assert handler(batch(message), None) == DONE
+    assert cloud.items() == items
+    assert cloud.quarantine() == []
+
+
 BAD: dict[str, Any] = {
+    "a precondition that is no text": put("x", ORDER, if_match=1),
+    "a precondition that is no tag": put("x", ORDER, if_match="x"),
+    "a precondition that is no truth value": put("x", ORDER, if_absent=1),
     "no JSON": "{",
     "NaN": '{"op": "put", "collection": "orders", "id": "x", "item": {"amount": NaN}}',
     "deep nesting": f'{{"op": "put", "collection": "orders", "id": "x", "item": {{"notes": {DEEP}}}}}',

@@ -1,6 +1,6 @@
 """What one invocation of the aggregate stage feeds: which generations, from which change on, and what it journals."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ class Feed:
         """Whether a job needs what this invocation does in its journal."""
         return any(one.journal is not None for one in self.generations.values())
 
-    def rows(self, folded: Sequence[RowChange], positions: Iterable[Position]) -> FedRows:
+    def rows(self, folded: Sequence[RowChange], batch: RawBatch) -> FedRows:
         """Return what the generations' rows absorb of a batch, under the keys of their epochs."""
         plain = {name for name, one in self.generations.items() if not one.boundaries and not one.epoch}
         live: list[RowChange] = []
@@ -54,7 +54,8 @@ class Feed:
             elif name in self.generations:
                 others.setdefault(name, []).append(row)
         building: list[RowChange] = []
-        old = {one.sequence for one in positions if is_too_old(one.created, self.now)} if others else set()
+        positions = positions_of(batch) if others else ()
+        old = {one.sequence for one in positions if is_too_old(one.created, self.now)}
         for name, rows in others.items():
             generation = self.generations[name]
             found = rows_above(rows, generation, self._is_added(generation, old))

@@ -18,7 +18,7 @@ from tailrace.aws.backfill.firsts import BoundaryFirsts
 from tailrace.aws.backfill.journal_bucket import JournalBucket
 from tailrace.aws.backfill.progress_rows import ProgressRows, is_miscounted
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.aws.runtime.telemetry import logger
+from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.admission import admit
 from tailrace.backfill.generations import Generation, GenerationId, State, adopted, doubt, interrupt
 from tailrace.backfill.meaning_lock import meanings
@@ -78,6 +78,7 @@ class Feeder:
             logger().warning("generation interrupted", extra={"aggregate": one.aggregate, "version": one.version})
             if not self.control.replace(one, interrupt(one, reason)):
                 raise Transient("a control row has changed; the control rows are read again")
+            count_metrics(GenerationsInterrupted=1)
         feeds = [one for one in admission.feeds if batch.shard is not None or not one.boundaries]
         firsts = {one.id: dict(self._firsts(one, batch)) for one in feeds if one.boundaries}
         return Feed({one.id: one for one in feeds}, firsts, int(self.clock().timestamp()))

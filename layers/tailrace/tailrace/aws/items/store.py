@@ -131,7 +131,7 @@ class ItemStore:
         Raises:
             NotFound: it does not exist.
         """
-        return _decode_row(self._require_row(collection, item_id))
+        return stored_item(self._require_row(collection, item_id))
 
     def delete(self, collection: str, item_id: str, preconditions: Preconditions = UNCONDITIONAL) -> bool:
         """Delete an item; return True if it existed."""
@@ -156,7 +156,7 @@ class ItemStore:
         check_item(item_key(collection, item_id), patch)
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
-            before = _decode_row(row)
+            before = stored_item(row)
             preconditions.require(before.etag)
             after = self._merged(collection, item_id, row, before, patch)
             change = update_parameters(row, after)
@@ -166,7 +166,7 @@ class ItemStore:
             condition = self._unchanged_condition(collection, row, after)
             response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
             if response is not None:
-                return _decode_row(response["Attributes"])
+                return stored_item(response["Attributes"])
         raise _conflict(collection, item_id)
 
     def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
@@ -197,7 +197,7 @@ class ItemStore:
             return response
         for _ in range(_MAX_ATTEMPTS):
             row = self._read(collection, item_id)
-            preconditions.require(None if row is None else _decode_row(row).etag)
+            preconditions.require(None if row is None else stored_item(row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
             response = _call_if(write, merge_parameters(request, condition.parameters()))
             if response is not None:
@@ -228,7 +228,8 @@ class ItemStore:
         return response.get("Item")
 
 
-def _decode_row(row: Row) -> StoredItem:
+def stored_item(row: Row) -> StoredItem:
+    """Return the item of a row."""
     fields = decode_item(row)
     expires_at = fields.pop("expires_at", None)
     fields.pop("pk", None)

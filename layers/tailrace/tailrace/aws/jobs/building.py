@@ -50,7 +50,7 @@ def finish_build(shop: Workshop, job: Job) -> Next:
     """See that nothing was lost meanwhile, and let readers see the new generations."""
     committed_at = job.data.get("committed_at", shop.now)
     job = job.remember(committed_at=committed_at)
-    if shop.now <= committed_at + shop.timing.margin_s:
+    if not shop.timing.is_over(committed_at, shop.now):
         return Again(job, shop.timing.margin_s)
     control = shop.control.read()
     left = [name for name in job.targets if not _is_live(control, name, job)]

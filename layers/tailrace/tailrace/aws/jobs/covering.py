@@ -67,7 +67,7 @@ def cover(shop: Workshop, job: Job) -> Next:
 
 def covered(shop: Workshop, job: Job) -> Next:
     """Wait a margin, look for discarded batches, and fix the boundary's first numbers."""
-    if shop.now <= job.data["covered_at"] + shop.timing.margin_s:
+    if not shop.timing.is_over(job.data["covered_at"], shop.now):
         return Again(job, shop.timing.margin_s)
     generations = shop.check(job)
     firsts = shop.firsts.stored(boundary_id(job))

@@ -26,6 +26,10 @@ class Timing:
     min_partitions: int = 8
     items_per_partition: int = 500_000
 
+    def is_over(self, since: int, now: int) -> bool:
+        """Tell whether a margin has passed since a second of the same clock."""
+        return not self.margin_s or now > since + self.margin_s
+
     def partitions(self, items: int) -> int:
         """Return the number of partitions for a number of items."""
         return max(self.min_partitions, -(-items // self.items_per_partition))

@@ -11,6 +11,8 @@ from tailrace.backfill.comparison import is_in_time
 from tailrace.backfill.generations import end_verify, raise_floor
 from tailrace.encoding.tagged_json import loads
 
+_INVOCATION_S = 5  # of the aggregate stage on one machine, where a deployment waits for invocations to end
+
 
 def floor(shop: Workshop, job: Job) -> Next:
     """Raise the floor of what will be repaired, and wait until no invocation from before can still run."""
@@ -21,7 +23,8 @@ def floor(shop: Workshop, job: Job) -> Next:
             if after != before and not shop.control.replace(before, after):
                 return Again(job, 1)
         job = job.remember(floor_at=shop.now)
-    if job.repairs and shop.now <= job.data["floor_at"] + shop.timing.timeout_s + shop.timing.margin_s:
+    longest = max(shop.timing.timeout_s, _INVOCATION_S)
+    if job.repairs and shop.now <= job.data["floor_at"] + longest + shop.timing.margin_s:
         return Again(job, shop.timing.poll_s)
     return Now(job.go_to("keys", "listing the rows", job.data["segments"]))
 
@@ -30,7 +33,7 @@ def relist(shop: Workshop, job: Job) -> Next:
     """See that the rows can be judged, and list the journal again: it holds whatever the rows that were read hold."""
     read_at = job.data.get("read_at", shop.now)
     job = job.remember(read_at=read_at)
-    if shop.now <= read_at + shop.timing.margin_s:
+    if not shop.timing.is_over(read_at, shop.now):
         return Again(job, shop.timing.margin_s)
     generations = shop.check(job)
     boundary = boundary_of(generations[0])

@@ -9,7 +9,7 @@ from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult
 from tailrace.aws.aggregates.commit import Committer, Failed, LateChanges, Outcome, SumOverflow, checkpoint
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.backfill.feed import FedRows, positions_of
+from tailrace.aws.backfill.feed import FedRows
 from tailrace.aws.backfill.feeder import Feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.stream_response import stream_response
@@ -42,7 +42,7 @@ class Aggregator:
             lineage = None if batch.shard is None else self.lineages.find(batch.shard, batch.stream)
             feed = self.feeder.admit(batch, self.pipeline)
             folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
-            rows = feed.rows([*folded.rows, *folded.group_list_changes], positions_of(batch))
+            rows = feed.rows([*folded.rows, *folded.group_list_changes], batch)
             self.feeder.write(feed, batch, "" if lineage is None else lineage.mark, rows, self.pipeline)
         except Transient as error:
             logger().warning("nothing was written; the whole batch will be redelivered: %s", error)

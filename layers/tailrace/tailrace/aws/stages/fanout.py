@@ -50,9 +50,9 @@ class Fanout:
         """
         batch = decode_batch(event)
         dispatched = dispatch(batch, self.pipeline)
-        failed = self._quarantine(dispatched) + self._archive(dispatched.archive)
+        failed = self._quarantine(dispatched) + self.send_to_archive(dispatched.archive)
         for route, events in dispatched.routes.items():
-            unsent = self._route(self.destinations.route_queues[route], events)
+            unsent = self.send_to_route(route, events)
             failed += unsent
             if route in self.route_throughput:
                 self.route_throughput[route].count(len(events) - len(unsent))
@@ -74,13 +74,16 @@ class Fanout:
         )
         return [dispatched.quarantine[position].sequence for position in failed]
 
-    def _archive(self, events: Sequence[OutgoingEvent]) -> list[int]:
+    def send_to_archive(self, events: Sequence[OutgoingEvent]) -> list[int]:
+        """Send events to the archive queue; return the sequence numbers of those that could not be sent now."""
         ready, failed = self._with_claim_checks(events)
         messages = pack([text for _, text in ready])
         unsent = send_messages(self.sqs, self.destinations.archive_queue, [body for body, _ in messages])
         return failed + [ready[position][0] for message in unsent for position in messages[message][1]]
 
-    def _route(self, queue: str, events: Sequence[OutgoingEvent]) -> list[int]:
+    def send_to_route(self, route: str, events: Sequence[OutgoingEvent]) -> list[int]:
+        """Send events to a route's queue; return the sequence numbers of those that could not be sent now."""
+        queue = self.destinations.route_queues[route]
         ready, failed = self._with_claim_checks(events)
         unsent = send_messages(self.sqs, queue, [text for _, text in ready])
         return failed + [ready[position][0] for position in unsent]

@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.encoding.tagged_json import loads
-from tailrace.errors import Conflict, InvalidItem, InvalidMessage, NotFound, Transient, Violation
+from tailrace.errors import (
+    Conflict,
+    InvalidItem,
+    InvalidMessage,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    Transient,
+    Violation,
+)
 from tailrace.inputs.messages import parse_message
 from tailrace.outputs.quarantine import quarantine_object
 
@@ -65,24 +75,15 @@ class Ingester:
     def _process(self, record: Mapping[str, Any]) -> bool:
         """Process one message; return True if it went to quarantine."""
         try:
-            self._apply(record["body"])
-        except (InvalidItem, InvalidMessage, NotFound) as error:
+            apply_operation(self.items, parse_message(record["body"]))
+        except (InvalidItem, InvalidMessage, NotFound, PreconditionFailed) as error:
             self._quarantine(record, error)
             return True
         return False
 
-    def _apply(self, body: str) -> None:
-        operation = parse_message(body)
-        match operation.op:
-            case "put":
-                self.items.put(operation.collection, operation.id, operation.body, operation.expires_at)
-            case "patch":
-                self.items.patch(operation.collection, operation.id, operation.body)
-            case "delete":
-                self.items.delete(operation.collection, operation.id)
-
-    def _quarantine(self, record: Mapping[str, Any], error: InvalidItem | InvalidMessage | NotFound) -> None:
-        violations = error.violations if isinstance(error, InvalidItem) else (Violation("", "message", str(error)),)
+    def _quarantine(self, record: Mapping[str, Any], error: Permanent) -> None:
+        keyword = "precondition" if isinstance(error, PreconditionFailed) else "message"
+        violations = error.violations if isinstance(error, InvalidItem) else (Violation("", keyword, str(error)),)
         message = _parse_json(record["body"])
         sent = datetime.fromtimestamp(int(record["attributes"].get("SentTimestamp", 0)) / 1000, UTC)
         stored = quarantine_object(

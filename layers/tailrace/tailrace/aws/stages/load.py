@@ -240,6 +240,7 @@ def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation
         violations=violations,
         origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
         time=upload.uploaded_at,
+        details={} if isinstance(line, BadLine) or line.expires_at is None else {"expires_at": line.expires_at},
     )
     tally.quarantine_reports.append(stored)
 

@@ -1,0 +1,93 @@
+"""Archived events of a collection, in order for each item, in memory that does not grow with their number."""
+
+import gzip
+import heapq
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import batched, groupby
+from pathlib import Path
+from typing import Any
+
+from tailrace.encoding.dynamodb import decode_item
+from tailrace.outputs.archives import Event, parse_events
+
+_MAX_OPEN_FILES = 100
+
+type Position = tuple[str, str, int, str]
+"""Of an event: its hour (YYYY-MM-DDTHH), shard, sequence number and id. Positions rise along the events of an item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The archive of a stack: the bucket, and the catalog of its objects."""
+
+    s3: Any
+    dynamodb: Any
+    bucket: str
+    catalog_table: str
+
+    def events(self, collection: str, start: datetime, end: datetime) -> Iterator[tuple[Position, Event]]:
+        """Yield the events of a collection whose time is in ``[start, end)``, each once.
+
+        They are ordered by hour, shard and sequence number. So the events of an item are in order: a shard's id begins
+        with the time when it was opened, and an item moves to another shard only when its shard is closed.
+        """
+        first, last = (moment.astimezone(UTC).strftime("%Y-%m-%dT%H") for moment in (start, end))
+        for hour, rows in groupby(self._rows(collection, first, last), key=lambda row: str(row["hour"])):
+            with tempfile.TemporaryDirectory(prefix="tailrace-") as folder:
+                files = [self._download(str(row["object"]), Path(folder)) for row in rows]
+                previous = None
+                for event in _merged(files, Path(folder)):
+                    position = (hour, *event.order, event.id)
+                    moment = datetime.fromisoformat(event.time)
+                    if position != previous and start <= moment < end:
+                        yield position, event
+                    previous = position
+
+    def _rows(self, collection: str, first: str, last: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the catalog rows of the hours from first to last, in order."""
+        values = {":collection": {"S": collection}, ":first": {"S": first}, ":last": {"S": f"{last}~"}}
+        pages = self.dynamodb.get_paginator("query").paginate(
+            TableName=self.catalog_table,
+            KeyConditionExpression="pk = :collection AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from (decode_item(row) for row in page["Items"])
+
+    def _download(self, key: str, folder: Path) -> Path:
+        path = folder / key.rpartition("/")[2]
+        with path.open("wb") as file:
+            shutil.copyfileobj(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"], file)
+        return path
+
+
+def _merged(files: Sequence[Path], folder: Path) -> Iterator[Event]:
+    """Merge objects, each of which is in order; a few at a time, because a process may open few files."""
+    while len(files) > _MAX_OPEN_FILES:
+        merged: list[Path] = []
+        for some in batched(files, _MAX_OPEN_FILES, strict=False):
+            path = folder / f"merged-{len(merged)}-{some[0].name}"
+            with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as file:
+                file.writelines(f"{event.text}\n" for event in _merge(some))
+            for done in some:
+                done.unlink()
+            merged.append(path)
+        files = merged
+    return _merge(files)
+
+
+def _merge(files: Sequence[Path]) -> Iterator[Event]:
+    return heapq.merge(*map(_read, files), key=lambda event: (event.order, event.id))
+
+
+def _read(path: Path) -> Iterator[Event]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            (event,) = parse_events(f"[{line}]")
+            if isinstance(event, Event):
+                yield event

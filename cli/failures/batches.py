@@ -1,0 +1,84 @@
+"""Stream batches that Lambda discarded to the failures bucket, as its invocation records."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cli.failures.functions import FunctionFailed, Functions
+from cli.failures.run import Run
+
+PREFIX = "aws/lambda/"
+
+UNREADABLE = "are no invocation records"
+FOREIGN = "are of functions that are not of this stack"
+NOT_COUNTED = (
+    "of aggregate, missing from the rows: run `tailrace verify --repair`, which finds what is missing (--repaired "
+    "removes them then)"
+)
+DISCARDED = "of aggregate"
+SENT_IN_PART = "were sent in part; run the command again"
+
+
+def list_keys(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
+    """Yield the keys of all objects under a prefix, in order."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            yield entry["Key"]
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardedBatches:
+    """Delivers batches of fanout again, and deletes each when everything in it was sent.
+
+    Events keep their ids, so a batch that is delivered twice changes nothing for those who drop known ids. A batch of
+    aggregate is never delivered again: some rows may have absorbed it, and the marks of the others have passed it.
+    It is removed on request, after a repair.
+    """
+
+    s3: Any
+    bucket: str
+    functions: Functions
+    name: str = "batches"
+
+    def count(self) -> int:
+        """Return the number of batches."""
+        return sum(1 for _ in list_keys(self.s3, self.bucket, PREFIX))
+
+    def redrive(self, run: Run) -> None:
+        """Deliver the batches again, by shard and time."""
+        for key in list_keys(self.s3, self.bucket, PREFIX):
+            self._redrive(key, run)
+            if run.is_over:
+                break
+
+    def _redrive(self, key: str, run: Run) -> None:
+        try:
+            record = json.loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            stage = self.functions.stage_of(record["requestContext"]["functionArn"])
+            payload = record["payload"]
+        except (ValueError, KeyError, TypeError):
+            run.tally.leave(UNREADABLE, key)
+            return
+        if stage == "aggregate" and run.policy.repaired:
+            run.tally.remove(DISCARDED)
+            if not run.dry_run:
+                self.s3.delete_object(Bucket=self.bucket, Key=key)
+            return
+        if stage != "fanout":
+            run.tally.leave(NOT_COUNTED if stage == "aggregate" else FOREIGN, key)
+            return
+        if not run.take([key]):
+            return
+        if not run.dry_run:
+            try:
+                response = self.functions.invoke(stage, payload)
+            except FunctionFailed as error:
+                run.tally.leave(f"failed again in fanout: {error}", key)
+                return
+            if response.get("batchItemFailures"):
+                run.tally.leave(SENT_IN_PART, key)
+                return
+            self.s3.delete_object(Bucket=self.bucket, Key=key)
+        run.done(self.name)

@@ -1,0 +1,124 @@
+"""The async failures queue: S3 notifications that load or catalog failed to process."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError
+
+from cli.failures.functions import FunctionFailed, Functions
+from cli.failures.leases import Leases, Message, leased
+from cli.failures.queues import message_count, note_hidden
+from cli.failures.run import Run
+
+LEASE_S = 960
+"""Longer than the timeout of load."""
+
+INBOX, RECEIPTS = "inbox/", "receipts/"
+
+FOREIGN = "are not notifications for this stack"
+LOADED = "the file was loaded since"
+MAY_OVERWRITE = "files whose lines would replace items that may be newer (--overwrite)"
+_MISSING = ("NoSuchKey", "404")
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncFailures:
+    """Calls load or catalog with each notification, and deletes it when the function has succeeded.
+
+    An archive object gets the same catalog row again. A file's lines replace items, so a file that was not loaded to
+    its end is loaded only with the option for that.
+    """
+
+    sqs: Any
+    s3: Any
+    queue: str
+    bucket: str
+    functions: Functions
+    name: str = "async"
+
+    def count(self) -> int:
+        """Return about how many notifications there are."""
+        return message_count(self.sqs, self.queue)
+
+    def redrive(self, run: Run) -> None:
+        """Process the notifications."""
+        with leased(self.sqs, self.queue, LEASE_S, batch_size=1) as leases:
+            for (message,) in leases:
+                self._redrive(message, leases, run)
+                if run.is_over:
+                    break
+            else:
+                note_hidden(leases, run)
+
+    def _redrive(self, message: Message, leases: Leases, run: Run) -> None:
+        """Process a notification. It stays hidden if this is interrupted, because the function goes on then."""
+        stage, event = self._parse(message.body)
+        reason = self._reason_to_leave(stage, event, run)
+        if reason is None and not run.take([message]):
+            leases.keep([message])
+            return
+        if reason is None and not run.dry_run:
+            reason = self._invoke(str(stage), event)
+        if reason is None:
+            run.done(self.name)
+        elif reason == LOADED:
+            run.tally.remove(LOADED)
+        else:
+            run.tally.leave(reason, _keys(event))
+        if reason in (None, LOADED) and not run.dry_run:
+            leases.delete([message])
+        else:
+            leases.keep([message])
+
+    def _reason_to_leave(self, stage: str | None, event: Mapping[str, Any], run: Run) -> str | None:
+        if stage == "catalog":
+            return None
+        if stage != "load":
+            return FOREIGN
+        if all(self._is_loaded(record) for record in event.get("Records", ())):
+            return LOADED
+        return None if run.policy.overwrite else MAY_OVERWRITE
+
+    def _invoke(self, stage: str, event: Mapping[str, Any]) -> str | None:
+        """Call a function; return why it failed, if it did."""
+        try:
+            self.functions.invoke(stage, event)
+        except FunctionFailed as error:
+            return f"failed again in {stage}: {error}"
+        return None
+
+    def _parse(self, body: str) -> tuple[str | None, Mapping[str, Any]]:
+        try:
+            record = json.loads(body)
+            return self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
+        except (ValueError, KeyError, TypeError):
+            return None, {}
+
+    def _is_loaded(self, record: Mapping[str, Any]) -> bool:
+        """Return whether a file's receipt is that of this upload."""
+        described = record["s3"]["object"]
+        key = unquote_plus(described["key"]).removeprefix(INBOX)
+        try:
+            found = self.s3.get_object(Bucket=self.bucket, Key=f"{RECEIPTS}{key}.json")
+            receipt = json.loads(found["Body"].read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return False
+            raise
+        except ValueError:
+            return False
+        return (
+            isinstance(receipt, dict)
+            and bool(described.get("sequencer"))
+            and (receipt.get("sequencer") == described["sequencer"])
+        )
+
+
+def _keys(event: Mapping[str, Any]) -> str:
+    try:
+        return ", ".join(unquote_plus(record["s3"]["object"]["key"]) for record in event["Records"])
+    except (KeyError, TypeError):
+        return "a notification without objects"

@@ -1,0 +1,43 @@
+"""Calls to the stack's functions, which an operator makes in place of the event source."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+TIMEOUT_S = 915.0
+"""The longest that a function of the stack runs, and a little."""
+
+
+class FunctionFailed(Exception):
+    """A function raised an error or timed out; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """The functions of a stack, by their names ``<stack>-<stage>``; the client must not retry."""
+
+    client: Any
+    stack: str
+
+    def stage_of(self, arn: str) -> str | None:
+        """Return the stage of a function's ARN, which may have a version; None if it is of another stack."""
+        parts = arn.split(":")
+        name = parts[6] if len(parts) > 6 else ""  # noqa: PLR2004 - arn:aws:lambda:region:account:function:name
+        prefix = f"{self.stack}-"
+        return name.removeprefix(prefix) if name.startswith(prefix) else None
+
+    def invoke(self, stage: str, event: Mapping[str, Any] | str) -> Any:
+        """Call a function and return its response.
+
+        Raises:
+            FunctionFailed: the function raised an error or timed out.
+        """
+        payload = event if isinstance(event, str) else json.dumps(event)
+        response = self.client.invoke(FunctionName=f"{self.stack}-{stage}", Payload=payload.encode())
+        result = json.loads(response["Payload"].read() or b"null")
+        if "FunctionError" in response:
+            details = result if isinstance(result, dict) else {}
+            text = f"{details.get('errorType', 'error')}: {details.get('errorMessage', '')}"
+            raise FunctionFailed(text.strip()[:300])
+        return result

@@ -1,0 +1,139 @@
+"""What may go back to the intake queue: an operation is compared with the item first.
+
+Nothing tells when an item was last changed, or that it was deleted. So an operation is put back by itself only if it
+follows another one that was put back. All else takes an option, and goes back on condition that the item is still as it
+was compared.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from cli.failures.expectations import Expectations, Versions
+from cli.failures.run import Policy
+from tailrace.aws.items.operations import is_applied
+from tailrace.aws.items.store import StoredItem, stored_item
+from tailrace.encoding.keys import item_key
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.inputs.messages import Operation
+
+APPLIED = "changed nothing: the item is as requested"
+ABSENT = "would create an item that does not exist, and may have been deleted since (--create)"
+NOTHING_TO_PATCH = "patch an item that does not exist"
+UNDECIDED = "follow others for the same item that ingest has not processed yet: run the command again later"
+DIFFERENT = "would change an item that may be newer (--overwrite, or --newer-by FIELD)"
+OUTDATED = "are older than the item"
+BEHIND = "follow a message that stays, for the same item"
+
+_MAX_VERSIONS = 64
+"""Versions that a message can be conditional on; each adds 36 bytes to it."""
+
+_GROUP = re.compile(r"[!-~]{1,128}")
+"""The characters of a message group: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+
+
+class Decision(Enum):
+    """What becomes of an operation."""
+
+    SEND = "send"
+    REMOVE = "remove"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision, its reason, and the versions of the item that a message is conditional on if it is sent."""
+
+    decision: Decision
+    reason: str = ""
+    before: Versions = ()
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether the operation is removed although it was not applied."""
+        return self.decision is Decision.REMOVE and self.reason in (ABSENT, NOTHING_TO_PATCH, DIFFERENT, OUTDATED)
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """The message's conditions."""
+        tags = ", ".join(version.etag for version in self.before if version is not None)
+        return ({"if_match": tags} if tags else {}) | ({"if_absent": True} if None in self.before else {})
+
+
+@dataclass(slots=True)
+class Gate:
+    """Compares operations with the items table, and with the operations that were sent before."""
+
+    dynamodb: Any
+    table: str
+    policy: Policy
+    expectations: Expectations
+
+    def read(self, operations: Iterable[Operation]) -> dict[str, StoredItem | None]:
+        """Return the items that operations are about, by key; strongly consistent."""
+        found: dict[str, StoredItem | None] = {item_key(one.collection, one.id): None for one in operations}
+        keys = [{"pk": {"S": key}} for key in found]
+        left: Any = {self.table: {"Keys": keys, "ConsistentRead": True}} if keys else None
+        while left:
+            response = self.dynamodb.batch_get_item(RequestItems=left)
+            for row in response["Responses"].get(self.table, ()):
+                found[row["pk"]["S"]] = stored_item(row)
+            left = response.get("UnprocessedKeys")
+        return found
+
+    def judge(self, operation: Operation, current: StoredItem | None, *, in_order: bool) -> Verdict:
+        """Decide what becomes of an operation; ``current`` is its item now.
+
+        If operations come ``in_order``, this one is newer than those that were sent before. It may follow them whether
+        they are applied or refused, because ingest processes them first.
+        """
+        pending = self.expectations.pending(item_key(operation.collection, operation.id), current)
+        if in_order and pending is not None:
+            few = len(pending) <= _MAX_VERSIONS
+            return Verdict(Decision.SEND, before=pending) if few else Verdict(Decision.LEAVE, UNDECIDED)
+        if is_applied(operation, current):
+            return Verdict(Decision.REMOVE, APPLIED) if pending is None else Verdict(Decision.LEAVE, UNDECIDED)
+        if current is None:
+            if operation.op != "put":
+                return self._refuse(NOTHING_TO_PATCH)
+            return Verdict(Decision.SEND, before=(None,)) if self.policy.create else self._refuse(ABSENT)
+        newer = self._is_newer(operation, current)
+        if newer is False:
+            return self._refuse(OUTDATED)
+        if newer or self.policy.overwrite:
+            return Verdict(Decision.SEND, before=(current,))
+        return self._refuse(DIFFERENT)
+
+    def sent(self, name: str, operation: Operation, verdict: Verdict, *, dry_run: bool) -> None:
+        """Remember that an operation was sent, or would be: the next one for this item comes after it."""
+        self.expectations.add_operation(name, operation, verdict.before, stored=not dry_run)
+
+    def _refuse(self, reason: str) -> Verdict:
+        return Verdict(Decision.REMOVE if self.policy.discard else Decision.LEAVE, reason)
+
+    def _is_newer(self, operation: Operation, current: StoredItem) -> bool | None:
+        """Return whether an operation's item is newer; None if nothing tells."""
+        name = self.policy.newer_by
+        if name is None or operation.op != "put":
+            return None
+        ours, theirs = operation.body.get(name), current.item.get(name)
+        for kind in (str, int | Decimal):
+            if isinstance(ours, kind) and isinstance(theirs, kind) and not isinstance(ours, bool):
+                return bool(ours > theirs)  # type: ignore[operator]
+        return None
+
+
+def with_conditions(body: str, conditions: Mapping[str, str]) -> str:
+    """Return a message with these conditions, and no others."""
+    message = {name: value for name, value in loads(body).items() if name not in ("if_match", "if_absent")}
+    return dumps(message | dict(conditions))
+
+
+def message_group(operation: Operation) -> str:
+    """Return the message group of an item: its key, or a digest of it."""
+    key = item_key(operation.collection, operation.id)
+    return key if _GROUP.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()

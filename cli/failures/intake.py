@@ -1,0 +1,198 @@
+"""The intake queue: its dead letters, and operations that quarantine reports hold."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cli.console import uninterrupted
+from cli.failures.gate import BEHIND, Decision, Gate, Verdict, with_conditions
+from cli.failures.leases import Message, leased
+from cli.failures.queues import LEASE_S, REJECTED, SENT_BEFORE, entry, message_count, note_hidden, send_entries
+from cli.failures.run import Run
+from tailrace.aws.items.store import StoredItem
+from tailrace.encoding.json_types import Json
+from tailrace.encoding.keys import item_key, split_item_key
+from tailrace.encoding.limits import check_item
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import InvalidItem, InvalidMessage
+from tailrace.inputs.messages import Operation, parse_message
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The intake queue (FIFO), and the file in which discarded operations are kept.
+
+    A message goes back with a deduplication id of its own, and on condition that the item is as it was compared. So it
+    has one effect, however often it is sent. One that has conditions already, perhaps because it was put back before,
+    goes back as it is.
+    """
+
+    sqs: Any
+    queue: str
+    discarded: Path
+
+    def send(self, body: str, group: str, name: str) -> None:
+        """Send a message; ``name`` identifies what it was made from."""
+        identity = f"redrive-{name}"
+        self.sqs.send_message(
+            QueueUrl=self.queue, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=identity
+        )
+
+    def send_dead_letters(self, messages: Sequence[Message], bodies: Sequence[str]) -> set[int]:
+        """Send messages of different groups; return the positions of those that were not accepted."""
+        entries = [
+            entry(
+                message,
+                body,
+                MessageGroupId=message.system.get("MessageGroupId", ""),
+                MessageDeduplicationId=f"redrive-{message.id}",
+            )
+            for message, body in zip(messages, bodies, strict=True)
+        ]
+        return send_entries(self.sqs, self.queue, entries)
+
+    def keep_discarded(self, body: str) -> None:
+        """Keep what is removed on request, one message per line."""
+        with self.discarded.open("a", encoding="utf-8") as file:
+            file.write(body.replace("\n", " ") + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter: its message group, and its operation and item; an operation that cannot be read is None."""
+
+    message: Message
+    group: str
+    operation: Operation | None
+    item: str
+
+    @classmethod
+    def parse(cls, message: Message) -> Self:
+        """Parse a message."""
+        operation = parse_operation(message.body)
+        item = "" if operation is None else item_key(operation.collection, operation.id)
+        return cls(message, message.system.get("MessageGroupId", ""), operation, item)
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeDeadLetters:
+    """The intake's dead-letter queue: its messages go back in order for each item, and never over a newer item."""
+
+    sqs: Any
+    dead: str
+    intake: Intake
+    gate: Gate
+    name: str = "intake"
+
+    def count(self) -> int:
+        """Return about how many messages there are."""
+        return message_count(self.sqs, self.dead)
+
+    def redrive(self, run: Run) -> None:
+        """Put the messages back that may go back."""
+        stuck: set[str] = set()
+        with self.gate.expectations.opened(), leased(self.sqs, self.dead, LEASE_S) as leases:
+            for batch in leases:
+                for some in _rounds(batch):
+                    behind = [one for one in some if one.group in stuck]
+                    for one in behind:
+                        run.tally.leave(BEHIND, describe(one.operation))
+                    done = self._redrive([one for one in some if one.group not in stuck], run)
+                    leases.keep(one.message for one in some if run.dry_run or one not in done)
+                    with uninterrupted():
+                        leases.delete(() if run.dry_run else [one.message for one in done])
+                    stuck |= {one.group for one in some if one not in done}
+                if run.is_over:
+                    break
+            else:
+                note_hidden(leases, run)
+            if run.dry_run or stuck:
+                run.tally.notes.append("messages behind these, for the same items, are not counted")
+
+    def _redrive(self, some: Sequence[Letter], run: Run) -> list[Letter]:
+        """Put back or remove messages, one for each item; return those that are done, or would be."""
+        items = self.gate.read(one.operation for one in some if one.operation is not None)
+        done, sending = [], []
+        for one in some:
+            verdict = self._judge(one, items)
+            if verdict.decision is Decision.SEND:
+                sending.append((one, verdict))
+            elif verdict.decision is Decision.LEAVE:
+                run.tally.leave(verdict.reason, describe(one.operation))
+            else:
+                if verdict.is_discarded and not run.dry_run:
+                    self.intake.keep_discarded(one.message.body)
+                run.tally.remove(verdict.reason)
+                done.append(one)
+        return done + self._send(run.take(sending), run)
+
+    def _judge(self, one: Letter, items: Mapping[str, StoredItem | None]) -> Verdict:
+        if self.gate.expectations.was_sent(one.message.id):
+            return Verdict(Decision.REMOVE, SENT_BEFORE)
+        if one.operation is None or has_conditions(one.operation):
+            return Verdict(Decision.SEND)
+        return self.gate.judge(one.operation, items[one.item], in_order=True)
+
+    def _send(self, sending: Sequence[tuple[Letter, Verdict]], run: Run) -> list[Letter]:
+        """Send messages, with the conditions of their verdicts; return those that were sent."""
+        bodies = [
+            with_conditions(one.message.body, verdict.conditions) if verdict.before else one.message.body
+            for one, verdict in sending
+        ]
+        with uninterrupted():
+            messages = [one.message for one, _ in sending]
+            unsent = set() if run.dry_run or not sending else self.intake.send_dead_letters(messages, bodies)
+            for place, (one, verdict) in enumerate(sending):
+                if place in unsent:
+                    run.tally.leave(REJECTED, describe(one.operation))
+                elif one.operation is None or not verdict.before:
+                    self.gate.expectations.add(one.message.id, stored=not run.dry_run)
+                else:
+                    self.gate.sent(one.message.id, one.operation, verdict, dry_run=run.dry_run)
+            self.gate.expectations.flush()
+            run.done(self.name, len(sending) - len(unsent))
+        return [one for place, (one, _) in enumerate(sending) if place not in unsent]
+
+
+def _rounds(batch: Sequence[Message]) -> Iterator[list[Letter]]:
+    """Split messages, in order, so that each part has one of each group and item at most."""
+    left = [Letter.parse(message) for message in batch]
+    while left:
+        groups: set[str] = set()
+        part: list[Letter] = []
+        rest: list[Letter] = []
+        for one in left:
+            names = {one.group, one.item}
+            (rest if names & groups else part).append(one)
+            groups |= names
+        yield part
+        left = rest
+
+
+def parse_operation(body: str) -> Operation | None:
+    """Return the operation that a message requests; None if it is not valid, whatever the definition."""
+    try:
+        operation = parse_message(body)
+        key = item_key(operation.collection, operation.id)
+        split_item_key(key)
+        check_item(key, {})
+    except (InvalidMessage, InvalidItem):
+        return None
+    return operation
+
+
+def describe(operation: Operation | None) -> str:
+    """Return an operation in a few words."""
+    return "?" if operation is None else f"{operation.op} {operation.collection}#{operation.id[:80]}"
+
+
+def has_conditions(operation: Operation) -> bool:
+    """Return whether an operation depends on the item's state."""
+    return operation.if_match is not None or operation.if_absent
+
+
+def put_message(collection: str, item_id: str, item: Json, expires_at: Any) -> str:
+    """Return a message that puts an item."""
+    message = {"op": "put", "collection": collection, "id": item_id, "item": item}
+    return dumps(message if expires_at is None else message | {"expires_at": expires_at})

@@ -1,0 +1,113 @@
+"""The places of a stack where failures are kept."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from cli.console import state_folder
+from cli.failures.batches import DiscardedBatches
+from cli.failures.expectations import Expectations
+from cli.failures.files import AsyncFailures
+from cli.failures.functions import TIMEOUT_S, Functions
+from cli.failures.gate import Gate
+from cli.failures.intake import Intake, IntakeDeadLetters
+from cli.failures.quarantine import Quarantine
+from cli.failures.queues import DeadLetters
+from cli.failures.reports import ReportStore
+from cli.failures.run import Policy, Run
+from cli.stacks import DeployedStack
+
+_SUFFIX = "DeadLetterQueue"
+
+
+class Place(Protocol):
+    """A place with a name that counts what it holds, and puts it back."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+
+    def count(self) -> int:
+        """Return about how many failures it holds."""
+
+    def redrive(self, run: Run, /) -> None:
+        """Put them back."""
+
+
+def places(stack: DeployedStack, policy: Policy) -> Sequence[Place]:
+    """Return all places: the dead-letter queues, then notifications, batches and quarantine.
+
+    Raises:
+        CommandError: the stack lacks an output.
+    """
+    sqs, s3 = stack.client("sqs"), stack.client("s3")
+    failures = stack.output("FailuresBucket")
+    functions = _functions(stack)
+    gate = _gate(stack, policy)
+    intake = _intake(stack)
+    state = state_folder(stack.name, stack.region)
+    found: list[Place] = [IntakeDeadLetters(sqs, stack.output("IntakeDeadLetterQueue"), intake, gate)]
+    for prefix in _moved_queues(stack):
+        dead, queue = stack.output(prefix + _SUFFIX), stack.output(f"{prefix}Queue")
+        found.append(DeadLetters(_kebab_case(prefix), sqs, dead, queue, state))
+    archive = stack.output("ArchiveBucket")
+    found.append(AsyncFailures(sqs, s3, stack.output("AsyncFailuresQueue"), archive, functions))
+    found.append(DiscardedBatches(s3, failures, functions))
+    return [*found, quarantine(stack, policy)]
+
+
+def quarantine(stack: DeployedStack, policy: Policy) -> Quarantine:
+    """Return the quarantine of a stack.
+
+    Raises:
+        CommandError: the stack lacks an output.
+    """
+    return Quarantine(
+        report_store(stack),
+        stack.client("dynamodb"),
+        stack.output("ItemsTable"),
+        stack.output("ItemsTableStream"),
+        _gate(stack, policy),
+        _intake(stack),
+        _functions(stack),
+    )
+
+
+def report_store(stack: DeployedStack) -> ReportStore:
+    """Return the quarantine reports of a stack.
+
+    Raises:
+        CommandError: the stack lacks an output.
+    """
+    return ReportStore(stack.client("s3"), stack.output("FailuresBucket"))
+
+
+def route_names(stack: DeployedStack) -> list[str]:
+    """Return the routes of a stack, which have a dead-letter queue each."""
+    return [_kebab_case(prefix) for prefix in _moved_queues(stack) if prefix != "Archive"]
+
+
+def _moved_queues(stack: DeployedStack) -> list[str]:
+    """Return the outputs' names of the archive queue and the route queues, without their suffix."""
+    prefixes = [name.removesuffix(_SUFFIX) for name in stack.outputs if name.endswith(_SUFFIX)]
+    return sorted(
+        (prefix for prefix in prefixes if prefix != "Intake"), key=lambda prefix: (prefix != "Archive", prefix)
+    )
+
+
+def _kebab_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def _functions(stack: DeployedStack) -> Functions:
+    return Functions(stack.client("lambda", read_timeout_s=TIMEOUT_S), stack.name)
+
+
+def _gate(stack: DeployedStack, policy: Policy) -> Gate:
+    expectations = Expectations(state_folder(stack.name, stack.region) / "intake.sent.jsonl")
+    return Gate(stack.client("dynamodb"), stack.output("ItemsTable"), policy, expectations)
+
+
+def _intake(stack: DeployedStack) -> Intake:
+    discarded = state_folder(stack.name, stack.region) / "discarded.jsonl"
+    return Intake(stack.client("sqs"), stack.output("IntakeQueue"), discarded)

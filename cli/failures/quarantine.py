@@ -1,0 +1,246 @@
+"""Quarantined items, put back after the code that refused them was mended.
+
+How an item goes back depends on how it came in. From a queue or a file, it was never stored, so it goes through the
+intake queue like any other. From the stream, it is in the table: fanout sends it to archive and routes, if the deployed
+definition accepts it and the table still holds it. Aggregates count changes, and an equal item is no change; worse,
+under the mended code each later change subtracts a contribution that was never added. Only `tailrace verify --repair`,
+or a rebuild, makes their rows right.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.console import uninterrupted
+from cli.failures.functions import FunctionFailed, Functions
+from cli.failures.gate import Decision, Gate, Verdict, message_group, with_conditions
+from cli.failures.intake import Intake, parse_operation, put_message
+from cli.failures.queues import SENT_BEFORE
+from cli.failures.reports import Report, ReportStore
+from cli.failures.run import Run
+from tailrace.aws.items.store import stored_item
+from tailrace.encoding.digests import item_digest
+from tailrace.encoding.tagged_json import dumps
+
+CHANGED = "describe items that were changed or deleted since"
+UNREADABLE = "hold no item that could be put back: send or drop a corrected one"
+AGGREGATES = (
+    "aggregates have not counted these items. If their code was mended without a new version, run "
+    "`tailrace verify --repair`; a new version is built by `tailrace rebuild`"
+)
+
+_MAX_BATCH, _MAX_BATCH_BYTES = 25, 4_000_000  # an invocation has at most 6 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is held of a report while all of them are sorted: its key, its order, its item and a digest of that."""
+
+    key: str
+    order: tuple[str, int]
+    item_key: str | None
+    digest: str
+    is_stored: bool
+
+    @property
+    def has_item(self) -> bool:
+        """Whether the report has an item with a key, rather than a row that is no item."""
+        return self.item_key is not None and bool(self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A report whose item is still in the table, the record to replay, and older reports of the same item."""
+
+    report: Report
+    repeats: Sequence[str]
+    record: Mapping[str, Any]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Puts quarantined items back, and deletes the report of each that was accepted."""
+
+    store: ReportStore
+    dynamodb: Any
+    items_table: str
+    stream: str
+    gate: Gate
+    intake: Intake
+    functions: Functions
+    name: str = "quarantine"
+
+    def count(self) -> int:
+        """Return the number of reports."""
+        return sum(1 for _ in self.store.list_keys())
+
+    def redrive(self, run: Run, keys: Iterable[str] | None = None) -> None:
+        """Put back the items of the reports with these keys, or of all, in the order in which they were refused."""
+        reports = self.store.read_all(self.store.list_keys() if keys is None else keys)
+        entries = sorted(map(_entry, reports), key=lambda entry: entry.order)
+        newest = {entry.item_key: entry for entry in entries if entry.is_stored}
+        with self.gate.expectations.opened():
+            for some in _batches(self._prepared(entries, newest, run)):
+                taken = run.take(some)
+                if taken:
+                    self._replay(taken, run)
+                if run.is_over:
+                    break
+
+    def _prepared(self, entries: Sequence[Entry], newest: Mapping[str | None, Entry], run: Run) -> Iterator[Prepared]:
+        """Yield what fanout has to send; put the other items back at once."""
+        repeats: dict[str | None, list[str]] = {}
+        for entry in entries:
+            last = newest.get(entry.item_key)
+            if entry.is_stored and last is not None and last is not entry and last.digest == entry.digest:
+                repeats.setdefault(entry.item_key, []).append(entry.key)
+                continue
+            for report in self.store.read_all([entry.key]):
+                if run.is_over:
+                    return
+                if not entry.is_stored:
+                    self._resend(report, run)
+                    continue
+                prepared = self._prepare(report, repeats.get(entry.item_key, [])) if last is entry else None
+                if prepared is None:
+                    self._set_aside(report, CHANGED if entry.has_item else UNREADABLE, run)
+                else:
+                    yield prepared
+
+    def _prepare(self, report: Report, repeats: Sequence[str]) -> Prepared | None:
+        """Return the record of a report's item as it is in the table; None if it has changed since."""
+        key, item = report.item_key, report.content.get("item")
+        if key is None or not isinstance(item, dict):
+            return None
+        row = self.dynamodb.get_item(TableName=self.items_table, Key={"pk": {"S": key}}, ConsistentRead=True)
+        if "Item" not in row or item_digest(stored_item(row["Item"]).item) != item_digest(item):
+            return None
+        record = _record(report, key, row["Item"], self.stream)
+        return Prepared(report, repeats, record, len(json.dumps(record)))
+
+    def _set_aside(self, report: Report, reason: str, run: Run) -> None:
+        """Leave a report that cannot be put back, or remove it on request."""
+        if not run.policy.discard:
+            run.tally.leave(f"{reason} (--discard removes the reports)", _describe(report))
+            return
+        run.tally.remove(reason)
+        if not run.dry_run:
+            self.store.delete(report.key)
+
+    def _replay(self, some: Sequence[Prepared], run: Run) -> None:
+        request = {"items": [one.record for one in some], "check": run.dry_run}
+        try:
+            response = self.functions.invoke("fanout", {"replay": request})
+        except FunctionFailed as error:
+            for one in some:
+                run.tally.leave(f"failed in fanout: {error}", _describe(one.report))
+            return
+        for place, one in enumerate(some):
+            reasons = response["violations"].get(str(place))
+            if reasons is not None:
+                first = reasons[0]["message"] if reasons else "it is not valid"
+                run.tally.leave("are still refused", f"{_describe(one.report)}: {first}")
+            elif place in response["failed"]:
+                run.tally.leave("could not be sent; run the command again", _describe(one.report))
+            else:
+                run.done(self.name)
+                if AGGREGATES not in run.tally.notes:
+                    run.tally.notes.append(AGGREGATES)
+                if not run.dry_run:
+                    # the newest goes last: until then, a second run sends the same event, which is known by its id
+                    for key in (*one.repeats, one.report.key):
+                        self.store.delete(key)
+
+    def _resend(self, report: Report, run: Run) -> None:
+        """Send the message that stores a report's item."""
+        body = _message(report)
+        operation = None if body is None else parse_operation(body)
+        if body is None or operation is None:
+            self._set_aside(report, UNREADABLE, run)
+            return
+        if self.gate.expectations.was_sent(report.name):
+            verdict = Verdict(Decision.REMOVE, SENT_BEFORE)
+        else:
+            (current,) = self.gate.read([operation]).values()
+            verdict = self.gate.judge(operation, current, in_order=False)
+        if verdict.decision is Decision.LEAVE:
+            run.tally.leave(verdict.reason, _describe(report))
+            return
+        if verdict.decision is Decision.SEND and not run.take([report]):
+            return
+        with uninterrupted():
+            if verdict.decision is Decision.SEND:
+                if not run.dry_run:
+                    sent = with_conditions(body, verdict.conditions)
+                    self.intake.send(sent, message_group(operation), report.name)
+                self.gate.sent(report.name, operation, verdict, dry_run=run.dry_run)
+                self.gate.expectations.flush()
+                run.done(self.name)
+            else:
+                run.tally.remove(verdict.reason)
+            if not run.dry_run:
+                self.store.delete(report.key)
+
+
+def _entry(report: Report) -> Entry:
+    item = report.content.get("item")
+    digest = item_digest(item) if isinstance(item, dict) else ""
+    return Entry(report.key, report.order, report.item_key, digest, report.entrance == "stream")
+
+
+def _message(report: Report) -> str | None:
+    """Return the intake message of a report from the queue or a file; None if the report does not hold one."""
+    item = report.content.get("item")
+    if not isinstance(item, dict):
+        return None
+    if report.entrance == "queue":
+        return dumps(item)
+    if report.item_key is None:
+        return None
+    content = report.content
+    return put_message(str(content["collection"]), str(content["id"]), item, content.get("expires_at"))
+
+
+def _record(report: Report, key: str, row: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    """Return the stream record of a report's change, as if it had inserted the item."""
+    origin = report.content.get("origin") or {}
+    made = int(datetime.fromisoformat(str(report.content["time"])).timestamp())
+    record: dict[str, Any] = {
+        "eventID": str(origin.get("event")),
+        "eventName": "INSERT",
+        "eventSourceARN": stream,
+        "shard": origin.get("shard"),
+        "routes": report.refusing_routes,
+        "dynamodb": {
+            "ApproximateCreationDateTime": made,
+            "Keys": {"pk": {"S": key}},
+            "SequenceNumber": str(report.content.get("sequence", "0")),
+            "NewImage": row,
+        },
+    }
+    return json.loads(json.dumps(record, default=_base64))  # type: ignore[no-any-return]
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _batches(prepared: Iterator[Prepared]) -> Iterator[list[Prepared]]:
+    batch: list[Prepared] = []
+    size = 0
+    for one in prepared:
+        if batch and (len(batch) == _MAX_BATCH or size + one.size > _MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += one.size
+    if batch:
+        yield batch
+
+
+def _describe(report: Report) -> str:
+    return f"{report.name} {report.item_key or 'without an id'}"

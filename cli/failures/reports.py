@@ -1,0 +1,108 @@
+"""Quarantine reports in the failures bucket."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cli.errors import CommandError
+from cli.failures.batches import list_keys
+from tailrace.encoding.keys import item_key
+from tailrace.encoding.tagged_json import loads
+from tailrace.errors import InvalidMessage
+
+PREFIX = "quarantine/"
+_THREADS = 16
+_READ_AHEAD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report: its key, its name (the key's last part) and its content."""
+
+    key: str
+    content: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name that commands accept."""
+        return self.key.rpartition("/")[2].removesuffix(".json")
+
+    @property
+    def entrance(self) -> str:
+        """How the item came in: stream, queue or file."""
+        return str(self.content.get("entrance"))
+
+    @property
+    def item_key(self) -> str | None:
+        """The item's key in the table; None if the report does not name the item."""
+        collection, item_id = self.content.get("collection"), self.content.get("id")
+        return item_key(collection, item_id) if isinstance(collection, str) and isinstance(item_id, str) else None
+
+    @property
+    def reasons(self) -> Sequence[Mapping[str, str]]:
+        """The violations."""
+        violations: Sequence[Mapping[str, str]] = self.content.get("violations") or ()
+        return violations
+
+    @property
+    def order(self) -> tuple[str, int]:
+        """When the item was refused: the time of its change and the sequence number, if it came from the stream."""
+        sequence = str(self.content.get("sequence", ""))
+        return str(self.content.get("time", "")), int(sequence) if sequence.isdecimal() else 0
+
+    @property
+    def refusing_routes(self) -> list[str] | None:
+        """The routes that refused the item; None if it was refused as a whole."""
+        if self.content.get("refused") is not False:
+            return None
+        return [reason["message"].partition(":")[0] for reason in self.reasons if reason["keyword"] == "when"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStore:
+    """The reports of a stack."""
+
+    s3: Any
+    bucket: str
+
+    def list_keys(self, collection: str | None = None) -> Iterator[str]:
+        """Yield the keys of reports, by collection and date."""
+        return list_keys(self.s3, self.bucket, f"{PREFIX}{collection}/" if collection else PREFIX)
+
+    def read_all(self, keys: Iterable[str]) -> Iterator[Report]:
+        """Yield the reports with these keys, in order; those that are gone meanwhile are left out."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for some in batched(keys, _READ_AHEAD, strict=False):
+                yield from (report for report in pool.map(self._read, some) if report is not None)
+
+    def find(self, names: Sequence[str]) -> list[str]:
+        """Return the keys of the reports with these names or keys.
+
+        Raises:
+            CommandError: there is no such report.
+        """
+        by_name = {Report(key, {}).name: key for key in self.list_keys()}
+        found = [name if name in by_name.values() else by_name.get(name) for name in names]
+        missing = [name for name, key in zip(names, found, strict=True) if key is None]
+        if missing:
+            raise CommandError(f"There is no quarantine report {missing[0]!r}: `tailrace quarantine list` lists them.")
+        return [key for key in found if key is not None]
+
+    def delete(self, key: str) -> None:
+        """Delete a report; the bucket retains its versions for a month."""
+        self.s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def _read(self, key: str) -> Report | None:
+        try:
+            content = loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return None
+            raise
+        except InvalidMessage:
+            content = {}
+        return Report(key, content if isinstance(content, dict) else {})

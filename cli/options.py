@@ -1,0 +1,67 @@
+"""Options that several commands share."""
+
+import argparse
+import re
+from datetime import UTC, datetime
+
+from cli.stacks import DeployedStack, find_stack
+
+_STACK_NAME = re.compile(
+    r"[A-Za-z][A-Za-z0-9-]{0,127}"
+)  # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+_MAX_DIGITS = 9
+
+
+def add_stack_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a stack."""
+    parser.add_argument("--stack", required=True, metavar="NAME", type=_stack_name, help="name of the stack")
+    parser.add_argument("--region", help="region of the stack (default: the AWS CLI's)")
+    parser.add_argument("--profile", help="AWS profile (default: the AWS CLI's)")
+
+
+def add_sending_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that send something again."""
+    parser.add_argument("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--limit", type=parse_count, metavar="N", help="stop after this many")
+    parser.add_argument("--rate", type=parse_rate, metavar="N", help="at most this many per second")
+
+
+def stack_of(options: argparse.Namespace) -> DeployedStack:
+    """Find the stack that the options name.
+
+    Raises:
+        CommandError: it cannot be found.
+    """
+    return find_stack(options.stack, options.region, options.profile, options.endpoint_url)
+
+
+def parse_count(text: str) -> int:
+    """Parse a positive whole number."""
+    # length first: int() refuses texts of thousands of digits
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, not {text[:20]!r}")
+    return int(text)
+
+
+def parse_rate(text: str) -> float:
+    """Parse a positive number."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"expected a positive number, not {text[:20]!r}")
+    return float(text)
+
+
+def parse_moment(text: str) -> datetime:
+    """Parse a date or a date and time, in UTC unless it has an offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        problem = f"expected a date or time such as 2026-11-25 or 2026-11-25T10:00Z, not {text[:40]!r}"
+        raise argparse.ArgumentTypeError(problem) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _stack_name(text: str) -> str:
+    if not _STACK_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"a stack name has up to 128 letters, digits and hyphens, not {text!r}")
+    return text

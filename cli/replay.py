@@ -1,0 +1,194 @@
+"""``tailrace replay``: sends archived events to the queue of one route again."""
+
+import argparse
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cli.console import counted, say, show_progress, state_folder, uninterrupted
+from cli.errors import CommandError, UsageError
+from cli.failures.archives import Archive, Position
+from cli.failures.functions import TIMEOUT_S, FunctionFailed, Functions
+from cli.failures.places import route_names
+from cli.failures.run import Run
+from cli.options import add_sending_options, add_stack_options, parse_moment, stack_of
+from cli.stacks import DeployedStack, explained
+from tailrace.outputs.archives import Event
+
+_HELP = """\
+Send the archived events of a time range to the queue of one route, with the
+extension attribute "replayed": true. The deployed definition decides which
+events the route gets. They are sent in order for each item.
+
+An interrupted replay continues where it stopped when it is repeated."""
+
+_MAX_BATCH, _MAX_BATCH_BYTES = 200, 4_000_000  # an invocation has at most 6 MB
+_MAX_ATTEMPTS = 6
+_FIRST_PAUSE_S = 0.5
+
+
+def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "replay",
+        help="send archived events to a route again",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("route", metavar="ROUTE", help="name of the route")
+    moment = "date or time, in UTC unless it has an offset"
+    parser.add_argument(
+        "--from", dest="start", required=True, type=parse_moment, metavar="TIME", help=f"first {moment}"
+    )
+    parser.add_argument(
+        "--to", dest="end", required=True, type=parse_moment, metavar="TIME", help=f"{moment}, excluded"
+    )
+    parser.add_argument(
+        "--restart", action="store_true", help="begin again instead of continuing an interrupted replay"
+    )
+    add_stack_options(parser)
+    add_sending_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Send the events.
+
+    Raises:
+        CommandError: there is no such route, or AWS rejects a request.
+    """
+    if options.start >= options.end:
+        raise UsageError("--from must be before --to.")
+    with explained():
+        stack = stack_of(options)
+        names = route_names(stack)
+        if options.route not in names:
+            raise UsageError(f"There is no route {options.route!r}: choose from {', '.join(names) or 'none'}.")
+        bookmark = Bookmark(_bookmark_path(stack, options))
+        if options.restart:
+            bookmark.remove()
+        replay = _replay(stack, options.route)
+        paced = Run(dry_run=options.dry_run, limit=options.limit, rate=options.rate)
+        try:
+            replay.send(options.start, options.end, paced, bookmark)
+        except KeyboardInterrupt:
+            say("Interrupted: repeat the command to continue.")
+            raise
+        finally:
+            would = "would be sent" if options.dry_run else "sent"
+            say(f"{counted(paced.tally.put_back, 'event')} {would} to {options.route}")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """A file with the position of the last event that was dealt with."""
+
+    path: Path
+
+    def read(self) -> Position | None:
+        """Return the position; None at the beginning."""
+        try:
+            hour, shard, sequence, event_id = json.loads(self.path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return str(hour), str(shard), int(sequence), str(event_id)
+
+    def write(self, position: Position) -> None:
+        """Remember a position, whole or not at all."""
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(position), encoding="utf-8")
+        os.replace(partial, self.path)  # noqa: PTH105 - its name says that it is atomic
+
+    def remove(self) -> None:
+        """Forget the position."""
+        self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Sends a route's archived events through fanout, which knows the definition and the queue."""
+
+    archive: Archive
+    functions: Functions
+    route: str
+    sleep: Callable[[float], None] = time.sleep
+
+    def send(self, start: datetime, end: datetime, run: Run, bookmark: Bookmark) -> None:
+        """Send the events of a time range, from the bookmark on."""
+        after = None if run.dry_run else bookmark.read()
+        events = self.archive.events(self._collection(), start, end)
+        fresh = ((position, event) for position, event in events if after is None or position > after)
+        for batch in _batches(fresh, run):
+            run.wait()
+            with uninterrupted():
+                matched = self._send([event.text for _, event in batch], run.dry_run)
+                if not run.dry_run:
+                    bookmark.write(batch[-1][0])
+                run.spend(matched)
+                run.tally.put_back += matched
+            show_progress(f"  {batch[-1][0][0]}: {run.tally.put_back:,}")
+            if run.is_over:
+                return
+        if not run.dry_run:
+            bookmark.remove()
+
+    def _collection(self) -> str:
+        response = self._invoke({"route": self.route, "events": [], "check": True})
+        return str(response["collection"])
+
+    def _send(self, texts: Sequence[str], dry_run: bool) -> int:
+        """Send the events that the route gets; return their number."""
+        response = self._invoke({"route": self.route, "events": texts, "check": dry_run})
+        matched, left = int(response["matched"]), [texts[place] for place in response["failed"]]
+        for attempt in range(_MAX_ATTEMPTS):
+            if not left:
+                return matched
+            self.sleep(_FIRST_PAUSE_S * 2**attempt)
+            failed = self._invoke({"route": self.route, "events": left})["failed"]
+            left = [left[place] for place in failed]
+        raise CommandError(f"The queue of {self.route} does not accept events now: repeat the command to continue.")
+
+    def _invoke(self, request: Mapping[str, Any]) -> Any:
+        try:
+            return self.functions.invoke("fanout", {"replay": request})
+        except FunctionFailed as error:
+            raise CommandError(f"fanout cannot replay these events: {error}") from error
+
+
+def _replay(stack: DeployedStack, route: str) -> Replay:
+    tables = stack.client("dynamodb"), stack.output("CatalogTable")
+    archive = Archive(stack.client("s3"), tables[0], stack.output("ArchiveBucket"), tables[1])
+    return Replay(archive, Functions(stack.client("lambda", read_timeout_s=TIMEOUT_S), stack.name), route)
+
+
+def _batches(events: Iterable[tuple[Position, Event]], run: Run) -> Iterator[list[tuple[Position, Event]]]:
+    """Split events into invocations, none of which can send more than limit and rate allow."""
+    batch: list[tuple[Position, Event]] = []
+    size = 0
+    for position, event in events:
+        length = len(json.dumps(event.text))
+        if batch and (len(batch) >= _batch_size(run) or size + length > _MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((position, event))
+        size += length
+    if batch:
+        yield batch
+
+
+def _batch_size(run: Run) -> int:
+    sizes = [_MAX_BATCH, run.limit, None if run.rate is None or run.dry_run else max(1, int(run.rate))]
+    return min(size for size in sizes if size is not None)
+
+
+def _bookmark_path(stack: DeployedStack, options: argparse.Namespace) -> Path:
+    span = f"{options.start.isoformat()} {options.end.isoformat()}"
+    digest = hashlib.sha256(span.encode()).hexdigest()[:16]
+    return state_folder(stack.name, stack.region) / f"replay-{options.route}-{digest}.json"

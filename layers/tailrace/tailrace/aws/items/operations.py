@@ -1,0 +1,56 @@
+"""Operations of intake messages on the items table, and what an item is like after them."""
+
+from tailrace.aws.items.store import ItemStore, StoredItem
+from tailrace.errors import NotFound, PreconditionFailed
+from tailrace.http.merge_patch import merge_patch
+from tailrace.http.preconditions import parse_states
+from tailrace.inputs.messages import Operation
+
+
+def apply_operation(items: ItemStore, operation: Operation) -> None:
+    """Apply an operation; if its precondition fails although the item is already as requested, do nothing.
+
+    So a conditional message that is delivered twice has one effect.
+
+    Raises:
+        PreconditionFailed: the precondition does not hold.
+        TailraceError: as :class:`ItemStore`.
+    """
+    preconditions = parse_states(operation.if_match, operation.if_absent)
+    try:
+        match operation.op:
+            case "put":
+                body, expires_at = operation.body, operation.expires_at
+                items.put(operation.collection, operation.id, body, expires_at, preconditions)
+            case "patch":
+                items.patch(operation.collection, operation.id, operation.body, preconditions)
+            case "delete":
+                items.delete(operation.collection, operation.id, preconditions)
+    except PreconditionFailed:
+        if not is_applied(operation, _current_item(items, operation)):
+            raise
+
+
+def is_applied(operation: Operation, current: StoredItem | None) -> bool:
+    """Return whether an operation would leave an item as it is; ``current`` is None if there is no item."""
+    after = item_after(operation, current)
+    if current is None or after is None:
+        return current is after and operation.op == "delete"
+    return after.etag == current.etag
+
+
+def item_after(operation: Operation, current: StoredItem | None) -> StoredItem | None:
+    """Return the item after an operation, without checking it; None if there is none."""
+    match operation.op:
+        case "put":
+            return StoredItem(operation.body, operation.expires_at)
+        case "patch" if current is not None:
+            return StoredItem(merge_patch(current.item, operation.body), current.expires_at)
+    return None
+
+
+def _current_item(items: ItemStore, operation: Operation) -> StoredItem | None:
+    try:
+        return items.get(operation.collection, operation.id)
+    except NotFound:
+        return None

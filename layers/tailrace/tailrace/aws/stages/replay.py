@@ -1,0 +1,67 @@
+"""The replay requests that fanout serves besides the stream, on behalf of ``tailrace replay`` and ``quarantine``.
+
+The deployed definition decides what is valid and which events a route gets, and fanout's role sends them, so operators
+need neither the definition nor permissions for the queues. An event ``{"replay": request}`` is one of
+
+* ``{"items": [stream record, …]}``: see :func:`tailrace.outputs.replays.replay_items`,
+* ``{"route": name, "events": [text, …]}``: see :func:`tailrace.outputs.replays.replay_events`.
+
+With ``"check": true``, nothing is sent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.aws.runtime.telemetry import count_metrics
+from tailrace.aws.stages.fanout import Fanout
+from tailrace.errors import InvalidMessage, Violation
+from tailrace.outputs.replays import find_route, replay_events, replay_items
+
+
+@dataclass(frozen=True, slots=True)
+class Replayer:
+    """Sends items and events again, through fanout's destinations."""
+
+    fanout: Fanout
+
+    def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Serve a request.
+
+        The response to items: ``failed``, the positions of those that could not be sent, and ``violations`` by position
+        (as text) of those that are still refused. To events of a route: ``failed``, ``matched``, their number, and
+        ``collection``, that of the route.
+
+        Raises:
+            InvalidMessage: the request is neither of the two.
+            NotFound: there is no such route.
+            Permanent: a queue or bucket rejects a request.
+        """
+        sends = not request.get("check")
+        if isinstance(request.get("items"), list):
+            return self._items(request["items"], sends)
+        if isinstance(request.get("route"), str):
+            return self._events(request["route"], request.get("events", []), sends)
+        raise InvalidMessage("a replay needs items or a route")
+
+    def _items(self, records: list[Mapping[str, Any]], sends: bool) -> dict[str, Any]:
+        found = replay_items(records, self.fanout.pipeline)
+        failed: list[int] = []
+        if sends:
+            failed += self.fanout.send_to_archive(found.archive)
+            for route, events in found.routes.items():
+                failed += self.fanout.send_to_route(route, events)
+            count_metrics(ItemsReplayed=len(records) - len(found.violations))
+        violations = {str(position): _as_json(reasons) for position, reasons in found.violations.items()}
+        return {"failed": sorted(set(failed)), "violations": violations}
+
+    def _events(self, name: str, texts: list[str], sends: bool) -> dict[str, Any]:
+        route = find_route(self.fanout.pipeline, name)
+        events = replay_events(texts, route)
+        failed = self.fanout.send_to_route(name, events) if sends else []
+        count_metrics(EventsReplayed=len(events) - len(failed) if sends else 0)
+        return {"collection": route.of.name, "matched": len(events), "failed": sorted(failed)}
+
+
+def _as_json(violations: list[Violation]) -> list[dict[str, str]]:
+    return [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]

@@ -1,0 +1,112 @@
+"""Replays: what is sent again on an operator's request, marked with the extension ``replayed`` of CloudEvents."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailrace.definition.pipeline import Pipeline, Route
+from tailrace.encoding.json_types import Json
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import InvalidMessage, NotFound, Violation
+from tailrace.inputs.changes import Change, decode_record
+from tailrace.inputs.effects import derive_effect
+from tailrace.outputs.routing import (
+    OutgoingEvent,
+    envelope_for,
+    matching_routes,
+    route_matches,
+    uncountable_violations,
+)
+
+REPLAYED = "replayed"
+"""The extension attribute of replayed events; its value is true."""
+
+ID_SUFFIX = "-replayed"
+"""What the id of a replayed item's event ends in: an event with the id of the change may have been sent before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedItems:
+    """What a replay of quarantined items sends, and why others are still refused.
+
+    The ``sequence`` of an event is the position of its record. ``violations`` has the positions of items that the
+    pipeline still refuses, in whole or in part; those that it refuses in part are sent.
+    """
+
+    archive: list[OutgoingEvent] = field(default_factory=list)
+    routes: Mapping[str, list[OutgoingEvent]] = field(default_factory=dict)
+    violations: dict[int, list[Violation]] = field(default_factory=dict)
+
+
+def replay_items(records: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> ReplayedItems:
+    """Decide what becomes of quarantined items under the present definition.
+
+    Each record is a stream record with a new image only: to archive and subscribers, an item that was refused does not
+    exist, so it is inserted now. ``shard`` is the shard of the change. ``routes`` are those that refused an item which
+    was not refused as a whole: archive and other routes have its event, so it keeps its id and goes to these only.
+
+    Raises:
+        InvalidMessage: a record is not a change to an item.
+    """
+    result = ReplayedItems(routes={route.name: [] for route in pipeline.routes})
+    for position, record in enumerate(records):
+        only = record.get("routes")
+        effect = derive_effect(_change(record, ID_SUFFIX if only is None else ""), pipeline)
+        event = envelope_for(effect)
+        if event is None:
+            result.violations[position] = list(effect.rejection.violations) if effect.rejection else []
+            continue
+        outgoing = _outgoing(position, event)
+        if only is None:
+            result.archive.append(outgoing)
+        matching, failures = matching_routes(effect, pipeline.routes)
+        for route in matching:
+            if only is None or route.name in only:
+                result.routes[route.name].append(outgoing)
+        if partial := failures + uncountable_violations(effect, pipeline):
+            result.violations[position] = partial
+    return result
+
+
+def replay_events(texts: Iterable[str], route: Route) -> list[OutgoingEvent]:
+    """Return those of the archived events that a route gets, in order; ``sequence`` is the position of the event.
+
+    Raises:
+        InvalidMessage: a text is not an archived event.
+    """
+    result = []
+    for position, text in enumerate(texts):
+        event = loads(text)
+        data = event.get("data") if isinstance(event, dict) else None
+        if not isinstance(data, dict) or not isinstance(event.get("type"), str):
+            raise InvalidMessage("not an archived event")
+        versions = [data.get("old"), data.get("new")]
+        is_of_route = event["type"].rpartition(".")[0] == f"tailrace.{route.of.name}"
+        if is_of_route and any(item is not None and route_matches(route, item) is True for item in versions):
+            result.append(_outgoing(position, event))
+    return result
+
+
+def find_route(pipeline: Pipeline, name: str) -> Route:
+    """Return the route with this name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    for route in pipeline.routes:
+        if route.name == name:
+            return route
+    names = ", ".join(route.name for route in pipeline.routes)
+    raise NotFound(f"no route is named {name[:60]!r}; defined: {names or 'none'}")
+
+
+def _outgoing(position: int, event: Json) -> OutgoingEvent:
+    marked = event | {REPLAYED: True}
+    return OutgoingEvent(position, marked, dumps(marked))
+
+
+def _change(record: Mapping[str, Any], suffix: str) -> Change:
+    change = decode_record(record, record.get("shard"))
+    if not isinstance(change, Change):
+        raise InvalidMessage(f"not a change to an item: {change.reason}")
+    return change._replace(event_id=change.event_id.removesuffix(suffix) + suffix)

@@ -1,0 +1,186 @@
+"""What operators ask of the history function, on the tables of the simulation."""
+
+from typing import Any
+
+import pytest
+
+from tailrace.aws.jobs.commands import Commands
+from tailrace.aws.jobs.genesis import answer_cloudformation, write_first_control_rows
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.machine import abandon, advance
+from tailrace.aws.jobs.workshop import JobEnded
+from tailrace.backfill.generations import State, interrupt
+from tailrace.errors import NotFound, Permanent
+from tests.simulation.jobs.world import World
+
+TABLES = ("items", "aggregates", "progress")
+
+
+class States:
+    """A client of Step Functions that remembers what was started."""
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+        self.running: list[str] = []
+
+    def start_execution(self, **request: Any) -> None:
+        self.started.append(request)
+        self.running.append(request["name"])
+
+    def list_executions(self, **_request: Any) -> dict[str, Any]:
+        return {"executions": [{"name": name} for name in self.running]}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A new stack at rest: nothing happens by itself."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    found = World(1)
+    found.dies, found.busy = 0, 0
+    write_first_control_rows(found.workshop(), TABLES)
+    return found
+
+
+@pytest.fixture
+def states() -> States:
+    return States()
+
+
+@pytest.fixture
+def commands(world: World, states: States) -> Commands:
+    client: Any = states
+    return Commands(world.workshop(), "machine", lambda: client)
+
+
+def test_a_new_stack_is_exact_and_has_nothing_to_build(commands: Commands, states: States) -> None:
+    generations = commands.status()["generations"]
+    assert [(one["aggregate"], one["state"], one["exact"], one["shown"]) for one in generations] == [
+        ("large", "live", True, True),
+        ("pages", "live", True, True),
+        ("shops", "live", True, True),
+    ]
+    assert commands.start("build", []) == {"job": None, "targets": [], "resumed": False}
+    assert not states.started
+
+
+def test_a_stack_with_items_is_adopted_as_not_verified(world: World) -> None:
+    world.database.delete_item(TableName="aggregates", Key={"pk": {"S": "~control"}, "sk": {"S": "-"}})
+    world.write("orders#1", {"shop": "a"})
+    assert write_first_control_rows(world.workshop(), TABLES) == "adopted"
+    assert not any(one.exact for one in world.workshop().control.read().generations.values())
+    assert write_first_control_rows(world.workshop(), TABLES) == "kept"
+
+
+def test_a_new_version_is_declared_until_it_is_built(world: World, states: States) -> None:
+    world.deploy("second")
+    client: Any = states
+    commands = Commands(world.workshop(), "machine", lambda: client)
+    declared = [one for one in commands.status()["generations"] if one["state"] == "declared"]
+    assert [(one["aggregate"], one["version"], one["shown"]) for one in declared] == [
+        ("pages", 2, False),
+        ("shops", 2, False),
+    ]
+    started = commands.start("build", ["shops"])
+    assert started["targets"] == ["shops@2"]
+    assert [one["stateMachineArn"] for one in states.started] == ["machine"]
+    with pytest.raises(NotFound, match="no aggregate 'shop'"):
+        commands.start("build", ["shop"])
+
+
+def test_a_job_whose_execution_is_gone_is_resumed(commands: Commands, states: States) -> None:
+    job = commands.start("verify", [])["job"]
+    assert commands.start("verify", []) == {
+        "job": job,
+        "targets": ["large@1", "pages@1", "shops@1"],
+        "resumed": True,
+    }
+    assert len(states.started) == 1
+    states.running.clear()
+    assert commands.start("verify", ["shops"])["job"] == job
+    assert len(states.started) == 2
+
+
+def test_nothing_is_verified_that_is_not_live(world: World, commands: Commands) -> None:
+    control = world.workshop().control
+    shops = control.read().generations["shops", 1]
+    assert control.replace(shops, interrupt(shops, "by the test"))
+    with pytest.raises(JobEnded, match="run `tailrace rebuild shops`"):
+        commands.start("verify", ["shops"])
+    assert commands.start("build", [])["targets"] == ["shops@1"]
+
+
+def test_undo_needs_an_earlier_generation_that_is_live(commands: Commands) -> None:
+    with pytest.raises(JobEnded, match="keep its version in the definition"):
+        commands.undo("shops")
+
+
+def test_a_job_that_is_abandoned_lets_go_of_its_generations(world: World, commands: Commands) -> None:
+    job = commands.start("verify", [])["job"]
+    world.now += 1000
+    shop = world.workshop()
+    assert advance(shop, job)["next"] == "wait"
+    assert all(one.baseline is not None for one in shop.control.read().generations.values())
+    abandon(shop, job, "its execution failed")
+    assert all(one.baseline is None for one in shop.control.read().generations.values())
+    assert commands.job(job)["state"] == "failed"
+    assert advance(shop, job) == {"next": "end", "state": "failed"}
+
+
+def test_a_build_that_is_abandoned_is_interrupted_with_its_reason(world: World, states: States) -> None:
+    world.deploy("second")
+    client: Any = states
+    commands = Commands(world.workshop(), "machine", lambda: client)
+    job = commands.start("build", ["shops"])["job"]
+    world.now += 1000
+    shop = world.workshop()
+    advance(shop, job)
+    assert shop.control.read().generations["shops", 2].state is State.BUILDING
+    abandon(shop, job, "its execution failed")
+    found = shop.control.read().generations["shops", 2]
+    assert (found.state, found.reason) == (State.INTERRUPTED, "its execution failed")
+
+
+def test_two_executions_do_not_write_one_job(world: World) -> None:
+    shop = world.workshop()
+    job = Job("j", "verify", (("shops", 1),), world.clock().isoformat())
+    shop.jobs.create(job)
+    shop.jobs.write(job)
+    with pytest.raises(Exception, match="another execution"):
+        shop.jobs.write(job)
+
+
+@pytest.mark.parametrize(("kind", "works"), [("Create", True), ("Update", False), ("Delete", False)])
+def test_cloudformation_gets_an_answer(monkeypatch: pytest.MonkeyPatch, kind: str, works: bool) -> None:
+    sent: list[Any] = []
+
+    class Answer:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+    def urlopen(request: Any, timeout: float) -> Answer:
+        sent.append((request.full_url, request.data, timeout))
+        return Answer()
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    worked: list[str] = []
+
+    def work() -> str:
+        worked.append(kind)
+        raise Permanent("the table rejects it")
+
+    event = {
+        "RequestType": kind,
+        "ResponseURL": "https://example.com/answer",
+        "StackId": "s",
+        "RequestId": "r",
+        "LogicalResourceId": "ControlRows",
+    }
+    answer_cloudformation(event, work)
+    ((address, body, _),) = sent
+    assert address == "https://example.com/answer"
+    assert bool(worked) == works
+    assert (b'"FAILED"' in body) == works
+    assert (b"the table rejects it" in body) == works

@@ -1,0 +1,410 @@
+"""What each place puts back, leaves and removes, and what it says about that."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.errors import CommandError
+from cli.failures import batches, files, gate, quarantine, queues
+from cli.failures.run import Policy
+from cli.failures.sent_log import sent_log
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.testing import event, record
+from tests.unit.cli.failures.fakes import Life
+from tests.unit.cli.failures.world import BOTH, Stack, delete, patch, pipeline_with, put
+
+SAFE = Policy()
+LEFT_CHANGED = f"{quarantine.CHANGED} (--discard removes the reports)"
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack(tmp_path)
+
+
+# --- intake -------------------------------------------------------------------------------------------------
+
+
+def test_a_message_that_changes_nothing_is_removed(stack: Stack) -> None:
+    stack.put_item("a", {"n": 1, "x": 2})
+    stack.dead(put("a", {"x": 2, "n": 1}), patch("a", {"x": 2}), delete("b"))
+    tally = stack.redrive("intake", SAFE).tally
+    assert (tally.put_back, dict(tally.removed), dict(tally.left)) == (0, {gate.APPLIED: 3}, {})
+    assert stack.sqs.bodies("intake") == stack.sqs.bodies("intake-dead") == []
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (put("a", {"n": 2}), gate.DIFFERENT),
+        (patch("a", {"n": 2}), gate.DIFFERENT),
+        (delete("a"), gate.DIFFERENT),
+        (put("b", {"n": 2}), gate.ABSENT),
+        (patch("b", {"n": 2}), gate.NOTHING_TO_PATCH),
+    ],
+)
+def test_what_would_create_or_change_an_item_is_left_with_a_reason(stack: Stack, message: Any, reason: str) -> None:
+    stack.put_item("a", {"n": 1})
+    stack.dead(message)
+    run = stack.redrive("intake", SAFE)
+    assert (run.tally.put_back, dict(run.tally.left)) == (0, {reason: 1})
+    assert run.tally.examples[reason] == [f"{message['op']} things#{message['id']}"]
+    assert [loads(body) for body in stack.sqs.bodies("intake-dead")] == [message]
+    assert stack.sqs.queues["intake-dead"].messages[0].visible_at <= stack.sqs.now
+    discarding = stack.redrive("intake", Policy(discard=True))
+    assert dict(discarding.tally.removed) == {reason: 1}
+    assert stack.sqs.bodies("intake-dead") == []
+    assert [loads(line) for line in (stack.state / "discarded.jsonl").read_text().splitlines()] == [message]
+    assert stack.sqs.bodies("intake") == []
+
+
+def test_a_message_never_overwrites_what_was_written_after_the_comparison(stack: Stack) -> None:
+    stack.put_item("a", {"n": 1})
+    stack.dead(put("a", {"n": 2}), put("b", {"n": 2}))
+    assert stack.redrive("intake", BOTH).tally.put_back == 2
+    stack.put_item("a", {"n": 3})
+    stack.put_item("b", {"n": 3})
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 3}, "b": {"n": 3}}
+    reasons = [loads(body)["violations"][0]["keyword"] for body in stack.s3.objects.values()]
+    assert reasons == ["precondition", "precondition"]
+
+
+def test_a_field_can_say_which_version_is_newer(stack: Stack) -> None:
+    for name in "abcd":
+        stack.put_item(name, {"n": 1, "at": "2026-11-02"})
+    stack.dead(
+        put("a", {"n": 2, "at": "2026-11-03"}),
+        put("b", {"n": 2, "at": "2026-11-01"}),
+        put("c", {"n": 2, "at": 5}),
+        patch("d", {"n": 2, "at": "2026-11-09"}),
+    )
+    tally = stack.redrive("intake", Policy(newer_by="at")).tally
+    assert (tally.put_back, dict(tally.left)) == (1, {gate.OUTDATED: 1, gate.DIFFERENT: 2})
+    stack.ingest_all()
+    assert [item["n"] for item in stack.items().values()] == [2, 1, 1, 1]
+    assert stack.redrive("intake", Policy(newer_by="at", overwrite=True)).tally.left == {gate.OUTDATED: 1}
+
+
+def test_messages_of_one_item_go_back_in_order_and_never_past_one_that_stays(stack: Stack) -> None:
+    stack.put_item("a", {"n": 0})
+    stack.dead(put("b", {"n": 1}), patch("b", {"m": 2}), delete("b"), put("b", {"n": 4}))
+    stack.dead(patch("a", {"n": 1}), put("a", {"n": 0}))
+    tally = stack.redrive("intake", Policy(create=True)).tally
+    assert (tally.put_back, dict(tally.left)) == (4, {gate.DIFFERENT: 1, gate.BEHIND: 1})
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 0}, "b": {"n": 4}}
+    assert len(stack.sqs.bodies("intake-dead")) == 2
+
+
+def test_a_message_that_cannot_be_read_goes_back_to_be_quarantined(stack: Stack) -> None:
+    stack.dead("{", dumps({"op": "put"}), put("x" * 1025, {"n": 1}), put("é" * 1024, {"n": 1}), put("", {"n": 1}))
+    assert stack.redrive("intake", SAFE).tally.put_back == 5
+    stack.ingest_all()
+    assert len(stack.s3.keys("quarantine/")) == 5
+
+
+def test_a_message_that_was_put_back_and_failed_again_keeps_its_conditions(stack: Stack) -> None:
+    stack.put_item("a", {"n": 0})
+    stack.dead(put("a", {"n": 1}), put("a", {"n": 2}))
+    stack.redrive("intake", BOTH, limit=1)
+    (returned,) = stack.sqs.bodies("intake")
+    stack.sqs.queues["intake"].messages.clear()
+    stack.dead(loads(returned))  # behind the newer one now
+    assert stack.redrive("intake", BOTH).tally.put_back == 2
+    stack.ingest_all()
+    assert stack.items()["a"] == {"n": 2}
+    assert len(stack.s3.keys("quarantine/")) == 1
+
+
+def test_a_refused_message_that_was_put_back_is_not_taken_for_applied(stack: Stack) -> None:
+    stack.dead(put("a", {"x": 1}), put("a", {"n": 2}))
+    stack.redrive("intake", BOTH)
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 2}}
+    stack.database.delete_item(TableName="items", Key={"pk": {"S": "things#a"}})
+    stack.deploy(pipeline_with(required=()))
+    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {gate.ABSENT: 1}
+    assert stack.redrive("quarantine", BOTH).tally.put_back == 1
+    stack.ingest_all()
+    assert stack.items() == {"a": {"x": 1}}
+
+
+def test_a_report_is_not_taken_for_applied_while_messages_are_on_their_way(stack: Stack) -> None:
+    stack.put_item("a", {"n": 0})
+    report = {"entrance": "queue", "item": put("a", {"n": 0}), "time": "2026-11-27T00:00:00Z"}
+    stack.s3.put_object(Bucket="failures", Key="quarantine/things/r.json", Body=dumps(report).encode())
+    stack.dead(put("a", {"n": 1}))
+    stack.redrive("intake", BOTH)
+    assert dict(stack.redrive("quarantine", BOTH).tally.left) == {gate.UNDECIDED: 1}
+
+
+def test_a_message_is_conditional_on_few_versions_only(stack: Stack) -> None:
+    stack.dead(*(put("a", {"n": number}) for number in range(100)))
+    assert stack.redrive("intake", BOTH).tally.put_back == 64
+    stack.ingest_all()
+    assert stack.redrive("intake", SAFE).tally.put_back == 36
+    stack.ingest_all()
+    assert (stack.items(), stack.s3.keys("quarantine/")) == ({"a": {"n": 99}}, [])
+
+
+def test_a_message_that_the_queue_refuses_stays_with_those_behind_it(stack: Stack) -> None:
+    stack.dead(put("a", {"n": 1}), put("a", {"n": 2}), put("b", {"n": 1}))
+    stack.sqs.refuses_sends = 1
+    tally = stack.redrive("intake", BOTH).tally
+    assert (tally.put_back, tally.left) == (1, {queues.REJECTED: 1, gate.BEHIND: 1})
+    assert stack.redrive("intake", BOTH).tally.put_back == 2
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 2}, "b": {"n": 1}}
+
+
+def test_items_that_a_busy_table_leaves_out_are_read_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = stack.database.batch_get_item
+
+    def busy(*, RequestItems: Any) -> Any:  # noqa: N803
+        ((table, request),) = RequestItems.items()
+        keys = request["Keys"]
+        response = read(RequestItems={table: request | {"Keys": keys[:1]}})
+        return response | ({"UnprocessedKeys": {table: request | {"Keys": keys[1:]}}} if keys[1:] else {})
+
+    monkeypatch.setattr(stack.database, "batch_get_item", busy)
+    for name in "abc":
+        stack.put_item(name, {"n": 1})
+    stack.dead(*(put(name, {"n": 1}) for name in "abc"))
+    assert stack.redrive("intake", SAFE).tally.removed == {gate.APPLIED: 3}
+
+
+def test_an_operation_follows_one_that_an_earlier_run_has_sent(stack: Stack) -> None:
+    stack.dead(put("a", {"n": 1}), put("a", {"n": 2}))
+    assert stack.redrive("intake", BOTH, limit=1).tally.put_back == 1
+    assert stack.redrive("intake", SAFE).tally.put_back == 1  # it is the next one of the same item
+    stack.ingest_all()
+    assert (stack.items(), stack.s3.keys("quarantine/")) == ({"a": {"n": 2}}, [])
+
+
+# --- everywhere ---------------------------------------------------------------------------------------------
+
+
+def fill(stack: Stack) -> None:
+    """Put three failures into each place."""
+    stack.functions.functions |= {"s-load": lambda _event: None, "s-catalog": lambda _event: None}
+    stack.deploy(pipeline_with(transform=lambda item: item | {"half": item["m"] / 2}))
+    for number in range(3):
+        for queue in ("archive-dead", "even-dead"):
+            stack.sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"id": number}))
+        stack.dead(put(f"new-{number}", {"n": number}))
+        stack.notify("catalog", f"archive/things/{number}")
+        stack.discard_batch([record(number + 1, "things", (f"b{number}", None, {"n": 1}))], number=number)
+        stack.stream([record(number + 10, "things", (f"q{number}", None, {"n": 1, "m": "x"}))])
+    stack.deploy(pipeline_with())
+
+
+PLACES = ["intake", "archive", "even", "async", "batches", "quarantine"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_dry_run_changes_nothing_and_a_limit_is_kept(stack: Stack, place: str) -> None:
+    fill(stack)
+    before = (len(stack.sqs.bodies("archive")), len(stack.sqs.bodies("even")), dict(stack.s3.objects))
+    assert stack.redrive(place, dry_run=True).tally.put_back == 3
+    assert (len(stack.sqs.bodies("archive")), len(stack.sqs.bodies("even")), dict(stack.s3.objects)) == before
+    held = stack.places(Life())[place]
+    assert held.count() == 3
+    assert stack.redrive(place, limit=2).tally.put_back == 2
+    assert held.count() == 1
+    assert stack.redrive(place, limit=2).tally.put_back == 1
+    assert held.count() == 0
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_nothing_is_done_beyond_the_limit(stack: Stack, place: str) -> None:
+    fill(stack)
+    assert stack.redrive(place, limit=0).tally.put_back == 0
+    assert stack.places(Life())[place].count() == 3
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_rate_is_kept(stack: Stack, place: str) -> None:
+    fill(stack)
+    slept: list[float] = []
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds
+
+    run = stack.redrive(place, rate=0.5, clock=lambda: now, sleep=sleep)
+    assert run.tally.put_back == 3
+    assert sum(slept) in (0, pytest.approx(4))  # one batch of three, or three with two pauses
+
+
+def test_two_runs_of_a_place_at_once_are_refused(stack: Stack) -> None:
+    fill(stack)
+    with sent_log(stack.state / "archive.sent"), pytest.raises(CommandError, match="Another redrive"):
+        stack.redrive("archive")
+
+
+def test_what_another_run_holds_is_mentioned(stack: Stack) -> None:
+    fill(stack)
+    stack.sqs.receive_message(QueueUrl="archive-dead", MaxNumberOfMessages=2, VisibilityTimeout=120)
+    tally = stack.redrive("archive").tally
+    assert tally.put_back == 1
+    assert tally.notes[0].startswith("2 were hidden when this run began")
+
+
+# --- functions ----------------------------------------------------------------------------------------------
+
+
+def test_files_are_loaded_on_request_only_and_not_twice(stack: Stack) -> None:
+    loaded: list[str] = []
+    stack.functions.functions["s-load"] = lambda event: loaded.extend(
+        found["s3"]["object"]["key"] for found in event["Records"]
+    )
+    stack.notify("load", "inbox/things/a+b.jsonl", sequencer="2")
+    stack.notify("load", "inbox/things/c.jsonl", sequencer="2")
+    for name, sequencer in (("a b", "1"), ("c", "2")):
+        receipt = json.dumps({"sequencer": sequencer}).encode()
+        stack.s3.put_object(Bucket="the-archive", Key=f"receipts/things/{name}.jsonl.json", Body=receipt)
+    tally = stack.redrive("async", SAFE).tally
+    assert (dict(tally.removed), dict(tally.left)) == ({files.LOADED: 1}, {files.MAY_OVERWRITE: 1})
+    assert tally.examples[files.MAY_OVERWRITE] == ["inbox/things/a b.jsonl"]
+    assert loaded == []
+    assert stack.redrive("async", Policy(overwrite=True)).tally.put_back == 1
+    assert loaded == ["inbox/things/a+b.jsonl"]
+    assert stack.sqs.bodies("async") == []
+
+
+def test_a_function_that_fails_again_is_reported_and_the_failure_stays(stack: Stack) -> None:
+    def broken(_event: Any) -> None:
+        raise ValueError("no such table")
+
+    stack.functions.functions |= {"s-catalog": broken, "s-fanout": broken}
+    stack.notify("catalog", "archive/x")
+    stack.discard_batch([])
+    assert dict(stack.redrive("async").tally.left) == {"failed again in catalog: ValueError: no such table": 1}
+    assert dict(stack.redrive("batches").tally.left) == {"failed again in fanout: ValueError: no such table": 1}
+    assert len(stack.sqs.bodies("async")) == len(stack.s3.keys()) == 1
+
+
+def test_what_is_of_another_stack_or_unreadable_is_left(stack: Stack) -> None:
+    stack.sqs.send_message(QueueUrl="async", MessageBody="{")
+    stack.notify("ingest", "x")
+    stack.discard_batch([], "ingest")
+    stack.s3.put_object(Bucket="failures", Key="aws/lambda/x", Body=b"{")
+    assert dict(stack.redrive("async").tally.left) == {files.FOREIGN: 2}
+    assert dict(stack.redrive("batches").tally.left) == {batches.FOREIGN: 1, batches.UNREADABLE: 1}
+
+
+def test_a_batch_of_aggregate_leads_to_verify(stack: Stack) -> None:
+    stack.discard_batch([record(1, "things", ("a", None, {"n": 1}))], "aggregate")
+    tally = stack.redrive("batches").tally
+    assert dict(tally.left) == {batches.NOT_COUNTED: 1}
+    assert "tailrace verify --repair" in batches.NOT_COUNTED
+    assert stack.archived() == []
+    assert stack.redrive("batches", Policy(repaired=True), dry_run=True).tally.removed == {batches.DISCARDED: 1}
+    assert stack.redrive("batches", Policy(discard=True)).tally.left == {batches.NOT_COUNTED: 1}
+    assert stack.redrive("batches", Policy(repaired=True)).tally.removed == {batches.DISCARDED: 1}
+    assert stack.s3.keys() == stack.archived() == []
+
+
+def test_a_batch_that_is_sent_in_part_stays(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    stack.discard_batch([record(1, "things", ("a", None, {"n": 1}))])
+    stack.sqs.refuses_sends = 4
+    assert dict(stack.redrive("batches").tally.left) == {batches.SENT_IN_PART: 1}
+    assert stack.redrive("batches").tally.put_back == 1
+
+
+# --- quarantine ---------------------------------------------------------------------------------------------
+
+
+def break_code(stack: Stack) -> None:
+    stack.deploy(pipeline_with(transform=lambda item: item | {"half": item["m"] / 2}))
+
+
+def test_an_item_that_the_deployed_code_still_refuses_stays_with_the_present_reason(stack: Stack) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": "x"}))])
+    stack.deploy(pipeline_with(transform=lambda item: item | {"root": item["m"] ** 2}))
+    tally = stack.redrive("quarantine").tally
+    assert dict(tally.left) == {"are still refused": 1}
+    assert "TypeError: unsupported operand type(s) for ** or pow()" in tally.examples["are still refused"][0]
+    assert stack.archived() == []
+    assert len(stack.s3.keys("quarantine/")) == 1
+
+
+def test_a_report_of_an_item_that_changed_since_is_left_or_discarded(stack: Stack) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": "x"}))])
+    stack.deploy(pipeline_with())
+    stack.put_item("a", {"n": 2})
+    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {LEFT_CHANGED: 1}
+    assert dict(stack.redrive("quarantine", Policy(discard=True)).tally.removed) == {quarantine.CHANGED: 1}
+    assert stack.s3.keys("quarantine/") == stack.archived() == []
+
+
+def test_of_several_reports_of_an_item_the_newest_is_put_back(stack: Stack) -> None:
+    break_code(stack)
+    bad, worse = {"n": 1, "m": "x"}, {"n": 1, "m": "y"}
+    steps = [(None, bad), (bad, worse), (worse, bad)]
+    stack.stream([record(place + 1, "things", ("a", *step)) for place, step in enumerate(steps)])
+    assert len(stack.s3.keys("quarantine/")) == 3
+    stack.deploy(pipeline_with())
+    tally = stack.redrive("quarantine").tally
+    assert (tally.put_back, dict(tally.left)) == (1, {LEFT_CHANGED: 1})
+    (sent,) = stack.archived()
+    assert sent["data"] == {"old": None, "new": bad, "shard": sent["data"]["shard"], "sequence": "3"}
+    assert stack.redrive("quarantine").tally.put_back == 0
+
+
+def test_an_item_that_only_a_route_refused_goes_to_this_route(stack: Stack) -> None:
+    stack.deploy(pipeline_with(when=lambda item: item["m"] > 1))
+    stack.stream([record(1, "things", ("a", None, {"n": 2, "m": "x"}))])
+    assert len(stack.archived()) == 1
+    assert stack.routed() == []
+    stack.deploy(pipeline_with())
+    assert stack.redrive("quarantine").tally.put_back == 1
+    assert len(stack.archived()) == 1
+    assert [sent["id"] for sent in stack.routed()] == [stack.archived()[0]["id"]]
+    assert stack.s3.keys("quarantine/") == []
+
+
+def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:
+    break_code(stack)
+    stack.stream([record(1, "things", ("a", None, {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.10")}))])
+    stack.deploy(pipeline_with())
+    assert stack.redrive("quarantine").tally.put_back == 1
+    (sent,) = stack.archived()
+    assert sent["data"]["new"] == {"n": 1, "m": b"\x00\xff", "s": {1, 2}, "d": Decimal("0.1")}
+
+
+def test_a_row_that_is_no_item_is_left(stack: Stack) -> None:
+    stranger = record(1, "things", ("a", None, {"n": 1}))
+    stranger["dynamodb"]["Keys"] = {"pk": {"S": "nothing"}}
+    stack.functions.functions["s-fanout"](event([stranger]))
+    left = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+    assert dict(stack.redrive("quarantine").tally.left) == {left: 1}
+
+
+def test_what_holds_no_item_is_left(stack: Stack) -> None:
+    message = {"messageId": "m", "body": "{", "attributes": {"SentTimestamp": "0"}}
+    stack.ingest({"Records": [message]}, lambda: 60_000)
+    left = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+    assert dict(stack.redrive("quarantine").tally.left) == {left: 1}
+    assert stack.redrive("quarantine", Policy(discard=True)).tally.removed == {quarantine.UNREADABLE: 1}
+    assert stack.s3.keys() == []
+
+
+def test_a_refused_line_of_a_file_keeps_its_expiry(stack: Stack) -> None:
+    content = {"entrance": "file", "collection": "things", "id": "a", "item": {"n": 1}, "expires_at": 2_000_000_000}
+    key = "quarantine/things/date=2026-11-27/a.json"
+    stack.s3.put_object(Bucket="failures", Key=key, Body=dumps(content | {"origin": {}}).encode())
+    assert dict(stack.redrive("quarantine", SAFE).tally.left) == {gate.ABSENT: 1}
+    assert stack.redrive("quarantine", Policy(create=True)).tally.put_back == 1
+    stack.ingest_all()
+    assert stack.items() == {"a": {"n": 1, "expires_at": 2_000_000_000}}
+    assert stack.s3.keys() == []

@@ -1,0 +1,173 @@
+"""``tailrace rebuild``, ``verify`` and ``status``, with a history function that answers from a script."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import history
+from cli.__main__ import main
+
+COUNTS = {"rows": 12, "different": 0, "repaired": 0, "not_judged": 0, "inexact": 0}
+DONE = {"state": "done", "reason": "", "targets": ["shops@2"], "counts": COUNTS, "report": "reports/j.jsonl"}
+RUNNING = {"state": "running", "phase": "reading the items", "done": 2, "total": 4}
+STARTED = {"job": "j", "targets": ["shops@2"], "resumed": False}
+
+type Json = dict[str, Any]
+
+
+class Stack:
+    """A stack whose history function answers from a script, and remembers its tasks."""
+
+    def __init__(self, answers: list[Json]) -> None:
+        self.answers = answers
+        self.tasks: list[Json] = []
+        self.error = ""
+
+    def output(self, name: str) -> str:
+        return name
+
+    def client(self, _service: str, **_options: Any) -> "Stack":
+        return self
+
+    def invoke(self, *, FunctionName: str, Payload: str) -> Json:  # noqa: N803
+        assert FunctionName == "HistoryFunction"
+        self.tasks.append(json.loads(Payload))
+        answer: Json = {"Payload": io.BytesIO(json.dumps(self.answers.pop(0)).encode())}
+        return answer | ({"FunctionError": self.error} if self.error else {})
+
+    def get_object(self, **_request: Any) -> Json:
+        return {"Body": io.BytesIO(b'{"finding":"different"}')}
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
+    """Return a function that sets the script."""
+
+    def script(*answers: Json) -> Stack:
+        stack = Stack(list(answers))
+        monkeypatch.setattr(history, "stack_of", lambda _options: stack)
+        monkeypatch.setattr("cli.history.time.sleep", lambda _seconds: None)
+        return stack
+
+    return script
+
+
+def test_a_rebuild_is_followed_to_its_end(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    stack = scripted(STARTED, RUNNING, RUNNING, DONE)
+    assert main(["rebuild", "shops", "--stack", "tailrace"]) == 0
+    assert stack.tasks[0] == {"task": "start", "kind": "build", "names": ["shops"]}
+    assert stack.tasks[1] == {"task": "job", "job": "j"}
+    assert "Live, and shown to readers: shops@2." in capsys.readouterr().out
+
+
+def test_no_wait_only_starts(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    stack = scripted(STARTED | {"resumed": True})
+    assert main(["rebuild", "--all", "--no-wait", "--stack", "tailrace"]) == 0
+    assert len(stack.tasks) == 1
+    assert "Going on with shops@2 (job j)" in capsys.readouterr().out
+
+
+def test_nothing_to_build_is_no_error(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    scripted({"job": None, "targets": [], "resumed": False})
+    assert main(["rebuild", "--all", "--stack", "tailrace"]) == 0
+    assert "nothing to build" in capsys.readouterr().out
+
+
+def test_undo_moves_readers_back(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    stack = scripted({"shown": "shops@1", "before": "shops@2"})
+    assert main(["rebuild", "shops", "--undo", "--stack", "tailrace"]) == 0
+    assert stack.tasks == [{"task": "undo", "name": "shops"}]
+    assert "Readers see shops@1 again." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["shops", "--all"], ["--all", "--undo"]])
+def test_a_rebuild_says_which_aggregates(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rebuild", *arguments, "--stack", "tailrace"]) == 2
+    assert "Name the aggregates" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ({}, 0),
+        ({"different": 2}, 3),
+        ({"different": 2, "repaired": 2}, 0),
+        ({"inexact": 1}, 3),
+        ({"not_judged": 1}, 4),
+    ],
+)
+def test_the_status_of_a_verification_says_what_was_found(
+    scripted: Callable[..., Stack], found: Json, status: int
+) -> None:
+    stack = scripted(STARTED, DONE | {"counts": COUNTS | found})
+    assert main(["verify", "--repair", "--sample", "0.5", "--stack", "tailrace"]) == status
+    assert stack.tasks[0] == {"task": "start", "kind": "verify", "names": [], "repairs": True, "sample": 0.5}
+
+
+def test_generations_that_cannot_be_judged_are_named(
+    scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripted(STARTED, DONE | {"not_judged": ["visits@1"]})
+    assert main(["verify", "--stack", "tailrace"]) == 4
+    assert "visits@1" in capsys.readouterr().out
+
+
+def test_the_report_is_saved(scripted: Callable[..., Stack], tmp_path: Path) -> None:
+    scripted(STARTED, DONE)
+    assert main(["verify", "--stack", "tailrace", "--report", str(tmp_path / "r.jsonl")]) == 0
+    assert (tmp_path / "r.jsonl").read_bytes() == b'{"finding":"different"}'
+    scripted(STARTED, DONE)
+    assert main(["verify", "--stack", "tailrace", "--report", str(tmp_path)]) == 1
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "-1", "many"])
+def test_a_sample_is_a_share(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["verify", "--sample", share, "--stack", "tailrace"])
+    assert raised.value.code == 2
+    assert "a share above 0" in capsys.readouterr().err
+
+
+def test_a_failed_job_says_why(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    scripted(STARTED, DONE | {"state": "failed", "reason": "a batch was discarded"})
+    assert main(["verify", "--stack", "tailrace"]) == 1
+    assert "a batch was discarded" in capsys.readouterr().err
+    scripted({"error": "no generation of 'x' is live"})
+    assert main(["verify", "x", "--stack", "tailrace"]) == 1
+    assert "no generation of 'x' is live" in capsys.readouterr().err
+
+
+def test_a_function_that_fails_is_reported(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    scripted({"errorMessage": "out of memory"}).error = "Unhandled"
+    assert main(["status", "--stack", "tailrace"]) == 1
+    assert "out of memory" in capsys.readouterr().err
+
+
+def test_status_says_how_things_stand(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    generation = {"aggregate": "shops", "version": 1, "exact": True, "reason": "", "shown": True, "defined": True}
+    status = {
+        "generations": [
+            generation | {"state": "live"},
+            generation | {"version": 2, "state": "declared", "exact": False, "shown": False},
+            generation | {"aggregate": "old", "state": "interrupted", "defined": False, "reason": "another definition"},
+        ],
+        "jobs": [
+            {"job": "j", "kind": "build", "targets": ["shops@2"]} | RUNNING,
+            DONE | {"job": "k", "state": "failed"},
+        ],
+        "shards": {"s": {"sequence": "1", "created": 0}},
+    }
+    scripted(status)
+    assert main(["status", "--stack", "tailrace"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "shops@1  live, shown to readers, exact"
+    assert lines[1] == "shops@2  declared, not shown, run `tailrace rebuild shops`"
+    assert "no longer in the definition, another definition" in lines[2]
+    assert lines[-1] == "1 shard read; newest change 1970-01-01T00:00:00+00:00"
+    scripted(status)
+    assert main(["status", "--json", "--stack", "tailrace"]) == 0
+    assert json.loads(capsys.readouterr().out) == status

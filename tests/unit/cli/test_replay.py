@@ -1,0 +1,199 @@
+"""`tailrace replay`: archived events go to a route again, in order for each item, also if it is killed in between."""
+
+import contextlib
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import replay as module
+from cli.errors import CommandError
+from cli.failures import archives
+from cli.failures.archives import Archive
+from cli.failures.functions import Functions
+from cli.failures.run import Run
+from cli.replay import Bookmark, Replay
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.tagged_json import dumps
+from tailrace.outputs.archives import Event, ObjectSummary, archive_object, parse_events, parse_key
+from tests.unit.cli.failures.fakes import Client, Killed, Life
+from tests.unit.cli.failures.world import Stack, pipeline_with
+
+START = datetime(2026, 11, 25, 10, tzinfo=UTC)
+PARENT, LEFT, RIGHT = (f"shardId-0000000{number}-ab" for number in (1, 2, 3))
+
+
+class World(Stack):
+    """A stack with an archive."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.database.create("catalog", "pk", "sk")
+
+    def archive(self, events: Iterable[Any]) -> None:
+        """Archive a batch of events, as the stage and the catalog do."""
+        by_partition: dict[Any, list[Event]] = {}
+        for event in parse_events(dumps(list(events))):
+            assert isinstance(event, Event)
+            by_partition.setdefault(event.partition, []).append(event)
+        for partition, members in by_partition.items():
+            stored = archive_object(partition, members)
+            self.s3.put_object(Bucket="archive", Key=stored.key, Body=stored.body)
+            summary = ObjectSummary(partition)
+            for event in sorted({one.id: one for one in members}.values(), key=lambda one: (one.order, one.id)):
+                summary.add(f"{event.text}\n".encode())
+            row = summary.catalog_row(parse_key(stored.key)[1], len(stored.body), "")
+            self.database.put_item(TableName="catalog", Item=encode_item(row))
+
+    def replay(self, life: Life | None = None, route: str = "even") -> Replay:
+        lived = life or Life()
+        s3, dynamodb = Client(self.s3, lived), Client(self.database, lived)
+        functions = Functions(Client(self.functions, lived), "s")
+        return Replay(Archive(s3, dynamodb, "archive", "catalog"), functions, route, lambda _seconds: None)
+
+    @property
+    def bookmark(self) -> Bookmark:
+        return Bookmark(self.state / "replay.json")
+
+    def run(self, life: Life | None = None, hours: tuple[int, int] = (0, 24), **options: Any) -> int:
+        """Replay a span of hours; return how many events were sent."""
+        run = Run(**options)
+        start, end = (START + timedelta(hours=hour) for hour in hours)
+        self.replay(life).send(start, end, run, self.bookmark)
+        return run.tally.put_back
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def change(sequence: int, name: str, shard: str = PARENT, number: int = 2, minutes: int | None = None) -> Any:
+    moment = START + timedelta(minutes=sequence if minutes is None else minutes)
+    return {
+        "specversion": "1.0",
+        "id": f"{shard}/{sequence}",
+        "source": "test",
+        "type": "tailrace.things.modified",
+        "subject": name,
+        "time": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "data": {"old": None, "new": {"n": number}, "shard": shard, "sequence": str(sequence)},
+    }
+
+
+def sequences(world: World) -> list[int]:
+    return [int(event["data"]["sequence"]) for event in world.routed()]
+
+
+def test_events_of_the_route_are_sent_in_order_and_marked(world: World) -> None:
+    world.archive([change(3, "a"), change(1, "a"), change(2, "b", number=1)])
+    world.archive([change(90, "a", RIGHT), change(4, "a"), change(3, "a")])
+    assert world.run() == 4
+    assert sequences(world) == [1, 3, 4, 90]
+    assert all(event["replayed"] is True for event in world.routed())
+    assert world.bookmark.read() is None
+
+
+def test_a_parent_shard_comes_before_its_children(world: World) -> None:
+    world.archive([change(7, "a", LEFT, minutes=5), change(8, "b", RIGHT, minutes=5)])
+    world.archive([change(6, "a", minutes=5), change(5, "b", minutes=5)])
+    world.run()
+    assert sequences(world) == [5, 6, 7, 8]
+
+
+def test_the_range_has_a_first_and_an_excluded_last_moment(world: World) -> None:
+    world.archive([change(minutes, "a") for minutes in (0, 59, 60, 119, 120, 180)])
+    assert world.run(hours=(1, 2)) == 2
+    assert sequences(world) == [60, 119]
+
+
+def test_a_dry_run_counts_and_sends_nothing(world: World) -> None:
+    world.archive([change(1, "a"), change(2, "a")])
+    assert world.run(limit=1) == 1
+    assert world.run(dry_run=True) == 2
+    assert sequences(world) == [1]
+    assert world.bookmark.read() is not None
+
+
+def test_a_limit_is_kept_and_the_next_run_continues(world: World) -> None:
+    world.archive([change(number, "a", number=number) for number in range(1, 21)])
+    assert [world.run(limit=4) for _ in range(3)] == [4, 4, 2]
+    assert sequences(world) == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
+
+
+def test_a_rate_is_kept(world: World) -> None:
+    world.archive([change(number, "a") for number in range(1, 41)])
+    slept: list[float] = []
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds
+
+    assert world.run(rate=10, clock=lambda: now, sleep=sleep) == 40
+    assert sum(slept) == pytest.approx(3)
+
+
+def test_many_objects_of_an_hour_are_merged_a_few_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_MAX_OPEN_FILES", 3)
+    order = list(range(1, 41))
+    random.Random(1).shuffle(order)  # noqa: S311 - a test's
+    for number in order:
+        world.archive([change(number, "a"), change(41, "a")])
+    world.run()
+    assert sequences(world) == [*range(1, 41), 41]
+
+
+def test_an_event_that_is_not_accepted_is_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    world.archive([change(1, "a"), change(2, "a")])
+    world.sqs.refuses_sends = 8
+    assert world.run() == 2
+    assert sequences(world) == [1, 2]
+    world.sqs.refuses_sends = 10**6
+    with pytest.raises(CommandError, match="does not accept events now: repeat the command"):
+        world.run()
+
+
+def test_a_failing_function_is_one_sentence(world: World) -> None:
+    with pytest.raises(CommandError, match="fanout cannot replay these events: NotFound: no route is named 'odd'"):
+        world.replay(route="odd").send(START, START + timedelta(days=1), Run(), world.bookmark)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_killed_at_random_and_repeated(world: World, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_BATCH", 5)
+    chance = random.Random(seed)  # noqa: S311 - a simulation's
+    shards = dict.fromkeys("abcdef", PARENT)
+    events = []
+    for number in range(1, chance.randint(10, 120)):
+        if number == 50:
+            shards = {name: LEFT if name < "d" else RIGHT for name in shards}
+        name = chance.choice("abcdef")
+        events.append(change(number, name, shards[name], number=chance.randint(1, 4), minutes=number * 3))
+    for start in range(0, len(events), 7):
+        batch = events[start : start + 9]  # cut differently when it was delivered again
+        chance.shuffle(batch)
+        world.archive(batch)
+    world.deploy(pipeline_with())
+    cut_off = 0
+    for attempt in range(60):
+        life = Life(None if attempt == 59 else chance.randint(1, 30), chance.random() < 0.5)
+        done = False
+        with contextlib.suppress(Killed):
+            world.run(life, limit=chance.choice([None, 7]) if attempt < 59 else None)
+            done = world.bookmark.read() is None
+        cut_off += life.is_dead
+        if done:
+            break
+    expected = [event for event in events if event["data"]["new"]["n"] % 2 == 0]
+    first_seen = list({event["id"]: event for event in world.routed()}.values())
+    assert {event["id"] for event in first_seen} == {event["id"] for event in expected}
+    for name in "abcdef":
+        own = [int(event["data"]["sequence"]) for event in first_seen if event["subject"] == name]
+        assert own == sorted(own)
+    assert len(world.routed()) - len(expected) <= 5 * cut_off
