@@ -10,6 +10,7 @@ from contextlib import suppress
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
 from local.errors import LocalError
+from local.history import JobFailed
 from local.keep import STATE
 from local.options import MAX_PORT, MAX_SHARDS, parse_integer
 from local.stack import Stack, kept_stack, running_stack
@@ -42,15 +43,29 @@ def main() -> int:
         pipeline = load_checked_pipeline(report=_print)
         running = kept_stack(port, shards, _print) if keep else running_stack(port, shards or 1, _print, announce=True)
         with running as stack:
+            if keep:
+                build_aggregates(stack)  # the definition may have changed since the last run
             for line in hints(stack, pipeline):
                 _print(line)
-            wait_for_interrupt(stack, Watcher(stack, _print))
+            wait_for_interrupt(stack, Watcher(stack, _print, build_aggregates))
     except KeyboardInterrupt:
         return 130
     except LocalError as error:
         _print(str(error))
         return 1
     return 0
+
+
+def build_aggregates(stack: Stack) -> None:
+    """Build what the definition has and the stack does not, from the items that are there, and say so."""
+    began = time.monotonic()
+    try:
+        built = stack.history().rebuild()
+    except JobFailed as error:
+        _print(f"New aggregates were not built: {error}")
+        return
+    if built:
+        _print(f"Built {', '.join(built)} from the items in {time.monotonic() - began:.1f} s.")
 
 
 def wait_for_interrupt(stack: Stack, watcher: Watcher[Stack] | None = None) -> None:

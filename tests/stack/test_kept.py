@@ -138,6 +138,7 @@ def flights(first: int, end: int) -> dict[str, dict[str, Any]]:
     return {str(number): FLIGHT | {"flight": number + 1} for number in range(first, end)}
 
 
+DESTS = "aggregates/dests/rows?dest=GSP"
 ROWS = "aggregates/origin_days/rows?origin=EWR"
 
 
@@ -159,8 +160,11 @@ def deploys_a_changed_definition(checkout: Checkout) -> None:
     checkout.wait_until(lambda: "Deployed the changed definition" in checkout.log, CHANGE_SECONDS)
     assert "Locked the meaning of dests@1" in checkout.log
     assert "dests" in checkout.aggregates()
+    checkout.wait_until(lambda: "Built dests@1 from the items" in checkout.log, CHANGE_SECONDS)
+    assert checkout.count(DESTS, "n") == 20  # with its history
     checkout.put(flights(20, 30))
     checkout.wait_until(lambda: checkout.count(ROWS, "flights") == 30, CHANGE_SECONDS)
+    checkout.wait_until(lambda: checkout.count(DESTS, "n") == 30, CHANGE_SECONDS)
 
 
 def refuses_what_is_invalid(checkout: Checkout) -> None:
@@ -178,7 +182,7 @@ def refuses_what_is_invalid(checkout: Checkout) -> None:
         assert expected in checkout.log[said:]
         checkout.edit(new, old)
     assert checkout.log.count("Deployed the changed definition") == 1  # the mended one is the deployed one
-    assert "dests" in checkout.aggregates()
+    assert checkout.count(DESTS, "n") == 30
 
 
 def continues_at_the_same_addresses(checkout: Checkout, before: Mapping[str, Any]) -> None:
@@ -187,7 +191,7 @@ def continues_at_the_same_addresses(checkout: Checkout, before: Mapping[str, Any
     assert checkout.count(ROWS, "flights") == 30
     checkout.put(flights(25, 40))  # the first five are there already
     checkout.wait_until(lambda: checkout.count(ROWS, "flights") == 40, CHANGE_SECONDS)
-    assert "dests" in checkout.aggregates()
+    checkout.wait_until(lambda: checkout.count(DESTS, "n") == 40, CHANGE_SECONDS)
 
 
 def survives_a_kill(checkout: Checkout) -> None:
@@ -198,5 +202,6 @@ def survives_a_kill(checkout: Checkout) -> None:
     table = deploy.client("dynamodb", checkout.about["endpoint"])
     items = table.scan(TableName=checkout.about["outputs"]["ItemsTable"], Select="COUNT")["Count"]
     assert 30 <= items <= 60
-    checkout.wait_until(lambda: checkout.count(ROWS, "flights") == items, CHANGE_SECONDS)
+    for path, measure in ((ROWS, "flights"), (DESTS, "n")):
+        checkout.wait_until(lambda path=path, measure=measure: checkout.count(path, measure) == items, CHANGE_SECONDS)  # type: ignore[misc]
     checkout.stop(signal.SIGINT)
