@@ -28,10 +28,10 @@ from pipeline.definition import pipeline
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import fingerprints
-from tailrace.aws.jobs.building import commit_base
-from tailrace.aws.jobs.gathering import compute_base
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.snapshot import close_snapshot, scan_segment
+from tailrace.aws.jobs.steps.building import commit_base
+from tailrace.aws.jobs.steps.gathering import compute_base
+from tailrace.aws.jobs.steps.snapshot import close_snapshot, scan_segment
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.boundaries import Boundary
 from tailrace.backfill.generations import Generation, State, begin_build, begin_verify, created

@@ -13,7 +13,7 @@ GROUPS = {
     "a dashboard's stack": ("tests/browser/test_stack.py",),
     "a hosted stack": ("tests/browser/test_hosted.py",),
 }
-APART = ("tests/storage/test_openapi.py", "tests/simulation/")
+APART = ("tests/storage/test_openapi.py", "tests/simulation/", "tests/hostile/")
 """What takes long and shares nothing: each test for itself. All others stay together by file."""
 
 

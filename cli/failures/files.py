@@ -1,17 +1,28 @@
 """The async failures queue: S3 notifications that load or catalog failed to process."""
 
+import gzip
+import io
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import batched
+from typing import IO, Any, cast
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
 from cli.failures.functions import FunctionFailed, Functions
+from cli.failures.gate import Decision, Gate
+from cli.failures.intake import is_valid
 from cli.failures.leases import Leases, Message, leased
 from cli.failures.queues import message_count, note_hidden
 from cli.failures.run import Run
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.keys import item_key
+from tailrace.errors import InvalidMessage, NotFound
+from tailrace.inputs.lines import Line, detect_format, read_lines
+from tailrace.inputs.messages import Operation
 
 LEASE_S = 960
 """Longer than the timeout of load."""
@@ -20,16 +31,19 @@ INBOX, RECEIPTS = "inbox/", "receipts/"
 
 FOREIGN = "are not notifications for this stack"
 LOADED = "the file was loaded since"
-MAY_OVERWRITE = "files whose lines would replace items that may be newer (--overwrite)"
+LINES = "files with lines that"
 _MISSING = ("NoSuchKey", "404")
+_READ_TOGETHER = 100
+_UNREADABLE_FILE = (InvalidMessage, NotFound, EOFError, zlib.error, gzip.BadGzipFile)
 
 
 @dataclass(frozen=True, slots=True)
 class AsyncFailures:
     """Calls load or catalog with each notification, and deletes it when the function has succeeded.
 
-    An archive object gets the same catalog row again. A file's lines replace items, so a file that was not loaded to
-    its end is loaded only with the option for that.
+    An archive object gets the same catalog row again. A file's lines replace items, so each is compared with its item
+    first, like a message of the intake. ``definition`` returns the definition on this machine, which says how to read
+    the file; what cannot be read is for load to refuse.
     """
 
     sqs: Any
@@ -37,6 +51,8 @@ class AsyncFailures:
     queue: str
     bucket: str
     functions: Functions
+    gate: Gate
+    definition: Callable[[], Pipeline]
     name: str = "async"
 
     def count(self) -> int:
@@ -78,9 +94,42 @@ class AsyncFailures:
             return None
         if stage != "load":
             return FOREIGN
-        if all(self._is_loaded(record) for record in event.get("Records", ())):
+        uploads = [record for record in event.get("Records", ()) if not self._is_loaded(record)]
+        if not uploads:
             return LOADED
-        return None if run.policy.overwrite else MAY_OVERWRITE
+        if run.policy.overwrite and not run.policy.newer_by:
+            return None
+        return next((reason for upload in uploads if (reason := self._reason_of_lines(upload))), None)
+
+    def _reason_of_lines(self, record: Mapping[str, Any]) -> str | None:
+        """Return why a file must not be loaded, if a line of it must not."""
+        key = unquote_plus(record["s3"]["object"]["key"])
+        try:
+            for operations in batched(self._read_puts(key), _READ_TOGETHER, strict=False):
+                items = self.gate.read(operations)
+                for one in operations:
+                    verdict = self.gate.judge(one, items[item_key(one.collection, one.id)], in_order=False)
+                    if verdict.decision is Decision.LEAVE or verdict.is_discarded:
+                        return f"{LINES} {verdict.reason}"
+        except _UNREADABLE_FILE:
+            return None
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _MISSING:
+                raise
+        return None
+
+    def _read_puts(self, key: str) -> Iterator[Operation]:
+        """Yield the operations that a file's lines amount to."""
+        collection = key.removeprefix(INBOX).partition("/")[0]
+        schema = self.definition().collection(collection).compiled
+        form, is_compressed = detect_format(key)
+        body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+        stream = gzip.GzipFile(fileobj=body) if is_compressed else io.BufferedReader(body)
+        for line in read_lines(cast("IO[bytes]", stream), form, schema):
+            if isinstance(line, Line):
+                operation = Operation("put", collection, line.id, line.item, line.expires_at)
+                if is_valid(operation):
+                    yield operation
 
     def _invoke(self, stage: str, event: Mapping[str, Any]) -> str | None:
         """Call a function; return why it failed, if it did."""

@@ -174,12 +174,20 @@ def parse_operation(body: str) -> Operation | None:
     """Return the operation that a message requests; None if it is not valid, whatever the definition."""
     try:
         operation = parse_message(body)
-        key = item_key(operation.collection, operation.id)
+    except InvalidMessage:
+        return None
+    return operation if is_valid(operation) else None
+
+
+def is_valid(operation: Operation) -> bool:
+    """Return whether an operation is about something that can be the key of an item."""
+    key = item_key(operation.collection, operation.id)
+    try:
         split_item_key(key)
         check_item(key, {})
     except (InvalidMessage, InvalidItem):
-        return None
-    return operation
+        return False
+    return True
 
 
 def describe(operation: Operation | None) -> str:

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from cli.console import state_folder
+from cli.errors import CommandError
 from cli.failures.batches import DiscardedBatches
 from cli.failures.expectations import Expectations
 from cli.failures.files import AsyncFailures
@@ -16,6 +18,8 @@ from cli.failures.queues import DeadLetters
 from cli.failures.reports import ReportStore
 from cli.failures.run import Policy, Run
 from cli.stacks import DeployedStack
+from tailrace.definition.pipeline import DEFAULT_PIPELINE, Pipeline, load_pipeline
+from tailrace.errors import DefinitionError
 
 _SUFFIX = "DeadLetterQueue"
 
@@ -51,7 +55,8 @@ def places(stack: DeployedStack, policy: Policy) -> Sequence[Place]:
         dead, queue = stack.output(prefix + _SUFFIX), stack.output(f"{prefix}Queue")
         found.append(DeadLetters(_kebab_case(prefix), sqs, dead, queue, state))
     archive = stack.output("ArchiveBucket")
-    found.append(AsyncFailures(sqs, s3, stack.output("AsyncFailuresQueue"), archive, functions))
+    notifications = stack.output("AsyncFailuresQueue")
+    found.append(AsyncFailures(sqs, s3, notifications, archive, functions, gate, partial(_definition, stack)))
     found.append(DiscardedBatches(s3, failures, functions))
     return [*found, quarantine(stack, policy)]
 
@@ -97,6 +102,13 @@ def _moved_queues(stack: DeployedStack) -> list[str]:
 
 def _kebab_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def _definition(stack: DeployedStack) -> Pipeline:
+    try:
+        return load_pipeline(stack.parameters.get("Pipeline") or DEFAULT_PIPELINE)
+    except DefinitionError as error:
+        raise CommandError(f"Files cannot be compared with the items, except with --overwrite: {error}") from error
 
 
 def _functions(stack: DeployedStack) -> Functions:

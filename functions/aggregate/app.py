@@ -21,16 +21,9 @@ def stage(settings: AggregateSettings) -> Aggregator:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     dynamodb, table = client("dynamodb"), settings.aggregates_table
     committer = Committer(dynamodb, table, clock=_now, use_partiql=on_aws(os.environ))
-    lineages = Lineages(dynamodb, streams=lambda: client("dynamodbstreams"), table=table, clock=_now)
-    feeder = assemble_feeder(
-        dynamodb,
-        s3=lambda: client("s3"),
-        aggregates_table=table,
-        progress_table=settings.progress_table,
-        bucket=settings.history_bucket,
-        lineages=lineages,
-        clock=_now,
-    )
+    lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), table, _now)
+    s3, bucket = lambda: client("s3"), settings.history_bucket
+    feeder = assemble_feeder(dynamodb, s3, table, settings.progress_table, bucket, lineages, _now)
     progress = ProgressWriter(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
     return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages, feeder, progress)
 

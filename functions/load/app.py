@@ -25,6 +25,7 @@ def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
         items_table=settings.items_table,
         failures_bucket=settings.failures_bucket,
         clock=_now,
+        count_accepted=throughput.count,
     )
     return count_lines(loader, throughput)
 

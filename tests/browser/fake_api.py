@@ -53,13 +53,17 @@ def day(sensors: int = 3, hour_count: int = 24) -> dict[str, list[Json]]:
 
 def stage(name: str, **values: Any) -> Json:
     """Return a stage as in the health document."""
+    refused = {"quarantined_today": 0} if name in ("load", "ingest", "fanout") else {}
     if name in ("fanout", "aggregate"):
-        return {"name": name, "newest_change": None, "age_s": None, "behind_s": 0, "changes": 0} | values
-    if name in ("load", "catalog"):
-        return {"name": name, "changes": 0, "waited_s": None} | values
+        reader = {"newest_change": "2024-06-01T00:00:00Z", "age_s": 1, "behind_s": 1, "changes": 0}
+        return {"name": name} | reader | refused | values
+    if name == "load":
+        return {"name": name, "changes": 0, "refused": 0, "waited_s": None} | refused | values
+    if name == "catalog":
+        return {"name": name, "changes": 0, "retried": 0, "waited_s": None} | values
     if name == "api":
         return {"name": name, "changes": 0, "failed": 0} | values
-    return {"name": name, "waiting": 0, "in_work": 0, "failed": 0, "changes": 0} | values
+    return {"name": name, "waiting": 0, "in_work": 0, "failed": 0, "changes": 0} | refused | values
 
 
 def stages(**values: Json) -> list[Json]:
@@ -75,7 +79,7 @@ class FakeApi:
     aggregates: Sequence[Json] = field(default_factory=lambda: [hours()])
     rows: dict[str, list[Json]] = field(default_factory=dict)
     freshness: Json = field(
-        default_factory=lambda: {"newest_change": "2024-06-01T00:00:00Z", "age_s": 1, "behind_s": 0}
+        default_factory=lambda: {"newest_change": "2024-06-01T00:00:00Z", "age_s": 1, "behind_s": 1}
     )
     health: Json = field(
         default_factory=lambda: {

@@ -57,6 +57,7 @@ def is_large(order: dict[str, Any]) -> bool:
 orders = Collection("orders", schema=ORDER_SCHEMA, transform=with_size, on_expiry="keep")
 visits = Collection(
     "visits",
+    id_from="*",
     schema={
         "type": "object",
         "required": ["page"],

@@ -1,5 +1,6 @@
-"""The fast validator and the reference agree on every schema that the fast one handles."""
+"""Validation agrees with ``jsonschema``, adapted to exact numbers and to ECMA-262's patterns."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
-from tailrace.definition.schemas import Schema, is_compatible
+from tailrace.definition.schemas import Schema
+from tailrace.encoding.numbers import EXACT
 from tailrace.errors import DefinitionError
 from tests import strategies
 
@@ -22,7 +26,7 @@ instances = st.recursive(
 )
 limits = st.integers(0, 3)
 types = st.sampled_from(["string", "number", "integer", "boolean", "null", "array", "object"])
-patterns = st.sampled_from(["^[A-Z]{2}$", "^a", "b$", "[a-z]+", "^[A-Z0-9]{1,3}$", "^\\d+$", "a|b", "(?i)A"])
+patterns = st.sampled_from(["^[A-Z]{2}$", "^a", "b$", "[a-z]+", "^[A-Z0-9]{1,3}$", "^\\d+$", "a|b", "(?i:A)"])
 
 leaves = st.one_of(
     st.builds(lambda value: {"type": value}, st.one_of(types, st.lists(types, min_size=1, max_size=2, unique=True))),
@@ -36,6 +40,9 @@ leaves = st.one_of(
     ),
     st.builds(lambda key, value: {key: value}, st.sampled_from(["minProperties", "maxProperties"]), limits),
     st.builds(lambda value: {"pattern": value}, patterns),
+    st.builds(lambda value: {"multipleOf": value}, st.sampled_from([1, 2, Decimal("0.5"), Decimal("1e-11")])),
+    st.just({"uniqueItems": True}),
+    st.builds(lambda a, b: {"dependentRequired": {a: [b]}}, words, words),
     st.builds(lambda value: {"required": value}, st.lists(words, max_size=2, unique=True)),
     st.booleans(),
 )
@@ -58,10 +65,38 @@ schemas = st.recursive(
 ).filter(lambda schema: isinstance(schema, dict))
 
 
+def _is_integer(_checker: Any, value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Any:
+    if _is_number(None, value) and EXACT.remainder(Decimal(value), Decimal(step)):
+        yield ValidationError(f"{value} is not a multiple of {step}")
+
+
+def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
+    if isinstance(value, str) and not re.search(pattern.replace("$", r"\Z"), value, re.ASCII):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+Reference: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    validators={"multipleOf": _multiple_of, "pattern": _pattern},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
+)
+
+
 @given(schemas, instances)
 def test_both_validators_agree(document: dict[str, Any], instance: Any) -> None:
     schema = Schema(document)
-    assert schema.is_valid(instance) == (not list(schema._reference.iter_errors(instance)))
+    assert schema.is_valid(instance) == Reference(schema.document).is_valid(instance)
+    assert schema.is_valid(instance) == (not schema.violations(instance))
 
 
 @given(schemas, st.dictionaries(strategies.awkward_texts, strategies.values, max_size=3))
@@ -73,10 +108,10 @@ def test_both_validators_accept_any_dynamodb_value_as_input(document: dict[str, 
 @pytest.mark.parametrize(
     "field",
     [
-        {"pattern": "^\\p{Lu}"},
+        {"pattern": "^\\p{Nonsense}"},
         {"pattern": "a{2,1}"},
         {"pattern": "["},
-        {"patternProperties": {"^\\p{Lu}": True}},
+        {"patternProperties": {"^\\p": True}},
         {"$ref": "#/$defs/none"},
         {"$ref": "#/$defs/none", "uniqueItems": True},
         {"$ref": "https://example.com/other"},
@@ -113,24 +148,8 @@ def test_multiple_of_is_exact(step: Any, value: Any) -> None:
 def test_a_float_in_a_schema_is_the_decimal_that_repr_shows(keyword: str) -> None:
     schema = Schema({"properties": {"a": {keyword: 0.1}}})
     for item in ({"a": Decimal("0.1")}, {"a": Decimal("0.10000000000000000000001")}, {"a": Decimal("0.09999999999")}):
-        assert schema.is_valid(item) == (not list(schema._reference.iter_errors(item)))
+        assert schema.is_valid(item) == (not list(Reference(schema.document).iter_errors(item)))
     assert schema.is_valid({"a": Decimal("0.1")})
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"pattern": "^\\d+$"},
-        {"properties": {"a": {"pattern": "a|b"}}},
-        {"unevaluatedProperties": False},
-        {"anyOf": [{"format": "date"}]},
-        {"multipleOf": 2},
-        {"$ref": "https://example.com/other"},
-        {"uniqueItems": True},
-    ],
-)
-def test_schemas_on_which_the_validators_may_disagree_are_left_to_the_reference(document: dict[str, Any]) -> None:
-    assert not is_compatible(document)
 
 
 def test_every_violation_is_reported_with_a_pointer() -> None:

@@ -149,8 +149,11 @@ def test_notifications_are_processed_again(signed_stack: Stack, tailrace: Tailra
     row = eventually(lambda: dynamodb.scan(TableName=table, ConsistentRead=True)["Items"])[0]
     key = {"pk": row["pk"], "sk": row["sk"]}
     dynamodb.delete_item(TableName=table, Key=key)
-    bucket = signed_stack.outputs["ArchiveBucket"]
-    inbox = "inbox/flights/redriven.jsonl"
+    bucket, inbox = signed_stack.outputs["ArchiveBucket"], "inbox/flights/redriven.jsonl"
+    line = json.dumps({"id": "redriven"} | FLIGHT)
+    signed_stack.client("s3").put_object(Bucket=bucket, Key=inbox, Body=line.encode())
+    eventually(lambda: item(signed_stack, "redriven"))
+    put_item(signed_stack, "redriven", FLIGHT | {"flight": 5})
     for stage, object_key in (("catalog", row["object"]["S"]), ("load", inbox)):
         described = {"bucket": {"name": bucket}, "object": {"key": object_key, "sequencer": "1"}}
         record = {"eventName": "ObjectCreated:Put", "eventTime": "2026-01-01T00:00:00Z", "s3": described}
@@ -160,9 +163,12 @@ def test_notifications_are_processed_again(signed_stack: Stack, tailrace: Tailra
         signed_stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(body))
     told = tailrace("redrive", "async")
     assert "1 put back" in told
+    assert "1 left: files with lines that would change an item" in told
     assert inbox in told
     assert dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"] == row
-    assert "1 put back" in tailrace("redrive", "async", "--overwrite")  # the file is gone, which load logs
+    put_item(signed_stack, "redriven", FLIGHT)
+    assert "1 put back" in tailrace("redrive", "async")
+    assert "async       0 failures" in tailrace("redrive")
 
 
 def test_a_discarded_batch_of_fanout_is_delivered_and_one_of_aggregate_is_left(

@@ -136,8 +136,15 @@ async function start() {
   const shared = { api, config, extents: new Extents([]) };
   updatePanels(panels, await loadAggregates(api), shared);
   const onTick = (now) => {
-    for (const panel of panels) panel.freshness.show(now, refresh.paused);
-    showState(health.state(now, refresh.paused));
+    for (const panel of panels) panel.freshness.show(now, panel.visible && !document.hidden, refresh.paused);
+    const visible = panels.filter((panel) => panel.visible);
+    showState(
+      health.state(
+        now,
+        refresh.paused,
+        visible.map((panel) => panel.freshness.state),
+      ),
+    );
   };
   const refresh = new Refresh(panels, () => health.load(), onTick);
   placeTools(panels, refresh, session, config.reference);

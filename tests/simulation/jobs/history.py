@@ -7,7 +7,7 @@ from typing import Any
 from tailrace.aws.backfill.control import Control, ControlTable
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
-from tailrace.aws.jobs.machine import advance, work_on
+from tailrace.aws.jobs.steps.machine import advance, work_on
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.encoding.dynamodb import decode_item

@@ -10,7 +10,8 @@ import pytest
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.backfill import feed
 from tailrace.aws.backfill.journal_bucket import JournalBucket
-from tailrace.aws.jobs import building, covering, gathering, judging, repairing
+from tailrace.aws.jobs.steps import building, covering, gathering, judging, repairing
+from tailrace.backfill.comparison import expected_counters
 from tests.simulation.jobs.__main__ import play
 
 _SEEDS = 120
@@ -31,10 +32,8 @@ def _believe_snapshot(patch: pytest.MonkeyPatch) -> None:
 
 
 def _ignore_marks(patch: pytest.MonkeyPatch) -> None:
-    expected = judging.expected_counters
-
     def broken(base: Any, steps: Any, row: Any, marks: Any, width: int) -> Any:
-        return expected(base, steps, replace(row, marks=dict.fromkeys(marks.values(), 1 << 160)), marks, width)
+        return expected_counters(base, steps, replace(row, marks=dict.fromkeys(marks.values(), 1 << 160)), marks, width)
 
     patch.setattr(judging, "expected_counters", broken)
 

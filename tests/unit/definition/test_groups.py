@@ -8,7 +8,8 @@ import pytest
 
 from tailrace import day, field, hour, minute, month, week
 from tailrace.definition.groups import BucketGroup
-from tailrace.errors import InvalidItem
+from tailrace.errors import InvalidItem, InvalidMessage
+from tailrace.queries.time_ranges import bucket_label, bucket_range
 
 NEW_YORK = "America/New_York"
 
@@ -49,6 +50,26 @@ def test_the_repeated_hour_when_clocks_go_back_is_two_buckets() -> None:
     assert labels == sorted(str(label) for label in labels)
 
 
+@pytest.mark.parametrize(
+    ("zone", "time", "hour_label", "day_label"),
+    [
+        ("Europe/Berlin", "2024-03-31T02:30", "2024-03-31T03:00+02:00", "2024-03-31"),
+        ("Europe/Berlin", "2024-10-27T02:30", "2024-10-27T02:00+02:00", "2024-10-27"),
+        ("America/New_York", "2024-03-10T02:00:00", "2024-03-10T03:00-04:00", "2024-03-10"),
+        ("Africa/Cairo", "2024-04-26T00:15", "2024-04-26T01:00+03:00", "2024-04-26"),
+        ("America/Santiago", "2024-09-08T00:59:59", "2024-09-08T01:00-03:00", "2024-09-08"),
+        ("Australia/Lord_Howe", "2024-10-06T02:10", "2024-10-06T02:00+11:00", "2024-10-06"),
+        ("Pacific/Apia", "2011-12-30T12:00", "2011-12-31T12:00+14:00", "2011-12-31"),
+        ("America/New_York", "0001-01-01T00:00", "0001-01-01T00:00-04:56:02", "0001-01-01"),
+        ("America/New_York", "9999-12-31T23:59", "9999-12-31T23:00-05:00", "9999-12-31"),
+    ],
+)
+def test_a_time_that_the_clocks_skip_is_in_the_real_bucket_after_the_gap(
+    zone: str, time: str, hour_label: str, day_label: str
+) -> None:
+    assert (hour("t", tz=zone).value({"t": time}), day("t", tz=zone).value({"t": time})) == (hour_label, day_label)
+
+
 def test_buckets_are_contiguous_where_clocks_move_by_half_an_hour() -> None:
     group = hour("t", tz="Australia/Lord_Howe")
     labels = ["2024-04-07T00:00+11:00"]
@@ -70,6 +91,71 @@ def test_buckets_are_contiguous_where_clocks_move_by_half_an_hour() -> None:
 )
 def test_a_bucket_ends_where_the_next_one_starts(group: BucketGroup, label: str, end: datetime) -> None:
     assert group.end(label) == end
+
+
+READ = {
+    "2024-06-01T10:00:00z": "2024-06-01T10:00+00:00",
+    "2024-06-01t10:00:00.5Z": "2024-06-01T10:00+00:00",
+    "2024-06-01 10:00:00+02:00": "2024-06-01T08:00+00:00",
+    "2024-06-01T10:00:00\N{MINUS SIGN}02:00": "2024-06-01T12:00+00:00",
+    "2024-06-01T10:00:00-00:00": "2024-06-01T10:00+00:00",
+    "2024-06-01T24:00:00": "2024-06-02T00:00+00:00",
+    "2024-12-31T24:00Z": "2025-01-01T00:00+00:00",
+    "2024-02-28T24:00:00.000+01:00": "2024-02-28T23:00+00:00",
+    "2016-12-31T23:59:60Z": "2016-12-31T23:59+00:00",
+    "2016-12-31T23:59:60": "2016-12-31T23:59+00:00",
+    "2017-01-01T00:59:60.9+01:00": "2016-12-31T23:59+00:00",
+    "20150630T235960Z": "2015-06-30T23:59+00:00",
+    "2024-06-01T10,5": "2024-06-01T10:30+00:00",
+    "2024-06-01T10:30.25Z": "2024-06-01T10:30+00:00",
+    "2024-06-01T10:00:59,999Z": "2024-06-01T10:00+00:00",
+    "20240601T1000Z": "2024-06-01T10:00+00:00",
+    "2024-153T10": "2024-06-01T10:00+00:00",
+    "2024153": "2024-06-01T00:00+00:00",
+    "2024-W22-6T10:00": "2024-06-01T10:00+00:00",
+}
+
+
+@pytest.mark.parametrize("time", READ)
+def test_what_rfc_3339_and_iso_8601_allow_is_read(time: str) -> None:
+    assert minute("t").value({"t": time}) == READ[time]
+    assert bucket_label(minute("t"), time) == READ[time] or len(time) <= len("2024-06-01")
+
+
+def test_the_end_of_a_day_is_local_midnight_also_where_clocks_skip_it() -> None:
+    assert hour("t", tz="Africa/Cairo").value({"t": "2024-04-25T24:00"}) == "2024-04-26T01:00+03:00"
+    assert day("t", tz="Africa/Cairo").value({"t": "2024-04-25T24:00"}) == "2024-04-26"
+
+
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        ("2024-06-01T24:00:01", "hour 24 is only possible as 24:00:00"),
+        ("2024-06-01T23:59:60Z", "RFC 3339: second 60 is a leap second"),
+        ("2024-06-30T23:58:60Z", "RFC 3339: second 60 is a leap second"),
+        ("2024-07-01T23:59:60+02:00", "RFC 3339: second 60 is a leap second"),
+        ("2024-06-01T10:00:61Z", "ISO 8601: second must be in 0..59"),
+        ("2024-06-01T25:00", "ISO 8601: hour must be in 0..23"),
+        ("2024-06-01T10:60", "ISO 8601: minute must be in 0..59"),
+        ("2024-02-30T10:00", "ISO 8601: day is out of range for month"),
+        ("2023-366", "the year 2023 has no day 366"),
+        ("2024-W54-1", "there is no such week"),
+        ("2024-06-01T10:00+02:60", "RFC 3339: an offset is at most 23:59"),
+        ("2024-06-01T10:00+24:00", "RFC 3339: an offset is at most 23:59"),
+        ("2024-06", "ISO 8601: a point in time has a full date"),
+        ("1717236000", "seconds since 1970 must be a number"),
+        ("2024-06-01T10:00Z[UTC]", "RFC 9557"),
+        ("2024-01-01/2024-01-02", "a duration or interval"),
+        ("9999-12-31T24:00Z", "ISO 8601: date value out of range"),
+        ("yesterday", "expected ISO 8601, such as"),
+    ],
+)
+def test_what_is_not_read_has_a_reason(time: str, reason: str) -> None:
+    with pytest.raises(InvalidItem, match=reason):
+        minute("t").value({"t": time})
+    if time not in ("2024-06", "1717236000"):
+        with pytest.raises(InvalidMessage, match=reason):
+            bucket_range(minute("t"), time, None)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.lines import MAX_LINE_BYTES, BadLine, Format, Line, detect_format, read_lines
+from tailrace.inputs.lines import BadLine, Format, Line, detect_format, read_lines
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES
 from tests.strategies import values
 
 TEXTS = Schema({"type": "object"})
@@ -120,11 +121,11 @@ HEADERS = {
     "an empty file": b"",
     "no id": b"name\n",
     "a duplicate name": b"id,a,a\n",
-    "a column without a name": b"id,\n",
+    "a column without a name": b"id,,a\n",
+    "nothing but separators": b",,\n",
     "bytes that are not UTF-8": b"id,\xff\n",
     "an unclosed quote": b'id,"a\n1,2\n',
     "a very long line": b"id," + b"a" * 3_000_000,
-    "carriage returns": b"id,a\r1,2\r",
     "a blank line": b"\nid,a\n",
 }
 
@@ -135,20 +136,96 @@ def test_a_file_with_a_missing_or_invalid_header_is_rejected(header: str) -> Non
         read(HEADERS[header])
 
 
-def test_the_error_for_another_separator_suggests_the_cause() -> None:
-    with pytest.raises(InvalidMessage, match=r"found 'id;name' \(wrong separator\?\)"):
-        read(b"id;name\n1;a\n")
+SEPARATED = {
+    "semicolons": b"id;name;amount\n1;a,b;2\n2;c;\n",
+    "tabs": b"id\tname\tamount\n1\ta,b\t2\n2\tc\t\n",
+    "bars": b"id|name|amount\n1|a,b|2\n2|c|\n",
+    "commas": b'id,name,amount\n1,"a,b",2\n2,c,\n',
+    "carriage returns": b'id,name,amount\r1,"a,b",2\r2,c,\r',
+    "carriage returns, the last missing": b'id;name;amount\r1;"a,b";2\r2;c;',
+    "a byte order mark and semicolons": b"\xef\xbb\xbfid;name;amount\r\n1;a,b;2\r\n2;c;\r\n",
+    "a line that names the separator": b"sep=;\r\nid;name;amount\r\n1;a,b;2\r\n2;c;\r\n",
+    "a line that names a strange separator": b"\xef\xbb\xbfSEP=^\nid^name^amount\n1^a,b^2\n2^c^\n",
+    "the id last": b"amount;name;id\n2;a,b;1\n;c;2\n",
+    "quoted names": b'"id";"name";"amount"\n"1";"a,b";"2"\n"2";"c";""\n',
+    "trailing empty columns": b'id,name,amount,,\n1,"a,b",2,,\n2,c,,,\n',
+    "trailing empty columns, in some rows": b'id,name,amount,, \n1,"a,b",2\n2,c,,\n',
+    "trailing empty cells without names": b'id,name,amount\n1,"a,b",2,,\n2,c,,\n',
+    "trailing empty rows": b'id,name,amount\n1,"a,b",2\n2,c,\n,,\n,,\n\n',
+}
+
+
+@pytest.mark.parametrize("case", SEPARATED)
+def test_a_table_is_read_whatever_separates_its_cells_and_lines(case: str) -> None:
+    found = read(SEPARATED[case])
+    assert [(line.id, line.item) for line in found if isinstance(line, Line)] == [
+        ("1", {"name": "a,b", "amount": "2"}),
+        ("2", {"name": "c"}),
+    ]
+    assert not bad_lines(found)
+
+
+def test_a_nameless_column_that_is_not_empty_is_reported() -> None:
+    found = read(b"id,name,\n1,a,\n2,b,c\n")
+    assert (ids(found), bad_lines(found)) == (["1"], [3])
+
+
+def test_known_columns_decide_the_separator() -> None:
+    """A name may hold separators: the most columns would be those of the bars."""
+    schema = Schema({"properties": {"shop": {}, "a|b|c|d": {}}})
+    (line,) = read(b"id,shop,a|b|c|d\n1,x,y\n", schema=schema)
+    assert isinstance(line, Line)
+    assert line.item == {"shop": "x", "a|b|c|d": "y"}
+
+
+def test_a_quoted_cell_may_hold_any_line_break_whatever_ends_the_lines() -> None:
+    for end in ("\r", "\n", "\r\n"):
+        body = f'id,name{end}1,"a\rb\nc\r\nd"{end}2,e{end}'.encode()
+        assert [line.item["name"] for line in read(body) if isinstance(line, Line)] == ["a\rb\nc\r\nd", "e"]
+
+
+def test_json_lines_may_end_with_carriage_returns() -> None:
+    assert ids(read(b'{"id":"1"}\r{"id":"2"}\r\r{"id":"3"}', "jsonl")) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_very_long_lines_that_end_with_carriage_returns_are_skipped(form: Format) -> None:
+    lines = {"csv": b"id,name\r1,a\r2,%s\r3,b\r", "jsonl": b'{"id":"1"}\r{"id":"2","a":"%s"}\r{"id":"3"}\r'}
+    found = read(lines[form] % (b"x" * 3_500_000), form)
+    assert ids(found) == ["1", "3"]
+    assert len(bad_lines(found)) == 1
+
+
+HEADER_ADVICE = {
+    b"shop,placed\n": r"no column 'id': add one, or .* id_from; found 'shop,placed'",
+    b"shop,,placed\n": "column 2 has no name: name it, or remove it",
+    b"id,a,b,a\n": "the column 'a' occurs twice: rename or remove one",
+    b"id,Stra\xdfe\n": "not UTF-8.*Latin-1",
+}
+
+
+@pytest.mark.parametrize("header", HEADER_ADVICE)
+def test_a_header_that_cannot_be_used_says_what_to_do(header: bytes) -> None:
+    with pytest.raises(InvalidMessage, match=HEADER_ADVICE[header]):
+        read(header)
 
 
 @pytest.mark.parametrize(
     ("key", "known"),
-    [("a.JSONL", ("jsonl", False)), ("a.ndjson.gz", ("jsonl", True)), ("a.csv.GZ", ("csv", True))],
+    [
+        ("a.JSONL", ("jsonl", False)),
+        ("a.ndjson.gz", ("jsonl", True)),
+        ("a.csv.GZ", ("csv", True)),
+        ("a.tsv", ("csv", False)),
+        ("a.json", ("json", False)),
+        ("a.Json.gz", ("json", True)),
+    ],
 )
 def test_the_extension_determines_the_format(key: str, known: tuple[str, bool]) -> None:
     assert detect_format(key) == known
 
 
-@pytest.mark.parametrize("key", ["a.json", "a.gz", "a", "jsonl", "a.csv.zip", "a.csv "])
+@pytest.mark.parametrize("key", ["a.parquet", "a.gz", "a", "jsonl", "a.json.zip", "a.csv.zip", "a.csv "])
 def test_an_unknown_extension_is_rejected(key: str) -> None:
     with pytest.raises(InvalidMessage, match="unknown file type"):
         detect_format(key)

@@ -1,30 +1,88 @@
 """How fresh the aggregates are, from the progress of the two stream readers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tailrace.queries.freshness import Freshness, freshness
+from tailrace.queries.freshness import Freshness, ShardProgress, freshness
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 500_000, tzinfo=UTC)
-AT_00, AT_10, AT_20, AT_40 = (f"2026-03-01T12:00:{second}Z" for second in ("00", "10", "20", "40"))
+
+
+def at(second: float) -> str:
+    """Return a moment of the minute in which NOW is, with the precision of a stream's times or of a clock."""
+    moment = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=second)
+    precision = "seconds" if isinstance(second, int) else "milliseconds"
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def reached(newest: int, told_at: float, missing_since: int | None = None) -> ShardProgress:
+    return ShardProgress(at(newest), at(told_at), None if missing_since is None else at(missing_since))
+
+
+def idle(newest: int) -> ShardProgress:
+    """Return the progress of a reader that had its last batch a minute after that change, long ago."""
+    return ShardProgress(at(newest - 3600), at(newest - 3599.5))
 
 
 @pytest.mark.parametrize(
     ("own", "others", "expected"),
     [
-        ({}, {}, Freshness(None, None, 0)),
-        ({"a": AT_00}, {}, Freshness(AT_00, 30, 0)),
-        # nothing has changed since: old, but nothing is missing
-        ({"a": AT_00, "b": AT_10}, {"a": AT_00, "b": AT_10}, Freshness(AT_10, 20, 0)),
-        ({"a": AT_10}, {"a": AT_00}, Freshness(AT_10, 20, 0)),
+        # nobody has seen a change: the readers may not be invoked at all
+        ({}, {}, Freshness(None, None, None)),
+        ({}, {"a": reached(20, 20.5)}, Freshness(None, None, 11)),
+        # a change that was processed at once
+        ({"a": reached(29, 29.7)}, {"a": reached(29, 29.5)}, Freshness(at(29), 1, 1)),
+        ({"a": reached(29, 29.0)}, {"a": reached(29, 29.0)}, Freshness(at(29), 1, 1)),
+        # both readers are as late as each other: level with one another, not with the table
+        ({"a": reached(2, 28.5)}, {"a": reached(2, 28.0)}, Freshness(at(2), 28, 27)),
+        # one reader alone, with a backlog
+        ({"a": reached(2, 28.5)}, {}, Freshness(at(2), 28, 27)),
+        # the other is behind, but this one is late too
+        ({"a": reached(4, 30.0)}, {"a": reached(2, 30.0)}, Freshness(at(4), 26, 26)),
+        # late as the last batch was, another one is still expected
+        ({"a": reached(-30, 0.5)}, {"a": reached(-30, 0.5)}, Freshness(at(-30), 60, 31)),
+        # nothing for a while: idle, or not invoked
+        ({"a": reached(19, 19.5)}, {"a": reached(19, 19.5)}, Freshness(at(19), 11, None)),
+        ({"a": reached(-2000, -31.0)}, {"a": reached(-2000, -31.0)}, Freshness(at(-2000), 2030, None)),
         # one shard is half a minute behind, the other is up to date
-        ({"a": AT_00, "b": AT_20}, {"a": AT_10, "b": AT_20}, Freshness(AT_20, 10, 30)),
+        (
+            {"a": reached(0, 0.5), "b": reached(29, 29.5)},
+            {"a": reached(10, 10.5), "b": reached(29, 29.5)},
+            Freshness(at(29), 1, 31),
+        ),
         # nothing of the new shard is processed yet
-        ({"a": AT_20}, {"a": AT_20, "b": AT_10}, Freshness(AT_20, 10, 20)),
+        ({"a": reached(20, 20.5)}, {"a": reached(20, 20.5), "b": reached(10, 10.5)}, Freshness(at(20), 10, 21)),
+        # a closed shard says nothing about the open one
+        ({"a": idle(0), "b": reached(29, 29.5)}, {"a": idle(0)}, Freshness(at(29), 1, 1)),
+        # the rest of a batch is missing, for as long as it takes
+        ({"a": reached(-100, -95.0, -99)}, {"a": reached(-100, -95.0)}, Freshness(at(-100), 130, 130)),
         # clock skew
-        ({"a": AT_40}, {"a": AT_40}, Freshness(AT_40, 0, 0)),
+        ({"a": reached(40, 30.0)}, {"a": reached(40, 30.0)}, Freshness(at(40), 0, 1)),
     ],
 )
-def test_age_and_lag(own: dict[str, str], others: dict[str, str], expected: Freshness) -> None:
+def test_age_and_lag(own: dict[str, ShardProgress], others: dict[str, ShardProgress], expected: Freshness) -> None:
     assert freshness(own, others, NOW) == expected
+
+
+shards = st.dictionaries(
+    st.sampled_from("abc"),
+    st.builds(reached, st.integers(-200, 30), st.floats(-200, 30), st.none() | st.integers(-200, 30)),
+)
+
+
+@given(shards, shards)
+def test_a_lag_is_never_zero_and_at_least_what_each_shard_shows(
+    own: dict[str, ShardProgress], others: dict[str, ShardProgress]
+) -> None:
+    found = freshness(own, others, NOW).behind_s
+    assert found is None or found >= 1
+    for name in own.keys() | others.keys():
+        alone = freshness(
+            {one: shard for one, shard in own.items() if one == name},
+            {one: shard for one, shard in others.items() if one == name},
+            NOW,
+        ).behind_s
+        assert alone is None or (found is not None and found >= alone)

@@ -266,3 +266,11 @@ def test_a_forged_cursor_reads_nothing_outside_its_query(
     forged = base64.urlsafe_b64encode(json.dumps([*position, made._checksum(position)]).encode()).decode()
     with pytest.raises(InvalidMessage, match="cursor"):
         parse_row_query(of, [*given.items(), ("cursor", forged)])
+
+
+def test_a_row_whose_label_the_zone_no_longer_has_is_still_read() -> None:
+    """Rules change for times that are already stored."""
+    skipped = "2013-03-10T02:00-05:00"
+    found = query(CARRIER_HOURS, carrier="UA", from_="2013-03-10T00:00-05:00", to="2013-03-10T12:00-04:00")
+    assert found.includes({"carrier": "UA", "hour": skipped})
+    assert not query(CARRIER_HOURS, carrier="UA", from_="2013-03-10T04:00-04:00").includes({"hour": skipped})

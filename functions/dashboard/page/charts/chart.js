@@ -3,6 +3,7 @@
 import { formatTick } from "../values/format.js";
 import { BUCKET_LENGTH_S, formatTimeTick } from "../values/times.js";
 import uPlot from "../vendor/uplot/uPlot.esm.js";
+import { closedPaths, drawOpenBuckets } from "./open-buckets.js";
 import { lineColors, themeColor, withOpacity } from "./palette.js";
 
 const MIN_WIDTH = 240;
@@ -35,6 +36,7 @@ const INTEGER_STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((st
  * @property {string} unit of the buckets
  * @property {string} zone time zone
  * @property {[number, number]} window the seconds to show
+ * @property {number} openFrom the index of the first bucket that is not over
  */
 
 /** A chart in an element, which determines its size. */
@@ -147,6 +149,7 @@ export class Chart {
       hooks: {
         setSelect: [(plot) => this.#onSelect(plot)],
         setCursor: [(plot) => this.onCursor(plot.cursor.idx ?? null)],
+        drawSeries: [(plot, series) => drawOpenBuckets(plot, series, this.#data.openFrom)],
       },
     };
   }
@@ -161,6 +164,7 @@ export class Chart {
         show: !hidden,
         stroke: part.role === "middle" ? colors[slot] : withOpacity(colors[slot], 0.35),
         width: part.role === "middle" ? 1.75 : 1,
+        paths: closedPaths(() => this.#data.openFrom),
         fill: isFilled ? withOpacity(colors[slot], 0.13) : undefined,
         points: { size: 5, filter: isolatedPoints, ...(part.role === "middle" ? {} : { show: false }) },
       })),

@@ -9,12 +9,14 @@ export class Legend {
     this.onHighlight = onHighlight;
     this.element = el("ul", { class: "legend", "aria-label": "Lines with their latest values" });
     this.entries = new Map();
+    this.shown = "";
   }
 
   /** Show lines with their latest values. */
   show(lines, values) {
-    const keys = lines.map(({ key }) => key);
-    if (JSON.stringify([...this.entries.keys()]) !== JSON.stringify(keys)) this.#rebuild(lines);
+    const shown = JSON.stringify(lines.map(({ key, label }) => [key, label]));
+    if (shown !== this.shown) this.#rebuild(lines);
+    this.shown = shown;
     lines.forEach((line, index) => {
       const { button, swatch, value } = this.entries.get(line.key);
       swatch.className = `swatch line-${line.slot + 1}`;

@@ -10,7 +10,8 @@ export function lists(chartData) {
     const rows = chartData.rows.get(line.key) ?? new Map();
     const newest = Math.max(...rows.keys());
     const row = rows.get(newest);
-    const bucket = row ? formatBucket(newest * 1000, chartData.unit, chartData.zone) : "no row in this range";
+    const isOpen = chartData.xs.indexOf(newest) >= chartData.openFrom;
+    const bucket = row ? formatBucket(newest * 1000, chartData.unit, chartData.zone, isOpen) : "no row in this range";
     return el(
       "div",
       { class: "list" },

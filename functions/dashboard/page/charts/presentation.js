@@ -1,7 +1,9 @@
 /** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals to select. */
 
-import { humanize } from "../values/format.js";
-import { BUCKET_LENGTH_S } from "../values/times.js";
+import { countOf, formatList, humanize } from "../values/format.js";
+import { BUCKET_LENGTH_S, formatBucket } from "../values/times.js";
+
+const NAMED_BUCKETS = 3;
 
 /** Return the form: a chart, bars if there is only one bucket, lists if there are no numbers, nothing without rows. */
 export function formOf({ xs, columns, view }) {
@@ -24,4 +26,19 @@ export function intervalOptions(aggregate, view, unit, selected) {
   const units = view.isAdditive ? [aggregate.unit, ...aggregate.rollupUnits] : [];
   const auto = selected === "auto" || !view.isAdditive ? `Auto (${unit})` : "Auto";
   return [{ value: "auto", label: auto }, ...units.map((one) => ({ value: one, label: humanize(one) }))];
+}
+
+/** Return a remark that a panel does not show all rows. */
+export function limitNote(rows) {
+  return `Showing only the first ${countOf(rows.length, "row")}. Narrow the range or select a longer interval.`;
+}
+
+/** Return a remark about buckets that are left out; empty if there are none. */
+export function leftOutNote({ leftOut, unit, zone }) {
+  if (leftOut.length === 0) return "";
+  const names = leftOut.slice(0, NAMED_BUCKETS).map((second) => formatBucket(second * 1000, unit, zone));
+  const others = leftOut.length > NAMED_BUCKETS ? ["others"] : [];
+  const count = countOf(leftOut.length, "bucket far from all others is", "buckets far from all others are");
+  const them = leftOut.length === 1 ? "it" : "them";
+  return `${count} left out: ${formatList([...names, ...others])}. The table includes ${them}.`;
 }

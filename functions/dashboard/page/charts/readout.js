@@ -37,8 +37,11 @@ export class Readout {
       return;
     }
     const second = chartData.xs[index];
+    const { view, lines, unit, zone, openFrom } = chartData;
+    const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
+    const when = formatBucket(second * 1000, unit, zone, index >= openFrom);
     this.box.replaceChildren(
-      el("p", { class: "when", text: formatBucket(second * 1000, chartData.unit, chartData.zone) }),
+      el("p", { class: "when", text: lines[0]?.isMeasure ? when : `${measure} · ${when}` }),
       el("ul", {}, ...this.#lines(chartData, index, second)),
     );
     this.box.hidden = false;
@@ -82,13 +85,13 @@ export class Readout {
 
   /** Announce the values at a point, of one line or, if `lineIndex` is null, of all visible lines. */
   announce(chartData, index, lineIndex) {
-    const { xs, lines, view, unit, zone } = chartData;
+    const { xs, lines, view, unit, zone, openFrom } = chartData;
     const second = xs[index];
     const suffix = view.unit ? ` ${view.unit}` : "";
     const texts = lines
       .map((line, position) => ({ line, position }))
       .filter(({ line, position }) => !line.hidden && (lineIndex === null || lineIndex === position))
       .map(({ line, position }) => `${line.label} ${valueAt(chartData, position, second) ?? "no value"}${suffix}`);
-    setText(this.liveRegion, `${formatBucket(second * 1000, unit, zone)}: ${texts.join("; ")}`);
+    setText(this.liveRegion, `${formatBucket(second * 1000, unit, zone, index >= openFrom)}: ${texts.join("; ")}`);
   }
 }

@@ -3,18 +3,21 @@
 import { countOf, formatList, formatNumber } from "../values/format.js";
 import { formatBucket } from "../values/times.js";
 
-/** Return what a chart shows: the measure, the lines, the time range and the highest point. */
+/** Return what a chart shows: the measure, the lines, the time range, the highest point and whether the last is over. */
 export function summary(chartData, range) {
-  const { xs, lines, view, unit, zone } = chartData;
+  const { xs, lines, view, unit, zone, openFrom } = chartData;
   const visible = lines.filter((line) => !line.hidden);
   if (xs.length === 0 || visible.length === 0) return `${view.label}: no data in this range.`;
-  const names = formatList(visible.map(({ label }) => label));
+  // a line that stands for the measure needs no name of its own
+  const names = visible[0].isMeasure ? "" : ` for ${formatList(visible.map(({ label }) => label))}`;
   const period = `from ${formatBucket(range.from, unit, zone)} to ${formatBucket(range.to, unit, zone)}`;
-  const content = `${view.label} by ${unit} for ${names}: ${countOf(xs.length, "point")} ${period}.`;
+  const open = openFrom < xs.length ? ` The last ${unit} is not over.` : "";
+  const content = `${view.label} by ${unit}${names}: ${countOf(xs.length, "point")} ${period}.${open}`;
   const peak = highestPoint(chartData);
   if (peak === null) return content;
   const value = `${formatNumber(peak.value)}${view.unit ? ` ${view.unit}` : ""}`;
-  return `${content} Highest: ${value}, ${peak.label}, ${formatBucket(peak.second * 1000, unit, zone)}.`;
+  const of = visible[0].isMeasure ? "" : ` ${peak.label},`;
+  return `${content} Highest: ${value},${of} ${formatBucket(peak.second * 1000, unit, zone)}.`;
 }
 
 function highestPoint({ xs, columns, lines, view }) {

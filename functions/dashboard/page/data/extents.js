@@ -1,6 +1,7 @@
 /** The time range that an aggregate's data cover. */
 
 import { BUCKET_LENGTH_S, bucketStart } from "../values/times.js";
+import { mainPart } from "./outliers.js";
 import { groupParameters, readRows, topGroups } from "./queries.js";
 import { rangeParameters } from "./ranges.js";
 
@@ -9,16 +10,26 @@ const SEARCH_BUCKETS = 9000;
 const INITIAL_BUCKETS = 100;
 const SAMPLED_GROUPS = 5;
 
-/** Return the starts of the oldest and the newest bucket of one group, or null if it has no rows. */
-async function extentOf(api, aggregate, pairs, signal) {
-  const starts = [];
+/** How many rows tell whether the first and the last are outliers. */
+const ROWS_AT_EACH_END = 50;
+
+/** Return the starts of the oldest and the newest buckets of one group, ascending. */
+async function startsOf(api, aggregate, pairs, signal) {
+  const starts = new Set();
   for (const order of ["asc", "desc"]) {
     const parameters = [...groupParameters(pairs), ["order", order]];
-    const { rows } = await readRows(api, aggregate, parameters, { signal, max: 1 });
-    if (rows.length === 0) return null;
-    starts.push(bucketStart(rows[0][aggregate.bucket.name], aggregate.zone));
+    const { rows } = await readRows(api, aggregate, parameters, { signal, max: ROWS_AT_EACH_END });
+    for (const row of rows) starts.add(bucketStart(row[aggregate.bucket.name], aggregate.zone));
   }
-  return { oldest: starts[0], newest: starts[1] };
+  return [...starts].sort((one, other) => one - other);
+}
+
+/** Return the extent of ascending starts without outliers, and as `all` with them; null if there are none. */
+function extentOf(starts) {
+  if (starts.length === 0) return null;
+  const [start, end] = mainPart(starts);
+  const all = { oldest: starts[0], newest: starts.at(-1) };
+  return { oldest: starts[start], newest: starts[end - 1], all };
 }
 
 /** Search backward from now for the newest bucket of an aggregate that starts with its bucket; null if none is found. */
@@ -72,12 +83,13 @@ export class Extents {
   }
 
   /**
-   * Return the starts of the oldest and the newest bucket in ms, `{oldest, newest}`; null if no rows are found.
+   * Return the starts of the oldest and the newest bucket in ms without outliers, `{oldest, newest}`, and with them, as
+   * `all`; null if no rows are found.
    *
    * @param {[object, string][]} pairs values of the groups before the bucket, or the largest value of the first group
    */
   async of(api, aggregate, pairs, signal) {
-    if (!aggregate.isBucketFirst) return extentOf(api, aggregate, pairs, signal);
+    if (!aggregate.isBucketFirst) return extentOf(await startsOf(api, aggregate, pairs, signal));
     const key = aggregate.timeKey;
     if (!this.#requests.has(key)) this.#requests.set(key, this.#sample(api, aggregate));
     try {
@@ -88,7 +100,8 @@ export class Extents {
     }
     if (!this.#known.has(key)) return null;
     const { oldest, end } = mergeExtents(this.#known.get(key));
-    return { oldest, newest: Math.max(oldest, end - bucketLengthMs(aggregate)) };
+    const extent = { oldest, newest: Math.max(oldest, end - bucketLengthMs(aggregate)) };
+    return { ...extent, all: extent };
   }
 
   /** Extend what is known by the buckets of rows that were read. */
@@ -111,10 +124,11 @@ export class Extents {
       return;
     }
     const groups = await topGroups(api, sibling, { max: SAMPLED_GROUPS });
-    const extents = await Promise.all(
-      groups.map(({ value }) => extentOf(api, sibling, [[sibling.lineGroups[0], value]])),
+    const starts = await Promise.all(
+      groups.map(({ value }) => startsOf(api, sibling, [[sibling.lineGroups[0], value]])),
     );
-    for (const extent of extents) if (extent !== null) this.extend(sibling, extent.oldest, extent.newest);
+    const extent = extentOf([...new Set(starts.flat())].sort((one, other) => one - other));
+    if (extent !== null) this.extend(sibling, extent.oldest, extent.newest);
   }
 }
 

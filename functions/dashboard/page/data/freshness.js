@@ -6,30 +6,43 @@ import { formatDuration } from "../values/format.js";
 export const STALE_S = 5;
 
 /**
- * Describe how fresh numbers are.
+ * Describe how fresh a panel's numbers are.
  *
- * @param {object|null} freshness as the API reported it; null before the first response
- * @param {number} readAt when it was reported, in ms
- * @param {number} silenceLimitS how long the API may not respond before that is worth a warning
- * @returns {{text: string, warning: string|null}}
+ * @param {object|null} read the last response: `freshness` as the API reported it or null, `isEmpty`, and `ageS`, how
+ *   long ago it was; null before the first one
+ * @param {number} silenceS how long the API has not answered; 0 unless it was asked
+ * @param {{hasResponse: boolean}|null} failure of the last request
+ * @param {number} limitS how long a panel may be silent, or its numbers old
+ * @returns {{state: string, text: string, warning: string|null}} `state` is `well`, `idle`, `late` or `none`
  */
-export function describeFreshness(freshness, readAt, now, silenceLimitS) {
-  if (freshness === null) return { text: "waiting for data", warning: null };
-  const silenceS = (now - readAt) / 1000;
-  if (silenceS > silenceLimitS) {
+export function describeFreshness(read, silenceS, failure, limitS) {
+  if (silenceS > limitS) {
     const silence = formatDuration(silenceS);
-    return {
-      text: `updated ${silence} ago`,
-      warning: `Stale: no response from the API for ${silence}. These are the last values received.`,
-    };
+    const cause = `no ${failure?.hasResponse ? "values" : "response"} from the API for ${silence}`;
+    if (read === null) return { state: "late", text: "not read", warning: `Nothing is read yet: ${cause}.` };
+    const warning = `Stale: ${cause}. These are the last values received.`;
+    return { state: "late", text: `updated ${formatDuration(read.ageS)} ago`, warning };
   }
-  if (freshness.behind_s > STALE_S) {
-    const lag = formatDuration(freshness.behind_s + silenceS);
-    return {
-      text: `${lag} behind`,
-      warning: `Stale: aggregation is ${lag} behind. The latest changes may be missing.`,
-    };
+  if (read === null) return { state: failure ? "late" : "none", text: "not read yet", warning: null };
+  const { freshness, isEmpty, ageS } = read;
+  if (freshness?.behind_s > STALE_S) {
+    const lag = formatDuration(freshness.behind_s + ageS);
+    const warning = `Stale: aggregation is ${lag} behind. The latest changes may be missing.`;
+    return { state: "late", text: `${lag} behind`, warning };
   }
-  if (freshness.newest_change === null) return { text: "up to date · no changes in two days", warning: null };
-  return { text: `up to date · last change ${formatDuration(freshness.age_s + silenceS)} ago`, warning: null };
+  if (failure) return { state: "late", text: `updated ${formatDuration(ageS)} ago`, warning: null };
+  if (isEmpty) return { state: "none", text: "no rows", warning: null };
+  // nobody has asked since: the panel is out of view, or the page is paused
+  if (ageS > limitS) return { state: "none", text: `read ${formatDuration(ageS)} ago`, warning: null };
+  return { ...describeChange(freshness, ageS), warning: null };
+}
+
+function describeChange(freshness, ageS) {
+  if (freshness === null) return { state: "none", text: "freshness unknown" };
+  const { newest_change: newest, age_s: changeS, behind_s: behindS } = freshness;
+  if (newest === null) return { state: "idle", text: "no changes in two days" };
+  const ago = `${formatDuration(changeS + ageS)} ago`;
+  // without a batch for a while, nobody knows whether there are newer changes
+  if (behindS === null) return { state: "idle", text: `up to date with the last change seen, ${ago}` };
+  return { state: "well", text: `up to date · last change ${ago}` };
 }

@@ -24,6 +24,9 @@ export const MAX_ROWS = 10_000;
 /** The most lines in a chart: one for each color. */
 export const MAX_LINES = 8;
 
+/** The option that leaves out nothing. */
+export const EVERYTHING = "everything";
+
 const MIN_INITIAL_LINES = 3;
 
 /** More bands would cover each other. */
@@ -42,6 +45,8 @@ export function rangeOptions({ unit, isBucketFirst }) {
   const spans = SPANS.filter(([, seconds]) => seconds > BUCKET_LENGTH_S[unit]);
   const options = [
     { value: "all", label: "All data" },
+    // a query for each bucket up to an outlier would never end
+    ...(isBucketFirst ? [] : [{ value: EVERYTHING, label: "All data, with outliers" }]),
     {
       group: "Up to the newest data",
       options: [

@@ -1,6 +1,7 @@
 /** Rows as the columns of a chart: one time axis, one column for each line and part. */
 
-import { BUCKET_LENGTH_S, bucketStart } from "../values/times.js";
+import { BUCKET_LENGTH_S, bucketEnd, bucketStart } from "../values/times.js";
+import { mainPart } from "./outliers.js";
 
 /**
  * Return the columns of a chart.
@@ -9,23 +10,39 @@ import { BUCKET_LENGTH_S, bucketStart } from "../values/times.js";
  * @param {string[]} keys of the lines, in order
  * @param {object} view see views.js
  * @param {string} unit of the buckets, after the rollup
- * @returns {{xs: number[], columns: (number|null)[][], rows: Map<string, Map<number, object>>}} `xs` in seconds since
- *   1970; for each line the columns of the view's parts; `rows` by line and second
+ * @param {boolean} leavesOut whether to leave out buckets far from all others
+ * @returns {{xs: number[], columns: (number|null)[][], rows: Map<string, Map<number, object>>, leftOut: number[]}} `xs`
+ *   in seconds since 1970; for each line the columns of the view's parts; `rows` by line and second; the seconds that
+ *   are left out
  */
-export function columnsOf(rows, aggregate, keys, view, unit) {
+export function columnsOf(rows, aggregate, keys, view, unit, leavesOut) {
   const lines = new Map(keys.map((key) => [key, new Map()]));
   for (const row of rows) {
     const second = bucketStart(row[aggregate.bucket.name], aggregate.zone) / 1000;
     lines.get(aggregate.lineGroups.length === 0 ? keys[0] : aggregate.lineKey(row))?.set(second, row);
   }
-  const seconds = new Set([...lines.values()].flatMap((line) => [...line.keys()]));
-  const xs = withGaps(Float64Array.from(seconds).sort(), unit);
+  const seconds = [...Float64Array.from(new Set([...lines.values()].flatMap((line) => [...line.keys()]))).sort()];
+  const [start, end] = leavesOut ? mainPart(seconds) : [0, seconds.length];
+  const leftOut = [...seconds.slice(0, start), ...seconds.slice(end)];
+  for (const line of lines.values()) for (const second of leftOut) line.delete(second);
+  const xs = withGaps(seconds.slice(start, end), unit);
   const missing = view.isZeroWhenEmpty ? 0 : null;
   const columns = keys.flatMap((key) => {
     const line = lines.get(key);
     return view.parts.map((part) => xs.map((x) => (line.has(x) ? drawable(part.of(line.get(x))) : missing)));
   });
-  return { xs, columns, rows: lines };
+  return { xs, columns, rows: lines, leftOut };
+}
+
+/** Return the index of the first bucket that is not over, or not counted to its end, as of an instant in ms. */
+export function firstOpen(xs, unit, zone, asOf) {
+  let [low, high] = [0, xs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (bucketEnd(xs[middle] * 1000, unit, zone) > asOf) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function drawable(value) {

@@ -1,8 +1,8 @@
 /** The strip of stages: lag, failures and rate of each, from `GET /health`. */
 
-import { STALE_S } from "../data/freshness.js";
 import { el, setAttribute, setText } from "../elements/dom.js";
-import { formatDuration, formatNumber, humanize, NO_VALUE } from "../values/format.js";
+import { formatNumber, NO_VALUE } from "../values/format.js";
+import { STATES, sum, tilesOf, unknownTile } from "./tiles.js";
 
 const RATE_WINDOW_MS = 15_000;
 const FIGURES = { lag: "Lag", failed: "Failed", rate: "Rate" };
@@ -36,9 +36,13 @@ const FLOW = [
   { heading: "Catalog", stages: [["catalog", "Catalog"]] },
 ];
 
+/** The count whose growth is a tile's rate, where it has another name: a table's changes are those of a reader. */
+const RATES = { items: "fanout", rows: "aggregate" };
+
 export class Stages {
   #samples = [];
   #cards = new Map();
+  #tiles = [];
 
   constructor(host) {
     const columns = FLOW.map(({ heading, stages }) => {
@@ -53,6 +57,7 @@ export class Stages {
     const state = el("span", { class: "word" });
     const figures = Object.fromEntries(Object.keys(FIGURES).map((name) => [name, el("dd", { text: NO_VALUE })]));
     const details = el("p", { class: "visually-hidden" });
+    const causes = el("p", { class: "causes", hidden: true });
     const heading = el(
       "h4",
       {},
@@ -63,75 +68,50 @@ export class Stages {
     const rows = Object.entries(figures).map(([name, value]) =>
       el("div", {}, el("dt", { text: FIGURES[name] }), value),
     );
-    const card = el("li", { class: "card", "data-stage": key }, heading, el("dl", {}, ...rows), details);
-    this.#cards.set(key, { card, state, figures, details });
+    const card = el("li", { class: "card", "data-stage": key }, heading, el("dl", {}, ...rows), causes, details);
+    this.#cards.set(key, { card, state, figures, details, causes });
     return card;
   }
 
   /** Show what `GET /health` reported, and how long the request took. */
   show(health, now, responseTimeMs) {
-    const stages = Object.fromEntries(health.stages.map((stage) => [stage.name, stage]));
-    this.#addSample(health, stages, now);
-    this.#set("api", {
-      lag: `${formatNumber(Math.round(responseTimeMs))} ms`,
-      failed: stages.api?.failed,
-      // the count covers two days: only new failures need attention
-      isFailing: this.#rate("failedRequests") > 0,
-      rate: this.#rate("api"),
-    });
-    this.#set("load", { lag: waitedText(stages.load), failed: health.files_failed, rate: this.#rate("load") });
-    this.#set("ingest", { ...queueFigures(stages.ingest), rate: this.#rate("ingest") });
-    this.#set("items", { rate: this.#rate("fanout") });
-    this.#set("fanout", {
-      ...streamFigures(stages.fanout),
-      failed: health.quarantined_today,
-      failureState: { kind: "late", text: "quarantined today" },
-      rate: this.#rate("fanout"),
-    });
-    const aggregate = { ...streamFigures(stages.aggregate), rate: this.#rate("aggregate") };
-    this.#set("aggregate", { ...aggregate, failed: health.given_up });
-    this.#set("rows", aggregate);
-    this.#set("archive", { ...queueFigures(stages.archive), rate: this.#rate("archive") });
-    this.#set("catalog", { lag: waitedText(stages.catalog), failed: health.files_failed, rate: this.#rate("catalog") });
-    this.#showRoutes(health.routes);
-  }
-
-  #showRoutes(routes) {
-    const total = { waiting: sum(routes, "waiting"), failed: sum(routes, "failed") };
-    this.#set("routes", routes.length === 0 ? {} : { ...queueFigures(total), rate: this.#rate("routes") });
-    const details = routes
-      .map(({ name, waiting, failed }) => {
-        return `${humanize(name)}: ${waiting ?? NO_VALUE} waiting, ${failed ?? NO_VALUE} failed`;
-      })
-      .join("; ");
-    const { card, details: element } = this.#cards.get("routes");
-    setAttribute(card, "title", details || null);
-    setText(element, details);
+    this.#addSample(health, now);
+    const tiles = tilesOf(health, { responseTimeMs, newFailedRequests: this.#rate("failedRequests") });
+    for (const [key, tile] of Object.entries(tiles)) this.#set(key, tile, this.#rate(RATES[key] ?? key));
+    this.#tiles = Object.values(tiles);
   }
 
   /** Show that the health is unknown. */
   showUnknown() {
-    for (const key of this.#cards.keys()) this.#set(key, {});
+    for (const key of this.#cards.keys()) this.#set(key, unknownTile(), null);
   }
 
-  #set(key, { lag, isLate = false, failed, rate, isFailing = failed > 0, failureState }) {
-    const { card, state, figures } = this.#cards.get(key);
+  /** The worst state of all tiles, and the causes of all states, the worst first. */
+  get worst() {
+    const state = STATES.find((one) => this.#tiles.some((tile) => tile.state === one)) ?? "unknown";
+    const causes = this.#tiles.flatMap((tile) => tile.causes).sort((one, other) => one.rank - other.rank);
+    return { state, causes: causes.map(({ text }) => text) };
+  }
+
+  #set(key, { lag, failed, state: kind, word, named = [], details: text = "" }, rate) {
+    const { card, state, figures, details, causes } = this.#cards.get(key);
     setText(figures.lag, lag ?? NO_VALUE);
-    setText(figures.failed, failed === undefined || failed === null ? NO_VALUE : formatNumber(failed));
-    setText(figures.rate, rate === undefined || rate === null ? NO_VALUE : rateText(rate));
-    const isUnknown = lag === undefined && failed === undefined && rate === undefined;
-    let current = { kind: isUnknown ? "unknown" : "well", text: "" };
-    if (isLate) current = { kind: "late", text: "behind" };
-    else if (isFailing) current = failureState ?? { kind: "failed", text: "failed" };
-    setAttribute(card, "data-state", current.kind);
-    setText(state, current.text);
+    setText(figures.failed, failed ?? NO_VALUE);
+    setText(figures.rate, rate === null ? NO_VALUE : rateText(rate));
+    setAttribute(card, "data-state", kind);
+    setText(state, word);
+    setAttribute(card, "title", text || null);
+    setText(details, text);
+    causes.hidden = named.length === 0;
+    setText(causes, named.join("; "));
   }
 
-  #addSample(health, stages, now) {
+  #addSample(health, now) {
     const counts = Object.fromEntries(health.stages.map(({ name, changes }) => [name, changes]));
+    const failedRequests = health.stages.find(({ name }) => name === "api")?.failed;
     const recent = this.#samples.filter(({ at }) => now - at <= RATE_WINDOW_MS);
-    const sample = { at: now, ...counts, failedRequests: stages.api?.failed, routes: sum(health.routes, "changes") };
-    this.#samples = [...recent, sample];
+    const routes = health.routes.length === 0 ? null : sum(health.routes, "changes");
+    this.#samples = [...recent, { at: now, ...counts, failedRequests, routes }];
   }
 
   /** Return a count's growth per second in the recent samples; null with fewer than two samples. */
@@ -145,24 +125,4 @@ export class Stages {
 
 function rateText(rate) {
   return `${formatNumber(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate))}/s`;
-}
-
-function queueFigures(queue) {
-  if (!queue) return {};
-  const isUnknown = queue.waiting === null || queue.waiting === undefined;
-  return { lag: isUnknown ? undefined : `${formatNumber(queue.waiting)} waiting`, failed: queue.failed };
-}
-
-function waitedText(stage) {
-  return typeof stage?.waited_s === "number" ? formatDuration(stage.waited_s) : undefined;
-}
-
-function streamFigures(stage) {
-  const behindS = stage?.behind_s ?? null;
-  return behindS === null ? {} : { lag: formatDuration(behindS), isLate: behindS > STALE_S };
-}
-
-/** Return the sum of a count; null if one of them is unknown. */
-function sum(all, name) {
-  return all.some((one) => one[name] === null) ? null : all.reduce((total, one) => total + one[name], 0);
 }

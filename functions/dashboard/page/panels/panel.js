@@ -88,13 +88,14 @@ export class Panel {
     const request = new AbortController();
     this.#request = request;
     setAttribute(this.element, "aria-busy", this.rows.length === 0 ? "true" : null);
+    this.freshness.asked();
     try {
       const { freshness, rows, requests } = await this.load(request.signal);
       this.rows = rows;
       this.#failures = 0;
       this.nextAt = Date.now() + this.refreshMs * Math.max(1, requests - 1);
       this.problem.hidden = true;
-      if (freshness) this.freshness.update(freshness);
+      this.freshness.update(freshness, rows.length === 0);
       if (!this.table.element.hidden) this.table.show(rows);
     } catch (error) {
       if (request.signal.aborted) return;
@@ -108,6 +109,7 @@ export class Panel {
   }
 
   #retryLater(error) {
+    this.freshness.failed(error);
     this.#showProblem(error);
     this.#failures += 1;
     const backOffS = Math.min(MIN_BACK_OFF_S * 2 ** (this.#failures - 1), MAX_BACK_OFF_S);

@@ -1,6 +1,6 @@
 /** The time range of a panel: presets, a custom range, and buttons to zoom and shift. */
 
-import { localTimesOf, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
+import { EVERYTHING, localTimesOf, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
 import { button, el, labeledField, labeledSelect } from "../elements/dom.js";
 import { instantOf } from "../values/times.js";
 
@@ -46,6 +46,16 @@ export class RangeControls {
     if (this.#zoomed) return this.#zoomed;
     if (this.#option === "custom" && this.#custom) return this.#custom;
     return rangeOf(this.#option, this.extent ?? { oldest: now, newest: now }, now, this.aggregate.unit);
+  }
+
+  /** Whether buckets far from all others are left out: whoever selects a range of his own wants all of it. */
+  get leavesOut() {
+    return this.#zoomed === null && this.#option !== EVERYTHING && !(this.#option === "custom" && this.#custom);
+  }
+
+  /** The extent that the open ends of a range reach to. */
+  get reach() {
+    return this.#option === EVERYTHING ? this.extent.all : this.extent;
   }
 
   /** Record the range that is shown, from which zooming starts. */
@@ -106,7 +116,7 @@ export class RangeControls {
     if (from === "" || to === "") return;
     const [first, last] = this.#hasDates ? [`${from}T00:00`, `${to}T23:59`] : [from, to];
     const { zone } = this.aggregate;
-    const range = { from: instantOf(first, zone), to: instantOf(last, zone) };
+    const range = { from: instantOf(first, zone), to: instantOf(last, zone, { isLast: true }) };
     this.to.input.setCustomValidity(range.from > range.to ? "The end must not be before the start." : "");
     if (!this.to.input.reportValidity()) return;
     this.#custom = range;

@@ -4,16 +4,16 @@ import { Chart } from "../charts/chart.js";
 import { handleKeys, KEYBOARD_HELP } from "../charts/keyboard.js";
 import { Legend } from "../charts/legend.js";
 import { lists } from "../charts/lists.js";
-import { formOf, intervalOptions, windowOf } from "../charts/presentation.js";
+import { formOf, intervalOptions, leftOutNote, limitNote, windowOf } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
 import { Readout, valueAt } from "../charts/readout.js";
 import { summary } from "../charts/summary.js";
 import { groupParameters, readRows } from "../data/queries.js";
 import { closeRange, initialLineCount, rangeParameters, unitFor, widenRange } from "../data/ranges.js";
-import { columnsOf, linesBySize } from "../data/series.js";
+import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
-import { countOf, humanize, NO_VALUE } from "../values/format.js";
+import { humanize, NO_VALUE } from "../values/format.js";
 import { BUCKET_LENGTH_S, formatBucket } from "../values/times.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
@@ -103,7 +103,7 @@ export class TimePanel extends Panel {
     const extent = await this.#loadExtent(now, signal);
     if (extent === null) return this.#showNothing("No rows in this group.");
     const range = this.range.current(now);
-    const closed = closeRange(range, extent);
+    const closed = closeRange(range, this.range.reach);
     const unit = unitFor(aggregate, closed.seconds, this.#interval, this.view.isAdditive);
     const lineCount = initialLineCount(unit, closed.seconds, this.view.kind);
     const lines = aggregate.isMultiValue ? groups.lines(lineCount) : null;
@@ -127,8 +127,7 @@ export class TimePanel extends Panel {
     const first = groups.selected?.[0] ?? groups.candidates[0]?.value;
     const pairs = aggregate.isMultiValue ? [[aggregate.lineGroups[0], first]] : groups.fixedPairs;
     this.range.extent = await this.extents.of(this.api, aggregate, pairs, signal);
-    if (this.range.extent === null && aggregate.isBucketFirst)
-      this.range.extent = { oldest: now - ASSUMED_BUCKETS * BUCKET_LENGTH_S[aggregate.unit] * 1000, newest: now };
+    if (this.range.extent === null && aggregate.isBucketFirst) this.range.extent = assumedExtent(aggregate, now);
     return this.range.extent;
   }
 
@@ -143,38 +142,48 @@ export class TimePanel extends Panel {
 
   #linesOfRows(lineCount) {
     if (this.aggregate.lineGroups.length > 0) return this.groups.lines(lineCount);
-    return [{ key: SINGLE_LINE, label: humanize(this.aggregate.name), slot: 0 }];
+    // nothing to compare: the line is the measure
+    return [{ key: SINGLE_LINE, label: this.view.label, slot: 0, isMeasure: true }];
   }
 
-  #show({ rows, truncated }, lines, unit, range, closed) {
+  #show({ rows, truncated, freshness }, lines, unit, range, closed) {
     const { aggregate, view } = this;
     const keys = lines.map(({ key }) => key);
     const chartData = {
-      ...columnsOf(rows, aggregate, keys, view, unit),
+      ...columnsOf(rows, aggregate, keys, view, unit, this.range.leavesOut),
       lines: lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) })),
       view,
       unit,
       zone: aggregate.zone,
     };
     this.#chartData = chartData;
+    const countedUntil = Date.now() - (freshness?.behind_s ?? 0) * 1000;
+    chartData.openFrom = firstOpen(chartData.xs, unit, aggregate.zone, countedUntil);
     this.#extend(chartData);
     chartData.window = windowOf(chartData.xs, range, unit);
     this.range.setShown({ from: chartData.window[0] * 1000, to: chartData.window[1] * 1000 });
     const intervals = intervalOptions(aggregate, view, unit, this.#interval);
     this.interval.setOptions(intervals, view.isAdditive ? this.#interval : "auto");
     this.#describe(chartData, closed);
-    const limit = `Showing only the first ${countOf(rows.length, "row")}.`;
-    this.note(truncated ? `${limit} Narrow the range or select a longer interval.` : null);
+    this.note([truncated ? limitNote(rows) : "", leftOutNote(chartData)].filter(Boolean).join(" "));
     this.#draw(chartData);
   }
 
   /** Extend the known extent by the rows that were read. */
-  #extend({ xs, unit }) {
+  #extend({ xs, unit, leftOut }) {
     if (xs.length === 0) return;
     const [first, last] = [xs[0] * 1000, xs.at(-1) * 1000];
     if (unit === this.aggregate.unit) this.extents.extend(this.aggregate, first, last);
-    const { oldest, newest } = this.range.extent;
-    this.range.extent = { oldest: Math.min(oldest, first), newest: Math.max(newest, last) };
+    const { extent } = this.range;
+    const everything = [first, last, ...leftOut.map((second) => second * 1000)];
+    const all = {
+      oldest: Math.min(extent.all.oldest, ...everything),
+      newest: Math.max(extent.all.newest, ...everything),
+    };
+    // a range that leaves out nothing says nothing about what the others show
+    this.range.extent = this.range.leavesOut
+      ? { oldest: Math.min(extent.oldest, first), newest: Math.max(extent.newest, last), all }
+      : { ...extent, all };
   }
 
   #draw(chartData) {
@@ -197,22 +206,24 @@ export class TimePanel extends Panel {
 
   /** Draw a single bucket as bars: one point makes no line. */
   #drawBars(chartData) {
-    const { xs, lines, rows, view, unit, zone } = chartData;
+    const { xs, lines, rows, view, unit, zone, openFrom } = chartData;
     const [second] = xs;
     const pairs = lines.map((line) => [line.label, rows.get(line.key).get(second)]).filter(([, row]) => row);
     this.bars.replaceChildren(...ranking(pairs, view));
-    setAttribute(this.bars, "aria-label", `${view.label}, ${formatBucket(second * 1000, unit, zone)}`);
+    setAttribute(this.bars, "aria-label", `${view.label}, ${formatBucket(second * 1000, unit, zone, openFrom === 0)}`);
   }
 
   #latestValue(chartData, lineIndex) {
     const seconds = [...(chartData.rows.get(chartData.lines[lineIndex].key)?.keys() ?? [])];
     if (seconds.length === 0) return NO_VALUE;
-    return valueAt(chartData, lineIndex, Math.max(...seconds), { brief: true }) ?? NO_VALUE;
+    const newest = Math.max(...seconds);
+    const value = valueAt(chartData, lineIndex, newest, { brief: true }) ?? NO_VALUE;
+    return chartData.xs.indexOf(newest) >= chartData.openFrom ? `${value} so far` : value;
   }
 
   #describe(chartData, closed) {
     const { aggregate, view, groups } = this;
-    const { xs, unit, zone } = chartData;
+    const { xs, unit, zone, openFrom } = chartData;
     const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
     const label = `${measure} by ${unit}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
     setAttribute(this.plot, "aria-label", label);
@@ -220,8 +231,10 @@ export class TimePanel extends Panel {
     for (const [index, group] of aggregate.fixedGroups.entries()) {
       setText(this.fixedButtons[index], `${humanize(group.name)}: ${groups.fixed.get(group.name)}`);
     }
-    const period = xs.length === 1 ? formatBucket(xs[0] * 1000, unit, zone) : `by ${unit}`;
-    const caption = [`${measure} ${period}`, view.description, `times in ${zone}`];
+    const isOpen = openFrom < xs.length;
+    const period = xs.length === 1 ? formatBucket(xs[0] * 1000, unit, zone, isOpen) : `by ${unit}`;
+    const dashed = isOpen && xs.length > 1 ? `dashed: the ${unit} is not over` : null;
+    const caption = [`${measure} ${period}`, dashed, view.description, `times in ${zone}`];
     setText(this.caption, caption.filter(Boolean).join(" · "));
   }
 
@@ -275,4 +288,10 @@ export class TimePanel extends Panel {
   onAppearanceChange() {
     if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData);
   }
+}
+
+/** Return an extent for an aggregate about which nothing is known. */
+function assumedExtent(aggregate, now) {
+  const extent = { oldest: now - ASSUMED_BUCKETS * BUCKET_LENGTH_S[aggregate.unit] * 1000, newest: now };
+  return { ...extent, all: extent };
 }

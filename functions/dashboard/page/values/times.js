@@ -60,19 +60,66 @@ function offset(instant, zone) {
   );
 }
 
-/** Return the instant of a local time of a zone, given as `2013-01-01T05:00`. */
-export function instantOf(localTime, zone) {
+const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
+
+/**
+ * Return a local time read with the offsets before and after a change of the clock nearby, and those of these instants
+ * at which the zone's clock does show it: both if it occurs twice, none if it is skipped.
+ */
+function readings(localTime, zone) {
   const asUtc = Date.parse(`${localTime}Z`);
-  const guess = asUtc - offset(asUtc, zone);
-  return asUtc - offset(guess, zone);
+  const [before, after] = [asUtc - offset(asUtc - DAY_MS, zone), asUtc - offset(asUtc + DAY_MS, zone)];
+  return { before, after, shown: [before, after].filter((instant) => localTimeOf(instant, zone) === localTime) };
+}
+
+/** Return the instant at which the clock changes between two instants with different offsets. */
+function clockChange(before, after, zone) {
+  const old = offset(before, zone);
+  let [low, high] = [before, after];
+  while (high - low > 1000) {
+    const middle = Math.floor((low + high) / 2000) * 1000;
+    if (offset(middle, zone) === old) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/**
+ * Return the instant of a local time of a zone, given as `2013-01-01T05:00`. A time that the clocks skip is read with
+ * the offset before the gap; of one that occurs twice, `isLast` selects the second.
+ */
+export function instantOf(localTime, zone, { isLast = false } = {}) {
+  const { before, shown } = readings(localTime, zone);
+  return shown.at(isLast ? -1 : 0) ?? before;
 }
 
 /** Return the instant at which a bucket starts, from its label; NaN if the label is invalid. */
 export function bucketStart(label, zone) {
   const text = String(label);
-  if (text.length > 10) return Date.parse(text);
-  const day = text.length === 7 ? `${text}-01` : text;
-  return instantOf(`${day}T00:00`, zone);
+  if (text.length > 10) return timeStart(text, zone);
+  const midnight = `${text.length === 7 ? `${text}-01` : text}T00:00`;
+  const { before, after, shown } = readings(midnight, zone);
+  return shown[0] ?? clockChange(after, before, zone);
+}
+
+/** Return the start of an hour or minute: the clock change, if the zone reaches the label's offset only then. */
+function timeStart(label, zone) {
+  const found = /^(.{16})([+-])(\d\d):(\d\d)(?::(\d\d))?$/.exec(label);
+  if (found === null) return Number.NaN;
+  const [, local, sign, hours, minutes, seconds] = found;
+  const labelOffset = Number(`${sign}1000`) * (hours * 3600 + minutes * 60 + Number(seconds ?? 0));
+  const start = Date.parse(`${local}Z`) - labelOffset;
+  if (offset(start, zone) === labelOffset || offset(start + HOUR_MS, zone) !== labelOffset) return start;
+  return clockChange(start, start + HOUR_MS, zone);
+}
+
+/** Return the instant at which a bucket ends that starts at an instant. */
+export function bucketEnd(start, unit, zone) {
+  if (unit === "minute" || unit === "hour") return start + BUCKET_LENGTH_S[unit] * 1000;
+  const day = new Date(`${localTimeOf(start, zone).slice(0, 10)}T00:00Z`);
+  if (unit === "month") day.setUTCMonth(day.getUTCMonth() + 1);
+  else day.setUTCDate(day.getUTCDate() + (unit === "week" ? 7 : 1));
+  return instantOf(day.toISOString().slice(0, 16), zone);
 }
 
 /** Return the local time of a zone at an instant, as `2013-01-01T05:00`. */
@@ -88,10 +135,13 @@ const BUCKET_FORMATS = {
   month: { month: "long", year: "numeric" },
 };
 
-/** Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`. */
-export function formatBucket(instant, unit, zone) {
+/**
+ * Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`, and of one that is not over
+ * `January 2013, so far`.
+ */
+export function formatBucket(instant, unit, zone, isOpen = false) {
   const text = formatter(zone, BUCKET_FORMATS[unit]).format(instant);
-  return unit === "week" ? `Week of ${text}` : text;
+  return `${unit === "week" ? "Week of " : ""}${text}${isOpen ? ", so far" : ""}`;
 }
 
 /** Return the label of a tick on the time axis. The first tick of a day shows the date. `stepS` is the tick distance. */

@@ -5,12 +5,15 @@ and reads every field once, however many measures use them, and builds a row's k
 anything fails for an item, it is evaluated again aggregate by aggregate, to find out which ones can count it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from operator import itemgetter, sub
 from typing import Any, NamedTuple
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
+from tailrace.definition.failures import describe_failure
 from tailrace.definition.measures import Column, Predicate
 from tailrace.definition.value_rows import ValueEntry, ValueSelection
 from tailrace.encoding.json_types import Item
@@ -109,21 +112,36 @@ def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
     Raises:
         InvalidItem: a group, measure or predicate fails on this item.
     """
-    try:
+    context = f"aggregate {aggregate.name!r}"
+    with _told(context, aggregate.where):
         if aggregate.where is not None and not aggregate.where(item):
             return None
+    with _told(context, None):
         row_ref = row_ref_for(item, aggregate)
-        if row_ref is None:
-            return None
-        deltas: list[Number] = [1]
-        for _, measure in aggregate.linear:
+    if row_ref is None:
+        return None
+    deltas: list[Number] = [1]
+    for name, measure in aggregate.linear:
+        with _told(f"{context}: measure {name!r}", measure.columns[0].where):
             deltas.extend(measure.deltas(item))
-        entries = tuple(kind.values.entry(item) for kind in aggregate.value_rows)
-    except InvalidItem:
-        raise
-    except Exception as error:  # a user's predicate may raise anything; other items must not be affected
-        raise InvalidItem([Violation("", "where", f"{aggregate.name}: {type(error).__name__}: {error}")]) from error
-    return Contribution(row_ref, tuple(deltas), entries)
+    entries: list[ValueEntry | None] = []
+    for kind in aggregate.value_rows:
+        with _told(f"{context}: measure {', '.join(map(repr, kind.measures))}", kind.values.where):
+            entries.append(kind.values.entry(item))
+    return Contribution(row_ref, tuple(deltas), tuple(entries))
+
+
+@contextmanager
+def _told(context: str, predicate: Predicate | None) -> Iterator[None]:
+    """Say in whose code an item fails: a user's predicate may raise anything, and other items must not be affected."""
+    try:
+        yield
+    except InvalidItem as error:
+        violations = [replace(found, message=f"{context}: {found.message}") for found in error.violations]
+        raise InvalidItem(violations) from error
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}" if predicate is None else describe_failure(error, predicate)
+        raise InvalidItem([Violation("", "where", f"{context}: {told}")]) from error
 
 
 def row_ref_for(item: Item, aggregate: Aggregate) -> RowRef | None:
@@ -152,7 +170,7 @@ def _check_key(aggregate: Aggregate, key: RowKey) -> None:
     for part, maximum in parts:
         size = len(part.encode())
         if size > maximum:
-            text = f"{aggregate.name}: the group values make a key of {size} bytes; DynamoDB allows {maximum}"
+            text = f"the group values make a key of {size} bytes; DynamoDB allows {maximum}"
             raise InvalidItem([Violation("", "key", text)])
 
 

@@ -183,12 +183,8 @@ class Aggregate:
 
     def _check_fields(self, context: str) -> None:
         # a transform may add any field, so the possible fields are known only without one
-        known = self.of.compiled.properties
-        if (
-            self.of.transform is not None
-            or not known
-            or self.of.compiled.document.get("additionalProperties") is not False
-        ):
+        known = self.of.compiled.allowed_fields
+        if self.of.transform is not None or not known:
             return
         for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
             if source not in known:

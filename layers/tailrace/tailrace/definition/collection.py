@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailrace.definition.checks import check_display_metadata
+from tailrace.definition.failures import describe_failure
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME
 from tailrace.encoding.numbers import normalise
-from tailrace.errors import DefinitionError, InvalidItem, Violation
+from tailrace.encoding.tagged_json import unique_members
+from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
 
 _TRANSFORM_CONTEXT = Context(prec=28)
 """The decimal context of transforms, wherever they run: Python's default, which leaves 10 of 38 digits for sums."""
@@ -46,6 +48,8 @@ class Collection:
             receives a copy, which it may modify. It must depend on nothing but the item: the engine calls it again for
             the old version of an item to retract what that version contributed.
         on_expiry: the effect of a TTL deletion on the aggregates: ``retract``, as for any deletion, or ``keep``.
+        id_from: the fields that make the id of a file's line without one, joined with ``/``; or ``"*"``: a digest of
+            the line's whole content. The same line always makes the same id.
         description: a sentence for readers.
 
     Example:
@@ -67,6 +71,7 @@ class Collection:
     transform: Callable[[Item], Item] | None = None
     on_expiry: Literal["retract", "keep"] = "retract"
     description: str | None = None
+    id_from: str | Sequence[str] = ()
     compiled: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +90,12 @@ class Collection:
             text = f"schema= must be a dict or a file path, not a {type(document).__name__}"
             raise DefinitionError(f"collection {self.name!r}: {text}")
         object.__setattr__(self, "compiled", Schema(document))
+        _check_id_columns(self.name, self.id_columns, self.compiled.allowed_fields)
+
+    @property
+    def id_columns(self) -> Sequence[str]:
+        """The fields that make the id of a line without one; ``*`` alone stands for the whole line."""
+        return (self.id_from,) if isinstance(self.id_from, str) else tuple(self.id_from)
 
     @property
     def accepts_any_item(self) -> bool:
@@ -105,11 +116,24 @@ class Collection:
             with localcontext(_TRANSFORM_CONTEXT):
                 transformed = normalise(self.transform(_mutable_copy(item)))
         except Exception as error:  # any error of the user's function makes this item invalid, nothing else
-            raise InvalidItem([Violation("", "transform", f"{type(error).__name__}: {error}")]) from error
+            told = describe_failure(error, self.transform)
+            raise InvalidItem([Violation("", "transform", told)]) from error
         if not isinstance(transformed, dict):
             kind = type(transformed).__name__
-            raise InvalidItem([Violation("", "transform", f"the transform returned a {kind}, not a dict")])
+            text = f"the transform {getattr(self.transform, '__name__', '')} returned a {kind}, not a dict"
+            raise InvalidItem([Violation("", "transform", text)])
         return transformed
+
+
+def _check_id_columns(collection: str, columns: Sequence[str], allowed: frozenset[str] | None) -> None:
+    names = [name for name in columns if isinstance(name, str) and name and name != "id"]
+    if len(names) < len(columns) or len(set(names)) < len(names) or ("*" in names and len(names) > 1):
+        text = "use names of fields other than 'id', each once, or '*' alone for the whole line"
+        raise DefinitionError(f"collection {collection!r}: id_from= cannot be {columns!r}: {text}")
+    unknown = [name for name in names if allowed is not None and name not in allowed and name != "*"]
+    if unknown:
+        text = f"id_from= names {', '.join(map(repr, unknown))}, which the schema does not allow"
+        raise DefinitionError(f"collection {collection!r}: {text}")
 
 
 def _mutable_copy(item: Item) -> Item:
@@ -120,10 +144,11 @@ def _mutable_copy(item: Item) -> Item:
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:
     try:
         # Decimal, so that "multipleOf": 0.01 compares exactly with the items' numbers
-        document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text, parse_float=Decimal, object_pairs_hook=unique_members)
     except OSError as error:
         raise DefinitionError(f"collection {collection!r}: cannot read the schema {path.name!r}: {error}") from error
-    except ValueError as error:
+    except (ValueError, InvalidMessage) as error:
         raise DefinitionError(f"collection {collection!r}: the schema {path.name!r} is not JSON: {error}") from error
     if not isinstance(document, Mapping):
         raise DefinitionError(f"collection {collection!r}: the schema {path.name!r} is not a JSON object")

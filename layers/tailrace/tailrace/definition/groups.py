@@ -1,21 +1,25 @@
 """Groups: the parts of an item that determine its row, by field or by time bucket."""
 
+import calendar
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import cache, lru_cache
 from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
+from tailrace.definition import clocks
 from tailrace.definition.checks import check_field
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, UNREPRESENTABLE, canonical_number, is_representable
+from tailrace.encoding.times import LAST_MICROSECOND, TimeFormatError, check_leap_second, read_time
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = Decimal("0.000001")
 _FLOOR = Context(prec=20, rounding=ROUND_FLOOR)  # the last microsecond of the year 9999 has 18 digits
 _UNITS = ("minute", "hour", "day", "week", "month")
+_LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 
 
 @runtime_checkable
@@ -76,7 +80,8 @@ class BucketGroup:
 
     The field holds an ISO 8601 string (local time of the zone if it has no offset) or a number of seconds since the
     epoch. Labels: minute and hour ``2013-01-01T05:00-05:00`` (the offset distinguishes the two hours that share a local
-    time when clocks go back), day ``2013-01-01``, week the date of its Monday, month ``2013-01``.
+    time when clocks go back), day ``2013-01-01``, week the date of its Monday, month ``2013-01``. A local time that the
+    clocks skip is read with the offset before the gap, one that occurs twice is the first.
     """
 
     source: str
@@ -99,22 +104,38 @@ class BucketGroup:
 
     def label(self, moment: datetime) -> str:
         """Return the label of the bucket that contains a moment (a naive datetime is local time of the zone)."""
-        return _bucket_label(self.unit, _in_zone(moment, self.zone))
+        return _bucket_label(self.unit, clocks.in_zone(moment, self.zone))
+
+    def start(self, label: str) -> datetime:
+        """Return the first instant (UTC) of the bucket with this label.
+
+        Raises:
+            ValueError: the zone's clock never shows this label.
+            OverflowError: it is before the calendar.
+        """
+        if self.unit in _LENGTHS:
+            return clocks.span(label, _LENGTHS[self.unit], self.zone)[0]
+        return clocks.day_start(date.fromisoformat(f"{label}-01"[: len("YYYY-MM-DD")]), self.zone)
 
     def end(self, label: str) -> datetime:
-        """Return the instant (UTC) at which the bucket with this label ends."""
-        if self.unit in ("minute", "hour"):
-            return datetime.fromisoformat(label).astimezone(UTC) + timedelta(**{f"{self.unit}s": 1})
-        start = datetime.fromisoformat(f"{label}-01" if self.unit == "month" else label)
-        if self.unit == "month":
-            start = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
-        else:
-            start += timedelta(days=7 if self.unit == "week" else 1)
-        return start.replace(tzinfo=self.zone).astimezone(UTC)
+        """Return the instant (UTC) at which the bucket with this label ends.
+
+        Raises:
+            ValueError: the zone's clock never shows this label.
+            OverflowError: it is after the calendar.
+        """
+        if self.unit in _LENGTHS:
+            return clocks.span(label, _LENGTHS[self.unit], self.zone)[1]
+        return clocks.day_end(last_day(label, self.unit), self.zone)
 
 
-def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
-    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
+def last_day(label: str, unit: str) -> date:
+    """Return the last date of a day, week or month, by its label; of the calendar's last week, the last that exists."""
+    if unit == "month":
+        year, month = int(label[:4]), int(label[5:7])
+        return date(year, month, calendar.monthrange(year, month)[1])
+    first = date.fromisoformat(label)
+    return first if unit == "day" else date.fromordinal(min(first.toordinal() + 6, date.max.toordinal()))
 
 
 def _bucket_label(unit: str, local: datetime) -> str:
@@ -128,9 +149,14 @@ def _bucket_label(unit: str, local: datetime) -> str:
         case "day":
             return local.date().isoformat()
         case "week":
-            return (local.date() - timedelta(days=local.weekday())).isoformat()
+            return monday(local.date()).isoformat()
         case _:
             return local.date().isoformat()[:7]
+
+
+def monday(day: date) -> date:
+    """Return the Monday of a date's week."""
+    return day - timedelta(days=day.weekday())
 
 
 def parse_instant(value: Any, zone: tzinfo, source: str) -> datetime:
@@ -142,9 +168,15 @@ def parse_instant(value: Any, zone: tzinfo, source: str) -> datetime:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise _time_error(value, source)
     try:
-        return _in_zone(datetime.fromisoformat(value) if isinstance(value, str) else _from_epoch(value), zone)
+        if not isinstance(value, str):
+            return _from_epoch(value).astimezone(zone)
+        moment = read_time(value)
+        moment = moment.astimezone(zone) if moment.tzinfo is not None else clocks.in_zone(moment, zone)
+        if moment.microsecond == LAST_MICROSECOND:
+            check_leap_second(value, moment)
     except (ValueError, ArithmeticError) as error:
-        raise _time_error(value, source) from error
+        raise _time_error(value, source, error) from error
+    return moment
 
 
 def _from_epoch(seconds: int | Decimal) -> datetime:
@@ -153,8 +185,9 @@ def _from_epoch(seconds: int | Decimal) -> datetime:
     return _EPOCH + timedelta(microseconds=int(microseconds))
 
 
-def _time_error(value: Any, source: str) -> InvalidItem:
-    return InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}")])
+def _time_error(value: Any, source: str, reason: Exception | None = None) -> InvalidItem:
+    told = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
+    return InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}{told}")])
 
 
 # Times recur within a batch, and parsing and converting one costs ten times as much as a cache hit.

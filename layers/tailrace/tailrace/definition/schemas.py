@@ -1,117 +1,110 @@
-"""Validation against JSON Schema 2020-12: a fast check first, a full report only for rejected items.
+"""Validation against JSON Schema 2020-12, by ``jsonschema-rs``, after every check that can be made in advance.
 
-``jsonschema`` is the reference and produces the report. ``jsonschema-rs`` runs first if the schema uses only keywords
-on which the two agree; ``tests/properties/test_schemas.py`` compares them.
+What would fail, be ignored or take forever with an item is refused with the definition: unknown and outdated keywords,
+broken and circular references, patterns that cannot be matched in linear time.
 """
 
 import base64
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from types import NoneType
 from typing import Any
 
 import jsonschema_rs
+from jsonschema_rs import ValidationErrorKind as Kind
 
+from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, shape
+from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
+from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
+from tailrace.definition.json_schema.references import References
+from tailrace.definition.json_schema.types import types_of
 from tailrace.errors import DefinitionError, Violation
-
-COMPATIBLE_KEYWORDS = frozenset(
-    [
-        "$schema",
-        "$id",
-        "$comment",
-        "$defs",
-        "$ref",
-        "title",
-        "description",
-        "examples",
-        "default",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "type",
-        "enum",
-        "const",
-        "required",
-        "properties",
-        "additionalProperties",
-        "minProperties",
-        "maxProperties",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "minLength",
-        "maxLength",
-        "items",
-        "prefixItems",
-        "minItems",
-        "maxItems",
-        "contains",
-        "minContains",
-        "maxContains",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "dependentRequired",
-        "dependentSchemas",
-        "propertyNames",
-    ]
-)
-"""Keywords on which both validators agree for every value that an item can contain."""
-
-_ENDLESS = Violation("", "$ref", "the schema's references form a circle, so this item cannot be validated")
-
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
-
-# Both regex engines agree on these: ASCII literals and classes, counted repeats, anchors at the ends only.
-_COMPATIBLE_PATTERN = re.compile(
-    r"\^?(?:[A-Za-z0-9 _:/-]|\[[A-Za-z0-9 _:]+(?:-[A-Za-z0-9])?[A-Za-z0-9 _:-]*\]|\{\d+(?:,\d*)?\}|[+*?])*\$?"
-)
 
 
 class Schema:
     """A compiled JSON Schema.
 
     Raises:
-        DefinitionError: the document is not a valid JSON Schema 2020-12.
+        DefinitionError: the document is not a valid JSON Schema 2020-12, or one that cannot be used.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        exact: dict[str, Any] = _with_decimals(document)
-        known = exact.get("$schema", _DRAFT) == _DRAFT and jsonschema_rs.meta.is_valid(exact)
-        if not known or not is_compatible(exact):
-            from tailrace.definition import validator as reference  # noqa: PLC0415 - slow to import, see there
-
-            reference.check_schema(exact)
-        self.document: Mapping[str, Any] = exact
+        self.document: Mapping[str, Any] = _with_decimals(document)
         try:
-            self._fast = jsonschema_rs.Draft202012Validator(exact) if is_compatible(exact) else None
+            check_keywords(self.document)
+            self._patterns = PatternRewriter()
+            rewritten = self._patterns.rewrite(self.document)
+            jsonschema_rs.meta.validate(rewritten)
+            self._references = References(self.document)
+            growth = Growth(self.document, self._references)
+            self._max_depth = growth.max_depth(MAX_APPLICATIONS)
+            self._max_reported_depth = growth.max_depth(_MAX_REPORTED_APPLICATIONS)
+            self._validator = jsonschema_rs.Draft202012Validator(
+                rewritten, pattern_options=PATTERN_OPTIONS, validate_formats=False, offline=True
+            )
         except jsonschema_rs.ValidationError as error:
-            raise DefinitionError(f"not a JSON Schema (2020-12): {error.message}") from error
+            place = f"{_pointer(error.instance_path) or '/'}: {_truncate(error.message)}"
+            pattern = self._patterns.uncompiled(error)
+            if pattern is not None:
+                reason = "an unknown Unicode property, or repeats that expand to more than 32 MB"
+                place = f"the regex {pattern[:200]!r} has {reason}"
+            raise DefinitionError(f"not a JSON Schema (2020-12): {place}") from error
+        except RecursionError as error:
+            raise DefinitionError("the schema is nested too deeply") from error
+        except (TypeError, ValueError) as error:  # a value that JSON does not have
+            raise DefinitionError(f"not a JSON Schema (2020-12): {error}") from error
 
     @cached_property
-    def _reference(self) -> Any:
-        from tailrace.definition import validator as reference  # noqa: PLC0415 - slow to import, see there
+    def properties(self) -> Mapping[str, tuple[Any, ...]]:
+        """The subschemas of the item's top-level fields, by name, wherever the schema describes them."""
+        found: dict[str, tuple[Any, ...]] = {}
+        for schema in self._references.in_place(self.document):
+            for name, inner in schema.get("properties", {}).items():
+                found[name] = (*found.get(name, ()), inner)
+        return found
 
-        return reference.validator(self.document)
+    def field_types(self, name: str) -> frozenset[str] | None:
+        """Return the types that a top-level field may have; None if the schema says nothing about it."""
+        parts = (part for inner in self._field_schemas(name) for part in self._references.in_place(inner))
+        return types_of(parts)
 
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        """The subschemas of the item's top-level fields, by name."""
-        properties = self.document.get("properties", {})
-        return properties if isinstance(properties, Mapping) else {}
+    def _field_schemas(self, name: str) -> Iterator[Any]:
+        """Yield the subschemas of a field, including those for a pattern of its name or for other fields."""
+        for schema in self._references.in_place(self.document):
+            named = [schema["properties"][name]] if name in schema.get("properties", {}) else []
+            named += [inner for pattern, inner in schema.get("patternProperties", {}).items() if matches(pattern, name)]
+            rest = [
+                schema[keyword] for keyword in ("additionalProperties", "unevaluatedProperties") if keyword in schema
+            ]
+            yield from named or rest
 
-    @property
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The fields that every item has."""
+        schemas = self._references.in_place(self.document, always=True)
+        return frozenset(name for schema in schemas for name in schema.get("required", ()))
+
+    @cached_property
     def allowed_fields(self) -> frozenset[str] | None:
         """All fields that an item can have, if the schema allows no others; None if it does."""
-        closed = self.document.get("additionalProperties") is False and "patternProperties" not in self.document
-        return frozenset(self.properties) if closed else None
+        closed = [
+            found for found in map(self._closed_to, self._references.in_place(self.document, always=True)) if found
+        ]
+        return frozenset.intersection(*closed) if closed else None
+
+    def _closed_to(self, schema: Mapping[str, Any]) -> frozenset[str] | None:
+        if schema.get("additionalProperties") is False and "patternProperties" not in schema:
+            return frozenset(schema.get("properties", {}))
+        if schema.get("unevaluatedProperties") is not False:
+            return None
+        names: set[str] = set()
+        for inner in self._references.in_place(schema):
+            others = [inner[word] for word in _REST if word in inner]
+            if "patternProperties" in inner or any(other is not False for other in others):
+                return None
+            names.update(inner.get("properties", {}))
+        return frozenset(names)
 
     @property
     def accepts_any_object(self) -> bool:
@@ -120,28 +113,66 @@ class Schema:
         return not constraints or (constraints == {"type"} and self.document["type"] == "object")
 
     def is_valid(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether an item is valid, by the fastest validator that the schema allows."""
-        view = json_view(item)
-        if self._fast is not None:
-            return self._fast.is_valid(view)
+        """Tell whether an item is valid."""
         try:
-            return bool(self._reference.is_valid(view))
-        except RecursionError:
+            view = json_view(item)
+            if self._max_depth is not None and shape(view, self._max_depth)[0] > self._max_depth:
+                return False
+            return self._validator.is_valid(view)
+        except Exception:  # noqa: BLE001 - it concerns this item only; violations() tells it
             return False
 
     def violations(self, item: Mapping[str, Any]) -> tuple[Violation, ...]:
-        """Return every violation, ordered by JSON Pointer; empty if the item is valid."""
-        view = json_view(item)
-        if self._fast is not None and self._fast.is_valid(view):
-            return ()
+        """Return every violation, ordered by JSON Pointer; of a very large item, the first. Empty if it is valid."""
         try:
-            found = [
-                Violation(_pointer(error.absolute_path), str(error.validator), _truncate(error.message))
-                for error in self._reference.iter_errors(view)
-            ]
-        except RecursionError:
-            return (_ENDLESS,)
+            view = json_view(item)
+            depth, values = shape(view, _MAX_LEVELS)
+            if self._max_depth is not None and depth > self._max_depth:
+                text = f"nested more than {self._max_depth} levels deep, and each level multiplies the checks"
+                return (Violation("", "schema", text),)
+            if self._max_reported_depth is not None and depth > self._max_reported_depth:
+                text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the place"
+                return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
+            found = [self._violation(error) for error in self._errors(view, values)]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
+            return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
+
+    def _errors(self, view: Any, values: int) -> Iterable[jsonschema_rs.ValidationError]:
+        if values <= _MAX_REPORTED_VALUES:
+            return self._validator.iter_errors(view)
+        try:
+            self._validator.validate(view)
+        except jsonschema_rs.ValidationError as error:
+            return [error]
+        return []
+
+    def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
+        path, kind = list(error.schema_path), error.kind
+        keyword, message = str(path[-1] if path else "false"), error.message
+        shown = repr(error.instance) if isinstance(error.instance, str) else str(error.instance)
+        pattern = self._patterns.original(error)
+        if pattern is not None:
+            keyword, message = "pattern", f"{shown} does not match {pattern!r}"
+        elif isinstance(kind, Kind.Required):
+            message = f"{kind.property!r} is a required property"
+        elif isinstance(kind, Kind.Type):
+            given = shown if isinstance(error.instance, str) else message.rpartition(" is not of type")[0]
+            message = f"{given} is not of type {', '.join(map(repr, kind.types))}"
+        elif isinstance(kind, Kind.FalseSchema):
+            keyword = str(path[-2] if len(path) > 1 and path[-2] in _BY_NAME else keyword)
+            name = f"{error.instance_path[-1]!r} is" if keyword == "properties" else "additional fields are"
+            message = f"{name} not allowed here"
+        return Violation(_pointer(error.instance_path), keyword, _truncate(message))
+
+
+_MAX_LEVELS = 500  # below Python's limit; no item is nested as deeply
+_MAX_REPORTED_APPLICATIONS = 300
+_MAX_REPORTED_VALUES = 10_000
+"""A report takes a hundred times as long as a check: beyond these, it is short."""
+
+_REST = ("additionalProperties", "unevaluatedProperties")
+_BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])
 
 
 def _with_decimals(document: Any) -> Any:
@@ -151,28 +182,6 @@ def _with_decimals(document: Any) -> Any:
     if isinstance(document, list | tuple):
         return [_with_decimals(inner) for inner in document]
     return Decimal(repr(document)) if isinstance(document, float) else document
-
-
-def is_compatible(schema: Any) -> bool:  # noqa: C901 - one case for each kind of keyword
-    """Tell whether a schema uses only features on which both validators agree."""
-    if not isinstance(schema, Mapping):
-        return not isinstance(schema, list) or all(is_compatible(inner) for inner in schema)
-    for keyword, value in schema.items():
-        match keyword:
-            case "pattern":
-                if not _COMPATIBLE_PATTERN.fullmatch(value):
-                    return False
-            case "properties" | "$defs" | "dependentSchemas":
-                if not all(is_compatible(inner) for inner in value.values()):
-                    return False
-            case "enum" | "const" | "default" | "examples" | "dependentRequired":
-                continue  # values, not schemas
-            case "$ref":
-                if not value.startswith("#"):
-                    return False
-            case _ if keyword not in COMPATIBLE_KEYWORDS or not is_compatible(value):
-                return False
-    return True
 
 
 def json_view(value: Any) -> Any:
@@ -196,10 +205,10 @@ _MAX_MESSAGE = 500
 
 
 def _pointer(path: Any) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{escape_pointer(str(part))}" for part in path)
 
 
 def _truncate(message: str) -> str:
-    # jsonschema quotes the invalid value, which may be the whole item
+    # the message quotes the invalid value, which may be the whole item
     half = _MAX_MESSAGE // 2
     return message if len(message) <= _MAX_MESSAGE else f"{message[:half]} … {message[-half:]}"

@@ -84,6 +84,11 @@ def _generation(aggregate: str, version: int, epoch: int) -> str:
     return f"{aggregate}@{version}~{epoch}" if epoch else f"{aggregate}@{version}"
 
 
+def key_owner(pk: str) -> str:
+    """Return ``<aggregate>@<version>`` of any row's partition key, the part that no item decides."""
+    return pk.split("#")[1 if pk.startswith("~") else 0]
+
+
 def group_texts(pk: str, sk: str) -> tuple[str, ...]:
     """Return the texts of a row's group values; the inverse of :func:`row_key`."""
     first = pk.partition("#")[2]

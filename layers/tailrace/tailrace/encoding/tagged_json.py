@@ -2,15 +2,18 @@
 
 import base64
 import json
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
 import simplejson
 
 from tailrace.encoding.numbers import EXACT, canonical_number, parse_number
+from tailrace.encoding.text import decode_utf8
 from tailrace.errors import InvalidMessage
 
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
+_MAX_NAME_SHOWN = 60
 
 
 def dumps(value: Any) -> str:
@@ -43,20 +46,37 @@ def _canonical(value: Any) -> Any:
 def loads(text: str | bytes) -> Any:
     """Parse JSON into the engine's values: integral numbers as int, others as Decimal.
 
+    A byte order mark at the beginning is skipped.
+
     Raises:
-        InvalidMessage: the text is not JSON or not UTF-8, is nested too deeply, or contains a number that is not
-            finite.
+        InvalidMessage: the text is not JSON or not UTF-8, is nested too deeply, contains a number that is not finite,
+            or an object with a name twice, of which every reader would see another value.
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode()  # strict: json.loads would let unpaired surrogates through
-        parsed = json.loads(text, parse_float=parse_number, parse_constant=_refuse)
+            text = decode_utf8(text)  # strict: json.loads would let unpaired surrogates through
+        text = text.removeprefix("\ufeff")
+        parsed = json.loads(text, parse_float=parse_number, parse_constant=_refuse, object_pairs_hook=unique_members)
         _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)
     except RecursionError:
         raise InvalidMessage("JSON nested too deeply") from None
     except ValueError as error:  # also JSONDecodeError, UnicodeDecodeError, and integers over Python's digit limit
         raise InvalidMessage(f"not JSON: {error}") from error
+
+
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object, as ``object_pairs_hook`` of :func:`json.loads`.
+
+    Raises:
+        InvalidMessage: a name occurs twice.
+    """
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        times = Counter(name for name, _ in pairs)
+        shown = next(name for name in times if times[name] > 1)[:_MAX_NAME_SHOWN]
+        raise InvalidMessage(f"the name {json.dumps(shown)} occurs more than once in an object")
+    return members
 
 
 def _refuse(constant: str) -> Any:

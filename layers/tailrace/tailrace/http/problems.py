@@ -103,7 +103,10 @@ PROBLEM_TYPES = {
         ),
         ProblemType("too-large", 413, "Item too large", "the item is valid, but larger than the table can store"),
         ProblemType(
-            "unsupported-media-type", 415, "Unsupported media type", "the `Content-Type` of the body is not JSON"
+            "unsupported-media-type",
+            415,
+            "Unsupported media type",
+            "the `Content-Type` of the body is not JSON, or the body is compressed",
         ),
         ProblemType(
             "invalid-item", 422, "Invalid item", "the item breaks its collection's rules; `violations` lists every one"

@@ -54,7 +54,8 @@ def decode_item_id(escaped: str) -> str:
 
 def item_path(collection: str, item: str) -> str:
     """Return an item's path and query, in a form that every gateway passes on intact."""
-    if "%" in item or "?" in item or item in {".", ".."}:  # clients resolve dot segments (RFC 3986, 5.2.4)
+    # clients resolve dot segments (RFC 3986, 5.2.4), proxies also those behind an escaped "/", or collapse empty ones
+    if "%" in item or "?" in item or not {".", "..", ""}.isdisjoint(re.split(r"[/\\]", item)):
         return f"/collections/{collection}/items?id={quote(item, safe='')}"
     return f"/collections/{collection}/items/{quote(item, safe='')}"
 
@@ -78,12 +79,15 @@ def parse_json_object(event: Event) -> dict[str, Any]:
     """Return the body, a JSON object, as engine values.
 
     Raises:
-        UnsupportedMediaType: the content type is not JSON.
+        UnsupportedMediaType: the content type is not JSON, or the body is compressed.
         InvalidMessage: the body is missing or not a JSON object.
     """
     kind = header(event, "content-type")
     if kind is not None and not _JSON.fullmatch(kind.partition(";")[0].strip().lower()):
         raise UnsupportedMediaType(f"Content-Type must be application/json, not {kind[:60]!r}")
+    coding = header(event, "content-encoding")
+    if coding is not None and coding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(f"Content-Encoding {coding[:60]!r} is not supported: send the body uncompressed")
     body = _body(event)
     if not body:
         raise InvalidMessage("the request has no body")
@@ -118,19 +122,23 @@ def header(event: Event, name: str) -> str | None:
 def negotiate_media_type(event: Event, offered: Sequence[str]) -> str:
     """Return the offered media type that ``Accept`` prefers; the first one if there is no such header.
 
-    Source: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1. On a tie, the one offered first wins.
+    Source: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1. On a tie, the one offered first wins. Parameters
+    count if a media type is offered with them, and are ignored otherwise.
 
     Raises:
         NotAcceptable: the caller accepts none of them.
     """
     weights: dict[str, float] = {}
     for option_text in (header(event, "accept") or "*/*").split(","):
-        media_range, *options = (part.strip().lower() for part in option_text.split(";"))
+        media_range, *options = (part.strip().lower().replace('"', "") for part in option_text.split(";"))
         weight = next((option.removeprefix("q=") for option in options if option.startswith("q=")), "1")
-        weights[media_range] = float(weight) if _WEIGHT.fullmatch(weight) else 1.0
+        specific = (f"{media_range}; {option}" for option in options)
+        named = next((name for name in specific if name in offered), media_range)
+        weights[named] = float(weight) if _WEIGHT.fullmatch(weight) else 1.0
 
     def weight_of(media_type: str) -> float:
-        ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+        plain = media_type.partition(";")[0]
+        ranges = (media_type, plain, f"{plain.partition('/')[0]}/*", "*/*")
         return next((weights[name] for name in ranges if name in weights), 0.0)
 
     best = max(offered, key=weight_of)

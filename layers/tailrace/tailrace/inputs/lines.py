@@ -1,29 +1,34 @@
-"""Files of items: JSON Lines and CSV of any size, read line by line. A bad line is reported and skipped."""
+"""Files of items: JSON Lines, CSV and JSON of any size, read item by item. A bad line is reported and skipped."""
 
-import csv
-import re
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, Literal
 
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation
+from tailrace.inputs.cells import Columns, item_of
+from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, fit_row, read_header
+from tailrace.inputs.ids import given_id, made_id, missing_columns
+from tailrace.inputs.json_values import json_values
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES, raw_lines
 
-MAX_LINE_BYTES = 1024 * 1024
-"""More than any item needs; a longer line is skipped without being held in memory."""
+type Format = Literal["jsonl", "csv", "json"]
 
-type Format = Literal["jsonl", "csv"]
-
-_SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+_SUFFIXES: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A parsed line; ``number`` counts from 1, ``size`` is in bytes."""
+    """A parsed line; ``number`` counts from 1 (in a JSON file the items), ``size`` is in bytes."""
 
     number: int
     size: int
@@ -58,45 +63,43 @@ def detect_format(key: str) -> tuple[Format, bool]:
     raise InvalidMessage(f"unknown file type: the name must end in one of {', '.join(_SUFFIXES)}, optionally with .gz")
 
 
-def read_lines(stream: IO[bytes], file_format: Format, schema: Schema) -> Iterator[Line | BadLine]:
+def read_lines(
+    stream: IO[bytes], file_format: Format, schema: Schema, id_columns: Sequence[str] = ()
+) -> Iterator[Line | BadLine]:
     """Yield the lines of a (decompressed) file in order, skipping blank ones.
 
+    ``id_columns`` make the id of a line without one; see :func:`tailrace.inputs.ids.made_id`.
+
     Raises:
-        InvalidMessage: the header of a CSV file is missing or invalid.
+        InvalidMessage: the header of a CSV file is missing or invalid, or the file does not consist of lines.
     """
-    return _json_lines(stream, schema) if file_format == "jsonl" else _csv_rows(stream, schema)
-
-
-def _raw_lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Yield each line with its number; None in place of a line that is too long."""
-    line_number = 0
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        line_number += 1
-        too_long = len(line) > MAX_LINE_BYTES
-        while line and not line.endswith(b"\n") and len(line) > MAX_LINE_BYTES:
-            line = stream.readline(MAX_LINE_BYTES + 1)
-        yield line_number, None if too_long else line
+    if file_format == "csv":
+        return _csv_rows(stream, schema, id_columns)
+    numbered = enumerate(json_values(stream), 1) if file_format == "json" else raw_lines(stream)
+    return _json_lines(numbered, schema, id_columns)
 
 
 _TOO_LONG = Violation("", "line", f"the line is longer than {MAX_LINE_BYTES} bytes")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def _json_lines(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
-    for line_number, line in _raw_lines(stream):
+def _json_lines(
+    lines: Iterator[tuple[int, bytes | None]], schema: Schema, id_columns: Sequence[str]
+) -> Iterator[Line | BadLine]:
+    for line_number, line in lines:
         if line is None:
             yield BadLine(line_number, 0, None, _TOO_LONG)
             continue
         text = line.removeprefix(_BYTE_ORDER_MARK).strip()
-        if not text:
+        if not text and line:
             continue
         try:
-            value = loads(text.decode())
-        except (InvalidMessage, UnicodeDecodeError) as error:
+            value = loads(text)
+        except InvalidMessage as error:
             yield _bad_line(line_number, line, "json", str(error))
             continue
         if isinstance(value, dict):
-            yield _parse_line(line_number, len(line), value, schema)
+            yield _parse_line(line_number, len(line), value, schema, id_columns)
         else:
             yield _bad_line(line_number, line, "json", "the line is not a JSON object")
 
@@ -109,144 +112,37 @@ def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadL
     return BadLine(line_number, len(line), raw, Violation("", keyword, message))
 
 
-def _parse_line(line_number: int, size: int, fields: Item, schema: Schema) -> Line | BadLine:
+def _parse_line(line_number: int, size: int, fields: Item, schema: Schema, id_columns: Sequence[str]) -> Line | BadLine:
     """Separate a line's id and expiry from the item."""
-    item = dict(fields)
-    item_id = item.get("id")
-    if "id" not in schema.properties:
-        item.pop("id", None)
-    if isinstance(item_id, int) and not isinstance(item_id, bool):
-        item_id = str(item_id)
-    if not isinstance(item_id, str) or not item_id:
-        violation = Violation("/id", "id", "id must be a non-empty string or an integer")
-        return BadLine(line_number, size, fields, violation)
-    return Line(line_number, size, item_id, item, item.pop("expires_at", None))
+    item = item_of(fields, schema)
+    try:
+        item_id = given_id(fields.get("id")) or made_id(item, id_columns)
+    except InvalidMessage as error:
+        return BadLine(line_number, size, fields, Violation("/id", "id", str(error)))
+    return Line(line_number, size, item_id, item, fields.get("expires_at"))
 
 
-def _csv_rows(stream: IO[bytes], schema: Schema) -> Iterator[Line | BadLine]:
-    rows = _CsvReader(stream)
-    header = _read_header(rows)
+def _csv_rows(stream: IO[bytes], schema: Schema, id_columns: Sequence[str]) -> Iterator[Line | BadLine]:
+    rows = CsvReader(stream, {"id", "expires_at", *schema.properties, *id_columns})
+    header = read_header(rows, partial(missing_columns, columns=id_columns))
+    columns = Columns(header, schema)
     while True:
         try:
-            cells = rows.read()
+            found = rows.read()
         except StopIteration:
             return
-        except (csv.Error, _RowTooLongError, UnicodeDecodeError) as error:
-            yield rows.bad_line(error)
+        except UNREADABLE_ROW as error:
+            yield _unreadable_row(*rows.skip_row(), error)
             continue
+        cells = fit_row(found, header)
         line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line in rows.row_lines)
-        if len(cells) == len(header):
-            fields = {name: _coerce(name, cell, schema) for name, cell in zip(header, cells, strict=True) if cell}
-            yield _parse_line(line_number, len(text), fields, schema)
-        elif cells:
-            yield _bad_line(line_number, text, "csv", f"the row has {len(cells)} cells; the header has {len(header)}")
+        if cells:
+            yield _parse_line(line_number, len(text), columns.fields(cells), schema, id_columns)
+        elif cells is None:
+            yield _bad_line(line_number, text, "csv", f"the row has {len(found)} cells; the header has {len(header)}")
 
 
-def _read_header(rows: "_CsvReader") -> list[str]:
-    try:
-        header = rows.read()
-    except StopIteration:
-        raise InvalidMessage("CSV header: the file is empty") from None
-    except (csv.Error, _RowTooLongError, UnicodeDecodeError) as error:
-        raise InvalidMessage(f"CSV header: cannot be parsed: {error}") from error
-    if "id" not in header or len(set(header)) != len(header) or "" in header:
-        found = ",".join(header)
-        hint = " (wrong separator?)" if len(header) == 1 else ""
-        raise InvalidMessage(f"CSV header: expected unique column names including 'id'; found {found[:200]!r}{hint}")
-    return header
-
-
-class _RowTooLongError(Exception):
-    """A row, or a single line of it, exceeds the maximum length."""
-
-
-class _CsvReader:
-    """Reads a CSV file row by row; quoted cells may contain line breaks.
-
-    ``row_lines`` are the numbered lines of the last row, with None in place of a line that is too long. An unclosed
-    quote would swallow all rows after it. So when a row fails, :meth:`bad_line` pushes back all its lines but the
-    first, and each is then read as the start of a row of its own.
-    """
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._lines = _raw_lines(stream)
-        self._pushed_back: deque[tuple[int, bytes | None]] = deque()
-        self.row_lines: list[tuple[int, bytes | None]] = []
-        # a cell is never longer than its row; the csv module's default limit is lower (the setting is process-wide)
-        csv.field_size_limit(MAX_LINE_BYTES)
-
-    def read(self) -> list[str]:
-        """Return the cells of the next row; none for a blank line.
-
-        Raises:
-            StopIteration: there are no more rows.
-            csv.Error, _RowTooLongError, UnicodeDecodeError: the row cannot be parsed; call :meth:`bad_line`.
-        """
-        self.row_lines = []
-        return next(csv.reader(self._decoded_lines(), strict=True))
-
-    def bad_line(self, error: Exception) -> BadLine:
-        """Report the row that could not be parsed, and push back its lines after the first."""
-        (line_number, line), *following = self.row_lines
-        self._pushed_back.extendleft(reversed(following))
-        if line is None:
-            return BadLine(line_number, 0, None, _TOO_LONG)
-        return _bad_line(line_number, line, "csv", f"the row cannot be parsed: {error}")
-
-    def _decoded_lines(self) -> Iterator[str]:
-        size = 0
-        while True:
-            line_number, line = self._pushed_back.popleft() if self._pushed_back else next(self._lines, (0, None))
-            if not line_number:
-                return
-            self.row_lines.append((line_number, line))
-            if line is None:
-                raise _RowTooLongError(f"a line is longer than {MAX_LINE_BYTES} bytes")
-            size += len(line)
-            if size > MAX_LINE_BYTES:
-                raise _RowTooLongError(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
-            yield (line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line).decode()
-
-
-# JSON's numbers, and the variants that spreadsheets write.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
-def _coerce(name: str, text: str, schema: Schema) -> Any:
-    """Convert a cell to its type in the schema; text that cannot be converted is left for the schema to reject."""
-    if name == "expires_at":
-        types = {"integer"}
-    else:
-        types = {"string"} if name == "id" and "id" not in schema.properties else _types(schema, name)
-    if "string" in types or not types:
-        return text
-    if types & {"number", "integer"} and _NUMBER.fullmatch(text.strip()):
-        try:
-            return parse_number(text.strip())
-        except InvalidMessage:  # the exponent is too large
-            return text
-    if "boolean" in types and text.strip().lower() in ("true", "false"):
-        return text.strip().lower() == "true"
-    if types & {"array", "object"}:
-        try:
-            return loads(text)
-        except InvalidMessage:
-            return text
-    return text
-
-
-def _types(schema: Schema, name: str) -> set[str]:
-    subschema: Any = schema.properties.get(name, {})
-    for _ in range(8):  # bounds the chain of references, which may be circular
-        if not isinstance(subschema, Mapping) or not str(subschema.get("$ref", "")).startswith("#/"):
-            break
-        subschema = _resolve(schema.document, subschema["$ref"])
-    declared = subschema.get("type", []) if isinstance(subschema, Mapping) else []
-    return {declared} if isinstance(declared, str) else set(declared)
-
-
-def _resolve(document: Mapping[str, Any], reference: str) -> Any:
-    node: Any = document
-    for part in reference.removeprefix("#/").split("/"):
-        node = node.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, Mapping) else {}
-    return node
+def _unreadable_row(line_number: int, line: bytes | None, error: Exception) -> BadLine:
+    if line is None:
+        return BadLine(line_number, 0, None, _TOO_LONG)
+    return _bad_line(line_number, line, "csv", f"the row cannot be parsed: {error}")

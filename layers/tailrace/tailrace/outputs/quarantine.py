@@ -29,9 +29,10 @@ def quarantine_object(  # noqa: PLR0913 - the members of a report
     """Return the quarantine report of one rejected item.
 
     ``origin`` says where the item came from (an event id, a file and line, a message id). Entrance and origin determine
-    the object's name, so that a second delivery overwrites the same object. ``time`` is ISO 8601 in UTC and a function
-    of the origin. ``item`` is the rejected item as far as it could be parsed, else its text or bytes. ``details`` are
-    further members, which a replay needs: ``sequence`` and ``refused`` of a change, ``expires_at`` of a line.
+    the object's name, so that a second delivery overwrites the same object. The name begins with the entrance, so that
+    a listing shows where items are refused. ``time`` is ISO 8601 in UTC and a function of the origin. ``item`` is the
+    rejected item as far as it could be parsed, else its text or bytes. ``details`` are further members, which a replay
+    needs: ``sequence`` and ``refused`` of a change, ``expires_at`` of a line.
     """
     origin_text = dumps({"entrance": entrance} | dict(origin))
     name = hashlib.sha256(origin_text.encode(errors="surrogatepass")).hexdigest()[:32]
@@ -45,7 +46,7 @@ def quarantine_object(  # noqa: PLR0913 - the members of a report
         "violations": [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations],
         "item": item,
     } | dict(details or {})
-    return StoredObject(f"quarantine/{folder}/date={time[:10]}/{name}.json", _serialize(body))
+    return StoredObject(f"quarantine/{folder}/date={time[:10]}/{entrance}-{name}.json", _serialize(body))
 
 
 def _serialize(body: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tailrace.aggregation.plan import plan_of
+from tailrace.definition.failures import describe_failure
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.encoding.json_types import Item, Json
 from tailrace.encoding.tagged_json import dumps
@@ -131,7 +132,7 @@ def route_matches(route: Route, item: Item) -> bool | InvalidItem:
     try:
         return bool(route.when(item))
     except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; other routes are not affected
-        return InvalidItem([Violation("", "when", f"{route.name}: {type(error).__name__}: {error}")])
+        return InvalidItem([Violation("", "when", f"route {route.name!r}: {describe_failure(error, route.when)}")])
 
 
 def _report(effect: Effect, violations: list[Violation]) -> StoredObject:

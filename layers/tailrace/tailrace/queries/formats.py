@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,8 +13,14 @@ from tailrace.encoding.json_types import Row
 from tailrace.encoding.tagged_json import dumps
 
 JSON, JSON_LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
-ROW_MEDIA_TYPES = (JSON, JSON_LINES, CSV)
+EXACT_CSV = f"{CSV}; cells=exact"
+"""CSV for programs: in plain CSV, a text that a spreadsheet would calculate begins with an apostrophe."""
+
+ROW_MEDIA_TYPES = (JSON, JSON_LINES, CSV, EXACT_CSV)
 """The media types of rows; the first is the default."""
+
+_FORMULA_SIGNS = frozenset("=+-@")
+_LINE_AND_TAB = frozenset("\t\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +39,42 @@ class RowFormat:
 
 def row_format_for(media_type: str, aggregate: Aggregate) -> RowFormat:
     """Return the format of an aggregate's rows for one of :data:`ROW_MEDIA_TYPES`."""
-    if media_type == CSV:
+    if media_type in (CSV, EXACT_CSV):
         columns = [*(group.name for group in aggregate.by), *aggregate.measures, UPDATED_AT, "inexact"]
+        text_of = str if media_type == EXACT_CSV else _inert
         return RowFormat(
-            f"{CSV}; charset=utf-8; header=present",
-            _line(columns),
+            f"{CSV}; charset=utf-8; header=present{media_type.removeprefix(CSV)}",
+            _line([text_of(column) for column in columns]),
             "",
-            lambda row: _line([_cell(row.get(column)) for column in columns]),
+            lambda row: _line([_cell(row.get(column), text_of) for column in columns]),
         )
     if media_type == JSON_LINES:
         return RowFormat(JSON_LINES, "", "", lambda row: f"{dumps(row)}\n")
     return RowFormat(JSON, "", ",", dumps)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, text_of: Callable[[str], str]) -> str:
     """Return the text of a cell: empty for None, numbers with every digit, JSON for lists and objects."""
     if value is None:
         return ""
     if isinstance(value, str):
-        return value
+        return text_of(value)
     if isinstance(value, Decimal) or not isinstance(value, bool | int):
         return dumps(value)
     return str(value).lower()
+
+
+def _inert(text: str) -> str:
+    """Return a text that no spreadsheet calculates: with an apostrophe before what could begin a formula.
+
+    Spreadsheets also take full-width signs for ``=``, ``+``, ``-`` and ``@``, and may skip what is not visible before
+    them: https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if not text or text[0].isalnum():
+        return text
+    first = next((sign for sign in text if unicodedata.category(sign)[0] not in "CZ"), "")
+    is_formula = text[0] in _LINE_AND_TAB or unicodedata.normalize("NFKC", first) in _FORMULA_SIGNS
+    return f"'{text}" if is_formula else text
 
 
 def _line(cells: Sequence[str]) -> str:

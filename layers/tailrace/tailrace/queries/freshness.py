@@ -1,19 +1,47 @@
-"""How fresh the aggregates are, found by comparing the progress of the two stream readers.
+"""How fresh the aggregates are, as the two stream readers have recorded it.
 
-Every change in the stream has a time. For each shard, each reader records the time of the newest change it has
-processed. The age of that change alone does not show whether anything is missing: nothing may have changed since. But
-both readers see the same changes, so if fanout is ahead of aggregate, some changes are not counted yet, and vice versa.
+Every change in the stream has a time. For each shard, each reader records the time of the newest change that it has
+processed, and when that was. Nobody but the readers sees the stream, so how far they lag behind the table follows from
+three signs:
+
+* The other reader is ahead: the changes in between are missing.
+* A batch was processed only in part: the rest is missing.
+* The newest change was already old when it was processed. A reader that works through a backlog shows nothing else,
+  because the other reader may be just as late.
+
+A reader that has had no batch for a while shows none of them. It may be idle, or it may not be invoked at all: the lag
+is then unknown.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 FANOUT, AGGREGATE = "fanout", "aggregate"
 
-type NewestByShard = Mapping[str, str]
-"""By shard, the time (ISO 8601 in UTC, to the second) of the newest change that a reader has processed."""
+_MIN_SILENCE, _MAX_SILENCE = timedelta(seconds=10), timedelta(seconds=60)
+"""How long a batch says something about the lag: as long as it was late itself, within these bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardProgress:
+    """How far a reader is in a shard; all times are ISO 8601 in UTC, those of changes to the second.
+
+    Attributes:
+        newest: time of the newest change that it has processed.
+        told_at: when it had processed that.
+        missing_since: time of the oldest change of the same batch that it could not process; None if there is none.
+    """
+
+    newest: str
+    told_at: str
+    missing_since: str | None = None
+
+
+type ReaderShards = Mapping[str, ShardProgress]
+"""The progress of a reader, by shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +51,45 @@ class Freshness:
     Attributes:
         newest_change: time of the newest change it has processed; None if there was none recently.
         age_s: seconds since then.
-        behind_s: 0 if it is level with the other reader in every shard. Otherwise it has processed every change older
-            than this many seconds, but not all newer ones.
+        behind_s: how far it is behind the table, at least; None if unknown, because it has had no batch for a while.
+            Never 0: even a batch that came at once does not show that it was the last.
     """
 
     newest_change: str | None
     age_s: int | None
-    behind_s: int
+    behind_s: int | None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON object for responses."""
         return {"newest_change": self.newest_change, "age_s": self.age_s, "behind_s": self.behind_s}
 
 
-def freshness(own: NewestByShard, others: NewestByShard, now: datetime) -> Freshness:
-    """Return the progress of one reader, compared with the other's."""
-    newest = max(own.values(), default=None)
-    # for a shard that this reader has not reported, all we know is that it lacks what the other has seen
-    missing = [own.get(shard, seen) for shard, seen in others.items() if own.get(shard, "") < seen]
+def freshness(own: ReaderShards, others: ReaderShards, now: datetime) -> Freshness:
+    """Return the progress of one reader, compared with the other's and with the table's times."""
+    newest = max((shard.newest for shard in own.values()), default=None)
+    lags = [_lag(own.get(name), others.get(name), now) for name in own.keys() | others.keys()]
+    known = [lag for lag in lags if lag is not None]
     return Freshness(
         newest,
-        None if newest is None else _seconds(newest, now),
-        max((_seconds(time, now) for time in missing), default=0),
+        None if newest is None else max(int(_since(newest, now).total_seconds()), 0),
+        max(1, ceil(max(known).total_seconds())) if known else None,
     )
 
 
-def _seconds(time: str, now: datetime) -> int:
-    return max(int((now - datetime.fromisoformat(time)).total_seconds()), 0)
+def _lag(own: ShardProgress | None, other: ShardProgress | None, now: datetime) -> timedelta | None:
+    """Return how far a reader is behind in one shard, at least; None if unknown."""
+    if own is None:  # all we know is that it lacks what the other has seen
+        return None if other is None else _since(other.newest, now)
+    signs = []
+    if other is not None and own.newest < other.newest:
+        signs.append(_since(own.newest, now))
+    if own.missing_since is not None:
+        signs.append(_since(own.missing_since, now))
+    late = datetime.fromisoformat(own.told_at) - datetime.fromisoformat(own.newest)
+    if _since(own.told_at, now) <= min(max(late, _MIN_SILENCE), _MAX_SILENCE):
+        signs.append(late)
+    return max(signs, default=None)
+
+
+def _since(time: str, now: datetime) -> timedelta:
+    return now - datetime.fromisoformat(time)

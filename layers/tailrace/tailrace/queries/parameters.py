@@ -5,13 +5,14 @@ from dataclasses import replace
 from itertools import islice
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import BucketGroup, Group
+from tailrace.definition.groups import Group
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, group_list_key
 from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
+from tailrace.queries.group_values import GivenGroup, combinations, given_group
 from tailrace.queries.groups import GroupQuery
 from tailrace.queries.rollup import COARSER_UNITS, MAX_BUCKETS_PER_INTERVAL, aligned
 from tailrace.queries.rows import RowQuery
-from tailrace.queries.time_ranges import BucketRange, bucket_bounds, bucket_range
+from tailrace.queries.time_ranges import BucketRange, bucket_range
 
 MAX_ROWS = 1000
 DEFAULT_ROWS = 100
@@ -53,23 +54,22 @@ def parse_row_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0
         InvalidMessage: a parameter is unknown, repeated or malformed; or the key range would be unbounded.
         UnsupportedKeyOrder: the aggregate's group order does not allow the query.
     """
-    parameters, other_values = _split_first_group(aggregate, parameters)
+    parameters, first_values = _split_first_group(aggregate, parameters)
     given = _check_parameters(aggregate, parameters, _ROW_OPTIONS)
     buckets = _bucket_range(aggregate, given)
     interval = _interval(aggregate, given, buckets)
     if interval is not None and buckets is not None:
         buckets = aligned(buckets, interval)
-    limit = _number(given, "limit", DEFAULT_ROWS, MAX_ROWS)
     query = RowQuery(
         aggregate,
-        _group_texts(aggregate, given, buckets),
+        (),
         buckets,
-        limit,
+        _number(given, "limit", DEFAULT_ROWS, MAX_ROWS),
         descending=_choice(given, "order", ORDERS) == "desc",
         interval=interval,
-        other_values=other_values,
         epoch=epoch,
     )
+    query = _with_groups(query, given, first_values)
     _check_lengths(query)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
 
@@ -102,7 +102,7 @@ def parse_ranking_query(aggregate: Aggregate, parameters: Parameters, epoch: int
         )
     buckets = _bucket_range(aggregate, given)
     maximum = _number(given, "n", DEFAULT_RANKED, MAX_RANKED)
-    query = RowQuery(aggregate, _group_texts(aggregate, given, buckets), buckets, maximum, epoch=epoch)
+    query = _with_groups(RowQuery(aggregate, (), buckets, maximum, epoch=epoch), given, ())
     _check_lengths(query)
     return query, by, _choice(given, "order", ORDERS) != "asc"
 
@@ -152,14 +152,15 @@ def parameter_name(group: Group) -> str:
 
 
 def _split_first_group(aggregate: Aggregate, parameters: Parameters) -> tuple[Parameters, tuple[str, ...]]:
-    """Return the parameters with a single value of the first group, and its other values."""
-    name = parameter_name(aggregate.by[0])
+    """Return the parameters with a single value of the first group, and all its values."""
+    first = aggregate.by[0]
+    name = parameter_name(first)
     values = [value for given, value in parameters if given == name]
-    if aggregate.by[0] is aggregate.bucket or len(values) < 2:  # noqa: PLR2004 - several
+    if first is aggregate.bucket or len(values) < 2:  # noqa: PLR2004 - several
         return parameters, ()
-    if len(values) > MAX_FIRST_GROUP_VALUES or len(set(values)) < len(values):
+    if len(values) > MAX_FIRST_GROUP_VALUES or len(given_group(aggregate, first, values).texts) < len(values):
         raise InvalidMessage(f"{name} takes at most {MAX_FIRST_GROUP_VALUES} values, all different")
-    return [*((given, value) for given, value in parameters if given != name), (name, values[0])], tuple(values[1:])
+    return [*((given, value) for given, value in parameters if given != name), (name, values[0])], tuple(values)
 
 
 def _check_parameters(
@@ -229,41 +230,35 @@ def _bucket_range(aggregate: Aggregate, given: dict[str, str]) -> BucketRange | 
     return buckets
 
 
-def _group_texts(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange | None) -> tuple[str, ...]:
-    """Return the texts of the given groups, which must come first in the key; skip the bucket of a range."""
-    texts: list[str] = []
+def _with_groups(query: RowQuery, given: dict[str, str], first_values: tuple[str, ...]) -> RowQuery:
+    """Return the query with the given groups, which must come first in the key; skip the bucket of a range."""
+    found: list[GivenGroup] = []
     missing = ""
-    for index, group in enumerate(aggregate.by):
+    for index, group in enumerate(query.aggregate.by):
         name = parameter_name(group)
-        in_range = buckets is not None and group is buckets.bucket
+        in_range = query.bucket_range is not None and group is query.bucket_range.bucket
         if missing and (name in given or in_range):
             raise InvalidMessage(
                 f"{'from and to require' if in_range else f'{name} requires'} {missing}, which precedes it in the key"
             )
         if name in given:
-            texts.append(_group_text(group, given[name]))
+            values = first_values if index == 0 and first_values else (given[name],)
+            found.append(given_group(query.aggregate, group, values))
         elif index == 0 and not in_range:
             raise InvalidMessage(
-                f"{name} is missing" + (": give it, or from and to" if group is aggregate.bucket else "")
+                f"{name} is missing" + (": give it, or from and to" if group is query.aggregate.bucket else "")
             )
         elif not missing and (index > 0 or not in_range):
             missing = f"one {name}" if in_range else name
-    return tuple(texts)
-
-
-def _group_text(group: Group, value: str) -> str:
-    if not isinstance(group, BucketGroup):
-        return value
-    first, last = bucket_bounds(group, value)
-    if first != last:
-        raise InvalidMessage(f"{value} spans more than one {group.unit}: use from and to")
-    return first
+    texts, *others = combinations(found)
+    strings = tuple((one.group.name, one.exact) for one in found if one.exact is not None)
+    return replace(query, texts=texts, other_texts=tuple(others), strings=strings)
 
 
 def _check_lengths(query: RowQuery) -> None:
     """Reject values longer than a key can be: no row has them, and DynamoDB would reject the query."""
     if query.bucket_range is None or query.texts:
-        for found in islice(query.ranges(), 1 + len(query.other_values)):
+        for found in islice(query.ranges(), 1 + len(query.other_texts)):
             texts = [found.prefix, *(found.between or ())]
             if len(found.pk.encode()) > MAX_PARTITION_KEY_BYTES or any(
                 len(text.encode()) > MAX_SORT_KEY_BYTES for text in texts

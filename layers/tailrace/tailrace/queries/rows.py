@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
@@ -15,7 +16,7 @@ from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
 from tailrace.queries.cursors import decode_cursor, encode_cursor
 from tailrace.queries.rollup import MAX_BUCKETS_PER_INTERVAL, coarse_label
-from tailrace.queries.time_ranges import BucketRange, bucket_bounds
+from tailrace.queries.time_ranges import BucketRange, bucket_label
 
 _MAX_SKIPPED = 1_000_000
 _ASSUMED_BUCKETS_PER_INTERVAL = 1000
@@ -53,8 +54,10 @@ class Position:
 class RowQuery:
     """A query for up to ``limit`` rows in ascending or descending key order, from ``start`` on.
 
-    ``texts`` are the given group values in key order, without the bucket of ``bucket_range``. With an ``interval``,
-    rows are rolled up to it. ``other_values`` are further values of the first group, read one after the other.
+    ``texts`` are the given group values in key order, without the bucket of ``bucket_range``; ``other_texts`` are
+    further values in the same form, read one after the other. With an ``interval``, rows are rolled up to it.
+    ``strings`` are the exact texts of groups that were given in another spelling of a number: their rows hold these
+    texts or numbers, but no other texts.
     ``epoch`` is that of the generation that is read.
     """
 
@@ -65,26 +68,38 @@ class RowQuery:
     descending: bool = False
     interval: str | None = None
     start: Position | None = None
-    other_values: tuple[str, ...] = ()
+    other_texts: tuple[tuple[str, ...], ...] = ()
+    strings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     epoch: int = 0
 
     def ranges(self) -> Iterator[KeyRange]:
         """Yield the ranges to read, in order, from ``start`` on. There may be very many: take only what you need."""
-        if not self._bucket_first():
-            found = [self._range_for(texts) for texts in self._given_texts()]
-            first_range = next(
-                (index for index, key_range in enumerate(found) if self.start and key_range.pk == self.start.pk), 0
-            )
-            yield from found[first_range:]
-            return
-        if self.bucket_range is not None:
-            labels = self._from_start(self.bucket_range).labels()
-            yield from (
-                self._bucket_partition(label) for label in (reversed(list(labels)) if self.descending else labels)
-            )
+        found = self._all_ranges()
+        if self.start is None:
+            return found
+        return dropwhile(lambda key_range: not self._is_in(key_range, self.start), found)
+
+    def _all_ranges(self) -> Iterator[KeyRange]:
+        if self.bucket_range is None or not self._bucket_first():
+            return map(self._range_for, self._given_texts())
+        start = None if self.start is None else group_texts(self.start.pk, "-")[0]
+        labels = self.bucket_range.labels(start=start, descending=self.descending)
+        return (key_range for label in labels for key_range in self._bucket_partitions(label))
+
+    @staticmethod
+    def _is_in(key_range: KeyRange, position: Position | None) -> bool:
+        return position is not None and (
+            key_range.pk == position.pk and (position.sk is None or key_range.contains(position.sk))
+        )
 
     def includes(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row in a key range belongs to the query; around clock changes, some do not."""
+        """Return whether a row in a key range belongs to the query.
+
+        Some do not around clock changes, and texts that spell a number of the query in its key.
+        """
+        for name, texts in self.strings:
+            if isinstance(row[name], str) and row[name] not in texts:
+                return False
         return self.bucket_range is None or self.bucket_range.contains(row[self.bucket_range.bucket.name])
 
     def merge_key(self, pk: str, sk: str) -> tuple[str, ...]:
@@ -137,8 +152,8 @@ class RowQuery:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket
 
     def _given_texts(self) -> list[tuple[str, ...]]:
-        """Return the given group values, once per value of the first group."""
-        return [self.texts, *((other, *self.texts[1:]) for other in self.other_values)]
+        """Return the given group values, each combination once."""
+        return [self.texts, *self.other_texts]
 
     def _range_for(self, texts: tuple[str, ...]) -> KeyRange:
         pk, sk = self._key(texts)
@@ -148,9 +163,10 @@ class RowQuery:
             return KeyRange(pk, between=(before + low, before + high))
         return self._narrow(pk, sk, texts)
 
-    def _bucket_partition(self, label: str) -> KeyRange:
-        texts = (label, *self.texts)
-        return self._narrow(*self._key(texts), texts)
+    def _bucket_partitions(self, label: str) -> Iterator[KeyRange]:
+        for given in self._given_texts():
+            texts = (label, *given)
+            yield self._narrow(*self._key(texts), texts)
 
     def _narrow(self, pk: str, sk: str, texts: tuple[str, ...]) -> KeyRange:
         if len(texts) == len(self.aggregate.by):
@@ -160,34 +176,21 @@ class RowQuery:
     def _key(self, texts: tuple[str, ...]) -> tuple[str, str]:
         return row_key(self.aggregate.name, self.aggregate.version, texts, self.epoch)
 
-    def _from_start(self, whole: BucketRange) -> BucketRange:
-        if self.start is None:
-            return whole
-        label = group_texts(self.start.pk, "-")[0]
-        first, last = (whole.first, label) if self.descending else (label, whole.last)
-        return BucketRange(whole.bucket, first, last)
-
     def _covers(self, pk: Any, sk: Any) -> bool:
         if not isinstance(pk, str) or not isinstance(sk, str | None):
             return False
-        if not self._bucket_first():
-            found = next(
-                (key_range for key_range in map(self._range_for, self._given_texts()) if key_range.pk == pk), None
-            )
-        else:
+        if self.bucket_range is not None and self._bucket_first():
             label = group_texts(pk, "-")[0]
-            if (
-                self.bucket_range is None
-                or bucket_bounds(self.bucket_range.bucket, label) != (label, label)
-                or not self.bucket_range.contains(label)
-            ):
+            if bucket_label(self.bucket_range.bucket, label) != label or not self.bucket_range.contains(label):
                 return False
-            found = self._bucket_partition(label)
-        return found is not None and found.pk == pk and (sk is None or found.contains(sk))
+            ranges = self._bucket_partitions(label)
+        else:
+            ranges = map(self._range_for, self._given_texts())
+        return any(self._is_in(key_range, Position(pk, sk)) for key_range in ranges)
 
     def _checksum(self, values: Sequence[Any]) -> str:
         # guards against mix-ups and typos, not forgery: a forged cursor reads nothing that the query itself could not
         ends = None if self.bucket_range is None else [self.bucket_range.first, self.bucket_range.last]
-        groups = [self.texts, self.other_values]
+        groups = [self.texts, self.other_texts]
         query = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
         return hashlib.sha256(json.dumps([query, values]).encode()).hexdigest()[:16]

@@ -3,11 +3,15 @@
 import calendar
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from itertools import dropwhile
 
-from tailrace.definition.groups import BucketGroup
+from tailrace.definition.clocks import constant_parts, day_end, day_start, in_zone
+from tailrace.definition.groups import BucketGroup, last_day, monday
+from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
 from tailrace.errors import InvalidMessage
 
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})", re.ASCII)
@@ -19,50 +23,62 @@ _MIN_DURATION = {
     "week": timedelta(days=7),
     "month": timedelta(days=28),
 }
+_DAY = timedelta(days=1)
 
-# Longer than any backward clock change since 1970 in the time zone database.
-_CLOCK_CHANGE_HORIZON = timedelta(hours=3)
+# Longer than any backward clock change in the time zone database: a zone that crosses the date line repeats a day.
+_CLOCK_CHANGE_HORIZON = timedelta(hours=26)
 
 
 @dataclass(frozen=True, slots=True)
 class BucketRange:
-    """The buckets from label ``first`` to label ``last``, inclusive; None leaves an end open."""
+    """The buckets from ``first`` to ``last``, inclusive; None leaves an end open.
+
+    An end is a label or, for buckets within a day, also a date. Labels are compared by time, dates by the bucket's own
+    date: where clocks go back over midnight, an hour of a day follows the first hour of the next one.
+    """
 
     bucket: BucketGroup
     first: str | None
     last: str | None
 
     def contains(self, label: str) -> bool:
-        """Return whether a bucket is in the range, compared by time, not by label."""
-        order = _time_order(self.bucket, label)
-        after = self.first is None or _time_order(self.bucket, self.first) <= order
-        return after and (self.last is None or order <= _time_order(self.bucket, self.last))
+        """Return whether a bucket is in the range."""
+        return (self.first is None or self._compare(self.first, label) <= 0) and (
+            self.last is None or self._compare(self.last, label) >= 0
+        )
 
-    def labels(self) -> Iterator[str]:
-        """Yield the label of each bucket in time order; both ends must be given.
+    def _compare(self, end: str, label: str) -> int:
+        """Return a number below, equal to or above 0 if the end is before, at or after the bucket."""
+        if "T" not in end:
+            day = label[: len(end)]
+            return (end > day) - (end < day)
+        limit, start = (_bounds(self.bucket, text)[0] for text in (end, label))
+        return (limit > start) - (limit < start)
 
-        Stops at the end of the calendar.
-        """
-        label = self.first
-        while (
-            label is not None
-            and self.last is not None
-            and _time_order(self.bucket, label) <= _time_order(self.bucket, self.last)
-        ):
-            yield label
-            try:
-                label = self.bucket.label(self.bucket.end(label))
-            except (ValueError, OverflowError):
-                return
+    def labels(self, *, start: str | None = None, descending: bool = False) -> Iterator[str]:
+        """Yield the label of each bucket by date, then by time, from ``start`` on; both ends must be given."""
+        if self.first is None or self.last is None:
+            raise ValueError("the buckets of an open range cannot be listed")
+        low, high = self.key_bounds()
+        first, last = _date(low), _date(high)
+        from_day, to_day = first, last
+        if start is not None:
+            from_day, to_day = (first, _date(start)) if descending else (_date(start), last)
+        for day in _days(from_day, to_day, descending=descending):
+            labels = _labels_of(self.bucket, day)
+            if day - first <= _DAY or last - day <= _DAY:
+                labels = [label for label in labels if low <= label <= high and self.contains(label)]
+            if descending:
+                labels.reverse()
+            if start is not None and day == _date(start):
+                labels = list(dropwhile(lambda label: label != start, labels))
+            yield from labels
 
     def max_bucket_count(self) -> int:
         """Return an upper bound of the number of buckets; both ends must be given."""
         if self.first is None or self.last is None:
             raise ValueError("the buckets of an open range cannot be counted")
-        start, end = (
-            datetime.fromisoformat(label if self._is_within_a_day() else f"{label}-01"[: len("YYYY-MM-DD")])
-            for label in (self.first, self.last)
-        )
+        start, end = _bounds(self.bucket, self.first)[0], _bounds(self.bucket, self.last)[1]
         return int((end - start) / _MIN_DURATION[self.bucket.unit]) + 1
 
     def key_bounds(self) -> tuple[str, str]:
@@ -74,89 +90,169 @@ class BucketRange:
         return self._low(), self._high()
 
     def _low(self) -> str:
-        if self.first is None:
-            return "0"
-        return (
-            self.first
-            if not self._is_within_a_day()
-            else _shifted(self.first, -_backward_step(self.bucket, self.first, _CLOCK_CHANGE_HORIZON))
-        )
+        if self.first is None or "T" not in self.first:
+            return self.first or "0"
+        start = _bounds(self.bucket, self.first)[0]
+        return _shifted(self.first, -_backward_step(self.bucket.zone, start, start + _CLOCK_CHANGE_HORIZON))
 
     def _high(self) -> str:
         # "~" sorts after a label's offset and after the "#" before the next group
-        if self.last is None:
-            return "~"
-        label = self.last
-        if self._is_within_a_day():
-            label = _shifted(label, _backward_step(self.bucket, label, -_CLOCK_CHANGE_HORIZON))
-        return f"{label}~"
-
-    def _is_within_a_day(self) -> bool:
-        return self.bucket.unit in _WITHIN_A_DAY
+        if self.last is None or "T" not in self.last:
+            return f"{self.last or ''}~"
+        start = _bounds(self.bucket, self.last)[0]
+        return f"{_shifted(self.last, _backward_step(self.bucket.zone, start - _CLOCK_CHANGE_HORIZON, start))}~"
 
 
-def _time_order(bucket: BucketGroup, label: str) -> Any:
-    return datetime.fromisoformat(label) if bucket.unit in _WITHIN_A_DAY else label
+def _date(label: str) -> date:
+    """Return the first date of a bucket, a date or a bound for sort keys."""
+    return date.fromisoformat(f"{label.rstrip('~')}-01"[: len("YYYY-MM-DD")])
 
 
-def _backward_step(bucket: BucketGroup, label: str, horizon: timedelta) -> timedelta:
-    """Return how far clocks go back within the horizon after (or, if negative, before) a label; zero if they do not."""
+def _days(first: date, last: date, *, descending: bool) -> Iterator[date]:
+    numbers = range(first.toordinal(), last.toordinal() + 1)
+    yield from map(date.fromordinal, reversed(numbers) if descending else numbers)
+
+
+def _labels_of(bucket: BucketGroup, day: date) -> list[str]:
+    """Return the labels of the buckets within a day in time order; of a longer bucket, its label on its first day."""
+    if bucket.unit not in _WITHIN_A_DAY:
+        label = date_label(day, bucket.unit)
+        start, end = _bounds(bucket, label)
+        return [label] if _date(label) == day and start < end else []
+    labels = []
+    for first, last in constant_parts(*_bounds(bucket, day.isoformat()), bucket.zone):
+        local = datetime.fromisoformat(bucket.label(first))
+        with suppress(OverflowError):  # at the end of the calendar
+            while local <= last:
+                if local.date() == day:
+                    labels.append(local.isoformat(timespec="minutes"))
+                local += _MIN_DURATION[bucket.unit]
+    return labels
+
+
+@lru_cache(maxsize=16_384)
+def _bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
+    """Return the start and end (UTC) of a label or date; those that lie outside of the calendar are cut off."""
+    start, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    if "T" not in text:
+        last = last_day(text, "day" if bucket.unit in _WITHIN_A_DAY else bucket.unit)
+        with suppress(OverflowError):
+            start = day_start(_date(text), bucket.zone)
+        with suppress(OverflowError):
+            end = day_end(last, bucket.zone)
+        return start, end
     try:
-        moment = datetime.fromisoformat(label)
-        early, late = sorted((moment, moment + horizon))
-        before, after = (found.astimezone(bucket.zone).utcoffset() or timedelta() for found in (early, late))
-    except OverflowError:  # within hours of either end of the calendar
+        return bucket.start(text), bucket.end(text)
+    except ValueError:  # stored under other rules of the time zone
+        start = datetime.fromisoformat(text)
+        return start, start
+    except OverflowError:
+        with suppress(OverflowError):
+            start = datetime.fromisoformat(text).astimezone(UTC)
+        return start, end
+
+
+def _backward_step(zone: tzinfo, early: datetime, late: datetime) -> timedelta:
+    """Return how far a zone's clocks go back between two instants; zero if they do not."""
+    try:
+        before, after = (moment.astimezone(zone).utcoffset() or timedelta() for moment in (early, late))
+    except OverflowError:  # within a day of either end of the calendar
         return timedelta()
     return max(before - after, timedelta())
 
 
 def _shifted(label: str, shift: timedelta) -> str:
-    shifted = datetime.fromisoformat(label).replace(tzinfo=None) + shift
-    return shifted.isoformat(timespec="minutes")
+    return (datetime.fromisoformat(label[: len("YYYY-MM-DDTHH:MM")]) + shift).isoformat(timespec="minutes")
+
+
+def date_label(day: date, unit: str) -> str:
+    """Return the label of the day, week or month that contains a date."""
+    match unit:
+        case "day":
+            return day.isoformat()
+        case "week":
+            return monday(day).isoformat()
+    return day.isoformat()[: len("YYYY-MM")]
 
 
 def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> BucketRange:
     """Return the buckets from the start of ``first`` to the end of ``last``.
 
-    Each is an instant (``2013-01-01T05:00:00-05:00``; without an offset, in the bucket's time zone), a date or a month.
+    Each is an instant (``2013-01-01T05:00:00-05:00``; without an offset, in the bucket's time zone), a date, a month,
+    or a bucket's label.
 
     Raises:
         InvalidMessage: one of them is malformed, or ``first`` is after ``last``.
     """
-    start = None if first is None else bucket_bounds(bucket, first)[0]
-    end = None if last is None else bucket_bounds(bucket, last)[1]
-    if start is not None and end is not None and _time_order(bucket, start) > _time_order(bucket, end):
+    start = None if first is None else range_ends(bucket, first)[0]
+    end = None if last is None else range_ends(bucket, last)[1]
+    if start is not None and end is not None and _is_after(bucket, start, end):
         raise InvalidMessage(f"from={first} is after to={last}")
     return BucketRange(bucket, start, end)
 
 
-def bucket_bounds(bucket: BucketGroup, text: str) -> tuple[str, str]:
-    """Return the labels of the first and last bucket of an instant, a date or a month.
+def _is_after(bucket: BucketGroup, first: str, last: str) -> bool:
+    if "T" not in first and "T" not in last:
+        return first > last
+    return _bounds(bucket, first)[0] >= _bounds(bucket, last)[1]
+
+
+def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
+    """Return the ends of a :class:`BucketRange` that covers an instant, a date or a month.
 
     Raises:
         InvalidMessage: the text is none of these.
     """
     try:
-        first, last = _instants(text)
-        return bucket.label(first), bucket.label(last)
+        days = _dates(text)
+        if days is not None:
+            first, last = (
+                day.isoformat() if bucket.unit in _WITHIN_A_DAY else date_label(day, bucket.unit) for day in days
+            )
+            return first, last
+        return _label_at(bucket, text)
     except (ValueError, OverflowError) as error:
-        raise InvalidMessage(f"not a time, date or month: {text[:60]!r}") from error
+        reason = f" ({error})" if isinstance(error, TimeFormatError) else ""
+        raise InvalidMessage(f"not a time, date or month: {text[:60]!r}{reason}") from error
 
 
-def _instants(text: str) -> tuple[datetime, datetime]:
+def bucket_label(bucket: BucketGroup, text: str) -> str:
+    """Return the label of the only bucket of a label, an instant, a date or a month.
+
+    Raises:
+        InvalidMessage: the text is none of these, or has several buckets.
+    """
+    first, last = range_ends(bucket, text)
+    if first != last or (bucket.unit in _WITHIN_A_DAY and "T" not in first):
+        raise InvalidMessage(f"{text} spans more than one {bucket.unit}: use from and to")
+    return first
+
+
+def _label_at(bucket: BucketGroup, text: str) -> tuple[str, str]:
+    if bucket.unit in _WITHIN_A_DAY and _is_label(bucket, text):
+        return text, text
+    # an unescaped "+" in a query string arrives as a space
+    text = re.sub(r"(:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}:?[0-9]{2})$", r"\1+\2", text)
+    moment = read_time(text)
+    check_leap_second(text, in_zone(moment, bucket.zone))
+    return bucket.label(moment.replace(fold=0)), bucket.label(moment.replace(fold=1))
+
+
+def _is_label(bucket: BucketGroup, text: str) -> bool:
+    """Tell whether a text is a label whose bucket exists; read as an instant, it may be in the bucket before."""
+    try:
+        return bucket.label(bucket.start(text)) == text
+    except (ValueError, OverflowError):
+        return False
+
+
+def _dates(text: str) -> tuple[date, date] | None:
     found = _MONTH.fullmatch(text)
     if found is not None:
         first = date(int(found[1]), int(found[2]), 1)
-        return _whole_days(first, first.replace(day=calendar.monthrange(first.year, first.month)[1]))
+        return first, first.replace(day=calendar.monthrange(first.year, first.month)[1])
     try:
-        return _whole_days(date.fromisoformat(text), date.fromisoformat(text))
+        day = date.fromisoformat(text)
     except ValueError:
-        pass
-    # an unescaped "+" in a query string arrives as a space
-    moment = datetime.fromisoformat(re.sub(r"(?<=:[0-9]{2}) (?=[0-9]{2}:?[0-9]{2}$)", "+", text))
-    return moment.replace(fold=0), moment.replace(fold=1)
-
-
-def _whole_days(first: date, last: date) -> tuple[datetime, datetime]:
-    # if the clock shows an hour twice, the day starts with the first one and ends with the second
-    return datetime.combine(first, time.min), datetime.combine(last, time.max).replace(fold=1)
+        return None
+    return day, day

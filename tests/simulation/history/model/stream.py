@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailrace.backfill.boundaries import Position
-from tailrace.backfill.coverage import SENTINELS, ListedShard
+from tailrace.backfill.coverage import ListedShard
+from tailrace.encoding.keys import SENTINELS
 from tailrace.inputs.changes import Change
 from tests.simulation.history.model.table import Lineage
 

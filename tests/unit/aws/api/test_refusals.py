@@ -1,5 +1,7 @@
 """api: what is wrong with a request is told, never raised; what is wrong with a table is not hidden."""
 
+import base64
+import gzip
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -50,6 +52,8 @@ DEEP = "[" * 50_000 + "]" * 50_000
         ('{"shop":"\\ud800"}', (400, "invalid-request")),
         ('{"notes":' + DEEP + "}", (400, "invalid-request")),
         ('{"amount":' + "9" * 5000 + "}", (400, "invalid-request")),
+        ('{"amount":1,"amount":1}', (400, "invalid-request")),
+        ('{"notes":{"a":{"b":1,"b":2}}}', (400, "invalid-request")),
         ('{"notes":' + '{"a":' * 900 + "1" + "}" * 901, (422, "invalid-item")),
         ('{"notes":{"a":' + '{"~set":[]}' + "}}", (422, "invalid-item")),
         ('{"amount":1e999}', (422, "invalid-item")),
@@ -67,7 +71,8 @@ def test_a_bad_body_is_refused_and_nothing_is_stored(
 ) -> None:
     call("PUT", item_path("7"), ORDER)
     if method == "PUT" and body is not None and body.startswith('{"') and answer[0] in (413, 422):
-        body = dumps(ORDER)[:-1] + "," + body[1:]
+        others = {name: value for name, value in ORDER.items() if not body.startswith(f'{{"{name}"')}
+        body = dumps(others)[:-1] + "," + body[1:]
     assert problem(method, item_path("7"), body) == answer
     assert cloud.items() == {"orders#7": ORDER}
 
@@ -81,10 +86,54 @@ def test_of_too_many_violations_as_many_as_fit_are_listed(cloud: Cloud) -> None:
     assert cloud.items() == {}
 
 
+BODIES_WITH_A_NAME_TWICE = [
+    ("PUT", item_path("7"), '{"shop":"a","placed":"b","vat":1,"vat":2}'),
+    ("PUT", "/collections/orders/items", '{"shop":"a","placed":"b","notes":{"vat":1,"\\u0076at":1}}'),
+    ("PATCH", item_path("7"), '{"vat":null,"vat":2}'),
+    ("PATCH", item_path("7"), '{"notes":{"a":[{"vat":1,"vat":2}]}}'),
+    ("POST", "/collections/orders/items", '{"items":[{"id":"8","item":{"shop":"a","placed":"b","vat":1,"vat":2}}]}'),
+    ("POST", "/collections/orders/items", '{"items":[{"id":"8","vat":1,"vat":2}]}'),
+    ("POST", "/collections/orders/items", '{"vat":[],"vat":[]}'),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), BODIES_WITH_A_NAME_TWICE)
+@pytest.mark.parametrize("base64_encoded", [False, True])
+def test_a_body_with_a_name_twice_is_refused_with_the_name(
+    cloud: Cloud, method: str, path: str, body: str, base64_encoded: bool
+) -> None:
+    call("PUT", item_path("7"), ORDER)
+    query = "id=7" if method == "PUT" and path.endswith("items") else ""
+    sent = base64.b64encode(body.encode()).decode() if base64_encoded else body
+    status, document = call(method, path, sent, query, isBase64Encoded=base64_encoded)
+    assert (status, document["detail"]) == (400, 'the name "vat" occurs more than once in an object')
+    assert cloud.items() == {"orders#7": ORDER}
+
+
+def test_a_byte_order_mark_before_a_body_is_skipped(cloud: Cloud) -> None:
+    assert call("PUT", item_path("7"), "\ufeff" + dumps(ORDER))[0] == 201
+    marked = base64.b64encode(b"\xef\xbb\xbf" + b'{"paid":true}').decode()
+    assert call("PATCH", item_path("7"), marked, isBase64Encoded=True)[0] == 200
+    assert cloud.items() == {"orders#7": ORDER | {"paid": True}}
+
+
 @pytest.mark.parametrize("kind", ["text/csv", "application/x-www-form-urlencoded", "application/jsonp", ""])
 def test_a_body_of_another_type_is_refused(cloud: Cloud, kind: str) -> None:
     assert problem("PUT", item_path("7"), ORDER, headers={"content-type": kind}) == (415, "unsupported-media-type")
     assert cloud.items() == {}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate, gzip", "zstd"])
+def test_a_compressed_body_is_refused(cloud: Cloud, coding: str) -> None:
+    body = base64.b64encode(gzip.compress(dumps(ORDER).encode())).decode()
+    headers = {"content-type": "application/json", "Content-Encoding": coding}
+    sent = request("PUT", item_path("7"), body, isBase64Encoded=True, headers=headers)
+    answer = handler(sent, None)
+    assert answer["statusCode"] == 415
+    assert "send the body uncompressed" in json.loads(answer["body"])["detail"]
+    assert problem("PUT", item_path("7"), body, isBase64Encoded=True) == (400, "invalid-request")
+    assert call("PUT", item_path("7"), ORDER, headers={"Content-Encoding": "identity"})[0] == 201
+    assert set(cloud.items()) == {"orders#7"}
 
 
 @pytest.mark.parametrize(

@@ -105,12 +105,18 @@ def test_a_new_items_location_leads_back_to_it(item_id: str) -> None:
     assert call("GET", seen, query=query) == (200, {"id": item_id, "item": ORDER})
 
 
-@pytest.mark.parametrize("item_id", [".", "..", "...", ".a", "a/..", "./a"])
+DOTS = [".", "..", "...", ".a", "a/..", "./a", "../..", "a/../b", "a//b", "/", "a/", "..\\a", "%2e%2E", ".%2e", "..?"]
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize("item_id", DOTS)
 @pytest.mark.usefixtures("cloud")
-def test_the_location_survives_a_client_that_resolves_it(item_id: str) -> None:
-    """Clients remove dot segments from the address that they resolve (RFC 3986, 5.2.4)."""
+def test_the_location_survives_a_client_that_resolves_it(item_id: str, decoded: bool) -> None:
+    """Clients remove dot segments from the address that they resolve (RFC 3986, 5.2.4), some proxies escaped ones."""
     answer = handler(request("PUT", "/collections/orders/items", ORDER, urlencode({"id": item_id})), None)
-    resolved = urlsplit(urljoin("https://api.example/collections/orders/items", answer["headers"]["Location"]))
+    path, _, query = answer["headers"]["Location"].partition("?")
+    location = f"{unquote(path) if decoded else path}?{query}"
+    resolved = urlsplit(urljoin("https://api.example/collections/orders/items", location))
     found = call("GET", unquote(unquote(resolved.path)), query=resolved.query)
     assert found == (200, {"id": item_id, "item": ORDER})
 

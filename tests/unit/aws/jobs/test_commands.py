@@ -7,7 +7,7 @@ import pytest
 from tailrace.aws.jobs.commands import Commands
 from tailrace.aws.jobs.genesis import answer_cloudformation, write_first_control_rows
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.machine import abandon, advance
+from tailrace.aws.jobs.steps.machine import abandon, advance
 from tailrace.aws.jobs.workshop import JobEnded
 from tailrace.backfill.generations import State, interrupt
 from tailrace.errors import NotFound, Permanent

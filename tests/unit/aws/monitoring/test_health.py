@@ -9,6 +9,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.api.app import stage as api_stage
+from functions.fanout.app import handler as fanout
+from functions.fanout.app import stage as fanout_stage
+from functions.ingest.app import handler as ingest
+from functions.ingest.app import stage as ingest_stage
+from functions.load.app import handler as load
+from functions.load.app import stage as load_stage
 from tailrace.aws.monitoring import health as looking
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.health import HealthMonitor, sources
@@ -18,9 +24,10 @@ from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import Permanent, SettingsError
 from tailrace.inputs.changes import decode_batch
-from tailrace.testing import event, record
+from tailrace.testing import event, history, record
 from tests.api_client import call, problem
 from tests.unit.aws.conftest import Cloud
+from tests.unit.aws.stages import test_ingest, test_load
 
 NOW = [datetime(2026, 3, 1, 12, tzinfo=UTC)]
 TODAY = "2026-03-01"
@@ -55,16 +62,16 @@ def test_a_quiet_stack_is_quiet() -> None:
     status, document = call("GET", "/health")
     assert status == 200
     queue = {"waiting": 0, "in_work": 0, "failed": 0, "changes": 0}
-    reader = {"newest_change": None, "age_s": None, "behind_s": 0, "changes": 0}
+    reader = {"newest_change": None, "age_s": None, "behind_s": None, "changes": 0}
     assert document == {
         "stages": [
             {"name": "api", "changes": 0, "failed": 0},
-            {"name": "load", "changes": 0, "waited_s": None},
-            {"name": "ingest"} | queue,
-            {"name": "fanout"} | reader,
+            {"name": "load", "changes": 0, "refused": 0, "waited_s": None, "quarantined_today": 0},
+            {"name": "ingest", "quarantined_today": 0} | queue,
+            {"name": "fanout", "quarantined_today": 0} | reader,
             {"name": "aggregate"} | reader,
             {"name": "archive"} | queue,
-            {"name": "catalog", "changes": 0, "waited_s": None},
+            {"name": "catalog", "changes": 0, "retried": 0, "waited_s": None},
         ],
         "routes": [{"name": "large-orders"} | queue],
         "files_failed": 0,
@@ -89,7 +96,14 @@ def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Clo
     ):
         cloud.s3.put_object(Bucket="the-failures", Key=key, Body=b"")
     found = health.document()
-    assert found["stages"][2] == {"name": "ingest", "waiting": 2, "in_work": 1, "failed": 0, "changes": 0}
+    assert found["stages"][2] == {
+        "name": "ingest",
+        "waiting": 2,
+        "in_work": 1,
+        "failed": 0,
+        "changes": 0,
+        "quarantined_today": 0,
+    }
     assert found["stages"][5] == {"name": "archive", "waiting": 0, "in_work": 0, "failed": 2, "changes": 0}
     assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 0, "changes": 0}]
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
@@ -101,7 +115,7 @@ def test_who_is_behind_is_told_with_how_many_changes_have_come(health: HealthMon
     ProgressWriter(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).advance("s", changes, None)
     ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).advance("s", changes, 4)
     _, _, ingest, fanout, aggregate, archive, _ = health.document()["stages"]
-    assert (fanout["changes"], fanout["behind_s"]) == (5, 0)
+    assert (fanout["changes"], fanout["behind_s"]) == (5, fanout["age_s"])  # as old as that when it was absorbed
     assert (aggregate["changes"], aggregate["behind_s"]) == (3, aggregate["age_s"])
     assert aggregate["age_s"] == int(NOW[0].timestamp()) - 1_700_000_003
     assert (ingest["name"], archive["name"]) == ("ingest", "archive")
@@ -115,11 +129,59 @@ def test_what_the_stages_have_counted_is_told(health: HealthMonitor, cloud: Clou
     found = health.document()
     stages = {one.pop("name"): one for one in found["stages"]}
     assert stages["api"] == {"changes": 2, "failed": 20}
-    assert stages["load"] == {"changes": 4, "waited_s": 200}
+    assert stages["load"] == {"changes": 4, "refused": 40, "waited_s": 200, "quarantined_today": 0}
     assert (stages["ingest"]["changes"], stages["ingest"]["failed"]) == (6, 0)
     assert stages["archive"]["changes"] == 8
-    assert stages["catalog"] == {"changes": 10, "waited_s": 500}
+    assert stages["catalog"] == {"changes": 10, "retried": 100, "waited_s": 500}
     assert found["routes"][0]["changes"] == 12
+    assert found["files_failed"] == 40
+
+
+def refuse_one_of_each(cloud: Cloud) -> None:
+    """Let an item be refused at each entrance, one through the queue, two in a file and three in the stream."""
+    for stage in (ingest_stage, load_stage, fanout_stage):
+        stage.cache_clear()
+    bad = {"shop": 5}
+    ingest(test_ingest.batch(test_ingest.put("1", bad)), None)
+    body = test_load.lines({"id": "1"} | bad, {"id": "2"} | bad)
+    uploaded = test_load.upload(cloud, "inbox/orders/x.jsonl", body)
+    uploaded["Records"][0]["eventTime"] = datetime.now(UTC).isoformat()
+    load(uploaded, test_load.Context())
+    fanout(event(history("orders", [("1", bad), ("2", bad), ("3", bad)])), None)
+
+
+def test_a_refused_item_is_told_where_it_was_refused(health: HealthMonitor, cloud: Cloud) -> None:
+    refuse_one_of_each(cloud)
+    for key in cloud.objects("the-failures", "quarantine/"):  # the items' own dates are of other days
+        folder, _, name = key.rpartition("/")
+        cloud.s3.put_object(
+            Bucket="the-failures", Key=f"{folder.rpartition('/')[0]}/date={TODAY}/{name}", Body=key.encode()
+        )
+    found = health.document()
+    stages = {one["name"]: one for one in found["stages"]}
+    assert {name: one["quarantined_today"] for name, one in stages.items() if "quarantined_today" in one} == {
+        "load": 2,
+        "ingest": 1,
+        "fanout": 3,
+    }
+    assert found["quarantined_today"] == 6
+
+
+def test_more_reports_than_a_listing_holds_hide_no_others(health: HealthMonitor, cloud: Cloud) -> None:
+    for number in range(1001):
+        cloud.s3.put_object(Bucket="the-failures", Key=f"quarantine/orders/date={TODAY}/file-{number:04}", Body=b"")
+    found = health.document()
+    stages = {one["name"]: one.get("quarantined_today") for one in found["stages"]}
+    assert (stages["load"], stages["ingest"], stages["fanout"]) == (1000, None, None)
+    assert found["quarantined_today"] == 1000
+
+
+def test_refused_files_are_told_at_once(health: HealthMonitor, cloud: Cloud) -> None:
+    load_stage.cache_clear()
+    for number, (folder, body) in enumerate([("nothing", b"{}"), ("orders", b""), ("orders", b""), ("nothing", b"")]):
+        load(test_load.upload(cloud, f"inbox/{folder}/{number}.jsonl", body), test_load.Context())
+    found = health.document()
+    assert found["stages"][1]["refused"] == found["files_failed"] == 4
 
 
 def test_what_cannot_be_told_now_is_null(health: HealthMonitor, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,18 @@ from functions.ingest.app import handler as ingest
 from functions.ingest.app import stage as ingest_stage
 from functions.load.app import handler as load
 from functions.load.app import stage as load_stage
+from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.monitoring import throughput
 from tailrace.aws.monitoring.progress import ProgressReader
-from tailrace.aws.monitoring.throughput import StageCounts, ThroughputCounter, count_lines, count_requests
+from tailrace.aws.monitoring.throughput import (
+    StageCounts,
+    ThroughputCounter,
+    count_lines,
+    count_objects,
+    count_requests,
+)
 from tailrace.aws.runtime.clients import best_effort_client
+from tailrace.aws.stages import load as load_module
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent
 from tailrace.testing import event, history
@@ -193,6 +201,44 @@ def test_what_is_no_work_is_not_counted(process: Count, cloud: Cloud) -> None:
     again = count_lines(lambda _event: [], process())
     assert again({"Records": [{"eventTime": "2024-01-01T00:00:00.000Z"}]}) == []
     assert told(cloud) == []
+
+
+def test_what_is_urgent_does_not_wait(process: Count, cloud: Cloud) -> None:
+    one = process()
+    one.count(1)
+    one.count(2)
+    one.count(0, 1, at_once=True)
+    assert counted(cloud, "load") == StageCounts(3, 1, None)
+
+
+@pytest.mark.usefixtures("_anew")
+def test_the_lines_of_a_file_are_counted_while_it_is_read(
+    cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(ThroughputCounter, "clock", property(lambda _self: clock, lambda _self, _clock: None))
+
+    def slow(*arguments: Any) -> Any:
+        seen.append(counted(cloud, "load").changes)
+        clock.later(seconds=6)
+        return put_all_or_raise(*arguments)
+
+    monkeypatch.setattr(load_module, "put_all_or_raise", slow)
+    body = test_load.lines(*(test_load.GOOD | {"id": str(number)} for number in range(1700)))
+    load(test_load.upload(cloud, "inbox/orders/x.jsonl", body), test_load.Context())
+    assert seen == [0, 500, 1000, 1500]
+    assert counted(cloud, "load").changes == 1700
+
+
+def test_an_object_that_fails_is_counted_each_time(process: Count, cloud: Cloud) -> None:
+    def broken(_event: Any) -> None:
+        raise Permanent("no such table")
+
+    catalogued = count_objects(broken, process())
+    for _ in range(3):
+        with pytest.raises(Permanent, match="no such table"):
+            catalogued({"Records": [{}]})
+    assert counted(cloud, "load") == StageCounts(0, 3, None)
 
 
 def test_a_request_that_fails_is_counted_as_failed(process: Count, cloud: Cloud, clock: Clock) -> None:

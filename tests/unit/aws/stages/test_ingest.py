@@ -149,6 +149,9 @@ BAD: dict[str, Any] = {
     "a key of another row": put("x", ORDER | {"pk": "orders#2"}),
     "an expiry that is no time": put("x", ORDER, expires_at="soon"),
     "a patch of nothing": patch("x", {"paid": True}),
+    "a name twice": '{"op":"put","collection":"orders","id":"x","item":{"shop":"a","placed":"b","vat":1,"vat":2}}',
+    "a name twice, deep": '{"op":"patch","collection":"orders","id":"1","patch":{"notes":{"a":[{"vat":1,"vat":2}]}}}',
+    "a member twice": '{"op":"delete","vat":1,"collection":"orders","id":"1","vat":1}',
     "a patch that breaks the item": patch("1", {"placed": None, "#": "~"}),
 }
 
@@ -164,6 +167,18 @@ def test_a_bad_message_is_quarantined_once_and_its_neighbours_arrive(cloud: Clou
     assert report["origin"] == {"message": "m1"}
     assert report["violations"]
     assert report["item"]
+
+
+@pytest.mark.parametrize("bad", ["a name twice", "a name twice, deep", "a member twice"])
+def test_a_message_with_a_name_twice_is_refused_with_the_name(cloud: Cloud, bad: str) -> None:
+    handler(batch(BAD[bad]), None)
+    (report,) = cloud.quarantine()
+    assert [v["message"] for v in report["violations"]] == ['the name "vat" occurs more than once in an object']
+
+
+def test_a_byte_order_mark_before_a_message_is_skipped(cloud: Cloud) -> None:
+    assert handler(batch("\ufeff" + json.dumps(put("1", ORDER))), None) == DONE
+    assert set(cloud.items()) == {"orders#1"}
 
 
 def test_every_violation_of_a_message_is_reported(cloud: Cloud) -> None:

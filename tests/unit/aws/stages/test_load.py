@@ -10,7 +10,9 @@ from botocore.stub import Stubber
 
 from functions.load.app import handler
 from tailrace.aws.runtime.clients import client
-from tailrace.aws.stages.load import Loader, Tally, Upload
+from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
+from tailrace.aws.stages.load import Loader, Tally
+from tailrace.aws.stages.receipts import Upload
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Transient
 from tests.unit.aws.conftest import Cloud
@@ -28,11 +30,12 @@ class Context:
         return self.left_ms
 
 
-def upload(cloud: Cloud, key: str, body: bytes, sequencer: str = "0A") -> dict[str, Any]:
+def upload(cloud: Cloud, key: str, body: bytes, sequencer: str = "0A", **headers: Any) -> dict[str, Any]:
     """Store a file and return the bucket's notification of it."""
-    cloud.s3.put_object(Bucket="the-archive", Key=key, Body=body)
+    stored = cloud.s3.put_object(Bucket="the-archive", Key=key, Body=body, **headers)
     quoted = key.replace("+", "%2B").replace(" ", "+")
-    place = {"bucket": {"name": "the-archive"}, "object": {"key": quoted, "size": len(body), "sequencer": sequencer}}
+    file = {"key": quoted, "size": len(body), "eTag": stored["ETag"].strip('"'), "sequencer": sequencer}
+    place = {"bucket": {"name": "the-archive"}, "object": file}
     return {"Records": [{"eventName": "ObjectCreated:Put", "eventTime": "2024-01-01T00:00:00.000Z", "s3": place}]}
 
 
@@ -91,6 +94,9 @@ BAD_LINES: dict[str, bytes] = {
     "an expiry that is no time": lines(GOOD | {"id": "x", "expires_at": "soon"}).strip(),
     "more than a table holds": lines(GOOD | {"id": "x", "notes": {"n": "s" * 450_000}}).strip(),
     "strange characters": lines(GOOD | {"id": "#~/", "#~/": "#~/"}).strip(),
+    "a name twice": b'{"id": "x", "shop": "a", "placed": "b", "amount": 1, "amount": 2}',
+    "a name twice, deep": b'{"id": "x", "shop": "a", "placed": "b", "notes": {"n": [{"a": 1, "a": 1}]}}',
+    "an id twice": b'{"id": "1", "shop": "a", "placed": "b", "id": "2"}',
     "a huge exponent": b'{"id": "x", "shop": "a", "placed": "b", "amount": 1e999999999}',
 }
 
@@ -191,13 +197,128 @@ def test_a_file_that_is_told_again_is_not_loaded_again_and_a_new_upload_is(cloud
     assert set(cloud.items()) == {"orders#1"}
 
 
-@pytest.mark.parametrize(("loaded", "late"), [("0B", "0A"), ("0B1", "0A"), ("0A01", "0A"), ("b", "0A")])
+@pytest.mark.parametrize(
+    ("loaded", "late"),
+    [
+        ("0B", "0A"),
+        ("0B1", "0A"),
+        ("0A01", "0A"),
+        ("b", "0A"),
+        ("0055AED6DCD90281E5", "0055AED6DCD90281E4"),
+        ("0055AED6DCD90281E5", "0055AED6DCD90281E"),
+        ("0055AED6DCD90281E50", "0055AED6DCD90281E5"),
+        ("a0", "9FFFFF"),
+        ("0A", "0a"),
+    ],
+)
 def test_a_late_notification_of_an_earlier_upload_is_not_loaded(cloud: Cloud, loaded: str, late: str) -> None:
     """Items may have changed since the later upload was loaded. Sequencers compare as left-aligned hexadecimal."""
     assert len(handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=loaded), Context())) == 1
     cloud.dynamodb.delete_item(TableName="items", Key={"pk": {"S": "orders#1"}})
     assert handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=late), Context()) == []
     assert cloud.items() == {}
+
+
+@pytest.mark.parametrize(
+    ("loaded", "newer"), [("0A", "0B"), ("0A", "0A01"), ("9FFFFF", "a0"), ("0A", "b"), ("09", "0a")]
+)
+def test_a_later_upload_is_loaded(cloud: Cloud, loaded: str, newer: str) -> None:
+    handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=loaded), Context())
+    handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"lines": 2}), sequencer=newer), Context())
+    assert cloud.items()["orders#1"]["lines"] == 2
+
+
+def test_a_late_notification_does_not_load_the_file_that_has_replaced_its_own(cloud: Cloud) -> None:
+    """Whichever of the two comes first: the later upload is loaded once, by its own notification."""
+    earlier = upload(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"lines": 1}), sequencer="0A")
+    later = upload(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"lines": 2}), sequencer="0B")
+    assert handler(earlier, Context()) == []
+    assert cloud.items() == {}
+    (receipt,) = handler(later, Context())
+    cloud.dynamodb.delete_item(TableName="items", Key={"pk": {"S": "orders#1"}})
+    for late in (earlier, later, earlier):
+        assert handler(late, Context()) == []
+    assert cloud.items() == {}
+    assert [loads(body) for body in cloud.objects("the-archive", "receipts/").values()] == [receipt]
+
+
+def test_one_notification_of_two_uploads_loads_the_later_one(cloud: Cloud) -> None:
+    uploads = [upload(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"lines": n}), f"0{n}")["Records"] for n in (2, 1)]
+    event = {"Records": [record for records in reversed(uploads) for record in records]}
+    assert [receipt["sequencer"] for receipt in handler(event, Context())] == ["01"]
+    assert cloud.items()["orders#1"]["lines"] == 1
+
+
+def replace_while_read(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, key: str, body: bytes, sequencer: str
+) -> list[dict[str, Any]]:
+    """Replace a file when its first lines are written, and return the notifications of the second upload."""
+    told: list[dict[str, Any]] = []
+    flush = Loader._flush
+
+    def replacing(self: Loader, upload_: Upload, tally: Tally) -> None:
+        flush(self, upload_, tally)
+        if not told:
+            told.append(upload(cloud, key, body, sequencer))
+
+    monkeypatch.setattr(Loader, "_flush", replacing)
+    return told
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_file_that_is_replaced_while_it_is_read_is_left_to_its_new_upload(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], zipped: bool
+) -> None:
+    key = "inbox/orders/x.jsonl" + (".gz" if zipped else "")
+    old = b"".join(lines(GOOD | {"id": str(n), "lines": 1}) for n in range(1200))
+    new = lines(*(GOOD | {"id": str(n), "lines": 2} for n in range(3)))
+    event = upload(cloud, key, gzip.compress(old) if zipped else old, "0A")
+    later = replace_while_read(cloud, monkeypatch, key, gzip.compress(new) if zipped else new, "0B")
+    (receipt,) = handler(event, Context())
+    assert (receipt["accepted"], receipt["rejected"]) == (500, 0)
+    assert "replaced" in receipt["failure"]
+    assert "FilesRefused" not in capsys.readouterr().out
+    (second,) = handler(later[0], Context())
+    assert (second["accepted"], second.get("failure")) == (3, None)
+    assert {item["lines"] for key, item in cloud.items().items() if int(key[7:]) < 3} == {2}
+
+
+def test_a_replaced_file_that_finishes_late_keeps_the_receipt_of_the_later_upload(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = Loader._flush
+    told: list[bool] = []
+
+    def overtaken(self: Loader, upload_: Upload, tally: Tally) -> None:
+        flush(self, upload_, tally)
+        if not told:
+            told.append(True)
+            handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"lines": 2}), "0B"), Context())
+
+    monkeypatch.setattr(Loader, "_flush", overtaken)
+    body = b"".join(lines(GOOD | {"id": str(n), "lines": 1}) for n in range(600, 0, -1))
+    assert handler(upload(cloud, "inbox/orders/x.jsonl", body, "0A"), Context()) == []
+    assert cloud.items()["orders#1"]["lines"] == 2
+    (receipt,) = cloud.objects("the-archive", "receipts/").values()
+    assert loads(receipt)["sequencer"] == "0B"
+
+
+def test_a_file_is_read_in_ranges_of_one_version(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailrace.aws.runtime.object_reader.RANGE_BYTES", 1000)
+    body = b"".join(lines(GOOD | {"id": str(n)}) for n in range(100))
+    assert load(cloud, "inbox/orders/x.jsonl", body)["accepted"] == 100
+    event = upload(cloud, "inbox/orders/y.jsonl", body)
+    version = StoredVersion.find(cloud.s3, "the-archive", "inbox/orders/y.jsonl")
+    assert version is not None
+    reader = ObjectReader(cloud.s3, version, lambda: None)
+    assert reader.read(1500) == body[:1000]
+    upload(cloud, "inbox/orders/y.jsonl", body.replace(b"a", b"b"))
+    with pytest.raises(ObjectReplaced):
+        reader.read(1500)
+    cloud.s3.delete_object(Bucket="the-archive", Key="inbox/orders/y.jsonl")
+    with pytest.raises(ObjectReplaced):
+        reader.read(1500)
+    assert handler(event, Context()) == []
 
 
 def test_notifications_that_are_no_files_are_passed_over(cloud: Cloud) -> None:

@@ -1,5 +1,6 @@
 """What each place puts back, leaves and removes, and what it says about that."""
 
+import gzip
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -259,23 +260,85 @@ def test_what_another_run_holds_is_mentioned(stack: Stack) -> None:
 # --- functions ----------------------------------------------------------------------------------------------
 
 
-def test_files_are_loaded_on_request_only_and_not_twice(stack: Stack) -> None:
-    loaded: list[str] = []
-    stack.functions.functions["s-load"] = lambda event: loaded.extend(
-        found["s3"]["object"]["key"] for found in event["Records"]
-    )
-    stack.notify("load", "inbox/things/a+b.jsonl", sequencer="2")
-    stack.notify("load", "inbox/things/c.jsonl", sequencer="2")
-    for name, sequencer in (("a b", "1"), ("c", "2")):
-        receipt = json.dumps({"sequencer": sequencer}).encode()
-        stack.s3.put_object(Bucket="the-archive", Key=f"receipts/things/{name}.jsonl.json", Body=receipt)
+@pytest.fixture
+def loaded(stack: Stack) -> list[str]:
+    """Let load note the files that it is called with."""
+    keys: list[str] = []
+
+    def load(event: Any) -> None:
+        keys.extend(found["s3"]["object"]["key"] for found in event["Records"])
+
+    stack.functions.functions["s-load"] = load
+    return keys
+
+
+def upload(stack: Stack, name: str, *lines: Any, sequencer: str = "2") -> None:
+    """Upload a file that load gives up."""
+    content = "\n".join(lines) if isinstance(lines[0], str) else "\n".join(map(dumps, lines))
+    body = gzip.compress(content.encode()) if name.endswith(".gz") else content.encode()
+    stack.s3.put_object(Bucket="the-archive", Key=f"inbox/things/{name}", Body=body)
+    stack.notify("load", f"inbox/things/{name.replace(' ', '+')}", sequencer)
+
+
+def test_a_file_that_was_loaded_since_is_done(stack: Stack, loaded: list[str]) -> None:
+    upload(stack, "a b.jsonl", {"id": "a", "n": 1})
+    receipt = json.dumps({"sequencer": "2"}).encode()
+    stack.s3.put_object(Bucket="the-archive", Key="receipts/things/a b.jsonl.json", Body=receipt)
+    assert dict(stack.redrive("async", SAFE).tally.removed) == {files.LOADED: 1}
+    assert (loaded, stack.sqs.bodies("async")) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([{"id": "same", "n": 1}, {"id": "new", "n": 1}], gate.ABSENT),
+        ([{"id": "same", "n": 1}, {"id": "other", "n": 1}], gate.DIFFERENT),
+    ],
+)
+def test_a_file_is_left_if_a_line_would_create_or_change_an_item(
+    stack: Stack, loaded: list[str], lines: list[Any], reason: str
+) -> None:
+    stack.put_item("same", {"n": 1})
+    stack.put_item("other", {"n": 2})
+    upload(stack, "a b.jsonl", *lines, sequencer="2")
+    receipt = json.dumps({"sequencer": "1"}).encode()
+    stack.s3.put_object(Bucket="the-archive", Key="receipts/things/a b.jsonl.json", Body=receipt)
     tally = stack.redrive("async", SAFE).tally
-    assert (dict(tally.removed), dict(tally.left)) == ({files.LOADED: 1}, {files.MAY_OVERWRITE: 1})
-    assert tally.examples[files.MAY_OVERWRITE] == ["inbox/things/a b.jsonl"]
+    left = f"{files.LINES} {reason}"
+    assert (dict(tally.left), tally.examples[left]) == ({left: 1}, ["inbox/things/a b.jsonl"])
+    assert dict(stack.redrive("async", Policy(discard=True)).tally.left) == {left: 1}
+    policy = Policy(create=True) if reason == gate.ABSENT else Policy(overwrite=True)
     assert loaded == []
-    assert stack.redrive("async", Policy(overwrite=True)).tally.put_back == 1
+    assert stack.redrive("async", policy).tally.put_back == 1
     assert loaded == ["inbox/things/a+b.jsonl"]
     assert stack.sqs.bodies("async") == []
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_file_that_changes_nothing_is_loaded_for_its_receipt(stack: Stack, loaded: list[str], name: str) -> None:
+    for number in range(250):
+        stack.put_item(str(number), {"n": str(number)})
+    upload(stack, name, "id,n", *(f"{number},{number}" for number in range(250)), f"{'x' * 1025},1", "broken")
+    assert stack.redrive("async", SAFE).tally.put_back == 1
+    assert len(loaded) == 1
+
+
+@pytest.mark.parametrize("name", ["a.txt", "../others/a.jsonl", "a.jsonl.gz"])
+def test_a_file_that_load_refuses_is_loaded_for_its_receipt(stack: Stack, loaded: list[str], name: str) -> None:
+    upload(stack, name, "x")
+    if name.endswith(".gz"):
+        stack.s3.put_object(Bucket="the-archive", Key=f"inbox/things/{name}", Body=b"no gzip")
+    assert stack.redrive("async", SAFE).tally.put_back == 1
+    assert len(loaded) == 1
+
+
+def test_a_field_can_say_whether_a_files_lines_are_newer(stack: Stack, loaded: list[str]) -> None:
+    stack.put_item("a", {"n": 1, "at": 5})
+    upload(stack, "a.jsonl", {"id": "a", "n": 2, "at": 4})
+    policy = Policy(newer_by="at", overwrite=True)
+    assert dict(stack.redrive("async", policy).tally.left) == {f"{files.LINES} {gate.OUTDATED}": 1}
+    stack.put_item("a", {"n": 1, "at": 3})
+    assert stack.redrive("async", Policy(newer_by="at")).tally.put_back == 1
 
 
 def test_a_function_that_fails_again_is_reported_and_the_failure_stays(stack: Stack) -> None:

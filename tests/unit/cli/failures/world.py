@@ -61,6 +61,7 @@ class Stack:
 
     def deploy(self, pipeline: Pipeline) -> None:
         """Deploy fanout and ingest with a definition."""
+        self.pipeline = pipeline
         sqs, s3, table = self._untyped()
         destinations = Destinations("archive", {"even": "even"}, "failures")
         progress = ProgressWriter(table, "progress", "fanout", clock=lambda: datetime.fromtimestamp(0, UTC))
@@ -87,7 +88,7 @@ class Stack:
             "intake": IntakeDeadLetters(sqs, "intake-dead", intake, gate),
             "archive": DeadLetters("archive", sqs, "archive-dead", "archive", self.state),
             "even": DeadLetters("even", sqs, "even-dead", "even", self.state),
-            "async": AsyncFailures(sqs, s3, "async", "the-archive", called),
+            "async": AsyncFailures(sqs, s3, "async", "the-archive", called, gate, lambda: self.pipeline),
             "batches": DiscardedBatches(s3, "failures", called),
             "quarantine": Quarantine(ReportStore(s3, "failures"), database, "items", SOURCE, gate, intake, called),
         }

@@ -64,15 +64,16 @@ class _Scan:
     def __iter__(self) -> Iterator[_StoredRow]:
         start = self._query.start
         for key_range in self._query.ranges():
-            self.last_position = Position(
-                key_range.pk, start.sk if start is not None and start.pk == key_range.pk else None
-            )
+            resumes = start is not None and start.pk == key_range.pk and key_range.contains(start.sk or "")
+            after = start.sk if start is not None and resumes else None
+            if key_range.pk != self.last_position.pk:  # else the position in the range before tells where to continue
+                self.last_position = Position(key_range.pk, after)
             self.first_position = self.first_position or self.last_position
             while True:
                 self.out_of_reads = self._reads == _MAX_READS
                 if self.out_of_reads:
                     return
-                response = self._read(key_range, self.last_position.sk)
+                response = self._read(key_range, after)
                 self._reads += 1
                 for row in map(decode_item, response["Items"]):
                     before, self.last_position = self.last_position, Position(key_range.pk, row["sk"])
@@ -80,7 +81,8 @@ class _Scan:
                         yield _StoredRow(before, row)
                 if "LastEvaluatedKey" not in response:
                     break
-                self.last_position = Position(key_range.pk, response["LastEvaluatedKey"]["sk"]["S"])
+                after = response["LastEvaluatedKey"]["sk"]["S"]
+                self.last_position = Position(key_range.pk, after)
 
 
 @dataclass(frozen=True, slots=True)

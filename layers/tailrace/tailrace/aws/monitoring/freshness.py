@@ -31,12 +31,12 @@ class CachedProgress:
             Permanent: the table rejects the request.
         """
         by_stage = self.stream_readers()
-        return freshness(by_stage[AGGREGATE].newest, by_stage[FANOUT].newest, self.clock())
+        return freshness(by_stage[AGGREGATE].shards, by_stage[FANOUT].shards, self.clock())
 
     def fanout_freshness(self) -> Freshness:
         """Return the freshness of fanout; raises like :meth:`aggregate_freshness`."""
         by_stage = self.stream_readers()
-        return freshness(by_stage[FANOUT].newest, by_stage[AGGREGATE].newest, self.clock())
+        return freshness(by_stage[FANOUT].shards, by_stage[AGGREGATE].shards, self.clock())
 
     def counts_of(self, stage: str) -> StageCounts:
         """Return the counts of another stage, uncached; raises like :meth:`aggregate_freshness`."""

@@ -33,14 +33,17 @@ DISCARDED_PREFIX, QUARANTINE_PREFIX = "aws/lambda/", "quarantine/"
 UNKNOWN_COLLECTION = "unknown"
 """The quarantine folder of items without a known collection."""
 
-_REPORTED_COUNTS = {
-    "api": ("changes", "failed"),
-    "load": ("changes", "waited_s"),
-    "ingest": ("changes",),
-    "archive": ("changes",),
-    "catalog": ("changes", "waited_s"),
+_REPORTED_COUNTS: Mapping[str, Mapping[str, str]] = {
+    "api": {"changes": "changes", "failed": "failed"},
+    "load": {"changes": "changes", "refused": "failed", "waited_s": "waited_s"},
+    "ingest": {"changes": "changes"},
+    "archive": {"changes": "changes"},
+    "catalog": {"changes": "changes", "retried": "failed", "waited_s": "waited_s"},
 }
-"""The reported counts of each stage that is not a stream reader."""
+"""The reported counts of each stage that is not a stream reader, and the names of these counts in its rows."""
+
+_ENTRANCES = {"file": "load", "queue": "ingest", "stream": FANOUT}
+"""The stage that refuses an item, by the entrance with which the name of a quarantine report begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +102,24 @@ class HealthMonitor:
             routes = {
                 name: (
                     pool.submit(self._queue_status, *both),
-                    pool.submit(self._stage_counts, route_stage(name), ("changes",)),
+                    pool.submit(self._stage_counts, route_stage(name), {"changes": "changes"}),
                 )
                 for name, both in sources.routes.items()
             }
-            counts = {name: pool.submit(self._stage_counts, name, fields) for name, fields in _REPORTED_COUNTS.items()}
+            counts = {name: pool.submit(self._stage_counts, name, names) for name, names in _REPORTED_COUNTS.items()}
             files = pool.submit(self._or_none, lambda: self._message_counts(sources.files_failed))
             failure_counts = pool.submit(self._cached, "listed", _LISTING_TTL, lambda: self._failure_counts(sources))
             readers = pool.submit(self._or_none, self._stream_readers)
+        discarded, quarantined = failure_counts.result()
+        stages = _stages(queues, counts, readers.result(), quarantined)
+        refused, given_up = next(one["refused"] for one in stages if one["name"] == "load"), _sum(files.result())
         return {
-            "stages": _stages(queues, counts, readers.result()),
+            "stages": stages,
             "routes": [{"name": name} | queue.result() | sent.result() for name, (queue, sent) in routes.items()],
-            "files_failed": _sum(files.result()),
-        } | failure_counts.result()
+            "files_failed": None if given_up is None or refused is None else given_up + refused,
+            "quarantined_today": quarantined["all"],
+            "given_up": discarded,
+        }
 
     def _queue_status(self, queue_url: str, dead_letter_queue: str) -> Json:
         """Return the number of messages that wait in a queue, are in flight, and failed."""
@@ -123,10 +131,10 @@ class HealthMonitor:
             "failed": _sum(failed),
         }
 
-    def _stage_counts(self, stage: str, fields: Sequence[str]) -> Json:
-        """Return the given counts of a stage, summed over its processes."""
+    def _stage_counts(self, stage: str, names: Mapping[str, str]) -> Json:
+        """Return counts of a stage, summed over its processes; ``names`` in the rows by name in the document."""
         found: StageCounts | None = self._or_none(lambda: self.progress.counts_of(stage))
-        return {name: None if found is None else getattr(found, name) for name in fields}
+        return {name: None if found is None else getattr(found, stored) for name, stored in names.items()}
 
     def _message_counts(self, queue_url: str) -> tuple[int, int]:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -141,25 +149,24 @@ class HealthMonitor:
             AGGREGATE: (self.progress.aggregate_freshness(), changes[AGGREGATE]),
         }
 
-    def _failure_counts(self, sources: Sources) -> Json:
+    def _failure_counts(self, sources: Sources) -> tuple[int | None, Mapping[str, int | None]]:
+        """Return the number of discarded batches, and of today's quarantine reports: of all, and by stage."""
         today = self.clock().date().isoformat()
         folders = [f"{QUARANTINE_PREFIX}{name}/date={today}/" for name in (*sources.collections, UNKNOWN_COLLECTION)]
 
-        def count(prefix: str) -> int | None:
-            return self._or_none(lambda: self._object_count(sources.failures_bucket, prefix))
+        def list_names(prefix: str) -> Listing | None:
+            return self._or_none(lambda: self._object_names(sources.failures_bucket, prefix))
 
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            *quarantined, discarded = pool.map(count, [*folders, DISCARDED_PREFIX])
-        counts = [found for found in quarantined if found is not None]
-        return {
-            "quarantined_today": sum(counts) if len(counts) == len(folders) else None,
-            "given_up": discarded,
-        }
+            *quarantined, discarded = pool.map(list_names, [*folders, DISCARDED_PREFIX])
+        by_stage = {stage: _count_named(quarantined, f"{entrance}-") for entrance, stage in _ENTRANCES.items()}
+        return None if discarded is None else len(discarded.names), by_stage | {"all": _count_named(quarantined, "")}
 
-    def _object_count(self, bucket: str, prefix: str) -> int:
-        """Return the number of objects under a prefix, at most 1,000."""
+    def _object_names(self, bucket: str, prefix: str) -> "Listing":
+        """Return the names of the objects under a prefix, of the first 1,000."""
         with map_aws_errors():
-            return self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"]
+            listed = self.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)
+        return Listing([one["Key"].removeprefix(prefix) for one in listed.get("Contents", ())], listed["IsTruncated"])
 
     def _or_none[T](self, ask: Callable[[], T]) -> T | None:
         """Return the result of a call; None if it fails now, so that the other values are still reported."""
@@ -178,22 +185,43 @@ class HealthMonitor:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The names of the first objects under a prefix, and whether there are more."""
+
+    names: Sequence[str]
+    truncated: bool
+
+
+def _count_named(listings: Sequence[Listing | None], start: str) -> int | None:
+    """Return how many names begin so; None if a listing is unknown, or ends before it has reached them."""
+    total = 0
+    for listing in listings:
+        found = 0 if listing is None else sum(name.startswith(start) for name in listing.names)
+        if listing is None or (listing.truncated and found == 0):
+            return None
+        total += found
+    return total
+
+
 def _stages(
     queues: Mapping[str, "Future[Json]"],
     counts: Mapping[str, "Future[Json]"],
     readers: Mapping[str, tuple[Freshness, int]] | None,
+    quarantined: Mapping[str, int | None],
 ) -> list[Json]:
     """Return the stages in the order in which changes pass through them."""
     stages: list[Json] = []
     for name in ("api", "load", "ingest", FANOUT, AGGREGATE, "archive", "catalog"):
+        stage: Json = {"name": name}
         if name in counts:
-            waiting = queues[name].result() if name in queues else {}
-            stages.append({"name": name} | waiting | counts[name].result())
+            stage |= (queues[name].result() if name in queues else {}) | counts[name].result()
         elif readers is None:
-            stages.append({"name": name, "newest_change": None, "age_s": None, "behind_s": None, "changes": None})
+            stage |= {"newest_change": None, "age_s": None, "behind_s": None, "changes": None}
         else:
             fresh, changes = readers[name]
-            stages.append({"name": name} | fresh.document() | {"changes": changes})
+            stage |= fresh.document() | {"changes": changes}
+        stages.append(stage | ({"quarantined_today": quarantined[name]} if name in quarantined else {}))
     return stages
 
 

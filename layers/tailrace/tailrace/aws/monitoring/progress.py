@@ -18,12 +18,16 @@ from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
 from tailrace.inputs.changes import Change, StreamPosition, UnreadableRecord
+from tailrace.queries.freshness import ShardProgress
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # A shard is open for about four hours. Its row outlives the records in the stream by a day.
 _RETENTION = timedelta(days=2)
+
+# Stream times are whole seconds: a row without a newer time is written again after that long, for the time of writing.
+_FLUSH_INTERVAL = timedelta(seconds=1)
 
 _MAX_ROWS = 1000
 
@@ -32,8 +36,8 @@ _MAX_ROWS = 1000
 class ProgressWriter:
     """Records the progress of one stream reader.
 
-    Stream times are whole seconds, so a shard's row is written at most once a second, and not at all without a newer
-    change: the cost does not grow with the number of changes or rows.
+    Stream times are whole seconds, and a shard's row is written for a newer time, or after a second for the same time:
+    the cost does not grow with the number of changes or rows.
 
     Attributes:
         client: a DynamoDB client.
@@ -46,7 +50,7 @@ class ProgressWriter:
     table: str
     stage: str
     clock: Callable[[], datetime]
-    flushed: dict[str, str] = field(default_factory=dict)
+    flushed: dict[str, ShardProgress] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
 
     def advance(
@@ -69,12 +73,14 @@ class ProgressWriter:
         if shard is None or not done:
             return
         self.pending[shard] = self.pending.get(shard, 0) + len(done)
-        newest = max(change.time for change in done)
-        if newest <= self.flushed.get(shard, "") and not always:
+        rest = [] if checkpoint is None else [change.time for change in changes if change.sequence >= checkpoint]
+        newest, told_at = max(change.time for change in done), self.clock().isoformat(timespec="milliseconds")
+        reached = ShardProgress(newest, told_at, min(rest, default=None))
+        if not _is_news(reached, self.flushed.get(shard)) and not always:
             return
         through = max((change.sequence, _epoch_seconds(change.time)) for change in done)
         try:
-            self.client.update_item(**self._update(shard, newest, through))
+            self.client.update_item(**self._update(shard, reached, through))
         except (ClientError, BotoCoreError) as error:
             # a redelivered batch is older than what the row already records
             if not has_code(error, CONDITION_FAILED):
@@ -83,30 +89,42 @@ class ProgressWriter:
                     raise failure from error
                 logger().warning("progress not recorded", extra={"error": str(failure)})
                 return
-        self.flushed[shard] = newest
+        self.flushed[shard] = reached
         self.pending[shard] = 0
 
-    def _update(self, shard: str, newest: str, through: tuple[int, int]) -> dict[str, Any]:
-        now = self.clock()
+    def _update(self, shard: str, reached: ShardProgress, through: tuple[int, int]) -> dict[str, Any]:
         values = {
-            ":newest": newest,
+            ":newest": reached.newest,
             ":through": f"{encode_sequence(through[0])}:{through[1]}",
-            ":told_at": now.isoformat(timespec="milliseconds"),
-            ":expires_at": int((now + _RETENTION).timestamp()),
+            ":told_at": reached.told_at,
+            ":expires_at": int((datetime.fromisoformat(reached.told_at) + _RETENTION).timestamp()),
             ":changes": self.pending[shard],
             ":counted": self.pending[shard],
         }
+        missing = " REMOVE #missing_since"
+        if reached.missing_since is not None:
+            missing = ", #missing_since = :missing_since"
+            values |= {":missing_since": reached.missing_since}
+        names = {f"#{value[1:]}": value[1:] for value in values} | {"#missing_since": "missing_since"}
         return {
             "TableName": self.table,
             "Key": encode_item({"pk": self.stage, "sk": shard}),
             "UpdateExpression": "SET #newest = :newest, #through = :through, #told_at = :told_at, "
-            "#expires_at = :expires_at ADD #changes :changes, #counted :counted",
+            f"#expires_at = :expires_at{missing} ADD #changes :changes, #counted :counted",
             # rows that older code wrote have no #through
             "ConditionExpression": "(attribute_not_exists(#through) OR #through < :through) "
             "AND (attribute_not_exists(#newest) OR #newest <= :newest)",
-            "ExpressionAttributeNames": {f"#{value[1:]}": value[1:] for value in values},
+            "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": encode_item(values),
         }
+
+
+def _is_news(reached: ShardProgress, flushed: ShardProgress | None) -> bool:
+    """Return whether to write a shard's row."""
+    if flushed is None or reached.newest != flushed.newest:
+        return flushed is None or reached.newest > flushed.newest
+    written_at, now = (datetime.fromisoformat(one.told_at) for one in (flushed, reached))
+    return reached.missing_since != flushed.missing_since or now - written_at >= _FLUSH_INTERVAL
 
 
 @lru_cache(maxsize=1024)
@@ -116,9 +134,9 @@ def _epoch_seconds(time: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ReaderProgress:
-    """The progress of a reader: the time of the newest change by shard, and the number of changes in all shards."""
+    """The progress of a reader by shard, and the number of changes in all shards."""
 
-    newest: dict[str, str]
+    shards: dict[str, ShardProgress]
     changes: int
 
 
@@ -137,7 +155,8 @@ class ProgressReader:
             Permanent: the table rejects the request.
         """
         rows = self._rows(stage)
-        return ReaderProgress({row["sk"]: row["newest"] for row in rows}, sum(row["changes"] for row in rows))
+        shards = {row["sk"]: ShardProgress(row["newest"], row["told_at"], row.get("missing_since")) for row in rows}
+        return ReaderProgress(shards, sum(row["changes"] for row in rows))
 
     def counts_of(self, stage: str) -> StageCounts:
         """Return the counts of another stage's newest processes, in one read; raises like :meth:`reader_progress`."""

@@ -86,17 +86,18 @@ class ThroughputCounter:
     _flushed_at: datetime | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
-    def count(self, done: int, failed: int = 0, waited_s: int | None = None) -> None:
+    def count(self, done: int, failed: int = 0, waited_s: int | None = None, *, at_once: bool = False) -> None:
         """Count, and write the counts unless they were written within the last five seconds.
+
+        ``at_once`` writes them in any case, for rare events that must not wait for the next count.
 
         Errors of the table are logged, never raised: no stage may fail because of its counts.
         """
         with self._lock:
             self._pending = self._pending.merge(StageCounts(done, failed, waited_s))
             now = self.clock()
-            if self._pending == _NO_COUNTS or (
-                self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL
-            ):
+            is_early = self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL
+            if self._pending == _NO_COUNTS or (is_early and not at_once):
                 return
             # a failed write also starts the interval, so that a busy table gets no more requests than a quiet one
             self._flushed_at = now
@@ -158,22 +159,33 @@ def count_messages[**P](
 def count_lines[**P](
     stage: Callable[Concatenate[Event, P], list[Json]], throughput: ThroughputCounter
 ) -> Callable[Concatenate[Event, P], list[Json]]:
-    """Wrap the stage that loads files to count accepted lines, and the time from upload to receipt."""
+    """Wrap the stage that loads files to count those it refuses, and the time from upload to receipt.
+
+    The stage counts the accepted lines itself, while it reads.
+    """
 
     def counted(event: Event, /, *arguments: P.args, **named: P.kwargs) -> list[Json]:
         receipts = stage(event, *arguments, **named)
         if receipts:  # a file that was loaded before has no receipt now; its second notification says nothing about lag
-            throughput.count(sum(one["accepted"] for one in receipts), waited_s=_waited_s(event, throughput.clock()))
+            refused = sum("failure" in one for one in receipts)
+            throughput.count(0, refused, _waited_s(event, throughput.clock()), at_once=True)
         return receipts
 
     return counted
 
 
 def count_objects(stage: Callable[[Event], None], throughput: ThroughputCounter) -> Callable[[Event], None]:
-    """Wrap a stage that receives bucket notifications to count the objects, and how long they waited."""
+    """Wrap a stage that receives bucket notifications to count the objects, how long they waited, and its failures.
+
+    Lambda invokes a stage that raises again, so an object may count as failed several times.
+    """
 
     def counted(event: Event) -> None:
-        stage(event)
+        try:
+            stage(event)
+        except Exception:
+            throughput.count(0, 1, at_once=True)
+            raise
         if objects := len(event.get("Records", ())):
             throughput.count(objects, waited_s=_waited_s(event, throughput.clock()))
 

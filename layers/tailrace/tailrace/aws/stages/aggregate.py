@@ -15,6 +15,7 @@ from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.keys import key_owner
 from tailrace.errors import Transient
 from tailrace.inputs.changes import RawBatch, parse_raw_batch
 
@@ -73,8 +74,8 @@ def _report(batch: RawBatch, folded: FoldResult, rows: FedRows, outcomes: list[O
             extra={"rows": len(failed), "error": str(failure.error)},
         )
     for overflow in overflows:
-        row = {"pk": overflow.key[0][:200], "sk": overflow.key[1][:200], "sequence": overflow.sequence}
-        logger().error("the table cannot hold the sum of this row; the row continues without this change", extra=row)
+        where = {"aggregate": key_owner(overflow.key[0]), "sequence": overflow.sequence}  # not the key: it has content
+        logger().error("the table cannot hold the sum of a row; the row continues without this change", extra=where)
     for aggregate, changes in late.items():
         logger().warning(
             "changes after keep has passed, not counted", extra={"aggregate": aggregate, "changes": changes}

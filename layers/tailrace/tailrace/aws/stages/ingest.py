@@ -60,8 +60,9 @@ class Ingester:
             try:
                 quarantined += self._process(record)
             except (Transient, Conflict) as error:
+                reason = "other writers keep changing the item" if isinstance(error, Conflict) else str(error)
                 logger().warning(
-                    "message will be redelivered", extra={"message_id": record["messageId"], "error": str(error)}
+                    "message will be redelivered", extra={"message_id": record["messageId"], "error": reason}
                 )
                 failed.append(record["messageId"])
                 blocked_groups.add(group)

@@ -33,7 +33,7 @@ _FRESHNESS = closed_object(
     {
         "newest_change": {"type": ["string", "null"], "format": "date-time"},
         "age_s": {"type": ["integer", "null"], "minimum": 0},
-        "behind_s": {"type": "integer", "minimum": 0},
+        "behind_s": {"type": ["integer", "null"], "minimum": 1},
     }
 ) | {"description": "How fresh the aggregates are: docs/api.md."}
 _FRESHNESS_HEADER = {

@@ -5,14 +5,17 @@ from tailrace.http.openapi.components import closed_object, error_responses, res
 
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _QUEUE = {"waiting": _COUNT, "in_work": _COUNT, "failed": _COUNT, "changes": _COUNT}
+_QUARANTINED = {"quarantined_today": _COUNT}
 _REQUESTS = {"changes": _COUNT, "failed": _COUNT}
-_NOTIFIED = {"changes": _COUNT, "waited_s": _COUNT}
+_FILES = {"changes": _COUNT, "refused": _COUNT, "waited_s": _COUNT} | _QUARANTINED
+_OBJECTS = {"changes": _COUNT, "retried": _COUNT, "waited_s": _COUNT}
 _READER = {
     "newest_change": {"type": ["string", "null"], "format": "date-time"},
     "age_s": _COUNT,
-    "behind_s": _COUNT,
+    "behind_s": _COUNT | {"minimum": 1},
     "changes": _COUNT,
 }
+_STAGES = (_REQUESTS, _FILES, _QUEUE | _QUARANTINED, _READER | _QUARANTINED, _READER, _QUEUE, _OBJECTS)
 
 
 def health_path() -> dict[str, Json]:
@@ -21,11 +24,12 @@ def health_path() -> dict[str, Json]:
         {
             "stages": {
                 "type": "array",
-                "items": {"oneOf": [_named(figures) for figures in (_REQUESTS, _NOTIFIED, _QUEUE, _READER)]},
+                "items": {"oneOf": [_named(figures) for figures in _STAGES]},
                 "description": "In the order in which changes pass through them; `changes` covers about two days.",
             },
             "routes": {"type": "array", "items": _named(_QUEUE)},
-            "files_failed": _COUNT | {"description": "Files not loaded, and archive objects not catalogued."},
+            "files_failed": _COUNT
+            | {"description": "Files refused in two days, files given up, and archive objects not catalogued."},
             "quarantined_today": _COUNT
             | {"description": "Items quarantined today (UTC); counts up to 1,000 per collection."},
             "given_up": _COUNT | {"description": "Discarded stream batches; counts up to 1,000."},

@@ -7,11 +7,11 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.commit import Failed, SumOverflow
 from tailrace.aws.aggregates.expiry import MAX_KEYS_PER_READ, EmptyRowExpiry
 from tailrace.aws.backfill.control import Control
-from tailrace.aws.jobs.covering import no_holes
-from tailrace.aws.jobs.gathering import journal_of
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
+from tailrace.aws.jobs.steps.covering import no_holes
+from tailrace.aws.jobs.steps.gathering import journal_of
 from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.base import base_lineage
@@ -37,7 +37,7 @@ def commit_base(shop: Workshop, job: Job, partition: int) -> None:
                 raise Transient(f"{len(failed)} rows of the base could not be written: {failed[0].error}")
             for overflow in outcomes:
                 if isinstance(overflow, SumOverflow):
-                    logger().error("the table cannot hold a sum of the base", extra={"pk": overflow.key[0][:200]})
+                    logger().error("the table cannot hold a sum of the base", extra={"aggregate": generation.aggregate})
 
 
 def base_of(shop: Workshop, job: Job, generation: Generation, partition: int) -> dict[RowKey, RowChange]:

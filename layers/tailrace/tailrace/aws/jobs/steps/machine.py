@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tailrace.aws.jobs.beginning import begin, confirm_boundaries, past, release, settle
-from tailrace.aws.jobs.building import commit_base, finish_build, sweep
-from tailrace.aws.jobs.covering import cover, covered, remove_sentinels, scanned
-from tailrace.aws.jobs.gathering import compute_base, list_journal, read_chunk
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.judging import judge
 from tailrace.aws.jobs.next_step import Again, Done, Next, Now
-from tailrace.aws.jobs.reading import collect_keys, read_rows
-from tailrace.aws.jobs.snapshot import scan_segment
-from tailrace.aws.jobs.verifying import end_verification, floor, relist
+from tailrace.aws.jobs.steps.beginning import begin, confirm_boundaries, past, release, settle
+from tailrace.aws.jobs.steps.building import commit_base, finish_build, sweep
+from tailrace.aws.jobs.steps.covering import cover, covered, remove_sentinels, scanned
+from tailrace.aws.jobs.steps.gathering import compute_base, list_journal, read_chunk
+from tailrace.aws.jobs.steps.judging import judge
+from tailrace.aws.jobs.steps.reading import collect_keys, read_rows
+from tailrace.aws.jobs.steps.snapshot import scan_segment
+from tailrace.aws.jobs.steps.verifying import end_verification, floor, relist
 from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.generations import WrongState

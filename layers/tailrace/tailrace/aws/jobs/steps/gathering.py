@@ -9,7 +9,7 @@ from tailrace.aggregation.contributions import Evaluator
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Next, Now
 from tailrace.aws.jobs.rows import RowSpace, encode_row
-from tailrace.aws.jobs.snapshot import snapshot_lines
+from tailrace.aws.jobs.steps.snapshot import snapshot_lines
 from tailrace.aws.jobs.workshop import (
     JobEnded,
     Lines,

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.jobs.building import base_of
 from tailrace.aws.jobs.findings import Finding
-from tailrace.aws.jobs.gathering import journal_of
 from tailrace.aws.jobs.job import Job
-from tailrace.aws.jobs.reading import ReadRow, parse_read_row
-from tailrace.aws.jobs.repairing import Repairer
 from tailrace.aws.jobs.rows import RowSpace, by_key
+from tailrace.aws.jobs.steps.building import base_of
+from tailrace.aws.jobs.steps.gathering import journal_of
+from tailrace.aws.jobs.steps.reading import ReadRow, parse_read_row
+from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.aws.jobs.workshop import Workshop, label
 from tailrace.backfill.comparison import (
     Difference,

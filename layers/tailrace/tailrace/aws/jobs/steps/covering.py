@@ -8,7 +8,7 @@ from typing import Any
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.snapshot import close_snapshot
+from tailrace.aws.jobs.steps.snapshot import close_snapshot
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.backfill.boundaries import Boundary, Position

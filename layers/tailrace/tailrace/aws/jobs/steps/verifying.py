@@ -1,9 +1,9 @@
 """The steps of a verification after coverage: the floor, the reading of the rows, and the verdict."""
 
-from tailrace.aws.jobs.covering import no_holes
-from tailrace.aws.jobs.gathering import list_journal
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.aws.jobs.steps.covering import no_holes
+from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_of, label
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics

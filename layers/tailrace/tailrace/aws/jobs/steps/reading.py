@@ -11,10 +11,10 @@ from tailrace.aggregation.marks import decode_sequence
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.order_state import OrderReader
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, REPAIRS
-from tailrace.aws.jobs.building import base_of
-from tailrace.aws.jobs.gathering import journal_of, row_partition
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace, by_key
+from tailrace.aws.jobs.steps.building import base_of
+from tailrace.aws.jobs.steps.gathering import journal_of, row_partition
 from tailrace.aws.jobs.workshop import Lines, Workshop, boundary_id, is_sampled, spread
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable

@@ -1,0 +1,49 @@
+"""The tasks of the history function: a step or part of a job, or an operator's command."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tailrace.aws.jobs.commands import Commands
+from tailrace.aws.jobs.steps.machine import abandon, advance, work_on
+from tailrace.aws.jobs.workshop import JobEnded, Workshop
+from tailrace.backfill.generations import WrongState
+from tailrace.errors import NotFound
+
+
+def do_task(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Do one task, and return its answer; ``error`` in it says why a command was refused.
+
+    Raises:
+        Transient: a service cannot be used now; the task may be repeated.
+        Permanent: a service rejects a request.
+    """
+    try:
+        return _do(shop, commands, event)
+    except (JobEnded, NotFound, WrongState) as error:
+        return {"error": str(error)}
+
+
+def _do(shop: Workshop, commands: Commands, event: Mapping[str, Any]) -> dict[str, Any]:
+    match event.get("task"):
+        case "advance":
+            return advance(shop, event["job"], worked=event.get("worked", ""))
+        case "part":
+            work_on(shop, event["job"], event["number"])
+            return {}
+        case "abandon":
+            abandon(shop, event["job"], "its execution failed; see the log of the history function")
+            return {}
+        case "start":
+            return commands.start(
+                event["kind"],
+                event.get("names", ()),
+                repairs=bool(event.get("repairs")),
+                sample=float(event.get("sample", 1)),
+            )
+        case "undo":
+            return commands.undo(event["name"])
+        case "job":
+            return commands.job(event["job"])
+        case "status":
+            return commands.status()
+    return {"error": f"unknown task {event.get('task')!r}"}

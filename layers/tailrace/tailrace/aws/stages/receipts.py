@@ -1,0 +1,96 @@
+"""Uploads to the inbox, and their receipts: which of two uploads of a file came later, and what became of each."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.errors import has_code, translate
+from tailrace.aws.runtime.objects import put_objects
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import InvalidMessage, Transient
+from tailrace.outputs.stored_object import StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+INBOX, RECEIPTS = "inbox/", "receipts/"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as the bucket's notification describes it.
+
+    ``sequencer`` differs for each upload to the same key; ``uploaded_at`` is the time of the upload, ISO 8601 in UTC.
+    ``etag`` is "" if the notification does not tell it.
+    """
+
+    bucket: str
+    key: str
+    sequencer: str
+    uploaded_at: str
+    etag: str = ""
+
+    @property
+    def collection(self) -> str:
+        """The collection that the file's items belong to: the first folder in the inbox."""
+        return self.key.removeprefix(INBOX).partition("/")[0]
+
+
+def uploads(event: Mapping[str, Any]) -> Iterator[Upload]:
+    """Yield the uploads of a notification that are files in the inbox."""
+    for record in event.get("Records", ()):  # the bucket's own s3:TestEvent has none
+        bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
+        key = unquote_plus(stored["key"])
+        if key.startswith(INBOX) and not key.endswith("/"):  # else a folder's marker
+            sequencer, etag = str(stored.get("sequencer", "")), str(stored.get("eTag", "")).strip('"')
+            yield Upload(bucket, key, sequencer, record["eventTime"], etag)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The receipts of a bucket's inbox."""
+
+    s3: "S3Client"
+
+    def supersede(self, upload: Upload) -> bool:
+        """Tell whether this upload, or a later one to the same key, already has a receipt."""
+        try:
+            answer = self.s3.get_object(Bucket=upload.bucket, Key=_receipt_key(upload.key))
+            receipt = loads(answer["Body"].read())
+        except InvalidMessage:
+            return False
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, "NoSuchKey", "404"):
+                return False
+            raise translate(error) from error
+        loaded = receipt.get("sequencer") if isinstance(receipt, dict) else None
+        if not upload.sequencer or not isinstance(loaded, str) or not loaded:
+            return False
+        return not _is_later(upload.sequencer, loaded)
+
+    def write(self, upload: Upload, receipt: Item) -> None:
+        """Write an upload's receipt.
+
+        Raises:
+            Transient: it cannot be written now.
+        """
+        stored = StoredObject(_receipt_key(upload.key), dumps(receipt).encode())
+        if put_objects(self.s3, upload.bucket, [stored]):
+            raise Transient("the receipt cannot be written now")
+
+
+def _is_later(sequencer: str, other: str) -> bool:
+    """Tell whether an upload came after another one to the same key: hexadecimal, the shorter padded on the right.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    width = max(len(sequencer), len(other))
+    return sequencer.upper().ljust(width, "0") > other.upper().ljust(width, "0")
+
+
+def _receipt_key(key: str) -> str:
+    return f"{RECEIPTS}{key.removeprefix(INBOX)}.json"

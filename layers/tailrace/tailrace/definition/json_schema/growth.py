@@ -1,0 +1,121 @@
+"""How often a schema applies its parts to one value: alternatives that all lead back to it multiply with each level."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from math import log
+from typing import Any
+
+from tailrace.definition.json_schema.keywords import applied_in_place, subschemas
+from tailrace.definition.json_schema.references import References
+from tailrace.errors import DefinitionError
+
+MAX_APPLICATIONS = 1_000_000
+"""The most parts of a schema that may be applied along one path into an item; about a second."""
+
+_EVERYWHERE = ""
+_OTHERS = frozenset(["additionalProperties", "unevaluatedProperties"])
+_CHILDREN = _OTHERS | {"properties", "patternProperties", "items", "prefixItems", "contains", "unevaluatedItems"}
+
+
+class Growth:
+    """The growth of a schema's applications with the depth of an item.
+
+    Attributes:
+        factor: how often a recursive schema applies itself to one inner value; above 1, depth multiplies the work.
+
+    Raises:
+        DefinitionError: the schema applies too many parts to an item of any shape.
+    """
+
+    def __init__(self, document: Mapping[str, Any], references: References) -> None:
+        self._references = references
+        self._component: dict[int, int] = {}
+        self._stack: list[int] = []
+        self._order: dict[int, int] = {}
+        self._nodes: dict[int, Mapping[str, Any]] = {}
+        self._visit(document)
+        self._counts: dict[int, Counter[int]] = {}
+        self._totals: dict[int, int] = {}
+        if self._total(document) > MAX_APPLICATIONS:
+            raise DefinitionError(
+                "the schema applies more than a million of its parts to one value: simplify its $refs"
+            )
+        self.factor = max((self._recursive(node) for node in self._nodes.values()), default=1)
+
+    def max_depth(self, applications: int) -> int | None:
+        """Return the depth up to which no more parts are applied than given; None if depth does not multiply them."""
+        return int(log(applications, self.factor)) if self.factor > 1 else None
+
+    def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        found = [*self._references.targets(schema), *(inner for _, inner in applied_in_place(schema))]
+        return (inner for inner in found if isinstance(inner, Mapping))
+
+    @staticmethod
+    def _children(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Yield each subschema for an inner value with its keyword and place: a field, or everywhere."""
+        for keyword, pointer, inner in subschemas(schema):
+            if keyword in _CHILDREN and isinstance(inner, Mapping):
+                yield keyword, pointer if keyword == "properties" else _EVERYWHERE, inner
+
+    def _visit(self, schema: Mapping[str, Any]) -> int:
+        """Find the strongly connected components by Tarjan's algorithm; return the lowest number that is reached."""
+        key = id(schema)
+        self._nodes[key] = schema
+        self._order[key] = low = len(self._order)
+        self._stack.append(key)
+        for inner in (*self._in_place(schema), *(child for _, _, child in self._children(schema))):
+            if id(inner) not in self._order:
+                low = min(low, self._visit(inner))
+            elif id(inner) not in self._component:
+                low = min(low, self._order[id(inner)])
+        if low == self._order[key]:
+            while True:
+                member = self._stack.pop()
+                self._component[member] = key
+                if member == key:
+                    break
+        return low
+
+    def _applied(self, schema: Mapping[str, Any]) -> Counter[int]:
+        """Return how often each schema is applied to a value when this one is."""
+        if id(schema) not in self._counts:
+            counts = Counter([id(schema)])
+            for inner in self._in_place(schema):
+                counts.update(self._applied(inner))
+            self._counts[id(schema)] = counts
+        return self._counts[id(schema)]
+
+    def _recursive(self, schema: Mapping[str, Any]) -> int:
+        """Return how often a schema's own component is applied to one inner value."""
+        component = self._component[id(schema)]
+        places = Counter[str]()
+        for key, times in self._applied(schema).items():
+            fields = [place for keyword, place, _ in self._children(self._nodes[key]) if keyword == "properties"]
+            for keyword, place, inner in self._children(self._nodes[key]):
+                if self._component[id(inner)] == component == self._component[key]:
+                    places[place] += times
+                    places.subtract(dict.fromkeys(fields, times) if keyword in _OTHERS else ())
+        everywhere = places.pop(_EVERYWHERE, 0)
+        return everywhere + max([0, *places.values()])
+
+    def _total(self, schema: Mapping[str, Any]) -> int:
+        """Return how many parts are applied along one path, without recursion."""
+        key = id(schema)
+        if key not in self._totals:
+            self._totals[key] = 1
+            places = Counter[str]()
+            for _, place, inner in self._children(schema):
+                if self._component[id(inner)] != self._component[key]:
+                    places[place] += self._total(inner)
+            own = 1 + sum(self._total(inner) for inner in self._in_place(schema))
+            everywhere = places.pop(_EVERYWHERE, 0)
+            self._totals[key] = own + everywhere + max(places.values(), default=0)
+        return self._totals[key]
+
+
+def shape(value: Any, levels: int) -> tuple[int, int]:
+    """Return how deeply a value is nested, at most one more than ``levels``, and of how many values it consists."""
+    if not isinstance(value, Mapping | list) or levels < 0:
+        return 0, 1
+    inner = [shape(one, levels - 1) for one in (value.values() if isinstance(value, Mapping) else value)]
+    return 1 + max((deep for deep, _ in inner), default=0), 1 + sum(values for _, values in inner)

@@ -1,0 +1,120 @@
+"""The patterns of a schema, rewritten for a linear-time engine before the schema is compiled."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import jsonschema_rs
+
+from tailrace.definition.json_schema.keywords import LISTS, MAPS, SINGLE, escape_pointer
+from tailrace.definition.json_schema.patterns import PatternError, Translation, translate
+from tailrace.errors import DefinitionError
+
+MAX_STEPS = 50_000_000
+"""The most steps that matching one pattern may take, about a second. A step is one character, times one character or
+class of the pattern after expanding its counted repeats; a text that would take more is invalid."""
+
+_MAX_TEXT = 400 * 1024  # the longest text of an item
+_MAX_COMPILED_BYTES = 32 * 1024 * 1024
+
+PATTERN_OPTIONS = jsonschema_rs.RegexOptions(size_limit=_MAX_COMPILED_BYTES)
+
+
+class PatternRewriter:
+    """Rewrites the patterns of one schema, and finds the original of each for error messages."""
+
+    def __init__(self) -> None:
+        self._originals: dict[str, str] = {}
+        self._forbidden: dict[str, str] = {}
+
+    def rewrite(self, schema: Any, pointer: str = "") -> Any:
+        """Return a schema with all patterns translated.
+
+        Raises:
+            DefinitionError: a pattern is malformed, or cannot be matched within the bounds.
+        """
+        if not isinstance(schema, Mapping):
+            return schema
+        result: dict[str, Any] = {}
+        for keyword, value in schema.items():
+            place = f"{pointer}/{keyword}"
+            if keyword in SINGLE:
+                result[keyword] = self.rewrite(value, place)
+            elif keyword in LISTS and isinstance(value, list):
+                result[keyword] = [self.rewrite(inner, f"{place}/{index}") for index, inner in enumerate(value)]
+            elif keyword in MAPS and isinstance(value, Mapping):
+                inner_schemas = {
+                    name: self.rewrite(inner, f"{place}/{escape_pointer(str(name))}") for name, inner in value.items()
+                }
+                result[keyword] = (
+                    self._by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
+                )
+            else:
+                result[keyword] = value
+        if isinstance(result.get("pattern"), str):
+            first, *others = self._rules(result.pop("pattern"), f"{pointer}/pattern")
+            if first.keys() == {"pattern"}:
+                result |= first
+            else:
+                others.insert(0, first)
+            given = result.get("allOf", [])
+            if others and isinstance(given, list):  # at the end, where they change no reference
+                result["allOf"] = [*given, *others]
+        return result
+
+    def original(self, error: jsonschema_rs.ValidationError) -> str | None:
+        """Return the pattern that a text does not match, if this is the reason of an error."""
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Pattern):
+            return self._originals.get(error.kind.pattern)
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Not) and isinstance(error.kind.schema, dict):
+            return self._forbidden.get(str(error.kind.schema.get("pattern")))
+        return None
+
+    def uncompiled(self, error: jsonschema_rs.ValidationError) -> str | None:
+        """Return the pattern that cannot be compiled, if this is the reason why a rewritten schema is refused."""
+        return self._originals.get(str(error.instance), self._forbidden.get(str(error.instance)))
+
+    def _by_translated_name(self, schemas: Mapping[Any, Any], place: str) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for pattern, schema in schemas.items():
+            if not isinstance(pattern, str):
+                raise DefinitionError(f"not a JSON Schema (2020-12): {place}: {pattern!r} is not a string")
+            found = _checked(pattern, place)
+            if len(found.required) + len(found.forbidden) > 1 or found.weight * _MAX_TEXT > MAX_STEPS:
+                text = "a pattern for names can have no lookahead, and repeats of at most 120 characters"
+                raise DefinitionError(f"{place}: {pattern!r}: {text}")
+            name = found.required[0]
+            self._originals[name] = pattern
+            result[name] = {"allOf": [result[name], schema]} if name in result else schema
+        return result
+
+    def _rules(self, pattern: str, place: str) -> list[dict[str, Any]]:
+        found = _checked(pattern, place)
+        rules: list[dict[str, Any]] = [{"pattern": text} for text in found.required]
+        rules += [{"not": {"type": "string", "pattern": text}} for text in found.forbidden]
+        self._originals |= dict.fromkeys(found.required, pattern)
+        self._forbidden |= dict.fromkeys(found.forbidden, pattern)
+        if found.weight * _MAX_TEXT > MAX_STEPS:
+            limit = {"maxLength": MAX_STEPS // found.weight}
+            return [{"if": limit, "then": {"allOf": rules}, "else": limit}]
+        return rules
+
+
+def _checked(pattern: str, place: str) -> Translation:
+    try:
+        return translate(pattern)
+    except PatternError as error:
+        raise DefinitionError(f"not a JSON Schema (2020-12): {place}: not a regex that can be used: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _matcher(text: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({"pattern": text}, pattern_options=PATTERN_OPTIONS)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Tell whether a text matches a pattern of a compiled schema."""
+    found = translate(pattern)
+    return all(_matcher(one).is_valid(text) for one in found.required) and not any(
+        _matcher(one).is_valid(text) for one in found.forbidden
+    )

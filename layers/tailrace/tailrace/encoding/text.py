@@ -1,0 +1,38 @@
+"""Text from bytes: UTF-8 only, with a reason that says what else they look like."""
+
+from tailrace.errors import InvalidMessage
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16_OR_32_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_GZIP = b"\x1f\x8b"
+
+
+def decode_utf8(data: bytes) -> str:
+    """Return the text of UTF-8, strictly.
+
+    Raises:
+        InvalidMessage: it is not UTF-8; the message says which encoding it looks like, and quotes none of it.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start + 1} is 0x{data[error.start]:02x}, the text may be Latin-1 or Windows-1252"
+        raise InvalidMessage(f"not UTF-8: {foreign_encoding(data) or at}") from error
+    if "\0" in text[:2] and foreign_encoding(data):
+        raise InvalidMessage(f"not UTF-8: {foreign_encoding(data)}")
+    return text
+
+
+def foreign_encoding(data: bytes) -> str | None:
+    """Tell what the first bytes of a file or text are, if they are certainly not UTF-8 text; None otherwise."""
+    if data.startswith(_GZIP):
+        return "it is compressed with gzip"
+    if data.startswith(_UTF_16_OR_32_MARKS) or (0 in data[:2] and _has_nul_as_every_second_byte(data[:64])):
+        return "it is UTF-16 or UTF-32, or binary"
+    return None
+
+
+def _has_nul_as_every_second_byte(data: bytes) -> bool:
+    """Tell whether ASCII text is encoded as UTF-16 (or UTF-32) without a mark."""
+    pairs = len(data) // 2
+    return pairs > 1 and (data[: 2 * pairs : 2].count(0) == pairs or data[1 : 2 * pairs : 2].count(0) == pairs)

@@ -1,0 +1,136 @@
+"""CSV files as rows of cells, whatever separates the cells; a row that cannot be parsed affects no other."""
+
+import csv
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+
+from tailrace.encoding.text import decode_utf8
+from tailrace.errors import InvalidMessage
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES, LineStream, raw_lines
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\r?\n?", re.IGNORECASE)
+
+
+class UnreadableRow(Exception):
+    """A row, or a single line of it, exceeds the maximum length or is not UTF-8."""
+
+
+UNREADABLE_ROW = (csv.Error, UnreadableRow)
+"""What :meth:`CsvReader.read` raises for a row that cannot be parsed."""
+
+
+class CsvReader:
+    """Reads a CSV file row by row; quoted cells may contain line breaks.
+
+    The separator is the one of ``,``, ``;``, tab and ``|`` by which the first line names the most known columns, or
+    else the most columns; or the one that a first line ``sep=…`` names, which spreadsheets write.
+
+    ``row_lines`` are the numbered lines of the last row, with None in place of a line that is too long. An unclosed
+    quote would swallow all rows after it. So when a row fails, :meth:`skip_row` pushes back all its lines but the
+    first, and each is then read as the start of a row of its own.
+    """
+
+    def __init__(self, stream: LineStream, known_columns: AbstractSet[str]) -> None:
+        self._lines = raw_lines(stream)
+        self._pushed_back: deque[tuple[int, bytes | None]] = deque()
+        self.row_lines: list[tuple[int, bytes | None]] = []
+        # a cell is never longer than its row; the csv module's default limit is lower (the setting is process-wide)
+        csv.field_size_limit(MAX_LINE_BYTES)
+        self._separator = self._find_separator(known_columns)
+
+    def read(self) -> list[str]:
+        """Return the cells of the next row; none for a blank line.
+
+        Raises:
+            StopIteration: there are no more rows.
+            csv.Error, UnreadableRow: the row cannot be parsed; call :meth:`skip_row`.
+            InvalidMessage: the file cannot be read on.
+        """
+        self.row_lines = []
+        return next(csv.reader(self._decoded_lines(), delimiter=self._separator, strict=True))
+
+    def skip_row(self) -> tuple[int, bytes | None]:
+        """Push back the lines of a row that could not be parsed, but for the first, which is returned."""
+        first, *following = self.row_lines
+        self._pushed_back.extendleft(reversed(following))
+        return first
+
+    def _find_separator(self, known_columns: AbstractSet[str]) -> str:
+        number, line = next(self._lines, (1, b""))
+        text = (line or b"").removeprefix(_BYTE_ORDER_MARK).decode(errors="replace")
+        named = _SEPARATOR_LINE.fullmatch(text)
+        if named is not None:
+            return named[1]
+        if line != b"":
+            self._pushed_back.append((number, line))
+
+        def merit(separator: str) -> tuple[int, int]:
+            try:
+                names = next(csv.reader([text], delimiter=separator, strict=True), [])
+            except csv.Error:  # a quoted name that goes on in the next line, for one
+                return 0, 0
+            return len(known_columns & set(names)), len(names)
+
+        return max(_SEPARATORS, key=merit)
+
+    def _decoded_lines(self) -> Iterator[str]:
+        size = 0
+        while True:
+            line_number, line = self._pushed_back.popleft() if self._pushed_back else next(self._lines, (0, None))
+            if not line_number:
+                return
+            self.row_lines.append((line_number, line))
+            if line is None:
+                raise UnreadableRow(f"a line is longer than {MAX_LINE_BYTES} bytes")
+            size += len(line)
+            if size > MAX_LINE_BYTES:
+                raise UnreadableRow(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
+            try:
+                text = decode_utf8(line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line)
+            except InvalidMessage as error:
+                raise UnreadableRow(str(error)) from error
+            yield text
+
+
+def read_header(rows: CsvReader, missing_id: Callable[[AbstractSet[str]], str | None]) -> list[str]:
+    """Return the names of the columns, without nameless ones at the end.
+
+    ``missing_id`` returns why columns of these names make no id, None if they do.
+
+    Raises:
+        InvalidMessage: the header cannot be used; the message says what to do.
+    """
+    try:
+        header = rows.read()
+    except StopIteration:
+        raise InvalidMessage("CSV header: the file is empty") from None
+    except UNREADABLE_ROW as error:
+        raise InvalidMessage(f"CSV header: cannot be parsed: {error}") from error
+    while header and not header[-1].strip():
+        header.pop()
+    if not header:
+        raise InvalidMessage("CSV header: the first line is blank: it must name the columns")
+    if "" in header:
+        raise InvalidMessage(f"CSV header: column {header.index('') + 1} has no name: name it, or remove it")
+    twice = next((name for index, name in enumerate(header) if name in header[:index]), None)
+    if twice is not None:
+        raise InvalidMessage(f"CSV header: the column {twice[:60]!r} occurs twice: rename or remove one")
+    problem = missing_id(frozenset(header))
+    if problem is not None:
+        raise InvalidMessage(f"CSV header: {problem}; found {','.join(header)[:200]!r}")
+    return header
+
+
+def fit_row(cells: list[str], header: list[str]) -> list[str] | None:
+    """Return a row's cells, one for each column; none if all are empty, None if the row has another number of cells."""
+    if len(cells) == len(header):
+        return cells if any(cells) else []
+    if not any(cells):
+        return []
+    while len(cells) > len(header) and not cells[-1]:
+        cells.pop()
+    return cells if len(cells) == len(header) else None

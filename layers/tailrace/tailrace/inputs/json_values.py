@@ -1,0 +1,145 @@
+"""JSON files that are no lines: an array, or values one after another, of any size, one value in memory at a time."""
+
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+from tailrace.errors import InvalidMessage
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES
+
+_MARK = re.compile(rb'["\[\]{},]')
+_IN_STRING = re.compile(rb'["\\]')
+_SPACE = b" \t\r\n"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_READ_BYTES = 64 * 1024
+
+
+class ByteStream(Protocol):
+    """What is read of a file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to that many bytes, empty at the end."""
+
+
+def json_values(stream: ByteStream) -> Iterator[bytes | None]:
+    """Yield the text of each element of an array, or of each value if the file is no array; None if it is too long.
+
+    Values are told apart by their brackets and quotes; whether each is JSON is for the caller to find out.
+
+    Raises:
+        InvalidMessage: the file ends in the middle, or goes on after its array.
+    """
+    start = _first_bytes(stream)
+    splitter = _Splitter(in_array=start.startswith(b"["))
+    yield from splitter.feed(start[1:] if splitter.in_array else start)
+    while piece := stream.read(_READ_BYTES):
+        yield from splitter.feed(piece)
+    yield from splitter.end()
+
+
+def _first_bytes(stream: ByteStream) -> bytes:
+    """Return the first bytes after a byte order mark and spaces."""
+    start = b""
+    while len(start) < len(_BYTE_ORDER_MARK) and (piece := stream.read(_READ_BYTES)):
+        start += piece
+    start = start.removeprefix(_BYTE_ORDER_MARK).lstrip(_SPACE)
+    while not start and (piece := stream.read(_READ_BYTES)):
+        start = piece.lstrip(_SPACE)
+    return start
+
+
+class _Splitter:
+    """Splits pieces of a text into values."""
+
+    def __init__(self, *, in_array: bool) -> None:
+        self.in_array = in_array
+        self._done = False
+        self._depth = 0
+        self._in_string = self._escaped = False
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes | None]:
+        """Yield the values that end in a piece.
+
+        Raises:
+            InvalidMessage: there is something after the array.
+        """
+        self._check_end(piece)
+        start = position = 0
+        while (found := self._next_mark(piece, position)) is not None:
+            position = found + 1
+            mark = piece[found:position]
+            if mark in b"[{":
+                self._depth += 1
+                continue
+            if mark == b",":
+                if self._depth:
+                    continue
+                self._keep(piece[start:found])
+                yield self._take()
+            elif self._depth:
+                self._depth -= 1
+                if self._depth or self.in_array:
+                    continue
+                self._keep(piece[start:position])
+                yield self._take()
+            else:  # a bracket that closes the array, or nothing
+                self._keep(piece[start:found])
+                yield from self._rest()
+                self._done = self.in_array
+                self._check_end(piece[position:])
+            start = position
+        self._keep(piece[start:])
+
+    def end(self) -> Iterator[bytes | None]:
+        """Yield what is left at the end of the file.
+
+        Raises:
+            InvalidMessage: it ends in the middle.
+        """
+        if self._depth or self._in_string or (self.in_array and not self._done):
+            raise InvalidMessage("the file ends in the middle of its JSON: upload it again, completely")
+        yield from self._rest()
+
+    def _next_mark(self, piece: bytes, position: int) -> int | None:
+        """Return the position of the next bracket or comma that is not in a string."""
+        if self._escaped and piece:
+            self._escaped, position = False, position + 1
+        while True:
+            found = (_IN_STRING if self._in_string else _MARK).search(piece, position)
+            if found is None:
+                return None
+            if found[0] == b"\\":
+                if found.end() == len(piece):
+                    self._escaped = True
+                    return None
+                position = found.end() + 1
+            elif found[0] == b'"':
+                self._in_string = not self._in_string
+                position = found.end()
+            else:
+                return found.start()
+
+    def _check_end(self, following: bytes) -> None:
+        if self._done and following.strip(_SPACE):
+            raise InvalidMessage("the file goes on after the end of its JSON array: remove what follows")
+
+    def _keep(self, part: bytes) -> None:
+        if not self._size:
+            part = part.lstrip(_SPACE)
+        self._size += len(part)
+        self._parts.append(part)
+        if self._size > MAX_LINE_BYTES:
+            self._parts.clear()
+
+    def _take(self) -> bytes | None:
+        text = b"".join(self._parts).strip(_SPACE) if self._size <= MAX_LINE_BYTES else None
+        self._parts.clear()
+        self._size = 0
+        return text
+
+    def _rest(self) -> Iterator[bytes | None]:
+        text = self._take()
+        if text != b"":
+            yield text

@@ -1,0 +1,113 @@
+"""Files as they are stored: plain or compressed with gzip, told by their first bytes; in UTF-8, or refused."""
+
+import gzip
+import io
+import zlib
+from typing import IO, Any, cast
+
+from tailrace.encoding.text import foreign_encoding
+from tailrace.errors import InvalidMessage
+
+type Reader = io.BufferedReader[Any]
+
+_GZIP = b"\x1f\x8b"
+_PLAIN_CODINGS = frozenset(["", "identity", "aws-chunked"])
+_GZIP_CODINGS = frozenset(["gzip", "x-gzip"])
+_FOREIGN_FILES = {
+    b"PK\x03\x04": "a ZIP archive, or a workbook of a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet",
+    b"PAR1": "Parquet",
+    b"Obj\x01": "Avro",
+    b"ORC": "ORC",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\xfd7zXZ\x00": "compressed with xz",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"%PDF": "a PDF",
+}
+_READ_BYTES = 64 * 1024
+
+MAX_RATIO = 250
+"""How many times its stored size a file may have; text of items has 5 to 50, a zip bomb a thousand."""
+
+_MIN_UNPACKED_BYTES = 16 * 1024 * 1024  # so much is always unpacked
+
+
+def unpacked(body: Reader, *, named_gzip: bool, encoding: str) -> Reader:
+    """Return a file's text as bytes, unpacked if it is compressed with gzip, whatever its name says.
+
+    Args:
+        body: the file as it is stored.
+        named_gzip: whether the name says that it is compressed.
+        encoding: its Content-Encoding, "" if there is none.
+
+    Raises:
+        InvalidMessage: it is something else; the message says what, and what to do. While the file is read, a gzip
+            stream that is damaged, ends early, or unpacks to more than MAX_RATIO times its size raises it too.
+    """
+    codings = {coding.strip().lower() for coding in encoding.split(",")} - _PLAIN_CODINGS
+    if codings - _GZIP_CODINGS:
+        raise InvalidMessage(f"Content-Encoding {encoding[:60]!r} is not supported: store the file plain, or with gzip")
+    if not _head(body).startswith(_GZIP):
+        if named_gzip and _head(body):
+            raise InvalidMessage(
+                "the name ends in .gz, but the file is not compressed with gzip: rename or compress it"
+            )
+        _check_text(_head(body))
+        return body
+    text: Reader = io.BufferedReader(_Unpacker(body), _READ_BYTES)
+    head = _head(text)
+    if head.startswith(_GZIP):
+        raise InvalidMessage("the file is compressed twice: compress it once")
+    _check_text(head)
+    return text
+
+
+def _head(stream: Reader) -> bytes:
+    return stream.peek(64)[:64]
+
+
+def _check_text(head: bytes) -> None:
+    kind = next((kind for mark, kind in _FOREIGN_FILES.items() if head.startswith(mark)), None)
+    if kind is not None:
+        raise InvalidMessage(f"the file is {kind}: save it as CSV or JSON Lines, plain or compressed with gzip")
+    other = foreign_encoding(head)
+    if other is not None:
+        raise InvalidMessage(f"the file is not UTF-8, {other}: save it as UTF-8")
+
+
+class _Unpacker(io.RawIOBase):
+    """The content of a gzip stream, as long as it is in proportion to what was read of it."""
+
+    def __init__(self, body: Reader) -> None:
+        self._source = _Counter(body)
+        self._content = gzip.GzipFile(fileobj=cast("IO[bytes]", self._source))
+        self._unpacked = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            found = self._content.read1(len(buffer))
+        except EOFError as error:
+            raise InvalidMessage("the file ends in the middle of its gzip data: upload it again, completely") from error
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise InvalidMessage(f"the gzip data is damaged ({error}): upload the file again") from error
+        self._unpacked += len(found)
+        if self._unpacked > max(_MIN_UNPACKED_BYTES, MAX_RATIO * self._source.size):
+            raise InvalidMessage(f"the file unpacks to more than {MAX_RATIO} times its size: upload it uncompressed")
+        buffer[: len(found)] = found
+        return len(found)
+
+
+class _Counter:
+    """A file that counts what is read of it."""
+
+    def __init__(self, body: Reader) -> None:
+        self._body = body
+        self.size = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        found = self._body.read(size)
+        self.size += len(found)
+        return found

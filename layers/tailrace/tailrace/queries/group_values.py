@@ -1,0 +1,57 @@
+"""Group values as given in a request, as the texts of keys. Numbers are compared by value: 2.50 and 25e-1 are 2.5."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups import BucketGroup, FieldGroup, Group
+from tailrace.encoding.numbers import parse_number
+from tailrace.errors import InvalidMessage
+from tailrace.queries.time_ranges import bucket_label
+
+
+@dataclass(frozen=True, slots=True)
+class GivenGroup:
+    """The values given for a group: the texts of the keys to read, and those of them that are exact."""
+
+    group: Group
+    texts: tuple[str, ...]
+    exact: tuple[str, ...] | None = None
+    """If a number was given in another spelling, and the group may also hold texts: the texts that were meant."""
+
+
+def given_group(aggregate: Aggregate, group: Group, values: Sequence[str]) -> GivenGroup:
+    """Return a group's values as the texts of keys.
+
+    Raises:
+        InvalidMessage: a time bucket's value is not a time, or spans several buckets.
+    """
+    if isinstance(group, BucketGroup):
+        return GivenGroup(group, tuple(bucket_label(group, value) for value in values))
+    types = _types(aggregate, group)
+    numbers = {value: _number_text(group, value) if "number" in types else value for value in values}
+    if "string" not in types:
+        return GivenGroup(group, tuple(dict.fromkeys(numbers.values())))
+    texts = tuple(dict.fromkeys(text for value in values for text in (value, numbers[value])))
+    return GivenGroup(group, texts, None if len(texts) == len(values) else tuple(values))
+
+
+def combinations(groups: Sequence[GivenGroup]) -> list[tuple[str, ...]]:
+    """Return each combination of the groups' texts, in key order of the first."""
+    return list(product(*(given.texts for given in groups)))
+
+
+def _types(aggregate: Aggregate, group: Group) -> frozenset[str]:
+    known = None if aggregate.of.transform is not None else aggregate.of.compiled.field_types(group.source)
+    return known or frozenset(["string", "number"])
+
+
+def _number_text(group: Group, value: str) -> str:
+    """Return the text of a number in keys; of any other text, the text itself."""
+    try:
+        number: Any = parse_number(value)
+        return group.text(number) if isinstance(group, FieldGroup) else value
+    except (InvalidMessage, ArithmeticError):
+        return value

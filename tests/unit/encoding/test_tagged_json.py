@@ -1,0 +1,64 @@
+"""JSON as it comes in: one meaning for every reader, or refused."""
+
+import json
+
+import pytest
+
+from tailrace.encoding.tagged_json import loads
+from tailrace.errors import InvalidMessage
+
+TWICE = {
+    '{"a":1,"a":1}': "a",
+    '{"a":1,"b":2,"a":3}': "a",
+    '{"a":1,"\\u0061":2}': "a",
+    '{"n":{"b":{"x y":1,"x y":null}}}': "x y",
+    '[[{"":1,"":2}]]': "",
+    '{"é":1,"\\u00e9":2}': "\\u00e9",
+    '{"a\\n":1,"a\\n":2}': "a\\n",
+    '{"~set":[1],"~set":[2]}': "~set",
+    '{"~map":{"~set":1,"~set":2}}': "~set",
+    '{"' + "x" * 70_000 + '":1,"' + "x" * 70_000 + '":2}': "x" * 60,
+    '{"\\ud800":1,"\\ud800":2}': "\\ud800",
+}
+
+
+@pytest.mark.parametrize("text", TWICE, ids=range(len(TWICE)))
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_an_object_with_a_name_twice_is_refused_with_the_name(text: str, mark: str) -> None:
+    for form in (mark + text, (mark + text).encode()):
+        with pytest.raises(InvalidMessage) as caught:
+            loads(form)
+        assert str(caught.value) == f'the name "{TWICE[text]}" occurs more than once in an object'
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"A":2}', '{"é":1,"e\\u0301":2}', '[{"a":1},{"a":1}]', '{"a":{"a":1}}'])
+def test_names_that_differ_are_kept(text: str) -> None:
+    assert loads(text) == json.loads(text)
+
+
+def test_a_name_twice_among_very_many_is_found_at_once() -> None:
+    names = ",".join(f'"{n}":0' for n in range(300_000))
+    with pytest.raises(InvalidMessage, match='the name "299999"'):
+        loads(f'{{{names},"299999":1}}')
+
+
+@pytest.mark.parametrize("text", ['{"a":1}', "[1]", "7"])
+def test_a_byte_order_mark_is_skipped(text: str) -> None:
+    assert loads("\ufeff" + text) == loads(b"\xef\xbb\xbf" + text.encode()) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ('{"a":1}'.encode("utf-16"), "UTF-16"),
+        ('{"a":1}'.encode("utf-16-be"), "UTF-16"),
+        ('{"a":"é"}'.encode("utf-16-le"), "UTF-16"),
+        ('{"a":1}'.encode("utf-32"), "UTF-32"),
+        ('{"name":"Zoë"}'.encode("latin-1"), "byte 12 is 0xeb.*Latin-1"),
+        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b'{"a":"\xed\xa0\x80"}', "not UTF-8"),
+    ],
+)
+def test_another_encoding_is_named(data: bytes, reason: str) -> None:
+    with pytest.raises(InvalidMessage, match=reason):
+        loads(data)

@@ -1,0 +1,265 @@
+"""Buckets around every change of the clock since 1970, in every zone of the time zone database.
+
+The expected buckets are computed from the database's files by integer arithmetic, without the standard library's zones.
+A change is the same in all zones that make it at the same instant between the same offsets, so each is tested once.
+"""
+
+import importlib.resources
+import re
+import struct
+import zoneinfo
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from functools import cache
+from itertools import pairwise
+
+import pytest
+
+from tailrace import day, hour, minute, month, week
+from tailrace.definition.groups import BucketGroup, time_zone
+from tailrace.queries.rollup import aligned, coarse_label
+from tailrace.queries.time_ranges import bucket_label, bucket_range
+
+DAY = 86_400
+NEVER = 1 << 62
+LAST_YEAR = 2037
+LENGTHS = {"minute": 60, "hour": 3600}
+MAKERS = {"minute": minute, "hour": hour, "day": day, "week": week, "month": month}
+DATABASE = importlib.resources.files("tzdata")
+
+
+@dataclass(frozen=True)
+class Change:
+    """At this second, a zone's offset changes from ``before`` to ``after``."""
+
+    zone: str
+    at: int
+    before: int
+    after: int
+
+    @property
+    def days(self) -> list[date]:
+        """The local dates that the change may touch."""
+        first, last = sorted([(self.at - 1 + self.before) // DAY, (self.at + self.after) // DAY])
+        return [date(1970, 1, 1) + timedelta(days=number) for number in range(first, last + 1)]
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A real hour or minute: the seconds from ``start`` to ``end`` have this label."""
+
+    label: str
+    start: int
+    end: int
+
+    @property
+    def date(self) -> str:
+        return self.label[:10]
+
+
+@cache
+def transitions(zone: str) -> list[tuple[int, int, int]]:
+    """Return a zone's changes of offset, each as (second, before, after), from its TZif file (RFC 8536)."""
+    data = DATABASE.joinpath("zoneinfo", *zone.split("/")).read_bytes()
+    isutc, isstd, leap, times, types, chars = struct.unpack_from(">6l", data, 20)
+    data = data[44 + times * 5 + types * 6 + chars + leap * 8 + isstd + isutc :]  # skip the 32-bit block
+    isutc, isstd, leap, times, types, chars = struct.unpack_from(">6l", data, 20)
+    seconds = struct.unpack_from(f">{times}q", data, 44)
+    indexes = struct.unpack_from(f">{times}B", data, 44 + times * 8)
+    offsets = [struct.unpack_from(">lBB", data, 44 + times * 9 + 6 * index)[0] for index in range(types)]
+    changes = [(second, offsets[index]) for second, index in zip(seconds, indexes, strict=True)]
+    footer = data[44 + times * 9 + types * 6 + chars + leap * 12 + isstd + isutc :].strip().decode()
+    changes += [change for change in rule_changes(footer) if not seconds or change[0] > seconds[-1]]
+    found, before = [], offsets[0]
+    for second, after in changes:
+        if after != before:
+            found.append((second, before, after))
+            before = after
+    return found
+
+
+RULE = re.compile(
+    r"(?:<[^>]+>|[A-Za-z]+)([-+\d:]+)(?:<[^>]+>|[A-Za-z]+)([-+\d:]*),"
+    r"M(\d+)\.(\d)\.(\d)(?:/([-\d:]+))?,M(\d+)\.(\d)\.(\d)(?:/([-\d:]+))?"
+)
+
+
+@cache
+def rule_changes(footer: str) -> list[tuple[int, int]]:
+    """Return the changes that a zone's rule makes until 2037, each as (second, new offset)."""
+    found = RULE.fullmatch(footer)
+    if found is None:
+        assert "," not in footer, f"a rule of another kind: {footer}"
+        return []
+    standard = -seconds_of(found[1])
+    summer = -seconds_of(found[2]) if found[2] else standard + 3600
+    return sorted(
+        (day_of_rule(year, *map(int, rule)) * DAY + seconds_of(at or "2") - before, after)
+        for year in range(1970, LAST_YEAR + 1)
+        for rule, at, before, after in (
+            (found.group(3, 4, 5), found[6], standard, summer),
+            (found.group(7, 8, 9), found[10], summer, standard),
+        )
+    )
+
+
+def seconds_of(text: str) -> int:
+    sign = -1 if text.startswith("-") else 1
+    parts = [*map(int, text.lstrip("+-").split(":")), 0, 0]
+    return sign * (parts[0] * 3600 + parts[1] * 60 + parts[2])
+
+
+def day_of_rule(year: int, month_number: int, nth: int, weekday: int) -> int:
+    """Return the day since 1970 of a month's n-th weekday (0 is Sunday); of the fifth, its last."""
+    first = date(year, month_number, 1)
+    days = [first + timedelta(days=number) for number in range(31)]
+    matching = [one for one in days if one.month == month_number and one.isoweekday() % 7 == weekday]
+    return (matching[min(nth, len(matching)) - 1] - date(1970, 1, 1)).days
+
+
+@cache
+def all_changes() -> tuple[Change, ...]:
+    unique: dict[tuple[int, int, int], Change] = {}
+    for zone in DATABASE.joinpath("zones").read_text().split():
+        for at, before, after in transitions(zone):
+            if at >= 0:
+                unique.setdefault((at, before, after), Change(zone, at, before, after))
+    return tuple(unique.values())
+
+
+def buckets_around(change: Change, length: int, reach: int) -> list[Bucket]:
+    """Return the real hours or minutes from ``reach`` seconds before to ``reach`` seconds after a change."""
+    known = [(-NEVER, 0, 0), *transitions(change.zone), (NEVER, 0, 0)]
+    return [
+        bucket
+        for (start, _, offset), (end, _, _) in pairwise(known)
+        for bucket in cut(max(start, change.at - reach), min(end, change.at + reach), offset, length)
+    ]
+
+
+def cut(start: int, end: int, offset: int, length: int) -> Iterator[Bucket]:
+    """Cut the seconds between two changes of a zone at each full hour or minute of its clock."""
+    while start < end:
+        following = min(end, start + length - (start + offset) % length)
+        local = datetime.fromtimestamp(start - (start + offset) % length, timezone(timedelta(seconds=offset)))
+        yield Bucket(local.isoformat(timespec="minutes"), start, following)
+        start = following
+
+
+def group_of(unit: str, change: Change) -> BucketGroup:
+    return MAKERS[unit]("t", tz=change.zone)
+
+
+def kinds() -> list[Change]:
+    """Return one change for each size and local minute of a change."""
+    return list({((c.at + c.before) % 3600, c.after - c.before): c for c in all_changes()}.values())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _same_database() -> Iterator[None]:
+    """Read the zones from the package, not from the system, whose version may be another one."""
+    path = zoneinfo.TZPATH
+    for change_path in ((), path):
+        zoneinfo.reset_tzpath(change_path)
+        zoneinfo.ZoneInfo.clear_cache()
+        time_zone.cache_clear()
+        if not change_path:
+            yield
+
+
+def text_of(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
+
+
+def seconds(length: timedelta) -> int:
+    return round(length.total_seconds())
+
+
+@pytest.mark.parametrize("unit", ["hour", "minute"])
+def test_each_day_has_exactly_its_own_buckets(unit: str) -> None:
+    for change in all_changes() if unit == "hour" else kinds():
+        group, days = group_of(unit, change), group_of("day", change)
+        real = buckets_around(change, LENGTHS[unit], 50 * 3600)
+        for one in map(date.isoformat, change.days):
+            of_day = [bucket for bucket in real if bucket.date == one]
+            labels = list(bucket_range(group, one, one).labels())
+            assert labels == [bucket.label for bucket in of_day], (change, one)
+            length = sum(seconds(group.end(label) - group.start(label)) for label in labels)
+            assert length == sum(bucket.end - bucket.start for bucket in of_day), (change, one)
+            others = sum(
+                b.end - b.start for b in real if of_day and of_day[0].start < b.start < of_day[-1].start
+            ) - sum(b.end - b.start for b in of_day[1:-1])
+            assert seconds(days.end(one) - days.start(one)) == length + others, (change, one)
+
+
+@pytest.mark.parametrize("unit", ["hour", "minute"])
+def test_each_bucket_has_one_label_and_its_real_length(unit: str) -> None:
+    for change in all_changes():
+        group = group_of(unit, change)
+        for bucket in buckets_around(change, LENGTHS[unit], 2 * LENGTHS[unit]):
+            if change.at - bucket.start < 2 * LENGTHS[unit] < change.at + 2 * LENGTHS[unit] - bucket.end:
+                continue
+            for second in (bucket.start, bucket.end - 1):
+                assert group.value({"t": second}) == bucket.label, (change, bucket)
+            assert bucket_label(group, bucket.label) == bucket.label, (change, bucket)
+            following = group.end(bucket.label)
+            assert group.label(following) == group.value({"t": round(following.timestamp())}), (change, bucket)
+
+
+def test_every_bucket_is_in_its_longer_buckets() -> None:
+    for change in all_changes():
+        groups = {unit: group_of(unit, change) for unit in MAKERS}
+        for second in (change.at - 3600, change.at - 1, change.at, change.at + 3599):
+            labels = {unit: group.value({"t": second}) for unit, group in groups.items()}
+            assert all(
+                coarse_label(str(labels[fine]), coarse) == labels[coarse]
+                for fine, coarse in [
+                    ("minute", "hour"),
+                    ("minute", "day"),
+                    ("hour", "day"),
+                    ("hour", "week"),
+                    ("hour", "month"),
+                    ("day", "week"),
+                    ("day", "month"),
+                ]
+            ), (change, labels)
+
+
+def test_a_time_without_offset_is_in_a_real_bucket() -> None:
+    for change in all_changes():
+        first, last = sorted([change.at + change.before, change.at + change.after])
+        for local in {first, (first + last) // 2, last - 1}:
+            text = text_of(local).removesuffix("+00:00")
+            before, after = local - change.before, local - change.after
+            instant = before if before < change.at or after < change.at else after
+            for unit in MAKERS:
+                group = group_of(unit, change)
+                assert group.value({"t": text}) == group.value({"t": instant}), (change, unit, text)
+
+
+def test_a_range_of_instants_has_the_buckets_between_them() -> None:
+    for change in kinds():
+        group = group_of("hour", change)
+        real = [b for b in buckets_around(change, 3600, 30 * 3600) if change.at - 27 * 3600 < b.start < change.at + DAY]
+        for first in range(18, len(real) - 16, 5):
+            for last in range(first, len(real), 7):
+                expected = [bucket.label for bucket in real[first : last + 1]]
+                found = bucket_range(group, text_of(real[first].start), text_of(real[last].end - 1))
+                low, high = found.key_bounds()
+                assert sorted(found.labels()) == sorted(expected), (change, expected)
+                assert [b.label for b in real if found.contains(b.label)] == expected, (change, expected)
+                assert all(low <= label <= high for label in expected), (change, expected)
+                assert list(found.labels(descending=True)) == list(found.labels())[::-1]
+                assert next(found.labels(start=expected[-1])) == expected[-1]
+
+
+def test_an_interval_has_all_its_minutes() -> None:
+    for change in kinds():
+        group = group_of("minute", change)
+        around = [b for b in buckets_around(change, 3600, 5 * 3600) if abs(b.start - change.at) < 2 * 3600]
+        minutes = buckets_around(change, 60, 5 * 3600)
+        for bucket in around:
+            expected = [m.label for m in minutes if bucket.start <= m.start < bucket.end]
+            for one in (expected[0], expected[-1]):
+                assert list(aligned(bucket_range(group, one, one), "hour").labels()) == expected, (change, bucket)
