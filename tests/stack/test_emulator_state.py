@@ -81,9 +81,14 @@ def fill(emulator: Emulator) -> dict[str, Any]:
 def sequences(emulator: Emulator, stream: str) -> list[str]:
     streams = client("dynamodbstreams", emulator.endpoint)
     shard = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]["ShardId"]
-    iterator = streams.get_shard_iterator(StreamArn=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
-    records = streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
-    return [record["dynamodb"]["SequenceNumber"] for record in records]
+    shape = {"StreamArn": stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+    iterator, found = streams.get_shard_iterator(**shape)["ShardIterator"], []
+    while True:
+        page = streams.get_records(ShardIterator=iterator)
+        if not page["Records"]:
+            return found
+        found += [record["dynamodb"]["SequenceNumber"] for record in page["Records"]]
+        iterator = page["NextShardIterator"]
 
 
 def test_everything_is_there_again(start: Start, state: Path) -> None:
