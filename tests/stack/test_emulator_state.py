@@ -82,7 +82,8 @@ def sequences(emulator: Emulator, stream: str) -> list[str]:
     streams = client("dynamodbstreams", emulator.endpoint)
     shard = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]["ShardId"]
     shape = {"StreamArn": stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
-    iterator, found = streams.get_shard_iterator(**shape)["ShardIterator"], []
+    iterator = streams.get_shard_iterator(**shape)["ShardIterator"]
+    found: list[str] = []
     while True:
         page = streams.get_records(ShardIterator=iterator)
         if not page["Records"]:
