@@ -11,10 +11,10 @@ CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli te
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
-.PHONY: help setup demo stack dashboard test simulate bench check docs format build deploy lock clean
+.PHONY: help setup demo stack dashboard test simulate bench check definition-lock docs format build deploy lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup:  ## install the tools and environments (other targets do this when needed)
 	@command -v $(PYTHON3) >/dev/null || { echo "setup: $(PYTHON3) not found: install Python 3.9 or newer, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
@@ -23,8 +23,8 @@ setup:  ## install the tools and environments (other targets do this when needed
 demo: setup  ## run the whole pipeline on this machine with real flights, and check the results (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
 
-stack: setup  ## run the same stack for your own items (SHARDS=4 PORT=4566)
-	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.stack --port "$(PORT)" --shards "$(SHARDS)"
+stack: setup  ## run the same stack for your own items, and deploy the definition whenever it is saved (SHARDS=4 PORT=4566; KEEP=1 keeps the stack between runs)
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.run_stack --port "$(PORT)" --shards "$(SHARDS)" --keep "$(KEEP)"
 
 dashboard: setup  ## show the dashboard of a deployed stack, with your AWS credentials (STACK=tailrace REGION= PROFILE= PORT=)
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
@@ -40,7 +40,7 @@ bench: setup  ## measure costs against a handwritten handler and other engines (
 	@$(PYTHON3) local/environments/setup.py bench bytewax
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
-check: setup $(BIOME)  ## check definition, formatting, style, types, templates, workflows and documentation
+check: setup $(BIOME)  ## check definition and its lock, formatting, style, types, templates, workflows and documentation
 	$(VENV)/python -m local.deployment.check_definition
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
@@ -50,6 +50,9 @@ check: setup $(BIOME)  ## check definition, formatting, style, types, templates,
 	$(SAM) validate --lint --region us-east-1
 	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) --no-print-directory docs
+
+definition-lock: setup  ## accept the definition's present meaning: write definition.lock.json beside it
+	@$(VENV)/python -m local.deployment.check_definition --lock
 
 # -E ignores cached pages: with them, Sphinx reports a broken link only when its page has changed.
 SPHINX = PYTHONPATH=layers/tailrace .tools/docs/bin/python -m sphinx -q -W --keep-going -E -c docs/site

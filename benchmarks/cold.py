@@ -10,7 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.report import Result, Show
-from local.deployment.deploy import build_as_deployed
+from local.deployment.build import build_as_deployed
 from local.deployment.emulator import ROOT
 
 STAGES = ("aggregate", "api", "archive", "catalog", "fanout", "ingest", "load")

@@ -3,8 +3,10 @@
 LocalError
 ├── SetupMissing        a tool is not installed: make setup
 ├── InvalidDefinition   the definition cannot be imported, or the template lacks what it needs
+├── MeaningChanged      the definition counts differently under the same version, or its lock is out of date
 ├── WrongDefinition     the definition is not the example's, which the demo needs
 ├── PortInUse           another process listens on the port
+├── StateMismatch       the kept state belongs to other options, or cannot be read
 ├── EmulatorFailed      the emulator did not start, or has exited
 ├── DeployFailed        the stack could not be built or deployed; the message ends with the reason
 ├── DashboardFailed     the dashboard could not be built or served
@@ -24,12 +26,20 @@ class InvalidDefinition(LocalError):
     """The definition cannot be imported, or the template lacks what it needs."""
 
 
+class MeaningChanged(LocalError):
+    """The definition counts differently under the same version, or its lock is out of date."""
+
+
 class WrongDefinition(LocalError):
     """The definition is not the example's, which the demo needs."""
 
 
 class PortInUse(LocalError):
     """Another process listens on the port."""
+
+
+class StateMismatch(LocalError):
+    """The kept state belongs to other options, or cannot be read."""
 
 
 class EmulatorFailed(LocalError):

@@ -4,43 +4,33 @@
         stack.client("dynamodb").put_item(TableName=stack.outputs["ItemsTable"], Item=...)
         stack.wait_until_settled(30)
 
-`make stack` keeps it running until Ctrl-C, for `sam local invoke` and for trying out your own items.
 However this process ends, the emulator and its workers end with it.
 """
 
-import argparse
 import json
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.dashboard import dashboard
 from local.deployment import deploy
-from local.deployment.check_definition import load_checked_pipeline
-from local.deployment.emulator import REGION, ROOT, Emulator
+from local.deployment.build import build
+from local.deployment.emulator import ROOT, Emulator
 from local.deployment.mappings import resources
-from local.errors import LocalError
 from local.history import LocalHistory
-from local.options import MAX_PORT, MAX_SHARDS, parse_integer
+from local.keep import STATE, Keeper, Kept
 from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
-from tailrace.definition.pipeline import Pipeline
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
 """Overrides of the template's defaults: the archive writes after 5 s instead of a minute."""
-_WATCH_INTERVAL_S = 0.5
-
-CURL = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
-"""Calls the API, which accepts signed requests only; the keys are the emulator's."""
-
 type ReportProgress = Callable[[str], None]
 
 
@@ -48,7 +38,9 @@ type ReportProgress = Callable[[str], None]
 class Stack:
     """A running stack. `outputs` are the template's; `resources` maps logical ids to physical ones.
 
-    `timings` holds the seconds that each startup step took; `dashboard` is the page's address, if it is served.
+    `parameters` are those of the template that differ from its defaults; `shards` is the number of virtual shards of
+    each shard of the stream; `timings` holds the seconds that each startup
+    step took; `dashboard` is the page's address, if it is served; `keeper` saves the stack, if it is kept.
     """
 
     endpoint: str
@@ -56,8 +48,11 @@ class Stack:
     resources: Mapping[str, str]
     pollers: Pollers
     emulator: Emulator
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    shards: int = 1
     timings: Mapping[str, float] = field(default_factory=dict)
     dashboard: str | None = None
+    keeper: Keeper | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,6 +70,13 @@ class Stack:
         if service not in self._clients:
             self._clients[service] = deploy.client(service, self.endpoint)
         return self._clients[service]
+
+    def update(self, built: Path) -> None:
+        """Deploy another build, between two calls of the pollers. Raises a LocalError; the stack is then as before."""
+        deploy.prepare(self.endpoint, built)
+        with self.pollers.paused():
+            deploy.deploy(self.endpoint, built, self.parameters)
+            name_shards(self.endpoint, self.outputs, self.shards)
 
     def history(self, show: ReportProgress | None = None) -> LocalHistory:
         """Return what rebuilds and verifies this stack's aggregates; `show` is called with each phase of a job."""
@@ -116,21 +118,48 @@ def running_stack(
     addresses to `.tailrace/endpoint.json`.
     Raises a LocalError, whose message is one sentence for the user.
     """
+    with _running(Kept(port, shards), progress, parameters or {}, announce=announce) as stack:
+        yield stack
+
+
+@contextmanager
+def kept_stack(
+    port: int | None = None, shards: int | None = None, progress: ReportProgress | None = None, *, state: Path = STATE
+) -> Iterator[Stack]:
+    """Run an announced stack that continues where the one in the file `state` ended, and is saved there in the end.
+
+    Its addresses stay the same. Raises a LocalError.
+    """
+    with _running(Kept.choose(state, port, shards), progress, {}, announce=True, state=state) as stack:
+        yield stack
+
+
+@contextmanager
+def _running(
+    kept: Kept,
+    progress: ReportProgress | None,
+    parameters: Mapping[str, str],
+    *,
+    announce: bool,
+    state: Path | None = None,
+) -> Iterator[Stack]:
     report = progress or (lambda _: None)
     timings: dict[str, float] = {}
-    with _emulator(port, report, timings) as emulator:
+    chosen = {**LOCAL_PARAMETERS, **parameters}
+    with _emulator(kept.port, state, report, timings) as emulator:
         with _step("build", "Building the stack (cached unless its sources have changed)", report, timings):
-            built = deploy.build()
+            built = build()
         with _step("deploy", "Deploying the stack", report, timings):
-            outputs = deploy.deploy(emulator.endpoint, built, {**LOCAL_PARAMETERS, **(parameters or {})})
-        name_shards(emulator.endpoint, outputs, shards)
-        pollers = Pollers(emulator.endpoint, shards=shards)
+            outputs = deploy.deploy(emulator.endpoint, built, chosen)
+        name_shards(emulator.endpoint, outputs, kept.shards)
+        pollers = Pollers(emulator.endpoint, shards=kept.shards, positions=kept.positions)
         with _step("functions", "Starting the functions", report, timings):
             pollers.warm_up()
-        stack = Stack(emulator.endpoint, outputs, resources(emulator.endpoint), pollers, emulator, timings)
+        known = resources(emulator.endpoint)
+        stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards, timings)
         pollers.start()
         try:
-            with _announced(stack) if announce else nullcontext():
+            with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, state):
                 yield stack
         finally:
             pollers.stop()
@@ -151,13 +180,31 @@ def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:
 
 
 @contextmanager
-def _emulator(port: int | None, report: ReportProgress, timings: dict[str, float]) -> Iterator[Emulator]:
+def _emulator(
+    port: int | None, state: Path | None, report: ReportProgress, timings: dict[str, float]
+) -> Iterator[Emulator]:
     with _step("emulator", "Starting the emulator", report, timings):
-        emulator = Emulator.start(port)
+        emulator = Emulator.start(port, state=state)
     try:
         yield emulator
     finally:
         emulator.stop()
+
+
+@contextmanager
+def _kept(stack: Stack, kept: Kept, report: ReportProgress, state: Path | None) -> Iterator[None]:
+    """Save the stack before and after the block, if it is kept; also when the block raises."""
+    if state is None:
+        yield
+        return
+    stack.keeper = Keeper(replace(kept, dashboard_port=urlsplit(stack.dashboard or "").port or 0), stack)
+    stack.keeper.save()
+    try:
+        yield
+    finally:
+        if stack.emulator.alive():
+            report("Saving the stack")
+            stack.keeper.settle_and_save()
 
 
 @contextmanager
@@ -169,9 +216,9 @@ def _step(name: str, text: str, report: ReportProgress, timings: dict[str, float
 
 
 @contextmanager
-def _announced(stack: Stack) -> Iterator[None]:
+def _announced(stack: Stack, kept: Kept) -> Iterator[None]:
     """Serve the dashboard and write the endpoint file. A stale file is harmless: readers check its pid."""
-    with dashboard(stack.api_url) as server:
+    with dashboard(stack.api_url, kept.dashboard_port or kept.free_port_beside()) as server:
         stack.dashboard = server.address
         with _endpoint_file(stack):
             yield
@@ -202,65 +249,3 @@ def read_endpoint_file() -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError):
         return None
     return dict(description)
-
-
-def main() -> int:
-    """Run a stack until Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="python -m local.stack", description="Run the stack on this machine until Ctrl-C."
-    )
-    parser.add_argument("--port", default="", help="port of the emulator (default: a free one)")
-    parser.add_argument("--shards", default="", help="virtual shards of the stream (default: 1)")
-    options = parser.parse_args()
-    # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, signal.default_int_handler)
-    try:
-        port = parse_integer("PORT", options.port, MAX_PORT)
-        shards = parse_integer("SHARDS", options.shards, MAX_SHARDS) or 1
-        pipeline = load_checked_pipeline()
-        with running_stack(port, shards, _print, announce=True) as stack:
-            for line in hints(stack, pipeline):
-                _print(line)
-            wait_for_interrupt(stack)
-    except KeyboardInterrupt:
-        return 130
-    except LocalError as error:
-        _print(str(error))
-        return 1
-    return 0
-
-
-def wait_for_interrupt(stack: Stack) -> None:
-    """Block until Ctrl-C. Raises EmulatorFailed if the emulator has exited, or the error that stopped a poller."""
-    with suppress(KeyboardInterrupt):
-        while True:
-            stack.raise_if_broken()
-            time.sleep(_WATCH_INTERVAL_S)
-
-
-def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
-    """Yield the stack's addresses, and commands that write to its first collection and read its first aggregate."""
-    items, rows = stack.outputs["ItemsTable"], stack.outputs["AggregatesTable"]
-    yield f"Dashboard: {stack.dashboard}  Function logs: {stack.log}"
-    yield f"The stack is up at {stack.endpoint}, with tables {items} and {rows}. To write and read, for example:"
-    yield ""
-    for collection in pipeline.collections[:1]:
-        inbox = f"{stack.endpoint}/{stack.outputs['ArchiveBucket']}/inbox/{collection.name}/items.jsonl"
-        item = f"'{stack.api_url}/collections/{collection.name}/items/1'"
-        yield f"  {CURL} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
-        yield f"  curl --upload-file items.jsonl '{inbox}'"
-    for aggregate in pipeline.aggregates[:1]:
-        yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows?{aggregate.by[0].name}=…'"
-    yield f"  {CURL} '{stack.api_url}/health'"
-    yield ""
-    yield "Press Ctrl-C to stop. Nothing is left behind."
-
-
-def _print(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

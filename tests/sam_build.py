@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from local.deployment.deploy import build_lock, fingerprint
+from local.deployment.build import build_lock, fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILDS = ROOT / ".tailrace" / "unmounted-builds"

@@ -16,7 +16,8 @@ from cli.dashboard import REFERENCE
 from local.demo.feed import FeedResult
 from local.demo.verify import Verdict
 from local.deployment.emulator import REGION
-from local.stack import CURL, Stack
+from local.run_stack import CURL
+from local.stack import Stack
 
 _LINE_INTERVAL_S = 2.0
 _SHOWN_DIFFERENCES = 10

@@ -27,7 +27,8 @@ from local.deployment.emulator import LOGS
 from local.errors import LocalError, WrongDefinition
 from local.options import OptionError
 from local.pollers.source_poller import Statistics
-from local.stack import Stack, running_stack, wait_for_interrupt
+from local.run_stack import wait_for_interrupt
+from local.stack import Stack, running_stack
 from tailrace.definition.pipeline import Pipeline
 
 _SHOWN_ROWS = 3
@@ -80,7 +81,7 @@ def run(options: Options, display: Display) -> int:
     Raises:
         LocalError: the source or a part of the stack cannot be used.
     """
-    pipeline = require_example(load_checked_pipeline(), display)
+    pipeline = require_example(load_checked_pipeline(report=display.step), display)
     demo_input = choose_input(options, display)
     # the pollers' warnings go to a file beside the emulator's log, not into the display
     LOGS.mkdir(parents=True, exist_ok=True)

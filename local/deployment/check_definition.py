@@ -1,16 +1,19 @@
 """Check the definition before the stack starts: an invalid one would only show up in the functions' logs.
 
-`python -m local.deployment.check_definition` reports an invalid definition in one sentence, for `make check`.
+`python -m local.deployment.check_definition` reports in one sentence what is wrong with the definition or its lock, for
+`make check`. `--lock` writes the lock instead, for `make definition-lock`; `--add` completes it, as a start does.
 """
 
+import argparse
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from local.deployment.definition_lock import check_lock, write_lock
 from local.deployment.template import template
-from local.errors import InvalidDefinition
+from local.errors import InvalidDefinition, LocalError
 from tailrace.aws.runtime.settings import dead_letter_queue_variable, route_queue_variable
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.errors import DefinitionError
@@ -21,17 +24,32 @@ CORE_PACKAGE = LAYER / "tailrace"
 ROUTES_DOC = "docs/definition.md#routes"
 
 
-def load_checked_pipeline(template_data: Mapping[str, Any] | None = None) -> Pipeline:
-    """Import and return the pipeline that the template names.
+def load_checked_pipeline(
+    template_data: Mapping[str, Any] | None = None, report: Callable[[str], None] = lambda _: None, *, add: bool = True
+) -> Pipeline:
+    """Import and return the pipeline that the template names, after comparing it with its lock.
 
     Args:
         template_data: a parsed template; the default is template.yaml.
+        report: is called with a sentence when the lock was completed or cannot be kept.
+        add: complete the lock with what is new in the definition.
 
     Raises:
         InvalidDefinition: the pipeline cannot be imported, or the template lacks variables that its routes need.
+        MeaningChanged: an aggregate counts differently under the same version.
     """
-    template_data = template_data or template()
-    pipeline = _import_pipeline(template_data["Parameters"]["Pipeline"]["Default"])
+    pipeline = _load_pipeline(template_data or template())
+    check_lock(pipeline, pipeline_reference(template_data), report, add=add)
+    return pipeline
+
+
+def pipeline_reference(template_data: Mapping[str, Any] | None = None) -> str:
+    """Return the pipeline's `module:attribute`, which is the default of the template's parameter."""
+    return str((template_data or template())["Parameters"]["Pipeline"]["Default"])
+
+
+def _load_pipeline(template_data: Mapping[str, Any]) -> Pipeline:
+    pipeline = _import_pipeline(pipeline_reference(template_data))
     missing = [
         f"{name} has no {variable}"
         for name, variable in _required_variables(pipeline)
@@ -77,15 +95,26 @@ def _has_variable(template_data: Mapping[str, Any], function: str, variable: str
     return variable in template_data["Resources"][function]["Properties"]["Environment"]["Variables"]
 
 
-def main() -> int:
-    """Report an invalid definition; return the exit status."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Report what is wrong with the definition; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local.deployment.check_definition", description="Check it.")
+    parser.add_argument("--lock", action="store_true", help="write the lock")
+    parser.add_argument("--add", action="store_true", help="complete the lock")
+    options = parser.parse_args(arguments)
     try:
-        load_checked_pipeline()
-    except InvalidDefinition as error:
-        sys.stderr.write(f"{error}\n")
+        if options.lock:
+            write_lock(_load_pipeline(template()), pipeline_reference(), _print)
+        else:
+            load_checked_pipeline(report=_print, add=options.add)
+    except LocalError as error:
+        _print(str(error))
         return 1
     return 0
 
 
+def _print(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,10 +1,11 @@
-"""The AWS emulator: one ministack process on a loopback port, with fresh state at each start.
+"""The AWS emulator: one ministack process on a loopback port, with fresh state at each start, or a kept one.
 
 It has its own virtual environment (`.tools/emulator`) because it pins botocore, with the template's Python because it
 runs the functions in its own interpreter.
 """
 
 import contextlib
+import json
 import socket
 import time
 import urllib.error
@@ -23,6 +24,14 @@ START_TIMEOUT_S = 40.0
 START_ATTEMPTS = 3
 HOST = "127.0.0.1"
 REGION = "us-east-1"
+
+STATE_VARIABLE = "TAILRACE_STATE"
+"""The variable that names the file with the kept state, in the emulator's environment."""
+
+SAVE_PATH = "/_tailrace/save"
+SAVE_TIMEOUT_S = 120.0
+
+_ERROR = "ERROR:"
 
 SETTINGS = {
     "BIND_HOST": HOST,
@@ -45,9 +54,10 @@ class Emulator:
         self.endpoint = f"http://{HOST}:{port}"
 
     @classmethod
-    def start(cls, port: int | None = None, *, python: Path = PYTHON) -> Self:
+    def start(cls, port: int | None = None, *, python: Path = PYTHON, state: Path | None = None) -> Self:
         """Start on `port`, or on a free port, and wait until the emulator responds.
 
+        `state` is the file that `save` writes; if it exists, the emulator starts with what it holds.
         Raises SetupMissing, PortInUse and EmulatorFailed.
         """
         if not python.exists():
@@ -56,7 +66,7 @@ class Emulator:
             chosen_port = free_port() if port is None else port
             if port is not None and is_listening(port):
                 raise PortInUse(f"Port {port} is in use by another program: choose another with PORT=.")
-            emulator = cls._launch(chosen_port, python)
+            emulator = cls._launch(chosen_port, python, state)
             try:
                 emulator.wait_until_healthy()
             except EmulatorFailed:
@@ -80,6 +90,18 @@ class Emulator:
         if not self.alive():
             raise EmulatorFailed(f"The emulator exited unexpectedly (see {self.log}).")
 
+    def save(self, header: bytes) -> int:
+        """Write `header`, a line of JSON, and the state at one moment to the file. Returns the file's size.
+
+        Raises EmulatorFailed; then the file is as it was.
+        """
+        request = urllib.request.Request(self.endpoint + SAVE_PATH, header, method="POST")  # noqa: S310 - loopback
+        try:
+            with _OPENER_WITHOUT_PROXY.open(request, timeout=SAVE_TIMEOUT_S) as response:
+                return int(json.load(response)["bytes"])
+        except (OSError, ValueError) as error:
+            raise EmulatorFailed(f"The state could not be saved: {error} (see {self.log}).") from error
+
     def stop(self) -> None:
         """End the process and its workers, and remove their temporary files."""
         self._process.stop()
@@ -89,7 +111,7 @@ class Emulator:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.alive():
-                raise EmulatorFailed(f"The emulator failed to start: {_last_line(self.log)} (see {self.log}).")
+                raise EmulatorFailed(f"The emulator failed to start: {_last_words(self.log)} (see {self.log}).")
             with (
                 contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
                 _OPENER_WITHOUT_PROXY.open(f"{self.endpoint}/_ministack/health", timeout=2),
@@ -99,9 +121,10 @@ class Emulator:
         raise EmulatorFailed(f"The emulator did not respond within {START_TIMEOUT_S:.0f} seconds (see {self.log}).")
 
     @classmethod
-    def _launch(cls, port: int, python: Path) -> Self:
+    def _launch(cls, port: int, python: Path, state: Path | None) -> Self:
         log = _new_log(port)
-        environment = clean_environment(**SETTINGS, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
+        kept = {STATE_VARIABLE: str(state)} if state else {}
+        environment = clean_environment(**SETTINGS, **kept, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
         with log.open("wb") as output:
             process = SupervisedProcess(_command(python, port), env=environment, output=output)
         return cls(process, port, log)
@@ -153,6 +176,9 @@ def _new_log(port: int) -> Path:
     return LOGS / f"emulator-{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
 
 
-def _last_line(log: Path) -> str:
+def _last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"
+    errors = [line.removeprefix(_ERROR).strip() for line in lines if line.startswith(_ERROR)]
+    # the web server's last error says only that there was one
+    telling = [line for line in errors if "Application startup failed" not in line] or lines
+    return telling[-1] if telling else "no output"

@@ -1,7 +1,14 @@
 """The ASGI application that uvicorn serves as the emulator; imported only in the emulator's environment."""
 
+import os
+from pathlib import Path
+
 from ministack.app import app as ministack
 
 from local.deployment.concurrency_limit import limit_concurrency
+from local.deployment.emulator import STATE_VARIABLE
+from local.deployment.emulator_state import keep_state
 
 app = limit_concurrency(ministack)
+if STATE_VARIABLE in os.environ:
+    app = keep_state(app, Path(os.environ[STATE_VARIABLE]))

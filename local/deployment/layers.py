@@ -26,9 +26,9 @@ def mount_layers(build: Path, final_folder: Path, python: Path) -> None:
         layer_folder.parent.mkdir(exist_ok=True)
         shutil.move(layer, layer_folder)
         # Before the interpreter's own packages, like a layer on AWS.
-        path = str(final_folder / "layers" / layer.name / "python")
         (layer / SITE_PACKAGES).mkdir(parents=True)
-        (layer / SITE_PACKAGES / "mounted.pth").write_text(f"import sys; sys.path.insert(0, {path!r})\n")
+        pointer = pointer_text(final_folder / "layers" / layer.name / "python")
+        (layer / SITE_PACKAGES / "mounted.pth").write_text(pointer)
         # Compiled modules contain their path, so compile them for the final one.
         command: list[str | Path] = [
             python,
@@ -47,3 +47,8 @@ def mount_layers(build: Path, final_folder: Path, python: Path) -> None:
         # module that does not compile fails when it is imported.
         with Path(os.devnull).open("wb") as devnull:
             SupervisedProcess(command, env=clean_environment(), output=devnull).wait()
+
+
+def pointer_text(python_folder: Path) -> str:
+    """The line that puts a mounted layer at the front of `sys.path`."""
+    return f"import sys; sys.path.insert(0, {str(python_folder)!r})\n"

@@ -49,6 +49,11 @@ class StreamShard[C]:
         return len(self._unsettled) - len(self._settled_ahead)
 
     @property
+    def first_unsettled(self) -> str | None:
+        """The first record that is not settled: reading again from here on misses nothing."""
+        return self._unsettled[0] if self._unsettled else None
+
+    @property
     def pending_bytes(self) -> int:
         """Bytes of the records that await their first delivery."""
         return sum(partition.pending_bytes for partition in self._partitions)

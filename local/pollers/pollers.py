@@ -5,7 +5,7 @@ The rules are in `local.mapping`; the threads that read a source and invoke its 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +17,7 @@ from local.mapping import MappingError, StreamSettings
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import EmulatorClient
 from local.pollers.queue import QueuePoller
+from local.pollers.shards import Position
 from local.pollers.source_poller import Statistics
 from local.pollers.stream import StreamPoller
 
@@ -24,10 +25,12 @@ from local.pollers.stream import StreamPoller
 class Pollers:
     """All source pollers of a deployed stack."""
 
-    def __init__(self, endpoint: str, *, shards: int = 1) -> None:
+    def __init__(
+        self, endpoint: str, *, shards: int = 1, positions: Mapping[str, Position | None] | None = None
+    ) -> None:
         """Read the mappings deployed at `endpoint`. Each shard of a stream is split into `shards` virtual shards.
 
-        Raises DeployFailed if Lambda would refuse a mapping.
+        `positions` are those of earlier pollers. Raises DeployFailed if Lambda would refuse a mapping.
         """
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
@@ -37,7 +40,9 @@ class Pollers:
                 with _naming(mapping):
                     settings = StreamSettings.parse(mapping.properties)
                 destination = FailureDestination(mapping, settings.on_failure, partial(client, endpoint=endpoint))
-                self._streams.append(StreamPoller(mapping, settings, self._emulator, destination, shards=shards))
+                poller = StreamPoller(mapping, settings, self._emulator, destination, shards=shards)
+                poller.read_from((positions or {}).get(mapping.name))
+                self._streams.append(poller)
         sqs = client("sqs", endpoint)
         self._queues = []
         for mapping in self.mappings:
@@ -61,6 +66,24 @@ class Pollers:
         for poller in self._pollers:
             poller.stop()
         self._emulator.close()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Make no calls within the block, which begins when no call is in flight. Raises LocalError."""
+        for poller in self._pollers:
+            poller.pause()
+        try:
+            for poller in self._pollers:
+                poller.wait_until_paused()
+            yield
+        finally:
+            for poller in self._pollers:
+                poller.resume()
+
+    @property
+    def positions(self) -> dict[str, Position | None]:
+        """Where later pollers may read on, by mapping: every change before was delivered."""
+        return {poller.mapping.name: poller.position for poller in self._streams}
 
     @property
     def statistics(self) -> list[Statistics]:

@@ -11,13 +11,16 @@ from typing import Any
 from local.mapping import StreamShard
 from local.mapping.settings import LATEST, TRIM_HORIZON
 
+type Position = Mapping[str, Any]
+"""How far a stream was delivered: `reading`, the parameters of GetShardIterator by shard, and the shards `done`."""
+
 
 @dataclass(slots=True)
 class ReadShard:
     """A shard that is being read, and the virtual shards that its records are distributed over.
 
     `iterator` is None before the first page and after it has expired. `start` is where a shard without `last_sequence`,
-    the number of the last record read, begins.
+    the number of the last record read, begins; `resume`, where an earlier poller was, goes before it.
     """
 
     id: str
@@ -26,13 +29,28 @@ class ReadShard:
     iterator: str | None = None
     last_sequence: str | None = None
     ended: bool = False
+    resume: dict[str, str] | None = None
 
     @property
     def position(self) -> dict[str, str]:
         """The parameters of GetShardIterator to read on."""
         if self.last_sequence is None:
-            return {"ShardIteratorType": self.start}
+            return self.resume or {"ShardIteratorType": self.start}
         return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": self.last_sequence}
+
+    def settled_position(self, held: Mapping[str, str]) -> dict[str, str]:
+        """The parameters with which a later poller reads on: everything before is settled.
+
+        `held` is the first record, by virtual shard, of those that are settled but not yet sent to the destination.
+        """
+        unsettled = [first for part in self.parts for first in (part.first_unsettled, held.get(part.shard_id)) if first]
+        if not unsettled:
+            return self.position
+        return {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": min(unsettled, key=int)}
+
+    def restart(self) -> None:
+        """Begin at the oldest record that the stream still has."""
+        self.start, self.last_sequence, self.resume = TRIM_HORIZON, None, None
 
     def end(self) -> None:
         """Record that the shard is closed and has been read to its end."""
@@ -44,12 +62,16 @@ class ReadShard:
 class StreamShards:
     """The shards that are being read, and those that are done. Nothing here does I/O."""
 
-    def __init__(self, start: str, split: Callable[[str], list[StreamShard[bytes]]]) -> None:
-        """`start` is the mapping's StartingPosition, `split` returns the virtual shards of a shard's id."""
+    def __init__(self, start: str, split: Callable[[str], list[StreamShard[bytes]]], position: Position | None) -> None:
+        """`start` is the mapping's StartingPosition, `split` returns the virtual shards of a shard's id.
+
+        `position` is that of an earlier poller.
+        """
         self.reading: dict[str, ReadShard] = {}
-        self._start = start
+        self._start = TRIM_HORIZON if position else start
         self._split = split
-        self._done: set[str] = set()
+        self._resume: dict[str, dict[str, str]] = dict(position["reading"]) if position else {}
+        self._done: set[str] = set(position["done"]) if position else set()
 
     @property
     def parts(self) -> list[StreamShard[bytes]]:
@@ -70,7 +92,8 @@ class StreamShards:
         for shard in described:
             name, parent = shard["ShardId"], shard.get("ParentShardId")
             if name in waiting and name not in self.reading and parent not in waiting and parent not in self.reading:
-                self.reading[name] = ReadShard(name, self._start, self._split(name))
+                resume = self._resume.pop(name, None)
+                self.reading[name] = ReadShard(name, self._start, self._split(name), resume=resume)
         if described:
             self._start = TRIM_HORIZON
 
@@ -81,6 +104,11 @@ class StreamShards:
             del self.reading[name]
         self._done.update(done)
         return bool(done)
+
+    def position(self, held: Mapping[str, str]) -> Position:
+        """Return where a later poller reads on: see `ReadShard.settled_position`."""
+        reading = {name: shard.settled_position(held) for name, shard in self.reading.items()}
+        return {"reading": {**self._resume, **reading}, "done": sorted(self._done)}
 
 
 def _is_closed(shard: Mapping[str, Any]) -> bool:

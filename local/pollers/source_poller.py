@@ -66,6 +66,9 @@ class SourcePoller[I]:
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix=f"invoke-{mapping.function}")
         self._thread = threading.Thread(target=self._run, name=f"poll-{mapping.name}", daemon=True)
         self._stopping = threading.Event()
+        self._pausing = threading.Event()
+        self._paused = threading.Event()  # set by the thread when it has paused and no call is in flight
+        self._in_flight = 0
         self._idle_since: float | None = None
         self.error: Exception | None = None  # the exception that stopped the thread
 
@@ -80,6 +83,30 @@ class SourcePoller[I]:
         """
         empty = payload((), self.empty_fields())
         return [self._pool.submit(self._warm_up_call, empty) for _ in range(self._calls)]
+
+    def pause(self) -> None:
+        """Make no further calls until `resume`."""
+        self._paused.clear()
+        self._pausing.set()
+        self._results.put(None)
+
+    def wait_until_paused(self) -> None:
+        """Wait until the calls in flight have ended, at most as long as a call may take.
+
+        Raises LocalError, or the exception that stopped the thread.
+        """
+        limit = self.mapping.timeout_s + INVOKE_MARGIN_S + STOP_TIMEOUT_S
+        deadline = time.monotonic() + limit
+        while not self._paused.wait(POLL_INTERVAL_S):
+            if self.error is not None:
+                raise self.error
+            if time.monotonic() > deadline:
+                raise LocalError(f"A call of {self.mapping.function} did not end within {limit:.0f} seconds.")
+
+    def resume(self) -> None:
+        """Continue after `pause`."""
+        self._pausing.clear()
+        self._results.put(None)
 
     def stop(self) -> None:
         """Make no further calls and wait for the thread to end. Calls in flight continue."""
@@ -148,12 +175,17 @@ class SourcePoller[I]:
             self._wait(0.0 if received else POLL_INTERVAL_S)
 
     def _poll_once(self) -> bool:
+        if self._pausing.is_set():
+            if not self._in_flight:
+                self._paused.set()
+            return False
         began = time.monotonic()
         try:
             received = self.poll()
         finally:  # what has been read is delivered, even if the source cannot be read on
             for call, body in self.due_invocations(time.time()):
                 self.update_statistics(invocations=self._statistics.invocations + 1)
+                self._in_flight += 1
                 self._pool.submit(self._invoke, call, body)
         pending = self.pending()
         self.update_statistics(pending=pending)
@@ -166,7 +198,7 @@ class SourcePoller[I]:
 
     def _wait(self, max_s: float) -> None:
         """Handle results until the next round: after a result, when an invocation is due, or after `max_s`."""
-        next_time = self.next_time()
+        next_time = None if self._pausing.is_set() else self.next_time()
         wait = max_s if next_time is None else min(max_s, max(0.0, next_time - time.time()))
         try:
             entry = self._results.get(timeout=wait) if wait > 0 else self._results.get_nowait()
@@ -177,6 +209,7 @@ class SourcePoller[I]:
             pass
 
     def _handle_result(self, call: I, result: InvocationResult) -> None:
+        self._in_flight -= 1
         done = self.handle_result(call, result, time.time())
         self.update_statistics(delivered=self._statistics.delivered + done)
         if not isinstance(result, Returned):

@@ -14,12 +14,11 @@ from local.mapping import (
     StreamSettings,
     StreamShard,
 )
-from local.mapping.settings import TRIM_HORIZON
 from local.mapping.windows import TumblingWindow
 from local.pollers.destinations import FailureDestination
 from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload, stream_record, virtual_shard, virtual_shard_ids
-from local.pollers.shards import ReadShard, StreamShards
+from local.pollers.shards import Position, ReadShard, StreamShards
 from local.pollers.source_poller import SourcePoller
 
 logger = logging.getLogger(__name__)
@@ -53,8 +52,15 @@ class StreamPoller(SourcePoller[Call]):
         self._destination = destination
         self._undelivered: deque[DiscardedRecords[bytes]] = deque()  # not yet sent to the destination
         self._virtual_shards = shards
-        self._shards = StreamShards(settings.starting_position, self._split)
+        self._shards = StreamShards(settings.starting_position, self._split, None)
         self._described_at = -math.inf
+        self.position: Position | None = None
+        """Where a later poller of this mapping may read on; None before the stream was described."""
+
+    def read_from(self, position: Position | None) -> None:
+        """Continue where an earlier poller was; to be called before the start."""
+        self._shards = StreamShards(self._settings.starting_position, self._split, position)
+        self.position = position
 
     def poll(self) -> bool:
         """Read a page of each shard. One that cannot be read does not hold up the others."""
@@ -69,6 +75,7 @@ class StreamPoller(SourcePoller[Call]):
                 lags += self._read(shard)
             except CallFailed as error:
                 failure = error
+        self._note_position()
         if lags:
             self.update_statistics(lag_s=max(lags))
         if failure is not None:
@@ -133,6 +140,7 @@ class StreamPoller(SourcePoller[Call]):
         outcome = shard.complete(invocation, result, now)
         if outcome.discarded is not None:
             self._discard(outcome.discarded)
+        self._note_position()
         return outcome.acknowledged
 
     def empty_fields(self) -> dict[str, object]:
@@ -163,6 +171,10 @@ class StreamPoller(SourcePoller[Call]):
             self._destination.send(self._undelivered[0], time.time())
             self._undelivered.popleft()
 
+    def _note_position(self) -> None:
+        held = {discarded.shard_id: discarded.records[0].sequence for discarded in reversed(self._undelivered)}
+        self.position = self._shards.position(held)
+
     def _page(self, shard: ReadShard) -> list[dict[str, Any]]:
         """The next records of a shard, up to 1,000. At the end of the shard, its iterator is None afterwards."""
         arn = self.mapping.source_arn
@@ -177,7 +189,7 @@ class StreamPoller(SourcePoller[Call]):
             if error.code in {"ExpiredIteratorException", "TrimmedDataAccessException"}:
                 shard.iterator = None
             if error.code == "TrimmedDataAccessException":  # the stream has deleted what was to be read next
-                shard.start, shard.last_sequence = TRIM_HORIZON, None
+                shard.restart()
             raise
         shard.iterator = cast("str | None", response.get("NextShardIterator"))
         return cast("list[dict[str, Any]]", response["Records"])

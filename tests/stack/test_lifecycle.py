@@ -25,7 +25,7 @@ GONE_SECONDS = 15.0
 
 def held_stack(port: int) -> subprocess.Popen[str]:
     """Start a stack in its own process."""
-    command = [sys.executable, "-m", "local.stack", "--port", str(port)]
+    command = [sys.executable, "-m", "local.run_stack", "--port", str(port)]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 

@@ -58,6 +58,48 @@ def test_names_for_readers_and_the_order_of_measures_do_not() -> None:
     assert collection_fingerprint(other) == collection_fingerprint(ORDERS)
 
 
+def test_what_describes_a_schema_for_readers_does_not() -> None:
+    bare: dict[str, Any] = {"properties": {"title": {"type": "string"}, "a": {"items": {"enum": [{"title": 1}]}}}}
+    told: dict[str, Any] = {
+        "title": "An order",
+        "$comment": "one",
+        "properties": {
+            "title": {"type": "string", "description": "its title"},
+            "a": {"items": {"enum": [{"title": 1}], "examples": [2]}},
+        },
+    }
+
+    def of(schema: dict[str, Any]) -> str:
+        return collection_fingerprint(Collection("orders", schema=schema))
+
+    assert of(bare) == of(told)
+    without = {"properties": {"a": bare["properties"]["a"]}}
+    other = {"properties": {**bare["properties"], "a": {"items": {"enum": [{"title": 2}]}}}}
+    assert len({of(bare), of(without), of(other)}) == 3
+
+
+class Initial:
+    """A group of one's own."""
+
+    source = "shop"
+    name = "initial"
+
+    def __init__(self, letters: int) -> None:
+        self.letters = letters
+
+    def value(self, item: Any) -> str:
+        return str(item["shop"][: self.letters])
+
+    def text(self, value: Any) -> str:
+        return str(value)
+
+
+def test_a_group_of_ones_own_is_described() -> None:
+    first, same, other = (fingerprint(aggregate(by=[Initial(letters)])) for letters in (1, 1, 2))
+    assert first == same
+    assert first != other
+
+
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     def load(text: str) -> ModuleType:

@@ -3,14 +3,15 @@
 Two definitions with the same fingerprint add and take back the same numbers in the same rows. The fingerprint covers
 the collection (schema, transform, ``on_expiry``), the aggregate (groups, measures, ``where``, ``keep``, ``listed``,
 ``lanes``), the source of every function among them, and whatever these refer to within their own package. It does not
-cover names for readers, comments, docstrings and formatting, nor libraries: who upgrades one that a transform calls has
-to raise the version.
+cover names and descriptions for readers, comments, docstrings and formatting, nor libraries: who upgrades one that a
+transform calls has to raise the version.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import tzinfo
+from datetime import timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tailrace.backfill.sources import describe_function
 from tailrace.definition.aggregate import Aggregate
@@ -22,6 +23,9 @@ from tailrace.definition.value_rows import ValueSelection
 from tailrace.encoding.tagged_json import canonical_json
 
 _CHARACTERS = 32
+_SCHEMAS_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+_VALUES = {"const", "default", "dependentRequired", "enum", "required", "type"}
+_ANNOTATIONS = {"$comment", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"}
 
 
 def fingerprint(aggregate: Aggregate) -> str:
@@ -49,7 +53,7 @@ def _digest(described: Any) -> str:
 def _collection(collection: Collection) -> Mapping[str, Any]:
     return {
         "name": collection.name,
-        "schema": collection.compiled.document,
+        "schema": _schema(collection.compiled.document),
         "transform": _function(collection.transform),
         "on_expiry": collection.on_expiry,
     }
@@ -73,11 +77,28 @@ def _group(group: Group) -> Sequence[Any]:
         return ["bucket", group.source, group.name, group.unit, _zone(group.zone)]
     if isinstance(group, FieldGroup):
         return ["field", group.source, group.name]
-    return [type(group).__name__, repr(group)]
+    return [group.source, group.name, describe_function(group)]
 
 
-def _zone(zone: tzinfo) -> str:
-    return str(zone)
+def _zone(zone: tzinfo) -> Any:
+    return str(zone) if isinstance(zone, ZoneInfo | timezone) else describe_function(zone)
+
+
+def _schema(schema: Any) -> Any:
+    """Return a schema without what describes it for readers."""
+    if isinstance(schema, list | tuple):
+        return [_schema(inner) for inner in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    told: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword in _SCHEMAS_BY_NAME and isinstance(value, Mapping):
+            told[keyword] = {name: _schema(inner) for name, inner in value.items()}
+        elif keyword in _VALUES:
+            told[keyword] = value
+        elif keyword not in _ANNOTATIONS:
+            told[keyword] = _schema(value)
+    return told
 
 
 def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:

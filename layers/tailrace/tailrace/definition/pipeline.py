@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, cached_property
 
@@ -57,6 +57,9 @@ class Pipeline:
     Two aggregates may share a name if their versions differ: both are kept up to date, so that readers can be moved
     from the one to the other.
 
+    Attributes:
+        reference: the ``module:attribute`` that it was loaded from; empty if it was not loaded by name.
+
     Example:
         >>> from tailrace import Aggregate, Collection, Pipeline, count, field
         >>> readings = Collection("readings", schema={"type": "object"})
@@ -69,6 +72,7 @@ class Pipeline:
     collections: Sequence[Collection]
     aggregates: Sequence[Aggregate] = ()
     routes: Sequence[Route] = ()
+    reference: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
         for what, kind in (("collections", Collection), ("aggregates", Aggregate), ("routes", Route)):
@@ -175,4 +179,5 @@ def load_pipeline(reference: str = DEFAULT_PIPELINE) -> Pipeline:
         raise DefinitionError(f"TAILRACE_PIPELINE={reference!r}: {error}") from error
     if not isinstance(pipeline, Pipeline):
         raise DefinitionError(f"TAILRACE_PIPELINE={reference!r} is a {type(pipeline).__name__}, not a Pipeline")
+    object.__setattr__(pipeline, "reference", reference)
     return pipeline

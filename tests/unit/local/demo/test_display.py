@@ -12,7 +12,7 @@ from local.demo.display import Display, Timings
 from local.demo.feed import FeedResult
 from local.demo.recompute import Difference
 from local.demo.verify import Verdict
-from local.stack import hints
+from local.run_stack import hints
 from pipeline.definition import flights
 from tailrace import Pipeline
 from tests.pipelines.orders import pipeline as orders
@@ -62,7 +62,9 @@ def test_the_hints_name_the_first_collection_and_aggregate_of_the_definition() -
     outputs = {"ItemsTable": "i", "AggregatesTable": "a", "ArchiveBucket": "b"}
     stack = cast(
         "Stack",
-        SimpleNamespace(api_url="http://api", dashboard="http://page", endpoint="http://aws", outputs=outputs, log="l"),
+        SimpleNamespace(
+            api_url="http://api", dashboard="http://page", endpoint="http://aws", outputs=outputs, log="l", keeper=None
+        ),
     )
     text = "\n".join(hints(stack, orders))
     assert "'http://api/collections/orders/items/1'" in text

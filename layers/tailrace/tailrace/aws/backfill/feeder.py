@@ -21,7 +21,7 @@ from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.admission import admit
 from tailrace.backfill.generations import Generation, GenerationId, State, adopted, doubt, interrupt
-from tailrace.backfill.meaning import fingerprint
+from tailrace.backfill.meaning_lock import meanings
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import SENTINELS
 from tailrace.errors import Transient
@@ -39,7 +39,7 @@ OLDER_CODE = "code from before the journal ran"
 @cache
 def fingerprints(pipeline: Pipeline) -> Mapping[GenerationId, str]:
     """Return the fingerprint of each aggregate of a definition, by name and version."""
-    return {(one.name, one.version): fingerprint(one) for one in pipeline.aggregates}
+    return meanings(pipeline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""Compare the definition with its lock (`tailrace.backfill.meaning_lock`) before a stack starts, or write the lock."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from local.errors import InvalidDefinition, MeaningChanged
+from tailrace.backfill.meaning_lock import MeaningLock, lock_path, read_lock
+from tailrace.definition.pipeline import Pipeline
+from tailrace.errors import DefinitionError
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = "`make definition-lock`"
+
+type Report = Callable[[str], None]
+
+
+def check_lock(pipeline: Pipeline, reference: str, report: Report, *, add: bool) -> None:
+    """Compare a pipeline with its lock; with `add`, complete the lock with what is new.
+
+    `report` is called with a sentence when something was added, or when there is no place for a lock.
+    Raises MeaningChanged and InvalidDefinition.
+    """
+    path = _own_path(reference)
+    if path is None:
+        report(f"The meaning of {reference} is not locked: its module is not a file of this repository.")
+        return
+    present, locked = _present(pipeline), _read(reference, path)
+    if changed := locked.changed(present):
+        raise MeaningChanged(_changed_sentence(changed, locked.changed_collections(present)))
+    completed = locked.completed(present)
+    if completed == locked and path.exists():
+        return
+    new = [entry for entry in sorted(present.aggregates) if entry not in locked.aggregates]
+    what = ", ".join(new) or "collections"
+    if not add:
+        raise MeaningChanged(f"{_short(path)} is out of date ({what}): run {COMMAND} and commit the file.")
+    _write(path, completed, report, f"Locked the meaning of {what} in {_short(path)}: commit the file.")
+
+
+def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
+    """Accept the pipeline's present meaning. Raises InvalidDefinition and MeaningChanged (there is no place for it)."""
+    path = _own_path(reference)
+    if path is None:
+        raise MeaningChanged(
+            f"The meaning of {reference} cannot be locked: its module is not a file of this repository."
+        )
+    try:
+        locked = _read(reference, path)
+    except MeaningChanged:  # such as a file with a merge conflict
+        locked = MeaningLock({}, {})
+    present = _present(pipeline)
+    changed = locked.changed(present)
+    accepted = f" Accepted as unchanged: {', '.join(changed)}." if changed else ""
+    _write(path, locked.completed(present), report, f"{_short(path)} holds the definition's meaning.{accepted}")
+
+
+def _own_path(reference: str) -> Path | None:
+    path = lock_path(reference)
+    return path if path and path.is_relative_to(ROOT) and not path.is_relative_to(sys.prefix) else None
+
+
+def _present(pipeline: Pipeline) -> MeaningLock:
+    try:
+        return MeaningLock.of(pipeline)
+    except DefinitionError as error:
+        raise InvalidDefinition(f"Invalid definition: {error}") from error
+
+
+def _read(reference: str, path: Path) -> MeaningLock:
+    try:
+        return read_lock(reference)
+    except (OSError, ValueError) as error:
+        raise MeaningChanged(f"{_short(path)} cannot be read ({error}): run {COMMAND} to write it anew.") from error
+
+
+def _write(path: Path, lock: MeaningLock, report: Report, text: str) -> None:
+    try:
+        path.write_text(lock.text(), encoding="utf-8")
+    except OSError as error:
+        report(f"The definition's meaning is not locked: {_short(path)} cannot be written ({error.strerror}).")
+    else:
+        report(text)
+
+
+def _changed_sentence(aggregates: Sequence[str], collections: Sequence[str]) -> str:
+    cause = f" (schema, transform or on_expiry of {', '.join(collections)})" if collections else ""
+    return (
+        f"The meaning of {', '.join(aggregates)} has changed under the same version{cause}: raise version=, "
+        f"or run {COMMAND} if every item still counts as before."
+    )
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(ROOT))

@@ -1,0 +1,103 @@
+"""Redeploy a running stack when its definition is saved.
+
+The definition is checked in a process of its own, so that nothing of the old one remains in it.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from local.deployment.build import build, digest_of
+from local.deployment.derived_build import LAYER_SOURCES, definition_files
+from local.deployment.emulator import ROOT
+from local.deployment.processes import clean_environment
+from local.errors import LocalError
+from tailrace.backfill.meaning_lock import SUFFIX
+
+CHECK = ("-m", "local.deployment.check_definition", "--add")
+
+type Report = Callable[[str], None]
+type Signature = list[tuple[str, int, int]]
+
+
+class RunningStack(Protocol):
+    """What is redeployed."""
+
+    def update(self, built: Path) -> None:
+        """Deploy another build, between two calls of the pollers. Raises LocalError."""
+
+
+class Watcher[S: RunningStack]:
+    """Looks at the definition's files. `on_redeploy` is called with the stack after each redeployment."""
+
+    def __init__(self, stack: S, report: Report, on_redeploy: Callable[[S], None] = lambda _: None) -> None:
+        self._stack = stack
+        self._report = report
+        self._on_redeploy = on_redeploy
+        self._seen = _signature()
+        self._handled = self._seen
+        self._tried = self._deployed = digest_of(definition_files())
+
+    def look(self) -> None:
+        """Redeploy the stack if the definition has changed and was not touched since the last look."""
+        signature = _signature()
+        settled, self._seen = signature == self._seen, signature
+        if not settled or signature == self._handled:
+            return
+        self._handled = signature
+        digest = digest_of(definition_files())
+        if digest != self._tried:
+            self._tried = digest
+            if digest != self._deployed:
+                self._redeploy()
+
+    def _redeploy(self) -> None:
+        began = time.monotonic()
+        checked = digest_of(_without_locks())
+        try:
+            if not self._is_valid():
+                self._report("The stack keeps running with the previous definition.")
+                return
+            built = build()
+            if digest_of(_without_locks()) != checked:
+                return  # it was saved again: the next look sees it
+            self._handled, self._tried = _signature(), digest_of(definition_files())  # the check may complete the lock
+            self._stack.update(built)
+        except LocalError as error:
+            self._report(f"The definition was not deployed, the previous one keeps running. {error}")
+            return
+        self._deployed = self._tried
+        self._report(f"Deployed the changed definition in {time.monotonic() - began:.1f} s.")
+        self._on_redeploy(self._stack)
+
+    def _is_valid(self) -> bool:
+        checked = subprocess.run(
+            [sys.executable, *CHECK],
+            cwd=ROOT,
+            env=clean_environment(PYTHONPATH=str(LAYER_SOURCES)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for line in checked.stderr.splitlines():
+            self._report(line)
+        return checked.returncode == 0
+
+
+def _without_locks() -> Iterator[Path]:
+    return (path for path in definition_files() if not path.name.endswith(SUFFIX))
+
+
+def _signature() -> Signature:
+    return [(str(path), *_stamp(path)) for path in definition_files()]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:  # an editor is replacing it
+        return 0, 0
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,232 @@
+"""A meaning that changes under the same version is refused; what changes no worth is not."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local.deployment import check_definition, definition_lock
+from local.deployment.check_definition import pipeline_reference
+from local.deployment.definition_lock import check_lock, write_lock
+from local.errors import MeaningChanged
+from pipeline.definition import pipeline
+from tailrace.backfill.meaning_lock import MeaningLock, lock_path, meanings
+from tailrace.definition.pipeline import load_pipeline
+
+LAYER = Path(__file__).parents[4] / "layers" / "tailrace"
+NAME = "definition.lock.json"
+
+type Edit = tuple[str, str, str]
+
+
+def test_the_lock_of_this_repository_is_true() -> None:
+    path = lock_path(pipeline_reference())
+    assert path == LAYER / "pipeline" / NAME
+    assert MeaningLock.parse(path.read_text()) == MeaningLock.of(pipeline)
+    assert path.read_text() == MeaningLock.of(pipeline).text()
+
+
+class Checkout:
+    """A copy of the pipeline's package, whose definition is imported anew for each command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        self.folder = folder / "pipeline"
+        shutil.copytree(LAYER / "pipeline", self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+        self.said: list[str] = []
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / NAME
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        text = (self.folder / file).read_text()
+        assert text.count(old) == 1, old
+        (self.folder / file).write_text(text.replace(old, new))
+
+    def run(self, command: Callable[..., None], **options: bool) -> None:
+        """Import the definition and call check_lock or write_lock."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
+            del sys.modules[name]
+        load_pipeline.cache_clear()
+        self.said.clear()
+        reference = "pipeline.definition:pipeline"
+        command(load_pipeline(reference), reference, self.said.append, **options)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
+    mine = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pipeline"}
+    monkeypatch.setattr(definition_lock, "ROOT", tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield Checkout(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
+        del sys.modules[name]
+    sys.modules.update(mine)
+    load_pipeline.cache_clear()
+
+
+ALL = ["carrier_hours@1", "origin_days@1", "route_months@1"]
+CHANGES: dict[str, tuple[Edit, list[str]]] = {
+    "a transform": (("transforms.py", "{item['origin']}-{item['dest']}", "{item['dest']}-{item['origin']}"), ALL),
+    "a table of the transform": (("transforms.py", '"arrival_delay",\n', '"delay_on_arrival",\n'), ALL),
+    "a where": (("transforms.py", '("departed", "landed")', '("departed",)'), ALL),
+    "a where of one": (("transforms.py", '["status"] == "landed"', '["status"] != "landed"'), ALL[2:]),
+    "a measure": (("definition.py", 'total("distance"', 'total("air_time"'), ALL[2:]),
+    "a group": (("definition.py", 'day("scheduled_departure"', 'month("scheduled_departure"'), ALL[1:2]),
+    "a time zone": (("definition.py", '"America/New_York"', '"America/Chicago"'), ALL),
+    "a schema": (("schemas/flight.schema.json", '"type": "object"', '"type": "object", "minProperties": 1'), ALL),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_meaning_under_the_same_version_is_refused(checkout: Checkout, change: str) -> None:
+    edit, expected = CHANGES[change]
+    before, text = checkout.lock.read_text(), (checkout.folder / edit[0]).read_text()
+    checkout.edit(*edit)
+    for add in (False, True):
+        with pytest.raises(MeaningChanged) as raised:
+            checkout.run(check_lock, add=add)
+        sentence = str(raised.value)
+        assert sentence.startswith(f"The meaning of {', '.join(expected)} has changed under the same version")
+        assert "raise version=" in sentence
+        assert "make definition-lock" in sentence
+        assert checkout.lock.read_text() == before
+    assert ("schema, transform or on_expiry of flights" in sentence) is (change in [*list(CHANGES)[:2], "a schema"])
+    checkout.run(write_lock)  # the user accepts it
+    assert ", ".join(expected) in checkout.said[0]
+    checkout.run(check_lock, add=False)
+    earlier, now = MeaningLock.parse(before), MeaningLock.parse(checkout.lock.read_text())
+    assert [entry for entry in ALL if now.aggregates[entry] != earlier.aggregates[entry]] == expected
+    for entry in expected:
+        assert now.aggregates[entry][1:] == earlier.aggregates[entry]  # rows that were counted then are the same
+    loaded = sys.modules["pipeline.definition"].pipeline
+    assert {
+        f"{name}@{version}": (meaning,) for (name, version), meaning in meanings(loaded).items()
+    } == earlier.aggregates
+    assert MeaningLock.of(loaded).aggregates != earlier.aggregates
+    (checkout.folder / edit[0]).write_text(text)  # and back
+    checkout.run(check_lock, add=True)
+    assert MeaningLock.parse(checkout.lock.read_text()).aggregates == now.aggregates
+
+
+def test_a_helper_in_another_module_belongs_to_the_meaning(checkout: Checkout) -> None:
+    (checkout.folder / "names.py").write_text('def route(item):\n    return f"{item["origin"]}-{item["dest"]}"\n')
+    checkout.edit("transforms.py", "from typing import Any\n", "from typing import Any\n\nfrom pipeline import names\n")
+    checkout.edit("transforms.py", "f\"{item['origin']}-{item['dest']}\"", "names.route(item)")
+    checkout.run(write_lock)
+    checkout.edit("names.py", '"]}-{', '"]}/{')
+    with pytest.raises(MeaningChanged, match="carrier_hours@1"):
+        checkout.run(check_lock, add=True)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("transforms.py", "    flight = {_RENAMED", "    # a comment\n\n    flight = {_RENAMED"),
+        ("transforms.py", '    """Tell whether the flight was cancelled."""\n', ""),
+        ("transforms.py", 'flight.get("departure_delay", 0), ', "flight.get('departure_delay',0) , "),
+        ("transforms.py", "LATE_MINUTES = 120", "LATE_MINUTES = 180"),  # only a route needs it
+        ("definition.py", "Flights of any kind.", "All flights."),
+        ("definition.py", '"origin_days",\n', '"origin_days",  # by day\n'),
+    ],
+)
+def test_what_changes_no_worth_is_accepted(checkout: Checkout, edit: Edit) -> None:
+    checkout.edit(*edit)
+    checkout.run(check_lock, add=False)
+    assert checkout.said == []
+
+
+def test_a_new_version_and_a_new_aggregate_are_added_at_a_start(checkout: Checkout) -> None:
+    locked = MeaningLock.parse(checkout.lock.read_text())
+    checkout.edit("definition.py", '"origin_days",\n', '"origin_days",\n            version=2,\n')
+    checkout.edit("definition.py", '"route_months",\n', '"months",\n')
+    with pytest.raises(MeaningChanged, match=r"out of date \(months@1, origin_days@2\): run `make definition-lock`"):
+        checkout.run(check_lock, add=False)
+    checkout.run(check_lock, add=True)
+    assert checkout.said == [f"Locked the meaning of months@1, origin_days@2 in pipeline/{NAME}: commit the file."]
+    now = MeaningLock.parse(checkout.lock.read_text())
+    assert list(now.aggregates) == ["carrier_hours@1", "months@1", "origin_days@1", "origin_days@2"]
+    assert now.aggregates["origin_days@1"] == locked.aggregates["origin_days@1"]
+    checkout.run(check_lock, add=False)
+
+
+def test_an_earlier_version_does_not_come_back_with_another_meaning(checkout: Checkout) -> None:
+    checkout.edit("definition.py", '"origin_days",\n', '"origin_days",\n            version=2,\n')
+    checkout.run(check_lock, add=True)
+    checkout.edit("definition.py", "version=2", "version=1")
+    checkout.edit("definition.py", 'day("scheduled_departure"', 'month("scheduled_departure"')
+    with pytest.raises(MeaningChanged, match=r"of origin_days@1 has changed"):
+        checkout.run(check_lock, add=True)
+
+
+def test_a_raised_version_of_every_aggregate_accepts_another_transform(checkout: Checkout) -> None:
+    checkout.edit("transforms.py", "{item['origin']}-{item['dest']}", "{item['dest']}-{item['origin']}")
+    for name in ("carrier_hours", "origin_days", "route_months"):
+        checkout.edit("definition.py", f'"{name}",\n', f'"{name}",\n            version=2,\n')
+    checkout.run(check_lock, add=True)
+    checkout.run(check_lock, add=False)
+
+
+def test_a_missing_lock_is_made(checkout: Checkout) -> None:
+    before = checkout.lock.read_text()
+    checkout.lock.unlink()
+    with pytest.raises(MeaningChanged, match="out of date"):
+        checkout.run(check_lock, add=False)
+    checkout.run(check_lock, add=True)
+    assert checkout.lock.read_text() == before
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\n{}", "[]", '{"aggregates": {}}', '{"aggregates": {"a@1": 1}}', "\xff"])
+def test_a_lock_that_cannot_be_read_is_one_sentence(checkout: Checkout, text: str) -> None:
+    checkout.lock.write_bytes(text.encode("latin-1"))
+    with pytest.raises(MeaningChanged, match=rf"pipeline/{NAME} cannot be read \(.*\): run `make definition-lock`"):
+        checkout.run(check_lock, add=True)
+    checkout.run(write_lock)
+    checkout.run(check_lock, add=False)
+
+
+def test_a_lock_that_cannot_be_written_is_said(checkout: Checkout) -> None:
+    checkout.lock.unlink()
+    checkout.lock.mkdir()
+    (checkout.lock / "in the way").touch()
+    checkout.run(write_lock)
+    assert checkout.said == [
+        f"The definition's meaning is not locked: pipeline/{NAME} cannot be written (Is a directory)."
+    ]
+
+
+def test_a_pipeline_without_a_file_has_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "elsewhere", type(sys)("elsewhere"))
+    said: list[str] = []
+    check_lock(pipeline, "elsewhere:pipeline", said.append, add=False)
+    assert said == ["The meaning of elsewhere:pipeline is not locked: its module is not a file of this repository."]
+    with pytest.raises(MeaningChanged, match="cannot be locked"):
+        write_lock(pipeline, "elsewhere:pipeline", said.append)
+
+
+def test_each_module_has_a_lock_of_its_own() -> None:
+    import tests.pipelines.orders  # noqa: F401, PLC0415 - a lock lies beside an imported module
+
+    path = lock_path("tests.pipelines.orders:pipeline")
+    assert path is not None
+    assert path.parts[-2:] == ("pipelines", "orders.lock.json")
+
+
+def test_make_check_compares_the_lock(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(*_: object, add: bool) -> None:
+        raise MeaningChanged(f"changed, add={add}")
+
+    monkeypatch.setattr(check_definition, "check_lock", refuse)
+    assert [check_definition.main([]), check_definition.main(["--add"])] == [1, 1]
+    assert capsys.readouterr().err == "changed, add=False\nchanged, add=True\n"
+
+
+def test_make_has_the_target() -> None:
+    said = subprocess.run(
+        ["make", "-n", "definition-lock"], cwd=LAYER.parents[1], capture_output=True, text=True, check=True
+    )
+    assert "-m local.deployment.check_definition --lock" in said.stdout
