@@ -17,6 +17,7 @@ PARTS = {
     "e": ("growth", "cost per change at ten times the load"),
     "f": ("dollars", "dollars per million items"),
     "g": ("history", "a rebuild of a million items, and the journal"),
+    "h": ("stages.compare", "fanout, archive, load and ingest against handwritten ones"),
 }
 
 

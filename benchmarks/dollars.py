@@ -13,8 +13,9 @@ from benchmarks.changes import events
 from benchmarks.report import RESULTS, Result, Show
 from benchmarks.stage import CountingClient, stage
 from pipeline.definition import pipeline
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import pack
+from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
 
 _BATCH = 1_000
@@ -75,12 +76,12 @@ def run(show: Show) -> list[Result]:
 def _count() -> StageCounts:
     client = CountingClient()
     aggregate = stage(client)
-    counted = StageCounts()
+    counted, images = StageCounts(), PreparedImages(pipeline)
     for text in events(_BATCH, 1_000):
         event = json.loads(text)
         aggregate(event)
         begin = time.process_time()
-        out = dispatch(decode_batch(event), pipeline)
+        out = dispatch(parse_raw_batch(event), pipeline, images)
         bodies = [body for body, _ in pack([outgoing.text for outgoing in out.archive])]
         counted.fanout_s += time.process_time() - begin + _CALL_S * len(bodies)
         counted.chunks += sum(math.ceil(len(body.encode()) / _SQS_CHUNK) for body in bodies)

@@ -59,7 +59,7 @@ class Report:
         """The routes that refused the item; None if it was refused as a whole."""
         if self.content.get("refused") is not False:
             return None
-        return [reason["message"].partition(":")[0] for reason in self.reasons if reason["keyword"] == "when"]
+        return list(self.content.get("failed_routes") or ())
 
 
 @dataclass(frozen=True, slots=True)

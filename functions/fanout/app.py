@@ -23,7 +23,7 @@ def stage(settings: FanoutSettings) -> Fanout:
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
     progress = ProgressWriter(client("dynamodb"), settings.progress_table, FANOUT, _now)
     route_throughput = {route: for_process(settings.progress_table, route_stage(route), _now) for route in queues}
-    return Fanout(pipeline, client("sqs"), client("s3"), destinations, progress, route_throughput)
+    return Fanout(pipeline, client("sqs"), lambda: client("s3"), destinations, progress, route_throughput)
 
 
 def _now() -> datetime:

@@ -20,7 +20,7 @@ def stage(settings: IngestSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     items = ItemStore(client("dynamodb"), settings.items_table, load_pipeline(settings.tailrace_pipeline))
     throughput = for_process(settings.progress_table, "ingest", lambda: datetime.now(UTC))
-    return count_messages(Ingester(items, client("s3"), settings.failures_bucket), throughput)
+    return count_messages(Ingester(items, lambda: client("s3"), settings.failures_bucket), throughput)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -77,21 +77,25 @@ def build() -> Path:
 
 def _build_into(partial: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
-    interpreter = _interpreter_folder()
+    build_as_deployed(partial)
+    mount_layers(partial, target, _interpreter_folder() / PYTHON_NAME)
+
+
+def build_as_deployed(folder: Path) -> None:
+    """Run `sam build` into a folder; the result is what a deployment would get. Raises SetupMissing, DeployFailed."""
     environment = _sam_environment()
-    environment["PATH"] = f"{interpreter}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = f"{_interpreter_folder()}{os.pathsep}{environment['PATH']}"
     arguments: list[str | Path] = [
         "--template-file",
         TEMPLATE,
         "--build-dir",
-        partial,
+        folder,
         "--base-dir",
         ROOT,
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in with_architecture({}).items()),
     ]
     _run_sam("build", arguments, environment)
-    mount_layers(partial, target, interpreter / PYTHON_NAME)
 
 
 def _remove_old_builds() -> None:

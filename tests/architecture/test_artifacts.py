@@ -1,18 +1,37 @@
 """What `sam build` makes is what the template says: the declared architecture, and nothing but what is needed."""
 
+import importlib.util
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.stack import PAGE, ROOT, STAGES, function_id, template
-from tests.sam_build import sam_build
+from tests.sam_build import HOST_ARCHITECTURE, sam_build
 
 # e_machine, two bytes at offset 18 of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {62: "x86_64", 183: "arm64"}
-LARGEST_LAYER_BYTES = 60_000_000
+LARGEST_LAYER_BYTES = 40_000_000
+
+# https://peps.python.org/pep-0552/: bytecode with a hash of its source that no import compares
+UNCHECKED_HASH = 1
+
+# Imports a function as Lambda does, and prints the files that had no bytecode.
+IMPORTING = """
+import importlib.machinery, sys
+compile_source = importlib.machinery.SourceFileLoader.source_to_code
+def compiled(self, data, path, **options):
+    print(path)
+    return compile_source(self, data, path, **options)
+importlib.machinery.SourceFileLoader.source_to_code = compiled
+sys.path[:0] = sys.argv[1:]
+import app
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +75,44 @@ def test_the_layer_holds_the_engine_and_the_pipeline_and_fits(build: Build) -> N
     assert sum(path.stat().st_size for path in build.layer.rglob("*") if path.is_file()) < LARGEST_LAYER_BYTES
 
 
+def test_every_module_of_the_layer_is_compiled_for_the_templates_python(build: Build) -> None:
+    """Lambda cannot store bytecode, so without it each cold start would compile what it imports."""
+    sources = sorted(build.layer.rglob("*.py"))
+    assert len(sources) > 500
+    for source in sources:
+        head = Path(importlib.util.cache_from_source(str(source))).read_bytes()[:8]
+        assert head == importlib.util.MAGIC_NUMBER + UNCHECKED_HASH.to_bytes(4, "little"), source
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_start_compiles_nothing_but_the_handler(stage: str) -> None:
+    """The layer's bytecode is used, although its files are newer than it says."""
+    folder = sam_build(HOST_ARCHITECTURE)
+    paths = [folder / "TailraceLayer" / "python", folder / function_id(stage)]
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-S", "-c", IMPORTING, *map(str, paths)]
+    started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (started.stderr, started.returncode) == ("", 0)
+    assert started.stdout.split() == [str(paths[1] / "app.py")]
+
+
+def test_the_sdk_knows_the_services_that_the_functions_call_and_no_others(build: Build) -> None:
+    """Every start would parse the rest, and the layer would be twice as large."""
+    engine = ROOT / "layers" / "tailrace" / "tailrace"
+    called = {
+        name for path in engine.rglob("*.py") for name in re.findall(r'\bLiteral\["(\w+)"\]\) -> "', path.read_text())
+    }
+    services = {path.name for path in (build.layer / "botocore" / "data").iterdir() if path.is_dir()}
+    assert called == services
+
+
 def test_the_build_holds_no_leftovers(build: Build) -> None:
-    """No tests, no caches, no input of a lock file in what is ours."""
+    """No tests, no caches but bytecode, no input of a lock file or of the build in what is ours."""
     ours = [*(build.layer / "tailrace").rglob("*"), *(build.layer / "pipeline").rglob("*"), *build.layer.glob("*")]
     names = {path.name for path in ours}
-    assert not names & {"__pycache__", "tests", "local", "cli", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
-    assert not [name for name in names if name.endswith((".pyc", ".in", ".md"))]
+    assert not names & {"tests", "local", "cli", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+    assert not names & {"Makefile", "platforms", "slim_sdk.py", "bin"}
+    assert not [name for name in names if name.endswith((".in", ".md"))]
 
 
 @pytest.mark.parametrize("stage", STAGES)

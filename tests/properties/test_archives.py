@@ -3,12 +3,15 @@
 import gzip
 import json
 from typing import Any
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import InvalidMessage
+from tailrace.outputs import archives
 from tailrace.outputs.archives import Event, ObjectSummary, Partition, archive_object, parse_events, parse_key
 from tailrace.outputs.envelopes import envelope
 from tests import strategies
@@ -24,15 +27,19 @@ def events(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 def _event(number: int, old: Item | None, new: Item | None, shard: str | None) -> dict[str, Any]:
-    return envelope(
+    sent = envelope(
         event_id=f"e{number}",
         source="stream",
         collection="orders",
         subject="#~/%",
         time="2024-10-27T00:30:00Z",
         kind="modified",
-        data={"old": old, "new": new, "shard": shard, "sequence": str(number)},
+        old=dumps(old),
+        new=dumps(new),
+        shard=shard,
+        sequence=number,
     )
+    return dict(loads(sent.text))
 
 
 def read(sent: list[dict[str, Any]]) -> list[Event]:
@@ -68,3 +75,50 @@ def test_a_catalog_row_describes_the_stored_events(sent: list[dict[str, Any]]) -
     for shard in {one["data"]["shard"] for one in sent} - {None}:
         numbers = [int(one["data"]["sequence"]) for one in sent if one["data"]["shard"] == shard]
         assert row["shards"][shard] == {"first": str(min(numbers)), "last": str(max(numbers))}
+
+
+def by_reference_parser(body: str) -> Any:
+    with mock.patch.object(archives, "_elements", archives._array_elements):
+        return outcome(body)
+
+
+def outcome(body: str) -> Any:
+    try:
+        return parse_events(body)
+    except InvalidMessage:
+        return InvalidMessage
+
+
+scraps = st.one_of(
+    st.text(max_size=3),
+    st.sampled_from(
+        [
+            *'{}[],:"\\ \n\t\x00',
+            "NaN",
+            "-Infinity",
+            "1e999",
+            "00",
+            "\ud800",
+            "\\ud800",
+            "\\u0041",
+            "\\x",
+            "1.",
+            "\ufeff",
+            "[" * 2000,
+        ]
+    ),
+)
+
+
+@given(events(), st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3), scraps), max_size=3))
+def test_both_parsers_read_the_same_events_from_whole_and_damaged_messages(sent: Any, damage: Any) -> None:
+    body = dumps(sent)
+    for place, removed, scrap in damage:
+        start = place % (len(body) + 1)
+        body = body[:start] + scrap + body[start + removed :]
+    assert outcome(body) == by_reference_parser(body)
+
+
+def test_both_parsers_refuse_an_integer_that_python_cannot_read() -> None:
+    body = f'[{{"specversion":"1.0","id":"1","n":{"1" * 5000}}}]'
+    assert outcome(body) == by_reference_parser(body) == InvalidMessage

@@ -32,9 +32,9 @@ from tailrace.definition.measures import Measure
 from tailrace.definition.order_measures import OrderMeasure
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import derive_effect
-from tailrace.testing import event, fold, record
+from tailrace.testing import fold, record
 from tests import strategies
 from tests.pipelines import measured, orders
 from tests.simulation import definition as simulated
@@ -131,7 +131,8 @@ def described(folded: FoldResult) -> list[Any]:
 
 
 def by_reference_path(records: list[dict[str, Any]], pipeline: Pipeline) -> FoldResult:
-    effects = (derive_effect(change, pipeline) for change in decode_batch(event(records)).changes)
+    changes = (decode_record(record, None) for record in records)
+    effects = (derive_effect(change, pipeline) for change in changes if isinstance(change, Change))
     return fold(effects, pipeline, lane_seed="b")
 
 
@@ -160,6 +161,17 @@ def test_both_are_equal_for_validated_and_transformed_items(steps: list[tuple[An
         assert described(fold_records(records, pipeline, lane_seed="b")) == described(
             by_reference_path(records, pipeline)
         )
+
+
+@given(st.one_of(regular, things))
+def test_what_the_cache_can_count_every_aggregate_can_count(item: Any) -> None:
+    for pipeline in (raw, closed, whole):
+        plan = plan_of(pipeline)
+        delta_cache = plan.delta_caches.get("things")
+        with localcontext(EXACT):  # like the fold
+            countable = delta_cache is not None and delta_cache.can_count(item)
+            contributions = plan.evaluators["things"].contributions(item)
+        assert not (countable and any(isinstance(one, InvalidItem) for one in contributions))
 
 
 @given(things, things)

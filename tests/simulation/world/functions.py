@@ -94,7 +94,7 @@ class Functions:
         sqs: Any = self.queues
         s3: Any = self.bucket
         destinations = Destinations(ARCHIVE_QUEUE, {ROUTE_QUEUE: ROUTE_QUEUE}, FAILURES)
-        return Fanout(definition.pipeline, sqs, s3, destinations, self._progress(FANOUT))
+        return Fanout(definition.pipeline, sqs, lambda: s3, destinations, self._progress(FANOUT))
 
     def _archive(self) -> Stage:
         s3: Any = self.bucket

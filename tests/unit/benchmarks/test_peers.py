@@ -8,7 +8,7 @@ from benchmarks.peers import tutorial
 from benchmarks.rows import rows
 from pipeline.definition import pipeline
 from tailrace.encoding.dynamodb import decode_value
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import derive_effect
 from tailrace.testing import fold
 
@@ -19,7 +19,8 @@ SAMPLE_SIZE = 6_000
 
 def is_valid(record: dict[str, Any]) -> bool:
     """Tell whether a change is valid: the peers cannot handle the few broken ones."""
-    (change,) = decode_batch({"Records": [record]}).changes
+    change = decode_record(record, None)
+    assert isinstance(change, Change)
     effect = derive_effect(change, pipeline)
     return effect.new is not None and (change.old is None or effect.old is not None)
 
@@ -41,8 +42,8 @@ class AddingTable:
 
 
 def folded() -> Sums:
-    batch = decode_batch({"Records": CHANGES})
-    found = fold((derive_effect(change, pipeline) for change in batch.changes), pipeline)
+    changes = (decode_record(record, None) for record in CHANGES)
+    found = fold((derive_effect(one, pipeline) for one in changes if isinstance(one, Change)), pipeline)
     return {
         (row.key[0].replace("@1", ""), row.key[1]): dict(zip(row.layout.counters[1:], row.deltas()[1:], strict=True))
         for row in found.rows

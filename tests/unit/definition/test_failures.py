@@ -11,7 +11,8 @@ from tailrace import Aggregate, Collection, Pipeline, Route, count, day, field, 
 from tailrace.aggregation.contributions import Evaluator
 from tailrace.definition.failures import describe_failure
 from tailrace.errors import InvalidItem
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import parse_raw_batch
+from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
 from tailrace.testing import event, history
 
@@ -124,7 +125,7 @@ def test_quarantine_names_aggregates_and_routes() -> None:
     routes = [Route("taxes", of=orders, when=rate_of)]
     pipeline = Pipeline([orders], AGGREGATES, routes)
     records = history("orders", [("1", {"shop": "a", "net": 1, "at": "yesterday"})])
-    (report,) = dispatch(decode_batch(event(records)), pipeline).quarantine
+    (report,) = dispatch(parse_raw_batch(event(records)), pipeline, PreparedImages(pipeline)).quarantine
     text = report.object.body.decode()
     assert all(f"aggregate '{aggregate.name}'" in text for aggregate in AGGREGATES)
     assert f"route 'taxes': KeyError: 'vat', in rate_of ({HERE}:{line_of(rate_of)})" in text

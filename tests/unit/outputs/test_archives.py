@@ -18,7 +18,7 @@ PARTITION = Partition("orders", "2024-10-27", "00")
 
 def event(sequence: int, **changes: Any) -> dict[str, Any]:
     """Return an event as sent by fanout; ``changes`` override ``new``, ``shard`` and attributes of the envelope."""
-    data = {"old": None, "new": changes.pop("new", {"n": sequence}), "shard": changes.pop("shard", "s1")}
+    data = {name: changes.pop(name) for name in ("shard",) if name in changes}
     made = envelope(
         event_id=f"e{sequence}",
         source="stream",
@@ -26,9 +26,13 @@ def event(sequence: int, **changes: Any) -> dict[str, Any]:
         subject=str(sequence),
         time="2024-10-27T00:30:00Z",
         kind="inserted",
-        data=data | {"sequence": str(sequence)},
+        old="null",
+        new=dumps(changes.pop("new", {"n": sequence})),
+        shard="s1",
+        sequence=sequence,
     )
-    return made | changes
+    whole = loads(made.text)
+    return {**whole, "data": whole["data"] | data, **changes}
 
 
 def read(*events: Any) -> list[Event]:

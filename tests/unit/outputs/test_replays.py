@@ -7,9 +7,10 @@ import pytest
 from tailrace import Aggregate, Collection, Pipeline, Route, count, field, total
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, NotFound
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import parse_raw_batch
+from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.replays import find_route, replay_events, replay_items
-from tailrace.outputs.routing import dispatch
+from tailrace.outputs.routing import Dispatch, dispatch
 from tailrace.testing import SHARD, event, history, record, rows
 
 ITEM = {"amount": 7}
@@ -26,6 +27,10 @@ def broken(item: dict[str, Any]) -> dict[str, Any]:
 
 def refused(more: dict[str, Any] | None = None) -> dict[str, Any]:
     return record(3, "orders", ("1", None, ITEM)) | {"shard": SHARD} | (more or {})
+
+
+def dispatched(changes: dict[str, Any], pipeline: Pipeline) -> Dispatch:
+    return dispatch(parse_raw_batch(changes), pipeline, PreparedImages(pipeline))
 
 
 def test_a_mended_definition_inserts_the_item_for_archive_and_routes() -> None:
@@ -48,7 +53,7 @@ def test_a_mended_definition_inserts_the_item_for_archive_and_routes() -> None:
 
 def test_a_second_replay_has_the_same_events() -> None:
     (first,) = replay_items([refused()], definition()).archive
-    again = refused({"eventID": first.envelope["id"]})
+    again = refused({"eventID": loads(first.text)["id"]})
     assert replay_items([again], definition()).archive == [first]
 
 
@@ -64,7 +69,7 @@ def test_an_item_that_only_a_route_refused_goes_to_this_route_with_its_own_id() 
     assert replay_items([refused({"routes": []})], definition()).routes["large"] == []
     found = replay_items([refused({"routes": ["large"]})], definition())
     assert found.archive == []
-    assert [outgoing.envelope["id"] for outgoing in found.routes["large"]] == [f"{3:032x}"]
+    assert [loads(outgoing.text)["id"] for outgoing in found.routes["large"]] == [f"{3:032x}"]
     still = replay_items([refused({"routes": ["large"]})], definition(when=lambda item: item["amont"] > 5))
     assert still.routes["large"] == []
     assert [violation.keyword for violation in still.violations[0]] == ["when"]
@@ -77,12 +82,12 @@ def test_a_record_that_is_no_change_is_rejected() -> None:
 
 def test_a_route_gets_the_archived_events_that_concern_it_in_order() -> None:
     writes = [("1", {"amount": 7}), ("2", {"amount": 1}), ("1", {"amount": 2}), ("1", {"amount": 3}), ("1", None)]
-    sent = dispatch(decode_batch(event(history("orders", writes))), definition())
+    sent = dispatched(event(history("orders", writes)), definition())
     texts = [outgoing.text for outgoing in sent.archive]
     again = replay_events(texts, find_route(definition(), "large"))
     assert [outgoing.sequence for outgoing in again] == [0, 2]
     assert [loads(outgoing.text) for outgoing in again] == [
-        outgoing.envelope | {"replayed": True} for outgoing in sent.routes["large"]
+        loads(outgoing.text) | {"replayed": True} for outgoing in sent.routes["large"]
     ]
     foreign = texts[0].replace("tailrace.orders.", "tailrace.orders2.")
     assert replay_events([foreign], find_route(definition(), "large")) == []
@@ -101,12 +106,12 @@ def test_an_unknown_route_is_named_with_those_that_exist() -> None:
 
 def test_reports_of_changes_say_what_a_replay_needs() -> None:
     changes = event(history("orders", [("1", ITEM), ("2", {"amount": "x"})]))
-    (report,) = dispatch(decode_batch(changes), definition()).quarantine
+    (report,) = dispatched(changes, definition()).quarantine
     assert {name: loads(report.object.body)[name] for name in ("sequence", "refused")} == {
         "sequence": "2",
         "refused": False,
     }
-    (first, _) = dispatch(decode_batch(changes), definition(broken)).quarantine
+    (first, _) = dispatched(changes, definition(broken)).quarantine
     assert loads(first.object.body)["refused"] is True
 
 

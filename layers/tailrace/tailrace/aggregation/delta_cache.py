@@ -101,6 +101,19 @@ class DeltaCache:
                 rows.add_delta(aggregate, row_ref, sequence, delta)
         return True
 
+    def can_count(self, item: Item) -> bool:
+        """Tell whether every aggregate can count an item; False also if only the reference path can tell."""
+        try:
+            groups, others = self._cache_key(item)
+            amounts = self._amounts_of(item, others)
+            values = self._with_labels(groups, item)
+            for part, amount in zip(self._parts, amounts, strict=True):
+                if amount is not None and part.key_of(values) not in part.row_refs:
+                    part.row_ref(values, item)
+        except Exception:  # noqa: BLE001 - a predicate may raise anything
+            return False
+        return True
+
     def _steps(self, old: Item | None, new: Item | None) -> _Steps:
         before, after = None if old is None else self._cache_key(old), None if new is None else self._cache_key(new)
         item, now = (old, before) if after is None else (new, after)

@@ -2,11 +2,14 @@
 
 import base64
 import json
+import math
+import re
 from collections import Counter
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 
-import simplejson
+import msgspec
 
 from tailrace.encoding.numbers import EXACT, canonical_number, parse_number
 from tailrace.encoding.text import decode_utf8
@@ -14,6 +17,17 @@ from tailrace.errors import InvalidMessage
 
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
 _MAX_NAME_SHOWN = 60
+_TAGS = frozenset([_SET, _BYTES, _MAP])
+
+_PLAIN = frozenset([str, int, bool, NoneType])
+"""Types that the encoder writes as they are."""
+
+_CONTAINERS = frozenset([dict, list])
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_SORTING_ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+_NOT_PRINTABLE_ASCII = re.compile("[^ -~]")
 
 
 def dumps(value: Any) -> str:
@@ -22,15 +36,39 @@ def dumps(value: Any) -> str:
     JSON has no sets and no binary values: a set becomes ``{"~set": [members, sorted]}``, bytes become
     ``{"~bytes": base64}``, and a map that could be mistaken for one of these is wrapped as ``{"~map": {…}}``.
     """
-    text: str = simplejson.dumps(_tagged(value), use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+    tagged = _tagged(value)
+    try:
+        text = _ENCODER.encode(tagged).decode()
+    except UnicodeEncodeError:
+        text = _with_surrogates(tagged, sort=False)
+    if text.isascii():
+        return text
     # SQS accepts only the characters of XML 1.0; JSON has already escaped all others but these two
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def canonical_json(value: Any) -> str:
-    """Serialize a value so that equal values give equal text: sorted names, one spelling for each number."""
-    text: str = simplejson.dumps(_tagged(_canonical(value)), use_decimal=True, sort_keys=True, separators=(",", ":"))
-    return text
+    """Serialize a value so that equal values give equal text: sorted names, one spelling for each number, ASCII."""
+    tagged = _tagged(_canonical(value))
+    try:
+        text = _SORTING_ENCODER.encode(tagged).decode()
+    except UnicodeEncodeError:
+        text = _with_surrogates(tagged, sort=True)
+    return _NOT_PRINTABLE_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def _with_surrogates(value: Any, *, sort: bool) -> str:
+    """Serialize a tagged value that contains lone surrogates, which the encoder refuses."""
+    if isinstance(value, dict):
+        members = sorted(value.items()) if sort else value.items()
+        return f"{{{','.join(f'{_text(name)}:{_with_surrogates(inner, sort=sort)}' for name, inner in members)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_with_surrogates(inner, sort=sort) for inner in value)}]"
+    return _text(value) if isinstance(value, str) else _ENCODER.encode(value).decode()
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _canonical(value: Any) -> Any:
@@ -56,7 +94,7 @@ def loads(text: str | bytes) -> Any:
         if isinstance(text, bytes):
             text = decode_utf8(text)  # strict: json.loads would let unpaired surrogates through
         text = text.removeprefix("\ufeff")
-        parsed = json.loads(text, parse_float=parse_number, parse_constant=_refuse, object_pairs_hook=unique_members)
+        parsed = _DECODER.decode(text)
         _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)
     except RecursionError:
@@ -83,23 +121,46 @@ def _refuse(constant: str) -> Any:
     raise InvalidMessage(f"not JSON: {constant}")
 
 
+_DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=_refuse, object_pairs_hook=unique_members)
+
+
 def _refuse_unpaired_surrogates(text: str, parsed: Any) -> None:
     # JSON can escape an unpaired surrogate ("\\ud800"), which no table, queue or UTF-8 file can store
     if "\\u" in text:
-        simplejson.dumps(parsed, use_decimal=True, ensure_ascii=False).encode()
+        _ENCODER.encode(parsed)
 
 
 def _tagged(value: Any) -> Any:
+    """Return a value as the encoder should write it; most items need no change."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
     if isinstance(value, dict):
-        tagged = {key: _tagged(inner) for key, inner in value.items()}
-        return {_MAP: tagged} if tagged.keys() & {_SET, _BYTES, _MAP} and len(tagged) == 1 else tagged
+        tagged = value
+        if kind is not dict or not _PLAIN.issuperset(map(type, value.values())):
+            tagged = {name: inner if type(inner) in _PLAIN else _tagged(inner) for name, inner in value.items()}
+        return {_MAP: tagged} if len(tagged) == 1 and not _TAGS.isdisjoint(tagged) else tagged
     if isinstance(value, list | tuple):
-        return [_tagged(inner) for inner in value]
+        return value if _PLAIN.issuperset(map(type, value)) else [_tagged(inner) for inner in value]
     if isinstance(value, set | frozenset):
         return {_SET: sorted((_tagged(inner) for inner in value), key=repr)}
     if isinstance(value, bytes | bytearray):
         return {_BYTES: base64.b64encode(value).decode()}
-    return canonical_number(value) if isinstance(value, Decimal) else value
+    return _tagged_scalar(value)
+
+
+def _tagged_scalar(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return canonical_number(value)
+    if isinstance(value, float):  # the encoder's notation of exponents is not Python's
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a number in JSON")
+        return msgspec.Raw(repr(value).encode())
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    raise TypeError(f"JSON has no type for a {type(value).__name__}")
 
 
 def _untagged(value: Any) -> Any:
@@ -115,6 +176,8 @@ def _untagged(value: Any) -> Any:
             return _untagged_set(inner)
         if key == _BYTES and isinstance(inner, str):
             return base64.b64decode(inner, validate=True)
+    elif _CONTAINERS.isdisjoint(map(type, value.values())):
+        return value
     return {name: _untagged(part) for name, part in value.items()}
 
 

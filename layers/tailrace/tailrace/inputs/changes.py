@@ -4,7 +4,7 @@ The event's format: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html, 
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,8 +19,8 @@ from tailrace.errors import InvalidMessage, TailraceError
 _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
 
 
-class Change(NamedTuple):
-    """One change to one item, as the stream reports it.
+class Change[Fields = Item](NamedTuple):
+    """One change to one item, as the stream reports it; readers may represent the fields otherwise than as an item.
 
     Attributes:
         event_id: the record's id, unique within the stream.
@@ -42,8 +42,8 @@ class Change(NamedTuple):
     time: str
     collection: str
     id: str
-    old: Item | None
-    new: Item | None
+    old: Fields | None
+    new: Fields | None
     expired: bool
 
 
@@ -56,15 +56,6 @@ class UnreadableRecord:
     time: str
     record: Mapping[str, Any]
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeBatch:
-    """One invocation's records: the changes in order, and the unreadable ones."""
-
-    shard: str | None
-    changes: list[Change]
-    unreadable: list[UnreadableRecord]
 
 
 class StreamPosition(NamedTuple):
@@ -88,31 +79,12 @@ def parse_raw_batch(event: Mapping[str, Any]) -> RawBatch:
     """Parse the event of a DynamoDB stream mapping without decoding the items.
 
     Raises:
-        InvalidMessage: as :func:`decode_batch`.
-    """
-    records = _records(event)
-    positions = [_position(record) for record in records]
-    return RawBatch(str(event.get("eventSourceARN", "")), event.get("shardId"), records, positions)
-
-
-def decode_batch(event: Mapping[str, Any]) -> ChangeBatch:
-    """Parse and decode the event of a DynamoDB stream mapping.
-
-    Raises:
         InvalidMessage: the event is not from a DynamoDB stream, or a record has no sequence number. Without one it
             cannot be reported as a batch item failure, so the whole invocation must fail.
     """
     records = _records(event)
-    shard = event.get("shardId")
-    changes: list[Change] = []
-    unreadable: list[UnreadableRecord] = []
-    for record in records:
-        decoded = decode_record(record, shard)
-        if isinstance(decoded, Change):
-            changes.append(decoded)
-        else:
-            unreadable.append(decoded)
-    return ChangeBatch(shard, changes, unreadable)
+    positions = [position_of(record) for record in records]
+    return RawBatch(str(event.get("eventSourceARN", "")), event.get("shardId"), records, positions)
 
 
 def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -122,7 +94,12 @@ def _records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return records
 
 
-def _position(record: Mapping[str, Any]) -> StreamPosition:
+def position_of(record: Mapping[str, Any]) -> StreamPosition:
+    """Return the position of a record.
+
+    Raises:
+        InvalidMessage: it has no sequence number.
+    """
     try:
         body = record["dynamodb"]
         sequence = int(body["SequenceNumber"])
@@ -137,30 +114,43 @@ def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unre
     Raises:
         InvalidMessage: it has no sequence number.
     """
-    sequence, time = _position(record)
+    return read_record(record, shard, position_of(record), lambda _key, image: decode_fields(image))
+
+
+def read_record[Fields](
+    record: Mapping[str, Any], shard: str | None, position: StreamPosition, decode: Callable[[str, Image], Fields]
+) -> Change[Fields] | UnreadableRecord:
+    """Read one stream record; ``decode`` gets each of its images, the old one first, with the item's key."""
+    sequence, time = position
     body = record["dynamodb"]
     event_id = str(record.get("eventID", sequence))
     try:
-        collection, item_id = split_item_key(body["Keys"]["pk"]["S"])
+        key = body["Keys"]["pk"]["S"]
+        collection, item_id = split_item_key(key)
         source = str(record.get("eventSourceARN", ""))
-        old, new = decode_fields(body.get("OldImage")), decode_fields(body.get("NewImage"))
+        old_image, new_image = body.get("OldImage"), body.get("NewImage")
+        old = None if old_image is None else decode(key, old_image)
+        new = None if new_image is None else decode(key, new_image)
         expired = new is None and _is_ttl_deletion(record)
         return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
     except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
         return UnreadableRecord(event_id, sequence, time, record, str(error) or type(error).__name__)
 
 
-def decode_fields(image: Image | None) -> Item | None:
-    """Decode an item's fields, without the engine's attributes; None for no image."""
-    if image is None:
-        return None
+def decode_fields(image: Image) -> Item:
+    """Decode an image's fields, without the engine's attributes.
+
+    Raises:
+        InvalidMessage: as :func:`tailrace.encoding.dynamodb.decode_value`.
+    """
     fields: Item = {}
     for name, value in image.items():
+        ((tag, inner),) = value.items()
         # fast path for the two most common types; decode_value handles the others and reports errors
-        if len(value) == 1 and "S" in value:
-            fields[name] = value["S"]
-        elif len(value) == 1 and "N" in value:
-            fields[name] = parse_number(value["N"])
+        if tag == "S":
+            fields[name] = inner
+        elif tag == "N":
+            fields[name] = parse_number(inner)
         else:
             fields[name] = decode_value(value)
     for name in ENGINE_ATTRIBUTES:

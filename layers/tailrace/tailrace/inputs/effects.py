@@ -51,28 +51,38 @@ class Effect:
 
     @property
     def kind(self) -> str | None:
-        """``inserted``, ``modified``, ``removed`` or ``expired``; None if neither version is a valid item."""
-        if self.old is None:
-            return None if self.new is None else "inserted"
-        if self.new is not None:
-            return "modified"
-        return "expired" if self.change.expired else "removed"
+        """The kind of the change, as :func:`change_kind` returns it."""
+        return change_kind(self.old is not None, self.new is not None, expired=self.change.expired)
+
+
+def change_kind(before: bool, after: bool, *, expired: bool) -> str | None:
+    """Return ``inserted``, ``modified``, ``removed`` or ``expired``; None if there is no valid item before or after."""
+    if not before:
+        return "inserted" if after else None
+    if after:
+        return "modified"
+    return "expired" if expired else "removed"
 
 
 def derive_effect(change: Change, pipeline: Pipeline) -> Effect:
     """Validate and transform both versions of a change. Invalid items do not raise; see :attr:`Effect.rejection`."""
     collection = pipeline.collections_by_name.get(change.collection)
     if collection is None:
-        names = ", ".join(pipeline.collections_by_name)
-        text = f"no collection is named {change.collection!r}; defined: {names or 'none'}"
-        unknown = None if change.new is None else InvalidItem([Violation("", "collection", text)])
+        unknown = None if change.new is None else unknown_collection(change.collection, pipeline)
         return Effect(change, ABSENT, Version(None, unknown), None)
     return Effect(
-        change, _validated_version(collection, change.old), _validated_version(collection, change.new), collection
+        change, validated_version(collection, change.old), validated_version(collection, change.new), collection
     )
 
 
-def _validated_version(collection: Collection, fields: Item | None) -> Version:
+def unknown_collection(name: str, pipeline: Pipeline) -> InvalidItem:
+    """Return the reason why an item of an undefined collection is invalid."""
+    names = ", ".join(pipeline.collections_by_name)
+    return InvalidItem([Violation("", "collection", f"no collection is named {name!r}; defined: {names or 'none'}")])
+
+
+def validated_version(collection: Collection, fields: Item | None) -> Version:
+    """Validate and transform one version of an item."""
     if fields is None:
         return ABSENT
     try:

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from tailrace.encoding.json_types import Json
-from tailrace.encoding.tagged_json import dumps
+from tailrace.outputs.envelopes import EventText
 from tailrace.outputs.stored_object import StoredObject
 
 MAX_MESSAGE_BYTES = 262_144
@@ -42,12 +41,11 @@ def fits(text: str) -> bool:
     return len(text.encode()) + 2 <= MAX_MESSAGE_BYTES
 
 
-def claim_check(envelope: Json, bucket: str) -> tuple[StoredObject, str]:
+def claim_check(event: EventText, bucket: str) -> tuple[StoredObject, str]:
     """Move an event's data to an object: return that object, and the text of the event that refers to it.
 
     This is CloudEvents' ``dataref`` extension: the event has the URI of its data in place of ``data``.
     """
-    body = dumps(envelope["data"]).encode()
+    body = event.data.encode()
     stored_object = StoredObject(f"oversize/{hashlib.sha256(body).hexdigest()}.json", body, "application/json")
-    without_data = {name: value for name, value in envelope.items() if name != "data"}
-    return stored_object, dumps(without_data | {"dataref": f"s3://{bucket}/{stored_object.key}"})
+    return stored_object, event.with_reference(f"s3://{bucket}/{stored_object.key}")

@@ -32,7 +32,7 @@ def quarantine_object(  # noqa: PLR0913 - the members of a report
     the object's name, so that a second delivery overwrites the same object. The name begins with the entrance, so that
     a listing shows where items are refused. ``time`` is ISO 8601 in UTC and a function of the origin. ``item`` is the
     rejected item as far as it could be parsed, else its text or bytes. ``details`` are further members, which a replay
-    needs: ``sequence`` and ``refused`` of a change, ``expires_at`` of a line.
+    needs: ``sequence``, ``refused`` and ``failed_routes`` of a change, ``expires_at`` of a line.
     """
     origin_text = dumps({"entrance": entrance} | dict(origin))
     name = hashlib.sha256(origin_text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -5,18 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailrace.definition.pipeline import Pipeline, Route
-from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, NotFound, Violation
-from tailrace.inputs.changes import Change, decode_record
-from tailrace.inputs.effects import derive_effect
-from tailrace.outputs.routing import (
-    OutgoingEvent,
-    envelope_for,
-    matching_routes,
-    route_matches,
-    uncountable_violations,
-)
+from tailrace.inputs.changes import Change, position_of, read_record
+from tailrace.outputs.envelopes import EventText
+from tailrace.outputs.prepared_images import DecodedImage, PreparedImages, route_matches
+from tailrace.outputs.routing import OutgoingEvent, route_change
 
 REPLAYED = "replayed"
 """The extension attribute of replayed events; its value is true."""
@@ -49,22 +43,21 @@ def replay_items(records: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> Re
         InvalidMessage: a record is not a change to an item.
     """
     result = ReplayedItems(routes={route.name: [] for route in pipeline.routes})
+    images = PreparedImages(pipeline)
     for position, record in enumerate(records):
         only = record.get("routes")
-        effect = derive_effect(_change(record, ID_SUFFIX if only is None else ""), pipeline)
-        event = envelope_for(effect)
-        if event is None:
-            result.violations[position] = list(effect.rejection.violations) if effect.rejection else []
+        routed = route_change(_change(record, images, ID_SUFFIX if only is None else ""), pipeline, images)
+        if routed.event is None:
+            result.violations[position] = routed.violations
             continue
-        outgoing = _outgoing(position, event)
+        outgoing = _outgoing(position, routed.event)
         if only is None:
             result.archive.append(outgoing)
-        matching, failures = matching_routes(effect, pipeline.routes)
-        for route in matching:
-            if only is None or route.name in only:
-                result.routes[route.name].append(outgoing)
-        if partial := failures + uncountable_violations(effect, pipeline):
-            result.violations[position] = partial
+        for route in routed.routes:
+            if only is None or route in only:
+                result.routes[route].append(outgoing)
+        if routed.violations:
+            result.violations[position] = routed.violations
     return result
 
 
@@ -83,7 +76,8 @@ def replay_events(texts: Iterable[str], route: Route) -> list[OutgoingEvent]:
         versions = [data.get("old"), data.get("new")]
         is_of_route = event["type"].rpartition(".")[0] == f"tailrace.{route.of.name}"
         if is_of_route and any(item is not None and route_matches(route, item) is True for item in versions):
-            result.append(_outgoing(position, event))
+            attributes = {name: value for name, value in event.items() if name not in ("data", REPLAYED)}
+            result.append(_outgoing(position, EventText(dumps(attributes).removesuffix("}"), dumps(data))))
     return result
 
 
@@ -100,13 +94,13 @@ def find_route(pipeline: Pipeline, name: str) -> Route:
     raise NotFound(f"no route is named {name[:60]!r}; defined: {names or 'none'}")
 
 
-def _outgoing(position: int, event: Json) -> OutgoingEvent:
-    marked = event | {REPLAYED: True}
-    return OutgoingEvent(position, marked, dumps(marked))
+def _outgoing(position: int, event: EventText) -> OutgoingEvent:
+    marked = EventText(f'{event.attributes},"{REPLAYED}":true', event.data)
+    return OutgoingEvent(position, marked, marked.text)
 
 
-def _change(record: Mapping[str, Any], suffix: str) -> Change:
-    change = decode_record(record, record.get("shard"))
+def _change(record: Mapping[str, Any], images: PreparedImages, suffix: str) -> Change[DecodedImage]:
+    change = read_record(record, record.get("shard"), position_of(record), images.decode)
     if not isinstance(change, Change):
         raise InvalidMessage(f"not a change to an item: {change.reason}")
     return change._replace(event_id=change.event_id.removesuffix(suffix) + suffix)

@@ -1,27 +1,30 @@
 """Routing: which changes go to the archive, to which routes, and to quarantine."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import localcontext
+from typing import NamedTuple
 
 from tailrace.aggregation.plan import plan_of
-from tailrace.definition.failures import describe_failure
-from tailrace.definition.pipeline import Pipeline, Route
-from tailrace.encoding.json_types import Item, Json
-from tailrace.encoding.tagged_json import dumps
+from tailrace.definition.collection import Collection
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.keys import item_key
+from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import ChangeBatch, is_sentinel
-from tailrace.inputs.effects import Effect, derive_effect
-from tailrace.outputs.envelopes import envelope
+from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, is_sentinel, read_record
+from tailrace.inputs.effects import change_kind, unknown_collection
+from tailrace.outputs.envelopes import EventText, envelope
+from tailrace.outputs.prepared_images import ABSENT_TEXT, DecodedImage, PreparedImages, PreparedItem
 from tailrace.outputs.quarantine import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingEvent:
+class OutgoingEvent(NamedTuple):
     """One event to send to a queue; ``sequence`` is that of its change, for the checkpoint."""
 
     sequence: int
-    envelope: Json
+    event: EventText
     text: str
 
 
@@ -42,110 +45,123 @@ class Dispatch:
     quarantine: list[Quarantined] = field(default_factory=list)
 
 
-def dispatch(batch: ChangeBatch, pipeline: Pipeline) -> Dispatch:
+class RoutedChange(NamedTuple):
+    """Where one change goes: its event, if it has one, the names of the matching routes, and what is wrong with it.
+
+    ``refused`` tells whether the new item is invalid, so that neither archive nor routes get it; ``failed_routes`` are
+    those whose predicate failed on a valid one.
+    """
+
+    event: EventText | None
+    routes: list[str]
+    violations: list[Violation]
+    refused: bool
+    failed_routes: Sequence[str] = ()
+
+
+def dispatch(batch: RawBatch, pipeline: Pipeline, images: PreparedImages) -> Dispatch:
     """Decide where each change of a batch goes, without sending anything."""
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
-    for unreadable in batch.unreadable:
-        if is_sentinel(unreadable.record):
+    for record, position in zip(batch.records, batch.positions, strict=True):
+        change = read_record(record, batch.shard, position, images.decode)
+        if isinstance(change, UnreadableRecord):
+            if not is_sentinel(record):
+                result.quarantine.append(Quarantined(position.sequence, _report_unreadable(change, batch.shard)))
             continue
-        violations = [Violation("", "record", unreadable.reason)]
-        details = {"sequence": str(unreadable.sequence), "refused": True}
-        origin = _origin(unreadable.event_id, batch.shard)
-        stored = quarantine_object(
-            entrance="stream",
-            collection=None,
-            id=None,
-            item=unreadable.record,
-            violations=violations,
-            origin=origin,
-            time=unreadable.time,
-            details=details,
-        )
-        result.quarantine.append(Quarantined(unreadable.sequence, stored))
-    for change in batch.changes:
-        effect = derive_effect(change, pipeline)
-        violations = [] if effect.rejection is None else list(effect.rejection.violations)
-        event = envelope_for(effect)
-        if event is not None:
-            outgoing = OutgoingEvent(change.sequence, event, dumps(event))
+        routed = route_change(change, pipeline, images)
+        if routed.event is not None:
+            outgoing = OutgoingEvent(change.sequence, routed.event, routed.event.text)
             result.archive.append(outgoing)
-            matching, failures = matching_routes(effect, pipeline.routes)
-            for route in matching:
-                result.routes[route.name].append(outgoing)
-            violations += failures + uncountable_violations(effect, pipeline)
-        if violations:
-            result.quarantine.append(Quarantined(change.sequence, _report(effect, violations)))
+            for name in routed.routes:
+                result.routes[name].append(outgoing)
+        if routed.violations:
+            result.quarantine.append(Quarantined(position.sequence, _report(change, routed)))
     return result
 
 
-def envelope_for(effect: Effect) -> Json | None:
-    """Return the event of a change; None if neither version of its item is valid."""
-    change, kind = effect.change, effect.kind
+def route_change(change: Change[DecodedImage], pipeline: Pipeline, images: PreparedImages) -> RoutedChange:
+    """Decide where one change goes."""
+    collection = pipeline.collections_by_name.get(change.collection)
+    if collection is None:
+        unknown = [] if change.new is None else list(unknown_collection(change.collection, pipeline).violations)
+        return RoutedChange(None, [], unknown, refused=bool(unknown))
+    old = None if change.old is None else images.prepare(collection, change.old)
+    new = None if change.new is None else images.prepare(collection, change.new)
+    before = old if isinstance(old, PreparedItem) else None
+    after = new if isinstance(new, PreparedItem) else None
+    violations = list(new.violations) if isinstance(new, InvalidItem) else []
+    kind = change_kind(before is not None, after is not None, expired=change.expired)
     if kind is None:
-        return None
-    data = {"old": effect.old, "new": effect.new, "shard": change.shard, "sequence": str(change.sequence)}
-    return envelope(
+        return RoutedChange(None, [], violations, refused=bool(violations))
+    event = envelope(
         event_id=change.event_id,
         source=change.source or "tailrace",
         collection=change.collection,
         subject=change.id,
         time=change.time,
         kind=kind,
-        data=data,
+        old=ABSENT_TEXT if before is None else before.text,
+        new=ABSENT_TEXT if after is None else after.text,
+        shard=change.shard,
+        sequence=change.sequence,
     )
+    routes = []  # those whose predicate holds for the old or the new item
+    for position, route in enumerate(images.routes[collection.name]):
+        old_matches = before is not None and before.matches[position] is True
+        if old_matches or (after is not None and after.matches[position] is True):
+            routes.append(route.name)
+    if after is None or change.new is None:
+        return RoutedChange(event, routes, violations, refused=bool(violations))
+    images.remember(item_key(change.collection, change.id), change.new)
+    # a failure on the old item was reported when that item arrived
+    matches = zip(images.routes[collection.name], after.matches, strict=True)
+    failed = {route.name: match for route, match in matches if isinstance(match, InvalidItem)}
+    failures = [*failed.values(), *_uncountable(after.item, collection, pipeline)]
+    partial = [violation for failure in failures for violation in failure.violations]
+    return RoutedChange(event, routes, partial, refused=False, failed_routes=list(failed))
 
 
-def matching_routes(effect: Effect, routes: Iterable[Route]) -> tuple[list[Route], list[Violation]]:
-    """Return the routes of a change, whose predicate holds for the old or the new item, and predicate failures."""
-    matching: list[Route] = []
-    failures: list[Violation] = []
-    for route in routes:
-        if route.of.name != effect.change.collection:
-            continue
-        matches = [route_matches(route, item) for item in (effect.old, effect.new) if item is not None]
-        if any(matched is True for matched in matches):
-            matching.append(route)
-        # a failure on the old item was reported when that item arrived
-        if effect.new is not None and isinstance(matches[-1], InvalidItem):
-            failures.extend(matches[-1].violations)
-    return matching, failures
-
-
-def uncountable_violations(effect: Effect, pipeline: Pipeline) -> list[Violation]:
-    """Return why some aggregates cannot count the new item; empty for most items.
+def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list[InvalidItem]:
+    """Return why some aggregates cannot count an item; empty for most items.
 
     Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
     """
-    if effect.collection is None:
-        return []
-    contributions = plan_of(pipeline).evaluators[effect.collection.name].contributions_of(effect.new)
-    return [
-        violation
-        for contribution in contributions
-        if isinstance(contribution, InvalidItem)
-        for violation in contribution.violations
-    ]
+    plan = plan_of(pipeline)
+    delta_cache = plan.delta_caches.get(collection.name)
+    with localcontext(EXACT):  # as in the fold, which may share the cache
+        if delta_cache is not None and delta_cache.can_count(item):
+            return []
+        contributions = plan.evaluators[collection.name].contributions(item)
+    return [contribution for contribution in contributions if isinstance(contribution, InvalidItem)]
 
 
-def route_matches(route: Route, item: Item) -> bool | InvalidItem:
-    """Return whether an item satisfies a route's predicate, or why the predicate failed."""
-    try:
-        return bool(route.when(item))
-    except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; other routes are not affected
-        return InvalidItem([Violation("", "when", f"route {route.name!r}: {describe_failure(error, route.when)}")])
-
-
-def _report(effect: Effect, violations: list[Violation]) -> StoredObject:
-    change = effect.change
+def _report(change: Change[DecodedImage], routed: RoutedChange) -> StoredObject:
     return quarantine_object(
         entrance="stream",
         collection=change.collection,
         id=change.id,
-        item=change.new,
-        violations=violations,
+        item=None if change.new is None else change.new.fields,
+        violations=routed.violations,
         origin=_origin(change.event_id, change.shard),
         time=change.time,
-        details={"sequence": str(change.sequence), "refused": effect.rejection is not None},
+        details={
+            "sequence": str(change.sequence),
+            "refused": routed.refused,
+            "failed_routes": list(routed.failed_routes),
+        },
+    )
+
+
+def _report_unreadable(unreadable: UnreadableRecord, shard: str | None) -> StoredObject:
+    return quarantine_object(
+        entrance="stream",
+        collection=None,
+        id=None,
+        item=unreadable.record,
+        violations=[Violation("", "record", unreadable.reason)],
+        origin=_origin(unreadable.event_id, shard),
+        time=unreadable.time,
+        details={"sequence": str(unreadable.sequence), "refused": True},
     )
 
 

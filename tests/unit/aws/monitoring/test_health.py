@@ -23,7 +23,7 @@ from tailrace.aws.monitoring.throughput import ThroughputCounter, route_stage
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.errors import Permanent, SettingsError
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import parse_raw_batch
 from tailrace.testing import event, history, record
 from tests.api_client import call, problem
 from tests.unit.aws.conftest import Cloud
@@ -111,7 +111,7 @@ def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Clo
 
 def test_who_is_behind_is_told_with_how_many_changes_have_come(health: HealthMonitor, cloud: Cloud) -> None:
     order = {"shop": "a", "placed": "2024-10-27"}
-    changes = decode_batch(event([record(n, "orders", (str(n), None, order)) for n in range(1, 6)])).changes
+    changes = parse_raw_batch(event([record(n, "orders", (str(n), None, order)) for n in range(1, 6)])).positions
     ProgressWriter(cloud.dynamodb, "progress", "fanout", lambda: NOW[0]).advance("s", changes, None)
     ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW[0]).advance("s", changes, 4)
     _, _, ingest, fanout, aggregate, archive, _ = health.document()["stages"]

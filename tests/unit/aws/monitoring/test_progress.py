@@ -20,7 +20,7 @@ from tailrace.aws.monitoring.progress import ProgressReader, ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import Permanent, Transient
-from tailrace.inputs.changes import StreamPosition, decode_batch
+from tailrace.inputs.changes import StreamPosition, parse_raw_batch
 from tailrace.testing import event, history, record
 from tests.api_client import send
 from tests.unit.aws.conftest import Cloud
@@ -37,7 +37,7 @@ def progress(cloud: Cloud) -> ProgressWriter:
 
 def batch(*sequences: int) -> Any:
     """Return changes; each was made as many seconds after 1,700,000,000 as its sequence number says."""
-    return decode_batch(event([record(n, "orders", (str(n), None, ORDER)) for n in sequences])).changes
+    return parse_raw_batch(event([record(n, "orders", (str(n), None, ORDER)) for n in sequences])).positions
 
 
 def told(cloud: Cloud) -> list[dict[str, Any]]:

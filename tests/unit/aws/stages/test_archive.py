@@ -16,7 +16,9 @@ from tailrace.aws.stages import archive as archiving
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, Permanent
 from tailrace.outputs.archives import parse_key
+from tailrace.outputs.envelopes import EventText
 from tailrace.outputs.packing import claim_check
+from tailrace.outputs.stored_object import StoredObject
 from tests.unit.aws.conftest import Cloud
 from tests.unit.outputs.test_archives import event
 
@@ -39,6 +41,12 @@ def batch(*messages: str | list[Any]) -> dict[str, Any]:
             for index, body in enumerate(bodies)
         ]
     }
+
+
+def put_aside(whole: dict[str, Any], bucket: str) -> tuple[StoredObject, str]:
+    """Return an event's data as an object, and the event that refers to it."""
+    attributes = {name: value for name, value in whole.items() if name != "data"}
+    return claim_check(EventText(dumps(attributes)[:-1], dumps(whole["data"])), bucket)
 
 
 def failing(*messages: str) -> dict[str, Any]:
@@ -79,15 +87,15 @@ def test_a_message_that_cannot_be_read_comes_again_alone(cloud: Cloud) -> None:
 
 def test_data_that_no_message_holds_are_fetched(cloud: Cloud) -> None:
     large = event(1, new={"text": "x" * 300_000, "amount": Decimal("0.10"), "tags": {"a", "b"}})
-    stored, light = claim_check(large, "the-failures")
+    stored, light = put_aside(large, "the-failures")
     cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=stored.body)
     assert handler(batch(f"[{light}]"), None) == DONE
     assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [large]}
 
 
 def test_a_message_whose_data_are_gone_comes_again_alone(cloud: Cloud) -> None:
-    _, light = claim_check(event(1), "the-failures")
-    _, elsewhere = claim_check(event(2), "somebody-elses")
+    _, light = put_aside(event(1), "the-failures")
+    _, elsewhere = put_aside(event(2), "somebody-elses")
     assert handler(batch(f"[{light}]", [event(3)], f"[{elsewhere}]"), None) == failing("m0", "m2")
     assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(3)]}
 
@@ -97,7 +105,7 @@ def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pyt
     large = [event(number, new={"text": "x" * 300_000}) for number in range(6)]
     messages = []
     for whole in large:
-        stored, light = claim_check(whole, "the-failures")
+        stored, light = put_aside(whole, "the-failures")
         cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=stored.body)
         messages.append(f"[{light}]")
     calls: list[str] = []

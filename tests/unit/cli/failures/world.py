@@ -65,8 +65,8 @@ class Stack:
         sqs, s3, table = self._untyped()
         destinations = Destinations("archive", {"even": "even"}, "failures")
         progress = ProgressWriter(table, "progress", "fanout", clock=lambda: datetime.fromtimestamp(0, UTC))
-        fanout = Fanout(pipeline, sqs, s3, destinations, progress)
-        self.ingest = Ingester(ItemStore(table, "items", pipeline), s3, "failures")
+        fanout = Fanout(pipeline, sqs, lambda: s3, destinations, progress)
+        self.ingest = Ingester(ItemStore(table, "items", pipeline), lambda: s3, "failures")
 
         def handler(event: dict[str, Any]) -> Any:
             return Replayer(fanout)(event["replay"]) if "replay" in event else fanout(event)

@@ -17,7 +17,7 @@ from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_erro
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
-from tailrace.inputs.changes import Change, StreamPosition, UnreadableRecord
+from tailrace.inputs.changes import StreamPosition
 from tailrace.queries.freshness import ShardProgress
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ProgressWriter:
     def advance(
         self,
         shard: str | None,
-        changes: Sequence[Change | UnreadableRecord | StreamPosition],
+        changes: Sequence[StreamPosition],
         checkpoint: int | None,
         *,
         always: bool = False,

@@ -10,6 +10,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from botocore.client import BaseClient
 
 _RAW_REQUESTS = ("UpdateItem", "BatchExecuteStatement", "BatchWriteItem")
@@ -31,7 +32,7 @@ def skip_serializer(client: BaseClient) -> None:
 
 def _serialize(params: dict[str, Any], context: dict[str, Any], **_others: Any) -> dict[str, Any]:
     """Write the body of a request that is already in DynamoDB's JSON; the SDK's serializer gets empty parameters."""
-    context[_BODY_KEY] = json.dumps(params, separators=(",", ":"), default=_base64).encode()
+    context[_BODY_KEY] = _body(params)
     # the endpoint may depend on which parameters exist, and on the table's name
     return {name: value if isinstance(value, str) else type(value)() for name, value in params.items()}
 
@@ -48,8 +49,15 @@ def _parse_response(response_dict: dict[str, Any], customized_response_dict: dic
     reads as well.
     """
     if response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
-        customized_response_dict.update(json.loads(response_dict["body"]))
+        customized_response_dict.update(msgspec.json.decode(response_dict["body"]))
         response_dict["body"] = b"{}"
+
+
+def _body(params: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(params)  # binary values become base64
+    except UnicodeEncodeError:  # a lone surrogate: it is the table that rejects it
+        return json.dumps(params, separators=(",", ":"), default=_base64).encode()
 
 
 def _base64(binary: bytes) -> str:

@@ -1,6 +1,6 @@
 """The fanout stage: decode, validate, transform; then to the archive queue, route queues or quarantine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ from tailrace.aws.runtime.queues import send_messages
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
-from tailrace.inputs.changes import decode_batch
+from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import claim_check, fits, pack
+from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
 
 if TYPE_CHECKING:
@@ -31,14 +32,21 @@ class Destinations:
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """Sends on the changes of a stream; ``route_throughput`` optionally counts the events of each route."""
+    """Sends on the changes of a stream; ``route_throughput`` optionally counts the events of each route.
+
+    ``s3`` makes a client, on the first change that needs one: most processes never store an object.
+    """
 
     pipeline: Pipeline
     sqs: "SQSClient"
-    s3: "S3Client"
+    s3: Callable[[], "S3Client"]
     destinations: Destinations
     progress: ProgressWriter
     route_throughput: Mapping[str, ThroughputCounter] = field(default_factory=dict)
+    images: PreparedImages = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", PreparedImages(self.pipeline))
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Send one batch of the stream on, and report the first change that could not be sent, if any.
@@ -48,8 +56,8 @@ class Fanout:
         Raises:
             Permanent: a queue or bucket rejects a request; the mapping's failure destination then gets the batch.
         """
-        batch = decode_batch(event)
-        dispatched = dispatch(batch, self.pipeline)
+        batch = parse_raw_batch(event)
+        dispatched = dispatch(batch, self.pipeline, self.images)
         failed = self._quarantine(dispatched) + self.send_to_archive(dispatched.archive)
         for route, events in dispatched.routes.items():
             unsent = self.send_to_route(route, events)
@@ -65,12 +73,14 @@ class Fanout:
             ChangesFailed=len(failed),
         )
         retry_from = min(failed, default=None)
-        self.progress.advance(batch.shard, [*batch.changes, *batch.unreadable], retry_from)
+        self.progress.advance(batch.shard, batch.positions, retry_from)
         return stream_response(event, retry_from)
 
     def _quarantine(self, dispatched: Dispatch) -> list[int]:
+        if not dispatched.quarantine:
+            return []
         failed = put_objects(
-            self.s3, self.destinations.failures_bucket, [refused.object for refused in dispatched.quarantine]
+            self.s3(), self.destinations.failures_bucket, [refused.object for refused in dispatched.quarantine]
         )
         return [dispatched.quarantine[position].sequence for position in failed]
 
@@ -97,8 +107,8 @@ class Fanout:
         large = [event for event in events if not fits(event.text)]
         if not large:
             return [(event.sequence, event.text) for event in events], []
-        checks = {event.sequence: claim_check(event.envelope, self.destinations.failures_bucket) for event in large}
-        unstored = put_objects(self.s3, self.destinations.failures_bucket, [stored for stored, _ in checks.values()])
+        checks = {event.sequence: claim_check(event.event, self.destinations.failures_bucket) for event in large}
+        unstored = put_objects(self.s3(), self.destinations.failures_bucket, [stored for stored, _ in checks.values()])
         failed = {list(checks)[position] for position in unstored}
         texts = {sequence: slim_text for sequence, (_, slim_text) in checks.items()}
         ready = [(e.sequence, texts.get(e.sequence, e.text)) for e in events if e.sequence not in failed]

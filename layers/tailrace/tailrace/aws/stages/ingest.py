@@ -33,10 +33,10 @@ _MIN_TIME_LEFT_MS = 15_000
 
 @dataclass(frozen=True, slots=True)
 class Ingester:
-    """Processes the messages of the intake queue."""
+    """Processes the messages of the intake queue; ``s3`` makes a client when a message goes to quarantine."""
 
     items: ItemStore
-    s3: "S3Client"
+    s3: Callable[[], "S3Client"]
     failures_bucket: str
 
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Ingester:
             origin={"message": record["messageId"]},
             time=sent.strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
-        if put_objects(self.s3, self.failures_bucket, [stored]):
+        if put_objects(self.s3(), self.failures_bucket, [stored]):
             raise Transient("quarantine cannot be written now")
 
 

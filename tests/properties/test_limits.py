@@ -1,0 +1,34 @@
+"""The limits of items: the quick check accepts nothing that the full one rejects."""
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.encoding import limits
+from tests import strategies
+
+texts = st.one_of(
+    strategies.awkward_texts, st.sampled_from(["\ud800", "é" * 600, "x" * 2_049, "pk", "expires_at", "~etag"])
+)
+numbers = st.one_of(
+    strategies.numbers,
+    st.sampled_from(
+        [10**38, 10**38 - 1, -(10**38), Decimal("1E-130"), Decimal("1E-131"), Decimal("NaN"), Decimal("1.5E+126")]
+    ),
+    st.decimals(),
+)
+values = st.one_of(st.none(), st.booleans(), texts, numbers, strategies.values, st.floats(), st.just("x" * 410_000))
+
+
+@given(texts, st.dictionaries(texts, values, max_size=5))
+def test_the_quick_check_accepts_nothing_that_the_full_one_rejects(pk: str, item: dict[str, Any]) -> None:
+    if limits._is_plain(pk, item):
+        assert not [*limits._key_violations(pk), *limits._field_violations(item)]
+        assert limits._size(item) + len("pk") + len(pk.encode()) <= limits.MAX_ITEM_BYTES
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), st.text("xyzé", max_size=20) | st.integers(-99, 99) | st.none()))
+def test_most_items_need_no_full_check(item: dict[str, Any]) -> None:
+    assert limits._is_plain("orders#1", item)
