@@ -23,7 +23,7 @@ POINTER = SITE_PACKAGES / "mounted.pth"
 PACKAGED = "packaged"
 PACKAGED_TEMPLATE = "template.yaml"
 NOTES = "definition.json"
-ENGINE_SOURCES = {"tailrace", "requirements.txt", "Makefile", "platforms", "slim_sdk.py"}
+ENGINE_SOURCES = {"Makefile", "platforms", "requirements.txt", "slim_sdk.py", "tailrace"}
 IGNORED_FOLDERS = {"__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 IGNORED_SUFFIXES = (".pyc", "~", ".swp", ".tmp")
 

@@ -166,3 +166,8 @@ def test_what_editors_leave_is_no_source(checkout: Checkout) -> None:
         (checkout.layer / "pipeline" / name).write_text("")
     found = [str(path.relative_to(checkout.layer)) for path in derived_build.definition_files()]
     assert found == ["pipeline/definition.py", "pipeline/gone.py", "rules.py"]
+
+
+def test_the_definition_of_this_repository_is_the_pipeline() -> None:
+    """What else lies in the layer's folder belongs to the engine or to its build."""
+    assert [path.name for path in derived_build.definition_sources()] == ["pipeline"]
