@@ -10,7 +10,7 @@ from local.deployment.template import template as written
 from tests.architecture.expansion import expand
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "api")
+STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "history", "api")
 PAGE = "dashboard"
 """The function that is no stage: it serves the dashboard's page, where the stack hosts it, and touches no data."""
 

@@ -42,6 +42,9 @@ def test_data_outlives_the_stack(name: str) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
+EXPIRING = {"FailuresBucket": ["oversize/"], "HistoryBucket": ["journal/", "jobs/", "reports/"]}
+
+
 @pytest.mark.parametrize("name", BUCKETS)
 def test_buckets_are_encrypted_and_keep_no_leftovers(name: str) -> None:
     """Versions protect from a mistake, and go after a while, as unfinished uploads do."""
@@ -53,9 +56,9 @@ def test_buckets_are_encrypted_and_keep_no_leftovers(name: str) -> None:
     assert all(rule["Status"] == "Enabled" for rule in rules)
     assert any("NoncurrentVersionExpiration" in rule for rule in rules)
     assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
-    # what is current is the user's, and is never removed by itself; but for what only messages refer to
+    # what is current is the user's, and is never removed by itself; but for what only messages or jobs refer to
     expiring = [rule for rule in rules if "ExpirationInDays" in rule or "ExpirationDate" in rule]
-    assert [rule["Prefix"] for rule in expiring] == (["oversize/"] if name == "FailuresBucket" else [])
+    assert [rule["Prefix"] for rule in expiring] == EXPIRING.get(name, [])
 
 
 def test_oversize_data_outlive_the_messages_that_refer_to_them() -> None:

@@ -23,6 +23,10 @@ from tests.architecture.stack import (
 
 PIPELINE_VARIABLE = "TAILRACE_PIPELINE"
 OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN"}
+LOCAL = {"VIRTUAL_SHARDS"}
+"""What only the stack on one machine sets."""
+BY_NAME = {"AGGREGATE_FUNCTION": ":aggregate", "HISTORY_MACHINE": ":stateMachine:history"}
+"""What is named instead of referred to, since a reference would be circular."""
 
 
 def settings_of(stage: str) -> type[settings.Settings]:
@@ -33,7 +37,7 @@ def settings_of(stage: str) -> type[settings.Settings]:
 
 def expected(stage: str) -> set[str]:
     """Return the variables that a stage reads: a field each, and for fanout and api the queues of each route."""
-    names = {field.name.upper() for field in fields(settings_of(stage))}
+    names = {field.name.upper() for field in fields(settings_of(stage))} - LOCAL
     routes = {settings.route_queue_variable(route.name) for route in load_pipeline().routes}
     dead = {settings.dead_letter_queue_variable(route.name) for route in load_pipeline().routes}
     return names | (routes if stage in ("fanout", "api") else set()) | (dead if stage == "api" else set())
@@ -51,6 +55,9 @@ def test_a_variable_is_named_after_its_resource(stage: str) -> None:
     for name, value in variables(stage).items():
         if name == PIPELINE_VARIABLE:
             assert value == {"Ref": "Pipeline"}
+        elif name in BY_NAME:
+            kind, _, resource = BY_NAME[name].rpartition(":")
+            assert value["Fn::Sub"].endswith(f"{kind}:${{AWS::StackName}}-{resource}".removeprefix(":"))
         else:
             assert [variable_name(logical_id) for logical_id in referred(value)] == [name]
 
