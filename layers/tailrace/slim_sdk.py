@@ -37,9 +37,9 @@ def _without_documentation(value: Any) -> Any:
     """Return a model without its texts; a member of a structure may be named documentation, too, and is an object."""
     if isinstance(value, dict):
         return {
-            name: _without_documentation(inner)
+            # emptied, not removed: the SDK reads that of clientContextParams
+            name: "" if name == "documentation" and isinstance(inner, str) else _without_documentation(inner)
             for name, inner in value.items()
-            if name != "documentation" or not isinstance(inner, str)
         }
     return [_without_documentation(inner) for inner in value] if isinstance(value, list) else value
 
