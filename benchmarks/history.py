@@ -36,7 +36,7 @@ from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.boundaries import Boundary
 from tailrace.backfill.generations import Generation, State, begin_build, begin_verify, created
 
-_ITEMS = 20_000
+_ITEMS = 1_000_000
 _PARTITIONS = 2
 _PAGE = 1_000
 _PARTS = (("scan", scan_segment), ("base", compute_base), ("commit", commit_base))

@@ -59,6 +59,7 @@ def aggregates(
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
     monkeypatch.setenv("AGGREGATES_TABLE", name)
     monkeypatch.setenv("PROGRESS_TABLE", table("pk", "sk"))
+    monkeypatch.setenv("HISTORY_BUCKET", "not-asked")
     monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.orders:pipeline")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
     stage.cache_clear()

@@ -9,6 +9,7 @@ import pytest
 
 from functions.api.app import handler
 from local.in_memory.http_api import HttpApiServer
+from tailrace.aws.backfill.control import CONTROL
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.testing import event, history
@@ -29,7 +30,7 @@ class Quiet:
         return {"Attributes": dict.fromkeys(AttributeNames, "0")}
 
     def list_objects_v2(self, **_prefix: str) -> dict[str, Any]:
-        return {"KeyCount": 0}
+        return {"KeyCount": 0, "IsTruncated": False}
 
 
 @pytest.fixture
@@ -42,6 +43,8 @@ def url(api: Aggregates, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     order: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
     orders = [("1", order | {"amount": 5}), ("2", order | {"lines": 2}), ("3", {"shop": "", "placed": "-"})]
     api.absorb(event(history("orders", orders)))
+    # the stage has adopted the generations of one definition, and each test has its own
+    api.dynamodb.delete_item(TableName=api.name, Key={"pk": {"S": CONTROL}, "sk": {"S": "-"}})
     with HttpApiServer(handler) as gateway:
         thread = threading.Thread(target=gateway.serve_forever)
         thread.start()

@@ -29,6 +29,7 @@ def filled(dynamodb: "DynamoDBClient", dynamodb_endpoint: str) -> dict[str, str]
         "AWS_ENDPOINT_URL": dynamodb_endpoint,
         "AWS_DEFAULT_REGION": "us-east-1",
         "TAILRACE_PIPELINE": "tests.pipelines.readable:pipeline",
+        "HISTORY_BUCKET": "not-asked",
     }
     environment |= dict.fromkeys(
         ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "POWERTOOLS_METRICS_NAMESPACE"), "testing"

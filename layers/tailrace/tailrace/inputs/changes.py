@@ -160,8 +160,16 @@ def decode_fields(image: Image) -> Item:
 
 def is_sentinel(record: Mapping[str, Any]) -> bool:
     """Tell whether a stream record is of a sentinel, which jobs write to see how far the stream is read."""
-    key = record.get("dynamodb", {}).get("Keys", {}).get("pk", {}).get("S")
-    return isinstance(key, str) and key.startswith(f"{SENTINELS}#")
+    return record_key(record).startswith(f"{SENTINELS}#")
+
+
+def record_key(record: Mapping[str, Any]) -> str:
+    """Return the partition key of a stream record's row; an empty text if the record has none."""
+    try:
+        key = record["dynamodb"]["Keys"]["pk"]["S"]
+    except (KeyError, TypeError):
+        return ""
+    return key if isinstance(key, str) else ""
 
 
 def _is_ttl_deletion(record: Mapping[str, Any]) -> bool:

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.admission import is_too_old, lowest_to_add, rows_above
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.backfill.journal import JournaledChange, JournalObject, journal_object
-from tailrace.inputs.changes import Change, RawBatch, decode_record
+from tailrace.inputs.changes import Change, RawBatch, decode_record, record_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +94,5 @@ def _changes(batch: RawBatch) -> list[JournaledChange]:
     for record, position in zip(batch.records, batch.positions, strict=True):
         change = decode_record(record, batch.shard)
         old = change.old if isinstance(change, Change) else None
-        found.append(JournaledChange(position.sequence, _key(record), old))
+        found.append(JournaledChange(position.sequence, record_key(record), old))
     return sorted(found, key=lambda change: change.sequence)
-
-
-def _key(record: Mapping[str, Any]) -> str:
-    return str(record["dynamodb"].get("Keys", {}).get("pk", {}).get("S", ""))
