@@ -99,6 +99,7 @@ def filled(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
         patch.setenv("TAILRACE_PIPELINE", request.param)
+        patch.setenv("HISTORY_BUCKET", "unused")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "POWERTOOLS_METRICS_NAMESPACE"):
             patch.setenv(name, "testing")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
