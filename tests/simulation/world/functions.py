@@ -9,11 +9,13 @@ from local.in_memory import Database
 from local.mapping import Failed, InvocationResult, Returned, Throttled
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
-from tailrace.aws.backfill.feeder import assemble_feeder
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.backfill.feeder import assemble_feeder, fingerprints
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
+from tailrace.backfill.generations import created
 from tailrace.queries.freshness import AGGREGATE, FANOUT
 from tests.simulation import definition
 from tests.simulation.world.clients import Bucket, Queues, Streams, Table
@@ -36,6 +38,9 @@ class Functions:
         self.database = Database(returns_rejected_item=bool(history.seed % 2))
         self.database.create(TABLE, "pk", "sk")
         self.database.create(PROGRESS, "pk", "sk")
+        database: Any = self.database
+        known = [created(name, version, of) for (name, version), of in fingerprints(definition.pipeline).items()]
+        ControlTable(database, TABLE).create(known, since_creation=True)
         self.queues = Queues(injector)
         self.bucket = Bucket(injector)
         self.streams = Streams(injector, shards)
