@@ -82,8 +82,7 @@ class Player:
         if spoil:
             self._spoil(control, live)
         if self.random.random() < 0.2:
-            self.world.give_up()
-            self.spoiled |= set(live)
+            self._give_up()
         verdict = self._job("verify", live, repairs=repairs)
         if verdict.job.state != "done":
             return
@@ -99,8 +98,14 @@ class Player:
             left = {(one["aggregate"], one["version"]) for one in verdict.findings if not one["repaired"]}
             self.spoiled -= set(verdict.job.targets) - left
 
+    def _give_up(self) -> None:
+        """Let a batch be discarded; the rows of what is live may lack it from now on."""
+        self.world.give_up()
+        control = self._control()
+        self.spoiled |= {one.id for one in control.generations.values() if one.state is State.LIVE}
+
     def _spoil(self, control: Control, live: list[GenerationId]) -> None:
-        """Change a counter of some row by the smallest unit."""
+        """Change a counter, or a maximum, of some row by the smallest unit."""
         self.world.settle()
         self.spoiled_rows: dict[GenerationId, str] = {}
         rows = [row for row in self.world.database.rows("aggregates") if _id_of(row["pk"]["S"], control) in live]
@@ -110,16 +115,18 @@ class Player:
         name = _id_of(row["pk"]["S"], control)
         if name is None:
             return
+        attribute = "most" if "most" in row else "~n"
         self.world.database.update_item(
             TableName="aggregates",
             Key={"pk": row["pk"], "sk": row["sk"]},
             UpdateExpression="ADD #n :one",
-            ExpressionAttributeNames={"#n": "~n"},
+            ExpressionAttributeNames={"#n": attribute},
             ExpressionAttributeValues={":one": {"N": "1"}},
         )
         self.world.note(f"{row['pk']['S']} {row['sk']['S']} spoiled")
         self.spoiled.add(name)
-        self.spoiled_rows[name] = row["pk"]["S"]
+        if attribute == "~n":  # a maximum may be written again by the stage before it is read
+            self.spoiled_rows[name] = row["pk"]["S"]
 
     def _job(self, kind: Kind, targets: list[GenerationId], *, repairs: bool = False) -> Verdict:
         self.jobs += 1
@@ -153,6 +160,8 @@ class Player:
                         self.world.deliver(most=60)
                     if self.random.random() < 0.02:
                         self.world.settle()
+                    if self.random.random() < 0.01:
+                        self._give_up()
                 case "parts":
                     numbers = list(outcome["numbers"])
                     self.random.shuffle(numbers)
