@@ -10,11 +10,13 @@ import pytest
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.backfill import feed
 from tailrace.aws.backfill.journal_bucket import JournalBucket
-from tailrace.aws.jobs.steps import building, covering, gathering, judging, repairing
+from tailrace.aws.jobs.steps import building, covering, gathering, judging
 from tailrace.backfill.comparison import expected_counters
 from tests.simulation.jobs.__main__ import play
 
 _SEEDS = 120
+_RICH = (327, 22, 76)
+"""Seeds to try first: each finds what dozens of others do not. A stale list only makes the test slower."""
 
 
 def _drop_journal(patch: pytest.MonkeyPatch) -> None:
@@ -52,10 +54,6 @@ def _ignore_holes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(covering, "holes", lambda _given_up, _firsts, _time: [])
 
 
-def _skip_value_rows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(repairing.Repairer, "_rewrite_order", lambda _self, _key: True)
-
-
 @pytest.mark.parametrize(
     "broken",
     [
@@ -66,7 +64,6 @@ def _skip_value_rows(patch: pytest.MonkeyPatch) -> None:
         _skip_coverage,
         _commit_base_under_new_marks,
         _ignore_holes,
-        _skip_value_rows,
     ],
 )
 def test_a_broken_safeguard_is_found(
@@ -75,7 +72,7 @@ def test_a_broken_safeguard_is_found(
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     broken(monkeypatch)
-    assert any(_is_found(seed) for seed in range(_SEEDS))
+    assert any(_is_found(seed) for seed in (*_RICH, *range(_SEEDS)))
 
 
 def _is_found(seed: int) -> bool:
