@@ -78,5 +78,5 @@ def test_a_broken_safeguard_is_found(
 def _is_found(seed: int) -> bool:
     try:
         return bool(play(seed))
-    except Exception:  # noqa: BLE001 - a crash is a finding, too
+    except AssertionError:  # a job that never ends
         return True

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import SPLIT, Lineage, Shard, is_only_child, lineage_of, mark_attribute, orphaned_marks
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.pages import all_rows
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
 if TYPE_CHECKING:
@@ -109,20 +110,14 @@ class Lineages:
 
     def _stored_lineages(self) -> dict[str, Lineage]:
         """Return the lineages of all shards with a row: a few per day and partition, for eight days."""
-        request: Any = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": encode_item({":pk": SHARDS}),
-            "ConsistentRead": True,
-        }
-        found: dict[str, Lineage] = {}
-        while True:
-            with map_aws_errors():
-                page = self.client.query(**request)
-            found |= {row["sk"]: _lineage(row) for row in map(decode_item, page["Items"])}
-            if "LastEvaluatedKey" not in page:
-                return found
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        rows = all_rows(
+            self.client.query,
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode_item({":pk": SHARDS}),
+            ConsistentRead=True,
+        )
+        return {row["sk"]: _lineage(row) for row in map(decode_item, rows)}
 
     def describe_stream(self, stream: str) -> Mapping[str, Shard]:
         """Return the shards of a stream; none if the stream does not exist, as in a handmade event.

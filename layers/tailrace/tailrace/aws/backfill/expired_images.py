@@ -4,13 +4,14 @@ What has expired is in no table. So the aggregate stage keeps the item as it was
 commits anything: ``expired/<collection>/<shard>/<sequence>``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.pages import all_objects
 from tailrace.backfill.boundaries import Position
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -60,18 +61,15 @@ class ExpiredImages:
                 with map_aws_errors():
                     self.client().put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
 
-    def read(self, collection: str) -> Iterator[ExpiredItem]:
-        """Yield the images of all items of a collection that have expired."""
-        request: Any = {"Bucket": self.bucket, "Prefix": f"{EXPIRED}{collection}/"}
-        while True:
-            with map_aws_errors():
-                page = self.client().list_objects_v2(**request)
-                for entry in page.get("Contents", []):
-                    body = self.client().get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
-                    yield _parse(entry["Key"], loads(body))
-            if not page.get("IsTruncated"):
-                return
-            request["ContinuationToken"] = page["NextContinuationToken"]
+    def read(self, collection: str, wanted: Callable[[str, int], bool]) -> Iterator[ExpiredItem]:
+        """Yield the images of a collection's expired items whose deletions (shard, sequence number) are wanted."""
+        for entry in all_objects(self.client(), self.bucket, f"{EXPIRED}{collection}/"):
+            _, _, shard, sequence = entry["Key"].split("/")
+            if wanted(shard, decode_sequence(sequence)):
+                with map_aws_errors():
+                    body = loads(self.client().get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read())
+                position = Position(decode_sequence(sequence), int(body["created"]))
+                yield ExpiredItem(shard, position, body["id"], body["fields"])
 
 
 @cache
@@ -85,8 +83,3 @@ def _expired(batch: RawBatch) -> Iterable[tuple[Change, int]]:
             change = decode_record(record, batch.shard)
             if isinstance(change, Change) and change.expired:
                 yield change, int(record["dynamodb"].get("ApproximateCreationDateTime", 0))
-
-
-def _parse(key: str, body: Mapping[str, Any]) -> ExpiredItem:
-    _, _, shard, sequence = key.split("/")
-    return ExpiredItem(shard, Position(decode_sequence(sequence), int(body["created"])), body["id"], body["fields"])

@@ -7,12 +7,13 @@ above the boundary, and outlives the records in the stream by a week.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
-from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.runtime.pages import all_rows
 from tailrace.backfill.boundaries import Boundary, Position, first_in_shard
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
@@ -65,20 +66,14 @@ class BoundaryFirsts:
 
     def stored(self, boundary: str) -> dict[str, int]:
         """Return a boundary's first number in each shard that has one."""
-        request: Any = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": encode_item({":pk": f"{BOUNDARIES}{boundary}"}),
-            "ConsistentRead": True,
-        }
-        found: dict[str, int] = {}
-        while True:
-            with map_aws_errors():
-                page = self.client.query(**request)
-            found |= {row["sk"]: decode_sequence(row["first"]) for row in map(decode_item, page["Items"])}
-            if "LastEvaluatedKey" not in page:
-                return found
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        rows = all_rows(
+            self.client.query,
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode_item({":pk": f"{BOUNDARIES}{boundary}"}),
+            ConsistentRead=True,
+        )
+        return {row["sk"]: decode_sequence(row["first"]) for row in map(decode_item, rows)}
 
     def _store(self, boundary: Boundary, shard: str, first: int) -> int:
         row = {

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.pages import all_objects
 from tailrace.backfill.journal import JournalObject, decode, encode
 
 if TYPE_CHECKING:
@@ -60,14 +61,7 @@ class JournalBucket:
         return self._list(f"{JOURNAL}{boundary}/")
 
     def _list(self, prefix: str) -> Iterator[str]:
-        request: Any = {"Bucket": self.bucket, "Prefix": prefix}
-        while True:
-            with map_aws_errors():
-                page = self.client().list_objects_v2(**request)
-            yield from (entry["Key"] for entry in page.get("Contents", []))
-            if not page.get("IsTruncated"):
-                return
-            request["ContinuationToken"] = page["NextContinuationToken"]
+        return (entry["Key"] for entry in all_objects(self.client(), self.bucket, prefix))
 
     def read(self, key: str) -> JournalObject:
         """Read an object."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import decode_sequence
-from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.runtime.pages import all_rows
 from tailrace.backfill.boundaries import Position
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
@@ -67,19 +68,14 @@ class ProgressRows:
                 raise translate(error) from error
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:
-        request: Any = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": encode_item({":pk": AGGREGATE}),
-            "ConsistentRead": True,
-        }
-        while True:
-            with map_aws_errors():
-                page = self.client.query(**request)
-            yield from map(decode_item, page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        rows = all_rows(
+            self.client.query,
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode_item({":pk": AGGREGATE}),
+            ConsistentRead=True,
+        )
+        return map(decode_item, rows)
 
 
 def is_miscounted(image: Mapping[str, Any]) -> bool:

@@ -36,9 +36,7 @@ class Commands:
     machine: str
     states: "Callable[[], SFNClient]"
 
-    def start(
-        self, kind: Kind, names: Sequence[str], *, repairs: bool = False, sample: float = 1.0, again: bool = False
-    ) -> dict[str, Any]:
+    def start(self, kind: Kind, names: Sequence[str], *, repairs: bool = False, sample: float = 1.0) -> dict[str, Any]:
         """Start a job for some aggregates, or for all of them; one that is under way is resumed instead.
 
         Returns:
@@ -53,7 +51,7 @@ class Commands:
         if not targets:
             return {"job": None, "targets": [], "resumed": False}
         for job in self.shop.jobs.all():
-            if job.state == "running" and job.kind == kind and set(job.targets) & set(targets) and not again:
+            if job.state == "running" and job.kind == kind and set(job.targets) & set(targets):
                 self._execute(job, resumed=True)
                 return {"job": job.id, "targets": [label(one) for one in job.targets], "resumed": True}
         now = self.shop.clock()

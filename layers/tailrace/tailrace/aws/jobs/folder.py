@@ -3,11 +3,12 @@
 Objects are named by their content's origin: a part that runs twice writes the same objects again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.pages import all_objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,14 +43,7 @@ class Folder:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys of all objects in a folder."""
-        request: Any = {"Bucket": self.bucket, "Prefix": f"{self.root}/{prefix}/"}
-        while True:
-            with map_aws_errors():
-                page: Mapping[str, Any] = self.client().list_objects_v2(**request)
-            yield from (entry["Key"] for entry in page.get("Contents", []))
-            if not page.get("IsTruncated"):
-                return
-            request["ContinuationToken"] = page["NextContinuationToken"]
+        return (entry["Key"] for entry in all_objects(self.client(), self.bucket, f"{self.root}/{prefix}/"))
 
     def lines_of(self, key: str) -> list[bytes]:
         """Return the lines of an object, by its key."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.pages import all_rows
 from tailrace.backfill.generations import GenerationId
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.errors import NotFound, Transient
@@ -122,20 +123,15 @@ class JobTable:
 
     def all(self) -> Iterator[Job]:
         """Yield the jobs, the newest first."""
-        request: Any = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": encode_item({":pk": JOBS}),
-            "ConsistentRead": True,
-            "ScanIndexForward": False,
-        }
-        while True:
-            with map_aws_errors():
-                page = self.client.query(**request)
-            yield from (_job(decode_item(image)) for image in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        rows = all_rows(
+            self.client.query,
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode_item({":pk": JOBS}),
+            ConsistentRead=True,
+            ScanIndexForward=False,
+        )
+        return (_job(decode_item(image)) for image in rows)
 
     def _put(self, job: Job, condition: str, values: Mapping[str, Any]) -> None:
         row = {

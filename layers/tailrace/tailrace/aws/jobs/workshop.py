@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.control import ControlTable
@@ -145,11 +144,6 @@ def partition_of(text: str, partitions: int) -> int:
 def is_sampled(key: RowKey, share: float) -> bool:
     """Tell whether a main row, with everything that belongs to it, is in a sample of a given share."""
     return share >= 1 or partition_of(f"sample\n{key[0]}\n{key[1]}", 1 << 32) < share * (1 << 32)
-
-
-def base_mark(generation: Generation) -> Lineage:
-    """Return the mark under which a generation's base is committed."""
-    return Lineage(f"~base-{generation.epoch}")
 
 
 def spread(parts: Mapping[int, list[bytes]]) -> Iterator[tuple[int, list[bytes]]]:

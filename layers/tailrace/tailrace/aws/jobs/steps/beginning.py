@@ -1,7 +1,5 @@
 """The first steps of a job: it waits until one meaning runs alone, chooses its boundary, and sees it confirmed."""
 
-from dataclasses import replace
-
 from tailrace.aws.backfill.feeder import distrust
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
@@ -100,4 +98,4 @@ def release(shop: Workshop, job: Job, reason: str) -> None:
         if before is None or before.journal is None or before.journal.id != boundary_id(job):
             continue
         after = interrupt(before, reason) if before.state is State.BUILDING else end_verify(before)
-        shop.control.replace(before, replace(after))
+        shop.control.replace(before, after)

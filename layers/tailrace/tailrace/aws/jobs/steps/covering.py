@@ -11,6 +11,7 @@ from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.steps.snapshot import close_snapshot
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.pages import all_objects
 from tailrace.backfill.boundaries import Boundary, Position
 from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_sentinels, throughs_of, unproven
 from tailrace.encoding.dynamodb import encode_item
@@ -110,19 +111,12 @@ def _returned(shop: Workshop, job: Job) -> dict[str, list[tuple[str, int]]]:
 
 def _discarded(shop: Workshop, boundary: Boundary) -> Iterator[GivenUp]:
     """Yield the batches that the aggregate stage's mapping has discarded since a boundary."""
-    request: Any = {"Bucket": shop.failures_bucket, "Prefix": _GIVEN_UP}
     since = boundary.time - shop.timing.margin_s
-    while True:
-        with map_aws_errors():
-            page = shop.s3().list_objects_v2(**request)
-        for entry in page.get("Contents", []):
-            if entry["LastModified"].timestamp() >= since:
-                with map_aws_errors():
-                    body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=entry["Key"])["Body"].read()
-                yield from _batch(shop, json.loads(body))
-        if not page.get("IsTruncated"):
-            return
-        request["ContinuationToken"] = page["NextContinuationToken"]
+    for entry in all_objects(shop.s3(), shop.failures_bucket, _GIVEN_UP):
+        if entry["LastModified"].timestamp() >= since:
+            with map_aws_errors():
+                body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=entry["Key"])["Body"].read()
+            yield from _batch(shop, json.loads(body))
 
 
 def _batch(shop: Workshop, record: Mapping[str, Any]) -> Iterator[GivenUp]:

@@ -184,9 +184,11 @@ def _expired_below(shop: Workshop, job: Job, space: RowSpace, partition: int) ->
     firsts = {name: int(number) for name, number in job.data["firsts"].items()}
     parents = job.data["parents"]
     time = boundary_of(space.generation).time
-    for one in shop.expired.read(space.aggregate.of.name):
-        if partition_of(f"{one.shard}\n{one.position.sequence}", job.data["partitions"]) != partition:
-            continue
+
+    def is_mine(shard: str, sequence: int) -> bool:
+        return partition_of(f"{shard}\n{sequence}", job.data["partitions"]) == partition
+
+    for one in shop.expired.read(space.aggregate.of.name, is_mine):
         if one.shard in firsts:
             below = one.position.sequence < firsts[one.shard]
         else:

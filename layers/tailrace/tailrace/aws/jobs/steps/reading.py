@@ -17,6 +17,7 @@ from tailrace.aws.jobs.steps.building import base_of
 from tailrace.aws.jobs.steps.gathering import journal_of, row_partition
 from tailrace.aws.jobs.workshop import Lines, Workshop, boundary_id, is_sampled, spread
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.pages import all_rows
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
 from tailrace.definition.aggregate import EXPIRES_AT, INEXACT
@@ -94,13 +95,8 @@ def _keys(shop: Workshop, segment: int, segments: int) -> Iterator[RowKey]:
     request: Any = {"TableName": shop.aggregates_table, "ConsistentRead": True, "ProjectionExpression": "pk, sk"}
     if segments > 1:
         request |= {"Segment": segment, "TotalSegments": segments}
-    while True:
-        with map_aws_errors():
-            page = shop.dynamodb.scan(**request)
-        yield from ((image["pk"]["S"], image["sk"]["S"]) for image in page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    rows = all_rows(shop.dynamodb.scan, **request)
+    return ((image["pk"]["S"], image["sk"]["S"]) for image in rows)
 
 
 def read_rows(shop: Workshop, job: Job, partition: int) -> None:
@@ -204,20 +200,15 @@ def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFir
 
 def _value_rows(shop: Workshop, space: RowSpace, key: RowKey) -> Iterator[StoredRow]:
     for kind in space.aggregate.value_rows:
-        request: Any = {
-            "TableName": shop.aggregates_table,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": encode_item({":pk": value_rows_key(key, kind.name)}),
-            "ConsistentRead": True,
-        }
-        while True:
-            with map_aws_errors():
-                page = shop.dynamodb.query(**request)
-            for row in map(decode_item, page["Items"]):
-                yield stored_row(space, (row["pk"], row["sk"]), row)
-            if "LastEvaluatedKey" not in page:
-                break
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        rows = all_rows(
+            shop.dynamodb.query,
+            TableName=shop.aggregates_table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode_item({":pk": value_rows_key(key, kind.name)}),
+            ConsistentRead=True,
+        )
+        for row in map(decode_item, rows):
+            yield stored_row(space, (row["pk"], row["sk"]), row)
 
 
 def _line(read: ReadRow) -> bytes:

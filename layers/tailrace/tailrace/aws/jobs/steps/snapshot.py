@@ -7,7 +7,7 @@ from typing import Any
 
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.workshop import Lines, Workshop, partition_of, spread
-from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.pages import all_rows
 
 _MAX_BYTES = 64_000_000  # held in memory before it is written
 
@@ -61,13 +61,7 @@ def _segment(shop: Workshop, segment: int, segments: int) -> Iterator[Mapping[st
     request: Any = {"TableName": shop.items_table, "ConsistentRead": True}
     if segments > 1:
         request |= {"Segment": segment, "TotalSegments": segments}
-    while True:
-        with map_aws_errors():
-            page = shop.dynamodb.scan(**request)
-        yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    return all_rows(shop.dynamodb.scan, **request)
 
 
 def _base64(value: object) -> str:

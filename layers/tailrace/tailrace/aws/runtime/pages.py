@@ -1,0 +1,44 @@
+"""Reads lists that come in pages, to their end."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tailrace.aws.runtime.errors import map_aws_errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def all_rows(call: Callable[..., Mapping[str, Any]], **request: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of all pages of a query or scan (``call``), in DynamoDB's JSON.
+
+    Raises:
+        Transient: the table cannot be read now.
+        Permanent: the table rejects the request.
+    """
+    while True:
+        with map_aws_errors():
+            page = call(**request)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def all_objects(client: "S3Client", bucket: str, prefix: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects under a prefix as S3 lists them, in the order of their keys.
+
+    An object is among them if its page is listed after it was written.
+
+    Raises:
+        Transient: the bucket cannot be listed now.
+        Permanent: the bucket rejects the request.
+    """
+    request: Any = {"Bucket": bucket, "Prefix": prefix}
+    while True:
+        with map_aws_errors():
+            page = client.list_objects_v2(**request)
+        yield from page.get("Contents", [])
+        if not page.get("IsTruncated"):
+            return
+        request["ContinuationToken"] = page["NextContinuationToken"]
