@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 from tailrace.backfill.sources import describe_function
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups import BucketGroup, FieldGroup, Group
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
-from tailrace.definition.value_rows import ValueSelection
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import FieldGroup, Group
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.value_rows import ValueSelection
 from tailrace.encoding.tagged_json import canonical_json
 
 _CHARACTERS = 32

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from tailrace.definition.checks import check_display_metadata
 from tailrace.definition.failures import describe_failure
+from tailrace.definition.fields.checks import check_display_metadata
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME

@@ -6,7 +6,8 @@ from itertools import product
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import BucketGroup, FieldGroup, Group
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import FieldGroup, Group
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage
 from tailrace.queries.time_ranges import bucket_label

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Unpack
 
-from tailrace.definition.checks import DisplayMetadata, check_field, check_predicate
+from tailrace.definition.fields.checks import DisplayMetadata, check_field, check_predicate
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, MAX_DIGITS, UNREPRESENTABLE, Number, is_representable
 from tailrace.errors import InvalidItem, Violation

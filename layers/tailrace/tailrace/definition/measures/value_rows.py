@@ -1,6 +1,6 @@
 """The value rows of order measures: which values of an item they keep, and the key of each.
 
-:mod:`tailrace.definition.order_measures` says why these rows exist and what is read back from them.
+:mod:`tailrace.definition.measures.order` says why these rows exist and what is read back from them.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from decimal import ROUND_CEILING, Context, Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
-from tailrace.definition.checks import check_field, check_predicate
-from tailrace.definition.groups import parse_instant, time_zone
-from tailrace.definition.measures import Predicate
+from tailrace.definition.fields.checks import check_field, check_predicate
+from tailrace.definition.fields.instants import parse_instant, time_zone
+from tailrace.definition.measures.linear import Predicate
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number
 from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, utc_text
