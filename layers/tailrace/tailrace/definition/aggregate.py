@@ -8,6 +8,7 @@ from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.fields.checks import check_display_metadata, check_predicate
+from tailrace.definition.fields.paths import field_path, source_of
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure, Predicate
@@ -147,9 +148,10 @@ class Aggregate:
         if self.of.transform is not None or not known:
             return
         for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
-            if source not in known:
-                fields = ", ".join(sorted(known))
-                raise DefinitionError(f"{context}: unknown field {source!r}; {self.of.name!r} has {fields}")
+            first = field_path(source).steps[0]
+            if first not in known:
+                fields = ", ".join(map(source_of, zip(sorted(known))))
+                raise DefinitionError(f"{context}: unknown field {first!r}; {self.of.name!r} has {fields}")
 
     @property
     def bucket(self) -> BucketGroup | None:
