@@ -16,6 +16,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 
 from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
+from tailrace.definition.json_schema.paths import Paths
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
 from tailrace.definition.json_schema.references import References
 from tailrace.definition.json_schema.types import types_of
@@ -80,6 +81,11 @@ class Schema:
                 schema[keyword] for keyword in ("additionalProperties", "unevaluatedProperties") if keyword in schema
             ]
             yield from named or rest
+
+    @cached_property
+    def paths(self) -> Paths:
+        """What the schema says of the values at paths into an item."""
+        return Paths(self.document, self._references)
 
     @cached_property
     def required(self) -> frozenset[str]:

@@ -84,7 +84,7 @@ def test_a_dot_in_a_closed_schema_is_a_step_unless_it_is_escaped() -> None:
     schema = {"properties": {"a.b": {"type": "string"}}, "additionalProperties": False}
     orders = Collection("orders", schema=schema)
     assert Aggregate("n", of=orders, by=[field(r"a\.b")], measures={"n": distinct(r"a\.b")}).by[0].name == "a.b"
-    with pytest.raises(DefinitionError, match=r"unknown field 'a'; 'orders' has a\\.b"):
+    with pytest.raises(DefinitionError, match=r"unknown field 'a\.b'.*; 'orders' has a\\\.b"):
         Aggregate("n", of=orders, by=[field("a.b")], measures={"n": distinct(r"a\.b")})
 
 
