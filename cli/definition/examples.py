@@ -22,6 +22,7 @@ from tailrace.definition.field_uses import (
     unknown_field,
     value_at,
 )
+from tailrace.definition.fields.paths import field_path
 from tailrace.definition.json_schema.types import type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -98,7 +99,8 @@ def _check_use(context: str, collection: Collection, use: FieldUse, items: Seque
     types = {type_of(value) for item in items if (value := value_at(item, use.path)) is not None}
     where = "after the transform" if collection.transform else "in the examples"
     if not types:
-        known = {name for item in items for name in (value_at(item, use.path[:-1]) or {})}
+        around = [value_at(item, use.path[:-1]) for item in items]
+        known = {name for found in around if isinstance(found, dict) for name in found}
         told = unknown_field(use.source, str(use.path[-1]), collection.name, known)
         findings.error(f"{context}: {told} {where}: correct the name, or add an example that has it")
     elif not types & use.types:
@@ -123,12 +125,18 @@ def _check_fields_read(
     predicate: UserPredicate, collection: Collection, items: Sequence[Item], findings: Findings
 ) -> None:
     """Look for misspelt fields among those that a predicate looks up, as far as its code shows them."""
-    for name in sorted(predicate_fields(predicate.function) or ()):
-        if collection.transform is None and not collection.compiled.paths.types((name,)):
-            told = unknown_field(name, name, collection.name, collection.compiled.paths.names(()))
+    paths = collection.compiled.paths
+    for source in sorted(predicate_fields(predicate.function) or ()):
+        *outer, name = steps = field_path(source).steps
+        if collection.transform is None and not paths.types(steps):
+            told = unknown_field(source, name, collection.name, paths.names(tuple(outer)))
             findings.error(f"{predicate}: {told}")
-        elif items and not any(name in item for item in items):
-            findings.warn(f"{predicate}: reads {name!r}, which no example of {collection.name!r} has")
+        elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
+            findings.warn(f"{predicate}: reads {source!r}, which no example of {collection.name!r} has")
+
+
+def _has(value: object, name: str) -> bool:
+    return isinstance(value, dict) and name in value
 
 
 def _check_predicate(

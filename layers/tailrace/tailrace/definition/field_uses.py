@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from tailrace.definition.collection import Collection
+from tailrace.definition.fields.paths import field_path, source_of
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.json_schema.paths import Path, Paths
@@ -70,7 +71,7 @@ def _uses_of_measure(name: str, measure: Measure | OrderMeasure) -> Iterator[Fie
 
 
 def _use(what: str, source: str, types: frozenset[str]) -> FieldUse:
-    return FieldUse(what, source, (source,), types)
+    return FieldUse(what, source, field_path(source).steps, types)
 
 
 def check_uses(context: str, collection: Collection, uses: Iterable[FieldUse]) -> None:
@@ -108,8 +109,8 @@ def _unusable(collection: Collection, use: FieldUse, found: frozenset[str]) -> s
 
 def unknown_field(source: str, step: str, owner: str, known: Iterable[str]) -> str:
     """Return the sentence for a field that does not exist, with the closest name of those that do."""
-    names = sorted(known)
-    close = get_close_matches(step, names, n=1)
+    names = [source_of([name]) for name in sorted(known)]
+    close = get_close_matches(source_of([step]), names, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"unknown field {source!r}{hint}; {owner!r} has {', '.join(names) or 'no fields'}"
 
