@@ -110,7 +110,10 @@ def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
 
 
 def _selection(values: ValueSelection) -> Sequence[Any]:
-    return [values.source, _function(values.where), values.at, values.tz, str(values.error)]
+    told = [values.source, _function(values.where), values.at, values.tz, str(values.error)]
+    if values.by is not None or values.show is not None:  # absent otherwise: the fingerprint of older measures stays
+        told.append([values.by, values.show])
+    return told
 
 
 def _function(function: Callable[..., Any] | None) -> Any:

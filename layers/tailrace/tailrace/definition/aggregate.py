@@ -39,9 +39,12 @@ class ValueRows:
     layout: Layout
 
     @property
-    def value_ranges(self) -> tuple[ValueRange, ...]:
-        """The distinct ranges of value rows that the measures need, in a stable order."""
-        return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
+    def value_ranges(self) -> Mapping[ValueRange, int]:
+        """The ranges of value rows that the measures need, each with the number of items to read there; 0 for all."""
+        ranges: dict[ValueRange, int] = {}
+        for measure in self.measures.values():
+            ranges[measure.value_range] = max(measure.items_read, ranges.get(measure.value_range, 0))
+        return ranges
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
         """Return the main row's attributes from the value rows read for each range; None where there are no values."""
@@ -146,7 +149,8 @@ class Aggregate:
         known = self.of.compiled.allowed_fields
         if self.of.transform is not None or not known:
             return
-        for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
+        measured = [source for measure in self.measures.values() for source in measure.sources]
+        for source in [group.source for group in self.by] + measured:
             if source not in known:
                 fields = ", ".join(sorted(known))
                 raise DefinitionError(f"{context}: unknown field {source!r}; {self.of.name!r} has {fields}")
