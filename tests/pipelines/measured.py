@@ -50,7 +50,7 @@ pipeline = Pipeline(
                 "latest": last("lines", by="placed"),
                 "dearest": largest("amount", 3, show=["lines", "paid"]),
                 "cheapest": smallest("amount", 2),
-                "biggest": last("paid", by_value="lines"),
+                "biggest": last("amount", by_value="lines"),
             },
         ),
         Aggregate(
@@ -116,7 +116,7 @@ def _add_ranked(row: dict[str, Any], found: list[dict[str, Any]]) -> None:
             {"value": amount, "lines": lines[1] if lines[0] else None, "paid": paid[1] if paid[0] else None}
             for amount, lines, paid in sorted(shown, reverse=True)[:3]
         ]
-    sized = [(order["lines"], order["paid"]) for order in found if "lines" in order and "paid" in order]
+    sized = [(order["lines"], order["amount"]) for order in priced if "lines" in order]
     if sized:
         row["biggest_by"], row["biggest"] = max(sized)
 
