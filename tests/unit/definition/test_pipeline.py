@@ -80,8 +80,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a last by a value without a name": (lambda: last("a", by_value=""), "non-empty string"),
     "more than a hundred largest": (lambda: largest("n", 101), "from 1 to 100, not 101"),
     "a name instead of shown fields": (lambda: smallest("n", 3, show="a"), "a list of field names"),
-    "a field shown twice": (lambda: largest("n", 3, show=["a", "a"]), "each field once"),
-    "a shown field named like the value": (lambda: largest("n", 3, show=["value"]), "each field once"),
+    "a field shown twice": (lambda: largest("n", 3, show=["a", "b.a"]), "different names"),
+    "a shown field named like the value": (lambda: largest("n", 3, show=["x.value"]), "none in 'value'"),
     "an unknown field in a list": (
         lambda: aggregate(measures={"m": largest("n", 3, show=["b"])}),
         "unknown field 'b'",

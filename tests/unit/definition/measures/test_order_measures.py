@@ -218,3 +218,14 @@ def test_lists_without_shown_fields_share_the_value_rows_of_the_extremes() -> No
     aggregate = Aggregate("a", of=things, by=[field("g")], measures=measures)
     shared = {rows.name: dict(rows.value_ranges) for rows in aggregate.value_rows}
     assert shared == {"bids": {"high": 2}, "five": {"high": 5, "low": 2}}
+
+
+def test_lists_and_orders_read_nested_fields() -> None:
+    item = {"price": {"amount": 5}, "seller": {"name": "ada"}, "meta": {"version": 3}}
+    bids = largest("price.amount", 2, show=["seller.name"])
+    assert bids.state("m", counted(bids, [item])) == {"m": [{"value": 5, "name": "ada"}]}
+    newest = last("seller.name", by_value="meta.version")
+    assert newest.state("m", counted(newest, [item])) == {"m": "ada", "m_by": 3}
+    with pytest.raises(InvalidItem) as raised:
+        bids.values.entry(item | {"seller": {"name": []}})
+    assert [violation.pointer for violation in raised.value.violations] == ["/seller/name"]

@@ -125,7 +125,7 @@ class OrderMeasure:
     @property
     def members(self) -> tuple[str, ...]:
         """The members of an entry of largest or smallest, in the order by which entries are ranked."""
-        return (VALUE, *(self.values.show or ()))
+        return (VALUE, *(path.name for path in self.values.shown_paths))
 
 
 def _flat(labels: Sequence[Any]) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from typing import Unpack
 
 from tailrace.definition.fields.checks import DisplayMetadata, check_field
 from tailrace.definition.fields.instants import time_zone
+from tailrace.definition.fields.paths import field_path
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.value_rows import VALUE, ValueSelection
@@ -70,10 +71,11 @@ def _ranked(
         raise DefinitionError(f"{context}: most must be an integer from 1 to {_MAX_RANKED}, not {most!r}")
     if isinstance(show, str) or not isinstance(show, Sequence):
         raise DefinitionError(f"{context}: show= must be a list of field names, not {show!r}")
-    for name in show:
-        check_field(f"{context}: show=", name)
-    if VALUE in show or len(set(show)) < len(show):
-        text = f"show= must name each field once, and none {VALUE!r}, which is the ranked value"
+    for path in show:
+        check_field(f"{context}: show=", path)
+    names = [field_path(path).name for path in show]
+    if VALUE in names or len(set(names)) < len(names):
+        text = f"the fields of show= must end in different names, and none in {VALUE!r}, which is the ranked value"
         raise DefinitionError(f"{context}: {text}")
     values = ValueSelection(source, where, show=tuple(show) or None)
     return OrderMeasure(kind, values, "high" if kind == "largest" else "low", most=most, **metadata)
