@@ -26,6 +26,7 @@ AFTERMATH_S = 1.5
 """How long faults go on when the clients are done, so that the readers of the stream meet them, too."""
 MAX_JUMP_S = 3600.0
 _FRESH_WITHIN_S = 10.0
+_SHOW_INTERVAL_S = 1.0
 
 USABLE = [kind for kind in KINDS if kind != "memory" or LIMITS_MEMORY]
 COMBINATIONS: list[tuple[str, ...]] = [*((kind,) for kind in USABLE), *combinations(USABLE, 2)]
@@ -86,11 +87,18 @@ def settle(chaos: ChaosStack, names: Names) -> tuple[int, list[str]]:
     Returns how often something went back, and what has not settled within the bound.
     """
     deadline, redriven = time.monotonic() + BOUND_S, 0
+    shown = 0.0
+
+    def on_wait(_statistics: object) -> None:
+        nonlocal shown
+        chaos.stack.emulator.raise_if_gone()
+        if time.monotonic() > shown + _SHOW_INTERVAL_S:
+            chaos.show_hidden_messages()
+            shown = time.monotonic()
+
     while True:
         try:
-            chaos.pollers.wait_until_settled(
-                max(1.0, deadline - time.monotonic()), lambda _: chaos.stack.raise_if_broken()
-            )
+            chaos.pollers.wait_until_settled(max(1.0, deadline - time.monotonic()), on_wait)
         except SettleTimeout as error:
             return redriven, [f"not settled: {error}"]
         waiting = list(_unfinished(chaos, names))

@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
 
 from local.deployment.deploy import client
 from local.deployment.emulator import REGION, ROOT
@@ -22,10 +24,8 @@ from tests.chaos.processes import FunctionProcesses
 from tests.chaos.proxy.faults import CALLERS, FUNCTIONS
 from tests.chaos.proxy.server import Proxy
 
-TIMEOUTS_S = {"ingest": 17, "fanout": 6, "aggregate": 6, "archive": 6, "catalog": 6}
-"""Time limits that a round can reach; those of the template are minutes. ingest starts no message in its last 15 s."""
-VISIBILITY_S = {"IntakeQueue": 18, "ArchiveQueue": 7}
-"""How long a message that was not processed stays hidden: longer than its function may run."""
+TIMEOUTS_S = {"fanout": 6, "aggregate": 6, "archive": 6, "catalog": 6}
+"""Time limits that a round can reach; those of the template are minutes."""
 PARAMETERS = {"ArchiveWindowSeconds": "1"}
 
 type Positions = dict[str, Position | None]
@@ -45,6 +45,7 @@ class ChaosStack:
     kills: int = 0
     discarded: int = 0
     seen: set[str] = field(default_factory=set)
+    _dying: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -69,10 +70,28 @@ class ChaosStack:
         """Kill the pollers: what their calls come to is lost. Start others from these positions."""
         with self._lock:
             self.discarded += self._discarded()
-            threading.Thread(target=self.pollers.stop, daemon=True).start()
+            self._dying = [thread for thread in self._dying if thread.is_alive()]
+            self._dying.append(threading.Thread(target=_stop, args=(self.pollers,), daemon=True))
+            self._dying[-1].start()
             self.pollers = Pollers(self.proxy.endpoint("pollers"), shards=self.shards, positions=positions)
             self.pollers.start()
             self.kills += 1
+
+    def show_hidden_messages(self) -> None:
+        """Let the time pass that messages stay hidden after they were received and not processed.
+
+        The template's queues hide them for minutes, longer than any function may run. Nothing is shown while a call of
+        a function is under way.
+        """
+        with self.pollers.paused():
+            if any(thread.is_alive() for thread in self._dying) or any(one.pending() for one in self.pollers._queues):
+                return
+            received, self.proxy.received = self.proxy.received, []
+            for queue, receipt in received:
+                with suppress(ClientError):  # most were processed and deleted
+                    self.client("sqs").change_message_visibility(
+                        QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0
+                    )
 
     @property
     def discarded_records(self) -> int:
@@ -101,13 +120,9 @@ class ChaosStack:
         return done.stdout + done.stderr
 
     def wire(self) -> None:
-        """Send the functions' calls through the proxy, and shorten time limits and waits."""
+        """Send the functions' calls through the proxy, and shorten time limits."""
         for function in FUNCTIONS:
             self._configure(function)
-        for queue, seconds in VISIBILITY_S.items():
-            self.client("sqs").set_queue_attributes(
-                QueueUrl=self.outputs[queue], Attributes={"VisibilityTimeout": str(seconds)}
-            )
 
     def _configure(self, function: str, **more: str) -> None:
         functions, name = self.client("lambda"), f"tailrace-{function}"
@@ -115,6 +130,13 @@ class ChaosStack:
         variables |= {"AWS_ENDPOINT_URL": self.proxy.endpoint(function), **self.processes.environment, **more}
         limit = {"Timeout": TIMEOUTS_S[function]} if function in TIMEOUTS_S else {}
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables}, **limit)
+
+
+def _stop(pollers: Pollers) -> None:
+    """End pollers; return when their last call has ended."""
+    pollers.stop()
+    for poller in pollers._pollers:
+        poller._pool.shutdown(wait=True)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def broken(chaos: ChaosStack, function: str, safeguard: str) -> Iterator[None]:
         ("aggregate", "adds without a condition", "lost", "row "),
     ],
 )
-def test_a_broken_safeguard_is_found(
+def test_a_broken_safeguard_is_found(  # noqa: PLR0917 - two fixtures and four parameters
     chaos: ChaosStack, check: Check, function: str, safeguard: str, fault: str, found: str
 ) -> None:
     with broken(chaos, function, safeguard):

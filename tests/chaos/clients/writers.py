@@ -191,9 +191,10 @@ class ApiWriter(Writer):
 
     def run(self) -> None:
         """Write items that nobody else writes."""
-        for number in range(12):
+        chosen = ["put", "put", "put", "patch", "patch", "delete", "batch", "create", "create", "replace", "replace"]
+        for number, operation in enumerate(["put", *self.rng.sample(chosen, len(chosen))]):
             item = self.names.item_id("api", self.rng.randrange(4))
-            match self.rng.choice(["put", "put", "patch", "delete", "batch", "create", "replace"]):
+            match operation:
                 case "put":
                     self._put(item, number)
                 case "patch":

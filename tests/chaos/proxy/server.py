@@ -43,6 +43,8 @@ class Proxy:
         self.upstream = upstream
         self.kill = kill
         self.plan: Plan | None = None
+        self.received: list[tuple[str, str]] = []
+        """The messages that were received since anybody asked: the queue's URL, and the receipt."""
         self.pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=_UPSTREAM_TIMEOUT_S)
         self._servers = {caller: _server(self, caller) for caller in callers}
 
@@ -65,6 +67,12 @@ class Proxy:
                 server.shutdown()
                 server.server_close()
             self.pool.clear()
+
+    def note_received(self, body: bytes, answer: Answer) -> None:
+        """Remember the messages that an answer holds."""
+        queue = json.loads(body)["QueueUrl"]
+        messages = json.loads(answer.body or b"{}").get("Messages") or []
+        self.received += [(queue, message["ReceiptHandle"]) for message in messages]
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """Pass a request on. Raises urllib3's errors."""
@@ -134,7 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, body: bytes) -> Answer:
         headers = {name: text for name, text in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-        return self.proxy.forward(self.command, self.path, headers, body)
+        answer = self.proxy.forward(self.command, self.path, headers, body)
+        if self.headers.get("X-Amz-Target") == "AmazonSQS.ReceiveMessage":
+            self.proxy.note_received(body, answer)
+        return answer
 
     def _partly(self, call: Call, body: bytes, rng: random.Random) -> Answer:
         found = partial.cut(call, body, rng)
