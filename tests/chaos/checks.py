@@ -51,6 +51,7 @@ class Check:
     def __init__(self, chaos: ChaosStack) -> None:
         self._chaos = chaos
         self._changes = Changes(chaos)
+        self._told: set[str] = set()
 
     @property
     def newest_change(self) -> float:
@@ -68,8 +69,14 @@ class Check:
             *self._wrong_archive(changes),
             *self._wrong_route(changes),
             *self._wrong_receipts(ledger),
-            *self._failures(),
+            *self._new_failures(),
         ]
+
+    def _new_failures(self) -> list[str]:
+        """Return failures that no earlier round has left."""
+        found = [text for text in self._failures() if text not in self._told]
+        self._told.update(found)
+        return found
 
     def _items(self, ledger: Ledger) -> dict[str, Item | None]:
         dynamodb, table = self._chaos.client("dynamodb"), self._chaos.outputs["ItemsTable"]
@@ -159,8 +166,7 @@ class Check:
                 yield f"{name} has {counts}"
         for prefix in ("quarantine/", "aws/lambda/"):
             found = s3.list_objects_v2(Bucket=self._chaos.outputs["FailuresBucket"], Prefix=prefix).get("Contents", [])
-            if found:
-                yield f"the failures bucket has {[entry['Key'] for entry in found][:3]}"
+            yield from (f"the failures bucket has {entry['Key']}" for entry in found)
         if self._chaos.discarded_records:
             yield f"{self._chaos.discarded_records} records of the stream were given up"
 

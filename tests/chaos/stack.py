@@ -24,8 +24,8 @@ from tests.chaos.processes import FunctionProcesses
 from tests.chaos.proxy.faults import CALLERS, FUNCTIONS
 from tests.chaos.proxy.server import Proxy
 
-TIMEOUTS_S = {"fanout": 6, "aggregate": 6, "archive": 6, "catalog": 6}
-"""Time limits that a round can reach; those of the template are minutes."""
+TIMEOUTS_S = {"fanout": 4, "aggregate": 4, "archive": 4, "catalog": 4}
+"""Time limits that end a function before it gives up waiting for an answer; those of the template are minutes."""
 PARAMETERS = {"ArchiveWindowSeconds": "1"}
 
 type Positions = dict[str, Position | None]

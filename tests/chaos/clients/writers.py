@@ -117,10 +117,11 @@ class QueueWriter(Writer):
     def _operation(self, place: int, number: int) -> tuple[dict[str, Any], Any]:
         item = self.names.item_id("queue", place)
         states = self.ledger.may_be(item)
-        if number and None not in states and self.rng.random() < 0.3:
+        # a batch that is delivered again would patch what it has deleted, which goes to quarantine
+        if number and place < 3 and None not in states and self.rng.random() < 0.5:
             patch = {"distance": self.rng.randint(0, 3000)}
             return {"op": "patch", "patch": patch}, merged(patch)
-        if number and self.rng.random() < 0.2:
+        if number and place >= 3 and self.rng.random() < 0.4:
             return {"op": "delete"}, becomes(None)
         value = flight(self.names, self.rng, growing=False)
         return {"op": "put", "item": value}, becomes(value)

@@ -41,12 +41,16 @@ def seeded(seed: object) -> random.Random:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of fault: whom it meets, how likely a call is met, and how often at most for each caller."""
+    """A kind of fault: whom it meets, how likely a call is met, and how often at most.
+
+    A caller has one `budget` for those that are `lasting`, which take seconds, and of others one for each action.
+    """
 
     meaning: str
     callers: Sequence[str] = CALLERS
     chance: float = 0.5
-    budget: tuple[int, int] = (4, 14)
+    budget: tuple[int, int] = (3, 9)
+    lasting: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -55,13 +59,17 @@ KINDS: Mapping[str, Kind] = {
     "lost": Kind("500 after the call took effect: its acknowledgement is lost"),
     "cut": Kind("the connection is reset before the call has an effect"),
     "cut-after": Kind("the connection is reset after the call took effect"),
-    "slow": Kind("calls take up to half a second longer", chance=0.6, budget=(10, 40)),
-    "hang": Kind("the answer comes after the client's read timeout", chance=0.25, budget=(1, 1)),
-    "partial": Kind("batch calls are carried out in part", chance=0.8, budget=(4, 14)),
-    "late": Kind("a row's write takes effect after the client gave it up", ("aggregate",), 0.3, (1, 2)),
-    "kill": Kind("the function's processes are killed in the middle of a call", FUNCTIONS, 0.2, (1, 3)),
+    "slow": Kind("calls take up to half a second longer", chance=0.6, budget=(5, 20)),
+    "hang": Kind("the answer comes after the client's read timeout", chance=0.25, budget=(1, 1), lasting=True),
+    "partial": Kind("batch calls are carried out in part", chance=0.8),
+    "late": Kind("a row's write takes effect after the client gave it up", ("aggregate",), 0.3, (1, 2), lasting=True),
+    "kill": Kind("the function's processes are killed in the middle of a call", FUNCTIONS, 0.2, (1, 3), lasting=True),
     "timeout": Kind(
-        "the function's time limit ends it while it waits", ("fanout", "aggregate", "archive"), 0.5, (2, 2)
+        "the function's time limit ends it while it waits",
+        ("fanout", "aggregate", "archive"),
+        0.5,
+        (2, 2),
+        lasting=True,
     ),
     "memory": Kind("the function's memory is full", FUNCTIONS, 0.0, (0, 0)),
     "pollers": Kind("the pollers are killed, and started from an earlier position", (), 0.0, (0, 0)),
@@ -78,7 +86,7 @@ class Plan:
     targets: Mapping[str, Sequence[str]]
     met: Counter[str] = field(default_factory=Counter)
     _rngs: dict[str, random.Random] = field(default_factory=dict)
-    _left: dict[tuple[str, str], int] = field(default_factory=dict)
+    _left: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -108,10 +116,11 @@ class Plan:
         described = KINDS[kind]
         if not described.chance or call.caller not in self.targets[kind] or not _applies(kind, call):
             return False
-        left = self._left.setdefault((kind, call.caller), rng.randint(*described.budget))
+        meets = kind, call.caller, "" if described.lasting else call.action
+        left = self._left.setdefault(meets, rng.randint(*described.budget))
         if not left or rng.random() >= described.chance:
             return False
-        self._left[kind, call.caller] = left - 1
+        self._left[meets] = left - 1
         return True
 
 
