@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page
 
-from tailrace.definition.groups import BucketGroup
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.fake_api import FakeApi, day
 from tests.browser.site import Site

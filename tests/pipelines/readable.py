@@ -19,8 +19,8 @@ from tailrace import (
     total,
     variance,
 )
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
 from tests.pipelines.orders import orders
 
 BERLIN = "Europe/Berlin"

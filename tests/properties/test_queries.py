@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tailrace import Aggregate, count, field
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups import bucket
+from tailrace.definition.groups.buckets import bucket
 from tailrace.queries.parameters import parse_row_query
 from tailrace.queries.rows import Position
 from tests import strategies

@@ -5,9 +5,10 @@ A pipeline definition imports everything it needs from here.
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups import day, field, hour, minute, month, week
-from tailrace.definition.measures import count, mean, total, variance
-from tailrace.definition.order_measures import distinct, first, last, maximum, minimum, quantile, top
+from tailrace.definition.groups.buckets import day, hour, minute, month, week
+from tailrace.definition.groups.group import field
+from tailrace.definition.measures.linear import count, mean, total, variance
+from tailrace.definition.measures.order import distinct, first, last, maximum, minimum, quantile, top
 from tailrace.definition.pipeline import Pipeline, Route, days, hours
 from tailrace.errors import DefinitionError
 from tailrace.version import VERSION

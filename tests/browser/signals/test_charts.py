@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
-from tailrace.definition.groups import BucketGroup
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.conftest import SCREENSHOTS

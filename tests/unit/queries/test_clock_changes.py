@@ -17,7 +17,8 @@ from itertools import pairwise
 import pytest
 
 from tailrace import day, hour, minute, month, week
-from tailrace.definition.groups import BucketGroup, time_zone
+from tailrace.definition.fields.instants import time_zone
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.queries.rollup import aligned, coarse_label
 from tailrace.queries.time_ranges import bucket_label, bucket_range
 

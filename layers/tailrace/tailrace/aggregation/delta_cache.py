@@ -2,7 +2,7 @@
 
 The group fields determine which row an item counts in; the fields of measures and predicates determine what it adds.
 Items that agree in these fields count alike, so each case is computed once, by the reference path
-(:class:`tailrace.aggregation.contributions.Evaluator`), and reused. Anything unusual is left to the reference path:
+(:class:`tailrace.aggregation.evaluator.Evaluator`), and reused. Anything unusual is left to the reference path:
 :meth:`DeltaCache.add` then returns False without adding anything.
 """
 
@@ -14,17 +14,18 @@ from tailrace.aggregation.cache_keys import CacheKey, FieldValues, cache_key_fun
 from tailrace.aggregation.contributions import (
     Amount,
     Contribution,
-    Evaluator,
     RowDelta,
     RowRef,
     delta_between,
     row_deltas,
     row_ref_for,
 )
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.aggregation.row_changes import RowAccumulator
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import BucketGroup, FieldGroup
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import FieldGroup
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
 from tailrace.encoding.json_types import Item
 

@@ -6,33 +6,19 @@ from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tailrace.definition.checks import check_display_metadata, check_predicate
 from tailrace.definition.collection import Collection, check_name
-from tailrace.definition.groups import BucketGroup, Group
-from tailrace.definition.measures import Measure, Predicate
-from tailrace.definition.order_measures import OrderMeasure
-from tailrace.definition.value_rows import ValueCount, ValueRange, ValueSelection
+from tailrace.definition.field_uses import check_uses, field_uses
+from tailrace.definition.fields.checks import check_display_metadata, check_predicate
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import Group
+from tailrace.definition.measures.linear import Measure, Predicate
+from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
+from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT, check_attributes
 from tailrace.encoding.keys import group_list_key
 from tailrace.errors import DefinitionError
 
-ITEM_COUNT = "~n"
-"""The attribute that counts a row's items; readers skip rows whose count is 0."""
-
-INEXACT = "~inexact"
-"""The attribute that counts the changes left out of a row's measures because DynamoDB could not store the sum."""
-
-UPDATED_AT, EXPIRES_AT = "updated_at", "expires_at"
-"""When a row was last written, and the epoch second after which DynamoDB may delete it (TTL)."""
-
 MAX_LANES = 100
-
-MAX_ATTRIBUTES = 200
-"""Attributes of a row's groups and measures: one update writes them all, and DynamoDB limits its expression to 4 KB."""
-
-MAX_ORDER_VALUES = 300
-"""Values that a row's order measures may store: each takes up to 1 KB, and DynamoDB limits a row to 400 KB."""
-
-_RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,34 +131,9 @@ class Aggregate:
         if not isinstance(self.listed, bool):
             raise DefinitionError(f"{context}: listed= must be True or False, not {self.listed!r}")
         check_display_metadata(context, description=self.description)
-        self._check_attributes(context)
+        check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
-        self._check_fields(context)
-
-    def _check_attributes(self, context: str) -> None:
-        seen: set[str] = set(_RESERVED)
-        names = [group.name for group in self.by]
-        for name, measure in self.measures.items():
-            if not isinstance(name, str):
-                raise DefinitionError(f"{context}: measure names must be strings, not {name!r}")
-            if not isinstance(measure, Measure | OrderMeasure):
-                raise DefinitionError(f"{context}: {name!r} must be a measure such as count(), not {measure!r}")
-            check_display_metadata(f"{context}: measure {name!r}", unit=measure.unit, description=measure.description)
-            names.extend(measure.attributes(name))
-        if len(names) > MAX_ATTRIBUTES:
-            text = f"{len(names)} attributes exceed the limit of {MAX_ATTRIBUTES} per row; split the aggregate"
-            raise DefinitionError(f"{context}: {text}")
-        values = sum(measure.most or 1 for measure in self.measures.values() if isinstance(measure, OrderMeasure))
-        if values > MAX_ORDER_VALUES:
-            text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
-            raise DefinitionError(f"{context}: {text}")
-        for name in names:
-            if not name or name.startswith("~"):
-                raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")
-            if name in seen:
-                kind = "reserved" if name in _RESERVED else "duplicate"
-                raise DefinitionError(f"{context}: {kind} attribute name {name!r}; rename the measure or use name=")
-            seen.add(name)
+        check_uses(context, self.of, field_uses(self.by, self.measures))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -180,16 +141,6 @@ class Aggregate:
         if self.lanes > 1 and self.value_rows:
             names = ", ".join(name for rows in self.value_rows for name in rows.measures)
             raise DefinitionError(f"{context}: lanes= supports only linear measures; move {names} to another aggregate")
-
-    def _check_fields(self, context: str) -> None:
-        # a transform may add any field, so the possible fields are known only without one
-        known = self.of.compiled.allowed_fields
-        if self.of.transform is not None or not known:
-            return
-        for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
-            if source not in known:
-                fields = ", ".join(sorted(known))
-                raise DefinitionError(f"{context}: unknown field {source!r}; {self.of.name!r} has {fields}")
 
     @property
     def bucket(self) -> BucketGroup | None:

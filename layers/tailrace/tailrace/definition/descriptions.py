@@ -1,9 +1,10 @@
 """Descriptions of aggregates for readers: groups, measures and units as JSON, without code."""
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import BucketGroup, Group
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import Group
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
 from tailrace.encoding.json_types import Json
 
 

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
-from tailrace.definition.measures import Predicate
+from tailrace.definition.measures.linear import Predicate
 from tailrace.errors import DefinitionError, NotFound
 
 RESERVED_QUEUES = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import Group
+from tailrace.definition.groups.group import Group
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, group_list_key
 from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
 from tailrace.queries.group_values import GivenGroup, combinations, given_group

@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from decimal import localcontext
 from typing import Any
 
-from tailrace.definition.aggregate import INEXACT, ITEM_COUNT, UPDATED_AT, Aggregate
-from tailrace.definition.groups import BucketGroup, last_day
-from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups.buckets import BucketGroup, last_day
+from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT

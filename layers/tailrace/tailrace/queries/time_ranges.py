@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import dropwhile
 
-from tailrace.definition.clocks import constant_parts, day_end, day_start, in_zone
-from tailrace.definition.groups import BucketGroup, last_day, monday
+from tailrace.definition.fields.clocks import constant_parts, day_end, day_start, in_zone
+from tailrace.definition.groups.buckets import BucketGroup, last_day, monday
 from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
 from tailrace.errors import InvalidMessage
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, OrderState
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.definition.aggregate import ITEM_COUNT, ValueRows
-from tailrace.definition.value_rows import ValueCount, ValueRange
+from tailrace.definition.aggregate import ValueRows
+from tailrace.definition.measures.value_rows import ValueCount, ValueRange
+from tailrace.definition.row_attributes import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.keys import RowKey, value_rows_key
 

@@ -1,9 +1,10 @@
 """The OpenAPI paths of aggregates: the list of aggregates, and the rows, rankings and group values of each."""
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import BucketGroup, Group
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import Group
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
 from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.components import closed_object, error_responses, parameter, reference, response
 from tailrace.queries.formats import ROW_MEDIA_TYPES

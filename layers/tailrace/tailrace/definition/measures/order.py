@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Unpack
 
-from tailrace.definition.checks import DisplayMetadata, check_field
-from tailrace.definition.groups import time_zone
-from tailrace.definition.measures import Predicate
-from tailrace.definition.value_rows import ValueCount, ValueRange, ValueSelection
+from tailrace.definition.fields.checks import DisplayMetadata, check_field
+from tailrace.definition.fields.instants import time_zone
+from tailrace.definition.measures.linear import Predicate
+from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
 from tailrace.encoding.numbers import EXACT, Number
 from tailrace.errors import DefinitionError
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tailrace import day, field, hour, minute, month, week
-from tailrace.definition.groups import BucketGroup
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.queries.time_ranges import bucket_label, bucket_range
 

@@ -1,77 +1,21 @@
-"""Groups: the parts of an item that determine its row, by field or by time bucket."""
+"""Time buckets: groups by the minute, hour, day, week or month of a time field."""
 
 import calendar
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from decimal import ROUND_FLOOR, Context, Decimal
-from functools import cache, lru_cache
-from typing import Any, Protocol, runtime_checkable
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
-from tailrace.definition import clocks
-from tailrace.definition.checks import check_field
+from tailrace.definition.fields import clocks
+from tailrace.definition.fields.checks import check_field
+from tailrace.definition.fields.instants import parse_instant, time_error, time_zone
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import EXACT, UNREPRESENTABLE, canonical_number, is_representable
-from tailrace.encoding.times import LAST_MICROSECOND, TimeFormatError, check_leap_second, read_time
-from tailrace.errors import DefinitionError, InvalidItem, Violation
+from tailrace.errors import DefinitionError
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_MICROSECOND = Decimal("0.000001")
-_FLOOR = Context(prec=20, rounding=ROUND_FLOOR)  # the last microsecond of the year 9999 has 18 digits
 _UNITS = ("minute", "hour", "day", "week", "month")
 _LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-
-
-@runtime_checkable
-class Group(Protocol):
-    """One element of ``by``: the source of its value, and its form in a key."""
-
-    @property
-    def name(self) -> str:
-        """The row attribute that holds the value."""
-
-    @property
-    def source(self) -> str:
-        """The item field that the value is derived from."""
-
-    def value(self, item: Item) -> Any | None:
-        """Return an item's group value; None if the field is missing or null.
-
-        Raises:
-            InvalidItem: the field's value cannot be a group.
-        """
-
-    def text(self, value: Any) -> str:
-        """Return the value as text, for use in a key."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldGroup:
-    """A group by a field's own value: a string, number or boolean."""
-
-    source: str
-    name: str
-
-    def value(self, item: Item) -> Any | None:
-        """Return the field's value, unchanged."""
-        value = item.get(self.source)
-        if value is None or isinstance(value, str):
-            return value
-        if not isinstance(value, int | Decimal):
-            text = f"cannot group by a value of type {type(value).__name__}; expected a string, number or boolean"
-            raise InvalidItem([Violation(f"/{self.source}", "group", text)])
-        # a transform may return any number; DynamoDB would reject the row on every delivery
-        if not is_representable(value):
-            raise InvalidItem([Violation(f"/{self.source}", "digits", UNREPRESENTABLE)])
-        return value
-
-    def text(self, value: Any) -> str:
-        """Return the value as text; equal numbers have one spelling."""
-        if isinstance(value, str):
-            return value
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return str(canonical_number(value.normalize(EXACT)) if isinstance(value, Decimal) else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +32,18 @@ class BucketGroup:
     name: str
     unit: str
     zone: tzinfo
+    path: FieldPath = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", field_path(self.source))
 
     def value(self, item: Item) -> str | None:
         """Return the label of the bucket that contains the field's time."""
-        value = item.get(self.source)
+        value = self.path.read(item)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            raise _time_error(value, self.source)
+            raise time_error(value, self.source)
         return _cached_label(value, self.unit, self.zone, self.source)
 
     def text(self, value: Any) -> str:
@@ -159,37 +107,6 @@ def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def parse_instant(value: Any, zone: tzinfo, source: str) -> datetime:
-    """Parse a field's value as a time in the zone: an ISO 8601 string, or a number of seconds since the epoch.
-
-    Raises:
-        InvalidItem: the value is not a time.
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise _time_error(value, source)
-    try:
-        if not isinstance(value, str):
-            return _from_epoch(value).astimezone(zone)
-        moment = read_time(value)
-        moment = moment.astimezone(zone) if moment.tzinfo is not None else clocks.in_zone(moment, zone)
-        if moment.microsecond == LAST_MICROSECOND:
-            check_leap_second(value, moment)
-    except (ValueError, ArithmeticError) as error:
-        raise _time_error(value, source, error) from error
-    return moment
-
-
-def _from_epoch(seconds: int | Decimal) -> datetime:
-    # round down, as fromisoformat does: rounding to nearest would move an hour's last moment into the next hour
-    microseconds = seconds * 1_000_000 if isinstance(seconds, int) else _FLOOR.quantize(seconds, _MICROSECOND).scaleb(6)
-    return _EPOCH + timedelta(microseconds=int(microseconds))
-
-
-def _time_error(value: Any, source: str, reason: Exception | None = None) -> InvalidItem:
-    told = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
-    return InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}{told}")])
-
-
 # Times recur within a batch, and parsing and converting one costs ten times as much as a cache hit.
 @lru_cache(maxsize=65_536)
 def _cached_label(value: str | int | Decimal, unit: str, zone: tzinfo, source: str) -> str:
@@ -197,21 +114,7 @@ def _cached_label(value: str | int | Decimal, unit: str, zone: tzinfo, source: s
     try:
         return _bucket_label(unit, local)
     except (ValueError, OverflowError) as error:
-        raise _time_error(value, source) from error
-
-
-def field(source: str, *, name: str | None = None) -> FieldGroup:
-    """Group by the value of a field; the row attribute is named ``name``, by default like the field.
-
-    Example:
-        >>> from tailrace import field
-        >>> field("carrier").value({"carrier": "UA"})
-        'UA'
-        >>> field("carrier", name="airline").name
-        'airline'
-    """
-    check_field("field", source)
-    return FieldGroup(source, name or source)
+        raise time_error(value, source) from error
 
 
 def bucket(unit: str, source: str, tz: str, name: str | None) -> BucketGroup:
@@ -224,19 +127,6 @@ def bucket(unit: str, source: str, tz: str, name: str | None) -> BucketGroup:
         raise DefinitionError(f"unknown time unit {unit!r}; expected one of {', '.join(_UNITS)}")
     check_field(unit, source)
     return BucketGroup(source, name or unit, unit, time_zone(tz))
-
-
-@cache
-def time_zone(tz: str) -> tzinfo:
-    """Return the time zone with this IANA name.
-
-    Raises:
-        DefinitionError: the name is unknown.
-    """
-    try:
-        return ZoneInfo(tz)
-    except (KeyError, ValueError, OSError, TypeError) as error:
-        raise DefinitionError(f"unknown time zone {tz!r}; use an IANA name such as 'Europe/Berlin'") from error
 
 
 def minute(source: str, *, tz: str = "UTC", name: str | None = None) -> BucketGroup:

@@ -21,8 +21,8 @@ from tailrace import (
     quantile,
     top,
 )
-from tailrace.definition.order_measures import OrderMeasure
-from tailrace.definition.value_rows import ValueCount, round_to_bin
+from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.value_rows import ValueCount, round_to_bin
 from tailrace.encoding.numbers import is_representable
 from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.errors import InvalidItem
