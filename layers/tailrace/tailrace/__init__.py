@@ -8,7 +8,8 @@ from tailrace.definition.collection import Collection
 from tailrace.definition.groups.buckets import day, hour, minute, month, week
 from tailrace.definition.groups.group import field
 from tailrace.definition.measures.linear import count, mean, total, variance
-from tailrace.definition.measures.order import distinct, first, last, maximum, minimum, quantile, top
+from tailrace.definition.measures.order import distinct, maximum, minimum, quantile, top
+from tailrace.definition.measures.ranked import first, largest, last, smallest
 from tailrace.definition.pipeline import Pipeline, Route, days, hours
 from tailrace.errors import DefinitionError
 from tailrace.version import VERSION
@@ -29,6 +30,7 @@ __all__ = [
     "first",
     "hour",
     "hours",
+    "largest",
     "last",
     "maximum",
     "mean",
@@ -36,6 +38,7 @@ __all__ = [
     "minute",
     "month",
     "quantile",
+    "smallest",
     "top",
     "total",
     "variance",

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
+from tailrace.definition.field_uses import check_uses, field_uses
 from tailrace.definition.fields.checks import check_display_metadata, check_predicate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
@@ -39,9 +40,12 @@ class ValueRows:
     layout: Layout
 
     @property
-    def value_ranges(self) -> tuple[ValueRange, ...]:
-        """The distinct ranges of value rows that the measures need, in a stable order."""
-        return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
+    def value_ranges(self) -> Mapping[ValueRange, int]:
+        """The ranges of value rows that the measures need, each with the number of items to read there; 0 for all."""
+        ranges: dict[ValueRange, int] = {}
+        for measure in self.measures.values():
+            ranges[measure.value_range] = max(measure.items_read, ranges.get(measure.value_range, 0))
+        return ranges
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
         """Return the main row's attributes from the value rows read for each range; None where there are no values."""
@@ -132,7 +136,7 @@ class Aggregate:
         check_display_metadata(context, description=self.description)
         check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
-        self._check_fields(context)
+        check_uses(context, self.of, field_uses(self.by, self.measures))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -140,16 +144,6 @@ class Aggregate:
         if self.lanes > 1 and self.value_rows:
             names = ", ".join(name for rows in self.value_rows for name in rows.measures)
             raise DefinitionError(f"{context}: lanes= supports only linear measures; move {names} to another aggregate")
-
-    def _check_fields(self, context: str) -> None:
-        # a transform may add any field, so the possible fields are known only without one
-        known = self.of.compiled.allowed_fields
-        if self.of.transform is not None or not known:
-            return
-        for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
-            if source not in known:
-                fields = ", ".join(sorted(known))
-                raise DefinitionError(f"{context}: unknown field {source!r}; {self.of.name!r} has {fields}")
 
     @property
     def bucket(self) -> BucketGroup | None:

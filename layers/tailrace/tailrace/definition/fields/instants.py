@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tailrace.definition.fields import clocks
+from tailrace.definition.fields.paths import field_path
 from tailrace.encoding.times import LAST_MICROSECOND, TimeFormatError, check_leap_second, read_time
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 
@@ -44,7 +45,7 @@ def _from_epoch(seconds: int | Decimal) -> datetime:
 def time_error(value: Any, source: str, reason: Exception | None = None) -> InvalidItem:
     """Return the error for a value that is not a time."""
     told = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
-    return InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}{told}")])
+    return InvalidItem([Violation(field_path(source).pointer, "time", f"not a time: {str(value)[:40]!r}{told}")])
 
 
 @cache

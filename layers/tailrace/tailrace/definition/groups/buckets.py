@@ -1,7 +1,7 @@
 """Time buckets: groups by the minute, hour, day, week or month of a time field."""
 
 import calendar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -10,6 +10,7 @@ from typing import Any
 from tailrace.definition.fields import clocks
 from tailrace.definition.fields.checks import check_field
 from tailrace.definition.fields.instants import parse_instant, time_error, time_zone
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
 from tailrace.errors import DefinitionError
 
@@ -31,10 +32,14 @@ class BucketGroup:
     name: str
     unit: str
     zone: tzinfo
+    path: FieldPath = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", field_path(self.source))
 
     def value(self, item: Item) -> str | None:
         """Return the label of the bucket that contains the field's time."""
-        value = item.get(self.source)
+        value = self.path.read(item)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
