@@ -5,11 +5,12 @@ A pipeline definition imports everything it needs from here.
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups.buckets import day, hour, minute, month, week
+from tailrace.definition.durations import days, hours, minutes, seconds
+from tailrace.definition.groups.buckets import day, hour, minute, month, quarter, second, week, year
 from tailrace.definition.groups.group import field
 from tailrace.definition.measures.linear import count, mean, total, variance
 from tailrace.definition.measures.order import distinct, first, last, maximum, minimum, quantile, top
-from tailrace.definition.pipeline import Pipeline, Route, days, hours
+from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.errors import DefinitionError
 from tailrace.version import VERSION
 
@@ -34,10 +35,15 @@ __all__ = [
     "mean",
     "minimum",
     "minute",
+    "minutes",
     "month",
     "quantile",
+    "quarter",
+    "second",
+    "seconds",
     "top",
     "total",
     "variance",
     "week",
+    "year",
 ]

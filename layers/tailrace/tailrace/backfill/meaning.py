@@ -75,7 +75,8 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
 
 def _group(group: Group) -> Sequence[Any]:
     if isinstance(group, BucketGroup):
-        return ["bucket", group.source, group.name, group.unit, _zone(group.zone)]
+        described = ["bucket", group.source, group.name, group.unit, _zone(group.zone)]
+        return described if (group.size, group.epoch_unit) == (1, "s") else [*described, group.size, group.epoch_unit]
     if isinstance(group, FieldGroup):
         return ["field", group.source, group.name]
     return [group.source, group.name, describe_function(group)]
@@ -110,7 +111,8 @@ def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
 
 
 def _selection(values: ValueSelection) -> Sequence[Any]:
-    return [values.source, _function(values.where), values.at, values.tz, str(values.error)]
+    described = [values.source, _function(values.where), values.at, values.tz, str(values.error)]
+    return described if values.epoch_unit == "s" else [*described, values.epoch_unit]
 
 
 def _function(function: Callable[..., Any] | None) -> Any:

@@ -27,7 +27,7 @@ from decimal import Decimal
 from typing import Any, Unpack
 
 from tailrace.definition.fields.checks import DisplayMetadata, check_field
-from tailrace.definition.fields.instants import time_zone
+from tailrace.definition.fields.instants import check_epoch_unit, time_zone
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
 from tailrace.encoding.numbers import EXACT, Number
@@ -193,12 +193,21 @@ def top(source: str, most: int, *, where: Predicate | None = None, **metadata: U
 
 
 def first(
-    source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
+    source: str,
+    *,
+    by: str,
+    tz: str = "UTC",
+    by_unit: str = "s",
+    where: Predicate | None = None,
+    **metadata: Unpack[DisplayMetadata],
 ) -> OrderMeasure:
     """Maintain a field of the item with the earliest time ``by``, which is parsed like the field of a time bucket.
 
+    ``tz`` is the time zone of times without an offset, ``by_unit`` the unit of numbers since 1970: ``"s"``, ``"ms"``,
+    ``"us"`` or ``"ns"``.
+
     Raises:
-        DefinitionError: the time zone is unknown.
+        DefinitionError: the time zone or the unit is unknown.
 
     Example:
         >>> from tailrace import first
@@ -206,18 +215,25 @@ def first(
         >>> opened.render("opened", {"opened": "new", "opened_at": "2024-10-01T06:00:00.000000Z"})
         {'value': 'new', 'at': '2024-10-01T06:00:00.000000Z'}
     """
-    check_field("first(by=)", by)
-    time_zone(tz)
-    return OrderMeasure("first", ValueSelection(source, where, at=by, tz=tz), "low", **metadata)
+    return OrderMeasure("first", _timed(source, where, by, tz, by_unit), "low", **metadata)
 
 
 def last(
-    source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
+    source: str,
+    *,
+    by: str,
+    tz: str = "UTC",
+    by_unit: str = "s",
+    where: Predicate | None = None,
+    **metadata: Unpack[DisplayMetadata],
 ) -> OrderMeasure:
     """Maintain a field of the item with the latest time ``by``, which is parsed like the field of a time bucket.
 
+    ``tz`` is the time zone of times without an offset, ``by_unit`` the unit of numbers since 1970: ``"s"``, ``"ms"``,
+    ``"us"`` or ``"ns"``.
+
     Raises:
-        DefinitionError: the time zone is unknown.
+        DefinitionError: the time zone or the unit is unknown.
 
     Example:
         >>> from tailrace import last
@@ -225,6 +241,12 @@ def last(
         >>> status.attributes("status")
         ('status', 'status_at')
     """
-    check_field("last(by=)", by)
+    return OrderMeasure("last", _timed(source, where, by, tz, by_unit), "high", **metadata)
+
+
+def _timed(source: str, where: Predicate | None, by: str, tz: str, by_unit: str) -> ValueSelection:
+    context = f"a measure of {source!r} by {by!r}"
+    check_field(context, by)
+    check_epoch_unit(context, by_unit)
     time_zone(tz)
-    return OrderMeasure("last", ValueSelection(source, where, at=by, tz=tz), "high", **metadata)
+    return ValueSelection(source, where, at=by, tz=tz, epoch_unit=by_unit)

@@ -54,6 +54,7 @@ class ValueSelection:
         where: restricts the selection to the items that satisfy this predicate.
         at: the field with the time, for first and last.
         tz: the time zone of times without an offset.
+        epoch_unit: the unit of times that are numbers since 1970.
         error: the largest relative error to which numbers are rounded; None does not round.
     """
 
@@ -62,6 +63,7 @@ class ValueSelection:
     at: str | None = None
     tz: str = "UTC"
     error: Decimal | None = None
+    epoch_unit: str = "s"
 
     def __post_init__(self) -> None:
         context = f"a measure of {self.source!r}"
@@ -93,7 +95,7 @@ class ValueSelection:
             time = item.get(self.at)
             if time is None:
                 return None
-            at = utc_text(parse_instant(time, time_zone(self.tz), self.at))
+            at = utc_text(parse_instant(time, time_zone(self.tz), self.at, self.epoch_unit))
             sort_key, labels = f"{at}#{sort_key}", (value, at)
         if len(sort_key) * 4 > MAX_VALUE_BYTES and len(sort_key.encode()) > MAX_VALUE_BYTES:
             text = f"a value of {len(sort_key.encode())} bytes exceeds the key limit of {MAX_VALUE_BYTES}"

@@ -25,7 +25,7 @@ from tailrace.queries.parameters import (
 from tailrace.queries.rollup import non_additive_measures
 
 _TEXT = {"type": "string"}
-_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-01-31T05:00-05:00"]}
+_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
 _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
 
@@ -78,7 +78,8 @@ def row_schema(aggregate: Aggregate) -> Json:
 def aggregates_path() -> dict[str, Json]:
     """Return the path that lists the aggregates, and its operation."""
     text_or_none = {"type": ["string", "null"]}
-    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT})
+    size = {"type": "integer", "description": "How many of `kind` make a time bucket, if several."}
+    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT, "size": size})
     measure = closed_object(
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
         {"field": _TEXT, "fraction": {"type": "number"}, "most": {"type": "integer"}},
@@ -181,7 +182,7 @@ def _group_parameters(aggregate: Aggregate, first: Json | None = None) -> list[J
     ]
     if bucket is None:
         return parameters
-    text = "An instant, a date or a month, inclusive; replaces the bucket parameter."
+    text = "An instant, a date, a month, a quarter or a year, inclusive; replaces the bucket parameter."
     return [*parameters, *(parameter(end, "query", _TIME, text) for end in ("from", "to"))]
 
 
