@@ -30,7 +30,7 @@ dashboard: setup  ## show the dashboard of a deployed stack, with your AWS crede
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## run all tests (T=tests/unit runs a part)
-	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs || [ -z "$$CI" ]
+	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
 simulate: setup  ## play simulated histories on all cores, looking for drift (SEEDS=100000 FIRST=0)
@@ -47,6 +47,8 @@ check: setup $(BIOME)  ## check definition and its lock, formatting, style, type
 	$(VENV)/mypy $(CODE)
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --error-on-warnings
 	$(VENV)/cfn-lint template.yaml
+	@$(PYTHON3) local/environments/setup.py checkov
+	$(VENV)/python -m local.review.checkov
 	$(SAM) validate --lint --region us-east-1
 	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) --no-print-directory docs
@@ -86,6 +88,8 @@ lock: setup  ## update the lock files (UPGRADE=--upgrade takes the newest versio
 	$(UV_COMPILE) --group dev layers/tailrace/requirements.txt -o locks/dev.txt >/dev/null
 	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
 	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null
+	$(UV_COMPILE) --group checkov -o locks/checkov.txt >/dev/null
+	$(UV_COMPILE) --group audit -o locks/audit.txt >/dev/null
 	$(UV_COMPILE) --group node -o locks/node.txt >/dev/null
 	$(UV_COMPILE) --group java -o locks/java.txt >/dev/null
 	$(UV_COMPILE) --group docs layers/tailrace/requirements.txt -o locks/docs.txt >/dev/null

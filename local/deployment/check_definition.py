@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.definition.examples import check_definition
 from local.deployment.definition_lock import check_lock, write_lock
 from local.deployment.template import template
 from local.errors import InvalidDefinition, LocalError
@@ -35,12 +36,27 @@ def load_checked_pipeline(
         add: complete the lock with what is new in the definition.
 
     Raises:
-        InvalidDefinition: the pipeline cannot be imported, or the template lacks variables that its routes need.
+        InvalidDefinition: the pipeline cannot be imported, fails on its examples, or the template lacks variables that
+            its routes need.
         MeaningChanged: an aggregate counts differently under the same version.
     """
     pipeline = _load_pipeline(template_data or template())
+    try_examples(pipeline, report)
     check_lock(pipeline, pipeline_reference(template_data), report, add=add)
     return pipeline
+
+
+def try_examples(pipeline: Pipeline, report: Callable[[str], None]) -> None:
+    """Try the definition on its examples; report what that could not check.
+
+    Raises:
+        InvalidDefinition: it does not work on them.
+    """
+    found = check_definition(pipeline)
+    for warning in found.warnings:
+        report(f"Warning: {warning}.")
+    if found.errors:
+        raise InvalidDefinition("\n".join(f"Invalid definition: {error}." for error in found.errors))
 
 
 def pipeline_reference(template_data: Mapping[str, Any] | None = None) -> str:

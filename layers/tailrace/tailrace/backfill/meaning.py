@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from tailrace.backfill.sources import describe_function
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
+from tailrace.definition.fields.paths import field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
 from tailrace.definition.measures.linear import Measure
@@ -75,11 +76,19 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
 
 def _group(group: Group) -> Sequence[Any]:
     if isinstance(group, BucketGroup):
-        described = ["bucket", group.source, group.name, group.unit, _zone(group.zone)]
+        described = ["bucket", _path(group.source), group.name, group.unit, _zone(group.zone)]
         return described if (group.size, group.epoch_unit) == (1, "s") else [*described, group.size, group.epoch_unit]
     if isinstance(group, FieldGroup):
-        return ["field", group.source, group.name]
-    return [group.source, group.name, describe_function(group)]
+        return ["field", _path(group.source), group.name]
+    return [_path(group.source), group.name, describe_function(group)]
+
+
+def _path(source: str | None) -> Any:
+    """Return a field's name; of a nested field, its steps, which differ from a name that holds dots."""
+    if source is None:
+        return None
+    steps = field_path(source).steps
+    return steps[0] if len(steps) == 1 else list(steps)
 
 
 def _zone(zone: tzinfo) -> Any:
@@ -105,13 +114,13 @@ def _schema(schema: Any) -> Any:
 
 def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
     if isinstance(measure, Measure):
-        columns = [[one.source, one.power, _function(one.where)] for one in measure.columns]
+        columns = [[_path(one.source), one.power, _function(one.where)] for one in measure.columns]
         return [measure.kind, columns, list(measure.suffixes)]
     return [measure.kind, _selection(measure.values), str(measure.fraction), measure.most]
 
 
 def _selection(values: ValueSelection) -> Sequence[Any]:
-    described = [values.source, _function(values.where), values.at, values.tz, str(values.error)]
+    described = [_path(values.source), _function(values.where), _path(values.at), values.tz, str(values.error)]
     return described if values.epoch_unit == "s" else [*described, values.epoch_unit]
 
 

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
+from tailrace.definition.field_uses import check_uses, field_uses
 from tailrace.definition.fields.checks import check_display_metadata, check_predicate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
@@ -132,7 +133,7 @@ class Aggregate:
         check_display_metadata(context, description=self.description)
         check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
-        self._check_fields(context)
+        check_uses(context, self.of, field_uses(self.by, self.measures))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -140,16 +141,6 @@ class Aggregate:
         if self.lanes > 1 and self.value_rows:
             names = ", ".join(name for rows in self.value_rows for name in rows.measures)
             raise DefinitionError(f"{context}: lanes= supports only linear measures; move {names} to another aggregate")
-
-    def _check_fields(self, context: str) -> None:
-        # a transform may add any field, so the possible fields are known only without one
-        known = self.of.compiled.allowed_fields
-        if self.of.transform is not None or not known:
-            return
-        for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
-            if source not in known:
-                fields = ", ".join(sorted(known))
-                raise DefinitionError(f"{context}: unknown field {source!r}; {self.of.name!r} has {fields}")
 
     @property
     def bucket(self) -> BucketGroup | None:

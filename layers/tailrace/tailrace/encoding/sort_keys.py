@@ -44,17 +44,17 @@ def _encode_number(value: Number) -> str:
     return f"0{f'{exponent:03d}{digits}'.translate(_NINES_COMPLEMENT)}{_AFTER_DIGITS}"
 
 
-def check_sort_value(value: Any, source: str) -> Any:
-    """Return a value if :func:`encode_sort_key` accepts it and DynamoDB can store it.
+def check_sort_value(value: Any, pointer: str) -> Any:
+    """Return a value if :func:`encode_sort_key` accepts it and DynamoDB can store it; ``pointer`` tells its field.
 
     Raises:
         InvalidItem: it has another type, or is a number that DynamoDB cannot store.
     """
     if not isinstance(value, str | int | Decimal):
         text = f"cannot order a value of type {type(value).__name__}; expected a string, number or boolean"
-        raise InvalidItem([Violation(f"/{source}", "measure", text)])
+        raise InvalidItem([Violation(pointer, "measure", text)])
     if not isinstance(value, str) and not is_representable(value):
-        raise InvalidItem([Violation(f"/{source}", "digits", UNREPRESENTABLE)])
+        raise InvalidItem([Violation(pointer, "digits", UNREPRESENTABLE)])
     return value
 
 

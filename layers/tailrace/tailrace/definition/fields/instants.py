@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tailrace.definition.fields import clocks
+from tailrace.definition.fields.paths import field_path
 from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.times import LAST_MICROSECOND, TimeFormatError, check_leap_second, read_time
 from tailrace.errors import DefinitionError, InvalidItem, Violation
@@ -74,7 +75,7 @@ def check_epoch_unit(context: str, unit: object) -> None:
 def time_error(value: Any, source: str, reason: Exception | None = None) -> InvalidItem:
     """Return the error for a value that is not a time."""
     told = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
-    return InvalidItem([Violation(f"/{source}", "time", f"not a time: {str(value)[:40]!r}{told}")])
+    return InvalidItem([Violation(field_path(source).pointer, "time", f"not a time: {str(value)[:40]!r}{told}")])
 
 
 @cache

@@ -1,6 +1,6 @@
 """Time buckets: groups by a time field, from its second to its year, or by several seconds, minutes or hours."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -10,6 +10,7 @@ from tailrace.definition.fields import clocks
 from tailrace.definition.fields.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
 from tailrace.definition.fields.checks import check_field
 from tailrace.definition.fields.instants import check_epoch_unit, parse_instant, time_error, time_zone
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
 from tailrace.errors import DefinitionError
 
@@ -40,6 +41,10 @@ class BucketGroup:
     zone: tzinfo
     size: int = 1
     epoch_unit: str = "s"
+    path: FieldPath = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", field_path(self.source))
 
     @property
     def length(self) -> timedelta | None:
@@ -58,7 +63,7 @@ class BucketGroup:
 
     def value(self, item: Item) -> str | None:
         """Return the label of the bucket that contains the field's time."""
-        value = item.get(self.source)
+        value = self.path.read(item)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):

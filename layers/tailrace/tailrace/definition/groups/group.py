@@ -1,10 +1,12 @@
 """Groups: the parts of an item that determine its row, and the group by a field's own value."""
 
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 from tailrace.definition.fields.checks import check_field
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, UNREPRESENTABLE, canonical_number, is_representable
 from tailrace.errors import InvalidItem, Violation
@@ -20,7 +22,7 @@ class Group(Protocol):
 
     @property
     def source(self) -> str:
-        """The item field that the value is derived from."""
+        """The path of the item field that the value is derived from."""
 
     def value(self, item: Item) -> Any | None:
         """Return an item's group value; None if the field is missing or null.
@@ -39,18 +41,22 @@ class FieldGroup:
 
     source: str
     name: str
+    path: FieldPath = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", field_path(self.source))
 
     def value(self, item: Item) -> Any | None:
         """Return the field's value, unchanged."""
-        value = item.get(self.source)
+        value = self.path.read(item)
         if value is None or isinstance(value, str):
             return value
         if not isinstance(value, int | Decimal):
             text = f"cannot group by a value of type {type(value).__name__}; expected a string, number or boolean"
-            raise InvalidItem([Violation(f"/{self.source}", "group", text)])
+            raise InvalidItem([Violation(self.path.pointer, "group", text)])
         # a transform may return any number; DynamoDB would reject the row on every delivery
         if not is_representable(value):
-            raise InvalidItem([Violation(f"/{self.source}", "digits", UNREPRESENTABLE)])
+            raise InvalidItem([Violation(self.path.pointer, "digits", UNREPRESENTABLE)])
         return value
 
     def text(self, value: Any) -> str:
@@ -63,7 +69,9 @@ class FieldGroup:
 
 
 def field(source: str, *, name: str | None = None) -> FieldGroup:
-    """Group by the value of a field; the row attribute is named ``name``, by default like the field.
+    r"""Group by the value of a field; the row attribute is named ``name``, by default like the field.
+
+    ``customer.country`` is the field ``country`` of the map ``customer``; a dot in a name is written ``\.``.
 
     Example:
         >>> from tailrace import field
@@ -71,6 +79,8 @@ def field(source: str, *, name: str | None = None) -> FieldGroup:
         'UA'
         >>> field("carrier", name="airline").name
         'airline'
+        >>> field("customer.country").name
+        'country'
     """
     check_field("field", source)
-    return FieldGroup(source, name or source)
+    return FieldGroup(source, name or field_path(source).name)

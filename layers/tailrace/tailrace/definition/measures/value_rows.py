@@ -3,13 +3,14 @@
 :mod:`tailrace.definition.measures.order` says why these rows exist and what is read back from them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Context, Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
 from tailrace.definition.fields.checks import check_field, check_predicate
 from tailrace.definition.fields.instants import parse_instant, time_zone
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.measures.linear import Predicate
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number
@@ -50,9 +51,9 @@ class ValueSelection:
     """The values that a measure is derived from; measures with equal selections share their value rows.
 
     Attributes:
-        source: the field.
+        source: the field's path.
         where: restricts the selection to the items that satisfy this predicate.
-        at: the field with the time, for first and last.
+        at: the path of the field with the time, for first and last.
         tz: the time zone of times without an offset.
         epoch_unit: the unit of times that are numbers since 1970.
         error: the largest relative error to which numbers are rounded; None does not round.
@@ -64,11 +65,15 @@ class ValueSelection:
     tz: str = "UTC"
     error: Decimal | None = None
     epoch_unit: str = "s"
+    path: FieldPath = field(init=False, repr=False, compare=False)
+    time_path: FieldPath | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         context = f"a measure of {self.source!r}"
         check_field(context, self.source)
         check_predicate(context, self.where)
+        object.__setattr__(self, "path", field_path(self.source))
+        object.__setattr__(self, "time_path", None if self.at is None else field_path(self.at))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -83,29 +88,29 @@ class ValueSelection:
         """
         if self.where is not None and not self.where(item):
             return None
-        value = item.get(self.source)
+        value = self.path.read(item)
         if value is None:
             return None
-        check_sort_value(value, self.source)
+        check_sort_value(value, self.path.pointer)
         if self.error is not None:
             value = self._rounded(value)
         sort_key = encode_sort_key(value)
         labels: tuple[Any, ...] = (value,)
-        if self.at is not None:
-            time = item.get(self.at)
+        if self.at is not None and self.time_path is not None:
+            time = self.time_path.read(item)
             if time is None:
                 return None
             at = utc_text(parse_instant(time, time_zone(self.tz), self.at, self.epoch_unit))
             sort_key, labels = f"{at}#{sort_key}", (value, at)
         if len(sort_key) * 4 > MAX_VALUE_BYTES and len(sort_key.encode()) > MAX_VALUE_BYTES:
             text = f"a value of {len(sort_key.encode())} bytes exceeds the key limit of {MAX_VALUE_BYTES}"
-            raise InvalidItem([Violation(f"/{self.source}", "measure", text)])
+            raise InvalidItem([Violation(self.path.pointer, "measure", text)])
         return ValueEntry(sort_key, labels)
 
     def _rounded(self, value: Any) -> Number:
         if isinstance(value, bool | str):
             text = f"cannot round a value of type {type(value).__name__}; quantile(error=) requires numbers"
-            raise InvalidItem([Violation(f"/{self.source}", "measure", text)])
+            raise InvalidItem([Violation(self.path.pointer, "measure", text)])
         return round_to_bin(value, self.error or Decimal(0))
 
 
