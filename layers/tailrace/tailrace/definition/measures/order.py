@@ -215,6 +215,7 @@ def first(
         >>> opened.render("opened", {"opened": "new", "opened_at": "2024-10-01T06:00:00.000000Z"})
         {'value': 'new', 'at': '2024-10-01T06:00:00.000000Z'}
     """
+    check_field("first(by=)", by)
     return OrderMeasure("first", _timed(source, where, by, tz, by_unit), "low", **metadata)
 
 
@@ -241,12 +242,11 @@ def last(
         >>> status.attributes("status")
         ('status', 'status_at')
     """
+    check_field("last(by=)", by)
     return OrderMeasure("last", _timed(source, where, by, tz, by_unit), "high", **metadata)
 
 
 def _timed(source: str, where: Predicate | None, by: str, tz: str, by_unit: str) -> ValueSelection:
-    context = f"a measure of {source!r} by {by!r}"
-    check_field(context, by)
-    check_epoch_unit(context, by_unit)
+    check_epoch_unit(f"a measure of {source!r} by {by!r}", by_unit)
     time_zone(tz)
     return ValueSelection(source, where, at=by, tz=tz, epoch_unit=by_unit)

@@ -92,6 +92,7 @@ def aggregates_path() -> dict[str, Json]:
             "description": text_or_none,
             "groups": {"type": "array", "items": group, "description": "In the order of the key."},
             "bucket": text_or_none | {"description": "The name of the time bucket group."},
+            "intervals": {"type": "array", "items": _TEXT, "description": "The intervals that its rows roll up to."},
             "listed": {"type": "boolean", "description": "Whether the values of the first group can be listed."},
             "measures": {"type": "array", "items": measure},
             "shown": {"type": ["integer", "null"], "description": "The version whose rows can be read, if any."},
