@@ -73,7 +73,7 @@ def test_a_rolled_up_row_has_all_items_of_its_interval(
 ) -> None:
     (zone, at), (unit, size, step) = place, kind
     group = bucket(unit, "at", size, tz=zone, name="at_bucket")
-    by = [group, field("shop")] if bucket_first else [field("shop"), group]
+    by: list[Any] = [group, field("shop")] if bucket_first else [field("shop"), group]
     aggregate = Aggregate("sales_by", of=SALES, by=by, measures={"n": count()})
     items = items_around(datetime.fromisoformat(at), step)
     interval = "hour" if data is None else data.draw(st.sampled_from(rollup_intervals(aggregate)), label="interval")

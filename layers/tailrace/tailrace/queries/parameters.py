@@ -89,6 +89,8 @@ def parse_ranking_query(aggregate: Aggregate, parameters: Parameters, epoch: int
     if by not in rankable_measures(aggregate):
         names = ", ".join(rankable_measures(aggregate)) or f"none; {aggregate.name} has no such measures"
         raise InvalidMessage(f"by must be a measure to rank by: {names}")
+    if not aggregate.by:
+        raise UnsupportedKeyOrder(f"{aggregate.name} has no groups, so there is only one row: read it with /rows")
     first = aggregate.by[0]
     if parameter_name(first) not in given:
         inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
@@ -115,10 +117,9 @@ def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int =
         UnsupportedKeyOrder: the aggregate keeps no list of these values.
     """
     given = _check_parameters(aggregate, parameters, _LIST_OPTIONS, groups=())
-    group_list, first = aggregate.group_list, aggregate.by[0]
+    group_list = aggregate.group_list
     if group_list is None:
-        reason = "its first group is a time bucket" if first is aggregate.bucket else "it is defined with listed=False"
-        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of {first.name}: {reason}")
+        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of groups: {_unlisted_reason(aggregate)}")
     maximum = _number(given, "n", DEFAULT_LISTED, MAX_LISTED)
     by_key = _choice(given, "order", LIST_ORDERS) == "key"
     if "cursor" in given and not by_key:
@@ -126,6 +127,12 @@ def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int =
     pk = group_list_key(aggregate.name, aggregate.version, epoch)
     query = GroupQuery(replace(group_list, pk=pk), maximum, by_key)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
+
+
+def _unlisted_reason(aggregate: Aggregate) -> str:
+    if not aggregate.by:
+        return "it has none"
+    return "its first group is a time bucket" if aggregate.by[0] is aggregate.bucket else "it has listed=False"
 
 
 def rankable_measures(aggregate: Aggregate) -> list[str]:
@@ -153,6 +160,8 @@ def parameter_name(group: Group) -> str:
 
 def _split_first_group(aggregate: Aggregate, parameters: Parameters) -> tuple[Parameters, tuple[str, ...]]:
     """Return the parameters with a single value of the first group, and all its values."""
+    if not aggregate.by:
+        return parameters, ()
     first = aggregate.by[0]
     name = parameter_name(first)
     values = [value for given, value in parameters if given == name]
