@@ -9,7 +9,8 @@ from tailrace.definition.durations import days, hours, minutes, seconds
 from tailrace.definition.groups.buckets import day, hour, minute, month, quarter, second, week, year
 from tailrace.definition.groups.group import field
 from tailrace.definition.measures.linear import count, mean, total, variance
-from tailrace.definition.measures.order import distinct, first, last, maximum, minimum, quantile, top
+from tailrace.definition.measures.order import distinct, maximum, minimum, quantile, top
+from tailrace.definition.measures.ranked import first, largest, last, smallest
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.errors import DefinitionError
 from tailrace.version import VERSION
@@ -30,6 +31,7 @@ __all__ = [
     "first",
     "hour",
     "hours",
+    "largest",
     "last",
     "maximum",
     "mean",
@@ -41,6 +43,7 @@ __all__ = [
     "quarter",
     "second",
     "seconds",
+    "smallest",
     "top",
     "total",
     "variance",

@@ -11,7 +11,7 @@ from tailrace import Aggregate, Collection, Pipeline, count, distinct, maximum, 
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.jobs.rows import RowSpace
 from tailrace.backfill.admission import epoch_key
-from tailrace.backfill.generations import Generation
+from tailrace.backfill.generations import Generation, State
 from tailrace.encoding.keys import group_texts, key_owner, row_key, value_rows_key
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
@@ -62,7 +62,7 @@ def test_its_key_ends_where_a_group_would_begin() -> None:
 
 
 def test_jobs_find_the_row_that_a_value_row_belongs_to() -> None:
-    generation = Generation("all", 1, "", "building", epoch=1)
+    generation = Generation("all", 1, State.BUILDING, "", epoch=1)
     space = RowSpace(generation, ALL)
     key = epoch_key("all@1#", generation), "-"
     assert key == row_key("all", 1, (), 1)

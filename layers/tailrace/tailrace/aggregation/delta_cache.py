@@ -203,8 +203,8 @@ def delta_cache_for(evaluator: Evaluator) -> DeltaCache | None:
         if fields is None:
             return None
         others |= dict.fromkeys(sorted(fields))
-    sources = [one.at for one in selections] + [one.source for one in columns] + [one.source for one in selections]
-    others |= dict.fromkeys(source for source in sources if source is not None)
+    others |= dict.fromkeys(one.source for one in columns if one.source is not None)
+    others |= dict.fromkeys(source for one in selections for source in one.sources)
     groups = tuple(dict.fromkeys(group.source for group in by))
     if not aggregates or not {*groups, *others}.isdisjoint(ENGINE_ATTRIBUTES):
         return None

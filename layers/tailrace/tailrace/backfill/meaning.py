@@ -120,8 +120,10 @@ def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
 
 
 def _selection(values: ValueSelection) -> Sequence[Any]:
-    described = [_path(values.source), _function(values.where), _path(values.at), values.tz, str(values.error)]
-    return described if values.epoch_unit == "s" else [*described, values.epoch_unit]
+    told = [_path(values.source), _function(values.where), _path(values.at), values.tz, str(values.error)]
+    if values.by is not None or values.show is not None:  # absent otherwise: the fingerprint of older measures stays
+        told.append([_path(values.by), [_path(shown) for shown in values.show or ()]])
+    return told if values.epoch_unit == "s" else [*told, values.epoch_unit]
 
 
 def _function(function: Callable[..., Any] | None) -> Any:

@@ -40,9 +40,12 @@ class ValueRows:
     layout: Layout
 
     @property
-    def value_ranges(self) -> tuple[ValueRange, ...]:
-        """The distinct ranges of value rows that the measures need, in a stable order."""
-        return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
+    def value_ranges(self) -> Mapping[ValueRange, int]:
+        """The ranges of value rows that the measures need, each with the number of items to read there; 0 for all."""
+        ranges: dict[ValueRange, int] = {}
+        for measure in self.measures.values():
+            ranges[measure.value_range] = max(measure.items_read, ranges.get(measure.value_range, 0))
+        return ranges
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
         """Return the main row's attributes from the value rows read for each range; None where there are no values."""

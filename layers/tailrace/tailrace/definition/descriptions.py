@@ -37,6 +37,8 @@ def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
         description["field"] = measure.source
     if measure.kind == "quantile" and isinstance(measure, OrderMeasure):
         description |= {"fraction": measure.fraction}
-    if measure.kind == "top" and isinstance(measure, OrderMeasure):
+    if isinstance(measure, OrderMeasure) and measure.most:
         description |= {"most": measure.most}
+    if isinstance(measure, OrderMeasure) and measure.values.show:
+        description |= {"show": list(measure.values.show)}
     return description

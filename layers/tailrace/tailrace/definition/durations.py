@@ -80,7 +80,7 @@ def seconds(number: float, source: str | None = None, **options: Unpack[TimeOpti
 
 def _duration_or_bucket(unit: str, number: float, source: str | None, options: TimeOptions) -> timedelta | BucketGroup:
     if source is not None:
-        return bucket(unit, source, number, **options)  # type: ignore[arg-type]  # a size is checked there
+        return bucket(unit, source, 0 if number is None else number, **options)  # type: ignore[arg-type]  # a size is checked there
     if options:
         raise DefinitionError(
             f'{unit}s({number!r}, {", ".join(options)}=…): a group needs its field: {unit}s({number!r}, "at")'

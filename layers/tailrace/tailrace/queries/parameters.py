@@ -137,7 +137,7 @@ def _unlisted_reason(aggregate: Aggregate) -> str:
 
 def rankable_measures(aggregate: Aggregate) -> list[str]:
     """Return the names of the measures that rows can be ranked by: those with a single value."""
-    return [name for name, measure in aggregate.measures.items() if measure.kind not in ("top", "first", "last")]
+    return [name for name, measure in aggregate.measures.items() if measure.has_single_value]
 
 
 def rollup_intervals(aggregate: Aggregate) -> list[str]:

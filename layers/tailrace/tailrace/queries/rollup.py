@@ -1,8 +1,8 @@
 """Rollup: merging the lanes of a row, and finer rows into coarser ones (hours into days, by local time).
 
 Nothing is rounded: the stored sums are added, and derived measures (mean, variance) are computed from the totals. Of
-the order measures, minimum, maximum, first and last can be merged; distinct counts, quantiles and top lists cannot, and
-are omitted.
+the order measures, minimum, maximum, largest, smallest, first and last can be merged; distinct counts, quantiles and
+top lists cannot, and are omitted.
 """
 
 from decimal import localcontext
@@ -14,7 +14,7 @@ from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT
-from tailrace.encoding.sort_keys import encode_sort_key
+from tailrace.encoding.sort_keys import encode_sort_key, encode_sort_keys
 from tailrace.errors import QueryTooLarge
 from tailrace.queries.intervals import coarse_label
 
@@ -84,14 +84,23 @@ def _combine_extreme(name: str, measure: OrderMeasure, left: Row, right: Row) ->
         return {}
 
     def order(row: Row) -> tuple[str, str]:
-        # first and last are ordered by time, then by value
-        return str(row.get(f"{name}_at", "")) if measure.values.at else "", encode_sort_key(row[name])
+        # first and last are ordered by time or another value, then by their own
+        by = str(row[f"{name}_at"]) if measure.values.at else ""
+        return encode_sort_key(row[f"{name}_by"]) if measure.values.by else by, encode_sort_key(row[name])
 
     match measure.kind:
         case "minimum" | "first":
             found = min(with_values, key=order)
         case "maximum" | "last":
             found = max(with_values, key=order)
+        case "largest" | "smallest":
+            return {name: _merge_ranked(measure, [entry for row in with_values for entry in row[name]])}
         case _:
             return {}
     return {attribute: found[attribute] for attribute in measure.attributes(name)}
+
+
+def _merge_ranked(measure: OrderMeasure, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first entries of several lists: each list has its own first, so none of all rows' first is missing."""
+    ranked = sorted(entries, key=lambda entry: encode_sort_keys(entry[name] for name in measure.members))
+    return (ranked if measure.kind == "smallest" else ranked[::-1])[: measure.most]

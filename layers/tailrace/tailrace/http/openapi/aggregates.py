@@ -26,6 +26,7 @@ from tailrace.queries.rollup import non_additive_measures
 
 _TEXT = {"type": "string"}
 _TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
+_TEXTS = {"type": "array", "items": _TEXT}
 _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
 
@@ -82,7 +83,12 @@ def aggregates_path() -> dict[str, Json]:
     group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT, "size": size})
     measure = closed_object(
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
-        {"field": _TEXT, "fraction": {"type": "number"}, "most": {"type": "integer"}},
+        {
+            "field": _TEXT,
+            "fraction": {"type": "number"},
+            "most": {"type": "integer"},
+            "show": {"type": "array", "items": _TEXT},
+        },
     )
     aggregate = closed_object(
         {
@@ -227,13 +233,13 @@ def _measure_schema(measure: Measure | OrderMeasure) -> Json:
         case "top":
             counted = {"value": _VALUE, "count": {"type": "integer", "minimum": 1}}
             return {"type": "array", "items": closed_object(counted)}
-        case "first" | "last":
-            return {
-                "anyOf": [
-                    {"type": "null"},
-                    closed_object({"value": _VALUE, "at": {"type": "string", "format": "date-time"}}),
-                ]
-            }
+        case "largest" | "smallest" if isinstance(measure, OrderMeasure):
+            or_none = {"type": ["string", "number", "boolean", "null"]}
+            return {"type": "array", "items": closed_object(dict.fromkeys(measure.members, or_none))}
+        case "first" | "last" if isinstance(measure, OrderMeasure):
+            timed = {"at": {"type": "string", "format": "date-time"}}
+            place = {"by": _VALUE} if measure.values.at is None else timed
+            return {"anyOf": [{"type": "null"}, closed_object({"value": _VALUE} | place)]}
     return {"type": ["string", "number", "boolean", "null"]}
 
 
