@@ -87,7 +87,8 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
 
 def _group(group: Group) -> Sequence[Any]:
     if isinstance(group, BucketGroup):
-        return ["bucket", _path(group.source), group.name, group.unit, _zone(group.zone)]
+        described = ["bucket", _path(group.source), group.name, group.unit, _zone(group.zone)]
+        return described if (group.size, group.epoch_unit) == (1, "s") else [*described, group.size, group.epoch_unit]
     if isinstance(group, FieldGroup):
         return ["field", _path(group.source), group.name]
     return [_path(group.source), group.name, describe_function(group)]
@@ -133,7 +134,7 @@ def _selection(values: ValueSelection) -> Sequence[Any]:
     told = [_path(values.source), _function(values.where), _path(values.at), values.tz, str(values.error)]
     if values.by is not None or values.show is not None:  # absent otherwise: the fingerprint of older measures stays
         told.append([_path(values.by), [_path(shown) for shown in values.show or ()]])
-    return told
+    return told if values.epoch_unit == "s" else [*told, values.epoch_unit]
 
 
 def _function(function: Callable[..., Any] | None) -> Any:

@@ -26,7 +26,8 @@ def describe(aggregate: Aggregate) -> Json:
 
 def _group(group: Group) -> Json:
     if isinstance(group, BucketGroup):
-        return {"name": group.name, "kind": group.unit, "field": group.source, "time_zone": str(group.zone)}
+        size = {} if group.size == 1 else {"size": group.size}
+        return {"name": group.name, "kind": group.unit} | size | {"field": group.source, "time_zone": str(group.zone)}
     return {"name": group.name, "kind": "field", "field": group.source}
 
 
