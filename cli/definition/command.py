@@ -6,9 +6,9 @@ from typing import Any
 
 from cli.console import say, show_progress
 from cli.definition.trial import Limits, Trial, lines
-from cli.errors import UsageError
+from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
-from tailrace.definition.pipeline import DEFAULT_PIPELINE, load_pipeline
+from tailrace.definition.pipeline import DEFAULT_PIPELINE, Pipeline, load_pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import DefinitionError
 
@@ -50,13 +50,11 @@ def run(options: argparse.Namespace) -> int:
     """Run the trial and print its report.
 
     Raises:
-        UsageError: there is no such pipeline.
+        UsageError: there is no such module.
+        CommandError: the definition cannot be imported.
     """
     reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
-    try:
-        pipeline = load_pipeline(reference)
-    except DefinitionError as error:
-        raise UsageError(str(error)) from error
+    pipeline = _load(reference)
     trial = Trial(pipeline, Limits(options.seed, options.seconds, options.items))
     trial.run(show_progress)
     if options.json:
@@ -65,3 +63,14 @@ def run(options: argparse.Namespace) -> int:
         for line in lines(trial):
             say(line)
     return 1 if trial.is_broken else 0
+
+
+def _load(reference: str) -> Pipeline:
+    try:
+        return load_pipeline(reference)
+    except Exception as error:  # the user's code may raise anything on import
+        missing = error.__cause__
+        if isinstance(missing, ModuleNotFoundError) and missing.name and reference.startswith(missing.name):
+            raise UsageError(str(error)) from error
+        prefix = "" if isinstance(error, DefinitionError) else f"{type(error).__name__}: "
+        raise CommandError(f"BROKEN  {reference} cannot be imported: {prefix}{error}") from error

@@ -11,13 +11,14 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+from cli.definition.subject import Subject
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult, RowChange
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item, Json
 from tailrace.encoding.numbers import EXACT
-from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import derive_effect
+from tailrace.inputs.item_changes import decoded_changes
 from tailrace.testing import fold, record
 
 type Rows = dict[tuple[str, str], tuple[Any, ...]]
@@ -57,16 +58,21 @@ class Difference:
         )
 
 
-def generate(pools: Mapping[str, Sequence[Item]], random: Random) -> list[Write]:
+def generate(subjects: Mapping[str, Subject], pools: Mapping[str, Sequence[Item]], random: Random) -> list[Write]:
     """Return a history of writes to a few ids of each collection."""
     writes: list[Write] = []
     names = [name for name, items in pools.items() if items]
+    # an item of a table with keys of its own has its id in its fields
+    owners = {name: random.sample(pools[name], min(_IDS, len(pools[name]))) for name in names}
     for _ in range(random.randint(1, _MAX_STEPS) if names else 0):
         name = random.choice(names)
-        key, chance = str(random.randrange(_IDS)), random.random()
+        subject, chance = subjects[name], random.random()
+        owner = random.choice(owners[name])
+        item_id = subject.id_of(owner) or str(owners[name].index(owner))
+        other = random.choice(pools[name]) | subject.collection.keys.fields_of(item_id)
+        item = other if subject.accepts(other) else owner
         gone = chance < 0.25  # noqa: PLR2004 - a quarter are deletions
-        item = None if gone else random.choice(pools[name])
-        writes.append(Write(name, key, item, expired=chance < 0.1))  # noqa: PLR2004 - some of them by TTL
+        writes.append(Write(name, item_id, None if gone else item, expired=chance < 0.1))  # noqa: PLR2004 - some by TTL
     return writes
 
 
@@ -88,8 +94,9 @@ def difference(pipeline: Pipeline, writes: Sequence[Write], random: Random) -> D
 
 
 def _difference(pipeline: Pipeline, writes: Sequence[Write], cuts: Sequence[float]) -> Difference | None:
-    records = list(_records(writes))
-    expected = _rows([_reference(list(_records(_left(pipeline, writes))), pipeline)])
+    records = list(_records(writes, pipeline))
+    left = [list(_records([write], pipeline)) for write in _left(pipeline, writes)]
+    expected = _rows([_reference(inserted, pipeline) for inserted in left])
     edges = sorted({0, len(records), *(int(cut * len(records)) for cut in cuts)})
     parts = [records[start:end] for start, end in pairwise(edges)]
     ways = {
@@ -105,11 +112,10 @@ def _difference(pipeline: Pipeline, writes: Sequence[Write], cuts: Sequence[floa
 
 
 def _reference(records: Sequence[Json], pipeline: Pipeline) -> FoldResult:
-    changes = (decode_record(one, None) for one in records)
-    return fold([derive_effect(change, pipeline) for change in changes if isinstance(change, Change)], pipeline)
+    return fold([derive_effect(change, pipeline) for change in decoded_changes(records, pipeline)], pipeline)
 
 
-def _records(writes: Sequence[Write]) -> Iterator[Json]:
+def _records(writes: Sequence[Write], pipeline: Pipeline) -> Iterator[Json]:
     table: dict[tuple[str, str], Item] = {}
     for sequence, write in enumerate(writes, 1):
         key = write.collection, write.id
@@ -117,7 +123,9 @@ def _records(writes: Sequence[Write]) -> Iterator[Json]:
         if write.item is not None:
             table[key] = write.item
         if old != write.item:
-            yield record(sequence, write.collection, (write.id, old, write.item), expired=write.expired)
+            yield record(
+                sequence, write.collection, (write.id, old, write.item), expired=write.expired, pipeline=pipeline
+            )
 
 
 def _left(pipeline: Pipeline, writes: Sequence[Write]) -> list[Write]:
@@ -129,7 +137,7 @@ def _left(pipeline: Pipeline, writes: Sequence[Write]) -> list[Write]:
         if write.item is not None:
             table[write.collection, write.id] = write
         elif old and write.expired and pipeline.collection(write.collection).on_expiry == "keep":
-            kept.append(Write(old.collection, f"kept-{len(kept)}", old.item))
+            kept.append(old)
     return [*table.values(), *kept]
 
 

@@ -22,7 +22,8 @@ class Problem:
 
     Attributes:
         law: ``fails``, ``refuses`` (the transform raises ValueError: the item goes to quarantine, as it may),
-            ``uncounted`` (valid, but not what a measure or group can use), ``unstable``, ``order`` or ``modifies``.
+            ``uncounted`` (valid, but not what a measure or group can use), ``unstable``, ``order``, ``modifies`` or
+            ``overlap``.
         where: whose code.
         text: what happens.
     """
@@ -45,6 +46,8 @@ class Problem:
 def problems(subject: Subject, item: Item) -> Iterator[Problem]:
     """Yield the laws that an item breaks."""
     transform = subject.collection.transform
+    if (overlap := subject.overlap(item)) is not None:
+        yield Problem("overlap", f"key= of collection {subject.collection.name!r}", f"a valid item's key: {overlap}")
     try:
         seen = subject.collection.prepare(deepcopy(item))
     except InvalidItem as error:

@@ -61,9 +61,10 @@ class Search:
     def run(self, most: int, until: float, progress: Callable[[str], None] = lambda _: None) -> None:
         """Try up to ``most`` items, until a moment of the monotonic clock."""
         subject = self.subject
-        examples = [normalise(dict(example)) for example in subject.collection.all_examples]
-        valid = [example for example in examples if subject.collection.compiled.is_valid(example)]
-        generator = Generator(subject.collection.compiled, subject.constants, subject.hints(), valid)
+        examples = [
+            subject.collection.keys.match | normalise(dict(example)) for example in subject.collection.all_examples
+        ]
+        generator = Generator(subject, [example for example in examples if subject.accepts(example)])
         items = islice(generator.items(self.random), most)
         with ExitStack() as stack:
             worker = self._start(stack)
@@ -117,7 +118,7 @@ class Search:
 
     def _shows(self, key: tuple[str, str]) -> Callable[[Item], bool]:
         def shows(item: Item) -> bool:
-            return self.subject.collection.compiled.is_valid(item) and any(
+            return self.subject.accepts(item) and any(
                 problem.key == key for _ in range(_ATTEMPTS) for problem in problems(self.subject, item)
             )
 
@@ -146,8 +147,10 @@ class Search:
             if first != second:
 
                 def differs(candidate: Item) -> bool:
-                    valid = self.subject.collection.compiled.is_valid(candidate)
-                    return valid and self.subject.outcome(candidate) != worker.outcomes(name, [candidate])[0]
+                    return (
+                        self.subject.accepts(candidate)
+                        and self.subject.outcome(candidate) != worker.outcomes(name, [candidate])[0]
+                    )
 
                 small = smallest(item, differs, 300)
                 text = f"gives another result in another process: it depends on {self._cause(small)}"

@@ -12,10 +12,13 @@ from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.field_uses import FieldUse, field_uses
+from tailrace.definition.item_keys import ItemKeys
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.limits import check_item
 from tailrace.encoding.tagged_json import canonical_json
-from tailrace.errors import InvalidItem
+from tailrace.errors import InvalidItem, InvalidMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Subject:
     collection: Collection
     aggregates: list[Aggregate]
     predicates: list[UserPredicate]
+    keys: ItemKeys | None = None
     constants: Constants = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,7 +41,7 @@ class Subject:
     def of(cls, pipeline: Pipeline, collection: Collection) -> "Subject":
         """Return the subject of a collection."""
         aggregates = [aggregate for aggregate in pipeline.aggregates if aggregate.of is collection]
-        return cls(collection, aggregates, predicates_of(pipeline, collection))
+        return cls(collection, aggregates, predicates_of(pipeline, collection), pipeline.keys)
 
     @property
     def uses(self) -> list[FieldUse]:
@@ -56,6 +60,52 @@ class Subject:
             kind = "number" if use.types == {"number"} else "time" if "boolean" not in use.types else "string"
             found[str(use.path[0])] = kind
         return found
+
+    def id_of(self, item: Item) -> str | None:
+        """Return the id that an item's fields make in a table with keys of its own; None without such keys.
+
+        Raises:
+            InvalidMessage: the fields make no key.
+        """
+        keys = self.collection.keys
+        if keys.is_plain:
+            return None
+        key = keys.template.format(item)
+        identity = keys.identity(key)
+        if identity is None:
+            raise InvalidMessage("the key does not match its own template")
+        return identity.id
+
+    def accepts(self, item: Item) -> bool:
+        """Tell whether the table can hold an item of this collection, and the schema allows it."""
+        if any(name not in item or item[name] != value for name, value in self.collection.keys.match.items()):
+            return False
+        try:
+            self.id_of(item)
+            check_item("x#1", item)
+        except (InvalidMessage, InvalidItem):
+            return False
+        return self.collection.compiled.is_valid(item)
+
+    def overlap(self, item: Item) -> str | None:
+        """Return why a row of the table is not known to be this item: its key matches another collection as well."""
+        item_id = self.id_of(item)
+        if self.keys is None or item_id is None:
+            return None
+        row = encode_item(self.collection.keys.row(item_id, item))
+        try:
+            found = self.keys.identify(row, row)
+        except InvalidMessage as error:
+            return str(error)
+        return None if found is not None and found.collection == self.collection.name else "no collection matches it"
+
+    def key_schema(self) -> Mapping[str, Any]:
+        """Return a schema of what every item has because of its key: an object with these fields."""
+        keys = self.collection.keys
+        types = {"text": {"type": "string", "minLength": 1}, "number": {"type": "number"}}
+        fields = {name: types[kind] for name, kind in keys.fields.items() if kind in types}
+        fixed = {name: {"const": value} for name, value in keys.match.items()}
+        return {"type": "object", "required": [*fields, *fixed], "properties": fields | fixed}
 
     def outcome(self, item: Item) -> str:
         """Return all that the definition makes of an item, as one text: equal texts are equal results."""

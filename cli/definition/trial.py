@@ -64,9 +64,10 @@ class Trial:
 
     def _play(self, until: float, progress: Callable[[str], None]) -> None:
         random = Random(f"{self.limits.seed} histories")  # noqa: S311 - not for secrets
+        subjects = {search.subject.collection.name: search.subject for search in self.searches}
         pools = {search.subject.collection.name: search.pool for search in self.searches}
         while time.monotonic() < until and self.histories < self.limits.items:
-            writes = generate(pools, random)
+            writes = generate(subjects, pools, random)
             self.different = difference(self.pipeline, writes, random)
             self.histories += 1
             progress(f"{self.histories} histories")

@@ -11,15 +11,12 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from cli.definition.generation.constants import Constants
 from cli.definition.generation.merging import Merger, Parts, Variant
 from cli.definition.generation.texts import text_maker
-from tailrace.definition.schemas import Schema
+from cli.definition.subject import Subject
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.limits import check_item
 from tailrace.encoding.numbers import Number, canonical_number, normalise
 from tailrace.encoding.tagged_json import canonical_json
-from tailrace.errors import InvalidItem
 
 type Maker = Callable[[Random, int], Any]
 
@@ -40,21 +37,17 @@ class Generator:
     """Makes the items of one collection.
 
     Attributes:
-        hints: the types of fields that the definition uses where the schema leaves them open, by name: ``number``,
-            ``string``, ``time`` or ``scalar``. A text of a ``time`` is mostly one.
         rejected: the number of made items that were not valid.
     """
 
-    def __init__(
-        self, schema: Schema, constants: Constants, hints: Mapping[str, str], examples: Sequence[Item] = ()
-    ) -> None:
-        self._schema, self._constants, self._hints = schema, constants, hints
+    def __init__(self, subject: Subject, examples: Sequence[Item] = ()) -> None:
+        self._constants, self._accepts = subject.constants, subject.accepts
+        schema, also = subject.collection.compiled, subject.key_schema()
         self._merger = Merger(schema)
         self._makers: dict[tuple[Any, ...], Maker] = {}
-        root = {"type": "object"}
-        self._merger.kept.append(root)
-        variants = self._merger.variants((schema.document, root))
-        self._roots = [self._object(variant, hints) for variant in variants]
+        self._merger.kept.append(also)
+        variants = self._merger.variants((schema.document, also))
+        self._roots = [self._object(variant, subject.hints()) for variant in variants]
         self._examples = list(examples)
         self._pool: list[Item] = []
         self.rejected = 0
@@ -86,10 +79,9 @@ class Generator:
                 base = deepcopy(random.choice(known))
                 name = random.choice([*base, *item] or [""])
                 item = base | {name: item[name]} if name in item else {key: base[key] for key in base if key != name}
-            if self._schema.is_valid(item):
-                check_item("x#1", item)
+            if self._accepts(item):
                 return item
-        except (Impossible, InvalidItem):
+        except Impossible:
             pass
         self.rejected += 1
         return None

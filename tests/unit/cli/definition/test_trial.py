@@ -14,6 +14,7 @@ from cli.definition.generation.shrink import smallest
 from cli.definition.trial import Limits, Trial, lines
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import RowAccumulator
+from tailrace.definition import item_keys
 from tailrace.definition.pipeline import load_pipeline
 
 LIMITS = Limits(seconds=30, items=3000)
@@ -273,3 +274,49 @@ def test_the_smallest_item_is_as_small_as_single_steps_make_it() -> None:
     assert found["d"] in ("qqq", "aaa")
     assert len(found) == 2
     assert len(found["a"]) == 1
+
+
+KEYED = """
+orders = Collection(
+    "orders", schema={"properties": {"total": {"type": "integer"}}}, match={"entity": "Order"},
+    key={"PK": "CUSTOMER#{customer}", "SK": "ORDER#{order}"},
+    transform=lambda item: item | {"both": item["customer"] + item["order"] + item["entity"]},
+)
+lines = Collection(
+    "lines", schema={}, key={"PK": "CUSTOMER#{customer}", "SK": "%s"}, match={"entity": "%s"}, on_expiry="keep",
+)
+pipeline = Pipeline([orders, lines], [
+    Aggregate("customers", of=orders, by=[field("both")], measures={"n": count(), "sum": total("total")}),
+    Aggregate("lines", of=lines, by=[field("customer")], measures={"n": count()}),
+])
+"""
+
+
+def test_items_of_a_table_with_its_own_keys_have_the_fields_of_their_key(
+    written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "END", KEYED % ("ORDER#{order}#LINE#{line}", "Line"))
+    trial = tried(written(""), Limits(seconds=12, items=300))
+    assert not trial.is_broken, lines(trial)
+    assert trial.searches[0].pool[0].keys() >= {"customer", "order", "entity"}
+    assert trial.histories > 5
+
+
+def test_an_overlap_of_two_key_templates_is_found(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "END", KEYED % ("ORDER#{order+}", "Order"))
+    assert main(["test", "--pipeline", written("")]) == 1
+    assert (
+        "BROKEN  mine.definition:pipeline cannot be imported: collections 'orders' and 'lines' overlap: both match"
+        in (capsys.readouterr().err)
+    )
+
+
+def test_an_overlap_that_the_definition_does_not_show_is_found_by_items(
+    written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "END", KEYED % ("ORDER#{order+}", "Order"))
+    monkeypatch.setattr(item_keys, "_check_overlap", lambda *_: None)
+    found = {one.problem.law: one.problem.text for one in tried(written(""), Limits(seconds=12, items=300)).errors}
+    assert "both match this item" in found["overlap"]
