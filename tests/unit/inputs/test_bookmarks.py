@@ -131,3 +131,12 @@ def test_lines_longer_than_a_line_may_be_are_bookmarked_too(file: tuple[bytes, F
         patch.setattr(splitting, "MAX_LINE_BYTES", longest)
         patch.setattr(tables, "MAX_LINE_BYTES", longest)
         assert_continues(*file)
+
+
+@pytest.mark.parametrize("longest", range(8, 60))
+def test_a_line_end_of_two_bytes_is_one_wherever_reading_pauses(longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_LINE_BYTES", longest)
+    body = b'{"id":0}\r' + b"\r\n".join(b'{"id":%d}' % n for n in range(1, 12))
+    found, _ = read(body, "jsonl")
+    assert [line.number for line, _ in found if line] == list(range(1, 13))
+    assert_continues(body, "jsonl")

@@ -151,6 +151,27 @@ def test_of_two_invocations_for_one_file_the_later_one_finishes_it(name: str, se
     assert len({json.dumps(one, sort_keys=True) for one in inbox.receipts}) == 1
 
 
+def test_an_invocation_that_is_overtaken_at_its_last_line_leaves_the_receipt_to_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a receipt, the other one would end in the middle, where it has just written older lines again."""
+    monkeypatch.setattr(load, "_CHECKPOINT_EVERY_MS", 1_000_000)
+    inbox = Inbox()
+    event = inbox.upload(*FILES["lines"])
+    writes: list[int] = []
+
+    def interfere(call: str, _key: str, done: bool) -> None:
+        if call == "write" and done:
+            writes.append(1)
+            if len(writes) == 27:  # of the 30 lines, 3 are refused
+                inbox.invoke(event, 0)
+
+    inbox.on_call = interfere
+    inbox.run()
+    assert len(writes) > 27
+    assert_same(inbox, at_once("lines"), "lines")
+
+
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
 def test_a_checkpoint_whose_response_was_lost_is_still_ours(code: str) -> None:
     """The SDK sends it again then, and the condition does not hold any more."""
