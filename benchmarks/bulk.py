@@ -101,7 +101,7 @@ def upload(stack: Stack, size: int, width: int, ids: int = IDS) -> Expected:
 
 def processes() -> dict[int, int]:
     """Return the running processes of the load function, each with its memory in KiB."""
-    listed = subprocess.run(["ps", "axeww", "-o", "pid=,rss=,command="], capture_output=True, check=True).stdout
+    listed = subprocess.run(["ps", "axeww", "-o", "pid=,rss=,command="], capture_output=True, check=True).stdout  # noqa: S607 - the system's
     table = listed.decode(errors="replace")
     found = (line.split(maxsplit=2) for line in table.splitlines() if _NAME.search(line))
     return {int(pid): int(memory) for pid, memory, _ in found}

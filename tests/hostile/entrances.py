@@ -43,6 +43,7 @@ _BUCKETS, _QUEUES = ("archive", "failures", "history"), ("archive", "intake", "o
 
 ENVIRONMENT = {
     "TAILRACE_PIPELINE": "tests.hostile.definition:pipeline",
+    "LOAD_FUNCTION": "load",
     **{f"{name.upper()}_TABLE": name for name in _TABLES},
     **{f"{name.upper()}_BUCKET": name for name in _BUCKETS},
     **{f"{name.upper().replace('-', '_')}_QUEUE": name for name in _QUEUES},
