@@ -7,11 +7,12 @@ VENV := .venv/bin
 # sam build finds the template's Python, its pip and npm on PATH
 TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/node/bin
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
-CODE := layers/tailrace/tailrace layers/tailrace/pipeline functions local cli tests benchmarks docs/site
+# Not the pipeline, which is the user's: check_definition checks what it means.
+CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
-.PHONY: help setup demo stack dashboard test simulate bench check definition-lock docs format build deploy lock clean
+.PHONY: help setup demo stack dashboard test simulate chaos bench check definition-lock docs format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -20,6 +21,7 @@ setup:  ## install the tools and environments (other targets do this when needed
 	@command -v $(PYTHON3) >/dev/null || { echo "setup: $(PYTHON3) not found: install Python 3.9 or newer, or run make PYTHON3=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON3) local/environments/setup.py dev sam emulator dashboard
 
+# TAILRACE_PIPELINE=module:attribute names another pipeline of the layer for every target.
 demo: setup  ## run the whole pipeline on this machine with real flights, and check the results (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
 
@@ -30,11 +32,14 @@ dashboard: setup  ## show the dashboard of a deployed stack, with your AWS crede
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## run all tests (T=tests/unit runs a part)
-	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs || [ -z "$$CI" ]
+	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
 simulate: setup  ## play simulated histories on all cores, looking for drift (SEEDS=100000 FIRST=0)
 	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"
+
+chaos: setup  ## let faults happen between the functions and the emulator, and check that nothing is lost (ROUNDS=200 FIRST=0 STACKS=3 SHARDS=1)
+	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.chaos --rounds "$(or $(ROUNDS),105)" --first "$(or $(FIRST),0)" --stacks "$(or $(STACKS),3)" --shards "$(or $(SHARDS),1)"
 
 bench: setup  ## measure costs against a handwritten handler and other engines (PARTS=a,b)
 	@$(PYTHON3) local/environments/setup.py bench bytewax
@@ -42,11 +47,13 @@ bench: setup  ## measure costs against a handwritten handler and other engines (
 
 check: setup $(BIOME)  ## check definition and its lock, formatting, style, types, templates, workflows and documentation
 	$(VENV)/python -m local.deployment.check_definition
-	$(VENV)/ruff format --check .
-	$(VENV)/ruff check .
+	$(VENV)/ruff format --check $(CODE) layers/tailrace/slim_sdk.py
+	$(VENV)/ruff check $(CODE) layers/tailrace/slim_sdk.py
 	$(VENV)/mypy $(CODE)
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --error-on-warnings
 	$(VENV)/cfn-lint template.yaml
+	@$(PYTHON3) local/environments/setup.py checkov
+	$(VENV)/python -m local.review.checkov
 	$(SAM) validate --lint --region us-east-1
 	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) --no-print-directory docs
@@ -77,8 +84,8 @@ format: setup $(BIOME)  ## format the code and apply automatic fixes
 build: setup  ## build the deployment package (sam build)
 	$(SAM) build
 
-deploy: build  ## deploy to your AWS account (sam deploy --guided)
-	$(SAM) deploy --guided
+deploy: build  ## check the definition and deploy to your AWS account (sam deploy --guided)
+	@PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 $(VENV)/python -m local.deployment.sam_deploy
 
 UV_COMPILE = .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE)
 lock: setup  ## update the lock files (UPGRADE=--upgrade takes the newest versions)
@@ -86,6 +93,8 @@ lock: setup  ## update the lock files (UPGRADE=--upgrade takes the newest versio
 	$(UV_COMPILE) --group dev layers/tailrace/requirements.txt -o locks/dev.txt >/dev/null
 	$(UV_COMPILE) --group sam -o locks/sam.txt >/dev/null
 	$(UV_COMPILE) --group emulator -o locks/emulator.txt >/dev/null
+	$(UV_COMPILE) --group checkov -o locks/checkov.txt >/dev/null
+	$(UV_COMPILE) --group audit -o locks/audit.txt >/dev/null
 	$(UV_COMPILE) --group node -o locks/node.txt >/dev/null
 	$(UV_COMPILE) --group java -o locks/java.txt >/dev/null
 	$(UV_COMPILE) --group docs layers/tailrace/requirements.txt -o locks/docs.txt >/dev/null

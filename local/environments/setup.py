@@ -1,6 +1,7 @@
 """Create the repository's environments. Standard library only; runs on Python 3.9 and newer.
 
-    python3 local/environments/setup.py dev sam emulator dashboard dynamodb-local java axe flights bench bytewax docs
+    python3 local/environments/setup.py dev sam emulator dashboard checkov audit
+    python3 local/environments/setup.py dynamodb-local java axe flights bench bytewax docs
 
 Each name is one environment, locked in locks/. An up-to-date environment is left as it is; an incomplete one is created
 again.
@@ -252,6 +253,8 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
     # separate environments: the SAM CLI pins boto3, the emulator pins botocore
     "sam": partial(python_environment, "sam", TOOLS / "sam", LOCKS / "sam.txt"),
     "emulator": partial(python_environment, "emulator", TOOLS / "emulator", LOCKS / "emulator.txt"),
+    "checkov": partial(python_environment, "checkov", TOOLS / "checkov", LOCKS / "checkov.txt"),
+    "audit": partial(python_environment, "audit", TOOLS / "audit", LOCKS / "audit.txt"),
     "dashboard": dashboard,
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local.deployment.template import template as written
-from tests.architecture.expansion import expand
+from local.review.expansion import expand
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("load", "ingest", "fanout", "archive", "catalog", "aggregate", "history", "api")

@@ -1,6 +1,6 @@
 """Loops are unrolled as CloudFormation does it, and none is left in what the other tests look at."""
 
-from tests.architecture.expansion import LOOP, expand
+from local.review.expansion import LOOP, expand
 from tests.architecture.stack import template
 
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::Sub": "${AWS::StackName}-${Name}"}}}

@@ -9,18 +9,20 @@ from tailrace import (
     field,
     first,
     hour,
+    largest,
     last,
     maximum,
     mean,
     minimum,
     minute,
     quantile,
+    smallest,
     top,
     total,
     variance,
 )
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
 from tests.pipelines.orders import orders
 
 BERLIN = "Europe/Berlin"
@@ -36,6 +38,9 @@ ends: dict[str, Measure | OrderMeasure] = {
     "most": maximum("amount"),
     "earliest": first("lines", by="placed", tz=BERLIN),
     "latest": last("lines", by="placed", tz=BERLIN),
+    "dearest": largest("amount", 3, show=["lines"]),
+    "cheapest": smallest("amount", 2),
+    "biggest": last("amount", by_value="lines"),
 }
 kinds: dict[str, Measure | OrderMeasure] = {
     "kinds": distinct("amount"),

@@ -28,8 +28,8 @@ from tailrace.aggregation.contributions import contribution, delta_between
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowChange
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 from tailrace.inputs.changes import Change, decode_record
@@ -79,10 +79,32 @@ def counting(collection: Collection) -> Pipeline:
     )
 
 
+def nested(collection: Collection) -> Pipeline:
+    """Return a pipeline whose groups, measures and predicates read fields at several depths."""
+    sums: dict[str, Measure | OrderMeasure] = {
+        "n": count(),
+        "sum": total("in.amount"),
+        "paid": count(where=lambda item: item["in"]["paid"]),
+        "large": mean("in.deep.amount", where=lambda item: (item.get("in") or {}).get("amount", 0) > 1),
+        "small": count(where=lambda item: item.get("in", {}).get("deep", {}).get("amount") is None),
+    }
+    ordered: dict[str, Measure | OrderMeasure] = {"most": maximum("in.deep.amount"), "latest": last("in.paid", by="at")}
+    return Pipeline(
+        [collection],
+        [
+            Aggregate("shops", of=collection, by=[field("in.shop"), hour("in.at")], measures=sums),
+            Aggregate(
+                "deep", of=collection, by=[field("in.deep.shop", name="inner"), field("shop")], measures=sums | ordered
+            ),
+        ],
+    )
+
+
 raw = counting(Collection("things", schema={"type": "object"}))
 kept = counting(Collection("things", schema={}, on_expiry="keep"))
 closed = counting(Collection("things", schema={"required": ["shop"], "properties": {"shop": {"type": "string"}}}))
 changed = counting(Collection("things", schema={}, transform=lambda item: item | {"shop": item["shop"]}))
+inner = nested(Collection("things", schema={"type": "object"}))
 whole = Pipeline(
     [raw.collections[0]],
     [
@@ -105,6 +127,8 @@ things = st.fixed_dictionaries(
         "notes": strategies.values,
     },
 )
+within = st.fixed_dictionaries({}, optional={"in": st.one_of(things, strategies.values), "shop": st.sampled_from("ab")})
+deep = st.builds(lambda outer, item: outer | {"in": item | {"deep": outer.get("in")}}, within, things)
 regular = st.fixed_dictionaries(
     {
         "shop": st.sampled_from(["a", "b#1"]),
@@ -115,6 +139,7 @@ regular = st.fixed_dictionaries(
     }
 )
 versions = st.one_of(st.none(), regular, regular, things)
+nested_versions = st.one_of(st.none(), within, deep, deep)
 changes = st.lists(st.tuples(versions, versions, st.booleans()), max_size=12)
 
 
@@ -141,6 +166,14 @@ def records_of(collection: str, steps: list[tuple[Any, Any, bool]]) -> list[dict
         record(number, collection, (str(number), old, new), expired=expired and new is None)
         for number, (old, new, expired) in enumerate(steps, 1)
     ]
+
+
+@given(st.lists(st.tuples(nested_versions, nested_versions, st.booleans()), max_size=12))
+def test_the_delta_cache_equals_the_reference_path_on_nested_fields(steps: list[tuple[Any, Any, bool]]) -> None:
+    assert plan_of(inner).delta_caches
+    records = records_of("things", steps)
+    folded = described(fold_records(records, inner, lane_seed="b"))
+    assert folded == described(by_reference_path(records, inner))
 
 
 @given(changes)

@@ -13,7 +13,7 @@ import pytest
 from cli.__main__ import main
 from local.deployment.deploy import STACK_NAME
 from local.stack import Stack, running_stack
-from tailrace.aggregation.contributions import Evaluator
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.backfill.admission import epoch_key
 from tailrace.backfill.base import base_rows

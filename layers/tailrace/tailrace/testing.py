@@ -19,9 +19,9 @@ from decimal import localcontext
 from tailrace.aggregation.fold import absorb
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowAccumulator, RowChange
-from tailrace.definition.aggregate import EXPIRES_AT, UPDATED_AT
+from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.definition.pipeline import Pipeline
-from tailrace.definition.value_rows import ValueCount
+from tailrace.definition.row_attributes import EXPIRES_AT, UPDATED_AT
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Item, Json, Row
 from tailrace.encoding.keys import item_key, value_rows_key

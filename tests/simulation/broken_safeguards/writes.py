@@ -15,7 +15,7 @@ from tailrace.aws.aggregates import expiry as emptied
 from tailrace.aws.aggregates import order_state as ordering
 from tailrace.aws.aggregates import update_expressions as writes
 from tailrace.aws.stages import aggregate as aggregating
-from tailrace.definition.aggregate import ITEM_COUNT
+from tailrace.definition.row_attributes import ITEM_COUNT
 
 
 def _failed_batch_ignored() -> AbstractContextManager[Any]:

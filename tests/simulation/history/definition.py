@@ -8,12 +8,12 @@ from typing import Any
 
 from tailrace import Aggregate, Collection, Pipeline, count, maximum, total
 from tailrace import field as by_field
-from tailrace.aggregation.contributions import Evaluator
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.plan import Plan, plan_of
 from tailrace.backfill.generations import GenerationId
 from tailrace.backfill.meaning import fingerprint
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
 from tailrace.encoding.sort_keys import encode_sort_key
 
 type Item = dict[str, Any]

@@ -35,6 +35,8 @@ def aggregate(**changes: Any) -> Aggregate:
         {"of": Collection("orders", schema=SCHEMA, on_expiry="keep")},
         {"of": Collection("orders", schema=SCHEMA, transform=lambda item: item)},
         {"by": [field("shop", name="store")]},
+        {"by": [field("shop.id", name="shop")]},
+        {"measures": {"n": count(), "most": maximum("amount.value")}},
         {"by": [day("at")]},
         {"by": [day("at", tz="Europe/Berlin")]},
         {"by": [day("at")], "keep": days(3)},
@@ -49,6 +51,11 @@ def aggregate(**changes: Any) -> Aggregate:
 )
 def test_whatever_changes_an_items_worth_changes_the_fingerprint(changes: dict[str, Any]) -> None:
     assert fingerprint(aggregate(**changes)) != fingerprint(aggregate())
+
+
+def test_a_nested_field_means_something_else_than_a_name_with_a_dot() -> None:
+    nested, dotted = (fingerprint(aggregate(by=[field(path, name="shop")])) for path in ("a.b", r"a\.b"))
+    assert nested != dotted
 
 
 def test_names_for_readers_and_the_order_of_measures_do_not() -> None:

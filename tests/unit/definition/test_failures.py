@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tailrace import Aggregate, Collection, Pipeline, Route, count, day, field, first, maximum, mean, total
-from tailrace.aggregation.contributions import Evaluator
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.definition.failures import describe_failure
 from tailrace.errors import InvalidItem
 from tailrace.inputs.changes import parse_raw_batch

@@ -8,7 +8,7 @@ import pytest
 
 from tailrace import Aggregate, Collection, Pipeline, count, day, field
 from tailrace.aws.aggregates.row_reader import RowReader
-from tailrace.definition.groups import Group
+from tailrace.definition.groups.group import Group
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
 from tailrace.queries.parameters import parse_ranking_query, parse_row_query

@@ -10,7 +10,7 @@ import pytest
 
 from tailrace import Aggregate, count, day, field, hour, minute, month, week
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups import Group
+from tailrace.definition.groups.group import Group
 from tailrace.errors import InvalidMessage
 from tailrace.queries.parameters import parse_row_query
 from tailrace.queries.rows import KeyRange, Position, RowQuery

@@ -2,11 +2,11 @@
 
 The group fields determine which row an item counts in; the fields of measures and predicates determine what it adds.
 Items that agree in these fields count alike, so each case is computed once, by the reference path
-(:class:`tailrace.aggregation.contributions.Evaluator`), and reused. Anything unusual is left to the reference path:
+(:class:`tailrace.aggregation.evaluator.Evaluator`), and reused. Anything unusual is left to the reference path:
 :meth:`DeltaCache.add` then returns False without adding anything.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -14,17 +14,18 @@ from tailrace.aggregation.cache_keys import CacheKey, FieldValues, cache_key_fun
 from tailrace.aggregation.contributions import (
     Amount,
     Contribution,
-    Evaluator,
     RowDelta,
     RowRef,
     delta_between,
     row_deltas,
     row_ref_for,
 )
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.aggregation.row_changes import RowAccumulator
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import BucketGroup, FieldGroup
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import FieldGroup
 from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
 from tailrace.encoding.json_types import Item
 
@@ -40,7 +41,7 @@ class _AggregateCache:
 
     def __init__(self, aggregate: Aggregate, positions: list[int]) -> None:
         self.aggregate = aggregate
-        self.key_of = itemgetter(*positions)
+        self.key_of: Callable[[FieldValues], Any] = itemgetter(*positions) if positions else lambda _values: ()
         self.row_refs: dict[Any, RowRef] = {}
 
     def row_ref(self, values: FieldValues, item: Item) -> RowRef | None:
@@ -202,8 +203,8 @@ def delta_cache_for(evaluator: Evaluator) -> DeltaCache | None:
         if fields is None:
             return None
         others |= dict.fromkeys(sorted(fields))
-    sources = [one.at for one in selections] + [one.source for one in columns] + [one.source for one in selections]
-    others |= dict.fromkeys(source for source in sources if source is not None)
+    others |= dict.fromkeys(one.source for one in columns if one.source is not None)
+    others |= dict.fromkeys(source for one in selections for source in one.sources)
     groups = tuple(dict.fromkeys(group.source for group in by))
     if not aggregates or not {*groups, *others}.isdisjoint(ENGINE_ATTRIBUTES):
         return None

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from tailrace.aggregation.contributions import Evaluator
 from tailrace.aggregation.delta_cache import DeltaCache, delta_cache_for
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.definition.pipeline import Pipeline
 
 

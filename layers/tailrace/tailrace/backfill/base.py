@@ -8,7 +8,7 @@ The result does not depend on when the snapshot was taken, nor on how often: a j
 from collections.abc import Iterable, Mapping
 from decimal import localcontext
 
-from tailrace.aggregation.contributions import Evaluator
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.marks import Lineage
 from tailrace.aggregation.row_changes import FoldResult, RowAccumulator
 from tailrace.backfill.boundaries import ancestors_of

@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 from tailrace.backfill.sources import describe_function
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups import BucketGroup, FieldGroup, Group
-from tailrace.definition.measures import Measure
-from tailrace.definition.order_measures import OrderMeasure
-from tailrace.definition.value_rows import ValueSelection
+from tailrace.definition.fields.paths import field_path
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import FieldGroup, Group
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.value_rows import ValueSelection
 from tailrace.encoding.tagged_json import canonical_json
 
 _CHARACTERS = 32
@@ -74,10 +76,19 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
 
 def _group(group: Group) -> Sequence[Any]:
     if isinstance(group, BucketGroup):
-        return ["bucket", group.source, group.name, group.unit, _zone(group.zone)]
+        described = ["bucket", _path(group.source), group.name, group.unit, _zone(group.zone)]
+        return described if (group.size, group.epoch_unit) == (1, "s") else [*described, group.size, group.epoch_unit]
     if isinstance(group, FieldGroup):
-        return ["field", group.source, group.name]
-    return [group.source, group.name, describe_function(group)]
+        return ["field", _path(group.source), group.name]
+    return [_path(group.source), group.name, describe_function(group)]
+
+
+def _path(source: str | None) -> Any:
+    """Return a field's name; of a nested field, its steps, which differ from a name that holds dots."""
+    if source is None:
+        return None
+    steps = field_path(source).steps
+    return steps[0] if len(steps) == 1 else list(steps)
 
 
 def _zone(zone: tzinfo) -> Any:
@@ -103,13 +114,16 @@ def _schema(schema: Any) -> Any:
 
 def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
     if isinstance(measure, Measure):
-        columns = [[one.source, one.power, _function(one.where)] for one in measure.columns]
+        columns = [[_path(one.source), one.power, _function(one.where)] for one in measure.columns]
         return [measure.kind, columns, list(measure.suffixes)]
     return [measure.kind, _selection(measure.values), str(measure.fraction), measure.most]
 
 
 def _selection(values: ValueSelection) -> Sequence[Any]:
-    return [values.source, _function(values.where), values.at, values.tz, str(values.error)]
+    told = [_path(values.source), _function(values.where), _path(values.at), values.tz, str(values.error)]
+    if values.by is not None or values.show is not None:  # absent otherwise: the fingerprint of older measures stays
+        told.append([_path(values.by), [_path(shown) for shown in values.show or ()]])
+    return told if values.epoch_unit == "s" else [*told, values.epoch_unit]
 
 
 def _function(function: Callable[..., Any] | None) -> Any:

@@ -6,33 +6,19 @@ from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tailrace.definition.checks import check_display_metadata, check_predicate
 from tailrace.definition.collection import Collection, check_name
-from tailrace.definition.groups import BucketGroup, Group
-from tailrace.definition.measures import Measure, Predicate
-from tailrace.definition.order_measures import OrderMeasure
-from tailrace.definition.value_rows import ValueCount, ValueRange, ValueSelection
+from tailrace.definition.field_uses import check_uses, field_uses
+from tailrace.definition.fields.checks import check_display_metadata, check_predicate
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import Group
+from tailrace.definition.measures.linear import Measure, Predicate
+from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
+from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT, check_attributes
 from tailrace.encoding.keys import group_list_key
 from tailrace.errors import DefinitionError
 
-ITEM_COUNT = "~n"
-"""The attribute that counts a row's items; readers skip rows whose count is 0."""
-
-INEXACT = "~inexact"
-"""The attribute that counts the changes left out of a row's measures because DynamoDB could not store the sum."""
-
-UPDATED_AT, EXPIRES_AT = "updated_at", "expires_at"
-"""When a row was last written, and the epoch second after which DynamoDB may delete it (TTL)."""
-
 MAX_LANES = 100
-
-MAX_ATTRIBUTES = 200
-"""Attributes of a row's groups and measures: one update writes them all, and DynamoDB limits its expression to 4 KB."""
-
-MAX_ORDER_VALUES = 300
-"""Values that a row's order measures may store: each takes up to 1 KB, and DynamoDB limits a row to 400 KB."""
-
-_RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +40,12 @@ class ValueRows:
     layout: Layout
 
     @property
-    def value_ranges(self) -> tuple[ValueRange, ...]:
-        """The distinct ranges of value rows that the measures need, in a stable order."""
-        return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
+    def value_ranges(self) -> Mapping[ValueRange, int]:
+        """The ranges of value rows that the measures need, each with the number of items to read there; 0 for all."""
+        ranges: dict[ValueRange, int] = {}
+        for measure in self.measures.values():
+            ranges[measure.value_range] = max(measure.items_read, ranges.get(measure.value_range, 0))
+        return ranges
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
         """Return the main row's attributes from the value rows read for each range; None where there are no values."""
@@ -82,7 +71,8 @@ class Aggregate:
         name: the first part of its rows' keys.
         of: the collection whose items it aggregates.
         by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
-            time bucket. An item whose group field is missing or null is in no row.
+            time bucket. An item whose group field is missing or null is in no row. Without
+            groups, there is one row of all items.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
         keep: how long a row is kept after its time bucket has ended; None keeps it forever.
@@ -125,8 +115,8 @@ class Aggregate:
             raise DefinitionError(f"{context}: by= must be a list of groups, and measures= a dict of measures by name")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
-        if not self.by or not self.measures:
-            raise DefinitionError(f"{context}: needs at least one group and one measure")
+        if not self.measures:
+            raise DefinitionError(f"{context}: needs at least one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
             raise DefinitionError(f"{context}: version= must be an integer of at least 1, not {self.version!r}")
         if not isinstance(self.of, Collection):
@@ -145,34 +135,9 @@ class Aggregate:
         if not isinstance(self.listed, bool):
             raise DefinitionError(f"{context}: listed= must be True or False, not {self.listed!r}")
         check_display_metadata(context, description=self.description)
-        self._check_attributes(context)
+        check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
-        self._check_fields(context)
-
-    def _check_attributes(self, context: str) -> None:
-        seen: set[str] = set(_RESERVED)
-        names = [group.name for group in self.by]
-        for name, measure in self.measures.items():
-            if not isinstance(name, str):
-                raise DefinitionError(f"{context}: measure names must be strings, not {name!r}")
-            if not isinstance(measure, Measure | OrderMeasure):
-                raise DefinitionError(f"{context}: {name!r} must be a measure such as count(), not {measure!r}")
-            check_display_metadata(f"{context}: measure {name!r}", unit=measure.unit, description=measure.description)
-            names.extend(measure.attributes(name))
-        if len(names) > MAX_ATTRIBUTES:
-            text = f"{len(names)} attributes exceed the limit of {MAX_ATTRIBUTES} per row; split the aggregate"
-            raise DefinitionError(f"{context}: {text}")
-        values = sum(measure.most or 1 for measure in self.measures.values() if isinstance(measure, OrderMeasure))
-        if values > MAX_ORDER_VALUES:
-            text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
-            raise DefinitionError(f"{context}: {text}")
-        for name in names:
-            if not name or name.startswith("~"):
-                raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")
-            if name in seen:
-                kind = "reserved" if name in _RESERVED else "duplicate"
-                raise DefinitionError(f"{context}: {kind} attribute name {name!r}; rename the measure or use name=")
-            seen.add(name)
+        check_uses(context, self.of, field_uses(self.by, self.measures))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -180,16 +145,6 @@ class Aggregate:
         if self.lanes > 1 and self.value_rows:
             names = ", ".join(name for rows in self.value_rows for name in rows.measures)
             raise DefinitionError(f"{context}: lanes= supports only linear measures; move {names} to another aggregate")
-
-    def _check_fields(self, context: str) -> None:
-        # a transform may add any field, so the possible fields are known only without one
-        known = self.of.compiled.allowed_fields
-        if self.of.transform is not None or not known:
-            return
-        for source in [group.source for group in self.by] + [m.source for m in self.measures.values() if m.source]:
-            if source not in known:
-                fields = ", ".join(sorted(known))
-                raise DefinitionError(f"{context}: unknown field {source!r}; {self.of.name!r} has {fields}")
 
     @property
     def bucket(self) -> BucketGroup | None:
@@ -210,8 +165,8 @@ class Aggregate:
     @cached_property
     def group_list(self) -> GroupList | None:
         """The list of the first group's values; None if turned off, or for time buckets, whose number is unbounded."""
-        first = self.by[0]
-        if not self.listed or isinstance(first, BucketGroup):
+        first = self.by[0] if self.by else None
+        if not self.listed or first is None or isinstance(first, BucketGroup):
             return None
         return GroupList(group_list_key(self.name, self.version), Layout(self, (first.name,), (ITEM_COUNT,)))
 

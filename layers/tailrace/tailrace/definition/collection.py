@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from tailrace.definition.checks import check_display_metadata
 from tailrace.definition.failures import describe_failure
+from tailrace.definition.fields.checks import check_display_metadata
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME
@@ -51,6 +51,8 @@ class Collection:
         id_from: the fields that make the id of a file's line without one, joined with ``/``; or ``"*"``: a digest of
             the line's whole content. The same line always makes the same id.
         description: a sentence for readers.
+        examples: valid items, without ``pk``, beside those of the schema's own ``examples``. ``make check`` tries the
+            transform, groups, measures, predicates and routes on them; a deployment does not.
 
     Example:
         >>> from tailrace import Collection
@@ -72,6 +74,7 @@ class Collection:
     on_expiry: Literal["retract", "keep"] = "retract"
     description: str | None = None
     id_from: str | Sequence[str] = ()
+    examples: Sequence[Mapping[str, Any]] = ()
     compiled: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +85,9 @@ class Collection:
         check_display_metadata(f"collection {self.name!r}", description=self.description)
         if self.transform is not None and not callable(self.transform):
             raise DefinitionError(f"collection {self.name!r}: transform= must be a function, not {self.transform!r}")
+        if not isinstance(self.examples, Sequence) or not all(isinstance(one, Mapping) for one in self.examples):
+            text = f"examples= must be a list of items, each a dict of its fields, not {self.examples!r:.60}"
+            raise DefinitionError(f"collection {self.name!r}: {text}")
         document = self.schema
         if isinstance(document, str | Path):
             caller = sys._getframe(2).f_globals.get("__file__", "")  # noqa: SLF001 - the defining module
@@ -96,6 +102,11 @@ class Collection:
     def id_columns(self) -> Sequence[str]:
         """The fields that make the id of a line without one; ``*`` alone stands for the whole line."""
         return (self.id_from,) if isinstance(self.id_from, str) else tuple(self.id_from)
+
+    @property
+    def all_examples(self) -> Sequence[Any]:
+        """The examples of the definition, and those of the schema."""
+        return (*self.examples, *self.compiled.document.get("examples", ()))
 
     @property
     def accepts_any_item(self) -> bool:

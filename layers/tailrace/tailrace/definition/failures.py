@@ -26,7 +26,7 @@ def describe_failure(error: BaseException, function: Callable[..., Any]) -> str:
         ...     print(describe_failure(error, with_tax).split(" (")[0])
         KeyError: 'vat', in with_tax
     """
-    code = _code_of(function)
+    code = code_of(function)
     if code is None:
         place = getattr(function, "__qualname__", type(function).__qualname__)
     else:
@@ -43,7 +43,7 @@ def _lines(traceback: TracebackType | None) -> Iterator[tuple[CodeType, int]]:
     return ((code, line) for code, line in calls if not code.co_filename.startswith(_ENGINE))
 
 
-def _code_of(function: Any) -> CodeType | None:
+def code_of(function: Any) -> CodeType | None:
     """Return the code of a function, a method, a partial or a callable object; None if it is not written in Python."""
     while isinstance(function, partial):
         function = function.func

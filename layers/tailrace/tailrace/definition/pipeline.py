@@ -3,12 +3,11 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cache, cached_property
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
-from tailrace.definition.measures import Predicate
+from tailrace.definition.measures.linear import Predicate
 from tailrace.errors import DefinitionError, NotFound
 
 RESERVED_QUEUES = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}
@@ -141,28 +140,6 @@ def _find[T: (Collection, Aggregate)](what: str, members: Sequence[T], name: str
         if member.name == name:
             return member
     raise NotFound(f"no {what} is named {name[:60]!r}; defined: {', '.join(m.name for m in members) or 'none'}")
-
-
-def days(number: float) -> timedelta:
-    """Return a duration of this many days, for ``keep=``.
-
-    Example:
-        >>> from tailrace import days
-        >>> days(90)
-        datetime.timedelta(days=90)
-    """
-    return timedelta(days=number)
-
-
-def hours(number: float) -> timedelta:
-    """Return a duration of this many hours, for ``keep=``.
-
-    Example:
-        >>> from tailrace import hours
-        >>> hours(36)
-        datetime.timedelta(days=1, seconds=43200)
-    """
-    return timedelta(hours=number)
 
 
 @cache

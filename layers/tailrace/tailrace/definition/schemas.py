@@ -16,6 +16,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 
 from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
+from tailrace.definition.json_schema.paths import Paths
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
 from tailrace.definition.json_schema.references import References
 from tailrace.definition.json_schema.types import types_of
@@ -64,20 +65,27 @@ class Schema:
                 found[name] = (*found.get(name, ()), inner)
         return found
 
-    def field_types(self, name: str) -> frozenset[str] | None:
-        """Return the types that a top-level field may have; None if the schema says nothing about it."""
-        parts = (part for inner in self._field_schemas(name) for part in self._references.in_place(inner))
-        return types_of(parts)
+    def field_types(self, *steps: str) -> frozenset[str] | None:
+        """Return the types that the field at a path may have; None if the schema says nothing about it."""
+        schemas = [self.document]
+        for step in steps:
+            schemas = [inner for schema in schemas for inner in self._field_schemas(schema, step)]
+        return types_of(part for schema in schemas for part in self._references.in_place(schema))
 
-    def _field_schemas(self, name: str) -> Iterator[Any]:
-        """Yield the subschemas of a field, including those for a pattern of its name or for other fields."""
-        for schema in self._references.in_place(self.document):
+    def _field_schemas(self, document: Any, name: str) -> Iterator[Any]:
+        """Yield the subschemas of a field of a map, including those for a pattern of its name or for other fields."""
+        for schema in self._references.in_place(document):
             named = [schema["properties"][name]] if name in schema.get("properties", {}) else []
             named += [inner for pattern, inner in schema.get("patternProperties", {}).items() if matches(pattern, name)]
             rest = [
                 schema[keyword] for keyword in ("additionalProperties", "unevaluatedProperties") if keyword in schema
             ]
             yield from named or rest
+
+    @cached_property
+    def paths(self) -> Paths:
+        """What the schema says of the values at paths into an item."""
+        return Paths(self.document, self._references)
 
     @cached_property
     def required(self) -> frozenset[str]:

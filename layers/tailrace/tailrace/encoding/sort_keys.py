@@ -4,6 +4,7 @@ Booleans sort first, then numbers, then strings. DynamoDB compares keys by their
 code point.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -32,6 +33,18 @@ def encode_sort_key(value: Any) -> str:
     raise TypeError(f"cannot order a value of type {type(value).__name__}")
 
 
+def encode_sort_keys(values: Iterable[Any]) -> str:
+    """Encode several values as one key, compared value by value; None sorts before every value.
+
+    A value ends with two NUL characters, so that a shorter text sorts first and no text reads as two values.
+
+    Raises:
+        TypeError: as :func:`encode_sort_key`.
+    """
+    parts = ("a" if value is None else encode_sort_key(value) for value in values)
+    return "".join([part.replace("\0", "\0\1") + "\0\0" for part in parts])
+
+
 def _encode_number(value: Number) -> str:
     if not value:
         return "1"
@@ -44,17 +57,17 @@ def _encode_number(value: Number) -> str:
     return f"0{f'{exponent:03d}{digits}'.translate(_NINES_COMPLEMENT)}{_AFTER_DIGITS}"
 
 
-def check_sort_value(value: Any, source: str) -> Any:
-    """Return a value if :func:`encode_sort_key` accepts it and DynamoDB can store it.
+def check_sort_value(value: Any, pointer: str) -> Any:
+    """Return a value if :func:`encode_sort_key` accepts it and DynamoDB can store it; ``pointer`` tells its field.
 
     Raises:
         InvalidItem: it has another type, or is a number that DynamoDB cannot store.
     """
     if not isinstance(value, str | int | Decimal):
         text = f"cannot order a value of type {type(value).__name__}; expected a string, number or boolean"
-        raise InvalidItem([Violation(f"/{source}", "measure", text)])
+        raise InvalidItem([Violation(pointer, "measure", text)])
     if not isinstance(value, str) and not is_representable(value):
-        raise InvalidItem([Violation(f"/{source}", "digits", UNREPRESENTABLE)])
+        raise InvalidItem([Violation(pointer, "digits", UNREPRESENTABLE)])
     return value
 
 

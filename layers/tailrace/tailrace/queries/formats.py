@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tailrace.definition.aggregate import UPDATED_AT, Aggregate
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.row_attributes import UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.tagged_json import dumps
 

@@ -6,7 +6,9 @@ from itertools import product
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups import BucketGroup, FieldGroup, Group
+from tailrace.definition.fields.paths import field_path
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.definition.groups.group import FieldGroup, Group
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage
 from tailrace.queries.time_ranges import bucket_label
@@ -44,7 +46,11 @@ def combinations(groups: Sequence[GivenGroup]) -> list[tuple[str, ...]]:
 
 
 def _types(aggregate: Aggregate, group: Group) -> frozenset[str]:
-    known = None if aggregate.of.transform is not None else aggregate.of.compiled.field_types(group.source)
+    known = (
+        None
+        if aggregate.of.transform is not None
+        else aggregate.of.compiled.field_types(*field_path(group.source).steps)
+    )
     return known or frozenset(["string", "number"])
 
 

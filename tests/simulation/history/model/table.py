@@ -10,7 +10,7 @@ from typing import Any
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.comparison import StoredRow
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.value_rows import ValueCount
+from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.encoding.keys import RowKey, value_rows_key
 
 type Run[T] = Generator[str, None, T]

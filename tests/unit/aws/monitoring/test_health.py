@@ -222,6 +222,10 @@ def test_many_who_ask_cost_one_look(health: HealthMonitor, cloud: Cloud, monkeyp
     NOW[0] += looking._LISTING_TTL + timedelta(seconds=1)
     health.document()
     assert len(listed) == 8
+    NOW[0] -= timedelta(hours=1)  # the clock was set back: what is kept must not stay until then
+    health.document()
+    assert len(listed) == 12
+    NOW[0] += timedelta(hours=1)
 
 
 def test_a_route_without_a_queue_hinders_nothing_else(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,9 @@ def test_the_first_count_is_told_at_once_and_the_next_five_seconds_later(
     one.count(1, waited_s=2)
     assert counted(cloud, "load") == StageCounts(53, 1, 2)
     assert len(told(cloud)) == 1
+    clock.later(hours=-1)  # the clock was set back: counts must not wait until then
+    one.count(1)
+    assert counted(cloud, "load").changes == 54
 
 
 def test_nothing_is_told_of_nothing(process: Count, cloud: Cloud, clock: Clock) -> None:

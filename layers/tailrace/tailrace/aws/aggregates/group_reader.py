@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.definition.aggregate import ITEM_COUNT
+from tailrace.definition.row_attributes import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item, encode_value
 from tailrace.errors import QueryTooLarge
 from tailrace.queries.groups import GroupQuery

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aggregation.marks import Lineage, encode_sequence
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.definition.aggregate import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT, Layout
+from tailrace.definition.aggregate import Layout
+from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.dynamodb import encode_value
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.throughput import StageCounts, route_stage
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.recency import is_recent
 from tailrace.aws.runtime.settings import ApiSettings, route_dead_letter_queues, route_queues
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.definition.pipeline import Pipeline
@@ -179,7 +180,7 @@ class HealthMonitor:
     def _cached[T](self, name: str, max_age: timedelta, ask: Callable[[], T]) -> T:
         now = self.clock()
         known = self._cache.get(name)
-        if known is None or now - known[0] > max_age:
+        if known is None or not is_recent(known[0], now, max_age):
             known = self._cache[name] = (now, ask())
         found: T = known[1]
         return found

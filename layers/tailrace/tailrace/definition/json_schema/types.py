@@ -37,12 +37,13 @@ def types_of(schemas: Iterable[Mapping[str, Any]]) -> frozenset[str] | None:
 def _stated_types(schema: Mapping[str, Any]) -> Iterator[str]:
     types = schema.get("type", ())
     yield from [types] if isinstance(types, str) else types
-    yield from map(_type_of, schema.get("enum", ()))
+    yield from map(type_of, schema.get("enum", ()))
     if "const" in schema:
-        yield _type_of(schema["const"])
+        yield type_of(schema["const"])
 
 
-def _type_of(value: Any) -> str:
+def type_of(value: Any) -> str:
+    """Return the type of a value, under JSON Schema's name; integers are numbers."""
     if value is None:
         return "null"
     if isinstance(value, bool):

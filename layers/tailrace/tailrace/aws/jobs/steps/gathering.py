@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import batched
 
-from tailrace.aggregation.contributions import Evaluator
+from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Next, Now
 from tailrace.aws.jobs.rows import RowSpace, encode_row

@@ -20,7 +20,7 @@ from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_erro
 from tailrace.aws.runtime.pages import all_rows
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
-from tailrace.definition.aggregate import EXPIRES_AT, INEXACT
+from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.keys import RowKey, value_rows_key
 from tailrace.encoding.tagged_json import dumps, loads

@@ -17,11 +17,12 @@ for their row, however many there are.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, Unpack
 
-from tailrace.definition.checks import DisplayMetadata, check_field, check_predicate
+from tailrace.definition.fields.checks import DisplayMetadata, check_field, check_predicate
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import EXACT, MAX_DIGITS, UNREPRESENTABLE, Number, is_representable
 from tailrace.errors import InvalidItem, Violation
@@ -37,7 +38,7 @@ class Column:
     """One number that an item adds: 1, the value of a field, or its square. Measures share equal columns.
 
     Attributes:
-        source: the field; None for a count of items.
+        source: the field's path; None for a count of items.
         where: an item that does not satisfy it adds 0.
         power: 0, 1 or 2; 0 if ``source`` is None.
     """
@@ -45,10 +46,12 @@ class Column:
     source: str | None
     where: Predicate | None
     power: int
+    path: FieldPath | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         context = "count" if self.source is None else f"a measure of {self.source!r}"
         check_predicate(context, self.where)
+        object.__setattr__(self, "path", None if self.source is None else field_path(self.source))
 
     def number(self, item: Item) -> Number:
         """Return what an item that satisfies ``where`` adds.
@@ -56,25 +59,25 @@ class Column:
         Raises:
             InvalidItem: the field is not a number, or is one that DynamoDB cannot store at this power.
         """
-        if self.source is None:
+        if self.path is None:
             return 1
-        value = item.get(self.source)
+        value = self.path.read(item)
         if value is None:
             return 0
         power = self.power
         if type(value) is int and -_SMALL_INTEGER < value < _SMALL_INTEGER:
             return value if power == 1 else 1 if power == 0 else value * value
-        return self._checked_number(value)
+        return self._checked_number(value, self.path.pointer)
 
-    def _checked_number(self, value: Any) -> Number:
+    def _checked_number(self, value: Any, pointer: str) -> Number:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             text = f"cannot sum a value of type {type(value).__name__}"
-            raise InvalidItem([Violation(f"/{self.source}", "measure", text)])
+            raise InvalidItem([Violation(pointer, "measure", text)])
         number: Number = value if self.power == 1 else 1
         if self.power == 2:  # noqa: PLR2004 - the square
             number = EXACT.multiply(value, value) if isinstance(value, Decimal) else value * value
         if not is_representable(number):
-            raise InvalidItem([Violation(f"/{self.source}", "digits", f"would add {UNREPRESENTABLE}")])
+            raise InvalidItem([Violation(pointer, "digits", f"would add {UNREPRESENTABLE}")])
         return number
 
 
@@ -95,6 +98,16 @@ class Measure:
     def source(self) -> str | None:
         """The field that is summed; None for a count."""
         return self.columns[0].source
+
+    @property
+    def has_single_value(self) -> bool:
+        """Whether readers get one value that rows can be ranked by."""
+        return True
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The fields that it reads."""
+        return () if self.source is None else (self.source,)
 
     def attributes(self, name: str) -> tuple[str, ...]:
         """Return the row attributes of the measure named ``name``."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, count, field, mean, total, variance
-from tailrace.definition.measures import Measure
+from tailrace.definition.measures.linear import Measure
 from tailrace.errors import InvalidItem
 
 AMOUNTS = st.lists(st.decimals(places=3, min_value=-1000, max_value=1000), min_size=1, max_size=20)

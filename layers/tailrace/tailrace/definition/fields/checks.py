@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import TypedDict
 
+from tailrace.definition.fields.paths import field_path
 from tailrace.errors import DefinitionError
 
 
@@ -25,13 +26,17 @@ def check_display_metadata(context: str, **given: object) -> None:
 
 
 def check_field(context: str, source: object) -> None:
-    """Check that ``source`` can be the name of a field.
+    """Check that ``source`` can be the path of a field.
 
     Raises:
-        DefinitionError: it is not a non-empty string.
+        DefinitionError: it is not a non-empty string, or not a path.
     """
     if not isinstance(source, str) or not source:
         raise DefinitionError(f"{context}: a field name must be a non-empty string, not {source!r}")
+    try:
+        field_path(source)
+    except DefinitionError as error:
+        raise DefinitionError(f"{context}: {error}") from error
 
 
 def check_predicate(context: str, where: object) -> None:

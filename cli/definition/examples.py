@@ -1,0 +1,154 @@
+"""The definition on its collections' examples: schema, transform, groups, measures, predicates and routes.
+
+A transform may add, rename and remove fields, so what a group or measure finds behind it only its results tell. Without
+examples that is not known, and the check says so.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+
+from cli.definition.findings import Findings
+from cli.definition.predicates import UserPredicate, predicates_of
+from tailrace.aggregation.contributions import contribution
+from tailrace.aggregation.field_usage import predicate_fields
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.collection import Collection
+from tailrace.definition.failures import describe_failure
+from tailrace.definition.field_uses import (
+    FieldUse,
+    field_uses,
+    in_words,
+    may_be_unusable,
+    unknown_field,
+    value_at,
+)
+from tailrace.definition.fields.paths import field_path
+from tailrace.definition.json_schema.types import type_of
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.numbers import normalise
+from tailrace.errors import InvalidItem, InvalidMessage
+
+_MAX_NAMES = 12
+
+
+def check_definition(pipeline: Pipeline) -> Findings:
+    """Try a definition on its examples; return what is wrong with it, and what could not be checked."""
+    findings = Findings()
+    for collection in pipeline.collections:
+        aggregates = [aggregate for aggregate in pipeline.aggregates if aggregate.of is collection]
+        items = list(_transformed(collection, findings))
+        if len(items) < len(collection.all_examples):
+            continue
+        unchecked: list[str] = []
+        for aggregate in aggregates:
+            unchecked += _check_fields(aggregate, items, findings)
+            _check_counting(aggregate, items, findings)
+        _warn_of_unchecked(collection, unchecked, findings)
+        for predicate in predicates_of(pipeline, collection):
+            _check_fields_read(predicate, collection, items, findings)
+            if items:
+                _check_predicate(predicate, collection, items, findings)
+    return findings
+
+
+def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
+    for number, example in enumerate(collection.all_examples, 1):
+        try:
+            yield collection.prepare(normalise(deepcopy(dict(example))))
+        except (InvalidItem, InvalidMessage, TypeError) as error:
+            findings.error(f"example {number} of {collection.name!r} is not a valid item: {error}")
+
+
+def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
+    """Check the fields that an aggregate uses; yield those of which nothing is known."""
+    collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
+    for use in field_uses(aggregate.by, aggregate.measures):
+        if collection.transform is None and collection.compiled.paths.is_described(use.path):
+            _warn_of_types(context, collection, use, findings)
+        elif items:
+            _check_use(context, collection, use, items, findings)
+        else:
+            yield use.source
+
+
+def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], findings: Findings) -> None:
+    names = list(dict.fromkeys(unchecked))
+    if not names:
+        return
+    told = ", ".join(map(repr, names[:_MAX_NAMES])) + (
+        f" and {len(names) - _MAX_NAMES} more" * (len(names) > _MAX_NAMES)
+    )
+    cause = "its transform may add or change them" if collection.transform else "its schema does not describe them"
+    findings.warn(
+        f"collection {collection.name!r} has no examples, so fields that its aggregates use were not checked, since "
+        f"{cause}: {told}. Add examples=[…] to the collection, or examples to its schema"
+    )
+
+
+def _warn_of_types(context: str, collection: Collection, use: FieldUse, findings: Findings) -> None:
+    types = collection.compiled.paths.types(use.path)
+    if wrong := may_be_unusable(use, types):
+        findings.warn(
+            f"{context}: {use.what} needs {use.need}, but the schema of {collection.name!r} also allows "
+            f"{in_words(wrong)}: such an item is not counted there"
+        )
+
+
+def _check_use(context: str, collection: Collection, use: FieldUse, items: Sequence[Item], findings: Findings) -> None:
+    types = {type_of(value) for item in items if (value := value_at(item, use.path)) is not None}
+    where = "after the transform" if collection.transform else "in the examples"
+    if not types:
+        around = [value_at(item, use.path[:-1]) for item in items]
+        known = {name for found in around if isinstance(found, dict) for name in found}
+        told = unknown_field(use.source, str(use.path[-1]), collection.name, known)
+        findings.error(f"{context}: {told} {where}: correct the name, or add an example that has it")
+    elif not types & use.types:
+        findings.error(f"{context}: {use.what} needs {use.need}, but {use.source!r} is {in_words(types)} {where}")
+
+
+def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> None:
+    counted = False
+    for number, item in enumerate(items, 1):
+        try:
+            counted |= contribution(item, aggregate) is not None
+        except InvalidItem as error:
+            findings.error(f"example {number} of {aggregate.of.name!r} cannot be counted: {error}")
+            counted = True
+    if items and not counted:
+        findings.warn(
+            f"aggregate {aggregate.name!r}: no example of {aggregate.of.name!r} is in any row: add one that is"
+        )
+
+
+def _check_fields_read(
+    predicate: UserPredicate, collection: Collection, items: Sequence[Item], findings: Findings
+) -> None:
+    """Look for misspelt fields among those that a predicate looks up, as far as its code shows them."""
+    paths = collection.compiled.paths
+    for source in sorted(predicate_fields(predicate.function) or ()):
+        *outer, name = steps = field_path(source).steps
+        if collection.transform is None and not paths.types(steps):
+            told = unknown_field(source, name, collection.name, paths.names(tuple(outer)))
+            findings.error(f"{predicate}: {told}")
+        elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
+            findings.warn(f"{predicate}: reads {source!r}, which no example of {collection.name!r} has")
+
+
+def _has(value: object, name: str) -> bool:
+    return isinstance(value, dict) and name in value
+
+
+def _check_predicate(
+    predicate: UserPredicate, collection: Collection, items: Sequence[Item], findings: Findings
+) -> None:
+    results: set[bool] = set()
+    for number, item in enumerate(items, 1):
+        try:
+            results.add(bool(predicate.function(deepcopy(item))))
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+            told = describe_failure(error, predicate.function)
+            findings.error(f"{predicate.what}: fails on example {number} of {collection.name!r}: {told}")
+            return
+    if results == {False}:
+        findings.warn(f"{predicate}: true for no example of {collection.name!r}: add one for which it is")

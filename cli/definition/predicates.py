@@ -1,0 +1,57 @@
+"""The user's functions in a definition: which there are, and where each is written."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.collection import Collection
+from tailrace.definition.failures import code_of
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class UserPredicate:
+    """A predicate, and the first place in the definition that uses it."""
+
+    what: str
+    function: Callable[[Any], Any]
+
+    def __str__(self) -> str:
+        return f"{self.what}, {place_of(self.function)}"
+
+
+def predicates_of(pipeline: Pipeline, collection: Collection) -> list[UserPredicate]:
+    """Return the predicates on a collection's items, each once."""
+    found: dict[Callable[[Any], Any], UserPredicate] = {}
+    for what, function in _predicates(pipeline, collection):
+        found.setdefault(function, UserPredicate(what, function))
+    return list(found.values())
+
+
+def _predicates(pipeline: Pipeline, collection: Collection) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+    for aggregate in pipeline.aggregates:
+        if aggregate.of is collection:
+            yield from _predicates_of_aggregate(aggregate)
+    for route in pipeline.routes:
+        if route.of is collection:
+            yield f"when= of route {route.name!r}", route.when
+
+
+def _predicates_of_aggregate(aggregate: Aggregate) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+    if aggregate.where is not None:
+        yield f"where= of aggregate {aggregate.name!r}", aggregate.where
+    for name, measure in aggregate.measures.items():
+        where = measure.columns[0].where if isinstance(measure, Measure) else measure.values.where
+        if where is not None:
+            yield f"where= of measure {name!r} of aggregate {aggregate.name!r}", where
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Return a function's name with the file and line at which it begins."""
+    code = code_of(function)
+    if code is None:
+        return str(getattr(function, "__qualname__", type(function).__qualname__))
+    return f"{code.co_name} ({'/'.join(PurePath(code.co_filename).parts[-2:])}:{code.co_firstlineno})"

@@ -1,0 +1,166 @@
+"""What a schema says of the value at a path into an item: its possible types, and the names beside it.
+
+The types are an upper bound: a type that is missing from them is one that no valid item has there. What the schema
+leaves open stays possible.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from tailrace.definition.json_schema.pattern_rules import matches
+from tailrace.definition.json_schema.references import References
+from tailrace.definition.json_schema.types import ALL_TYPES, type_of
+
+
+class Element:
+    """The step into a list's elements, a set's members or a map's entries, whichever the value is."""
+
+    def __str__(self) -> str:
+        return "[]"
+
+
+ELEMENT: Final = Element()
+
+type Step = str | Element
+type Path = tuple[Step, ...]
+
+NOTHING: frozenset[str] = frozenset()
+_CONTAINERS = frozenset(["array", "object"])
+
+
+class Paths:
+    """Answers for one schema."""
+
+    def __init__(self, document: Any, references: References) -> None:
+        self._document = document
+        self._references = references
+        self._known: dict[tuple[int, Path], frozenset[str]] = {}
+
+    def types(self, path: Path) -> frozenset[str]:
+        """Return the types that a value at the path may have in a valid item; none if there can be no value."""
+        return self._types(self._document, path) & (ALL_TYPES if path else {"object"})
+
+    def is_described(self, path: Path) -> bool:
+        """Tell whether the schema has anything to say of values at the path."""
+        schemas: list[Any] = [self._document]
+        for step in path:
+            schemas = [inner for one in schemas for part in self._in_place(one) for inner in _described(part, step)]
+        return any(part for one in schemas for part in self._in_place(one)) or any(one is True for one in schemas)
+
+    def names(self, path: Path) -> frozenset[str]:
+        """Return the field names that the schema mentions for objects at the path."""
+        schemas: list[Any] = [self._document]
+        for step in path:
+            schemas = [inner for one in schemas for part in self._in_place(one) for inner in _described(part, step)]
+        found = (part.get("properties", {}) for one in schemas for part in self._in_place(one))
+        return frozenset(name for names in found for name in names)
+
+    def _in_place(self, schema: Any) -> Iterator[Mapping[str, Any]]:
+        return self._references.in_place(schema)
+
+    def _types(self, schema: Any, path: Path) -> frozenset[str]:
+        if not isinstance(schema, Mapping):
+            return ALL_TYPES if schema is True else NOTHING
+        key = id(schema), path
+        if key not in self._known:
+            self._known[key] = self._intersected(schema, path)
+        return self._known[key]
+
+    def _intersected(self, schema: Mapping[str, Any], path: Path) -> frozenset[str]:
+        if path and not self._types(schema, ()) & (_CONTAINERS if isinstance(path[0], Element) else {"object"}):
+            return NOTHING
+        found = self._own_types(schema, path)
+        for inner in (*self._targets(schema), *schema.get("allOf", ())):
+            found &= self._types(inner, path)
+        for alternatives in _alternatives(schema):
+            found &= NOTHING.union(*(self._types(inner, path) for inner in alternatives))
+        return found
+
+    def _targets(self, schema: Mapping[str, Any]) -> Sequence[Any]:
+        # a dynamic reference leads to one of several schemas, which depends on the way there: it says nothing here
+        return () if "$dynamicRef" in schema else self._references.targets(schema)
+
+    def _own_types(self, schema: Mapping[str, Any], path: Path) -> frozenset[str]:
+        found = ALL_TYPES
+        values = [schema["const"]] if "const" in schema else schema.get("enum")
+        if values is not None:
+            found = frozenset(type_of(value) for root in values for value in _values_at(root, path))
+        if not path:
+            stated = schema.get("type", ALL_TYPES)
+            stated = {stated} if isinstance(stated, str) else stated
+            return found & {"number" if kind == "integer" else kind for kind in stated}
+        step, rest = path[0], path[1:]
+        if isinstance(step, Element):
+            return found & NOTHING.union(*(self._types(inner, rest) for inner in self._elements(schema)))
+        for inner in self._field(schema, step):
+            found &= self._types(inner, rest)
+        return found
+
+    def _field(self, schema: Mapping[str, Any], name: str) -> Iterator[Any]:
+        """Yield the subschemas that a field's value has to satisfy, as far as this part of the schema says it."""
+        named = list(_named(schema, name))
+        yield from named or [schema.get("additionalProperties", True)]
+        if schema.get("unevaluatedProperties", True) is False and not any(
+            self._evaluates(inner, name) for inner in self._in_place(schema)
+        ):
+            yield False
+
+    @staticmethod
+    def _evaluates(schema: Mapping[str, Any], name: str) -> bool:
+        others = [schema.get(word, False) for word in ("additionalProperties", "unevaluatedProperties")]
+        return any(True for _ in _named(schema, name)) or any(other is not False for other in others)
+
+    def _elements(self, schema: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield the subschemas of which an element or entry satisfies one."""
+        kinds = self._types(schema, ())
+        if "array" in kinds:
+            yield from schema.get("prefixItems", ())
+            yield schema.get("items", True)
+        if "object" in kinds:
+            yield from schema.get("properties", {}).values()
+            yield from schema.get("patternProperties", {}).values()
+            yield schema.get("additionalProperties", True)
+
+
+def _alternatives(schema: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    """Yield each list of schemas of which a value satisfies at least one."""
+    yield from (schema[word] for word in ("anyOf", "oneOf") if word in schema)
+    if "if" in schema:
+        yield [schema.get("then", True), schema.get("else", True)]
+
+
+def _named(schema: Mapping[str, Any], name: str) -> Iterator[Any]:
+    if name in schema.get("properties", {}):
+        yield schema["properties"][name]
+    yield from (inner for pattern, inner in schema.get("patternProperties", {}).items() if _matches(pattern, name))
+
+
+@cache
+def _matches(pattern: str, name: str) -> bool:
+    return matches(pattern, name)
+
+
+def _described(schema: Mapping[str, Any], step: Step) -> Iterator[Any]:
+    """Yield the subschemas that a schema has for a step."""
+    if isinstance(step, str):
+        named = list(_named(schema, step))
+        others = [schema[word] for word in ("additionalProperties", "unevaluatedProperties") if word in schema]
+        yield from named or [inner for inner in others if isinstance(inner, Mapping)]
+        return
+    yield from schema.get("prefixItems", ())
+    yield from (schema[word] for word in ("items", "additionalProperties") if word in schema)
+    yield from (*schema.get("properties", {}).values(), *schema.get("patternProperties", {}).values())
+
+
+def _values_at(value: Any, path: Path) -> Iterator[Any]:
+    if not path:
+        yield value
+    elif isinstance(value, Mapping):
+        step = path[0]
+        inner = list(value.values()) if isinstance(step, Element) else [value[step]] if step in value else []
+        for one in inner:
+            yield from _values_at(one, path[1:])
+    elif isinstance(value, list | tuple) and isinstance(path[0], Element):
+        for one in value:
+            yield from _values_at(one, path[1:])

@@ -1,0 +1,57 @@
+"""The attributes of aggregate rows: those of the engine, and the rules for those of groups and measures."""
+
+from collections.abc import Mapping, Sequence
+
+from tailrace.definition.fields.checks import check_display_metadata
+from tailrace.definition.groups.group import Group
+from tailrace.definition.measures.linear import Measure
+from tailrace.definition.measures.order import OrderMeasure
+from tailrace.errors import DefinitionError
+
+ITEM_COUNT = "~n"
+"""The attribute that counts a row's items; readers skip rows whose count is 0."""
+
+INEXACT = "~inexact"
+"""The attribute that counts the changes left out of a row's measures because DynamoDB could not store the sum."""
+
+UPDATED_AT, EXPIRES_AT = "updated_at", "expires_at"
+"""When a row was last written, and the epoch second after which DynamoDB may delete it (TTL)."""
+
+MAX_ATTRIBUTES = 200
+"""Attributes of a row's groups and measures: one update writes them all, and DynamoDB limits its expression to 4 KB."""
+
+MAX_ORDER_VALUES = 300
+"""Values that a row's order measures may store: each takes up to 1 KB, and DynamoDB limits a row to 400 KB."""
+
+_RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
+
+
+def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[str, Measure | OrderMeasure]) -> None:
+    """Check the names and number of the attributes that the groups and measures of an aggregate write to a row.
+
+    Raises:
+        DefinitionError: a name is reserved, duplicate or invalid, or there are too many.
+    """
+    seen: set[str] = set(_RESERVED)
+    names = [group.name for group in groups]
+    for name, measure in measures.items():
+        if not isinstance(name, str):
+            raise DefinitionError(f"{context}: measure names must be strings, not {name!r}")
+        if not isinstance(measure, Measure | OrderMeasure):
+            raise DefinitionError(f"{context}: {name!r} must be a measure such as count(), not {measure!r}")
+        check_display_metadata(f"{context}: measure {name!r}", unit=measure.unit, description=measure.description)
+        names.extend(measure.attributes(name))
+    if len(names) > MAX_ATTRIBUTES:
+        text = f"{len(names)} attributes exceed the limit of {MAX_ATTRIBUTES} per row; split the aggregate"
+        raise DefinitionError(f"{context}: {text}")
+    values = sum(measure.values_stored for measure in measures.values() if isinstance(measure, OrderMeasure))
+    if values > MAX_ORDER_VALUES:
+        text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
+        raise DefinitionError(f"{context}: {text}")
+    for name in names:
+        if not name or name.startswith("~"):
+            raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")
+        if name in seen:
+            kind = "reserved" if name in _RESERVED else "duplicate"
+            raise DefinitionError(f"{context}: {kind} attribute name {name!r}; rename the measure or use name=")
+        seen.add(name)

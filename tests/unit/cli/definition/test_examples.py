@@ -1,0 +1,130 @@
+"""A definition is tried on its examples: what counts nothing is an error, what could not be checked a warning."""
+
+from typing import Any
+
+import pytest
+
+from cli.definition.examples import check_definition
+from cli.definition.findings import Findings
+from pipeline.definition import pipeline as flights
+from tailrace import Aggregate, Collection, Pipeline, Route, count, day, distinct, field, last, total
+
+ORDER = {"country": "DE", "amount": 5, "tags": ["a"], "placed": "2024-01-01T10:00:00Z", "address": {"country": "DE"}}
+OPEN = {"type": "object"}
+
+
+def renamed(order: dict[str, Any]) -> dict[str, Any]:
+    order["land"] = order.pop("country")
+    return order
+
+
+def checked(
+    *, examples: Any = (ORDER,), schema: Any = OPEN, transform: Any = None, routes: Any = (), **wanted: Any
+) -> Findings:
+    orders = Collection("orders", schema=schema, transform=transform, examples=examples)
+    wanted = {"by": [field("country")], "measures": {"n": count()}} | wanted
+    aggregates = [Aggregate("a", of=orders, **wanted)]
+    return check_definition(Pipeline([orders], aggregates, [Route("r", of=orders, when=one) for one in routes]))
+
+
+def test_the_example_pipeline_passes_without_a_warning() -> None:
+    found = check_definition(flights)
+    assert (found.errors, found.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    {
+        "a misspelt group behind a transform": (
+            {"transform": renamed, "by": [field("lnd")]},
+            "aggregate 'a': unknown field 'lnd' (did you mean 'land'?); 'orders' has address, amount, land",
+        ),
+        "a field that the transform renames": ({"transform": renamed}, "unknown field 'country'"),
+        "a path": ({"by": [field("address.kountry")]}, "unknown field 'address.kountry'"),
+        "a misspelt measure": ({"measures": {"m": total("amonut")}}, "unknown field 'amonut' (did you mean 'amount'?)"),
+        "a misspelt by=": (
+            {"measures": {"m": last("amount", by="plced")}},
+            "unknown field 'plced' (did you mean 'placed'?)",
+        ),
+        "a sum of texts": (
+            {"measures": {"m": total("country")}},
+            "measure 'm', total('country') needs a number, but 'country' is a string in the examples",
+        ),
+        "a group by a list": (
+            {"by": [field("tags")]},
+            "field('tags') needs a string, number or boolean, but 'tags' is a list in the examples",
+        ),
+        "distinct lists": ({"measures": {"m": distinct("tags")}}, "'tags' is a list in the examples"),
+        "a time that is none": ({"by": [day("country")]}, "example 1 of 'orders' cannot be counted: "),
+        "an example that the schema rejects": (
+            {"schema": {"required": ["vat"]}},
+            "example 1 of 'orders' is not a valid item: /: 'vat' is a required property",
+        ),
+        "an example that cannot be an item": ({"examples": [{"a": object()}]}, "example 1 of 'orders' is not a valid"),
+        "a transform that fails": ({"transform": lambda item: item["vat"]}, "KeyError: 'vat', in <lambda>"),
+        "a predicate that fails": (
+            {"where": lambda order: order["vat"] > 1},
+            "where= of aggregate 'a': fails on example 1 of 'orders': KeyError: 'vat', in <lambda>",
+        ),
+        "a route that fails": ({"routes": [lambda order: order["vat"] > 1]}, "when= of route 'r': fails on example 1"),
+        "a predicate of a field that the schema forbids": (
+            {
+                "schema": {"properties": dict.fromkeys(ORDER, True), "additionalProperties": False},
+                "where": lambda order: order.get("contry") != "DE",
+            },
+            "unknown field 'contry' (did you mean 'country'?)",
+        ),
+    }.values(),
+)
+def test_what_counts_nothing_is_an_error(wanted: dict[str, Any], expected: str) -> None:
+    assert expected in "\n".join(checked(**wanted).errors)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    {
+        "a transform without examples": (
+            {"transform": renamed, "examples": (), "by": [field("lnd")]},
+            "were not checked, since its transform may add or change them: 'lnd'",
+        ),
+        "an open schema without examples": (
+            {"examples": ()},
+            "were not checked, since its schema does not describe them: 'country'",
+        ),
+        "a predicate that is never true": (
+            {"where": lambda order: order["amount"] > 100},
+            "where= of aggregate 'a', <lambda> (definition/test_examples.py:",
+        ),
+        "a route that is never taken": ({"routes": [lambda order: False]}, "true for no example of 'orders'"),
+        "a predicate of a field that no example has": (
+            {"where": lambda order: order.get("contry") != "DE"},
+            "reads 'contry', which no example of 'orders' has",
+        ),
+        "a type that is not always usable": (
+            {"schema": {"properties": {"amount": {"type": ["number", "string"]}}}, "measures": {"m": total("amount")}},
+            "also allows a string: such an item is not counted there",
+        ),
+        "examples in no row": (
+            {"schema": {"properties": {"vat": {"type": "number"}}}, "by": [field("vat")]},
+            "aggregate 'a': no example of 'orders' is in any row",
+        ),
+    }.values(),
+)
+def test_what_was_not_checked_is_a_warning(wanted: dict[str, Any], expected: str) -> None:
+    assert expected in "\n".join(checked(**wanted).warnings)
+
+
+def test_the_examples_of_a_schema_count_as_well() -> None:
+    assert checked(examples=(), schema={"examples": [ORDER]}, by=[field("contry")]).errors
+    assert not checked(examples=(), schema={"examples": [ORDER]}).warnings
+
+
+def test_examples_are_not_changed_by_a_transform_and_may_have_floats() -> None:
+    given = {"country": "DE", "price": 12.5, "in": {"a": [1]}}
+
+    def spoils(order: dict[str, Any]) -> dict[str, Any]:
+        order["in"]["a"].append(2)
+        return order
+
+    assert not checked(examples=[given], transform=spoils, measures={"m": total("price")}).errors
+    assert given == {"country": "DE", "price": 12.5, "in": {"a": [1]}}
