@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks import bulk
+from benchmarks.stages import bulk
 from local.stack import Stack
 
 KILLS = 3
