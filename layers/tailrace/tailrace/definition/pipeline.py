@@ -7,6 +7,7 @@ from functools import cache, cached_property
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
+from tailrace.definition.item_keys import ItemKeys, item_keys
 from tailrace.definition.measures.linear import Predicate
 from tailrace.errors import DefinitionError, NotFound
 
@@ -57,6 +58,8 @@ class Pipeline:
     from the one to the other.
 
     Attributes:
+        strict: whether an item that no collection matches goes to quarantine; else it is counted and left alone. By
+            default, it is left alone if a collection has ``key=`` or ``match=``: an existing table holds other items.
         reference: the ``module:attribute`` that it was loaded from; empty if it was not loaded by name.
 
     Example:
@@ -71,6 +74,8 @@ class Pipeline:
     collections: Sequence[Collection]
     aggregates: Sequence[Aggregate] = ()
     routes: Sequence[Route] = ()
+    strict: bool | None = None
+    keys: ItemKeys | None = field(default=None, init=False, repr=False)
     reference: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +94,12 @@ class Pipeline:
         for member in with_collection:
             if member.of not in self.collections:
                 raise DefinitionError(f"{member.name!r} uses collection {member.of.name!r}; add it to collections=")
+        object.__setattr__(self, "keys", item_keys([one.keys for one in self.collections], self.strict))
+
+    @cached_property
+    def keeping(self) -> frozenset[str]:
+        """The names of the collections with ``on_expiry="keep"``."""
+        return frozenset(one.name for one in self.collections if one.on_expiry == "keep")
 
     @cached_property
     def collections_by_name(self) -> Mapping[str, Collection]:
