@@ -1,9 +1,9 @@
-"""A large file on the emulated stack, with kill -9 in between: ``python -m benchmarks.stages.bulk [MB [KILLS [LINE_BYTES]]]``.
+"""A large file on the emulated stack, with kill -9 in between.
 
-Drops a file of flights into the inbox, kills the load function's processes at random moments, waits for the receipt,
-and compares it and every item with the file. Lines are filled up with spaces to LINE_BYTES. The stream's readers are
-stopped: their backlog is not what is measured. What Lambda gives up after three attempts is invoked again, as an
-operator would with `tailrace redrive async`.
+``python -m benchmarks.stages.bulk [MB [KILLS [LINE_BYTES]]]`` drops a file of flights into the inbox, kills the load
+function's processes at random moments, waits for the receipt, and compares it and every item with the file. Lines are
+filled up with spaces to LINE_BYTES. The stream's readers are stopped: their backlog is not what is measured. What
+Lambda gives up after three attempts is invoked again, as an operator would with `tailrace redrive async`.
 """
 
 import json
