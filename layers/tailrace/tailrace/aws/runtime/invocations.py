@@ -1,10 +1,10 @@
 """Invokes a function later: Lambda keeps the event, and tries again if the function fails."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.encoding.tagged_json import dumps
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -18,4 +18,4 @@ def invoke_later(client: "LambdaClient", function: str, event: Mapping[str, Any]
         Permanent: Lambda refuses it.
     """
     with map_aws_errors():
-        client.invoke(FunctionName=function, InvocationType="Event", Payload=dumps(event).encode())
+        client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())
