@@ -19,7 +19,7 @@ from local.deployment.build import ARTIFACTS_BUCKET, package, with_architecture
 from local.deployment.derived_build import LAYER, PACKAGED_TEMPLATE
 from local.deployment.emulator import REGION
 from local.deployment.processes import clean_environment
-from local.deployment.template import pipeline_reference
+from local.deployment.template import pipeline_reference, template
 from local.errors import DeployFailed
 
 STACK_NAME = "tailrace"
@@ -68,7 +68,20 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
         if "No updates are to be performed" in str(error):
             return _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
         raise DeployFailed(f"The emulator rejected the stack: {error}") from error
-    return _outputs_when_complete(cloudformation)
+    outputs = _outputs_when_complete(cloudformation)
+    allow_recursion(endpoint)
+    return outputs
+
+
+def allow_recursion(endpoint: str) -> None:
+    """Apply the property RecursiveLoop of functions, which the emulator's CloudFormation leaves out."""
+    cloudformation, functions = client("cloudformation", endpoint), client("lambda", endpoint)
+    for logical_id, resource in template()["Resources"].items():
+        setting = resource.get("Properties", {}).get("RecursiveLoop") if "Fn::ForEach" not in logical_id else None
+        if setting is not None:
+            found = cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
+            name = found["StackResourceDetail"]["PhysicalResourceId"]
+            functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=setting)
 
 
 def routes_of(built: Path, reference: str) -> str:

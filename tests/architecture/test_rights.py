@@ -28,6 +28,7 @@ CASES = [pytest.param(stage, given, id=f"{stage}-{given['Sid']}") for stage in S
 
 BY_NAME = {
     "SeeDeployments": ":function:${AWS::StackName}-aggregate",
+    "ContinueFile": ":function:${AWS::StackName}-load",
     "RunJobs": ":stateMachine:${AWS::StackName}-history",
     "SendToQueues": ":${AWS::StackName}_*",
     "CountMessages": ":${AWS::StackName}_*",
@@ -56,7 +57,7 @@ def test_objects_are_reached_by_prefix(stage: str, statement: Statement) -> None
         return
     for resource in as_list(statement["Resource"]):
         assert re.search(
-            r"/(inbox|receipts|archive|quarantine|oversize|aws/lambda|journal|jobs|reports|expired)/\*$",
+            r"/(inbox|checkpoints|receipts|archive|quarantine|oversize|aws/lambda|journal|jobs|reports|expired)/\*$",
             resource["Fn::Sub"],
         ), stage
 

@@ -24,7 +24,11 @@ PIPELINE_VARIABLE = "TAILRACE_PIPELINE"
 OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN"}
 LOCAL = {"VIRTUAL_SHARDS"}
 """What only the stack on one machine sets."""
-BY_NAME = {"AGGREGATE_FUNCTION": ":aggregate", "HISTORY_MACHINE": ":stateMachine:history"}
+BY_NAME = {
+    "AGGREGATE_FUNCTION": ":aggregate",
+    "HISTORY_MACHINE": ":stateMachine:history",
+    "LOAD_FUNCTION": ":load",
+}
 """What is named instead of referred to, since a reference would be circular."""
 
 

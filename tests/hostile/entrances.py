@@ -43,6 +43,7 @@ _BUCKETS, _QUEUES = ("archive", "failures", "history"), ("archive", "intake", "a
 
 ENVIRONMENT = {
     "TAILRACE_PIPELINE": "tests.hostile.definition:pipeline",
+    "LOAD_FUNCTION": "load",
     **{f"{name.upper()}_TABLE": name for name in _TABLES},
     **{f"{name.upper()}_BUCKET": name for name in _BUCKETS},
     "ROUTES": "OddThings",

@@ -25,6 +25,7 @@ RESOURCES = {
     "ARCHIVE_BUCKET": "the-archive",
     "FAILURES_BUCKET": "the-failures",
     "HISTORY_BUCKET": "the-history",
+    "LOAD_FUNCTION": "load",
 }
 
 QUEUES = (

@@ -12,6 +12,7 @@ COMPLETE = {
     "FAILURES_BUCKET": "failures",
     "HISTORY_BUCKET": "history",
     "PROGRESS_TABLE": "progress",
+    "LOAD_FUNCTION": "load",
 }
 
 

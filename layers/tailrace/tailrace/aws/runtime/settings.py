@@ -35,12 +35,16 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSettings(Settings):
-    """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts."""
+    """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts.
+
+    ``load_function`` is the function itself, which goes on with a file that takes longer than an invocation.
+    """
 
     items_table: str
     archive_bucket: str
     failures_bucket: str
     progress_table: str
+    load_function: str
 
 
 @dataclass(frozen=True, kw_only=True)
