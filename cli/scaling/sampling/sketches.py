@@ -5,6 +5,7 @@ from zlib import crc32
 
 _KEPT = 2_048
 _HASHES = 1 << 32
+_MIN_SEEN = 10
 
 
 class DistinctCounter:
@@ -54,10 +55,14 @@ class Growth:
             self._points.append((self._added, self._keys.count()))
 
     def rate(self) -> float:
-        """Return how often a key of the second half is new, against the mean of all: 1 if all are new, 0 if none."""
+        """Return how often a key of the second half is new, against the mean of all: 1 as often, 0 never.
+
+        Keys that were seen less than ten times each do not show that no new ones come, even if none came at the end.
+        """
         before = [point for point in self._points if point[0] * 2 <= self._added]
         if not before:
             return 1
         added, different = before[-1]
         total = self._keys.count()
-        return min(1, max(0, total - different) / (self._added - added) * self._added / total)
+        least = total / self._added if self._added < _MIN_SEEN * total else 0
+        return min(1, max(least, (total - different) / (self._added - added) * self._added / total))

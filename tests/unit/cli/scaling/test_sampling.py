@@ -208,6 +208,10 @@ def test_new_keys_keep_coming_or_not() -> None:
         half.add(str(number // 2))
     assert new.rate() == pytest.approx(1, abs=0.1)
     assert same.rate() == 0
+    first = Growth()
+    for number in [*range(1_000), *range(1_000), *range(1_000)]:
+        first.add(str(number))
+    assert first.rate() == pytest.approx(1 / 3)
     assert half.rate() == pytest.approx(1, abs=0.1)
 
 
