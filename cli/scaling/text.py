@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 
 from cli.scaling.limits import ARCHIVE, CONCURRENCY, ITEM
 from cli.scaling.report import Rate, Report, at_most
 
 _MAX_OF = 60
+_WIDTH = 110
 _KINDS = {"row": "rows with key", "value row": "value rows with key", "list": "rows of the list"}
 _MILLION = 1e6
 _RESERVE = 1.5  # of what a quota should leave
@@ -24,7 +26,8 @@ def _head(report: Report) -> Iterator[str]:
     inserts, updates, deletes = found.kinds
     yield f"Plan for {report.reference}, collection {found.collection!r}"
     yield f"Sample: {found.source}: {inserts:,} inserts, {updates:,} updates, {deletes:,} deletions."
-    yield from (f"Note: {note}" for note in found.notes)
+    for note in found.notes:
+        yield from _prose(f"Note: {note}")
 
 
 def _rates(report: Report) -> Iterator[str]:
@@ -98,14 +101,15 @@ def _limits(report: Report) -> Iterator[str]:
             found = f"{what} is met first: {number(over[0].ratio)} times its value{'; then ' if then else ''}{then}."
         else:
             found = f"no limit is met; the nearest is {what}, {rate.first.ratio:.0%} used."
-        yield f"{rate.plan.load.rate:,.0f}/s: {found}"
+        yield from _prose(f"{rate.plan.load.rate:,.0f}/s: {found}")
 
 
 def _advice(report: Report) -> Iterator[str]:
     yield "Advice"
     for rate in report.rates:
         yield f"{rate.plan.load.rate:,.0f}/s: AggregateWindowSeconds={rate.window_s}"
-        yield from (f"    {text}" for text in (*_lanes(rate), *_hot(rate), *_settings(rate)))
+        for text in (*_lanes(rate), *_hot(rate), *_settings(rate)):
+            yield from _prose(text, "    ")
     yield ""
     yield f"Prices: {report.is_dated}, without free tier and discounts; a month has 30 days."
     yield "Not included: storage, logs, metrics, the API, entrances (load, ingest), readers and subscribers."
@@ -120,8 +124,8 @@ def _lanes(rate: Rate) -> Iterator[str]:
     paid = rate.dollars["aggregate rows, written"]
     if rate.saving_lanes and rate.saving_dollars < paid * _WORTH_IT:
         names = ", ".join(f"{name} lanes={lanes}" for name, lanes in rate.saving_lanes.items())
-        yield f"each shard leaves a mark of 52 bytes in the rows that it writes; lanes share them: {names}"
-        yield f"    would save ${dollars(paid - rate.saving_dollars)} of ${dollars(paid)} per month for writes of rows"
+        saved = f"${dollars(paid - rate.saving_dollars)} of ${dollars(paid)} per month for writes of rows"
+        yield f"each shard leaves a mark of 52 bytes in the rows that it writes; lanes share them: {names} save {saved}"
 
 
 def _hot(rate: Rate) -> Iterator[str]:
@@ -148,6 +152,17 @@ def _settings(rate: Rate) -> Iterator[str]:
             yield f"ask AWS for a quota of {needed:,} {use.limit.unit}: {use.limit.name}"
     if at_most(plan) > CONCURRENCY.value >= sum(plan.concurrency.values()):
         yield f"ask AWS for a Lambda concurrency of {math.ceil(at_most(plan)):,}, so that no shard waits"
+
+
+def _prose(text: str, indent: str = "") -> list[str]:
+    return wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def table(rows: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
