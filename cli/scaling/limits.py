@@ -49,7 +49,9 @@ KEY = Limit(
 ROW_BYTES = Limit("size of a row", 400 * 1024, "bytes", "lanes, or finer groups", f"{_DYNAMODB}/Constraints.html")
 ITEMS_TABLE = Limit("items table", 40_000, "write units/s", "a quota", f"{_DYNAMODB}/ServiceQuotas.html")
 ROWS_TABLE = Limit("aggregates table", 40_000, "write units/s", "a quota", f"{_DYNAMODB}/ServiceQuotas.html")
-READS_TABLE = Limit("aggregates table, reads", 40_000, "read units/s", "a quota", f"{_DYNAMODB}/ServiceQuotas.html")
+READS_TABLE = Limit(
+    "reads of the aggregates table", 40_000, "read units/s", "a quota", f"{_DYNAMODB}/ServiceQuotas.html"
+)
 AGGREGATE_TIME = Limit(
     "aggregate on one shard",
     1,
@@ -61,15 +63,13 @@ FANOUT_TIME = Limit(
     "fanout on one shard", 1, "of its time", "more shards", "https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"
 )
 CONCURRENCY = Limit(
-    "Lambda concurrency of the account",
+    "concurrency of the account",
     1_000,
     "invocations",
     "a quota",
     "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
 )
-ARCHIVE = Limit(
-    "archive, of its QueueConcurrency", 100, "invocations", "the parameter QueueConcurrency", "docs/operating.md"
-)
+ARCHIVE = Limit("concurrency of archive", 100, "invocations", "the parameter QueueConcurrency", "docs/operating.md")
 IN_FLIGHT = Limit(
     "messages in flight, archive queue",
     120_000,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli.errors import CommandError, UsageError
-from cli.scaling.profile import SIZES, RowClass
+from cli.scaling.profile import MARK_BYTES, SIZES, RowClass
 from cli.scaling.sampling.assembly import Sampled, sampled
 from cli.scaling.sampling.changes import Changes, Shares, group_fields, varied
 from cli.scaling.sampling.counting import touches
@@ -20,7 +20,8 @@ from cli.scaling.sampling.sample import Progress
 from cli.scaling.sampling.sketches import DistinctCounter, Growth
 from tailrace import Aggregate, Collection, Pipeline, Route, count, distinct, field, hour, maximum, quantile, total
 from tailrace.aggregation.fold import fold_records
-from tailrace.testing import history
+from tailrace.aggregation.marks import encode_sequence, mark_attribute
+from tailrace.testing import SHARD, history
 
 SCHEMA = {
     "type": "object",
@@ -248,3 +249,7 @@ def test_a_bar_appears_after_two_seconds() -> None:
     now[0] = 2.5
     progress.advance(0.5, "lines")
     assert shown == ["[###############...............]  50%  lines"]
+
+
+def test_a_mark_is_as_large_as_the_engine_makes_it() -> None:
+    assert len(mark_attribute(SHARD)) + len(encode_sequence(10**39)) == MARK_BYTES
