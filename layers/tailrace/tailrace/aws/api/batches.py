@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
 from tailrace.aws.items.batch_writer import Unprocessed, write_all
-from tailrace.aws.items.store import StoredItem, validated_row
+from tailrace.aws.items.rows import StoredItem, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
@@ -87,6 +87,8 @@ class BatchRoutes:
             return _Entry(item_id, error=InvalidMessage(text))
         stored = StoredItem(item, item_entry.get("expires_at"))
         try:
+            item = self._pipeline.collection(collection).keys.completed(item_id, item)
+            stored = StoredItem(item, stored.expires_at)
             row = validated_row(self._pipeline, collection, item_id, stored)
         except (InvalidItem, InvalidMessage) as error:
             return _Entry(item_id, error=error)

@@ -97,8 +97,7 @@ class _BatchWriter:
                 return [RefusedItem(positions[0], error.violations[0].message)]
             singles = (range(position, position + 1) for position in positions)
             return [outcome for position in singles for outcome in self.put(rows, position)]
-        keys = {row["pk"]["S"] for row in unprocessed}
-        return [Unprocessed(position) for position in positions if rows[position]["pk"]["S"] in keys]
+        return [Unprocessed(position) for position in positions if rows[position] in unprocessed]
 
     def _write(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Store rows in one call and its retries; return those that are not stored."""

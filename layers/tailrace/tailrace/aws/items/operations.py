@@ -1,6 +1,7 @@
 """Operations of intake messages on the items table, and what an item is like after them."""
 
-from tailrace.aws.items.store import ItemStore, StoredItem
+from tailrace.aws.items.rows import StoredItem
+from tailrace.aws.items.store import ItemStore
 from tailrace.errors import NotFound, PreconditionFailed
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import parse_states

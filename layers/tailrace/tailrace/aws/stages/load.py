@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.store import StoredItem, validated_row
+from tailrace.aws.items.rows import StoredItem, validated_row
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
