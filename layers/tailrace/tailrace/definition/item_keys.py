@@ -18,6 +18,8 @@ PLAIN_ATTRIBUTE, PLAIN_TTL = "pk", "expires_at"
 """The key attribute of collections without ``key=``, and the TTL attribute without ``ttl=``."""
 
 
+_KINDS: Mapping[str, Kind] = {"S": "text", "N": "number", "B": "binary"}
+
 _OTHER_VALUE = "the item's id or collection gives this field another value"
 
 
@@ -161,6 +163,17 @@ class ItemKeys:
                 )
         for one, other in combinations(collections, 2):
             _check_overlap(one, other)
+
+    def check_attributes(self, key: Image) -> None:
+        """Check that a row's key has the attributes that the definition names, in their types.
+
+        Raises:
+            InvalidMessage: the definition is of another table.
+        """
+        given = {name: _KINDS.get(next(iter(value), "")) for name, value in key.items()}
+        if given != self.attributes:
+            names = " and ".join(f"{name!r} ({kind})" for name, kind in given.items())
+            raise InvalidMessage(f"the table's key is {names}; the definition's key= is {_told(self.attributes)}")
 
     def identify(self, key: Image, image: Image) -> Identity | None:
         """Return which item a row is; None if no collection matches it.

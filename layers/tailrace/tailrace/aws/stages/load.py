@@ -156,7 +156,9 @@ class Loader:
 
     def _flush(self, upload: Upload, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
-        rejections = put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()])
+        rows = [row for _, row in tally.rows.values()]
+        key = list(self.pipeline.collection(upload.collection).keys.attributes) if rows else []
+        rejections = put_all_or_raise(self.dynamodb, self.items_table, rows, key=key)
         self.count_accepted(len(lines) - len(rejections))
         for rejection in rejections:
             tally.accepted -= 1
