@@ -1,12 +1,12 @@
 """Batch calls that are carried out in part: what is left out is named as the service names it."""
 
 import json
-import random
 from typing import Any
 
 import pytest
 
 from tests.chaos.proxy.calls import Call
+from tests.chaos.proxy.faults import seeded
 from tests.chaos.proxy.partial import cut
 
 KEYS = [{"pk": {"S": str(number)}} for number in range(5)]
@@ -15,7 +15,7 @@ ENTRIES = [{"Id": str(number), "MessageBody": "x"} for number in range(5)]
 
 
 def cut_call(service: str, action: str, request: Any, seed: int) -> tuple[Any, Any] | None:
-    found = cut(Call("load", service, action), json.dumps(request).encode(), random.Random(seed))
+    found = cut(Call("load", service, action), json.dumps(request).encode(), seeded(seed))
     return None if found is None else (json.loads(found[0]), found[1]({}))
 
 
