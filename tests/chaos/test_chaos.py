@@ -43,17 +43,17 @@ def broken(chaos: ChaosStack, function: str, safeguard: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("function", "safeguard", "fault", "found"),
+    ("function", "safeguard", "fault", "action", "found"),
     [
-        ("load", "ignores unprocessed items", "partial", "item r"),
-        ("fanout", "ignores failed entries", "partial", "route: "),
-        ("aggregate", "acknowledges what failed", "error", "row "),
-        ("aggregate", "adds without a condition", "lost", "row "),
+        ("load", "ignores unprocessed items", "partial", "BatchWriteItem", "item r"),
+        ("fanout", "ignores failed entries", "partial", "SendMessageBatch", "route: "),
+        ("aggregate", "acknowledges what failed", "error", "UpdateItem", "row "),
+        ("aggregate", "adds without a condition", "lost", "UpdateItem", "row "),
     ],
 )
-def test_a_broken_safeguard_is_found(  # noqa: PLR0917 - two fixtures and four parameters
-    chaos: ChaosStack, check: Check, function: str, safeguard: str, fault: str, found: str
+def test_a_broken_safeguard_is_found(  # noqa: PLR0917 - two fixtures, and parameters
+    chaos: ChaosStack, check: Check, function: str, safeguard: str, fault: str, action: str, found: str
 ) -> None:
     with broken(chaos, function, safeguard):
-        outcome = play(chaos, check, Plan(1, [fault], {fault: [function]}, certain=True))
+        outcome = play(chaos, check, Plan(1, [fault], {fault: [function]}, action))
     assert any(text.startswith(found) for text in outcome.violations), outcome.violations
