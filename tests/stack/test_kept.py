@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 
+from benchmarks.stages import bulk
 from local.deployment import deploy
 from local.deployment.build import build, package
 from local.deployment.derived_build import base_of
@@ -101,6 +103,20 @@ class Checkout:
         return sum(row[measure] for row in self.get(path)["rows"])
 
 
+@dataclass
+class Running:
+    """The stack of a checkout, as far as a load needs it."""
+
+    about: dict[str, Any]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return dict(self.about["outputs"])
+
+    def client(self, service: str) -> Any:
+        return deploy.client(service, self.about["endpoint"])
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     folder = tmp_path_factory.mktemp("checkout")
@@ -153,6 +169,7 @@ def test_a_kept_stack_follows_its_definition_and_continues(checkout: Checkout) -
     assert "Saving the stack" in checkout.log
     continues_at_the_same_addresses(checkout, before)
     survives_a_kill(checkout)
+    loads_a_file_on(checkout)
 
 
 def deploys_a_changed_definition(checkout: Checkout) -> None:
@@ -205,3 +222,18 @@ def survives_a_kill(checkout: Checkout) -> None:
     for path, measure in ((ROWS, "flights"), (DESTS, "n")):
         checkout.wait_until(lambda path=path, measure=measure: checkout.count(path, measure) == items, CHANGE_SECONDS)  # type: ignore[misc]
     checkout.stop(signal.SIGINT)
+
+
+def loads_a_file_on(checkout: Checkout) -> None:
+    """The emulator keeps the notification in memory only."""
+    checkout.start()
+    stack = Running(checkout.about)
+    expected = bulk.upload(stack, 8_000_000, 0, 50)
+    checkout.wait_until(lambda: bulk.stored(stack, "checkpoints") is not None, CHANGE_SECONDS)
+    checkout.stop(signal.SIGINT)
+    checkout.start()
+    checkout.wait_until(lambda: bulk.stored(stack, "receipts") is not None, UP_SECONDS)
+    receipt = bulk.stored(stack, "receipts")
+    assert receipt is not None
+    assert bulk.differences(stack, expected, receipt) == []
+    checkout.stop(signal.SIGKILL)
