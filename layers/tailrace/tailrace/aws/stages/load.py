@@ -145,7 +145,7 @@ class Loader:
                 return None
             if not (work.is_compressed and start.offset):
                 raise Transient(
-                    f"{tally.upload.key}: no time left at line {start.number}; the function's timeout must be well over "
+                    f"{tally.upload.key}: no time left at line {start.number}; the function's timeout must be far over "
                     f"{_MIN_TIME_LEFT_MS // 1000} s"
                 )
             failures.append(
