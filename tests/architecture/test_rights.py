@@ -30,8 +30,10 @@ BY_NAME = {
     "SeeDeployments": ":function:${AWS::StackName}-aggregate",
     "ContinueFile": ":function:${AWS::StackName}-load",
     "RunJobs": ":stateMachine:${AWS::StackName}-history",
+    "SendToQueues": ":${AWS::StackName}_*",
+    "CountMessages": ":${AWS::StackName}_*",
 }
-"""Rights to what is named instead of referred to, since a reference would be circular."""
+"""Rights to what is named instead of referred to: a reference would be circular, and routes are made in a loop."""
 
 
 @pytest.mark.parametrize(("stage", "statement"), CASES)
@@ -45,7 +47,7 @@ def test_a_statement_names_its_actions_and_its_resources(stage: str, statement: 
         text = resource.get("Fn::Sub", "")
         by_name = statement["Sid"] in BY_NAME and text.endswith(BY_NAME[statement["Sid"]])
         assert by_name or len(referred(resource)) == 1
-        assert "*" not in text or text.endswith("/*")
+        assert by_name or "*" not in text or text.endswith("/*")
 
 
 @pytest.mark.parametrize(("stage", "statement"), CASES)
