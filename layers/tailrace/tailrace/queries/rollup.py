@@ -10,6 +10,7 @@ from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import Ratio
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
@@ -63,7 +64,13 @@ class Rollup:
 def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
     """Return the names of the measures that cannot be merged from rows."""
     kinds = ("distinct", "quantile", "top")
-    return frozenset(name for name, measure in aggregate.measures.items() if measure.kind in kinds)
+    stored = {name for name, measure in aggregate.measures.items() if measure.kind in kinds}
+    ratios = {
+        name
+        for name, measure in aggregate.measures.items()
+        if isinstance(measure, Ratio) and not stored.isdisjoint((measure.numerator, measure.denominator))
+    }
+    return frozenset(stored | ratios)
 
 
 def _combine(aggregate: Aggregate, left: Row, right: Row) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure
 from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.components import closed_object, error_responses, parameter, reference, response
 from tailrace.queries.formats import ROW_MEDIA_TYPES
@@ -88,6 +88,8 @@ def aggregates_path() -> dict[str, Json]:
             "fraction": {"type": "number"},
             "most": {"type": "integer"},
             "show": {"type": "array", "items": _TEXT},
+            "numerator": _TEXT,
+            "denominator": _TEXT,
         },
     )
     aggregate = closed_object(
@@ -222,13 +224,13 @@ def _group_schema(group: Group) -> Json:
     return _TEXT if isinstance(group, BucketGroup) else _VALUE
 
 
-def _measure_schema(measure: Measure | OrderMeasure) -> Json:
+def _measure_schema(measure: AnyMeasure) -> Json:
     match measure.kind:
         case "count" | "distinct":
             return {"type": "integer", "minimum": 0}
         case "total":
             return {"type": "number"}
-        case "mean" | "variance":
+        case "mean" | "variance" | "ratio":
             return _NUMBER_OR_NONE
         case "top":
             counted = {"value": _VALUE, "count": {"type": "integer", "minimum": 1}}
@@ -243,6 +245,6 @@ def _measure_schema(measure: Measure | OrderMeasure) -> Json:
     return {"type": ["string", "number", "boolean", "null"]}
 
 
-def _annotations(measure: Measure | OrderMeasure) -> Json:
+def _annotations(measure: AnyMeasure) -> Json:
     described = {} if measure.description is None else {"description": measure.description}
     return described | ({} if measure.unit is None else {"x-unit": measure.unit})
