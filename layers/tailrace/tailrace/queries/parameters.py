@@ -7,10 +7,11 @@ from itertools import islice
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.group import Group
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, group_list_key
-from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
+from tailrace.errors import InvalidMessage, NotAdditive, UnsupportedKeyOrder
 from tailrace.queries.group_values import GivenGroup, combinations, given_group
 from tailrace.queries.groups import GroupQuery
-from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, aligned, coarser_units, max_buckets_in
+from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, aligned, coarser_units, max_buckets_in
+from tailrace.queries.rollup import non_additive_measures, reason_left_out
 from tailrace.queries.rows import RowQuery
 from tailrace.queries.time_ranges import BucketRange, bucket_range
 
@@ -37,7 +38,7 @@ LIST_ORDERS = ("items", "key")
 
 _OPTIONS = ("from", "to", "limit", "cursor", "order", "interval", "by", "n")
 _ROW_OPTIONS = ("from", "to", "limit", "cursor", "order", "interval")
-_RANKING_OPTIONS = ("from", "to", "order", "by", "n")
+_RANKING_OPTIONS = ("from", "to", "order", "interval", "by", "n")
 _LIST_OPTIONS = ("n", "order", "cursor")
 
 type Parameters = Sequence[tuple[str, str]]
@@ -75,38 +76,57 @@ def parse_row_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0
 
 
 def parse_ranking_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> tuple[RowQuery, str, bool]:
-    """Parse the parameters of a request for a ranking: group values, ``from``, ``to``, ``by``, ``n`` and ``order``.
+    """Parse the parameters of a request for a ranking: those of :func:`parse_row_query`, ``by``, ``n`` and ``order``.
+
+    If the time bucket comes first in the key, and the request gives a range of buckets, the other groups are ranked by
+    the whole range (``interval=range``).
 
     Returns:
         The query for the rows to rank, whose limit is ``n``; the measure; and whether the greatest come first.
 
     Raises:
         InvalidMessage: a parameter is unknown, repeated or malformed.
-        UnsupportedKeyOrder: the rows to rank are not in one partition.
+        NotAdditive: the measure of an interval cannot be derived from its rows.
+        UnsupportedKeyOrder: the rows to rank are not in the partitions that the request names.
     """
+    parameters, first_values = _split_first_group(aggregate, parameters)
     given = _check_parameters(aggregate, parameters, _RANKING_OPTIONS)
     by = given.get("by", "")
     if by not in rankable_measures(aggregate):
         names = ", ".join(rankable_measures(aggregate)) or f"none; {aggregate.name} has no such measures"
         raise InvalidMessage(f"by must be a measure to rank by: {names}")
+    _check_rankable(aggregate, given, first_values)
+    buckets = _bucket_range(aggregate, given)
+    ranks_range = buckets is not None and aggregate.by[0] is buckets.bucket and len(aggregate.by) > 1
+    interval = _interval(aggregate, given, buckets) or (RANGE if ranks_range else None)
+    if interval is not None and by in non_additive_measures(aggregate):
+        raise NotAdditive(f"{by} of several rows cannot be ranked: {reason_left_out(aggregate, by)}")
+    if interval is not None and buckets is not None:
+        buckets = aligned(buckets, interval)
+    maximum = _number(given, "n", DEFAULT_RANKED, MAX_RANKED)
+    query = RowQuery(aggregate, (), buckets, maximum, interval=interval, epoch=epoch)
+    query = _with_groups(query, given, first_values)
+    _check_lengths(query)
+    return query, by, _choice(given, "order", ORDERS) != "asc"
+
+
+def _check_rankable(aggregate: Aggregate, given: dict[str, str], first_values: tuple[str, ...]) -> None:
     if not aggregate.by:
         raise UnsupportedKeyOrder(f"{aggregate.name} has no groups, so there is only one row: read it with /rows")
     first = aggregate.by[0]
-    if parameter_name(first) not in given:
+    name = parameter_name(first)
+    if name not in given and not (first is aggregate.bucket and ("from" in given or "to" in given)):
         inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
+        values = "a time range" if first is aggregate.bucket else f"up to {MAX_FIRST_GROUP_VALUES} of them"
         raise UnsupportedKeyOrder(
-            f"rows are ranked within one {first.name}: give {parameter_name(first)} to rank {inner_groups} within it, "
-            "or define an aggregate with another group order"
+            f"rows are ranked within the {first.name} that is given: give {name} to rank {inner_groups} within it, or "
+            f"{values}, or define an aggregate with another group order"
         )
-    if len(aggregate.by) == 1:
+    if len(aggregate.by) == 1 and name in given and not first_values:
         raise UnsupportedKeyOrder(
-            f"{aggregate.name} has one row per {first.name}, each in its own partition: ranking needs a second group"
+            f"{aggregate.name} has one row per {first.name}: ranking needs a second group, or several values of "
+            f"{first.name}"
         )
-    buckets = _bucket_range(aggregate, given)
-    maximum = _number(given, "n", DEFAULT_RANKED, MAX_RANKED)
-    query = _with_groups(RowQuery(aggregate, (), buckets, maximum, epoch=epoch), given, ())
-    _check_lengths(query)
-    return query, by, _choice(given, "order", ORDERS) != "asc"
 
 
 def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> GroupQuery:
@@ -206,14 +226,12 @@ def _interval(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange 
     if "interval" not in given:
         return None
     bucket = aggregate.bucket
-    choices = coarser_units(bucket) if bucket is not None else ()
-    if bucket is None or not choices:
-        reason = "it has no time bucket" if bucket is None else f"{bucket.unit}s do not roll up to a longer interval"
-        raise InvalidMessage(f"{aggregate.name} takes no interval: {reason}")
-    interval = _choice(given, "interval", choices)
+    if bucket is None:
+        raise InvalidMessage(f"{aggregate.name} takes no interval: it has no time bucket")
+    interval = _choice(given, "interval", (*coarser_units(bucket), RANGE))
     if parameter_name(bucket) in given:
         raise InvalidMessage(f"{parameter_name(bucket)} is a single {bucket.noun}: use from and to with interval")
-    if interval is not None and interval not in rollup_intervals(aggregate):
+    if interval is not None and interval not in (*rollup_intervals(aggregate), RANGE):
         raise UnsupportedKeyOrder(
             f"each {bucket.noun} of {aggregate.name} is its own partition, and a {interval} has too many to "
             f"roll up in one request: define an aggregate by {interval}, or one with another first group"

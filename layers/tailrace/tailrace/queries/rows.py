@@ -15,7 +15,7 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
 from tailrace.queries.cursors import decode_cursor, encode_cursor
-from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, coarse_label, max_buckets_in
+from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, coarse_label, max_buckets_in
 from tailrace.queries.time_ranges import BucketRange, bucket_label, local_text
 
 _MAX_SKIPPED = 1_000_000
@@ -113,6 +113,8 @@ class RowQuery:
         if self.interval is None or bucket is None:
             return texts
         index = list(self.aggregate.by).index(bucket)
+        if self.interval == RANGE:
+            return texts[:index]
         label = coarse_label(texts[index], self.interval)
         return (*texts[:index], local_text(label)) if index else (label,)
 
@@ -121,7 +123,7 @@ class RowQuery:
         bucket = self.aggregate.bucket
         if self.interval is None or bucket is None:
             return self.aggregate.lanes
-        buckets = max_buckets_in(bucket, self.interval)
+        buckets = _ASSUMED_BUCKETS if self.interval == RANGE else max_buckets_in(bucket, self.interval)
         return self.aggregate.lanes * (buckets if buckets <= MAX_PARTITIONS_PER_INTERVAL else _ASSUMED_BUCKETS)
 
     def row_sk(self, sk: str) -> str:

@@ -28,10 +28,14 @@ type Serializer = Callable[[Json], str]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The serialized rows of one response, and the cursor for the next page; None on the last page."""
+    """The serialized rows of one response, and the cursor for the next page; None on the last page.
+
+    ``left_out`` are the measures that rows of an interval lack, all or some of them.
+    """
 
     rows: tuple[str, ...]
     cursor: str | None = None
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class _Run:
 
     before: Position
     rows: list[Json]
+    left_out: frozenset[str]
 
 
 class _Scan:
@@ -103,13 +108,15 @@ class RowReader:
             Permanent: the table rejects the request.
         """
         rows: list[str] = []
+        left_out: frozenset[str] = frozenset()
         size = 0
         skip = 0 if query.start is None else query.start.skip
         scan = self._scan(query, query.limit)
         for run in _runs(query, scan):
+            left_out |= run.left_out
             for index, row in enumerate(run.rows[skip:], start=skip):
                 if len(rows) == query.limit or size > _MAX_BYTES:
-                    return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, index)))
+                    return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, index)), left_out)
                 rows.append(format_row(row))
                 size += len(rows[-1].encode())
             skip = 0
@@ -117,7 +124,7 @@ class RowReader:
             raise QueryTooLarge(
                 f"the rollup needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
             )
-        return Page(tuple(rows), query.cursor(scan.last_position) if scan.out_of_reads else None)
+        return Page(tuple(rows), query.cursor(scan.last_position) if scan.out_of_reads else None, left_out)
 
     def rank(self, query: RowQuery, by: str, format_row: Serializer, *, greatest: bool) -> Page:
         """Return the rows of a query that rank first by a measure; ties in key order.
@@ -127,14 +134,15 @@ class RowReader:
             Transient, Permanent: as :meth:`read`.
         """
         scan = self._scan(query, None)
-        candidates = (row for run in _runs(query, scan) for row in run.rows if row[by] is not None)
+        left_out: set[str] = set()
+        candidates = (row for row in _rows_of(_runs(query, scan), left_out) if row[by] is not None)
         choose = heapq.nlargest if greatest else heapq.nsmallest
         ranked = choose(query.limit, candidates, key=lambda row: encode_sort_key(row[by]))
         if scan.out_of_reads:
             raise QueryTooLarge(
                 f"the ranking needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
             )
-        return Page(tuple(map(format_row, ranked)))
+        return Page(tuple(map(format_row, ranked)), left_out=frozenset(left_out))
 
     def _scan(self, query: RowQuery, limit: int | None) -> _Scan:
         max_rows = None if limit is None else (limit + 1) * query.stored_rows_per_row()
@@ -179,4 +187,12 @@ def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
         if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
             scan.last_position = before
             return
-        yield _Run(before, sums.rows(descending=query.descending))
+        rows = sums.rows(descending=query.descending)
+        yield _Run(before, rows, sums.left_out)
+
+
+def _rows_of(runs: Iterator[_Run], left_out: set[str]) -> Iterator[Json]:
+    """Yield the rows of all runs, and collect what they leave out."""
+    for run in runs:
+        left_out |= run.left_out
+        yield from run.rows
