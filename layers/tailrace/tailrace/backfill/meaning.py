@@ -19,6 +19,7 @@ from tailrace.definition.collection import Collection
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
+from tailrace.definition.item_keys import PLAIN_TTL
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.value_rows import ValueSelection
@@ -53,12 +54,22 @@ def _digest(described: Any) -> str:
 
 
 def _collection(collection: Collection) -> Mapping[str, Any]:
-    return {
+    told = {
         "name": collection.name,
         "schema": _schema(collection.compiled.document),
         "transform": _function(collection.transform),
         "on_expiry": collection.on_expiry,
     }
+    recognised = {
+        "key": None if collection.key is None else [[name, _value(part)] for name, part in collection.key.items()],
+        "match": [[name, _value(collection.keys.match[name])] for name in sorted(collection.keys.match)] or None,
+        "ttl": None if collection.ttl == PLAIN_TTL else collection.ttl,
+    }
+    return told | {name: value for name, value in recognised.items() if value is not None}
+
+
+def _value(value: Any) -> Sequence[Any]:
+    return [type(value).__name__, value]
 
 
 def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
