@@ -126,7 +126,7 @@ def test_pages_together_are_the_whole(limit: int) -> None:
 
 @pytest.mark.usefixtures("cloud")
 def test_a_page_ends_when_it_has_read_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MAX_READS", 4)
+    monkeypatch.setattr(reading, "MAX_READS", 4)
     count(history("orders", [("1", order(9, day=1)), ("2", order(9, day=30))]))
     pages = paged("days", 1000, from_="2024-03-01", to="2024-03-30")
     assert len(pages) == 8
@@ -135,7 +135,7 @@ def test_a_page_ends_when_it_has_read_enough(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.usefixtures("cloud")
 def test_a_page_ends_before_it_is_too_large_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MAX_BYTES", 500)
+    monkeypatch.setattr(reading, "MAX_BYTES", 500)
     count(history("orders", [(str(hour), order(hour)) for hour in range(20)]))
     pages = paged("shop_hours", 1000, shop="a#1")
     assert [row["hour"] for page in pages for row in page] == [f"2024-03-05T{hour:02d}:00+01:00" for hour in range(20)]

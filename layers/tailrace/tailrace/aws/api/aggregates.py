@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from tailrace.aws.aggregates.group_reader import GroupReader
 from tailrace.aws.aggregates.row_reader import Page, RowReader
+from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.aws.api.responses import ApiResponse, json_response
 from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.monitoring.freshness import CachedProgress
@@ -23,6 +24,7 @@ from tailrace.queries.intervals import label_name
 from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query, rollup_intervals
 from tailrace.queries.rollup import reason_left_out
 from tailrace.queries.rows import RowQuery
+from tailrace.queries.windows import WITHOUT_WINDOW
 
 FRESHNESS_HEADER, GENERATION_HEADER = "Tailrace-Freshness", "Tailrace-Generation"
 LEFT_OUT_HEADER = "Tailrace-Left-Out"
@@ -59,7 +61,8 @@ class AggregateRoutes:
         query = parse_row_query(shown.aggregate, query_parameters(self._event()), shown.generation.epoch)
         row_format = row_format_for(media_type, shown.aggregate, query.interval)
         freshness = self._freshness()
-        page = self._rows.read(query, row_format.write)
+        reader = self._rows if query.window is None else WindowReader(self._rows)
+        page = reader.read(query, row_format.write)
         return self._page_response(shown, row_format, _interval(query), page, freshness)
 
     def top(self, name: str) -> ApiResponse:
@@ -92,7 +95,10 @@ class AggregateRoutes:
         self, shown: Shown, row_format: RowFormat, extra: dict[str, str | None], page: Page, freshness: str
     ) -> ApiResponse:
         headers = self._headers(shown.generation, freshness, page.cursor) | {"Vary": "Accept"}
-        reasons = {name: reason_left_out(shown.aggregate, name) for name in sorted(page.left_out)}
+        reasons = {
+            name: WITHOUT_WINDOW if extra.get("window") else reason_left_out(shown.aggregate, name)
+            for name in sorted(page.left_out)
+        }
         if reasons:
             headers[LEFT_OUT_HEADER] = left_out_header(reasons)
         if row_format.content_type != JSON:
@@ -132,7 +138,9 @@ def left_out_header(reasons: Mapping[str, str]) -> str:
 
 def _interval(query: RowQuery) -> dict[str, str | None]:
     """Return the interval of a query, and the member of its rows that holds the label."""
-    return {"interval": query.interval, "bucket": query.interval and label_name(query.aggregate, query.interval)}
+    window = None if query.window is None else query.window.text
+    label = label_name(query.aggregate, query.interval) if query.interval is not None else None
+    return {"interval": query.interval, "bucket": label, "window": window}
 
 
 def _head(shown: Shown) -> Json:

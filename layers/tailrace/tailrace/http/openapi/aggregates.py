@@ -9,6 +9,8 @@ from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.components import closed_object, error_responses, parameter, reference, response
 from tailrace.queries.formats import ROW_MEDIA_TYPES
 from tailrace.queries.intervals import RANGE, label_name
+from tailrace.queries.moving_sums import measures_without_window
+from tailrace.queries.options import parameter_name
 from tailrace.queries.parameters import (
     DEFAULT_LISTED,
     DEFAULT_RANKED,
@@ -19,11 +21,9 @@ from tailrace.queries.parameters import (
     MAX_RANKED,
     MAX_ROWS,
     ORDERS,
-    parameter_name,
     rankable_measures,
     rollup_intervals,
 )
-from tailrace.queries.rollup import non_additive_measures
 
 _TEXT = {"type": "string"}
 _TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
@@ -79,9 +79,8 @@ def row_schema(aggregate: Aggregate) -> Json:
         name: _measure_schema(measure) | _annotations(measure) for name, measure in aggregate.measures.items()
     }
     properties["updated_at"] = {"type": "string", "format": "date-time", "description": "When the row last changed."}
-    # rows of an interval name their label after it, and omit the measures that cannot be rolled up
-    lists = {name for name, measure in aggregate.measures.items() if measure.kind == "top"}
-    absent = set() if bucket is None else {bucket.name, *lists, *non_additive_measures(aggregate)}
+    # rows of an interval name their label after it, and omit what does not follow from the rows
+    absent = set() if bucket is None else {bucket.name, *measures_without_window(aggregate)}
     required = [name for name in properties if name not in absent]
     labels = [label_name(aggregate, interval) for interval in intervals]
     properties |= {name: _TEXT | {"description": "With this `interval`."} for name in labels if name is not None}
@@ -135,7 +134,7 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
     head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
     rows = {"type": "array", "items": reference(f"{aggregate.name}-row")}
     cursor = {"type": "string", "description": "Present if there are more rows: repeat the query with it."}
-    page = closed_object(head | {"rows": rows} | _STATE, {"cursor": cursor} | _ROLLED_UP)
+    page = closed_object(head | {"rows": rows} | _STATE, {"cursor": cursor, "window": _TEXT} | _ROLLED_UP)
     ranking = closed_object(head | {"by": _TEXT, "rows": rows} | _STATE, _ROLLED_UP)
 
     def operation(verb: str, summary: str, parameters: list[Json], schema: Json, headers: Json) -> Json:
@@ -220,11 +219,19 @@ def _interval_parameter(aggregate: Aggregate) -> list[Json]:
     return [parameter("interval", "query", {"enum": intervals}, "Roll rows up by interval, or over the whole range.")]
 
 
+def _window_parameter(aggregate: Aggregate) -> list[Json]:
+    if aggregate.bucket is None or not aggregate.linear:
+        return []
+    text = "The length of a window: each row has the sums of the window that ends with its bucket."
+    return [parameter("window", "query", _TEXT | {"examples": ["24h", "7d", "12mo"]}, text)]
+
+
 def _row_parameters(aggregate: Aggregate) -> list[Json]:
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": DEFAULT_ROWS}
     return [
         *_group_parameters(aggregate, _FIRST_VALUES),
         *_interval_parameter(aggregate),
+        *_window_parameter(aggregate),
         parameter("order", "query", {"enum": list(ORDERS), "default": "asc"}, "Ascending or descending key order."),
         parameter("limit", "query", limit, "Maximum number of rows per page."),
         parameter("cursor", "query", _TEXT, "The cursor of the previous page."),
