@@ -13,6 +13,7 @@ from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT, check_attributes
 from tailrace.encoding.keys import group_list_key
@@ -40,9 +41,12 @@ class ValueRows:
     layout: Layout
 
     @property
-    def value_ranges(self) -> tuple[ValueRange, ...]:
-        """The distinct ranges of value rows that the measures need, in a stable order."""
-        return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
+    def value_ranges(self) -> Mapping[ValueRange, int]:
+        """The ranges of value rows that the measures need, each with the number of items to read there; 0 for all."""
+        ranges: dict[ValueRange, int] = {}
+        for measure in self.measures.values():
+            ranges[measure.value_range] = max(measure.items_read, ranges.get(measure.value_range, 0))
+        return ranges
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
         """Return the main row's attributes from the value rows read for each range; None where there are no values."""
@@ -68,7 +72,8 @@ class Aggregate:
         name: the first part of its rows' keys.
         of: the collection whose items it aggregates.
         by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
-            time bucket. An item whose group field is missing or null is in no row.
+            time bucket. An item whose group field is missing or null is in no row. Without
+            groups, there is one row of all items.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
         keep: how long a row is kept after its time bucket has ended; None keeps it forever.
@@ -96,7 +101,7 @@ class Aggregate:
     name: str
     of: Collection
     by: Sequence[Group]
-    measures: Mapping[str, Measure | OrderMeasure]
+    measures: Mapping[str, AnyMeasure]
     where: Predicate | None = None
     keep: timedelta | None = None
     version: int = 1
@@ -111,8 +116,8 @@ class Aggregate:
             raise DefinitionError(f"{context}: by= must be a list of groups, and measures= a dict of measures by name")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
-        if not self.by or not self.measures:
-            raise DefinitionError(f"{context}: needs at least one group and one measure")
+        if all(isinstance(measure, Ratio) for measure in self.measures.values()):
+            raise DefinitionError(f"{context}: needs at least one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
             raise DefinitionError(f"{context}: version= must be an integer of at least 1, not {self.version!r}")
         if not isinstance(self.of, Collection):
@@ -133,7 +138,7 @@ class Aggregate:
         check_display_metadata(context, description=self.description)
         check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
-        check_uses(context, self.of, field_uses(self.by, self.measures))
+        check_uses(context, self.of, field_uses(self.by, self.stored_measures))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -146,6 +151,11 @@ class Aggregate:
     def bucket(self) -> BucketGroup | None:
         """The time bucket among the groups, if any."""
         return next((group for group in self.by if isinstance(group, BucketGroup)), None)
+
+    @cached_property
+    def stored_measures(self) -> Mapping[str, Measure | OrderMeasure]:
+        """The measures that rows store: all but ratios."""
+        return {name: one for name, one in self.measures.items() if not isinstance(one, Ratio)}
 
     @cached_property
     def linear(self) -> tuple[tuple[str, Measure], ...]:
@@ -161,8 +171,8 @@ class Aggregate:
     @cached_property
     def group_list(self) -> GroupList | None:
         """The list of the first group's values; None if turned off, or for time buckets, whose number is unbounded."""
-        first = self.by[0]
-        if not self.listed or isinstance(first, BucketGroup):
+        first = self.by[0] if self.by else None
+        if not self.listed or first is None or isinstance(first, BucketGroup):
             return None
         return GroupList(group_list_key(self.name, self.version), Layout(self, (first.name,), (ITEM_COUNT,)))
 
@@ -197,7 +207,10 @@ class Aggregate:
         if row.get(ITEM_COUNT, 0) <= 0:
             return None
         groups = {group.name: row.get(group.name) for group in self.by}
-        measures = {name: measure.render(name, row) for name, measure in self.measures.items()}
+        values = {name: measure.render(name, row) for name, measure in self.stored_measures.items()}
+        measures = {
+            name: one.of(values) if isinstance(one, Ratio) else values[name] for name, one in self.measures.items()
+        }
         flag = {"inexact": True} if row.get(INEXACT) else {}
         return groups | measures | {UPDATED_AT: row.get(UPDATED_AT)} | flag
 

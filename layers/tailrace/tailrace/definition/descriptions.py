@@ -3,8 +3,8 @@
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.encoding.json_types import Json
 
 
@@ -26,16 +26,21 @@ def describe(aggregate: Aggregate) -> Json:
 
 def _group(group: Group) -> Json:
     if isinstance(group, BucketGroup):
-        return {"name": group.name, "kind": group.unit, "field": group.source, "time_zone": str(group.zone)}
+        size = {} if group.size == 1 else {"size": group.size}
+        return {"name": group.name, "kind": group.unit} | size | {"field": group.source, "time_zone": str(group.zone)}
     return {"name": group.name, "kind": "field", "field": group.source}
 
 
-def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
+def _measure(name: str, measure: AnyMeasure) -> Json:
     description: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
     if measure.source is not None:
         description["field"] = measure.source
     if measure.kind == "quantile" and isinstance(measure, OrderMeasure):
         description |= {"fraction": measure.fraction}
-    if measure.kind == "top" and isinstance(measure, OrderMeasure):
+    if isinstance(measure, OrderMeasure) and measure.most:
         description |= {"most": measure.most}
+    if isinstance(measure, OrderMeasure) and measure.values.show:
+        description |= {"show": list(measure.values.show)}
+    if isinstance(measure, Ratio):
+        description |= {"numerator": measure.numerator, "denominator": measure.denominator}
     return description

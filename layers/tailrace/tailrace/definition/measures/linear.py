@@ -99,6 +99,16 @@ class Measure:
         """The field that is summed; None for a count."""
         return self.columns[0].source
 
+    @property
+    def has_single_value(self) -> bool:
+        """Whether readers get one value that rows can be ranked by."""
+        return True
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The fields that it reads."""
+        return () if self.source is None else (self.source,)
+
     def attributes(self, name: str) -> tuple[str, ...]:
         """Return the row attributes of the measure named ``name``."""
         return tuple(name + suffix for suffix in self.suffixes)
@@ -122,14 +132,15 @@ class Measure:
         if not parts[1]:
             return None
         if self.kind == "mean":
-            return _divide(parts[0], parts[1])
+            return divide(parts[0], parts[1])
         scaled_variance = EXACT.subtract(
             EXACT.multiply(Decimal(parts[2]), Decimal(parts[1])), EXACT.power(Decimal(parts[0]), 2)
         )
-        return _divide(scaled_variance, parts[1] * parts[1])
+        return divide(scaled_variance, parts[1] * parts[1])
 
 
-def _divide(numerator: Number, denominator: Number) -> Decimal:
+def divide(numerator: Number, denominator: Number) -> Decimal:
+    """Return a quotient with the digits that readers get."""
     return _DISPLAY_CONTEXT.divide(Decimal(numerator), Decimal(denominator))
 
 
