@@ -55,7 +55,13 @@ def check_definition(pipeline: Pipeline) -> Findings:
 def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
     for number, example in enumerate(collection.all_examples, 1):
         try:
-            yield collection.prepare(normalise(deepcopy(dict(example))))
+            item = collection.keys.match | normalise(deepcopy(dict(example)))
+            if missing := [name for name in collection.keys.fields if name not in item]:
+                findings.error(
+                    f"example {number} of {collection.name!r} lacks {', '.join(missing)}, which its key gives"
+                )
+            else:
+                yield collection.prepare(item)
         except (InvalidItem, InvalidMessage, TypeError) as error:
             findings.error(f"example {number} of {collection.name!r} is not a valid item: {error}")
 
@@ -63,7 +69,7 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
-    for use in field_uses(aggregate.by, aggregate.measures):
+    for use in field_uses(aggregate.by, aggregate.stored_measures):
         if collection.transform is None and collection.compiled.paths.is_described(use.path):
             _warn_of_types(context, collection, use, findings)
         elif items:

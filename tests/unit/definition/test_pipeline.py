@@ -109,6 +109,11 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Route("async-failures", of=things, when=bool),
         "reserved for a queue",
     ),
+    "a route with the name of a dead-letter queue": (
+        lambda: Route("intake-dead-letter", of=things, when=bool),
+        "reserved for a queue",
+    ),
+    "a route with the name that stands for no route": (lambda: Route("none", of=things, when=bool), "reserved"),
     "two routes with one queue": (
         lambda: Pipeline([things], routes=[Route("a-b", of=things, when=bool), Route("a_b", of=things, when=bool)]),
         "shares its queue",

@@ -9,24 +9,17 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.item_keys import ItemKeys, item_keys
 from tailrace.definition.measures.linear import Predicate
+from tailrace.definition.route_names import is_reserved, resource_name
 from tailrace.errors import DefinitionError, NotFound
 
-RESERVED_QUEUES = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}
-"""Queues that the stack has for itself; a route of such a name would send to them."""
-
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
-
-
-def queue_variable(route: str) -> str:
-    """Return a route's name in environment variables: LATE_FLIGHTS for ``late-flights`` and ``late_flights``."""
-    return route.replace("-", "_").upper()
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
     """Sends the changes whose old or new item satisfies ``when`` to a queue of their own.
 
-    The template declares the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
+    The template makes the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
 
     Example:
         >>> from tailrace import Collection, Route
@@ -42,7 +35,7 @@ class Route:
 
     def __post_init__(self) -> None:
         check_name("route", self.name)
-        if queue_variable(self.name) in RESERVED_QUEUES:
+        if is_reserved(self.name):
             raise DefinitionError(f"route {self.name!r}: the name is reserved for a queue of the stack; choose another")
         if not isinstance(self.of, Collection):
             raise DefinitionError(f"route {self.name!r}: of= must be a Collection, not {self.of!r}")
@@ -86,7 +79,7 @@ class Pipeline:
             members = tuple(given)
             object.__setattr__(self, what, members)
             _check_distinct(what, members)
-        queues = [queue_variable(route.name) for route in self.routes]
+        queues = [resource_name(route.name) for route in self.routes]
         for route, queue in zip(self.routes, queues, strict=True):
             if queues.count(queue) > 1:
                 raise DefinitionError(f"route {route.name!r}: shares its queue with a route that differs in '-' or '_'")

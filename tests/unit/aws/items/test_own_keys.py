@@ -56,9 +56,11 @@ def test_an_item_is_written_under_its_key(database: Database, items: ItemStore) 
     with pytest.raises(PreconditionFailed):
         items.put("orders", "c/1", ITEM, preconditions=parse_states(None, if_absent=True))
     etag = items.get("orders", "c/1").etag
-    assert items.patch("orders", "c/1", {"paid": False}, parse_states(etag, None)).item == ITEM | {"paid": False}
+    assert items.patch("orders", "c/1", {"paid": False}, parse_states(etag, if_absent=False)).item == ITEM | {
+        "paid": False
+    }
     assert stored(database) == [encode_item(ROW | {"paid": False})]
     with pytest.raises(InvalidItem):
         items.patch("orders", "c/1", {"customer": "d"})
-    assert items.delete("orders", "c/1", parse_states(items.get("orders", "c/1").etag, None))
+    assert items.delete("orders", "c/1", parse_states(items.get("orders", "c/1").etag, if_absent=False))
     assert stored(database) == []
