@@ -6,7 +6,7 @@ Items that agree in these fields count alike, so each case is computed once, by 
 :meth:`DeltaCache.add` then returns False without adding anything.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -41,7 +41,7 @@ class _AggregateCache:
 
     def __init__(self, aggregate: Aggregate, positions: list[int]) -> None:
         self.aggregate = aggregate
-        self.key_of = itemgetter(*positions)
+        self.key_of: Callable[[FieldValues], Any] = itemgetter(*positions) if positions else lambda _values: ()
         self.row_refs: dict[Any, RowRef] = {}
 
     def row_ref(self, values: FieldValues, item: Item) -> RowRef | None:
@@ -203,8 +203,8 @@ def delta_cache_for(evaluator: Evaluator) -> DeltaCache | None:
         if fields is None:
             return None
         others |= dict.fromkeys(sorted(fields))
-    sources = [one.at for one in selections] + [one.source for one in columns] + [one.source for one in selections]
-    others |= dict.fromkeys(source for source in sources if source is not None)
+    others |= dict.fromkeys(one.source for one in columns if one.source is not None)
+    others |= dict.fromkeys(source for one in selections for source in one.sources)
     groups = tuple(dict.fromkeys(group.source for group in by))
     if not aggregates or not {*groups, *others}.isdisjoint(ENGINE_ATTRIBUTES):
         return None

@@ -20,6 +20,7 @@ from tailrace.aggregation.contributions import (
 )
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
+from tailrace.definition.fields.paths import field_path
 from tailrace.definition.measures.linear import Column, Predicate
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import Number
@@ -126,15 +127,19 @@ def _by_predicate(columns: Sequence[Column]) -> list[tuple[Predicate | None, lis
 class _RowRefCache:
     """A cache of an aggregate's rows, by the values of the group fields if all of them are texts, as most are.
 
-    Other values may be equal and still be different groups, such as ``1`` and ``true``.
+    Other values may be equal and still be different groups, such as ``1`` and ``true``. Nested fields are not cached.
     """
 
     def __init__(self, aggregate: Aggregate) -> None:
         self._aggregate = aggregate
-        self._values: Callable[[Item], Any] = itemgetter(*(group.source for group in aggregate.by))
+        paths = [field_path(group.source).steps for group in aggregate.by]
+        self._has_names = bool(paths) and all(len(steps) == 1 for steps in paths)
+        self._values: Callable[[Item], Any] = itemgetter(*(steps[0] for steps in paths or [("",)]))
         self._known: dict[Any, RowRef] = {}
 
     def find(self, item: Item) -> RowRef | None:
+        if not self._has_names:
+            return row_ref_for(item, self._aggregate)
         try:
             values = self._values(item)
         except KeyError:
