@@ -69,7 +69,7 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
-    for use in field_uses(aggregate.by, aggregate.measures):
+    for use in field_uses(aggregate.by, aggregate.stored_measures):
         if collection.transform is None and collection.compiled.paths.is_described(use.path):
             _warn_of_types(context, collection, use, findings)
         elif items:

@@ -3,8 +3,8 @@
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.encoding.json_types import Json
 
 
@@ -31,7 +31,7 @@ def _group(group: Group) -> Json:
     return {"name": group.name, "kind": "field", "field": group.source}
 
 
-def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
+def _measure(name: str, measure: AnyMeasure) -> Json:
     description: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
     if measure.source is not None:
         description["field"] = measure.source
@@ -41,4 +41,6 @@ def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
         description |= {"most": measure.most}
     if isinstance(measure, OrderMeasure) and measure.values.show:
         description |= {"show": list(measure.values.show)}
+    if isinstance(measure, Ratio):
+        description |= {"numerator": measure.numerator, "denominator": measure.denominator}
     return description
