@@ -5,11 +5,12 @@ examples that is not known, and the check says so.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 
 from cli.definition.findings import Findings
 from cli.definition.predicates import UserPredicate, predicates_of
-from tailrace.aggregation.contributions import contribution
+from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
@@ -22,6 +23,7 @@ from tailrace.definition.field_uses import (
     unknown_field,
     value_at,
 )
+from tailrace.definition.fields.elements import views
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.json_schema.types import type_of
 from tailrace.definition.pipeline import Pipeline
@@ -63,13 +65,25 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
-    for use in field_uses(aggregate.by, aggregate.measures):
-        if collection.transform is None and collection.compiled.paths.is_described(use.path):
+    seen = list(_views(aggregate, items))
+    for use in field_uses(aggregate.by, aggregate.measures, aggregate.each_path):
+        path = use.path_in(collection.compiled.paths)
+        if collection.transform is None and (path is None or collection.compiled.paths.is_described(path)):
             _warn_of_types(context, collection, use, findings)
         elif items:
-            _check_use(context, collection, use, items, findings)
+            _check_use(context, collection, use, seen if use.each else items, findings)
         else:
             yield use.source
+
+
+def _views(aggregate: Aggregate, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items as the aggregate's groups and measures see them."""
+    for item in items:
+        if aggregate.each_path is None:
+            yield item
+            continue
+        with suppress(InvalidItem):  # an item that it cannot count is reported as such
+            yield from (deepcopy(view) for view in views(item, aggregate.each_path))
 
 
 def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], findings: Findings) -> None:
@@ -87,7 +101,7 @@ def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], finding
 
 
 def _warn_of_types(context: str, collection: Collection, use: FieldUse, findings: Findings) -> None:
-    types = collection.compiled.paths.types(use.path)
+    types = use.types_in(collection.compiled.paths)
     if wrong := may_be_unusable(use, types):
         findings.warn(
             f"{context}: {use.what} needs {use.need}, but the schema of {collection.name!r} also allows "
@@ -111,7 +125,7 @@ def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findi
     counted = False
     for number, item in enumerate(items, 1):
         try:
-            counted |= contribution(item, aggregate) is not None
+            counted |= item_contribution(item, aggregate) is not None
         except InvalidItem as error:
             findings.error(f"example {number} of {aggregate.of.name!r} cannot be counted: {error}")
             counted = True

@@ -7,7 +7,7 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.groups.buckets import day, hour, minute, month, week
 from tailrace.definition.groups.group import field
-from tailrace.definition.measures.linear import count, mean, total, variance
+from tailrace.definition.measures.linear import count, count_items, mean, total, variance
 from tailrace.definition.measures.order import distinct, first, last, maximum, minimum, quantile, top
 from tailrace.definition.pipeline import Pipeline, Route, days, hours
 from tailrace.errors import DefinitionError
@@ -22,6 +22,7 @@ __all__ = [
     "Pipeline",
     "Route",
     "count",
+    "count_items",
     "day",
     "days",
     "distinct",

@@ -12,16 +12,21 @@ def describe(aggregate: Aggregate) -> Json:
     """Describe an aggregate: its groups in key order, and its measures in definition order."""
     bucket = aggregate.bucket
     keep = {} if aggregate.keep is None else {"keep_s": int(aggregate.keep.total_seconds())}
-    return {
-        "name": aggregate.name,
-        "version": aggregate.version,
-        "collection": aggregate.of.name,
-        "description": aggregate.description,
-        "groups": [_group(group) for group in aggregate.by],
-        "bucket": None if bucket is None else bucket.name,
-        "listed": aggregate.group_list is not None,
-        "measures": [_measure(name, measure) for name, measure in aggregate.measures.items()],
-    } | keep
+    each = {} if aggregate.each is None else {"each": aggregate.each}
+    return (
+        {
+            "name": aggregate.name,
+            "version": aggregate.version,
+            "collection": aggregate.of.name,
+            "description": aggregate.description,
+            "groups": [_group(group) for group in aggregate.by],
+            "bucket": None if bucket is None else bucket.name,
+            "listed": aggregate.group_list is not None,
+            "measures": [_measure(name, measure) for name, measure in aggregate.measures.items()],
+        }
+        | keep
+        | each
+    )
 
 
 def _group(group: Group) -> Json:

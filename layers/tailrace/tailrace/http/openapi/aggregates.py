@@ -96,7 +96,10 @@ def aggregates_path() -> dict[str, Json]:
             "shown": {"type": ["integer", "null"], "description": "The version whose rows can be read, if any."},
             "generations": {"type": "array", "items": closed_object(_GENERATION, {"progress": _PROGRESS})},
         },
-        {"keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."}},
+        {
+            "keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."},
+            "each": _TEXT | {"description": "The field whose elements are counted, instead of items."},
+        },
     )
     listed = closed_object({"aggregates": {"type": "array", "items": aggregate}, "freshness": _FRESHNESS})
     operation = {
