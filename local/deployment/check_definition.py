@@ -13,7 +13,7 @@ from typing import Any
 
 from cli.definition.examples import check_definition
 from local.deployment.definition_lock import check_lock, write_lock
-from local.deployment.template import template
+from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, LocalError
 from tailrace.aws.runtime.settings import dead_letter_queue_variable, route_queue_variable
 from tailrace.definition.pipeline import Pipeline, load_pipeline
@@ -59,13 +59,15 @@ def try_examples(pipeline: Pipeline, report: Callable[[str], None]) -> None:
         raise InvalidDefinition("\n".join(f"Invalid definition: {error}." for error in found.errors))
 
 
-def pipeline_reference(template_data: Mapping[str, Any] | None = None) -> str:
-    """Return the pipeline's `module:attribute`, which is the default of the template's parameter."""
-    return str((template_data or template())["Parameters"]["Pipeline"]["Default"])
-
-
 def _load_pipeline(template_data: Mapping[str, Any]) -> Pipeline:
-    pipeline = _import_pipeline(pipeline_reference(template_data))
+    reference = pipeline_reference(template_data)
+    pipeline = _import_pipeline(reference)
+    module = Path(str(sys.modules[reference.partition(":")[0]].__file__))
+    if module.is_relative_to(ROOT) and not module.is_relative_to(LAYER) and not module.is_relative_to(sys.prefix):
+        raise InvalidDefinition(
+            f"{reference} is in {module.relative_to(ROOT)}, which a deployment does not contain: "
+            f"move it into {LAYER.relative_to(ROOT)}, beside pipeline."
+        )
     missing = [
         f"{name} has no {variable}"
         for name, variable in _required_variables(pipeline)

@@ -1,5 +1,7 @@
-"""The parsed template."""
+"""The parsed template, and the pipeline that it runs."""
 
+import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -7,6 +9,9 @@ from typing import Any
 
 import yaml
 
+from local.errors import InvalidDefinition
+
+VARIABLE = "TAILRACE_PIPELINE"
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 
 
@@ -35,3 +40,16 @@ def template() -> Mapping[str, Any]:
     """Return the whole template with its intrinsic functions in their long form (``{"Fn::Sub": …}``)."""
     loaded: Mapping[str, Any] = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - safe, see above
     return loaded
+
+
+def pipeline_reference(template_data: Mapping[str, Any] | None = None) -> str:
+    """Return the pipeline's `module:attribute`: the variable TAILRACE_PIPELINE, or the template's default.
+
+    Raises:
+        InvalidDefinition: the variable has another form.
+    """
+    parameter = (template_data or template())["Parameters"]["Pipeline"]
+    chosen = os.environ.get(VARIABLE, "").strip()
+    if chosen and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*", chosen):
+        raise InvalidDefinition(f"{VARIABLE} must be module:attribute, such as {parameter['Default']}, not {chosen!r}.")
+    return chosen or str(parameter["Default"])

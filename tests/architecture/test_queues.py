@@ -16,6 +16,7 @@ from tests.architecture.stack import (
     variable_name,
     variables,
 )
+from tests.review.parameters import deployed
 
 QUEUES = resources("AWS::SQS::Queue")
 ENDS = {"AsyncFailuresQueue"} | {name for name in QUEUES if name.endswith("DeadLetterQueue")}
@@ -52,7 +53,7 @@ def test_a_dead_message_outlives_its_queue(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(QUEUES))
 def test_queues_are_encrypted(name: str) -> None:
     """All of them, those for failures too."""
-    assert properties(name)["SqsManagedSseEnabled"] is True
+    assert deployed()[name]["Properties"]["SqsManagedSseEnabled"] is True
 
 
 @pytest.mark.parametrize("stage", ["ingest", "archive"])

@@ -1,5 +1,6 @@
 """An invalid definition is reported in one sentence, with file and line, before anything starts."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ from local.demo.display import Display
 from local.demo.run import EXIT_DRIFT, main, require_example
 from local.deployment import check_definition as definition
 from local.deployment.check_definition import load_checked_pipeline
-from local.deployment.template import template
+from local.deployment.processes import clean_environment
+from local.deployment.sam_deploy import arguments
+from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, WrongDefinition
 from pipeline.definition import flights, pipeline
 from tailrace import Aggregate, Collection, Pipeline, Route, count, field
@@ -109,3 +112,86 @@ def test_the_demo_reports_unchecked_parts_of_the_definition(capsys: pytest.Captu
     assert "the recompute does not cover them: mine" in capsys.readouterr().out
     assert require_example(pipeline, Display()) is pipeline
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAILRACE_PIPELINE", "mine.definition:things")
+
+
+@pytest.mark.usefixtures("named")
+def test_the_variable_names_the_pipeline_everywhere(write: Callable[[str], dict[str, Any]]) -> None:
+    """Of the check, the lock, the stack and its watcher, which takes over the environment."""
+    write(BEGINNING + "things = Pipeline([things])\npipeline = 1")
+    assert load_checked_pipeline(template()).reference == "mine.definition:things"
+    assert pipeline_reference() == "mine.definition:things"
+    assert clean_environment()["TAILRACE_PIPELINE"] == "mine.definition:things"
+
+
+@pytest.mark.usefixtures("named")
+def test_the_demo_refuses_another_pipeline_by_its_name(
+    write: Callable[[str], dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(BEGINNING + "things = Pipeline([things])")
+    assert main([], {"ONCE": "1"}) == EXIT_DRIFT
+    assert (
+        "feeds the example's flights, but mine.definition:things has no collection 'flights'" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("given", ["mine.definition", "mine/definition.py:pipeline", ":", "a b:c"])
+def test_another_form_of_the_variable_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAILRACE_PIPELINE", given)
+    with pytest.raises(InvalidDefinition, match="TAILRACE_PIPELINE must be module:attribute, such as pipeline.definit"):
+        load_checked_pipeline()
+
+
+def test_a_pipeline_that_a_deployment_would_lack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.orders:pipeline")
+    with pytest.raises(InvalidDefinition, match="is in tests/pipelines/orders.py, which a deployment does not contain"):
+        load_checked_pipeline()
+
+
+def test_a_definition_that_fails_on_its_examples_is_refused(write: Callable[[str], dict[str, Any]]) -> None:
+    text = """
+orders = Collection("orders", schema={}, transform=dict, examples=[{"country": "DE"}])
+pipeline = Pipeline([orders], [Aggregate("a", of=orders, by=[field("contry")], measures={"n": count()})])
+"""
+    with pytest.raises(InvalidDefinition, match=r"aggregate 'a': unknown field 'contry' \(did you mean 'country'"):
+        load_checked_pipeline(write(BEGINNING + text))
+
+
+def test_what_the_examples_do_not_tell_is_a_warning(write: Callable[[str], dict[str, Any]]) -> None:
+    text = """
+orders = Collection("orders", schema={}, transform=dict)
+pipeline = Pipeline([orders], [Aggregate("a", of=orders, by=[field("contry")], measures={"n": count()})])
+"""
+    told: list[str] = []
+    load_checked_pipeline(write(BEGINNING + text), told.append)
+    assert told[0].startswith(
+        "Warning: collection 'orders' has no examples, so fields that its aggregates use were not"
+    )
+
+
+CONFIG = """
+[default.deploy.parameters]
+parameter_overrides = 'LogLevel="DEBUG" Pipeline="old:pipeline" AlarmEmail="a b@c"'
+"""
+
+
+def test_a_deployment_passes_the_variable_and_what_an_earlier_one_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert arguments({}, CONFIG) == ["deploy", "--guided"]
+    monkeypatch.setenv("TAILRACE_PIPELINE", "mine:shop")
+    passed = arguments({"TAILRACE_PIPELINE": "mine:shop"}, CONFIG)
+    assert passed[2:] == ["--parameter-overrides", "LogLevel=DEBUG", "AlarmEmail=a b@c", "Pipeline=mine:shop"]
+    assert arguments({"TAILRACE_PIPELINE": "mine:shop"}, "")[2:] == ["--parameter-overrides", "Pipeline=mine:shop"]
+
+
+def test_make_check_leaves_the_style_of_the_pipeline_to_its_author() -> None:
+    """Formatting, lint and types of what is theirs stopped it before."""
+    root = Path(__file__).parents[4]
+    shown = subprocess.run(["make", "--dry-run", "check"], cwd=root, capture_output=True, text=True, check=True).stdout
+    for tool in ("ruff format", "ruff check", "mypy"):
+        (line,) = (line.split() for line in shown.splitlines() if tool in line)
+        assert "layers/tailrace/tailrace" in line
+        assert not {".", "layers", "layers/tailrace", "layers/tailrace/pipeline"} & set(line)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.deployment import check_definition, definition_lock
-from local.deployment.check_definition import pipeline_reference
 from local.deployment.definition_lock import check_lock, write_lock
+from local.deployment.template import pipeline_reference
 from local.errors import MeaningChanged
 from pipeline.definition import pipeline
 from tailrace.backfill.meaning_lock import MeaningLock, lock_path, meanings

@@ -1,0 +1,53 @@
+"""`make deploy`: `sam deploy --guided`, with the pipeline that the variable TAILRACE_PIPELINE names.
+
+SAM takes parameters from the command line or from samconfig.toml, not from both: those that an earlier deployment has
+saved are passed on.
+"""
+
+import os
+import shlex
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.deployment.build import SAM
+from local.deployment.check_definition import load_checked_pipeline
+from local.deployment.template import VARIABLE, pipeline_reference
+from local.errors import LocalError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def arguments(variables: Mapping[str, str], config: str) -> list[str]:
+    """Return the arguments of `sam`, given the environment and the text of samconfig.toml.
+
+    Raises:
+        InvalidDefinition: the variable has another form than `module:attribute`.
+    """
+    if not variables.get(VARIABLE, "").strip():
+        return ["deploy", "--guided"]
+    deploy = tomllib.loads(config).get("default", {}).get("deploy", {})
+    saved = deploy.get("parameters", {}).get("parameter_overrides", "")
+    parts = shlex.split(saved) if isinstance(saved, str) else list(saved)
+    others = [part for part in parts if not part.startswith("Pipeline=")]
+    return ["deploy", "--guided", "--parameter-overrides", *others, f"Pipeline={pipeline_reference()}"]
+
+
+def main() -> int:
+    """Check the definition, then become `sam`."""
+    try:
+        load_checked_pipeline(report=_print)
+        command = [str(SAM), *arguments(os.environ, (ROOT / "samconfig.toml").read_text(encoding="utf-8"))]
+    except LocalError as error:
+        _print(str(error))
+        return 1
+    return os.execv(SAM, command)  # noqa: S606 - a local tool
+
+
+def _print(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,172 @@
+"""What a deployment may choose: a key of its own, how long data lives, tracing; nothing of it by default."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.architecture.stack import (
+    FUNCTIONS,
+    PAGE,
+    ROOT,
+    STAGES,
+    function_id,
+    referred,
+    resources,
+    statements,
+    template,
+)
+from tests.review.parameters import deployed, of_type
+
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+WITH_KEY = deployed(KmsKeyArn=KEY, JwtIssuer="https://issuer.example", DashboardClientId="page")
+DATA = ("ItemsTable", "AggregatesTable", "CatalogTable")
+BUCKETS = sorted(resources("AWS::S3::Bucket"))
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+
+
+def default_encryption(bucket: Mapping[str, Any]) -> tuple[str, str | None, bool]:
+    """Return how a bucket encrypts: the algorithm, the key, and whether objects share a data key."""
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    given = rule["ServerSideEncryptionByDefault"]
+    return given["SSEAlgorithm"], given.get("KMSMasterKeyID"), rule["BucketKeyEnabled"]
+
+
+def test_one_key_encrypts_everything_that_can_have_one() -> None:
+    """Tables, queues, logs, buckets."""
+    for table in of_type(WITH_KEY, "AWS::DynamoDB::Table").values():
+        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
+    for queue in of_type(WITH_KEY, "AWS::SQS::Queue").values():
+        assert queue["KmsMasterKeyId"] == KEY
+        assert "SqsManagedSseEnabled" not in queue
+    for bucket in of_type(WITH_KEY, "AWS::S3::Bucket").values():
+        assert default_encryption(bucket) == ("aws:kms", KEY, True)
+    for group in of_type(WITH_KEY, "AWS::Logs::LogGroup").values():
+        assert group["KmsKeyId"] == KEY
+    assert template()["Globals"]["Function"]["KmsKeyArn"]["Fn::If"][:2] == ["HasKey", {"Ref": "KmsKeyArn"}]
+
+
+def test_without_a_key_the_services_use_their_own() -> None:
+    """No resource names one, and no role has a right to any."""
+    assert "kms" not in json.dumps(deployed(), default=str).lower().replace("kmsmasterkeyid", "")
+    for bucket in of_type(deployed(), "AWS::S3::Bucket").values():
+        assert default_encryption(bucket) == ("AES256", None, False)
+    for table in of_type(deployed(), "AWS::DynamoDB::Table").values():
+        assert table["SSESpecification"] == {"SSEEnabled": False}
+
+
+def services(stage: str) -> set[str]:
+    """Return the services that a stage has rights to."""
+    actions = re.findall(r"\b(dynamodb|s3|sqs):", json.dumps(statements(stage), default=str))
+    return set(actions)
+
+
+def test_every_role_that_touches_data_may_use_the_key_and_no_other_role() -> None:
+    """Through the services only: nobody may decrypt what they have copied."""
+    rights = WITH_KEY["KeyRights"]["Properties"]
+    assert referred_roles(rights) == {f"{function_id(stage)}Role" for stage in FUNCTIONS if services(stage)}
+    assert f"{function_id(PAGE)}Role" not in referred_roles(rights)
+    (statement,) = rights["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert statement["Resource"] == KEY
+    via = [name["Fn::Sub"].split(".")[0] for name in statement["Condition"]["StringEquals"]["kms:ViaService"]]
+    assert set(via) == {service for stage in STAGES for service in services(stage)}
+
+
+def referred_roles(policy: Mapping[str, Any]) -> set[str]:
+    """Return the roles that a policy is for: SAM makes them, with the function's name."""
+    return {role["Ref"] for role in policy["Roles"]}
+
+
+def test_history_has_the_key_before_it_writes_the_first_rows() -> None:
+    """The reference makes CloudFormation wait for the policy; a DependsOn could not have a condition."""
+    assert WITH_KEY["ControlRows"]["Properties"]["After"] == {"Ref": "KeyRights"}
+    assert not referred(deployed()["ControlRows"]["Properties"]["After"])
+
+
+def test_the_documented_key_policy_lets_in_every_service_that_encrypts() -> None:
+    """CloudWatch Logs and its delivery act by themselves; the others act for whoever calls them."""
+    (text,) = re.findall(r"```json\n(\{\n.*?\"Sid\": \"Logs\".*?)```", OPERATING, re.DOTALL)
+    policy = json.loads(text)
+    via = {
+        service.split(".")[0]
+        for statement in policy["Statement"]
+        for service in statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", [])
+    }
+    assert {"dynamodb", "s3", "sqs", "lambda"} <= via
+    acting = {str(statement["Principal"].get("Service", "")) for statement in policy["Statement"]}
+    assert any(service.startswith("logs.") for service in acting)
+
+
+@pytest.mark.parametrize("name", [*DATA, *BUCKETS])
+def test_a_trial_leaves_nothing(name: str) -> None:
+    """Only if it is said."""
+    assert template()["Parameters"]["RetainData"]["Default"] == "true"
+    trial = deployed(RetainData="false")[name]
+    assert (trial["DeletionPolicy"], trial["UpdateReplacePolicy"]) == ("Delete", "Delete")
+
+
+def test_tables_with_data_can_be_protected() -> None:
+    """Not by default: a first deployment that fails could not remove them."""
+    for chosen, expected in (("true", True), ("false", False)):
+        tables = of_type(deployed(DeletionProtection=chosen), "AWS::DynamoDB::Table")
+        assert {name: tables[name]["DeletionProtectionEnabled"] for name in DATA} == dict.fromkeys(DATA, expected)
+    assert template()["Parameters"]["DeletionProtection"]["Default"] == "false"
+
+
+def expiring(**chosen: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield what buckets delete by themselves: bucket, prefix, days."""
+    for name, bucket in of_type(deployed(**chosen), "AWS::S3::Bucket").items():
+        for rule in bucket["LifecycleConfiguration"]["Rules"]:
+            if "ExpirationInDays" in rule:
+                assert rule["Status"] == "Enabled"
+                yield name, rule["Prefix"], rule["ExpirationInDays"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "prefixes"),
+    [
+        ("InboxDays", {("ArchiveBucket", "inbox/"), ("ArchiveBucket", "receipts/")}),
+        ("ArchiveDays", {("ArchiveBucket", "archive/")}),
+        ("FailuresDays", {("FailuresBucket", "quarantine/"), ("FailuresBucket", "aws/lambda/")}),
+    ],
+)
+def test_what_grows_for_ever_can_have_an_end(parameter: str, prefixes: set[tuple[str, str]]) -> None:
+    """And has none by default."""
+    found = set(expiring(**{parameter: "77"})) - set(expiring())
+    assert found == {(bucket, prefix, "77") for bucket, prefix in prefixes}
+    assert template()["Parameters"][parameter]["Default"] == 0
+
+
+def test_versions_and_reports_have_an_end_that_can_be_chosen() -> None:
+    """Both have one by default."""
+    assert ("HistoryBucket", "reports/", "9") in set(expiring(ReportsDays="9"))
+    for name in ("ArchiveBucket", "FailuresBucket"):
+        rules = deployed(OverwrittenDays="9")[name]["Properties"]["LifecycleConfiguration"]["Rules"]
+        assert {"NoncurrentDays": "9"} in [rule.get("NoncurrentVersionExpiration") for rule in rules]
+
+
+def test_access_logs_go_to_a_bucket_of_the_users() -> None:
+    """Each bucket under a prefix of its own."""
+    buckets = of_type(deployed(AccessLogBucket="logs-of-mine"), "AWS::S3::Bucket")
+    prefixes = {str(bucket["LoggingConfiguration"]["LogFilePrefix"]) for bucket in buckets.values()}
+    assert len(prefixes) == len(buckets)
+    assert all("LoggingConfiguration" not in bucket for bucket in of_type(deployed(), "AWS::S3::Bucket").values())
+
+
+def test_tracing_is_off_unless_it_is_asked_for() -> None:
+    """For the functions and the state machine together; SAM knows Disabled, and adds the permission with Active."""
+    assert template()["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
+    assert template()["Parameters"]["Tracing"]["Default"] == "Disabled"
+    for chosen, expected in (("Disabled", False), ("Active", True)):
+        assert deployed(Tracing=chosen)["HistoryMachine"]["Properties"]["Tracing"] == {"Enabled": expected}
+
+
+def test_every_parameter_is_explained() -> None:
+    """In the template; and those that need a decision, in the guide."""
+    for name, parameter in template()["Parameters"].items():
+        assert parameter["Description"], name
+    for name in ("KmsKeyArn", "RetainData", "DeletionProtection", "AccessLogBucket", "InboxDays", "Tracing"):
+        assert f"`{name}`" in OPERATING, name
