@@ -18,14 +18,15 @@ from tailrace.definition.failures import describe_failure
 from tailrace.definition.field_uses import (
     FieldUse,
     field_uses,
+    in_elements,
     in_words,
     may_be_unusable,
     unknown_field,
     value_at,
 )
 from tailrace.definition.fields.elements import views
-from tailrace.definition.fields.paths import field_path
-from tailrace.definition.json_schema.types import type_of
+from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import normalise
@@ -48,9 +49,10 @@ def check_definition(pipeline: Pipeline) -> Findings:
             _check_counting(aggregate, items, findings)
         _warn_of_unchecked(collection, unchecked, findings)
         for predicate in predicates_of(pipeline, collection):
-            _check_fields_read(predicate, collection, items, findings)
-            if items:
-                _check_predicate(predicate, collection, items, findings)
+            seen = list(_views(predicate.each, items))
+            _check_fields_read(predicate, collection, seen, findings)
+            if seen:
+                _check_predicate(predicate, collection, seen, findings)
     return findings
 
 
@@ -65,7 +67,7 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
-    seen = list(_views(aggregate, items))
+    seen = list(_views(aggregate.each_path, items))
     for use in field_uses(aggregate.by, aggregate.measures, aggregate.each_path):
         path = use.path_in(collection.compiled.paths)
         if collection.transform is None and (path is None or collection.compiled.paths.is_described(path)):
@@ -76,14 +78,14 @@ def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Finding
             yield use.source
 
 
-def _views(aggregate: Aggregate, items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items as the aggregate's groups and measures see them."""
+def _views(each: FieldPath | None, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items as an aggregate's groups, measures and predicates see them."""
     for item in items:
-        if aggregate.each_path is None:
+        if each is None:
             yield item
             continue
-        with suppress(InvalidItem):  # an item that it cannot count is reported as such
-            yield from (deepcopy(view) for view in views(item, aggregate.each_path))
+        with suppress(InvalidItem):  # an item that cannot be counted is reported as such
+            yield from (deepcopy(view) for view in views(item, each))
 
 
 def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], findings: Findings) -> None:
@@ -142,8 +144,11 @@ def _check_fields_read(
     paths = collection.compiled.paths
     for source in sorted(predicate_fields(predicate.function) or ()):
         *outer, name = steps = field_path(source).steps
-        if collection.transform is None and not paths.types(steps):
-            told = unknown_field(source, name, collection.name, paths.names(tuple(outer)))
+        use = FieldUse(str(predicate), source, steps, ALL_TYPES)
+        if predicate.each is not None:
+            use = in_elements(use, predicate.each)
+        if collection.transform is None and not use.types_in(paths):
+            told = unknown_field(source, name, collection.name, paths.names((use.path_in(paths) or steps)[:-1]))
             findings.error(f"{predicate}: {told}")
         elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
             findings.warn(f"{predicate}: reads {source!r}, which no example of {collection.name!r} has")
@@ -162,7 +167,10 @@ def _check_predicate(
             results.add(bool(predicate.function(deepcopy(item))))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             told = describe_failure(error, predicate.function)
-            findings.error(f"{predicate.what}: fails on example {number} of {collection.name!r}: {told}")
+            element = "" if predicate.each is None else f"element {number} of {predicate.each.source!r} in the examples"
+            findings.error(
+                f"{predicate.what}: fails on {element or f'example {number}'} of {collection.name!r}: {told}"
+            )
             return
     if results == {False}:
         findings.warn(f"{predicate}: true for no example of {collection.name!r}: add one for which it is")

@@ -1,8 +1,8 @@
 """The evaluation of images: what each adds to one row of each of several aggregates.
 
 An image is an item, or an item as one of its elements sees it. A :class:`RowEvaluator` is built once, so that each
-image costs little: it evaluates every predicate once and reads every field once, however many measures use them, and builds a
-row's key once per set of group values.
+image costs little: it evaluates every predicate once and reads every field once, however many measures use them, and
+builds a row's key once per set of group values.
 """
 
 from collections.abc import Callable, Sequence

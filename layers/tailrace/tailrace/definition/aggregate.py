@@ -139,6 +139,9 @@ class Aggregate:
         check_display_metadata(context, description=self.description)
         check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
+        self._check_fields(context)
+
+    def _check_fields(self, context: str) -> None:
         if self.each is not None:
             check_field(f"{context}: each=", self.each)
         check_uses(context, self.of, field_uses(self.by, self.measures, self.each_path))

@@ -80,9 +80,12 @@ def field_uses(
         yield from uses
         return
     yield _use(f"each={each.source!r}", each.source, _CONTAINER)
-    for use in uses:
-        inside = use.path[: len(each.steps)] == each.steps
-        yield replace(use, each=each.steps) if inside else use
+    yield from (in_elements(use, each) for use in uses)
+
+
+def in_elements(use: FieldUse, each: FieldPath) -> FieldUse:
+    """Return a use of a field in an aggregate that counts the elements of a field."""
+    return replace(use, each=each.steps) if use.path[: len(each.steps)] == each.steps else use
 
 
 def _use_of_group(group: Group) -> FieldUse:
