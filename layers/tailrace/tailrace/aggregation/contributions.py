@@ -5,7 +5,7 @@ in several of its rows; what its elements add to one row is summed, so that a ch
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from operator import sub
@@ -130,34 +130,39 @@ def row_deltas(old: Contribution | None, new: Contribution | None) -> list[tuple
 
 def spread_deltas(before: RowContributions, after: RowContributions) -> list[tuple[RowRef, RowDelta]]:
     """Return the deltas of a change to an item that may be in several rows: one for each row that it changes."""
-    left, entered = ({key[0] for key in rows} for rows in (before, after))
-    # an item enters or leaves a value of the first group once, with whichever of its rows
-    unlisted = left ^ entered
-    deltas: list[tuple[RowRef, RowDelta]] = []
-    for key in [*before, *(key for key in after if key not in before)]:
-        was, now = before.get(key), after.get(key)
-        delta = delta_between(was, now)
-        present = was or now
-        if delta is None or present is None:
-            continue
-        if key[0] in unlisted:
-            unlisted.remove(key[0])
-        elif delta.group_delta:
-            delta = delta._replace(group_delta=0)
-        deltas.append((present.row_ref, delta))
-    return deltas
+    found = [(was.row_ref, delta_between(was, after.get(key))) for key, was in before.items()]
+    found += [(now.row_ref, delta_between(None, now)) for key, now in after.items() if key not in before]
+    deltas = [(row_ref, delta) for row_ref, delta in found if delta is not None]
+    return deltas if before.keys() == after.keys() else _with_group_deltas(deltas, before, after)
 
 
-def merged(parts: Iterable[Contribution], aggregate: Aggregate) -> RowContributions | None:
+def _with_group_deltas(
+    deltas: list[tuple[RowRef, RowDelta]], before: RowContributions, after: RowContributions
+) -> list[tuple[RowRef, RowDelta]]:
+    """Let an item enter or leave a value of the first group once, with the first of its rows."""
+    entering = {key[0] for key in before} ^ {key[0] for key in after}
+    corrected: list[tuple[RowRef, RowDelta]] = []
+    for row_ref, delta in deltas:
+        first = row_ref.key[0] in entering
+        entering.discard(row_ref.key[0])
+        corrected.append((row_ref, delta if first or not delta.group_delta else delta._replace(group_delta=0)))
+    return corrected
+
+
+def merged(parts: Sequence[Contribution], aggregate: Aggregate) -> RowContributions | None:
     """Return what the elements of one item, each with its own contribution, add to each row; None for no elements."""
+    if not parts:
+        return None
     by_row: dict[RowKey, list[Contribution]] = {}
     for part in parts:
         by_row.setdefault(part.row_ref.key, []).append(part)
-    return {key: _merged_row(found, aggregate) for key, found in by_row.items()} or None
+    return {key: _merged_row(found, aggregate) for key, found in by_row.items()}
 
 
 def _merged_row(parts: list[Contribution], aggregate: Aggregate) -> Contribution:
     row_ref, deltas, entries = parts[0]
+    if len(parts) == 1 and not entries:
+        return parts[0]
     if len(parts) > 1:
         sums = list(exact_sums([part.deltas for part in parts]))
         for position in aggregate.once_positions:

@@ -31,6 +31,8 @@ class Evaluator:
         self.no_contributions: Contributions = (None,) * len(self.aggregates)
         self.rows = RowEvaluator([aggregate for aggregate in aggregates if not aggregate.is_spread])
         self.spreads: tuple[Spread, ...] = spreads_of(aggregates)
+        evaluated = [*self.rows.aggregates, *(one for spread in self.spreads for one in spread.aggregates)]
+        self._positions = [evaluated.index(aggregate) for aggregate in aggregates]
 
     def contributions_of(self, item: Item | None) -> Contributions:
         """Return the contributions of an item, or of an absent one (None). Never raises."""
@@ -39,13 +41,12 @@ class Evaluator:
     def contributions(self, item: Item) -> Contributions:
         """Return the contributions of a valid, transformed item. Never raises."""
         try:
-            single = self.rows.contributions(item)
+            found: list[ItemContribution] = [*self.rows.contributions(item)]
             if not self.spreads:
-                return tuple(single)
-            found: dict[Aggregate, ItemContribution] = dict(zip(self.rows.aggregates, single, strict=True))
+                return tuple(found)
             for spread in self.spreads:
-                found |= zip(spread.aggregates, spread.contributions(item), strict=True)
-            return tuple([found[aggregate] for aggregate in self.aggregates])
+                found += spread.contributions(item)
+            return tuple([found[position] for position in self._positions])
         except Exception:  # noqa: BLE001 - it may concern one aggregate only, so evaluate each separately
             return tuple(_evaluate_separately(item, self.aggregates))
 

@@ -25,25 +25,27 @@ class Spread:
     def __init__(self, path: FieldPath, aggregates: Sequence[Aggregate]) -> None:
         self.aggregates = tuple(aggregates)
         self._path = path
+        self._nothing = (None,) * len(self.aggregates)
         self._evaluator = RowEvaluator(aggregates)
         self._cache = cache_for(self._evaluator, ContributionCache)
 
     def contributions_of(self, item: Item | None) -> Sequence[RowContributions | None]:
         """Return the contributions of an item, or of an absent one (None); raises as :meth:`contributions`."""
-        return (None,) * len(self.aggregates) if item is None else self.contributions(item)
+        return self._nothing if item is None else self.contributions(item)
 
-    def contributions(self, item: Item) -> list[RowContributions | None]:
+    def contributions(self, item: Item) -> Sequence[RowContributions | None]:
         """Return an item's contributions to each aggregate; None if it is in no row.
 
         Raises:
             Exception: whatever a predicate, measure or group raises, even if it concerns one aggregate only.
         """
-        found: list[list[Contribution]] = [[] for _ in self.aggregates]
-        for view in views(item, self._path):
-            for parts, part in zip(found, self._contributions(view), strict=True):
-                if part is not None:
-                    parts.append(part)
-        return [merged(parts, aggregate) for parts, aggregate in zip(found, self.aggregates, strict=True)]
+        found = [self._contributions(view) for view in views(item, self._path)]
+        if not found:
+            return self._nothing
+        return [
+            merged([part for part in parts if part is not None], aggregate)
+            for parts, aggregate in zip(zip(*found, strict=True), self.aggregates, strict=True)
+        ]
 
     def _contributions(self, view: Item) -> Sequence[Contribution | None]:
         if self._cache is not None:
