@@ -76,8 +76,11 @@ class Stack:
         """Deploy another build, between two calls of the pollers. Raises a LocalError; the stack is then as before."""
         deploy.prepare(self.endpoint, built)
         with self.pollers.paused():
-            deploy.deploy(self.endpoint, built, self.parameters)
+            self.outputs = deploy.deploy(self.endpoint, built, self.parameters)
+            self.resources = resources(self.endpoint)
             name_shards(self.endpoint, self.outputs, self.shards)
+        if self.dashboard is not None:  # it is announced, and may have more queues now
+            _write_endpoint_file(self)
 
     def history(self, show: ReportProgress | None = None) -> LocalHistory:
         """Return what rebuilds and verifies this stack's aggregates; `show` is called with each phase of a job."""
@@ -227,6 +230,14 @@ def _announced(stack: Stack, kept: Kept) -> Iterator[None]:
 
 @contextmanager
 def _endpoint_file(stack: Stack) -> Iterator[None]:
+    _write_endpoint_file(stack)
+    try:
+        yield
+    finally:
+        ENDPOINT_FILE.unlink(missing_ok=True)
+
+
+def _write_endpoint_file(stack: Stack) -> None:
     ENDPOINT_FILE.parent.mkdir(exist_ok=True)
     description = {
         "endpoint": stack.endpoint,
@@ -236,10 +247,6 @@ def _endpoint_file(stack: Stack) -> Iterator[None]:
         "outputs": dict(stack.outputs),
     }
     ENDPOINT_FILE.write_text(json.dumps(description, indent=2) + "\n")
-    try:
-        yield
-    finally:
-        ENDPOINT_FILE.unlink(missing_ok=True)
 
 
 def read_endpoint_file() -> dict[str, Any] | None:

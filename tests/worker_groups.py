@@ -6,6 +6,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 # The longest come first, so that all workers end together.
 GROUPS = {
+    "chaos": ("tests/chaos/test_chaos.py",),
     "sam_local": ("tests/sam_local/", "tests/architecture/test_artifacts.py"),
     "stacks that announce themselves": ("tests/stack/test_lifecycle.py", "tests/stack/test_demo.py"),
     "stack": ("tests/stack/",),

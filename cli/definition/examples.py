@@ -59,7 +59,13 @@ def check_definition(pipeline: Pipeline) -> Findings:
 def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
     for number, example in enumerate(collection.all_examples, 1):
         try:
-            yield collection.prepare(normalise(deepcopy(dict(example))))
+            item = collection.keys.match | normalise(deepcopy(dict(example)))
+            if missing := [name for name in collection.keys.fields if name not in item]:
+                findings.error(
+                    f"example {number} of {collection.name!r} lacks {', '.join(missing)}, which its key gives"
+                )
+            else:
+                yield collection.prepare(item)
         except (InvalidItem, InvalidMessage, TypeError) as error:
             findings.error(f"example {number} of {collection.name!r} is not a valid item: {error}")
 

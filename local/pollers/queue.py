@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from local.deployment.mappings import EventSourceMapping
 from local.mapping import InvocationResult, Message, QueueInvocation, QueueMapping, QueueSettings
-from local.pollers.emulator_client import EmulatorClient
+from local.pollers.emulator_client import CallFailed, EmulatorClient
 from local.pollers.events import payload, queue_message
 from local.pollers.source_poller import SourcePoller
 
@@ -30,9 +30,11 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
         settings = replace(settings, concurrency=min(settings.concurrency, MAX_CONCURRENT_INVOCATIONS))
         self._state: QueueMapping[bytes] = QueueMapping(settings, now=time.time())
         self._url = url
+        self._undeleted: list[Message[bytes]] = []
 
     def poll(self) -> bool:
         """Receive up to ten messages if an invocation can take them."""
+        self._delete()
         capacity = self._state.capacity
         if not capacity:
             return False
@@ -70,15 +72,24 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
         self._delete(delete)
         return len(delete)
 
-    def _delete(self, messages: Sequence[Message[bytes]]) -> None:
-        for start in range(0, len(messages), MAX_DELETE_BATCH):
-            entries = [
-                {"Id": str(index), "ReceiptHandle": message.receipt}
-                for index, message in enumerate(messages[start : start + MAX_DELETE_BATCH])
-            ]
-            deleted = self._emulator.call("sqs", "DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
-            if deleted.get("Failed"):
-                self.update_statistics(last_error=f"could not delete messages: {deleted['Failed']}")
+    def _delete(self, messages: Sequence[Message[bytes]] = ()) -> None:
+        """Delete messages, and those that could not be deleted before, as long as they are hidden."""
+        hidden = [message for message in self._undeleted if message.hidden_until > time.time()]
+        waiting, self._undeleted = [*hidden, *messages], []
+        for start in range(0, len(waiting), MAX_DELETE_BATCH):
+            batch = waiting[start : start + MAX_DELETE_BATCH]
+            entries = [{"Id": str(index), "ReceiptHandle": message.receipt} for index, message in enumerate(batch)]
+            try:
+                deleted = self._emulator.call("sqs", "DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
+            except CallFailed as error:
+                failed = batch
+                self.update_statistics(last_error=f"could not delete messages: {error}")
+            else:
+                entries_left = cast("list[dict[str, str]]", deleted.get("Failed") or [])
+                failed = [batch[int(entry["Id"])] for entry in entries_left]
+                if failed:
+                    self.update_statistics(last_error=f"could not delete messages: {entries_left}")
+            self._undeleted += failed
 
     def pending(self) -> int:
         """Number of messages received but not settled."""

@@ -39,6 +39,7 @@ TABLES = {
     "IDEMPOTENCY_TABLE": ["id"],
     "PROGRESS_TABLE": ["pk", "sk"],
 }
+LISTS = ("top", "largest", "smallest")
 SHOPS = ["north", "b#%", "c&d=ü"]
 START = datetime(2024, 10, 26, 20, 7, tzinfo=UTC)  # the night in which Berlin's clocks go back
 ORDERS: list[Json] = [
@@ -127,10 +128,18 @@ def filled(
 def cell(value: Any) -> str:
     """Return a value as a table cell shows it."""
     if isinstance(value, list):
-        return ", ".join(f"{cell(one['value'])} × {cell(one['count'])}" for one in value)
+        return ", ".join(map(entry_cell, value))
     if isinstance(value, dict):
-        return f"{cell(value['value'])} ({value['at']})"
+        return f"{cell(value['value'])} ({cell(value.get('at', value.get('by')))})"
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def entry_cell(entry: Json) -> str:
+    """Return an entry of a list as a table cell shows it."""
+    if "count" in entry:
+        return f"{cell(entry['value'])} × {cell(entry['count'])}"
+    shown = [cell(value) or "–" for name, value in entry.items() if name != "value"]
+    return f"{cell(entry['value'])} ({', '.join(shown)})" if shown else cell(entry["value"])
 
 
 def table_rows(panel: Locator) -> list[dict[str, str]]:
@@ -214,7 +223,7 @@ def test_charts_and_bars_show_the_numbers_of_every_measure(serve: Serve, visit: 
             elif panel.evaluate("(one) => one.panel.form") == "chart":
                 check_lines(panel, aggregate, name, measure.kind, stored)
             else:
-                assert measure.kind == "top" or panel.evaluate("(one) => one.panel.chartData.xs.length") == 1
+                assert measure.kind in LISTS or panel.evaluate("(one) => one.panel.chartData.xs.length") == 1
 
 
 DRAWN = """(one) => {
@@ -244,6 +253,14 @@ def check_lines(
             assert value == (None if expected is None else float(expected)), (aggregate.name, name, key)
 
 
+def entry_text(entry: Json, rank: int) -> str:
+    """Return what a bar of a list says: a frequent value and its count, or the shown fields and a ranked value."""
+    if "count" in entry:
+        return f"{entry['value']}{entry['count']}"
+    shown = ", ".join(cell(value) or "–" for name, value in entry.items() if name != "value")
+    return f"{shown or rank}{entry['value']}"
+
+
 def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, ...], Json]) -> None:
     bars = panel.locator(".ranking.wide > li")
     expect(bars).to_have_count(len(stored))
@@ -251,9 +268,10 @@ def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, 
     for bar in bars.all():
         label = bar.locator("> .name").text_content() or ""
         value = stored[(label,)][name]
-        if kind == "top":
-            texts = bar.locator(".ranking li").all_text_contents()
-            assert texts == [f"{one['value']}{one['count']}" for one in value]
+        if kind in LISTS:
+            assert bar.locator(".ranking li").all_text_contents() == [
+                entry_text(one, n) for n, one in enumerate(value, 1)
+            ]
             continue
         number = value["value"] if isinstance(value, dict) else value
         shown = Decimal((bar.locator(".value").text_content() or "").replace(",", ""))
@@ -289,5 +307,5 @@ def test_a_downloaded_file_contains_the_rows_of_the_table(serve: Serve, visit: V
     assert len(found) == len(shown)
     for line, row in zip(shown, found, strict=True):
         for name, measure in aggregate.measures.items():
-            if measure.kind not in ("top", "first", "last"):
+            if measure.kind not in (*LISTS, "first", "last"):
                 assert line[name] == row[name] == "" or Decimal(line[name]) == Decimal(row[name])

@@ -14,11 +14,13 @@ from tailrace import (
     distinct,
     field,
     first,
+    largest,
     last,
     maximum,
     mean,
     minimum,
     quantile,
+    smallest,
     top,
     total,
     variance,
@@ -46,6 +48,9 @@ pipeline = Pipeline(
                 "usual": top("lines", 2),
                 "earliest": first("lines", by="placed"),
                 "latest": last("lines", by="placed"),
+                "dearest": largest("amount", 3, show=["lines", "paid"]),
+                "cheapest": smallest("amount", 2),
+                "biggest": last("amount", by_value="lines"),
             },
         ),
         Aggregate(
@@ -83,11 +88,13 @@ def _measures(found: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {"orders": len(found)}
     amounts = sorted(order["amount"] for order in found if order.get("amount") is not None)
     if amounts:
+        row["cheapest"] = [{"value": amount} for amount in amounts[:2]]
         row |= {"least": amounts[0], "amounts": len(set(amounts))}
         row |= {"median": amounts[-(-len(amounts) // 2) - 1], "p90": amounts[-(-len(amounts) * 9 // 10) - 1]}
     paid = [order["amount"] for order in found if order.get("amount") is not None and order.get("paid")]
     if paid:
         row["most"] = max(paid)
+    _add_ranked(row, found)
     lines = sorted((instant(order["placed"]), order["lines"]) for order in found if "lines" in order)
     if lines:
         ranked = sorted(Counter(n for _, n in lines).items(), key=lambda one: (-one[1], one[0]))
@@ -95,6 +102,23 @@ def _measures(found: list[dict[str, Any]]) -> dict[str, Any]:
         row |= {"earliest_at": lines[0][0], "earliest": lines[0][1]}
         row |= {"latest_at": lines[-1][0], "latest": lines[-1][1]}
     return row
+
+
+def _add_ranked(row: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    priced = [order for order in found if order.get("amount") is not None]
+    # a missing field comes first, and False before True
+    shown = [
+        (order["amount"], ("lines" in order, order.get("lines", 0)), ("paid" in order, order.get("paid", False)))
+        for order in priced
+    ]
+    if shown:
+        row["dearest"] = [
+            {"value": amount, "lines": lines[1] if lines[0] else None, "paid": paid[1] if paid[0] else None}
+            for amount, lines, paid in sorted(shown, reverse=True)[:3]
+        ]
+    sized = [(order["lines"], order["amount"]) for order in priced if "lines" in order]
+    if sized:
+        row["biggest_by"], row["biggest"] = max(sized)
 
 
 def near(found: Any, exact: Any) -> bool:

@@ -19,10 +19,12 @@ from tailrace import (
     day,
     days,
     field,
+    largest,
     last,
     maximum,
     mean,
     minimum,
+    smallest,
     top,
     total,
     variance,
@@ -97,6 +99,7 @@ pipeline = Pipeline(
                 "basket": mean("amount"),
                 "least": minimum("amount"),
                 "latest": last("amount", by="placed", tz="Europe/Berlin"),
+                "cheapest": smallest("amount", 2, show=["placed", "paid"]),
             },
             keep=days(90),
         ),
@@ -126,7 +129,13 @@ pipeline = Pipeline(
             "pages",
             of=visits,
             by=[field("page")],
-            measures={"visits": count(), "ms": total("ms"), "slowest": maximum("ms"), "usual": top("ms", 1)},
+            measures={
+                "visits": count(),
+                "ms": total("ms"),
+                "slowest": maximum("ms"),
+                "usual": top("ms", 1),
+                "two": largest("ms", 2),
+            },
         ),
     ],
     routes=[Route("large-orders", of=orders, when=is_large)],
@@ -216,10 +225,12 @@ def _recount_visits(visited: list[Item], rows: defaultdict[Key, Item]) -> None:
     for key, values in times.items():
         usual = min(values, key=lambda value: (-values.count(value), value))
         rows[key] |= {"slowest": max(values), "usual": [{"value": usual, "count": values.count(usual)}]}
+        rows[key]["two"] = [{"value": value} for value in sorted(values, reverse=True)[:2]]
 
 
 def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
     amounts: defaultdict[Key, list[tuple[str, Any]]] = defaultdict(list)
+    shown: defaultdict[Key, list[tuple[Any, str, tuple[int, bool | None]]]] = defaultdict(list)
     _recount_lines(ordered, rows)
     for order in ordered:
         if order["large"]:
@@ -239,6 +250,11 @@ def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
             _add(rows[key], groups, basket_total=amount, basket_count=there)
             if there:
                 amounts[key].append((INSTANTS[order["placed"]], amount))
+                paid_rank = (0 if order.get("paid") is None else 1, order.get("paid"))
+                shown[key].append((amount, order["placed"], paid_rank))
+    for key, entries in shown.items():
+        ranked = sorted(entries)[:2]
+        rows[key]["cheapest"] = [{"value": value, "placed": placed, "paid": paid[1]} for value, placed, paid in ranked]
     for key, found in amounts.items():
         at, latest = max(found)
         least = min(amount for _, amount in found)

@@ -20,6 +20,7 @@ from tests.pipelines import measured
 from tests.storage.conftest import Aggregates
 
 ORDER_MEASURES = {"least", "most", "amounts", "median", "usual", "earliest", "earliest_at", "latest", "latest_at"}
+ORDER_MEASURES |= {"dearest", "cheapest", "biggest", "biggest_by"}
 ORDER = {"shop": "a", "placed": "2024-10-27T00:30:00Z", "amount": 5, "lines": 1}
 
 orders_history = st.lists(
@@ -165,8 +166,9 @@ def test_a_row_that_is_empty_gets_the_time_of_its_end_and_loses_it_when_it_fills
     shops.absorb(event(records[:2]))
     assert values(shops) == {}
     rows = shops.rows()
-    # two main rows, the two entries in their lists, one for each value: amount, the rounded one, lines, lines with time
-    assert len(rows) == 8
+    # two main rows, the two entries in their lists, one for each value: amount, the one with shown fields, the rounded
+    # one, lines, lines with time
+    assert len(rows) == 9
     horizon = (datetime.now(UTC) + REDELIVERY_HORIZON).timestamp()
     assert all(row["~n"] == 0 and horizon - 60 < row["expires_at"] <= horizon for row in rows.values())
     shops.absorb(event(records[:2]))

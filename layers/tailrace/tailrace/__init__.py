@@ -5,11 +5,13 @@ A pipeline definition imports everything it needs from here.
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.groups.buckets import day, hour, minute, month, week
+from tailrace.definition.durations import days, hours, minutes, seconds
+from tailrace.definition.groups.buckets import day, hour, minute, month, quarter, second, week, year
 from tailrace.definition.groups.group import field
 from tailrace.definition.measures.linear import count, count_items, mean, total, variance
-from tailrace.definition.measures.order import distinct, first, last, maximum, minimum, quantile, top
-from tailrace.definition.pipeline import Pipeline, Route, days, hours
+from tailrace.definition.measures.order import distinct, maximum, minimum, quantile, top
+from tailrace.definition.measures.ranked import first, largest, last, smallest
+from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.errors import DefinitionError
 from tailrace.version import VERSION
 
@@ -30,15 +32,22 @@ __all__ = [
     "first",
     "hour",
     "hours",
+    "largest",
     "last",
     "maximum",
     "mean",
     "minimum",
     "minute",
+    "minutes",
     "month",
     "quantile",
+    "quarter",
+    "second",
+    "seconds",
+    "smallest",
     "top",
     "total",
     "variance",
     "week",
+    "year",
 ]

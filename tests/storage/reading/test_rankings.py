@@ -35,8 +35,8 @@ def test_hours_of_a_shop_are_ranked_too(pages: Callable[..., Any], name: str) ->
 
 def test_what_takes_too_many_reads_is_refused(read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_MAX_READS", 1)
-    monkeypatch.setattr(queries, "MAX_BUCKETS_PER_INTERVAL", {("hour", "day"): 2})
-    monkeypatch.setattr(queries, "_ASSUMED_BUCKETS_PER_INTERVAL", 2)
+    monkeypatch.setattr(queries, "MAX_PARTITIONS_PER_INTERVAL", 2)
+    monkeypatch.setattr(queries, "_ASSUMED_BUCKETS", 2)
     for _ in range(2):
         answer = read("hours/rows", shop="a", interval="month", limit=1)
         assert (answer["statusCode"], "too-much" in answer["body"]) == (422, True)

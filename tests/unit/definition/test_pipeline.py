@@ -19,8 +19,11 @@ from tailrace import (
     field,
     first,
     hour,
+    largest,
+    last,
     mean,
     minimum,
+    smallest,
     top,
     total,
 )
@@ -57,8 +60,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a schema file that is missing": (lambda: Collection("x", schema="missing.json"), "missing.json"),
     "an unknown value of on_expiry": (lambda: Collection("x", schema={}, on_expiry="drop"), "on_expiry"),  # type: ignore[arg-type]
     "a transform that is not a function": (lambda: Collection("x", schema={}, transform=3), "transform"),  # type: ignore[arg-type]
-    "no groups": (lambda: aggregate(by=[]), "at least one group"),
-    "no measures": (lambda: aggregate(measures={}), "at least one group and one measure"),
+    "no measures": (lambda: aggregate(measures={}), "at least one measure"),
     "a measure that is not one": (lambda: aggregate(measures={"n": len}), "'n' must be a measure"),
     "an unknown field in a group": (lambda: aggregate(by=[field("b")]), "unknown field 'b'"),
     "an unknown field in a measure": (lambda: aggregate(measures={"m": mean("b")}), "unknown field 'b'"),
@@ -72,7 +74,21 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a time field with an empty name": (lambda: hour(""), "non-empty string"),
     "a total without a field": (lambda: total(None), "non-empty string"),  # type: ignore[arg-type]
     "a minimum without a field": (lambda: minimum(""), "non-empty string"),
-    "a first without a time": (lambda: first("a", by=None), "non-empty string"),  # type: ignore[arg-type]
+    "a first without a time": (lambda: first("a", by=None), "give by="),
+    "a last by a time and by a value": (lambda: last("a", by="t", by_value="n"), "give by="),
+    "a last by a value without a name": (lambda: last("a", by_value=""), "non-empty string"),
+    "more than a hundred largest": (lambda: largest("n", 101), "from 1 to 100, not 101"),
+    "a name instead of shown fields": (lambda: smallest("n", 3, show="a"), "a list of field names"),
+    "a field shown twice": (lambda: largest("n", 3, show=["a", "b.a"]), "different names"),
+    "a shown field named like the value": (lambda: largest("n", 3, show=["x.value"]), "none in 'value'"),
+    "an unknown field in a list": (
+        lambda: aggregate(measures={"m": largest("n", 3, show=["b"])}),
+        "unknown field 'b'",
+    ),
+    "lists of more values than a row can hold": (
+        lambda: aggregate(measures={"m": largest("n", 100, show=["t", "a"]), "k": minimum("n")}),
+        "order measures of 301 values",
+    ),
     "a time zone that is not a string": (lambda: hour("t", tz=None), "time zone"),  # type: ignore[arg-type]
     "a where that is not a function": (lambda: aggregate(where="paid"), "a function of an item"),
     "a measure's where that is not a function": (lambda: count(where="paid"), "a function of an item"),  # type: ignore[arg-type]
@@ -93,6 +109,11 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Route("async-failures", of=things, when=bool),
         "reserved for a queue",
     ),
+    "a route with the name of a dead-letter queue": (
+        lambda: Route("intake-dead-letter", of=things, when=bool),
+        "reserved for a queue",
+    ),
+    "a route with the name that stands for no route": (lambda: Route("none", of=things, when=bool), "reserved"),
     "two routes with one queue": (
         lambda: Pipeline([things], routes=[Route("a-b", of=things, when=bool), Route("a_b", of=things, when=bool)]),
         "shares its queue",

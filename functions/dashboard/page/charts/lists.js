@@ -1,7 +1,7 @@
-/** Measures that are not numbers (top lists, first and last texts), from the newest bucket of each line. */
+/** Measures that are not numbers (lists, first and last texts), from the newest bucket of each line. */
 
 import { el } from "../elements/dom.js";
-import { exactText, formatGroupValue, NO_VALUE, toFloat } from "../values/format.js";
+import { exactText, formatGroupValue, NO_VALUE, shownText, toFloat } from "../values/format.js";
 import { formatBucket } from "../values/times.js";
 
 /** Return one element for each line, with the value of its newest bucket. */
@@ -21,16 +21,23 @@ export function lists(chartData) {
   });
 }
 
-/** Return a top list as a ranking with bars, and any other value as text. */
+/** Return a list as a ranking with bars, and any other value as text. */
 export function valueList(value) {
   if (!Array.isArray(value)) return el("p", { class: "text", text: exactText(value) || NO_VALUE });
   if (value.length === 0) return el("p", { class: "text", text: NO_VALUE });
-  const max = Math.max(...value.map(({ count }) => toFloat(count)));
+  const parts = value.map(entryParts);
+  const max = Math.max(...parts.map(({ length }) => length));
   return el(
     "ol",
     { class: "ranking" },
-    ...value.map((one) => entry(exactText(one.value), toFloat(one.count) / max, exactText(one.count))),
+    ...parts.map(({ label, length, number }) => entry(label, max > 0 ? length / max : 0, number)),
   );
+}
+
+/** Return the label, bar and number of a frequent value with its count, or of a ranked value with the fields it shows. */
+function entryParts({ value, count, ...shown }, index) {
+  if (count !== undefined) return { label: exactText(value), length: toFloat(count), number: exactText(count) };
+  return { label: shownText(shown) || `${index + 1}`, length: Math.max(toFloat(value) ?? 0, 0), number: exactText(value) };
 }
 
 function entry(label, share, count) {

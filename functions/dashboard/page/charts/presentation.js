@@ -1,7 +1,7 @@
 /** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals to select. */
 
 import { countOf, formatList, humanize } from "../values/format.js";
-import { BUCKET_LENGTH_S, formatBucket } from "../values/times.js";
+import { bucketLengthS, formatBucket } from "../values/times.js";
 
 const NAMED_BUCKETS = 3;
 
@@ -14,7 +14,7 @@ export function formOf({ xs, columns, view }) {
 
 /** Return the seconds to show: the range if both ends are set, otherwise from the first to the last row. */
 export function windowOf(xs, range, unit) {
-  const half = BUCKET_LENGTH_S[unit] / 2;
+  const half = bucketLengthS(unit) / 2;
   const [first, last] = [xs[0] ?? 0, xs.at(-1) ?? 1];
   const from = range.from !== null && range.to !== null ? Math.min(range.from / 1000, first) : first;
   const to = range.to === null ? last : range.to / 1000;

@@ -1,6 +1,6 @@
 /** The time range that an aggregate's data cover. */
 
-import { BUCKET_LENGTH_S, bucketStart } from "../values/times.js";
+import { bucketLengthS, bucketStart } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 import { groupParameters, readRows, topGroups } from "./queries.js";
 import { rangeParameters } from "./ranges.js";
@@ -133,5 +133,5 @@ export class Extents {
 }
 
 function bucketLengthMs(aggregate) {
-  return BUCKET_LENGTH_S[aggregate.unit] * 1000;
+  return bucketLengthS(aggregate.unit) * 1000;
 }

@@ -1,6 +1,6 @@
 /** Rows as the columns of a chart: one time axis, one column for each line and part. */
 
-import { BUCKET_LENGTH_S, bucketEnd, bucketStart } from "../values/times.js";
+import { bucketEnd, bucketLengthS, bucketStart } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 
 /**
@@ -51,7 +51,7 @@ function drawable(value) {
 
 /** Add a time at each end of every gap, where a line drops to zero and rises again, or ends and restarts. */
 function withGaps(seconds, unit) {
-  const [step, tolerance] = [BUCKET_LENGTH_S[unit], unit === "month" ? 1.2 : 1.5];
+  const [step, tolerance] = [bucketLengthS(unit), unit === "month" ? 1.2 : 1.5];
   const xs = [];
   for (const x of seconds) {
     const previous = xs.at(-1);

@@ -9,6 +9,7 @@
 import { humanize, spaced, toFloat, withoutTime } from "../values/format.js";
 
 const ZERO_WHEN_EMPTY = new Set(["count", "total", "distinct"]);
+const LISTS = new Set(["top", "largest", "smallest"]);
 const NON_ADDITIVE = new Set(["distinct", "quantile", "top"]);
 
 /** Return the views of an aggregate's measures. */
@@ -31,7 +32,7 @@ export function viewOptions(views) {
 
 function measureView(measure) {
   const isTimed = measure.kind === "first" || measure.kind === "last";
-  const isList = measure.kind === "top";
+  const isList = LISTS.has(measure.kind);
   return {
     key: measure.name,
     label: humanize(measure.name),

@@ -14,7 +14,7 @@ import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
 import { humanize, NO_VALUE } from "../values/format.js";
-import { BUCKET_LENGTH_S, formatBucket } from "../values/times.js";
+import { bucketLengthS, bucketNoun, formatBucket } from "../values/times.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 import { RangeControls } from "./range-controls.js";
@@ -233,7 +233,7 @@ export class TimePanel extends Panel {
     }
     const isOpen = openFrom < xs.length;
     const period = xs.length === 1 ? formatBucket(xs[0] * 1000, unit, zone, isOpen) : `by ${unit}`;
-    const dashed = isOpen && xs.length > 1 ? `dashed: the ${unit} is not over` : null;
+    const dashed = isOpen && xs.length > 1 ? `dashed: the ${bucketNoun(unit)} is not over` : null;
     const caption = [`${measure} ${period}`, dashed, view.description, `times in ${zone}`];
     setText(this.caption, caption.filter(Boolean).join(" · "));
   }
@@ -292,6 +292,6 @@ export class TimePanel extends Panel {
 
 /** Return an extent for an aggregate about which nothing is known. */
 function assumedExtent(aggregate, now) {
-  const extent = { oldest: now - ASSUMED_BUCKETS * BUCKET_LENGTH_S[aggregate.unit] * 1000, newest: now };
+  const extent = { oldest: now - ASSUMED_BUCKETS * bucketLengthS(aggregate.unit) * 1000, newest: now };
   return { ...extent, all: extent };
 }

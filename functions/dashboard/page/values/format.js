@@ -34,16 +34,31 @@ export function formatTick(value) {
 export function exactText(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "object" && !(value instanceof Exact)) {
-    if (Array.isArray(value)) return value.map((one) => `${exactText(one.value)} × ${exactText(one.count)}`).join(", ");
+    if (Array.isArray(value)) return value.map(entryText).join(", ");
     if ("at" in value) return `${exactText(value.value)} (${value.at})`;
+    if ("by" in value) return `${exactText(value.value)} (${exactText(value.by)})`;
     return JSON.stringify(value);
   }
   return String(value);
 }
 
-/** Return a first or last measure without its time, and any other value as it is. */
+/** Return an entry of a list as text: a frequent value with its count, or a ranked one with the fields it shows. */
+export function entryText({ value, count, ...shown }) {
+  if (count !== undefined) return `${exactText(value)} × ${exactText(count)}`;
+  const told = shownText(shown);
+  return told ? `${exactText(value)} (${told})` : exactText(value);
+}
+
+/** Return the fields that a ranked value shows, as text. */
+export function shownText(shown) {
+  return Object.values(shown)
+    .map((field) => exactText(field) || NO_VALUE)
+    .join(", ");
+}
+
+/** Return a first or last measure without what orders it, and any other value as it is. */
 export function withoutTime(value) {
-  return value !== null && typeof value === "object" && "at" in value ? value.value : value;
+  return value !== null && typeof value === "object" && ("at" in value || "by" in value) ? value.value : value;
 }
 
 /** Return a name of the definition with spaces: `carrier_hours` as `carrier hours`. */

@@ -5,7 +5,7 @@ Images that agree in these fields count alike, so each case is computed once, by
 (:class:`tailrace.aggregation.row_evaluator.RowEvaluator`), and reused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ class AggregateCache:
 
     def __init__(self, aggregate: Aggregate, positions: list[int]) -> None:
         self.aggregate = aggregate
-        self.key_of = itemgetter(*positions)
+        self.key_of: Callable[[FieldValues], Any] = itemgetter(*positions) if positions else lambda _values: ()
         self.row_refs: dict[Any, RowRef] = {}
 
     def row_ref(self, values: FieldValues, image: Item) -> RowRef | None:
@@ -140,8 +140,8 @@ def cache_for[Cache](evaluator: RowEvaluator, make: _Make[Cache]) -> Cache | Non
         if fields is None:
             return None
         others |= dict.fromkeys(sorted(fields))
-    sources = [one.at for one in selections] + [one.source for one in columns] + [one.source for one in selections]
-    others |= dict.fromkeys(source for source in sources if source is not None)
+    others |= dict.fromkeys(one.source for one in columns if one.source is not None)
+    others |= dict.fromkeys(source for one in selections for source in one.sources)
     groups = tuple(dict.fromkeys(group.source for group in by))
     if not aggregates or not {*groups, *others}.isdisjoint(ENGINE_ATTRIBUTES):
         return None

@@ -41,9 +41,12 @@ class ValueRows:
     layout: Layout
 
     @property
-    def value_ranges(self) -> tuple[ValueRange, ...]:
-        """The distinct ranges of value rows that the measures need, in a stable order."""
-        return tuple(dict.fromkeys(measure.value_range for measure in self.measures.values()))
+    def value_ranges(self) -> Mapping[ValueRange, int]:
+        """The ranges of value rows that the measures need, each with the number of items to read there; 0 for all."""
+        ranges: dict[ValueRange, int] = {}
+        for measure in self.measures.values():
+            ranges[measure.value_range] = max(measure.items_read, ranges.get(measure.value_range, 0))
+        return ranges
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
         """Return the main row's attributes from the value rows read for each range; None where there are no values."""
@@ -69,7 +72,8 @@ class Aggregate:
         name: the first part of its rows' keys.
         of: the collection whose items it aggregates.
         by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
-            time bucket. An item whose group field is missing or null is in no row.
+            time bucket. An item whose group field is missing or null is in no row. Without
+            groups, there is one row of all items.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
         each: the path of a list, map or set: each of its elements contributes, in a row of its own groups. Groups,
@@ -117,8 +121,8 @@ class Aggregate:
             raise DefinitionError(f"{context}: by= must be a list of groups, and measures= a dict of measures by name")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
-        if not self.by or not self.measures:
-            raise DefinitionError(f"{context}: needs at least one group and one measure")
+        if not self.measures:
+            raise DefinitionError(f"{context}: needs at least one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
             raise DefinitionError(f"{context}: version= must be an integer of at least 1, not {self.version!r}")
         if not isinstance(self.of, Collection):
@@ -188,8 +192,8 @@ class Aggregate:
     @cached_property
     def group_list(self) -> GroupList | None:
         """The list of the first group's values; None if turned off, or for time buckets, whose number is unbounded."""
-        first = self.by[0]
-        if not self.listed or isinstance(first, BucketGroup):
+        first = self.by[0] if self.by else None
+        if not self.listed or first is None or isinstance(first, BucketGroup):
             return None
         return GroupList(group_list_key(self.name, self.version), Layout(self, (first.name,), (ITEM_COUNT,)))
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tailrace.definition.failures import describe_failure
 from tailrace.definition.fields.checks import check_display_metadata
+from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey, check_key_fields
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME
@@ -48,6 +49,10 @@ class Collection:
             receives a copy, which it may modify. It must depend on nothing but the item: the engine calls it again for
             the old version of an item to retract what that version contributed.
         on_expiry: the effect of a TTL deletion on the aggregates: ``retract``, as for any deletion, or ``keep``.
+        key: the templates of the items' keys in an existing table, by attribute, the partition key first. Their
+            placeholders are fields of the item. See :mod:`tailrace.encoding.key_templates`.
+        match: attributes that the collection's items have in an existing table, with their values.
+        ttl: the name of the table's TTL attribute, the same for all collections.
         id_from: the fields that make the id of a file's line without one, joined with ``/``; or ``"*"``: a digest of
             the line's whole content. The same line always makes the same id.
         description: a sentence for readers.
@@ -74,6 +79,10 @@ class Collection:
     on_expiry: Literal["retract", "keep"] = "retract"
     description: str | None = None
     id_from: str | Sequence[str] = ()
+    key: Mapping[str, Any] | None = None
+    match: Mapping[str, Any] | None = None
+    ttl: str = PLAIN_TTL
+    keys: CollectionKey = field(init=False, repr=False)
     examples: Sequence[Mapping[str, Any]] = ()
     compiled: Schema = field(init=False, repr=False)
 
@@ -96,6 +105,8 @@ class Collection:
             text = f"schema= must be a dict or a file path, not a {type(document).__name__}"
             raise DefinitionError(f"collection {self.name!r}: {text}")
         object.__setattr__(self, "compiled", Schema(document))
+        object.__setattr__(self, "keys", CollectionKey(self.name, self.key, self.match, self.ttl))
+        check_key_fields(self.keys, self.compiled.allowed_fields)
         _check_id_columns(self.name, self.id_columns, self.compiled.allowed_fields)
 
     @property

@@ -31,7 +31,8 @@ def describe(aggregate: Aggregate) -> Json:
 
 def _group(group: Group) -> Json:
     if isinstance(group, BucketGroup):
-        return {"name": group.name, "kind": group.unit, "field": group.source, "time_zone": str(group.zone)}
+        size = {} if group.size == 1 else {"size": group.size}
+        return {"name": group.name, "kind": group.unit} | size | {"field": group.source, "time_zone": str(group.zone)}
     return {"name": group.name, "kind": "field", "field": group.source}
 
 
@@ -41,6 +42,8 @@ def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
         description["field"] = measure.source
     if measure.kind == "quantile" and isinstance(measure, OrderMeasure):
         description |= {"fraction": measure.fraction}
-    if measure.kind == "top" and isinstance(measure, OrderMeasure):
+    if isinstance(measure, OrderMeasure) and measure.most:
         description |= {"most": measure.most}
+    if isinstance(measure, OrderMeasure) and measure.values.show:
+        description |= {"show": list(measure.values.show)}
     return description

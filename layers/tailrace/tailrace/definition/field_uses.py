@@ -104,6 +104,10 @@ def _uses_of_measure(name: str, measure: Measure | OrderMeasure) -> Iterator[Fie
     yield _use(what, measure.source, _SCALAR if measure.values.error is None else _NUMBER)
     if measure.values.at is not None:
         yield _use(f"measure {name!r}, by={measure.values.at!r}", measure.values.at, _TIME)
+    if measure.values.by is not None:
+        yield _use(f"measure {name!r}, by_value={measure.values.by!r}", measure.values.by, _SCALAR)
+    for source in measure.values.show or ():
+        yield _use(f"measure {name!r}, show={source!r}", source, _SCALAR)
 
 
 def _use(what: str, source: str, types: frozenset[str]) -> FieldUse:

@@ -44,7 +44,7 @@ def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[st
     if len(names) > MAX_ATTRIBUTES:
         text = f"{len(names)} attributes exceed the limit of {MAX_ATTRIBUTES} per row; split the aggregate"
         raise DefinitionError(f"{context}: {text}")
-    values = sum(measure.most or 1 for measure in measures.values() if isinstance(measure, OrderMeasure))
+    values = sum(measure.values_stored for measure in measures.values() if isinstance(measure, OrderMeasure))
     if values > MAX_ORDER_VALUES:
         text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
         raise DefinitionError(f"{context}: {text}")

@@ -4,6 +4,7 @@ Booleans sort first, then numbers, then strings. DynamoDB compares keys by their
 code point.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,18 @@ def encode_sort_key(value: Any) -> str:
     if isinstance(value, str):
         return f"s{value}"
     raise TypeError(f"cannot order a value of type {type(value).__name__}")
+
+
+def encode_sort_keys(values: Iterable[Any]) -> str:
+    """Encode several values as one key, compared value by value; None sorts before every value.
+
+    A value ends with two NUL characters, so that a shorter text sorts first and no text reads as two values.
+
+    Raises:
+        TypeError: as :func:`encode_sort_key`.
+    """
+    parts = ("a" if value is None else encode_sort_key(value) for value in values)
+    return "".join([part.replace("\0", "\0\1") + "\0\0" for part in parts])
 
 
 def _encode_number(value: Number) -> str:

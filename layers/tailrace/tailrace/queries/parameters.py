@@ -10,7 +10,7 @@ from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, 
 from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
 from tailrace.queries.group_values import GivenGroup, combinations, given_group
 from tailrace.queries.groups import GroupQuery
-from tailrace.queries.rollup import COARSER_UNITS, MAX_BUCKETS_PER_INTERVAL, aligned
+from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, aligned, coarser_units, max_buckets_in
 from tailrace.queries.rows import RowQuery
 from tailrace.queries.time_ranges import BucketRange, bucket_range
 
@@ -89,6 +89,8 @@ def parse_ranking_query(aggregate: Aggregate, parameters: Parameters, epoch: int
     if by not in rankable_measures(aggregate):
         names = ", ".join(rankable_measures(aggregate)) or f"none; {aggregate.name} has no such measures"
         raise InvalidMessage(f"by must be a measure to rank by: {names}")
+    if not aggregate.by:
+        raise UnsupportedKeyOrder(f"{aggregate.name} has no groups, so there is only one row: read it with /rows")
     first = aggregate.by[0]
     if parameter_name(first) not in given:
         inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
@@ -115,10 +117,9 @@ def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int =
         UnsupportedKeyOrder: the aggregate keeps no list of these values.
     """
     given = _check_parameters(aggregate, parameters, _LIST_OPTIONS, groups=())
-    group_list, first = aggregate.group_list, aggregate.by[0]
+    group_list = aggregate.group_list
     if group_list is None:
-        reason = "its first group is a time bucket" if first is aggregate.bucket else "it is defined with listed=False"
-        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of {first.name}: {reason}")
+        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of groups: {_unlisted_reason(aggregate)}")
     maximum = _number(given, "n", DEFAULT_LISTED, MAX_LISTED)
     by_key = _choice(given, "order", LIST_ORDERS) == "key"
     if "cursor" in given and not by_key:
@@ -128,9 +129,15 @@ def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int =
     return query if "cursor" not in given else query.starting_at(given["cursor"])
 
 
+def _unlisted_reason(aggregate: Aggregate) -> str:
+    if not aggregate.by:
+        return "it has none"
+    return "its first group is a time bucket" if aggregate.by[0] is aggregate.bucket else "it has listed=False"
+
+
 def rankable_measures(aggregate: Aggregate) -> list[str]:
     """Return the names of the measures that rows can be ranked by: those with a single value."""
-    return [name for name, measure in aggregate.measures.items() if measure.kind not in ("top", "first", "last")]
+    return [name for name, measure in aggregate.measures.items() if measure.has_single_value]
 
 
 def rollup_intervals(aggregate: Aggregate) -> list[str]:
@@ -138,11 +145,11 @@ def rollup_intervals(aggregate: Aggregate) -> list[str]:
     bucket = aggregate.bucket
     if bucket is None:
         return []
-    coarser = COARSER_UNITS.get(bucket.unit, ())
+    is_first = aggregate.by[0] is bucket
     return [
         interval
-        for interval in coarser
-        if aggregate.by[0] is not bucket or (bucket.unit, interval) in MAX_BUCKETS_PER_INTERVAL
+        for interval in coarser_units(bucket)
+        if not is_first or max_buckets_in(bucket, interval) <= MAX_PARTITIONS_PER_INTERVAL
     ]
 
 
@@ -153,6 +160,8 @@ def parameter_name(group: Group) -> str:
 
 def _split_first_group(aggregate: Aggregate, parameters: Parameters) -> tuple[Parameters, tuple[str, ...]]:
     """Return the parameters with a single value of the first group, and all its values."""
+    if not aggregate.by:
+        return parameters, ()
     first = aggregate.by[0]
     name = parameter_name(first)
     values = [value for given, value in parameters if given == name]
@@ -197,17 +206,17 @@ def _interval(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange 
     if "interval" not in given:
         return None
     bucket = aggregate.bucket
-    choices = COARSER_UNITS.get(bucket.unit, ()) if bucket is not None else ()
+    choices = coarser_units(bucket) if bucket is not None else ()
     if bucket is None or not choices:
         reason = "it has no time bucket" if bucket is None else f"{bucket.unit}s do not roll up to a longer interval"
         raise InvalidMessage(f"{aggregate.name} takes no interval: {reason}")
     interval = _choice(given, "interval", choices)
     if parameter_name(bucket) in given:
-        raise InvalidMessage(f"{parameter_name(bucket)} is a single {bucket.unit}: use from and to with interval")
-    if interval is not None and aggregate.by[0] is bucket and (bucket.unit, interval) not in MAX_BUCKETS_PER_INTERVAL:
+        raise InvalidMessage(f"{parameter_name(bucket)} is a single {bucket.noun}: use from and to with interval")
+    if interval is not None and interval not in rollup_intervals(aggregate):
         raise UnsupportedKeyOrder(
-            f"each {bucket.unit} of {aggregate.name} is its own partition, and a {interval} has too many to roll up in "
-            f"one request: define an aggregate by {interval}, or one with another first group"
+            f"each {bucket.noun} of {aggregate.name} is its own partition, and a {interval} has too many to "
+            f"roll up in one request: define an aggregate by {interval}, or one with another first group"
         )
     return interval if buckets is not None or aggregate.by[0] is not bucket else None
 
@@ -226,7 +235,7 @@ def _bucket_range(aggregate: Aggregate, given: dict[str, str]) -> BucketRange | 
         if first is None or last is None:
             raise InvalidMessage(f"{aggregate.name} is grouped by {bucket.unit} first: give both from and to")
         if buckets.max_bucket_count() > MAX_PARTITIONS:
-            raise InvalidMessage(f"from and to are more than {MAX_PARTITIONS} {bucket.unit}s apart: narrow the range")
+            raise InvalidMessage(f"from and to are more than {MAX_PARTITIONS} time buckets apart: narrow the range")
     return buckets
 
 

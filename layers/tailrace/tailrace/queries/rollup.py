@@ -1,62 +1,25 @@
 """Rollup: merging the lanes of a row, and finer rows into coarser ones (hours into days, by local time).
 
 Nothing is rounded: the stored sums are added, and derived measures (mean, variance) are computed from the totals. Of
-the order measures, minimum, maximum, first and last can be merged; distinct counts, quantiles and top lists cannot, and
-are omitted.
+the order measures, minimum, maximum, largest, smallest, first and last can be merged; distinct counts, quantiles and
+top lists cannot, and are omitted.
 """
 
-from dataclasses import replace
-from datetime import date, timedelta
 from decimal import localcontext
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups.buckets import BucketGroup, last_day
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT
-from tailrace.encoding.sort_keys import encode_sort_key
+from tailrace.encoding.sort_keys import encode_sort_key, encode_sort_keys
 from tailrace.errors import QueryTooLarge
-from tailrace.queries.time_ranges import BucketRange, date_label
-
-COARSER_UNITS = {"minute": ("hour", "day", "week", "month"), "hour": ("day", "week", "month"), "day": ("week", "month")}
-"""The coarser units that each unit fits into evenly; a week may span two months."""
-
-MAX_BUCKETS_PER_INTERVAL = {("minute", "hour"): 60, ("hour", "day"): 27, ("day", "week"): 7, ("day", "month"): 31}
-"""The most buckets in an interval, for pairs of units with few of them."""
+from tailrace.queries.intervals import coarse_label
 
 MAX_GROUPS = 20_000
 """The most groups held in memory to roll up one interval."""
-
-
-def coarse_label(label: str, interval: str) -> str:
-    """Return the label of the coarser bucket that contains a bucket or date; labels carry the local time."""
-    if interval == "hour":
-        return label if "T" not in label else f"{label[:14]}00{label[16:]}"
-    return date_label(date.fromisoformat(label[: len("YYYY-MM-DD")]), interval)
-
-
-def aligned(bucket_range: BucketRange, interval: str) -> BucketRange:
-    """Return the range extended to whole intervals."""
-    first, last = bucket_range.first, bucket_range.last
-    return BucketRange(
-        bucket_range.bucket,
-        None if first is None else _bucket_ends(bucket_range.bucket, first, interval)[0],
-        None if last is None else _bucket_ends(bucket_range.bucket, last, interval)[1],
-    )
-
-
-def _bucket_ends(bucket: BucketGroup, end: str, interval: str) -> tuple[str, str]:
-    """Return the ends of a range that covers the interval of a label or date."""
-    label = coarse_label(end, interval)
-    if interval == "hour":
-        if "T" not in end:
-            return end, end
-        hour = replace(bucket, unit="hour")
-        return bucket.label(hour.start(label)), bucket.label(hour.end(label) - timedelta(microseconds=1))
-    return f"{label}-01"[: len("YYYY-MM-DD")], last_day(label, interval).isoformat()
 
 
 class Rollup:
@@ -121,14 +84,23 @@ def _combine_extreme(name: str, measure: OrderMeasure, left: Row, right: Row) ->
         return {}
 
     def order(row: Row) -> tuple[str, str]:
-        # first and last are ordered by time, then by value
-        return str(row.get(f"{name}_at", "")) if measure.values.at else "", encode_sort_key(row[name])
+        # first and last are ordered by time or another value, then by their own
+        by = str(row[f"{name}_at"]) if measure.values.at else ""
+        return encode_sort_key(row[f"{name}_by"]) if measure.values.by else by, encode_sort_key(row[name])
 
     match measure.kind:
         case "minimum" | "first":
             found = min(with_values, key=order)
         case "maximum" | "last":
             found = max(with_values, key=order)
+        case "largest" | "smallest":
+            return {name: _merge_ranked(measure, [entry for row in with_values for entry in row[name]])}
         case _:
             return {}
     return {attribute: found[attribute] for attribute in measure.attributes(name)}
+
+
+def _merge_ranked(measure: OrderMeasure, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first entries of several lists: each list has its own first, so none of all rows' first is missing."""
+    ranked = sorted(entries, key=lambda entry: encode_sort_keys(entry[name] for name in measure.members))
+    return (ranked if measure.kind == "smallest" else ranked[::-1])[: measure.most]

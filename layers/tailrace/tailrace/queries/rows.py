@@ -15,11 +15,11 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
 from tailrace.queries.cursors import decode_cursor, encode_cursor
-from tailrace.queries.rollup import MAX_BUCKETS_PER_INTERVAL, coarse_label
-from tailrace.queries.time_ranges import BucketRange, bucket_label
+from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, coarse_label, max_buckets_in
+from tailrace.queries.time_ranges import BucketRange, bucket_label, local_text
 
 _MAX_SKIPPED = 1_000_000
-_ASSUMED_BUCKETS_PER_INTERVAL = 1000
+_ASSUMED_BUCKETS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +105,24 @@ class RowQuery:
     def merge_key(self, pk: str, sk: str) -> tuple[str, ...]:
         """Return the key shared by rows to merge: that of the row for lanes, the groups down to the interval else.
 
-        Rows with the same merge key are adjacent.
+        Rows with the same merge key are adjacent. Within a partition, the two hours that share a local time when clocks
+        go back have one merge key, because their minutes alternate there.
         """
         bucket = self.aggregate.bucket
         texts = group_texts(pk, self.row_sk(sk))
         if self.interval is None or bucket is None:
             return texts
         index = list(self.aggregate.by).index(bucket)
-        return (*texts[:index], coarse_label(texts[index], self.interval))
+        label = coarse_label(texts[index], self.interval)
+        return (*texts[:index], local_text(label)) if index else (label,)
 
     def stored_rows_per_row(self) -> int:
         """Return roughly how many stored rows make one row; exactly 1 if rows are not merged."""
         bucket = self.aggregate.bucket
         if self.interval is None or bucket is None:
             return self.aggregate.lanes
-        return self.aggregate.lanes * MAX_BUCKETS_PER_INTERVAL.get(
-            (bucket.unit, self.interval), _ASSUMED_BUCKETS_PER_INTERVAL
-        )
+        buckets = max_buckets_in(bucket, self.interval)
+        return self.aggregate.lanes * (buckets if buckets <= MAX_PARTITIONS_PER_INTERVAL else _ASSUMED_BUCKETS)
 
     def row_sk(self, sk: str) -> str:
         """Return the sort key of a row, given that of one of its lanes."""

@@ -57,6 +57,16 @@ def test_the_control_rows_are_read_once_a_second(counted: Counted) -> None:
     assert counted.partitions == ["~control"] * 2
 
 
+def test_a_clock_that_is_set_back_keeps_nothing_for_longer(counted: Counted) -> None:
+    now = [STARTED]
+    client: Any = counted
+    shown = ShownGenerations(client, "aggregates", pipeline, lambda: now[0])
+    assert not shown.view().exists
+    ControlTable(counted.database, "aggregates").create([created("sales", 1, "f")], since_creation=True)
+    now[0] -= timedelta(hours=1)
+    assert shown.view().exists
+
+
 def test_jobs_are_read_while_something_is_built(counted: Counted) -> None:
     now = [STARTED]
     client: Any = counted

@@ -103,9 +103,9 @@ def test_readers_ask_once_a_second(cloud: Cloud, progress: ProgressWriter) -> No
     cached = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
     assert cached.aggregate_freshness().newest_change is None
     progress.advance("s", batch(1), None)
-    now[0] += timedelta(seconds=1)
+    now[0] += timedelta(seconds=0.9)
     assert cached.aggregate_freshness().newest_change is None
-    now[0] += timedelta(seconds=1)
+    now[0] += timedelta(seconds=1.1)
     assert cached.aggregate_freshness().newest_change == second(1)
     assert cached.aggregate_freshness().age_s == int(now[0].timestamp()) - 1_700_000_001
     now[0] += timedelta(seconds=2)
@@ -113,6 +113,20 @@ def test_readers_ask_once_a_second(cloud: Cloud, progress: ProgressWriter) -> No
         stub.add_client_error("query", "ThrottlingException", http_status_code=400)
         with pytest.raises(Transient):
             cached.aggregate_freshness()
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_for_longer(cloud: Cloud) -> None:
+    now = [NOW + timedelta(hours=1)]
+    writer = ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: now[0])
+    cached = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: now[0])
+    writer.advance("s", batch(1), None)
+    assert cached.aggregate_freshness().newest_change == second(1)
+    now[0] = NOW
+    same_second = [StreamPosition(2, second(1))]
+    writer.advance("s", same_second, None)
+    assert told(cloud)[0]["changes"] == 2
+    writer.advance("s", batch(3), None)
+    assert cached.aggregate_freshness().newest_change == second(3)
 
 
 @pytest.fixture

@@ -112,6 +112,9 @@ def test_the_first_count_is_told_at_once_and_the_next_five_seconds_later(
     one.count(1, waited_s=2)
     assert counted(cloud, "load") == StageCounts(53, 1, 2)
     assert len(told(cloud)) == 1
+    clock.later(hours=-1)  # the clock was set back: counts must not wait until then
+    one.count(1)
+    assert counted(cloud, "load").changes == 54
 
 
 def test_nothing_is_told_of_nothing(process: Count, cloud: Cloud, clock: Clock) -> None:
@@ -191,7 +194,7 @@ def test_what_goes_to_a_route_is_counted_by_fanout(cloud: Cloud) -> None:
     large = ORDER | {"amount": 5000}
     fanout(event(history("orders", [("1", ORDER), ("2", large), ("3", large)])), None)
     sent = cloud.sqs.get_queue_attributes(
-        QueueUrl=cloud.sqs.get_queue_url(QueueName="large-orders")["QueueUrl"],
+        QueueUrl=cloud.sqs.get_queue_url(QueueName="stack_LargeOrders")["QueueUrl"],
         AttributeNames=["ApproximateNumberOfMessages"],
     )
     assert counted(cloud, "route/large-orders").changes == int(sent["Attributes"]["ApproximateNumberOfMessages"]) > 0

@@ -15,10 +15,12 @@ from tailrace import (
     distinct,
     field,
     first,
+    largest,
     last,
     maximum,
     minimum,
     quantile,
+    smallest,
     top,
 )
 from tailrace.definition.measures.order import OrderMeasure
@@ -141,3 +143,89 @@ def test_a_mistake_in_the_definition_is_an_error_with_an_explanation(wrong: Any)
 
 def test_distinct_counts_equal_numbers_once() -> None:
     assert distinct("x").values.entry({"x": Decimal("1.50")}) == distinct("x").values.entry({"x": Decimal("1.5")})
+
+
+SHOWN = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "\0", "a", "a\0b", "a\1", "é" * 300])
+)
+
+
+def counted(measure: OrderMeasure, items: list[dict[str, Any]]) -> list[ValueCount]:
+    """Return the value rows of these items, in key order."""
+    entries = [entry for item in items if (entry := measure.values.entry(item)) is not None]
+    labels = {entry.sort_key: entry.labels for entry in entries}
+    keys = [entry.sort_key for entry in entries]
+    return [ValueCount(labels[key], keys.count(key)) for key in sorted(labels, key=str.encode)]
+
+
+def rank(value: Any) -> tuple[int, Any]:
+    """Order values as the definition says: none, booleans, numbers, strings."""
+    return (0, 0) if value is None else (1 if isinstance(value, bool) else 2 if isinstance(value, int) else 3, value)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"x": st.integers(-3, 3)}, optional={"s": SHOWN, "t": SHOWN}), max_size=12),
+    st.integers(1, 5),
+)
+def test_ranked_lists_order_by_value_then_by_the_shown_fields(items: list[dict[str, Any]], most: int) -> None:
+    entries = [{"value": item["x"], "s": item.get("s"), "t": item.get("t")} for item in items]
+    entries.sort(key=lambda entry: tuple(map(rank, entry.values())))
+    low, high = smallest("x", most, show=["s", "t"]), largest("x", most, show=["s", "t"])
+    assert low.state("m", counted(low, items)).get("m", []) == entries[:most]
+    assert high.state("m", counted(high, items)).get("m", []) == entries[::-1][:most]
+    assert all(len(count.labels[1]) == 2 for count in counted(low, items))
+
+
+def test_values_with_long_shown_texts_have_distinct_keys_of_a_legal_length() -> None:
+    entry = largest("x", 3, show=["s", "t"]).values.entry
+    texts = ["é" * 500, "é" * 500 + "a", "é" * 512]
+    keys = [found.sort_key for s in texts for t in texts if (found := entry({"x": 1, "s": s, "t": t})) is not None]
+    assert len(set(keys)) == 9
+    assert all(len(key.encode()) <= 1024 for key in keys)
+    assert keys == sorted(keys, key=lambda key: key[:400])
+
+
+def test_a_shown_text_that_a_row_cannot_hold_says_so() -> None:
+    with pytest.raises(InvalidItem, match="1025 bytes"):
+        largest("x", 3, show=["s"]).values.entry({"x": 1, "s": "a" * 1025})
+    with pytest.raises(InvalidItem, match="type list"):
+        largest("x", 3, show=["s"]).values.entry({"x": 1, "s": [1]})
+
+
+def test_first_and_last_order_by_numbers_and_texts() -> None:
+    items: list[dict[str, Any]] = [
+        {"x": "b", "v": 2},
+        {"x": "a", "v": Decimal("10.5")},
+        {"x": "z"},
+        {"x": "c", "v": -1},
+        {"v": 99},
+    ]
+    end, start = last("x", by_value="v"), first("x", by_value="v")
+    assert end.state("m", counted(end, items)) == {"m": "a", "m_by": Decimal("10.5")}
+    assert start.state("m", counted(start, items)) == {"m": "c", "m_by": -1}
+    assert end.render("m", {"m": "a", "m_by": 3}) == {"value": "a", "by": 3}
+    texts: list[dict[str, Any]] = [{"x": 1, "v": "2.9"}, {"x": 2, "v": "2.10"}]
+    assert end.state("m", counted(end, texts)) == {"m": 1, "m_by": "2.9"}
+
+
+def test_lists_without_shown_fields_share_the_value_rows_of_the_extremes() -> None:
+    measures = {
+        "low": minimum("x"),
+        "five": largest("x", 5),
+        "two": smallest("x", 2),
+        "bids": largest("x", 2, show=["y"]),
+    }
+    aggregate = Aggregate("a", of=things, by=[field("g")], measures=measures)
+    shared = {rows.name: dict(rows.value_ranges) for rows in aggregate.value_rows}
+    assert shared == {"bids": {"high": 2}, "five": {"high": 5, "low": 2}}
+
+
+def test_lists_and_orders_read_nested_fields() -> None:
+    item = {"price": {"amount": 5}, "seller": {"name": "ada"}, "meta": {"version": 3}}
+    bids = largest("price.amount", 2, show=["seller.name"])
+    assert bids.state("m", counted(bids, [item])) == {"m": [{"value": 5, "name": "ada"}]}
+    newest = last("seller.name", by_value="meta.version")
+    assert newest.state("m", counted(newest, [item])) == {"m": "ada", "m_by": 3}
+    with pytest.raises(InvalidItem) as raised:
+        bids.values.entry(item | {"seller": {"name": []}})
+    assert [violation.pointer for violation in raised.value.violations] == ["/seller/name"]

@@ -16,7 +16,7 @@ from tailrace.encoding.keys import RowKey, value_rows_key
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# The first or last value is usually near the end of the range; rows before it are empty and not deleted yet.
+# What is read is usually near the end of the range; rows before it are empty and not deleted yet.
 _FIRST_PAGE_LIMIT = 10
 
 
@@ -49,20 +49,22 @@ class OrderReader:
         state: dict[str, Any] = {}
         for kind in row.layout.aggregate.value_rows:
             pk = value_rows_key(row.key, kind.name)
-            counts = {value_range: tuple(self._counts(kind, pk, value_range)) for value_range in kind.value_ranges}
+            counts = {end: self._counts(kind, pk, end, items) for end, items in kind.value_ranges.items()}
             state |= kind.state(counts)
         return OrderState(version, state)
 
-    def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[ValueCount]:
-        """Yield the value rows with a positive count, in order_state: only the first for one end of the range."""
-        labels = kind.values.labels
-        for row in self._rows(kind, pk, value_range):
+    def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange, items: int) -> list[ValueCount]:
+        """Return the value rows with a positive count, in key order; of one end, those of its first ``items`` items."""
+        labels, found = kind.values.labels, []
+        for row in self._rows(kind, pk, value_range, items):
             if row[ITEM_COUNT] > 0:
-                yield ValueCount(tuple(row[label] for label in labels), row[ITEM_COUNT])
-                if value_range != "all":
-                    return
+                found.append(ValueCount(tuple(row[label] for label in labels), row[ITEM_COUNT]))
+                items -= int(row[ITEM_COUNT])
+                if value_range != "all" and items <= 0:
+                    break
+        return found[::-1] if value_range == "high" else found
 
-    def _rows(self, kind: ValueRows, pk: str, value_range: ValueRange) -> Iterator[dict[str, Any]]:
+    def _rows(self, kind: ValueRows, pk: str, value_range: ValueRange, items: int) -> Iterator[dict[str, Any]]:
         names = {f"#{number}": name for number, name in enumerate((*kind.values.labels, ITEM_COUNT))}
         request: dict[str, Any] = {
             "TableName": self.table,
@@ -74,7 +76,7 @@ class OrderReader:
             "ConsistentRead": True,
         }
         if value_range != "all":
-            request["Limit"] = _FIRST_PAGE_LIMIT
+            request["Limit"] = _FIRST_PAGE_LIMIT + items - 1
         while True:
             with map_aws_errors():
                 page = self.client.query(**request)

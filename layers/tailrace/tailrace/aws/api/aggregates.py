@@ -19,7 +19,7 @@ from tailrace.errors import InvalidMessage
 from tailrace.http import structured_fields
 from tailrace.http.requests import Event, negotiate_media_type, query_parameters
 from tailrace.queries.formats import JSON, ROW_MEDIA_TYPES, RowFormat, row_format_for
-from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query
+from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query, rollup_intervals
 
 FRESHNESS_HEADER, GENERATION_HEADER = "Tailrace-Freshness", "Tailrace-Generation"
 """The headers with the freshness of a response and the state of the generation that was read, for formats that have no
@@ -125,7 +125,9 @@ def _end(generation: GenerationState, freshness: str, cursor: str | None) -> str
 
 def _described(view: ReadersView, newest: Aggregate) -> Json:
     shown = view.shown(newest.name)
-    return describe(newest if shown is None else shown.aggregate) | {
+    aggregate = newest if shown is None else shown.aggregate
+    return describe(aggregate) | {
+        "intervals": rollup_intervals(aggregate),
         "shown": None if shown is None else shown.generation.version,
         "generations": [state.document() for state in view.states(newest.name)],
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tailrace.aws.backfill.control import CONTROL, Control, parse_control
 from tailrace.aws.backfill.job_status import JobStatusReader
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.recency import is_recent
 from tailrace.backfill.generations import State
 from tailrace.backfill.readers import ReadersView
 from tailrace.definition.pipeline import Pipeline
@@ -41,7 +42,7 @@ class ShownGenerations:
             Permanent: the table rejects the request.
         """
         now = self.clock()
-        if self._cached is None or self._cached_at is None or now - self._cached_at > _CACHE_TTL:
+        if self._cached is None or self._cached_at is None or not is_recent(self._cached_at, now, _CACHE_TTL):
             control = self._control()
             builds = any(one.state is State.BUILDING for one in control.generations.values())
             jobs = JobStatusReader(self.client, self.table).newest() if builds else ()

@@ -154,9 +154,12 @@ class ItemStore:
         """
         # reject values that no item can hold before merging
         check_item(item_key(collection, item_id), patch)
+        perhaps_written: Row | None = None
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
             before = stored_item(row)
+            if perhaps_written is not None and before == stored_item(perhaps_written):
+                return before
             preconditions.require(before.etag)
             after = self._merged(collection, item_id, row, before, patch)
             change = update_parameters(row, after)
@@ -165,8 +168,9 @@ class ItemStore:
             request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_NEW"}
             condition = self._unchanged_condition(collection, row, after)
             response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
-            if response is not None:
+            if not isinstance(response, Unmet):
                 return stored_item(response["Attributes"])
+            perhaps_written = after if response.repeated else None
         raise _conflict(collection, item_id)
 
     def _merged(self, collection: str, item_id: str, row: Row, before: StoredItem, patch: Item) -> Row:
@@ -192,16 +196,22 @@ class ItemStore:
             return _call(write, request)
         if preconditions.requires_absence:  # a condition expression suffices, without a read
             response = _call_if(write, merge_parameters(request, existence(exists=False).parameters()))
-            if response is None:
-                raise PreconditionFailed("the item exists")
-            return response
+            if not isinstance(response, Unmet):
+                return response
+            if response.repeated and _is_same(request.get("Item"), self._read(collection, item_id)):
+                return {}
+            raise PreconditionFailed("the item exists")
+        row, perhaps_written = None, False
         for _ in range(_MAX_ATTEMPTS):
-            row = self._read(collection, item_id)
+            before, row = row, self._read(collection, item_id)
+            if perhaps_written and _is_same(request.get("Item"), row):
+                return {"Attributes": before}
             preconditions.require(None if row is None else stored_item(row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
             response = _call_if(write, merge_parameters(request, condition.parameters()))
-            if response is not None:
+            if not isinstance(response, Unmet):
                 return response
+            perhaps_written = response.repeated
         raise _conflict(collection, item_id)
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
@@ -248,11 +258,29 @@ def _call(call: Callable[..., Any], request: dict[str, Any]) -> Any:
         raise translate_item_error(error) from error
 
 
-def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | None:
-    """Make a conditional call and return its response; None if the condition does not hold."""
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """The condition of a write that does not hold.
+
+    If the SDK has ``repeated`` the call, an earlier attempt may have been carried out without an acknowledgement. Then
+    an item that is as requested counts as written by this request (RFC 9110, 13.1.1).
+    """
+
+    repeated: bool
+
+
+def _call_if(call: Callable[..., Any], request: dict[str, Any]) -> Any | Unmet:
+    """Make a conditional call and return its response, or :class:`Unmet`."""
     try:
         return call(**request)
     except (ClientError, BotoCoreError) as error:
-        if has_code(error, CONDITION_FAILED):
-            return None
+        if isinstance(error, ClientError) and has_code(error, CONDITION_FAILED):
+            return Unmet(bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts")))
         raise translate_item_error(error) from error
+
+
+def _is_same(requested: Row | None, found: Row | None) -> bool:
+    """Tell whether the table has the row that was requested; None is no row."""
+    if requested is None or found is None:
+        return requested is found
+    return stored_item(requested) == stored_item(found)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tailrace.aws.monitoring.progress import ProgressReader, ReaderProgress
 from tailrace.aws.monitoring.throughput import StageCounts
+from tailrace.aws.runtime.recency import is_recent
 from tailrace.queries.freshness import AGGREGATE, FANOUT, Freshness, freshness
 
 _CACHE_TTL = timedelta(seconds=1)
@@ -45,7 +46,7 @@ class CachedProgress:
     def stream_readers(self) -> dict[str, ReaderProgress]:
         """Return the recorded progress of the stream readers; raises like :meth:`aggregate_freshness`."""
         now = self.clock()
-        if self._cached_at is None or now - self._cached_at > _CACHE_TTL:
+        if self._cached_at is None or not is_recent(self._cached_at, now, _CACHE_TTL):
             self._cached = {stage: self.progress.reader_progress(stage) for stage in (AGGREGATE, FANOUT)}
             self._cached_at = now
         return self._cached

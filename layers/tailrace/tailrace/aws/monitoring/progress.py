@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aggregation.marks import encode_sequence
 from tailrace.aws.monitoring.throughput import StageCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.recency import is_recent
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import decode_item, encode_item, encode_value
 from tailrace.errors import Transient
@@ -124,7 +125,7 @@ def _is_news(reached: ShardProgress, flushed: ShardProgress | None) -> bool:
     if flushed is None or reached.newest != flushed.newest:
         return flushed is None or reached.newest > flushed.newest
     written_at, now = (datetime.fromisoformat(one.told_at) for one in (flushed, reached))
-    return reached.missing_since != flushed.missing_since or now - written_at >= _FLUSH_INTERVAL
+    return reached.missing_since != flushed.missing_since or not is_recent(written_at, now, _FLUSH_INTERVAL)
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.clients import best_effort_client
 from tailrace.aws.runtime.errors import translate
+from tailrace.aws.runtime.recency import is_recent
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Json
@@ -96,7 +97,7 @@ class ThroughputCounter:
         with self._lock:
             self._pending = self._pending.merge(StageCounts(done, failed, waited_s))
             now = self.clock()
-            is_early = self._flushed_at is not None and now - self._flushed_at < _FLUSH_INTERVAL
+            is_early = self._flushed_at is not None and is_recent(self._flushed_at, now, _FLUSH_INTERVAL)
             if self._pending == _NO_COUNTS or (is_early and not at_once):
                 return
             # a failed write also starts the interval, so that a busy table gets no more requests than a quiet one

@@ -102,6 +102,16 @@ class Measure:
         """The field that is summed; None for a count."""
         return self.columns[0].source
 
+    @property
+    def has_single_value(self) -> bool:
+        """Whether readers get one value that rows can be ranked by."""
+        return True
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The fields that it reads."""
+        return () if self.source is None else (self.source,)
+
     def attributes(self, name: str) -> tuple[str, ...]:
         """Return the row attributes of the measure named ``name``."""
         return tuple(name + suffix for suffix in self.suffixes)

@@ -1,4 +1,4 @@
-"""Order measures, which depend on the set of values: minimum, maximum, distinct, quantile, top, first, last.
+"""Order measures, which depend on the set of values: extremes, ranked lists, distinct values, quantiles, first, last.
 
 Items change and disappear, so a single number cannot maintain such a measure. It is derived from *value rows*: for
 each main row and each value, one row that counts the items with that value, like a row of an aggregate with the value
@@ -9,6 +9,8 @@ measure    attributes        value in the main row
 =========  ================  ===============================================================================
 minimum    ``m``             the smallest value; booleans before numbers before strings
 maximum    ``m``             the largest value
+largest    ``m``             the ``k`` largest values, ``[{"value": …, "<field>": …}]`` with fields of their items
+smallest   ``m``             the ``k`` smallest values, likewise
 distinct   ``m``             the number of different values
 quantile   ``m``             the smallest value that at least the fraction ``q`` of all values do not exceed
 top        ``m``             the ``k`` most frequent values, ``[{"value": …, "count": …}]``; ties by value
@@ -16,20 +18,23 @@ first      ``m``, ``m_at``   the value of the earliest item, and its time in UTC
 last       ``m``, ``m_at``   the value of the latest item, and its time in UTC; ties by value
 =========  ================  ===============================================================================
 
+With ``by_value=``, a number, text or boolean orders first and last, and takes the place of the time as ``m_by``.
+
 If no item has a value, the attributes are missing. A change costs one write for each value that it touches (two if a
 value is replaced). A batch costs one query of the value rows for each touched main row: of one end for minimum,
-maximum, first and last, of all value rows for the others. Measures with equal field, ``where`` and error share them.
+maximum, largest, smallest, first and last, of all value rows for the others. Measures with equal field, ``where``,
+error, order and shown fields share them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain, islice, repeat
 from typing import Any, Unpack
 
-from tailrace.definition.fields.checks import DisplayMetadata, check_field
-from tailrace.definition.fields.instants import time_zone
+from tailrace.definition.fields.checks import DisplayMetadata
 from tailrace.definition.measures.linear import Predicate
-from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
+from tailrace.definition.measures.value_rows import VALUE, ValueCount, ValueRange, ValueSelection
 from tailrace.encoding.numbers import EXACT, Number
 from tailrace.errors import DefinitionError
 
@@ -40,7 +45,7 @@ _MAX_TOP = 100
 class OrderMeasure:
     """A measure derived from value rows, created by the functions below.
 
-    ``fraction`` belongs to quantile; ``most`` is the length of a top list.
+    ``fraction`` belongs to quantile; ``most`` is the length of a list: top, largest or smallest.
     """
 
     kind: str
@@ -56,9 +61,31 @@ class OrderMeasure:
         """The field whose values are kept."""
         return self.values.source
 
+    @property
+    def has_single_value(self) -> bool:
+        """Whether readers get one value that rows can be ranked by; not for lists, first and last."""
+        return not self.most and self.kind not in ("first", "last")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The fields that it reads."""
+        return self.values.sources
+
     def attributes(self, name: str) -> tuple[str, ...]:
         """Return the main row's attributes of the measure named ``name``."""
-        return (name,) if self.values.at is None else (name, f"{name}_at")
+        if self.values.at is not None:
+            return (name, f"{name}_at")
+        return (name,) if self.values.by is None else (name, f"{name}_by")
+
+    @property
+    def items_read(self) -> int:
+        """The number of items at the end :attr:`value_range` that determine the measure; 0 for all."""
+        return 0 if self.value_range == "all" else self.most or 1
+
+    @property
+    def values_stored(self) -> int:
+        """The most values that the main row holds for the measure."""
+        return (self.most or 1) * (1 + len(self.values.show or ()))
 
     def state(self, name: str, counts: Sequence[ValueCount]) -> dict[str, Any]:
         """Return the main row's attributes from its value rows, which are sorted and count at least one item each.
@@ -75,15 +102,34 @@ class OrderMeasure:
             case "top":
                 ranked = sorted(counts, key=lambda count: -count.items)[: self.most]  # stable: ties by value
                 return {name: [{"value": count.labels[0], "count": count.items} for count in ranked]}
+            case "largest" | "smallest":
+                return {name: self._ranked(counts)}
             case _:
                 end = counts[0] if self.value_range == "low" else counts[-1]
                 return dict(zip(self.attributes(name), end.labels, strict=True))
 
     def render(self, name: str, row: Mapping[str, Any]) -> Any:
         """Return the measure as readers get it; without values 0 for distinct, [] for top and None for the others."""
-        if self.values.at is not None:
-            return None if name not in row else {"value": row[name], "at": row[f"{name}_at"]}
-        return row.get(name, {"distinct": 0, "top": []}.get(self.kind))
+        if self.kind in ("first", "last"):
+            attribute = self.attributes(name)[1]
+            return None if name not in row else {"value": row[name], attribute.rpartition("_")[2]: row[attribute]}
+        return row.get(name, 0 if self.kind == "distinct" else [] if self.most else None)
+
+    def _ranked(self, counts: Sequence[ValueCount]) -> list[dict[str, Any]]:
+        """Return the entries of largest or smallest: one for each item, the first in rank first."""
+        ranked = counts if self.kind == "smallest" else reversed(counts)
+        each = ((dict(zip(self.members, _flat(count.labels), strict=True)), int(count.items)) for count in ranked)
+        entries = chain.from_iterable(repeat(entry, items) for entry, items in each)
+        return list(islice(entries, self.most))
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The members of an entry of largest or smallest, in the order by which entries are ranked."""
+        return (VALUE, *(path.name for path in self.values.shown_paths))
+
+
+def _flat(labels: Sequence[Any]) -> tuple[Any, ...]:
+    return (labels[0], *(labels[1] if len(labels) > 1 else ()))
 
 
 def _quantile(counts: Sequence[ValueCount], fraction: Decimal) -> Any:
@@ -190,41 +236,3 @@ def top(source: str, most: int, *, where: Predicate | None = None, **metadata: U
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MAX_TOP:
         raise DefinitionError(f"top({source!r}): most must be an integer from 1 to {_MAX_TOP}, not {most!r}")
     return OrderMeasure("top", ValueSelection(source, where), "all", most=most, **metadata)
-
-
-def first(
-    source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
-) -> OrderMeasure:
-    """Maintain a field of the item with the earliest time ``by``, which is parsed like the field of a time bucket.
-
-    Raises:
-        DefinitionError: the time zone is unknown.
-
-    Example:
-        >>> from tailrace import first
-        >>> opened = first("status", by="changed_at", tz="Europe/Berlin")
-        >>> opened.render("opened", {"opened": "new", "opened_at": "2024-10-01T06:00:00.000000Z"})
-        {'value': 'new', 'at': '2024-10-01T06:00:00.000000Z'}
-    """
-    check_field("first(by=)", by)
-    time_zone(tz)
-    return OrderMeasure("first", ValueSelection(source, where, at=by, tz=tz), "low", **metadata)
-
-
-def last(
-    source: str, *, by: str, tz: str = "UTC", where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
-) -> OrderMeasure:
-    """Maintain a field of the item with the latest time ``by``, which is parsed like the field of a time bucket.
-
-    Raises:
-        DefinitionError: the time zone is unknown.
-
-    Example:
-        >>> from tailrace import last
-        >>> status = last("status", by="changed_at", where=lambda order: not order["test"])
-        >>> status.attributes("status")
-        ('status', 'status_at')
-    """
-    check_field("last(by=)", by)
-    time_zone(tz)
-    return OrderMeasure("last", ValueSelection(source, where, at=by, tz=tz), "high", **metadata)

@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Context, Decimal
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Literal
 
 from tailrace.definition.fields.checks import check_field, check_predicate
@@ -14,17 +15,19 @@ from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.measures.linear import Predicate
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number
-from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, utc_text
+from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, encode_sort_keys, utc_text
 from tailrace.errors import InvalidItem, Violation
 
 type ValueRange = Literal["low", "high", "all"]
 
-VALUE, AT = "value", "at"
-"""The attributes of a value row: the value and, for first and last, the time."""
+VALUE, AT, BY, SHOWN = "value", "at", "by", "shown"
+"""The attributes of a value row: the value; for first and last, the time or the value that orders it; for largest and
+smallest, the list of the shown fields' values."""
 
 MAX_VALUE_BYTES = 1024
 """A value is its row's sort key: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
+_DIGEST_CHARACTERS = 32
 _LOG_CONTEXT = Context(prec=34)
 _REPRESENTATIVE_CONTEXT = Context(prec=16)
 _SMALLEST, _LARGEST = Decimal(f"1E{MIN_EXPONENT}"), Decimal(f"9.999999999999999E+{MAX_EXPONENT}")
@@ -53,8 +56,11 @@ class ValueSelection:
     Attributes:
         source: the field's path.
         where: restricts the selection to the items that satisfy this predicate.
-        at: the path of the field with the time, for first and last.
+        at: the path of the field with the time, for first and last by a time.
+        by: the path of the field whose value orders the items, for first and last by a value.
+        show: the paths of the fields that are kept with the value, for largest and smallest; None for other measures.
         tz: the time zone of times without an offset.
+        epoch_unit: the unit of times that are numbers since 1970.
         error: the largest relative error to which numbers are rounded; None does not round.
     """
 
@@ -63,20 +69,34 @@ class ValueSelection:
     at: str | None = None
     tz: str = "UTC"
     error: Decimal | None = None
+    epoch_unit: str = "s"
+    by: str | None = None
+    show: tuple[str, ...] | None = None
     path: FieldPath = field(init=False, repr=False, compare=False)
-    time_path: FieldPath | None = field(init=False, repr=False, compare=False)
+    order_path: FieldPath | None = field(init=False, repr=False, compare=False)
+    shown_paths: tuple[FieldPath, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         context = f"a measure of {self.source!r}"
         check_field(context, self.source)
         check_predicate(context, self.where)
         object.__setattr__(self, "path", field_path(self.source))
-        object.__setattr__(self, "time_path", None if self.at is None else field_path(self.at))
+        ordered_by = self.by if self.at is None else self.at
+        object.__setattr__(self, "order_path", None if ordered_by is None else field_path(ordered_by))
+        object.__setattr__(self, "shown_paths", tuple(map(field_path, self.show or ())))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The attributes of a value row other than its count."""
-        return (VALUE,) if self.at is None else (VALUE, AT)
+        if self.show is not None:
+            return (VALUE, SHOWN)
+        return (VALUE, AT) if self.at is not None else (VALUE,) if self.by is None else (VALUE, BY)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The fields that it reads."""
+        ordered_by = [source for source in (self.at, self.by) if source is not None]
+        return (self.source, *ordered_by, *(self.show or ()))
 
     def entry(self, item: Item) -> ValueEntry | None:
         """Return an item's value; None if the field or time is missing or null, or the item does not satisfy ``where``.
@@ -92,24 +112,59 @@ class ValueSelection:
         check_sort_value(value, self.path.pointer)
         if self.error is not None:
             value = self._rounded(value)
-        sort_key = encode_sort_key(value)
-        labels: tuple[Any, ...] = (value,)
-        if self.at is not None and self.time_path is not None:
-            time = self.time_path.read(item)
-            if time is None:
-                return None
-            at = utc_text(parse_instant(time, time_zone(self.tz), self.at))
-            sort_key, labels = f"{at}#{sort_key}", (value, at)
+        found = self._ordered(item, value)
+        if found is None:
+            return None
+        sort_key, labels = found
         if len(sort_key) * 4 > MAX_VALUE_BYTES and len(sort_key.encode()) > MAX_VALUE_BYTES:
             text = f"a value of {len(sort_key.encode())} bytes exceeds the key limit of {MAX_VALUE_BYTES}"
             raise InvalidItem([Violation(self.path.pointer, "measure", text)])
         return ValueEntry(sort_key, labels)
+
+    def _ordered(self, item: Item, value: Any) -> tuple[str, tuple[Any, ...]] | None:
+        """Return the sort key and labels of a value; None if what orders it is missing."""
+        if self.order_path is not None:
+            by = self.order_path.read(item)
+            if by is None:
+                return None
+            if self.at is None:
+                return encode_sort_keys([check_sort_value(by, self.order_path.pointer), value]), (value, by)
+            at = utc_text(parse_instant(by, time_zone(self.tz), self.at, self.epoch_unit))
+            return f"{at}#{encode_sort_key(value)}", (value, at)
+        if self.show is not None:
+            shown = tuple([_shown(path, item) for path in self.shown_paths])
+            return _ranked_key(value, shown), (value, shown)
+        return encode_sort_key(value), (value,)
 
     def _rounded(self, value: Any) -> Number:
         if isinstance(value, bool | str):
             text = f"cannot round a value of type {type(value).__name__}; quantile(error=) requires numbers"
             raise InvalidItem([Violation(self.path.pointer, "measure", text)])
         return round_to_bin(value, self.error or Decimal(0))
+
+
+def _shown(path: FieldPath, item: Item) -> Any:
+    value = path.read(item)
+    if value is None:
+        return None
+    check_sort_value(value, path.pointer)
+    if isinstance(value, str) and len(value.encode()) > MAX_VALUE_BYTES:
+        text = f"a text of {len(value.encode())} bytes exceeds the {MAX_VALUE_BYTES} that a row can show"
+        raise InvalidItem([Violation(path.pointer, "measure", text)])
+    return value
+
+
+def _ranked_key(value: Any, shown: tuple[Any, ...]) -> str:
+    """Return the sort key of a value with shown fields, which order equal values.
+
+    Where it would be too long for a key, a digest takes the place of the end of the shown fields: they then order equal
+    values by their first characters only, and are still told apart.
+    """
+    first, rest = encode_sort_keys([value]), encode_sort_keys(shown)
+    if (len(first) + len(rest)) * 4 > MAX_VALUE_BYTES and len((first + rest).encode()) > MAX_VALUE_BYTES:
+        room = max(0, MAX_VALUE_BYTES - len(first.encode()) - _DIGEST_CHARACTERS)
+        rest = rest.encode()[:room].decode(errors="ignore") + sha256(rest.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    return first + rest
 
 
 @lru_cache(maxsize=65_536)

@@ -25,7 +25,8 @@ from tailrace.queries.parameters import (
 from tailrace.queries.rollup import non_additive_measures
 
 _TEXT = {"type": "string"}
-_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-01-31T05:00-05:00"]}
+_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
+_TEXTS = {"type": "array", "items": _TEXT}
 _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
 
@@ -78,10 +79,16 @@ def row_schema(aggregate: Aggregate) -> Json:
 def aggregates_path() -> dict[str, Json]:
     """Return the path that lists the aggregates, and its operation."""
     text_or_none = {"type": ["string", "null"]}
-    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT})
+    size = {"type": "integer", "description": "How many of `kind` make a time bucket, if several."}
+    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT, "size": size})
     measure = closed_object(
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
-        {"field": _TEXT, "fraction": {"type": "number"}, "most": {"type": "integer"}},
+        {
+            "field": _TEXT,
+            "fraction": {"type": "number"},
+            "most": {"type": "integer"},
+            "show": {"type": "array", "items": _TEXT},
+        },
     )
     aggregate = closed_object(
         {
@@ -91,6 +98,7 @@ def aggregates_path() -> dict[str, Json]:
             "description": text_or_none,
             "groups": {"type": "array", "items": group, "description": "In the order of the key."},
             "bucket": text_or_none | {"description": "The name of the time bucket group."},
+            "intervals": {"type": "array", "items": _TEXT, "description": "The intervals that its rows roll up to."},
             "listed": {"type": "boolean", "description": "Whether the values of the first group can be listed."},
             "measures": {"type": "array", "items": measure},
             "shown": {"type": ["integer", "null"], "description": "The version whose rows can be read, if any."},
@@ -184,7 +192,7 @@ def _group_parameters(aggregate: Aggregate, first: Json | None = None) -> list[J
     ]
     if bucket is None:
         return parameters
-    text = "An instant, a date or a month, inclusive; replaces the bucket parameter."
+    text = "An instant, a date, a month, a quarter or a year, inclusive; replaces the bucket parameter."
     return [*parameters, *(parameter(end, "query", _TIME, text) for end in ("from", "to"))]
 
 
@@ -228,13 +236,13 @@ def _measure_schema(measure: Measure | OrderMeasure) -> Json:
         case "top":
             counted = {"value": _VALUE, "count": {"type": "integer", "minimum": 1}}
             return {"type": "array", "items": closed_object(counted)}
-        case "first" | "last":
-            return {
-                "anyOf": [
-                    {"type": "null"},
-                    closed_object({"value": _VALUE, "at": {"type": "string", "format": "date-time"}}),
-                ]
-            }
+        case "largest" | "smallest" if isinstance(measure, OrderMeasure):
+            or_none = {"type": ["string", "number", "boolean", "null"]}
+            return {"type": "array", "items": closed_object(dict.fromkeys(measure.members, or_none))}
+        case "first" | "last" if isinstance(measure, OrderMeasure):
+            timed = {"at": {"type": "string", "format": "date-time"}}
+            place = {"by": _VALUE} if measure.values.at is None else timed
+            return {"anyOf": [{"type": "null"}, closed_object({"value": _VALUE} | place)]}
     return {"type": ["string", "number", "boolean", "null"]}
 
 

@@ -1,0 +1,140 @@
+"""Play rounds of chaos against the whole stack on this machine: ``make chaos ROUNDS=200 FIRST=0``.
+
+Each round has a seed, which decides on its faults and on what clients write; threads and processes still run as they
+please. Stops with status 1 after a failing round, and prints its seed, its faults, and what was wrong.
+"""
+
+import argparse
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from queue import Empty
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from local.errors import LocalError
+from tests.chaos.checks import Check
+from tests.chaos.clients.flights import Names
+from tests.chaos.proxy.faults import KINDS
+from tests.chaos.rounds import COMBINATIONS, Outcome, play
+from tests.chaos.stack import chaos_stack
+from tests.chaos.summary import describe, summary
+
+_PROCESSES = multiprocessing.get_context("spawn")
+_SILENCE_S = 600.0
+"""How long no stack may say anything: longer than a round may take."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line and return the exit status."""
+    options = _options(arguments)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    seeds = range(options.first, options.first + options.rounds)
+    began, outcomes = time.monotonic(), []
+    with _bar(console, len(seeds)) as advance, _stacks(seeds, options) as results:
+        for outcome in results:
+            if isinstance(outcome, str):
+                console.print(outcome)
+                return 1
+            outcomes.append(outcome)
+            advance(outcome)
+            if outcome.violations:
+                console.print(describe(outcome))
+                if not options.go_on:
+                    break
+    console.print(summary(outcomes, time.monotonic() - began))
+    return 1 if any(outcome.violations for outcome in outcomes) else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    faults = "\n".join(f"  {name:<10} {kind.meaning}" for name, kind in KINDS.items())
+    parser = argparse.ArgumentParser(
+        prog="make chaos",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog=f"faults:\n{faults}\n\nThe first {len(COMBINATIONS)} seeds play each alone, and then each pair.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=len(COMBINATIONS), help="number of rounds (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
+    parser.add_argument("--stacks", type=int, default=3, help="stacks that run side by side (default: %(default)s)")
+    parser.add_argument("--shards", type=int, default=1, help="virtual shards of the stream (default: %(default)s)")
+    parser.add_argument("--go-on", action="store_true", help="do not stop after a failing round")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.first < 0 or options.stacks < 1 or options.shards < 1:
+        parser.error("ROUNDS, STACKS and SHARDS are at least 1, and FIRST is at least 0")
+    return options
+
+
+@contextmanager
+def _bar(console: Console, total: int) -> Iterator[Any]:
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[last]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total, last="starting the stacks")
+
+        def advance(outcome: Outcome) -> None:
+            text = f"seed {outcome.seed}: {' + '.join(outcome.kinds)}, settled in {outcome.settled_s:.0f} s"
+            progress.update(task, advance=1, last=text)
+            if not console.is_terminal:
+                console.print(text)
+
+        yield advance
+
+
+@contextmanager
+def _stacks(seeds: Sequence[int], options: argparse.Namespace) -> Iterator[Iterator[Outcome | str]]:
+    """Play the seeds on several stacks; yield outcomes as they come, or a sentence if a stack fails."""
+    waiting, done = _PROCESSES.Queue(), _PROCESSES.Queue()
+    for seed in seeds:
+        waiting.put(seed)
+    number = min(options.stacks, len(seeds))
+    players = [_PROCESSES.Process(target=_play_all, args=(waiting, done, options.shards)) for _ in range(number)]
+    for player in players:
+        player.start()
+
+    def results() -> Iterator[Outcome | str]:
+        for _ in seeds:
+            try:
+                yield done.get(timeout=_SILENCE_S)
+            except Empty:
+                yield f"No round ended for {_SILENCE_S:.0f} seconds."
+
+    try:
+        yield results()
+    finally:
+        for player in players:
+            if player.is_alive() and player.pid:
+                os.kill(player.pid, signal.SIGTERM)
+        for player in players:
+            player.join()
+
+
+def _play_all(waiting: Any, done: Any, shards: int) -> None:
+    """Play seeds on one stack after another, until there are none."""
+    # Ctrl-C is handled by the main process, which stops this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    logging.getLogger("local").setLevel(logging.ERROR)
+    try:
+        while True:
+            with chaos_stack(shards) as chaos:
+                check = Check(chaos)
+                while chaos.rounds < Names.MAX_ROUNDS:
+                    done.put(play(chaos, check, waiting.get(timeout=1)))
+    except Empty:
+        return
+    except LocalError as error:
+        done.put(str(error))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped")
