@@ -5,11 +5,10 @@ examples that is not known, and the check says so.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from copy import deepcopy
 
 from cli.definition.findings import Findings
-from cli.definition.predicates import UserPredicate, predicates_of
+from cli.definition.predicates import UserPredicate, images_of, predicates_of
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
@@ -24,8 +23,7 @@ from tailrace.definition.field_uses import (
     unknown_field,
     value_at,
 )
-from tailrace.definition.fields.elements import views
-from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.definition.fields.paths import field_path
 from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -49,7 +47,7 @@ def check_definition(pipeline: Pipeline) -> Findings:
             _check_counting(aggregate, items, findings)
         _warn_of_unchecked(collection, unchecked, findings)
         for predicate in predicates_of(pipeline, collection):
-            seen = list(_views(predicate.each, items))
+            seen = [image for item in items for image in images_of(item, predicate.each)]
             _check_fields_read(predicate, collection, seen, findings)
             if seen:
                 _check_predicate(predicate, collection, seen, findings)
@@ -73,7 +71,7 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
-    seen = list(_views(aggregate.each_path, items))
+    seen = [image for item in items for image in images_of(item, aggregate.each_path)]
     for use in field_uses(aggregate.by, aggregate.measures, aggregate.each_path):
         path = use.path_in(collection.compiled.paths)
         if collection.transform is None and (path is None or collection.compiled.paths.is_described(path)):
@@ -82,16 +80,6 @@ def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Finding
             _check_use(context, collection, use, seen if use.each else items, findings)
         else:
             yield use.source
-
-
-def _views(each: FieldPath | None, items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items as an aggregate's groups, measures and predicates see them."""
-    for item in items:
-        if each is None:
-            yield item
-            continue
-        with suppress(InvalidItem):  # an item that cannot be counted is reported as such
-            yield from (deepcopy(view) for view in views(item, each))
 
 
 def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], findings: Findings) -> None:

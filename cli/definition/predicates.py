@@ -1,6 +1,8 @@
 """The user's functions in a definition: which there are, and where each is written."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -8,9 +10,12 @@ from typing import Any
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.failures import code_of
+from tailrace.definition.fields.elements import views
 from tailrace.definition.fields.paths import FieldPath
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.errors import InvalidItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,18 @@ class UserPredicate:
 
     def __str__(self) -> str:
         return f"{self.what}, {place_of(self.function)}"
+
+
+def images_of(item: Item, each: FieldPath | None) -> Iterator[Item]:
+    """Yield copies of an item as an aggregate's groups, measures and predicates see it: as it is, or by its elements.
+
+    An item whose elements cannot be told has none here; counting it reports that.
+    """
+    if each is None:
+        yield deepcopy(item)
+        return
+    with suppress(InvalidItem):
+        yield from (deepcopy(view) for view in views(item, each))
 
 
 def predicates_of(pipeline: Pipeline, collection: Collection) -> list[UserPredicate]:

@@ -8,7 +8,7 @@
 
 import { humanize, spaced, toFloat, withoutTime } from "../values/format.js";
 
-const ZERO_WHEN_EMPTY = new Set(["count", "total", "distinct"]);
+const ZERO_WHEN_EMPTY = new Set(["count", "count_items", "total", "distinct"]);
 const LISTS = new Set(["top", "largest", "smallest"]);
 const NON_ADDITIVE = new Set(["distinct", "quantile", "top"]);
 
@@ -40,7 +40,7 @@ function measureView(measure) {
     kind: measure.kind,
     description: measure.description,
     parts: [{ role: "middle", name: measure.name, label: "", of: (row) => toFloat(withoutTime(row[measure.name])) }],
-    isAdditive: !NON_ADDITIVE.has(measure.kind),
+    isAdditive: measure.additive !== false && !NON_ADDITIVE.has(measure.kind),
     isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
     isList,
     rankedBy: isTimed || isList ? null : measure.name,

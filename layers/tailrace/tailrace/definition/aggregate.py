@@ -172,6 +172,12 @@ class Aggregate:
         """Whether an item may be in several rows."""
         return self.each is not None
 
+    @property
+    def is_bucketed_by_element(self) -> bool:
+        """Whether the elements of one item may be in several time buckets."""
+        path, bucket = self.each_path, self.bucket
+        return path is not None and bucket is not None and bucket.path.steps[: len(path.steps)] == path.steps
+
     @cached_property
     def once_positions(self) -> tuple[int, ...]:
         """The positions of the counters to which an item adds at most 1, however many of its elements are in a row."""

@@ -22,7 +22,7 @@ def describe(aggregate: Aggregate) -> Json:
             "groups": [_group(group) for group in aggregate.by],
             "bucket": None if bucket is None else bucket.name,
             "listed": aggregate.group_list is not None,
-            "measures": [_measure(name, measure) for name, measure in aggregate.measures.items()],
+            "measures": [_measure(name, measure, aggregate) for name, measure in aggregate.measures.items()],
         }
         | keep
         | each
@@ -36,7 +36,7 @@ def _group(group: Group) -> Json:
     return {"name": group.name, "kind": "field", "field": group.source}
 
 
-def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
+def _measure(name: str, measure: Measure | OrderMeasure, aggregate: Aggregate) -> Json:
     description: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
     if measure.source is not None:
         description["field"] = measure.source
@@ -46,4 +46,6 @@ def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
         description |= {"most": measure.most}
     if isinstance(measure, OrderMeasure) and measure.values.show:
         description |= {"show": list(measure.values.show)}
+    if measure.kind == "count_items" and aggregate.is_bucketed_by_element:
+        description["additive"] = False
     return description

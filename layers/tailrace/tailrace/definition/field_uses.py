@@ -55,15 +55,21 @@ class FieldUse:
 
     def types_in(self, paths: Paths) -> frozenset[str]:
         """Return the types that the field may have in valid items; none if there can be no value."""
+        if self.is_entry_in(paths) and self.path[len(self.each) :][:1] not in {(KEY,), (VALUE,)}:
+            return frozenset(["object"]) if self.path == self.each else frozenset()
         path = self.path_in(paths)
         return _NAME if path is None else paths.types(path)
+
+    def is_entry_in(self, paths: Paths) -> bool:
+        """Tell whether the field lies in an entry of a map, which has a key and a value."""
+        return bool(self.each) and "array" not in paths.types(self.each)
 
     def path_in(self, paths: Paths) -> Path | None:
         """Return the path into a valid item; None for the name of a map's entry, which a schema does not describe."""
         if not self.each:
             return self.path
         rest = self.path[len(self.each) :]
-        if "array" in paths.types(self.each) or rest[:1] not in {(KEY,), (VALUE,)}:
+        if not self.is_entry_in(paths) or rest[:1] not in {(KEY,), (VALUE,)}:
             return (*self.each, ELEMENT, *rest)
         return None if rest == (KEY,) else (*self.each, ELEMENT, *rest[1:])
 
@@ -132,6 +138,9 @@ def check_uses(context: str, collection: Collection, uses: Iterable[FieldUse]) -
 
 def _missing(collection: Collection, paths: Paths, use: FieldUse) -> str:
     path = use.path_in(paths) or use.path
+    inner = use.path[len(use.each) :]
+    if use.is_entry_in(paths) and inner[:1] not in {(KEY,), (VALUE,)}:
+        return unknown_field(use.source, str(inner[0]), f"an entry of {'.'.join(map(str, use.each))}", (KEY, VALUE))
     for length in range(1, len(path)):
         found = paths.types(path[:length])
         if found and not found & {"array", "object"}:

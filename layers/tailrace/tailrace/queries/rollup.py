@@ -62,7 +62,9 @@ class Rollup:
 
 def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
     """Return the names of the measures that cannot be merged from rows."""
-    kinds = ("distinct", "quantile", "top")
+    kinds = {"distinct", "quantile", "top"}
+    if aggregate.is_bucketed_by_element:  # an item may be in several of the buckets that are merged
+        kinds.add("count_items")
     return frozenset(name for name, measure in aggregate.measures.items() if measure.kind in kinds)
 
 

@@ -87,6 +87,7 @@ def aggregates_path() -> dict[str, Json]:
             "field": _TEXT,
             "fraction": {"type": "number"},
             "most": {"type": "integer"},
+            "additive": {"const": False, "description": "An item may be in several of the buckets of an interval."},
             "show": {"type": "array", "items": _TEXT},
         },
     )
@@ -227,7 +228,7 @@ def _group_schema(group: Group) -> Json:
 
 def _measure_schema(measure: Measure | OrderMeasure) -> Json:
     match measure.kind:
-        case "count" | "distinct":
+        case "count" | "count_items" | "distinct":
             return {"type": "integer", "minimum": 0}
         case "total":
             return {"type": "number"}
