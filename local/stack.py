@@ -28,6 +28,7 @@ from local.keep import STATE, Keeper, Kept
 from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
+from local.unfinished_files import load_unfinished_files
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
@@ -134,7 +135,11 @@ def kept_stack(
 
     Its addresses stay the same. Raises a LocalError.
     """
+    continues = state.exists()
     with _running(Kept.choose(state, port, shards), progress, {}, announce=True, state=state) as stack:
+        if continues:
+            bucket, function = stack.outputs["ArchiveBucket"], stack.resources["LoadFunction"]
+            load_unfinished_files(stack.client("s3"), stack.client("lambda"), bucket, function)
         yield stack
 
 

@@ -72,7 +72,7 @@ def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Finding
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
     seen = [image for item in items for image in images_of(item, aggregate.each_path)]
-    for use in field_uses(aggregate.by, aggregate.measures, aggregate.each_path):
+    for use in field_uses(aggregate.by, aggregate.stored_measures, aggregate.each_path):
         path = use.path_in(collection.compiled.paths)
         if collection.transform is None and (path is None or collection.compiled.paths.is_described(path)):
             _warn_of_types(context, collection, use, findings)

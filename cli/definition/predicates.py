@@ -63,7 +63,7 @@ def _predicates(pipeline: Pipeline, collection: Collection) -> Iterator[UserPred
 def _predicates_of_aggregate(aggregate: Aggregate) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     if aggregate.where is not None:
         yield f"where= of aggregate {aggregate.name!r}", aggregate.where
-    for name, measure in aggregate.measures.items():
+    for name, measure in aggregate.stored_measures.items():
         where = measure.columns[0].where if isinstance(measure, Measure) else measure.values.where
         if where is not None:
             yield f"where= of measure {name!r} of aggregate {aggregate.name!r}", where

@@ -46,7 +46,7 @@ class Subject:
     @property
     def uses(self) -> list[FieldUse]:
         """The fields that groups and measures use."""
-        return [use for one in self.aggregates for use in field_uses(one.by, one.measures)]
+        return [use for one in self.aggregates for use in field_uses(one.by, one.stored_measures)]
 
     def hints(self) -> Mapping[str, str]:
         """Return the types of the fields that the definition uses, by name, for schemas that leave them open."""

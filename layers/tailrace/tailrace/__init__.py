@@ -11,6 +11,7 @@ from tailrace.definition.groups.group import field
 from tailrace.definition.measures.linear import count, count_items, mean, total, variance
 from tailrace.definition.measures.order import distinct, maximum, minimum, quantile, top
 from tailrace.definition.measures.ranked import first, largest, last, smallest
+from tailrace.definition.measures.ratios import ratio
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.errors import DefinitionError
 from tailrace.version import VERSION
@@ -42,6 +43,7 @@ __all__ = [
     "month",
     "quantile",
     "quarter",
+    "ratio",
     "second",
     "seconds",
     "smallest",

@@ -14,7 +14,7 @@ const NON_ADDITIVE = new Set(["distinct", "quantile", "top"]);
 
 /** Return the views of an aggregate's measures. */
 export function viewsOf(measures) {
-  return [...measures.map(measureView), ...bandViews(measures)];
+  return [...measures.map((measure) => measureView(measure, measures)), ...bandViews(measures)];
 }
 
 /** Return the initial view: the first that is a number. */
@@ -30,7 +30,7 @@ export function viewOptions(views) {
   return bands.length === 0 ? options(single) : [...options(single), { group: "Bands", options: options(bands) }];
 }
 
-function measureView(measure) {
+function measureView(measure, measures) {
   const isTimed = measure.kind === "first" || measure.kind === "last";
   const isList = LISTS.has(measure.kind);
   return {
@@ -40,11 +40,19 @@ function measureView(measure) {
     kind: measure.kind,
     description: measure.description,
     parts: [{ role: "middle", name: measure.name, label: "", of: (row) => toFloat(withoutTime(row[measure.name])) }],
-    isAdditive: measure.additive !== false && !NON_ADDITIVE.has(measure.kind),
+    isAdditive: isAdditive(measure, measures),
     isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
     isList,
     rankedBy: isTimed || isList ? null : measure.name,
   };
+}
+
+/** Return whether a measure of several rows can be derived from them; of a ratio, whether both its parts can. */
+function isAdditive(measure, measures) {
+  if (measure.kind !== "ratio") return measure.additive !== false && !NON_ADDITIVE.has(measure.kind);
+  return measures
+    .filter(({ name }) => name === measure.numerator || name === measure.denominator)
+    .every((part) => isAdditive(part, measures));
 }
 
 function bandViews(measures) {

@@ -146,11 +146,12 @@ export class TimePanel extends Panel {
     return [{ key: SINGLE_LINE, label: this.view.label, slot: 0, isMeasure: true }];
   }
 
-  #show({ rows, truncated, freshness }, lines, unit, range, closed) {
+  #show(read, lines, unit, range, closed) {
+    const { rows, truncated, freshness } = read;
     const { aggregate, view } = this;
     const keys = lines.map(({ key }) => key);
     const chartData = {
-      ...columnsOf(rows, aggregate, keys, view, unit, this.range.leavesOut),
+      ...columnsOf(read, aggregate, keys, view, unit, this.range.leavesOut),
       lines: lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) })),
       view,
       unit,

@@ -14,6 +14,7 @@ from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT, check_attributes
 from tailrace.encoding.keys import group_list_key
@@ -105,7 +106,7 @@ class Aggregate:
     name: str
     of: Collection
     by: Sequence[Group]
-    measures: Mapping[str, Measure | OrderMeasure]
+    measures: Mapping[str, AnyMeasure]
     where: Predicate | None = None
     each: str | None = None
     keep: timedelta | None = None
@@ -121,7 +122,7 @@ class Aggregate:
             raise DefinitionError(f"{context}: by= must be a list of groups, and measures= a dict of measures by name")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
-        if not self.measures:
+        if all(isinstance(measure, Ratio) for measure in self.measures.values()):
             raise DefinitionError(f"{context}: needs at least one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
             raise DefinitionError(f"{context}: version= must be an integer of at least 1, not {self.version!r}")
@@ -148,7 +149,7 @@ class Aggregate:
     def _check_fields(self, context: str) -> None:
         if self.each is not None:
             check_field(f"{context}: each=", self.each)
-        check_uses(context, self.of, field_uses(self.by, self.measures, self.each_path))
+        check_uses(context, self.of, field_uses(self.by, self.stored_measures, self.each_path))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -183,6 +184,11 @@ class Aggregate:
         """The positions of the counters to which an item adds at most 1, however many of its elements are in a row."""
         columns = [column for _, measure in self.linear for column in measure.columns]
         return (0, *(position for position, column in enumerate(columns, 1) if column.once))
+
+    @cached_property
+    def stored_measures(self) -> Mapping[str, Measure | OrderMeasure]:
+        """The measures that rows store: all but ratios."""
+        return {name: one for name, one in self.measures.items() if not isinstance(one, Ratio)}
 
     @cached_property
     def linear(self) -> tuple[tuple[str, Measure], ...]:
@@ -234,7 +240,10 @@ class Aggregate:
         if row.get(ITEM_COUNT, 0) <= 0:
             return None
         groups = {group.name: row.get(group.name) for group in self.by}
-        measures = {name: measure.render(name, row) for name, measure in self.measures.items()}
+        values = {name: measure.render(name, row) for name, measure in self.stored_measures.items()}
+        measures = {
+            name: one.of(values) if isinstance(one, Ratio) else values[name] for name, one in self.measures.items()
+        }
         flag = {"inexact": True} if row.get(INEXACT) else {}
         return groups | measures | {UPDATED_AT: row.get(UPDATED_AT)} | flag
 

@@ -3,8 +3,8 @@
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.encoding.json_types import Json
 
 
@@ -36,7 +36,7 @@ def _group(group: Group) -> Json:
     return {"name": group.name, "kind": "field", "field": group.source}
 
 
-def _measure(name: str, measure: Measure | OrderMeasure, aggregate: Aggregate) -> Json:
+def _measure(name: str, measure: AnyMeasure, aggregate: Aggregate) -> Json:
     description: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
     if measure.source is not None:
         description["field"] = measure.source
@@ -48,4 +48,6 @@ def _measure(name: str, measure: Measure | OrderMeasure, aggregate: Aggregate) -
         description |= {"show": list(measure.values.show)}
     if measure.kind == "count_items" and aggregate.is_bucketed_by_element:
         description["additive"] = False
+    if isinstance(measure, Ratio):
+        description |= {"numerator": measure.numerator, "denominator": measure.denominator}
     return description

@@ -250,7 +250,7 @@ LINES = """
 SCHEMA["properties"]["tags"]["items"] = {"type": "string", "minLength": 1}
 orders = Collection("orders", schema=SCHEMA)
 pipeline = Pipeline([orders], [
-    Aggregate("tags", of=orders, each="tags", by=[field("tags")], measures={"n": count(where=where), "m": count_items()}),
+    Aggregate("tags", of=orders, each="tags", by=[field("tags")], measures={"n": count(where=where)}),
 ])
 """
 

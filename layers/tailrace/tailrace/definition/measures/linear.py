@@ -135,14 +135,15 @@ class Measure:
         if not parts[1]:
             return None
         if self.kind == "mean":
-            return _divide(parts[0], parts[1])
+            return divide(parts[0], parts[1])
         scaled_variance = EXACT.subtract(
             EXACT.multiply(Decimal(parts[2]), Decimal(parts[1])), EXACT.power(Decimal(parts[0]), 2)
         )
-        return _divide(scaled_variance, parts[1] * parts[1])
+        return divide(scaled_variance, parts[1] * parts[1])
 
 
-def _divide(numerator: Number, denominator: Number) -> Decimal:
+def divide(numerator: Number, denominator: Number) -> Decimal:
+    """Return a quotient with the digits that readers get."""
     return _DISPLAY_CONTEXT.divide(Decimal(numerator), Decimal(denominator))
 
 
