@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, Pipeline, count, field, hour, maximum, mean, minutes, ratio, total
+from tailrace.aws.aggregates import window_reader
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.definition.groups.buckets import bucket
@@ -227,6 +228,25 @@ def test_a_window_of_more_partitions_than_a_request_can_read_is_refused() -> Non
     query = parse_row_query(aggregate, [("from", "2024-06-01"), ("to", "2024-06-01"), ("window", "7d")])
     with pytest.raises(QueryTooLarge, match="shorter window"):
         WindowReader(RowReader(cast("Any", Table([])), "rows")).read(query)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_pages_go_on_where_the_reads_ended(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    made = [
+        (f"{shop} {number}", {"shop": shop, "at": f"2024-06-0{1 + number // 24}T{number % 24:02d}:00Z", "x": number})
+        for number in range(48)
+        for shop in "abc"
+    ]
+    table = Table(stored_rows(history("sales", made), Pipeline([SALES], [HOURS])))
+    parameters = [("shop", "b"), ("shop", "c"), *RANGE, ("window", "6h"), ("order", order), ("limit", "1000")]
+    at_once = all_pages(HOURS, table, parameters)
+    assert len(at_once) == 3 * 48
+    for reads in (24, 25, 40, 60):
+        monkeypatch.setattr(window_reader, "MAX_READS", reads)
+        assert all_pages(HOURS, table, parameters) == at_once, reads
+    monkeypatch.setattr(window_reader, "MAX_READS", 23)
+    with pytest.raises(QueryTooLarge):
+        all_pages(HOURS, table, parameters)
 
 
 def test_a_cursor_of_another_window_is_refused() -> None:

@@ -173,11 +173,13 @@ class Aggregate:
         """Whether an item may be in several rows."""
         return self.each is not None
 
-    @property
-    def is_bucketed_by_element(self) -> bool:
-        """Whether the elements of one item may be in several time buckets."""
+    @cached_property
+    def repeated_counts(self) -> frozenset[str]:
+        """The counts of items that may be in several time buckets, because the time is one of their elements'."""
         path, bucket = self.each_path, self.bucket
-        return path is not None and bucket is not None and bucket.path.steps[: len(path.steps)] == path.steps
+        if path is None or bucket is None or bucket.path.steps[: len(path.steps)] != path.steps:
+            return frozenset()
+        return frozenset(name for name, measure in self.measures.items() if measure.kind == "count_items")
 
     @cached_property
     def once_positions(self) -> tuple[int, ...]:

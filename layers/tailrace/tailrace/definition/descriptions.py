@@ -46,7 +46,7 @@ def _measure(name: str, measure: AnyMeasure, aggregate: Aggregate) -> Json:
         description |= {"most": measure.most}
     if isinstance(measure, OrderMeasure) and measure.values.show:
         description |= {"show": list(measure.values.show)}
-    if measure.kind == "count_items" and aggregate.is_bucketed_by_element:
+    if name in aggregate.repeated_counts:
         description["additive"] = False
     if isinstance(measure, Ratio):
         description |= {"numerator": measure.numerator, "denominator": measure.denominator}

@@ -104,8 +104,8 @@ def relabelled(
 
 def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
     """Return the names of the measures that cannot be merged from rows, and the ratios of these."""
-    kinds = {*_NOT_ADDITIVE, *(("count_items",) if aggregate.is_bucketed_by_element else ())}
-    stored = {name for name, measure in aggregate.measures.items() if measure.kind in kinds}
+    stored = {name for name, measure in aggregate.measures.items() if measure.kind in _NOT_ADDITIVE}
+    stored |= aggregate.repeated_counts
     ratios = {
         name
         for name, measure in aggregate.measures.items()

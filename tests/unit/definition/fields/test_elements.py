@@ -25,6 +25,7 @@ from tailrace.definition.descriptions import describe
 from tailrace.definition.fields.elements import views
 from tailrace.definition.fields.paths import field_path
 from tailrace.errors import InvalidItem
+from tailrace.queries.moving_sums import measures_without_window
 from tailrace.queries.rollup import non_additive_measures
 from tailrace.testing import history, rows
 
@@ -171,7 +172,8 @@ def test_it_is_part_of_the_meaning_and_of_the_description() -> None:
 def test_items_with_lines_in_several_buckets_are_not_summed_over_them() -> None:
     by_line, by_order = (aggregate(by=[field("shop"), day(path)]) for path in ("lines.shipped", "placed"))
     assert non_additive_measures(by_line) == {"orders"}
-    assert non_additive_measures(by_order) == set()
+    assert measures_without_window(by_line) == {"orders"}
+    assert non_additive_measures(by_order) == measures_without_window(by_order) == set()
     assert [one.get("additive") for one in describe(by_line)["measures"]] == [None, False, None]
     assert [one.get("additive") for one in describe(by_order)["measures"]] == [None, None, None]
 

@@ -158,7 +158,9 @@ class RowReader:
         scan = _Scan(query, lambda key_range, start: self._query(query, key_range, start, None), max_reads)
         rows = [stored.row for stored in scan]
         if scan.out_of_reads:
-            raise QueryTooLarge(f"the query needs more than {max_reads} reads: give a shorter window or range")
+            raise QueryTooLarge(
+                f"the query needs more than {max_reads} reads: give a shorter window, or a smaller limit"
+            )
         return rows, scan.reads
 
     def _scan(self, query: RowQuery, limit: int | None) -> _Scan:

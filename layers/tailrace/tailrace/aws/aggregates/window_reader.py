@@ -69,15 +69,15 @@ def _chunks(query: RowQuery) -> Iterator[tuple[WindowPosition, list[_Target]]]:
     start = query.window_start or WindowPosition(0, "")
     for part in range(start.part, query.window_parts()):
         label = start.label if part == start.part and start.label else None
+        skip = start.skip if label else 0
         chunk: list[_Target] = []
-        begin = WindowPosition(part, label or "", start.skip if label else 0)
         for target in _targets(query, label):
             if chunk and not _fits(query, [*chunk, target]):
-                yield begin, chunk
-                chunk, begin = [], WindowPosition(part, target.label)
+                yield WindowPosition(part, chunk[0].label, skip), chunk
+                chunk, skip = [], 0
             chunk.append(target)
         if chunk:
-            yield begin, chunk
+            yield WindowPosition(part, chunk[0].label, skip), chunk
 
 
 def _targets(query: RowQuery, start: str | None) -> Iterator[_Target]:
