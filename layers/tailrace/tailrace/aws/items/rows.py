@@ -12,6 +12,7 @@ from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item
 from tailrace.errors import InvalidItem, Violation
+from tailrace.inputs.arrivals import completed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class StoredItem:
     def etag(self) -> str:
         """The item's strong entity tag, a function of its content alone."""
         return entity_tag(item_digest(self.item, self.expires_at))
+
+
+def arriving(pipeline: Pipeline, collection: str, stored: StoredItem, stamp: str) -> StoredItem:
+    """Return an item with what its collection adds to each that comes in, at the time ``stamp``; raises NotFound."""
+    return StoredItem(*completed(pipeline.collection(collection), stored.item, stored.expires_at, stamp))
 
 
 def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
@@ -47,6 +53,8 @@ def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: Sto
     row = keys.row(item_id, item)
     check_item(_key_text(key), {name: value for name, value in item.items() if name not in keys.fields})
     known.prepare(item)
+    if known.lifetime is not None:
+        known.lifetime.expires_at(item)  # raises if its field is no time
     expiry = {} if stored.expires_at is None else {keys.ttl: _epoch_seconds(stored.expires_at)}
     has_open_schema = listed_fields(pipeline, collection) is None
     digest = {DIGEST: item_digest(item, stored.expires_at)} if has_open_schema else {}

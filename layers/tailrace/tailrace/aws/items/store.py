@@ -24,6 +24,7 @@ from tailrace.encoding.limits import check_item
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
+from tailrace.inputs.arrivals import expiry_after
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -129,13 +130,18 @@ class ItemStore:
         merged = merge_patch(before.item, patch)
         checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
         kept = encode_item(before.item)
-        in_key = self._keys(collection).fields
+        in_key, ttl = self._keys(collection).fields, self._keys(collection).ttl
         names = [name for name in merged if name not in in_key]
         fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in names}
         known = [name for name in before.item if name not in in_key]
         others = {name: value for name, value in row.items() if name not in known}
-        if DIGEST in checked and fields != {name: row[name] for name in known}:
-            others[DIGEST] = encode_value(item_digest(merged, before.expires_at))
+        expires_at = expiry_after(self.pipeline.collection(collection), before.item, before.expires_at, merged)
+        if expires_at != before.expires_at:
+            others.pop(ttl, None)
+            others |= encode_item({ttl: expires_at} if expires_at is not None else {})
+        changed = expires_at != before.expires_at or fields != {name: row[name] for name in known}
+        if DIGEST in checked and changed:
+            others[DIGEST] = encode_value(item_digest(merged, expires_at))
         return others | fields
 
     def _write(
