@@ -5,6 +5,7 @@ please. Stops with status 1 after a failing round, and prints its seed, its faul
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,22 +24,35 @@ from tests.chaos.summary import describe, summary
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
+    # SIGTERM and the end of the terminal act like Ctrl-C, which works even where a shell made its jobs ignore it
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     seeds = range(options.first, options.first + options.rounds)
-    began, outcomes = time.monotonic(), []
+    began, outcomes = time.monotonic(), list[Outcome]()
+    try:
+        problem = _play(seeds, options, outcomes, console)
+    except KeyboardInterrupt:
+        problem = "Stopped."
+    if problem:
+        console.print(problem)
+    console.print(summary(outcomes, time.monotonic() - began))
+    return 1 if problem or any(outcome.violations for outcome in outcomes) else 0
+
+
+def _play(seeds: range, options: argparse.Namespace, outcomes: list[Outcome], console: Console) -> str:
+    """Play rounds and add their outcomes; return a sentence if a stack fails."""
     with _bar(console, len(seeds)) as advance, playing(seeds, options.stacks, options.shards) as results:
         for outcome in results:
             if isinstance(outcome, str):
-                console.print(outcome)
-                return 1
+                return outcome
             outcomes.append(outcome)
             advance(outcome)
             if outcome.violations:
                 console.print(describe(outcome))
                 if not options.go_on:
                     break
-    console.print(summary(outcomes, time.monotonic() - began))
-    return 1 if any(outcome.violations for outcome in outcomes) else 0
+    return ""
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -76,7 +90,4 @@ def _bar(console: Console, total: int) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    sys.exit(main())

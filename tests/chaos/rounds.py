@@ -64,12 +64,13 @@ def play(chaos: ChaosStack, check: Check, plan: Plan) -> Outcome:
     reader.start()
     disturbance.start()
     chaos.proxy.plan = plan
-    try:
-        _run_all([writer(chaos, names, ledger, seed).run for writer in WRITERS])
-        _meet_the_readers_of_the_stream(chaos)
-    finally:
-        chaos.proxy.plan = None
-        disturbance.finish()
+    with chaos.short_time(plan.targets.get("timeout", ())):
+        try:
+            _run_all([writer(chaos, names, ledger, seed).run for writer in WRITERS])
+            _meet_the_readers_of_the_stream(chaos)
+        finally:
+            chaos.proxy.plan = None
+            disturbance.finish()
     ended = time.monotonic()
     redriven, unsettled = settle(chaos, names)
     settled = time.monotonic() - ended

@@ -64,9 +64,11 @@ function withGaps(seconds, unit) {
   return xs;
 }
 
+const COUNTS = new Set(["count", "count_items"]);
+
 /** Return the lines of rows, the largest first: by the sum of a count measure, or by the number of rows. */
 export function linesBySize(rows, aggregate) {
-  const count = aggregate.measures.find((measure) => measure.kind === "count")?.name;
+  const count = aggregate.measures.find((measure) => COUNTS.has(measure.kind))?.name;
   const sizes = new Map();
   for (const row of rows) {
     const key = aggregate.lineKey(row);

@@ -8,9 +8,9 @@
 
 import { humanize, spaced, toFloat, withoutTime } from "../values/format.js";
 
-const ZERO_WHEN_EMPTY = new Set(["count", "total", "distinct"]);
+const ZERO_WHEN_EMPTY = new Set(["count", "count_items", "total", "distinct"]);
 const LISTS = new Set(["top", "largest", "smallest"]);
-const SUMS = new Set(["count", "total", "mean", "variance"]);
+const SUMS = new Set(["count", "count_items", "total", "mean", "variance"]);
 const NON_ADDITIVE = new Set(["distinct", "quantile", "top"]);
 
 /** Return the views of an aggregate's measures. */
@@ -42,7 +42,7 @@ function measureView(measure, measures) {
     description: measure.description,
     parts: [{ role: "middle", name: measure.name, label: "", of: (row) => toFloat(withoutTime(row[measure.name])) }],
     isAdditive: isAdditive(measure, measures),
-    hasWindow: partsOf(measure, measures).every(({ kind }) => SUMS.has(kind)),
+    hasWindow: partsOf(measure, measures).every((part) => part.additive !== false && SUMS.has(part.kind)),
     isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
     isList,
     rankedBy: isTimed || isList ? null : measure.name,
@@ -51,7 +51,7 @@ function measureView(measure, measures) {
 
 /** Return whether a measure of several rows can be derived from them; of a ratio, whether both its parts can. */
 function isAdditive(measure, measures) {
-  return partsOf(measure, measures).every((part) => !NON_ADDITIVE.has(part.kind));
+  return partsOf(measure, measures).every((part) => part.additive !== false && !NON_ADDITIVE.has(part.kind));
 }
 
 /** Return the stored measures that a measure is made from: itself, or the two of a ratio. */

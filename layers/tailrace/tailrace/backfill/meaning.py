@@ -82,7 +82,7 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
         "keep": None if aggregate.keep is None else aggregate.keep.total_seconds(),
         "listed": aggregate.listed,
         "lanes": aggregate.lanes,
-    }
+    } | ({} if aggregate.each is None else {"each": _path(aggregate.each)})
 
 
 def _group(group: Group) -> Sequence[Any]:

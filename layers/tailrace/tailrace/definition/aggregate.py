@@ -8,7 +8,8 @@ from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.field_uses import check_uses, field_uses
-from tailrace.definition.fields.checks import check_display_metadata, check_predicate
+from tailrace.definition.fields.checks import check_display_metadata, check_field, check_predicate
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure, Predicate
@@ -76,6 +77,10 @@ class Aggregate:
             groups, there is one row of all items.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
+        each: the path of a list, map or set: each of its elements contributes, in a row of its own groups. Groups,
+            measures and predicates see the item with the element in the place of the list, so ``lines.product`` is a
+            field of the line. A map's entry has the fields ``key`` and ``value``. An item without elements is in no
+            row.
         keep: how long a row is kept after its time bucket has ended; None keeps it forever.
         version: part of the key. Increment it whenever the meaning of the aggregate changes.
         lanes: the number of rows among which each row is spread, for rows that more shards of the stream update than
@@ -103,6 +108,7 @@ class Aggregate:
     by: Sequence[Group]
     measures: Mapping[str, AnyMeasure]
     where: Predicate | None = None
+    each: str | None = None
     keep: timedelta | None = None
     version: int = 1
     lanes: int = 1
@@ -138,7 +144,12 @@ class Aggregate:
         check_display_metadata(context, description=self.description)
         check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
-        check_uses(context, self.of, field_uses(self.by, self.stored_measures))
+        self._check_fields(context)
+
+    def _check_fields(self, context: str) -> None:
+        if self.each is not None:
+            check_field(f"{context}: each=", self.each)
+        check_uses(context, self.of, field_uses(self.by, self.stored_measures, self.each_path))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -151,6 +162,30 @@ class Aggregate:
     def bucket(self) -> BucketGroup | None:
         """The time bucket among the groups, if any."""
         return next((group for group in self.by if isinstance(group, BucketGroup)), None)
+
+    @cached_property
+    def each_path(self) -> FieldPath | None:
+        """The path of the field whose elements contribute, if any."""
+        return None if self.each is None else field_path(self.each)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether an item may be in several rows."""
+        return self.each is not None
+
+    @cached_property
+    def repeated_counts(self) -> frozenset[str]:
+        """The counts of items that may be in several time buckets, because the time is one of their elements'."""
+        path, bucket = self.each_path, self.bucket
+        if path is None or bucket is None or bucket.path.steps[: len(path.steps)] != path.steps:
+            return frozenset()
+        return frozenset(name for name, measure in self.measures.items() if measure.kind == "count_items")
+
+    @cached_property
+    def once_positions(self) -> tuple[int, ...]:
+        """The positions of the counters to which an item adds at most 1, however many of its elements are in a row."""
+        columns = [column for _, measure in self.linear for column in measure.columns]
+        return (0, *(position for position, column in enumerate(columns, 1) if column.once))
 
     @cached_property
     def stored_measures(self) -> Mapping[str, Measure | OrderMeasure]:

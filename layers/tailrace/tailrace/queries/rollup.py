@@ -23,6 +23,7 @@ _NOT_ADDITIVE = ("distinct", "quantile")
 _REASONS = {
     "distinct": "rows store how many different values they have, not which, so several rows may share some",
     "quantile": "rows store one value, from which the quantile of several rows does not follow",
+    "count_items": "an item may be in several of these rows, and would be counted in each",
     "top": "a full list may lack values of its row, so lists of several rows are merged only if none is full",
 }
 
@@ -104,6 +105,7 @@ def relabelled(
 def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
     """Return the names of the measures that cannot be merged from rows, and the ratios of these."""
     stored = {name for name, measure in aggregate.measures.items() if measure.kind in _NOT_ADDITIVE}
+    stored |= aggregate.repeated_counts
     ratios = {
         name
         for name, measure in aggregate.measures.items()
@@ -117,7 +119,8 @@ def reason_left_out(aggregate: Aggregate, name: str) -> str:
     measure = aggregate.measures[name]
     if not isinstance(measure, Ratio):
         return _REASONS[measure.kind]
-    part = next(part for part in (measure.numerator, measure.denominator) if aggregate.measures[part].kind in _REASONS)
+    left_out = non_additive_measures(aggregate)
+    part = next(part for part in (measure.numerator, measure.denominator) if part in left_out)
     return f"a ratio of {part}: {_REASONS[aggregate.measures[part].kind]}"
 
 

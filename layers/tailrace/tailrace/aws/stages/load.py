@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.store import StoredItem, validated_row
-from tailrace.aws.runtime.object_reader import RANGE_BYTES, ObjectReader, ObjectReplaced, StoredVersion
+from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.stages.checkpoints import Checkpoints, Overtaken
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 # below DynamoDB's request limit of 16 MB.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
-_CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most; a file that takes less has no checkpoint
+_CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
+_LARGE_BYTES = 512 * 1024  # of such a file, the checkpoint is looked for and written at the beginning
 
 
 class OutOfTime(Exception):
@@ -129,7 +130,7 @@ class Loader:
                 return None
             tally.resume(begun)
             return self._finish(tally, [ObjectReplaced()])
-        if upload.continued or version.size > RANGE_BYTES:
+        if upload.continued or version.size > _LARGE_BYTES:
             tally.resume(checkpoints.take(tally.checkpoint()))
         clock = _Clock(remaining_time_ms, remaining_time_ms() - _CHECKPOINT_EVERY_MS)
         return self._work(_Work(version, tally, checkpoints, clock))

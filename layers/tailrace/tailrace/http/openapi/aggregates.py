@@ -99,6 +99,7 @@ def aggregates_path() -> dict[str, Json]:
             "field": _TEXT,
             "fraction": {"type": "number"},
             "most": {"type": "integer"},
+            "additive": {"const": False, "description": "An item may be in several of the buckets of an interval."},
             "show": {"type": "array", "items": _TEXT},
             "numerator": _TEXT,
             "denominator": _TEXT,
@@ -118,7 +119,10 @@ def aggregates_path() -> dict[str, Json]:
             "shown": {"type": ["integer", "null"], "description": "The version whose rows can be read, if any."},
             "generations": {"type": "array", "items": closed_object(_GENERATION, {"progress": _PROGRESS})},
         },
-        {"keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."}},
+        {
+            "keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."},
+            "each": _TEXT | {"description": "The field whose elements are counted, instead of items."},
+        },
     )
     listed = closed_object({"aggregates": {"type": "array", "items": aggregate}, "freshness": _FRESHNESS})
     operation = {
@@ -256,7 +260,7 @@ def _group_schema(group: Group) -> Json:
 
 def _measure_schema(measure: AnyMeasure) -> Json:
     match measure.kind:
-        case "count" | "distinct":
+        case "count" | "count_items" | "distinct":
             return {"type": "integer", "minimum": 0}
         case "total":
             return {"type": "number"}
