@@ -12,7 +12,7 @@ CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
-.PHONY: help setup demo stack dashboard test simulate chaos bench check definition-lock docs format build deploy lock clean
+.PHONY: help setup demo stack dashboard test simulate chaos bench check audit sbom definition-lock docs format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile

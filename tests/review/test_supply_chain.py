@@ -1,4 +1,4 @@
-"""Supply chain: everything is locked with hashes, actions are pinned, the layer has a bill of materials, audits are honest."""
+"""Supply chain: hashes in all locks, pinned actions, a bill of materials of the layer, and honest audits."""
 
 import json
 import re
@@ -20,7 +20,7 @@ COMMENTED = re.compile(r"@[0-9a-f]{40} # v\d+(\.\d+)*$")
 
 
 def unlocked(text: str) -> list[str]:
-    """Return the lines of a lock that are neither an exact version nor one of its hashes, and versions without hashes."""
+    """Return the lines of a lock that are neither an exact version nor a hash, and versions without hashes."""
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     wrong = [line for line in lines if not PINNED.match(line) and not HASH.match(line)]
     bare = [
@@ -89,7 +89,7 @@ def test_a_tag_is_no_pin(action: str) -> None:
 
 def test_the_bill_of_materials_names_what_the_layer_holds(tmp_path: Path) -> None:
     """Each package with its version and hashes; the same file each time."""
-    command = [
+    command: list[str | Path] = [
         ROOT / ".tools/audit/bin/cyclonedx-py",
         "requirements",
         LAYER_LOCK,
