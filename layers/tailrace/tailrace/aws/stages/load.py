@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.store import StoredItem, validated_row
+from tailrace.aws.items.store import StoredItem, arriving, validated_row
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
@@ -205,7 +205,9 @@ class Loader:
             tally.refuse(line, (line.violation,))
             return
         try:
-            row = validated_row(self.pipeline, tally.upload.collection, line.id, StoredItem(line.item, line.expires_at))
+            collection, upload = tally.upload.collection, tally.upload
+            stored = arriving(self.pipeline, collection, StoredItem(line.item, line.expires_at), upload.uploaded_at)
+            row = validated_row(self.pipeline, collection, line.id, stored)
         except InvalidItem as error:
             tally.refuse(line, error.violations)
         except InvalidMessage as error:
