@@ -118,6 +118,7 @@ def all_pages(aggregate: Aggregate, table: Table, parameters: list[tuple[str, st
     st.sampled_from([1, 7, 1000]),
     st.lists(st.tuples(st.integers(0, 30), st.sampled_from("ab"), st.integers(-5, 5)), max_size=20),
 )
+@example(PLACES[6], CASES[2], "shop first", "asc", 1, [(16, "a", 0)])  # the day before was skipped
 @example(PLACES[4], CASES[0], "shop first", "asc", 7, [(n, "a", n) for n in range(30)])
 @example(PLACES[3], CASES[1], "shop first", "desc", 1, [(n, "a", n) for n in range(30)])
 def test_each_bucket_has_the_sums_of_its_window(  # noqa: PLR0917 - what varies
