@@ -14,10 +14,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -29,6 +29,17 @@ DELAYS = 19_999
 PART_BYTES = 32 * 1024 * 1024
 BAD_EVERY = 1_003
 _NAME = re.compile(r" AWS_LAMBDA_FUNCTION_NAME=tailrace-load( |$)")
+
+
+class Cloud(Protocol):
+    """Where a stack runs."""
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs."""
+
+    def client(self, service: str) -> Any:
+        """Return a client of a service."""
 
 
 def lines(size: int, width: int, ids: int) -> Iterator[tuple[str, int | None, bytes]]:
@@ -69,7 +80,7 @@ class Expected:
     delays: dict[str, int] = field(default_factory=dict)
 
 
-def upload(stack: Stack, size: int, width: int, ids: int = IDS) -> Expected:
+def upload(stack: Cloud, size: int, width: int, ids: int = IDS) -> Expected:
     """Upload the file in parts."""
     s3, bucket, expected = stack.client("s3"), stack.outputs["ArchiveBucket"], Expected()
     place = {"Bucket": bucket, "Key": KEY}
@@ -107,11 +118,11 @@ def processes() -> dict[int, int]:
     return {int(pid): int(memory) for pid, memory, _ in found}
 
 
-def receipt(stack: Stack) -> dict[str, Any] | None:
-    """Return the file's receipt, if there is one."""
+def stored(stack: Cloud, folder: str) -> dict[str, Any] | None:
+    """Return the file's receipt or checkpoint, if there is one."""
     s3 = stack.client("s3")
     with suppress(s3.exceptions.NoSuchKey):
-        key = KEY.replace("inbox/", "receipts/") + ".json"
+        key = KEY.replace("inbox", folder) + ".json"
         found: dict[str, Any] = json.loads(s3.get_object(Bucket=stack.outputs["ArchiveBucket"], Key=key)["Body"].read())
         return found
     return None
@@ -142,7 +153,7 @@ def follow(stack: Stack, kills: int, pauses_s: tuple[float, float], seed: int = 
     """Kill the function's processes now and then until there is a receipt; return it."""
     chance, course = random.Random(seed), Course()  # noqa: S311 - moments
     next_kill = time.monotonic() + chance.uniform(*pauses_s)
-    while (found := receipt(stack)) is None:
+    while (found := stored(stack, "receipts")) is None:
         running = processes()
         course.peak = max(course.peak, *running.values(), 0)
         if course.killed < kills and running and time.monotonic() > next_kill:
@@ -157,7 +168,7 @@ def follow(stack: Stack, kills: int, pauses_s: tuple[float, float], seed: int = 
     return found, course
 
 
-def differences(stack: Stack, expected: Expected, found: dict[str, Any]) -> list[str]:
+def differences(stack: Cloud, expected: Expected, found: dict[str, Any]) -> list[str]:
     """Compare the receipt and the items with the file."""
     told = [name for name in ("accepted", "rejected") if found[name] != getattr(expected, name)]
     items: dict[str, int] = {}

@@ -5,15 +5,16 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from cli.definition.predicates import UserPredicate, place_of
+from cli.definition.predicates import UserPredicate, images_of, place_of
 from cli.definition.subject import Subject
-from tailrace.aggregation.contributions import contribution
+from tailrace.aggregation.contributions import item_contribution
+from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.failures import describe_failure
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem
 
-_UNCOUNTED = frozenset(["group", "measure", "time", "digits", "key"])
+_UNCOUNTED = frozenset(["each", "group", "measure", "time", "digits", "key"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,10 @@ def problems(subject: Subject, item: Item) -> Iterator[Problem]:
         elif _prepared(subject, reordered(item)) != canonical_json(seen):
             yield Problem("order", where, f"depends on the order of the item's fields, {_UNORDERED}")
     for predicate in subject.predicates:
-        yield from _predicate_problems(predicate, seen)
+        for image in images_of(seen, predicate.each):
+            yield from _predicate_problems(predicate, image)
     for aggregate in subject.aggregates:
-        try:
-            contribution(deepcopy(seen), aggregate)
-        except InvalidItem as error:
-            if {violation.keyword for violation in error.violations} <= _UNCOUNTED:
-                first = error.violations[0]
-                yield Problem("uncounted", f"aggregate {aggregate.name!r}: {first.pointer}", str(error))
+        yield from _counting_problems(aggregate, seen)
 
 
 _UNSTABLE = "randomness, a clock, or something that it remembers"
@@ -79,12 +76,22 @@ def is_suspicious(subject: Subject, item: Item) -> bool:
     try:
         seen = subject.collection.prepare(item)
         for predicate in subject.predicates:
-            predicate.function(seen)
+            for image in images_of(seen, predicate.each):
+                predicate.function(image)
     except InvalidItem as error:
         return not isinstance(error.__cause__, ValueError)
     except Exception:  # noqa: BLE001 - the user's code may raise anything
         return True
     return False
+
+
+def _counting_problems(aggregate: Aggregate, item: Item) -> Iterator[Problem]:
+    try:
+        item_contribution(deepcopy(item), aggregate)
+    except InvalidItem as error:
+        if {violation.keyword for violation in error.violations} <= _UNCOUNTED:
+            first = error.violations[0]
+            yield Problem("uncounted", f"aggregate {aggregate.name!r}: {first.pointer}", str(error))
 
 
 def _transform_problem(subject: Subject, error: InvalidItem) -> Problem:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.definition.generation.constants import Constants, constants_of
-from cli.definition.predicates import UserPredicate, predicates_of
-from tailrace.aggregation.contributions import contribution
+from cli.definition.predicates import UserPredicate, images_of, predicates_of
+from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
@@ -46,7 +46,7 @@ class Subject:
     @property
     def uses(self) -> list[FieldUse]:
         """The fields that groups and measures use."""
-        return [use for one in self.aggregates for use in field_uses(one.by, one.measures)]
+        return [use for one in self.aggregates for use in field_uses(one.by, one.stored_measures)]
 
     def hints(self) -> Mapping[str, str]:
         """Return the types of the fields that the definition uses, by name, for schemas that leave them open."""
@@ -113,8 +113,12 @@ class Subject:
             seen = self.collection.prepare(deepcopy(item))
         except InvalidItem as error:
             return f"invalid: {error}"
-        parts = [canonical_json(seen), *(_result(predicate.function, seen) for predicate in self.predicates)]
+        parts = [canonical_json(seen), *(_results(predicate, seen) for predicate in self.predicates)]
         return "\n".join([*parts, *(_counted(seen, aggregate) for aggregate in self.aggregates)])
+
+
+def _results(predicate: UserPredicate, item: Item) -> str:
+    return ",".join(_result(predicate.function, image) for image in images_of(item, predicate.each))
 
 
 def _result(function: Callable[[Any], Any], item: Item) -> str:
@@ -126,6 +130,6 @@ def _result(function: Callable[[Any], Any], item: Item) -> str:
 
 def _counted(item: Item, aggregate: Aggregate) -> str:
     try:
-        return repr(contribution(deepcopy(item), aggregate))
+        return repr(item_contribution(deepcopy(item), aggregate))
     except InvalidItem as error:
         return ",".join(violation.keyword for violation in error.violations)

@@ -23,6 +23,10 @@ def short_lived(signed_stack: Stack) -> Iterator[Stack]:
 
 
 def test_a_killed_load_loses_and_doubles_nothing(short_lived: Stack) -> None:
+    """However many invocations that takes: Lambda ends other functions that call themselves more than 16 times."""
+    name = short_lived.resources["LoadFunction"]
+    setting = short_lived.client("lambda").get_function_recursion_config(FunctionName=name)
+    assert setting["RecursiveLoop"] == "Allow"
     expected = bulk.upload(short_lived, 5_000_000, 2048, 400)
     receipt, course = bulk.follow(short_lived, KILLS, (0.3, 1.0))
     assert bulk.differences(short_lived, expected, receipt) == []

@@ -2,10 +2,12 @@
 
 import signal
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from benchmarks.stages import bulk
 from local.deployment import deploy
 from tests.openapi.conformance import FLIGHT
 from tests.stack.checkout import Checkout, checked_out
@@ -42,6 +44,7 @@ def test_a_kept_stack_follows_its_definition_and_continues(checkout: Checkout) -
     assert "Saving the stack" in checkout.log
     continues_at_the_same_addresses(checkout, before)
     survives_a_kill(checkout)
+    loads_a_file_on(checkout)
 
 
 def deploys_a_changed_definition(checkout: Checkout) -> None:
@@ -94,3 +97,32 @@ def survives_a_kill(checkout: Checkout) -> None:
     for path, measure in ((ROWS, "flights"), (DESTS, "n")):
         checkout.wait_until(lambda path=path, measure=measure: checkout.count(path, measure) == items, CHANGE_SECONDS)  # type: ignore[misc]
     checkout.stop(signal.SIGINT)
+
+
+@dataclass
+class Running:
+    """The stack of a checkout, as far as a load needs it."""
+
+    about: dict[str, Any]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return dict(self.about["outputs"])
+
+    def client(self, service: str) -> Any:
+        return deploy.client(service, self.about["endpoint"])
+
+
+def loads_a_file_on(checkout: Checkout) -> None:
+    """The emulator keeps the notification in memory only."""
+    checkout.start()
+    stack = Running(checkout.about)
+    expected = bulk.upload(stack, 8_000_000, 0, 50)
+    checkout.wait_until(lambda: bulk.stored(stack, "checkpoints") is not None, CHANGE_SECONDS)
+    checkout.stop(signal.SIGINT)
+    checkout.start()
+    checkout.wait_until(lambda: bulk.stored(stack, "receipts") is not None, 2 * CHANGE_SECONDS)
+    receipt = bulk.stored(stack, "receipts")
+    assert receipt is not None
+    assert bulk.differences(stack, expected, receipt) == []
+    checkout.stop(signal.SIGKILL)

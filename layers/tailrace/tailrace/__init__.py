@@ -8,9 +8,10 @@ from tailrace.definition.collection import Collection
 from tailrace.definition.durations import days, hours, minutes, seconds
 from tailrace.definition.groups.buckets import day, hour, minute, month, quarter, second, week, year
 from tailrace.definition.groups.group import field
-from tailrace.definition.measures.linear import count, mean, total, variance
+from tailrace.definition.measures.linear import count, count_items, mean, total, variance
 from tailrace.definition.measures.order import distinct, maximum, minimum, quantile, top
 from tailrace.definition.measures.ranked import first, largest, last, smallest
+from tailrace.definition.measures.ratios import ratio
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.errors import DefinitionError
 from tailrace.version import VERSION
@@ -24,6 +25,7 @@ __all__ = [
     "Pipeline",
     "Route",
     "count",
+    "count_items",
     "day",
     "days",
     "distinct",
@@ -41,6 +43,7 @@ __all__ = [
     "month",
     "quantile",
     "quarter",
+    "ratio",
     "second",
     "seconds",
     "smallest",

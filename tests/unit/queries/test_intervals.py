@@ -83,10 +83,10 @@ def test_a_rolled_up_row_has_all_items_of_its_interval(
     table = Table(stored_rows(history("sales", items), Pipeline([SALES], [aggregate])))
     ends = [("from", items[0][1]["at"]), ("to", items[-1][1]["at"])] if bucket_first else [("shop", "a")]
     found = all_pages(aggregate, table, [*ends, ("interval", interval), ("order", order), ("limit", str(limit))])
-    assert Counter({row["at_bucket"]: row["n"] for row in found}) == expected
+    assert Counter({row[interval]: row["n"] for row in found}) == expected
     assert len(found) == len(expected)
     if not bucket_first:
-        assert [row["at_bucket"] for row in found] == sorted(expected, reverse=order == "desc")
+        assert [row[interval] for row in found] == sorted(expected, reverse=order == "desc")
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ function valueAxis(view) {
     ticks: { show: false },
     gap: 6,
     space: fontSize * 3,
-    ...(view.kind === "count" || view.kind === "distinct" ? { incrs: INTEGER_STEPS } : {}),
+    ...(["count", "count_items", "distinct"].includes(view.kind) ? { incrs: INTEGER_STEPS } : {}),
     size: (_, labels) => 14 + Math.max(3, ...(labels ?? []).map((label) => label.length)) * fontSize * 0.6,
     values: (_, ticks) => ticks.map((value) => (value === null ? "" : formatTick(value))),
   };

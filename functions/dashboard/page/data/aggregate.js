@@ -4,7 +4,7 @@ import { formatGroupValue, spaced } from "../values/format.js";
 import { supportedZone, unitOf } from "../values/times.js";
 import { isBuilt } from "./generations.js";
 
-const RESERVED_PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "by", "n"]);
+const RESERVED_PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "window", "by", "n"]);
 
 /** Return the name of the query parameter for a group's value. */
 export function parameterName(group) {

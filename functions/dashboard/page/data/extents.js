@@ -9,6 +9,7 @@ const SEARCH_REQUESTS = 5;
 const SEARCH_BUCKETS = 9000;
 const INITIAL_BUCKETS = 100;
 const SAMPLED_GROUPS = 5;
+const ASSUMED_BUCKETS = 90;
 
 /** How many rows tell whether the first and the last are outliers. */
 const ROWS_AT_EACH_END = 50;
@@ -130,6 +131,12 @@ export class Extents {
     const extent = extentOf([...new Set(starts.flat())].sort((one, other) => one - other));
     if (extent !== null) this.extend(sibling, extent.oldest, extent.newest);
   }
+}
+
+/** Return an extent for an aggregate about which nothing is known: some buckets until now. */
+export function assumedExtent(aggregate, now) {
+  const extent = { oldest: now - ASSUMED_BUCKETS * bucketLengthMs(aggregate), newest: now };
+  return { ...extent, all: extent };
 }
 
 function bucketLengthMs(aggregate) {

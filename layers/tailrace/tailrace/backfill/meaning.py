@@ -77,12 +77,12 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
         "name": aggregate.name,
         "version": aggregate.version,
         "by": [_group(group) for group in aggregate.by],
-        "measures": [[name, _measure(aggregate.measures[name])] for name in sorted(aggregate.measures)],
+        "measures": [[name, _measure(measure)] for name, measure in sorted(aggregate.stored_measures.items())],
         "where": _function(aggregate.where),
         "keep": None if aggregate.keep is None else aggregate.keep.total_seconds(),
         "listed": aggregate.listed,
         "lanes": aggregate.lanes,
-    }
+    } | ({} if aggregate.each is None else {"each": _path(aggregate.each)})
 
 
 def _group(group: Group) -> Sequence[Any]:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.fields.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
 from tailrace.definition.groups.buckets import CLOCK_UNITS, BucketGroup
+from tailrace.definition.row_attributes import UPDATED_AT
 from tailrace.queries.time_ranges import BucketRange
 
 _COARSER_THAN = {
@@ -29,6 +31,9 @@ _MAX_IN = {
 _LONGEST_DAY = timedelta(hours=27)
 """When clocks go back by three hours, as at Casey station."""
 
+RANGE = "range"
+"""The interval that rolls all buckets of a range up into one row of each group."""
+
 MAX_PARTITIONS_PER_INTERVAL = 62
 """The most buckets in an interval if the time bucket is the first group: each bucket is a partition to query."""
 
@@ -42,7 +47,7 @@ def coarser_units(bucket: BucketGroup) -> tuple[str, ...]:
 
 
 def max_buckets_in(bucket: BucketGroup, interval: str) -> int:
-    """Return the most buckets in an interval."""
+    """Return the most buckets in an interval other than :data:`RANGE`."""
     if bucket.length is None:
         return _MAX_IN[bucket.unit, interval]
     in_interval = CLOCK_UNITS.get(interval)
@@ -52,8 +57,28 @@ def max_buckets_in(bucket: BucketGroup, interval: str) -> int:
     return in_day * (1 if interval == "day" else _MAX_IN["day", interval])
 
 
+def label_name(aggregate: Aggregate, interval: str | None) -> str | None:
+    """Return the name under which rows have the label of their bucket; None if they have none.
+
+    Rows of an interval name it after the interval: a row of ``interval=day`` has a ``day`` and no ``hour``. If a group
+    or measure has that name already, it is prefixed with the bucket's own: ``hour_day``.
+    """
+    bucket = aggregate.bucket
+    if bucket is None or interval == RANGE:
+        return None
+    if interval is None:
+        return bucket.name
+    taken = {group.name for group in aggregate.by if group is not bucket} | {*aggregate.measures, UPDATED_AT, "inexact"}
+    name = interval
+    while name in taken:
+        name = f"{bucket.name}_{name}"
+    return name
+
+
 def coarse_label(label: str, interval: str) -> str:
     """Return the label of the longer bucket that contains a bucket or date; labels carry the local time."""
+    if interval == RANGE:
+        return ""
     if interval in CLOCK_UNITS:
         if "T" not in label:
             return label
@@ -65,6 +90,8 @@ def coarse_label(label: str, interval: str) -> str:
 
 def aligned(bucket_range: BucketRange, interval: str) -> BucketRange:
     """Return the range extended to whole intervals."""
+    if interval == RANGE:
+        return bucket_range
     first, last = bucket_range.first, bucket_range.last
     return BucketRange(
         bucket_range.bucket,

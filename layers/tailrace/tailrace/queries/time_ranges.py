@@ -49,7 +49,7 @@ class BucketRange:
         if "T" not in end:
             day = label[: len(end)]
             return (end > day) - (end < day)
-        limit, start = (_bounds(self.bucket, text)[0] for text in (end, label))
+        limit, start = (bounds(self.bucket, text)[0] for text in (end, label))
         return (limit > start) - (limit < start)
 
     def labels(self, *, start: str | None = None, descending: bool = False) -> Iterator[str]:
@@ -75,7 +75,7 @@ class BucketRange:
         """Return an upper bound of the number of buckets; both ends must be given."""
         if self.first is None or self.last is None:
             raise ValueError("the buckets of an open range cannot be counted")
-        start, end = _bounds(self.bucket, self.first)[0], _bounds(self.bucket, self.last)[1]
+        start, end = bounds(self.bucket, self.first)[0], bounds(self.bucket, self.last)[1]
         shortest = self.bucket.length or _MIN_DAYS[self.bucket.unit] * _DAY
         return int((end - start) / shortest) + 1
 
@@ -90,14 +90,14 @@ class BucketRange:
     def _low(self) -> str:
         if self.first is None or "T" not in self.first:
             return self.first or "0"
-        start = _bounds(self.bucket, self.first)[0]
+        start = bounds(self.bucket, self.first)[0]
         return _shifted(self.first, -_backward_step(self.bucket.zone, start, start + _CLOCK_CHANGE_HORIZON))
 
     def _high(self) -> str:
         # "~" sorts after a label's offset and after the "#" before the next group
         if self.last is None or "T" not in self.last:
             return f"{self.last or ''}~"
-        start = _bounds(self.bucket, self.last)[0]
+        start = bounds(self.bucket, self.last)[0]
         return f"{_shifted(self.last, _backward_step(self.bucket.zone, start - _CLOCK_CHANGE_HORIZON, start))}~"
 
 
@@ -118,10 +118,10 @@ def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]
     """
     if bucket.length is None:
         label = date_label(day, bucket.unit)
-        start, end = _bounds(bucket, label)
+        start, end = bounds(bucket, label)
         return [label] if _date(label) == day and start < end else []
     labels = []
-    for first, last in constant_parts(*_bounds(bucket, day.isoformat()), bucket.zone):
+    for first, last in constant_parts(*bounds(bucket, day.isoformat()), bucket.zone):
         local = datetime.fromisoformat(bucket.label(first))
         if "T" in low and _date(low) == day:
             before = datetime.fromisoformat(low).replace(tzinfo=local.tzinfo) - local
@@ -135,7 +135,7 @@ def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]
 
 
 @lru_cache(maxsize=16_384)
-def _bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
+def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
     """Return the start and end (UTC) of a label or date; those that lie outside of the calendar are cut off."""
     start, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     if "T" not in text:
@@ -195,7 +195,7 @@ def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> Bu
 def _is_after(bucket: BucketGroup, first: str, last: str) -> bool:
     if "T" not in first and "T" not in last:
         return first > last
-    return _bounds(bucket, first)[0] >= _bounds(bucket, last)[1]
+    return bounds(bucket, first)[0] >= bounds(bucket, last)[1]
 
 
 def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:

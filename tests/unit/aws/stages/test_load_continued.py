@@ -57,7 +57,7 @@ FILES: dict[str, tuple[str, bytes]] = {
 def _large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write after each line, and treat every file as a large one."""
     monkeypatch.setattr(load, "_FLUSH_LINES", 1)
-    monkeypatch.setattr(load, "RANGE_BYTES", -1)
+    monkeypatch.setattr(load, "_LARGE_BYTES", -1)
     monkeypatch.setattr("tailrace.aws.runtime.object_reader.RANGE_BYTES", 250)
 
 
@@ -284,7 +284,7 @@ def test_small_files_make_no_checkpoint_and_large_ones_one_at_the_beginning_and_
 ) -> None:
     monkeypatch.setattr(load, "_FLUSH_LINES", 500)
     for threshold, expected in ((4_000_000, 0), (1000, 2)):
-        monkeypatch.setattr(load, "RANGE_BYTES", threshold)
+        monkeypatch.setattr(load, "_LARGE_BYTES", threshold)
         puts: list[str] = []
         inbox = Inbox(on_call=lambda call, key, done, puts=puts: puts.append(key) if call == "put" and done else None)  # type: ignore[misc]
         inbox.upload(*FILES["lines"])
@@ -293,7 +293,7 @@ def test_small_files_make_no_checkpoint_and_large_ones_one_at_the_beginning_and_
 
 
 def test_a_small_file_that_takes_long_is_continued_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "RANGE_BYTES", 4_000_000)
+    monkeypatch.setattr(load, "_LARGE_BYTES", 4_000_000)
     for budget in (1, 7, 12):
         inbox = Inbox()
         inbox.upload(*FILES["lines"])

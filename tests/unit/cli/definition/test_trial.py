@@ -246,6 +246,29 @@ def test_histories_find_rows_that_do_not_agree(
     assert any(line.startswith("BROKEN  row ") for line in lines(trial))
 
 
+LINES = """
+SCHEMA["properties"]["tags"]["items"] = {"type": "string", "minLength": 1}
+orders = Collection("orders", schema=SCHEMA)
+pipeline = Pipeline([orders], [
+    Aggregate("tags", of=orders, each="tags", by=[field("tags")], measures={"n": count(where=where)}),
+])
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [("order['tags'] != 'x'", ""), ("'abc'[3 * (len(order['tags']) > 2)] != ''", "IndexError")],
+)
+def test_a_predicate_of_elements_is_tried_on_elements(
+    written: Callable[[str], str], tmp_path: Path, where: str, told: str
+) -> None:
+    reference = written("")
+    text = f"{BEGINNING}\ndef where(order): return {where}\n{LINES}"
+    (tmp_path / "mine" / "definition.py").write_text(text, encoding="utf-8")
+    errors = tried(reference, QUICK).errors
+    assert [told in broken.problem.text for broken in errors] == [True] * bool(told)
+
+
 def test_the_same_seed_tries_the_same_items(written: Callable[[str], str]) -> None:
     reference = written("")
     pools = [tried(reference, Limits(seed, 30, 50)).searches[0].pool for seed in (1, 1, 2)]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.store import StoredItem, validated_row
-from tailrace.aws.runtime.object_reader import RANGE_BYTES, ObjectReader, ObjectReplaced, StoredVersion
+from tailrace.aws.items.rows import StoredItem, arriving, validated_row
+from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.stages.checkpoints import Checkpoints, Overtaken
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 # below DynamoDB's request limit of 16 MB.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
-_CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most; a file that takes less has no checkpoint
+_CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
+_LARGE_BYTES = 512 * 1024  # of such a file, the checkpoint is looked for and written at the beginning
 
 
 class OutOfTime(Exception):
@@ -129,7 +130,7 @@ class Loader:
                 return None
             tally.resume(begun)
             return self._finish(tally, [ObjectReplaced()])
-        if upload.continued or version.size > RANGE_BYTES:
+        if upload.continued or version.size > _LARGE_BYTES:
             tally.resume(checkpoints.take(tally.checkpoint()))
         clock = _Clock(remaining_time_ms, remaining_time_ms() - _CHECKPOINT_EVERY_MS)
         return self._work(_Work(version, tally, checkpoints, clock))
@@ -144,7 +145,10 @@ class Loader:
                 self.hand_on(tally.upload.notification())
                 return None
             if not (work.is_compressed and start.offset):
-                raise Transient(f"{tally.upload.key}: no time left at line {start.number}")
+                raise Transient(
+                    f"{tally.upload.key}: no time left at line {start.number}; the function's timeout must be far over "
+                    f"{_MIN_TIME_LEFT_MS // 1000} s"
+                )
             failures.append(
                 InvalidMessage("the file takes too long to unpack: upload it uncompressed, or in several files")
             )
@@ -201,7 +205,9 @@ class Loader:
             tally.refuse(line, (line.violation,))
             return
         try:
-            row = validated_row(self.pipeline, tally.upload.collection, line.id, StoredItem(line.item, line.expires_at))
+            collection, upload = tally.upload.collection, tally.upload
+            stored = arriving(self.pipeline, collection, StoredItem(line.item, line.expires_at), upload.uploaded_at)
+            row = validated_row(self.pipeline, collection, line.id, stored)
         except InvalidItem as error:
             tally.refuse(line, error.violations)
         except InvalidMessage as error:
@@ -229,7 +235,9 @@ class Loader:
 
     def _flush(self, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
-        rejections = put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()])
+        rows = [row for _, row in tally.rows.values()]
+        key = list(self.pipeline.collection(tally.upload.collection).keys.attributes) if rows else []
+        rejections = put_all_or_raise(self.dynamodb, self.items_table, rows, key=key)
         self.count_accepted(len(lines) - len(rejections))
         for rejection in rejections:
             tally.accepted -= 1
