@@ -65,9 +65,9 @@ def test_a_row_counts_the_items_of_its_window(written: list[Any], tz: str, lengt
             start, end = window.start(label), window.last_end(label)
             if start <= moment < end:
                 expected.setdefault((item["shop"], label), []).append(item.get("amount"))
-    assert {(row["shop"], row["window"]): row["n"] for row in found} == {key: len(of) for key, of in expected.items()}
+    assert {(row["shop"], row["hop"]): row["n"] for row in found} == {key: len(of) for key, of in expected.items()}
     for row in found:
-        amounts = [one for one in expected[row["shop"], row["window"]] if one is not None]
+        amounts = [one for one in expected[row["shop"], row["hop"]] if one is not None]
         assert (row["sum"], row["most"], row["kinds"]) == (sum(amounts), max(amounts, default=None), len(set(amounts)))
 
 
@@ -101,9 +101,9 @@ def test_windows_of_lines_count_each_item_once_in_a_row() -> None:
     )
     lines = [{"at": "2024-10-27T01:30Z"}, {"at": "2024-10-27T02:30Z"}]
     assert rows(history("orders", [("1", {"shop": "a", "lines": lines})]), Pipeline([ORDERS], [one]))["a"] == [
-        {"shop": "a", "window": "2024-10-27T00:00+00:00", "lines": 1, "orders": 1},
-        {"shop": "a", "window": "2024-10-27T01:00+00:00", "lines": 2, "orders": 1},
-        {"shop": "a", "window": "2024-10-27T02:00+00:00", "lines": 1, "orders": 1},
+        {"shop": "a", "hop": "2024-10-27T00:00+00:00", "lines": 1, "orders": 1},
+        {"shop": "a", "hop": "2024-10-27T01:00+00:00", "lines": 2, "orders": 1},
+        {"shop": "a", "hop": "2024-10-27T02:00+00:00", "lines": 1, "orders": 1},
     ]
 
 

@@ -48,7 +48,7 @@ class HopGroup(BucketGroup):
 
 
 def hop(source: str, *, size: timedelta, every: timedelta, **options: Unpack[TimeOptions]) -> HopGroup:
-    """Group by windows of ``size`` that begin ``every`` so often; the row attribute is ``window``, or ``name``.
+    """Group by windows of ``size`` that begin ``every`` so often; the row attribute is ``hop``, or ``name``.
 
     Windows begin at local midnight and every ``every`` after it. Within a day ``every`` is a number of seconds, minutes
     or hours that divides it; else it is one day.
@@ -70,7 +70,7 @@ def hop(source: str, *, size: timedelta, every: timedelta, **options: Unpack[Tim
             f"hop({source!r}): size= must be 2 to {MAX_WINDOWS} times every=, since an item is in so many rows"
         )
     step = _step(source, every, options)
-    name = options.get("name") or "window"
+    name = options.get("name") or "hop"
     return HopGroup(step.source, name, step.unit, step.zone, step.size, step.epoch_unit, windows=size // every)
 
 
