@@ -16,7 +16,7 @@ from typing import Any
 from cli.failures.expectations import Expectations, Versions
 from cli.failures.run import Policy
 from tailrace.aws.items.operations import is_applied
-from tailrace.aws.items.store import StoredItem, stored_item
+from tailrace.aws.items.rows import StoredItem, stored_item
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.inputs.messages import Operation
@@ -26,6 +26,7 @@ ABSENT = "would create an item that does not exist, and may have been deleted si
 NOTHING_TO_PATCH = "patch an item that does not exist"
 UNDECIDED = "follow others for the same item that ingest has not processed yet: run the command again later"
 DIFFERENT = "would change an item that may be newer (--overwrite, or --newer-by FIELD)"
+NAMELESS = "have no id, which the definition makes, and would change an item that may be newer (--overwrite)"
 OUTDATED = "are older than the item"
 BEHIND = "follow a message that stays, for the same item"
 

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,11 +58,16 @@ def _next(done: Any, players: Sequence[Any]) -> Outcome | str:
     return f"No round ended for {_SILENCE_S:.0f} seconds."
 
 
+def _stop(*_signal: object) -> None:
+    threading.excepthook = lambda _: None  # clients that still write and read when the stack ends
+    sys.exit(0)
+
+
 def _play_all(waiting: Any, done: Any, shards: int) -> None:
     """Play seeds on one stack after another, until there are none."""
     # Ctrl-C is handled by the main process, which stops this one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _stop)
     logging.getLogger("local").setLevel(logging.ERROR)
     try:
         while True:

@@ -1,9 +1,11 @@
 """Rankings and lists over several buckets: exact, or refused with the reason."""
 
+import json
 from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any, cast
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,7 @@ from tailrace import (
     total,
 )
 from tailrace.aws.aggregates.row_reader import Page, RowReader
+from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.definition.measures.linear import divide
 from tailrace.encoding.sort_keys import encode_sort_key
 from tailrace.encoding.tagged_json import dumps, loads
@@ -179,6 +182,21 @@ def test_a_row_of_an_interval_names_its_label_after_it() -> None:
     schema = row_schema(SHOPS_FIRST)
     assert "day" not in schema["required"]
     assert {"day", "week", "month", "quarter", "year"} <= schema["properties"].keys()
+
+
+def test_rows_of_intervals_and_windows_are_as_the_openapi_document_says() -> None:
+    table = table_of([("a", 1, 7), ("a", 2, 7), ("a", 2, 8), ("a", 11, 8), ("b", 1, 9)])
+    validator = jsonschema_rs.validator_for(row_schema(SHOPS_FIRST))
+    reader = RowReader(cast("Any", table), "rows")
+    for more in ([], [("interval", "week")], [("interval", "range")], [("window", "7d")]):
+        query = parse_row_query(SHOPS_FIRST, [("shop", "a"), *RANGE, *more])
+        page = (reader if query.window is None else WindowReader(reader)).read(query)
+        assert page.rows
+        for row in page.rows:
+            validator.validate(json.loads(row) | {"updated_at": "2024-06-01T00:00:00Z"})
+    query, by, greatest = parse_ranking_query(SHOPS_FIRST, [("shop", "a"), ("by", "average"), ("interval", "month")])
+    for row in reader.rank(query, by, dumps, greatest=greatest).rows:
+        validator.validate(json.loads(row) | {"updated_at": "2024-06-01T00:00:00Z"})
 
 
 def test_a_label_gives_way_to_a_group_or_measure_of_its_name() -> None:
