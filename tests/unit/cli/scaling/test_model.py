@@ -153,6 +153,14 @@ def test_a_hot_row_gets_lanes_until_it_fits() -> None:
     assert advised_lanes(plan(100_000_000, growth=1, hot_rows=[row])) == {"shops": 0}
 
 
+def test_a_row_that_is_rarely_written_still_has_to_hold_its_marks() -> None:
+    """It is written once a second, at 509 units, but 10,000 marks do not fit into 400 KB."""
+    found = plan(10_000_000, growth=1, hot_rows=[hot(1e-7, items=5_000)])
+    assert use(found, "one row").value == pytest.approx(509, abs=1)
+    assert use(found, "size of a row").ratio == pytest.approx(520_300 / 409_600)
+    assert advised_lanes(found) == {"shops": 2}
+
+
 def test_rows_with_order_measures_get_no_lanes() -> None:
     assert advised_lanes(plan(10_000_000, growth=1, hot_rows=[hot(0.5, 5_000)], linear=frozenset())) == {}
 

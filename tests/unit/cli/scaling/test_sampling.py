@@ -108,6 +108,13 @@ def test_what_occurs_rarely_is_not_called_hot(file: Callable[..., Path]) -> None
     assert not any(row.aggregate == "sensors" and row.kind == "row" for row in found.hot_rows)
 
 
+def test_a_write_takes_the_units_of_the_larger_image(file: Callable[..., Path]) -> None:
+    large, small = line(1, note="x" * 2_500), line(1, note="y")
+    # an insert of three units, an update of three, an insert of one
+    found = plan(file([large, small, line(2)])).profile
+    assert found.item_units == pytest.approx(7 / 3)
+
+
 def test_routes_are_counted(file: Callable[..., Path]) -> None:
     assert plan(file([line(n) for n in range(100)])).profile.routed == {"hot": pytest.approx(0.19)}
 
