@@ -71,7 +71,7 @@ def sampled(
         reason = f": {file.reason}" if file is not None and file.reason else ""
         raise CommandError(f"{path or name} has no valid item to count{reason}.")
     profile = counting.profile()
-    source = f"{_GENERATED:,} items generated from the schema" if file is None else str(path)
+    source = "items generated from the schema" if file is None else str(path)
     notes = (*_file_notes(file), *_notes(profile, changes.unvaried))
     return Sampled(name, source, file is None, profile, (kinds[0], kinds[1], kinds[2]), notes)
 

@@ -1,6 +1,9 @@
 """`tailrace plan`: its output, its options and its errors."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,6 +130,24 @@ def test_a_stack_names_pipeline_and_window(
     assert asked == [("mine", "eu-west-1", None, None)]
     assert found["pipeline"] == "planned.definition:pipeline"
     assert {one["window_s"] for one in found["rates"]} == {17}
+
+
+def test_a_reader_that_goes_away_is_no_error(sample: str) -> None:
+    root = Path(__file__).parents[4]
+    path = os.pathsep.join([str(root), str(root / "layers" / "tailrace"), str(Path(sample).parent)])
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "cli", "plan", "--sample", sample],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert not process.stderr.read()
+    assert process.returncode == 1
 
 
 def test_missing_figures_are_named(tmp_path: Path) -> None:
