@@ -30,7 +30,8 @@ def main() -> int:
     writes = Generator(given.seed, given.events, timedelta(microseconds=given.gap_us)).writes()
     bids = [write for write in writes if write[0] == "bids"]
     records = list(table.records(track(bids, "generating", console=console, disable=not console.is_terminal)))
-    database = Database(table.items)
+    database = Database()
+    database.load(table.bids)
     console.print(f"{len(records):,} changes of bids; {len(table.items):,} bids at the end")
     differing = 0
     for query in QUERIES:

@@ -3,7 +3,7 @@
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from tailrace.aggregation.fold import fold_records
+from tailrace.definition.pipeline import Route
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.prepared_images import PreparedImages
@@ -44,6 +45,11 @@ class Table:
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], Item] = {}
         self._sequence = 0
+
+    @property
+    def bids(self) -> Iterator[Item]:
+        """The bids that exist."""
+        return (item for (collection, _), item in self.items.items() if collection == "bids")
 
     def records(self, writes: Iterable[Write]) -> Iterator[tuple[str, Record]]:
         """Yield each change's shard and record."""
@@ -97,22 +103,16 @@ class Subscriber:
     Events arrive at least once, in order for each item; a change that was seen before has no greater sequence number.
     """
 
-    def __init__(self, query: Query) -> None:
-        self._query = query
-        self._images = PreparedImages(query.pipeline)
+    def __init__(self, route: Route) -> None:
+        self._when = route.when
         self._items: dict[str, tuple[int, Item | None]] = {}
 
-    def receive(self, batch: Batch) -> None:
-        """Take the events that fanout sends for a batch."""
-        shard, records = batch
-        sent = dispatch(parse_raw_batch(event(records, shard=shard)), self._query.pipeline, self._images)
-        assert not sent.quarantine
-        for outgoing in sent.routes[self._query.route.name]:
-            message = loads(outgoing.text)
-            if outgoing.sequence > self._items.get(message["subject"], (0, None))[0]:
-                new = message["data"]["new"]
-                fits = new is not None and self._query.route.when(new)
-                self._items[message["subject"]] = outgoing.sequence, new if fits else None
+    def receive(self, message: Record) -> None:
+        """Take an event, decoded."""
+        identity, data = message["subject"], message["data"]
+        if int(data["sequence"]) > self._items.get(identity, (0, None))[0]:
+            new = data["new"]
+            self._items[identity] = int(data["sequence"]), new if new is not None and self._when(new) else None
 
     def items(self) -> Iterator[Item]:
         """Yield the items."""
@@ -122,9 +122,12 @@ class Subscriber:
 def answer(query: Query, batches: Iterable[Batch]) -> Counter[tuple[Any, ...]]:
     """Return the rows that a query's pipeline comes to, with their number."""
     if query.aggregate is None:
-        subscriber = Subscriber(query)
-        for batch in batches:
-            subscriber.receive(batch)
+        subscriber, images = Subscriber(query.route), PreparedImages(query.pipeline)
+        for shard, records in batches:
+            sent = dispatch(parse_raw_batch(event(records, shard=shard)), query.pipeline, images)
+            assert not sent.quarantine
+            for outgoing in sent.routes[query.route.name]:
+                subscriber.receive(loads(outgoing.text))
         return Counter(row for item in subscriber.items() for row in query.read(item))
     rows = Rows(query.aggregate)
     for shard, records in batches:
@@ -135,20 +138,25 @@ def answer(query: Query, batches: Iterable[Batch]) -> Counter[tuple[Any, ...]]:
 
 
 class Database:
-    """DuckDB with the items that exist at the end."""
+    """DuckDB with the bids that exist at the end."""
 
-    def __init__(self, items: Mapping[tuple[str, str], Item]) -> None:
+    def __init__(self) -> None:
         self._connection = duckdb.connect()
         self._connection.execute(_TABLES)
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "bids.jsonl"
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(f"{dumps(item)}\n" for (collection, _), item in items.items() if collection == "bids")
-            self._connection.execute("COPY given FROM ? (FORMAT json)", [str(path)])
         self._connection.executemany("INSERT INTO side_input VALUES (?, ?)", list(SIDE_INPUT.items()))
         views, *queries = re.split(r"^-- (q\d+)$", _SQL.read_text(encoding="utf-8"), flags=re.MULTILINE)
         self._connection.execute(views)
         self._queries = dict(zip(queries[::2], queries[1::2], strict=True))
+
+    def load(self, bids: Iterable[Item]) -> None:
+        """Replace the bids."""
+        self._connection.execute("DELETE FROM given")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "bids.jsonl"
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(f"{dumps(bid)}\n" for bid in bids)
+            if path.stat().st_size:
+                self._connection.execute("COPY given FROM ? (FORMAT json)", [str(path)])
 
     def answer(self, query: Query) -> Counter[tuple[Any, ...]]:
         """Return the rows of a query's SQL, with their number."""

@@ -17,7 +17,9 @@ def stream() -> Stream:
     table = Table()
     writes = Generator(seed=7, events=3000, gap=timedelta(seconds=29)).writes()
     records = list(table.records(write for write in writes if write[0] == "bids"))
-    return records, Database(table.items)
+    database = Database()
+    database.load(table.bids)
+    return records, database
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
