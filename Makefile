@@ -12,7 +12,7 @@ CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
-.PHONY: help setup demo stack dashboard test simulate chaos bench check definition-lock docs format build deploy lock clean
+.PHONY: help setup demo stack dashboard test simulate chaos bench check audit sbom definition-lock docs format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -32,10 +32,11 @@ dashboard: setup  ## show the dashboard of a deployed stack, with your AWS crede
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## run all tests (T=tests/unit runs a part)
-	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov || [ -z "$$CI" ]
+	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov audit || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
-simulate: setup  ## play simulated histories on all cores, looking for drift (SEEDS=100000 FIRST=0)
+simulate: setup  ## try your definition (tailrace test), then play the engine's simulated histories on all cores (SEEDS=100000 FIRST=0 SECONDS=30)
+	@$(VENV)/tailrace test --seed "$(or $(FIRST),0)" --seconds "$(or $(SECONDS),30)"
 	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"
 
 chaos: setup  ## let faults happen between the functions and the emulator, and check that nothing is lost (ROUNDS=200 FIRST=0 STACKS=3 SHARDS=1)
@@ -57,6 +58,15 @@ check: setup $(BIOME)  ## check definition and its lock, formatting, style, type
 	$(SAM) validate --lint --region us-east-1
 	$(VENV)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) --no-print-directory docs
+
+audit: setup  ## ask PyPI and npm for known vulnerabilities of all locked packages (needs the network)
+	@$(PYTHON3) local/environments/setup.py audit
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.review.audit
+
+sbom: setup  ## write the layer's bill of materials (CycloneDX) to .cache/sbom.json
+	@$(PYTHON3) local/environments/setup.py audit
+	@mkdir -p .cache
+	.tools/audit/bin/cyclonedx-py requirements layers/tailrace/requirements.txt --mc-type library --output-reproducible --validate -o .cache/sbom.json
 
 definition-lock: setup  ## accept the definition's present meaning: write definition.lock.json beside it
 	@$(VENV)/python -m local.deployment.check_definition --lock

@@ -11,6 +11,7 @@ from cli.failures.places import Place, places
 from cli.failures.run import Policy, Run, Tally
 from cli.options import add_sending_options, add_stack_options, stack_of
 from cli.stacks import explained
+from tailrace.definition.route_names import resource_name
 
 _HELP = """\
 List, count and put back what failed. Without a PLACE, this only counts:
@@ -95,7 +96,7 @@ def show(name: str, run: Run) -> None:
     """Print what was done."""
     tally = run.tally
     would = "would be " if run.dry_run else ""
-    say(f"{name:<12}{tally.put_back:,} {would}put back")
+    say(f"{name:<11} {tally.put_back:,} {would}put back")
     for reason, count in tally.removed.items():
         say(f"{'':<12}{count:,} {would}removed: {reason}")
     for reason, count in tally.left.items():
@@ -110,15 +111,15 @@ def show(name: str, run: Run) -> None:
 
 def _list(known: Sequence[Place]) -> int:
     for place in known:
-        say(f"{place.name:<12}{counted(place.count(), 'failure')}")
+        say(f"{place.name:<11} {counted(place.count(), 'failure')}")
     return 0
 
 
 def _chosen(known: Sequence[Place], options: argparse.Namespace) -> Sequence[Place]:
     if options.all:
         return known
-    names = {place.name: place for place in known}
+    by_name = {resource_name(place.name): place for place in known}
     for name in options.places:
-        if name not in names:
-            raise UsageError(f"There is no place {name!r}: choose from {', '.join(names)}.")
-    return [names[name] for name in dict.fromkeys(options.places)]
+        if resource_name(name) not in by_name:
+            raise UsageError(f"There is no place {name!r}: choose from {', '.join(place.name for place in known)}.")
+    return [by_name[name] for name in dict.fromkeys(map(resource_name, options.places))]

@@ -19,6 +19,7 @@ from cli.failures.places import route_names
 from cli.failures.run import Run
 from cli.options import add_sending_options, add_stack_options, parse_moment, stack_of
 from cli.stacks import DeployedStack, explained
+from tailrace.definition.route_names import resource_name
 from tailrace.outputs.archives import Event
 
 _HELP = """\
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     with explained():
         stack = stack_of(options)
         names = route_names(stack)
-        if options.route not in names:
+        if resource_name(options.route) not in map(resource_name, names):
             raise UsageError(f"There is no route {options.route!r}: choose from {', '.join(names) or 'none'}.")
         bookmark = Bookmark(_bookmark_path(stack, options))
         if options.restart:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from local.dashboard import dashboard
 from local.deployment import deploy
 from local.deployment.build import build
-from local.deployment.emulator import ROOT, Emulator
+from local.deployment.emulator import NO_FILES, ROOT, Emulator, EmulatorFiles
 from local.deployment.mappings import resources
 from local.deployment.template import pipeline_reference
 from local.history import LocalHistory
@@ -28,6 +28,7 @@ from local.keep import STATE, Keeper, Kept
 from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
+from local.unfinished_files import load_unfinished_files
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
@@ -76,8 +77,11 @@ class Stack:
         """Deploy another build, between two calls of the pollers. Raises a LocalError; the stack is then as before."""
         deploy.prepare(self.endpoint, built)
         with self.pollers.paused():
-            deploy.deploy(self.endpoint, built, self.parameters)
+            self.outputs = deploy.deploy(self.endpoint, built, self.parameters)
+            self.resources = resources(self.endpoint)
             name_shards(self.endpoint, self.outputs, self.shards)
+        if self.dashboard is not None:  # it is announced, and may have more queues now
+            _write_endpoint_file(self)
 
     def history(self, show: ReportProgress | None = None) -> LocalHistory:
         """Return what rebuilds and verifies this stack's aggregates; `show` is called with each phase of a job."""
@@ -119,7 +123,17 @@ def running_stack(
     addresses to `.tailrace/endpoint.json`.
     Raises a LocalError, whose message is one sentence for the user.
     """
-    with _running(Kept(port, shards), progress, parameters or {}, announce=announce) as stack:
+    with _running(Kept(port, shards), progress, parameters or {}, announce=announce, files=NO_FILES) as stack:
+        yield stack
+
+
+@contextmanager
+def enforcing_stack(decisions: Path) -> Iterator[Stack]:
+    """Run a stack whose functions have the permissions of their roles and no others.
+
+    Each decision about a role is appended to the file `decisions`, as a line of JSON. Raises a LocalError.
+    """
+    with _running(Kept(None, 1), None, {}, announce=False, files=EmulatorFiles(decisions=decisions)) as stack:
         yield stack
 
 
@@ -131,7 +145,11 @@ def kept_stack(
 
     Its addresses stay the same. Raises a LocalError.
     """
-    with _running(Kept.choose(state, port, shards), progress, {}, announce=True, state=state) as stack:
+    continues, files = state.exists(), EmulatorFiles(state)
+    with _running(Kept.choose(state, port, shards), progress, {}, announce=True, files=files) as stack:
+        if continues:
+            bucket, function = stack.outputs["ArchiveBucket"], stack.resources["LoadFunction"]
+            load_unfinished_files(stack.client("s3"), stack.client("lambda"), bucket, function)
         yield stack
 
 
@@ -142,12 +160,12 @@ def _running(
     parameters: Mapping[str, str],
     *,
     announce: bool,
-    state: Path | None = None,
+    files: EmulatorFiles,
 ) -> Iterator[Stack]:
     report = progress or (lambda _: None)
     timings: dict[str, float] = {}
     chosen = {**LOCAL_PARAMETERS, "Pipeline": pipeline_reference(), **parameters}
-    with _emulator(kept.port, state, report, timings) as emulator:
+    with _emulator(kept.port, files, report, timings) as emulator:
         with _step("build", "Building the stack (cached unless its sources have changed)", report, timings):
             built = build()
         with _step("deploy", "Deploying the stack", report, timings):
@@ -160,7 +178,7 @@ def _running(
         stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards, timings)
         pollers.start()
         try:
-            with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, state):
+            with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, files.state):
                 yield stack
         finally:
             pollers.stop()
@@ -182,10 +200,10 @@ def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:
 
 @contextmanager
 def _emulator(
-    port: int | None, state: Path | None, report: ReportProgress, timings: dict[str, float]
+    port: int | None, files: EmulatorFiles, report: ReportProgress, timings: dict[str, float]
 ) -> Iterator[Emulator]:
     with _step("emulator", "Starting the emulator", report, timings):
-        emulator = Emulator.start(port, state=state)
+        emulator = Emulator.start(port, files=files)
     try:
         yield emulator
     finally:
@@ -227,6 +245,14 @@ def _announced(stack: Stack, kept: Kept) -> Iterator[None]:
 
 @contextmanager
 def _endpoint_file(stack: Stack) -> Iterator[None]:
+    _write_endpoint_file(stack)
+    try:
+        yield
+    finally:
+        ENDPOINT_FILE.unlink(missing_ok=True)
+
+
+def _write_endpoint_file(stack: Stack) -> None:
     ENDPOINT_FILE.parent.mkdir(exist_ok=True)
     description = {
         "endpoint": stack.endpoint,
@@ -236,10 +262,6 @@ def _endpoint_file(stack: Stack) -> Iterator[None]:
         "outputs": dict(stack.outputs),
     }
     ENDPOINT_FILE.write_text(json.dumps(description, indent=2) + "\n")
-    try:
-        yield
-    finally:
-        ENDPOINT_FILE.unlink(missing_ok=True)
 
 
 def read_endpoint_file() -> dict[str, Any] | None:

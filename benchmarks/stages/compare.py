@@ -170,7 +170,7 @@ def _load(show: Show, texts: list[str]) -> list[Result]:
 
     def loader(content: bytes, dynamodb: Any) -> Work:
         s3: Any = _File(content)
-        stage = Loader(pipeline, dynamodb, s3, "items", "failures", _now)
+        stage = Loader(pipeline, dynamodb, s3, "items", "failures", _now, hand_on=lambda _event: None)
         return lambda: stage(created, lambda: _TIME_LEFT_MS)
 
     contents = [b"\n".join(dumps({"id": name} | item).encode() for name, item in _items(text)) for text in texts]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 
 from cli.definition.findings import Findings
-from cli.definition.predicates import UserPredicate, predicates_of
-from tailrace.aggregation.contributions import contribution
+from cli.definition.predicates import UserPredicate, images_of, predicates_of
+from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
@@ -17,13 +17,14 @@ from tailrace.definition.failures import describe_failure
 from tailrace.definition.field_uses import (
     FieldUse,
     field_uses,
+    in_elements,
     in_words,
     may_be_unusable,
     unknown_field,
     value_at,
 )
 from tailrace.definition.fields.paths import field_path
-from tailrace.definition.json_schema.types import type_of
+from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import normalise
@@ -46,16 +47,23 @@ def check_definition(pipeline: Pipeline) -> Findings:
             _check_counting(aggregate, items, findings)
         _warn_of_unchecked(collection, unchecked, findings)
         for predicate in predicates_of(pipeline, collection):
-            _check_fields_read(predicate, collection, items, findings)
-            if items:
-                _check_predicate(predicate, collection, items, findings)
+            seen = [image for item in items for image in images_of(item, predicate.each)]
+            _check_fields_read(predicate, collection, seen, findings)
+            if seen:
+                _check_predicate(predicate, collection, seen, findings)
     return findings
 
 
 def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
     for number, example in enumerate(collection.all_examples, 1):
         try:
-            yield collection.prepare(normalise(deepcopy(dict(example))))
+            item = collection.keys.match | normalise(deepcopy(dict(example)))
+            if missing := [name for name in collection.keys.fields if name not in item]:
+                findings.error(
+                    f"example {number} of {collection.name!r} lacks {', '.join(missing)}, which its key gives"
+                )
+            else:
+                yield collection.prepare(item)
         except (InvalidItem, InvalidMessage, TypeError) as error:
             findings.error(f"example {number} of {collection.name!r} is not a valid item: {error}")
 
@@ -63,11 +71,13 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
-    for use in field_uses(aggregate.by, aggregate.measures):
-        if collection.transform is None and collection.compiled.paths.is_described(use.path):
+    seen = [image for item in items for image in images_of(item, aggregate.each_path)]
+    for use in field_uses(aggregate.by, aggregate.stored_measures, aggregate.each_path):
+        path = use.path_in(collection.compiled.paths)
+        if collection.transform is None and (path is None or collection.compiled.paths.is_described(path)):
             _warn_of_types(context, collection, use, findings)
         elif items:
-            _check_use(context, collection, use, items, findings)
+            _check_use(context, collection, use, seen if use.each else items, findings)
         else:
             yield use.source
 
@@ -87,7 +97,7 @@ def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], finding
 
 
 def _warn_of_types(context: str, collection: Collection, use: FieldUse, findings: Findings) -> None:
-    types = collection.compiled.paths.types(use.path)
+    types = use.types_in(collection.compiled.paths)
     if wrong := may_be_unusable(use, types):
         findings.warn(
             f"{context}: {use.what} needs {use.need}, but the schema of {collection.name!r} also allows "
@@ -111,7 +121,7 @@ def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findi
     counted = False
     for number, item in enumerate(items, 1):
         try:
-            counted |= contribution(item, aggregate) is not None
+            counted |= item_contribution(item, aggregate) is not None
         except InvalidItem as error:
             findings.error(f"example {number} of {aggregate.of.name!r} cannot be counted: {error}")
             counted = True
@@ -128,8 +138,11 @@ def _check_fields_read(
     paths = collection.compiled.paths
     for source in sorted(predicate_fields(predicate.function) or ()):
         *outer, name = steps = field_path(source).steps
-        if collection.transform is None and not paths.types(steps):
-            told = unknown_field(source, name, collection.name, paths.names(tuple(outer)))
+        use = FieldUse(str(predicate), source, steps, ALL_TYPES)
+        if predicate.each is not None:
+            use = in_elements(use, predicate.each)
+        if collection.transform is None and not use.types_in(paths):
+            told = unknown_field(source, name, collection.name, paths.names((use.path_in(paths) or steps)[:-1]))
             findings.error(f"{predicate}: {told}")
         elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
             findings.warn(f"{predicate}: reads {source!r}, which no example of {collection.name!r} has")
@@ -148,7 +161,10 @@ def _check_predicate(
             results.add(bool(predicate.function(deepcopy(item))))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             told = describe_failure(error, predicate.function)
-            findings.error(f"{predicate.what}: fails on example {number} of {collection.name!r}: {told}")
+            element = "" if predicate.each is None else f"element {number} of {predicate.each.source!r} in the examples"
+            findings.error(
+                f"{predicate.what}: fails on {element or f'example {number}'} of {collection.name!r}: {told}"
+            )
             return
     if results == {False}:
         findings.warn(f"{predicate}: true for no example of {collection.name!r}: add one for which it is")

@@ -1,6 +1,8 @@
 """The user's functions in a definition: which there are, and where each is written."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -8,42 +10,60 @@ from typing import Any
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.failures import code_of
+from tailrace.definition.fields.elements import views
+from tailrace.definition.fields.paths import FieldPath
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.errors import InvalidItem
 
 
 @dataclass(frozen=True, slots=True)
 class UserPredicate:
-    """A predicate, and the first place in the definition that uses it."""
+    """A predicate, the first place in the definition that uses it, and the field whose elements it is asked about."""
 
     what: str
     function: Callable[[Any], Any]
+    each: FieldPath | None = None
 
     def __str__(self) -> str:
         return f"{self.what}, {place_of(self.function)}"
 
 
+def images_of(item: Item, each: FieldPath | None) -> Iterator[Item]:
+    """Yield copies of an item as an aggregate's groups, measures and predicates see it: as it is, or by its elements.
+
+    An item whose elements cannot be told has none here; counting it reports that.
+    """
+    if each is None:
+        yield deepcopy(item)
+        return
+    with suppress(InvalidItem):
+        yield from (deepcopy(view) for view in views(item, each))
+
+
 def predicates_of(pipeline: Pipeline, collection: Collection) -> list[UserPredicate]:
     """Return the predicates on a collection's items, each once."""
-    found: dict[Callable[[Any], Any], UserPredicate] = {}
-    for what, function in _predicates(pipeline, collection):
-        found.setdefault(function, UserPredicate(what, function))
+    found: dict[tuple[Callable[[Any], Any], FieldPath | None], UserPredicate] = {}
+    for predicate in _predicates(pipeline, collection):
+        found.setdefault((predicate.function, predicate.each), predicate)
     return list(found.values())
 
 
-def _predicates(pipeline: Pipeline, collection: Collection) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+def _predicates(pipeline: Pipeline, collection: Collection) -> Iterator[UserPredicate]:
     for aggregate in pipeline.aggregates:
         if aggregate.of is collection:
-            yield from _predicates_of_aggregate(aggregate)
+            for what, function in _predicates_of_aggregate(aggregate):
+                yield UserPredicate(what, function, aggregate.each_path)
     for route in pipeline.routes:
         if route.of is collection:
-            yield f"when= of route {route.name!r}", route.when
+            yield UserPredicate(f"when= of route {route.name!r}", route.when)
 
 
 def _predicates_of_aggregate(aggregate: Aggregate) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     if aggregate.where is not None:
         yield f"where= of aggregate {aggregate.name!r}", aggregate.where
-    for name, measure in aggregate.measures.items():
+    for name, measure in aggregate.stored_measures.items():
         where = measure.columns[0].where if isinstance(measure, Measure) else measure.values.where
         if where is not None:
             yield f"where= of measure {name!r} of aggregate {aggregate.name!r}", where

@@ -1,13 +1,11 @@
 """The async failures queue: S3 notifications that load or catalog failed to process."""
 
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import batched
-from typing import IO, Any, cast
+from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
@@ -23,6 +21,7 @@ from tailrace.encoding.keys import item_key
 from tailrace.errors import InvalidMessage, NotFound
 from tailrace.inputs.lines import Line, detect_format, read_lines
 from tailrace.inputs.messages import Operation
+from tailrace.inputs.unpacking import unpacked
 
 LEASE_S = 960
 """Longer than the timeout of load."""
@@ -34,7 +33,7 @@ LOADED = "the file was loaded since"
 LINES = "files with lines that"
 _MISSING = ("NoSuchKey", "404")
 _READ_TOGETHER = 100
-_UNREADABLE_FILE = (InvalidMessage, NotFound, EOFError, zlib.error, gzip.BadGzipFile)
+_UNREADABLE_FILE = (InvalidMessage, NotFound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +119,14 @@ class AsyncFailures:
 
     def _read_puts(self, key: str) -> Iterator[Operation]:
         """Yield the operations that a file's lines amount to."""
-        collection = key.removeprefix(INBOX).partition("/")[0]
-        schema = self.definition().collection(collection).compiled
+        name = key.removeprefix(INBOX).partition("/")[0]
+        collection = self.definition().collection(name)
         form, is_compressed = detect_format(key)
-        body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
-        stream = gzip.GzipFile(fileobj=body) if is_compressed else io.BufferedReader(body)
-        for line in read_lines(cast("IO[bytes]", stream), form, schema):
+        body = io.BufferedReader(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"])
+        text = unpacked(body, named_gzip=is_compressed, encoding="")
+        for line in read_lines(text, form, collection.compiled, collection.id_columns):
             if isinstance(line, Line):
-                operation = Operation("put", collection, line.id, line.item, line.expires_at)
+                operation = Operation("put", name, line.id, line.item, line.expires_at)
                 if is_valid(operation):
                     yield operation
 

@@ -26,6 +26,7 @@ ABSENT = "would create an item that does not exist, and may have been deleted si
 NOTHING_TO_PATCH = "patch an item that does not exist"
 UNDECIDED = "follow others for the same item that ingest has not processed yet: run the command again later"
 DIFFERENT = "would change an item that may be newer (--overwrite, or --newer-by FIELD)"
+NAMELESS = "have no id, which the definition makes, and would change an item that may be newer (--overwrite)"
 OUTDATED = "are older than the item"
 BEHIND = "follow a message that stays, for the same item"
 

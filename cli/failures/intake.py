@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cli.console import uninterrupted
-from cli.failures.gate import BEHIND, Decision, Gate, Verdict, with_conditions
+from cli.failures.gate import BEHIND, NAMELESS, Decision, Gate, Verdict, with_conditions
 from cli.failures.leases import Message, leased
 from cli.failures.queues import LEASE_S, REJECTED, SENT_BEFORE, entry, message_count, note_hidden, send_entries
 from cli.failures.run import Run
@@ -130,6 +130,8 @@ class IntakeDeadLetters:
     def _judge(self, one: Letter, items: Mapping[str, StoredItem | None]) -> Verdict:
         if self.gate.expectations.was_sent(one.message.id):
             return Verdict(Decision.REMOVE, SENT_BEFORE)
+        if is_nameless(one.message.body) and not self.gate.policy.overwrite:
+            return Verdict(Decision.LEAVE, NAMELESS)
         if one.operation is None or has_conditions(one.operation):
             return Verdict(Decision.SEND)
         return self.gate.judge(one.operation, items[one.item], in_order=True)
@@ -177,6 +179,14 @@ def parse_operation(body: str) -> Operation | None:
     except InvalidMessage:
         return None
     return operation if is_valid(operation) else None
+
+
+def is_nameless(body: str) -> bool:
+    """Return whether a message puts an item whose id the definition makes, so that there is nothing to compare."""
+    try:
+        return not parse_message(body).id
+    except InvalidMessage:
+        return False
 
 
 def is_valid(operation: Operation) -> bool:

@@ -28,7 +28,7 @@ def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
     progress = CachedProgress(ProgressReader(dynamodb, settings.progress_table), _now)
-    where = partial(sources, settings, os.environ, pipeline)
+    where = partial(sources, settings, pipeline)
     health = HealthMonitor(where, lambda: client("sqs"), lambda: client("s3"), progress, _now)
     items, rows = ItemStore(dynamodb, settings.items_table, pipeline), RowReader(dynamodb, settings.aggregates_table)
     api = Router(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))

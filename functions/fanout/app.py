@@ -19,7 +19,8 @@ from tailrace.queries.freshness import FANOUT
 def stage(settings: FanoutSettings) -> Fanout:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     pipeline = load_pipeline(settings.tailrace_pipeline)
-    queues = route_queues(os.environ, [route.name for route in pipeline.routes])
+    routes = route_queues(settings, [route.name for route in pipeline.routes])
+    queues = {name: found.queue for name, found in routes.items()}
     destinations = Destinations(settings.archive_queue, queues, settings.failures_bucket)
     progress = ProgressWriter(client("dynamodb"), settings.progress_table, FANOUT, _now)
     route_throughput = {route: for_process(settings.progress_table, route_stage(route), _now) for route in queues}

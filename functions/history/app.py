@@ -6,7 +6,7 @@ from typing import Any
 
 from tailrace.aws.jobs.assembly import workshop
 from tailrace.aws.jobs.commands import Commands
-from tailrace.aws.jobs.genesis import answer_cloudformation, write_first_control_rows
+from tailrace.aws.jobs.custom_resources import serve
 from tailrace.aws.jobs.steps.tasks import do_task
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import HistorySettings
@@ -19,11 +19,10 @@ def stage(settings: HistorySettings) -> Commands:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Do one task, or answer CloudFormation when it creates the stack."""
+    """Do one task, or answer CloudFormation when it creates or updates the stack."""
     settings = HistorySettings.parse(os.environ)
+    if "ResponseURL" in event:
+        serve(event, settings)
+        return {}
     commands = stage(settings)
-    if "ResponseURL" not in event:
-        return do_task(commands.shop, commands, event)
-    tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
-    answer_cloudformation(event, lambda: write_first_control_rows(commands.shop, tables))
-    return {}
+    return do_task(commands.shop, commands, event)

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from tailrace.aws.monitoring.throughput import count_lines, for_process
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.deadlines import remaining_time_ms
+from tailrace.aws.runtime.invocations import invoke_later
 from tailrace.aws.runtime.settings import LoadSettings
 from tailrace.aws.stages.load import Loader
 from tailrace.definition.pipeline import load_pipeline
@@ -17,21 +18,19 @@ from tailrace.definition.pipeline import load_pipeline
 @cache
 def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
-    throughput = for_process(settings.progress_table, "load", _now)
+    clock = partial(datetime.now, UTC)
+    throughput = for_process(settings.progress_table, "load", clock)
     loader = Loader(
         pipeline=load_pipeline(settings.tailrace_pipeline),
         dynamodb=client("dynamodb"),
         s3=client("s3"),
         items_table=settings.items_table,
         failures_bucket=settings.failures_bucket,
-        clock=_now,
+        clock=clock,
+        hand_on=lambda event: invoke_later(client("lambda"), settings.load_function, event),
         count_accepted=throughput.count,
     )
     return count_lines(loader, throughput)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def handler(event: dict[str, Any], context: Any) -> list[dict[str, Any]]:

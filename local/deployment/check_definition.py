@@ -7,7 +7,7 @@
 import argparse
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from cli.definition.examples import check_definition
 from local.deployment.definition_lock import check_lock, write_lock
 from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, LocalError
-from tailrace.aws.runtime.settings import dead_letter_queue_variable, route_queue_variable
 from tailrace.definition.pipeline import Pipeline, load_pipeline
+from tailrace.definition.route_names import disagreement
 from tailrace.errors import DefinitionError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +36,7 @@ def load_checked_pipeline(
         add: complete the lock with what is new in the definition.
 
     Raises:
-        InvalidDefinition: the pipeline cannot be imported, fails on its examples, or the template lacks variables that
-            its routes need.
+        InvalidDefinition: the pipeline cannot be imported or deployed, or fails on its examples.
         MeaningChanged: an aggregate counts differently under the same version.
     """
     pipeline = _load_pipeline(template_data or template())
@@ -68,15 +67,6 @@ def _load_pipeline(template_data: Mapping[str, Any]) -> Pipeline:
             f"{reference} is in {module.relative_to(ROOT)}, which a deployment does not contain: "
             f"move it into {LAYER.relative_to(ROOT)}, beside pipeline."
         )
-    missing = [
-        f"{name} has no {variable}"
-        for name, variable in _required_variables(pipeline)
-        if not _has_variable(template_data, name, variable)
-    ]
-    if missing:
-        raise InvalidDefinition(
-            f"template.yaml lacks variables that a route needs ({ROUTES_DOC}): {', '.join(missing)}."
-        )
     return pipeline
 
 
@@ -102,15 +92,13 @@ def _is_user_code(path: Path) -> bool:
     return path.is_relative_to(LAYER) and not path.is_relative_to(CORE_PACKAGE)
 
 
-def _required_variables(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    for route in pipeline.routes:
-        yield "FanoutFunction", route_queue_variable(route.name)
-        yield "ApiFunction", route_queue_variable(route.name)
-        yield "ApiFunction", dead_letter_queue_variable(route.name)
-
-
-def _has_variable(template_data: Mapping[str, Any], function: str, variable: str) -> bool:
-    return variable in template_data["Resources"][function]["Properties"]["Environment"]["Variables"]
+def check_routes_parameter(pipeline: Pipeline, template_data: Mapping[str, Any]) -> None:
+    """Raise InvalidDefinition if the template's parameter names other routes than the template's pipeline."""
+    parameters = template_data["Parameters"]
+    if pipeline_reference(template_data) != parameters["Pipeline"]["Default"]:
+        return  # TAILRACE_PIPELINE names another one, and whoever passes it to a deployment passes its routes
+    if found := disagreement([route.name for route in pipeline.routes], parameters["Routes"]["Default"]):
+        raise InvalidDefinition(f"template.yaml, parameter Routes ({ROUTES_DOC}): {found}")
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -123,7 +111,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         if options.lock:
             write_lock(_load_pipeline(template()), pipeline_reference(), _print)
         else:
-            load_checked_pipeline(report=_print, add=options.add)
+            pipeline = load_checked_pipeline(report=_print, add=options.add)
+            if not options.add:  # a local stack gets its routes from the definition
+                check_routes_parameter(pipeline, template())
     except LocalError as error:
         _print(str(error))
         return 1

@@ -3,6 +3,8 @@
 `sam deploy` would do the same, but with four seconds of processor time.
 """
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from itertools import takewhile
@@ -14,8 +16,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.deployment.build import ARTIFACTS_BUCKET, package, with_architecture
-from local.deployment.derived_build import PACKAGED_TEMPLATE
+from local.deployment.derived_build import LAYER, PACKAGED_TEMPLATE
 from local.deployment.emulator import REGION
+from local.deployment.processes import clean_environment
+from local.deployment.template import pipeline_reference, template
 from local.errors import DeployFailed
 
 STACK_NAME = "tailrace"
@@ -28,16 +32,25 @@ _UNDER_WAY = {
     "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
 }
 
+_PRINT_ROUTES = """
+import sys
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.definition.route_names import routes_parameter
+print("\\n" + routes_parameter(route.name for route in load_pipeline(sys.argv[1]).routes))
+"""
+_COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+
 
 def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[str, str]:
     """Deploy the build in the folder `built` to the emulator at `endpoint`: create the stack, or update it.
 
-    `parameters` are template parameters; Emulated and Architecture are added. Returns the stack's outputs. Raises
-    SetupMissing and DeployFailed; a failed update has been rolled back.
+    `parameters` are template parameters; Emulated, Architecture and Routes are added. Returns the stack's outputs.
+    Raises SetupMissing and DeployFailed; a failed update has been rolled back.
     """
     cloudformation = client("cloudformation", endpoint)
     prepare(endpoint, built)
-    chosen = {**with_architecture(parameters), "Emulated": "true"}
+    routes = parameters.get("Routes") or routes_of(built, parameters.get("Pipeline") or pipeline_reference())
+    chosen = {**with_architecture(parameters), "Emulated": "true", "Routes": routes}
     request = {
         "StackName": STACK_NAME,
         "TemplateURL": f"{endpoint}/{ARTIFACTS_BUCKET}/{PACKAGED_TEMPLATE}",
@@ -46,6 +59,8 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
     }
     try:
         if is_deployed(cloudformation):
+            present = _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
+            require_no_leftovers(client("sqs", endpoint), STACK_NAME, routes, present)
             cloudformation.update_stack(**request)
         else:
             cloudformation.create_stack(**request)
@@ -53,7 +68,63 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
         if "No updates are to be performed" in str(error):
             return _outputs(cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0])
         raise DeployFailed(f"The emulator rejected the stack: {error}") from error
-    return _outputs_when_complete(cloudformation)
+    outputs = _outputs_when_complete(cloudformation)
+    allow_recursion(endpoint)
+    return outputs
+
+
+def allow_recursion(endpoint: str) -> None:
+    """Apply the property RecursiveLoop of functions, which the emulator's CloudFormation leaves out."""
+    cloudformation, functions = client("cloudformation", endpoint), client("lambda", endpoint)
+    for logical_id, resource in template()["Resources"].items():
+        setting = resource.get("Properties", {}).get("RecursiveLoop") if "Fn::ForEach" not in logical_id else None
+        if setting is not None:
+            found = cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
+            name = found["StackResourceDetail"]["PhysicalResourceId"]
+            functions.put_function_recursion_config(FunctionName=name, RecursiveLoop=setting)
+
+
+def routes_of(built: Path, reference: str) -> str:
+    """Return the value of the parameter Routes for the definition `reference` in a build.
+
+    It is imported in a process of its own: this one may have imported the definition as it was before it was saved.
+    Raises DeployFailed if it cannot be imported.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", _PRINT_ROUTES, reference],
+        env=clean_environment(PYTHONPATH=str(built / "layers" / LAYER / "python"), PYTHONDONTWRITEBYTECODE="1"),
+        cwd=built,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = (ended.stderr if ended.returncode else ended.stdout).strip().splitlines()[-1:]
+    if ended.returncode:
+        raise DeployFailed(f"The definition cannot be imported: {' '.join(last)}")
+    return last[0]
+
+
+def require_no_leftovers(sqs: Any, stack: str, routes: str, outputs: Mapping[str, str]) -> None:
+    """Raise DeployFailed if the queue of a new route exists and holds messages, which the emulator would delete.
+
+    The queue of a removed route is kept. CloudFormation refuses to create one of the same name, whatever it holds.
+    """
+    for route in routes.split(","):
+        for suffix in () if f"{route}Queue" in outputs else ("", "-dead"):
+            name = f"{stack}_{route}{suffix}"
+            for url in sqs.list_queues(QueueNamePrefix=name).get("QueueUrls", ()):
+                held = _message_count(sqs, url) if url.endswith(f"/{name}") else 0
+                if held:
+                    messages = "1 message" if held == 1 else f"{held} messages"
+                    raise DeployFailed(
+                        f"The queue {name} still holds {messages} of an earlier route {route}: read them, or delete "
+                        f"the queue {url}, then save the definition again."
+                    )
+
+
+def _message_count(sqs: Any, url: str) -> int:
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
+    return sum(int(found.get(name, 0)) for name in _COUNTS)
 
 
 def prepare(endpoint: str, built: Path) -> None:

@@ -10,6 +10,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +29,9 @@ REGION = "us-east-1"
 STATE_VARIABLE = "TAILRACE_STATE"
 """The variable that names the file with the kept state, in the emulator's environment."""
 
+DECISIONS_VARIABLE = "TAILRACE_DECISIONS"
+"""The variable that names the file for decisions about roles, in an emulator that enforces policies."""
+
 SAVE_PATH = "/_tailrace/save"
 SAVE_TIMEOUT_S = 120.0
 
@@ -44,6 +48,21 @@ SETTINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class EmulatorFiles:
+    """What an emulator reads and writes.
+
+    `state` is the file that `save` writes; if it exists, the emulator starts with what it holds. With `decisions`, it
+    enforces the policies of roles, and appends each decision to that file as a line of JSON.
+    """
+
+    state: Path | None = None
+    decisions: Path | None = None
+
+
+NO_FILES = EmulatorFiles()
+
+
 class Emulator:
     """A running emulator. `start` creates one; `stop` ends it and all its workers."""
 
@@ -54,10 +73,15 @@ class Emulator:
         self.endpoint = f"http://{HOST}:{port}"
 
     @classmethod
-    def start(cls, port: int | None = None, *, python: Path = PYTHON, state: Path | None = None) -> Self:
+    def start(
+        cls,
+        port: int | None = None,
+        *,
+        python: Path = PYTHON,
+        files: EmulatorFiles = NO_FILES,
+    ) -> Self:
         """Start on `port`, or on a free port, and wait until the emulator responds.
 
-        `state` is the file that `save` writes; if it exists, the emulator starts with what it holds.
         Raises SetupMissing, PortInUse and EmulatorFailed.
         """
         if not python.exists():
@@ -66,7 +90,7 @@ class Emulator:
             chosen_port = free_port() if port is None else port
             if port is not None and is_listening(port):
                 raise PortInUse(f"Port {port} is in use by another program: choose another with PORT=.")
-            emulator = cls._launch(chosen_port, python, state)
+            emulator = cls._launch(chosen_port, python, files)
             try:
                 emulator.wait_until_healthy()
             except EmulatorFailed:
@@ -121,10 +145,11 @@ class Emulator:
         raise EmulatorFailed(f"The emulator did not respond within {START_TIMEOUT_S:.0f} seconds (see {self.log}).")
 
     @classmethod
-    def _launch(cls, port: int, python: Path, state: Path | None) -> Self:
+    def _launch(cls, port: int, python: Path, files: EmulatorFiles) -> Self:
         log = _new_log(port)
-        kept = {STATE_VARIABLE: str(state)} if state else {}
-        environment = clean_environment(**SETTINGS, **kept, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
+        kept = {STATE_VARIABLE: str(files.state)} if files.state else {}
+        enforced = {"AUTH": "true", DECISIONS_VARIABLE: str(files.decisions)} if files.decisions else {}
+        environment = clean_environment(**SETTINGS, **kept, **enforced, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
         with log.open("wb") as output:
             process = SupervisedProcess(_command(python, port), env=environment, output=output)
         return cls(process, port, log)

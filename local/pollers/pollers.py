@@ -115,7 +115,7 @@ class Pollers:
         """Wait until `is_settled`. `on_wait` is called about ten times a second. Raises SettleTimeout."""
         since, deadline = time.monotonic(), time.monotonic() + timeout_s
         progress = self._progress()
-        while not self.is_settled(since):
+        while not (self.is_settled(since) and progress == self._progress()):
             self.raise_if_broken()
             if self._progress() != progress:  # functions may just have sent messages to a queue: poll again
                 since, progress = time.monotonic(), self._progress()

@@ -10,31 +10,38 @@ SECTIONS = ("Resources", "Outputs")
 
 def expand(template: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the template with each Fn::ForEach replaced by the resources or outputs that it stands for."""
-    mappings = template.get("Mappings", {})
     return {
-        section: _unrolled(content, {}, mappings) if section in SECTIONS else content
+        section: _unrolled(content, {}, template) if section in SECTIONS else content
         for section, content in template.items()
     }
 
 
-def _unrolled(value: Any, items: Mapping[str, str], mappings: Mapping[str, Any]) -> Any:
+def _unrolled(value: Any, items: Mapping[str, str], template: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
-        return [_unrolled(member, items, mappings) for member in value]
+        return [_unrolled(member, items, template) for member in value]
     if not isinstance(value, dict):
         return value
     found: dict[str, Any] = {}
     for key, inner in value.items():
         if key.startswith(LOOP):
             identifier, collection, fragment = inner
-            for item in collection:
+            for item in _members(collection, template):
                 now = {**items, identifier: item}
-                found |= {_filled(name, now): _unrolled(part, now, mappings) for name, part in fragment.items()}
+                found |= {_filled(name, now): _unrolled(part, now, template) for name, part in fragment.items()}
         else:
-            found[key] = _unrolled(inner, items, mappings)
-    return _resolved(found, items, mappings) if items else found
+            found[key] = _unrolled(inner, items, template)
+    return _resolved(found, items, template) if items else found
 
 
-def _resolved(function: dict[str, Any], items: Mapping[str, str], mappings: Mapping[str, Any]) -> Any:
+def _members(collection: Any, template: Mapping[str, Any]) -> list[str]:
+    """Return what a loop repeats for: a list, or the default of a parameter that is one."""
+    if isinstance(collection, dict):
+        default: str = template["Parameters"][collection["Ref"]]["Default"]
+        return default.split(",")
+    return list(collection)
+
+
+def _resolved(function: dict[str, Any], items: Mapping[str, str], template: Mapping[str, Any]) -> Any:
     """Compute what depends on the loops' items alone; an item is seen by Ref and by Fn::Sub, and by nothing else."""
     match function:
         case {"Ref": str(name)} if name in items:
@@ -43,7 +50,7 @@ def _resolved(function: dict[str, Any], items: Mapping[str, str], mappings: Mapp
             filled = _filled(text, items)
             return {"Fn::Sub": filled} if "${" in filled else filled
         case {"Fn::FindInMap": [str(name), str(key), str(attribute)]}:
-            return mappings[name][key][attribute]
+            return template["Mappings"][name][key][attribute]
     return function
 
 

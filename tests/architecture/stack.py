@@ -15,7 +15,6 @@ PAGE = "dashboard"
 """The function that is no stage: it serves the dashboard's page, where the stack hosts it, and touches no data."""
 
 FUNCTIONS = (*STAGES, PAGE)
-ROUTE_QUEUE_SUFFIX = "Queue"
 
 LIBRARY_VARIABLES = frozenset(
     {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}

@@ -41,7 +41,11 @@ def test_data_outlives_the_stack(name: str) -> None:
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-EXPIRING = {"FailuresBucket": ["oversize/"], "HistoryBucket": ["journal/", "jobs/", "reports/"]}
+EXPIRING = {
+    "ArchiveBucket": ["checkpoints/"],
+    "FailuresBucket": ["oversize/"],
+    "HistoryBucket": ["journal/", "jobs/", "reports/"],
+}
 
 
 @pytest.mark.parametrize("name", BUCKETS)

@@ -1,11 +1,15 @@
 """Queues: a dead-letter queue behind each, room for retries, and one queue for every route."""
 
+from copy import deepcopy
+
 import pytest
 
+from local.deployment.template import template as written
+from local.review.expansion import expand
+from tailrace.aws.runtime.settings import FanoutSettings, route_queues
 from tailrace.definition.pipeline import load_pipeline
+from tailrace.definition.route_names import resource_name, routes_parameter
 from tests.architecture.stack import (
-    ROUTE_QUEUE_SUFFIX,
-    as_list,
     function_id,
     mapping_of,
     properties,
@@ -13,7 +17,6 @@ from tests.architecture.stack import (
     resources,
     statements,
     template,
-    variable_name,
     variables,
 )
 from tests.review.parameters import deployed
@@ -76,17 +79,82 @@ def test_intake_is_fifo_with_high_throughput() -> None:
     assert intake["ContentBasedDeduplication"] is False
 
 
-def queue_variable(route: str) -> str:
-    """Return the logical id of a route's queue."""
-    return "".join(part.capitalize() for part in route.replace("-", "_").split("_")) + ROUTE_QUEUE_SUFFIX
+ROUTES = [resource_name(route.name) for route in load_pipeline().routes]
 
 
 def test_every_route_has_its_queue_and_every_queue_its_purpose() -> None:
-    """Route("disruptions") goes to DisruptionsQueue, which fanout is told of and may send to."""
-    routes = {queue_variable(route.name) for route in load_pipeline().routes}
-    assert routes
-    assert set(WORKING) == routes | {"IntakeQueue", "ArchiveQueue"}
-    (send,) = [given for given in statements("fanout") if "sqs:SendMessage" in as_list(given["Action"])]
-    assert referred(send["Resource"]) == routes | {"ArchiveQueue"}
-    for queue in routes:
-        assert variables("fanout")[variable_name(queue)] == {"Ref": queue}
+    """Route("disruptions") is Disruptions in the parameter, which makes DisruptionsQueue."""
+    assert ROUTES
+    assert template()["Parameters"]["Routes"]["Default"] == routes_parameter(r.name for r in load_pipeline().routes)
+    assert set(WORKING) == {f"{route}Queue" for route in ROUTES} | {"IntakeQueue", "ArchiveQueue"}
+
+
+@pytest.mark.parametrize(("stage", "others"), [("fanout", {"ArchiveQueue"}), ("api", QUEUES.keys())])
+def test_rights_to_the_queues_of_routes_are_by_a_name_that_no_other_queue_has(stage: str, others: set[str]) -> None:
+    """A stack's name has no underscore, so <stack>_* are queues of routes, and of this stack only."""
+    (statement,) = [given for given in statements(stage) if "sqs:" in str(given["Action"])]
+    assert statement["Action"] == {"fanout": "sqs:SendMessage", "api": "sqs:GetQueueAttributes"}[stage]
+    (by_name,) = [resource for resource in statement["Resource"] if "Fn::Sub" in resource]
+    assert by_name["Fn::Sub"].endswith(":${AWS::StackName}_*")
+    assert referred(statement["Resource"]) == {name for name in others if not name.startswith(tuple(ROUTES))}
+    for name in QUEUES:
+        in_text = properties(name)["QueueName"]["Fn::Sub"].removeprefix("${AWS::StackName}")
+        assert in_text.startswith("_") is name.startswith(tuple(ROUTES))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_queues_of_a_route_are_named_as_the_functions_expect(route: str) -> None:
+    """The functions derive the names; they are also short enough for the longest names of stacks and routes."""
+    names = {suffix: properties(f"{route}{suffix}")["QueueName"]["Fn::Sub"] for suffix in ("Queue", "DeadLetterQueue")}
+    archive = properties("ArchiveQueue")["QueueName"]["Fn::Sub"]
+    settings = FanoutSettings(archive_queue=archive, routes=route, failures_bucket="f", progress_table="p")
+    (found,) = route_queues(settings, [route]).values()
+    assert found == (names["Queue"], names["DeadLetterQueue"])
+    longest_stack, longest_route, longest_queue = 25, 48, 80
+    assert longest_stack + len("_-dead") + longest_route <= longest_queue
+
+
+@pytest.mark.parametrize("name", sorted(name for name in QUEUES if name.startswith(tuple(ROUTES))))
+def test_messages_of_a_removed_route_are_kept(name: str) -> None:
+    """CloudFormation deletes a queue with all its messages, and without a word."""
+    made = template()["Resources"][name]
+    assert made["DeletionPolicy"] == {"Fn::If": ["RetainsData", "RetainExceptOnCreate", "Delete"]}
+    assert made["UpdateReplacePolicy"] == {"Fn::If": ["RetainsData", "Retain", "Delete"]}
+
+
+def test_a_definition_without_routes_makes_no_queue() -> None:
+    """A loop over no name would be one over an empty name, so a name stands for none, and a condition for it."""
+    none = deepcopy(dict(written()))
+    none["Parameters"]["Routes"]["Default"] = routes_parameter([])
+    found = expand(none)
+    for section in ("Resources", "Outputs"):
+        made = {name: one for name, one in found[section].items() if name.startswith(routes_parameter([]))}
+        assert made
+        assert {one["Condition"] for one in made.values()} == {"HasRoutes"}
+    assert found["Conditions"]["HasRoutes"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Fn::Select": [0, {"Ref": "Routes"}]}, routes_parameter([])]}]
+    }
+
+
+def test_several_routes_are_made_alike() -> None:
+    """Each has what the example's has, under its own name."""
+    several = deepcopy(dict(written()))
+    several["Parameters"]["Routes"]["Default"] = routes_parameter(["first", "second-one"])
+    found = expand(several)
+    for section, least in (("Resources", 4), ("Outputs", 2)):
+        for route, other in (("First", "SecondOne"), ("SecondOne", "First")):
+            made = {name: one for name, one in found[section].items() if name.startswith(route)}
+            assert len(made) >= least
+            assert other not in str(made)
+
+
+def test_a_definition_gets_its_queues_before_its_changes() -> None:
+    """Fanout would fail on a route without a queue, so the check comes first, and it comes after the queues."""
+    check = properties("RouteCheck")
+    assert referred(check["Queues"]) == {f"{route}Queue" for route in ROUTES}
+    assert check["Code"] == {"Ref": "TailraceLayer"}
+    assert check["Pipeline"] == {"Ref": "Pipeline"}
+    assert check["Routes"] == {"Fn::Join": [",", {"Ref": "Routes"}]}
+    for stage in ("fanout", "api"):
+        assert template()["Resources"][function_id(stage)]["DependsOn"] == "RouteCheck"
+        assert variables(stage)["ROUTES"] == check["Routes"]

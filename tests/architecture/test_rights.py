@@ -28,9 +28,12 @@ CASES = [pytest.param(stage, given, id=f"{stage}-{given['Sid']}") for stage in S
 
 BY_NAME = {
     "SeeDeployments": ":function:${AWS::StackName}-aggregate",
+    "ContinueFile": ":function:${AWS::StackName}-load",
     "RunJobs": ":stateMachine:${AWS::StackName}-history",
+    "SendToQueues": ":${AWS::StackName}_*",
+    "CountMessages": ":${AWS::StackName}_*",
 }
-"""Rights to what is named instead of referred to, since a reference would be circular."""
+"""Rights to what is named instead of referred to: a reference would be circular, and routes are made in a loop."""
 
 
 @pytest.mark.parametrize(("stage", "statement"), CASES)
@@ -44,7 +47,7 @@ def test_a_statement_names_its_actions_and_its_resources(stage: str, statement: 
         text = resource.get("Fn::Sub", "")
         by_name = statement["Sid"] in BY_NAME and text.endswith(BY_NAME[statement["Sid"]])
         assert by_name or len(referred(resource)) == 1
-        assert "*" not in text or text.endswith("/*")
+        assert by_name or "*" not in text or text.endswith("/*")
 
 
 @pytest.mark.parametrize(("stage", "statement"), CASES)
@@ -54,7 +57,7 @@ def test_objects_are_reached_by_prefix(stage: str, statement: Statement) -> None
         return
     for resource in as_list(statement["Resource"]):
         assert re.search(
-            r"/(inbox|receipts|archive|quarantine|oversize|aws/lambda|journal|jobs|reports|expired)/\*$",
+            r"/(inbox|checkpoints|receipts|archive|quarantine|oversize|aws/lambda|journal|jobs|reports|expired)/\*$",
             resource["Fn::Sub"],
         ), stage
 

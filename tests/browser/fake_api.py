@@ -12,6 +12,11 @@ from tailrace.encoding.tagged_json import dumps
 from tests.browser.site import Response
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
+BUCKETS = [
+    ("second", 1), ("second", 20), ("minute", 1), ("minute", 15), ("minute", 45), ("hour", 1), ("hour", 6),
+    ("hour", 12), ("day", 1), ("week", 1), ("month", 1), ("quarter", 1), ("year", 1),
+]  # fmt: skip
+"""Time buckets of every unit, and some of several."""
 
 
 def hours(name: str = "sensor_hours", zone: str = "UTC") -> Json:
@@ -26,6 +31,7 @@ def hours(name: str = "sensor_hours", zone: str = "UTC") -> Json:
             {"name": "hour", "kind": "hour", "field": "at", "time_zone": zone},
         ],
         "bucket": "hour",
+        "intervals": ["day", "week", "month", "quarter", "year"],
         "measures": [
             {"name": "readings", "kind": "count", "unit": None, "description": None},
             {"name": "celsius", "kind": "mean", "unit": "°C", "description": "Of the air.", "field": "celsius"},

@@ -30,9 +30,9 @@ def test_tab_moves_through_all_controls_in_reading_order_and_leaves_the_page(ser
     page = visit(serve(FakeApi(rows=day()).respond).url)
     labels = tab_through(page)
     prefixes = [
-        "Skip to the aggregates", "Stages", "Pause", "Appearance", "Measure", "Range", "Interval", "Filter by sensor",
-        "s0", "s1", "s2", "Earlier", "Zoom in", "Zoom out", "Later", "Readings by hour, Sensor hours.",
-        "Table", "Download CSV",
+        "Skip to the aggregates", "Stages", "Pause", "Appearance", "Measure", "Range", "Interval", "Moving window",
+        "Filter by sensor", "s0", "s1", "s2", "Earlier", "Zoom in", "Zoom out", "Later",
+        "Readings by hour, Sensor hours.", "Table", "Download CSV",
     ]  # fmt: skip
     assert len(labels) == len(prefixes), labels
     assert all(label.startswith(prefix) for label, prefix in zip(labels, prefixes, strict=True)), labels

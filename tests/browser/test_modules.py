@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.tagged_json import dumps
-from tests.browser.fake_api import FakeApi, day
+from tests.browser.fake_api import BUCKETS, FakeApi, day
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -85,8 +85,8 @@ def test_buckets_start_at_the_local_time_of_their_label(serve: Serve, visit: Vis
         for minutes in range(-90, 91, 15)
     ]
     for name, moment in moments:
-        for unit in ("minute", "hour", "day", "week", "month"):
-            bucket = BucketGroup("at", unit, unit, ZoneInfo(name))
+        for unit, size in BUCKETS:
+            bucket = BucketGroup("at", unit, unit, ZoneInfo(name), size)
             label = bucket.label(moment)
             labels.append((label, name, bucket.start(label).timestamp() * 1000))
     found = page.evaluate(

@@ -5,52 +5,54 @@ please. Stops with status 1 after a failing round, and prints its seed, its faul
 """
 
 import argparse
-import logging
-import multiprocessing
-import os
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from queue import Empty
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from local.errors import LocalError
-from tests.chaos.checks import Check
-from tests.chaos.clients.flights import Names
+from tests.chaos.players import playing
 from tests.chaos.proxy.faults import KINDS
-from tests.chaos.rounds import COMBINATIONS, Outcome, play
-from tests.chaos.stack import chaos_stack
+from tests.chaos.rounds import COMBINATIONS, Outcome
 from tests.chaos.summary import describe, summary
-
-_PROCESSES = multiprocessing.get_context("spawn")
-_SILENCE_S = 600.0
-"""How long no stack may say anything: longer than a round may take."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
+    # SIGTERM and the end of the terminal act like Ctrl-C, which works even where a shell made its jobs ignore it
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     seeds = range(options.first, options.first + options.rounds)
-    began, outcomes = time.monotonic(), []
-    with _bar(console, len(seeds)) as advance, _stacks(seeds, options) as results:
+    began, outcomes = time.monotonic(), list[Outcome]()
+    try:
+        problem = _play(seeds, options, outcomes, console)
+    except KeyboardInterrupt:
+        problem = "Stopped."
+    if problem:
+        console.print(problem)
+    console.print(summary(outcomes, time.monotonic() - began))
+    return 1 if problem or any(outcome.violations for outcome in outcomes) else 0
+
+
+def _play(seeds: range, options: argparse.Namespace, outcomes: list[Outcome], console: Console) -> str:
+    """Play rounds and add their outcomes; return a sentence if a stack fails."""
+    with _bar(console, len(seeds)) as advance, playing(seeds, options.stacks, options.shards) as results:
         for outcome in results:
             if isinstance(outcome, str):
-                console.print(outcome)
-                return 1
+                return outcome
             outcomes.append(outcome)
             advance(outcome)
             if outcome.violations:
                 console.print(describe(outcome))
                 if not options.go_on:
                     break
-    console.print(summary(outcomes, time.monotonic() - began))
-    return 1 if any(outcome.violations for outcome in outcomes) else 0
+    return ""
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -87,54 +89,5 @@ def _bar(console: Console, total: int) -> Iterator[Any]:
         yield advance
 
 
-@contextmanager
-def _stacks(seeds: Sequence[int], options: argparse.Namespace) -> Iterator[Iterator[Outcome | str]]:
-    """Play the seeds on several stacks; yield outcomes as they come, or a sentence if a stack fails."""
-    waiting, done = _PROCESSES.Queue(), _PROCESSES.Queue()
-    for seed in seeds:
-        waiting.put(seed)
-    number = min(options.stacks, len(seeds))
-    players = [_PROCESSES.Process(target=_play_all, args=(waiting, done, options.shards)) for _ in range(number)]
-    for player in players:
-        player.start()
-
-    def results() -> Iterator[Outcome | str]:
-        for _ in seeds:
-            try:
-                yield done.get(timeout=_SILENCE_S)
-            except Empty:
-                yield f"No round ended for {_SILENCE_S:.0f} seconds."
-
-    try:
-        yield results()
-    finally:
-        for player in players:
-            if player.is_alive() and player.pid:
-                os.kill(player.pid, signal.SIGTERM)
-        for player in players:
-            player.join()
-
-
-def _play_all(waiting: Any, done: Any, shards: int) -> None:
-    """Play seeds on one stack after another, until there are none."""
-    # Ctrl-C is handled by the main process, which stops this one
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.getLogger("local").setLevel(logging.ERROR)
-    try:
-        while True:
-            with chaos_stack(shards) as chaos:
-                check = Check(chaos)
-                while chaos.rounds < Names.MAX_ROUNDS:
-                    done.put(play(chaos, check, waiting.get(timeout=1)))
-    except Empty:
-        return
-    except LocalError as error:
-        done.put(str(error))
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    sys.exit(main())

@@ -22,8 +22,8 @@ from tests.chaos.stack import ChaosStack, wait_for
 
 BOUND_S = 90.0
 """How long everything may take to settle once the faults have ended."""
-AFTERMATH_S = 1.5
-"""How long faults go on when the clients are done, so that the readers of the stream meet them, too."""
+AFTERMATH_S = (1.5, 8.0)
+"""How long faults go on, at least and at most, when the clients are done."""
 MAX_JUMP_S = 3600.0
 _FRESH_WITHIN_S = 10.0
 _SHOW_INTERVAL_S = 1.0
@@ -33,9 +33,9 @@ COMBINATIONS: list[tuple[str, ...]] = [*((kind,) for kind in USABLE), *combinati
 """Each kind of fault alone, then each pair."""
 
 
-def kinds_of(seed: int) -> tuple[str, ...]:
+def plan_of(seed: int) -> Plan:
     """Return the faults of a seed's round."""
-    return COMBINATIONS[seed % len(COMBINATIONS)]
+    return Plan.of(seed, COMBINATIONS[seed % len(COMBINATIONS)])
 
 
 @dataclass(slots=True)
@@ -54,23 +54,23 @@ class Outcome:
     met: Counter[str] = field(default_factory=Counter)
 
 
-def play(chaos: ChaosStack, check: Check, seed: int, kinds: Sequence[str] | None = None) -> Outcome:
+def play(chaos: ChaosStack, check: Check, plan: Plan) -> Outcome:
     """Play a round. Raises a LocalError if the emulator is gone."""
-    began = time.monotonic()
-    chosen = kinds_of(seed) if kinds is None else kinds
-    names, ledger, plan = Names(chaos.rounds), Ledger(), Plan.of(seed, chosen)
+    began, seed = time.monotonic(), plan.seed
+    names, ledger = Names(chaos.rounds), Ledger()
     chaos.rounds += 1
     reader = Reader(chaos, names, ledger)
     disturbance = Disturbance(chaos, plan)
     reader.start()
     disturbance.start()
     chaos.proxy.plan = plan
-    try:
-        _run_all([writer(chaos, names, ledger, seed).run for writer in WRITERS])
-        time.sleep(AFTERMATH_S)
-    finally:
-        chaos.proxy.plan = None
-        disturbance.finish()
+    with chaos.short_time(plan.targets.get("timeout", ())):
+        try:
+            _run_all([writer(chaos, names, ledger, seed).run for writer in WRITERS])
+            _meet_the_readers_of_the_stream(chaos)
+        finally:
+            chaos.proxy.plan = None
+            disturbance.finish()
     ended = time.monotonic()
     redriven, unsettled = settle(chaos, names)
     settled = time.monotonic() - ended
@@ -78,7 +78,14 @@ def play(chaos: ChaosStack, check: Check, seed: int, kinds: Sequence[str] | None
     violations = unsettled or [*check.violations(names, ledger), *stale(chaos, check)]
     took = time.monotonic() - began
     counts = ledger.acknowledged, ledger.unknown, reader.reads, redriven
-    return Outcome(seed, chosen, violations, settled, took, *counts, plan.met)
+    return Outcome(seed, plan.kinds, violations, settled, took, *counts, plan.met)
+
+
+def _meet_the_readers_of_the_stream(chaos: ChaosStack) -> None:
+    """Let faults go on until the readers of the stream, which may have to be started again, have met them."""
+    least, most = AFTERMATH_S
+    time.sleep(least)
+    wait_for(lambda: not any(one.pending for one in chaos.pollers.statistics), most - least)
 
 
 def settle(chaos: ChaosStack, names: Names) -> tuple[int, list[str]]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,8 @@ from tests.chaos.processes import FunctionProcesses
 from tests.chaos.proxy.faults import CALLERS, FUNCTIONS
 from tests.chaos.proxy.server import Proxy
 
-TIMEOUTS_S = {"fanout": 4, "aggregate": 4, "archive": 4, "catalog": 4}
-"""Time limits that end a function before it gives up waiting for an answer; those of the template are minutes."""
+SHORT_LIMIT_S = 4
+"""A time limit that ends a function before it gives up waiting for an answer; those of the template are minutes."""
 PARAMETERS = {"ArchiveWindowSeconds": "1"}
 
 type Positions = dict[str, Position | None]
@@ -119,16 +119,32 @@ class ChaosStack:
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
         return done.stdout + done.stderr
 
+    @contextmanager
+    def short_time(self, functions: Sequence[str]) -> Iterator[None]:
+        """Shorten the time limits of functions within the block."""
+        limits = {function: self._limit(function) for function in functions}
+        for function in functions:
+            self._configure(function, limit_s=SHORT_LIMIT_S)
+        try:
+            yield
+        finally:
+            for function, limit_s in limits.items():
+                self._configure(function, limit_s=limit_s)
+
+    def _limit(self, function: str) -> int:
+        found = self.client("lambda").get_function_configuration(FunctionName=f"tailrace-{function}")
+        return int(found["Timeout"])
+
     def wire(self) -> None:
-        """Send the functions' calls through the proxy, and shorten time limits."""
+        """Send the functions' calls through the proxy."""
         for function in FUNCTIONS:
             self._configure(function)
 
-    def _configure(self, function: str, **more: str) -> None:
+    def _configure(self, function: str, limit_s: int | None = None, **more: str) -> None:
         functions, name = self.client("lambda"), f"tailrace-{function}"
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         variables |= {"AWS_ENDPOINT_URL": self.proxy.endpoint(function), **self.processes.environment, **more}
-        limit = {"Timeout": TIMEOUTS_S[function]} if function in TIMEOUTS_S else {}
+        limit = {} if limit_s is None else {"Timeout": limit_s}
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables}, **limit)
 
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.chaos.checks import Check
-from tests.chaos.rounds import USABLE, play
+from tests.chaos.proxy.faults import Plan
+from tests.chaos.rounds import USABLE, plan_of, play
 from tests.chaos.stack import ChaosStack, chaos_stack
 
 
@@ -26,7 +27,7 @@ def check(chaos: ChaosStack) -> Check:
 
 @pytest.mark.parametrize("seed", range(len(USABLE)), ids=USABLE)
 def test_nothing_is_lost_or_drifts(chaos: ChaosStack, check: Check, seed: int) -> None:
-    outcome = play(chaos, check, seed)
+    outcome = play(chaos, check, plan_of(seed))
     assert outcome.violations == []
     assert outcome.met
     assert outcome.acknowledged > 50
@@ -42,17 +43,17 @@ def broken(chaos: ChaosStack, function: str, safeguard: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("function", "safeguard", "fault", "found"),
+    ("function", "safeguard", "fault", "action", "found"),
     [
-        ("load", "ignores unprocessed items", "partial", "item r"),
-        ("fanout", "ignores failed entries", "partial", "archive: "),
-        ("aggregate", "acknowledges what failed", "error", "row "),
-        ("aggregate", "adds without a condition", "lost", "row "),
+        ("load", "ignores unprocessed items", "partial", "BatchWriteItem", "item r"),
+        ("fanout", "ignores failed entries", "partial", "SendMessageBatch", "route: "),
+        ("aggregate", "acknowledges what failed", "error", "UpdateItem", "row "),
+        ("aggregate", "adds without a condition", "lost", "UpdateItem", "row "),
     ],
 )
-def test_a_broken_safeguard_is_found(  # noqa: PLR0917 - two fixtures and four parameters
-    chaos: ChaosStack, check: Check, function: str, safeguard: str, fault: str, found: str
+def test_a_broken_safeguard_is_found(  # noqa: PLR0917 - two fixtures, and parameters
+    chaos: ChaosStack, check: Check, function: str, safeguard: str, fault: str, action: str, found: str
 ) -> None:
     with broken(chaos, function, safeguard):
-        outcome = play(chaos, check, 1, [fault])
+        outcome = play(chaos, check, Plan(1, [fault], {fault: [function]}, action))
     assert any(text.startswith(found) for text in outcome.violations), outcome.violations

@@ -4,13 +4,13 @@ from itertools import combinations
 
 from tests.chaos.proxy.calls import Call
 from tests.chaos.proxy.faults import CALLERS, KINDS, Plan
-from tests.chaos.rounds import COMBINATIONS, USABLE, kinds_of
+from tests.chaos.rounds import COMBINATIONS, USABLE, plan_of
 
 
 def test_the_first_seeds_play_each_fault_alone_and_then_each_pair() -> None:
-    assert [kinds_of(seed) for seed in range(len(USABLE))] == [(kind,) for kind in USABLE]
+    assert [plan_of(seed).kinds for seed in range(len(USABLE))] == [(kind,) for kind in USABLE]
     assert set(COMBINATIONS[len(USABLE) :]) == set(combinations(USABLE, 2))
-    assert kinds_of(len(COMBINATIONS)) == kinds_of(0)
+    assert plan_of(len(COMBINATIONS)).kinds == plan_of(0).kinds
 
 
 def test_a_single_fault_meets_every_caller_that_it_can_meet() -> None:
@@ -21,7 +21,7 @@ def test_a_single_fault_meets_every_caller_that_it_can_meet() -> None:
 def test_a_seed_gives_the_same_faults_to_the_same_calls() -> None:
     calls = [Call(caller, "dynamodb", "UpdateItem") for caller in CALLERS for _ in range(50)]
     for seed in range(len(COMBINATIONS)):
-        first, second = Plan.of(seed, kinds_of(seed)), Plan.of(seed, kinds_of(seed))
+        first, second = plan_of(seed), plan_of(seed)
         assert [_kind(first, call) for call in calls] == [_kind(second, call) for call in calls]
         assert first.met == second.met
 

@@ -39,13 +39,15 @@ from tests.simulation.world.serial_executor import SerialExecutor
 _APPS: Sequence[Any] = (aggregate, api, archive, catalog, fanout, ingest, load)
 _TABLES = {"items": ("pk",), "aggregates": ("pk", "sk"), "progress": ("pk", "sk"), "catalog": ("pk", "sk")}
 _TABLES |= {"idempotency": ("id",)}
-_BUCKETS, _QUEUES = ("archive", "failures", "history"), ("archive", "intake", "odd-things", "async-failures")
+_BUCKETS, _QUEUES = ("archive", "failures", "history"), ("archive", "intake", "async-failures")
 
 ENVIRONMENT = {
     "TAILRACE_PIPELINE": "tests.hostile.definition:pipeline",
+    "LOAD_FUNCTION": "load",
     **{f"{name.upper()}_TABLE": name for name in _TABLES},
     **{f"{name.upper()}_BUCKET": name for name in _BUCKETS},
-    **{f"{name.upper().replace('-', '_')}_QUEUE": name for name in _QUEUES},
+    "ROUTES": "OddThings",
+    **{f"{name.upper().replace('-', '_')}_QUEUE": f"stack-{name}" for name in _QUEUES},
     **{f"{name.upper().replace('-', '_')}_DEAD_LETTER_QUEUE": f"{name}-dead" for name in _QUEUES},
 }
 
@@ -148,7 +150,7 @@ class Entrances:
         batch = event(records)
         for reader in (aggregate.handler, fanout.handler):
             assert reader(batch, None)["batchItemFailures"] == []
-        bodies = self.queues.messages.pop("archive", [])
+        bodies = self.queues.messages.pop("stack-archive", [])
         messages = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
         before = set(self.bucket.objects)
         assert archive.handler({"Records": messages}, None) == {"batchItemFailures": []}

@@ -275,7 +275,7 @@ def test_each_case_is_evaluated_once() -> None:
         [things_here],
         [Aggregate("n", of=things_here, by=[field("shop")], measures={"n": count(), "open": count(where=is_open)})],
     )
-    evaluator = plan_of(pipeline).evaluators["things"]
+    evaluator = plan_of(pipeline).evaluators["things"].rows
     amounts = evaluator.amounts
     evaluator.amounts = lambda item: evaluated.append(item) or amounts(item)  # type: ignore[method-assign,func-returns-value]
     steps = [

@@ -33,7 +33,7 @@ minutes = st.integers(0, 240)
 def test_a_range_selects_the_buckets_it_touches(place: tuple[str, str], unit: str, one: int, other: int) -> None:
     zone, start = place
     begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
-    group = bucket(unit, "at", zone, "bucket")
+    group = bucket(unit, "at", tz=zone, name="bucket")
     aggregate = Aggregate("things", of=events, by=[field("kind"), group], measures={"n": count()})
     instants = [begin + timedelta(minutes=number) for number in range(-60, 301)]
     first, last = begin + timedelta(minutes=min(one, other)), begin + timedelta(minutes=max(one, other))

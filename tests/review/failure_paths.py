@@ -21,6 +21,7 @@ NO_FAILURES = {
     "RowsTouched", "LinesAccepted", "EventsReceived", "ObjectsWritten", "ObjectsCatalogued", "RequestsAnswered",
     "RowsVerified", "RowsRepaired",
     "RequestsRefused",  # the caller's fault, and the caller is told
+    "ItemsUnmatched",  # an existing table holds items of no collection; strict=True sends them to quarantine
     "RowsNotJudged",  # the report of a verification names them
     "ChangesTooLate",  # items that came after the end of their row, as keep= asks
 }  # fmt: skip

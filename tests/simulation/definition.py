@@ -15,6 +15,7 @@ from tailrace import (
     Pipeline,
     Route,
     count,
+    count_items,
     day,
     days,
     field,
@@ -40,6 +41,8 @@ ORDER_SCHEMA = {
         "placed": {"type": "string"},
         "amount": {"type": ["number", "null"]},
         "paid": {"type": "boolean"},
+        "customer": {"type": ["object", "null"]},
+        "lines": {"type": ["array", "null"]},
     },
     "additionalProperties": False,
 }
@@ -56,6 +59,11 @@ def with_size(order: Item) -> Item:
 def is_paid(order: Item) -> bool:
     """Tell whether an order is paid."""
     return bool(order.get("paid"))
+
+
+def is_double(order: Item) -> bool:
+    """Tell whether a line, in the place of the order's lines, is of more than one piece."""
+    return bool(order["lines"].get("pieces", 0) > 1)
 
 
 def is_large(order: Item) -> bool:
@@ -105,6 +113,19 @@ pipeline = Pipeline(
             lanes=2,
         ),
         Aggregate(
+            "products",
+            of=orders,
+            each="lines",
+            by=[field("customer.city"), field("lines.product")],
+            measures={
+                "lines": count(),
+                "orders": count_items(),
+                "doubles": count_items(where=is_double),
+                "pieces": total("lines.pieces"),
+                "most": maximum("lines.pieces"),
+            },
+        ),
+        Aggregate(
             "pages",
             of=visits,
             by=[field("page")],
@@ -142,6 +163,18 @@ AMOUNTS = (None, 0, 7, Decimal("0.1"), Decimal("250.05"), 10**9, Decimal("1E-9")
 """The squares of the extremes use all 38 digits of a number; 13 breaks the transform."""
 
 PAGES = ("/", "/help")
+
+CITIES: tuple[Item | None, ...] = ({"city": "Oslo"}, {"city": "Bergen"}, {"city": None}, {}, None)
+LINES: tuple[Item, ...] = (
+    {"product": "pear", "pieces": 1},
+    {"product": "pear", "pieces": 3},
+    {"product": "fig", "pieces": 2},
+    {"product": "fig"},
+    {"product": None, "pieces": 4},
+    {},
+)
+UNCOUNTABLE_LINE = {"product": ["pear"], "pieces": 1}
+"""A line that cannot be counted: the order is counted in no row of its products, and everywhere else."""
 
 
 def prepared(collection: str, item: Item | None) -> Item | None:
@@ -198,6 +231,7 @@ def _recount_visits(visited: list[Item], rows: defaultdict[Key, Item]) -> None:
 def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
     amounts: defaultdict[Key, list[tuple[str, Any]]] = defaultdict(list)
     shown: defaultdict[Key, list[tuple[Any, str, tuple[int, bool | None]]]] = defaultdict(list)
+    _recount_lines(ordered, rows)
     for order in ordered:
         if order["large"]:
             _add(rows["~groups#large@2", "true"], {"large": True})
@@ -225,6 +259,33 @@ def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
         at, latest = max(found)
         least = min(amount for _, amount in found)
         rows[key] |= {"least": least, "latest": latest, "latest_at": f"{at}:00.000000Z"}
+
+
+def has_uncountable_line(order: Item) -> bool:
+    """Tell whether an order has a city, and a line that cannot be counted; without a city, no line is looked at."""
+    city = (order.get("customer") or {}).get("city")
+    return city is not None and UNCOUNTABLE_LINE in (order.get("lines") or ())
+
+
+def _recount_lines(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
+    for order in ordered:
+        city, lines = (order.get("customer") or {}).get("city"), order.get("lines") or ()
+        if city is None or has_uncountable_line(order):
+            continue
+        by_product: defaultdict[str, list[int | None]] = defaultdict(list)
+        for line in lines:
+            if line.get("product") is not None:
+                by_product[line["product"]].append(line.get("pieces"))
+        for product, found in by_product.items():
+            pieces = [number for number in found if number is not None]
+            double = int(any(number > 1 for number in pieces))
+            row = rows[f"products@1#{city}", product]
+            groups = {"city": city, "product": product}
+            _add(row, groups, lines=len(found), orders=1, doubles=double, pieces=sum(pieces))
+            if pieces:
+                row["most"] = max([*pieces, row["most"]] if "most" in row else pieces)
+        if by_product:
+            _add(rows["~groups#products@1", city], {"city": city})
 
 
 def _add(row: Item, groups: Item, **numbers: int | Decimal) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tailrace.aws.backfill.control import CONTROL
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Item
-from tests.simulation.definition import FULL, Key, is_large, prepared, recount
+from tests.simulation.definition import FULL, Key, has_uncountable_line, is_large, prepared, recount
 from tests.simulation.world.functions import ROUTE_QUEUE, TABLE
 from tests.simulation.world.steps import History
 from tests.simulation.world.stream import ItemChange
@@ -114,7 +114,7 @@ def _is_rejected(written: ItemChange, new: Item | None) -> bool:
         return True  # not the key of an item: the record is rejected, whatever it contains
     if written.new is None:
         return False
-    return new is None or new.get("placed") == "soon" or new.get("ms") == "slow"
+    return new is None or new.get("placed") == "soon" or new.get("ms") == "slow" or has_uncountable_line(new)
 
 
 def _events(messages: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.deployment.deploy import client
-from local.deployment.emulator import Emulator, free_port
+from local.deployment.emulator import Emulator, EmulatorFiles, free_port
 from local.errors import EmulatorFailed
 
 BUCKET = "the-bucket"
@@ -42,7 +42,7 @@ def start(state: Path) -> Iterator[Start]:
     def started() -> Emulator:
         for earlier in running:
             earlier.stop()
-        running.append(Emulator.start(port, state=state))
+        running.append(Emulator.start(port, files=EmulatorFiles(state)))
         return running[-1]
 
     yield started

@@ -1,137 +1,28 @@
 """`make stack KEEP=1` in a checkout of its own: a saved definition is deployed, and the next run continues this one."""
 
-import json
-import os
-import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import urllib3
 
+from benchmarks.stages import bulk
 from local.deployment import deploy
-from local.deployment.build import build, package
-from local.deployment.derived_build import base_of
-from local.deployment.emulator import ROOT, Emulator, free_port, is_listening
 from tests.openapi.conformance import FLIGHT
+from tests.stack.checkout import Checkout, checked_out
 
-SOURCES = ("local", "cli", "layers", "functions", "locks", "template.yaml", "pyproject.toml")
-UP_SECONDS = 240.0
 CHANGE_SECONDS = 90.0
-DEFINITION = "layers/tailrace/pipeline/definition.py"
 ADDED = """
         Aggregate("dests", of=flights, by=[field("dest")], measures={"n": count()}),
     ],
     routes"""
 
 
-class Checkout:
-    """A copy of the repository's sources, in which `make stack KEEP=1` runs."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder = folder
-        self.port = port
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "said.log").read_text()
-
-    @property
-    def about(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / ".tailrace" / "endpoint.json").read_text()))
-
-    def start(self, *options: str) -> None:
-        with (self.folder / "said.log").open("w") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "local.run_stack", "--keep", "1", *options],
-                cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(self.folder / "layers" / "tailrace")},
-                stderr=said,
-                start_new_session=True,
-            )
-        self.wait_until(lambda: "Press Ctrl-C" in self.log, UP_SECONDS)
-
-    def stop(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-        self.process.wait(60)
-        deadline = time.monotonic() + 60
-        while is_listening(self.port):  # the emulator of a killed stack takes a moment to end
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
-    def wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert self.process is not None
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.1)
-
-    def edit(self, old: str, new: str) -> None:
-        path = self.folder / DEFINITION
-        assert path.read_text().count(old) == 1
-        path.write_text(path.read_text().replace(old, new))
-
-    def put(self, items: Mapping[str, Mapping[str, Any]]) -> None:
-        table = deploy.client("dynamodb", self.about["endpoint"])
-        for name, item in items.items():
-            attributes = {
-                key: {"N": str(value)} if isinstance(value, int) else {"S": value} for key, value in item.items()
-            }
-            table.put_item(
-                TableName=self.about["outputs"]["ItemsTable"], Item=attributes | {"pk": {"S": f"flights#{name}"}}
-            )
-
-    def get(self, path: str) -> Any:
-        response = urllib3.request("GET", f"{self.about['dashboard']}api/{path}", timeout=60)
-        assert response.status == 200, response.data
-        return response.json()
-
-    def aggregates(self) -> list[str]:
-        return [aggregate["name"] for aggregate in self.get("aggregates")["aggregates"]]
-
-    def count(self, path: str, measure: str) -> int:
-        return sum(row[measure] for row in self.get(path)["rows"])
-
-
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(ROOT / name, folder / name)
-    for name in (".venv", ".tools"):
-        (folder / name).symlink_to((ROOT / name).resolve())
-    built = packaged_build()
-    shutil.copytree(built, folder / ".tailrace" / "builds" / built.name, symlinks=True)
-    made = Checkout(folder, free_port())
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.stop(signal.SIGKILL)
-
-
-def packaged_build() -> Path:
-    """Return a build of the repository, which the copy derives its own ones from."""
-    built = build()
-    built = base_of(built) or built
-    if not (built / "packaged").exists():
-        emulator = Emulator.start()
-        try:
-            s3 = deploy.client("s3", emulator.endpoint)
-            s3.create_bucket(Bucket="tailrace-artifacts")
-            package(s3, emulator.endpoint, built)
-        finally:
-            emulator.stop()
-    return built
+    with checked_out(tmp_path_factory.mktemp("checkout")) as made:
+        yield made
 
 
 def flights(first: int, end: int) -> dict[str, dict[str, Any]]:
@@ -153,6 +44,7 @@ def test_a_kept_stack_follows_its_definition_and_continues(checkout: Checkout) -
     assert "Saving the stack" in checkout.log
     continues_at_the_same_addresses(checkout, before)
     survives_a_kill(checkout)
+    loads_a_file_on(checkout)
 
 
 def deploys_a_changed_definition(checkout: Checkout) -> None:
@@ -205,3 +97,32 @@ def survives_a_kill(checkout: Checkout) -> None:
     for path, measure in ((ROWS, "flights"), (DESTS, "n")):
         checkout.wait_until(lambda path=path, measure=measure: checkout.count(path, measure) == items, CHANGE_SECONDS)  # type: ignore[misc]
     checkout.stop(signal.SIGINT)
+
+
+@dataclass
+class Running:
+    """The stack of a checkout, as far as a load needs it."""
+
+    about: dict[str, Any]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return dict(self.about["outputs"])
+
+    def client(self, service: str) -> Any:
+        return deploy.client(service, self.about["endpoint"])
+
+
+def loads_a_file_on(checkout: Checkout) -> None:
+    """The emulator keeps the notification in memory only."""
+    checkout.start()
+    stack = Running(checkout.about)
+    expected = bulk.upload(stack, 8_000_000, 0, 50)
+    checkout.wait_until(lambda: bulk.stored(stack, "checkpoints") is not None, CHANGE_SECONDS)
+    checkout.stop(signal.SIGINT)
+    checkout.start()
+    checkout.wait_until(lambda: bulk.stored(stack, "receipts") is not None, 2 * CHANGE_SECONDS)
+    receipt = bulk.stored(stack, "receipts")
+    assert receipt is not None
+    assert bulk.differences(stack, expected, receipt) == []
+    checkout.stop(signal.SIGKILL)

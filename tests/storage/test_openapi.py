@@ -37,9 +37,7 @@ class Quiet:
 def url(api: Aggregates, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve the function, with some rows in its aggregates."""
     monkeypatch.setattr("functions.api.app.client", lambda name: client(name) if name == "dynamodb" else Quiet())
-    for route in ("DISRUPTIONS", "LARGE_ORDERS"):
-        monkeypatch.setenv(f"{route}_QUEUE", "q")
-        monkeypatch.setenv(f"{route}_DEAD_LETTER_QUEUE", "q")
+    monkeypatch.setenv("ROUTES", "Disruptions,LargeOrders")
     order: dict[str, Any] = {"shop": "a", "placed": "2024-10-27T00:30:00Z"}
     orders = [("1", order | {"amount": 5}), ("2", order | {"lines": 2}), ("3", {"shop": "", "placed": "-"})]
     api.absorb(event(history("orders", orders)))

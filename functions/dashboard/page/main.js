@@ -10,6 +10,7 @@ import { HealthMonitor } from "./health/monitor.js";
 import { Stages } from "./health/stages.js";
 import { RankedPanel } from "./panels/ranked-panel.js";
 import { TimePanel } from "./panels/time-panel.js";
+import { TotalsPanel } from "./panels/totals-panel.js";
 import { Refresh } from "./refresh.js";
 import { countOf, humanize } from "./values/format.js";
 import { signature, Watch } from "./watch.js";
@@ -79,12 +80,15 @@ function updatePanels(panels, descriptions, { api, config, extents }) {
 
 function createPanel(description, { api, config, extents }) {
   const aggregate = new Aggregate(description);
-  const panel =
-    aggregate.bucket === null
-      ? new RankedPanel(api, aggregate, config)
-      : new TimePanel(api, aggregate, config, extents);
+  const panel = newPanel(aggregate, { api, config, extents });
   panel.signature = signature(description);
   return panel;
+}
+
+function newPanel(aggregate, { api, config, extents }) {
+  if (aggregate.groups.length === 0) return new TotalsPanel(api, aggregate, config);
+  if (aggregate.bucket === null) return new RankedPanel(api, aggregate, config);
+  return new TimePanel(api, aggregate, config, extents);
 }
 
 function showState([kind, text]) {

@@ -12,6 +12,7 @@
     │   ├── Conflict             another writer changed the item in the meantime
     │   ├── PreconditionFailed   the item does not meet the request's precondition
     │   ├── NotBuilt             no generation of the aggregate can be shown yet
+    │   ├── NotAdditive          a measure cannot be derived from several rows
     │   ├── UnsupportedKeyOrder  the aggregate's group order does not support the query
     │   └── QueryTooLarge        the query exceeds the reads or memory of one request
     └── Transient                a retry may succeed: retry, then report
@@ -112,6 +113,10 @@ class NotBuilt(Permanent):
     def __init__(self, message: str, progress: Decimal | None = None) -> None:
         self.progress = progress
         super().__init__(message)
+
+
+class NotAdditive(Permanent):
+    """A measure of several rows cannot be derived from these rows."""
 
 
 class UnsupportedKeyOrder(Permanent):

@@ -13,22 +13,25 @@ Nothing here needs AWS. To see why an item is invalid, call :meth:`tailrace.Coll
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import localcontext
+from functools import lru_cache
 
 from tailrace.aggregation.fold import absorb
 from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowAccumulator, RowChange
+from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.definition.pipeline import Pipeline
 from tailrace.definition.row_attributes import EXPIRES_AT, UPDATED_AT
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Item, Json, Row
-from tailrace.encoding.keys import item_key, value_rows_key
+from tailrace.encoding.keys import value_rows_key
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.changes import Change, decode_record
+from tailrace.inputs.changes import Change, UnreadableRecord, position_of
 from tailrace.inputs.effects import Effect, derive_effect
+from tailrace.inputs.item_changes import changes_of, decode_image
 
 SHARD = "shardId-00000001700000000000-0a1b2c3d"
 """The shard of :func:`event`."""
@@ -40,14 +43,19 @@ type Step = tuple[str, Item | None, Item | None]
 """A change: the item's id, the item before (None if inserted) and after (None if deleted)."""
 
 
-def record(sequence: int, collection: str, step: Step, *, expired: bool = False) -> Json:
+def record(
+    sequence: int, collection: str, step: Step, *, expired: bool = False, pipeline: Pipeline | None = None
+) -> Json:
     """Return the stream record of one change; ``expired`` makes it a deletion by TTL.
+
+    The item's key is ``pk = "<collection>#<id>"``, or that of the collection in ``pipeline``, if one is given.
 
     >>> record(1, "orders", ("17", None, {"shop": "a"}))["dynamodb"]["NewImage"]
     {'pk': {'S': 'orders#17'}, 'shop': {'S': 'a'}}
     """
     item_id, old, new = step
-    key = {"pk": {"S": item_key(collection, item_id)}}
+    keys = _plain_key(collection) if pipeline is None else pipeline.collection(collection).keys
+    key = encode_item(keys.key_of(item_id))
     body: Json = {
         "ApproximateCreationDateTime": 1_700_000_000 + sequence % 86_400,
         "Keys": key,
@@ -55,10 +63,9 @@ def record(sequence: int, collection: str, step: Step, *, expired: bool = False)
         "SizeBytes": 100,
         "StreamViewType": "NEW_AND_OLD_IMAGES",
     }
-    if old is not None:
-        body["OldImage"] = key | encode_item(old)
-    if new is not None:
-        body["NewImage"] = key | encode_item(new)
+    for name, fields in (("OldImage", old), ("NewImage", new)):
+        if fields is not None:
+            body[name] = encode_item(keys.row(item_id, fields))
     name = "REMOVE" if new is None else "INSERT" if old is None else "MODIFY"
     identity = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}} if expired else {}
     return {
@@ -72,10 +79,16 @@ def record(sequence: int, collection: str, step: Step, *, expired: bool = False)
     } | identity
 
 
-def history(collection: str, writes: Iterable[tuple[str, Item | None]], first: int = 1) -> list[Json]:
+_plain_key = lru_cache(CollectionKey)
+
+
+def history(
+    collection: str, writes: Iterable[tuple[str, Item | None]], first: int = 1, pipeline: Pipeline | None = None
+) -> list[Json]:
     """Return the stream records of writes ``(id, item)``, None for a deletion, to a table that is empty at first.
 
-    A write that changes nothing makes no record, as in DynamoDB. ``first`` is the first sequence number.
+    A write that changes nothing makes no record, as in DynamoDB. ``first`` is the first sequence number. ``pipeline``
+    is that of :func:`record`.
 
     >>> [record["eventName"] for record in history("orders", [("1", {"a": 1}), ("1", {"a": 1}), ("1", None)])]
     ['INSERT', 'REMOVE']
@@ -86,7 +99,7 @@ def history(collection: str, writes: Iterable[tuple[str, Item | None]], first: i
         old = table.get(item_id)
         if old == new:
             continue
-        records.append(record(first + len(records), collection, (item_id, old, new)))
+        records.append(record(first + len(records), collection, (item_id, old, new), pipeline=pipeline))
         if new is None:
             table.pop(item_id)
         else:
@@ -149,15 +162,16 @@ def rows(records: Iterable[Row], pipeline: Pipeline) -> Mapping[str, list[Json]]
 
 
 def _sorted_changes(records: Iterable[Row], pipeline: Pipeline) -> list[RowChange]:
-    effects = (derive_effect(_change(record), pipeline) for record in records)
+    effects = (derive_effect(change, pipeline) for record in records for change in _changes(record, pipeline))
     return sorted(fold(effects, pipeline).rows, key=lambda change: change.key)
 
 
-def _change(record: Row) -> Change:
-    change = decode_record(record, None)
-    if isinstance(change, Change):
-        return change
-    raise InvalidMessage(change.reason)
+def _changes(record: Row, pipeline: Pipeline) -> Iterator[Change]:
+    for change in changes_of(record, None, position_of(record), pipeline, decode_image):
+        if isinstance(change, UnreadableRecord):
+            raise InvalidMessage(change.reason)
+        if isinstance(change, Change):
+            yield change
 
 
 def _stored_row(change: RowChange) -> Json:

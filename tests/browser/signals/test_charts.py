@@ -11,7 +11,7 @@ from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.tagged_json import dumps
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.fake_api import START, FakeApi, day, hours, row
+from tests.browser.fake_api import BUCKETS, START, FakeApi, day, hours, row
 from tests.browser.page_state import CHART_DATA, announced_text, wait_for
 from tests.browser.site import Response, Site
 
@@ -156,24 +156,24 @@ def test_buckets_end_where_the_next_one_starts(serve: Serve, visit: Visit) -> No
     page = visit(serve(FakeApi(rows=day()).respond).url)
     asked = []
     for zone in ("UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"):
-        for unit in ("minute", "hour", "day", "week", "month"):
-            bucket = BucketGroup("at", unit, unit, ZoneInfo(zone))
+        for unit, size in BUCKETS:
+            bucket = BucketGroup("at", unit, unit, ZoneInfo(zone), size)
             for step in range(60):
                 moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=147 * step, minutes=7 * step)
-                asked.append((bucket.label(moment), unit, zone, moment.timestamp() * 1000))
+                asked.append((bucket.label(moment), unit, size, zone, moment.timestamp() * 1000))
     found = page.evaluate(
         """async (all) => {
-            const { bucketEnd, bucketStart } = await import('./values/times.js');
-            return all.map(([label, unit, zone]) => {
+            const { bucketEnd, bucketStart, unitOf } = await import('./values/times.js');
+            return all.map(([label, kind, size, zone]) => {
                 const start = bucketStart(label, zone);
-                return [start, bucketEnd(start, unit, zone)];
+                return [start, bucketEnd(start, unitOf(size === 1 ? { kind } : { kind, size }), zone)];
             });
         }""",
         asked,
     )
-    for (label, unit, zone, instant), (start, end) in zip(asked, found, strict=True):
-        assert start <= instant < end, (label, unit, zone)
-        bucket = BucketGroup("at", unit, unit, ZoneInfo(zone))
+    for (label, unit, size, zone, instant), (start, end) in zip(asked, found, strict=True):
+        assert start <= instant < end, (label, unit, size, zone)
+        bucket = BucketGroup("at", unit, unit, ZoneInfo(zone), size)
         assert bucket.label(datetime.fromtimestamp((end - 1) / 1000, UTC)) == label
         assert bucket.label(datetime.fromtimestamp(end / 1000, UTC)) != label
 

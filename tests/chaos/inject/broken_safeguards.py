@@ -33,7 +33,9 @@ def _adds_without_a_condition(commit: Any) -> None:
 
     def unconditional(*arguments: Any) -> dict[str, Any]:
         made: dict[str, Any] = request(*arguments)
-        made.pop("ConditionExpression", None)
+        if "ConditionExpression" in made:  # it still has to use all of its values
+            either = "attribute_exists(pk) OR attribute_not_exists(pk)"
+            made["ConditionExpression"] = f"{either} OR {made['ConditionExpression']}"
         return made
 
     commit.update_request = unconditional

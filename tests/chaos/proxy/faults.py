@@ -14,6 +14,9 @@ CALLERS = (*FUNCTIONS, "pollers", "client", "reader")
 
 AGGREGATES = "tailrace-aggregates"
 
+_CERTAIN_BUDGET = 60
+"""So many that eight threads of a function fail, with all attempts of their calls."""
+
 POLLED = {
     ("lambda", "Invoke"),
     ("streams", "GetRecords"),
@@ -79,11 +82,15 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(slots=True)
 class Plan:
-    """The faults that calls meet in one round. Any thread may ask it."""
+    """The faults that calls meet in one round. Any thread may ask it.
+
+    With an `action`, its calls alone are met, each of them as long as the budget lasts.
+    """
 
     seed: int
     kinds: Sequence[str]
     targets: Mapping[str, Sequence[str]]
+    action: str = ""
     met: Counter[str] = field(default_factory=Counter)
     _rngs: dict[str, random.Random] = field(default_factory=dict)
     _left: dict[tuple[str, str, str], int] = field(default_factory=dict)
@@ -116,9 +123,11 @@ class Plan:
         described = KINDS[kind]
         if not described.chance or call.caller not in self.targets[kind] or not _applies(kind, call):
             return False
+        if self.action and call.action != self.action:
+            return False
         meets = kind, call.caller, "" if described.lasting else call.action
-        left = self._left.setdefault(meets, rng.randint(*described.budget))
-        if not left or rng.random() >= described.chance:
+        left = self._left.setdefault(meets, _CERTAIN_BUDGET if self.action else rng.randint(*described.budget))
+        if not left or (rng.random() >= described.chance and not self.action):
             return False
         self._left[meets] = left - 1
         return True

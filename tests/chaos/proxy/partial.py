@@ -23,44 +23,53 @@ def cut(call: Call, body: bytes, rng: random.Random) -> tuple[bytes, Complete] |
         case ("sqs", "SendMessageBatch" | "DeleteMessageBatch"):
             return _cut_entries(request, rng)
         case ("streams", "GetRecords"):
-            return json.dumps(request | {"Limit": rng.randint(1, 7)}).encode(), lambda answer: answer
+            return _encoded(request | {"Limit": rng.randint(1, 7)}), lambda answer: answer
     return None
 
 
 def _cut_tables(request: Json, rng: random.Random, unprocessed: str) -> tuple[bytes, Complete] | None:
-    (table, asked), *more = request["RequestItems"].items()
-    entries = asked if isinstance(asked, list) else asked["Keys"]
-    if more or not entries:
+    """Leave out some entries of the only table, or one of several tables."""
+    asked: Json = request["RequestItems"]
+    if len(asked) > 1:
+        left = rng.choice(sorted(asked))
+        some = {table: entries for table, entries in asked.items() if table != left}
+        return _encoded(request | {"RequestItems": some}), lambda answer: answer | {unprocessed: {left: asked[left]}}
+    ((table, entries),) = asked.items()
+    found = _split(entries if isinstance(entries, list) else entries["Keys"], rng)
+    if found is None:
         return None
-    left, sent = _split(entries, rng, at_least=1)
 
     def shaped(some: list[Any]) -> Json:
-        return {table: some if isinstance(asked, list) else asked | {"Keys": some}}
+        return {table: some if isinstance(entries, list) else entries | {"Keys": some}}
 
-    def complete(answer: Json) -> Json:
-        return answer | {unprocessed: shaped(left)}
-
-    return json.dumps(request | {"RequestItems": shaped(sent)}).encode(), complete
+    rest, sent = (shaped(part) for part in found)
+    return _encoded(request | {"RequestItems": sent}), lambda answer: answer | {unprocessed: rest}
 
 
 def _cut_entries(request: Json, rng: random.Random) -> tuple[bytes, Complete] | None:
-    left, sent = _split(request["Entries"], rng, at_least=1)
+    found = _split(request["Entries"], rng)
+    if found is None:
+        return None
+    left, sent = found
     fault = {"SenderFault": False, "Code": "InternalError", "Message": "injected"}
 
     def complete(answer: Json) -> Json:
         failed = [{"Id": entry["Id"], **fault} for entry in left]
         return answer | {"Failed": [*answer.get("Failed", []), *failed]}
 
-    return json.dumps(request | {"Entries": sent}).encode(), complete
+    return _encoded(request | {"Entries": sent}), complete
 
 
-def _split(entries: list[Any], rng: random.Random, at_least: int) -> tuple[list[Any], list[Any]]:
-    """Return entries that are left out and those that are sent: one at least, since an empty batch is an error."""
-    if len(entries) == 1:
-        return [], entries
-    number = rng.randint(at_least, len(entries) - 1)
-    left = set(rng.sample(range(len(entries)), number))
+def _split(entries: list[Any], rng: random.Random) -> tuple[list[Any], list[Any]] | None:
+    """Return entries that are left out and those that are sent, one of each at least; None of a single entry."""
+    if len(entries) < 2:
+        return None
+    left = set(rng.sample(range(len(entries)), rng.randint(1, len(entries) - 1)))
     return (
         [entry for place, entry in enumerate(entries) if place in left],
         [entry for place, entry in enumerate(entries) if place not in left],
     )
+
+
+def _encoded(request: Json) -> bytes:
+    return json.dumps(request).encode()

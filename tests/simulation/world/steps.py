@@ -168,7 +168,10 @@ def generate_history(seed: int) -> History:
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     contended = seed % _CONTENDED_EVERY == 0
     generator = _StepGenerator(
-        random, READERS if seed % _FANOUT_EVERY == 0 and not contended else READERS[:1], contended
+        random,
+        READERS if seed % _FANOUT_EVERY == 0 and not contended else READERS[:1],
+        contended,
+        Random(-seed),  # noqa: S311
     )
     max_length = (
         _CONTENDED_LENGTH if contended else _LONG_LENGTH if random.random() < _LONG_PROBABILITY else _SHORT_LENGTH
@@ -200,6 +203,7 @@ class _StepGenerator:
     random: Random
     readers: tuple[Reader, ...]
     contended: bool
+    nested: Random
     depth: int = field(default=0)
 
     def step(self) -> Step:
@@ -257,9 +261,18 @@ class _StepGenerator:
             item["paid"] = random.random() < 0.7
         if random.random() < 0.03:
             item |= {"shop": definition.FULL, "amount": random.choice(definition.FULL_AMOUNTS)}
+        item |= self._lines()
         if random.random() < 0.08:
             item |= random.choice(({"shop": 9}, {"colour": "red"}))
         return item
+
+    def _lines(self) -> Item:
+        random = self.nested
+        lines = [random.choice(definition.LINES) for _ in range(random.choice((0, 1, 2, 3)))]
+        if random.random() < 0.05:
+            lines.append(definition.UNCOUNTABLE_LINE)
+        given = {"customer": random.choice(definition.CITIES), "lines": random.choice((lines, lines, lines, None))}
+        return {name: value for name, value in given.items() if random.random() < 0.9}
 
     def _visit(self) -> Item:
         random = self.random

@@ -71,7 +71,7 @@ def seen(rows: Iterable[Json], *, ends: bool = False) -> list[Json]:
     """Return rows as the recount has them."""
     found = []
     for row in rows:
-        time = next(row[name] for name in ("hour", "day", "minute") if name in row)
+        time = next(row[name] for name in ("hour", "day", "minute", "week", "month") if name in row)
         kept = {"time": time} | {name: row[name] for name in ("shop", "orders", "lines", "amount", "spread")}
         if ends:
             kept |= {name: row[name] for name in ("least", "most")}

@@ -67,8 +67,8 @@ def test_groups_behind_the_time_are_added_up_each_by_itself(pages: Callable[...,
             expected[label(order, "month"), order["lines"]] += 1
     for limit in (1, 4, 1000):
         found = joined(pages("sizes/rows", shop="c", interval="month", limit=limit))
-        assert {(row["hour"], row["lines"]): row["n"] for row in found} == expected
-        places = [(row["hour"], str(row["lines"])) for row in found]
+        assert {(row["month"], row["lines"]): row["n"] for row in found} == expected
+        places = [(row["month"], str(row["lines"])) for row in found]
         assert places == sorted(places)
 
 
@@ -94,7 +94,7 @@ def test_a_range_is_widened_to_whole_intervals(pages: Callable[..., Any]) -> Non
 def test_many_empty_days_are_passed_over_page_by_page(
     pages: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_MAX_READS", 40)
+    monkeypatch.setattr(reading, "MAX_READS", 40)
     for order in ("asc", "desc"):
         found = pages("days/rows", from_="2024-01-01", to="2025-12-31", interval="month", order=order)
         expected = recounted(ORDERS, "month", time_first=True)

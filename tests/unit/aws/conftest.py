@@ -25,6 +25,7 @@ RESOURCES = {
     "ARCHIVE_BUCKET": "the-archive",
     "FAILURES_BUCKET": "the-failures",
     "HISTORY_BUCKET": "the-history",
+    "LOAD_FUNCTION": "load",
 }
 
 QUEUES = (
@@ -32,12 +33,11 @@ QUEUES = (
     "INTAKE_DEAD_LETTER_QUEUE",
     "ARCHIVE_QUEUE",
     "ARCHIVE_DEAD_LETTER_QUEUE",
-    "LARGE_ORDERS_QUEUE",
-    "LARGE_ORDERS_DEAD_LETTER_QUEUE",
-    "DISRUPTIONS_QUEUE",
-    "DISRUPTIONS_DEAD_LETTER_QUEUE",
     "ASYNC_FAILURES_QUEUE",
 )
+
+
+ROUTES = ("LargeOrders", "Disruptions")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,10 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         for bucket in ("the-archive", "the-failures"):
             made.s3.create_bucket(Bucket=bucket)
         for variable in QUEUES:
-            name = variable.removesuffix("_QUEUE").lower().replace("_", "-")
+            name = "stack-" + variable.removesuffix("_QUEUE").lower().replace("_", "-")
             monkeypatch.setenv(variable, made.sqs.create_queue(QueueName=name)["QueueUrl"])
+        monkeypatch.setenv("ROUTES", ",".join(ROUTES))
+        for name in ROUTES:
+            made.sqs.create_queue(QueueName=f"stack_{name}")
+            made.sqs.create_queue(QueueName=f"stack_{name}-dead")
         yield made

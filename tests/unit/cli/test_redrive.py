@@ -72,6 +72,15 @@ def test_without_a_place_failures_are_counted(stack: Stack, capsys: pytest.Captu
     ]
 
 
+def test_a_message_whose_id_the_definition_makes_stays_unless_it_may_overwrite(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.dead('{"op": "put", "collection": "orders", "item": {"n": 1}}')
+    _, printed, _ = run(capsys, "redrive", "intake")
+    assert "have no id, which the definition makes" in printed
+    assert len(stack.sqs.bodies("intake-dead")) == 1
+
+
 def test_what_was_done_is_told_by_place_and_reason(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     stack.put_item("same", {"n": 1})
     stack.dead(put("same", {"n": 1}), *(put(f"new-{number}", {"n": 1}) for number in range(7)))

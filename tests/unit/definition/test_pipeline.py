@@ -60,8 +60,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a schema file that is missing": (lambda: Collection("x", schema="missing.json"), "missing.json"),
     "an unknown value of on_expiry": (lambda: Collection("x", schema={}, on_expiry="drop"), "on_expiry"),  # type: ignore[arg-type]
     "a transform that is not a function": (lambda: Collection("x", schema={}, transform=3), "transform"),  # type: ignore[arg-type]
-    "no groups": (lambda: aggregate(by=[]), "at least one group"),
-    "no measures": (lambda: aggregate(measures={}), "at least one group and one measure"),
+    "no measures": (lambda: aggregate(measures={}), "at least one measure"),
     "a measure that is not one": (lambda: aggregate(measures={"n": len}), "'n' must be a measure"),
     "an unknown field in a group": (lambda: aggregate(by=[field("b")]), "unknown field 'b'"),
     "an unknown field in a measure": (lambda: aggregate(measures={"m": mean("b")}), "unknown field 'b'"),
@@ -110,6 +109,11 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Route("async-failures", of=things, when=bool),
         "reserved for a queue",
     ),
+    "a route with the name of a dead-letter queue": (
+        lambda: Route("intake-dead-letter", of=things, when=bool),
+        "reserved for a queue",
+    ),
+    "a route with the name that stands for no route": (lambda: Route("none", of=things, when=bool), "reserved"),
     "two routes with one queue": (
         lambda: Pipeline([things], routes=[Route("a-b", of=things, when=bool), Route("a_b", of=things, when=bool)]),
         "shares its queue",

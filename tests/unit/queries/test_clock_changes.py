@@ -8,7 +8,7 @@ import importlib.resources
 import re
 import struct
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache
@@ -16,17 +16,41 @@ from itertools import pairwise
 
 import pytest
 
-from tailrace import day, hour, minute, month, week
+import tailrace
+from tailrace import day, hour, minute, month, quarter, week, year
 from tailrace.definition.fields.instants import time_zone
 from tailrace.definition.groups.buckets import BucketGroup
-from tailrace.queries.rollup import aligned, coarse_label
+from tailrace.queries.intervals import aligned, coarse_label, coarser_units
 from tailrace.queries.time_ranges import bucket_label, bucket_range
 
 DAY = 86_400
 NEVER = 1 << 62
 LAST_YEAR = 2037
-LENGTHS = {"minute": 60, "hour": 3600}
-MAKERS = {"minute": minute, "hour": hour, "day": day, "week": week, "month": month}
+LENGTHS = {
+    "second": 1,
+    "10 seconds": 10,
+    "minute": 60,
+    "15 minutes": 900,
+    "45 minutes": 2700,
+    "hour": 3600,
+    "6 hours": 21_600,
+    "12 hours": 43_200,
+}
+MAKERS: dict[str, Callable[..., BucketGroup]] = {
+    "second": tailrace.second,
+    "10 seconds": lambda source, **options: tailrace.seconds(10, source, **options),
+    "minute": minute,
+    "15 minutes": lambda source, **options: tailrace.minutes(15, source, **options),
+    "45 minutes": lambda source, **options: tailrace.minutes(45, source, **options),
+    "hour": hour,
+    "6 hours": lambda source, **options: tailrace.hours(6, source, **options),
+    "12 hours": lambda source, **options: tailrace.hours(12, source, **options),
+    "day": day,
+    "week": week,
+    "month": month,
+    "quarter": quarter,
+    "year": year,
+}
 DATABASE = importlib.resources.files("tzdata")
 
 
@@ -48,7 +72,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A real hour or minute: the seconds from ``start`` to ``end`` have this label."""
+    """A real bucket within a day: the seconds from ``start`` to ``end`` have this label."""
 
     label: str
     start: int
@@ -96,8 +120,8 @@ def rule_changes(footer: str) -> list[tuple[int, int]]:
     standard = -seconds_of(found[1])
     summer = -seconds_of(found[2]) if found[2] else standard + 3600
     return sorted(
-        (day_of_rule(year, *map(int, rule)) * DAY + seconds_of(at or "2") - before, after)
-        for year in range(1970, LAST_YEAR + 1)
+        (day_of_rule(of_year, *map(int, rule)) * DAY + seconds_of(at or "2") - before, after)
+        for of_year in range(1970, LAST_YEAR + 1)
         for rule, at, before, after in (
             (found.group(3, 4, 5), found[6], standard, summer),
             (found.group(7, 8, 9), found[10], summer, standard),
@@ -111,9 +135,9 @@ def seconds_of(text: str) -> int:
     return sign * (parts[0] * 3600 + parts[1] * 60 + parts[2])
 
 
-def day_of_rule(year: int, month_number: int, nth: int, weekday: int) -> int:
+def day_of_rule(of_year: int, month_number: int, nth: int, weekday: int) -> int:
     """Return the day since 1970 of a month's n-th weekday (0 is Sunday); of the fifth, its last."""
-    first = date(year, month_number, 1)
+    first = date(of_year, month_number, 1)
     days = [first + timedelta(days=number) for number in range(31)]
     matching = [one for one in days if one.month == month_number and one.isoweekday() % 7 == weekday]
     return (matching[min(nth, len(matching)) - 1] - date(1970, 1, 1)).days
@@ -130,7 +154,7 @@ def all_changes() -> tuple[Change, ...]:
 
 
 def buckets_around(change: Change, length: int, reach: int) -> list[Bucket]:
-    """Return the real hours or minutes from ``reach`` seconds before to ``reach`` seconds after a change."""
+    """Return the real buckets of a length from ``reach`` seconds before to ``reach`` seconds after a change."""
     known = [(-NEVER, 0, 0), *transitions(change.zone), (NEVER, 0, 0)]
     return [
         bucket
@@ -140,11 +164,11 @@ def buckets_around(change: Change, length: int, reach: int) -> list[Bucket]:
 
 
 def cut(start: int, end: int, offset: int, length: int) -> Iterator[Bucket]:
-    """Cut the seconds between two changes of a zone at each full hour or minute of its clock."""
+    """Cut the seconds between two changes of a zone at each multiple of a length that its clock shows."""
     while start < end:
         following = min(end, start + length - (start + offset) % length)
         local = datetime.fromtimestamp(start - (start + offset) % length, timezone(timedelta(seconds=offset)))
-        yield Bucket(local.isoformat(timespec="minutes"), start, following)
+        yield Bucket(local.isoformat(timespec="minutes" if length >= 60 else "seconds"), start, following)
         start = following
 
 
@@ -177,7 +201,7 @@ def seconds(length: timedelta) -> int:
     return round(length.total_seconds())
 
 
-@pytest.mark.parametrize("unit", ["hour", "minute"])
+@pytest.mark.parametrize("unit", [unit for unit, length in LENGTHS.items() if length >= 60])
 def test_each_day_has_exactly_its_own_buckets(unit: str) -> None:
     for change in all_changes() if unit == "hour" else kinds():
         group, days = group_of(unit, change), group_of("day", change)
@@ -194,7 +218,7 @@ def test_each_day_has_exactly_its_own_buckets(unit: str) -> None:
             assert seconds(days.end(one) - days.start(one)) == length + others, (change, one)
 
 
-@pytest.mark.parametrize("unit", ["hour", "minute"])
+@pytest.mark.parametrize("unit", LENGTHS)
 def test_each_bucket_has_one_label_and_its_real_length(unit: str) -> None:
     for change in all_changes():
         group = group_of(unit, change)
@@ -211,20 +235,11 @@ def test_each_bucket_has_one_label_and_its_real_length(unit: str) -> None:
 def test_every_bucket_is_in_its_longer_buckets() -> None:
     for change in all_changes():
         groups = {unit: group_of(unit, change) for unit in MAKERS}
-        for second in (change.at - 3600, change.at - 1, change.at, change.at + 3599):
-            labels = {unit: group.value({"t": second}) for unit, group in groups.items()}
-            assert all(
-                coarse_label(str(labels[fine]), coarse) == labels[coarse]
-                for fine, coarse in [
-                    ("minute", "hour"),
-                    ("minute", "day"),
-                    ("hour", "day"),
-                    ("hour", "week"),
-                    ("hour", "month"),
-                    ("day", "week"),
-                    ("day", "month"),
-                ]
-            ), (change, labels)
+        for at in (change.at - 3600, change.at - 1, change.at, change.at + 3599):
+            labels = {unit: str(group.value({"t": at})) for unit, group in groups.items()}
+            for fine, group in groups.items():
+                for coarse in coarser_units(group):
+                    assert coarse_label(labels[fine], coarse) == labels[coarse], (change, fine, coarse)
 
 
 def test_a_time_without_offset_is_in_a_real_bucket() -> None:
@@ -239,10 +254,17 @@ def test_a_time_without_offset_is_in_a_real_bucket() -> None:
                 assert group.value({"t": text}) == group.value({"t": instant}), (change, unit, text)
 
 
-def test_a_range_of_instants_has_the_buckets_between_them() -> None:
+@pytest.mark.parametrize("unit", ["hour", "45 minutes", "6 hours"])
+def test_a_range_of_instants_has_the_buckets_between_them(unit: str) -> None:
+    length = LENGTHS[unit]
+    reach = 30 * max(length, 3600)
     for change in kinds():
-        group = group_of("hour", change)
-        real = [b for b in buckets_around(change, 3600, 30 * 3600) if change.at - 27 * 3600 < b.start < change.at + DAY]
+        group = group_of(unit, change)
+        real = [
+            b
+            for b in buckets_around(change, length, reach)
+            if change.at - 27 * length < b.start < change.at + 24 * length
+        ]
         for first in range(18, len(real) - 16, 5):
             for last in range(first, len(real), 7):
                 expected = [bucket.label for bucket in real[first : last + 1]]
@@ -255,12 +277,16 @@ def test_a_range_of_instants_has_the_buckets_between_them() -> None:
                 assert next(found.labels(start=expected[-1])) == expected[-1]
 
 
-def test_an_interval_has_all_its_minutes() -> None:
+@pytest.mark.parametrize(
+    ("fine", "coarse"), [("minute", "hour"), ("15 minutes", "hour"), ("second", "minute"), ("10 seconds", "minute")]
+)
+def test_an_interval_has_all_its_buckets(fine: str, coarse: str) -> None:
+    length = LENGTHS[coarse]
     for change in kinds():
-        group = group_of("minute", change)
-        around = [b for b in buckets_around(change, 3600, 5 * 3600) if abs(b.start - change.at) < 2 * 3600]
-        minutes = buckets_around(change, 60, 5 * 3600)
+        group = group_of(fine, change)
+        around = [b for b in buckets_around(change, length, 5 * length) if abs(b.start - change.at) < 2 * length]
+        short = buckets_around(change, LENGTHS[fine], 5 * length)
         for bucket in around:
-            expected = [m.label for m in minutes if bucket.start <= m.start < bucket.end]
+            expected = [one.label for one in short if bucket.start <= one.start < bucket.end]
             for one in (expected[0], expected[-1]):
-                assert list(aligned(bucket_range(group, one, one), "hour").labels()) == expected, (change, bucket)
+                assert list(aligned(bucket_range(group, one, one), coarse).labels()) == expected, (change, bucket)

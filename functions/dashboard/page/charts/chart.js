@@ -1,7 +1,7 @@
 /** A chart of lines and bands over time, drawn by uPlot. */
 
 import { formatTick } from "../values/format.js";
-import { BUCKET_LENGTH_S, formatTimeTick } from "../values/times.js";
+import { bucketLengthS, formatTimeTick } from "../values/times.js";
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { closedPaths, drawOpenBuckets } from "./open-buckets.js";
 import { lineColors, themeColor, withOpacity } from "./palette.js";
@@ -14,6 +14,7 @@ const MONTH_S = 30 * DAY_S;
 
 /** Distances between time ticks. uPlot takes 30 days for a month and 365 days for a year. */
 const TIME_STEPS_S = [
+  ...[1, 2, 5, 10, 15, 30],
   ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
   ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 3600),
   ...[1, 2, 3, 4, 7, 14].map((days) => days * DAY_S),
@@ -220,7 +221,7 @@ function timeAxis(zone, unit) {
     size: fontSize * 3.4,
     space: fontSize * 6,
     // ticks closer than the buckets would mark nothing
-    incrs: TIME_STEPS_S.filter((step) => step >= Math.min(BUCKET_LENGTH_S[unit], MONTH_S)),
+    incrs: TIME_STEPS_S.filter((step) => step >= Math.min(bucketLengthS(unit), MONTH_S)),
     values: (_, ticks, __, ___, step) =>
       ticks.map((second, index) =>
         formatTimeTick(second * 1000, step, zone, index === 0 ? null : ticks[index - 1] * 1000),
@@ -235,7 +236,7 @@ function valueAxis(view) {
     ticks: { show: false },
     gap: 6,
     space: fontSize * 3,
-    ...(view.kind === "count" || view.kind === "distinct" ? { incrs: INTEGER_STEPS } : {}),
+    ...(["count", "count_items", "distinct"].includes(view.kind) ? { incrs: INTEGER_STEPS } : {}),
     size: (_, labels) => 14 + Math.max(3, ...(labels ?? []).map((label) => label.length)) * fontSize * 0.6,
     values: (_, ticks) => ticks.map((value) => (value === null ? "" : formatTick(value))),
   };

@@ -37,7 +37,11 @@ export function valueList(value) {
 /** Return the label, bar and number of a frequent value with its count, or of a ranked value with the fields it shows. */
 function entryParts({ value, count, ...shown }, index) {
   if (count !== undefined) return { label: exactText(value), length: toFloat(count), number: exactText(count) };
-  return { label: shownText(shown) || `${index + 1}`, length: Math.max(toFloat(value) ?? 0, 0), number: exactText(value) };
+  return {
+    label: shownText(shown) || `${index + 1}`,
+    length: Math.max(toFloat(value) ?? 0, 0),
+    number: exactText(value),
+  };
 }
 
 function entry(label, share, count) {

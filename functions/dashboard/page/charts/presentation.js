@@ -1,7 +1,7 @@
 /** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals to select. */
 
 import { countOf, formatList, humanize } from "../values/format.js";
-import { BUCKET_LENGTH_S, formatBucket } from "../values/times.js";
+import { bucketLengthS, bucketNoun, formatBucket } from "../values/times.js";
 
 const NAMED_BUCKETS = 3;
 
@@ -14,7 +14,7 @@ export function formOf({ xs, columns, view }) {
 
 /** Return the seconds to show: the range if both ends are set, otherwise from the first to the last row. */
 export function windowOf(xs, range, unit) {
-  const half = BUCKET_LENGTH_S[unit] / 2;
+  const half = bucketLengthS(unit) / 2;
   const [first, last] = [xs[0] ?? 0, xs.at(-1) ?? 1];
   const from = range.from !== null && range.to !== null ? Math.min(range.from / 1000, first) : first;
   const to = range.to === null ? last : range.to / 1000;
@@ -26,6 +26,16 @@ export function intervalOptions(aggregate, view, unit, selected) {
   const units = view.isAdditive ? [aggregate.unit, ...aggregate.rollupUnits] : [];
   const auto = selected === "auto" || !view.isAdditive ? `Auto (${unit})` : "Auto";
   return [{ value: "auto", label: auto }, ...units.map((one) => ({ value: one, label: humanize(one) }))];
+}
+
+/** Return the caption of a chart; `movingWindow` is the option of the window of moving sums, or null. */
+export function captionOf({ xs, view, unit, zone, openFrom }, movingWindow) {
+  const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
+  const isOpen = openFrom < xs.length;
+  const period = xs.length === 1 ? formatBucket(xs[0] * 1000, unit, zone, isOpen) : `by ${unit}`;
+  const moving = movingWindow === null ? null : `each over the ${movingWindow.label} up to its end`;
+  const dashed = isOpen && xs.length > 1 ? `dashed: the ${bucketNoun(unit)} is not over` : null;
+  return [`${measure} ${period}`, moving, dashed, view.description, `times in ${zone}`].filter(Boolean).join(" · ");
 }
 
 /** Return a remark that a panel does not show all rows. */

@@ -1,7 +1,7 @@
 /** A chart in a few sentences, for readers who cannot see it. */
 
 import { countOf, formatList, formatNumber } from "../values/format.js";
-import { formatBucket } from "../values/times.js";
+import { bucketNoun, formatBucket } from "../values/times.js";
 
 /** Return what a chart shows: the measure, the lines, the time range, the highest point and whether the last is over. */
 export function summary(chartData, range) {
@@ -11,7 +11,7 @@ export function summary(chartData, range) {
   // a line that stands for the measure needs no name of its own
   const names = visible[0].isMeasure ? "" : ` for ${formatList(visible.map(({ label }) => label))}`;
   const period = `from ${formatBucket(range.from, unit, zone)} to ${formatBucket(range.to, unit, zone)}`;
-  const open = openFrom < xs.length ? ` The last ${unit} is not over.` : "";
+  const open = openFrom < xs.length ? ` The last ${bucketNoun(unit)} is not over.` : "";
   const content = `${view.label} by ${unit}${names}: ${countOf(xs.length, "point")} ${period}.${open}`;
   const peak = highestPoint(chartData);
   if (peak === null) return content;

@@ -1,10 +1,10 @@
 /** An aggregate as `GET /aggregates` describes it, and how a panel queries it. */
 
 import { formatGroupValue, spaced } from "../values/format.js";
-import { rollupUnits, supportedZone } from "../values/times.js";
+import { supportedZone, unitOf } from "../values/times.js";
 import { isBuilt } from "./generations.js";
 
-const RESERVED_PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "by", "n"]);
+const RESERVED_PARAMETERS = new Set(["from", "to", "limit", "cursor", "order", "interval", "window", "by", "n"]);
 
 /** Return the name of the query parameter for a group's value. */
 export function parameterName(group) {
@@ -26,6 +26,8 @@ export class Aggregate {
     this.description = description.description;
     this.groups = description.groups;
     this.measures = description.measures;
+    /** The longer units that its rows can be rolled up to. */
+    this.rollupUnits = description.intervals ?? [];
     this.isBuilt = isBuilt(description);
     this.listsGroups = description.listed !== false;
     this.bucket = this.groups.find((group) => group.name === description.bucket) ?? null;
@@ -45,16 +47,11 @@ export class Aggregate {
 
   /** The unit of its time bucket; null if it has none. */
   get unit() {
-    return this.bucket?.kind ?? null;
+    return this.bucket === null ? null : unitOf(this.bucket);
   }
 
   get zone() {
     return this.bucket === null ? "UTC" : supportedZone(this.bucket.time_zone);
-  }
-
-  /** The longer units that its rows can be rolled up to. */
-  get rollupUnits() {
-    return this.bucket === null ? [] : rollupUnits(this.unit, this.isBucketFirst);
   }
 
   /** Equal for aggregates whose data cover the same time range: the same collection, bucketed by the same field. */

@@ -1,6 +1,6 @@
 /** The time range that an aggregate's data cover. */
 
-import { BUCKET_LENGTH_S, bucketStart } from "../values/times.js";
+import { bucketLengthS, bucketStart } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 import { groupParameters, readRows, topGroups } from "./queries.js";
 import { rangeParameters } from "./ranges.js";
@@ -9,6 +9,7 @@ const SEARCH_REQUESTS = 5;
 const SEARCH_BUCKETS = 9000;
 const INITIAL_BUCKETS = 100;
 const SAMPLED_GROUPS = 5;
+const ASSUMED_BUCKETS = 90;
 
 /** How many rows tell whether the first and the last are outliers. */
 const ROWS_AT_EACH_END = 50;
@@ -132,6 +133,12 @@ export class Extents {
   }
 }
 
+/** Return an extent for an aggregate about which nothing is known: some buckets until now. */
+export function assumedExtent(aggregate, now) {
+  const extent = { oldest: now - ASSUMED_BUCKETS * bucketLengthMs(aggregate), newest: now };
+  return { ...extent, all: extent };
+}
+
 function bucketLengthMs(aggregate) {
-  return BUCKET_LENGTH_S[aggregate.unit] * 1000;
+  return bucketLengthS(aggregate.unit) * 1000;
 }

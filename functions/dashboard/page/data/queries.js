@@ -16,7 +16,7 @@ export function groupParameters(pairs) {
 /**
  * Read the rows of a query, page by page, at most `max`.
  *
- * @returns {{rows: object[], freshness: object, truncated: boolean, requests: number}}
+ * @returns {{rows: object[], bucketName: string, freshness: object, truncated: boolean, requests: number}}
  */
 export async function readRows(api, aggregate, parameters, { signal, max = MAX_ROWS } = {}) {
   const rows = [];
@@ -29,7 +29,8 @@ export async function readRows(api, aggregate, parameters, { signal, max = MAX_R
     cursor = page.cursor ?? null;
     // pages can be short or even empty, so the number of requests is bounded too
     if (cursor === null || rows.length >= max || requests * ROWS_PER_REQUEST >= 2 * max) {
-      return { rows, freshness: page.freshness, truncated: cursor !== null, requests };
+      const bucketName = page.bucket ?? aggregate.bucket?.name;
+      return { rows, bucketName, freshness: page.freshness, truncated: cursor !== null, requests };
     }
   }
 }

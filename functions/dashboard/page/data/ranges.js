@@ -1,15 +1,17 @@
 /** Which time range a panel shows, and the length of its buckets, so that the chart is neither sparse nor overloaded. */
 
-import { BUCKET_LENGTH_S, localTimeOf } from "../values/times.js";
+import { bucketCount, bucketLengthS, localTimeOf } from "../values/times.js";
 
 const DAY_S = 86_400;
 const SPANS = [
+  ["10 minutes", 600],
   ["1 hour", 3600],
   ["6 hours", 21_600],
   ["24 hours", DAY_S],
   ["7 days", 7 * DAY_S],
   ["30 days", 30 * DAY_S],
   ["1 year", 365 * DAY_S],
+  ["5 years", 1826 * DAY_S],
 ];
 
 /** The most points of a line if the interval is automatic. */
@@ -39,10 +41,10 @@ const PROBED_BUCKETS = 20;
 /** Return the range options of an aggregate for a select, and the initial one. */
 export function rangeOptions({ unit, isBucketFirst }) {
   const newestBuckets = {
-    value: `data:${INITIAL_BUCKETS * BUCKET_LENGTH_S[unit]}`,
-    label: `Newest ${INITIAL_BUCKETS} ${unit}s`,
+    value: `data:${INITIAL_BUCKETS * bucketLengthS(unit)}`,
+    label: `Newest ${bucketCount(INITIAL_BUCKETS, unit)}`,
   };
-  const spans = SPANS.filter(([, seconds]) => seconds > BUCKET_LENGTH_S[unit]);
+  const spans = SPANS.filter(([, seconds]) => seconds > bucketLengthS(unit));
   const options = [
     { value: "all", label: "All data" },
     // a query for each bucket up to an outlier would never end
@@ -72,7 +74,7 @@ export function rangeOptions({ unit, isBucketFirst }) {
  */
 export function rangeOf(option, extent, now, unit) {
   const [kind, seconds] = option.split(":");
-  if (kind === "data") return { from: extent.newest + (BUCKET_LENGTH_S[unit] - Number(seconds)) * 1000, to: null };
+  if (kind === "data") return { from: extent.newest + (bucketLengthS(unit) - Number(seconds)) * 1000, to: null };
   if (kind === "now") return { from: now - Number(seconds) * 1000, to: null };
   return { from: null, to: null };
 }
@@ -86,7 +88,7 @@ export function closeRange(range, extent) {
 
 /** Return a range whose open ends reach somewhat beyond the closed range, to find data outside the known extent. */
 export function widenRange(range, closed, unit) {
-  const beyond = PROBED_BUCKETS * BUCKET_LENGTH_S[unit] * 1000;
+  const beyond = PROBED_BUCKETS * bucketLengthS(unit) * 1000;
   return { from: range.from ?? closed.from - beyond, to: range.to ?? closed.to + beyond };
 }
 
@@ -99,13 +101,13 @@ export function widenRange(range, closed, unit) {
 export function unitFor(aggregate, seconds, selected, isAdditive) {
   const units = isAdditive ? [aggregate.unit, ...aggregate.rollupUnits] : [aggregate.unit];
   if (units.includes(selected)) return selected;
-  return units.find((unit) => seconds / BUCKET_LENGTH_S[unit] <= MAX_POINTS) ?? units.at(-1);
+  return units.find((unit) => seconds / bucketLengthS(unit) <= MAX_POINTS) ?? units.at(-1);
 }
 
 /** Return how many lines to show at first, so that one request reads them all if possible. */
 export function initialLineCount(unit, seconds, kind) {
   if (kind === "band") return INITIAL_BANDS;
-  const points = seconds / BUCKET_LENGTH_S[unit] + 1;
+  const points = seconds / bucketLengthS(unit) + 1;
   return Math.min(Math.max(Math.floor(ROWS_PER_REQUEST / points), MIN_INITIAL_LINES), MAX_LINES);
 }
 

@@ -1,12 +1,12 @@
 /** Rows as the columns of a chart: one time axis, one column for each line and part. */
 
-import { BUCKET_LENGTH_S, bucketEnd, bucketStart } from "../values/times.js";
+import { bucketEnd, bucketLengthS, bucketStart } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 
 /**
  * Return the columns of a chart.
  *
- * @param {object[]} rows as the API returns them
+ * @param {{rows: object[], bucketName: string}} read the rows, and their member with the label of the bucket
  * @param {string[]} keys of the lines, in order
  * @param {object} view see views.js
  * @param {string} unit of the buckets, after the rollup
@@ -15,10 +15,10 @@ import { mainPart } from "./outliers.js";
  *   in seconds since 1970; for each line the columns of the view's parts; `rows` by line and second; the seconds that
  *   are left out
  */
-export function columnsOf(rows, aggregate, keys, view, unit, leavesOut) {
+export function columnsOf({ rows, bucketName }, aggregate, keys, view, unit, leavesOut) {
   const lines = new Map(keys.map((key) => [key, new Map()]));
   for (const row of rows) {
-    const second = bucketStart(row[aggregate.bucket.name], aggregate.zone) / 1000;
+    const second = bucketStart(row[bucketName], aggregate.zone) / 1000;
     lines.get(aggregate.lineGroups.length === 0 ? keys[0] : aggregate.lineKey(row))?.set(second, row);
   }
   const seconds = [...Float64Array.from(new Set([...lines.values()].flatMap((line) => [...line.keys()]))).sort()];
@@ -51,7 +51,7 @@ function drawable(value) {
 
 /** Add a time at each end of every gap, where a line drops to zero and rises again, or ends and restarts. */
 function withGaps(seconds, unit) {
-  const [step, tolerance] = [BUCKET_LENGTH_S[unit], unit === "month" ? 1.2 : 1.5];
+  const [step, tolerance] = [bucketLengthS(unit), unit === "month" ? 1.2 : 1.5];
   const xs = [];
   for (const x of seconds) {
     const previous = xs.at(-1);
@@ -64,9 +64,11 @@ function withGaps(seconds, unit) {
   return xs;
 }
 
+const COUNTS = new Set(["count", "count_items"]);
+
 /** Return the lines of rows, the largest first: by the sum of a count measure, or by the number of rows. */
 export function linesBySize(rows, aggregate) {
-  const count = aggregate.measures.find((measure) => measure.kind === "count")?.name;
+  const count = aggregate.measures.find((measure) => COUNTS.has(measure.kind))?.name;
   const sizes = new Map();
   for (const row of rows) {
     const key = aggregate.lineKey(row);

@@ -2,19 +2,20 @@
  * The views of a panel: one for each measure, and bands of several measures of one field.
  *
  * A view's parts are drawn as one line each: `low`, `middle` and `high` of a band, otherwise only `middle`.
- * `isAdditive`: rows can be rolled up to longer buckets. `isZeroWhenEmpty`: a bucket without a row counts as zero, not
+ * `isAdditive`: rows can be rolled up to longer buckets. `hasWindow`: there are moving sums of it. `isZeroWhenEmpty`: a bucket without a row counts as zero, not
  * as unknown.
  */
 
 import { humanize, spaced, toFloat, withoutTime } from "../values/format.js";
 
-const ZERO_WHEN_EMPTY = new Set(["count", "total", "distinct"]);
+const ZERO_WHEN_EMPTY = new Set(["count", "count_items", "total", "distinct"]);
 const LISTS = new Set(["top", "largest", "smallest"]);
+const SUMS = new Set(["count", "count_items", "total", "mean", "variance"]);
 const NON_ADDITIVE = new Set(["distinct", "quantile", "top"]);
 
 /** Return the views of an aggregate's measures. */
 export function viewsOf(measures) {
-  return [...measures.map(measureView), ...bandViews(measures)];
+  return [...measures.map((measure) => measureView(measure, measures)), ...bandViews(measures)];
 }
 
 /** Return the initial view: the first that is a number. */
@@ -30,7 +31,7 @@ export function viewOptions(views) {
   return bands.length === 0 ? options(single) : [...options(single), { group: "Bands", options: options(bands) }];
 }
 
-function measureView(measure) {
+function measureView(measure, measures) {
   const isTimed = measure.kind === "first" || measure.kind === "last";
   const isList = LISTS.has(measure.kind);
   return {
@@ -40,11 +41,23 @@ function measureView(measure) {
     kind: measure.kind,
     description: measure.description,
     parts: [{ role: "middle", name: measure.name, label: "", of: (row) => toFloat(withoutTime(row[measure.name])) }],
-    isAdditive: !NON_ADDITIVE.has(measure.kind),
+    isAdditive: isAdditive(measure, measures),
+    hasWindow: partsOf(measure, measures).every((part) => part.additive !== false && SUMS.has(part.kind)),
     isZeroWhenEmpty: ZERO_WHEN_EMPTY.has(measure.kind),
     isList,
     rankedBy: isTimed || isList ? null : measure.name,
   };
+}
+
+/** Return whether a measure of several rows can be derived from them; of a ratio, whether both its parts can. */
+function isAdditive(measure, measures) {
+  return partsOf(measure, measures).every((part) => part.additive !== false && !NON_ADDITIVE.has(part.kind));
+}
+
+/** Return the stored measures that a measure is made from: itself, or the two of a ratio. */
+function partsOf(measure, measures) {
+  if (measure.kind !== "ratio") return [measure];
+  return measures.filter(({ name }) => name === measure.numerator || name === measure.denominator);
 }
 
 function bandViews(measures) {
@@ -83,6 +96,7 @@ function deviationBand(measures) {
     ...band(mean, mean, mean, true),
     key: `band:${label}`,
     label,
+    hasWindow: true,
     parts: [
       { role: "low", name: mean.name, label: "mean − deviation", of: (row) => meanPlus(row, -1) },
       { role: "middle", name: mean.name, label: "", of: (row) => toFloat(row[mean.name]) },
@@ -111,6 +125,7 @@ function band(low, middle, high, isAdditive) {
     description: null,
     parts: [part("low", low), ...(middle === null ? [] : [part("middle", middle)]), part("high", high)],
     isAdditive,
+    hasWindow: false,
     isZeroWhenEmpty: false,
     isList: false,
     rankedBy: (middle ?? high).name,

@@ -54,13 +54,18 @@ export class Table {
     );
   }
 
-  /** Show rows. The columns are the groups, the measures that the rows have, and the time of each row's last update. */
-  show(rows) {
+  /**
+   * Show rows, whose bucket is in their member `bucketName`. The columns are the groups, the measures that the rows have,
+   * and the time of each row's last update.
+   */
+  show(rows, bucketName) {
     this.#rows = rows;
     const measures = this.aggregate.measures.filter(({ name }) => rows.length === 0 || rows.some((row) => name in row));
+    const { bucket } = this.aggregate;
+    const groups = this.aggregate.groups.map(({ name }) => (name === bucket?.name ? (bucketName ?? name) : name));
     const inexact = rows.some((row) => row.inexact) ? [{ name: "inexact", label: "Inexact" }] : [];
     this.columns = [
-      ...this.aggregate.groups.map(({ name }) => ({ name, label: humanize(name) })),
+      ...groups.map((name) => ({ name, label: humanize(name) })),
       ...measures.map(({ name, unit }) => ({ name, label: unit ? `${humanize(name)} (${unit})` : humanize(name) })),
       { name: "updated_at", label: "Updated" },
       ...inexact,

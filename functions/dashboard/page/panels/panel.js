@@ -90,13 +90,14 @@ export class Panel {
     setAttribute(this.element, "aria-busy", this.rows.length === 0 ? "true" : null);
     this.freshness.asked();
     try {
-      const { freshness, rows, requests } = await this.load(request.signal);
+      const { freshness, rows, requests, bucketName } = await this.load(request.signal);
       this.rows = rows;
+      this.bucketName = bucketName;
       this.#failures = 0;
       this.nextAt = Date.now() + this.refreshMs * Math.max(1, requests - 1);
       this.problem.hidden = true;
       this.freshness.update(freshness, rows.length === 0);
-      if (!this.table.element.hidden) this.table.show(rows);
+      if (!this.table.element.hidden) this.table.show(rows, bucketName);
     } catch (error) {
       if (request.signal.aborted) return;
       this.#retryLater(error);
@@ -126,7 +127,7 @@ export class Panel {
     const open = this.table.element.hidden;
     this.table.element.hidden = !open;
     setAttribute(this.tableButton, "aria-expanded", String(open));
-    if (open) this.table.show(this.rows);
+    if (open) this.table.show(this.rows, this.bucketName);
   }
 
   async #download() {

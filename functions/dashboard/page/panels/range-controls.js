@@ -2,9 +2,10 @@
 
 import { EVERYTHING, localTimesOf, rangeOf, rangeOptions, transformRange } from "../data/ranges.js";
 import { button, el, labeledField, labeledSelect } from "../elements/dom.js";
-import { instantOf } from "../values/times.js";
+import { bucketLengthS, instantOf, isWithinDay } from "../values/times.js";
 
-const MIN_RANGE_MS = 60_000;
+const MIN_BUCKETS = 5;
+const MAX_MIN_RANGE_MS = 60_000;
 
 /** The selected range, and the part of it that is zoomed into. */
 export class RangeControls {
@@ -22,7 +23,7 @@ export class RangeControls {
     const { options, initial } = rangeOptions(aggregate);
     this.#option = initial;
     range.setOptions(options, initial);
-    const type = ["minute", "hour"].includes(aggregate.unit) ? "datetime-local" : "date";
+    const type = isWithinDay(aggregate.unit) ? "datetime-local" : "date";
     [this.from, this.to] = ["From", "To"].map((label) => {
       const input = el("input", { type, on: { change: () => this.#readCustom() } });
       const element = labeledField(label, input);
@@ -87,7 +88,8 @@ export class RangeControls {
   #transform(factor, shift) {
     if (!this.#shown) return;
     const range = transformRange(this.#shown, factor, shift);
-    if (range.to - range.from < MIN_RANGE_MS) return;
+    if (range.to - range.from < Math.min(MIN_BUCKETS * bucketLengthS(this.aggregate.unit) * 1000, MAX_MIN_RANGE_MS))
+      return;
     this.#shown = range;
     this.zoomTo(range.from, range.to);
   }

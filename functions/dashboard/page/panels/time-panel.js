@@ -4,23 +4,24 @@ import { Chart } from "../charts/chart.js";
 import { handleKeys, KEYBOARD_HELP } from "../charts/keyboard.js";
 import { Legend } from "../charts/legend.js";
 import { lists } from "../charts/lists.js";
-import { formOf, intervalOptions, leftOutNote, limitNote, windowOf } from "../charts/presentation.js";
+import { captionOf, formOf, intervalOptions, leftOutNote, limitNote, windowOf } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
 import { Readout, valueAt } from "../charts/readout.js";
 import { summary } from "../charts/summary.js";
+import { assumedExtent } from "../data/extents.js";
 import { groupParameters, readRows } from "../data/queries.js";
 import { closeRange, initialLineCount, rangeParameters, unitFor, widenRange } from "../data/ranges.js";
 import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
 import { humanize, NO_VALUE } from "../values/format.js";
-import { BUCKET_LENGTH_S, formatBucket } from "../values/times.js";
+import { formatBucket } from "../values/times.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 import { RangeControls } from "./range-controls.js";
+import { WindowControl } from "./window-control.js";
 
 const ZOOM_DELAY_MS = 180;
-const ASSUMED_BUCKETS = 90;
 const SINGLE_LINE = "all";
 
 export class TimePanel extends Panel {
@@ -58,8 +59,9 @@ export class TimePanel extends Panel {
       class: "chosen",
       hidden: aggregate.lineGroups.length === 0,
     });
-    const interval = this.interval.element;
-    this.controls.append(measure.element, ...this.fixedButtons, ...this.range.fields, interval, linesButton);
+    this.movingWindow = new WindowControl(() => this.reload());
+    const selects = [...this.range.fields, this.interval.element, this.movingWindow.element];
+    this.controls.append(measure.element, ...this.fixedButtons, ...selects, linesButton);
   }
 
   #createChart() {
@@ -108,10 +110,14 @@ export class TimePanel extends Panel {
     const lineCount = initialLineCount(unit, closed.seconds, this.view.kind);
     const lines = aggregate.isMultiValue ? groups.lines(lineCount) : null;
     const pairs = lines?.map(({ key }) => [aggregate.lineGroups[0], key]) ?? groups.fixedPairs;
+    const movingWindow = this.movingWindow.of(unit, this.view);
+    const open = aggregate.isBucketFirst ? widenRange(range, closed, aggregate.unit) : range;
     this.#query = [
       ...groupParameters(pairs),
-      ...rangeParameters(aggregate.isBucketFirst ? widenRange(range, closed, aggregate.unit) : range),
+      // beyond the newest bucket, windows would run empty
+      ...rangeParameters(movingWindow === null ? open : closed),
       ...(unit === aggregate.unit ? [] : [["interval", unit]]),
+      ...(movingWindow === null ? [] : [["window", movingWindow.value]]),
     ];
     const read = await readRows(api, aggregate, this.#query, { signal });
     if (!aggregate.isMultiValue && aggregate.lineGroups.length > 0)
@@ -123,7 +129,8 @@ export class TimePanel extends Panel {
   async #loadExtent(now, signal) {
     const { aggregate, groups } = this;
     // other panels extend what is known about an aggregate whose bucket comes first, so it is looked up every time
-    if (this.range.extent && !aggregate.isBucketFirst) return this.range.extent;
+    // and a window is read up to the newest bucket only, so that does not tell whether there is a newer one
+    if (this.range.extent && !aggregate.isBucketFirst && !this.movingWindow.isSelected) return this.range.extent;
     const first = groups.selected?.[0] ?? groups.candidates[0]?.value;
     const pairs = aggregate.isMultiValue ? [[aggregate.lineGroups[0], first]] : groups.fixedPairs;
     this.range.extent = await this.extents.of(this.api, aggregate, pairs, signal);
@@ -146,11 +153,12 @@ export class TimePanel extends Panel {
     return [{ key: SINGLE_LINE, label: this.view.label, slot: 0, isMeasure: true }];
   }
 
-  #show({ rows, truncated, freshness }, lines, unit, range, closed) {
+  #show(read, lines, unit, range, closed) {
+    const { rows, truncated, freshness } = read;
     const { aggregate, view } = this;
     const keys = lines.map(({ key }) => key);
     const chartData = {
-      ...columnsOf(rows, aggregate, keys, view, unit, this.range.leavesOut),
+      ...columnsOf(read, aggregate, keys, view, unit, this.range.leavesOut),
       lines: lines.map((line) => ({ ...line, hidden: this.#hidden.has(line.key) })),
       view,
       unit,
@@ -164,6 +172,7 @@ export class TimePanel extends Panel {
     this.range.setShown({ from: chartData.window[0] * 1000, to: chartData.window[1] * 1000 });
     const intervals = intervalOptions(aggregate, view, unit, this.#interval);
     this.interval.setOptions(intervals, view.isAdditive ? this.#interval : "auto");
+    this.movingWindow.show(unit, view);
     this.#describe(chartData, closed);
     this.note([truncated ? limitNote(rows) : "", leftOutNote(chartData)].filter(Boolean).join(" "));
     this.#draw(chartData);
@@ -223,7 +232,7 @@ export class TimePanel extends Panel {
 
   #describe(chartData, closed) {
     const { aggregate, view, groups } = this;
-    const { xs, unit, zone, openFrom } = chartData;
+    const { unit } = chartData;
     const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
     const label = `${measure} by ${unit}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
     setAttribute(this.plot, "aria-label", label);
@@ -231,11 +240,7 @@ export class TimePanel extends Panel {
     for (const [index, group] of aggregate.fixedGroups.entries()) {
       setText(this.fixedButtons[index], `${humanize(group.name)}: ${groups.fixed.get(group.name)}`);
     }
-    const isOpen = openFrom < xs.length;
-    const period = xs.length === 1 ? formatBucket(xs[0] * 1000, unit, zone, isOpen) : `by ${unit}`;
-    const dashed = isOpen && xs.length > 1 ? `dashed: the ${unit} is not over` : null;
-    const caption = [`${measure} ${period}`, dashed, view.description, `times in ${zone}`];
-    setText(this.caption, caption.filter(Boolean).join(" · "));
+    setText(this.caption, captionOf(chartData, this.movingWindow.of(unit, view)));
   }
 
   #showNothing(text) {
@@ -288,10 +293,4 @@ export class TimePanel extends Panel {
   onAppearanceChange() {
     if (this.#chartData && this.form === "chart") this.chart.draw(this.#chartData);
   }
-}
-
-/** Return an extent for an aggregate about which nothing is known. */
-function assumedExtent(aggregate, now) {
-  const extent = { oldest: now - ASSUMED_BUCKETS * BUCKET_LENGTH_S[aggregate.unit] * 1000, newest: now };
-  return { ...extent, all: extent };
 }

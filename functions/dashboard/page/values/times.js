@@ -4,21 +4,47 @@
 
 const LANGUAGE = "en-GB";
 
-/** The length of a bucket of each unit, in seconds; a month's is the average. */
-export const BUCKET_LENGTH_S = { minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_629_800 };
-
-const COARSER_UNITS = {
-  minute: ["hour", "day", "week", "month"],
-  hour: ["day", "week", "month"],
-  day: ["week", "month"],
-  week: [],
-  month: [],
+const LENGTH_S = {
+  second: 1,
+  minute: 60,
+  hour: 3600,
+  day: 86_400,
+  week: 604_800,
+  month: 2_629_800,
+  quarter: 7_889_400,
+  year: 31_557_600,
 };
-const NEXT_UNITS = { minute: ["hour"], hour: ["day"], day: ["week", "month"], week: [], month: [] };
+const SEVERAL = /^(\d+) (second|minute|hour)s$/;
 
-/** Return the units that rows can be rolled up to; if the bucket comes first in the key, only the next larger ones. */
-export function rollupUnits(unit, bucketFirst) {
-  return (bucketFirst ? NEXT_UNITS : COARSER_UNITS)[unit] ?? [];
+/** Return the unit of a time bucket as the API describes it: `hour`, or of several `15 minutes`. */
+export function unitOf({ kind, size }) {
+  return size === undefined ? kind : `${size} ${kind}s`;
+}
+
+/** Return the unit that a bucket has one or several of: `minute` for `15 minutes`. */
+function baseUnit(unit) {
+  return SEVERAL.exec(unit)?.[2] ?? unit;
+}
+
+/** Return the length of a bucket in seconds; of a month, quarter or year, the average. */
+export function bucketLengthS(unit) {
+  const [, size, base] = SEVERAL.exec(unit) ?? [null, 1, unit];
+  return size * LENGTH_S[base];
+}
+
+/** Return whether buckets are shorter than a day. */
+export function isWithinDay(unit) {
+  return bucketLengthS(unit) < LENGTH_S.day;
+}
+
+/** Return one bucket in words: `hour`, `bucket of 15 minutes`. */
+export function bucketNoun(unit) {
+  return SEVERAL.test(unit) ? `bucket of ${unit}` : unit;
+}
+
+/** Return several buckets in words: `100 hours`, `100 buckets of 15 minutes`. */
+export function bucketCount(number, unit) {
+  return SEVERAL.test(unit) ? `${number} buckets of ${unit}` : `${number} ${unit}s`;
 }
 
 const formatters = new Map();
@@ -60,7 +86,9 @@ function offset(instant, zone) {
   );
 }
 
-const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
+const DAY_MS = 86_400_000;
+/** Longer than any bucket within a day. */
+const HALF_DAY_MS = DAY_MS / 2;
 
 /**
  * Return a local time read with the offsets before and after a change of the clock nearby, and those of these instants
@@ -97,29 +125,44 @@ export function instantOf(localTime, zone, { isLast = false } = {}) {
 export function bucketStart(label, zone) {
   const text = String(label);
   if (text.length > 10) return timeStart(text, zone);
-  const midnight = `${text.length === 7 ? `${text}-01` : text}T00:00`;
-  const { before, after, shown } = readings(midnight, zone);
+  const { before, after, shown } = readings(`${firstDay(text)}T00:00`, zone);
   return shown[0] ?? clockChange(after, before, zone);
 }
 
-/** Return the start of an hour or minute: the clock change, if the zone reaches the label's offset only then. */
+/** Return the first day of a year, quarter, month, week or day, from its label. */
+function firstDay(label) {
+  const quarter = /^(\d{4})-Q([1-4])$/.exec(label);
+  if (quarter !== null) return `${quarter[1]}-${String(quarter[2] * 3 - 2).padStart(2, "0")}-01`;
+  return label + "-01-01".slice(label.length - 4);
+}
+
+/** Return the start of a bucket within a day: the clock change, if the zone reaches the label's offset only then. */
 function timeStart(label, zone) {
-  const found = /^(.{16})([+-])(\d\d):(\d\d)(?::(\d\d))?$/.exec(label);
+  const found = /^(.{16}(?::\d\d)?)([+-])(\d\d):(\d\d)(?::(\d\d))?$/.exec(label);
   if (found === null) return Number.NaN;
   const [, local, sign, hours, minutes, seconds] = found;
   const labelOffset = Number(`${sign}1000`) * (hours * 3600 + minutes * 60 + Number(seconds ?? 0));
   const start = Date.parse(`${local}Z`) - labelOffset;
-  if (offset(start, zone) === labelOffset || offset(start + HOUR_MS, zone) !== labelOffset) return start;
-  return clockChange(start, start + HOUR_MS, zone);
+  if (offset(start, zone) === labelOffset || offset(start + HALF_DAY_MS, zone) !== labelOffset) return start;
+  return clockChange(start, start + HALF_DAY_MS, zone);
 }
 
 /** Return the instant at which a bucket ends that starts at an instant. */
 export function bucketEnd(start, unit, zone) {
-  if (unit === "minute" || unit === "hour") return start + BUCKET_LENGTH_S[unit] * 1000;
+  if (isWithinDay(unit)) return timeEnd(start, bucketLengthS(unit) * 1000, zone);
   const day = new Date(`${localTimeOf(start, zone).slice(0, 10)}T00:00Z`);
-  if (unit === "month") day.setUTCMonth(day.getUTCMonth() + 1);
+  const months = { month: 1, quarter: 3, year: 12 }[unit];
+  if (months) day.setUTCMonth(day.getUTCMonth() + months);
   else day.setUTCDate(day.getUTCDate() + (unit === "week" ? 7 : 1));
   return instantOf(day.toISOString().slice(0, 16), zone);
+}
+
+/** Return the end of a bucket within a day: where the zone's clock shows the next one, or changes. */
+function timeEnd(start, length, zone) {
+  const shift = offset(start, zone);
+  const since = (((start + shift) % length) + length) % length;
+  const end = start - since + length;
+  return offset(end - 1, zone) === shift ? end : clockChange(start, end - 1, zone);
 }
 
 /** Return the local time of a zone at an instant, as `2013-01-01T05:00`. */
@@ -127,21 +170,33 @@ export function localTimeOf(instant, zone) {
   return new Date(Math.floor(instant / 60_000) * 60_000 + offset(instant, zone)).toISOString().slice(0, 16);
 }
 
+const DATE = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
+const TIME = { ...DATE, hour: "2-digit", minute: "2-digit" };
 const BUCKET_FORMATS = {
-  minute: { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" },
-  hour: { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" },
-  day: { weekday: "short", day: "numeric", month: "short", year: "numeric" },
+  second: { ...TIME, second: "2-digit" },
+  minute: TIME,
+  hour: TIME,
+  day: DATE,
   week: { day: "numeric", month: "short", year: "numeric" },
   month: { month: "long", year: "numeric" },
+  year: { year: "numeric" },
 };
 
 /**
- * Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`, and of one that is not over
- * `January 2013, so far`.
+ * Return a bucket as text: `Tue, 1 Jan 2013, 05:00`, `Week of 31 Dec 2012`, `January 2013`, `Q1 2013`, and of one that
+ * is not over `January 2013, so far`.
  */
 export function formatBucket(instant, unit, zone, isOpen = false) {
+  return `${bucketText(instant, baseUnit(unit), zone)}${isOpen ? ", so far" : ""}`;
+}
+
+function bucketText(instant, unit, zone) {
+  if (unit === "quarter") {
+    const [year, month] = localTimeOf(instant, zone).split("-");
+    return `Q${Math.ceil(month / 3)} ${year}`;
+  }
   const text = formatter(zone, BUCKET_FORMATS[unit]).format(instant);
-  return `${unit === "week" ? "Week of " : ""}${text}${isOpen ? ", so far" : ""}`;
+  return unit === "week" ? `Week of ${text}` : text;
 }
 
 /** Return the label of a tick on the time axis. The first tick of a day shows the date. `stepS` is the tick distance. */
@@ -150,7 +205,8 @@ export function formatTimeTick(instant, stepS, zone, previous) {
   if (stepS >= 28 * 86_400) return formatter(zone, { month: "short", year: "2-digit" }).format(instant);
   const date = formatter(zone, { day: "numeric", month: "short" });
   if (stepS >= 86_400) return date.format(instant);
-  const time = formatter(zone, { hour: "2-digit", minute: "2-digit" }).format(instant);
+  const seconds = stepS < 60 ? { second: "2-digit" } : {};
+  const time = formatter(zone, { hour: "2-digit", minute: "2-digit", ...seconds }).format(instant);
   const isNewDay = previous === null || date.format(previous) !== date.format(instant);
   return isNewDay ? `${time}\n${date.format(instant)}` : time;
 }

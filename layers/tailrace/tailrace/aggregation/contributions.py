@@ -1,6 +1,11 @@
-"""The contributions of an item to the aggregates of its collection: the rows it counts in, and the numbers to add."""
+"""The contributions of an item to the aggregates of its collection: the rows it counts in, and the numbers to add.
 
-from collections.abc import Iterator
+An item is in one row of most aggregates. An aggregate with ``each=`` counts each element of a list, and the item may be
+in several of its rows; what its elements add to one row is summed, so that a change adds one step to each row.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from operator import sub
@@ -8,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.failures import describe_failure
+from tailrace.definition.fields.elements import in_element, views
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.measures.value_rows import ValueEntry
 from tailrace.encoding.json_types import Item
@@ -19,13 +25,17 @@ from tailrace.encoding.keys import (
     row_key,
     value_rows_key,
 )
-from tailrace.encoding.numbers import Number
+from tailrace.encoding.numbers import Number, exact_sums
 from tailrace.errors import InvalidItem, Violation
 
 type Deltas = tuple[Number, ...]
 
-type Entries = tuple[ValueEntry | None, ...]
+type EntryCounts = Counter[ValueEntry]
+"""How often each value occurs among an item's elements in one row."""
 
+type Entries = tuple[ValueEntry | EntryCounts | None, ...]
+
+_MAX_VIOLATIONS = 20  # of the elements of one item
 _SHORT_KEY_CHARACTERS = 256  # of at most four bytes each, so the limits in bytes need no check
 
 
@@ -40,7 +50,7 @@ class Contribution(NamedTuple):
     """The contribution of one item to one aggregate: the row, and the number to add to each counter.
 
     The first delta is always 1, for the item itself; the others follow ``Aggregate.layout``. ``entries`` has one entry
-    for each of the aggregate's kinds of value rows, None if the item has no such value.
+    for each of the aggregate's kinds of value rows: None if the item has no such value, and with ``each=`` counts.
     """
 
     row_ref: RowRef
@@ -69,7 +79,13 @@ class RowDelta(NamedTuple):
     group_delta: int
 
 
-type Contributions = tuple[Contribution | InvalidItem | None, ...]
+type RowContributions = dict[RowKey, Contribution]
+"""The contributions of one item to an aggregate in which it may be in several rows, by row; not empty."""
+
+type ItemContribution = Contribution | RowContributions | None
+"""The contribution of one item to an aggregate; None if it is in no row."""
+
+type Contributions = tuple[ItemContribution | InvalidItem, ...]
 """An item's contribution to each aggregate of its collection: None if it is in no row, InvalidItem if it cannot be
 counted there."""
 
@@ -87,6 +103,19 @@ def delta_between(old: Amount | Contribution | None, new: Amount | Contribution 
     return RowDelta(tuple(map(sub, new.deltas, old.deltas)), old.entries, new.entries, 0, 0)
 
 
+def deltas_of(old: ItemContribution, new: ItemContribution) -> list[tuple[RowRef, RowDelta]]:
+    """Return the deltas of a change to an item, whichever number of rows it is in."""
+    if isinstance(old, dict) or isinstance(new, dict):
+        return spread_deltas(_by_row(old), _by_row(new))
+    return row_deltas(old, new)
+
+
+def _by_row(contribution: ItemContribution) -> RowContributions:
+    if contribution is None or isinstance(contribution, dict):
+        return contribution or {}
+    return {contribution.row_ref.key: contribution}
+
+
 def row_deltas(old: Contribution | None, new: Contribution | None) -> list[tuple[RowRef, RowDelta]]:
     """Return the deltas of a change: none, one, or two if the item moves to another row."""
     if old is None or new is None or old.row_ref.key == new.row_ref.key:
@@ -99,8 +128,86 @@ def row_deltas(old: Contribution | None, new: Contribution | None) -> list[tuple
     return [(row_ref, delta) for row_ref, delta in changes if delta is not None]
 
 
+def spread_deltas(before: RowContributions, after: RowContributions) -> list[tuple[RowRef, RowDelta]]:
+    """Return the deltas of a change to an item that may be in several rows: one for each row that it changes."""
+    found = [(was.row_ref, delta_between(was, after.get(key))) for key, was in before.items()]
+    found += [(now.row_ref, delta_between(None, now)) for key, now in after.items() if key not in before]
+    deltas = [(row_ref, delta) for row_ref, delta in found if delta is not None]
+    return deltas if before.keys() == after.keys() else _with_group_deltas(deltas, before, after)
+
+
+def _with_group_deltas(
+    deltas: list[tuple[RowRef, RowDelta]], before: RowContributions, after: RowContributions
+) -> list[tuple[RowRef, RowDelta]]:
+    """Let an item enter or leave a value of the first group once, with the first of its rows."""
+    entering = {key[0] for key in before} ^ {key[0] for key in after}
+    corrected: list[tuple[RowRef, RowDelta]] = []
+    for row_ref, delta in deltas:
+        first = row_ref.key[0] in entering
+        entering.discard(row_ref.key[0])
+        corrected.append((row_ref, delta if first or not delta.group_delta else delta._replace(group_delta=0)))
+    return corrected
+
+
+def merged(parts: Sequence[Contribution], aggregate: Aggregate) -> RowContributions | None:
+    """Return what the elements of one item, each with its own contribution, add to each row; None for no elements."""
+    if not parts:
+        return None
+    by_row: dict[RowKey, list[Contribution]] = {}
+    for part in parts:
+        by_row.setdefault(part.row_ref.key, []).append(part)
+    return {key: _merged_row(found, aggregate) for key, found in by_row.items()}
+
+
+def _merged_row(parts: list[Contribution], aggregate: Aggregate) -> Contribution:
+    row_ref, deltas, entries = parts[0]
+    if len(parts) == 1 and not entries:
+        return parts[0]
+    if len(parts) > 1:
+        sums = list(exact_sums([part.deltas for part in parts]))
+        for position in aggregate.once_positions:
+            sums[position] = min(sums[position], 1)
+        deltas = tuple(sums)
+    if entries:
+        kinds = zip(*[part.entries for part in parts], strict=True)
+        entries = tuple([_counts(kind) for kind in kinds])
+    return Contribution(row_ref, deltas, entries)
+
+
+def _counts(entries: Entries) -> EntryCounts:
+    return Counter([entry for entry in entries if isinstance(entry, ValueEntry)])
+
+
+def item_contribution(item: Item, aggregate: Aggregate) -> ItemContribution:
+    """Return the contribution of a valid, transformed item to any aggregate.
+
+    Raises:
+        InvalidItem: as :func:`contribution`; with ``each=``, if an element cannot be counted, the item is not counted.
+    """
+    path = aggregate.each_path
+    if path is None:
+        return contribution(item, aggregate)
+    parts: list[Contribution] = []
+    violations: list[Violation] = []
+    with _told(f"aggregate {aggregate.name!r}", None):
+        for position, view in enumerate(views(item, path)):
+            try:
+                part = contribution(view, aggregate)
+            except InvalidItem as error:
+                violations += [in_element(found, item, path, position) for found in error.violations]
+                if len(violations) >= _MAX_VIOLATIONS:
+                    break
+            else:
+                parts += [] if part is None else [part]
+    if violations:
+        raise InvalidItem(violations)
+    return merged(parts, aggregate)
+
+
 def contribution(item: Item, aggregate: Aggregate) -> Contribution | None:
     """Return the contribution of a valid, transformed item to an aggregate; None if it is in no row.
+
+    With ``each=``, of an element's view (:func:`tailrace.definition.fields.elements.views`).
 
     Raises:
         InvalidItem: a group, measure or predicate fails on this item.

@@ -1,31 +1,17 @@
 """The evaluation of items: what each contributes to the aggregates of its collection.
 
-An :class:`Evaluator` is built once per collection, so that each item costs little: it evaluates every predicate once
-and reads every field once, however many measures use them, and builds a row's key once per set of group values. If
-anything fails for an item, it is evaluated again aggregate by aggregate, to find out which ones can count it.
+If anything fails for an item, it is evaluated again aggregate by aggregate, to find out which ones can count it.
 """
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
-from typing import Any
+from collections.abc import Sequence
 
-from tailrace.aggregation.contributions import (
-    Amount,
-    Contribution,
-    Contributions,
-    Deltas,
-    RowRef,
-    contribution,
-    row_ref_for,
-)
+from tailrace.aggregation.contributions import Contributions, ItemContribution, item_contribution
+from tailrace.aggregation.row_evaluator import RowEvaluator
+from tailrace.aggregation.spread import Spread, spreads_of
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.measures.linear import Column, Predicate
 from tailrace.encoding.json_types import Item
-from tailrace.encoding.numbers import Number
 from tailrace.errors import InvalidItem
-
-_MAX_CACHED_ROWS = 50_000
 
 
 class Evaluator:
@@ -35,28 +21,18 @@ class Evaluator:
         collection: the collection.
         aggregates: its aggregates, in the order of :data:`Contributions`.
         no_contributions: the contributions of an absent item.
+        rows: evaluates the aggregates in which an item is in one row.
+        spreads: evaluate the others.
     """
 
     def __init__(self, collection: Collection, aggregates: Sequence[Aggregate]) -> None:
         self.collection = collection
         self.aggregates = tuple(aggregates)
         self.no_contributions: Contributions = (None,) * len(self.aggregates)
-        columns = list(
-            dict.fromkeys(column for aggregate in aggregates for _, m in aggregate.linear for column in m.columns)
-        )
-        values = list(dict.fromkeys(kind.values for aggregate in aggregates for kind in aggregate.value_rows))
-        self._columns = _by_predicate(columns)
-        self._values = values
-        position = {column: index for index, column in enumerate([c for _, part in self._columns for c in part], 1)}
-        self._parts = [
-            (
-                aggregate.where,
-                _select([position[column] for _, m in aggregate.linear for column in m.columns]),
-                [values.index(kind.values) for kind in aggregate.value_rows],
-            )
-            for aggregate in self.aggregates
-        ]
-        self._row_ref_caches = [_RowRefCache(aggregate) for aggregate in self.aggregates]
+        self.rows = RowEvaluator([aggregate for aggregate in aggregates if not aggregate.is_spread])
+        self.spreads: tuple[Spread, ...] = spreads_of(aggregates)
+        evaluated = [*self.rows.aggregates, *(one for spread in self.spreads for one in spread.aggregates)]
+        self._positions = [evaluated.index(aggregate) for aggregate in aggregates]
 
     def contributions_of(self, item: Item | None) -> Contributions:
         """Return the contributions of an item, or of an absent one (None). Never raises."""
@@ -65,85 +41,21 @@ class Evaluator:
     def contributions(self, item: Item) -> Contributions:
         """Return the contributions of a valid, transformed item. Never raises."""
         try:
-            found: list[Contribution | None] = []
-            for amount, row_refs in zip(self.amounts(item), self._row_ref_caches, strict=True):
-                row_ref = None if amount is None else row_refs.find(item)
-                found.append(None if row_ref is None or amount is None else Contribution(row_ref, *amount))
-            return tuple(found)
+            found: list[ItemContribution] = [*self.rows.contributions(item)]
+            if not self.spreads:
+                return tuple(found)
+            for spread in self.spreads:
+                found += spread.contributions(item)
+            return tuple([found[position] for position in self._positions])
         except Exception:  # noqa: BLE001 - it may concern one aggregate only, so evaluate each separately
             return tuple(_evaluate_separately(item, self.aggregates))
 
-    def amounts(self, item: Item) -> tuple[Amount | None, ...]:
-        """Return what an item adds to each aggregate, in whichever row; None if the aggregate's ``where`` is false.
 
-        Raises:
-            Exception: whatever a predicate or measure raises, even if it concerns one aggregate only.
-        """
-        numbers = self._numbers(item)
-        entries = [values.entry(item) for values in self._values]
-        found: list[Amount | None] = []
-        for where, select, kinds in self._parts:
-            if where is not None and not where(item):
-                found.append(None)
-            else:
-                found.append(Amount(select(numbers), tuple([entries[kind] for kind in kinds]) if kinds else ()))
-        return tuple(found)
-
-    def _numbers(self, item: Item) -> list[Number]:
-        """Return 1, followed by the item's number for each column."""
-        numbers: list[Number] = [1]
-        for where, columns in self._columns:
-            if where is None or where(item):
-                for column in columns:
-                    numbers.append(column.number(item))  # noqa: PERF401 - a comprehension is no faster (measured)
-            else:
-                numbers.extend([0] * len(columns))
-        return numbers
-
-
-def _evaluate_separately(item: Item, aggregates: Sequence[Aggregate]) -> list[Contribution | InvalidItem | None]:
-    found: list[Contribution | InvalidItem | None] = []
+def _evaluate_separately(item: Item, aggregates: Sequence[Aggregate]) -> list[ItemContribution | InvalidItem]:
+    found: list[ItemContribution | InvalidItem] = []
     for aggregate in aggregates:
         try:
-            found.append(contribution(item, aggregate))
+            found.append(item_contribution(item, aggregate))
         except InvalidItem as error:
             found.append(error)
     return found
-
-
-def _select(positions: Sequence[int]) -> Callable[[list[Number]], Deltas]:
-    """Return a function that picks the leading 1 and the numbers at these positions from a list."""
-    return itemgetter(0, *positions) if positions else lambda _numbers: (1,)
-
-
-def _by_predicate(columns: Sequence[Column]) -> list[tuple[Predicate | None, list[Column]]]:
-    by_predicate: dict[Predicate | None, list[Column]] = {}
-    for column in columns:
-        by_predicate.setdefault(column.where, []).append(column)
-    return list(by_predicate.items())
-
-
-class _RowRefCache:
-    """A cache of an aggregate's rows, by the values of the group fields if all of them are texts, as most are.
-
-    Other values may be equal and still be different groups, such as ``1`` and ``true``.
-    """
-
-    def __init__(self, aggregate: Aggregate) -> None:
-        self._aggregate = aggregate
-        self._values: Callable[[Item], Any] = itemgetter(*(group.source for group in aggregate.by))
-        self._known: dict[Any, RowRef] = {}
-
-    def find(self, item: Item) -> RowRef | None:
-        try:
-            values = self._values(item)
-        except KeyError:
-            return row_ref_for(item, self._aggregate)
-        row_ref = self._known.get(values)
-        if row_ref is None:
-            row_ref = row_ref_for(item, self._aggregate)
-            if row_ref is not None and {str}.issuperset(map(type, values if isinstance(values, tuple) else [values])):
-                if len(self._known) >= _MAX_CACHED_ROWS:
-                    self._known.clear()
-                self._known[values] = row_ref
-        return row_ref

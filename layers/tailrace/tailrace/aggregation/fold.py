@@ -14,8 +14,8 @@ from tailrace.aggregation.plan import Plan, plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowAccumulator
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.numbers import EXACT
-from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import Effect, derive_effect
+from tailrace.inputs.item_changes import decoded_changes
 
 
 def fold_records(records: Iterable[Mapping[str, Any]], pipeline: Pipeline, lane_seed: str = "") -> FoldResult:
@@ -30,10 +30,8 @@ def fold_records(records: Iterable[Mapping[str, Any]], pipeline: Pipeline, lane_
     rows = RowAccumulator(zlib.crc32(lane_seed.encode()))
     plan = plan_of(pipeline)
     with localcontext(EXACT):
-        for record in records:
-            change = decode_record(record, None)
-            if isinstance(change, Change):
-                absorb(rows, derive_effect(change, pipeline), plan, plan.delta_caches.get(change.collection))
+        for change in decoded_changes(records, pipeline):
+            absorb(rows, derive_effect(change, pipeline), plan, plan.delta_caches.get(change.collection))
     return rows.result()
 
 

@@ -1,23 +1,25 @@
 """The result of the fold: for each row that a batch touches, the steps to apply to it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from decimal import localcontext
 from operator import add
 from typing import Any
 
 from tailrace.aggregation.contributions import (
-    Contribution,
     Contributions,
     Deltas,
     Entries,
+    EntryCounts,
+    ItemContribution,
     RowDelta,
     RowRef,
-    row_deltas,
+    deltas_of,
 )
 from tailrace.definition.aggregate import Aggregate, GroupList, Layout
+from tailrace.definition.measures.value_rows import ValueEntry
 from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_SORT_KEY_BYTES, RowKey, lane_key, value_rows_key
-from tailrace.encoding.numbers import EXACT
+from tailrace.encoding.numbers import exact_sums
 from tailrace.errors import InvalidItem
 
 _INT_ONLY = frozenset([int])
@@ -66,12 +68,9 @@ class RowChange:
             return steps[0][1]
         if len(steps) == 2:  # noqa: PLR2004 - the most frequent case, and twice as fast this way
             sums = tuple(map(add, steps[0][1], steps[1][1]))
-        else:
-            sums = tuple(map(sum, zip(*[deltas for _, deltas in steps], strict=True)))
-        if _INT_ONLY.issuperset(map(type, sums)):
-            return sums
-        with localcontext(EXACT):  # integers are exact without it
-            return tuple(map(sum, zip(*[deltas for _, deltas in steps], strict=True)))
+            if _INT_ONLY.issuperset(map(type, sums)):
+                return sums
+        return exact_sums([deltas for _, deltas in steps])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +117,9 @@ class RowAccumulator:
                 self.poison.append(Poison(event_id, aggregate.name, after))
             self.add(aggregate, sequence, _countable(before), _countable(after))
 
-    def add(self, aggregate: Aggregate, sequence: int, old: Contribution | None, new: Contribution | None) -> None:
+    def add(self, aggregate: Aggregate, sequence: int, old: ItemContribution, new: ItemContribution) -> None:
         """Add a change to the rows of an aggregate."""
-        for row_ref, delta in row_deltas(old, new):
+        for row_ref, delta in deltas_of(old, new):
             self.add_delta(aggregate, row_ref, sequence, delta)
 
     def add_delta(self, aggregate: Aggregate, row_ref: RowRef, sequence: int, delta: RowDelta) -> None:
@@ -159,7 +158,7 @@ class RowAccumulator:
         return row
 
 
-def _countable(contribution: Contribution | InvalidItem | None) -> Contribution | None:
+def _countable(contribution: ItemContribution | InvalidItem) -> ItemContribution:
     return None if isinstance(contribution, InvalidItem) else contribution
 
 
@@ -167,11 +166,25 @@ def _add_value_deltas(row: RowChange, sequence: int, old: Entries, new: Entries)
     """Remove an item's old values from the value rows of a row, and add its new ones."""
     for kind, before, after in zip(row.layout.aggregate.value_rows, old, new, strict=True):
         if before != after:
-            for entry, delta in ((before, -1), (after, 1)):
-                if entry is not None:
-                    key = value_rows_key(row.key, kind.name), entry.sort_key
-                    below = row.value_changes.get(key)
-                    if below is None:
-                        below = row.value_changes[key] = RowChange(kind.layout, key, entry.labels, row.expires_at)
-                    below.steps.append((sequence, (delta,)))
-                    below.removes_items |= delta < 0
+            for entry, delta in _entry_deltas(before, after):
+                key = value_rows_key(row.key, kind.name), entry.sort_key
+                below = row.value_changes.get(key)
+                if below is None:
+                    below = row.value_changes[key] = RowChange(kind.layout, key, entry.labels, row.expires_at)
+                below.steps.append((sequence, (delta,)))
+                below.removes_items |= delta < 0
+
+
+def _entry_deltas(
+    before: ValueEntry | EntryCounts | None, after: ValueEntry | EntryCounts | None
+) -> list[tuple[ValueEntry, int]]:
+    """Return by how much the number of items, or of their elements, with each value changes."""
+    if not isinstance(before, Counter) and not isinstance(after, Counter):
+        return [(entry, delta) for entry, delta in ((before, -1), (after, 1)) if entry is not None]
+    counts: EntryCounts = Counter()
+    for entries, sign in ((before, -1), (after, 1)):
+        if isinstance(entries, Counter):
+            counts.update({entry: sign * times for entry, times in entries.items()})
+        elif entries is not None:
+            counts[entries] += sign
+    return [(entry, delta) for entry, delta in counts.items() if delta]

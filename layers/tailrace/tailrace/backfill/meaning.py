@@ -19,6 +19,7 @@ from tailrace.definition.collection import Collection
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
+from tailrace.definition.item_keys import PLAIN_TTL
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.value_rows import ValueSelection
@@ -53,12 +54,22 @@ def _digest(described: Any) -> str:
 
 
 def _collection(collection: Collection) -> Mapping[str, Any]:
-    return {
+    told = {
         "name": collection.name,
         "schema": _schema(collection.compiled.document),
         "transform": _function(collection.transform),
         "on_expiry": collection.on_expiry,
     }
+    recognised = {
+        "key": None if collection.key is None else [[name, _value(part)] for name, part in collection.key.items()],
+        "match": [[name, _value(collection.keys.match[name])] for name in sorted(collection.keys.match)] or None,
+        "ttl": None if collection.ttl == PLAIN_TTL else collection.ttl,
+    }
+    return told | {name: value for name, value in recognised.items() if value is not None}
+
+
+def _value(value: Any) -> Sequence[Any]:
+    return [type(value).__name__, value]
 
 
 def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
@@ -66,17 +77,18 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
         "name": aggregate.name,
         "version": aggregate.version,
         "by": [_group(group) for group in aggregate.by],
-        "measures": [[name, _measure(aggregate.measures[name])] for name in sorted(aggregate.measures)],
+        "measures": [[name, _measure(measure)] for name, measure in sorted(aggregate.stored_measures.items())],
         "where": _function(aggregate.where),
         "keep": None if aggregate.keep is None else aggregate.keep.total_seconds(),
         "listed": aggregate.listed,
         "lanes": aggregate.lanes,
-    }
+    } | ({} if aggregate.each is None else {"each": _path(aggregate.each)})
 
 
 def _group(group: Group) -> Sequence[Any]:
     if isinstance(group, BucketGroup):
-        return ["bucket", _path(group.source), group.name, group.unit, _zone(group.zone)]
+        described = ["bucket", _path(group.source), group.name, group.unit, _zone(group.zone)]
+        return described if (group.size, group.epoch_unit) == (1, "s") else [*described, group.size, group.epoch_unit]
     if isinstance(group, FieldGroup):
         return ["field", _path(group.source), group.name]
     return [_path(group.source), group.name, describe_function(group)]
@@ -122,7 +134,7 @@ def _selection(values: ValueSelection) -> Sequence[Any]:
     told = [_path(values.source), _function(values.where), _path(values.at), values.tz, str(values.error)]
     if values.by is not None or values.show is not None:  # absent otherwise: the fingerprint of older measures stays
         told.append([_path(values.by), [_path(shown) for shown in values.show or ()]])
-    return told
+    return told if values.epoch_unit == "s" else [*told, values.epoch_unit]
 
 
 def _function(function: Callable[..., Any] | None) -> Any:

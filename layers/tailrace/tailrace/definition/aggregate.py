@@ -8,11 +8,13 @@ from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.field_uses import check_uses, field_uses
-from tailrace.definition.fields.checks import check_display_metadata, check_predicate
+from tailrace.definition.fields.checks import check_display_metadata, check_field, check_predicate
+from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.definition.measures.value_rows import ValueCount, ValueRange, ValueSelection
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT, check_attributes
 from tailrace.encoding.keys import group_list_key
@@ -71,9 +73,14 @@ class Aggregate:
         name: the first part of its rows' keys.
         of: the collection whose items it aggregates.
         by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
-            time bucket. An item whose group field is missing or null is in no row.
+            time bucket. An item whose group field is missing or null is in no row. Without
+            groups, there is one row of all items.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
+        each: the path of a list, map or set: each of its elements contributes, in a row of its own groups. Groups,
+            measures and predicates see the item with the element in the place of the list, so ``lines.product`` is a
+            field of the line. A map's entry has the fields ``key`` and ``value``. An item without elements is in no
+            row.
         keep: how long a row is kept after its time bucket has ended; None keeps it forever.
         version: part of the key. Increment it whenever the meaning of the aggregate changes.
         lanes: the number of rows among which each row is spread, for rows that more shards of the stream update than
@@ -99,8 +106,9 @@ class Aggregate:
     name: str
     of: Collection
     by: Sequence[Group]
-    measures: Mapping[str, Measure | OrderMeasure]
+    measures: Mapping[str, AnyMeasure]
     where: Predicate | None = None
+    each: str | None = None
     keep: timedelta | None = None
     version: int = 1
     lanes: int = 1
@@ -114,8 +122,8 @@ class Aggregate:
             raise DefinitionError(f"{context}: by= must be a list of groups, and measures= a dict of measures by name")
         object.__setattr__(self, "by", tuple(self.by))
         object.__setattr__(self, "measures", dict(self.measures))
-        if not self.by or not self.measures:
-            raise DefinitionError(f"{context}: needs at least one group and one measure")
+        if all(isinstance(measure, Ratio) for measure in self.measures.values()):
+            raise DefinitionError(f"{context}: needs at least one measure")
         if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
             raise DefinitionError(f"{context}: version= must be an integer of at least 1, not {self.version!r}")
         if not isinstance(self.of, Collection):
@@ -136,7 +144,12 @@ class Aggregate:
         check_display_metadata(context, description=self.description)
         check_attributes(context, self.by, self.measures)
         self._check_lanes(context)
-        check_uses(context, self.of, field_uses(self.by, self.measures))
+        self._check_fields(context)
+
+    def _check_fields(self, context: str) -> None:
+        if self.each is not None:
+            check_field(f"{context}: each=", self.each)
+        check_uses(context, self.of, field_uses(self.by, self.stored_measures, self.each_path))
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:
@@ -149,6 +162,35 @@ class Aggregate:
     def bucket(self) -> BucketGroup | None:
         """The time bucket among the groups, if any."""
         return next((group for group in self.by if isinstance(group, BucketGroup)), None)
+
+    @cached_property
+    def each_path(self) -> FieldPath | None:
+        """The path of the field whose elements contribute, if any."""
+        return None if self.each is None else field_path(self.each)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether an item may be in several rows."""
+        return self.each is not None
+
+    @cached_property
+    def repeated_counts(self) -> frozenset[str]:
+        """The counts of items that may be in several time buckets, because the time is one of their elements'."""
+        path, bucket = self.each_path, self.bucket
+        if path is None or bucket is None or bucket.path.steps[: len(path.steps)] != path.steps:
+            return frozenset()
+        return frozenset(name for name, measure in self.measures.items() if measure.kind == "count_items")
+
+    @cached_property
+    def once_positions(self) -> tuple[int, ...]:
+        """The positions of the counters to which an item adds at most 1, however many of its elements are in a row."""
+        columns = [column for _, measure in self.linear for column in measure.columns]
+        return (0, *(position for position, column in enumerate(columns, 1) if column.once))
+
+    @cached_property
+    def stored_measures(self) -> Mapping[str, Measure | OrderMeasure]:
+        """The measures that rows store: all but ratios."""
+        return {name: one for name, one in self.measures.items() if not isinstance(one, Ratio)}
 
     @cached_property
     def linear(self) -> tuple[tuple[str, Measure], ...]:
@@ -164,8 +206,8 @@ class Aggregate:
     @cached_property
     def group_list(self) -> GroupList | None:
         """The list of the first group's values; None if turned off, or for time buckets, whose number is unbounded."""
-        first = self.by[0]
-        if not self.listed or isinstance(first, BucketGroup):
+        first = self.by[0] if self.by else None
+        if not self.listed or first is None or isinstance(first, BucketGroup):
             return None
         return GroupList(group_list_key(self.name, self.version), Layout(self, (first.name,), (ITEM_COUNT,)))
 
@@ -200,7 +242,10 @@ class Aggregate:
         if row.get(ITEM_COUNT, 0) <= 0:
             return None
         groups = {group.name: row.get(group.name) for group in self.by}
-        measures = {name: measure.render(name, row) for name, measure in self.measures.items()}
+        values = {name: measure.render(name, row) for name, measure in self.stored_measures.items()}
+        measures = {
+            name: one.of(values) if isinstance(one, Ratio) else values[name] for name, one in self.measures.items()
+        }
         flag = {"inexact": True} if row.get(INEXACT) else {}
         return groups | measures | {UPDATED_AT: row.get(UPDATED_AT)} | flag
 

@@ -5,13 +5,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Context, Decimal, localcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from tailrace.definition.failures import describe_failure
-from tailrace.definition.fields.checks import check_display_metadata
+from tailrace.definition.fields.checks import check_display_metadata, check_field
+from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey, check_key_fields
+from tailrace.definition.json_schema.paths import Path as FieldSteps
+from tailrace.definition.lifetimes import Lifetime, lifetime
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import COLLECTION_NAME
@@ -21,6 +25,8 @@ from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violat
 
 _TRANSFORM_CONTEXT = Context(prec=28)
 """The decimal context of transforms, wherever they run: Python's default, which leaves 10 of 38 digits for sums."""
+
+_TEXT, _TIME = frozenset(["string"]), frozenset(["string", "number"])
 
 _MUTABLE_TYPES = frozenset([dict, list, set, bytearray])
 
@@ -48,8 +54,18 @@ class Collection:
             receives a copy, which it may modify. It must depend on nothing but the item: the engine calls it again for
             the old version of an item to retract what that version contributed.
         on_expiry: the effect of a TTL deletion on the aggregates: ``retract``, as for any deletion, or ``keep``.
+        key: the templates of the items' keys in an existing table, by attribute, the partition key first. Their
+            placeholders are fields of the item. See :mod:`tailrace.encoding.key_templates`.
+        match: attributes that the collection's items have in an existing table, with their values.
+        ttl: the name of the table's TTL attribute, the same for all collections.
         id_from: the fields that make the id of a file's line without one, joined with ``/``; or ``"*"``: a digest of
             the line's whole content. The same line always makes the same id.
+        keep, keep_from: how long an item is kept after the time in its field ``keep_from``, such as ``days(30)`` and
+            ``"placed"``. API, queue and files give each item the ``expires_at`` that this makes, unless it has one.
+            Numbers since 1970 are in ``keep_unit``: ``s``, ``ms``, ``us`` or ``ns``; times without an offset are local
+            in ``keep_tz``.
+        received: the field that API, queue and files fill with the time at which an item comes in, in RFC 3339, unless
+            the item brings a value.
         description: a sentence for readers.
         examples: valid items, without ``pk``, beside those of the schema's own ``examples``. ``make check`` tries the
             transform, groups, measures, predicates and routes on them; a deployment does not.
@@ -74,7 +90,17 @@ class Collection:
     on_expiry: Literal["retract", "keep"] = "retract"
     description: str | None = None
     id_from: str | Sequence[str] = ()
+    key: Mapping[str, Any] | None = None
+    match: Mapping[str, Any] | None = None
+    ttl: str = PLAIN_TTL
+    keys: CollectionKey = field(init=False, repr=False)
     examples: Sequence[Mapping[str, Any]] = ()
+    keep: timedelta | None = None
+    keep_from: str | None = None
+    keep_unit: str = "s"
+    keep_tz: str = "UTC"
+    received: str | None = None
+    lifetime: Lifetime | None = field(init=False, repr=False)
     compiled: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +122,11 @@ class Collection:
             text = f"schema= must be a dict or a file path, not a {type(document).__name__}"
             raise DefinitionError(f"collection {self.name!r}: {text}")
         object.__setattr__(self, "compiled", Schema(document))
+        object.__setattr__(self, "keys", CollectionKey(self.name, self.key, self.match, self.ttl))
+        told = f"collection {self.name!r}"
+        object.__setattr__(self, "lifetime", lifetime(told, self.keep, self.keep_from, self.keep_unit, self.keep_tz))
+        _check_arrivals(self)
+        check_key_fields(self.keys, self.compiled.allowed_fields)
         _check_id_columns(self.name, self.id_columns, self.compiled.allowed_fields)
 
     @property
@@ -145,6 +176,24 @@ def _check_id_columns(collection: str, columns: Sequence[str], allowed: frozense
     if unknown:
         text = f"id_from= names {', '.join(map(repr, unknown))}, which the schema does not allow"
         raise DefinitionError(f"collection {collection!r}: {text}")
+
+
+def _check_arrivals(collection: Collection) -> None:
+    context = f"collection {collection.name!r}"
+    if collection.received is not None:
+        check_field(f"{context}: received=", collection.received)
+        _check_type(context, collection, "received", (collection.received,), _TEXT)
+    if collection.lifetime is not None:
+        _check_type(context, collection, "keep_from", collection.lifetime.path.steps, _TIME)
+    if collection.received in {*collection.keys.fields, *collection.keys.attributes, collection.keys.ttl}:
+        raise DefinitionError(f"{context}: received= cannot be {collection.received!r}, which is in the key or the TTL")
+
+
+def _check_type(context: str, collection: Collection, argument: str, path: FieldSteps, types: frozenset[str]) -> None:
+    if not collection.compiled.paths.types(path) & types:
+        kinds = " or ".join(f"a {kind}" for kind in sorted(types))
+        told = ".".join(map(str, path))
+        raise DefinitionError(f"{context}: {argument}= names {told!r}, which must be {kinds} in the schema")
 
 
 def _mutable_copy(item: Item) -> Item:

@@ -3,8 +3,8 @@
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.encoding.json_types import Json
 
 
@@ -12,25 +12,31 @@ def describe(aggregate: Aggregate) -> Json:
     """Describe an aggregate: its groups in key order, and its measures in definition order."""
     bucket = aggregate.bucket
     keep = {} if aggregate.keep is None else {"keep_s": int(aggregate.keep.total_seconds())}
-    return {
-        "name": aggregate.name,
-        "version": aggregate.version,
-        "collection": aggregate.of.name,
-        "description": aggregate.description,
-        "groups": [_group(group) for group in aggregate.by],
-        "bucket": None if bucket is None else bucket.name,
-        "listed": aggregate.group_list is not None,
-        "measures": [_measure(name, measure) for name, measure in aggregate.measures.items()],
-    } | keep
+    each = {} if aggregate.each is None else {"each": aggregate.each}
+    return (
+        {
+            "name": aggregate.name,
+            "version": aggregate.version,
+            "collection": aggregate.of.name,
+            "description": aggregate.description,
+            "groups": [_group(group) for group in aggregate.by],
+            "bucket": None if bucket is None else bucket.name,
+            "listed": aggregate.group_list is not None,
+            "measures": [_measure(name, measure, aggregate) for name, measure in aggregate.measures.items()],
+        }
+        | keep
+        | each
+    )
 
 
 def _group(group: Group) -> Json:
     if isinstance(group, BucketGroup):
-        return {"name": group.name, "kind": group.unit, "field": group.source, "time_zone": str(group.zone)}
+        size = {} if group.size == 1 else {"size": group.size}
+        return {"name": group.name, "kind": group.unit} | size | {"field": group.source, "time_zone": str(group.zone)}
     return {"name": group.name, "kind": "field", "field": group.source}
 
 
-def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
+def _measure(name: str, measure: AnyMeasure, aggregate: Aggregate) -> Json:
     description: Json = {"name": name, "kind": measure.kind, "unit": measure.unit, "description": measure.description}
     if measure.source is not None:
         description["field"] = measure.source
@@ -40,4 +46,8 @@ def _measure(name: str, measure: Measure | OrderMeasure) -> Json:
         description |= {"most": measure.most}
     if isinstance(measure, OrderMeasure) and measure.values.show:
         description |= {"show": list(measure.values.show)}
+    if name in aggregate.repeated_counts:
+        description["additive"] = False
+    if isinstance(measure, Ratio):
+        description |= {"numerator": measure.numerator, "denominator": measure.denominator}
     return description

@@ -1,15 +1,16 @@
 """The fields that an aggregate uses, and the check that valid items can have usable values there."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from tailrace.definition.collection import Collection
-from tailrace.definition.fields.paths import field_path, source_of
+from tailrace.definition.fields.elements import KEY, VALUE
+from tailrace.definition.fields.paths import FieldPath, field_path, source_of
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.json_schema.paths import Path, Paths
+from tailrace.definition.json_schema.paths import ELEMENT, Path, Paths
 from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
@@ -18,7 +19,14 @@ from tailrace.errors import DefinitionError
 _NUMBER = frozenset(["number"])
 _TIME = frozenset(["number", "string"])
 _SCALAR = frozenset(["boolean", "number", "string"])
-_NEEDS = {_NUMBER: "a number", _TIME: "a time: a string or a number", _SCALAR: "a string, number or boolean"}
+_NAME = frozenset(["string"])
+_CONTAINER = frozenset(["array", "object"])
+_NEEDS = {
+    _NUMBER: "a number",
+    _TIME: "a time: a string or a number",
+    _SCALAR: "a string, number or boolean",
+    _CONTAINER: "a list, set or map",
+}
 _ARTICLES = {"array": "a list", "object": "an object"}
 
 
@@ -29,27 +37,61 @@ class FieldUse:
     Attributes:
         what: the group or measure, for messages.
         source: the field, as it is spelled in the definition.
-        path: the steps to it from the item.
+        path: the steps to it from the item; with ``each=``, from the item as an element sees it.
         types: the types of values that can be used.
+        each: the steps to the list, set or map whose elements count, where the field lies in an element.
     """
 
     what: str
     source: str
     path: Path
     types: frozenset[str]
+    each: Path = ()
 
     @property
     def need(self) -> str:
         """The types that can be used, in words."""
         return _NEEDS[self.types]
 
+    def types_in(self, paths: Paths) -> frozenset[str]:
+        """Return the types that the field may have in valid items; none if there can be no value."""
+        if self.is_entry_in(paths) and self.path[len(self.each) :][:1] not in {(KEY,), (VALUE,)}:
+            return frozenset(["object"]) if self.path == self.each else frozenset()
+        path = self.path_in(paths)
+        return _NAME if path is None else paths.types(path)
 
-def field_uses(groups: Iterable[Group], measures: Mapping[str, Measure | OrderMeasure]) -> Iterator[FieldUse]:
-    """Yield each field that groups and measures read, in their order."""
-    for group in groups:
-        yield _use_of_group(group)
-    for name, measure in measures.items():
-        yield from _uses_of_measure(name, measure)
+    def is_entry_in(self, paths: Paths) -> bool:
+        """Tell whether the field lies in an entry of a map, which has a key and a value."""
+        return bool(self.each) and "array" not in paths.types(self.each)
+
+    def path_in(self, paths: Paths) -> Path | None:
+        """Return the path into a valid item; None for the name of a map's entry, which a schema does not describe."""
+        if not self.each:
+            return self.path
+        rest = self.path[len(self.each) :]
+        if not self.is_entry_in(paths) or rest[:1] not in {(KEY,), (VALUE,)}:
+            return (*self.each, ELEMENT, *rest)
+        return None if rest == (KEY,) else (*self.each, ELEMENT, *rest[1:])
+
+
+def field_uses(
+    groups: Iterable[Group], measures: Mapping[str, Measure | OrderMeasure], each: FieldPath | None = None
+) -> Iterator[FieldUse]:
+    """Yield each field that groups and measures read, in their order; first the one with the elements that count."""
+    uses = [
+        *map(_use_of_group, groups),
+        *(use for name, measure in measures.items() for use in _uses_of_measure(name, measure)),
+    ]
+    if each is None:
+        yield from uses
+        return
+    yield _use(f"each={each.source!r}", each.source, _CONTAINER)
+    yield from (in_elements(use, each) for use in uses)
+
+
+def in_elements(use: FieldUse, each: FieldPath) -> FieldUse:
+    """Return a use of a field in an aggregate that counts the elements of a field."""
+    return replace(use, each=each.steps) if use.path[: len(each.steps)] == each.steps else use
 
 
 def _use_of_group(group: Group) -> FieldUse:
@@ -88,23 +130,25 @@ def check_uses(context: str, collection: Collection, uses: Iterable[FieldUse]) -
         return
     paths = collection.compiled.paths
     for use in uses:
-        found = paths.types(use.path)
+        found = use.types_in(paths)
         if not found & use.types:
             reason = _missing(collection, paths, use) if not found else _unusable(collection, use, found)
             raise DefinitionError(f"{context}: {reason}")
 
 
 def _missing(collection: Collection, paths: Paths, use: FieldUse) -> str:
-    for length in range(1, len(use.path)):
-        found = paths.types(use.path[:length])
+    path = use.path_in(paths) or use.path
+    inner = use.path[len(use.each) :]
+    if use.is_entry_in(paths) and inner[:1] not in {(KEY,), (VALUE,)}:
+        return unknown_field(use.source, str(inner[0]), f"an entry of {'.'.join(map(str, use.each))}", (KEY, VALUE))
+    for length in range(1, len(path)):
+        found = paths.types(path[:length])
         if found and not found & {"array", "object"}:
-            step = ".".join(map(str, use.path[:length]))
+            step = ".".join(map(str, path[:length]))
             return f"unknown field {use.source!r}: {step!r} is {in_words(found)} in the schema of {collection.name!r}"
         if not found:
-            return unknown_field(
-                use.source, str(use.path[length - 1]), collection.name, paths.names(use.path[: length - 1])
-            )
-    return unknown_field(use.source, str(use.path[-1]), collection.name, paths.names(use.path[:-1]))
+            return unknown_field(use.source, str(path[length - 1]), collection.name, paths.names(path[: length - 1]))
+    return unknown_field(use.source, str(path[-1]), collection.name, paths.names(path[:-1]))
 
 
 def _unusable(collection: Collection, use: FieldUse, found: frozenset[str]) -> str:

@@ -3,30 +3,23 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cache, cached_property
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
+from tailrace.definition.item_keys import ItemKeys, item_keys
 from tailrace.definition.measures.linear import Predicate
+from tailrace.definition.route_names import is_reserved, resource_name
 from tailrace.errors import DefinitionError, NotFound
 
-RESERVED_QUEUES = {"ARCHIVE", "ASYNC_FAILURES", "INTAKE"}
-"""Queues that the stack has for itself; a route of such a name would send to them."""
-
 DEFAULT_PIPELINE = "pipeline.definition:pipeline"
-
-
-def queue_variable(route: str) -> str:
-    """Return a route's name in environment variables: LATE_FLIGHTS for ``late-flights`` and ``late_flights``."""
-    return route.replace("-", "_").upper()
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
     """Sends the changes whose old or new item satisfies ``when`` to a queue of their own.
 
-    The template declares the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
+    The template makes the queue: for the route ``late-flights`` the resource ``LateFlightsQueue``.
 
     Example:
         >>> from tailrace import Collection, Route
@@ -42,7 +35,7 @@ class Route:
 
     def __post_init__(self) -> None:
         check_name("route", self.name)
-        if queue_variable(self.name) in RESERVED_QUEUES:
+        if is_reserved(self.name):
             raise DefinitionError(f"route {self.name!r}: the name is reserved for a queue of the stack; choose another")
         if not isinstance(self.of, Collection):
             raise DefinitionError(f"route {self.name!r}: of= must be a Collection, not {self.of!r}")
@@ -58,6 +51,8 @@ class Pipeline:
     from the one to the other.
 
     Attributes:
+        strict: whether an item that no collection matches goes to quarantine; else it is counted and left alone. By
+            default, it is left alone if a collection has ``key=`` or ``match=``: an existing table holds other items.
         reference: the ``module:attribute`` that it was loaded from; empty if it was not loaded by name.
 
     Example:
@@ -72,6 +67,8 @@ class Pipeline:
     collections: Sequence[Collection]
     aggregates: Sequence[Aggregate] = ()
     routes: Sequence[Route] = ()
+    strict: bool | None = None
+    keys: ItemKeys | None = field(default=None, init=False, repr=False)
     reference: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +79,7 @@ class Pipeline:
             members = tuple(given)
             object.__setattr__(self, what, members)
             _check_distinct(what, members)
-        queues = [queue_variable(route.name) for route in self.routes]
+        queues = [resource_name(route.name) for route in self.routes]
         for route, queue in zip(self.routes, queues, strict=True):
             if queues.count(queue) > 1:
                 raise DefinitionError(f"route {route.name!r}: shares its queue with a route that differs in '-' or '_'")
@@ -90,6 +87,12 @@ class Pipeline:
         for member in with_collection:
             if member.of not in self.collections:
                 raise DefinitionError(f"{member.name!r} uses collection {member.of.name!r}; add it to collections=")
+        object.__setattr__(self, "keys", item_keys([one.keys for one in self.collections], self.strict))
+
+    @cached_property
+    def keeping(self) -> frozenset[str]:
+        """The names of the collections with ``on_expiry="keep"``."""
+        return frozenset(one.name for one in self.collections if one.on_expiry == "keep")
 
     @cached_property
     def collections_by_name(self) -> Mapping[str, Collection]:
@@ -141,28 +144,6 @@ def _find[T: (Collection, Aggregate)](what: str, members: Sequence[T], name: str
         if member.name == name:
             return member
     raise NotFound(f"no {what} is named {name[:60]!r}; defined: {', '.join(m.name for m in members) or 'none'}")
-
-
-def days(number: float) -> timedelta:
-    """Return a duration of this many days, for ``keep=``.
-
-    Example:
-        >>> from tailrace import days
-        >>> days(90)
-        datetime.timedelta(days=90)
-    """
-    return timedelta(days=number)
-
-
-def hours(number: float) -> timedelta:
-    """Return a duration of this many hours, for ``keep=``.
-
-    Example:
-        >>> from tailrace import hours
-        >>> hours(36)
-        datetime.timedelta(days=1, seconds=43200)
-    """
-    return timedelta(hours=number)
 
 
 @cache

@@ -6,6 +6,7 @@ from tailrace.definition.fields.checks import check_display_metadata
 from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio, check_ratios
 from tailrace.errors import DefinitionError
 
 ITEM_COUNT = "~n"
@@ -26,7 +27,7 @@ MAX_ORDER_VALUES = 300
 _RESERVED = {"pk", "sk", UPDATED_AT, EXPIRES_AT, "inexact"}
 
 
-def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[str, Measure | OrderMeasure]) -> None:
+def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[str, AnyMeasure]) -> None:
     """Check the names and number of the attributes that the groups and measures of an aggregate write to a row.
 
     Raises:
@@ -37,10 +38,11 @@ def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[st
     for name, measure in measures.items():
         if not isinstance(name, str):
             raise DefinitionError(f"{context}: measure names must be strings, not {name!r}")
-        if not isinstance(measure, Measure | OrderMeasure):
+        if not isinstance(measure, Measure | OrderMeasure | Ratio):
             raise DefinitionError(f"{context}: {name!r} must be a measure such as count(), not {measure!r}")
         check_display_metadata(f"{context}: measure {name!r}", unit=measure.unit, description=measure.description)
-        names.extend(measure.attributes(name))
+        if not isinstance(measure, Ratio):
+            names.extend(measure.attributes(name))
     if len(names) > MAX_ATTRIBUTES:
         text = f"{len(names)} attributes exceed the limit of {MAX_ATTRIBUTES} per row; split the aggregate"
         raise DefinitionError(f"{context}: {text}")
@@ -48,10 +50,11 @@ def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[st
     if values > MAX_ORDER_VALUES:
         text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
         raise DefinitionError(f"{context}: {text}")
-    for name in names:
+    for name in [*names, *(name for name, measure in measures.items() if isinstance(measure, Ratio))]:
         if not name or name.startswith("~"):
             raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")
         if name in seen:
             kind = "reserved" if name in _RESERVED else "duplicate"
             raise DefinitionError(f"{context}: {kind} attribute name {name!r}; rename the measure or use name=")
         seen.add(name)
+    check_ratios(context, measures)

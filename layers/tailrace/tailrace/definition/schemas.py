@@ -5,7 +5,7 @@ broken and circular references, patterns that cannot be matched in linear time.
 """
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from types import NoneType
@@ -86,6 +86,10 @@ class Schema:
     def paths(self) -> Paths:
         """What the schema says of the values at paths into an item."""
         return Paths(self.document, self._references)
+
+    def targets(self, part: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the schemas that a part of this schema refers to."""
+        return self._references.targets(part)
 
     @cached_property
     def required(self) -> frozenset[str]:

@@ -15,7 +15,11 @@ type Image = Mapping[str, Mapping[str, Any]]
 DIGEST = "~etag"
 """The attribute with the digest of the item as the engine wrote it; only where the schema does not list all fields."""
 
-ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST)
+REPLICATION = ("aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion")
+"""Attributes that global tables of the version 2017.11.29 add to each row:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/globaltables.V1.html"""
+
+ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST, *REPLICATION)
 """Attributes of an item's row that are not fields of the item; schemas and transforms never see them."""
 
 INVALID_SET = "a set must be non-empty and contain only strings, only numbers or only binary values"

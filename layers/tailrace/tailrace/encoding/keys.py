@@ -59,8 +59,11 @@ def unescape(text: str) -> str:
 def row_key(aggregate: str, version: int, texts: Sequence[str], epoch: int = 0) -> RowKey:
     """Return the key of an aggregate's row from the texts of its group values, in group order.
 
-    ``epoch`` counts the builds of this version; rows that were never rebuilt are in epoch 0.
+    Without groups, nothing follows the ``#``: the only row is ``aggregate@version#``, ``-``. ``epoch`` counts the
+    builds of this version; rows that were never rebuilt are in epoch 0.
     """
+    if not texts:
+        return f"{_generation(aggregate, version, epoch)}#", EMPTY_SORT_KEY
     first, *rest = (escape(text) for text in texts)
     return f"{_generation(aggregate, version, epoch)}#{first}", "#".join(rest) if rest else EMPTY_SORT_KEY
 
@@ -92,5 +95,7 @@ def key_owner(pk: str) -> str:
 def group_texts(pk: str, sk: str) -> tuple[str, ...]:
     """Return the texts of a row's group values; the inverse of :func:`row_key`."""
     first = pk.partition("#")[2]
+    if not first:
+        return ()  # an empty text would be escaped
     rest = () if sk == EMPTY_SORT_KEY else tuple(sk.split("#"))
     return tuple(unescape(text) for text in (first, *rest))

@@ -5,7 +5,8 @@ value makes ``==``, ``repr`` and every validator agree.
 """
 
 import re
-from decimal import Context, Decimal, InvalidOperation
+from collections.abc import Sequence
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +28,7 @@ UNREPRESENTABLE = f"a number that DynamoDB cannot store (at most {MAX_DIGITS} di
 
 UNPAIRED_SURROGATE = "an unpaired surrogate (U+D800 to U+DFFF)"
 
+_INT_ONLY = frozenset([int])
 _MAX_BITS = 8192  # Python converts no integer of more than 4,300 decimal digits to text
 
 _SAFE_INTEGER = 10**MAX_DIGITS
@@ -108,6 +110,15 @@ def _is_normal_item(value: dict[Any, Any]) -> bool:
         elif inner is not None and kind is not bool:
             return False
     return True
+
+
+def exact_sums(parts: Sequence[tuple[Number, ...]]) -> tuple[Number, ...]:
+    """Return the exact sums of tuples of numbers, position by position."""
+    sums = tuple(map(sum, zip(*parts, strict=True)))
+    if _INT_ONLY.issuperset(map(type, sums)):
+        return sums
+    with localcontext(EXACT):  # integers are exact without it
+        return tuple(map(sum, zip(*parts, strict=True)))
 
 
 def is_encodable(text: str) -> bool:

@@ -9,6 +9,7 @@ from tailrace.errors import (
     Conflict,
     InvalidItem,
     InvalidMessage,
+    NotAdditive,
     NotBuilt,
     NotFound,
     Permanent,
@@ -118,6 +119,12 @@ PROBLEM_TYPES = {
             "the rows are not adjacent in the table; an aggregate with another group order would allow the query",
         ),
         ProblemType(
+            "not-additive",
+            422,
+            "The measure of several rows cannot be derived from them",
+            "the query combines rows whose measure cannot be combined, such as numbers of different values",
+        ),
+        ProblemType(
             "too-much",
             422,
             "Too much for one request",
@@ -151,6 +158,7 @@ _PROBLEM_TYPE_NAMES: tuple[tuple[type[TailraceError], str], ...] = (
     (Conflict, "conflict"),
     (NotAcceptable, "not-acceptable"),
     (UnsupportedKeyOrder, "key-order"),
+    (NotAdditive, "not-additive"),
     (QueryTooLarge, "too-much"),
     (IdempotencyKeyInUse, "idempotency-key-in-use"),
     (IdempotencyKeyReused, "idempotency-key-reused"),

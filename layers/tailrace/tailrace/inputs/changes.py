@@ -131,7 +131,7 @@ def read_record[Fields](
         old_image, new_image = body.get("OldImage"), body.get("NewImage")
         old = None if old_image is None else decode(key, old_image)
         new = None if new_image is None else decode(key, new_image)
-        expired = new is None and _is_ttl_deletion(record)
+        expired = new is None and is_ttl_deletion(record)
         return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
     except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
         return UnreadableRecord(event_id, sequence, time, record, str(error) or type(error).__name__)
@@ -172,7 +172,8 @@ def record_key(record: Mapping[str, Any]) -> str:
     return key if isinstance(key, str) else ""
 
 
-def _is_ttl_deletion(record: Mapping[str, Any]) -> bool:
+def is_ttl_deletion(record: Mapping[str, Any]) -> bool:
+    """Tell whether a stream record says that TTL deleted the item."""
     identity = record.get("userIdentity") or {}
     # the spelling depends on the reader: Lambda events and the Streams API differ
     kind = identity.get("type") or identity.get("Type")

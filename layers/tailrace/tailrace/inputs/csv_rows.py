@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 
 from tailrace.encoding.text import decode_utf8
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.raw_lines import MAX_LINE_BYTES, LineStream, raw_lines
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES, Bookmark, LineStream, Numbered, raw_lines
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SEPARATORS = (",", ";", "\t", "|")
@@ -35,9 +35,10 @@ class CsvReader:
     """
 
     def __init__(self, stream: LineStream, known_columns: AbstractSet[str]) -> None:
+        self._stream = stream
         self._lines = raw_lines(stream)
-        self._pushed_back: deque[tuple[int, bytes | None]] = deque()
-        self.row_lines: list[tuple[int, bytes | None]] = []
+        self._pushed_back: deque[Numbered] = deque()
+        self.row_lines: list[Numbered] = []
         # a cell is never longer than its row; the csv module's default limit is lower (the setting is process-wide)
         csv.field_size_limit(MAX_LINE_BYTES)
         self._separator = self._find_separator(known_columns)
@@ -53,20 +54,25 @@ class CsvReader:
         self.row_lines = []
         return next(csv.reader(self._decoded_lines(), delimiter=self._separator, strict=True))
 
-    def skip_row(self) -> tuple[int, bytes | None]:
+    def go_to(self, bookmark: Bookmark) -> None:
+        """Go on with the row that follows a bookmark."""
+        self._pushed_back.clear()
+        self._lines = raw_lines(self._stream, bookmark)
+
+    def skip_row(self) -> Numbered:
         """Push back the lines of a row that could not be parsed, but for the first, which is returned."""
         first, *following = self.row_lines
         self._pushed_back.extendleft(reversed(following))
         return first
 
     def _find_separator(self, known_columns: AbstractSet[str]) -> str:
-        number, line = next(self._lines, (1, b""))
+        number, line, end = next(self._lines, (1, b"", 0))
         text = (line or b"").removeprefix(_BYTE_ORDER_MARK).decode(errors="replace")
         named = _SEPARATOR_LINE.fullmatch(text)
         if named is not None:
             return named[1]
         if line != b"":
-            self._pushed_back.append((number, line))
+            self._pushed_back.append((number, line, end))
 
         def merit(separator: str) -> tuple[int, int]:
             try:
@@ -80,10 +86,11 @@ class CsvReader:
     def _decoded_lines(self) -> Iterator[str]:
         size = 0
         while True:
-            line_number, line = self._pushed_back.popleft() if self._pushed_back else next(self._lines, (0, None))
-            if not line_number:
+            numbered = self._pushed_back.popleft() if self._pushed_back else next(self._lines, None)
+            if numbered is None:
                 return
-            self.row_lines.append((line_number, line))
+            self.row_lines.append(numbered)
+            line_number, line, _ = numbered
             if line is None:
                 raise UnreadableRow(f"a line is longer than {MAX_LINE_BYTES} bytes")
             size += len(line)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.raw_lines import MAX_LINE_BYTES
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES, Bookmark, Numbered
 
 _MARK = re.compile(rb'["\[\]{},]')
 _IN_STRING = re.compile(rb'["\\]')
@@ -20,39 +20,60 @@ class ByteStream(Protocol):
     def read(self, size: int, /) -> bytes:
         """Return up to that many bytes, empty at the end."""
 
+    def seek(self, offset: int, /) -> int:
+        """Go on at an offset. Needed only for a file that is continued."""
 
-def json_values(stream: ByteStream) -> Iterator[bytes | None]:
-    """Yield the text of each element of an array, or of each value if the file is no array; None if it is too long.
+
+def json_values(stream: ByteStream, start: Bookmark = Bookmark()) -> Iterator[Numbered]:  # noqa: B008 - immutable
+    """Yield the text of each element of an array, or of each value if the file is no array, that follows a bookmark.
 
     Values are told apart by their brackets and quotes; whether each is JSON is for the caller to find out.
 
     Raises:
         InvalidMessage: the file ends in the middle, or goes on after its array.
     """
-    start = _first_bytes(stream)
-    splitter = _Splitter(in_array=start.startswith(b"["))
-    yield from splitter.feed(start[1:] if splitter.in_array else start)
+    piece, offset = _first_bytes(stream)
+    splitter = _Splitter(in_array=piece.startswith(b"["))
+    if start.offset:
+        stream.seek(start.offset)
+        piece, offset = b"", start.offset
+    elif splitter.in_array:
+        piece, offset = piece[1:], offset + 1
+    splitter.position = offset
+    for number, value in enumerate(_values(stream, piece, splitter), start.number + 1):
+        yield number, value, splitter.value_end
+
+
+def _values(stream: ByteStream, piece: bytes, splitter: "_Splitter") -> Iterator[bytes | None]:
+    yield from splitter.feed(piece)
     while piece := stream.read(_READ_BYTES):
         yield from splitter.feed(piece)
     yield from splitter.end()
 
 
-def _first_bytes(stream: ByteStream) -> bytes:
-    """Return the first bytes after a byte order mark and spaces."""
+def _first_bytes(stream: ByteStream) -> tuple[bytes, int]:
+    """Return the first bytes after a byte order mark and spaces, and their offset."""
     start = b""
     while len(start) < len(_BYTE_ORDER_MARK) and (piece := stream.read(_READ_BYTES)):
         start += piece
+    offset = len(start)
     start = start.removeprefix(_BYTE_ORDER_MARK).lstrip(_SPACE)
     while not start and (piece := stream.read(_READ_BYTES)):
         start = piece.lstrip(_SPACE)
-    return start
+        offset += len(piece)
+    return start, offset - len(start)
 
 
 class _Splitter:
-    """Splits pieces of a text into values."""
+    """Splits pieces of a text into values.
+
+    ``position`` is the offset of the next piece, ``value_end`` that of the end of the last value: after the comma or
+    bracket that ends it, but before the bracket that ends the array.
+    """
 
     def __init__(self, *, in_array: bool) -> None:
         self.in_array = in_array
+        self.position = self.value_end = 0
         self._done = False
         self._depth = 0
         self._in_string = self._escaped = False
@@ -77,20 +98,24 @@ class _Splitter:
                 if self._depth:
                     continue
                 self._keep(piece[start:found])
+                self.value_end = self.position + position
                 yield self._take()
             elif self._depth:
                 self._depth -= 1
                 if self._depth or self.in_array:
                     continue
                 self._keep(piece[start:position])
+                self.value_end = self.position + position
                 yield self._take()
             else:  # a bracket that closes the array, or nothing
                 self._keep(piece[start:found])
+                self.value_end = self.position + found
                 yield from self._rest()
                 self._done = self.in_array
                 self._check_end(piece[position:])
             start = position
         self._keep(piece[start:])
+        self.position += len(piece)
 
     def end(self) -> Iterator[bytes | None]:
         """Yield what is left at the end of the file.
@@ -100,6 +125,7 @@ class _Splitter:
         """
         if self._depth or self._in_string or (self.in_array and not self._done):
             raise InvalidMessage("the file ends in the middle of its JSON: upload it again, completely")
+        self.value_end = self.position
         yield from self._rest()
 
     def _next_mark(self, piece: bytes, position: int) -> int | None:

@@ -13,7 +13,7 @@ from tailrace.inputs.cells import Columns, item_of
 from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, fit_row, read_header
 from tailrace.inputs.ids import given_id, made_id, missing_columns
 from tailrace.inputs.json_values import json_values
-from tailrace.inputs.raw_lines import MAX_LINE_BYTES, raw_lines
+from tailrace.inputs.raw_lines import MAX_LINE_BYTES, Bookmark, Numbered, raw_lines
 
 type Format = Literal["jsonl", "csv", "json"]
 
@@ -66,42 +66,98 @@ def detect_format(key: str) -> tuple[Format, bool]:
 def read_lines(
     stream: IO[bytes], file_format: Format, schema: Schema, id_columns: Sequence[str] = ()
 ) -> Iterator[Line | BadLine]:
-    """Yield the lines of a (decompressed) file in order, skipping blank ones.
-
-    ``id_columns`` make the id of a line without one; see :func:`tailrace.inputs.ids.made_id`.
-
-    Raises:
-        InvalidMessage: the header of a CSV file is missing or invalid, or the file does not consist of lines.
-    """
-    if file_format == "csv":
-        return _csv_rows(stream, schema, id_columns)
-    numbered = enumerate(json_values(stream), 1) if file_format == "json" else raw_lines(stream)
-    return _json_lines(numbered, schema, id_columns)
+    """Yield the lines of a (decompressed) file in order, skipping blank ones; see :class:`LineReader`."""
+    return iter(LineReader(stream, file_format, schema, id_columns))
 
 
 _TOO_LONG = Violation("", "line", f"the line is longer than {MAX_LINE_BYTES} bytes")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def _json_lines(
-    lines: Iterator[tuple[int, bytes | None]], schema: Schema, id_columns: Sequence[str]
-) -> Iterator[Line | BadLine]:
-    for line_number, line in lines:
-        if line is None:
-            yield BadLine(line_number, 0, None, _TOO_LONG)
-            continue
-        text = line.removeprefix(_BYTE_ORDER_MARK).strip()
-        if not text and line:
-            continue
-        try:
-            value = loads(text)
-        except InvalidMessage as error:
-            yield _bad_line(line_number, line, "json", str(error))
-            continue
-        if isinstance(value, dict):
-            yield _parse_line(line_number, len(line), value, schema, id_columns)
-        else:
-            yield _bad_line(line_number, line, "json", "the line is not a JSON object")
+class LineReader:
+    """Reads the lines of a (decompressed) file in order, skipping blank ones.
+
+    ``id_columns`` make the id of a line without one; see :func:`tailrace.inputs.ids.made_id`. ``bookmark`` is the place
+    after the last line that was read; a reader of the same content that starts there reads exactly the others, with
+    their numbers in the file.
+
+    Iterating raises:
+        InvalidMessage: the header of a CSV file is missing or invalid, or the file does not consist of lines.
+    """
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        file_format: Format,
+        schema: Schema,
+        id_columns: Sequence[str] = (),
+        start: Bookmark = Bookmark(),  # noqa: B008 - immutable
+    ) -> None:
+        self._stream = stream
+        self._format = file_format
+        self._schema = schema
+        self._id_columns = id_columns
+        self._start = start
+        self._offset, self._number = start
+
+    @property
+    def bookmark(self) -> Bookmark:
+        """The place after the last line that was read."""
+        return Bookmark(self._offset, self._number)
+
+    def __iter__(self) -> Iterator[Line | BadLine]:
+        """Yield the lines."""
+        match self._format:
+            case "csv":
+                return self._csv_rows()
+            case "json":
+                return self._json_lines(json_values(self._stream, self._start))
+            case "jsonl":
+                return self._json_lines(raw_lines(self._stream, self._start))
+
+    def _json_lines(self, lines: Iterator[Numbered]) -> Iterator[Line | BadLine]:
+        for line_number, line, end in lines:
+            self._offset, self._number = end, line_number
+            if line is None:
+                yield BadLine(line_number, 0, None, _TOO_LONG)
+                continue
+            text = line.removeprefix(_BYTE_ORDER_MARK).strip()
+            if not text and line:
+                continue
+            try:
+                value = loads(text)
+            except InvalidMessage as error:
+                yield _bad_line(line_number, line, "json", str(error))
+                continue
+            if isinstance(value, dict):
+                yield _parse_line(line_number, len(line), value, self._schema, self._id_columns)
+            else:
+                yield _bad_line(line_number, line, "json", "the line is not a JSON object")
+
+    def _csv_rows(self) -> Iterator[Line | BadLine]:
+        rows = CsvReader(self._stream, {"id", "expires_at", *self._schema.properties, *self._id_columns})
+        header = read_header(rows, partial(missing_columns, columns=self._id_columns))
+        columns = Columns(header, self._schema)
+        if self._start.offset:
+            rows.go_to(self._start)
+        while True:
+            try:
+                found = rows.read()
+            except StopIteration:
+                return
+            except UNREADABLE_ROW as error:
+                self._number, line, self._offset = rows.skip_row()
+                yield _unreadable_row(self._number, line, error)
+                continue
+            cells = fit_row(found, header)
+            line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line, _ in rows.row_lines)
+            self._number, _, self._offset = rows.row_lines[-1]
+            if cells:
+                yield _parse_line(line_number, len(text), columns.fields(cells), self._schema, self._id_columns)
+            elif cells is None:
+                yield _bad_line(
+                    line_number, text, "csv", f"the row has {len(found)} cells; the header has {len(header)}"
+                )
 
 
 def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:
@@ -120,26 +176,6 @@ def _parse_line(line_number: int, size: int, fields: Item, schema: Schema, id_co
     except InvalidMessage as error:
         return BadLine(line_number, size, fields, Violation("/id", "id", str(error)))
     return Line(line_number, size, item_id, item, fields.get("expires_at"))
-
-
-def _csv_rows(stream: IO[bytes], schema: Schema, id_columns: Sequence[str]) -> Iterator[Line | BadLine]:
-    rows = CsvReader(stream, {"id", "expires_at", *schema.properties, *id_columns})
-    header = read_header(rows, partial(missing_columns, columns=id_columns))
-    columns = Columns(header, schema)
-    while True:
-        try:
-            found = rows.read()
-        except StopIteration:
-            return
-        except UNREADABLE_ROW as error:
-            yield _unreadable_row(*rows.skip_row(), error)
-            continue
-        cells = fit_row(found, header)
-        line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line in rows.row_lines)
-        if cells:
-            yield _parse_line(line_number, len(text), columns.fields(cells), schema, id_columns)
-        elif cells is None:
-            yield _bad_line(line_number, text, "csv", f"the row has {len(found)} cells; the header has {len(header)}")
 
 
 def _unreadable_row(line_number: int, line: bytes | None, error: Exception) -> BadLine:

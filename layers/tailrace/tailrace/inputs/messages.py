@@ -15,8 +15,9 @@ _PRECONDITIONS = ("if_match", "if_absent")
 class Operation:
     """The operation that a message requests; ``body`` is the item to put, the patch, or empty for a delete.
 
-    It has a precondition if ``if_match`` or ``if_absent`` is set: the item has one of these entity tags, in the format
-    of the HTTP header ``If-Match``, or does not exist.
+    A put without an id has ``""``: the collection's ``id_from`` makes it. An operation has a precondition if
+    ``if_match`` or ``if_absent`` is set: the item has one of these entity tags, in the format of the HTTP header
+    ``If-Match``, or does not exist.
     """
 
     op: Literal["put", "patch", "delete"]
@@ -40,9 +41,12 @@ def parse_message(text: str) -> Operation:
     op: Any = message.get("op")
     if op not in tuple(_BODY_MEMBER):  # a tuple compares without hashing: op may be a list
         raise InvalidMessage(f"op must be one of {', '.join(_BODY_MEMBER)}, not {repr(op)[:40]}")
-    for name in ("collection", "id"):
-        if not isinstance(message.get(name), str):
-            raise InvalidMessage(f"{name} is missing or not a string")
+    if not isinstance(message.get("collection"), str):
+        raise InvalidMessage("collection is missing or not a string")
+    if not isinstance(message.get("id"), str) and not (op == "put" and "id" not in message):
+        raise InvalidMessage("id is missing or not a string")
+    if message.get("id") == "":
+        raise InvalidMessage("id is empty")
     member = _BODY_MEMBER[op]
     body = message.get(member) if member else {}
     if not isinstance(body, dict):
@@ -54,4 +58,6 @@ def parse_message(text: str) -> Operation:
     if_match, if_absent = message.get("if_match"), message.get("if_absent", False)
     if not isinstance(if_match, str | None) or not isinstance(if_absent, bool):
         raise InvalidMessage("if_match must be a string, if_absent true or false")
-    return Operation(op, message["collection"], message["id"], body, message.get("expires_at"), if_match, if_absent)
+    return Operation(
+        op, message["collection"], message.get("id", ""), body, message.get("expires_at"), if_match, if_absent
+    )

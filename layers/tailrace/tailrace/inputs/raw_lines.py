@@ -1,8 +1,8 @@
-"""Files as lines of bytes: ends of any kind, and memory for one line at most."""
+"""Files as lines of bytes: ends of any kind, memory for one line at most, and a bookmark after each of them."""
 
 import re
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tailrace.errors import InvalidMessage
 
@@ -12,8 +12,19 @@ MAX_LINE_BYTES = 1024 * 1024
 MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 """A file with a line longer than this is not read on: it does not consist of lines."""
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
 _QUOTED_OR_CR = re.compile(rb'"[^"]*"|\r(?!\n)')
+
+
+class Bookmark(NamedTuple):
+    """A place between two lines of a file: the bytes and the lines (in a JSON file the items) before it."""
+
+    offset: int = 0
+    number: int = 0
+
+
+type Numbered = tuple[int, bytes | None, int]
+"""A line's number, from 1; its bytes, None if it is too long; and the offset of its end."""
 
 
 class LineStream(Protocol):
@@ -22,47 +33,58 @@ class LineStream(Protocol):
     def readline(self, limit: int, /) -> bytes:
         """Return bytes up to and including the next line feed, or as many as the limit allows."""
 
+    def seek(self, offset: int, /) -> int:
+        """Go on at an offset. Needed only for a file that is continued."""
 
-def raw_lines(stream: LineStream) -> Iterator[tuple[int, bytes | None]]:
-    """Yield each line with its number, from 1; None in place of a line that is too long.
 
-    Lines end with LF or CRLF; with CR alone as well if the first line does.
+def raw_lines(stream: LineStream, start: Bookmark = Bookmark()) -> Iterator[Numbered]:  # noqa: B008 - immutable
+    """Yield the lines that follow a bookmark.
+
+    Lines end with LF or CRLF; with CR alone as well if the first line of the file does.
 
     Raises:
         InvalidMessage: a line is longer than MAX_SKIPPED_BYTES.
     """
-    first = stream.readline(MAX_LINE_BYTES + 1)
-    first_end = next((found for found in _QUOTED_OR_CR.finditer(first) if found[0] == b"\r"), None)
-    yield from enumerate(_lf_lines(stream, first) if first_end is None else _cr_lines(stream, first), 1)
+    if start.offset:
+        stream.seek(0)
+    piece = stream.readline(MAX_LINE_BYTES + 1)
+    first_end = next((found for found in _QUOTED_OR_CR.finditer(piece) if found[0] == b"\r"), None)
+    if start.offset:
+        stream.seek(start.offset)
+        piece = stream.readline(MAX_LINE_BYTES + 1)
+    yield from (_lf_lines if first_end is None else _cr_lines)(stream, piece, *start)
 
 
-def _lf_lines(stream: LineStream, line: bytes) -> Iterator[bytes | None]:
+def _lf_lines(stream: LineStream, line: bytes, end: int, number: int) -> Iterator[Numbered]:
     while line:
-        too_long = len(line) > MAX_LINE_BYTES
-        skipped = len(line)
+        size = len(line)
+        too_long = size > MAX_LINE_BYTES
         while line and not line.endswith(b"\n") and len(line) > MAX_LINE_BYTES:
             line = stream.readline(MAX_LINE_BYTES + 1)
-            skipped += len(line)
-            _check_skipped(skipped)
-        yield None if too_long else line
+            size += len(line)
+            _check_skipped(size)
+        number, end = number + 1, end + size
+        yield number, None if too_long else line, end
         line = stream.readline(MAX_LINE_BYTES + 1)
 
 
-def _cr_lines(stream: LineStream, piece: bytes) -> Iterator[bytes | None]:
+def _cr_lines(stream: LineStream, piece: bytes, end: int, number: int) -> Iterator[Numbered]:
     pending, skipped = b"", 0
     while piece:
         data, start = pending + piece, 0
-        for found in _LINE_END.finditer(data):
+        for found in _LINE_END.finditer(data):  # not a CR at the end, which may be half of a CRLF
             line = data[start : found.end()]
-            yield None if skipped or len(line) > MAX_LINE_BYTES else line
+            number, end = number + 1, end + skipped + len(line)
+            yield number, None if skipped or len(line) > MAX_LINE_BYTES else line, end
             skipped, start = 0, found.end()
         pending = data[start:]
         if len(pending) > MAX_LINE_BYTES:
-            pending, skipped = b"", skipped + len(pending)
+            kept = b"\r" if pending.endswith(b"\r") else b""
+            pending, skipped = kept, skipped + len(pending) - len(kept)
             _check_skipped(skipped)
         piece = stream.readline(MAX_LINE_BYTES + 1)
     if skipped or pending:
-        yield None if skipped else pending
+        yield number + 1, None if skipped else pending, end + skipped + len(pending)
 
 
 def _check_skipped(size: int) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import zlib
+from collections.abc import Callable
 from typing import IO, Any, cast
 
 from tailrace.encoding.text import foreign_encoding
@@ -25,6 +26,7 @@ _FOREIGN_FILES = {
     b"%PDF": "a PDF",
 }
 _READ_BYTES = 64 * 1024
+_PIECE_BYTES = 1024 * 1024
 
 MAX_RATIO = 250
 """How many times its stored size a file may have; text of items has 5 to 50, a zip bomb a thousand."""
@@ -32,13 +34,16 @@ MAX_RATIO = 250
 _MIN_UNPACKED_BYTES = 16 * 1024 * 1024  # so much is always unpacked
 
 
-def unpacked(body: Reader, *, named_gzip: bool, encoding: str) -> Reader:
+def unpacked(
+    body: Reader, *, named_gzip: bool, encoding: str, before_next: Callable[[], None] = lambda: None
+) -> Reader:
     """Return a file's text as bytes, unpacked if it is compressed with gzip, whatever its name says.
 
     Args:
         body: the file as it is stored.
         named_gzip: whether the name says that it is compressed.
         encoding: its Content-Encoding, "" if there is none.
+        before_next: called after each MiB that is unpacked.
 
     Raises:
         InvalidMessage: it is something else; the message says what, and what to do. While the file is read, a gzip
@@ -54,7 +59,7 @@ def unpacked(body: Reader, *, named_gzip: bool, encoding: str) -> Reader:
             )
         _check_text(_head(body))
         return body
-    text: Reader = io.BufferedReader(_Unpacker(body), _READ_BYTES)
+    text: Reader = io.BufferedReader(_Unpacker(body, before_next), _READ_BYTES)
     head = _head(text)
     if head.startswith(_GZIP):
         raise InvalidMessage("the file is compressed twice: compress it once")
@@ -78,26 +83,54 @@ def _check_text(head: bytes) -> None:
 class _Unpacker(io.RawIOBase):
     """The content of a gzip stream, as long as it is in proportion to what was read of it."""
 
-    def __init__(self, body: Reader) -> None:
-        self._source = _Counter(body)
+    def __init__(self, body: Reader, before_next: Callable[[], None]) -> None:
+        self._body = body
+        self._before_next = before_next
+        self._begin()
+
+    def _begin(self) -> None:
+        self._source = _Counter(self._body)
         self._content = gzip.GzipFile(fileobj=cast("IO[bytes]", self._source))
         self._unpacked = 0
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._unpacked
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go on at an offset of the content: unpack and drop what is before it, from the beginning if need be."""
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation
+        if offset < self._unpacked:
+            self._body.seek(0)
+            self._begin()
+        while self._unpacked < offset and self._unpack(min(offset - self._unpacked, _PIECE_BYTES)):
+            pass
+        return self._unpacked
+
     def readinto(self, buffer: Any, /) -> int:
+        found = self._unpack(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def _unpack(self, size: int) -> bytes:
         try:
-            found = self._content.read1(len(buffer))
+            found = self._content.read1(size)
         except EOFError as error:
             raise InvalidMessage("the file ends in the middle of its gzip data: upload it again, completely") from error
         except (zlib.error, gzip.BadGzipFile) as error:
             raise InvalidMessage(f"the gzip data is damaged ({error}): upload the file again") from error
-        self._unpacked += len(found)
+        before, self._unpacked = self._unpacked, self._unpacked + len(found)
+        if before // _PIECE_BYTES < self._unpacked // _PIECE_BYTES:
+            self._before_next()
         if self._unpacked > max(_MIN_UNPACKED_BYTES, MAX_RATIO * self._source.size):
             raise InvalidMessage(f"the file unpacks to more than {MAX_RATIO} times its size: upload it uncompressed")
-        buffer[: len(found)] = found
-        return len(found)
+        return found
 
 
 class _Counter:

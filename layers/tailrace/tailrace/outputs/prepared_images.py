@@ -4,6 +4,7 @@ The new image of one change is the old image of the item's next one. Whatever is
 image, so an image that equals a remembered one need not be decoded, validated, transformed and serialized again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,16 +64,16 @@ class PreparedImages:
         self._newest: dict[str, DecodedImage] = {}
         self._characters = 0
 
-    def decode(self, key: str, image: Image) -> DecodedImage:
+    def decode(self, key: str, image: Image, read: Callable[[Image], Item] = decode_fields) -> DecodedImage:
         """Decode an image of the item with this key, unless it is remembered.
 
         Raises:
-            InvalidMessage: as :func:`tailrace.inputs.changes.decode_fields`.
+            InvalidMessage: as ``read``.
         """
         known = self._newest.get(key)
         if known is not None and known.image == image and known.has_order_of(image):
             return known
-        return DecodedImage(image, decode_fields(image))
+        return DecodedImage(image, read(image))
 
     def prepare(self, collection: Collection, decoded: DecodedImage) -> PreparedItem | InvalidItem:
         """Validate, transform and serialize an item, unless that was done before."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailrace.definition.pipeline import Pipeline, Route
+from tailrace.definition.route_names import resource_name
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, NotFound, Violation
 from tailrace.inputs.changes import Change, position_of, read_record
@@ -82,13 +83,13 @@ def replay_events(texts: Iterable[str], route: Route) -> list[OutgoingEvent]:
 
 
 def find_route(pipeline: Pipeline, name: str) -> Route:
-    """Return the route with this name.
+    """Return the route with this name, in which ``-`` may stand for ``_``: the stack's outputs have neither.
 
     Raises:
         NotFound: there is none.
     """
     for route in pipeline.routes:
-        if route.name == name:
+        if resource_name(route.name) == resource_name(name):
             return route
     names = ", ".join(route.name for route in pipeline.routes)
     raise NotFound(f"no route is named {name[:60]!r}; defined: {names or 'none'}")

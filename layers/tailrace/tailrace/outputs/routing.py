@@ -12,8 +12,9 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem, Violation
-from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, is_sentinel, read_record
+from tailrace.inputs.changes import Change, RawBatch, UnreadableRecord, is_sentinel
 from tailrace.inputs.effects import change_kind, unknown_collection
+from tailrace.inputs.item_changes import UnmatchedItem, changes_of
 from tailrace.outputs.envelopes import EventText, envelope
 from tailrace.outputs.prepared_images import ABSENT_TEXT, DecodedImage, PreparedImages, PreparedItem
 from tailrace.outputs.quarantine import quarantine_object
@@ -36,13 +37,17 @@ class Quarantined:
     object: StoredObject
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispatch:
-    """Everything that a batch sends: events for the archive, events by route, and quarantine reports."""
+    """Everything that a batch sends: events for the archive, events by route, and quarantine reports.
+
+    ``unmatched`` counts the new items that no collection matches and that are left alone.
+    """
 
     archive: list[OutgoingEvent] = field(default_factory=list)
     routes: Mapping[str, list[OutgoingEvent]] = field(default_factory=dict)
     quarantine: list[Quarantined] = field(default_factory=list)
+    unmatched: int = 0
 
 
 class RoutedChange(NamedTuple):
@@ -63,20 +68,24 @@ def dispatch(batch: RawBatch, pipeline: Pipeline, images: PreparedImages) -> Dis
     """Decide where each change of a batch goes, without sending anything."""
     result = Dispatch(routes={route.name: [] for route in pipeline.routes})
     for record, position in zip(batch.records, batch.positions, strict=True):
-        change = read_record(record, batch.shard, position, images.decode)
-        if isinstance(change, UnreadableRecord):
-            if not is_sentinel(record):
+        for change in changes_of(record, batch.shard, position, pipeline, images.decode):
+            if isinstance(change, UnmatchedItem):
+                result.unmatched += 1
+            elif isinstance(change, Change):
+                _add(result, change, route_change(change, pipeline, images))
+            elif not is_sentinel(record):
                 result.quarantine.append(Quarantined(position.sequence, _report_unreadable(change, batch.shard)))
-            continue
-        routed = route_change(change, pipeline, images)
-        if routed.event is not None:
-            outgoing = OutgoingEvent(change.sequence, routed.event, routed.event.text)
-            result.archive.append(outgoing)
-            for name in routed.routes:
-                result.routes[name].append(outgoing)
-        if routed.violations:
-            result.quarantine.append(Quarantined(position.sequence, _report(change, routed)))
     return result
+
+
+def _add(result: Dispatch, change: Change[DecodedImage], routed: RoutedChange) -> None:
+    if routed.event is not None:
+        outgoing = OutgoingEvent(change.sequence, routed.event, routed.event.text)
+        result.archive.append(outgoing)
+        for name in routed.routes:
+            result.routes[name].append(outgoing)
+    if routed.violations:
+        result.quarantine.append(Quarantined(change.sequence, _report(change, routed)))
 
 
 def route_change(change: Change[DecodedImage], pipeline: Pipeline, images: PreparedImages) -> RoutedChange:

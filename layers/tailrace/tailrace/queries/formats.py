@@ -12,6 +12,7 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.row_attributes import UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.tagged_json import dumps
+from tailrace.queries.intervals import label_name
 
 JSON, JSON_LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
 EXACT_CSV = f"{CSV}; cells=exact"
@@ -38,10 +39,12 @@ class RowFormat:
         return self.header + self.separator.join(rows)
 
 
-def row_format_for(media_type: str, aggregate: Aggregate) -> RowFormat:
-    """Return the format of an aggregate's rows for one of :data:`ROW_MEDIA_TYPES`."""
+def row_format_for(media_type: str, aggregate: Aggregate, interval: str | None = None) -> RowFormat:
+    """Return the format of an aggregate's rows, rolled up to an interval, for one of :data:`ROW_MEDIA_TYPES`."""
     if media_type in (CSV, EXACT_CSV):
-        columns = [*(group.name for group in aggregate.by), *aggregate.measures, UPDATED_AT, "inexact"]
+        label = label_name(aggregate, interval)
+        names = [label if group is aggregate.bucket else group.name for group in aggregate.by]
+        columns = [*(name for name in names if name is not None), *aggregate.measures, UPDATED_AT, "inexact"]
         text_of = str if media_type == EXACT_CSV else _inert
         return RowFormat(
             f"{CSV}; charset=utf-8; header=present{media_type.removeprefix(CSV)}",

@@ -1,18 +1,20 @@
 """Parsing query parameters into queries; a request that would need an unbounded read is rejected."""
 
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups.group import Group
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, group_list_key
-from tailrace.errors import InvalidMessage, UnsupportedKeyOrder
+from tailrace.errors import InvalidMessage, NotAdditive, UnsupportedKeyOrder
 from tailrace.queries.group_values import GivenGroup, combinations, given_group
 from tailrace.queries.groups import GroupQuery
-from tailrace.queries.rollup import COARSER_UNITS, MAX_BUCKETS_PER_INTERVAL, aligned
+from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, aligned, coarser_units, max_buckets_in
+from tailrace.queries.options import Parameters, check_parameters, choice, parameter_name, whole_number
+from tailrace.queries.rollup import non_additive_measures, reason_left_out
 from tailrace.queries.rows import RowQuery
-from tailrace.queries.time_ranges import BucketRange, bucket_range
+from tailrace.queries.time_ranges import BucketRange, bounds, bucket_range
+from tailrace.queries.windows import WITHOUT_WINDOW, parse_window
 
 MAX_ROWS = 1000
 DEFAULT_ROWS = 100
@@ -35,18 +37,16 @@ MAX_PARTITIONS = 10_000
 ORDERS = ("asc", "desc")
 LIST_ORDERS = ("items", "key")
 
-_OPTIONS = ("from", "to", "limit", "cursor", "order", "interval", "by", "n")
-_ROW_OPTIONS = ("from", "to", "limit", "cursor", "order", "interval")
-_RANKING_OPTIONS = ("from", "to", "order", "by", "n")
+_ROW_OPTIONS = ("from", "to", "limit", "cursor", "order", "interval", "window")
+_RANKING_OPTIONS = ("from", "to", "order", "interval", "by", "n")
 _LIST_OPTIONS = ("n", "order", "cursor")
-
-type Parameters = Sequence[tuple[str, str]]
 
 
 def parse_row_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> RowQuery:
     """Parse the parameters of a request for rows.
 
-    These are the group values, by group name, and ``from``, ``to``, ``order``, ``interval``, ``limit`` and ``cursor``.
+    These are the group values, by group name, and ``from``, ``to``, ``order``, ``interval``, ``window``, ``limit`` and
+    ``cursor``.
     A group whose name is also one of the API's parameters is prefixed with ``group.``. The first group may be repeated,
     unless it is a time bucket. ``epoch`` is that of the generation to read.
 
@@ -55,7 +55,7 @@ def parse_row_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0
         UnsupportedKeyOrder: the aggregate's group order does not allow the query.
     """
     parameters, first_values = _split_first_group(aggregate, parameters)
-    given = _check_parameters(aggregate, parameters, _ROW_OPTIONS)
+    given = check_parameters(aggregate, parameters, _ROW_OPTIONS)
     buckets = _bucket_range(aggregate, given)
     interval = _interval(aggregate, given, buckets)
     if interval is not None and buckets is not None:
@@ -64,47 +64,70 @@ def parse_row_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0
         aggregate,
         (),
         buckets,
-        _number(given, "limit", DEFAULT_ROWS, MAX_ROWS),
-        descending=_choice(given, "order", ORDERS) == "desc",
+        whole_number(given, "limit", DEFAULT_ROWS, MAX_ROWS),
+        descending=choice(given, "order", ORDERS) == "desc",
         interval=interval,
         epoch=epoch,
     )
     query = _with_groups(query, given, first_values)
+    if "window" in given:
+        query = _with_window(query, given)
     _check_lengths(query)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
 
 
 def parse_ranking_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> tuple[RowQuery, str, bool]:
-    """Parse the parameters of a request for a ranking: group values, ``from``, ``to``, ``by``, ``n`` and ``order``.
+    """Parse the parameters of a request for a ranking: those of :func:`parse_row_query`, ``by``, ``n`` and ``order``.
+
+    If the time bucket comes first in the key, and the request gives a range of buckets, the other groups are ranked by
+    the whole range (``interval=range``).
 
     Returns:
         The query for the rows to rank, whose limit is ``n``; the measure; and whether the greatest come first.
 
     Raises:
         InvalidMessage: a parameter is unknown, repeated or malformed.
-        UnsupportedKeyOrder: the rows to rank are not in one partition.
+        NotAdditive: the measure of an interval cannot be derived from its rows.
+        UnsupportedKeyOrder: the rows to rank are not in the partitions that the request names.
     """
-    given = _check_parameters(aggregate, parameters, _RANKING_OPTIONS)
+    parameters, first_values = _split_first_group(aggregate, parameters)
+    given = check_parameters(aggregate, parameters, _RANKING_OPTIONS)
     by = given.get("by", "")
     if by not in rankable_measures(aggregate):
         names = ", ".join(rankable_measures(aggregate)) or f"none; {aggregate.name} has no such measures"
         raise InvalidMessage(f"by must be a measure to rank by: {names}")
-    first = aggregate.by[0]
-    if parameter_name(first) not in given:
-        inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
-        raise UnsupportedKeyOrder(
-            f"rows are ranked within one {first.name}: give {parameter_name(first)} to rank {inner_groups} within it, "
-            "or define an aggregate with another group order"
-        )
-    if len(aggregate.by) == 1:
-        raise UnsupportedKeyOrder(
-            f"{aggregate.name} has one row per {first.name}, each in its own partition: ranking needs a second group"
-        )
+    _check_rankable(aggregate, given, first_values)
     buckets = _bucket_range(aggregate, given)
-    maximum = _number(given, "n", DEFAULT_RANKED, MAX_RANKED)
-    query = _with_groups(RowQuery(aggregate, (), buckets, maximum, epoch=epoch), given, ())
+    ranks_range = buckets is not None and aggregate.by[0] is buckets.bucket and len(aggregate.by) > 1
+    interval = _interval(aggregate, given, buckets) or (RANGE if ranks_range else None)
+    if interval is not None and by in non_additive_measures(aggregate):
+        raise NotAdditive(f"{by} of several rows cannot be ranked: {reason_left_out(aggregate, by)}")
+    if interval is not None and buckets is not None:
+        buckets = aligned(buckets, interval)
+    maximum = whole_number(given, "n", DEFAULT_RANKED, MAX_RANKED)
+    query = RowQuery(aggregate, (), buckets, maximum, interval=interval, epoch=epoch)
+    query = _with_groups(query, given, first_values)
     _check_lengths(query)
-    return query, by, _choice(given, "order", ORDERS) != "asc"
+    return query, by, choice(given, "order", ORDERS) != "asc"
+
+
+def _check_rankable(aggregate: Aggregate, given: dict[str, str], first_values: tuple[str, ...]) -> None:
+    if not aggregate.by:
+        raise UnsupportedKeyOrder(f"{aggregate.name} has no groups, so there is only one row: read it with /rows")
+    first = aggregate.by[0]
+    name = parameter_name(first)
+    if name not in given and not (first is aggregate.bucket and ("from" in given or "to" in given)):
+        inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
+        values = "a time range" if first is aggregate.bucket else f"up to {MAX_FIRST_GROUP_VALUES} of them"
+        raise UnsupportedKeyOrder(
+            f"rows are ranked within the {first.name} that is given: give {name} to rank {inner_groups} within it, or "
+            f"{values}, or define an aggregate with another group order"
+        )
+    if len(aggregate.by) == 1 and name in given and not first_values:
+        raise UnsupportedKeyOrder(
+            f"{aggregate.name} has one row per {first.name}: ranking needs a second group, or several values of "
+            f"{first.name}"
+        )
 
 
 def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int = 0) -> GroupQuery:
@@ -114,18 +137,23 @@ def parse_group_query(aggregate: Aggregate, parameters: Parameters, epoch: int =
         InvalidMessage: a parameter is unknown, repeated or malformed.
         UnsupportedKeyOrder: the aggregate keeps no list of these values.
     """
-    given = _check_parameters(aggregate, parameters, _LIST_OPTIONS, groups=())
-    group_list, first = aggregate.group_list, aggregate.by[0]
+    given = check_parameters(aggregate, parameters, _LIST_OPTIONS, groups=())
+    group_list = aggregate.group_list
     if group_list is None:
-        reason = "its first group is a time bucket" if first is aggregate.bucket else "it is defined with listed=False"
-        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of {first.name}: {reason}")
-    maximum = _number(given, "n", DEFAULT_LISTED, MAX_LISTED)
-    by_key = _choice(given, "order", LIST_ORDERS) == "key"
+        raise UnsupportedKeyOrder(f"{aggregate.name} keeps no list of groups: {_unlisted_reason(aggregate)}")
+    maximum = whole_number(given, "n", DEFAULT_LISTED, MAX_LISTED)
+    by_key = choice(given, "order", LIST_ORDERS) == "key"
     if "cursor" in given and not by_key:
         raise InvalidMessage("cursor requires order=key")
     pk = group_list_key(aggregate.name, aggregate.version, epoch)
     query = GroupQuery(replace(group_list, pk=pk), maximum, by_key)
     return query if "cursor" not in given else query.starting_at(given["cursor"])
+
+
+def _unlisted_reason(aggregate: Aggregate) -> str:
+    if not aggregate.by:
+        return "it has none"
+    return "its first group is a time bucket" if aggregate.by[0] is aggregate.bucket else "it has listed=False"
 
 
 def rankable_measures(aggregate: Aggregate) -> list[str]:
@@ -138,21 +166,18 @@ def rollup_intervals(aggregate: Aggregate) -> list[str]:
     bucket = aggregate.bucket
     if bucket is None:
         return []
-    coarser = COARSER_UNITS.get(bucket.unit, ())
+    is_first = aggregate.by[0] is bucket
     return [
         interval
-        for interval in coarser
-        if aggregate.by[0] is not bucket or (bucket.unit, interval) in MAX_BUCKETS_PER_INTERVAL
+        for interval in coarser_units(bucket)
+        if not is_first or max_buckets_in(bucket, interval) <= MAX_PARTITIONS_PER_INTERVAL
     ]
-
-
-def parameter_name(group: Group) -> str:
-    """Return the query parameter of a group."""
-    return f"group.{group.name}" if group.name in _OPTIONS else group.name
 
 
 def _split_first_group(aggregate: Aggregate, parameters: Parameters) -> tuple[Parameters, tuple[str, ...]]:
     """Return the parameters with a single value of the first group, and all its values."""
+    if not aggregate.by:
+        return parameters, ()
     first = aggregate.by[0]
     name = parameter_name(first)
     values = [value for given, value in parameters if given == name]
@@ -163,51 +188,19 @@ def _split_first_group(aggregate: Aggregate, parameters: Parameters) -> tuple[Pa
     return [*((given, value) for given, value in parameters if given != name), (name, values[0])], tuple(values)
 
 
-def _check_parameters(
-    aggregate: Aggregate, parameters: Parameters, options: Sequence[str], groups: Sequence[Group] | None = None
-) -> dict[str, str]:
-    known = [*(parameter_name(group) for group in (aggregate.by if groups is None else groups)), *options]
-    given: dict[str, str] = {}
-    for name, value in parameters:
-        if name not in known:
-            raise InvalidMessage(f"unknown parameter {name[:60]!r}; expected: {', '.join(known)}")
-        if name in given:
-            raise InvalidMessage(f"the parameter {name} is given more than once")
-        given[name] = value
-    return given
-
-
-def _number(given: dict[str, str], name: str, default: int, maximum: int) -> int:
-    text = given.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdecimal() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
-        raise InvalidMessage(f"{name} must be a whole number from 1 to {maximum}, not {text[:20]!r}")
-    return int(text)
-
-
-def _choice(given: dict[str, str], name: str, choices: Sequence[str]) -> str | None:
-    text = given.get(name)
-    if text is not None and text not in choices:
-        raise InvalidMessage(f"{name} must be one of {', '.join(choices)}, not {text[:20]!r}")
-    return text
-
-
 def _interval(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange | None) -> str | None:
     if "interval" not in given:
         return None
     bucket = aggregate.bucket
-    choices = COARSER_UNITS.get(bucket.unit, ()) if bucket is not None else ()
-    if bucket is None or not choices:
-        reason = "it has no time bucket" if bucket is None else f"{bucket.unit}s do not roll up to a longer interval"
-        raise InvalidMessage(f"{aggregate.name} takes no interval: {reason}")
-    interval = _choice(given, "interval", choices)
+    if bucket is None:
+        raise InvalidMessage(f"{aggregate.name} takes no interval: it has no time bucket")
+    interval = choice(given, "interval", (*coarser_units(bucket), RANGE))
     if parameter_name(bucket) in given:
-        raise InvalidMessage(f"{parameter_name(bucket)} is a single {bucket.unit}: use from and to with interval")
-    if interval is not None and aggregate.by[0] is bucket and (bucket.unit, interval) not in MAX_BUCKETS_PER_INTERVAL:
+        raise InvalidMessage(f"{parameter_name(bucket)} is a single {bucket.noun}: use from and to with interval")
+    if interval is not None and interval not in (*rollup_intervals(aggregate), RANGE):
         raise UnsupportedKeyOrder(
-            f"each {bucket.unit} of {aggregate.name} is its own partition, and a {interval} has too many to roll up in "
-            f"one request: define an aggregate by {interval}, or one with another first group"
+            f"each {bucket.noun} of {aggregate.name} is its own partition, and a {interval} has too many to "
+            f"roll up in one request: define an aggregate by {interval}, or one with another first group"
         )
     return interval if buckets is not None or aggregate.by[0] is not bucket else None
 
@@ -226,7 +219,7 @@ def _bucket_range(aggregate: Aggregate, given: dict[str, str]) -> BucketRange | 
         if first is None or last is None:
             raise InvalidMessage(f"{aggregate.name} is grouped by {bucket.unit} first: give both from and to")
         if buckets.max_bucket_count() > MAX_PARTITIONS:
-            raise InvalidMessage(f"from and to are more than {MAX_PARTITIONS} {bucket.unit}s apart: narrow the range")
+            raise InvalidMessage(f"from and to are more than {MAX_PARTITIONS} time buckets apart: narrow the range")
     return buckets
 
 
@@ -253,6 +246,29 @@ def _with_groups(query: RowQuery, given: dict[str, str], first_values: tuple[str
     texts, *others = combinations(found)
     strings = tuple((one.group.name, one.exact) for one in found if one.exact is not None)
     return replace(query, texts=texts, other_texts=tuple(others), strings=strings)
+
+
+def _with_window(query: RowQuery, given: dict[str, str]) -> RowQuery:
+    aggregate = query.aggregate
+    if aggregate.bucket is None:
+        raise InvalidMessage(f"{aggregate.name} takes no window: it has no time bucket")
+    if query.interval == RANGE:
+        raise InvalidMessage("a window needs buckets that it can end with: give another interval, or none")
+    if "from" not in given or "to" not in given:
+        raise InvalidMessage("window requires both from and to: the first and the last bucket to show")
+    if not aggregate.linear:
+        raise NotAdditive(f"{aggregate.name} has no moving sums: {WITHOUT_WINDOW}")
+    window = parse_window(given["window"], query.step())
+    if query.steps().max_bucket_count() > MAX_PARTITIONS:
+        raise InvalidMessage(f"from and to are more than {MAX_PARTITIONS} time buckets apart: narrow the range")
+    try:
+        for descending in (False, True):
+            for label in islice(query.steps().labels(descending=descending), 1):
+                aggregate.bucket.label(window.start(query.step(), label))
+                aggregate.bucket.label(bounds(query.step(), label)[1] - timedelta(microseconds=1))
+    except OverflowError as error:
+        raise InvalidMessage("the window reaches beyond the calendar") from error
+    return replace(query, window=window)
 
 
 def _check_lengths(query: RowQuery) -> None:

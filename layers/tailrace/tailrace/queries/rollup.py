@@ -1,71 +1,55 @@
 """Rollup: merging the lanes of a row, and finer rows into coarser ones (hours into days, by local time).
 
-Nothing is rounded: the stored sums are added, and derived measures (mean, variance) are computed from the totals. Of
-the order measures, minimum, maximum, largest, smallest, first and last can be merged; distinct counts, quantiles and
-top lists cannot, and are omitted.
+Nothing is rounded: the stored sums are added; derived measures (mean, variance, ratio) are computed from the totals.
+Of the order measures, minimum, maximum, largest, smallest, first and last can be merged; lists of the most frequent
+values can if none of them is full; distinct counts and quantiles cannot, and are left out.
 """
 
-from dataclasses import replace
-from datetime import date, timedelta
 from decimal import localcontext
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.groups.buckets import BucketGroup, last_day
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import Ratio
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
-from tailrace.encoding.numbers import EXACT
+from tailrace.encoding.numbers import EXACT, Number
 from tailrace.encoding.sort_keys import encode_sort_key, encode_sort_keys
 from tailrace.errors import QueryTooLarge
-from tailrace.queries.time_ranges import BucketRange, date_label
+from tailrace.queries.intervals import coarse_label, label_name
 
-COARSER_UNITS = {"minute": ("hour", "day", "week", "month"), "hour": ("day", "week", "month"), "day": ("week", "month")}
-"""The coarser units that each unit fits into evenly; a week may span two months."""
-
-MAX_BUCKETS_PER_INTERVAL = {("minute", "hour"): 60, ("hour", "day"): 27, ("day", "week"): 7, ("day", "month"): 31}
-"""The most buckets in an interval, for pairs of units with few of them."""
+_NOT_ADDITIVE = ("distinct", "quantile")
+_REASONS = {
+    "distinct": "rows store how many different values they have, not which, so several rows may share some",
+    "quantile": "rows store one value, from which the quantile of several rows does not follow",
+    "count_items": "an item may be in several of these rows, and would be counted in each",
+    "top": "a full list may lack values of its row, so lists of several rows are merged only if none is full",
+}
 
 MAX_GROUPS = 20_000
 """The most groups held in memory to roll up one interval."""
 
 
-def coarse_label(label: str, interval: str) -> str:
-    """Return the label of the coarser bucket that contains a bucket or date; labels carry the local time."""
-    if interval == "hour":
-        return label if "T" not in label else f"{label[:14]}00{label[16:]}"
-    return date_label(date.fromisoformat(label[: len("YYYY-MM-DD")]), interval)
-
-
-def aligned(bucket_range: BucketRange, interval: str) -> BucketRange:
-    """Return the range extended to whole intervals."""
-    first, last = bucket_range.first, bucket_range.last
-    return BucketRange(
-        bucket_range.bucket,
-        None if first is None else _bucket_ends(bucket_range.bucket, first, interval)[0],
-        None if last is None else _bucket_ends(bucket_range.bucket, last, interval)[1],
-    )
-
-
-def _bucket_ends(bucket: BucketGroup, end: str, interval: str) -> tuple[str, str]:
-    """Return the ends of a range that covers the interval of a label or date."""
-    label = coarse_label(end, interval)
-    if interval == "hour":
-        if "T" not in end:
-            return end, end
-        hour = replace(bucket, unit="hour")
-        return bucket.label(hour.start(label)), bucket.label(hour.end(label) - timedelta(microseconds=1))
-    return f"{label}-01"[: len("YYYY-MM-DD")], last_day(label, interval).isoformat()
-
-
 class Rollup:
-    """Merges stored rows: the lanes of a row, or the rows of an interval, separately for each group."""
+    """Merges stored rows: the lanes of a row, or the rows of an interval, separately for each group.
+
+    Attributes:
+        left_out: the measures that are missing from the merged rows, or from some of them, because they cannot be
+            derived from the stored ones.
+    """
 
     def __init__(self, aggregate: Aggregate, interval: str | None) -> None:
+        self.left_out = non_additive_measures(aggregate) if interval is not None else frozenset()
         self._aggregate = aggregate
         self._interval = interval
         self._rows: dict[str, Row] = {}
+        self._lists: dict[str, dict[str, MergedList]] = {}
+        self._lists_of = [
+            (name, one.most)
+            for name, one in aggregate.stored_measures.items()
+            if isinstance(one, OrderMeasure) and one.kind == "top" and interval is not None
+        ]
 
     def add(self, row: dict[str, Any]) -> None:
         """Add a stored row.
@@ -81,29 +65,92 @@ class Rollup:
         # by the groups' texts, like the table's keys: 1 and true are different groups, 1 and "1" are the same
         key = "#".join([escape(group.text(row[group.name])) for group in self._aggregate.by])
         before = self._rows.get(key)
-        self._rows[key] = row if before is None else _combine(self._aggregate, before, row)
+        self._rows[key] = row if before is None else combine(self._aggregate, before, row)
+        for name, most in self._lists_of:
+            if row.get(ITEM_COUNT, 0) > 0 and name in row:
+                lists = self._lists.setdefault(key, {})
+                lists.setdefault(name, MergedList(most)).add(row[name])
         if len(self._rows) > MAX_GROUPS:
             raise QueryTooLarge(f"one {self._interval} has more than {MAX_GROUPS} rows: give more groups")
 
     def rows(self, *, descending: bool) -> list[dict[str, Any]]:
         """Return the merged rows as the API shows them, without empty ones, in ascending or descending key order."""
-        missing = non_additive_measures(self._aggregate) if self._interval is not None else frozenset()
         keys = sorted(self._rows, reverse=descending)
-        rendered = (self._aggregate.render(self._rows[key]) for key in keys)
-        return [
-            {name: value for name, value in row.items() if name not in missing} if missing else row
-            for row in rendered
-            if row is not None
-        ]
+        if self._interval is None:
+            return [row for key in keys if (row := self._aggregate.render(self._rows[key])) is not None]
+        return [row for key in keys if (row := self._rolled_up(key)) is not None]
+
+    def _rolled_up(self, key: str) -> dict[str, Any] | None:
+        """Return a row of an interval, with its label under the interval's name."""
+        lists = {name: merged.entries() for name, merged in self._lists.get(key, {}).items()}
+        incomplete = frozenset(name for name, entries in lists.items() if entries is None)
+        row = self._aggregate.render({**self._rows[key], **lists})
+        if row is None:
+            return None
+        missing = non_additive_measures(self._aggregate) | incomplete
+        self.left_out |= incomplete
+        return relabelled(self._aggregate, self._interval, row, missing)
+
+
+def relabelled(
+    aggregate: Aggregate, interval: str | None, row: dict[str, Any], missing: frozenset[str]
+) -> dict[str, Any]:
+    """Return a rendered row with its bucket's label under the interval's name, and without some measures."""
+    bucket = aggregate.bucket
+    label = label_name(aggregate, interval)
+    names = {name: label if bucket is not None and name == bucket.name else name for name in row if name not in missing}
+    return {shown: row[name] for name, shown in names.items() if shown is not None}
 
 
 def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
-    """Return the names of the measures that cannot be merged from rows."""
-    kinds = ("distinct", "quantile", "top")
-    return frozenset(name for name, measure in aggregate.measures.items() if measure.kind in kinds)
+    """Return the names of the measures that cannot be merged from rows, and the ratios of these."""
+    stored = {name for name, measure in aggregate.measures.items() if measure.kind in _NOT_ADDITIVE}
+    stored |= aggregate.repeated_counts
+    ratios = {
+        name
+        for name, measure in aggregate.measures.items()
+        if isinstance(measure, Ratio) and not stored.isdisjoint((measure.numerator, measure.denominator))
+    }
+    return frozenset(stored | ratios)
 
 
-def _combine(aggregate: Aggregate, left: Row, right: Row) -> dict[str, Any]:
+def reason_left_out(aggregate: Aggregate, name: str) -> str:
+    """Return why a measure cannot be derived from several rows."""
+    measure = aggregate.measures[name]
+    if not isinstance(measure, Ratio):
+        return _REASONS[measure.kind]
+    left_out = non_additive_measures(aggregate)
+    part = next(part for part in (measure.numerator, measure.denominator) if part in left_out)
+    return f"a ratio of {part}: {_REASONS[aggregate.measures[part].kind]}"
+
+
+class MergedList:
+    """The most frequent values of several rows: known if no row may have values that its list lacks."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lists = 0
+        self._has_full = False
+        self._counts: dict[str, tuple[Any, Number]] = {}
+
+    def add(self, entries: list[dict[str, Any]]) -> None:
+        """Add the list of a row."""
+        self._lists += 1
+        self._has_full |= len(entries) >= self._most
+        for entry in entries:
+            key = encode_sort_key(entry["value"])
+            _, items = self._counts.get(key, (None, 0))
+            self._counts[key] = entry["value"], items + entry["count"]
+
+    def entries(self) -> list[dict[str, Any]] | None:
+        """Return the list of all rows together; None if it is not known."""
+        if self._lists > 1 and self._has_full:
+            return None
+        ranked = sorted(self._counts.items(), key=lambda pair: (-pair[1][1], pair[0]))
+        return [{"value": value, "count": items} for _, (value, items) in ranked[: self._most]]
+
+
+def combine(aggregate: Aggregate, left: Row, right: Row) -> dict[str, Any]:
     """Merge two stored rows of the same groups, apart from the time bucket."""
     with localcontext(EXACT):
         sums = {name: left.get(name, 0) + right.get(name, 0) for name in (*aggregate.layout.counters, INEXACT)}

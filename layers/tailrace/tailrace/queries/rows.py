@@ -12,14 +12,16 @@ from itertools import dropwhile
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
 from tailrace.queries.cursors import decode_cursor, encode_cursor
-from tailrace.queries.rollup import MAX_BUCKETS_PER_INTERVAL, coarse_label
-from tailrace.queries.time_ranges import BucketRange, bucket_label
+from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, coarse_label, max_buckets_in
+from tailrace.queries.time_ranges import BucketRange, bucket_label, local_text
+from tailrace.queries.windows import Window
 
 _MAX_SKIPPED = 1_000_000
-_ASSUMED_BUCKETS_PER_INTERVAL = 1000
+_ASSUMED_BUCKETS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,15 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowPosition:
+    """Where to continue with moving sums: in which part of the query, at which bucket, after how many of its rows."""
+
+    part: int
+    label: str
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RowQuery:
     """A query for up to ``limit`` rows in ascending or descending key order, from ``start`` on.
 
@@ -58,7 +69,8 @@ class RowQuery:
     further values in the same form, read one after the other. With an ``interval``, rows are rolled up to it.
     ``strings`` are the exact texts of groups that were given in another spelling of a number: their rows hold these
     texts or numbers, but no other texts.
-    ``epoch`` is that of the generation that is read.
+    ``epoch`` is that of the generation that is read. With a ``window``, each row has the sums of the window that ends
+    with its bucket, and ``window_start`` says where to continue.
     """
 
     aggregate: Aggregate
@@ -71,6 +83,8 @@ class RowQuery:
     other_texts: tuple[tuple[str, ...], ...] = ()
     strings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     epoch: int = 0
+    window: Window | None = None
+    window_start: WindowPosition | None = None
 
     def ranges(self) -> Iterator[KeyRange]:
         """Yield the ranges to read, in order, from ``start`` on. There may be very many: take only what you need."""
@@ -105,23 +119,26 @@ class RowQuery:
     def merge_key(self, pk: str, sk: str) -> tuple[str, ...]:
         """Return the key shared by rows to merge: that of the row for lanes, the groups down to the interval else.
 
-        Rows with the same merge key are adjacent.
+        Rows with the same merge key are adjacent. Within a partition, the two hours that share a local time when clocks
+        go back have one merge key, because their minutes alternate there.
         """
         bucket = self.aggregate.bucket
         texts = group_texts(pk, self.row_sk(sk))
         if self.interval is None or bucket is None:
             return texts
         index = list(self.aggregate.by).index(bucket)
-        return (*texts[:index], coarse_label(texts[index], self.interval))
+        if self.interval == RANGE:
+            return texts[:index]
+        label = coarse_label(texts[index], self.interval)
+        return (*texts[:index], local_text(label)) if index else (label,)
 
     def stored_rows_per_row(self) -> int:
         """Return roughly how many stored rows make one row; exactly 1 if rows are not merged."""
         bucket = self.aggregate.bucket
         if self.interval is None or bucket is None:
             return self.aggregate.lanes
-        return self.aggregate.lanes * MAX_BUCKETS_PER_INTERVAL.get(
-            (bucket.unit, self.interval), _ASSUMED_BUCKETS_PER_INTERVAL
-        )
+        buckets = _ASSUMED_BUCKETS if self.interval == RANGE else max_buckets_in(bucket, self.interval)
+        return self.aggregate.lanes * (buckets if buckets <= MAX_PARTITIONS_PER_INTERVAL else _ASSUMED_BUCKETS)
 
     def row_sk(self, sk: str) -> str:
         """Return the sort key of a row, given that of one of its lanes."""
@@ -139,6 +156,8 @@ class RowQuery:
             InvalidMessage: the cursor is from another query or was tampered with.
         """
         try:
+            if self.window is not None:
+                return self._window_at(*decode_cursor(cursor))
             pk, sk, skip, checksum = decode_cursor(cursor)
             if checksum == self._checksum([pk, sk, skip]) and self._covers(pk, sk) and 0 <= skip < _MAX_SKIPPED:
                 return replace(self, start=Position(pk, sk, int(skip)))
@@ -147,6 +166,53 @@ class RowQuery:
         raise InvalidMessage(
             "invalid cursor: pass it on unchanged, with the same query; begin again if the aggregate was rebuilt"
         )
+
+    def step(self) -> BucketGroup:
+        """Return the buckets that rows show: those of the interval, if there is one."""
+        bucket = self.aggregate.bucket
+        if bucket is None:
+            raise ValueError("the aggregate has no time bucket")
+        return bucket if self.interval is None else replace(bucket, unit=self.interval, size=1)
+
+    def steps(self) -> BucketRange:
+        """Return the range of the buckets that rows show; both ends must be given."""
+        if self.bucket_range is None or self.bucket_range.first is None or self.bucket_range.last is None:
+            raise ValueError("the range is open")
+        first, last = self.bucket_range.first, self.bucket_range.last
+        if self.interval is not None:
+            first, last = coarse_label(first, self.interval), coarse_label(last, self.interval)
+        return BucketRange(self.step(), first, last)
+
+    def window_parts(self) -> int:
+        """Return the number of parts of which the moving sums are read one after the other."""
+        return 1 if self._bucket_first() else len(self._given_texts())
+
+    def of_window(self, part: int, buckets: BucketRange) -> "RowQuery":
+        """Return the query for the stored rows of a part in some buckets."""
+        texts, *others = self._given_texts() if self._bucket_first() else [self._given_texts()[part]]
+        return replace(
+            self,
+            texts=texts,
+            other_texts=tuple(others),
+            bucket_range=buckets,
+            interval=None,
+            descending=False,
+            window=None,
+            window_start=None,
+        )
+
+    def window_cursor(self, position: WindowPosition) -> str:
+        """Return the cursor with which a query with a window continues at a position."""
+        values = [position.part, position.label, position.skip]
+        return encode_cursor([*values, self._checksum(values)])
+
+    def _window_at(self, part: int, label: str, skip: int, checksum: str) -> "RowQuery":
+        values = [part, label, skip]
+        if checksum != self._checksum(values) or not 0 <= part < self.window_parts() or not 0 <= skip < _MAX_SKIPPED:
+            raise ValueError("from another query")
+        if bucket_label(self.step(), label) != label or not self.steps().contains(label):
+            raise ValueError("not in the range")
+        return replace(self, window_start=WindowPosition(part, label, skip))
 
     def _bucket_first(self) -> bool:
         return self.bucket_range is not None and self.aggregate.by[0] is self.bucket_range.bucket
@@ -192,5 +258,6 @@ class RowQuery:
         # guards against mix-ups and typos, not forgery: a forged cursor reads nothing that the query itself could not
         ends = None if self.bucket_range is None else [self.bucket_range.first, self.bucket_range.last]
         groups = [self.texts, self.other_texts]
-        query = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
+        query: list[Any] = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
+        query += [] if self.window is None else [self.window.text]
         return hashlib.sha256(json.dumps([query, values]).encode()).hexdigest()[:16]

@@ -1,6 +1,5 @@
 """Time ranges as given in a request, and the bucket labels they cover."""
 
-import calendar
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,20 +8,18 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import dropwhile
 
+from tailrace.definition.fields.calendar_units import date_label, first_day, last_day
 from tailrace.definition.fields.clocks import constant_parts, day_end, day_start, in_zone
-from tailrace.definition.groups.buckets import BucketGroup, last_day, monday
+from tailrace.definition.groups.buckets import BucketGroup, clock_label
 from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
 from tailrace.errors import InvalidMessage
 
-_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})", re.ASCII)
-_WITHIN_A_DAY = ("minute", "hour")
-_MIN_DURATION = {
-    "minute": timedelta(minutes=1),
-    "hour": timedelta(hours=1),
-    "day": timedelta(days=1),
-    "week": timedelta(days=7),
-    "month": timedelta(days=28),
-}
+_PERIODS = (
+    ("month", re.compile(r"[0-9]{4}-[0-9]{2}", re.ASCII)),
+    ("quarter", re.compile(r"[0-9]{4}-Q[1-4]", re.ASCII)),
+    ("year", re.compile(r"[0-9]{4}", re.ASCII)),
+)
+_MIN_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 _DAY = timedelta(days=1)
 
 # Longer than any backward clock change in the time zone database: a zone that crosses the date line repeats a day.
@@ -52,7 +49,7 @@ class BucketRange:
         if "T" not in end:
             day = label[: len(end)]
             return (end > day) - (end < day)
-        limit, start = (_bounds(self.bucket, text)[0] for text in (end, label))
+        limit, start = (bounds(self.bucket, text)[0] for text in (end, label))
         return (limit > start) - (limit < start)
 
     def labels(self, *, start: str | None = None, descending: bool = False) -> Iterator[str]:
@@ -65,7 +62,7 @@ class BucketRange:
         if start is not None:
             from_day, to_day = (first, _date(start)) if descending else (_date(start), last)
         for day in _days(from_day, to_day, descending=descending):
-            labels = _labels_of(self.bucket, day)
+            labels = _labels_of(self.bucket, day, low, high)
             if day - first <= _DAY or last - day <= _DAY:
                 labels = [label for label in labels if low <= label <= high and self.contains(label)]
             if descending:
@@ -78,8 +75,9 @@ class BucketRange:
         """Return an upper bound of the number of buckets; both ends must be given."""
         if self.first is None or self.last is None:
             raise ValueError("the buckets of an open range cannot be counted")
-        start, end = _bounds(self.bucket, self.first)[0], _bounds(self.bucket, self.last)[1]
-        return int((end - start) / _MIN_DURATION[self.bucket.unit]) + 1
+        start, end = bounds(self.bucket, self.first)[0], bounds(self.bucket, self.last)[1]
+        shortest = self.bucket.length or _MIN_DAYS[self.bucket.unit] * _DAY
+        return int((end - start) / shortest) + 1
 
     def key_bounds(self) -> tuple[str, str]:
         """Return lower and upper bounds for sort keys that start with a label of this range.
@@ -92,20 +90,20 @@ class BucketRange:
     def _low(self) -> str:
         if self.first is None or "T" not in self.first:
             return self.first or "0"
-        start = _bounds(self.bucket, self.first)[0]
+        start = bounds(self.bucket, self.first)[0]
         return _shifted(self.first, -_backward_step(self.bucket.zone, start, start + _CLOCK_CHANGE_HORIZON))
 
     def _high(self) -> str:
         # "~" sorts after a label's offset and after the "#" before the next group
         if self.last is None or "T" not in self.last:
             return f"{self.last or ''}~"
-        start = _bounds(self.bucket, self.last)[0]
+        start = bounds(self.bucket, self.last)[0]
         return f"{_shifted(self.last, _backward_step(self.bucket.zone, start - _CLOCK_CHANGE_HORIZON, start))}~"
 
 
 def _date(label: str) -> date:
     """Return the first date of a bucket, a date or a bound for sort keys."""
-    return date.fromisoformat(f"{label.rstrip('~')}-01"[: len("YYYY-MM-DD")])
+    return first_day(label.rstrip("~"))
 
 
 def _days(first: date, last: date, *, descending: bool) -> Iterator[date]:
@@ -113,29 +111,35 @@ def _days(first: date, last: date, *, descending: bool) -> Iterator[date]:
     yield from map(date.fromordinal, reversed(numbers) if descending else numbers)
 
 
-def _labels_of(bucket: BucketGroup, day: date) -> list[str]:
-    """Return the labels of the buckets within a day in time order; of a longer bucket, its label on its first day."""
-    if bucket.unit not in _WITHIN_A_DAY:
+def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]:
+    """Return the labels of the buckets within a day in time order, and of a longer bucket its label on its first day.
+
+    Those outside of the bounds for sort keys may be left out.
+    """
+    if bucket.length is None:
         label = date_label(day, bucket.unit)
-        start, end = _bounds(bucket, label)
+        start, end = bounds(bucket, label)
         return [label] if _date(label) == day and start < end else []
     labels = []
-    for first, last in constant_parts(*_bounds(bucket, day.isoformat()), bucket.zone):
+    for first, last in constant_parts(*bounds(bucket, day.isoformat()), bucket.zone):
         local = datetime.fromisoformat(bucket.label(first))
+        if "T" in low and _date(low) == day:
+            before = datetime.fromisoformat(low).replace(tzinfo=local.tzinfo) - local
+            local += max(before // bucket.length, 0) * bucket.length
         with suppress(OverflowError):  # at the end of the calendar
-            while local <= last:
+            while local <= last and clock_label(local, bucket.unit) <= high:
                 if local.date() == day:
-                    labels.append(local.isoformat(timespec="minutes"))
-                local += _MIN_DURATION[bucket.unit]
+                    labels.append(clock_label(local, bucket.unit))
+                local += bucket.length
     return labels
 
 
 @lru_cache(maxsize=16_384)
-def _bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
+def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
     """Return the start and end (UTC) of a label or date; those that lie outside of the calendar are cut off."""
     start, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     if "T" not in text:
-        last = last_day(text, "day" if bucket.unit in _WITHIN_A_DAY else bucket.unit)
+        last = last_day(text, "day" if bucket.is_within_day else bucket.unit)
         with suppress(OverflowError):
             start = day_start(_date(text), bucket.zone)
         with suppress(OverflowError):
@@ -161,25 +165,22 @@ def _backward_step(zone: tzinfo, early: datetime, late: datetime) -> timedelta:
     return max(before - after, timedelta())
 
 
+def local_text(label: str) -> str:
+    """Return a label's local time without its offset; other labels and dates have none."""
+    return re.sub(r"[-+][0-9:]+$", "", label) if "T" in label else label
+
+
 def _shifted(label: str, shift: timedelta) -> str:
-    return (datetime.fromisoformat(label[: len("YYYY-MM-DDTHH:MM")]) + shift).isoformat(timespec="minutes")
-
-
-def date_label(day: date, unit: str) -> str:
-    """Return the label of the day, week or month that contains a date."""
-    match unit:
-        case "day":
-            return day.isoformat()
-        case "week":
-            return monday(day).isoformat()
-    return day.isoformat()[: len("YYYY-MM")]
+    """Return a label's local time, shifted, without its offset."""
+    local = local_text(label)
+    return (datetime.fromisoformat(local) + shift).isoformat(timespec="seconds")[: len(local)]
 
 
 def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> BucketRange:
     """Return the buckets from the start of ``first`` to the end of ``last``.
 
-    Each is an instant (``2013-01-01T05:00:00-05:00``; without an offset, in the bucket's time zone), a date, a month,
-    or a bucket's label.
+    Each is an instant (``2013-01-01T05:00:00-05:00``; without an offset, in the bucket's time zone), a date, a month, a
+    quarter, a year, or a bucket's label.
 
     Raises:
         InvalidMessage: one of them is malformed, or ``first`` is after ``last``.
@@ -194,11 +195,11 @@ def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> Bu
 def _is_after(bucket: BucketGroup, first: str, last: str) -> bool:
     if "T" not in first and "T" not in last:
         return first > last
-    return _bounds(bucket, first)[0] >= _bounds(bucket, last)[1]
+    return bounds(bucket, first)[0] >= bounds(bucket, last)[1]
 
 
 def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
-    """Return the ends of a :class:`BucketRange` that covers an instant, a date or a month.
+    """Return the ends of a :class:`BucketRange` that covers an instant, a date, a month, a quarter or a year.
 
     Raises:
         InvalidMessage: the text is none of these.
@@ -206,9 +207,7 @@ def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
     try:
         days = _dates(text)
         if days is not None:
-            first, last = (
-                day.isoformat() if bucket.unit in _WITHIN_A_DAY else date_label(day, bucket.unit) for day in days
-            )
+            first, last = (day.isoformat() if bucket.is_within_day else date_label(day, bucket.unit) for day in days)
             return first, last
         return _label_at(bucket, text)
     except (ValueError, OverflowError) as error:
@@ -217,19 +216,19 @@ def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
 
 
 def bucket_label(bucket: BucketGroup, text: str) -> str:
-    """Return the label of the only bucket of a label, an instant, a date or a month.
+    """Return the label of the only bucket of a label, an instant, a date, a month, a quarter or a year.
 
     Raises:
         InvalidMessage: the text is none of these, or has several buckets.
     """
     first, last = range_ends(bucket, text)
-    if first != last or (bucket.unit in _WITHIN_A_DAY and "T" not in first):
-        raise InvalidMessage(f"{text} spans more than one {bucket.unit}: use from and to")
+    if first != last or (bucket.is_within_day and "T" not in first):
+        raise InvalidMessage(f"{text} spans more than one {bucket.noun}: use from and to")
     return first
 
 
 def _label_at(bucket: BucketGroup, text: str) -> tuple[str, str]:
-    if bucket.unit in _WITHIN_A_DAY and _is_label(bucket, text):
+    if bucket.is_within_day and _is_label(bucket, text):
         return text, text
     # an unescaped "+" in a query string arrives as a space
     text = re.sub(r"(:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}:?[0-9]{2})$", r"\1+\2", text)
@@ -247,10 +246,9 @@ def _is_label(bucket: BucketGroup, text: str) -> bool:
 
 
 def _dates(text: str) -> tuple[date, date] | None:
-    found = _MONTH.fullmatch(text)
-    if found is not None:
-        first = date(int(found[1]), int(found[2]), 1)
-        return first, first.replace(day=calendar.monthrange(first.year, first.month)[1])
+    for unit, form in _PERIODS:
+        if form.fullmatch(text):
+            return first_day(text), last_day(text, unit)
     try:
         day = date.fromisoformat(text)
     except ValueError:

@@ -126,7 +126,7 @@ def test_pages_together_are_the_whole(limit: int) -> None:
 
 @pytest.mark.usefixtures("cloud")
 def test_a_page_ends_when_it_has_read_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MAX_READS", 4)
+    monkeypatch.setattr(reading, "MAX_READS", 4)
     count(history("orders", [("1", order(9, day=1)), ("2", order(9, day=30))]))
     pages = paged("days", 1000, from_="2024-03-01", to="2024-03-30")
     assert len(pages) == 8
@@ -135,7 +135,7 @@ def test_a_page_ends_when_it_has_read_enough(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.usefixtures("cloud")
 def test_a_page_ends_before_it_is_too_large_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MAX_BYTES", 500)
+    monkeypatch.setattr(reading, "MAX_BYTES", 500)
     count(history("orders", [(str(hour), order(hour)) for hour in range(20)]))
     pages = paged("shop_hours", 1000, shop="a#1")
     assert [row["hour"] for page in pages for row in page] == [f"2024-03-05T{hour:02d}:00+01:00" for hour in range(20)]
@@ -198,3 +198,30 @@ def test_csv_is_inert_in_a_spreadsheet_unless_exact_cells_are_asked_for(accept: 
 def test_csv_that_is_not_accepted_is_not_sent(accept: str) -> None:
     refused = request("GET", "/aggregates/shop_hours/rows", query="shop=a", headers={"accept": accept})
     assert handler(refused, None)["statusCode"] == 406
+
+
+@pytest.mark.usefixtures("cloud")
+def test_rows_of_intervals_and_windows_say_what_they_hold() -> None:
+    count(history("orders", [("1", order(9, amount=1)), ("2", order(10, amount=2)), ("3", order(9, day=6, amount=4))]))
+
+    def read(accept: str = "application/json", **given: str) -> Any:
+        query = urlencode({"shop": "a#1", "from": "2024-03-05", "to": "2024-03-06"} | given)
+        answer = handler(request("GET", "/aggregates/shop_hours/rows", query=query, headers={"accept": accept}), None)
+        assert answer["statusCode"] == 200, answer["body"]
+        return answer
+
+    document = loads(read(interval="day")["body"])
+    assert (document["interval"], document["bucket"]) == ("day", "day")
+    assert [(row["day"], row["orders"]) for row in document["rows"]] == [("2024-03-05", 2), ("2024-03-06", 1)]
+    document = loads(read(window="24h", limit="1000")["body"])
+    assert document["window"] == "24h"
+    assert {"interval", "bucket"}.isdisjoint(document)
+    sums = {row["hour"]: row["orders"] for row in document["rows"]}
+    assert [sums[f"2024-03-0{day}T{hour}:00+01:00"] for day, hour in [(5, "09"), (5, "10"), (5, "23")]] == [1, 2, 2]
+    assert [sums[f"2024-03-06T{hour}:00+01:00"] for hour in ("08", "09", "10")] == [2, 2, 1]
+    document = loads(read(window="2d", interval="day")["body"])
+    assert [(row["day"], row["revenue"]) for row in document["rows"]] == [("2024-03-05", 3), ("2024-03-06", 7)]
+    lines = list(csv.reader(io.StringIO(read("text/csv", window="2d", interval="day")["body"])))
+    assert lines[0][:3] == ["shop", "day", "orders"]
+    assert [line[1:3] for line in lines[1:]] == [["2024-03-05", "2"], ["2024-03-06", "3"]]
+    assert problem("GET", "/aggregates/shop_hours/rows", query="shop=a%231&window=24h")[0] == 400

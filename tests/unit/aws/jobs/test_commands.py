@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from tailrace.aws.jobs.commands import Commands
-from tailrace.aws.jobs.genesis import answer_cloudformation, write_first_control_rows
+from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.steps.machine import abandon, advance
 from tailrace.aws.jobs.workshop import JobEnded
 from tailrace.backfill.generations import State, interrupt
-from tailrace.errors import NotFound, Permanent
+from tailrace.errors import NotFound
 from tests.simulation.jobs.world import World
 
 TABLES = ("items", "aggregates", "progress")
@@ -147,40 +147,3 @@ def test_two_executions_do_not_write_one_job(world: World) -> None:
     shop.jobs.write(job)
     with pytest.raises(Exception, match="another execution"):
         shop.jobs.write(job)
-
-
-@pytest.mark.parametrize(("kind", "works"), [("Create", True), ("Update", False), ("Delete", False)])
-def test_cloudformation_gets_an_answer(monkeypatch: pytest.MonkeyPatch, kind: str, works: bool) -> None:
-    sent: list[Any] = []
-
-    class Answer:
-        def __enter__(self) -> None:
-            pass
-
-        def __exit__(self, *_error: object) -> None:
-            pass
-
-    def urlopen(request: Any, timeout: float) -> Answer:
-        sent.append((request.full_url, request.data, timeout))
-        return Answer()
-
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    worked: list[str] = []
-
-    def work() -> str:
-        worked.append(kind)
-        raise Permanent("the table rejects it")
-
-    event = {
-        "RequestType": kind,
-        "ResponseURL": "https://example.com/answer",
-        "StackId": "s",
-        "RequestId": "r",
-        "LogicalResourceId": "ControlRows",
-    }
-    answer_cloudformation(event, work)
-    ((address, body, _),) = sent
-    assert address == "https://example.com/answer"
-    assert bool(worked) == works
-    assert (b'"FAILED"' in body) == works
-    assert (b"the table rejects it" in body) == works

@@ -37,7 +37,7 @@ TODAY = "2026-03-01"
 def health(cloud: Cloud) -> HealthMonitor:
     pipeline = load_pipeline("tests.pipelines.orders:pipeline")
     progress = CachedProgress(ProgressReader(cloud.dynamodb, "progress"), lambda: NOW[0])
-    where = lambda: sources(ApiSettings.parse(os.environ), os.environ, pipeline)  # noqa: E731
+    where = lambda: sources(ApiSettings.parse(os.environ), pipeline)  # noqa: E731
     return HealthMonitor(where, lambda: cloud.sqs, lambda: cloud.s3, progress, lambda: NOW[0])
 
 
@@ -82,10 +82,11 @@ def test_a_quiet_stack_is_quiet() -> None:
 
 
 def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Cloud) -> None:
-    sent = {"INTAKE_QUEUE": 3, "ARCHIVE_DEAD_LETTER_QUEUE": 2, "LARGE_ORDERS_QUEUE": 1, "ASYNC_FAILURES_QUEUE": 4}
-    for variable, count in sent.items():
+    sent = {"stack-intake": 3, "stack-archive-dead-letter": 2, "stack-async-failures": 4}
+    sent |= {"stack_LargeOrders": 1, "stack_LargeOrders-dead": 2}
+    for name, count in sent.items():
         for _ in range(count):
-            cloud.sqs.send_message(QueueUrl=os.environ[variable], MessageBody="x")
+            cloud.sqs.send_message(QueueUrl=cloud.sqs.get_queue_url(QueueName=name)["QueueUrl"], MessageBody="x")
     cloud.sqs.receive_message(QueueUrl=os.environ["INTAKE_QUEUE"], MaxNumberOfMessages=1)
     for key in (
         f"quarantine/orders/date={TODAY}/1.json",
@@ -105,7 +106,7 @@ def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Clo
         "quarantined_today": 0,
     }
     assert found["stages"][5] == {"name": "archive", "waiting": 0, "in_work": 0, "failed": 2, "changes": 0}
-    assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 0, "changes": 0}]
+    assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 2, "changes": 0}]
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
 
 
@@ -229,8 +230,8 @@ def test_many_who_ask_cost_one_look(health: HealthMonitor, cloud: Cloud, monkeyp
 
 
 def test_a_route_without_a_queue_hinders_nothing_else(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LARGE_ORDERS_DEAD_LETTER_QUEUE")
+    monkeypatch.setenv("ROUTES", "Disruptions")
     assert call("GET", "/collections/visits/items/1")[0] == 404
-    with pytest.raises(SettingsError, match="LARGE_ORDERS_DEAD_LETTER_QUEUE"):
+    with pytest.raises(SettingsError, match="no queue for large-orders"):
         call("GET", "/health")
     assert cloud

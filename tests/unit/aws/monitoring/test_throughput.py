@@ -194,7 +194,7 @@ def test_what_goes_to_a_route_is_counted_by_fanout(cloud: Cloud) -> None:
     large = ORDER | {"amount": 5000}
     fanout(event(history("orders", [("1", ORDER), ("2", large), ("3", large)])), None)
     sent = cloud.sqs.get_queue_attributes(
-        QueueUrl=cloud.sqs.get_queue_url(QueueName="large-orders")["QueueUrl"],
+        QueueUrl=cloud.sqs.get_queue_url(QueueName="stack_LargeOrders")["QueueUrl"],
         AttributeNames=["ApproximateNumberOfMessages"],
     )
     assert counted(cloud, "route/large-orders").changes == int(sent["Attributes"]["ApproximateNumberOfMessages"]) > 0

@@ -12,6 +12,7 @@ COMPLETE = {
     "FAILURES_BUCKET": "failures",
     "HISTORY_BUCKET": "history",
     "PROGRESS_TABLE": "progress",
+    "LOAD_FUNCTION": "load",
 }
 
 
@@ -43,10 +44,16 @@ def test_what_is_empty_is_missing() -> None:
 
 
 def test_each_route_has_its_queue() -> None:
-    queues = {"LATE_FLIGHTS_QUEUE": "q1", "DISRUPTIONS_QUEUE": "q2"}
-    assert route_queues(queues, ["late-flights", "disruptions"]) == {"late-flights": "q1", "disruptions": "q2"}
-    with pytest.raises(SettingsError, match="A_QUEUE, B_QUEUE"):
-        route_queues(queues | {"B_QUEUE": ""}, ["a", "disruptions", "b"])
+    sqs = "https://sqs.eu-west-1.amazonaws.com/1"
+    settings = FanoutSettings(
+        archive_queue=f"{sqs}/mine-archive", routes="Disruptions,LateFlights", failures_bucket="f", progress_table="p"
+    )
+    assert route_queues(settings, ["late-flights", "disruptions"]) == {
+        "late-flights": (f"{sqs}/mine_LateFlights", f"{sqs}/mine_LateFlights-dead"),
+        "disruptions": (f"{sqs}/mine_Disruptions", f"{sqs}/mine_Disruptions-dead"),
+    }
+    with pytest.raises(SettingsError, match="no queue for a, b-2: deploy it with Routes=A,Disruptions,B2"):
+        route_queues(settings, ["a", "disruptions", "b-2"])
 
 
 def test_without_a_context_there_is_no_deadline() -> None:

@@ -29,7 +29,7 @@ def received(cloud: Cloud, queue: str) -> list[str]:
 
 
 def archived(cloud: Cloud) -> list[dict[str, Any]]:
-    return [envelope for body in received(cloud, "archive") for envelope in loads(body)]
+    return [envelope for body in received(cloud, "stack-archive") for envelope in loads(body)]
 
 
 def test_each_change_is_one_event_with_both_images_transformed(cloud: Cloud) -> None:
@@ -55,7 +55,7 @@ def test_each_change_is_one_event_with_both_images_transformed(cloud: Cloud) -> 
 
 def test_a_route_hears_of_items_that_satisfy_it_before_or_after(cloud: Cloud) -> None:
     handler(event(history("orders", [("1", SMALL), ("1", LARGE), ("1", SMALL), ("1", SMALL | {"paid": True})])), None)
-    kinds = [loads(body)["data"]["sequence"] for body in received(cloud, "large-orders")]
+    kinds = [loads(body)["data"]["sequence"] for body in received(cloud, "stack_LargeOrders")]
     assert kinds == ["2", "3"]
 
 
@@ -110,7 +110,7 @@ def test_rows_that_are_no_items_are_quarantined_whole(cloud: Cloud) -> None:
 def test_many_changes_share_a_message_and_none_is_larger_than_a_message_may_be(cloud: Cloud) -> None:
     writes = [(str(n), SMALL | {"notes": {"text": "n" * 1000}}) for n in range(400)]
     assert handler(event(history("orders", writes)), None) == DONE
-    bodies = received(cloud, "archive")
+    bodies = received(cloud, "stack-archive")
     sizes = [len(body.encode()) for body in bodies]
     assert max(sizes) <= 262_144
     assert len(sizes) == math.ceil(sum(sizes) / 262_144)
@@ -121,7 +121,7 @@ def test_what_no_message_can_hold_is_put_aside_and_referred_to(cloud: Cloud) -> 
     huge = LARGE | {"notes": {"text": "é" * 180_000}}
     assert handler(event(history("orders", [("1", huge)])), None) == DONE
     (envelope,) = archived(cloud)
-    (routed,) = received(cloud, "large-orders")
+    (routed,) = received(cloud, "stack_LargeOrders")
     assert loads(routed) == envelope
     assert "data" not in envelope
     (key,) = cloud.objects("the-failures", "oversize/")
@@ -144,7 +144,7 @@ def test_the_first_change_that_was_not_sent_is_the_checkpoint(cloud: Cloud, monk
 
 
 def test_a_queue_that_is_gone_is_never_passed_over_in_silence(cloud: Cloud) -> None:
-    cloud.sqs.delete_queue(QueueUrl=cloud.sqs.get_queue_url(QueueName="archive")["QueueUrl"])
+    cloud.sqs.delete_queue(QueueUrl=cloud.sqs.get_queue_url(QueueName="stack-archive")["QueueUrl"])
     with pytest.raises(Permanent, match="NonExistentQueue|QueueDoesNotExist"):
         handler(event(history("orders", [("1", SMALL)])), None)
 
@@ -153,19 +153,19 @@ def test_a_replay_sends_items_and_names_those_that_are_still_refused(cloud: Clou
     records = [record(1, "orders", ("1", None, LARGE)), record(2, "orders", ("2", None, {"shop": "a"}))]
     request = {"items": records}
     checked = handler({"replay": request | {"check": True}}, None)
-    assert (archived(cloud), received(cloud, "large-orders")) == ([], [])
+    assert (archived(cloud), received(cloud, "stack_LargeOrders")) == ([], [])
     assert handler({"replay": request}, None) == checked
     assert checked["failed"] == []
     assert [violation["keyword"] for violation in checked["violations"]["1"]] == ["required"]
     (sent,) = archived(cloud)
     assert (sent["subject"], sent["replayed"]) == ("1", True)
-    assert [loads(body) for body in received(cloud, "large-orders")] == [sent]
+    assert [loads(body) for body in received(cloud, "stack_LargeOrders")] == [sent]
     assert cloud.quarantine() == []
 
 
 def test_a_replay_sends_a_routes_events_to_this_route_only(cloud: Cloud) -> None:
     handler(event(history("orders", [("1", LARGE), ("2", SMALL)])), None)
-    received(cloud, "large-orders")
+    received(cloud, "stack_LargeOrders")
     texts = [json.dumps(envelope) for envelope in archived(cloud)]
     request = {"route": "large-orders", "events": texts}
     assert handler({"replay": request | {"check": True}}, None) == {
@@ -173,9 +173,9 @@ def test_a_replay_sends_a_routes_events_to_this_route_only(cloud: Cloud) -> None
         "matched": 1,
         "failed": [],
     }
-    assert received(cloud, "large-orders") == []
+    assert received(cloud, "stack_LargeOrders") == []
     assert handler({"replay": request}, None)["matched"] == 1
-    (body,) = received(cloud, "large-orders")
+    (body,) = received(cloud, "stack_LargeOrders")
     assert loads(body) == loads(texts[0]) | {"replayed": True}
     assert archived(cloud) == []
 
@@ -188,9 +188,8 @@ def test_a_replay_of_nothing_known_is_refused(cloud: Cloud) -> None:
 
 
 def test_a_route_without_a_queue_is_told_at_the_first_call(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LARGE_ORDERS_QUEUE")
-    monkeypatch.setenv("FAILURES_BUCKET", "another")
-    with pytest.raises(SettingsError, match="LARGE_ORDERS_QUEUE"):
+    monkeypatch.setenv("ROUTES", "Disruptions")
+    with pytest.raises(SettingsError, match="no queue for large-orders: deploy it with Routes=LargeOrders"):
         handler(event([]), None)
 
 

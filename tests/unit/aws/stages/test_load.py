@@ -11,8 +11,8 @@ from botocore.stub import Stubber
 from functions.load.app import handler
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
-from tailrace.aws.stages.load import Loader, Tally
-from tailrace.aws.stages.receipts import Upload
+from tailrace.aws.stages.load import Loader
+from tailrace.aws.stages.tally import Tally
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Transient
 from tests.unit.aws.conftest import Cloud
@@ -256,8 +256,8 @@ def replace_while_read(
     told: list[dict[str, Any]] = []
     flush = Loader._flush
 
-    def replacing(self: Loader, upload_: Upload, tally: Tally) -> None:
-        flush(self, upload_, tally)
+    def replacing(self: Loader, tally: Tally) -> None:
+        flush(self, tally)
         if not told:
             told.append(upload(cloud, key, body, sequencer))
 
@@ -289,8 +289,8 @@ def test_a_replaced_file_that_finishes_late_keeps_the_receipt_of_the_later_uploa
     flush = Loader._flush
     told: list[bool] = []
 
-    def overtaken(self: Loader, upload_: Upload, tally: Tally) -> None:
-        flush(self, upload_, tally)
+    def overtaken(self: Loader, tally: Tally) -> None:
+        flush(self, tally)
         if not told:
             told.append(True)
             handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"lines": 2}), "0B"), Context())
@@ -349,9 +349,9 @@ def test_large_lines_are_written_before_they_fill_the_memory(cloud: Cloud, monke
     held: list[int] = []
     flush = Loader._flush
 
-    def watched(self: Loader, upload: Upload, tally: Tally) -> None:
+    def watched(self: Loader, tally: Tally) -> None:
         held.append(sum(len(stored.body) for stored in tally.quarantine_reports))
-        flush(self, upload, tally)
+        flush(self, tally)
 
     monkeypatch.setattr(Loader, "_flush", watched)
     receipt = load(cloud, "inbox/orders/x.jsonl", (b"x" * 900_000 + b"\n") * 12)
@@ -380,9 +380,3 @@ def test_a_table_that_is_busy_leaves_no_receipt_and_the_next_try_completes(
     (receipt,) = handler(event, Context())
     assert (receipt["accepted"], receipt["rejected"]) == (1, 1)
     assert len(cloud.quarantine()) == 1
-
-
-def test_a_file_too_large_for_the_time_left_says_so(cloud: Cloud) -> None:
-    body = b"".join(lines(GOOD | {"id": str(n)}) for n in range(501))
-    with pytest.raises(Transient, match="split the file"):
-        handler(upload(cloud, "inbox/orders/x.jsonl", body), Context(left_ms=1000))

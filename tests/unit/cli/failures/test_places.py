@@ -12,6 +12,7 @@ from cli.errors import CommandError
 from cli.failures import batches, files, gate, quarantine, queues
 from cli.failures.run import Policy
 from cli.failures.sent_log import sent_log
+from tailrace import Collection, Pipeline, Route
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.testing import event, record
 from tests.unit.cli.failures.fakes import Life
@@ -312,6 +313,17 @@ def test_a_file_is_left_if_a_line_would_create_or_change_an_item(
     assert stack.redrive("async", policy).tally.put_back == 1
     assert loaded == ["inbox/things/a+b.jsonl"]
     assert stack.sqs.bodies("async") == []
+
+
+def test_a_file_is_compared_as_load_reads_it(stack: Stack, loaded: list[str]) -> None:
+    """Compressed whatever its name says, and with ids made of its columns."""
+    things = Collection("things", schema={"type": "object"}, id_from=["n"])
+    stack.pipeline = Pipeline([things], routes=[Route("even", of=things, when=lambda _: False)])
+    upload(stack, "a.jsonl", {"n": 1})
+    key = ("the-archive", "inbox/things/a.jsonl")
+    stack.s3.objects[key] = gzip.compress(stack.s3.objects[key])
+    assert dict(stack.redrive("async", SAFE).tally.left) == {f"{files.LINES} {gate.ABSENT}": 1}
+    assert loaded == []
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])

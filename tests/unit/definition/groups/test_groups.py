@@ -1,12 +1,28 @@
 """Field groups and time buckets."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tailrace import day, field, hour, minute, month, week
+from tailrace import (
+    DefinitionError,
+    day,
+    days,
+    field,
+    first,
+    hour,
+    hours,
+    minute,
+    minutes,
+    month,
+    quarter,
+    second,
+    seconds,
+    week,
+    year,
+)
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.queries.time_ranges import bucket_label, bucket_range
@@ -32,6 +48,20 @@ NEW_YORK = "America/New_York"
         (week("t"), "2013-01-06T23:59:59Z", "2012-12-31"),
         (week("t"), "2013-01-07T00:00:00Z", "2013-01-07"),
         (month("t", tz=NEW_YORK), "2013-02-01T04:00:00Z", "2013-01"),
+        (quarter("t", tz=NEW_YORK), "2013-04-01T03:59:59Z", "2013-Q1"),
+        (quarter("t"), "2013-12-31T23:59:59Z", "2013-Q4"),
+        (year("t", tz=NEW_YORK), "2013-01-01T04:59:59Z", "2012"),
+        (second("t"), "2013-01-01T05:17:59.999Z", "2013-01-01T05:17:59+00:00"),
+        (seconds(20, "t"), "2013-01-01T05:17:59.999Z", "2013-01-01T05:17:40+00:00"),
+        (minutes(15, "t", tz="Asia/Kathmandu"), "2013-01-01T05:17:59Z", "2013-01-01T11:00+05:45"),
+        (minutes(90, "t"), "2013-01-01T05:17:59Z", "2013-01-01T04:30+00:00"),
+        (hours(6, "t", tz="Europe/Berlin"), "2024-03-31T00:59:59Z", "2024-03-31T00:00+01:00"),
+        (hours(6, "t", tz="Europe/Berlin"), "2024-03-31T01:00:00Z", "2024-03-31T00:00+02:00"),
+        (second("t", unit="ms"), 1_357_001_999_999, "2013-01-01T00:59:59+00:00"),
+        (second("t", unit="ms"), Decimal("1357001999999.9999999"), "2013-01-01T00:59:59+00:00"),
+        (second("t", unit="us"), -1, "1969-12-31T23:59:59+00:00"),
+        (day("t", unit="ns"), 1_357_001_999_999_999_999, "2013-01-01"),
+        (year("t", unit="ms"), "2013-01-01T05:17:59Z", "2013"),
     ],
 )
 def test_a_time_falls_into_its_bucket(group: BucketGroup, time: Any, label: str) -> None:
@@ -87,6 +117,10 @@ def test_buckets_are_contiguous_where_clocks_move_by_half_an_hour() -> None:
         (week("t"), "2012-12-31", datetime(2013, 1, 7, tzinfo=UTC)),
         (month("t"), "2012-12", datetime(2013, 1, 1, tzinfo=UTC)),
         (month("t"), "2013-01", datetime(2013, 2, 1, tzinfo=UTC)),
+        (quarter("t"), "2013-Q4", datetime(2014, 1, 1, tzinfo=UTC)),
+        (year("t", tz=NEW_YORK), "2013", datetime(2014, 1, 1, 5, tzinfo=UTC)),
+        (minutes(15, "t"), "2013-01-01T05:45+00:00", datetime(2013, 1, 1, 6, tzinfo=UTC)),
+        (second("t"), "2013-01-01T05:17:59+00:00", datetime(2013, 1, 1, 5, 18, tzinfo=UTC)),
     ],
 )
 def test_a_bucket_ends_where_the_next_one_starts(group: BucketGroup, label: str, end: datetime) -> None:
@@ -164,6 +198,52 @@ def test_what_is_not_read_has_a_reason(time: str, reason: str) -> None:
 def test_an_invalid_time_makes_the_item_invalid(time: Any) -> None:
     with pytest.raises(InvalidItem):
         hour("t", tz=NEW_YORK).value({"t": time})
+
+
+@pytest.mark.parametrize(
+    ("group", "time", "finer"),
+    [
+        (hour("t"), 1_729_992_600_000, "ms"),
+        (hour("t"), Decimal("1729992600000.5"), "ms"),
+        (hour("t"), 1_729_992_600_000_000, "us"),
+        (hour("t", unit="ms"), 1_729_992_600_000_000_000, "ns"),
+    ],
+)
+def test_a_number_in_the_wrong_unit_is_refused_with_the_unit_that_fits(
+    group: BucketGroup, time: Any, finer: str
+) -> None:
+    with pytest.raises(InvalidItem, match=f"out of range; in {finer} it would be a time"):
+        group.value({"t": time})
+
+
+@pytest.mark.parametrize("number", [7, 0, -15, 1440, 15.0, True, "15", None])
+def test_the_size_of_a_bucket_divides_a_day(number: Any) -> None:
+    with pytest.raises(DefinitionError, match="must divide a day"):
+        minutes(number, "t")
+
+
+def test_an_unknown_unit_of_times_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="one of s, ms, us, ns, not 'min'"):
+        hour("t", unit="min")
+    with pytest.raises(DefinitionError, match="one of s, ms, us, ns"):
+        first("x", by="t", by_unit="minutes")
+
+
+def test_durations_have_no_field() -> None:
+    assert (seconds(90), minutes(1.5), hours(36), days(2)) == (
+        timedelta(seconds=90),
+        timedelta(seconds=90),
+        timedelta(days=1, hours=12),
+        timedelta(days=2),
+    )
+    with pytest.raises(DefinitionError, match="a group needs its field"):
+        minutes(15, tz=NEW_YORK)  # type: ignore[call-overload]
+
+
+def test_first_and_last_read_times_in_their_unit() -> None:
+    entry = first("x", by="t", by_unit="ms").values.entry({"x": 1, "t": 1_729_992_600_500})
+    assert entry is not None
+    assert entry.labels == (1, "2024-10-27T01:30:00.500000Z")
 
 
 @pytest.mark.parametrize("item", [{}, {"f": None}])

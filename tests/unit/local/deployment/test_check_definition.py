@@ -60,7 +60,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 def naming(reference: str) -> dict[str, Any]:
-    return {**template(), "Parameters": {"Pipeline": {"Default": reference}}}
+    return {**template(), "Parameters": template()["Parameters"] | {"Pipeline": {"Default": reference}}}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -70,16 +70,17 @@ def test_a_mistake_is_reported_with_its_line(mistake: str, write: Callable[[str]
         load_checked_pipeline(write(BEGINNING + text))
 
 
-def test_a_route_without_a_queue_is_reported(write: Callable[[str], dict[str, Any]]) -> None:
-    """Without these variables, fanout would fail on every change, and the API's health check as well."""
-    route = "pipeline = Pipeline([things], routes=[Route('hot-things', of=things, when=bool)])"
-    given = write(BEGINNING + route)
-    expected = (
-        r"FanoutFunction has no HOT_THINGS_QUEUE, ApiFunction has no HOT_THINGS_QUEUE, "
-        r"ApiFunction has no HOT_THINGS_DEAD_LETTER_QUEUE\."
-    )
-    with pytest.raises(InvalidDefinition, match=expected):
-        load_checked_pipeline(given)
+def test_a_route_that_the_template_lacks_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A deployment would fail; a local stack gets its routes from the definition, so only the check minds."""
+    other = template()["Parameters"] | {"Routes": {"Default": "Disruptions,HotThings"}}
+    monkeypatch.setattr(definition, "template", lambda: {**template(), "Parameters": other})
+    assert definition.main(["--add"]) == 0
+    assert definition.main() == 1
+    told = capsys.readouterr().err
+    assert "template.yaml, parameter Routes (docs/definition.md#routes)" in told
+    assert told.endswith("has HotThings, which is no route of the definition: it must be Routes=Disruptions.\n")
 
 
 def test_the_shipped_definition_is_valid() -> None:
@@ -180,11 +181,14 @@ parameter_overrides = 'LogLevel="DEBUG" Pipeline="old:pipeline" AlarmEmail="a b@
 
 
 def test_a_deployment_passes_the_variable_and_what_an_earlier_one_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert arguments({}, CONFIG) == ["deploy", "--guided"]
+    saved = 'parameter_overrides = "Routes=Old"'
+    assert arguments({}, "", "A,B") == ["deploy", "--guided", "--parameter-overrides", "Routes=A,B"]
+    assert arguments({}, f"[default.deploy.parameters]\n{saved}", "A,B")[3:] == ["Routes=A,B"]
+    assert arguments({}, CONFIG, "A")[3:] == ["LogLevel=DEBUG", "Pipeline=old:pipeline", "AlarmEmail=a b@c"]
     monkeypatch.setenv("TAILRACE_PIPELINE", "mine:shop")
-    passed = arguments({"TAILRACE_PIPELINE": "mine:shop"}, CONFIG)
-    assert passed[2:] == ["--parameter-overrides", "LogLevel=DEBUG", "AlarmEmail=a b@c", "Pipeline=mine:shop"]
-    assert arguments({"TAILRACE_PIPELINE": "mine:shop"}, "")[2:] == ["--parameter-overrides", "Pipeline=mine:shop"]
+    passed = arguments({"TAILRACE_PIPELINE": "mine:shop"}, CONFIG, "None")
+    assert passed[3:] == ["LogLevel=DEBUG", "AlarmEmail=a b@c", "Routes=None", "Pipeline=mine:shop"]
+    assert arguments({"TAILRACE_PIPELINE": "mine:shop"}, "", "A")[3:] == ["Routes=A", "Pipeline=mine:shop"]
 
 
 def test_make_check_leaves_the_style_of_the_pipeline_to_its_author() -> None:

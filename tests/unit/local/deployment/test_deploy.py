@@ -51,13 +51,16 @@ def test_a_failed_stack_reports_the_reason() -> None:
 class Existing(Stacks):
     """A stack that exists, in its last update's state."""
 
+    def list_queues(self, **_request: Any) -> dict[str, Any]:
+        return {}
+
     def update_stack(self, **_request: Any) -> None:
         message = "No updates are to be performed."
         raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "UpdateStack")
 
 
 def test_a_stack_that_is_up_to_date_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    stacks = Existing("UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+    stacks = Existing(*["UPDATE_ROLLBACK_COMPLETE"] * 3)
     monkeypatch.setattr(deploy, "client", lambda *_: stacks)
     monkeypatch.setattr(deploy, "prepare", lambda *_: None)
-    assert deploy.deploy("http://127.0.0.1:1", Path("build"), {}) == {"A": "1"}
+    assert deploy.deploy("http://127.0.0.1:1", Path("build"), {"Routes": "None"}) == {"A": "1"}

@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 
 # A Lambda response holds 6 MB, in which every quotation mark of a row is escaped with one more byte; and a request
 # should be answered within a second or two.
-_MAX_READS = 100
-_MAX_BYTES = 3_000_000
+MAX_READS = 100
+MAX_BYTES = 3_000_000
+"""Bounds of a request: its reads, and the size of its response."""
 
 type Serializer = Callable[[Json], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The serialized rows of one response, and the cursor for the next page; None on the last page."""
+    """The serialized rows of one response, and the cursor for the next page; None on the last page.
+
+    ``left_out`` are the measures that rows of an interval lack, all or some of them.
+    """
 
     rows: tuple[str, ...]
     cursor: str | None = None
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +53,22 @@ class _Run:
 
     before: Position
     rows: list[Json]
+    left_out: frozenset[str]
 
 
 class _Scan:
     """The stored rows of a query in order, for as many reads as a request may make."""
 
-    def __init__(self, query: RowQuery, read: Callable[[KeyRange, str | None], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, query: RowQuery, read: Callable[[KeyRange, str | None], Mapping[str, Any]], max_reads: int
+    ) -> None:
         self.first_position: Position | None = None
         self.last_position = Position("")
         self.out_of_reads = False
         self._query = query
         self._read = read
-        self._reads = 0
+        self._max_reads = max_reads
+        self.reads = 0
 
     def __iter__(self) -> Iterator[_StoredRow]:
         start = self._query.start
@@ -70,11 +79,11 @@ class _Scan:
                 self.last_position = Position(key_range.pk, after)
             self.first_position = self.first_position or self.last_position
             while True:
-                self.out_of_reads = self._reads == _MAX_READS
+                self.out_of_reads = self.reads == self._max_reads
                 if self.out_of_reads:
                     return
                 response = self._read(key_range, after)
-                self._reads += 1
+                self.reads += 1
                 for row in map(decode_item, response["Items"]):
                     before, self.last_position = self.last_position, Position(key_range.pk, row["sk"])
                     if self._query.includes(row):
@@ -103,21 +112,23 @@ class RowReader:
             Permanent: the table rejects the request.
         """
         rows: list[str] = []
+        left_out: frozenset[str] = frozenset()
         size = 0
         skip = 0 if query.start is None else query.start.skip
         scan = self._scan(query, query.limit)
         for run in _runs(query, scan):
+            left_out |= run.left_out
             for index, row in enumerate(run.rows[skip:], start=skip):
-                if len(rows) == query.limit or size > _MAX_BYTES:
-                    return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, index)))
+                if len(rows) == query.limit or size > MAX_BYTES:
+                    return Page(tuple(rows), query.cursor(Position(run.before.pk, run.before.sk, index)), left_out)
                 rows.append(format_row(row))
                 size += len(rows[-1].encode())
             skip = 0
         if scan.out_of_reads and scan.last_position == scan.first_position:
             raise QueryTooLarge(
-                f"the rollup needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
+                f"the rollup needs more than {MAX_READS} reads: name more groups, or a shorter time range"
             )
-        return Page(tuple(rows), query.cursor(scan.last_position) if scan.out_of_reads else None)
+        return Page(tuple(rows), query.cursor(scan.last_position) if scan.out_of_reads else None, left_out)
 
     def rank(self, query: RowQuery, by: str, format_row: Serializer, *, greatest: bool) -> Page:
         """Return the rows of a query that rank first by a measure; ties in key order.
@@ -127,18 +138,34 @@ class RowReader:
             Transient, Permanent: as :meth:`read`.
         """
         scan = self._scan(query, None)
-        candidates = (row for run in _runs(query, scan) for row in run.rows if row[by] is not None)
+        left_out: set[str] = set()
+        candidates = (row for row in _rows_of(_runs(query, scan), left_out) if row[by] is not None)
         choose = heapq.nlargest if greatest else heapq.nsmallest
         ranked = choose(query.limit, candidates, key=lambda row: encode_sort_key(row[by]))
         if scan.out_of_reads:
             raise QueryTooLarge(
-                f"the ranking needs more than {_MAX_READS} reads: name more groups, or a shorter time range"
+                f"the ranking needs more than {MAX_READS} reads: name more groups, or a shorter time range"
             )
-        return Page(tuple(map(format_row, ranked)))
+        return Page(tuple(map(format_row, ranked)), left_out=frozenset(left_out))
+
+    def stored(self, query: RowQuery, max_reads: int) -> tuple[list[Json], int]:
+        """Return all stored rows of a query, and the number of reads that they took.
+
+        Raises:
+            QueryTooLarge: they take more than ``max_reads``.
+            Transient, Permanent: as :meth:`read`.
+        """
+        scan = _Scan(query, lambda key_range, start: self._query(query, key_range, start, None), max_reads)
+        rows = [stored.row for stored in scan]
+        if scan.out_of_reads:
+            raise QueryTooLarge(
+                f"the query needs more than {max_reads} reads: give a shorter window, or a smaller limit"
+            )
+        return rows, scan.reads
 
     def _scan(self, query: RowQuery, limit: int | None) -> _Scan:
         max_rows = None if limit is None else (limit + 1) * query.stored_rows_per_row()
-        return _Scan(query, lambda key_range, start: self._query(query, key_range, start, max_rows))
+        return _Scan(query, lambda key_range, start: self._query(query, key_range, start, max_rows), MAX_READS)
 
     def _query(self, query: RowQuery, key_range: KeyRange, start: str | None, limit: int | None) -> Mapping[str, Any]:
         condition, values = "#pk = :pk", {":pk": key_range.pk}
@@ -175,8 +202,16 @@ def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
             sums.add(stored.row)
         before = before or scan.last_position
         # the next row would end the run; so does a partition of another time
-        run_ended = scan.last_position.sk is None and query.merge_key(scan.last_position.pk, "-")[0] != name[0]
+        run_ended = scan.last_position.sk is None and query.merge_key(scan.last_position.pk, "-")[:1] != name[:1]
         if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
             scan.last_position = before
             return
-        yield _Run(before, sums.rows(descending=query.descending))
+        rows = sums.rows(descending=query.descending)
+        yield _Run(before, rows, sums.left_out)
+
+
+def _rows_of(runs: Iterator[_Run], left_out: set[str]) -> Iterator[Json]:
+    """Yield the rows of all runs, and collect what they leave out."""
+    for run in runs:
+        left_out |= run.left_out
+        yield from run.rows

@@ -1,12 +1,13 @@
 """Routes of aggregates: their list, rows, rankings and groups; in JSON, JSON Lines or CSV."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 
 from tailrace.aws.aggregates.group_reader import GroupReader
 from tailrace.aws.aggregates.row_reader import Page, RowReader
+from tailrace.aws.aggregates.window_reader import WindowReader
 from tailrace.aws.api.responses import ApiResponse, json_response
 from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.monitoring.freshness import CachedProgress
@@ -19,9 +20,14 @@ from tailrace.errors import InvalidMessage
 from tailrace.http import structured_fields
 from tailrace.http.requests import Event, negotiate_media_type, query_parameters
 from tailrace.queries.formats import JSON, ROW_MEDIA_TYPES, RowFormat, row_format_for
-from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query
+from tailrace.queries.intervals import label_name
+from tailrace.queries.parameters import parse_group_query, parse_ranking_query, parse_row_query, rollup_intervals
+from tailrace.queries.rollup import reason_left_out
+from tailrace.queries.rows import RowQuery
+from tailrace.queries.windows import WITHOUT_WINDOW
 
 FRESHNESS_HEADER, GENERATION_HEADER = "Tailrace-Freshness", "Tailrace-Generation"
+LEFT_OUT_HEADER = "Tailrace-Left-Out"
 """The headers with the freshness of a response and the state of the generation that was read, for formats that have no
 other place for them."""
 
@@ -51,21 +57,24 @@ class AggregateRoutes:
     def rows(self, name: str) -> ApiResponse:
         """Return rows of an aggregate, by its groups and a time range."""
         shown = self._generations.view().require_shown(name)
-        row_format = row_format_for(negotiate_media_type(self._event(), ROW_MEDIA_TYPES), shown.aggregate)
+        media_type = negotiate_media_type(self._event(), ROW_MEDIA_TYPES)
         query = parse_row_query(shown.aggregate, query_parameters(self._event()), shown.generation.epoch)
+        row_format = row_format_for(media_type, shown.aggregate, query.interval)
         freshness = self._freshness()
-        page = self._rows.read(query, row_format.write)
-        return self._page_response(shown, row_format, {"interval": query.interval}, page, freshness)
+        reader = self._rows if query.window is None else WindowReader(self._rows)
+        page = reader.read(query, row_format.write)
+        return self._page_response(shown, row_format, _interval(query), page, freshness)
 
     def top(self, name: str) -> ApiResponse:
         """Return the rows that rank first by a measure."""
         shown = self._generations.view().require_shown(name)
-        row_format = row_format_for(negotiate_media_type(self._event(), ROW_MEDIA_TYPES), shown.aggregate)
+        media_type = negotiate_media_type(self._event(), ROW_MEDIA_TYPES)
         parameters = query_parameters(self._event())
         query, by, greatest = parse_ranking_query(shown.aggregate, parameters, shown.generation.epoch)
+        row_format = row_format_for(media_type, shown.aggregate, query.interval)
         freshness = self._freshness()
         page = self._rows.rank(query, by, row_format.write, greatest=greatest)
-        return self._page_response(shown, row_format, {"by": by}, page, freshness)
+        return self._page_response(shown, row_format, _interval(query) | {"by": by}, page, freshness)
 
     def groups(self, name: str) -> ApiResponse:
         """Return the values of an aggregate's first group, with their number of items."""
@@ -86,10 +95,17 @@ class AggregateRoutes:
         self, shown: Shown, row_format: RowFormat, extra: dict[str, str | None], page: Page, freshness: str
     ) -> ApiResponse:
         headers = self._headers(shown.generation, freshness, page.cursor) | {"Vary": "Accept"}
+        reasons = {
+            name: WITHOUT_WINDOW if extra.get("window") else reason_left_out(shown.aggregate, name)
+            for name in sorted(page.left_out)
+        }
+        if reasons:
+            headers[LEFT_OUT_HEADER] = left_out_header(reasons)
         if row_format.content_type != JSON:
             return Response(200, row_format.content_type, row_format.join(page.rows), headers)
         head = _head(shown) | {name: text for name, text in extra.items() if text is not None}
         end = _end(shown.generation, freshness, page.cursor)
+        head |= {"left_out": reasons} if reasons else {}
         return json_response(200, f'{dumps(head)[:-1]},"rows":[{row_format.join(page.rows)}],{end}}}', headers)
 
     def _headers(self, generation: GenerationState, freshness: str, cursor: str | None) -> dict[str, str | list[str]]:
@@ -113,6 +129,20 @@ def generation_header(generation: GenerationState) -> str:
     return f"version={generation.version}, state={generation.state}, {exact}"
 
 
+def left_out_header(reasons: Mapping[str, str]) -> str:
+    """Return the measures that rows lack, with the reasons, as a structured field (RFC 9651)."""
+    return ", ".join(
+        f"{structured_fields.text(name)};reason={structured_fields.text(reason)}" for name, reason in reasons.items()
+    )
+
+
+def _interval(query: RowQuery) -> dict[str, str | None]:
+    """Return the interval of a query, and the member of its rows that holds the label."""
+    window = None if query.window is None else query.window.text
+    label = label_name(query.aggregate, query.interval) if query.interval is not None else None
+    return {"interval": query.interval, "bucket": label, "window": window}
+
+
 def _head(shown: Shown) -> Json:
     return {"aggregate": shown.aggregate.name, "version": shown.aggregate.version}
 
@@ -125,7 +155,9 @@ def _end(generation: GenerationState, freshness: str, cursor: str | None) -> str
 
 def _described(view: ReadersView, newest: Aggregate) -> Json:
     shown = view.shown(newest.name)
-    return describe(newest if shown is None else shown.aggregate) | {
+    aggregate = newest if shown is None else shown.aggregate
+    return describe(aggregate) | {
+        "intervals": rollup_intervals(aggregate),
         "shown": None if shown is None else shown.generation.version,
         "generations": [state.document() for state in view.states(newest.name)],
     }

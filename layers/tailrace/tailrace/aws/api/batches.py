@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tailrace.aws.api.arrival import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
 from tailrace.aws.items.batch_writer import Unprocessed, write_all
-from tailrace.aws.items.store import StoredItem, validated_row
+from tailrace.aws.items.store import StoredItem, arriving, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
@@ -85,7 +86,8 @@ class BatchRoutes:
         ):
             text = "an entry has id (a string), item (an object), optionally expires_at, and nothing else"
             return _Entry(item_id, error=InvalidMessage(text))
-        stored = StoredItem(item, item_entry.get("expires_at"))
+        given = StoredItem(item, item_entry.get("expires_at"))
+        stored = arriving(self._pipeline, collection, given, request_stamp(self._event()))
         try:
             row = validated_row(self._pipeline, collection, item_id, stored)
         except (InvalidItem, InvalidMessage) as error:

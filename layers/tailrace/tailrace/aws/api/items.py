@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from tailrace.aws.api.arrival import request_stamp
 from tailrace.aws.api.responses import ApiResponse, empty_response, json_response
-from tailrace.aws.items.store import ItemStore, StoredItem
+from tailrace.aws.items.store import ItemStore, StoredItem, arriving
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.limits import check_item
@@ -34,11 +35,13 @@ class ItemRoutes:
     def put(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Store a whole item: 201 if it is new, otherwise 200."""
         name, options_given = self._address(collection, escaped, _EXPIRES_AT)
-        item = parse_json_object(self._event())
-        stored = StoredItem(item, _expiry(options_given.get(_EXPIRES_AT)))
-        created = self._items.put(collection, name, item, stored.expires_at, request_preconditions(self._event()))
+        given = StoredItem(parse_json_object(self._event()), _expiry(options_given.get(_EXPIRES_AT)))
+        stored = arriving(self._pipeline, collection, given, request_stamp(self._event()))
+        created = self._items.put(
+            collection, name, stored.item, stored.expires_at, request_preconditions(self._event())
+        )
         headers = {"ETag": stored.etag} | ({"Location": item_path(collection, name)} if created else {})
-        return json_response(201 if created else 200, dumps(item), headers)
+        return json_response(201 if created else 200, dumps(stored.item), headers)
 
     def patch(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Merge a patch into an item (RFC 7396)."""

@@ -6,7 +6,6 @@ commits anything: ``expired/<collection>/<shard>/<sequence>``.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
@@ -16,7 +15,8 @@ from tailrace.backfill.boundaries import Position
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
-from tailrace.inputs.changes import Change, RawBatch, decode_record
+from tailrace.inputs.changes import Change, RawBatch
+from tailrace.inputs.item_changes import decoded_changes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -51,11 +51,10 @@ class ExpiredImages:
 
         A redelivery stores the same ones again.
         """
-        kept = _keeping(pipeline)
-        if not kept or batch.shard is None:
+        if not pipeline.keeping or batch.shard is None:
             return
-        for change, created in _expired(batch):
-            if change.collection in kept and change.old is not None:
+        for change, created in _expired(batch, pipeline):
+            if change.collection in pipeline.keeping and change.old is not None:
                 key = f"{EXPIRED}{change.collection}/{batch.shard}/{encode_sequence(change.sequence)}"
                 body = dumps({"id": change.id, "created": created, "fields": change.old}).encode()
                 with map_aws_errors():
@@ -72,14 +71,9 @@ class ExpiredImages:
                 yield ExpiredItem(shard, position, body["id"], body["fields"])
 
 
-@cache
-def _keeping(pipeline: Pipeline) -> frozenset[str]:
-    return frozenset(one.name for one in pipeline.collections if one.on_expiry == "keep")
-
-
-def _expired(batch: RawBatch) -> Iterable[tuple[Change, int]]:
+def _expired(batch: RawBatch, pipeline: Pipeline) -> Iterable[tuple[Change, int]]:
     for record in batch.records:
-        if record.get("userIdentity"):
-            change = decode_record(record, batch.shard)
-            if isinstance(change, Change) and change.expired:
-                yield change, int(record["dynamodb"].get("ApproximateCreationDateTime", 0))
+        if "NewImage" not in record.get("dynamodb", {}):
+            for change in decoded_changes([record], pipeline, batch.shard):
+                if change.expired:
+                    yield change, int(record["dynamodb"].get("ApproximateCreationDateTime", 0))

@@ -9,7 +9,10 @@ from tailrace.backfill.admission import is_too_old, lowest_to_add, rows_above
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.backfill.journal import JournaledChange, JournalObject, journal_object
-from tailrace.inputs.changes import Change, RawBatch, decode_record, record_key
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.keys import item_key
+from tailrace.inputs.changes import RawBatch, record_key
+from tailrace.inputs.item_changes import decoded_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Feed:
         lowest = lowest_to_add(generation, self.firsts[generation.id])
         return lambda sequence: lowest is not None and sequence >= lowest and sequence not in old
 
-    def journal(self, batch: RawBatch, mark: str, rows: FedRows) -> JournalObject | None:
+    def journal(self, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> JournalObject | None:
         """Return what has to be journaled before the rows are committed; None if there is nothing."""
         jobs = {
             name: (one, self.firsts[name][one.journal.id])
@@ -80,7 +83,7 @@ class Feed:
         for row in (*rows.live, *rows.building):
             aggregate = row.layout.aggregate
             by_generation.setdefault((aggregate.name, aggregate.version), []).append(row)
-        return journal_object(batch.shard, mark, _changes(batch), by_generation, jobs)
+        return journal_object(batch.shard, mark, _changes(batch, pipeline), by_generation, jobs)
 
 
 def positions_of(batch: RawBatch) -> list[Position]:
@@ -88,11 +91,12 @@ def positions_of(batch: RawBatch) -> list[Position]:
     return [Position(one.sequence, int(datetime.fromisoformat(one.time).timestamp())) for one in batch.positions]
 
 
-def _changes(batch: RawBatch) -> list[JournaledChange]:
+def _changes(batch: RawBatch, pipeline: Pipeline) -> list[JournaledChange]:
     """Return every change of a batch, those of sentinels and of rows in another format included."""
     found: list[JournaledChange] = []
     for record, position in zip(batch.records, batch.positions, strict=True):
-        change = decode_record(record, batch.shard)
-        old = change.old if isinstance(change, Change) else None
-        found.append(JournaledChange(position.sequence, record_key(record), old))
+        changes = [*decoded_changes([record], pipeline, batch.shard)]
+        found += [JournaledChange(position.sequence, item_key(one.collection, one.id), one.old) for one in changes]
+        if not changes:
+            found.append(JournaledChange(position.sequence, record_key(record), None))
     return sorted(found, key=lambda change: change.sequence)

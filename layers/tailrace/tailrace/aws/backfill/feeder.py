@@ -86,7 +86,7 @@ class Feeder:
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
         """Journal what is about to be committed, and keep the images of expired items."""
         self.expired.keep(batch, pipeline)
-        written = feed.journal(batch, mark, rows)
+        written = feed.journal(batch, mark, rows, pipeline)
         if written is not None:
             self.journal.put(written)
             read = [

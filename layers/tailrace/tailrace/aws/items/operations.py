@@ -1,21 +1,26 @@
 """Operations of intake messages on the items table, and what an item is like after them."""
 
-from tailrace.aws.items.store import ItemStore, StoredItem
+from dataclasses import replace
+
+from tailrace.aws.items.store import ItemStore, StoredItem, arriving
 from tailrace.errors import NotFound, PreconditionFailed
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import parse_states
+from tailrace.inputs.ids import made_id
 from tailrace.inputs.messages import Operation
 
 
-def apply_operation(items: ItemStore, operation: Operation) -> None:
+def apply_operation(items: ItemStore, requested: Operation, stamp: str) -> None:
     """Apply an operation; if its precondition fails although the item is already as requested, do nothing.
 
-    So a conditional message that is delivered twice has one effect.
+    So a conditional message that is delivered twice has one effect. ``stamp`` is the time at which the message was
+    sent, the same at each delivery.
 
     Raises:
         PreconditionFailed: the precondition does not hold.
         TailraceError: as :class:`ItemStore`.
     """
+    operation = _arriving(items, requested, stamp)
     preconditions = parse_states(operation.if_match, operation.if_absent)
     try:
         match operation.op:
@@ -29,6 +34,16 @@ def apply_operation(items: ItemStore, operation: Operation) -> None:
     except PreconditionFailed:
         if not is_applied(operation, _current_item(items, operation)):
             raise
+
+
+def _arriving(items: ItemStore, operation: Operation, stamp: str) -> Operation:
+    """Return an operation with what the collection makes: the id of an item to put, its stamp and its expiry."""
+    if operation.op != "put":
+        return operation
+    collection = items.pipeline.collection(operation.collection)
+    item_id = operation.id or made_id(operation.body, collection.id_columns)
+    stored = arriving(items.pipeline, operation.collection, StoredItem(operation.body, operation.expires_at), stamp)
+    return replace(operation, id=item_id, body=stored.item, expires_at=stored.expires_at)
 
 
 def is_applied(operation: Operation, current: StoredItem | None) -> bool:

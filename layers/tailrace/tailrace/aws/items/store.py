@@ -24,6 +24,7 @@ from tailrace.encoding.limits import check_item
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
+from tailrace.inputs.arrivals import completed, expiry_after
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,6 +49,11 @@ class StoredItem:
         return entity_tag(item_digest(self.item, self.expires_at))
 
 
+def arriving(pipeline: Pipeline, collection: str, stored: StoredItem, stamp: str) -> StoredItem:
+    """Return an item with what its collection adds to each that comes in, at the time ``stamp``; raises NotFound."""
+    return StoredItem(*completed(pipeline.collection(collection), stored.item, stored.expires_at, stamp))
+
+
 def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
     """Check an item and return its row in DynamoDB's JSON.
 
@@ -63,6 +69,8 @@ def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: Sto
     split_item_key(pk)
     check_item(pk, stored.item)
     known.prepare(stored.item)
+    if known.lifetime is not None:
+        known.lifetime.expires_at(stored.item)  # raises if its field is no time
     expiry = {} if stored.expires_at is None else {"expires_at": _epoch_seconds(stored.expires_at)}
     has_open_schema = _listed_fields(pipeline, collection) is None
     digest = {DIGEST: item_digest(stored.item, stored.expires_at)} if has_open_schema else {}
@@ -180,8 +188,13 @@ class ItemStore:
         kept = encode_item(before.item)
         fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in merged}
         others = {name: value for name, value in row.items() if name not in before.item}
-        if DIGEST in checked and fields != {name: row[name] for name in before.item}:
-            others[DIGEST] = encode_value(item_digest(merged, before.expires_at))
+        expires_at = expiry_after(self.pipeline.collection(collection), before.item, before.expires_at, merged)
+        if expires_at != before.expires_at:
+            others.pop("expires_at", None)
+            others |= encode_item({"expires_at": expires_at} if expires_at is not None else {})
+        changed = expires_at != before.expires_at or fields != {name: row[name] for name in before.item}
+        if DIGEST in checked and changed:
+            others[DIGEST] = encode_value(item_digest(merged, expires_at))
         return others | fields
 
     def _write(

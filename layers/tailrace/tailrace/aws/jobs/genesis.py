@@ -4,21 +4,15 @@ A stack whose tables are empty has never counted anything, so its generations ar
 a stack that is older than control rows, nothing is known of the rows that it has: its generations are adopted.
 """
 
-import json
-import urllib.request
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.backfill.generations import adopted, created
-from tailrace.errors import TailraceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-_TIMEOUT_S = 20
+    from collections.abc import Sequence
 
 
 def write_first_control_rows(shop: Workshop, tables: "Sequence[str]") -> str:
@@ -42,28 +36,3 @@ def write_first_control_rows(shop: Workshop, tables: "Sequence[str]") -> str:
 def _has_items(shop: Workshop, table: str) -> bool:
     with map_aws_errors():
         return bool(shop.dynamodb.scan(TableName=table, Limit=1, ConsistentRead=True)["Items"])
-
-
-def answer_cloudformation(event: Mapping[str, Any], work: "Callable[[], str]") -> None:
-    """Do the work of a custom resource when it is created, and tell CloudFormation how it went.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
-    """
-    body = {
-        "Status": "SUCCESS",
-        "PhysicalResourceId": event.get("PhysicalResourceId", "control-rows"),
-        "StackId": event["StackId"],
-        "RequestId": event["RequestId"],
-        "LogicalResourceId": event["LogicalResourceId"],
-    }
-    try:
-        if event["RequestType"] == "Create":
-            body["Reason"] = work()
-    except TailraceError as error:
-        body |= {"Status": "FAILED", "Reason": str(error)}
-    content = json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310 - CloudFormation's address, from its own event
-        event["ResponseURL"], content, {"Content-Type": "", "Content-Length": str(len(content))}, method="PUT"
-    )
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310
-        pass

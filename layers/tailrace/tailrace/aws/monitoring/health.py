@@ -15,7 +15,7 @@ from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.throughput import StageCounts, route_stage
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.recency import is_recent
-from tailrace.aws.runtime.settings import ApiSettings, route_dead_letter_queues, route_queues
+from tailrace.aws.runtime.settings import ApiSettings, RouteQueue, route_queues
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
@@ -52,26 +52,24 @@ class Sources:
     """Where health comes from: queues by stage or route, with their dead-letter queues, and the failures bucket."""
 
     queues: Mapping[str, tuple[str, str]]
-    routes: Mapping[str, tuple[str, str]]
+    routes: Mapping[str, RouteQueue]
     files_failed: str
     failures_bucket: str
     collections: Sequence[str]
 
 
-def sources(settings: ApiSettings, environ: Mapping[str, str], pipeline: Pipeline) -> Sources:
-    """Read the sources from the environment.
+def sources(settings: ApiSettings, pipeline: Pipeline) -> Sources:
+    """Return the sources of a stack.
 
     Raises:
-        SettingsError: the template has no queue for a route.
+        SettingsError: the stack has no queue for a route.
     """
-    routes = [route.name for route in pipeline.routes]
-    queues, dead_letter_queues = route_queues(environ, routes), route_dead_letter_queues(environ, routes)
     return Sources(
         {
             "ingest": (settings.intake_queue, settings.intake_dead_letter_queue),
             "archive": (settings.archive_queue, settings.archive_dead_letter_queue),
         },
-        {route: (queues[route], dead_letter_queues[route]) for route in routes},
+        route_queues(settings, [route.name for route in pipeline.routes]),
         settings.async_failures_queue,
         settings.failures_bucket,
         [collection.name for collection in pipeline.collections],
@@ -93,7 +91,7 @@ class HealthMonitor:
         """Return the health document; None stands for a value that is not available now.
 
         Raises:
-            Permanent: AWS rejects a request, or the environment lacks a route's queue.
+            Permanent: AWS rejects a request, or the stack lacks a route's queue.
         """
         return self._cached("all", _QUEUE_TTL, lambda: self._collect(self.sources()))
 

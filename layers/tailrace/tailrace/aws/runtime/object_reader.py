@@ -71,6 +71,21 @@ class ObjectReader(io.RawIOBase):
         """Return True."""
         return True
 
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the offset of the next byte."""
+        return self.position - len(self._range)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go on at an offset from the beginning."""
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation
+        self.position, self._range = offset, memoryview(b"")
+        return offset
+
     def readinto(self, buffer: Any, /) -> int:
         """Read into a buffer and return the number of bytes, 0 at the end.
 

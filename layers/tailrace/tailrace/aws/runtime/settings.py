@@ -6,9 +6,10 @@ id it spells (``ItemsTable`` is ``ITEMS_TABLE``).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Self
+from typing import NamedTuple, Self
 
-from tailrace.definition.pipeline import DEFAULT_PIPELINE, queue_variable
+from tailrace.definition.pipeline import DEFAULT_PIPELINE
+from tailrace.definition.route_names import resource_name, routes_parameter
 from tailrace.errors import SettingsError
 
 
@@ -34,12 +35,16 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSettings(Settings):
-    """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts."""
+    """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts.
+
+    ``load_function`` is the function itself, which goes on with a file that takes longer than an invocation.
+    """
 
     items_table: str
     archive_bucket: str
     failures_bucket: str
     progress_table: str
+    load_function: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +60,11 @@ class IngestSettings(Settings):
 class FanoutSettings(Settings):
     """Settings of ``fanout``: where changes go, and where it tells how far it has come.
 
-    The routes' queues come from :func:`route_queues`.
+    ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
     """
 
     archive_queue: str
+    routes: str
     failures_bucket: str
     progress_table: str
 
@@ -111,7 +117,7 @@ class HistorySettings(Settings):
 class ApiSettings(Settings):
     """Settings of ``api``: the tables it serves, where it keeps answers, and what it looks at to tell how things are.
 
-    The routes' queues come from :func:`route_queues` and :func:`route_dead_letter_queues`.
+    ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.
     """
 
     items_table: str
@@ -122,6 +128,7 @@ class ApiSettings(Settings):
     intake_dead_letter_queue: str
     archive_queue: str
     archive_dead_letter_queue: str
+    routes: str
     async_failures_queue: str
     failures_bucket: str
 
@@ -142,37 +149,29 @@ def on_aws(environ: Mapping[str, str]) -> bool:
     return "AWS_EXECUTION_ENV" in environ and not environ.get("AWS_ENDPOINT_URL")
 
 
-def route_queue_variable(route: str) -> str:
-    """Return the variable that holds a route's queue: ``late-flights`` is ``LATE_FLIGHTS_QUEUE``."""
-    return f"{queue_variable(route)}_QUEUE"
+class RouteQueue(NamedTuple):
+    """The addresses of a route's queue and of its dead-letter queue."""
+
+    queue: str
+    dead_letter_queue: str
 
 
-def route_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:
-    """Return each route's queue address.
-
-    Raises:
-        SettingsError: the template has no queue for a route; all such routes are named.
-    """
-    return _route_values(environ, {route: route_queue_variable(route) for route in routes})
-
-
-def dead_letter_queue_variable(route: str) -> str:
-    """Return the variable that holds a route's dead-letter queue: ``LATE_FLIGHTS_DEAD_LETTER_QUEUE``."""
-    return f"{route_queue_variable(route).removesuffix('_QUEUE')}_DEAD_LETTER_QUEUE"
-
-
-def route_dead_letter_queues(environ: Mapping[str, str], routes: Sequence[str]) -> Mapping[str, str]:
-    """Return the address of each route's dead-letter queue.
+def route_queues(settings: FanoutSettings | ApiSettings, routes: Sequence[str]) -> Mapping[str, RouteQueue]:
+    """Return the queues of each route, which lie beside the archive queue under names that the template makes.
 
     Raises:
-        SettingsError: the template has none for a route; all such routes are named.
+        SettingsError: the stack has no queue for a route.
     """
-    return _route_values(environ, {route: dead_letter_queue_variable(route) for route in routes})
-
-
-def _route_values(environ: Mapping[str, str], variables: Mapping[str, str]) -> Mapping[str, str]:
-    _require("routes", variables.values(), {name: value for name, value in environ.items() if value})
-    return {route: environ[variable] for route, variable in variables.items()}
+    made = settings.routes.split(",")
+    lacking = [route for route in routes if resource_name(route) not in made]
+    if lacking:
+        raise SettingsError(
+            f"the stack has no queue for {', '.join(lacking)}: deploy it with Routes={routes_parameter(routes)}"
+        )
+    prefix = settings.archive_queue.removesuffix("-archive") + "_"
+    return {
+        route: RouteQueue(prefix + resource_name(route), f"{prefix}{resource_name(route)}-dead") for route in routes
+    }
 
 
 def _require(what: str, names: Iterable[str], found: Mapping[str, str]) -> None:

@@ -70,6 +70,7 @@ class Fanout:
             ChangesSent=len(dispatched.archive),
             ChangesRouted=sum(len(events) for events in dispatched.routes.values()),
             ItemsQuarantined=len(dispatched.quarantine),
+            ItemsUnmatched=dispatched.unmatched,
             ChangesFailed=len(failed),
         )
         retry_from = min(failed, default=None)

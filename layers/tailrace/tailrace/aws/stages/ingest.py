@@ -20,6 +20,7 @@ from tailrace.errors import (
     Transient,
     Violation,
 )
+from tailrace.inputs.arrivals import stamp_of
 from tailrace.inputs.messages import parse_message
 from tailrace.outputs.quarantine import quarantine_object
 
@@ -76,7 +77,8 @@ class Ingester:
     def _process(self, record: Mapping[str, Any]) -> bool:
         """Process one message; return True if it went to quarantine."""
         try:
-            apply_operation(self.items, parse_message(record["body"]))
+            sent_ms = int(record["attributes"].get("SentTimestamp", 0))
+            apply_operation(self.items, parse_message(record["body"]), stamp_of(sent_ms))
         except (InvalidItem, InvalidMessage, NotFound, PreconditionFailed) as error:
             self._quarantine(record, error)
             return True

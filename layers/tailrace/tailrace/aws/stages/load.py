@@ -1,25 +1,30 @@
-"""The load stage: reads a file in the inbox line by line, stores its items, and writes a receipt."""
+"""The load stage: reads a file in the inbox line by line, stores its items, and writes a receipt.
+
+A file that takes longer than an invocation is loaded by several, one after the other. So the lines of an item are
+written in their order, and the last one wins, however large the file is.
+"""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.store import StoredItem, validated_row
+from tailrace.aws.items.store import StoredItem, arriving, validated_row
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.stages.checkpoints import Checkpoints, Overtaken
 from tailrace.aws.stages.receipts import Receipts, Upload, uploads
+from tailrace.aws.stages.tally import Tally, iso
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, TailraceError, Transient, Violation
-from tailrace.inputs.lines import BadLine, Line, detect_format, read_lines
+from tailrace.inputs.lines import BadLine, Line, LineReader, detect_format
 from tailrace.inputs.unpacking import unpacked
-from tailrace.outputs.quarantine import quarantine_object
-from tailrace.outputs.stored_object import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,28 +33,53 @@ if TYPE_CHECKING:
 # Bounds of what is held in memory. The bytes also keep a call of 25 items, where a byte of the file may take up to six,
 # below DynamoDB's request limit of 16 MB.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
-_MAX_ERRORS_IN_RECEIPT = 20
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
+_CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
+_LARGE_BYTES = 512 * 1024  # of such a file, the checkpoint is looked for and written at the beginning
+
+
+class OutOfTime(Exception):
+    """The invocation ends soon."""
 
 
 @dataclass(slots=True)
-class Tally:
-    """The outcome of a file's lines so far, and what is not written yet."""
+class _Clock:
+    """The time of an invocation, as far as one file is concerned."""
+
+    remaining_ms: Callable[[], int]
+    checkpoint_at_ms: int
+
+    def require(self) -> None:
+        if self.remaining_ms() < _MIN_TIME_LEFT_MS:
+            raise OutOfTime
+
+    def is_checkpoint_due(self) -> bool:
+        remaining = self.remaining_ms()
+        if remaining > self.checkpoint_at_ms:
+            return False
+        self.checkpoint_at_ms = remaining - _CHECKPOINT_EVERY_MS
+        return True
+
+
+@dataclass(slots=True)
+class _Work:
+    """A file, and how far this invocation has come."""
 
     version: StoredVersion
-    accepted: int = 0
-    rejected: int = 0
-    line: int = 0
-    errors: list[Item] = field(default_factory=list)
-    rows: dict[str, tuple[Line, dict[str, Any]]] = field(default_factory=dict)
-    quarantine_reports: list[StoredObject] = field(default_factory=list)
-    buffered_lines: int = 0
-    buffered_bytes: int = 0
+    tally: Tally
+    checkpoints: Checkpoints
+    clock: _Clock
+    is_compressed: bool = False
+    is_out_of_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads files; ``count_accepted`` is called with the number of lines each time some are stored."""
+    """Loads files.
+
+    ``hand_on`` has another invocation go on with a notification; ``count_accepted`` is called with the number of lines
+    each time some are stored; ``make_name`` returns a name that no other invocation has.
+    """
 
     pipeline: Pipeline
     dynamodb: "DynamoDBClient"
@@ -57,42 +87,82 @@ class Loader:
     items_table: str
     failures_bucket: str
     clock: Callable[[], datetime]
+    hand_on: Callable[[Item], None]
     count_accepted: Callable[[int], None] = lambda _lines: None
+    make_name: Callable[[], str] = lambda: uuid4().hex
 
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> list[Item]:
-        """Load each file of a notification and return the receipts.
+        """Load each file of a notification and return the receipts, without those of files that are handed on.
 
         Raises:
-            Transient: a table or bucket did not respond, or the time is not enough. Lambda retries, and every item is
-                put again.
+            Transient: a table or bucket did not respond, or the time allows no progress. Lambda retries, and the lines
+                after the last checkpoint are put again.
             Permanent: a table or bucket rejects a request.
         """
         receipts = []
-        for upload in uploads(event):
-            receipt = self._load(upload, remaining_time_ms)
+        for position, upload in enumerate(uploads(event)):
+            if position and remaining_time_ms() < _MIN_TIME_LEFT_MS:
+                self.hand_on(upload.notification())
+                continue
+            try:
+                receipt = self._load(upload, remaining_time_ms)
+            except Overtaken:
+                logger().warning("another invocation loads the file now", extra={"key": upload.key})
+                continue
             if receipt is not None:
                 receipts.append(receipt)
         return receipts
 
     def _load(self, upload: Upload, remaining_time_ms: Callable[[], int]) -> Item | None:
-        started_at, receipts = self.clock(), Receipts(self.s3)
-        if receipts.supersede(upload):
+        started_at = iso(self.clock())
+        if Receipts(self.s3).supersede(upload):
             # a repeated or late notification: loading again would overwrite later changes of the items
             logger().warning("this upload or a later one was loaded before", extra={"key": upload.key})
             return None
         version = StoredVersion.find(self.s3, upload.bucket, upload.key)
-        if version is None or upload.etag not in ("", version.etag):
-            logger().warning("the file is gone, or replaced by a later upload", extra={"key": upload.key})
-            return None
-        tally = Tally(version)
-        failures = self._attempt(partial(self._read, upload, tally, remaining_time_ms))
-        failures += self._attempt(partial(self._flush_current, upload, tally))
+        etag = upload.etag or (version.etag if version else "")
+        tally = Tally(upload, etag, started_at)
+        checkpoints = Checkpoints(self.s3, upload, etag, self.make_name())
+        if version is None or version.etag != etag:
+            begun = checkpoints.find()
+            if begun is None:
+                logger().warning("the file is gone, or replaced by a later upload", extra={"key": upload.key})
+                return None
+            tally.resume(begun)
+            return self._finish(tally, [ObjectReplaced()])
+        if upload.continued or version.size > _LARGE_BYTES:
+            tally.resume(checkpoints.take(tally.checkpoint()))
+        clock = _Clock(remaining_time_ms, remaining_time_ms() - _CHECKPOINT_EVERY_MS)
+        return self._work(_Work(version, tally, checkpoints, clock))
+
+    def _work(self, work: _Work) -> Item | None:
+        tally, start = work.tally, work.tally.bookmark
+        failures = self._attempt(partial(self._read, work), work)
+        failures += self._attempt(partial(self._flush_current, work), work)
+        if work.is_out_of_time and not failures:
+            if tally.bookmark != start:
+                work.checkpoints.keep(tally.checkpoint())
+                self.hand_on(tally.upload.notification())
+                return None
+            if not (work.is_compressed and start.offset):
+                raise Transient(
+                    f"{tally.upload.key}: no time left at line {start.number}; the function's timeout must be far over "
+                    f"{_MIN_TIME_LEFT_MS // 1000} s"
+                )
+            failures.append(
+                InvalidMessage("the file takes too long to unpack: upload it uncompressed, or in several files")
+            )
         if not failures and not tally.accepted and not tally.rejected:
             failures.append(InvalidMessage("the file holds no items"))
-        receipt = self._receipt(upload, started_at, tally, failures)
-        if receipts.supersede(upload):  # a later upload was faster: its receipt stays
+        if work.checkpoints.is_held:  # still, or another invocation finishes the file
+            work.checkpoints.keep(tally.checkpoint())
+        return self._finish(tally, failures)
+
+    def _finish(self, tally: Tally, failures: list[TailraceError]) -> Item | None:
+        receipts, receipt = Receipts(self.s3), tally.receipt(failures, self.clock)
+        if receipts.supersede(tally.upload):  # a later upload was faster: its receipt stays
             return None
-        receipts.write(upload, receipt)
+        receipts.write(tally.upload, receipt)
         count_metrics(
             LinesAccepted=tally.accepted,
             ItemsQuarantined=tally.rejected,
@@ -100,102 +170,77 @@ class Loader:
         )
         return receipt
 
-    def _attempt(self, step: Callable[[], None]) -> list[TailraceError]:
+    def _attempt(self, step: Callable[[], None], work: _Work) -> list[TailraceError]:
         """Take a step of a load, and return what is wrong with the file as a whole, if anything."""
         try:
             step()
+        except OutOfTime:
+            work.is_out_of_time = True
         except (InvalidMessage, NotFound) as error:
             return [error]
         return []
 
-    def _read(self, upload: Upload, tally: Tally, remaining_time_ms: Callable[[], int]) -> None:
-        def require_time() -> None:
-            if remaining_time_ms() < _MIN_TIME_LEFT_MS:
-                raise Transient(f"{upload.key}: no time left at line {tally.line}; split the file into smaller ones")
+    def _read(self, work: _Work) -> None:
+        tally, require_time = work.tally, work.clock.require
+        collection = self.pipeline.collection(tally.upload.collection)
+        form, named_gzip = detect_format(tally.upload.key)
+        body = io.BufferedReader(ObjectReader(self.s3, work.version, require_time))
+        text = unpacked(body, named_gzip=named_gzip, encoding=work.version.encoding, before_next=require_time)
+        work.is_compressed = text is not body
+        reader = LineReader(text, form, collection.compiled, collection.id_columns, tally.bookmark)
+        try:
+            for line in reader:
+                self._process(line, tally)
+                tally.buffered_lines += 1
+                tally.buffered_bytes += line.size
+                if tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES:
+                    tally.bookmark = reader.bookmark
+                    require_time()
+                    self._flush_current(work)
+        finally:
+            tally.bookmark = reader.bookmark
 
-        collection = self.pipeline.collection(upload.collection)
-        form, named_gzip = detect_format(upload.key)
-        body = io.BufferedReader(ObjectReader(self.s3, tally.version, require_time))
-        text = unpacked(body, named_gzip=named_gzip, encoding=tally.version.encoding)
-        for line in read_lines(text, form, collection.compiled, collection.id_columns):
-            tally.line = line.number
-            self._process(upload, line, tally)
-            tally.buffered_lines += 1
-            tally.buffered_bytes += line.size
-            if tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES:
-                require_time()
-                self._flush_current(upload, tally)
-                tally.buffered_lines = tally.buffered_bytes = 0
-
-    def _process(self, upload: Upload, line: Line | BadLine, tally: Tally) -> None:
+    def _process(self, line: Line | BadLine, tally: Tally) -> None:
         if isinstance(line, BadLine):
-            _refuse(upload, line, (line.violation,), tally)
+            tally.refuse(line, (line.violation,))
             return
         try:
-            row = validated_row(self.pipeline, upload.collection, line.id, StoredItem(line.item, line.expires_at))
+            collection, upload = tally.upload.collection, tally.upload
+            stored = arriving(self.pipeline, collection, StoredItem(line.item, line.expires_at), upload.uploaded_at)
+            row = validated_row(self.pipeline, collection, line.id, stored)
         except InvalidItem as error:
-            _refuse(upload, line, error.violations, tally)
+            tally.refuse(line, error.violations)
         except InvalidMessage as error:
-            _refuse(upload, line, (Violation("/id", "id", str(error)),), tally)
+            tally.refuse(line, (Violation("/id", "id", str(error)),))
         else:
             if line.id in tally.rows:  # two lines for one item must be written in order
-                self._flush(upload, tally)
+                self._flush(tally)
             tally.rows[line.id] = (line, row)
             tally.accepted += 1
 
-    def _flush_current(self, upload: Upload, tally: Tally) -> None:
+    def _flush_current(self, work: _Work) -> None:
         """Write what the tally holds, unless a later upload has replaced the file: its items may be written already."""
+        tally = work.tally
         try:
-            tally.version.require_current(self.s3)
+            work.version.require_current(self.s3)
         except ObjectReplaced:
             tally.accepted -= len(tally.rows)
             tally.rows.clear()
-            self._flush(upload, tally)  # what was refused stays refused
+            self._flush(tally)  # what was refused stays refused
             raise
-        self._flush(upload, tally)
+        self._flush(tally)
+        tally.buffered_lines = tally.buffered_bytes = 0
+        if work.clock.is_checkpoint_due():
+            work.checkpoints.keep(tally.checkpoint())
 
-    def _flush(self, upload: Upload, tally: Tally) -> None:
+    def _flush(self, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
         rejections = put_all_or_raise(self.dynamodb, self.items_table, [row for _, row in tally.rows.values()])
         self.count_accepted(len(lines) - len(rejections))
         for rejection in rejections:
             tally.accepted -= 1
-            _refuse(upload, lines[rejection.position], (Violation("", "table", rejection.reason),), tally)
+            tally.refuse(lines[rejection.position], (Violation("", "table", rejection.reason),))
         if put_objects(self.s3, self.failures_bucket, tally.quarantine_reports):
             raise Transient("quarantine cannot be written now")
         tally.rows.clear()
         tally.quarantine_reports.clear()
-
-    def _receipt(self, upload: Upload, started_at: datetime, tally: Tally, failures: Sequence[TailraceError]) -> Item:
-        return {
-            "file": upload.key,
-            "etag": tally.version.etag,
-            "sequencer": upload.sequencer,
-            "accepted": tally.accepted,
-            "rejected": tally.rejected,
-            "errors": tally.errors,
-            "started_at": _iso(started_at),
-            "finished_at": _iso(self.clock()),
-        } | ({"failure": str(failures[0])} if failures else {})
-
-
-def _refuse(upload: Upload, line: Line | BadLine, violations: Sequence[Violation], tally: Tally) -> None:
-    details = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
-    if len(tally.errors) < _MAX_ERRORS_IN_RECEIPT:
-        tally.errors.append({"line": line.number, "violations": details})
-    tally.rejected += 1
-    stored = quarantine_object(
-        entrance="file",
-        collection=upload.collection,
-        id=line.id if isinstance(line, Line) else None,
-        item=line.item if isinstance(line, Line) else line.raw,
-        violations=violations,
-        origin={"file": upload.key, "line": str(line.number), "sequencer": upload.sequencer},
-        time=upload.uploaded_at,
-        details={} if isinstance(line, BadLine) or line.expires_at is None else {"expires_at": line.expires_at},
-    )
-    tally.quarantine_reports.append(stored)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

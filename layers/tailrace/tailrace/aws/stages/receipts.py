@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,7 +25,8 @@ class Upload:
     """A file as the bucket's notification describes it.
 
     ``sequencer`` differs for each upload to the same key; ``uploaded_at`` is the time of the upload, ISO 8601 in UTC.
-    ``etag`` is "" if the notification does not tell it.
+    ``etag`` is "" if the notification does not tell it. ``continued`` tells that this is not the first invocation for
+    it: an earlier one has handed it on.
     """
 
     bucket: str
@@ -33,11 +34,18 @@ class Upload:
     sequencer: str
     uploaded_at: str
     etag: str = ""
+    continued: bool = False
 
     @property
     def collection(self) -> str:
         """The collection that the file's items belong to: the first folder in the inbox."""
         return self.key.removeprefix(INBOX).partition("/")[0]
+
+    def notification(self) -> dict[str, Any]:
+        """Return a notification for the next invocation that loads this file."""
+        described = {"key": quote_plus(self.key, safe="/"), "sequencer": self.sequencer, "eTag": self.etag}
+        place = {"bucket": {"name": self.bucket}, "object": described}
+        return {"Records": [{"eventTime": self.uploaded_at, "s3": place, "continued": True}]}
 
 
 def uploads(event: Mapping[str, Any]) -> Iterator[Upload]:
@@ -47,7 +55,7 @@ def uploads(event: Mapping[str, Any]) -> Iterator[Upload]:
         key = unquote_plus(stored["key"])
         if key.startswith(INBOX) and not key.endswith("/"):  # else a folder's marker
             sequencer, etag = str(stored.get("sequencer", "")), str(stored.get("eTag", "")).strip('"')
-            yield Upload(bucket, key, sequencer, record["eventTime"], etag)
+            yield Upload(bucket, key, sequencer, record["eventTime"], etag, "continued" in record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class Receipts:
         loaded = receipt.get("sequencer") if isinstance(receipt, dict) else None
         if not upload.sequencer or not isinstance(loaded, str) or not loaded:
             return False
-        return not _is_later(upload.sequencer, loaded)
+        return not is_later(upload.sequencer, loaded)
 
     def write(self, upload: Upload, receipt: Item) -> None:
         """Write an upload's receipt.
@@ -83,7 +91,7 @@ class Receipts:
             raise Transient("the receipt cannot be written now")
 
 
-def _is_later(sequencer: str, other: str) -> bool:
+def is_later(sequencer: str, other: str) -> bool:
     """Tell whether an upload came after another one to the same key: hexadecimal, the shorter padded on the right.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html

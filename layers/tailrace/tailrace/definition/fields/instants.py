@@ -1,5 +1,6 @@
 """Times in items: what a field must hold to be read as a time, and time zones by name."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import cache
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from tailrace.definition.fields import clocks
 from tailrace.definition.fields.paths import field_path
+from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.times import LAST_MICROSECOND, TimeFormatError, check_leap_second, read_time
 from tailrace.errors import DefinitionError, InvalidItem, Violation
 
@@ -15,9 +17,14 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = Decimal("0.000001")
 _FLOOR = Context(prec=20, rounding=ROUND_FLOOR)  # the last microsecond of the year 9999 has 18 digits
 
+_UNLIKELY_YEAR = 2200
 
-def parse_instant(value: Any, zone: tzinfo, source: str) -> datetime:
-    """Parse a field's value as a time in the zone: an ISO 8601 string, or a number of seconds since the epoch.
+EPOCH_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+"""The units of numbers since 1970, and how many of each make a second."""
+
+
+def parse_instant(value: Any, zone: tzinfo, source: str, epoch_unit: str = "s") -> datetime:
+    """Parse a field's value as a time in the zone: an ISO 8601 string, or a number of ``epoch_unit`` since 1970.
 
     Raises:
         InvalidItem: the value is not a time.
@@ -26,20 +33,43 @@ def parse_instant(value: Any, zone: tzinfo, source: str) -> datetime:
         raise time_error(value, source)
     try:
         if not isinstance(value, str):
-            return _from_epoch(value).astimezone(zone)
+            return _from_epoch(value, epoch_unit).astimezone(zone)
         moment = read_time(value)
         moment = moment.astimezone(zone) if moment.tzinfo is not None else clocks.in_zone(moment, zone)
         if moment.microsecond == LAST_MICROSECOND:
             check_leap_second(value, moment)
     except (ValueError, ArithmeticError) as error:
-        raise time_error(value, source, error) from error
+        reason = error if isinstance(value, str) else _other_unit(value, epoch_unit)
+        raise time_error(value, source, reason) from error
     return moment
 
 
-def _from_epoch(seconds: int | Decimal) -> datetime:
+def _from_epoch(number: int | Decimal, unit: str) -> datetime:
     # round down, as fromisoformat does: rounding to nearest would move an hour's last moment into the next hour
-    microseconds = seconds * 1_000_000 if isinstance(seconds, int) else _FLOOR.quantize(seconds, _MICROSECOND).scaleb(6)
-    return _EPOCH + timedelta(microseconds=int(microseconds))
+    per_second = EPOCH_UNITS[unit]
+    if isinstance(number, int):
+        return _EPOCH + timedelta(microseconds=number * 1_000_000 // per_second)
+    seconds = EXACT.divide(number, per_second)
+    return _EPOCH + timedelta(microseconds=int(_FLOOR.quantize(seconds, _MICROSECOND).scaleb(6)))
+
+
+def _other_unit(number: int | Decimal, unit: str) -> Exception | None:
+    """Return why a number since 1970 is out of range if it would be a time in a finer unit."""
+    for finer in list(EPOCH_UNITS)[list(EPOCH_UNITS).index(unit) + 1 :]:
+        with suppress(ArithmeticError):
+            if _from_epoch(number, finer).year < _UNLIKELY_YEAR:
+                return TimeFormatError(f"in {unit} since 1970 it is out of range; in {finer} it would be a time")
+    return None
+
+
+def check_epoch_unit(context: str, unit: object) -> None:
+    """Check that ``unit`` is a unit of numbers since 1970.
+
+    Raises:
+        DefinitionError: it is not.
+    """
+    if not isinstance(unit, str) or unit not in EPOCH_UNITS:
+        raise DefinitionError(f"{context}: the unit of times must be one of {', '.join(EPOCH_UNITS)}, not {unit!r}")
 
 
 def time_error(value: Any, source: str, reason: Exception | None = None) -> InvalidItem:

@@ -112,9 +112,14 @@ def _matcher(text: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator({"pattern": text}, pattern_options=PATTERN_OPTIONS)
 
 
+@lru_cache(maxsize=256)
+def _translated(pattern: str) -> Translation:
+    return translate(pattern)
+
+
 def matches(pattern: str, text: str) -> bool:
     """Tell whether a text matches a pattern of a compiled schema."""
-    found = translate(pattern)
+    found = _translated(pattern)
     return all(_matcher(one).is_valid(text) for one in found.required) and not any(
         _matcher(one).is_valid(text) for one in found.forbidden
     )

@@ -2,14 +2,15 @@
 
 A measure ``m`` is stored as plain top-level numbers of the row, so that any tool can read it:
 
-=========  ===========================================  ==================================================
-measure    attributes                                   value
-=========  ===========================================  ==================================================
-count      ``m``                                        ``m``
-total      ``m``                                        ``m``
-mean       ``m_total``, ``m_count``                     ``m_total / m_count``
-variance   ``m_total``, ``m_count``, ``m_squares``      ``(m_squares - m_total² / m_count) / m_count``
-=========  ===========================================  ==================================================
+===========  ===========================================  ==================================================
+measure      attributes                                   value
+===========  ===========================================  ==================================================
+count        ``m``                                        ``m``
+count_items  ``m``                                        ``m``
+total        ``m``                                        ``m``
+mean         ``m_total``, ``m_count``                     ``m_total / m_count``
+variance     ``m_total``, ``m_count``, ``m_squares``      ``(m_squares - m_total² / m_count) / m_count``
+===========  ===========================================  ==================================================
 
 An item whose field is missing or null adds nothing to that measure, as in SQL. All sums are exact decimals, so a
 variance does not suffer from cancellation as it would in floating point. Linear measures cost no writes beyond the one
@@ -41,11 +42,13 @@ class Column:
         source: the field's path; None for a count of items.
         where: an item that does not satisfy it adds 0.
         power: 0, 1 or 2; 0 if ``source`` is None.
+        once: of an aggregate with ``each=``, an item adds 1 to a row, however many of its elements are in it.
     """
 
     source: str | None
     where: Predicate | None
     power: int
+    once: bool = False
     path: FieldPath | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +86,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A linear measure, created by :func:`count`, :func:`total`, :func:`mean` or :func:`variance`.
+    """A linear measure, created by :func:`count`, :func:`count_items`, :func:`total`, :func:`mean` or :func:`variance`.
 
     Appending ``suffixes`` to the measure's name gives the row attributes, one for each of ``columns``.
     """
@@ -127,19 +130,20 @@ class Measure:
     def render(self, name: str, row: Mapping[str, Any]) -> Number | None:
         """Return the measure's value from the row's attributes; None if there are no values."""
         parts = [row.get(attribute, 0) for attribute in self.attributes(name)]
-        if self.kind in ("count", "total"):
+        if self.kind in ("count", "count_items", "total"):
             return parts[0]  # type: ignore[no-any-return]
         if not parts[1]:
             return None
         if self.kind == "mean":
-            return _divide(parts[0], parts[1])
+            return divide(parts[0], parts[1])
         scaled_variance = EXACT.subtract(
             EXACT.multiply(Decimal(parts[2]), Decimal(parts[1])), EXACT.power(Decimal(parts[0]), 2)
         )
-        return _divide(scaled_variance, parts[1] * parts[1])
+        return divide(scaled_variance, parts[1] * parts[1])
 
 
-def _divide(numerator: Number, denominator: Number) -> Decimal:
+def divide(numerator: Number, denominator: Number) -> Decimal:
+    """Return a quotient with the digits that readers get."""
     return _DISPLAY_CONTEXT.divide(Decimal(numerator), Decimal(denominator))
 
 
@@ -153,6 +157,20 @@ def count(*, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]
         ((1,), (0,))
     """
     return Measure("count", (Column(None, where, 0),), ("",), **metadata)
+
+
+def count_items(*, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:
+    """Count the items, where :func:`count` counts their elements: for aggregates with ``each=``.
+
+    An item counts once in each row in which at least one of its elements is, and satisfies ``where``. Without
+    ``each=``, it is the same as :func:`count`.
+
+    Example:
+        >>> from tailrace import count_items
+        >>> count_items(description="Orders with this product.").attributes("orders")
+        ('orders',)
+    """
+    return Measure("count_items", (Column(None, where, 0, once=True),), ("",), **metadata)
 
 
 def total(source: str, *, where: Predicate | None = None, **metadata: Unpack[DisplayMetadata]) -> Measure:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from tailrace.definition.fields.checks import DisplayMetadata, check_field
-from tailrace.definition.fields.instants import time_zone
+from tailrace.definition.fields.instants import check_epoch_unit, time_zone
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.measures.order import OrderMeasure
@@ -81,21 +81,24 @@ def _ranked(
     return OrderMeasure(kind, values, "high" if kind == "largest" else "low", most=most, **metadata)
 
 
-def first(
+def first(  # noqa: PLR0913 - the arguments of its order, by name
     source: str,
     *,
     by: str | None = None,
     by_value: str | None = None,
     tz: str = "UTC",
+    by_unit: str = "s",
     where: Predicate | None = None,
     **metadata: Unpack[DisplayMetadata],
 ) -> OrderMeasure:
     """Maintain a field of the item with the earliest time ``by``, or with the smallest value ``by_value``.
 
-    A time is parsed like the field of a time bucket; a value is a number, text or boolean, such as a version.
+    A time is parsed like the field of a time bucket: ``tz`` is the zone of times without an offset, ``by_unit`` the
+    unit of numbers since 1970 (``"s"``, ``"ms"``, ``"us"`` or ``"ns"``). A value is a number, text or boolean,
+    such as a version.
 
     Raises:
-        DefinitionError: not exactly one of ``by`` and ``by_value`` is given, or the time zone is unknown.
+        DefinitionError: not exactly one of ``by`` and ``by_value`` is given, or the time zone or unit is unknown.
 
     Example:
         >>> from tailrace import first
@@ -103,17 +106,18 @@ def first(
         >>> opened.render("opened", {"opened": "new", "opened_at": "2024-10-01T06:00:00.000000Z"})
         {'value': 'new', 'at': '2024-10-01T06:00:00.000000Z'}
     """
-    _check_order("first", by, by_value, tz)
-    values = ValueSelection(source, where, at=by, tz=tz, by=by_value)
+    _check_order("first", by, by_value, tz, by_unit)
+    values = ValueSelection(source, where, at=by, tz=tz, by=by_value, epoch_unit=by_unit)
     return OrderMeasure("first", values, "low", **metadata)
 
 
-def last(
+def last(  # noqa: PLR0913 - the arguments of its order, by name
     source: str,
     *,
     by: str | None = None,
     by_value: str | None = None,
     tz: str = "UTC",
+    by_unit: str = "s",
     where: Predicate | None = None,
     **metadata: Unpack[DisplayMetadata],
 ) -> OrderMeasure:
@@ -130,14 +134,15 @@ def last(
         >>> last("status", by_value="version").render("status", {"status": "paid", "status_by": 7})
         {'value': 'paid', 'by': 7}
     """
-    _check_order("last", by, by_value, tz)
-    values = ValueSelection(source, where, at=by, tz=tz, by=by_value)
+    _check_order("last", by, by_value, tz, by_unit)
+    values = ValueSelection(source, where, at=by, tz=tz, by=by_value, epoch_unit=by_unit)
     return OrderMeasure("last", values, "high", **metadata)
 
 
-def _check_order(kind: str, by: str | None, by_value: str | None, tz: str) -> None:
+def _check_order(kind: str, by: str | None, by_value: str | None, tz: str, by_unit: str) -> None:
     if (by is None) == (by_value is None):
         text = "give by=, the field with a time, or by_value=, the field with a number or text to order by"
         raise DefinitionError(f"{kind}: {text}")
     check_field(f"{kind}(by=)" if by_value is None else f"{kind}(by_value=)", by if by_value is None else by_value)
     time_zone(tz)
+    check_epoch_unit(f"{kind}(by_unit=)", by_unit)

@@ -60,6 +60,7 @@ class ValueSelection:
         by: the path of the field whose value orders the items, for first and last by a value.
         show: the paths of the fields that are kept with the value, for largest and smallest; None for other measures.
         tz: the time zone of times without an offset.
+        epoch_unit: the unit of times that are numbers since 1970.
         error: the largest relative error to which numbers are rounded; None does not round.
     """
 
@@ -68,6 +69,7 @@ class ValueSelection:
     at: str | None = None
     tz: str = "UTC"
     error: Decimal | None = None
+    epoch_unit: str = "s"
     by: str | None = None
     show: tuple[str, ...] | None = None
     path: FieldPath = field(init=False, repr=False, compare=False)
@@ -127,7 +129,7 @@ class ValueSelection:
                 return None
             if self.at is None:
                 return encode_sort_keys([check_sort_value(by, self.order_path.pointer), value]), (value, by)
-            at = utc_text(parse_instant(by, time_zone(self.tz), self.at))
+            at = utc_text(parse_instant(by, time_zone(self.tz), self.at, self.epoch_unit))
             return f"{at}#{encode_sort_key(value)}", (value, at)
         if self.show is not None:
             shown = tuple([_shown(path, item) for path in self.shown_paths])

@@ -3,11 +3,14 @@
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure
 from tailrace.encoding.json_types import Json
 from tailrace.http.openapi.components import closed_object, error_responses, parameter, reference, response
 from tailrace.queries.formats import ROW_MEDIA_TYPES
+from tailrace.queries.intervals import RANGE, label_name
+from tailrace.queries.moving_sums import measures_without_window
+from tailrace.queries.options import parameter_name
 from tailrace.queries.parameters import (
     DEFAULT_LISTED,
     DEFAULT_RANKED,
@@ -18,15 +21,13 @@ from tailrace.queries.parameters import (
     MAX_RANKED,
     MAX_ROWS,
     ORDERS,
-    parameter_name,
     rankable_measures,
     rollup_intervals,
 )
-from tailrace.queries.rollup import non_additive_measures
 
 _TEXT = {"type": "string"}
+_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
 _TEXTS = {"type": "array", "items": _TEXT}
-_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-01-31T05:00-05:00"]}
 _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
 
@@ -56,6 +57,15 @@ _GENERATION_HEADER = {
         "schema": {"type": "string", "pattern": "^version=[0-9]+, state=[a-z]+, exact=[?][01](;reason=.+)?$"},
     }
 }
+_ROLLED_UP: Json = {
+    "interval": _TEXT,
+    "bucket": _TEXT | {"description": "The member of a row with the label of its interval."},
+    "left_out": {
+        "type": "object",
+        "additionalProperties": _TEXT,
+        "description": "The measures that rows of an interval lack, all or some of them, with the reason.",
+    },
+}
 _LINK = {"Link": {"description": 'The next page, if any, as `rel="next"`.', "schema": _TEXT}}
 
 _STATE, _STATE_HEADERS = {"generation": _READ, "freshness": _FRESHNESS}, _FRESHNESS_HEADER | _GENERATION_HEADER
@@ -63,15 +73,17 @@ _STATE, _STATE_HEADERS = {"generation": _READ, "freshness": _FRESHNESS}, _FRESHN
 
 def row_schema(aggregate: Aggregate) -> Json:
     """Return the schema of a row as the API returns it."""
+    bucket, intervals = aggregate.bucket, rollup_intervals(aggregate)
     properties: Json = {group.name: _group_schema(group) for group in aggregate.by}
     properties |= {
         name: _measure_schema(measure) | _annotations(measure) for name, measure in aggregate.measures.items()
     }
     properties["updated_at"] = {"type": "string", "format": "date-time", "description": "When the row last changed."}
-    # rows of an interval omit the measures that cannot be rolled up
-    required = [
-        name for name in properties if not rollup_intervals(aggregate) or name not in non_additive_measures(aggregate)
-    ]
+    # rows of an interval name their label after it, and omit what does not follow from the rows
+    absent = set() if bucket is None else {bucket.name, *measures_without_window(aggregate)}
+    required = [name for name in properties if name not in absent]
+    labels = [label_name(aggregate, interval) for interval in intervals]
+    properties |= {name: _TEXT | {"description": "With this `interval`."} for name in labels if name is not None}
     properties["inexact"] = {"const": True, "description": "A change was left out: its sum has too many digits."}
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
@@ -79,14 +91,18 @@ def row_schema(aggregate: Aggregate) -> Json:
 def aggregates_path() -> dict[str, Json]:
     """Return the path that lists the aggregates, and its operation."""
     text_or_none = {"type": ["string", "null"]}
-    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT})
+    size = {"type": "integer", "description": "How many of `kind` make a time bucket, if several."}
+    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT, "size": size})
     measure = closed_object(
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
         {
             "field": _TEXT,
             "fraction": {"type": "number"},
             "most": {"type": "integer"},
+            "additive": {"const": False, "description": "An item may be in several of the buckets of an interval."},
             "show": {"type": "array", "items": _TEXT},
+            "numerator": _TEXT,
+            "denominator": _TEXT,
         },
     )
     aggregate = closed_object(
@@ -97,12 +113,16 @@ def aggregates_path() -> dict[str, Json]:
             "description": text_or_none,
             "groups": {"type": "array", "items": group, "description": "In the order of the key."},
             "bucket": text_or_none | {"description": "The name of the time bucket group."},
+            "intervals": {"type": "array", "items": _TEXT, "description": "The intervals that its rows roll up to."},
             "listed": {"type": "boolean", "description": "Whether the values of the first group can be listed."},
             "measures": {"type": "array", "items": measure},
             "shown": {"type": ["integer", "null"], "description": "The version whose rows can be read, if any."},
             "generations": {"type": "array", "items": closed_object(_GENERATION, {"progress": _PROGRESS})},
         },
-        {"keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."}},
+        {
+            "keep_s": {"type": "integer", "description": "Seconds that a row is kept after its time bucket ends."},
+            "each": _TEXT | {"description": "The field whose elements are counted, instead of items."},
+        },
     )
     listed = closed_object({"aggregates": {"type": "array", "items": aggregate}, "freshness": _FRESHNESS})
     operation = {
@@ -118,8 +138,8 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
     head = {"aggregate": {"const": aggregate.name}, "version": {"const": aggregate.version}}
     rows = {"type": "array", "items": reference(f"{aggregate.name}-row")}
     cursor = {"type": "string", "description": "Present if there are more rows: repeat the query with it."}
-    page = closed_object(head | {"rows": rows} | _STATE, {"cursor": cursor, "interval": _TEXT})
-    ranking = closed_object(head | {"by": _TEXT, "rows": rows} | _STATE)
+    page = closed_object(head | {"rows": rows} | _STATE, {"cursor": cursor, "window": _TEXT} | _ROLLED_UP)
+    ranking = closed_object(head | {"by": _TEXT, "rows": rows} | _STATE, _ROLLED_UP)
 
     def operation(verb: str, summary: str, parameters: list[Json], schema: Json, headers: Json) -> Json:
         ok_response = response(summary, schema, _STATE_HEADERS | headers)
@@ -187,18 +207,35 @@ def _group_parameters(aggregate: Aggregate, first: Json | None = None) -> list[J
     ]
     if bucket is None:
         return parameters
-    text = "An instant, a date or a month, inclusive; replaces the bucket parameter."
+    text = "An instant, a date, a month, a quarter or a year, inclusive; replaces the bucket parameter."
     return [*parameters, *(parameter(end, "query", _TIME, text) for end in ("from", "to"))]
+
+
+_FIRST_VALUES = {
+    "type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_FIRST_GROUP_VALUES, "uniqueItems": True
+}  # fmt: skip
+
+
+def _interval_parameter(aggregate: Aggregate) -> list[Json]:
+    if aggregate.bucket is None:
+        return []
+    intervals = [*rollup_intervals(aggregate), RANGE]
+    return [parameter("interval", "query", {"enum": intervals}, "Roll rows up by interval, or over the whole range.")]
+
+
+def _window_parameter(aggregate: Aggregate) -> list[Json]:
+    if aggregate.bucket is None or not aggregate.linear:
+        return []
+    text = "The length of a window: each row has the sums of the window that ends with its bucket."
+    return [parameter("window", "query", _TEXT | {"examples": ["24h", "7d", "12mo"]}, text)]
 
 
 def _row_parameters(aggregate: Aggregate) -> list[Json]:
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": DEFAULT_ROWS}
-    coarser = rollup_intervals(aggregate)
-    interval = [parameter("interval", "query", {"enum": coarser}, "Roll rows up by interval.")] if coarser else []
-    values = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_FIRST_GROUP_VALUES, "uniqueItems": True}
     return [
-        *_group_parameters(aggregate, values),
-        *interval,
+        *_group_parameters(aggregate, _FIRST_VALUES),
+        *_interval_parameter(aggregate),
+        *_window_parameter(aggregate),
         parameter("order", "query", {"enum": list(ORDERS), "default": "asc"}, "Ascending or descending key order."),
         parameter("limit", "query", limit, "Maximum number of rows per page."),
         parameter("cursor", "query", _TEXT, "The cursor of the previous page."),
@@ -209,7 +246,8 @@ def _top_parameters(aggregate: Aggregate) -> list[Json]:
     count = {"type": "integer", "minimum": 1, "maximum": MAX_RANKED, "default": DEFAULT_RANKED}
     by = {"enum": rankable_measures(aggregate)} if rankable_measures(aggregate) else _TEXT
     return [
-        *_group_parameters(aggregate),
+        *_group_parameters(aggregate, _FIRST_VALUES),
+        *_interval_parameter(aggregate),
         parameter("by", "query", by, "The measure to rank by.", required=True),
         parameter("n", "query", count, "Maximum number of rows."),
         parameter("order", "query", {"enum": list(ORDERS), "default": "desc"}, "Greatest or smallest first."),
@@ -220,13 +258,13 @@ def _group_schema(group: Group) -> Json:
     return _TEXT if isinstance(group, BucketGroup) else _VALUE
 
 
-def _measure_schema(measure: Measure | OrderMeasure) -> Json:
+def _measure_schema(measure: AnyMeasure) -> Json:
     match measure.kind:
-        case "count" | "distinct":
+        case "count" | "count_items" | "distinct":
             return {"type": "integer", "minimum": 0}
         case "total":
             return {"type": "number"}
-        case "mean" | "variance":
+        case "mean" | "variance" | "ratio":
             return _NUMBER_OR_NONE
         case "top":
             counted = {"value": _VALUE, "count": {"type": "integer", "minimum": 1}}
@@ -241,6 +279,6 @@ def _measure_schema(measure: Measure | OrderMeasure) -> Json:
     return {"type": ["string", "number", "boolean", "null"]}
 
 
-def _annotations(measure: Measure | OrderMeasure) -> Json:
+def _annotations(measure: AnyMeasure) -> Json:
     described = {} if measure.description is None else {"description": measure.description}
     return described | ({} if measure.unit is None else {"x-unit": measure.unit})

@@ -28,7 +28,7 @@ from tailrace.backfill.generations import Generation
 from tailrace.backfill.journal import Journal, JournalObject, decode, encode, read_journal
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import RowKey
-from tailrace.inputs.changes import decode_fields
+from tailrace.inputs.item_changes import stored_fields
 
 _KEYS_PER_PART = 200
 _ITEMS_PER_FOLD = 20_000
@@ -167,7 +167,7 @@ def _images(shop: Workshop, job: Job, space: RowSpace, journal: Journal, partiti
             continue
         changed.discard(key)
         images = journal.old_images.get(key, {})
-        found = image_at_boundary(images, decode_fields(image), throughs, job.data["parents"])
+        found = image_at_boundary(images, stored_fields(image, shop.pipeline), throughs, job.data["parents"])
         if found is not None:
             yield found
     for key in sorted(changed):

@@ -8,6 +8,7 @@ from typing import Any
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.workshop import Lines, Workshop, partition_of, spread
 from tailrace.aws.runtime.pages import all_rows
+from tailrace.inputs.item_changes import stored_key
 
 _MAX_BYTES = 64_000_000  # held in memory before it is written
 
@@ -24,11 +25,11 @@ def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
     lines: Lines = {}
     size = page_number = 0
     for image in _segment(shop, segment, job.data["segments"]):
-        pk = image.get("pk", {}).get("S", "")
-        if not pk.startswith(collections):
+        key = stored_key(image, shop.pipeline)
+        if not key.startswith(collections):
             continue
-        line = json.dumps([pk, image], separators=(",", ":"), default=_base64).encode()
-        lines.setdefault(partition_of(pk, partitions), []).append(line)
+        line = json.dumps([key, image], separators=(",", ":"), default=_base64).encode()
+        lines.setdefault(partition_of(key, partitions), []).append(line)
         size += len(line)
         if size > _MAX_BYTES:
             _flush(shop, job, lines, f"{run}-{page_number:06}")

@@ -1,0 +1,76 @@
+"""``tailrace test``: tries the definition on generated items and histories."""
+
+import argparse
+import os
+from typing import Any
+
+from cli.console import say, show_progress
+from cli.definition.trial import Limits, Trial, lines
+from cli.errors import CommandError, UsageError
+from cli.options import parse_count, parse_rate
+from tailrace.definition.pipeline import DEFAULT_PIPELINE, Pipeline, load_pipeline
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import DefinitionError
+
+_HELP = """\
+Try your definition on items generated from its schemas, and on histories of
+them: transforms and predicates must not fail on a valid item, and must depend
+on nothing but the item; what an item adds must be retracted, and the rows must
+be the same however the changes are cut into batches. What breaks is shown with
+the smallest item. Nothing of AWS is needed.
+
+exit status: 0 nothing is broken; 1 the definition is broken; 2 invalid arguments."""
+
+
+def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "test",
+        help="try your definition on generated items and histories",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = Limits()
+    parser.add_argument(
+        "--pipeline", metavar="MODULE:ATTRIBUTE", help="the pipeline (default: $TAILRACE_PIPELINE, or the template's)"
+    )
+    parser.add_argument("--seed", type=int, default=default.seed, metavar="N", help="another seed tries other items")
+    parser.add_argument(
+        "--seconds", type=parse_rate, default=default.seconds, metavar="N", help="time to take (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--items", type=parse_count, default=default.items, metavar="N",
+        help="at most this many items of each collection, and histories (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the trial and print its report.
+
+    Raises:
+        UsageError: there is no such module.
+        CommandError: the definition cannot be imported.
+    """
+    reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
+    pipeline = _load(reference)
+    trial = Trial(pipeline, Limits(options.seed, options.seconds, options.items))
+    trial.run(show_progress)
+    if options.json:
+        say(dumps(trial.as_json()))
+    else:
+        for line in lines(trial):
+            say(line)
+    return 1 if trial.is_broken else 0
+
+
+def _load(reference: str) -> Pipeline:
+    try:
+        return load_pipeline(reference)
+    except Exception as error:  # the user's code may raise anything on import
+        missing = error.__cause__
+        if isinstance(missing, ModuleNotFoundError) and missing.name and reference.startswith(missing.name):
+            raise UsageError(str(error)) from error
+        prefix = "" if isinstance(error, DefinitionError) else f"{type(error).__name__}: "
+        raise CommandError(f"BROKEN  {reference} cannot be imported: {prefix}{error}") from error

@@ -1,0 +1,203 @@
+"""Items from a JSON Schema 2020-12 and the constants of the user's functions, at thousands a second.
+
+No library that is kept up generates values for this draft. What the generator does not know of a schema, such as
+``contains``, the schema itself filters out; examples and earlier items, changed in one field, help with such a schema.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from decimal import Decimal
+from functools import partial
+from random import Random
+from typing import Any
+
+from cli.definition.generation.merging import Merger, Parts, Variant
+from cli.definition.generation.texts import text_maker
+from cli.definition.subject import Subject
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.numbers import Number, canonical_number, normalise
+from tailrace.encoding.tagged_json import canonical_json
+
+type Maker = Callable[[Random, int], Any]
+
+_EXTREME = 10**12
+_SMALL = 100
+_MAX_ELEMENTS = 4
+_MAX_DEPTH = 5
+_HOPELESS_DEPTH = 40
+_MAX_TRIES = 400
+_POOL = 500
+
+
+class Impossible(Exception):
+    """No value satisfies these schemas."""
+
+
+class Generator:
+    """Makes the items of one collection.
+
+    Attributes:
+        rejected: the number of made items that were not valid.
+    """
+
+    def __init__(self, subject: Subject, examples: Sequence[Item] = ()) -> None:
+        self._constants, self._accepts = subject.constants, subject.accepts
+        schema, also = subject.collection.compiled, subject.key_schema()
+        self._merger = Merger(schema)
+        self._makers: dict[tuple[Any, ...], Maker] = {}
+        self._merger.kept.append(also)
+        variants = self._merger.variants((schema.document, also))
+        self._roots = [self._object(variant, subject.hints()) for variant in variants]
+        self._examples = list(examples)
+        self._pool: list[Item] = []
+        self.rejected = 0
+
+    def items(self, random: Random) -> Iterator[Item]:
+        """Yield valid items, all different, for as long as new ones are found."""
+        seen: set[str] = set()
+        for example in self._examples:
+            seen.add(canonical_json(example))
+            yield deepcopy(example)
+        misses = 0
+        while misses < _MAX_TRIES:
+            item = self._try(random)
+            text = None if item is None else canonical_json(item)
+            if item is None or text is None or text in seen:
+                misses += 1
+                continue
+            misses = 0
+            seen.add(text)
+            if len(self._pool) < _POOL:
+                self._pool.append(deepcopy(item))
+            yield item
+
+    def _try(self, random: Random) -> Item | None:
+        known = self._examples if self._examples and (not self._pool or random.random() < 0.2) else self._pool  # noqa: PLR2004
+        try:
+            item: Item = random.choice(self._roots)(random, 0) if self._roots else {}
+            if known and (not self._roots or random.random() < 0.3):  # noqa: PLR2004
+                base = deepcopy(random.choice(known))
+                name = random.choice([*base, *item] or [""])
+                item = base | {name: item[name]} if name in item else {key: base[key] for key in base if key != name}
+            if self._accepts(item):
+                return item
+        except Impossible:
+            pass
+        self.rejected += 1
+        return None
+
+    def _maker(self, parts: Parts, hint: str = "any") -> Maker:
+        """Return a function that makes values under schemas."""
+        key = (*map(id, parts), hint)
+        if key not in self._makers:
+            self._merger.kept.append(parts)
+            self._makers[key] = partial(self._made_later, key)  # a schema may contain itself
+            found = [maker for variant in self._merger.variants(parts) for maker in self._of_variant(variant, hint)]
+            self._makers[key] = partial(_one_of, found)
+        return self._makers[key]
+
+    def _made_later(self, key: tuple[Any, ...], random: Random, depth: int) -> Any:
+        return self._makers[key](random, depth)
+
+    def _of_variant(self, variant: Variant, hint: str) -> Iterator[Maker]:
+        if variant.values is not None:
+            values = [normalise(value) for value in variant.values]
+            yield lambda random, _depth: deepcopy(random.choice(values))
+            return
+        types = variant.types & _HINTED.get(hint, variant.types) or variant.types
+        if hint == "any" and not any(part.keys() - _SILENT for part in variant.parts):
+            types &= _SCALARS  # the schema says nothing
+        if "number" in types:
+            yield self._number(variant)
+        if "string" in types:
+            made = text_maker(variant, self._constants, is_time=hint == "time")
+            yield lambda random, _depth: made(random)
+        if "boolean" in types:
+            yield lambda random, _depth: random.random() < 0.5  # noqa: PLR2004
+        if "array" in types:
+            yield self._array(variant)
+        if "object" in types:
+            yield self._object(variant, {})
+        if "null" in types:
+            yield lambda _random, _depth: None
+
+    def _number(self, variant: Variant) -> Maker:
+        low = max(variant.highest("minimum", -_EXTREME), *variant.every("exclusiveMinimum"), -(10**36))
+        high = min(variant.lowest("maximum", max(_EXTREME, low)), *variant.every("exclusiveMaximum"), 10**36)
+        first, final = int(-(-low // 1)), int(high // 1)
+        steps = [Decimal(step) for step in variant.every("multipleOf")]
+        constants = [number for number in self._constants.numbers if low <= number <= high]
+
+        def number(random: Random, _depth: int) -> Number:
+            chance, found = random.random(), Decimal(first)
+            if constants and chance < 0.4:  # noqa: PLR2004
+                found = Decimal(random.choice(constants)) + random.choice([0, 0, 1, -1])
+                if chance < 0.1:  # noqa: PLR2004
+                    found = found * random.randint(-3, 9) + random.choice(constants)
+            elif chance < 0.5:  # noqa: PLR2004
+                found = Decimal(random.choice([first, final, 0, 1, -1]))
+            elif first <= final:
+                near = chance < 0.8 and first <= _SMALL and final >= -_SMALL  # noqa: PLR2004
+                bounds = (max(first, -_SMALL), min(final, _SMALL)) if near else (first, final)
+                found = Decimal(random.randint(*bounds))
+            if not variant.integral and random.random() < 0.3:  # noqa: PLR2004
+                found += Decimal(random.randrange(100)).scaleb(-2)
+            for step in steps:
+                found = found // step * step
+            return canonical_number(min(max(found, Decimal(low)), Decimal(high)))
+
+        return number
+
+    def _array(self, variant: Variant) -> Maker:
+        least, most = int(variant.highest("minItems", 0)), variant.lowest("maxItems", _EXTREME)
+        unique = any(variant.every("uniqueItems"))
+        heads = max((len(members) for members in variant.every("prefixItems")), default=0)
+        makers = [self._maker(tuple(variant.every_at("prefixItems", index))) for index in range(heads)]
+        rest = self._maker(tuple(variant.every("items")) or (True,))
+
+        def array(random: Random, depth: int) -> list[Any]:
+            length = least if depth > _MAX_DEPTH else int(min(random.randint(least, least + _MAX_ELEMENTS), most))
+            found = [(makers[index] if index < heads else rest)(random, depth + 1) for index in range(length)]
+            if unique and len({canonical_json(value) for value in found}) < length:
+                raise Impossible
+            return found
+
+        return array
+
+    def _object(self, variant: Variant, hints: Mapping[str, str]) -> Maker:
+        named = [*variant.names, *(name for name in hints if name not in variant.names and variant.is_open)]
+        names = [name for name in named if False not in variant.field(name)]
+        makers = {name: self._maker(variant.field(name), hints.get(name, "any")) for name in names}
+        required = frozenset(name for wanted in variant.required for name in variant.chosen_with(wanted))
+        optional = [found for name in names if (found := variant.chosen_with(name)) <= makers.keys()]
+        open_to = (
+            self._maker(variant.field("x1")) if variant.is_open and variant.every("additionalProperties") else None
+        )
+
+        def made(random: Random, depth: int) -> Item:
+            if depth > _HOPELESS_DEPTH or not required <= makers.keys():
+                raise Impossible
+            chance = random.choice([0.0, 0.5, 0.5, 0.9]) if depth <= _MAX_DEPTH else 0.0
+            chosen = required.union(*(group for group in optional if random.random() < chance))
+            found = {name: maker(random, depth + 1) for name, maker in makers.items() if name in chosen}
+            if open_to is not None and random.random() < chance:
+                found |= {f"x{index}": open_to(random, depth + 1) for index in range(random.randint(1, 3))}
+            return found
+
+        return made
+
+
+def _one_of(makers: Sequence[Maker], random: Random, depth: int) -> Any:
+    if not makers:
+        raise Impossible
+    return random.choice(makers)(random, depth)
+
+
+_SCALARS = frozenset(["string", "number", "boolean", "null"])
+_SILENT = {"title", "description", "$comment", "examples", "deprecated", "readOnly", "writeOnly", "default"}
+_HINTED = {
+    "number": frozenset(["number"]),
+    "string": frozenset(["string"]),
+    "time": frozenset(["string"]),
+    "scalar": frozenset(["string", "number", "boolean"]),
+}

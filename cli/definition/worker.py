@@ -1,0 +1,124 @@
+"""Another process, in which everything differs that an item does not hold: hash seed, clock, time zone, locale, folder.
+
+``python -m cli.definition.worker REFERENCE SECONDS`` reads lines ``[collection, item]`` and writes the outcome of each.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cli.definition.clock import shift_clock
+from cli.definition.subject import Subject
+from tailrace.definition.pipeline import load_pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.tagged_json import dumps, loads
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a process is started with; ``shift_s`` moves its clock."""
+
+    hash_seed: int = 0
+    zone: str = "UTC"
+    locale: str = "C.UTF-8"
+    shift_s: int = 0
+
+    def variables(self) -> Mapping[str, str]:
+        """Return the environment."""
+        path = os.pathsep.join(dict.fromkeys(str(Path(entry).resolve()) for entry in sys.path))
+        return os.environ | {
+            "PYTHONHASHSEED": str(self.hash_seed),
+            "PYTHONPATH": path,
+            "TZ": self.zone,
+            "LC_ALL": self.locale,
+            "LANG": self.locale,
+        }
+
+
+ELSEWHERE = Surroundings(4242, "Pacific/Kiritimati", "C", 341 * 86_400 + 11 * 3_600 + 1_234)
+"""Nearly a year later, so that year, month, weekday and hour differ."""
+
+
+class Worker:
+    """A process that evaluates items; use it in a ``with`` statement, and first ask whether it is ready."""
+
+    def __init__(self, reference: str, surroundings: Surroundings) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tailrace-test-")
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter
+            [sys.executable, "-m", "cli.definition.worker", reference, str(surroundings.shift_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=surroundings.variables(),
+            cwd=self._folder.name,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()  # type: ignore[union-attr]
+        self._folder.cleanup()
+
+    def is_ready(self) -> bool:
+        """Wait until the pipeline is imported; False if it cannot be."""
+        return bool(self._process.stdout and self._process.stdout.readline())
+
+    def outcomes(self, collection: str, items: Sequence[Item]) -> list[str]:
+        """Return the outcome of each item, in order.
+
+        Raises:
+            EOFError: the process has ended.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise EOFError
+        found: list[str] = []
+        for item in items:  # one by one: both pipes are short
+            try:
+                stdin.write(json.dumps([collection, dumps(item)]) + "\n")
+                stdin.flush()
+            except OSError as error:
+                raise EOFError from error
+            line = stdout.readline()
+            if not line:
+                raise EOFError
+            found.append(str(json.loads(line)))
+        return found
+
+
+def main(reference: str, shift_s: str) -> int:
+    """Answer until the input ends."""
+    time.tzset()
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever the user's code prints
+    if int(shift_s):
+        shift_clock(int(shift_s))
+    pipeline = load_pipeline(reference)
+    subjects = {collection.name: Subject.of(pipeline, collection) for collection in pipeline.collections}
+    output.write("ready\n")
+    output.flush()
+    for line in sys.stdin:
+        collection, item = json.loads(line)
+        output.write(json.dumps(subjects[collection].outcome(loads(item))) + "\n")
+        output.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    raise SystemExit(main(*sys.argv[1:]))

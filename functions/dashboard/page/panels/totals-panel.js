@@ -1,0 +1,47 @@
+/** The panel of an aggregate without groups: every measure of its only row. */
+
+import { valueList } from "../charts/lists.js";
+import { readRows } from "../data/queries.js";
+import { el, setAttribute, setText } from "../elements/dom.js";
+import { isNumber } from "../values/exact.js";
+import { formatNumber, humanize, withoutTime } from "../values/format.js";
+import { Panel } from "./panel.js";
+
+export class TotalsPanel extends Panel {
+  constructor(api, aggregate, config) {
+    super(api, aggregate, config);
+    this.list = el("ol", { class: "ranking wide" });
+    setAttribute(this.list, "aria-label", `Measures of ${humanize(aggregate.name)}`);
+    this.empty = el("p", { class: "empty", hidden: true });
+    this.stage.classList.add("of-bars");
+    this.stage.append(this.list, this.empty);
+  }
+
+  /** Read the row and draw it. */
+  async load(signal) {
+    const read = await readRows(this.api, this.aggregate, [], { signal, max: 1 });
+    const [row] = read.rows;
+    const entries = row === undefined ? [] : this.aggregate.measures.map((measure) => entry(measure, row));
+    this.list.replaceChildren(...entries);
+    this.empty.hidden = row !== undefined;
+    setText(this.empty, row === undefined ? "No rows yet. They appear here as soon as the first item is counted." : "");
+    setText(this.caption, "all items in one row");
+    return read;
+  }
+
+  /** The query of the rows that are shown. */
+  parameters() {
+    return [];
+  }
+
+  /** Nothing to do: the stylesheet colors the text. */
+  onAppearanceChange() {}
+}
+
+function entry({ name, unit, description }, row) {
+  const label = el("span", { class: "name", text: humanize(name), title: description ?? humanize(name) });
+  const value = withoutTime(row[name]);
+  if (!isNumber(value)) return el("li", { class: "with-list" }, label, valueList(row[name]));
+  const text = unit ? `${formatNumber(value)} ${unit}` : formatNumber(value);
+  return el("li", {}, label, el("span", { "aria-hidden": "true" }), el("span", { class: "value", text }));
+}

@@ -1,0 +1,65 @@
+"""The evaluation of items that may be in several rows of an aggregate: each of their elements contributes.
+
+Elements of different items that agree in the fields that count are evaluated once, as items are
+(:mod:`tailrace.aggregation.contribution_cache`).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from tailrace.aggregation.contribution_cache import ContributionCache, cache_for
+from tailrace.aggregation.contributions import Contribution, RowContributions, merged
+from tailrace.aggregation.row_evaluator import RowEvaluator
+from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.fields.elements import views
+from tailrace.definition.fields.paths import FieldPath
+from tailrace.encoding.json_types import Item
+
+
+class Spread:
+    """Evaluates the aggregates of one collection that count the elements of one field.
+
+    Attributes:
+        aggregates: the aggregates, in the order of the results.
+    """
+
+    def __init__(self, path: FieldPath, aggregates: Sequence[Aggregate]) -> None:
+        self.aggregates = tuple(aggregates)
+        self._path = path
+        self._nothing = (None,) * len(self.aggregates)
+        self._evaluator = RowEvaluator(aggregates)
+        self._cache = cache_for(self._evaluator, ContributionCache)
+
+    def contributions_of(self, item: Item | None) -> Sequence[RowContributions | None]:
+        """Return the contributions of an item, or of an absent one (None); raises as :meth:`contributions`."""
+        return self._nothing if item is None else self.contributions(item)
+
+    def contributions(self, item: Item) -> Sequence[RowContributions | None]:
+        """Return an item's contributions to each aggregate; None if it is in no row.
+
+        Raises:
+            Exception: whatever a predicate, measure or group raises, even if it concerns one aggregate only.
+        """
+        found = [self._contributions(view) for view in views(item, self._path)]
+        if not found:
+            return self._nothing
+        return [
+            merged([part for part in parts if part is not None], aggregate)
+            for parts, aggregate in zip(zip(*found, strict=True), self.aggregates, strict=True)
+        ]
+
+    def _contributions(self, view: Item) -> Sequence[Contribution | None]:
+        if self._cache is not None:
+            try:
+                return self._cache.contributions(view)
+            except TypeError:  # a value that cannot be part of a cache key
+                pass
+        return self._evaluator.contributions(view)
+
+
+def spreads_of(aggregates: Iterable[Aggregate]) -> tuple[Spread, ...]:
+    """Return the evaluation of those aggregates in which an item may be in several rows."""
+    by_path: dict[FieldPath, list[Aggregate]] = {}
+    for aggregate in aggregates:
+        if aggregate.each_path is not None:
+            by_path.setdefault(aggregate.each_path, []).append(aggregate)
+    return tuple(Spread(path, found) for path, found in by_path.items())

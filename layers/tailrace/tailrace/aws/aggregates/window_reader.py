@@ -1,0 +1,105 @@
+"""Reads moving sums: for some buckets at a time, the rows of all their windows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from tailrace.aws.aggregates.row_reader import MAX_BYTES, MAX_READS, Page, RowReader, Serializer
+from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import QueryTooLarge
+from tailrace.queries.moving_sums import MovingSums, measures_without_window
+from tailrace.queries.rows import RowQuery, WindowPosition
+from tailrace.queries.time_ranges import BucketRange, bounds
+
+_BUCKETS_AT_ONCE = 1000
+_PARTITIONS_AT_ONCE = 90
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A bucket to show, and the start and end of its window."""
+
+    label: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReader:
+    """Reads moving sums from the aggregates table."""
+
+    rows: RowReader
+
+    def read(self, query: RowQuery, format_row: Serializer = dumps) -> Page:
+        """Return the rows of a query with a window.
+
+        A page may hold fewer rows than requested, even none, and still have a cursor.
+
+        Raises:
+            QueryTooLarge: the window of a single bucket needs more reads than a request may make.
+            Transient, Permanent: as :meth:`RowReader.read`.
+        """
+        found: list[str] = []
+        left_out = measures_without_window(query.aggregate)
+        size, reads = 0, MAX_READS
+        for position, targets in _chunks(query):
+            try:
+                rows, used = self.rows.stored(query.of_window(position.part, _stored(query, targets)), reads)
+            except QueryTooLarge:
+                if reads == MAX_READS:
+                    raise
+                return Page(tuple(found), query.window_cursor(position), left_out)
+            reads -= used
+            sums = MovingSums(query.aggregate, query.interval, rows)
+            for target in targets:
+                skip = position.skip if target.label == position.label else 0
+                made = sums.rows(target.label, target.start, target.end, descending=query.descending)
+                for index, row in enumerate(islice(made, skip, None), start=skip):
+                    if len(found) == query.limit or size > MAX_BYTES:
+                        here = WindowPosition(position.part, target.label, index)
+                        return Page(tuple(found), query.window_cursor(here), left_out)
+                    found.append(format_row(row))
+                    size += len(found[-1].encode())
+        return Page(tuple(found), None, left_out)
+
+
+def _chunks(query: RowQuery) -> Iterator[tuple[WindowPosition, list[_Target]]]:
+    """Yield the buckets to show, some at a time, each time with the position at which they begin."""
+    start = query.window_start or WindowPosition(0, "")
+    for part in range(start.part, query.window_parts()):
+        label = start.label if part == start.part and start.label else None
+        skip = start.skip if label else 0
+        chunk: list[_Target] = []
+        for target in _targets(query, label):
+            if chunk and not _fits(query, [*chunk, target]):
+                yield WindowPosition(part, chunk[0].label, skip), chunk
+                chunk, skip = [], 0
+            chunk.append(target)
+        if chunk:
+            yield WindowPosition(part, chunk[0].label, skip), chunk
+
+
+def _targets(query: RowQuery, start: str | None) -> Iterator[_Target]:
+    step, window = query.step(), query.window
+    if window is None:
+        raise ValueError("the query has no window")
+    for label in query.steps().labels(start=start, descending=query.descending):
+        yield _Target(label, window.start(step, label), bounds(step, label)[1])
+
+
+def _fits(query: RowQuery, targets: list[_Target]) -> bool:
+    """Tell whether the windows of some buckets can be read at once; each bucket may be a partition of its own."""
+    if len(targets) > min(query.limit, _BUCKETS_AT_ONCE):
+        return False
+    is_first = query.aggregate.by[0] is query.aggregate.bucket
+    return not is_first or _stored(query, targets).max_bucket_count() <= _PARTITIONS_AT_ONCE
+
+
+def _stored(query: RowQuery, targets: list[_Target]) -> BucketRange:
+    """Return the stored buckets in the windows of some buckets."""
+    bucket = query.aggregate.bucket
+    if bucket is None:
+        raise ValueError("the aggregate has no time bucket")
+    first, last = min(target.start for target in targets), max(target.end for target in targets)
+    return BucketRange(bucket, bucket.label(first), bucket.label(last - timedelta(microseconds=1)))

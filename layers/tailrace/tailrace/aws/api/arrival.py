@@ -1,0 +1,13 @@
+"""The time at which a request came in."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tailrace.inputs.arrivals import stamp_of
+
+
+def request_stamp(event: Mapping[str, Any]) -> str:
+    """Return the time at which the gateway received a request, in RFC 3339; now, if it does not tell."""
+    received_ms = event["requestContext"].get("timeEpoch")
+    return stamp_of(received_ms if isinstance(received_ms, int) else time.time_ns() // 1_000_000)

@@ -1,0 +1,136 @@
+"""Checkpoints of files that take long to load: where to go on, what became of the lines before, and who goes on."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.errors import has_code, translate
+from tailrace.aws.stages.receipts import INBOX, Upload, is_later
+from tailrace.encoding.json_types import Item
+from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import InvalidMessage, TailraceError, Transient
+from tailrace.inputs.raw_lines import Bookmark
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CHECKPOINTS = "checkpoints/"
+_MISSING = ("NoSuchKey", "404")
+_CONFLICT = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409", *_MISSING)
+_MAX_ATTEMPTS = 5
+
+
+class Overtaken(TailraceError):
+    """Another invocation loads the file now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The outcome of a file's lines up to a place; what they brought is written."""
+
+    started_at: str
+    offset: int = 0
+    number: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    errors: list[Item] = field(default_factory=list)
+
+    @property
+    def bookmark(self) -> Bookmark:
+        """The place."""
+        return Bookmark(self.offset, self.number)
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """The checkpoint of an upload, as an object that one invocation at a time holds.
+
+    Every write is conditional on the object's last content that the holder knows. So an invocation that starts while
+    another one loads the same file takes the file over: the next checkpoint of the other one fails, and it ends.
+
+    ``etag`` is that of the file, ``holder`` a name that differs for each invocation.
+    """
+
+    s3: "S3Client"
+    upload: Upload
+    etag: str
+    holder: str
+    is_held: bool = False
+    _condition: dict[str, Any] | None = None
+
+    def find(self) -> Checkpoint | None:
+        """Return the checkpoint; None if there is none.
+
+        Raises:
+            Overtaken: it is that of a later upload.
+        """
+        found = self._read()
+        if self.upload.sequencer and is_later(str(found.get("sequencer", "")), self.upload.sequencer):
+            raise Overtaken
+        if found.get("sequencer") != self.upload.sequencer or found.get("etag") != self.etag:
+            return None
+        return Checkpoint(**{one.name: found[one.name] for one in fields(Checkpoint)})
+
+    def take(self, beginning: Checkpoint) -> Checkpoint:
+        """Take the file over, and return the checkpoint to go on from; the given one if there is none.
+
+        Raises:
+            Overtaken: a later upload, or another invocation of this moment, has the file.
+        """
+        found = self.find() or beginning
+        self.keep(found)
+        return found
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            Overtaken: another invocation has taken the file over.
+            Transient: it cannot be written now.
+        """
+        if self._condition is None:
+            self.find()
+        about = {"file": self.upload.key, "etag": self.etag, "sequencer": self.upload.sequencer, "holder": self.holder}
+        body = dumps(about | asdict(checkpoint)).encode()
+        for _ in range(_MAX_ATTEMPTS):
+            if self._put(body):
+                self.is_held = True
+                return
+            found = self._read()
+            if found.get("holder", self.holder) != self.holder:
+                raise Overtaken
+            # the object is gone, or an earlier attempt was written although its response was lost
+        raise Transient(f"{self._key}: cannot be written now")
+
+    @property
+    def _key(self) -> str:
+        return f"{CHECKPOINTS}{self.upload.key.removeprefix(INBOX)}.json"
+
+    def _read(self) -> Item:
+        """Return what is stored, nothing if it cannot be used; the next write is conditional on it."""
+        try:
+            answer = self.s3.get_object(Bucket=self.upload.bucket, Key=self._key)
+            body = answer["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            if not has_code(error, *_MISSING):
+                raise translate(error) from error
+            self._condition = {"IfNoneMatch": "*"}
+            return {}
+        self._condition = {"IfMatch": answer["ETag"]}
+        try:
+            found = loads(body)
+        except InvalidMessage:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _put(self, body: bytes) -> bool:
+        place: Any = {"Bucket": self.upload.bucket, "Key": self._key, "ContentType": "application/json"}
+        try:
+            answer = self.s3.put_object(Body=body, **place, **(self._condition or {}))
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, *_CONFLICT):
+                return False
+            raise translate(error) from error
+        self._condition = {"IfMatch": answer["ETag"]}
+        return True

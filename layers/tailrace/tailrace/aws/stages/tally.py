@@ -1,0 +1,79 @@
+"""What became of a file's lines: counted for its receipt, refused ones kept for quarantine."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tailrace.aws.stages.checkpoints import Checkpoint
+from tailrace.aws.stages.receipts import Upload
+from tailrace.encoding.json_types import Item
+from tailrace.errors import TailraceError, Violation
+from tailrace.inputs.lines import BadLine, Line
+from tailrace.inputs.raw_lines import Bookmark
+from tailrace.outputs.quarantine import quarantine_object
+from tailrace.outputs.stored_object import StoredObject
+
+_MAX_ERRORS_IN_RECEIPT = 20
+
+
+@dataclass(slots=True)
+class Tally:
+    """The outcome of a file's lines so far, and what is not written yet."""
+
+    upload: Upload
+    etag: str
+    started_at: str
+    bookmark: Bookmark = field(default_factory=Bookmark)
+    accepted: int = 0
+    rejected: int = 0
+    errors: list[Item] = field(default_factory=list)
+    rows: dict[str, tuple[Line, dict[str, Any]]] = field(default_factory=dict)
+    quarantine_reports: list[StoredObject] = field(default_factory=list)
+    buffered_lines: int = 0
+    buffered_bytes: int = 0
+
+    def resume(self, start: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        self.started_at, self.bookmark = start.started_at, start.bookmark
+        self.accepted, self.rejected, self.errors = start.accepted, start.rejected, [*start.errors]
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the outcome so far, once nothing is unwritten."""
+        return Checkpoint(self.started_at, *self.bookmark, self.accepted, self.rejected, self.errors)
+
+    def refuse(self, line: Line | BadLine, violations: Sequence[Violation]) -> None:
+        """Count a line as rejected, and prepare its report."""
+        details = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
+        if len(self.errors) < _MAX_ERRORS_IN_RECEIPT:
+            self.errors.append({"line": line.number, "violations": details})
+        self.rejected += 1
+        stored = quarantine_object(
+            entrance="file",
+            collection=self.upload.collection,
+            id=line.id if isinstance(line, Line) else None,
+            item=line.item if isinstance(line, Line) else line.raw,
+            violations=violations,
+            origin={"file": self.upload.key, "line": str(line.number), "sequencer": self.upload.sequencer},
+            time=self.upload.uploaded_at,
+            details={} if isinstance(line, BadLine) or line.expires_at is None else {"expires_at": line.expires_at},
+        )
+        self.quarantine_reports.append(stored)
+
+    def receipt(self, failures: Sequence[TailraceError], clock: Callable[[], datetime]) -> Item:
+        """Return the file's receipt; ``failures`` are what is wrong with the file as a whole."""
+        return {
+            "file": self.upload.key,
+            "etag": self.etag,
+            "sequencer": self.upload.sequencer,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "errors": self.errors,
+            "started_at": self.started_at,
+            "finished_at": iso(clock()),
+        } | ({"failure": str(failures[0])} if failures else {})
+
+
+def iso(moment: datetime) -> str:
+    """Return a time in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,52 @@
+"""How long a collection's items are kept, counted from a time field of each."""
+
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+
+from tailrace.definition.fields.checks import check_field
+from tailrace.definition.fields.instants import check_epoch_unit, parse_instant, time_error, time_zone
+from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.encoding.json_types import Item
+from tailrace.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """The time from a field's value until DynamoDB may delete the item."""
+
+    keep: timedelta
+    path: FieldPath
+    zone: tzinfo
+    epoch_unit: str
+
+    def expires_at(self, item: Item) -> int | None:
+        """Return the second since 1970 at which an item may be deleted; None if the field is missing or null.
+
+        Raises:
+            InvalidItem: the field's value is not a time.
+        """
+        value = self.path.read(item)
+        if value is None:
+            return None
+        try:
+            moment = parse_instant(value, self.zone, self.path.source, self.epoch_unit) + self.keep
+        except OverflowError as error:
+            raise time_error(value, self.path.source) from error
+        return max(int(moment.timestamp()), 0)
+
+
+def lifetime(context: str, keep: object, source: object, unit: object, tz: str) -> Lifetime | None:
+    """Return the lifetime of a collection with these arguments; None without ``keep=``.
+
+    Raises:
+        DefinitionError: they are invalid, or incomplete.
+    """
+    if keep is None and source is None:
+        return None
+    if not isinstance(keep, timedelta) or keep < timedelta(0):
+        raise DefinitionError(f"{context}: keep= must be a duration such as days(30), not {keep!r}")
+    if source is None:
+        raise DefinitionError(f"{context}: keep= needs keep_from=, the time field that it is counted from")
+    check_field(f"{context}: keep_from=", source)
+    check_epoch_unit(f"{context}: keep_unit=", unit)
+    return Lifetime(keep, field_path(str(source)), time_zone(tz), str(unit))

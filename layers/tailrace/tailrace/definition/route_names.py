@@ -1,0 +1,39 @@
+"""The names that routes have in the template: ``LateFlights`` for ``late-flights``, and a parameter that lists them."""
+
+from collections.abc import Iterable
+
+NO_ROUTES = "None"
+"""The value of the parameter for a definition without routes; an empty list would make a loop over one empty name."""
+
+RESERVED_NAMES = {"Archive", "AsyncFailures", "Intake", NO_ROUTES}
+"""Names whose queues the stack has for itself, and the one that stands for no route."""
+
+_DEAD_LETTER = "DeadLetter"
+
+
+def resource_name(route: str) -> str:
+    """Return a route's name in the template: ``LateFlights`` for ``late-flights`` and ``late_flights``."""
+    return "".join(part[:1].upper() + part[1:] for part in route.replace("-", "_").split("_"))
+
+
+def is_reserved(route: str) -> bool:
+    """Tell whether the template has a queue of this name already, or may have one for another route."""
+    name = resource_name(route)
+    return name in RESERVED_NAMES or name.endswith(_DEAD_LETTER)
+
+
+def routes_parameter(routes: Iterable[str]) -> str:
+    """Return the value of the template's parameter ``Routes`` for these routes."""
+    return ",".join(resource_name(route) for route in routes) or NO_ROUTES
+
+
+def disagreement(routes: Iterable[str], parameter: str) -> str | None:
+    """Tell in a sentence how the parameter ``Routes`` and the definition's routes differ; None if they agree."""
+    wanted = routes_parameter(routes)
+    defined, given = set(wanted.split(",")), {name.strip() for name in parameter.split(",")}
+    if defined == given:
+        return None
+    lacking, unknown = sorted(defined - given - {NO_ROUTES}), sorted(given - defined)
+    parts = [f"lacks {', '.join(lacking)}"] if lacking else []
+    parts += [f"has {', '.join(unknown)}, which is no route"] if unknown else []
+    return f"The parameter Routes {' and '.join(parts)} of the definition: it must be Routes={wanted}."

@@ -1,0 +1,144 @@
+"""Laws of key templates: keys and fields, fields and ids, both ways; and overlaps."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from tailrace.definition.item_ids import fields_of_id, id_of
+from tailrace.encoding.key_overlaps import find_overlap
+from tailrace.encoding.key_templates import KeyTemplate
+from tailrace.errors import InvalidMessage
+from tests.strategies import awkward_texts, numbers
+
+PIECES = ["#", "##", "A#", "#A", "a", "T", "-", "/", "{{", "}}", "é", "\n", ".", "^", "]", "\\"]
+PLACEHOLDERS = ["{a}", "{b}", "{a+}", "{b+}", "{c}"]
+LOOK_ALIKES = [
+    "#",
+    "##",
+    "A#",
+    "#A",
+    "a",
+    "b",
+    "1",
+    "1.0",
+    "T",
+    "-",
+    "/",
+    "{",
+    "}",
+    "é",
+    "e\u0301",
+    "\n",
+    "",
+    "~1",
+    "%2F",
+]
+
+
+def compiled(templates: dict[str, Any]) -> KeyTemplate:
+    """Compile templates; ambiguous ones are not tried."""
+    try:
+        return KeyTemplate(templates)
+    except ValueError:
+        assume(False)
+        raise
+
+
+texts = st.lists(st.sampled_from(PIECES + 2 * PLACEHOLDERS), min_size=1, max_size=6).map("".join)
+attributes = st.one_of(texts, st.sampled_from(["{n:number}", "{x:binary}", 0, b"\x00"]))
+templates = st.one_of(
+    st.fixed_dictionaries({"PK": attributes}), st.fixed_dictionaries({"PK": attributes, "SK": attributes})
+).map(compiled)
+look_alikes = st.one_of(awkward_texts, st.lists(st.sampled_from(LOOK_ALIKES), max_size=7).map("".join))
+fields = st.fixed_dictionaries(
+    {"a": look_alikes, "b": look_alikes, "c": look_alikes, "n": numbers, "x": st.binary(max_size=4)}
+)
+keys = st.fixed_dictionaries({name: st.one_of(look_alikes, numbers, st.binary(max_size=4)) for name in ("PK", "SK")})
+
+
+@given(templates, fields)
+@example(compiled({"PK": "{a+}aa#{b}"}), {"a": "xa", "b": "1"})
+@example(compiled({"PK": "{a+}##{b+}"}), {"a": "x#", "b": "#y"})
+def test_fields_that_make_a_key_come_back_from_it(template: KeyTemplate, given_fields: dict[str, Any]) -> None:
+    wanted = {name: given_fields[name] for name in template.fields}
+    try:
+        key = template.format(given_fields)
+    except InvalidMessage:
+        assume(False)
+        raise
+    found = template.parse(key)
+    assert found == wanted
+    assert list(map(type, found.values())) == list(map(type, wanted.values()))
+
+
+@given(templates, keys, fields)
+def test_a_key_that_matches_is_made_again_of_its_fields(
+    template: KeyTemplate, key: dict[str, Any], given_fields: dict[str, Any]
+) -> None:
+    for name, attribute in template.attributes.items():  # most random keys match nothing: fill the template in
+        parts = [part if isinstance(part, str) else str(given_fields.get(part.name)) for part in attribute.parts]
+        if attribute.kind == "text" and given_fields["a"]:
+            key = key | {name: "".join(parts)}
+    found = template.parse(key)
+    if found is not None:
+        assert template.format(found) == {name: key[name] for name in template.attributes}
+
+
+@given(templates, fields)
+def test_an_id_holds_the_fields_of_one_key(template: KeyTemplate, given_fields: dict[str, Any]) -> None:
+    wanted = {name: given_fields[name] for name in template.fields}
+    assume("" not in wanted.values())
+    assume(b"" not in wanted.values())
+    item_id = id_of(wanted)
+    assert fields_of_id(item_id, template.fields) == wanted
+
+
+@given(templates, look_alikes)
+@example(compiled({"PK": "{n:number}"}), "1.0")
+@example(compiled({"PK": "{n:number}"}), "1e3")
+@example(compiled({"PK": "{n:number}"}), "-0")
+@example(compiled({"PK": "{x:binary}"}), "AA==")
+@example(compiled({"PK": "{x:binary}"}), "AB")
+@example(compiled({"PK": "{a}#{b}"}), "a~/b")
+def test_a_text_is_the_id_of_one_key_or_of_none(template: KeyTemplate, text: str) -> None:
+    try:
+        found = fields_of_id(text, template.fields)
+    except InvalidMessage:
+        return
+    assert id_of(found) == text
+
+
+LITERALS = st.sampled_from(["#", "a", "A#", "-", "#A", "a#a"])
+ENDS = st.one_of(st.just(""), LITERALS)
+SHORT = st.builds(
+    lambda start, middle, last, end: start + "".join(map("".join, middle)) + last + end,
+    ENDS,
+    st.lists(st.tuples(st.sampled_from(["{a}", "{b}", "{a+}"]), LITERALS), max_size=2),
+    st.sampled_from(["{a}", "{b}", "{c+}"]),
+    ENDS,
+)
+
+
+@given(SHORT, SHORT)
+@example("ORDER#{a}", "ORDER#{a}#ITEM#{b}")
+@example("{a}", "A#{b}")
+def test_an_overlap_is_found_if_there_is_one(one: str, other: str) -> None:
+    first, second = KeyTemplate({"PK": one}), KeyTemplate({"PK": other})
+    words = ("".join(letters) for size in range(1, 6) for letters in product("#aA-", repeat=size))
+    common = next(
+        (word for word in words if first.parse({"PK": word}) is not None and second.parse({"PK": word}) is not None),
+        None,
+    )
+    found = find_overlap(first, second)
+    assert (found is not None) >= (common is not None)
+    assert found is None or (first.parse(found) is not None and second.parse(found) is not None)
+
+
+@pytest.mark.parametrize("key", ["a#" * 1000, "a" * 2048, "a#b#" * 500, "##" * 1000])
+@pytest.mark.parametrize("template", ["{a+}#b#{b+}#c#{c+}#d", "{a}#{b}#{c}", "{a+}a{b+}a{c+}b"])
+def test_no_key_takes_long(template: str, key: str) -> None:
+    for _ in range(100):
+        KeyTemplate({"PK": template}).parse({"PK": key})

@@ -1,0 +1,329 @@
+"""Roles: the flow runs with policies enforced, each function is denied what is not its own, and no right is left over.
+
+The emulator runs each function with its role's credentials and writes every decision down
+(local/review/policy_enforcement.py). What only Lambda does with a role, reading sources and writing to failure
+destinations, is done here with the role.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local.stack import Stack, enforcing_stack
+from tailrace.encoding.dynamodb import encode_item
+from tests.api_client import request
+from tests.architecture.stack import STAGES, function_id, mapping_of
+from tests.openapi.conformance import FLIGHT
+
+SETTLED_S = 90
+DENIED = {"AccessDenied", "AccessDeniedException"}
+DELAYED = FLIGHT | {"status": "cancelled"}
+
+type Decision = Mapping[str, Any]
+
+
+def put_directly(stack: Stack, name: str, item: Mapping[str, Any]) -> None:
+    row = encode_item({"pk": f"flights#{name}", **item})
+    stack.client("dynamodb").put_item(TableName=stack.outputs["ItemsTable"], Item=row)
+
+
+def ask(stack: Stack, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+    """Have the api function answer a request."""
+    event = json.dumps(request(method, path, body, **more))
+    answer = stack.client("lambda").invoke(FunctionName=stack.resources["ApiFunction"], Payload=event)
+    found: dict[str, Any] = json.loads(answer["Payload"].read())
+    return found
+
+
+def use_api(stack: Stack) -> None:
+    """Write, read, refuse, repeat, ask for health."""
+    item = "/collections/flights/items/asked"
+    once = {"headers": {"content-type": "application/json", "idempotency-key": "once"}}
+    answers = [
+        ask(stack, "PUT", item, FLIGHT),
+        ask(stack, "PATCH", item, {"distance": 7}),
+        ask(stack, "PUT", f"{item}-again", FLIGHT, **once),
+        ask(stack, "PUT", f"{item}-again", FLIGHT, **once),
+        ask(stack, "GET", item),
+        ask(stack, "POST", "/collections/flights/items", {"items": [{"id": "of-many", "item": FLIGHT}]}),
+        ask(stack, "GET", "/aggregates"),
+        ask(stack, "GET", "/aggregates/origin_days/rows", query="origin=EWR"),
+        ask(stack, "GET", "/aggregates/origin_days/groups"),
+        ask(stack, "GET", "/health"),
+        ask(stack, "DELETE", item),
+    ]
+    assert [answer["body"] for answer in answers if answer["statusCode"] >= 300] == []
+    refused = ask(
+        stack, "PUT", f"{item}-later", {"carrier": 1}, headers=once["headers"] | {"idempotency-key": "refused"}
+    )
+    assert refused["statusCode"] == 422
+
+
+def use_intake(stack: Stack) -> None:
+    """Every operation, and a message that is refused."""
+    bodies: list[dict[str, Any]] = [
+        {"op": "put", "collection": "flights", "id": "sent", "item": FLIGHT},
+        {"op": "patch", "collection": "flights", "id": "sent", "patch": {"distance": 9}},
+        {"op": "put", "collection": "flights", "id": "dropped", "item": FLIGHT},
+        {"op": "delete", "collection": "flights", "id": "dropped"},
+        {"op": "put", "collection": "flights", "id": "bad", "item": {"carrier": 1}},
+    ]
+    for number, body in enumerate(bodies):
+        stack.client("sqs").send_message(
+            QueueUrl=stack.outputs["IntakeQueue"],
+            MessageBody=json.dumps(body),
+            MessageGroupId=f"flights#{body['id']}",
+            MessageDeduplicationId=f"{number}",
+        )
+
+
+def use_inbox(stack: Stack) -> None:
+    """A file with a bad line, and one that is refused."""
+    good = [json.dumps(FLIGHT | {"id": f"line-{number}"}) for number in range(30)]
+    for key, text in (("flights/some.jsonl", "\n".join([*good, "{}"])), ("nothing/some.jsonl", "{}")):
+        stack.client("s3").put_object(Bucket=stack.outputs["ArchiveBucket"], Key=f"inbox/{key}", Body=text.encode())
+
+
+def eventually(look: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + SETTLED_S
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def objects(stack: Stack, bucket: str, prefix: str) -> int:
+    return int(stack.client("s3").list_objects_v2(Bucket=stack.outputs[bucket], Prefix=prefix)["KeyCount"])
+
+
+@pytest.fixture(scope="module")
+def decisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("policies") / "decisions.jsonl"
+
+
+@pytest.fixture(scope="module")
+def stack(decisions: Path) -> Iterator[Stack]:
+    """Run the whole flow with policies enforced."""
+    with enforcing_stack(decisions) as running:
+        use_inbox(running)
+        use_intake(running)
+        use_api(running)
+        put_directly(running, "direct", DELAYED)
+        put_directly(running, "invalid", {"carrier": 1})
+        running.wait_until_settled(SETTLED_S)
+        eventually(lambda: objects(running, "ArchiveBucket", "receipts/") == 2)
+        eventually(lambda: objects(running, "ArchiveBucket", "archive/") > 0)
+        catalog = running.outputs["CatalogTable"]
+        eventually(lambda: running.client("dynamodb").scan(TableName=catalog)["Count"] > 0)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def as_role(stack: Stack) -> Callable[[str, str], Any]:
+    """Return a function that makes a client with the permissions of a stage's function."""
+
+    def client(stage: str, service: str) -> Any:
+        function = stack.client("lambda").get_function_configuration(FunctionName=stack.resources[function_id(stage)])
+        given = stack.client("sts").assume_role(RoleArn=function["Role"], RoleSessionName="test")["Credentials"]
+        untyped: Any = boto3
+        return untyped.client(
+            service,
+            endpoint_url=stack.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
+
+    return client
+
+
+def made(decisions: Path) -> list[Decision]:
+    """Return the decisions about the functions themselves."""
+    found = [json.loads(line) for line in decisions.read_text().splitlines()]
+    return [one for one in found if one["session"] != "test"]
+
+
+def test_everything_arrives_and_no_function_lacks_a_right(stack: Stack, decisions: Path) -> None:
+    """A verification, itself under its role, finds every row as the items are."""
+    verified = stack.history().verify()
+    assert verified["counts"]["rows"] > 0
+    assert verified["counts"].get("different", 0) == 0
+    assert not [one for one in made(decisions) if not one["allowed"]]
+    assert {one["session"] for one in made(decisions)} == {f"tailrace-{stage}" for stage in STAGES}
+    assert objects(stack, "FailuresBucket", "quarantine/") == 3
+
+
+FORBIDDEN: dict[str, tuple[str, Callable[[Any, Mapping[str, str]], Any]]] = {
+    "load": ("dynamodb", lambda c, out: c.scan(TableName=out["ItemsTable"])),
+    "ingest": ("dynamodb", lambda c, out: c.update_item(TableName=out["ProgressTable"], Key=row("fanout", "x"))),
+    "fanout": ("dynamodb", lambda c, out: c.put_item(TableName=out["ItemsTable"], Item={"pk": {"S": "flights#x"}})),
+    "archive": ("s3", lambda c, out: c.put_object(Bucket=out["ArchiveBucket"], Key="receipts/x", Body=b"")),
+    "catalog": ("s3", lambda c, out: c.get_object(Bucket=out["ArchiveBucket"], Key="inbox/flights/some.jsonl")),
+    "aggregate": (
+        "dynamodb",
+        lambda c, out: c.put_item(TableName=out["AggregatesTable"], Item=row("origin_days", "x")),
+    ),
+    "history": ("dynamodb", lambda c, out: c.put_item(TableName=out["ItemsTable"], Item={"pk": {"S": "flights#x"}})),
+    "api": ("s3", lambda c, out: c.get_object(Bucket=out["FailuresBucket"], Key="quarantine/x")),
+}
+"""An action for each function that its job does not need, often in a table or bucket that it does use."""
+
+
+def row(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def test_every_stage_has_something_forbidden() -> None:
+    """A new stage needs its own."""
+    assert FORBIDDEN.keys() == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_is_not_its_own_is_denied(stack: Stack, as_role: Callable[[str, str], Any], stage: str) -> None:
+    """By the policy: the same call is allowed to the account."""
+    service, attempt = FORBIDDEN[stage]
+    with pytest.raises(ClientError) as raised:
+        attempt(as_role(stage, service), stack.resources)
+    assert raised.value.response["Error"]["Code"] in DENIED
+
+
+@pytest.mark.parametrize("stage", ["load", "ingest", "archive", "catalog", "api"])
+def test_a_stage_reports_its_own_throughput_only(stack: Stack, as_role: Callable[[str, str], Any], stage: str) -> None:
+    """The same call, with its own name and with another's."""
+    table = as_role(stage, "dynamodb")
+    table.update_item(TableName=stack.resources["ProgressTable"], Key=row(stage, "test"))
+    with pytest.raises(ClientError) as raised:
+        table.update_item(TableName=stack.resources["ProgressTable"], Key=row("aggregate", "test"))
+    assert raised.value.response["Error"]["Code"] in DENIED
+
+
+@pytest.mark.parametrize("stage", ["ingest", "archive"])
+def test_lambda_may_read_the_queues_with_the_role(stack: Stack, as_role: Callable[[str, str], Any], stage: str) -> None:
+    """And no other queue."""
+    sqs, own = as_role(stage, "sqs"), "IntakeQueue" if stage == "ingest" else "ArchiveQueue"
+    sqs.get_queue_attributes(QueueUrl=stack.outputs[own], AttributeNames=["All"])
+    sqs.receive_message(QueueUrl=stack.outputs[own])
+    with pytest.raises(ClientError) as raised:
+        sqs.receive_message(QueueUrl=stack.outputs["DisruptionsQueue"])
+    assert raised.value.response["Error"]["Code"] in DENIED
+
+
+@pytest.mark.parametrize("stage", ["fanout", "aggregate"])
+def test_lambda_may_read_the_stream_and_put_failures_aside_with_the_role(
+    stack: Stack, as_role: Callable[[str, str], Any], stage: str
+) -> None:
+    """Discarded batches go to their prefix, and nowhere else."""
+    found = mapping_of(stage)
+    assert found is not None
+    streams, stream = as_role(stage, "dynamodbstreams"), stack.outputs["ItemsTableStream"]
+    (shard, *_) = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]
+    iterator = streams.get_shard_iterator(StreamArn=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
+        "ShardIterator"
+    ]
+    assert streams.get_records(ShardIterator=iterator)["Records"]
+    s3, bucket = as_role(stage, "s3"), stack.outputs["FailuresBucket"]
+    s3.put_object(Bucket=bucket, Key=f"aws/lambda/{stage}/test", Body=b"{}")
+    s3.list_objects_v2(Bucket=bucket)
+    with pytest.raises(ClientError) as raised:
+        s3.put_object(Bucket=bucket, Key="elsewhere/test", Body=b"{}")
+    assert raised.value.response["Error"]["Code"] in DENIED
+
+
+@pytest.mark.parametrize("stage", ["load", "catalog"])
+def test_lambda_may_send_failed_events_with_the_role(
+    stack: Stack, as_role: Callable[[str, str], Any], stage: str
+) -> None:
+    """SAM adds this right for the failure destination."""
+    as_role(stage, "sqs").send_message(QueueUrl=stack.outputs["AsyncFailuresQueue"], MessageBody="{}")
+
+
+@pytest.mark.parametrize(
+    ("stage", "statement", "allowed"),
+    [
+        ("aggregate", "UPDATE \"{}\" SET n = 1 WHERE pk = 'p' AND sk = 's'", True),
+        ("history", "UPDATE \"{}\" SET n = 1 WHERE pk = 'p' AND sk = 's'", True),
+        ("aggregate", "DELETE FROM \"{}\" WHERE pk = 'p' AND sk = 's'", False),
+        ("aggregate", 'SELECT * FROM "{}"', False),
+        ("api", "UPDATE \"{}\" SET n = 1 WHERE pk = 'p' AND sk = 's'", False),
+    ],
+)
+def test_partiql_is_tried_against_its_action(
+    stack: Stack, as_role: Callable[[str, str], Any], stage: str, statement: str, allowed: bool
+) -> None:
+    """On AWS, rows that exist are written by statements; the emulator runs none of these, and checks the permission."""
+    text = statement.format(stack.resources["AggregatesTable"])
+    try:
+        as_role(stage, "dynamodb").batch_execute_statement(Statements=[{"Statement": text}])
+        code = ""
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+    assert (code not in DENIED) is allowed
+
+
+ON_AWS = "on AWS, Lambda does this with the role; its managed policies for these sources ask for it"
+FOR_LARGE_FILES = "a file that takes longer than one invocation goes on in the next"
+UNUSED = {
+    "aggregate ListStreams dynamodb:ListStreams": ON_AWS,
+    "fanout ListStreams dynamodb:ListStreams": ON_AWS,
+    "archive ReadArchiveQueue sqs:ChangeMessageVisibility": ON_AWS,
+    "archive ReadArchiveQueue sqs:DeleteMessage": ON_AWS,
+    "ingest ReadIntake sqs:ChangeMessageVisibility": ON_AWS,
+    "ingest ReadIntake sqs:DeleteMessage": ON_AWS,
+    "aggregate ReportProgress dynamodb:Query": "reads what older code has processed, when a definition is deployed",
+    "api StoreResponses dynamodb:GetItem": "reads the entry of a request whose response does not fit",
+    "archive ReadOversize s3:GetObject": "reads changes that do not fit into a message; no flight is that large",
+    "catalog DetectMissingObject s3:ListBucket": "tells a missing object from a forbidden one; S3 asks for it",
+    "load Checkpoints s3:GetObject": FOR_LARGE_FILES,
+    "load Checkpoints s3:PutObject": FOR_LARGE_FILES,
+    "load ContinueFile lambda:InvokeFunction": FOR_LARGE_FILES,
+    "load DetectMissingReceipt s3:ListBucket": "tells a missing receipt from a forbidden one; S3 asks for it",
+    "history ReadDiscardedBatches s3:GetObject": "reads the batches that Lambda gave up; there is none",
+    "history ReadProgress dynamodb:UpdateItem": "marks what a build has covered; there is nothing to build",
+    "history RunJobs states:ListExecutions": "finds the execution of a job that is resumed",
+}
+"""What a role allows and nothing here has called, each with its use."""
+
+
+def policies(stack: Stack, stage: str) -> list[Mapping[str, Any]]:
+    """Return the statements of the deployed role, without those that Lambda itself uses."""
+    iam = stack.client("iam")
+    function = stack.client("lambda").get_function_configuration(FunctionName=stack.resources[function_id(stage)])
+    role = function["Role"].rsplit("/", 1)[-1]
+    found = []
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        given = document["Statement"]
+        found += given if isinstance(given, list) else [given]
+    return found
+
+
+def listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_no_role_has_a_right_that_nothing_uses(stack: Stack, decisions: Path) -> None:
+    """All calls of all functions, and of Lambda with their roles, against the deployed documents."""
+    called = [json.loads(line) for line in decisions.read_text().splitlines() if json.loads(line)["allowed"]]
+    unused = set()
+    for stage in STAGES:
+        role = stack.client("lambda").get_function_configuration(FunctionName=stack.resources[function_id(stage)])[
+            "Role"
+        ]
+        own = [one for one in called if one["role"] == role.rsplit("/", 1)[-1]]
+        for statement in policies(stack, stage):
+            for action in listed(statement["Action"]):
+                if not any(
+                    one["action"] == action
+                    and any(fnmatchcase(one["resource"], r) for r in listed(statement["Resource"]))
+                    for one in own
+                ):
+                    unused.add(f"{stage} {statement.get('Sid', '')} {action}")
+    assert sorted(unused) == sorted(UNUSED)

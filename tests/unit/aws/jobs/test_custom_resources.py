@@ -1,0 +1,93 @@
+"""CloudFormation gets an answer in every case, since it would wait for one for an hour."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tailrace.aws.jobs import custom_resources
+from tailrace.aws.runtime.settings import HistorySettings
+
+SETTINGS = HistorySettings(
+    tailrace_pipeline="tests.pipelines.orders:pipeline",
+    items_table="items",
+    aggregates_table="aggregates",
+    progress_table="progress",
+    history_bucket="history",
+    failures_bucket="failures",
+    aggregate_function="aggregate",
+    history_machine="machine",
+)
+
+
+class Answer:
+    """The response of CloudFormation's address."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return what CloudFormation is sent."""
+    sent: list[dict[str, Any]] = []
+
+    def urlopen(request: Any, timeout: float) -> Answer:
+        assert (request.full_url, request.method) == ("https://example.com/answer", "PUT")
+        assert timeout < 60
+        sent.append(json.loads(request.data))
+        return Answer()
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    return sent
+
+
+def event(kind: str, resource: str = "Custom::RouteCheck", routes: str = "LargeOrders") -> dict[str, Any]:
+    """Return a request of CloudFormation."""
+    return {
+        "RequestType": kind,
+        "ResourceType": resource,
+        "ResponseURL": "https://example.com/answer",
+        "StackId": "s",
+        "RequestId": "r",
+        "LogicalResourceId": "RouteCheck",
+        "ResourceProperties": {"Routes": routes},
+    }
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_a_definition_with_the_routes_of_the_parameter_is_deployed(kind: str, answers: list[Any]) -> None:
+    custom_resources.serve(event(kind), SETTINGS)
+    (answer,) = answers
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "RouteCheck")
+    custom_resources.serve(event(kind) | {"PhysicalResourceId": "earlier"}, SETTINGS)
+    assert answers[1]["PhysicalResourceId"] == "earlier"
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+@pytest.mark.parametrize("routes", ["None", "LargeOrders,Old", "Old"])
+def test_a_definition_with_other_routes_is_not(kind: str, routes: str, answers: list[Any]) -> None:
+    custom_resources.serve(event(kind, routes=routes), SETTINGS)
+    (answer,) = answers
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].endswith("it must be Routes=LargeOrders.")
+
+
+def test_a_stack_can_be_deleted_whatever_its_routes(answers: list[Any]) -> None:
+    custom_resources.serve(event("Delete", routes="Old"), SETTINGS)
+    assert answers[0]["Status"] == "SUCCESS"
+
+
+def test_whatever_the_work_raises_is_an_answer(answers: list[Any]) -> None:
+    def work() -> str:
+        raise RuntimeError("a module of the definition " + "x" * 5000)
+
+    custom_resources.answer_cloudformation(event("Update"), work)
+    assert answers[0]["Status"] == "FAILED"
+    assert answers[0]["Reason"].startswith("RuntimeError: a module of the definition")
+    assert len(json.dumps(answers[0])) < 4096
+    custom_resources.serve(event("Create", "Custom::Unknown"), SETTINGS)
+    assert "there is no resource Custom::Unknown" in answers[1]["Reason"]
