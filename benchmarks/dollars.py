@@ -1,4 +1,4 @@
-"""(f) The cost of a million changes on AWS, from measurements and the list prices in `prices.json`.
+"""(f) The cost of a million changes on AWS, from measurements and the list prices in `cli/scaling/prices.json`.
 
 Excludes upstream's writes to the items table and the routes' subscribers; Lambda reads the stream for free.
 """
@@ -7,11 +7,11 @@ import json
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.changes import events
 from benchmarks.report import RESULTS, Result, Show
 from benchmarks.stage import CountingClient, stage
+from cli.scaling.sources import read_prices
 from pipeline.definition import pipeline
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import pack
@@ -42,8 +42,7 @@ class StageCounts:
 
 def run(show: Show) -> list[Result]:
     """Return dollars per million changes by stage, and the cost of the handwritten handler for comparison."""
-    listed = json.loads(Path(__file__).with_name("prices.json").read_text())["prices"]
-    price = {name: one["dollars"] for name, one in listed.items()}
+    price = read_prices().dollars
     show("(f) counting")
     counted = _count()
     wall = _handler_seconds()

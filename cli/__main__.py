@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cli import dashboard, history, quarantine, redrive, replay
 from cli.definition import command as test
 from cli.errors import CommandError
+from cli.scaling import command as plan
 from tailrace.version import VERSION
 
 _EPILOG = """\
@@ -18,13 +19,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser; each subcommand adds its own options and its ``run`` function."""
     result = argparse.ArgumentParser(
         "tailrace",
-        description="Test a definition; inspect and operate a deployed stack from this machine.",
+        description="Test a definition and plan for it; inspect and operate a deployed stack from this machine.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = result.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (test, dashboard, history, redrive, replay, quarantine):
+    for command in (test, plan, dashboard, history, redrive, replay, quarantine):
         command.add_parser(commands)
     return result
 

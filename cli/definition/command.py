@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         CommandError: the definition cannot be imported.
     """
     reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
-    pipeline = _load(reference)
+    pipeline = load_definition(reference)
     trial = Trial(pipeline, Limits(options.seed, options.seconds, options.items))
     trial.run(show_progress)
     if options.json:
@@ -65,7 +65,13 @@ def run(options: argparse.Namespace) -> int:
     return 1 if trial.is_broken else 0
 
 
-def _load(reference: str) -> Pipeline:
+def load_definition(reference: str) -> Pipeline:
+    """Import a pipeline.
+
+    Raises:
+        UsageError: there is no such module.
+        CommandError: it cannot be imported.
+    """
     try:
         return load_pipeline(reference)
     except Exception as error:  # the user's code may raise anything on import

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from cli.failures.sent_log import locked_file
 from tailrace.aws.items.operations import item_after
-from tailrace.aws.items.store import StoredItem
+from tailrace.aws.items.rows import StoredItem
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage

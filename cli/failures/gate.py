@@ -16,7 +16,7 @@ from typing import Any
 from cli.failures.expectations import Expectations, Versions
 from cli.failures.run import Policy
 from tailrace.aws.items.operations import is_applied
-from tailrace.aws.items.store import StoredItem, stored_item
+from tailrace.aws.items.rows import StoredItem, stored_item
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.inputs.messages import Operation

@@ -10,7 +10,7 @@ from cli.failures.gate import BEHIND, NAMELESS, Decision, Gate, Verdict, with_co
 from cli.failures.leases import Message, leased
 from cli.failures.queues import LEASE_S, REJECTED, SENT_BEFORE, entry, message_count, note_hidden, send_entries
 from cli.failures.run import Run
-from tailrace.aws.items.store import StoredItem
+from tailrace.aws.items.rows import StoredItem
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item

@@ -21,7 +21,7 @@ from cli.failures.intake import Intake, parse_operation, put_message
 from cli.failures.queues import SENT_BEFORE
 from cli.failures.reports import Report, ReportStore
 from cli.failures.run import Run
-from tailrace.aws.items.store import stored_item
+from tailrace.aws.items.rows import stored_item
 from tailrace.encoding.digests import item_digest
 from tailrace.encoding.tagged_json import dumps
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import Collection
-from tailrace.aws.items.store import StoredItem, validated_row
+from tailrace.aws.items.rows import StoredItem, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage

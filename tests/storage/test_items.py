@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.store import ItemStore, StoredItem, validated_row
+from tailrace.aws.items.rows import StoredItem, validated_row
+from tailrace.aws.items.store import ItemStore
 from tailrace.aws.runtime.clients import client
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item, encode_item

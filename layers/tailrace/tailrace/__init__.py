@@ -8,6 +8,7 @@ from tailrace.definition.collection import Collection
 from tailrace.definition.durations import days, hours, minutes, seconds
 from tailrace.definition.groups.buckets import day, hour, minute, month, quarter, second, week, year
 from tailrace.definition.groups.group import field
+from tailrace.definition.groups.hops import hop
 from tailrace.definition.measures.linear import count, count_items, mean, total, variance
 from tailrace.definition.measures.order import distinct, maximum, minimum, quantile, top
 from tailrace.definition.measures.ranked import first, largest, last, smallest
@@ -31,6 +32,7 @@ __all__ = [
     "distinct",
     "field",
     "first",
+    "hop",
     "hour",
     "hours",
     "largest",

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from tailrace.aggregation import contributions
 from tailrace.aggregation import row_changes as fold
 from tailrace.aggregation.delta_cache import DeltaCache
 from tailrace.aggregation.row_changes import RowChange
@@ -73,6 +74,16 @@ def _moves_not_listed() -> AbstractContextManager[Any]:
     return patch.object(fold.RowAccumulator, "_add_to_group_list", some)
 
 
+def _listed_with_each_row() -> AbstractContextManager[Any]:
+    """Let an item with several rows of a group enter its list several times."""
+    return patch.object(contributions, "_with_group_deltas", lambda deltas, _before, _after: deltas)
+
+
+def _equal_lines_count_once() -> AbstractContextManager[Any]:
+    whole = contributions.merged
+    return patch("tailrace.aggregation.spread.merged", lambda parts, one: whole(list(dict.fromkeys(parts)), one))
+
+
 @contextmanager
 def _expiry_retracts() -> Iterator[None]:
     object.__setattr__(visits, "on_expiry", "retract")
@@ -91,4 +102,6 @@ BROKEN_FOLDING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "an expiry counts as a deletion": _expiry_retracts,
     "an item's old values are not retracted": _old_values_stay,
     "an item stays in the list of groups": _moves_not_listed,
+    "an item enters the list of groups with each of its rows": _listed_with_each_row,
+    "equal lines of an item count once": _equal_lines_count_once,
 }

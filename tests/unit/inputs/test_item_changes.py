@@ -157,5 +157,11 @@ def test_a_record_with_other_keys_stops_nothing(keys: Any) -> None:
     broken = record(None, document("orders"))
     broken["dynamodb"]["Keys"] = keys
     (found,) = read(broken)
-    assert not isinstance(found, Change)
+    assert isinstance(found, UnreadableRecord)
     assert counted([broken, record(None, document("orders"), 2)]) == {"orders@1#c": (1, 1, 1)}
+
+
+def test_a_definition_of_another_table_is_reported_with_both_keys() -> None:
+    (found,) = read(history("orders", [("1", {})])[0])
+    assert isinstance(found, UnreadableRecord)
+    assert found.reason == "the table's key is 'pk' (text); the definition's key= is 'PK' (text) and 'SK' (text)"

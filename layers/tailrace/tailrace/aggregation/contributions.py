@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from operator import sub
 from typing import Any, NamedTuple
 
@@ -154,9 +155,30 @@ def merged(parts: Sequence[Contribution], aggregate: Aggregate) -> RowContributi
     if not parts:
         return None
     by_row: dict[RowKey, list[Contribution]] = {}
-    for part in parts:
+    for part in parts if aggregate.hop is None else _in_each_window(parts, aggregate):
         by_row.setdefault(part.row_ref.key, []).append(part)
     return {key: _merged_row(found, aggregate) for key, found in by_row.items()}
+
+
+def _in_each_window(parts: Sequence[Contribution], aggregate: Aggregate) -> Iterator[Contribution]:
+    for part in parts:
+        for row_ref in _window_rows(part.row_ref, aggregate):
+            yield part._replace(row_ref=row_ref)
+
+
+@lru_cache(maxsize=20_000)
+def _window_rows(newest: RowRef, aggregate: Aggregate) -> tuple[RowRef, ...]:
+    """Return the rows of all windows that contain the first part of the newest one."""
+    hop = aggregate.hop
+    if hop is None:
+        return (newest,)
+    position = aggregate.by.index(hop)
+    rows: list[RowRef] = []
+    for label in hop.labels(newest.groups[position]):
+        groups = (*newest.groups[:position], label, *newest.groups[position + 1 :])
+        texts = [group.text(value) for group, value in zip(aggregate.by, groups, strict=True)]
+        rows.append(RowRef(row_key(aggregate.name, aggregate.version, texts), groups))
+    return tuple(rows)
 
 
 def _merged_row(parts: list[Contribution], aggregate: Aggregate) -> Contribution:
@@ -186,7 +208,8 @@ def item_contribution(item: Item, aggregate: Aggregate) -> ItemContribution:
     """
     path = aggregate.each_path
     if path is None:
-        return contribution(item, aggregate)
+        part = contribution(item, aggregate)
+        return merged([] if part is None else [part], aggregate) if aggregate.is_spread else part
     parts: list[Contribution] = []
     violations: list[Violation] = []
     with _told(f"aggregate {aggregate.name!r}", None):

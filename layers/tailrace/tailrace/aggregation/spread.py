@@ -16,13 +16,13 @@ from tailrace.encoding.json_types import Item
 
 
 class Spread:
-    """Evaluates the aggregates of one collection that count the elements of one field.
+    """Evaluates the aggregates of one collection that count the elements of one field, or by overlapping windows.
 
     Attributes:
         aggregates: the aggregates, in the order of the results.
     """
 
-    def __init__(self, path: FieldPath, aggregates: Sequence[Aggregate]) -> None:
+    def __init__(self, path: FieldPath | None, aggregates: Sequence[Aggregate]) -> None:
         self.aggregates = tuple(aggregates)
         self._path = path
         self._nothing = (None,) * len(self.aggregates)
@@ -39,13 +39,16 @@ class Spread:
         Raises:
             Exception: whatever a predicate, measure or group raises, even if it concerns one aggregate only.
         """
-        found = [self._contributions(view) for view in views(item, self._path)]
+        found = [self._contributions(view) for view in self._views(item)]
         if not found:
             return self._nothing
         return [
             merged([part for part in parts if part is not None], aggregate)
             for parts, aggregate in zip(zip(*found, strict=True), self.aggregates, strict=True)
         ]
+
+    def _views(self, item: Item) -> Iterable[Item]:
+        return (item,) if self._path is None else views(item, self._path)
 
     def _contributions(self, view: Item) -> Sequence[Contribution | None]:
         if self._cache is not None:
@@ -58,8 +61,8 @@ class Spread:
 
 def spreads_of(aggregates: Iterable[Aggregate]) -> tuple[Spread, ...]:
     """Return the evaluation of those aggregates in which an item may be in several rows."""
-    by_path: dict[FieldPath, list[Aggregate]] = {}
+    by_path: dict[FieldPath | None, list[Aggregate]] = {}
     for aggregate in aggregates:
-        if aggregate.each_path is not None:
+        if aggregate.is_spread:
             by_path.setdefault(aggregate.each_path, []).append(aggregate)
     return tuple(Spread(path, found) for path, found in by_path.items())

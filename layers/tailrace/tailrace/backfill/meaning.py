@@ -19,6 +19,7 @@ from tailrace.definition.collection import Collection
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
+from tailrace.definition.groups.hops import HopGroup
 from tailrace.definition.item_keys import PLAIN_TTL
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
@@ -88,6 +89,8 @@ def _aggregate(aggregate: Aggregate) -> Mapping[str, Any]:
 def _group(group: Group) -> Sequence[Any]:
     if isinstance(group, BucketGroup):
         described = ["bucket", _path(group.source), group.name, group.unit, _zone(group.zone)]
+        if isinstance(group, HopGroup):
+            return ["hop", *described, group.size, group.epoch_unit, group.windows]
         return described if (group.size, group.epoch_unit) == (1, "s") else [*described, group.size, group.epoch_unit]
     if isinstance(group, FieldGroup):
         return ["field", _path(group.source), group.name]

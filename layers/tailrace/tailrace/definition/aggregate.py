@@ -12,6 +12,7 @@ from tailrace.definition.fields.checks import check_display_metadata, check_fiel
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
+from tailrace.definition.groups.hops import HopGroup
 from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.ratios import AnyMeasure, Ratio
@@ -171,11 +172,21 @@ class Aggregate:
     @property
     def is_spread(self) -> bool:
         """Whether an item may be in several rows."""
-        return self.each is not None
+        return self.each is not None or self.hop is not None
 
     @cached_property
-    def repeated_counts(self) -> frozenset[str]:
-        """The counts of items that may be in several time buckets, because the time is one of their elements'."""
+    def hop(self) -> HopGroup | None:
+        """The group by overlapping windows, if any."""
+        return next((group for group in self.by if isinstance(group, HopGroup)), None)
+
+    @cached_property
+    def repeated_measures(self) -> frozenset[str]:
+        """The measures to which one item may add in several time buckets, so that they cannot be summed over these.
+
+        All of overlapping windows; and counts of items whose elements have times of their own.
+        """
+        if self.hop is not None:
+            return frozenset(self.stored_measures)
         path, bucket = self.each_path, self.bucket
         if path is None or bucket is None or bucket.path.steps[: len(path.steps)] != path.steps:
             return frozenset()
@@ -253,6 +264,6 @@ class Aggregate:
 @lru_cache(maxsize=4096)
 def _expiry_second(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
     try:
-        return int((bucket.end(label) + keep).timestamp())
+        return int((bucket.last_end(label) + keep).timestamp())
     except (ValueError, OverflowError):  # at either end of the calendar, in years 1 and 9999
         return 0 if label.startswith("0") else None

@@ -131,8 +131,8 @@ class Collection:
 
     @property
     def id_columns(self) -> Sequence[str]:
-        """The fields that make the id of a line without one; ``*`` alone stands for the whole line."""
-        return (self.id_from,) if isinstance(self.id_from, str) else tuple(self.id_from)
+        """The fields that make the id of a line without one, by default those in the key; ``*`` is the whole line."""
+        return (self.id_from,) if isinstance(self.id_from, str) else tuple(self.id_from or self.keys.fields)
 
     @property
     def all_examples(self) -> Sequence[Any]:

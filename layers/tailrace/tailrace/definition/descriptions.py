@@ -3,6 +3,7 @@
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
+from tailrace.definition.groups.hops import HopGroup
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.encoding.json_types import Json
@@ -32,6 +33,7 @@ def describe(aggregate: Aggregate) -> Json:
 def _group(group: Group) -> Json:
     if isinstance(group, BucketGroup):
         size = {} if group.size == 1 else {"size": group.size}
+        size |= {"windows": group.windows} if isinstance(group, HopGroup) else {}
         return {"name": group.name, "kind": group.unit} | size | {"field": group.source, "time_zone": str(group.zone)}
     return {"name": group.name, "kind": "field", "field": group.source}
 
@@ -46,7 +48,7 @@ def _measure(name: str, measure: AnyMeasure, aggregate: Aggregate) -> Json:
         description |= {"most": measure.most}
     if isinstance(measure, OrderMeasure) and measure.values.show:
         description |= {"show": list(measure.values.show)}
-    if name in aggregate.repeated_counts:
+    if name in aggregate.repeated_measures:
         description["additive"] = False
     if isinstance(measure, Ratio):
         description |= {"numerator": measure.numerator, "denominator": measure.denominator}

@@ -18,6 +18,8 @@ PLAIN_ATTRIBUTE, PLAIN_TTL = "pk", "expires_at"
 """The key attribute of collections without ``key=``, and the TTL attribute without ``ttl=``."""
 
 
+_KINDS: Mapping[str, Kind] = {"S": "text", "N": "number", "B": "binary"}
+
 _OTHER_VALUE = "the item's id or collection gives this field another value"
 
 
@@ -74,6 +76,18 @@ class CollectionKey:
             raise DefinitionError(f"collection {collection!r}: {text}")
         self.ttl = ttl
 
+    @property
+    def hash_attribute(self) -> str:
+        """The name of the partition key."""
+        return next(iter(self.attributes))
+
+    def matches(self, image: Image) -> bool:
+        """Tell whether a row has the attributes of ``match=``."""
+        return all(
+            _is_same(None if name not in image else decode_value(image[name]), value)
+            for name, value in self.match.items()
+        )
+
     def identity(self, key: Mapping[str, Any]) -> Identity | None:
         """Return the identity of an item with this key; None if it does not match."""
         fields = self.template.parse(key)
@@ -95,8 +109,11 @@ class CollectionKey:
         Raises:
             InvalidMessage: no item of this collection can have this id.
         """
-        values = fields_of_id(item_id, self.template.fields)
-        return {} if self.is_plain else values
+        return {} if self.is_plain else fields_of_id(item_id, self.fields)
+
+    def completed(self, item_id: str, fields: Item) -> Item:
+        """Return an item with the fields that its id and its collection give it."""
+        return self.fields_of(item_id) | self.match | fields
 
     def row(self, item_id: str, fields: Item) -> Item:
         """Return the attributes of an item's row, without its TTL.
@@ -147,6 +164,17 @@ class ItemKeys:
         for one, other in combinations(collections, 2):
             _check_overlap(one, other)
 
+    def check_attributes(self, key: Image) -> None:
+        """Check that a row's key has the attributes that the definition names, in their types.
+
+        Raises:
+            InvalidMessage: the definition is of another table.
+        """
+        given = {name: _KINDS.get(next(iter(value), "")) for name, value in key.items()}
+        if given != self.attributes:
+            names = " and ".join(f"{name!r} ({kind})" for name, kind in given.items())
+            raise InvalidMessage(f"the table's key is {names}; the definition's key= is {_told(self.attributes)}")
+
     def identify(self, key: Image, image: Image) -> Identity | None:
         """Return which item a row is; None if no collection matches it.
 
@@ -161,7 +189,7 @@ class ItemKeys:
         found = None
         for one in self.collections.values():
             identity = one.identity(values)
-            if identity is None or not _matches(one.match, image):
+            if identity is None or not one.matches(image):
                 continue
             if found is not None:
                 raise InvalidMessage(f"collections {found.collection!r} and {one.collection!r} both match this item")
@@ -208,14 +236,6 @@ def item_keys(collections: Sequence[CollectionKey], strict: object) -> ItemKeys 
     if plain and is_strict and all(one.ttl == PLAIN_TTL for one in collections):
         return None
     return ItemKeys(collections, strict=is_strict)
-
-
-def _matches(match: Mapping[str, Any], image: Image) -> bool:
-    for name, wanted in match.items():
-        value = None if name not in image else decode_value(image[name])
-        if not _is_same(value, wanted):
-            return False
-    return True
 
 
 def _is_same(value: Any, wanted: Any) -> bool:

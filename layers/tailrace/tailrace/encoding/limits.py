@@ -42,11 +42,16 @@ def check_item(pk: str, item: Mapping[str, Any]) -> None:
         return
     violations = [*_key_violations(pk), *_field_violations(item)]
     if not violations:
-        size = _size(dict(item)) + len("pk") + len(pk.encode())
+        size = item_bytes(pk, item)
         if size > MAX_ITEM_BYTES:
             violations.append(Violation("", "size", f"item size {size} bytes exceeds the limit of {MAX_ITEM_BYTES}"))
     if violations:
         raise InvalidItem(violations)
+
+
+def item_bytes(pk: str, item: Mapping[str, Any]) -> int:
+    """Return the size of an item as DynamoDB counts it, with its key."""
+    return _size(dict(item)) + len("pk") + len(pk.encode())
 
 
 def _is_plain(pk: str, item: Mapping[str, Any]) -> bool:

@@ -118,6 +118,7 @@ def _own_changes[Fields](  # noqa: PLR0913, PLR0917 - what it works on
     try:
         body = record["dynamodb"]
         old_image, new_image = body.get("OldImage"), body.get("NewImage")
+        keys.check_attributes(body["Keys"])
         before, after = (_identify(keys, body["Keys"], image) for image in (old_image, new_image))
         for identity in dict.fromkeys(one.address for one in (before, after) if isinstance(one, Identity)):
             is_old, is_new = (isinstance(one, Identity) and one.address == identity for one in (before, after))

@@ -21,7 +21,7 @@ from tailrace.queries.time_ranges import bounds
 def measures_without_window(aggregate: Aggregate) -> frozenset[str]:
     """Return the measures that have no moving sum: those of order, counts of repeated items, and ratios of them."""
     ordered = {name for name, measure in aggregate.measures.items() if isinstance(measure, OrderMeasure)}
-    ordered |= aggregate.repeated_counts
+    ordered |= aggregate.repeated_measures
     ratios = {
         name
         for name, measure in aggregate.measures.items()

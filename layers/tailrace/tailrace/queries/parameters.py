@@ -164,7 +164,7 @@ def rankable_measures(aggregate: Aggregate) -> list[str]:
 def rollup_intervals(aggregate: Aggregate) -> list[str]:
     """Return the intervals that an aggregate's rows can be rolled up to."""
     bucket = aggregate.bucket
-    if bucket is None:
+    if bucket is None or aggregate.hop is not None:
         return []
     is_first = aggregate.by[0] is bucket
     return [
@@ -256,7 +256,7 @@ def _with_window(query: RowQuery, given: dict[str, str]) -> RowQuery:
         raise InvalidMessage("a window needs buckets that it can end with: give another interval, or none")
     if "from" not in given or "to" not in given:
         raise InvalidMessage("window requires both from and to: the first and the last bucket to show")
-    if not aggregate.linear:
+    if not aggregate.linear or aggregate.hop is not None:
         raise NotAdditive(f"{aggregate.name} has no moving sums: {WITHOUT_WINDOW}")
     window = parse_window(given["window"], query.step())
     if query.steps().max_bucket_count() > MAX_PARTITIONS:

@@ -105,7 +105,7 @@ def relabelled(
 def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
     """Return the names of the measures that cannot be merged from rows, and the ratios of these."""
     stored = {name for name, measure in aggregate.measures.items() if measure.kind in _NOT_ADDITIVE}
-    stored |= aggregate.repeated_counts
+    stored |= aggregate.repeated_measures
     ratios = {
         name
         for name, measure in aggregate.measures.items()
@@ -117,6 +117,8 @@ def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
 def reason_left_out(aggregate: Aggregate, name: str) -> str:
     """Return why a measure cannot be derived from several rows."""
     measure = aggregate.measures[name]
+    if aggregate.hop is not None:
+        return "windows overlap, so an item is in several of these rows"
     if not isinstance(measure, Ratio):
         return _REASONS[measure.kind]
     left_out = non_additive_measures(aggregate)

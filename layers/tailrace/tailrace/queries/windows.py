@@ -7,10 +7,10 @@ at 10:00 of the day before. A window has the buckets that begin within it.
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from tailrace.definition.fields.calendar_units import first_day, last_day
-from tailrace.definition.fields.clocks import day_start, in_zone
+from tailrace.definition.fields.clocks import day_start, first_instant
 from tailrace.definition.groups.buckets import CLOCK_UNITS, DAY, BucketGroup
 from tailrace.errors import InvalidMessage
 from tailrace.queries.time_ranges import bounds
@@ -18,7 +18,7 @@ from tailrace.queries.time_ranges import bounds
 MAX_WINDOW_BUCKETS = 10_000
 """The most buckets in a window."""
 
-WITHOUT_WINDOW = "a window adds up sums, which measures of order and counts of items in several buckets are not"
+WITHOUT_WINDOW = "a window adds up sums, which measures of order are not, nor counts of items in several buckets"
 """Why some measures have no moving sums."""
 
 _FORM = re.compile(r"([0-9]{1,6})(s|min|h|d|w|mo|q|y)", re.ASCII)
@@ -51,7 +51,7 @@ class Window:
             return day_start(_months_before(first_day(label), self.months - _MONTHS_OF[step.unit]), step.zone)
         if step.is_within_day:
             local = end.astimezone(step.zone).replace(tzinfo=None, fold=0) - self.days * DAY
-            return in_zone(local, step.zone).astimezone(UTC)
+            return first_instant(local, step.zone)
         return day_start(last_day(label, step.unit) - (self.days - 1) * DAY, step.zone)
 
 

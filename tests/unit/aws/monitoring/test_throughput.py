@@ -221,10 +221,10 @@ def test_the_lines_of_a_file_are_counted_while_it_is_read(
     seen: list[int] = []
     monkeypatch.setattr(ThroughputCounter, "clock", property(lambda _self: clock, lambda _self, _clock: None))
 
-    def slow(*arguments: Any) -> Any:
+    def slow(*arguments: Any, **options: Any) -> Any:
         seen.append(counted(cloud, "load").changes)
         clock.later(seconds=6)
-        return put_all_or_raise(*arguments)
+        return put_all_or_raise(*arguments, **options)
 
     monkeypatch.setattr(load_module, "put_all_or_raise", slow)
     body = test_load.lines(*(test_load.GOOD | {"id": str(number)} for number in range(1700)))

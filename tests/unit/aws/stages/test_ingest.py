@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import Stubber
 
 from functions.ingest.app import handler
-from tailrace.aws.items.store import StoredItem
+from tailrace.aws.items.rows import StoredItem
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import loads

@@ -5,10 +5,10 @@ from typing import Any
 
 from tailrace.aws.api.arrival import request_stamp
 from tailrace.aws.api.responses import ApiResponse, empty_response, json_response
-from tailrace.aws.items.store import ItemStore, StoredItem, arriving
+from tailrace.aws.items.rows import StoredItem, arriving, key_attributes
+from tailrace.aws.items.store import ItemStore
+from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.keys import item_key
-from tailrace.encoding.limits import check_item
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidMessage
 from tailrace.http.requests import (
@@ -35,7 +35,8 @@ class ItemRoutes:
     def put(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Store a whole item: 201 if it is new, otherwise 200."""
         name, options_given = self._address(collection, escaped, _EXPIRES_AT)
-        given = StoredItem(parse_json_object(self._event()), _expiry(options_given.get(_EXPIRES_AT)))
+        item = self._keys(collection).completed(name, parse_json_object(self._event()))
+        given = StoredItem(item, _expiry(options_given.get(_EXPIRES_AT)))
         stored = arriving(self._pipeline, collection, given, request_stamp(self._event()))
         created = self._items.put(
             collection, name, stored.item, stored.expires_at, request_preconditions(self._event())
@@ -67,6 +68,9 @@ class ItemRoutes:
         self._items.delete(collection, name, request_preconditions(self._event()))
         return empty_response(204)
 
+    def _keys(self, collection: str) -> CollectionKey:
+        return self._pipeline.collection(collection).keys
+
     def _address(self, collection: str, escaped: str | None, *options: str) -> tuple[str, dict[str, str]]:
         """Return the id in a request, and its query parameters; unknown and repeated ones are rejected."""
         self._pipeline.collection(collection)
@@ -78,7 +82,7 @@ class ItemRoutes:
         if escaped is None and "id" not in options_given:
             raise InvalidMessage("the request names no item: put its id in the path or in the parameter id")
         found = decode_item_id(escaped) if escaped is not None else options_given["id"]
-        check_item(item_key(collection, found), {})
+        key_attributes(self._keys(collection), found)
         return found, options_given
 
 

@@ -43,6 +43,7 @@ def put_all_or_raise(
     table: str,
     rows: Sequence[Row],
     *,
+    key: Sequence[str] = ("pk",),
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[RefusedItem]:
     """Store all rows except invalid ones, which are returned; see :func:`write_all`.
@@ -51,22 +52,25 @@ def put_all_or_raise(
         Transient: the table did not process all rows in time; the processed ones are stored.
         Permanent: the table rejects the call.
     """
-    outcomes = write_all(client, table, rows, sleep=sleep)
+    outcomes = write_all(client, table, rows, key=key, sleep=sleep)
     unprocessed = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
     if unprocessed:
         raise Transient(f"the table left {len(unprocessed)} items unprocessed after {_MAX_ATTEMPTS} attempts")
     return [outcome for outcome in outcomes if isinstance(outcome, RefusedItem)]
 
 
-def write_all(
+def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
     client: "DynamoDBClient",
     table: str,
     rows: Sequence[Row],
     *,
+    key: Sequence[str] = ("pk",),
     sleep: Callable[[float], None] = time.sleep,
     max_attempts: int = _MAX_ATTEMPTS,
 ) -> list[RefusedItem | Unprocessed]:
     """Store rows (in DynamoDB's JSON, without duplicate keys, a few megabytes in total), several calls at a time.
+
+    ``key`` are the names of the key attributes.
 
     Unprocessed rows are retried with back-off (all rows of a call that is throttled), because an on-demand table takes
     a while to scale up. A call with an invalid row stores nothing, so its rows are then sent one by one. Returns the
@@ -76,7 +80,7 @@ def write_all(
         Permanent: the table rejects the call.
     """
     batches = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
-    writer = _BatchWriter(client, table, sleep, max_attempts)
+    writer = _BatchWriter(client, table, key, sleep, max_attempts)
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         pending = [pool.submit(writer.put, rows, positions) for positions in batches]
     return [outcome for future in pending for outcome in future.result()]
@@ -86,6 +90,7 @@ def write_all(
 class _BatchWriter:
     client: "DynamoDBClient"
     table: str
+    key: Sequence[str]
     sleep: Callable[[float], None]
     max_attempts: int
 
@@ -97,8 +102,8 @@ class _BatchWriter:
                 return [RefusedItem(positions[0], error.violations[0].message)]
             singles = (range(position, position + 1) for position in positions)
             return [outcome for position in singles for outcome in self.put(rows, position)]
-        keys = {row["pk"]["S"] for row in unprocessed}
-        return [Unprocessed(position) for position in positions if rows[position]["pk"]["S"] in keys]
+        keys = [[row[name] for name in self.key] for row in unprocessed]
+        return [Unprocessed(one) for one in positions if [rows[one][name] for name in self.key] in keys]
 
     def _write(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Store rows in one call and its retries; return those that are not stored."""

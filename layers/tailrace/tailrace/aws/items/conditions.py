@@ -36,30 +36,34 @@ class Condition:
         return {"ConditionExpression": self.expression} | names | values
 
 
-def existence(exists: bool) -> Condition:
-    """Return the condition that the row exists, or that it does not."""
-    return Condition("attribute_exists(pk)" if exists else "attribute_not_exists(pk)", {}, {})
+def existence(attribute: str, *, exists: bool) -> Condition:
+    """Return the condition that the row exists, or that it does not; ``attribute`` is the partition key."""
+    return Condition("attribute_exists(#k)" if exists else "attribute_not_exists(#k)", {"#k": attribute}, {})
 
 
-def unchanged_since(row: Row | None, absent: Collection[str]) -> Condition:
+def unchanged_since(row: Row | None, absent: Collection[str], key: Sequence[str]) -> Condition:
     """Return the condition that a row (in DynamoDB's JSON) is as it was read, and lacks the ``absent`` fields.
+
+    ``key`` are the names of the key attributes.
 
     Raises:
         InvalidItem: the row has more fields than one condition can compare.
     """
     if row is None:
-        return existence(exists=False)
-    compared = {f"#o{index}": name for index, name in enumerate(row) if name != "pk"}
+        return existence(key[0], exists=False)
+    compared = {f"#o{index}": name for index, name in enumerate(row) if name not in key}
     missing = {f"#a{index}": name for index, name in enumerate(sorted(set(absent) - row.keys()))}
     parts = [f"{placeholder}=:{placeholder[1:]}" for placeholder in compared]
     parts += [f"attribute_not_exists({placeholder})" for placeholder in missing]
-    text = " AND ".join(["attribute_exists(pk)", *parts])
-    field_count = len((row.keys() | set(absent)) - set(ENGINE_ATTRIBUTES))
+    text = " AND ".join(["attribute_exists(#k)", *parts])
+    field_count = len((row.keys() | set(absent)) - {*ENGINE_ATTRIBUTES, *key})
     if field_count > _MAX_COMPARED_FIELDS or len(text) > _MAX_EXPRESSION_BYTES:
         limit = f"more than {_MAX_COMPARED_FIELDS} fields cannot be compared: put the whole item without conditions"
         raise InvalidItem([Violation("", "fields", limit)])
     return Condition(
-        text, compared | missing, {f":{placeholder[1:]}": row[name] for placeholder, name in compared.items()}
+        text,
+        compared | missing | {"#k": key[0]},
+        {f":{placeholder[1:]}": row[name] for placeholder, name in compared.items()},
     )
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from tailrace.aws.items.store import ItemStore, StoredItem, arriving
+from tailrace.aws.items.rows import StoredItem, arriving
+from tailrace.aws.items.store import ItemStore
 from tailrace.errors import NotFound, PreconditionFailed
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import parse_states

@@ -7,86 +7,30 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.items.conditions import (
-    MAX_LISTED_FIELDS,
     Condition,
     existence,
     merge_parameters,
     unchanged_since,
     update_parameters,
 )
+from tailrace.aws.items.rows import StoredItem, key_attributes, listed_fields, stored_item, validated_row
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.digests import entity_tag, item_digest
-from tailrace.encoding.dynamodb import DIGEST, decode_item, encode_item, encode_value
+from tailrace.encoding.digests import item_digest
+from tailrace.encoding.dynamodb import DIGEST, encode_item, encode_value
 from tailrace.encoding.json_types import Item, Row
-from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.encoding.limits import check_item
 from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
-from tailrace.inputs.arrivals import completed, expiry_after
+from tailrace.inputs.arrivals import expiry_after
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _VALIDATION_ERROR = "ValidationException"
 _MAX_ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class StoredItem:
-    """An item as the table stores it: its fields, and its expiry, if any.
-
-    ``expires_at`` is in whole seconds since 1970, unless another writer stored something else.
-    """
-
-    item: Item
-    expires_at: Any = None
-
-    @property
-    def etag(self) -> str:
-        """The item's strong entity tag, a function of its content alone."""
-        return entity_tag(item_digest(self.item, self.expires_at))
-
-
-def arriving(pipeline: Pipeline, collection: str, stored: StoredItem, stamp: str) -> StoredItem:
-    """Return an item with what its collection adds to each that comes in, at the time ``stamp``; raises NotFound."""
-    return StoredItem(*completed(pipeline.collection(collection), stored.item, stored.expires_at, stamp))
-
-
-def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
-    """Check an item and return its row in DynamoDB's JSON.
-
-    The transform runs as well, so that an item that could not be counted later is rejected here.
-
-    Raises:
-        NotFound: the collection does not exist.
-        InvalidMessage: the id is invalid.
-        InvalidItem: the item breaks its schema, its transform or the table's limits.
-    """
-    pk = item_key(collection, item_id)
-    known = pipeline.collection(collection)
-    split_item_key(pk)
-    check_item(pk, stored.item)
-    known.prepare(stored.item)
-    if known.lifetime is not None:
-        known.lifetime.expires_at(stored.item)  # raises if its field is no time
-    expiry = {} if stored.expires_at is None else {"expires_at": _epoch_seconds(stored.expires_at)}
-    has_open_schema = _listed_fields(pipeline, collection) is None
-    digest = {DIGEST: item_digest(stored.item, stored.expires_at)} if has_open_schema else {}
-    return encode_item({"pk": pk} | stored.item | expiry | digest)
-
-
-def _listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
-    """Return the names of all fields that an item can have; None if the schema allows others, or names too many."""
-    names = pipeline.collection(collection).compiled.allowed_fields
-    return None if names is None or len(names) > MAX_LISTED_FIELDS else names
-
-
-def _epoch_seconds(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**11:
-        raise InvalidItem([Violation("/expires_at", "expires_at", "not a whole number of seconds since 1970")])
-    return value
 
 
 def translate_item_error(error: ClientError | BotoCoreError) -> TailraceError:
@@ -139,7 +83,7 @@ class ItemStore:
         Raises:
             NotFound: it does not exist.
         """
-        return stored_item(self._require_row(collection, item_id))
+        return self._stored(collection, self._require_row(collection, item_id))
 
     def delete(self, collection: str, item_id: str, preconditions: Preconditions = UNCONDITIONAL) -> bool:
         """Delete an item; return True if it existed."""
@@ -161,12 +105,12 @@ class ItemStore:
             Conflict: other writers kept changing the item.
         """
         # reject values that no item can hold before merging
-        check_item(item_key(collection, item_id), patch)
+        check_item("", patch)
         perhaps_written: Row | None = None
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
-            before = stored_item(row)
-            if perhaps_written is not None and before == stored_item(perhaps_written):
+            before = self._stored(collection, row)
+            if perhaps_written is not None and before == self._stored(collection, perhaps_written):
                 return before
             preconditions.require(before.etag)
             after = self._merged(collection, item_id, row, before, patch)
@@ -177,7 +121,7 @@ class ItemStore:
             condition = self._unchanged_condition(collection, row, after)
             response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
             if not isinstance(response, Unmet):
-                return stored_item(response["Attributes"])
+                return self._stored(collection, response["Attributes"])
             perhaps_written = after if response.repeated else None
         raise _conflict(collection, item_id)
 
@@ -186,13 +130,16 @@ class ItemStore:
         merged = merge_patch(before.item, patch)
         checked = validated_row(self.pipeline, collection, item_id, StoredItem(merged))
         kept = encode_item(before.item)
-        fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in merged}
-        others = {name: value for name, value in row.items() if name not in before.item}
+        in_key, ttl = self._keys(collection).fields, self._keys(collection).ttl
+        names = [name for name in merged if name not in in_key]
+        fields = {name: row[name] if checked[name] == kept.get(name) else checked[name] for name in names}
+        known = [name for name in before.item if name not in in_key]
+        others = {name: value for name, value in row.items() if name not in known}
         expires_at = expiry_after(self.pipeline.collection(collection), before.item, before.expires_at, merged)
         if expires_at != before.expires_at:
-            others.pop("expires_at", None)
-            others |= encode_item({"expires_at": expires_at} if expires_at is not None else {})
-        changed = expires_at != before.expires_at or fields != {name: row[name] for name in before.item}
+            others.pop(ttl, None)
+            others |= encode_item({ttl: expires_at} if expires_at is not None else {})
+        changed = expires_at != before.expires_at or fields != {name: row[name] for name in known}
         if DIGEST in checked and changed:
             others[DIGEST] = encode_value(item_digest(merged, expires_at))
         return others | fields
@@ -208,7 +155,8 @@ class ItemStore:
         if not preconditions:
             return _call(write, request)
         if preconditions.requires_absence:  # a condition expression suffices, without a read
-            response = _call_if(write, merge_parameters(request, existence(exists=False).parameters()))
+            absence = existence(self._keys(collection).hash_attribute, exists=False)
+            response = _call_if(write, merge_parameters(request, absence.parameters()))
             if not isinstance(response, Unmet):
                 return response
             if response.repeated and _is_same(request.get("Item"), self._read(collection, item_id)):
@@ -219,7 +167,7 @@ class ItemStore:
             before, row = row, self._read(collection, item_id)
             if perhaps_written and _is_same(request.get("Item"), row):
                 return {"Attributes": before}
-            preconditions.require(None if row is None else stored_item(row).etag)
+            preconditions.require(None if row is None else self._stored(collection, row).etag)
             condition = self._unchanged_condition(collection, row, request.get("Item", {}))
             response = _call_if(write, merge_parameters(request, condition.parameters()))
             if not isinstance(response, Unmet):
@@ -228,15 +176,18 @@ class ItemStore:
         raise _conflict(collection, item_id)
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
-        listed = _listed_fields(self.pipeline, collection) or frozenset()
-        return unchanged_since(row, listed | after.keys() | ({DIGEST} if not listed else set()))
+        listed = listed_fields(self.pipeline, collection) or frozenset()
+        absent = listed - self._keys(collection).fields.keys() | after.keys() | ({DIGEST} if not listed else set())
+        return unchanged_since(row, absent, list(self._keys(collection).attributes))
+
+    def _keys(self, collection: str) -> CollectionKey:
+        return self.pipeline.collection(collection).keys
 
     def _key(self, collection: str, item_id: str) -> dict[str, Any]:
-        self.pipeline.collection(collection)
-        pk = item_key(collection, item_id)
-        split_item_key(pk)
-        check_item(pk, {})
-        return {"pk": encode_value(pk)}
+        return encode_item(key_attributes(self._keys(collection), item_id))
+
+    def _stored(self, collection: str, row: Row) -> StoredItem:
+        return stored_item(row, self._keys(collection))
 
     def _require_row(self, collection: str, item_id: str) -> Row:
         row = self._read(collection, item_id)
@@ -248,16 +199,8 @@ class ItemStore:
         key = self._key(collection, item_id)
         with map_aws_errors():
             response = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
-        return response.get("Item")
-
-
-def stored_item(row: Row) -> StoredItem:
-    """Return the item of a row."""
-    fields = decode_item(row)
-    expires_at = fields.pop("expires_at", None)
-    fields.pop("pk", None)
-    fields.pop(DIGEST, None)
-    return StoredItem(fields, expires_at)
+        row = response.get("Item")
+        return row if row is not None and self._keys(collection).matches(row) else None
 
 
 def _conflict(collection: str, item_id: str) -> Conflict:

@@ -100,6 +100,10 @@ class BucketGroup:
             return clocks.span(label, self.length, self.zone)[1]
         return clocks.day_end(last_day(label, self.unit), self.zone)
 
+    def last_end(self, label: str) -> datetime:
+        """Return the instant (UTC) after which no item can enter a row with this label by its time."""
+        return self.end(label)
+
 
 def clock_label(local: datetime, unit: str) -> str:
     """Return the label of a bucket within a day that starts at a local time with an offset."""

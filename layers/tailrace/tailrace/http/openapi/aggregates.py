@@ -92,7 +92,10 @@ def aggregates_path() -> dict[str, Json]:
     """Return the path that lists the aggregates, and its operation."""
     text_or_none = {"type": ["string", "null"]}
     size = {"type": "integer", "description": "How many of `kind` make a time bucket, if several."}
-    group = closed_object({"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT, "size": size})
+    windows = {"type": "integer", "minimum": 2, "description": "Of overlapping windows: the buckets in each."}
+    group = closed_object(
+        {"name": _TEXT, "kind": _TEXT, "field": _TEXT}, {"time_zone": _TEXT, "size": size, "windows": windows}
+    )
     measure = closed_object(
         {"name": _TEXT, "kind": _TEXT, "unit": text_or_none, "description": text_or_none},
         {

@@ -1,0 +1,100 @@
+"""``tailrace plan``: what the definition needs on AWS at a rate of changes."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cli.console import say, show_progress
+from cli.definition.command import load_definition
+from cli.errors import UsageError
+from cli.options import parse_count, parse_rate
+from cli.scaling.limits import MAX_WINDOW_S
+from cli.scaling.report import Report, as_json
+from cli.scaling.sampling.assembly import sampled
+from cli.scaling.sampling.changes import Shares
+from cli.scaling.sampling.sample import Progress
+from cli.scaling.sources import read_figures, read_prices
+from cli.scaling.text import lines
+from tailrace.definition.pipeline import DEFAULT_PIPELINE
+
+_RATES = [1_000.0, 100_000.0, 10_000_000.0]
+_MAX_SHARE = 0.95
+
+_HELP = """\
+Estimate what your definition needs on AWS at a rate of changes: rows written,
+hot rows and keys, shards, Lambda concurrency, queues, objects, dollars a month,
+and which limit is met first. Give a sample of your items, in the order in which
+they are written; several lines with one id are changes of one item. Nothing of
+AWS is needed. docs/scaling.md says how it is computed.
+
+exit status: 0 done; 1 the definition or the sample cannot be used;
+2 invalid arguments."""
+
+
+def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "plan",
+        help="estimate rows, limits and dollars of your definition at a rate of changes",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--rate", type=parse_rate, nargs="+", metavar="N", default=_RATES,
+        help="changes a second, one or more (default: 1000 100000 10000000)")  # fmt: skip
+    add("--sample", type=Path, metavar="FILE", help="items: .jsonl, .csv or .json, plain or .gz (default: generated)")
+    add("--collection", metavar="NAME", help="the collection of the sample (default: the only one)")
+    add("--pipeline", metavar="MODULE:ATTRIBUTE",
+        help="the pipeline (default: $TAILRACE_PIPELINE, or the template's)")  # fmt: skip
+    add("--updates", type=_share, default=0.0, metavar="SHARE",
+        help="share of changes that update an item of the sample, such as 0.3 (default: the sample's)")  # fmt: skip
+    add("--deletes", type=_share, default=0.0, metavar="SHARE", help="share of changes that delete one")
+    add("--window", type=_window, metavar="SECONDS", help="AggregateWindowSeconds (default: the one advised)")
+    add("--freshness", type=_window, default=10, metavar="SECONDS",
+        help="the longest window to advise (default: %(default)s)")  # fmt: skip
+    add("--shards", type=parse_count, metavar="N", help="shards of the stream, if you know them")
+    add("--json", action="store_true", help="print the plan as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Count the sample and print the plan.
+
+    Raises:
+        UsageError: the arguments are invalid.
+        CommandError: the definition cannot be imported, or the sample has no valid items.
+    """
+    if options.updates + options.deletes > _MAX_SHARE:
+        raise UsageError(f"--updates and --deletes make at most {_MAX_SHARE} together")
+    reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
+    figures, prices = read_figures(), read_prices()
+    pipeline = load_definition(reference)
+    shares = Shares(options.updates, options.deletes)
+    found = sampled(pipeline, options.collection, options.sample, shares, Progress(show_progress))
+    rates = sorted(dict.fromkeys(options.rate))
+    report = Report.of(reference, found, rates, (options.window, options.freshness, options.shards), figures, prices)
+    if options.json:
+        say(json.dumps(as_json(report), indent=1, ensure_ascii=False))
+    else:
+        for line in lines(report):
+            say(line)
+    return 0
+
+
+def _share(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1
+    if not 0 <= found <= _MAX_SHARE:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to {_MAX_SHARE}, such as 0.3, not {text[:20]!r}")
+    return found
+
+
+def _window(text: str) -> int:
+    found = parse_count(text)
+    if found > MAX_WINDOW_S:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_WINDOW_S} seconds, not {text[:20]!r}")
+    return found

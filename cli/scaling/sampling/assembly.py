@@ -1,0 +1,115 @@
+"""From the command's options to a profile: lines, changes among them, and the counts of their fold."""
+
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from random import Random
+
+from cli.console import counted
+from cli.errors import CommandError
+from cli.scaling.profile import Profile
+from cli.scaling.sampling.changes import Changes, Shares, group_fields
+from cli.scaling.sampling.counting import Counting
+from cli.scaling.sampling.sample import Progress, SampleFile, generated, subject_of
+from tailrace.aggregation.contributions import Contribution
+from tailrace.aggregation.plan import plan_of
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.json_types import Item
+from tailrace.errors import InvalidItem
+
+_GENERATED = 20_000
+_TRIED = 100  # items, to find the fields that decide their rows
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A profile, and where it comes from.
+
+    Attributes:
+        source: the file, or that items were generated.
+        is_generated: whether they were.
+        kinds: the numbers of inserts, updates and deletions.
+        notes: what readers should know about the sample.
+    """
+
+    collection: str
+    source: str
+    is_generated: bool
+    profile: Profile
+    kinds: tuple[int, int, int]
+    notes: tuple[str, ...]
+
+
+def sampled(
+    pipeline: Pipeline, collection: str | None, path: Path | None, shares: Shares, progress: Progress
+) -> Sampled:
+    """Fold a sample, or generated items.
+
+    Raises:
+        UsageError: the options do not fit the pipeline, or the file cannot be read.
+        CommandError: the sample has no valid item.
+    """
+    subject = subject_of(pipeline, collection)
+    name = subject.collection.name
+    file = None if path is None else SampleFile(path, subject, progress)
+    lines = generated(subject, _GENERATED, progress) if file is None else file.items()
+    fixed: frozenset[str] = frozenset()
+    if shares.updates:
+        head = list(islice(lines, _TRIED))
+        fixed = frozenset(subject.collection.keys.fields) | group_fields(
+            [item for _, item, _ in head], _Rows(pipeline, name)
+        )
+        lines = chain(head, lines)
+    changes = Changes(shares, fixed, subject.accepts, Random(0))  # noqa: S311 - not for secrets
+    counting, kinds = Counting(pipeline), [0, 0, 0]
+    for step in changes.steps(lines):
+        kinds[0 if step[1] is None else 1 if step[2] is not None else 2] += 1
+        counting.add(name, step)
+    if not sum(kinds):
+        reason = f": {file.reason}" if file is not None and file.reason else ""
+        raise CommandError(f"{path or name} has no valid item to count{reason}.")
+    profile = counting.profile()
+    source = f"{_GENERATED:,} items generated from the schema" if file is None else str(path)
+    notes = (*_file_notes(file), *_notes(profile, changes.unvaried))
+    return Sampled(name, source, file is None, profile, (kinds[0], kinds[1], kinds[2]), notes)
+
+
+class _Rows:
+    """The rows of items."""
+
+    def __init__(self, pipeline: Pipeline, collection: str) -> None:
+        self._collection = pipeline.collections_by_name[collection]
+        self._evaluator = plan_of(pipeline).evaluators[collection]
+
+    def __call__(self, item: Item) -> object:
+        try:
+            seen = self._collection.prepare(deepcopy(item))
+        except InvalidItem:
+            return None
+        found = self._evaluator.contributions(seen)
+        return [one.row_ref.key if isinstance(one, Contribution) else None for one in found]
+
+
+def _file_notes(file: SampleFile | None) -> Iterator[str]:
+    if file is None:
+        yield (
+            "Generated items are as different as the schema allows, so real ones touch fewer rows. "
+            "Pass --sample with items of your own."
+        )
+        return
+    if file.refused:
+        yield f"{file.refused:,} of {file.lines:,} lines are left out as invalid; the first: {file.reason}."
+    if file.without_id:
+        yield f"{counted(file.without_id, 'line')} without an id: each counts as a new item."
+
+
+def _notes(profile: Profile, unvaried: int) -> Iterable[str]:
+    if profile.is_short:
+        yield (
+            f"The sample has only {profile.changes:,} changes: batches that are larger are extrapolated, "
+            "and hot rows may be missed. 10,000 or more are better."
+        )
+    if unvaried:
+        yield f"{counted(unvaried, 'update')} could not be made up: no variation of the item was valid."

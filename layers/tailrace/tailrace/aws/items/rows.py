@@ -1,0 +1,107 @@
+"""Rows of the items table: an item's key and attributes to its row and back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.aws.items.conditions import MAX_LISTED_FIELDS
+from tailrace.definition.item_keys import PLAIN_ATTRIBUTE, CollectionKey
+from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.digests import entity_tag, item_digest
+from tailrace.encoding.dynamodb import DIGEST, REPLICATION, decode_item, encode_item
+from tailrace.encoding.json_types import Item, Row
+from tailrace.encoding.keys import item_key, split_item_key
+from tailrace.encoding.limits import check_item
+from tailrace.errors import InvalidItem, Violation
+from tailrace.inputs.arrivals import completed
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item as the table stores it: its fields, and its expiry, if any.
+
+    ``expires_at`` is in whole seconds since 1970, unless another writer stored something else.
+    """
+
+    item: Item
+    expires_at: Any = None
+
+    @property
+    def etag(self) -> str:
+        """The item's strong entity tag, a function of its content alone."""
+        return entity_tag(item_digest(self.item, self.expires_at))
+
+
+def arriving(pipeline: Pipeline, collection: str, stored: StoredItem, stamp: str) -> StoredItem:
+    """Return an item with what its collection adds to each that comes in, at the time ``stamp``; raises NotFound."""
+    return StoredItem(*completed(pipeline.collection(collection), stored.item, stored.expires_at, stamp))
+
+
+def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
+    """Check an item and return its row in DynamoDB's JSON.
+
+    The transform runs as well, so that an item that could not be counted later is rejected here.
+
+    Raises:
+        NotFound: the collection does not exist.
+        InvalidMessage: the id is invalid.
+        InvalidItem: the item breaks its schema, its transform or the table's limits.
+    """
+    known = pipeline.collection(collection)
+    keys = known.keys
+    key = key_attributes(keys, item_id)
+    item = keys.completed(item_id, stored.item)
+    row = keys.row(item_id, item)
+    check_item(_key_text(key), {name: value for name, value in item.items() if name not in keys.fields})
+    known.prepare(item)
+    if known.lifetime is not None:
+        known.lifetime.expires_at(item)  # raises if its field is no time
+    expiry = {} if stored.expires_at is None else {keys.ttl: _epoch_seconds(stored.expires_at)}
+    has_open_schema = listed_fields(pipeline, collection) is None
+    digest = {DIGEST: item_digest(item, stored.expires_at)} if has_open_schema else {}
+    return encode_item(row | expiry | digest)
+
+
+def key_attributes(keys: CollectionKey, item_id: str) -> Item:
+    """Return the key attributes of an item.
+
+    Raises:
+        InvalidMessage: no item of the collection can have this id.
+        InvalidItem: the table cannot store the key.
+    """
+    if keys.is_plain:
+        pk = item_key(keys.collection, item_id)
+        split_item_key(pk)
+        check_item(pk, {})
+        return {PLAIN_ATTRIBUTE: pk}
+    return keys.key_of(item_id)
+
+
+def _key_text(key: Item) -> str:
+    return next((value for value in key.values() if isinstance(value, str)), "")
+
+
+def listed_fields(pipeline: Pipeline, collection: str) -> frozenset[str] | None:
+    """Return the names of all fields that an item can have; None if the schema allows others, or names too many."""
+    names = pipeline.collection(collection).compiled.allowed_fields
+    return None if names is None or len(names) > MAX_LISTED_FIELDS else names
+
+
+def _epoch_seconds(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**11:
+        raise InvalidItem([Violation("/expires_at", "expires_at", "not a whole number of seconds since 1970")])
+    return value
+
+
+_PLAIN = CollectionKey("any")
+
+
+def stored_item(row: Row, keys: CollectionKey | None = None) -> StoredItem:
+    """Return the item of a row; ``keys`` are those of its collection, if they may not be plain."""
+    attributes = decode_item(row)
+    known = keys or _PLAIN
+    identity = None if known.is_plain else known.identity(attributes)
+    expires_at = attributes.pop(known.ttl, None)
+    hidden = {DIGEST, *REPLICATION, *known.attributes}
+    in_key = {} if identity is None else identity.fields
+    fields = {name: value for name, value in attributes.items() if name not in hidden and name not in in_key}
+    return StoredItem(in_key | fields, expires_at)

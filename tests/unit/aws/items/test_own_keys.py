@@ -1,0 +1,66 @@
+"""Items of a table with keys of its own, through the store: reads, writes and conditions."""
+
+from typing import Any
+
+import pytest
+
+from local.in_memory.database import Database
+from tailrace import Collection, Pipeline
+from tailrace.aws.items.rows import StoredItem
+from tailrace.aws.items.store import ItemStore
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.errors import InvalidItem, InvalidMessage, NotFound, PreconditionFailed
+from tailrace.http.preconditions import parse_states
+
+KEY = {"PK": "CUSTOMER#{customer}", "SK": "ORDER#{order}"}
+orders = Collection("orders", schema={}, key=KEY, match={"entity": "Order"}, ttl="ends")
+ITEM = {"customer": "c", "order": "1", "entity": "Order", "paid": True}
+ROW = {"PK": "CUSTOMER#c", "SK": "ORDER#1", "entity": "Order", "paid": True}
+
+
+@pytest.fixture
+def database() -> Database:
+    database = Database()
+    database.create("shop", "PK", "SK")
+    return database
+
+
+@pytest.fixture
+def items(database: Database) -> ItemStore:
+    return ItemStore(database, "shop", Pipeline([orders]))  # type: ignore[arg-type]
+
+
+def stored(database: Database) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "~etag"} for row in database.rows("shop")]
+
+
+def test_a_foreign_row_is_read_by_its_id(database: Database, items: ItemStore) -> None:
+    database.put_item(
+        TableName="shop", Item=encode_item(ROW | {"ends": 5, "customer": "Bob", "aws:rep:deleting": False})
+    )
+    assert items.get("orders", "c/1") == StoredItem(ITEM, 5)
+    database.put_item(TableName="shop", Item=encode_item(ROW | {"entity": "Return"}))
+    with pytest.raises(NotFound):
+        items.get("orders", "c/1")
+    with pytest.raises(InvalidMessage):
+        items.get("orders", "c")
+
+
+def test_an_item_is_written_under_its_key(database: Database, items: ItemStore) -> None:
+    assert items.put("orders", "c/1", {"paid": True}, 7)
+    assert stored(database) == [encode_item(ROW | {"ends": 7})]
+    assert not items.put("orders", "c/1", ITEM)
+    assert stored(database) == [encode_item(ROW)]
+    with pytest.raises(InvalidItem):
+        items.put("orders", "c/1", {"order": "2"})
+    with pytest.raises(PreconditionFailed):
+        items.put("orders", "c/1", ITEM, preconditions=parse_states(None, if_absent=True))
+    etag = items.get("orders", "c/1").etag
+    assert items.patch("orders", "c/1", {"paid": False}, parse_states(etag, if_absent=False)).item == ITEM | {
+        "paid": False
+    }
+    assert stored(database) == [encode_item(ROW | {"paid": False})]
+    with pytest.raises(InvalidItem):
+        items.patch("orders", "c/1", {"customer": "d"})
+    assert items.delete("orders", "c/1", parse_states(items.get("orders", "c/1").etag, if_absent=False))
+    assert stored(database) == []

@@ -1,0 +1,126 @@
+"""`tailrace plan`: its output, its options and its errors."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.__main__ import main
+from cli.errors import CommandError
+from cli.scaling.limits import Limit
+from cli.scaling.sources import PRICES, read_figures, read_prices
+
+
+@pytest.fixture
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A definition of one's own, and a sample of its items."""
+    (tmp_path / "planned").mkdir()
+    (tmp_path / "planned" / "__init__.py").touch()
+    (tmp_path / "planned" / "definition.py").write_text(
+        """
+from tailrace import *
+orders = Collection("orders", schema={"type": "object", "required": ["shop"]})
+measures = {"n": count(), "p95": quantile("amount", 0.95), "customers": distinct("customer")}
+pipeline = Pipeline([orders], [Aggregate("shops", of=orders, by=[field("shop")], measures=measures)])
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("TAILRACE_PIPELINE", "planned.definition:pipeline")
+    path = tmp_path / "orders.jsonl"
+    lines = ({"id": str(n), "shop": f"s{n % 5}", "amount": n % 50, "customer": f"c{n % 300}"} for n in range(1_000))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+def test_people_get_rows_limits_dollars_and_advice(sample: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--sample", sample]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "Plan for planned.definition:pipeline, collection 'orders'",
+        "1,000 inserts, 0 updates, 0 deletions",
+        "Note: The sample has only 1,000 changes",
+        "rows written per 1,000 changes",
+        "shops: p95: value rows, 10 per row, all read",
+        "shops: customers: value rows, 60 per row, all read",
+        "$ per month, total",
+        "is met first",
+        "AggregateWindowSeconds=",
+        f"list prices of us-east-1, {read_prices().checked}",
+        "handler, processor time per change, batch of 1,000",
+    ):
+        assert part in text
+    assert max(map(len, text.splitlines())) <= 130
+
+
+def test_programs_get_json(sample: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["plan", "--sample", sample, "--json", "--rate", "500", "50", "--window", "7", "--shards", "2"]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["rate"] for one in found["rates"]] == [50, 500]
+    assert found["rates"][1]["shards"] == 2
+    assert found["rates"][1]["window_s"] == 7
+    assert found["rates"][1]["batch"] == 1_750
+    assert found["sample"]["changes"] == 1_000
+    total = found["rates"][0]["dollars_a_month"].pop("total")
+    assert total == pytest.approx(sum(found["rates"][0]["dollars_a_month"].values()))
+    p95 = next(one for one in found["measures"] if one["measures"] == ["p95"])
+    assert p95["writes"] > 0
+    assert p95["read_units"] > 0
+    assert all(one["source"] for one in found["limits_met_at"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rate", "0"], "positive number"),
+        (["--rate", "many"], "positive number"),
+        (["--updates", "1.5"], "share from 0 to 0.95"),
+        (["--updates", "nan"], "share from 0 to 0.95"),
+        (["--window", "301"], "1 to 300 seconds"),
+        (["--freshness", "0"], "positive whole number"),
+        (["--shards", "-1"], "positive whole number"),
+    ],
+)
+def test_invalid_arguments(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(["plan", *arguments])
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--updates", "0.6", "--deletes", "0.6"], "at most 0.95 together"),
+        (["--collection", "nothing"], "there is no collection 'nothing'"),
+        (["--sample", "missing.jsonl"], "missing.jsonl: No such file"),
+        (["--sample", "."], "unknown file type"),
+        (["--pipeline", "no.such:pipeline"], "no.such"),
+    ],
+)
+def test_what_cannot_be_planned(
+    sample: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_missing_figures_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    path.write_text('{"parts": {}}', encoding="utf-8")
+    with pytest.raises(CommandError, match=r"no figure 'handler.*make bench PARTS=a"):
+        read_figures(path)
+    with pytest.raises(CommandError, match="cannot be read"):
+        read_figures(tmp_path / "none.json")
+
+
+def test_prices_and_limits_name_their_sources() -> None:
+    listed = json.loads(PRICES.read_text(encoding="utf-8"))
+    assert listed["checked"] >= "2026-11-23"
+    assert all(one["source"].startswith("https://aws.amazon.com/") for one in listed["prices"].values())
+    from cli.scaling import limits  # noqa: PLC0415 - its constants are looked through
+
+    found = [one for one in vars(limits).values() if isinstance(one, Limit)]
+    assert len(found) > 10
+    assert all(one.source.startswith(("https://docs.aws.amazon.com/", "docs/")) for one in found)
