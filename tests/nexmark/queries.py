@@ -7,7 +7,7 @@ query that aggregates is an aggregate. The SQL is in ``queries.sql``.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from tailrace import (
     maximum,
     mean,
     minimum,
+    seconds,
     top,
     total,
 )
@@ -187,8 +188,6 @@ def highest(row: Item) -> Iterable[tuple[Any, ...]]:
     return [(instant(row["window"]), entry["auction"], first, entry["bidder"]) for entry in found]
 
 
-TEN_SECONDS, TWO_SECONDS = timedelta(seconds=10), timedelta(seconds=2)
-
 QUERIES = [
     stream(
         "q0",
@@ -206,13 +205,13 @@ QUERIES = [
     ),
     rows(
         "q5",
-        [hop("dateTime", size=TEN_SECONDS, every=TWO_SECONDS, name="window")],
+        [hop("dateTime", size=seconds(10), every=seconds(2), name="window")],
         {"hot": top("auction", 100)},
         most_frequent,
     ),
     rows(
         "q7",
-        [hop("dateTime", size=TEN_SECONDS, every=TEN_SECONDS, name="window")],
+        [seconds(10, "dateTime", name="window")],
         {"bids": largest("price", 20, show=["auction", "bidder"])},
         highest,
     ),
@@ -223,7 +222,7 @@ QUERIES = [
     ),
     rows(
         "q12",
-        [field("bidder"), hop("received", size=TEN_SECONDS, every=TEN_SECONDS, name="window")],
+        [field("bidder"), seconds(10, "received", name="window")],
         {"bids": count()},
         lambda row: [(row["bidder"], row["bids"], instant(row["window"]))],
     ),
