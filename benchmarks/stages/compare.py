@@ -146,6 +146,11 @@ class _File:
     def __init__(self, content: bytes) -> None:
         self._content = content
 
+    def head_object(self, *, Key: str, **_request: Any) -> Json:  # noqa: N803 - boto3's name
+        if not Key.startswith("inbox/"):
+            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+        return {"ETag": '"1"', "ContentLength": len(self._content)}
+
     def get_object(self, *, Key: str, **_request: Any) -> Json:  # noqa: N803 - boto3's name
         if not Key.startswith("inbox/"):
             raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")

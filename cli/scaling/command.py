@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cli.scaling.sampling.changes import Shares
 from cli.scaling.sampling.sample import Progress
 from cli.scaling.sources import read_figures, read_prices
 from cli.scaling.text import lines
+from cli.stacks import find_stack
 from tailrace.definition.pipeline import DEFAULT_PIPELINE
 
 _RATES = [1_000.0, 100_000.0, 10_000_000.0]
@@ -47,14 +49,23 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--sample", type=Path, metavar="FILE", help="items: .jsonl, .csv or .json, plain or .gz (default: generated)")
     add("--collection", metavar="NAME", help="the collection of the sample (default: the only one)")
     add("--pipeline", metavar="MODULE:ATTRIBUTE",
-        help="the pipeline (default: $TAILRACE_PIPELINE, or the template's)")  # fmt: skip
+        help="the pipeline (default: the stack's, $TAILRACE_PIPELINE, or the template's)")  # fmt: skip
     add("--updates", type=_share, default=0.0, metavar="SHARE",
         help="share of changes that update an item of the sample, such as 0.3 (default: the sample's)")  # fmt: skip
     add("--deletes", type=_share, default=0.0, metavar="SHARE", help="share of changes that delete one")
-    add("--window", type=_window, metavar="SECONDS", help="AggregateWindowSeconds (default: the one advised)")
+    add(
+        "--window",
+        type=_window,
+        metavar="SECONDS",
+        help="AggregateWindowSeconds (default: the stack's, or the one advised)",
+    )
     add("--freshness", type=_window, default=10, metavar="SECONDS",
         help="the longest window to advise (default: %(default)s)")  # fmt: skip
     add("--shards", type=parse_count, metavar="N", help="shards of the stream, if you know them")
+    add("--stack", metavar="NAME", help="a deployed stack, whose parameters name pipeline and window")
+    add("--region", help="region of the stack (default: the AWS CLI's)")
+    add("--profile", help="AWS profile (default: the AWS CLI's)")
+    add("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
     add("--json", action="store_true", help="print the plan as JSON")
     parser.set_defaults(run=run)
 
@@ -68,19 +79,28 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.updates + options.deletes > _MAX_SHARE:
         raise UsageError(f"--updates and --deletes make at most {_MAX_SHARE} together")
-    reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
+    deployed = _parameters(options)
+    named = options.pipeline or deployed.get("Pipeline") or os.environ.get("TAILRACE_PIPELINE", "").strip()
+    reference = named or DEFAULT_PIPELINE
+    window = options.window or int(deployed.get("AggregateWindowSeconds", 0)) or None
     figures, prices = read_figures(), read_prices()
     pipeline = load_definition(reference)
     shares = Shares(options.updates, options.deletes)
     found = sampled(pipeline, options.collection, options.sample, shares, Progress(show_progress))
     rates = sorted(dict.fromkeys(options.rate))
-    report = Report.of(reference, found, rates, (options.window, options.freshness, options.shards), figures, prices)
+    report = Report.of(reference, found, rates, (window, options.freshness, options.shards), figures, prices)
     if options.json:
         say(json.dumps(as_json(report), indent=1, ensure_ascii=False))
     else:
         for line in lines(report):
             say(line)
     return 0
+
+
+def _parameters(options: argparse.Namespace) -> Mapping[str, str]:
+    if options.stack is None:
+        return {}
+    return find_stack(options.stack, options.region, options.profile, options.endpoint_url).parameters
 
 
 def _share(text: str) -> float:

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from cli.__main__ import main
 from cli.errors import CommandError
+from cli.scaling import command
 from cli.scaling.limits import Limit
 from cli.scaling.sources import PRICES, read_figures, read_prices
 
@@ -104,6 +107,26 @@ def test_what_cannot_be_planned(
 ) -> None:
     assert main(["plan", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_stack_names_pipeline_and_window(
+    sample: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The window is the deployed one, and the pipeline counts before the environment's."""
+    parameters = {"Pipeline": "planned.definition:pipeline", "AggregateWindowSeconds": "17"}
+    asked: list[Any] = []
+
+    def find_stack(*names: Any) -> SimpleNamespace:
+        asked.append(names)
+        return SimpleNamespace(parameters=parameters)
+
+    monkeypatch.setattr(command, "find_stack", find_stack)
+    monkeypatch.setenv("TAILRACE_PIPELINE", "no.such:pipeline")
+    assert main(["plan", "--stack", "mine", "--region", "eu-west-1", "--sample", sample, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert asked == [("mine", "eu-west-1", None, None)]
+    assert found["pipeline"] == "planned.definition:pipeline"
+    assert {one["window_s"] for one in found["rates"]} == {17}
 
 
 def test_missing_figures_are_named(tmp_path: Path) -> None:
