@@ -16,8 +16,8 @@ from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
 from tailrace.backfill.generations import created
+from tailrace.definition.pipeline import Pipeline
 from tailrace.queries.freshness import AGGREGATE, FANOUT
-from tests.simulation import definition
 from tests.simulation.world.clients import Bucket, Queues, Streams, Table
 from tests.simulation.world.faults import Crash, FaultInjector, Faults
 from tests.simulation.world.serial_executor import SerialExecutor
@@ -33,13 +33,19 @@ class Functions:
     """The functions, each in a few processes; a new process replaces one that dies."""
 
     def __init__(
-        self, injector: FaultInjector, clock: Callable[[], float], shards: Callable[[], list[Any]], history: History
+        self,
+        injector: FaultInjector,
+        clock: Callable[[], float],
+        shards: Callable[[], list[Any]],
+        history: History,
+        pipeline: Pipeline,
     ) -> None:
+        self.pipeline = pipeline
         self.database = Database(returns_rejected_item=bool(history.seed % 2))
         self.database.create(TABLE, "pk", "sk")
         self.database.create(PROGRESS, "pk", "sk")
         database: Any = self.database
-        known = [created(name, version, of) for (name, version), of in fingerprints(definition.pipeline).items()]
+        known = [created(name, version, of) for (name, version), of in fingerprints(pipeline).items()]
         ControlTable(database, TABLE).create(known, since_creation=True)
         self.queues = Queues(injector)
         self.bucket = Bucket(injector)
@@ -93,13 +99,13 @@ class Functions:
         lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
         s3: Any = self.bucket
         feeder = assemble_feeder(table, lambda: s3, TABLE, PROGRESS, "history", lineages, self._now)
-        return Aggregator(definition.pipeline, committer, lineages, feeder, self._progress(AGGREGATE))
+        return Aggregator(self.pipeline, committer, lineages, feeder, self._progress(AGGREGATE))
 
     def _fanout(self) -> Stage:
         sqs: Any = self.queues
         s3: Any = self.bucket
-        destinations = Destinations(ARCHIVE_QUEUE, {ROUTE_QUEUE: ROUTE_QUEUE}, FAILURES)
-        return Fanout(definition.pipeline, sqs, lambda: s3, destinations, self._progress(FANOUT))
+        destinations = Destinations(ARCHIVE_QUEUE, {route.name: route.name for route in self.pipeline.routes}, FAILURES)
+        return Fanout(self.pipeline, sqs, lambda: s3, destinations, self._progress(FANOUT))
 
     def _archive(self) -> Stage:
         s3: Any = self.bucket

@@ -12,7 +12,9 @@ from local.mapping import (
     StreamShard,
     invocation_record,
 )
+from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
+from tests.simulation import definition
 from tests.simulation.world.archive_queue import ArchiveQueue
 from tests.simulation.world.faults import FaultInjector
 from tests.simulation.world.functions import ARCHIVE_QUEUE, Functions
@@ -67,6 +69,7 @@ class World:
     """Plays a history. ``trace`` records all events in order."""
 
     history: History
+    pipeline: Pipeline = definition.pipeline
     now: float = _START
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     items: ItemsTable = field(init=False)
@@ -81,7 +84,7 @@ class World:
         self.items = ItemsTable(history.shards, history.first_sequence, self.now)
         self.injector = FaultInjector(self.play, self.note)
         describe_shards = lambda: self.items.describe_shards(self.now)  # noqa: E731
-        self.functions = Functions(self.injector, lambda: self.now, describe_shards, history)
+        self.functions = Functions(self.injector, lambda: self.now, describe_shards, history, self.pipeline)
         settings = archive_settings(history.batch_size, history.batching_window_s)
         sent = self.functions.queues.messages[ARCHIVE_QUEUE]
         self.archive = ArchiveQueue(settings, history.archive_receives, sent)

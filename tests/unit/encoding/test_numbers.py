@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tailrace.encoding.numbers import is_representable, normalise, parse_number, significant_digits
+from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage
 
 
@@ -27,7 +28,7 @@ def test_a_number_is_parsed_as_int_or_decimal(text: str, value: object) -> None:
     assert type(parse_number(text)) is type(value)
 
 
-@pytest.mark.parametrize("text", ["9" * 5000, "1e999999999", "1" + "0" * 200])
+@pytest.mark.parametrize("text", ["9" * 4000, "1e999999999", "1" + "0" * 200])
 def test_numbers_beyond_dynamodbs_range_stay_small_in_memory(text: str) -> None:
     assert isinstance(parse_number(text), Decimal)
 
@@ -66,3 +67,10 @@ def test_the_range_of_dynamodbs_numbers() -> None:
     assert not is_representable(10**126)
     assert is_representable(10**125)
     assert is_representable(Decimal("1e-130"))
+
+
+@pytest.mark.parametrize("text", ["9" * 4301, "0." + "1" * 4300, "1" * 4400 + "e-4400"])
+def test_numbers_that_could_not_be_read_back_are_refused(text: str) -> None:
+    with pytest.raises(InvalidMessage, match="the engine reads at most 4300"):
+        parse_number(text)
+    assert loads(dumps(parse_number("9" * 4300))) == int("9" * 4300)
