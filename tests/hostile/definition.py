@@ -8,6 +8,7 @@ from tailrace import (
     Pipeline,
     Route,
     count,
+    count_items,
     distinct,
     field,
     first,
@@ -53,6 +54,10 @@ pipeline = Pipeline(
             },
         ),
         Aggregate("odd", of=things, by=[field("k")], measures={"n": count(where=is_odd)}, lanes=2),
+        Aggregate("elements", of=things, each="v", by=[field("v")], measures={"n": count(), "items": count_items()}),
+        Aggregate(
+            "entries", of=things, each="n", by=[field("n.key"), field("k")], measures={"sum": total("n.value.n")}
+        ),
         Aggregate("hours", of=things, by=[hour("t", tz="Europe/Berlin"), field("k")], measures={"n": count()}),
         Aggregate("shops", of=orders, by=[field("shop")], measures={"n": count(), "sum": total("amount")}),
     ],

@@ -105,7 +105,14 @@ def check(world: Entrances, given_ids: set[str]) -> None:
     for row in map(decode_item, world.database.rows("aggregates")):
         if not row["pk"].startswith("~"):
             aggregate = row["pk"].partition("@")[0]
-            names = {"kinds": ("k", "v"), "odd": ("k",), "hours": ("hour", "k"), "shops": ("shop",)}[aggregate]
+            names = {
+                "kinds": ("k", "v"),
+                "odd": ("k",),
+                "hours": ("hour", "k"),
+                "shops": ("shop",),
+                "elements": ("v",),
+                "entries": ("key", "k"),
+            }[aggregate]
             texts = group_texts(row["pk"], row["sk"])[: len(names)]
             if len(texts) < len(names):  # only the definition tells a lone "-" from no second group
                 texts = (*texts, "-")
