@@ -87,6 +87,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+type Batch = list[tuple[Position, Event]]
+
+
 @dataclass(frozen=True, slots=True)
 class Bookmark:
     """A file with the position of the last event that was dealt with."""
@@ -126,7 +129,7 @@ class Replay:
         after = None if run.dry_run else bookmark.read()
         events = self.archive.events(self._collection(), start, end)
         fresh = ((position, event) for position, event in events if after is None or position > after)
-        for batch in _batches(fresh, run):
+        for batch in self._limited(_batches(fresh, run), run):
             run.wait()
             with uninterrupted():
                 matched = self._send([event.text for _, event in batch], run.dry_run)
@@ -139,6 +142,21 @@ class Replay:
                 return
         if not run.dry_run:
             bookmark.remove()
+
+    def _limited(self, batches: Iterable[Batch], run: Run) -> Iterator[Batch]:
+        """Cut the batches whose events could exceed the limit; most events may be none of the route's."""
+        for batch in batches:
+            rest = batch
+            while rest:
+                part = rest
+                while run.limit is not None and len(part) > run.limit and self._matching(part) > run.limit:
+                    part = part[: len(part) // 2]
+                yield part
+                rest = rest[len(part) :]
+
+    def _matching(self, batch: Batch) -> int:
+        request = {"route": self.route, "events": [event.text for _, event in batch], "check": True}
+        return int(self._invoke(request)["matched"])
 
     def _collection(self) -> str:
         response = self._invoke({"route": self.route, "events": [], "check": True})
@@ -169,9 +187,9 @@ def _replay(stack: DeployedStack, route: str) -> Replay:
     return Replay(archive, Functions(stack.client("lambda", read_timeout_s=TIMEOUT_S), stack.name), route)
 
 
-def _batches(events: Iterable[tuple[Position, Event]], run: Run) -> Iterator[list[tuple[Position, Event]]]:
-    """Split events into invocations, none of which can send more than limit and rate allow."""
-    batch: list[tuple[Position, Event]] = []
+def _batches(events: Iterable[tuple[Position, Event]], run: Run) -> Iterator[Batch]:
+    """Split events into invocations, none of which can send more than the rate allows in a second."""
+    batch: Batch = []
     size = 0
     for position, event in events:
         length = len(json.dumps(event.text))
@@ -185,8 +203,7 @@ def _batches(events: Iterable[tuple[Position, Event]], run: Run) -> Iterator[lis
 
 
 def _batch_size(run: Run) -> int:
-    sizes = [_MAX_BATCH, run.limit, None if run.rate is None or run.dry_run else max(1, int(run.rate))]
-    return min(size for size in sizes if size is not None)
+    return _MAX_BATCH if run.rate is None or run.dry_run else min(_MAX_BATCH, max(1, int(run.rate)))
 
 
 def _bookmark_path(stack: DeployedStack, options: argparse.Namespace) -> Path:

@@ -87,7 +87,7 @@ def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
     """Yield the stack's addresses, and commands that write to its first collection and read its first aggregate."""
     items, rows = stack.outputs["ItemsTable"], stack.outputs["AggregatesTable"]
     yield f"Dashboard: {stack.dashboard}  Function logs: {stack.log}"
-    yield f"The stack runs {pipeline.reference} at {stack.endpoint}, with tables {items} and {rows}."
+    yield f"The stack is up at {stack.endpoint}; it runs {pipeline.reference}, with tables {items} and {rows}."
     yield "To write and read, for example:"
     yield ""
     for collection in pipeline.collections[:1]:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,10 +33,15 @@ def held_stack(port: int) -> subprocess.Popen[str]:
 def wait_until_up(process: subprocess.Popen[str]) -> None:
     assert process.stderr is not None
     said = []
-    for line in process.stderr:
-        said.append(line)
-        if "is up" in line:
-            return
+    too_late = Timer(UP_SECONDS, process.kill)
+    too_late.start()
+    try:
+        for line in process.stderr:
+            said.append(line)
+            if "is up" in line:
+                return
+    finally:
+        too_late.cancel()
     raise AssertionError(f"the stack did not come up: {said}")
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,21 @@ def test_a_limit_is_kept_and_the_next_run_continues(world: World) -> None:
     world.archive([change(number, "a", number=number) for number in range(1, 21)])
     assert [world.run(limit=4) for _ in range(3)] == [4, 4, 2]
     assert sequences(world) == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
+
+
+def test_a_limit_does_not_cost_an_invocation_for_each_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.archive([change(number, "a", number=1 + number // 900) for number in range(1, 1001)])
+    invoke, invocations = module.Replay._invoke, 0
+
+    def counted(replay: module.Replay, request: Mapping[str, Any]) -> Any:
+        nonlocal invocations
+        invocations += 1
+        return invoke(replay, request)
+
+    monkeypatch.setattr(module.Replay, "_invoke", counted)
+    assert world.run(limit=3) == 3
+    assert sequences(world) == [900, 901, 902]
+    assert invocations < 30
 
 
 def test_a_rate_is_kept(world: World) -> None:
