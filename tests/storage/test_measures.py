@@ -166,9 +166,9 @@ def test_a_row_that_is_empty_gets_the_time_of_its_end_and_loses_it_when_it_fills
     shops.absorb(event(records[:2]))
     assert values(shops) == {}
     rows = shops.rows()
-    # two main rows, the two entries in their lists, one for each value: amount, the one with shown fields, the rounded
-    # one, lines, lines with time
-    assert len(rows) == 9
+    # two main rows, the two entries in their lists, one for each value: amount, the one with shown fields, the one by
+    # lines, the rounded one, lines, lines with time
+    assert len(rows) == 10
     horizon = (datetime.now(UTC) + REDELIVERY_HORIZON).timestamp()
     assert all(row["~n"] == 0 and horizon - 60 < row["expires_at"] <= horizon for row in rows.values())
     shops.absorb(event(records[:2]))

@@ -56,7 +56,7 @@ def test_people_get_rows_limits_dollars_and_advice(sample: str, capsys: pytest.C
         "handler, processor time per change, batch of 1,000",
     ):
         assert part in text
-    assert max(map(len, text.splitlines())) <= 130
+    assert max(len(line) for line in text.splitlines() if not line.startswith("Sample: ")) <= 130  # a path is long
 
 
 def test_programs_get_json(sample: str, capsys: pytest.CaptureFixture[str]) -> None:
