@@ -2,6 +2,7 @@
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -36,7 +37,7 @@ def signed(method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     return dict(request.headers.items())
 
 
-class Writer:
+class Writer(ABC):
     """What the writers of a round share."""
 
     def __init__(self, chaos: ChaosStack, names: Names, ledger: Ledger, seed: int) -> None:
@@ -45,9 +46,9 @@ class Writer:
         self.ledger = ledger
         self.rng = seeded(f"{type(self).__name__} {seed}")
 
+    @abstractmethod
     def run(self) -> None:
         """Write everything."""
-        raise NotImplementedError
 
 
 class TableWriter(Writer):

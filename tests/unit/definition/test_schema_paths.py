@@ -99,12 +99,15 @@ def test_what_no_valid_item_can_have_is_refused(by: Any, measure: Any, expected:
 
 @pytest.mark.parametrize("wanted", [field("shop"), field("paid"), field("amount"), day("placed"), day("amount")])
 def test_what_a_valid_item_can_have_is_accepted(wanted: Any) -> None:
-    Aggregate("a", of=Collection("orders", schema=SHOP), by=[wanted], measures={"m": count(), "t": total("amount")})
+    orders = Collection("orders", schema=SHOP)
+    accepted = Aggregate("a", of=orders, by=[wanted], measures={"m": count(), "t": total("amount")})
+    assert accepted.layout.labels == (wanted.name,)
 
 
 def test_a_transform_may_change_any_field() -> None:
     orders = Collection("orders", schema=SHOP, transform=dict)
-    Aggregate("a", of=orders, by=[field("tags")], measures={"m": total("shop")})
+    accepted = Aggregate("a", of=orders, by=[field("tags")], measures={"m": total("shop")})
+    assert accepted.layout.labels == ("tags",)
 
 
 @pytest.mark.parametrize("examples", [{"a": 1}, [1], "ab", 7])

@@ -192,6 +192,15 @@ class Aggregate:
             return frozenset()
         return frozenset(name for name, measure in self.measures.items() if measure.kind == "count_items")
 
+    def with_ratios(self, names: set[str]) -> frozenset[str]:
+        """Return the measures with these names, and the ratios that are made from one of them."""
+        ratios = {
+            name
+            for name, measure in self.measures.items()
+            if isinstance(measure, Ratio) and not names.isdisjoint((measure.numerator, measure.denominator))
+        }
+        return frozenset(names | ratios)
+
     @cached_property
     def once_positions(self) -> tuple[int, ...]:
         """The positions of the counters to which an item adds at most 1, however many of its elements are in a row."""

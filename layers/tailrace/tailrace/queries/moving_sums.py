@@ -9,7 +9,6 @@ from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.measures.order import OrderMeasure
-from tailrace.definition.measures.ratios import Ratio
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
@@ -22,12 +21,7 @@ def measures_without_window(aggregate: Aggregate) -> frozenset[str]:
     """Return the measures that have no moving sum: those of order, counts of repeated items, and ratios of them."""
     ordered = {name for name, measure in aggregate.measures.items() if isinstance(measure, OrderMeasure)}
     ordered |= aggregate.repeated_measures
-    ratios = {
-        name
-        for name, measure in aggregate.measures.items()
-        if isinstance(measure, Ratio) and not ordered.isdisjoint((measure.numerator, measure.denominator))
-    }
-    return frozenset(ordered | ratios)
+    return aggregate.with_ratios(ordered)
 
 
 @dataclass(slots=True)

@@ -106,12 +106,7 @@ def non_additive_measures(aggregate: Aggregate) -> frozenset[str]:
     """Return the names of the measures that cannot be merged from rows, and the ratios of these."""
     stored = {name for name, measure in aggregate.measures.items() if measure.kind in _NOT_ADDITIVE}
     stored |= aggregate.repeated_measures
-    ratios = {
-        name
-        for name, measure in aggregate.measures.items()
-        if isinstance(measure, Ratio) and not stored.isdisjoint((measure.numerator, measure.denominator))
-    }
-    return frozenset(stored | ratios)
+    return aggregate.with_ratios(stored)
 
 
 def reason_left_out(aggregate: Aggregate, name: str) -> str:

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import SPLIT, Lineage, Shard, is_only_child, lineage_of, mark_attribute, orphaned_marks
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
-from tailrace.aws.runtime.pages import all_rows
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
 if TYPE_CHECKING:
@@ -110,13 +110,7 @@ class Lineages:
 
     def _stored_lineages(self) -> dict[str, Lineage]:
         """Return the lineages of all shards with a row: a few per day and partition, for eight days."""
-        rows = all_rows(
-            self.client.query,
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=encode_item({":pk": SHARDS}),
-            ConsistentRead=True,
-        )
+        rows = partition_rows(self.client, self.table, SHARDS)
         return {row["sk"]: _lineage(row) for row in map(decode_item, rows)}
 
     def describe_stream(self, stream: str) -> Mapping[str, Shard]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, OrderState
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.definition.aggregate import ValueRows
 from tailrace.definition.measures.value_rows import ValueCount, ValueRange
 from tailrace.definition.row_attributes import ITEM_COUNT
@@ -66,24 +67,17 @@ class OrderReader:
 
     def _rows(self, kind: ValueRows, pk: str, value_range: ValueRange, items: int) -> Iterator[dict[str, Any]]:
         names = {f"#{number}": name for number, name in enumerate((*kind.values.labels, ITEM_COUNT))}
-        request: dict[str, Any] = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk",
-            "ProjectionExpression": ", ".join(names),
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": {":pk": {"S": pk}},
-            "ScanIndexForward": value_range != "high",
-            "ConsistentRead": True,
-        }
-        if value_range != "all":
-            request["Limit"] = _FIRST_PAGE_LIMIT + items - 1
-        while True:
-            with map_aws_errors():
-                page = self.client.query(**request)
-            yield from map(decode_item, page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        options: dict[str, Any] = {} if value_range == "all" else {"Limit": _FIRST_PAGE_LIMIT + items - 1}
+        rows = partition_rows(
+            self.client,
+            self.table,
+            pk,
+            ProjectionExpression=", ".join(names),
+            ExpressionAttributeNames=names,
+            ScanIndexForward=value_range != "high",
+            **options,
+        )
+        return map(decode_item, rows)
 
 
 def version_of(row: Any) -> int:

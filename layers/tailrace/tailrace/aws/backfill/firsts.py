@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import decode_sequence, encode_sequence
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
-from tailrace.aws.runtime.pages import all_rows
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.backfill.boundaries import Boundary, Position, first_in_shard
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
@@ -66,13 +66,7 @@ class BoundaryFirsts:
 
     def stored(self, boundary: str) -> dict[str, int]:
         """Return a boundary's first number in each shard that has one."""
-        rows = all_rows(
-            self.client.query,
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=encode_item({":pk": f"{BOUNDARIES}{boundary}"}),
-            ConsistentRead=True,
-        )
+        rows = partition_rows(self.client, self.table, f"{BOUNDARIES}{boundary}")
         return {row["sk"]: decode_sequence(row["first"]) for row in map(decode_item, rows)}
 
     def _store(self, boundary: Boundary, shard: str, first: int) -> int:

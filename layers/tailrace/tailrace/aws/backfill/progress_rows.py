@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
-from tailrace.aws.runtime.pages import all_rows
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.backfill.boundaries import Position
 from tailrace.encoding.dynamodb import decode_item, encode_item
 
@@ -68,13 +68,7 @@ class ProgressRows:
                 raise translate(error) from error
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:
-        rows = all_rows(
-            self.client.query,
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=encode_item({":pk": AGGREGATE}),
-            ConsistentRead=True,
-        )
+        rows = partition_rows(self.client, self.table, AGGREGATE)
         return map(decode_item, rows)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
-from tailrace.aws.runtime.pages import all_rows
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.backfill.generations import GenerationId
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.errors import NotFound, Transient
@@ -123,14 +123,7 @@ class JobTable:
 
     def all(self) -> Iterator[Job]:
         """Yield the jobs, the newest first."""
-        rows = all_rows(
-            self.client.query,
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=encode_item({":pk": JOBS}),
-            ConsistentRead=True,
-            ScanIndexForward=False,
-        )
+        rows = partition_rows(self.client, self.table, JOBS, ScanIndexForward=False)
         return (_job(decode_item(image)) for image in rows)
 
     def _put(self, job: Job, condition: str, values: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.aws.runtime.errors import map_aws_errors
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 
@@ -23,6 +24,24 @@ def all_rows(call: Callable[..., Mapping[str, Any]], **request: Any) -> Iterator
         if "LastEvaluatedKey" not in page:
             return
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def partition_rows(client: "DynamoDBClient", table: str, pk: str, **options: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a partition in the order of their sort keys, in DynamoDB's JSON, strongly consistent.
+
+    ``options`` are further arguments of the query.
+
+    Raises:
+        Transient, Permanent: as :func:`all_rows`.
+    """
+    return all_rows(
+        client.query,
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+        **options,
+    )
 
 
 def all_objects(client: "S3Client", bucket: str, prefix: str) -> Iterator[Mapping[str, Any]]:

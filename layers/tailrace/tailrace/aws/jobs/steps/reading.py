@@ -17,7 +17,7 @@ from tailrace.aws.jobs.steps.building import base_of
 from tailrace.aws.jobs.steps.gathering import journal_of, row_partition
 from tailrace.aws.jobs.workshop import Lines, Workshop, boundary_id, is_sampled, spread
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
-from tailrace.aws.runtime.pages import all_rows
+from tailrace.aws.runtime.pages import all_rows, partition_rows
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
 from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT
@@ -200,13 +200,7 @@ def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFir
 
 def _value_rows(shop: Workshop, space: RowSpace, key: RowKey) -> Iterator[StoredRow]:
     for kind in space.aggregate.value_rows:
-        rows = all_rows(
-            shop.dynamodb.query,
-            TableName=shop.aggregates_table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=encode_item({":pk": value_rows_key(key, kind.name)}),
-            ConsistentRead=True,
-        )
+        rows = partition_rows(shop.dynamodb, shop.aggregates_table, value_rows_key(key, kind.name))
         for row in map(decode_item, rows):
             yield stored_row(space, (row["pk"], row["sk"]), row)
 
