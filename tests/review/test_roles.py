@@ -285,6 +285,7 @@ UNUSED = {
     "load Checkpoints s3:PutObject": FOR_LARGE_FILES,
     "load ContinueFile lambda:InvokeFunction": FOR_LARGE_FILES,
     "load DetectMissingReceipt s3:ListBucket": "tells a missing receipt from a forbidden one; S3 asks for it",
+    "load WriteItems dynamodb:PutItem": "writes items whose key another collection may use, too, on a condition",
     "history ReadDiscardedBatches s3:GetObject": "reads the batches that Lambda gave up; there is none",
     "history ReadProgress dynamodb:UpdateItem": "marks what a build has covered; there is nothing to build",
     "history RunJobs states:ListExecutions": "finds the execution of a job that is resumed",

@@ -1,16 +1,21 @@
 """Items of a table with keys of its own, through the store: reads, writes and conditions."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from local.in_memory.database import Database
 from tailrace import Collection, Pipeline
+from tailrace.aws.items.batch_writer import RefusedItem, put_all_or_raise
+from tailrace.aws.items.conditions import OF_ANOTHER
+from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.rows import StoredItem
 from tailrace.aws.items.store import ItemStore
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import InvalidItem, InvalidMessage, NotFound, PreconditionFailed
 from tailrace.http.preconditions import parse_states
+from tailrace.inputs.messages import Operation
 
 KEY = {"PK": "CUSTOMER#{customer}", "SK": "ORDER#{order}"}
 orders = Collection("orders", schema={}, key=KEY, match={"entity": "Order"}, ttl="ends")
@@ -64,3 +69,26 @@ def test_an_item_is_written_under_its_key(database: Database, items: ItemStore) 
         items.patch("orders", "c/1", {"customer": "d"})
     assert items.delete("orders", "c/1", parse_states(items.get("orders", "c/1").etag, if_absent=False))
     assert stored(database) == []
+
+
+def test_no_entrance_writes_over_an_item_of_another_collection(database: Database, items: ItemStore) -> None:
+    other = encode_item(ROW | {"entity": "Return"})
+    database.put_item(TableName="shop", Item=other)
+    with pytest.raises(InvalidItem, match="an item of another collection has this key"):
+        items.put("orders", "c/1", ITEM)
+    assert not items.delete("orders", "c/1")
+    rows = [encode_item(ROW), encode_item(ROW | {"SK": "ORDER#2"})]
+    table: Any = database
+    assert put_all_or_raise(table, "shop", rows, keys=orders.keys) == [RefusedItem(0, OF_ANOTHER)]
+    assert stored(database) == [other, rows[1]]
+    assert put_all_or_raise(table, "shop", rows[1:], keys=orders.keys) == []
+    assert items.delete("orders", "c/2")
+
+
+def test_a_conditional_message_that_comes_again_is_applied_once(items: ItemStore) -> None:
+    message = Operation("put", "orders", "c/1", {"paid": True}, if_absent=True)
+    for _ in range(2):
+        apply_operation(items, message, "2024-06-01T10:00:00Z")
+    assert items.get("orders", "c/1").item == ITEM
+    with pytest.raises(PreconditionFailed):
+        apply_operation(items, replace(message, body={"paid": False}), "2024-06-01T10:00:00Z")

@@ -8,6 +8,7 @@ from tailrace.aws.api.arrival import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
 from tailrace.aws.items.batch_writer import Unprocessed, write_all
 from tailrace.aws.items.rows import StoredItem, arriving, validated_row
+from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
@@ -53,7 +54,7 @@ class BatchRoutes:
         if request_preconditions(self._event()):
             raise InvalidMessage("If-Match and If-None-Match apply to a single item: put it individually")
         entries = self._entries(collection, batch_items(self._event()))
-        errors = self._store(entries, list(self._pipeline.collection(collection).keys.attributes))
+        errors = self._store(entries, self._pipeline.collection(collection).keys)
         results = _results(entries, errors)
         response = json_response(_MULTI_STATUS, f'{{"results":[{",".join(results)}]}}')
         if any(isinstance(error, Transient) for error in errors.values()):
@@ -96,12 +97,12 @@ class BatchRoutes:
             return _Entry(item_id, error=error)
         return _Entry(item_id, stored.etag, row)
 
-    def _store(self, entries: Sequence[_Entry], key: Sequence[str]) -> dict[int, TailraceError]:
+    def _store(self, entries: Sequence[_Entry], keys: CollectionKey) -> dict[int, TailraceError]:
         """Store the valid entries and return the errors of the others, by their position in the request."""
         positions = [index for index, entry in enumerate(entries) if entry.row is not None]
         rows = [entry.row for entry in entries if entry.row is not None]
         errors = {index: entry.error for index, entry in enumerate(entries) if entry.error is not None}
-        for outcome in write_all(self._client, self._items_table, rows, key=key, max_attempts=_MAX_ATTEMPTS):
+        for outcome in write_all(self._client, self._items_table, rows, keys=keys, max_attempts=_MAX_ATTEMPTS):
             errors[positions[outcome.position]] = (
                 Transient("the table did not process the item in time")
                 if isinstance(outcome, Unprocessed)

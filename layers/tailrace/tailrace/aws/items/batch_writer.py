@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tailrace.aws.items.conditions import OF_ANOTHER, Condition, not_of_another
+from tailrace.aws.items.rows import PLAIN
 from tailrace.aws.items.store import translate_item_error
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code
+from tailrace.definition.item_keys import CollectionKey
 from tailrace.encoding.json_types import Row
 from tailrace.errors import InvalidItem, Transient
 
@@ -43,7 +47,7 @@ def put_all_or_raise(
     table: str,
     rows: Sequence[Row],
     *,
-    key: Sequence[str] = ("pk",),
+    keys: CollectionKey = PLAIN,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[RefusedItem]:
     """Store all rows except invalid ones, which are returned; see :func:`write_all`.
@@ -52,7 +56,7 @@ def put_all_or_raise(
         Transient: the table did not process all rows in time; the processed ones are stored.
         Permanent: the table rejects the call.
     """
-    outcomes = write_all(client, table, rows, key=key, sleep=sleep)
+    outcomes = write_all(client, table, rows, keys=keys, sleep=sleep)
     unprocessed = [outcome for outcome in outcomes if isinstance(outcome, Unprocessed)]
     if unprocessed:
         raise Transient(f"the table left {len(unprocessed)} items unprocessed after {_MAX_ATTEMPTS} attempts")
@@ -64,13 +68,14 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
     table: str,
     rows: Sequence[Row],
     *,
-    key: Sequence[str] = ("pk",),
+    keys: CollectionKey = PLAIN,
     sleep: Callable[[float], None] = time.sleep,
     max_attempts: int = _MAX_ATTEMPTS,
 ) -> list[RefusedItem | Unprocessed]:
     """Store rows (in DynamoDB's JSON, without duplicate keys, a few megabytes in total), several calls at a time.
 
-    ``key`` are the names of the key attributes.
+    ``keys`` are those of the rows' collection. Rows whose key another collection may use, too, are written one by one,
+    on condition that it does not.
 
     Unprocessed rows are retried with back-off (all rows of a call that is throttled), because an on-demand table takes
     a while to scale up. A call with an invalid row stores nothing, so its rows are then sent one by one. Returns the
@@ -80,7 +85,7 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
         Permanent: the table rejects the call.
     """
     batches = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
-    writer = _BatchWriter(client, table, key, sleep, max_attempts)
+    writer = _BatchWriter(client, table, keys, not_of_another(keys), sleep, max_attempts)
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         pending = [pool.submit(writer.put, rows, positions) for positions in batches]
     return [outcome for future in pending for outcome in future.result()]
@@ -90,11 +95,15 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
 class _BatchWriter:
     client: "DynamoDBClient"
     table: str
-    key: Sequence[str]
+    keys: CollectionKey
+    condition: Condition | None
     sleep: Callable[[float], None]
     max_attempts: int
 
     def put(self, rows: Sequence[Row], positions: range) -> list[RefusedItem | Unprocessed]:
+        if self.condition is not None:
+            outcomes = (self._put_own(rows[position], position, self.condition) for position in positions)
+            return [outcome for outcome in outcomes if outcome is not None]
         try:
             unprocessed = self._write([rows[position] for position in positions])
         except InvalidItem as error:
@@ -102,8 +111,24 @@ class _BatchWriter:
                 return [RefusedItem(positions[0], error.violations[0].message)]
             singles = (range(position, position + 1) for position in positions)
             return [outcome for position in singles for outcome in self.put(rows, position)]
-        keys = [[row[name] for name in self.key] for row in unprocessed]
-        return [Unprocessed(one) for one in positions if [rows[one][name] for name in self.key] in keys]
+        names = list(self.keys.attributes)
+        keys = [[row[name] for name in names] for row in unprocessed]
+        return [Unprocessed(one) for one in positions if [rows[one][name] for name in names] in keys]
+
+    def _put_own(self, row: Row, position: int, condition: Condition) -> RefusedItem | Unprocessed | None:
+        """Store a row unless its key is that of another collection's item; the SDK retries."""
+        try:
+            self.client.put_item(TableName=self.table, Item=row, **condition.parameters())
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, CONDITION_FAILED):
+                return RefusedItem(position, OF_ANOTHER)
+            failure = translate_item_error(error)
+            if isinstance(failure, InvalidItem):
+                return RefusedItem(position, failure.violations[0].message)
+            if not isinstance(failure, Transient):
+                raise failure from error
+            return Unprocessed(position)
+        return None
 
     def _write(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Store rows in one call and its retries; return those that are not stored."""

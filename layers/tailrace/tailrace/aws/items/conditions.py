@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES
+from tailrace.definition.item_keys import CollectionKey
+from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, encode_value
 from tailrace.encoding.json_types import Row
 from tailrace.errors import InvalidItem, Violation
 
@@ -17,6 +18,7 @@ from tailrace.errors import InvalidItem, Violation
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _MAX_EXPRESSION_BYTES = 4096
 _MAX_COMPARED_FIELDS = 140
+OF_ANOTHER = "an item of another collection has this key"
 MAX_LISTED_FIELDS = 100
 """Fields whose absence one condition can require, in addition to those that it compares."""
 
@@ -39,6 +41,19 @@ class Condition:
 def existence(attribute: str, *, exists: bool) -> Condition:
     """Return the condition that the row exists, or that it does not; ``attribute`` is the partition key."""
     return Condition("attribute_exists(#k)" if exists else "attribute_not_exists(#k)", {"#k": attribute}, {})
+
+
+def not_of_another(keys: CollectionKey) -> Condition | None:
+    """Return the condition that a row does not exist, or is an item of this collection; None if its key says that.
+
+    Items of collections whose keys are alike differ in the attributes of ``match=`` only.
+    """
+    if not keys.match:
+        return None
+    names = {f"#m{index}": name for index, name in enumerate(keys.match)}
+    values = {f":m{index}": encode_value(value) for index, value in enumerate(keys.match.values())}
+    same = " AND ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+    return Condition(f"attribute_not_exists(#k) OR ({same})", {"#k": keys.hash_attribute} | names, values)
 
 
 def unchanged_since(row: Row | None, absent: Collection[str], key: Sequence[str]) -> Condition:

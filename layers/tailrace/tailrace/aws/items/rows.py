@@ -92,13 +92,14 @@ def _epoch_seconds(value: Any) -> int:
     return value
 
 
-_PLAIN = CollectionKey("any")
+PLAIN = CollectionKey("any")
+"""The keys of collections without ``key=``, whatever their name."""
 
 
 def stored_item(row: Row, keys: CollectionKey | None = None) -> StoredItem:
     """Return the item of a row; ``keys`` are those of its collection, if they may not be plain."""
     attributes = decode_item(row)
-    known = keys or _PLAIN
+    known = keys or PLAIN
     identity = None if known.is_plain else known.identity(attributes)
     expires_at = attributes.pop(known.ttl, None)
     hidden = {DIGEST, *REPLICATION, *known.attributes}

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.items.conditions import (
+    OF_ANOTHER,
     Condition,
     existence,
     merge_parameters,
+    not_of_another,
     unchanged_since,
     update_parameters,
 )
@@ -153,7 +155,7 @@ class ItemStore:
         preconditions: Preconditions,
     ) -> Any:
         if not preconditions:
-            return _call(write, request)
+            return self._write_own(write, request, collection)
         if preconditions.requires_absence:  # a condition expression suffices, without a read
             absence = existence(self._keys(collection).hash_attribute, exists=False)
             response = _call_if(write, merge_parameters(request, absence.parameters()))
@@ -174,6 +176,18 @@ class ItemStore:
                 return response
             perhaps_written = response.repeated
         raise _conflict(collection, item_id)
+
+    def _write_own(self, write: Callable[..., Any], request: dict[str, Any], collection: str) -> Any:
+        """Write without conditions of the caller, but never to an item of another collection."""
+        condition = not_of_another(self._keys(collection))
+        if condition is None:
+            return _call(write, request)
+        response = _call_if(write, merge_parameters(request, condition.parameters()))
+        if not isinstance(response, Unmet):
+            return response
+        if "Item" in request:
+            raise InvalidItem([Violation("", "key", OF_ANOTHER)])
+        return {}
 
     def _unchanged_condition(self, collection: str, row: Row | None, after: Row) -> Condition:
         listed = listed_fields(self.pipeline, collection) or frozenset()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
-from tailrace.aws.items.rows import StoredItem, arriving, validated_row
+from tailrace.aws.items.rows import PLAIN, StoredItem, arriving, validated_row
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
@@ -236,8 +236,8 @@ class Loader:
     def _flush(self, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
         rows = [row for _, row in tally.rows.values()]
-        key = list(self.pipeline.collection(tally.upload.collection).keys.attributes) if rows else []
-        rejections = put_all_or_raise(self.dynamodb, self.items_table, rows, key=key)
+        keys = self.pipeline.collection(tally.upload.collection).keys if rows else PLAIN
+        rejections = put_all_or_raise(self.dynamodb, self.items_table, rows, keys=keys)
         self.count_accepted(len(lines) - len(rejections))
         for rejection in rejections:
             tally.accepted -= 1
