@@ -39,8 +39,9 @@ class CsvReader:
         self._lines = raw_lines(stream)
         self._pushed_back: deque[Numbered] = deque()
         self.row_lines: list[Numbered] = []
-        # a cell is never longer than its row; the csv module's default limit is lower (the setting is process-wide)
-        csv.field_size_limit(MAX_LINE_BYTES)
+        # a cell is never longer than its row; the csv module's default limit is lower. The setting is process-wide:
+        # never lower what other code may rely on
+        csv.field_size_limit(max(MAX_LINE_BYTES, csv.field_size_limit()))
         self._separator = self._find_separator(known_columns)
 
     def read(self) -> list[str]:
