@@ -12,12 +12,10 @@ from botocore.exceptions import ClientError
 
 from cli.failures.functions import FunctionFailed, Functions
 from cli.failures.gate import Decision, Gate
-from cli.failures.intake import is_valid
 from cli.failures.leases import Leases, Message, leased
 from cli.failures.queues import message_count, note_hidden
 from cli.failures.run import Run
 from tailrace.definition.pipeline import Pipeline
-from tailrace.encoding.keys import item_key
 from tailrace.errors import InvalidMessage, NotFound
 from tailrace.inputs.lines import Line, detect_format, read_lines
 from tailrace.inputs.messages import Operation
@@ -107,7 +105,7 @@ class AsyncFailures:
             for operations in batched(self._read_puts(key), _READ_TOGETHER, strict=False):
                 items = self.gate.read(operations)
                 for one in operations:
-                    verdict = self.gate.judge(one, items[item_key(one.collection, one.id)], in_order=False)
+                    verdict = self.gate.judge(one, items[one.collection, one.id], in_order=False)
                     if verdict.decision is Decision.LEAVE or verdict.is_discarded:
                         return f"{LINES} {verdict.reason}"
         except _UNREADABLE_FILE:
@@ -127,7 +125,7 @@ class AsyncFailures:
         for line in read_lines(text, form, collection.compiled, collection.id_columns):
             if isinstance(line, Line):
                 operation = Operation("put", name, line.id, line.item, line.expires_at)
-                if is_valid(operation):
+                if self.gate.items.key_of((name, line.id)) is not None:
                     yield operation
 
     def _invoke(self, stage: str, event: Mapping[str, Any]) -> str | None:

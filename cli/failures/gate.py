@@ -14,9 +14,10 @@ from enum import Enum
 from typing import Any
 
 from cli.failures.expectations import Expectations, Versions
+from cli.failures.item_table import Address, ItemTable
 from cli.failures.run import Policy
 from tailrace.aws.items.operations import is_applied
-from tailrace.aws.items.rows import StoredItem, stored_item
+from tailrace.aws.items.rows import StoredItem
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.inputs.messages import Operation
@@ -69,29 +70,21 @@ class Verdict:
 class Gate:
     """Compares operations with the items table, and with the operations that were sent before."""
 
-    dynamodb: Any
-    table: str
+    items: ItemTable
     policy: Policy
     expectations: Expectations
 
-    def read(self, operations: Iterable[Operation]) -> dict[str, StoredItem | None]:
-        """Return the items that operations are about, by key; strongly consistent."""
-        found: dict[str, StoredItem | None] = {item_key(one.collection, one.id): None for one in operations}
-        keys = [{"pk": {"S": key}} for key in found]
-        left: Any = {self.table: {"Keys": keys, "ConsistentRead": True}} if keys else None
-        while left:
-            response = self.dynamodb.batch_get_item(RequestItems=left)
-            for row in response["Responses"].get(self.table, ()):
-                found[row["pk"]["S"]] = stored_item(row)
-            left = response.get("UnprocessedKeys")
-        return found
+    def read(self, operations: Iterable[Operation]) -> dict[Address, StoredItem | None]:
+        """Return the items that operations are about; strongly consistent."""
+        return self.items.read((one.collection, one.id) for one in operations)
 
-    def judge(self, operation: Operation, current: StoredItem | None, *, in_order: bool) -> Verdict:
+    def judge(self, requested: Operation, current: StoredItem | None, *, in_order: bool) -> Verdict:
         """Decide what becomes of an operation; ``current`` is its item now.
 
         If operations come ``in_order``, this one is newer than those that were sent before. It may follow them whether
         they are applied or refused, because ingest processes them first.
         """
+        operation = self.items.completed(requested, current)
         pending = self.expectations.pending(item_key(operation.collection, operation.id), current)
         if in_order and pending is not None:
             few = len(pending) <= _MAX_VERSIONS
@@ -111,7 +104,9 @@ class Gate:
 
     def sent(self, name: str, operation: Operation, verdict: Verdict, *, dry_run: bool) -> None:
         """Remember that an operation was sent, or would be: the next one for this item comes after it."""
-        self.expectations.add_operation(name, operation, verdict.before, stored=not dry_run)
+        current = verdict.before[-1] if verdict.before else None
+        requested = self.items.completed(operation, current)
+        self.expectations.add_operation(name, requested, verdict.before, stored=not dry_run)
 
     def _refuse(self, reason: str) -> Verdict:
         return Verdict(Decision.REMOVE if self.policy.discard else Decision.LEAVE, reason)

@@ -7,15 +7,15 @@ from typing import Any, Self
 
 from cli.console import uninterrupted
 from cli.failures.gate import BEHIND, NAMELESS, Decision, Gate, Verdict, with_conditions
+from cli.failures.item_table import Address, ItemTable
 from cli.failures.leases import Message, leased
 from cli.failures.queues import LEASE_S, REJECTED, SENT_BEFORE, entry, message_count, note_hidden, send_entries
 from cli.failures.run import Run
 from tailrace.aws.items.rows import StoredItem
 from tailrace.encoding.json_types import Json
-from tailrace.encoding.keys import item_key, split_item_key
-from tailrace.encoding.limits import check_item
+from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import dumps
-from tailrace.errors import InvalidItem, InvalidMessage
+from tailrace.errors import InvalidMessage
 from tailrace.inputs.messages import Operation, parse_message
 
 
@@ -68,9 +68,9 @@ class Letter:
     item: str
 
     @classmethod
-    def parse(cls, message: Message) -> Self:
-        """Parse a message."""
-        operation = parse_operation(message.body)
+    def parse(cls, message: Message, items: ItemTable) -> Self:
+        """Parse a message about one of these items."""
+        operation = parse_operation(message.body, items)
         item = "" if operation is None else item_key(operation.collection, operation.id)
         return cls(message, message.system.get("MessageGroupId", ""), operation, item)
 
@@ -94,7 +94,7 @@ class IntakeDeadLetters:
         stuck: set[str] = set()
         with self.gate.expectations.opened(), leased(self.sqs, self.dead, LEASE_S) as leases:
             for batch in leases:
-                for some in _rounds(batch):
+                for some in _rounds(batch, self.gate.items):
                     behind = [one for one in some if one.group in stuck]
                     for one in behind:
                         run.tally.leave(BEHIND, describe(one.operation))
@@ -127,14 +127,15 @@ class IntakeDeadLetters:
                 done.append(one)
         return done + self._send(run.take(sending), run)
 
-    def _judge(self, one: Letter, items: Mapping[str, StoredItem | None]) -> Verdict:
+    def _judge(self, one: Letter, items: Mapping[Address, StoredItem | None]) -> Verdict:
         if self.gate.expectations.was_sent(one.message.id):
             return Verdict(Decision.REMOVE, SENT_BEFORE)
-        if is_nameless(one.message.body) and not self.gate.policy.overwrite:
+        if one.operation is None and is_nameless(one.message.body) and not self.gate.policy.overwrite:
             return Verdict(Decision.LEAVE, NAMELESS)
         if one.operation is None or has_conditions(one.operation):
             return Verdict(Decision.SEND)
-        return self.gate.judge(one.operation, items[one.item], in_order=True)
+        current = items[one.operation.collection, one.operation.id]
+        return self.gate.judge(one.operation, current, in_order=True)
 
     def _send(self, sending: Sequence[tuple[Letter, Verdict]], run: Run) -> list[Letter]:
         """Send messages, with the conditions of their verdicts; return those that were sent."""
@@ -157,9 +158,9 @@ class IntakeDeadLetters:
         return [one for place, (one, _) in enumerate(sending) if place not in unsent]
 
 
-def _rounds(batch: Sequence[Message]) -> Iterator[list[Letter]]:
+def _rounds(batch: Sequence[Message], items: ItemTable) -> Iterator[list[Letter]]:
     """Split messages, in order, so that each part has one of each group and item at most."""
-    left = [Letter.parse(message) for message in batch]
+    left = [Letter.parse(message, items) for message in batch]
     while left:
         groups: set[str] = set()
         part: list[Letter] = []
@@ -172,13 +173,13 @@ def _rounds(batch: Sequence[Message]) -> Iterator[list[Letter]]:
         left = rest
 
 
-def parse_operation(body: str) -> Operation | None:
-    """Return the operation that a message requests; None if it is not valid, whatever the definition."""
+def parse_operation(body: str, items: ItemTable) -> Operation | None:
+    """Return the operation that a message requests; None if it is about nothing that can be an item of the table."""
     try:
-        operation = parse_message(body)
+        operation = items.with_id(parse_message(body))
     except InvalidMessage:
         return None
-    return operation if is_valid(operation) else None
+    return None if items.key_of((operation.collection, operation.id)) is None else operation
 
 
 def is_nameless(body: str) -> bool:
@@ -187,17 +188,6 @@ def is_nameless(body: str) -> bool:
         return not parse_message(body).id
     except InvalidMessage:
         return False
-
-
-def is_valid(operation: Operation) -> bool:
-    """Return whether an operation is about something that can be the key of an item."""
-    key = item_key(operation.collection, operation.id)
-    try:
-        split_item_key(key)
-        check_item(key, {})
-    except (InvalidMessage, InvalidItem):
-        return False
-    return True
 
 
 def describe(operation: Operation | None) -> str:

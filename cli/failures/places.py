@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 from cli.console import state_folder
@@ -13,6 +13,7 @@ from cli.failures.files import AsyncFailures
 from cli.failures.functions import TIMEOUT_S, Functions
 from cli.failures.gate import Gate
 from cli.failures.intake import Intake, IntakeDeadLetters
+from cli.failures.item_table import ItemTable
 from cli.failures.quarantine import Quarantine
 from cli.failures.queues import DeadLetters
 from cli.failures.reports import ReportStore
@@ -69,8 +70,6 @@ def quarantine(stack: DeployedStack, policy: Policy) -> Quarantine:
     """
     return Quarantine(
         report_store(stack),
-        stack.client("dynamodb"),
-        stack.output("ItemsTable"),
         stack.output("ItemsTableStream"),
         _gate(stack, policy),
         _intake(stack),
@@ -105,10 +104,24 @@ def _kebab_case(name: str) -> str:
 
 
 def _definition(stack: DeployedStack) -> Pipeline:
+    found = _find_definition(_reference(stack))
+    if isinstance(found, str):
+        raise CommandError(f"Files cannot be compared with the items, except with --overwrite: {found}")
+    return found
+
+
+def _reference(stack: DeployedStack) -> str:
+    return stack.parameters.get("Pipeline") or DEFAULT_PIPELINE
+
+
+@cache
+def _find_definition(reference: str) -> Pipeline | str:
     try:
-        return load_pipeline(stack.parameters.get("Pipeline") or DEFAULT_PIPELINE)
+        return load_pipeline(reference)
     except DefinitionError as error:
-        raise CommandError(f"Files cannot be compared with the items, except with --overwrite: {error}") from error
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything on import
+        return f"{reference} cannot be imported: {type(error).__name__}: {error}"
 
 
 def _functions(stack: DeployedStack) -> Functions:
@@ -117,7 +130,9 @@ def _functions(stack: DeployedStack) -> Functions:
 
 def _gate(stack: DeployedStack, policy: Policy) -> Gate:
     expectations = Expectations(state_folder(stack.name, stack.region) / "intake.sent.jsonl")
-    return Gate(stack.client("dynamodb"), stack.output("ItemsTable"), policy, expectations)
+    definition = partial(_find_definition, _reference(stack))
+    items = ItemTable(stack.client("dynamodb"), stack.output("ItemsTable"), definition)
+    return Gate(items, policy, expectations)
 
 
 def _intake(stack: DeployedStack) -> Intake:

@@ -23,7 +23,10 @@ from cli.failures.reports import Report, ReportStore
 from cli.failures.run import Run
 from tailrace.aws.items.rows import stored_item
 from tailrace.encoding.digests import item_digest
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.json_types import Row
 from tailrace.encoding.tagged_json import dumps
+from tailrace.errors import InvalidMessage
 
 CHANGED = "describe items that were changed or deleted since"
 UNREADABLE = "hold no item that could be put back: send or drop a corrected one"
@@ -66,8 +69,6 @@ class Quarantine:
     """Puts quarantined items back, and deletes the report of each that was accepted."""
 
     store: ReportStore
-    dynamodb: Any
-    items_table: str
     stream: str
     gate: Gate
     intake: Intake
@@ -113,14 +114,33 @@ class Quarantine:
 
     def _prepare(self, report: Report, repeats: Sequence[str]) -> Prepared | None:
         """Return the record of a report's item as it is in the table; None if it has changed since."""
-        key, item = report.item_key, report.content.get("item")
-        if key is None or not isinstance(item, dict):
+        found = self._find(report)
+        if found is None:
             return None
-        row = self.dynamodb.get_item(TableName=self.items_table, Key={"pk": {"S": key}}, ConsistentRead=True)
-        if "Item" not in row or item_digest(stored_item(row["Item"]).item) != item_digest(item):
-            return None
-        record = _record(report, key, row["Item"], self.stream)
+        record = _record(report, *found, self.stream)
         return Prepared(report, repeats, record, len(json.dumps(record)))
+
+    def _find(self, report: Report) -> tuple[Row, Row] | None:
+        """Return the key and the row of a report's item, if it is as it was."""
+        table, address = self.gate.items, report.address
+        if address is None:
+            return self._find_row(report)
+        keys, key = table.keys_of(address[0]), table.key_of(address)
+        row = table.read_rows([address]).get(address)
+        if key is None or row is None or item_digest(stored_item(row, keys).item) != _digest(report):
+            return None
+        return key, row
+
+    def _find_row(self, report: Report) -> tuple[Row, Row] | None:
+        """Return the key and the attributes of a row that was no item then, if it is as it was."""
+        if report.row is None:
+            return None
+        try:
+            key, image = map(_from_json, report.row)
+        except InvalidMessage:
+            return None
+        row = self.gate.items.read_row(key)
+        return None if row is None or decode_item(row) != decode_item(image) else (key, row)
 
     def _set_aside(self, report: Report, reason: str, run: Run) -> None:
         """Leave a report that cannot be put back, or remove it on request."""
@@ -158,7 +178,7 @@ class Quarantine:
     def _resend(self, report: Report, run: Run) -> None:
         """Send the message that stores a report's item."""
         body = _message(report)
-        operation = None if body is None else parse_operation(body)
+        operation = None if body is None else parse_operation(body, self.gate.items)
         if body is None or operation is None:
             self._set_aside(report, UNREADABLE, run)
             return
@@ -187,9 +207,20 @@ class Quarantine:
 
 
 def _entry(report: Report) -> Entry:
+    row = report.row
+    key = report.item_key if row is None else json.dumps(row[0], sort_keys=True)
+    return Entry(report.key, report.order, key, _digest(report), report.entrance == "stream")
+
+
+def _digest(report: Report) -> str:
+    """Return a digest of a report's item; empty if it has none."""
     item = report.content.get("item")
-    digest = item_digest(item) if isinstance(item, dict) else ""
-    return Entry(report.key, report.order, report.item_key, digest, report.entrance == "stream")
+    return item_digest(item if report.row is None else report.row[1]) if isinstance(item, dict) else ""
+
+
+def _from_json(row: Row) -> Row:
+    """Return a row with its binary values as bytes, which are base64 in a record."""
+    return encode_item(decode_item(row))
 
 
 def _message(report: Report) -> str | None:
@@ -205,7 +236,7 @@ def _message(report: Report) -> str | None:
     return put_message(str(content["collection"]), str(content["id"]), item, content.get("expires_at"))
 
 
-def _record(report: Report, key: str, row: Mapping[str, Any], stream: str) -> dict[str, Any]:
+def _record(report: Report, key: Row, row: Mapping[str, Any], stream: str) -> dict[str, Any]:
     """Return the stream record of a report's change, as if it had inserted the item."""
     origin = report.content.get("origin") or {}
     made = int(datetime.fromisoformat(str(report.content["time"])).timestamp())
@@ -217,7 +248,7 @@ def _record(report: Report, key: str, row: Mapping[str, Any], stream: str) -> di
         "routes": report.refusing_routes,
         "dynamodb": {
             "ApproximateCreationDateTime": made,
-            "Keys": {"pk": {"S": key}},
+            "Keys": key,
             "SequenceNumber": str(report.content.get("sequence", "0")),
             "NewImage": row,
         },

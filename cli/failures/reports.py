@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
 from cli.failures.batches import list_keys
+from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import item_key
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
@@ -38,9 +39,24 @@ class Report:
 
     @property
     def item_key(self) -> str | None:
-        """The item's key in the table; None if the report does not name the item."""
+        """Collection and id, joined with ``#``; None if the report does not name the item."""
+        return None if self.address is None else item_key(*self.address)
+
+    @property
+    def address(self) -> tuple[str, str] | None:
+        """The item's collection and id; None if the report does not name the item."""
         collection, item_id = self.content.get("collection"), self.content.get("id")
-        return item_key(collection, item_id) if isinstance(collection, str) and isinstance(item_id, str) else None
+        return (collection, item_id) if isinstance(collection, str) and isinstance(item_id, str) else None
+
+    @property
+    def row(self) -> tuple[Row, Row] | None:
+        """The key and the attributes of a row of the stream that was no item; None if the report has no such row."""
+        item = self.content.get("item")
+        body = item.get("dynamodb") if isinstance(item, dict) and self.address is None else None
+        if self.entrance != "stream" or not isinstance(body, dict):
+            return None
+        key, image = body.get("Keys"), body.get("NewImage")
+        return (key, image) if isinstance(key, dict) and isinstance(image, dict) else None
 
     @property
     def reasons(self) -> Sequence[Mapping[str, str]]:

@@ -75,9 +75,13 @@ def test_an_item_that_only_a_route_refused_goes_to_this_route_with_its_own_id() 
     assert [violation.keyword for violation in still.violations[0]] == ["when"]
 
 
-def test_a_record_that_is_no_change_is_rejected() -> None:
-    with pytest.raises(InvalidMessage, match="not a change to an item"):
-        replay_items([refused() | {"dynamodb": {"SequenceNumber": "1"}}], definition())
+def test_a_record_that_is_no_change_is_refused_and_the_others_are_not() -> None:
+    stranger = refused() | {"dynamodb": {"SequenceNumber": "1"}}
+    found = replay_items([stranger, refused()], definition())
+    assert [violation.keyword for violation in found.violations[0]] == ["record"]
+    assert [event.sequence for event in found.archive] == [1]
+    with pytest.raises(InvalidMessage, match="no sequence number"):
+        replay_items([{"dynamodb": {}}], definition())
 
 
 def test_a_route_gets_the_archived_events_that_concern_it_in_order() -> None:

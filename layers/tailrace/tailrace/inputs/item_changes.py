@@ -31,6 +31,9 @@ MOVED = ":moved"
 one."""
 
 
+UNMATCHED = "no collection matches the item's key and attributes"
+
+
 @dataclass(frozen=True, slots=True)
 class UnmatchedItem:
     """A record whose new item no collection matches, in a table that may hold others."""
@@ -101,7 +104,7 @@ def stored_fields(image: Image, pipeline: Pipeline) -> Item:
         return decode_fields(image)
     identity = pipeline.keys.identify(image, image)
     if identity is None:
-        raise InvalidMessage("no collection matches the item's key and attributes")
+        raise InvalidMessage(UNMATCHED)
     return pipeline.keys.decode(identity, image)
 
 
@@ -139,8 +142,7 @@ def _own_changes[Fields](  # noqa: PLR0913, PLR0917 - what it works on
     if isinstance(after, str):
         found.append(UnreadableRecord(event_id, *position, record, after))
     elif after is None and new_image is not None:
-        reason = "no collection matches the item's key and attributes"
-        found.append(UnreadableRecord(event_id, *position, record, reason) if keys.strict else UnmatchedItem())
+        found.append(UnreadableRecord(event_id, *position, record, UNMATCHED) if keys.strict else UnmatchedItem())
     return found
 
 

@@ -8,7 +8,8 @@ from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.definition.route_names import resource_name
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, NotFound, Violation
-from tailrace.inputs.changes import Change, position_of, read_record
+from tailrace.inputs.changes import Change, UnreadableRecord, position_of
+from tailrace.inputs.item_changes import UNMATCHED, changes_of
 from tailrace.outputs.envelopes import EventText
 from tailrace.outputs.prepared_images import DecodedImage, PreparedImages, route_matches
 from tailrace.outputs.routing import OutgoingEvent, route_change
@@ -41,13 +42,17 @@ def replay_items(records: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> Re
     was not refused as a whole: archive and other routes have its event, so it keeps its id and goes to these only.
 
     Raises:
-        InvalidMessage: a record is not a change to an item.
+        InvalidMessage: a record has no sequence number.
     """
     result = ReplayedItems(routes={route.name: [] for route in pipeline.routes})
     images = PreparedImages(pipeline)
     for position, record in enumerate(records):
         only = record.get("routes")
-        routed = route_change(_change(record, images, ID_SUFFIX if only is None else ""), pipeline, images)
+        change = _change(record, pipeline, images, ID_SUFFIX if only is None else "")
+        if isinstance(change, Violation):
+            result.violations[position] = [change]
+            continue
+        routed = route_change(change, pipeline, images)
         if routed.event is None:
             result.violations[position] = routed.violations
             continue
@@ -100,8 +105,11 @@ def _outgoing(position: int, event: EventText) -> OutgoingEvent:
     return OutgoingEvent(position, marked, marked.text)
 
 
-def _change(record: Mapping[str, Any], images: PreparedImages, suffix: str) -> Change[DecodedImage]:
-    change = read_record(record, record.get("shard"), position_of(record), images.decode)
-    if not isinstance(change, Change):
-        raise InvalidMessage(f"not a change to an item: {change.reason}")
-    return change._replace(event_id=change.event_id.removesuffix(suffix) + suffix)
+def _change(
+    record: Mapping[str, Any], pipeline: Pipeline, images: PreparedImages, suffix: str
+) -> Change[DecodedImage] | Violation:
+    """Return the insertion that a record describes, or why it is none of an item."""
+    (change,) = changes_of(record, record.get("shard"), position_of(record), pipeline, images.decode)
+    if isinstance(change, Change):
+        return change._replace(event_id=change.event_id.removesuffix(suffix) + suffix)
+    return Violation("", "record", change.reason if isinstance(change, UnreadableRecord) else UNMATCHED)

@@ -460,9 +460,14 @@ def test_sets_and_binary_values_are_compared_and_sent(stack: Stack) -> None:
 def test_a_row_that_is_no_item_is_left(stack: Stack) -> None:
     stranger = record(1, "things", ("a", None, {"n": 1}))
     stranger["dynamodb"]["Keys"] = {"pk": {"S": "nothing"}}
+    stranger["dynamodb"]["NewImage"] |= stranger["dynamodb"]["Keys"]
     stack.functions.functions["s-fanout"](event([stranger]))
-    left = f"{quarantine.UNREADABLE} (--discard removes the reports)"
+    left = f"{quarantine.CHANGED} (--discard removes the reports)"
     assert dict(stack.redrive("quarantine").tally.left) == {left: 1}
+    stack.database.put_item(TableName="items", Item=stranger["dynamodb"]["NewImage"])
+    tally = stack.redrive("quarantine").tally
+    assert dict(tally.left) == {"are still refused": 1}
+    assert "invalid item key" in tally.examples["are still refused"][0]
 
 
 def test_what_holds_no_item_is_left(stack: Stack) -> None:

@@ -13,6 +13,7 @@ from cli.failures.files import AsyncFailures
 from cli.failures.functions import Functions
 from cli.failures.gate import Gate
 from cli.failures.intake import Intake, IntakeDeadLetters
+from cli.failures.item_table import ItemTable
 from cli.failures.quarantine import Quarantine
 from cli.failures.queues import DeadLetters
 from cli.failures.reports import ReportStore
@@ -81,7 +82,8 @@ class Stack:
     def places(self, life: Life, policy: Policy = BOTH) -> Mapping[str, Any]:
         """Return the places of a new process."""
         sqs, s3, database, functions = (Client(one, life) for one in (*self._untyped(), self.functions))
-        gate = Gate(database, "items", policy, Expectations(self.state / "intake.jsonl"))
+        table = ItemTable(database, "items", lambda: self.pipeline)
+        gate = Gate(table, policy, Expectations(self.state / "intake.jsonl"))
         intake = Intake(sqs, "intake", self.state / "discarded.jsonl")
         called = Functions(functions, "s")
         return {
@@ -90,7 +92,7 @@ class Stack:
             "even": DeadLetters("even", sqs, "even-dead", "even", self.state),
             "async": AsyncFailures(sqs, s3, "async", "the-archive", called, gate, lambda: self.pipeline),
             "batches": DiscardedBatches(s3, "failures", called),
-            "quarantine": Quarantine(ReportStore(s3, "failures"), database, "items", SOURCE, gate, intake, called),
+            "quarantine": Quarantine(ReportStore(s3, "failures"), SOURCE, gate, intake, called),
         }
 
     def redrive(self, place: str, policy: Policy = BOTH, life: Life | None = None, **options: Any) -> Run:
