@@ -25,7 +25,7 @@ from tests.simulation.world.isolation import isolated
 from tests.simulation.world.steps import History, Step, Write, generate_history
 from tests.simulation.world.world import World
 
-_BOTH_READERS = 3  # every third history has fanout, too
+_BOTH_READERS, _CONTENDED = 3, 7  # every third history has fanout, too, except for every seventh of these
 
 _AUCTIONS, _BIDDERS, _PRICES = (1001, 1107, 1110), (1001, 1002), (300, 9_999, 10_000, 2_000_000)
 _TIMES = ("2015-07-15T00:00:01.999Z", "2015-07-15T00:00:02Z", "2015-07-15T09:00:09.999Z", "2015-07-16T09:00:10Z")
@@ -64,11 +64,14 @@ def database() -> Database:
     return Database()
 
 
+def with_fanout(seed: int) -> int:
+    """Return the seed of a history with fanout, another one for each seed."""
+    return (seed + seed // (_CONTENDED - 1) + 1) * _BOTH_READERS
+
+
 def find_difference(query: Query, seed: int) -> str | None:
     """Play a seed's history through a query's pipeline; return how the answer differs from DuckDB's."""
-    history: History = generate_history(seed * _BOTH_READERS if query.aggregate is None else seed)
-    if query.aggregate is None and "fanout" not in history.readers:
-        return None
+    history: History = generate_history(with_fanout(seed) if query.aggregate is None else seed)
     world = BidsWorld(history, query.pipeline)
     for step in history.steps:
         world.play(step)
