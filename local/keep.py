@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self
 
-from local.deployment.emulator import ROOT, Emulator, is_listening
+from local.deployment.emulator import ROOT, Emulator, is_free
 from local.errors import SettleTimeout, StateMismatch
 from local.options import MAX_PORT
 from local.pollers.pollers import Pollers
@@ -68,7 +68,7 @@ class Kept:
 
     def free_port_beside(self) -> int:
         """Return the dashboard's port for the first run: the next one if it is free, otherwise 0 for any."""
-        if self.port is None or self.port == MAX_PORT or is_listening(self.port + 1):
+        if self.port is None or self.port == MAX_PORT or not is_free(self.port + 1):
             return 0
         return self.port + 1
 

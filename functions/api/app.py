@@ -28,10 +28,10 @@ def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
     progress = CachedProgress(ProgressReader(dynamodb, settings.progress_table), _now)
-    where = partial(sources, settings, pipeline)
+    where, answers = partial(sources, settings, pipeline), Idempotency(dynamodb, settings.idempotency_table)
     health = HealthMonitor(where, lambda: client("sqs"), lambda: client("s3"), progress, _now)
-    items, rows = ItemStore(dynamodb, settings.items_table, pipeline), RowReader(dynamodb, settings.aggregates_table)
-    api = Router(pipeline, items, rows, health, Idempotency(dynamodb, settings.idempotency_table))
+    items = ItemStore(dynamodb, settings.items_table, pipeline, settings.writes_items)
+    api = Router(pipeline, items, RowReader(dynamodb, settings.aggregates_table), health, answers)
     return count_requests(api, for_process(settings.progress_table, "api", _now))
 
 

@@ -18,7 +18,8 @@ from tailrace.definition.pipeline import load_pipeline
 @cache
 def stage(settings: IngestSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
-    items = ItemStore(client("dynamodb"), settings.items_table, load_pipeline(settings.tailrace_pipeline))
+    pipeline = load_pipeline(settings.tailrace_pipeline)
+    items = ItemStore(client("dynamodb"), settings.items_table, pipeline, settings.writes_items)
     throughput = for_process(settings.progress_table, "ingest", lambda: datetime.now(UTC))
     return count_messages(Ingester(items, lambda: client("s3"), settings.failures_bucket), throughput)
 

@@ -29,6 +29,7 @@ def stage(settings: LoadSettings) -> Callable[..., list[dict[str, Any]]]:
         clock=clock,
         hand_on=lambda event: invoke_later(client("lambda"), settings.load_function, event),
         count_accepted=throughput.count,
+        writes_items=settings.writes_items,
     )
     return count_lines(loader, throughput)
 

@@ -165,6 +165,17 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    """Whether a server can listen on the loopback port. An outgoing connection takes one, too."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a closed connection does not count
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
 def is_listening(port: int) -> bool:
     """Whether a program listens on the loopback port."""
     with socket.socket() as probe:

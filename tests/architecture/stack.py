@@ -26,10 +26,32 @@ type Resource = Mapping[str, Any]
 _ARCHIVE_BUCKET_NAME = "${AWS::StackName}-archive-${AWS::AccountId}-${AWS::Region}"
 
 
+OF_TABLES = {"HasForeignTable": False, "HasOwnTable": True, "WritesItems": True}
+"""The conditions that decide which table is read, and who may write to it; here as they are by default."""
+
+
+@cache
+def whole_template() -> Mapping[str, Any]:
+    """Return the template with its loops unrolled, and every condition open."""
+    return expand(written())
+
+
 @cache
 def template() -> Mapping[str, Any]:
-    """Return the template with its loops unrolled."""
-    return expand(written())
+    """Return the template with its loops unrolled, for a stack with a table of its own."""
+    decided: Mapping[str, Any] = _decided(whole_template())
+    return decided
+
+
+def _decided(value: Any) -> Any:
+    match value:
+        case {"Fn::If": [str(name), one, other]} if name in OF_TABLES:
+            return _decided(one if OF_TABLES[name] else other)
+        case dict():
+            return {key: _decided(inner) for key, inner in value.items()}
+        case list():
+            return [_decided(inner) for inner in value]
+    return value
 
 
 def resources(kind: str) -> dict[str, Resource]:
@@ -95,7 +117,12 @@ def _names(value: Any) -> Iterator[str]:
                     yield from _names(inner)
 
 
-def _substituted(text: str) -> Iterator[str]:
+def _substituted(given: str | list[Any]) -> Iterator[str]:
+    if isinstance(given, list):
+        text, values = given
+        yield from _names(values)
+    else:
+        text = given
     if _ARCHIVE_BUCKET_NAME in text:
         yield "ArchiveBucket"
     yield from re.findall(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z]+)?\}", text)

@@ -21,7 +21,9 @@ from tests.architecture.stack import (
 )
 
 PIPELINE_VARIABLE = "TAILRACE_PIPELINE"
-OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN"}
+OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN", "WRITE_ENTRANCES", "ITEMS_TABLE_FOREIGN"}
+FLAGS = {"WRITE_ENTRANCES": "on", "ITEMS_TABLE_FOREIGN": "false"}
+"""What conditions decide, by default."""
 LOCAL = {"VIRTUAL_SHARDS"}
 """What only the stack on one machine sets."""
 BY_NAME = {
@@ -57,6 +59,8 @@ def test_a_variable_is_named_after_its_resource(stage: str) -> None:
             assert value == {"Ref": "Pipeline"}
         elif name == "ROUTES":
             assert value == {"Fn::Join": [",", {"Ref": "Routes"}]}
+        elif name in FLAGS:
+            assert value == FLAGS[name]
         elif name in BY_NAME:
             kind, _, resource = BY_NAME[name].rpartition(":")
             assert value["Fn::Sub"].endswith(f"{kind}:${{AWS::StackName}}-{resource}".removeprefix(":"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.architecture.stack import template
+from tests.architecture.stack import whole_template
 
 NOTHING = object()
 """What AWS::NoValue leaves."""
@@ -11,11 +11,11 @@ NOTHING = object()
 
 def deployed(**chosen: str) -> dict[str, dict[str, Any]]:
     """Return the resources of a deployment, by logical id: conditions decided, references to parameters replaced."""
-    unknown = chosen.keys() - template()["Parameters"].keys()
+    unknown = chosen.keys() - whole_template()["Parameters"].keys()
     assert not unknown, unknown
-    values = {name: found.get("Default") for name, found in template()["Parameters"].items()} | chosen
+    values = {name: found.get("Default") for name, found in whole_template()["Parameters"].items()} | chosen
     found = {}
-    for name, resource in template()["Resources"].items():
+    for name, resource in whole_template()["Resources"].items():
         if "Condition" not in resource or _holds(resource["Condition"], values):
             found[name] = _filled(resource, values)
     return found
@@ -27,7 +27,7 @@ def of_type(resources: Mapping[str, dict[str, Any]], kind: str) -> dict[str, dic
 
 
 def _holds(condition: str, values: Mapping[str, Any]) -> bool:
-    return _decided(template()["Conditions"][condition], values)
+    return _decided(whole_template()["Conditions"][condition], values)
 
 
 def _decided(test: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

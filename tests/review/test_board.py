@@ -11,7 +11,7 @@ from tests.review.parameters import deployed, of_type
 NAMES = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.\w+)?\}")
 WIDTH = 24
 TITLES = ("Entrances", "Stages", "Lag", "Queues", "Failures", "History", "What costs money")
-BODY = properties("Operations")["DashboardBody"]["Fn::Sub"]
+BODY = properties("Operations")["DashboardBody"]["Fn::Sub"][0].replace("${Items}", "${ItemsTable}")
 WIDGETS: list[dict[str, Any]] = json.loads(BODY)["widgets"]
 OF_ROUTES = ("DisruptionsQueue", "DisruptionsDeadLetterQueue")
 """The queues of routes differ from definition to definition: one search shows them all."""

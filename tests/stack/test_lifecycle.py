@@ -97,6 +97,7 @@ def held(port: int) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_stack_leaves_nothing_behind(held: subprocess.Popen[str], port: int, number: signal.Signals) -> None:
+    """Nor does what is left of a killed one keep another from starting on its port."""
     started = descendants(held.pid)
     assert len(started) >= 2  # the supervisor and the emulator
     scratch = scratch_folders(started)
@@ -110,6 +111,12 @@ def test_a_stopped_stack_leaves_nothing_behind(held: subprocess.Popen[str], port
     assert_gone(started, port)
     assert not is_listening(page)
     assert [folder for folder in scratch if folder.exists()] == []
+    assert read_endpoint_file() is None  # a killed stack leaves the file, but its process is gone
+    emulator = Emulator.start(port)
+    try:
+        assert emulator.alive()
+    finally:
+        emulator.stop()
 
 
 def scratch_folders(pids: set[int]) -> list[Path]:
@@ -123,20 +130,6 @@ def scratch_folders(pids: set[int]) -> list[Path]:
     ]
 
 
-def test_a_stack_starts_on_the_port_of_a_killed_one(held: subprocess.Popen[str], port: int) -> None:
-    held.kill()
-    held.wait(GONE_SECONDS)
-    assert read_endpoint_file() is None  # the file is still there, but its process is gone
-    deadline = time.monotonic() + GONE_SECONDS
-    while is_listening(port) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    emulator = Emulator.start(port)
-    try:
-        assert emulator.alive()
-    finally:
-        emulator.stop()
-
-
 def dashboard() -> str:
     """Return the address of the running stack's dashboard."""
     about = read_endpoint_file()
@@ -144,8 +137,15 @@ def dashboard() -> str:
     return str(about["dashboard"])
 
 
-def test_a_running_stack_serves_its_dashboard(held: subprocess.Popen[str]) -> None:
+def test_a_running_stack_announces_its_addresses_and_serves_its_dashboard(
+    held: subprocess.Popen[str], port: int
+) -> None:
     """The page, and the API through the signing proxy; on loopback only."""
+    about = read_endpoint_file()
+    assert about is not None
+    assert about["pid"] == held.pid
+    assert about["endpoint"] == f"http://127.0.0.1:{port}"
+    assert json.loads(ENDPOINT_FILE.read_text()) == about
     address = dashboard()
     assert address.startswith("http://127.0.0.1:")
     assert urllib3.request("GET", address).data.startswith(b"<!doctype html>")
@@ -157,14 +157,6 @@ def test_a_running_stack_serves_its_dashboard(held: subprocess.Popen[str]) -> No
     rows = urllib3.request("GET", f"{address}api/aggregates/carrier_hours/rows?carrier=UA")
     assert (rows.status, rows.json()["rows"]) == (200, [])
     assert urllib3.request("PUT", f"{address}api/collections/flights/items/1", body=b"{}").status == 405
-
-
-def test_a_running_stack_announces_its_addresses(held: subprocess.Popen[str], port: int) -> None:
-    about = read_endpoint_file()
-    assert about is not None
-    assert about["pid"] == held.pid
-    assert about["endpoint"] == f"http://127.0.0.1:{port}"
-    assert json.loads(ENDPOINT_FILE.read_text()) == about
 
 
 def test_a_stack_whose_emulator_is_killed_reports_it_and_exits(held: subprocess.Popen[str]) -> None:

@@ -11,6 +11,7 @@
     │   ├── NotFound             no such collection, aggregate or item
     │   ├── Conflict             another writer changed the item in the meantime
     │   ├── PreconditionFailed   the item does not meet the request's precondition
+    │   ├── WritesOff            the stack only reads its table: its write entrances are off
     │   ├── NotBuilt             no generation of the aggregate can be shown yet
     │   ├── NotAdditive          a measure cannot be derived from several rows
     │   ├── UnsupportedKeyOrder  the aggregate's group order does not support the query
@@ -66,6 +67,15 @@ class Conflict(Permanent):
 
 class PreconditionFailed(Permanent):
     """The item does not meet the request's precondition; nothing was written."""
+
+
+class WritesOff(Permanent):
+    """The stack only reads its items table; nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this stack only reads its items table: write to the table itself, or deploy with WriteEntrances=on"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from tests.simulation.jobs.history import Player
 
 
-def play(seed: int) -> list[str]:
-    """Play one history; return what is wrong, and how it came."""
-    player = Player(seed)
+def play(seed: int, *, baskets: bool = False) -> list[str]:
+    """Play one history, perhaps with baskets; return what is wrong, and how it came."""
+    player = Player(seed, baskets=baskets)
     player.play()
     return [*player.wrong, *player.world.trace] if player.wrong else []
 
@@ -19,12 +20,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--baskets", action="store_true", help="aggregates of elements, and a collection's own keys")
     options = parser.parse_args()
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     seeds = range(options.first, options.first + options.seeds)
     failed = 0
     with ProcessPoolExecutor() as pool:
-        for seed, wrong in zip(seeds, pool.map(play, seeds, chunksize=4), strict=True):
+        for seed, wrong in zip(
+            seeds, pool.map(partial(play, baskets=options.baskets), seeds, chunksize=4), strict=True
+        ):
             if wrong:
                 failed += 1
                 print(f"seed {seed}:", *wrong, sep="\n  ")  # noqa: T201

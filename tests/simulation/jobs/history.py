@@ -13,7 +13,7 @@ from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Transient
-from tests.simulation.history.definition import recount
+from tests.simulation.jobs.definition import recount
 from tests.simulation.jobs.world import Died, World
 
 _MAX_CALLS = 3000
@@ -32,8 +32,8 @@ class Verdict:
 class Player:
     """Plays histories: before, between and after jobs, others write, deliver, roll shards and deploy."""
 
-    def __init__(self, seed: int) -> None:
-        self.world = World(seed)
+    def __init__(self, seed: int, *, baskets: bool = False) -> None:
+        self.world = World(seed, baskets=baskets)
         self.random = self.world.random
         self.jobs = 0
         self.expired: list[tuple[str, dict[str, Any]]] = []
@@ -52,7 +52,7 @@ class Player:
             world.settle()
             world.deploy("second")
             self._some(10)
-            self._job("build", [("shops", 2), ("pages", 2)])
+            self._job("build", [("shops", 2), ("pages", 2), *([("baskets", 2)] if world.baskets else [])])
         for _ in range(self.random.randrange(3)):
             self._some(15)
             self._verify(repairs=self.random.random() < 0.5)
@@ -209,8 +209,7 @@ def _differences(world: World, generation: Generation) -> Iterator[str]:
     aggregate = world.code.ids.get(generation.id)
     if aggregate is None:
         return
-    items = [(collection, fields) for collection, _, fields in world.items()]
-    items += [("visits", one) for one in expired_items(world)]
+    items = [*world.items(), *(("visits", "", one) for one in expired_items(world))]
     expected = {key: row for key, row in recount(aggregate, items).items() if any(row.values())}
     epoch = f"~{generation.epoch}" if generation.epoch else ""
     name, full = f"{aggregate.name}@{aggregate.version}", f"{aggregate.name}@{aggregate.version}{epoch}"

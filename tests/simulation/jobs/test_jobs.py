@@ -16,3 +16,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_are_exact_and_no_verification_raises_a_false_alarm(first: int) -> None:
     for seed in range(first, first + 10):
         assert play(seed) == []
+
+
+def test_elements_and_keys_of_their_own_are_counted_exactly() -> None:
+    for seed in range(15):
+        assert play(seed, baskets=True) == []

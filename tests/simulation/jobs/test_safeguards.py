@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from tailrace.aggregation import row_changes
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.backfill import feed
 from tailrace.aws.backfill.journal_bucket import JournalBucket
 from tailrace.aws.jobs.steps import building, covering, gathering, judging
+from tailrace.backfill.base import base_rows
 from tailrace.backfill.comparison import expected_counters
 from tests.simulation.jobs.__main__ import play
 
@@ -54,6 +56,29 @@ def _ignore_holes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(covering, "holes", lambda _given_up, _firsts, _time: [])
 
 
+def _count_one_row_of_each_item(patch: pytest.MonkeyPatch) -> None:
+    modules: Any = row_changes
+    deltas_of = modules.deltas_of
+
+    def broken(*arguments: Any) -> Any:
+        with patch.context() as inside:
+            inside.setattr(row_changes, "deltas_of", lambda old, new: list(deltas_of(old, new))[:1])
+            return base_rows(*arguments)
+
+    patch.setattr(gathering, "base_rows", broken)
+
+
+def _forget_fields_of_keys(patch: pytest.MonkeyPatch) -> None:
+    modules: Any = gathering
+    stored_fields = modules.stored_fields
+
+    def broken(*arguments: Any) -> Any:
+        found = stored_fields(*arguments)
+        return found and {name: value for name, value in found.items() if name != "store"}
+
+    patch.setattr(gathering, "stored_fields", broken)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -75,8 +100,18 @@ def test_a_broken_safeguard_is_found(
     assert any(_is_found(seed) for seed in (*_RICH, *range(_SEEDS)))
 
 
-def _is_found(seed: int) -> bool:
+@pytest.mark.parametrize("broken", [_count_one_row_of_each_item, _forget_fields_of_keys])
+def test_a_broken_safeguard_of_elements_and_keys_is_found(
+    broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    broken(monkeypatch)
+    assert any(_is_found(seed, baskets=True) for seed in range(_SEEDS))
+
+
+def _is_found(seed: int, *, baskets: bool = False) -> bool:
     try:
-        return bool(play(seed))
+        return bool(play(seed, baskets=baskets))
     except AssertionError:  # a job that never ends
         return True

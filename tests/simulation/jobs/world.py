@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.in_memory import Database
 from tailrace.aws.aggregates.commit import Committer
@@ -26,9 +26,13 @@ from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.encoding.dynamodb import decode_item, encode_item
-from tests.simulation.history.definition import CODES, Code
+from tests.simulation.history import definition as model
 from tests.simulation.jobs.clients import Buckets, DynamoDB, Functions, Hooked
+from tests.simulation.jobs.definition import CODES
 from tests.simulation.world.serial_executor import SerialExecutor
+
+if TYPE_CHECKING:
+    from tests.simulation.history.definition import Code
 
 START = 1_800_000_000.0
 TIMEOUT_S = 120
@@ -58,10 +62,12 @@ class Shard:
 class World:
     """Everything that outlives a process, and what may happen to it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, baskets: bool = False) -> None:
         self.random = Random(seed)  # noqa: S311 - not a secret
         self.now = START
-        self.code: Code = CODES["first"]
+        self.baskets = baskets
+        self.codes = CODES if baskets else model.CODES
+        self.code: Code = self.codes["first"]
         self.database = Database()
         for name, *keys in (("items", "pk"), ("aggregates", "pk", "sk"), ("progress", "pk", "sk")):
             self.database.create(name, *keys, on_change=self._on_change if name == "items" else None)
@@ -180,6 +186,9 @@ class World:
             else:
                 self.write(key, {"page": random.choice("xy"), "ms": random.randrange(9)})
             return
+        if self.baskets and random.random() < 0.3:
+            self.write_basket(f"STORE#{random.choice('ab')}#BASKET#{random.randrange(3)}")
+            return
         key = f"orders#{random.randrange(8)}"
         if random.random() < 0.25:
             self.write(key, None)
@@ -190,6 +199,17 @@ class World:
         if random.random() < 0.05:
             order["amount"] = "invalid"
         self.write(key, order)
+
+    def write_basket(self, key: str) -> None:
+        """Write or delete an item with keys of its own, and with no line, some, or equal ones."""
+        random = self.random
+        lines: Any = [{"product": random.choice("xyz")} for _ in range(random.randrange(4))]
+        for line in lines:
+            if random.random() < 0.8:
+                line["pieces"] = random.randrange(4)
+        if random.random() < 0.05:
+            lines = "invalid"
+        self.write(key, None if random.random() < 0.25 else {"lines": lines})
 
     def deliver(self, shard: Shard | None = None, most: int = 8) -> None:
         """Deliver a batch, perhaps one that was delivered before."""
@@ -277,7 +297,7 @@ class World:
 
     def deploy(self, name: str) -> None:
         """Deploy another definition; invocations of the earlier one have ended."""
-        self.code = CODES[name]
+        self.code = self.codes[name]
         self.functions.revision += 1
         self.functions.now = self.now
         self.note(f"deployed {name}")

@@ -1,6 +1,7 @@
 """A kept stack continues at the same addresses, with the same shards, from positions that miss nothing."""
 
 import json
+import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +54,19 @@ def test_a_damaged_state_is_one_sentence(tmp_path: Path, content: bytes) -> None
 
 def test_the_dashboard_is_beside_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
-    for listening, expected in ((False, port + 1), (True, 0)):
-        monkeypatch.setattr(keep, "is_listening", lambda _, answer=listening: answer)
+    for free, expected in ((True, port + 1), (False, 0)):
+        monkeypatch.setattr(keep, "is_free", lambda _, answer=free: answer)
         assert Kept(port, 1).free_port_beside() == expected
     assert [Kept(None, 1).free_port_beside(), Kept(65_535, 1).free_port_beside()] == [0, 0]
+
+
+def test_a_port_that_an_outgoing_connection_holds_is_not_free() -> None:
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        assert Kept(client.getsockname()[1] - 1, 1).free_port_beside() == 0
 
 
 @dataclass

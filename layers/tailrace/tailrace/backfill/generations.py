@@ -106,6 +106,11 @@ def adopted(aggregate: str, version: int, fingerprint: str) -> Generation:
     return Generation(aggregate, version, State.LIVE, fingerprint)
 
 
+def declared(aggregate: str, version: int, fingerprint: str) -> Generation:
+    """Return a generation that a rebuild has to build from the items before anything is written to it or shown."""
+    return Generation(aggregate, version, State.DECLARED, fingerprint)
+
+
 def begin_build(generation: Generation, fingerprint: str, frontier: Boundary, revision: str) -> Generation:
     """Return a generation at the beginning of a build, under a new epoch.
 

@@ -19,6 +19,7 @@ from tailrace.errors import (
     Transient,
     UnsupportedKeyOrder,
     Violation,
+    WritesOff,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -81,6 +82,9 @@ PROBLEM_TYPES = {
             400,
             "Invalid request",
             "a body, parameter, header, id or cursor cannot be parsed",
+        ),
+        ProblemType(
+            "writes-off", 403, "Writes are off", "the stack only reads its items table; `detail` says how items get in"
         ),
         ProblemType("not-found", 404, "Not found", "no such collection, aggregate, item or path"),
         ProblemType(
@@ -155,6 +159,7 @@ _PROBLEM_TYPE_NAMES: tuple[tuple[type[TailraceError], str], ...] = (
     (InvalidMessage, "invalid-request"),
     (MethodNotAllowed, "method-not-allowed"),
     (NotFound, "not-found"),
+    (WritesOff, "writes-off"),
     (Conflict, "conflict"),
     (NotAcceptable, "not-acceptable"),
     (UnsupportedKeyOrder, "key-order"),

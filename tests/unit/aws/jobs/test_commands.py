@@ -71,6 +71,16 @@ def test_a_stack_with_items_is_adopted_as_not_verified(world: World) -> None:
     assert write_first_control_rows(world.workshop(), TABLES) == "kept"
 
 
+@pytest.mark.parametrize("items", [(), ("orders#1",)])
+def test_a_table_with_a_past_is_not_counted_until_it_is_built(world: World, items: tuple[str, ...]) -> None:
+    world.database.delete_item(TableName="aggregates", Key={"pk": {"S": "~control"}, "sk": {"S": "-"}})
+    for item in items:
+        world.write(item, {"shop": "a"})
+    assert write_first_control_rows(world.workshop(), TABLES, has_foreign_table=True) == "declared"
+    found = world.workshop().control.read().generations
+    assert {one.state for one in found.values()} == {State.DECLARED}
+
+
 def test_a_new_version_is_declared_until_it_is_built(world: World, states: States) -> None:
     world.deploy("second")
     client: Any = states

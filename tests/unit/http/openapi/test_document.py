@@ -64,7 +64,8 @@ def operations(found: dict[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
 @pytest.mark.parametrize("name", PIPELINES)
 @pytest.mark.usefixtures("aws_env")
 def test_it_holds_every_route_and_no_other(name: str) -> None:
-    named = {field.name: "x" for field in fields(ApiSettings)} | {"tailrace_pipeline": f"{name}:pipeline"}
+    named = {field.name: "x" for field in fields(ApiSettings)} | {"write_entrances": "on"}
+    named |= {"tailrace_pipeline": f"{name}:pipeline"}
     pipeline = load_pipeline(f"{name}:pipeline")
     members = {
         "collection": [collection.name for collection in pipeline.collections],

@@ -14,13 +14,16 @@ from tailrace.http.requests import Event, issuer
 class OpenApiRoutes:
     """Serves the OpenAPI document."""
 
-    def __init__(self, generations: ShownGenerations, event: Callable[[], Event]) -> None:
+    def __init__(self, generations: ShownGenerations, event: Callable[[], Event], *, writes_items: bool) -> None:
+        self._writes_items = writes_items
         self._generations = generations
         self._event = event
 
     def openapi(self) -> ApiResponse:
         """Return the OpenAPI document, with the authentication scheme of this request."""
-        return json_response(200, _document(self._generations.pipeline, self._described(), issuer(self._event())))
+        token_issuer = issuer(self._event())
+        text = _document(self._generations.pipeline, self._described(), token_issuer, writes_items=self._writes_items)
+        return json_response(200, text)
 
     def _described(self) -> tuple[Aggregate, ...]:
         """Return the version of each aggregate whose rows the other routes return."""
@@ -33,8 +36,10 @@ class OpenApiRoutes:
 
 
 @cache
-def _document(pipeline: Pipeline, aggregates: tuple[Aggregate, ...], token_issuer: str | None) -> str:
+def _document(
+    pipeline: Pipeline, aggregates: tuple[Aggregate, ...], token_issuer: str | None, *, writes_items: bool
+) -> str:
     # imported on demand: most processes never serve it
     from tailrace.http.openapi.document import build_document, security  # noqa: PLC0415
 
-    return dumps(build_document(pipeline, security(token_issuer), aggregates))
+    return dumps(build_document(pipeline, security(token_issuer), aggregates, writes_items=writes_items))

@@ -43,6 +43,7 @@ class Router:
         self._resolver.exception_handler(TailraceError)(problem_response)
         self._resolver.exception_handler(PartialFailure)(_partial_failure)
         self._methods: dict[str, list[str]] = {}
+        self._require_writes = items.require_writes
         item_routes = ItemRoutes(pipeline, items, self._event)
         batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event)
         for rule in (_ITEM, _ITEMS):
@@ -52,7 +53,9 @@ class Router:
             self._route("DELETE", rule, self._once(item_routes.delete))
         self._route("POST", _ITEMS, self._once(batch_routes.post))
         generations = ShownGenerations(rows.client, rows.table, pipeline, health.progress.clock)
-        self._route("GET", "/openapi.json", OpenApiRoutes(generations, self._event).openapi)
+        self._route(
+            "GET", "/openapi.json", OpenApiRoutes(generations, self._event, writes_items=items.is_writable).openapi
+        )
         self._route("GET", "/health", HealthRoutes(health, self._event).health)
         aggregates = AggregateRoutes(generations, rows, health.progress, self._event)
         self._route("GET", "/aggregates", aggregates.list_aggregates)
@@ -80,9 +83,13 @@ class Router:
         return event
 
     def _once(self, endpoint: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
-        """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once."""
+        """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once.
+
+        Where the write entrances are off, every write is refused.
+        """
 
         def handled(**path: str) -> ApiResponse:
+            self._require_writes()
             event = self._event()
             key = idempotency_key(event)
             if key is None:

@@ -23,7 +23,7 @@ from tailrace.encoding.digests import item_digest
 from tailrace.encoding.dynamodb import DIGEST, encode_item, encode_value
 from tailrace.encoding.json_types import Item, Row
 from tailrace.encoding.limits import check_item
-from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation
+from tailrace.errors import Conflict, InvalidItem, NotFound, PreconditionFailed, TailraceError, Violation, WritesOff
 from tailrace.http.merge_patch import merge_patch
 from tailrace.http.preconditions import UNCONDITIONAL, Preconditions
 from tailrace.inputs.arrivals import expiry_after
@@ -60,6 +60,16 @@ class ItemStore:
     client: "DynamoDBClient"
     table: str
     pipeline: Pipeline
+    is_writable: bool = True
+
+    def require_writes(self) -> None:
+        """Refuse to go on where the write entrances are off; each entrance asks before it reads or writes.
+
+        Raises:
+            WritesOff: they are.
+        """
+        if not self.is_writable:
+            raise WritesOff
 
     def put(
         self,

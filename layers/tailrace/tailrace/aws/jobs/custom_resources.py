@@ -29,7 +29,8 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
     match event["ResourceType"]:
         case "Custom::ControlRows":
             tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
-            return write_first_control_rows(workshop(settings), tables)
+            shop, is_foreign = workshop(settings), settings.has_foreign_table
+            return write_first_control_rows(shop, tables, has_foreign_table=is_foreign)
         case "Custom::RouteCheck":
             return check_routes(settings, event["ResourceProperties"]["Routes"])
     raise InvalidMessage(f"there is no resource {event['ResourceType']}")

@@ -34,7 +34,19 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadSettings(Settings):
+class EntranceSettings(Settings):
+    """What the entrances share: ``write_entrances`` is ``on`` if they may write items, otherwise ``off``."""
+
+    write_entrances: str = "on"
+
+    @property
+    def writes_items(self) -> bool:
+        """Whether this entrance may write items; without the right to, every attempt would fail."""
+        return self.write_entrances == "on"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadSettings(EntranceSettings):
     """Settings of ``load``: where files and receipts lie, where items and refused lines go, and where it counts.
 
     ``load_function`` is the function itself, which goes on with a file that takes longer than an invocation.
@@ -48,7 +60,7 @@ class LoadSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestSettings(Settings):
+class IngestSettings(EntranceSettings):
     """Settings of ``ingest``: where items and refused messages go, and where it counts."""
 
     items_table: str
@@ -100,10 +112,12 @@ class AggregateSettings(Settings):
 class HistorySettings(Settings):
     """Settings of ``history``: what jobs work on, the function that they watch, and the state machine that runs them.
 
+    ``items_table_foreign`` is ``true`` if the items table is not the stack's own: nothing may be written to it then.
     ``virtual_shards`` names the shards of one machine's pollers; it is missing on AWS.
     """
 
     items_table: str
+    items_table_foreign: str = "false"
     aggregates_table: str
     progress_table: str
     history_bucket: str
@@ -112,9 +126,14 @@ class HistorySettings(Settings):
     history_machine: str
     virtual_shards: str = ""
 
+    @property
+    def has_foreign_table(self) -> bool:
+        """Whether the items table is not the stack's own."""
+        return self.items_table_foreign == "true"
+
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(Settings):
+class ApiSettings(EntranceSettings):
     """Settings of ``api``: the tables it serves, where it keeps answers, and what it looks at to tell how things are.
 
     ``routes`` lists the routes that the stack has queues for; :func:`route_queues` names them.

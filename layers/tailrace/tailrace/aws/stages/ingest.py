@@ -19,6 +19,7 @@ from tailrace.errors import (
     PreconditionFailed,
     Transient,
     Violation,
+    WritesOff,
 )
 from tailrace.inputs.arrivals import stamp_of
 from tailrace.inputs.messages import parse_message
@@ -34,7 +35,10 @@ _MIN_TIME_LEFT_MS = 15_000
 
 @dataclass(frozen=True, slots=True)
 class Ingester:
-    """Processes the messages of the intake queue; ``s3`` makes a client when a message goes to quarantine."""
+    """Processes the messages of the intake queue; ``s3`` makes a client when a message goes to quarantine.
+
+    Where the write entrances are off, every message goes there.
+    """
 
     items: ItemStore
     s3: Callable[[], "S3Client"]
@@ -77,9 +81,10 @@ class Ingester:
     def _process(self, record: Mapping[str, Any]) -> bool:
         """Process one message; return True if it went to quarantine."""
         try:
+            self.items.require_writes()
             sent_ms = int(record["attributes"].get("SentTimestamp", 0))
             apply_operation(self.items, parse_message(record["body"]), stamp_of(sent_ms))
-        except (InvalidItem, InvalidMessage, NotFound, PreconditionFailed) as error:
+        except (InvalidItem, InvalidMessage, NotFound, PreconditionFailed, WritesOff) as error:
             self._quarantine(record, error)
             return True
         return False

@@ -22,7 +22,7 @@ from tailrace.aws.stages.receipts import Receipts, Upload, uploads
 from tailrace.aws.stages.tally import Tally, iso
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
-from tailrace.errors import InvalidItem, InvalidMessage, NotFound, TailraceError, Transient, Violation
+from tailrace.errors import InvalidItem, InvalidMessage, NotFound, TailraceError, Transient, Violation, WritesOff
 from tailrace.inputs.lines import BadLine, Line, LineReader, detect_format
 from tailrace.inputs.unpacking import unpacked
 
@@ -78,7 +78,8 @@ class Loader:
     """Loads files.
 
     ``hand_on`` has another invocation go on with a notification; ``count_accepted`` is called with the number of lines
-    each time some are stored; ``make_name`` returns a name that no other invocation has.
+    each time some are stored; ``make_name`` returns a name that no other invocation has. Without
+    ``writes_items``, every file is refused.
     """
 
     pipeline: Pipeline
@@ -90,6 +91,7 @@ class Loader:
     hand_on: Callable[[Item], None]
     count_accepted: Callable[[int], None] = lambda _lines: None
     make_name: Callable[[], str] = lambda: uuid4().hex
+    writes_items: bool = True
 
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> list[Item]:
         """Load each file of a notification and return the receipts, without those of files that are handed on.
@@ -176,11 +178,13 @@ class Loader:
             step()
         except OutOfTime:
             work.is_out_of_time = True
-        except (InvalidMessage, NotFound) as error:
+        except (InvalidMessage, NotFound, WritesOff) as error:
             return [error]
         return []
 
     def _read(self, work: _Work) -> None:
+        if not self.writes_items:
+            raise WritesOff
         tally, require_time = work.tally, work.clock.require
         collection = self.pipeline.collection(tally.upload.collection)
         form, named_gzip = detect_format(tally.upload.key)

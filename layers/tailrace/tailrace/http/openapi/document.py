@@ -15,6 +15,8 @@ from tailrace.http.openapi.health import health_path
 from tailrace.http.openapi.items import item_paths, item_schema
 from tailrace.version import VERSION
 
+_WRITES = ("put", "patch", "post", "delete")
+
 
 def security(token_issuer: str | None) -> dict[str, Json]:
     """Return the security scheme: tokens from this issuer, or AWS signatures if it is None."""
@@ -26,11 +28,16 @@ def security(token_issuer: str | None) -> dict[str, Json]:
 
 
 def build_document(
-    pipeline: Pipeline, security: Mapping[str, Json], aggregates: Sequence[Aggregate] | None = None
+    pipeline: Pipeline,
+    security: Mapping[str, Json],
+    aggregates: Sequence[Aggregate] | None = None,
+    *,
+    writes_items: bool = True,
 ) -> Json:
     """Return the document of a pipeline's API; ``security`` maps names to security schemes.
 
     ``aggregates`` are the versions that readers are shown, one of each name; by default the highest.
+    Without ``writes_items``, the operations that write items are left out.
     """
     aggregates = pipeline.newest_aggregates if aggregates is None else aggregates
     own = response("This document.", {"type": "object", "required": ["openapi"]})
@@ -47,7 +54,7 @@ def build_document(
     schemas: dict[str, Json] = {"problem": problem_schema()}
     for collection in pipeline.collections:
         schemas[f"{collection.name}-item"] = item_schema(collection)
-        paths |= item_paths(collection)
+        paths |= item_paths(collection) if writes_items else _reading(item_paths(collection))
     paths |= aggregates_path()
     for aggregate in aggregates:
         schemas[f"{aggregate.name}-row"] = row_schema(aggregate)
@@ -67,6 +74,11 @@ def build_document(
         "paths": paths,
         "components": components() | {"schemas": schemas, "securitySchemes": dict(security)},
     }
+
+
+def _reading(paths: Mapping[str, Json]) -> dict[str, Json]:
+    """Return paths without the operations that write."""
+    return {path: {name: part for name, part in item.items() if name not in _WRITES} for path, item in paths.items()}
 
 
 def _tag(name: str, description: str | None) -> Json:

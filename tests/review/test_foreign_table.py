@@ -1,0 +1,117 @@
+"""A stack that is attached to an existing table: what is created, and who may do what with the table."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.architecture.stack import STAGES, function_id, template, whole_template
+from tests.review.parameters import deployed, of_type
+
+TABLE, ACCOUNT = "shop", "111122223333"
+STREAM = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}/stream/2024-01-01T00:00:00.000"
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ATTACHED = deployed(ItemsTableName=TABLE, ItemsStreamArn=STREAM)
+WRITABLE = deployed(ItemsTableName=TABLE, ItemsStreamArn=STREAM, WriteEntrances="on")
+WRITING = re.compile(r"dynamodb:(Put|Update|Delete|BatchWrite|PartiQL(Update|Insert|Delete))")
+
+
+def rights(resources: Mapping[str, Any], stage: str) -> dict[str, str]:
+    """Return the actions of a stage's role on the foreign table or its stream, with their resource."""
+    found: dict[str, str] = {}
+    for policy in resources[function_id(stage)]["Properties"]["Policies"]:
+        for statement in policy["Statement"]:
+            resource = json.dumps(statement["Resource"])
+            if "${ItemsTableName}" in resource or STREAM in resource:
+                actions = statement["Action"]
+                found |= dict.fromkeys([actions] if isinstance(actions, str) else actions, resource)
+    return found
+
+
+def test_no_items_table_is_created_and_nothing_refers_to_one() -> None:
+    """A reference to a resource that is not created fails the deployment."""
+    assert "ItemsTable" not in ATTACHED
+    assert not re.search(r'"ItemsTable"|\$\{ItemsTable[}.]', json.dumps(ATTACHED, default=str))
+    assert "ItemsTable" in deployed()
+
+
+@pytest.mark.parametrize("mapping", ["FanoutMapping", "AggregateMapping"])
+def test_both_readers_read_the_named_stream(mapping: str) -> None:
+    """And no other."""
+    assert ATTACHED[mapping]["Properties"]["EventSourceArn"] == STREAM
+
+
+READS = {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DescribeTable"}
+READS |= {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_role_may_write_to_it(stage: str) -> None:
+    """Not even a sentinel; and an entrance that may not write has no right at all."""
+    assert rights(ATTACHED, stage).keys() <= READS
+    if stage in ("load", "ingest", "archive", "catalog"):
+        assert not rights(ATTACHED, stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_with_the_entrances_on_the_entrances_may_write_and_nobody_else(stage: str) -> None:
+    """The jobs still write nothing."""
+    may_write = any(WRITING.match(action) for action in rights(WRITABLE, stage))
+    assert may_write is (stage in ("load", "ingest", "api"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "table", "expected"),
+    [
+        ("auto", "", "on"),
+        ("auto", TABLE, "off"),
+        ("on", TABLE, "on"),
+        ("on", "", "on"),
+        ("off", TABLE, "off"),
+        ("off", "", "off"),
+    ],
+)
+def test_the_functions_know_what_they_may_do(chosen: str, table: str, expected: str) -> None:
+    """By default, an own table is written and a foreign one is not."""
+    found = deployed(WriteEntrances=chosen, ItemsTableName=table, ItemsStreamArn=STREAM if table else "")
+    for stage in ("load", "ingest", "api"):
+        variables = found[function_id(stage)]["Properties"]["Environment"]["Variables"]
+        assert variables["WRITE_ENTRANCES"] == expected
+        may_write = bool(WRITING.search(json.dumps(found[function_id(stage)]["Properties"]["Policies"])))
+        assert may_write or expected == "off"
+    history = found["HistoryFunction"]["Properties"]["Environment"]["Variables"]
+    assert history["ITEMS_TABLE_FOREIGN"] == ("true" if table else "false")
+
+
+def test_roles_that_read_it_may_use_its_key() -> None:
+    """Through DynamoDB, and to decrypt only."""
+    assert not of_type(ATTACHED, "AWS::IAM::Policy")
+    found = deployed(ItemsTableName=TABLE, ItemsStreamArn=STREAM, ItemsTableKeyArn=KEY)["TableKeyRights"]["Properties"]
+    reading = {f"{function_id(stage)}Role" for stage in STAGES if rights(ATTACHED, stage)}
+    assert {role["Ref"] for role in found["Roles"]} == reading
+    (statement,) = found["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", KEY)
+
+
+def test_table_and_stream_come_together() -> None:
+    """A rule refuses one without the other before anything is created."""
+    needs = {}
+    for rule in template()["Rules"].values():
+        ((given, _),) = [rule["RuleCondition"]["Fn::Not"][0]["Fn::Equals"]]
+        needs[given["Ref"]] = json.dumps(rule["Assertions"][0]["Assert"])
+    for given, needed in (
+        ("ItemsTableName", "ItemsStreamArn"),
+        ("ItemsStreamArn", "ItemsTableName"),
+        ("ItemsTableKeyArn", "ItemsTableName"),
+    ):
+        assert json.dumps({"Ref": needed}) in needs[given]
+
+
+@pytest.mark.parametrize("output", ["ItemsTable", "ItemsTableStream"])
+def test_the_outputs_name_what_is_read(output: str) -> None:
+    """Whichever it is."""
+    condition, foreign, _ = whole_template()["Outputs"][output]["Value"]["Fn::If"]
+    assert condition == "HasForeignTable"
+    assert foreign["Ref"] in ("ItemsTableName", "ItemsStreamArn")
