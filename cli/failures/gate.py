@@ -13,8 +13,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from cli.failures.expectations import Expectations, Versions
-from cli.failures.item_table import Address, ItemTable
+from cli.failures.items.expectations import Expectations, Versions
+from cli.failures.items.table import Address, ItemTable
 from cli.failures.run import Policy
 from tailrace.aws.items.operations import is_applied
 from tailrace.aws.items.rows import StoredItem

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from cli.console import uninterrupted
 from cli.failures.gate import BEHIND, NAMELESS, Decision, Gate, Verdict, with_conditions
-from cli.failures.item_table import Address, ItemTable
+from cli.failures.items.table import Address, ItemTable
 from cli.failures.leases import Message, leased
 from cli.failures.queues import LEASE_S, REJECTED, SENT_BEFORE, entry, message_count, note_hidden, send_entries
 from cli.failures.run import Run

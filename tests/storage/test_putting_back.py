@@ -11,7 +11,7 @@ import pytest
 
 from cli.errors import CommandError
 from cli.failures import files, gate
-from cli.failures.item_table import ItemTable
+from cli.failures.items.table import ItemTable
 from cli.failures.run import Policy
 from tailrace import Collection, Pipeline, Route
 from tailrace.aws.items.store import ItemStore

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cli.failures.batches import DiscardedBatches
-from cli.failures.expectations import Expectations
 from cli.failures.files import AsyncFailures
 from cli.failures.functions import Functions
 from cli.failures.gate import Gate
 from cli.failures.intake import Intake, IntakeDeadLetters
-from cli.failures.item_table import ItemTable
+from cli.failures.items.expectations import Expectations
+from cli.failures.items.table import ItemTable
 from cli.failures.quarantine import Quarantine
 from cli.failures.queues import DeadLetters
 from cli.failures.reports import ReportStore
