@@ -15,7 +15,8 @@ from tailrace.aws.runtime.settings import HistorySettings
 @cache
 def stage(settings: HistorySettings) -> Commands:
     """Assemble the commands, once per settings."""
-    return Commands(workshop(settings), settings.history_machine, lambda: client("stepfunctions"))
+    states = lambda: client("stepfunctions")  # noqa: E731
+    return Commands(workshop(settings), settings.history_machine, states, settings.has_foreign_table)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

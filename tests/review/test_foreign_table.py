@@ -43,6 +43,12 @@ def test_both_readers_read_the_named_stream(mapping: str) -> None:
     assert ATTACHED[mapping]["Properties"]["EventSourceArn"] == STREAM
 
 
+def test_control_rows_know_the_table_that_they_are_attached_to() -> None:
+    """So that an own table is not exchanged for it under rows that count the own one."""
+    assert ATTACHED["ControlRows"]["Properties"]["AttachedTable"] == TABLE
+    assert not deployed()["ControlRows"]["Properties"]["AttachedTable"]
+
+
 READS = {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DescribeTable"}
 READS |= {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
 
