@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from threading import Lock
@@ -114,7 +114,9 @@ def filled(
                 BillingMode="PAY_PER_REQUEST",
             )
             patch.setenv(variable, name)
-        for name in {field.name.upper() for field in fields(ApiSettings)} - os.environ.keys():
+        for name in {
+            field.name.upper() for field in fields(ApiSettings) if field.default is MISSING
+        } - os.environ.keys():
             patch.setenv(name, "unused")
         for collection, items in (("orders", ORDERS), ("visits", VISITS)):
             for shard_number in range(3):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,7 +73,7 @@ def api(
     """Make empty tables, and the function's environment."""
     monkeypatch.setenv("ITEMS_TABLE", table("pk"))
     monkeypatch.setenv("IDEMPOTENCY_TABLE", table("id"))
-    for name in {field.name.upper() for field in fields(ApiSettings)} - os.environ.keys():
+    for name in {field.name.upper() for field in fields(ApiSettings) if field.default is MISSING} - os.environ.keys():
         monkeypatch.setenv(name, "not-asked")
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
     return aggregates

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -43,7 +43,11 @@ def filled(dynamodb: "DynamoDBClient", dynamodb_endpoint: str) -> dict[str, str]
             BillingMode="PAY_PER_REQUEST",
         )
         environment[variable] = f"reading-{variable}"
-    for name in {field.name.upper() for field in fields(ApiSettings)} - os.environ.keys() - environment.keys():
+    for name in (
+        {field.name.upper() for field in fields(ApiSettings) if field.default is MISSING}
+        - os.environ.keys()
+        - environment.keys()
+    ):
         environment[name] = "not-asked"
     gone = {"shop": "a", "placed": "2025-06-14T10:07:00Z"}
     with pytest.MonkeyPatch.context() as patch:
