@@ -1,7 +1,7 @@
 """A table that files describe is made on DynamoDB Local, which checks requests as DynamoDB does."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,10 +34,13 @@ def test_the_items_are_older_than_the_stream(dynamodb: "DynamoDBClient", tmp_pat
 
 def test_what_dynamodb_refuses_is_one_sentence(dynamodb: "DynamoDBClient", tmp_path: Path) -> None:
     """With the place."""
-    table = DESCRIBED["Table"] | {"TableName": "refused"}
-    for number, (part, items) in enumerate(
-        [({"KeySchema": []}, []), ({"AttributeDefinitions": [{"AttributeName": "PK"}]}, []), ({}, [ITEM, {}])]
-    ):
+    table = DESCRIBED["Table"]
+    cases: list[tuple[dict[str, Any], list[Any]]] = [
+        ({"KeySchema": []}, []),
+        ({"AttributeDefinitions": [{"AttributeName": "PK"}]}, []),
+        ({}, [ITEM, {}]),
+    ]
+    for number, (part, items) in enumerate(cases):
         described = write(tmp_path, "table.json", table | {"TableName": f"refused-{number}"} | part)
         file = TableFile.read(described, write(tmp_path, "items.json", {"Items": items}))
         expected = "item 2 of refused-2" if items else f"the table of {described}"
