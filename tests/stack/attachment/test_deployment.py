@@ -83,7 +83,8 @@ def readers(emulator: Emulator) -> list[str]:
 def created(emulator: Emulator) -> set[str]:
     """Return what CloudFormation began to create, whatever became of it; the function of the check was needed."""
     client = deploy.client("cloudformation", emulator.endpoint)
-    events = client.describe_stack_events(StackName=deploy.STACK_NAME)["StackEvents"]
+    pages = client.get_paginator("describe_stack_events").paginate(StackName=deploy.STACK_NAME)
+    events = [event for page in pages for event in page["StackEvents"]]
     found = {one["LogicalResourceId"] for one in events if one["ResourceStatus"].startswith("CREATE_")}
     assert {"HistoryFunction", "TableCheck"} <= found
     return found
