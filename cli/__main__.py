@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cli import dashboard, history, quarantine, redrive, replay
+from cli.attachment import command as check
 from cli.definition import command as test
 from cli.errors import CommandError
 from cli.scaling import command as plan
@@ -26,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = result.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (test, plan, dashboard, history, redrive, replay, quarantine):
+    for command in (test, check, plan, dashboard, history, redrive, replay, quarantine):
         command.add_parser(commands)
     return result
 

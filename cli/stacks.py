@@ -82,6 +82,34 @@ class DeployedStack:
         return f"{self.name}-{stage}"
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A region of an account, to call with the user's credentials; or an emulator."""
+
+    session: Session
+    region: str
+    endpoint: str | None = None
+
+    def client(self, service: str) -> Any:
+        """Return a client of a service."""
+        return _client(self.session, service, self.region, self.endpoint, _CLIENT_CONFIG)
+
+
+def sign_in(what: str, region: str | None, profile: str | None, endpoint: str | None = None) -> Account:
+    """Find credentials and the region in which to look for ``what``; both default to the user's configuration.
+
+    Raises:
+        CommandError: there are none.
+    """
+    session = Session(profile=profile)
+    try:
+        region, _ = _signed_in(session, region, endpoint)
+        client = _client(session, "dynamodb", region, endpoint, _CLIENT_CONFIG)
+    except BotoCoreError as error:
+        raise CommandError(_error_message(error, what, profile)) from error
+    return Account(session, client.meta.region_name, endpoint)
+
+
 def find_stack(name: str, region: str | None, profile: str | None, endpoint: str | None = None) -> DeployedStack:
     """Find a stack by name. Region and profile default to those of the user's configuration.
 
@@ -92,16 +120,7 @@ def find_stack(name: str, region: str | None, profile: str | None, endpoint: str
     """
     session = Session(profile=profile)
     try:
-        # botocore reads AWS_DEFAULT_REGION only, the AWS CLI both
-        region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-        credentials = session.get_credentials()
-        if endpoint is not None:
-            region = region or _EMULATED_REGION
-            if credentials is None:
-                session.set_credentials("test", "test")
-                credentials = session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
+        region, credentials = _signed_in(session, region, endpoint)
         client = _client(session, "cloudformation", region, endpoint, _CLIENT_CONFIG)
         described = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
@@ -116,6 +135,21 @@ def find_stack(name: str, region: str | None, profile: str | None, endpoint: str
         credentials,
         endpoint,
     )
+
+
+def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tuple[str | None, Credentials]:
+    """Return the region to call, and the credentials; an emulator needs neither."""
+    # botocore reads AWS_DEFAULT_REGION only, the AWS CLI both
+    region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    credentials = session.get_credentials()
+    if endpoint is not None:
+        region = region or _EMULATED_REGION
+        if credentials is None:
+            session.set_credentials("test", "test")
+            credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    return region, credentials
 
 
 def _client(session: Session, service: str, region: str | None, endpoint: str | None, config: Config) -> Any:

@@ -16,7 +16,7 @@ OLD = f"{ARN}/stream/2025-01-01T00:00:00.000"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 OTHER_KEY = KEY.replace("1234abcd", "9999abcd")
 
-WANTED = Wanted("shop", ARN, STREAM, "", Actor("The stack's history function", "look for what denies it"))
+WANTED = Wanted("shop", ARN, STREAM, "", Actor("The stack's history function lacks", "look for what denies it"))
 ORDERS = Collection("orders", schema={}, key={"PK": "CUSTOMER#{customer}", "SK": "ORDER#{order}"})
 PIPELINE = Pipeline(collections=[ORDERS])
 PLAIN = Pipeline(collections=[Collection("orders", schema={}), Collection("users", schema={})])

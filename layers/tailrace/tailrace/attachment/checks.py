@@ -27,6 +27,11 @@ def check_table(pipeline: Pipeline, wanted: Wanted, described: Described) -> lis
     return sorted(found, key=lambda finding: not finding.is_error)
 
 
+def lacks_rights(described: Described) -> bool:
+    """Tell whether something that a stack needs was denied, so that not all is known."""
+    return any(one.action not in _OPTIONAL for one in described.denied)
+
+
 def in_one_text(findings: Sequence[Finding], max_bytes: int, rest: str) -> str:
     """Return sentences that fit; if some do not, ``rest`` says where they are all shown.
 
@@ -44,7 +49,7 @@ def in_one_text(findings: Sequence[Finding], max_bytes: int, rest: str) -> str:
 
 def _check_rights(wanted: Wanted, described: Described) -> Iterator[Finding]:
     for action, resource in described.denied:
-        told, remedy = f"{wanted.actor.name} lacks {action} on {resource}", wanted.actor.remedy
+        told, remedy = f"{wanted.actor.lacks} {action} on {resource}", wanted.actor.remedy
         if action in _OPTIONAL:
             yield Finding(f"{told}, so {_OPTIONAL[action]} was not checked: {remedy}.", is_error=False)
         elif action == "dynamodb:Scan" and (key := described.key_arn):

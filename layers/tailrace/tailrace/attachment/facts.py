@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 _STREAM_ARN = re.compile(r"arn:([^:\s]+):dynamodb:([^:\s]+):([^:\s]+):table/([A-Za-z0-9_.-]+)/stream/([^/\s]+)")
 _TABLE_ARN = re.compile(r"arn:([^:\s]+):dynamodb:([^:\s]+):([^:\s]+):table/([A-Za-z0-9_.-]+)")
 
+ANY_ACCOUNT = "*"
+"""The account in the ARN of a table whose account is not known yet."""
+
 
 class Place(NamedTuple):
     """Where a table is, as its ARN says."""
@@ -20,9 +23,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who looks at the table, and what to do if they may not."""
+    """Who looks at the table, as the beginning of a sentence that ends with a right, and what to do without it."""
 
-    name: str
+    lacks: str
     remedy: str
 
 
@@ -52,7 +55,9 @@ class Wanted:
     def where(self) -> str:
         """Region and account, in words."""
         place = place_of_table(self.table_arn)
-        return f"region {place.region} of account {place.account}" if place else "this region"
+        if place is None:
+            return "this region"
+        return f"region {place.region}" + (f" of account {place.account}" if place.account != ANY_ACCOUNT else "")
 
 
 class Denied(NamedTuple):

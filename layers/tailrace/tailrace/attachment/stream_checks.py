@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tailrace.attachment.facts import Described, Finding, Place, Wanted, place_of_stream, place_of_table
+from tailrace.attachment.facts import ANY_ACCOUNT, Described, Finding, Place, Wanted, place_of_stream, place_of_table
 
 _VIEW = "NEW_AND_OLD_IMAGES"
 _MAX_SHOWN = 200
@@ -45,6 +45,8 @@ def _check_arn(wanted: Wanted, described: Described) -> Iterator[Finding]:
         yield Finding(f"{option} is {what}, not the ARN of a DynamoDB stream: {remedy}.")
         return
     expected = place_of_table((described.table or {}).get("TableArn") or wanted.table_arn)
+    if expected is not None and expected.account == ANY_ACCOUNT:
+        expected = expected._replace(account=given.account)
     if expected is not None and given != expected:
         given_words, expected_words = _differences(given, expected)
         yield Finding(

@@ -50,7 +50,7 @@ def failure(code: str, status: int = 400, message: str = "not authorized") -> Cl
 
 def described(service: Any, kms: bool = False, **changed: Any) -> Described:
     wanted = type(WANTED)(**{name: getattr(WANTED, name) for name in WANTED.__slots__} | changed)
-    return describe(service, service, wanted, (lambda: service) if kms else None)
+    return describe(service, service, wanted, kms=(lambda: service) if kms else None)
 
 
 def test_all_that_is_known_of_a_table() -> None:
@@ -59,6 +59,12 @@ def test_all_that_is_known_of_a_table() -> None:
     requests = dict(service.asked)
     assert requests["describe_stream"]["StreamArn"] == STREAM
     assert requests["scan"] == {"TableName": "shop", "Limit": 1}
+
+
+def test_it_is_not_read_by_those_who_need_not() -> None:
+    service = Service()
+    assert describe(service, service, WANTED, reads=False) == Described(TABLE, ON, time_to_live=NO_TTL)  # type: ignore[arg-type]
+    assert "scan" not in dict(service.asked)
 
 
 def test_without_a_stream_the_latest_is_described() -> None:

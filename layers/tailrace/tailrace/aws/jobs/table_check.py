@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+"""The codes of services for what the caller may not do."""
+
 _GONE = ("ResourceNotFoundException", "NotFoundException")
 
 _PAUSES_S = (2.0, 4.0, 8.0, 16.0)
@@ -28,7 +30,7 @@ _MAX_BYTES = 2000
 """Of a reason: CloudFormation takes 4 KB with the rest of the answer."""
 
 _HISTORY = Actor(
-    "The stack's history function",
+    "The stack's history function lacks",
     "the template grants it, so look for a policy of the table or the key, a permissions boundary or a service control "
     "policy that denies it",
 )
@@ -51,7 +53,7 @@ class _Calls:
             try:
                 return call()
             except ClientError as error:
-                if has_code(error, *_DENIED):
+                if has_code(error, *DENIED):
                     self.denied.append(Denied(action, resource))
                 elif not has_code(error, *_GONE):
                     raise
@@ -62,15 +64,18 @@ def describe(
     dynamodb: "DynamoDBClient",
     streams: "DynamoDBStreamsClient",
     wanted: Wanted,
+    *,
     kms: Callable[[], Any] | None = None,
+    reads: bool = True,
 ) -> Described:
-    """Ask DynamoDB about a table and the stream that is wanted of it, and read one item, which shows that one may.
+    """Ask DynamoDB about a table and the stream that is wanted of it.
 
     Args:
         dynamodb: a client of DynamoDB.
         streams: a client of its streams.
         wanted: which table, and which stream.
         kms: returns a client of KMS, to ask who manages the table's key.
+        reads: whether to read an item, which shows that it is allowed, and that the table's key may be used.
 
     Raises:
         Transient: the service cannot answer now.
@@ -83,7 +88,8 @@ def describe(
         return Described()
     arn = str((table or {}).get("TableArn") or wanted.table_arn)
     ttl = calls.ask("dynamodb:DescribeTimeToLive", arn, lambda: dynamodb.describe_time_to_live(TableName=name))
-    calls.ask("dynamodb:Scan", arn, lambda: dynamodb.scan(TableName=name, Limit=1))
+    if reads:
+        calls.ask("dynamodb:Scan", arn, lambda: dynamodb.scan(TableName=name, Limit=1))
     known = Described(table)
     stream, stream_arn = None, wanted.stream_arn or known.latest_stream
     asked = stream_arn is not None and (wanted.stream_arn is None or is_stream_of(wanted, arn))
