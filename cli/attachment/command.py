@@ -108,10 +108,9 @@ def _checked(pipeline: Pipeline, reference: str, account: Account, options: argp
             described, tally = replace(described, denied=(*described.denied, scan)), None
     findings = check_table(pipeline, wanted, described)
     # keys that are not the definition's are one finding, and not one for each item
-    if tally is not None and not tally.has_other_keys:
-        findings += findings_of(tally)
-    parameters = _parameters(wanted, described, reference)
-    return Report(options.table, account.region, parameters, findings, tally, is_known=not lacks_rights(described))
+    of_items = [] if tally is None or tally.has_other_keys else [*findings_of(tally)]
+    parameters, is_known = _parameters(wanted, described, reference), not lacks_rights(described)
+    return Report(options.table, account.region, parameters, findings, tally, of_items, is_known)
 
 
 def _fill(tally: Tally, account: Account, table: str, limit: int) -> bool:

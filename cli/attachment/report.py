@@ -1,6 +1,6 @@
 """What a check of a table found, as findings and as lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cli.attachment.tally import CollectionTally, Reasons, Tally
@@ -20,6 +20,7 @@ class Report:
         region: where it is.
         parameters: what to deploy a stack with.
         findings: what is wrong with it, and what to know about it.
+        sample_findings: the same of its items.
         tally: the sampled items; None without a sample.
         is_known: whether everything could be looked at.
     """
@@ -28,13 +29,19 @@ class Report:
     region: str
     parameters: dict[str, str]
     findings: list[Finding]
-    tally: Tally | None
+    tally: Tally | None = None
+    sample_findings: Sequence[Finding] = ()
     is_known: bool = True
 
     @property
     def fits(self) -> bool:
         """Whether nothing is wrong."""
-        return not any(finding.is_error for finding in self.findings)
+        return not any(finding.is_error for finding in self.all_findings)
+
+    @property
+    def all_findings(self) -> list[Finding]:
+        """What is wrong with the table and its items, then what to know about them."""
+        return sorted([*self.findings, *self.sample_findings], key=lambda finding: not finding.is_error)
 
     def lines(self) -> Iterator[str]:
         """Yield the report for people."""
@@ -44,17 +51,18 @@ class Report:
                 invalid = f", {one.invalid.items:,} of them invalid" if one.invalid.items else ""
                 yield f"        {name}: {counted(one.items, 'item')}{invalid}"
             yield f"        no collection: {counted(self.tally.unmatched.items, 'item')}"
-        for text, is_error in sorted(self.findings, key=lambda finding: not finding.is_error):
+        for text, is_error in self.all_findings:
             yield f"{'BROKEN' if is_error else 'note  '}  {text}"
         where = f"table {self.table!r} in {self.region}"
         if not self.is_known:
             yield f"It is not known whether a stack can be attached to {where}."
             return
-        if not self.fits:
+        if any(finding.is_error for finding in self.findings):
             yield f"A stack cannot be attached to {where} as it is."
             return
         chosen = " ".join(f"{name}={value}" for name, value in self.parameters.items())
-        yield f"A stack can be attached to {where}: deploy it with {chosen}"
+        but = "" if self.fits else ", but not all of its items fit the definition"
+        yield f"A stack can be attached to {where}{but}: deploy it with {chosen}"
 
     def as_json(self) -> Json:
         """Return the report for programs."""
@@ -63,29 +71,24 @@ class Report:
             "region": self.region,
             "fits": self.fits,
             "parameters": self.parameters,
-            "errors": [finding.text for finding in self.findings if finding.is_error],
-            "warnings": [finding.text for finding in self.findings if not finding.is_error],
+            "errors": [finding.text for finding in self.all_findings if finding.is_error],
+            "warnings": [finding.text for finding in self.all_findings if not finding.is_error],
             "sample": None if self.tally is None else _tally_as_json(self.tally),
         }
 
 
 def findings_of(tally: Tally) -> Iterator[Finding]:
     """Yield what is wrong with sampled items, and what to know about them."""
-    for reason in tally.unreadable.most_frequent[:_MAX_REASONS]:
-        yield Finding(
-            f"{counted(reason.items, 'sampled item')} cannot be read and would go to quarantine, such as {reason.key}: "
-            f"{reason.text}."
-        )
-    if (count := tally.unmatched.items) and tally.unmatched.most_frequent:
-        such = (
-            f"{counted(count, 'sampled item')} matched by no collection, such as {tally.unmatched.most_frequent[0].key}"
-        )
-        if count == tally.items:
-            yield Finding(f"{such}, and there are no others: compare key= and match= with these items.")
+    yield from _because(tally.unreadable, tally.items, "Items cannot be read and would go to quarantine")
+    for reason in tally.unmatched.most_frequent:
+        such = f"{reason.items:,} of {tally.items:,} in the sample, such as {reason.key}"
+        if reason.items == tally.items:
+            yield Finding(f"No item matches a collection, {such}: compare key= and match= with them.")
         elif tally.is_strict:
-            yield Finding(f"{such}, would go to quarantine: describe them, or set strict=False in the pipeline.")
+            what = "Items match no collection and would go to quarantine"
+            yield Finding(f"{what}, {such}: describe them, or set strict=False in the pipeline.")
         else:
-            yield Finding(f"{such}, are left alone.", is_error=False)
+            yield Finding(f"Items match no collection and are left alone, {such}.", is_error=False)
     for one in tally.collections.values():
         yield from _findings_of_collection(one, has_items=tally.unmatched.items < tally.items)
 
@@ -98,11 +101,11 @@ def _findings_of_collection(tally: CollectionTally, *, has_items: bool) -> Itera
             "items.",
             is_error=False,
         )
-    yield from _because(tally.invalid, tally.items, f"of {name!r} are invalid and would go to quarantine")
+    yield from _because(tally.invalid, tally.items, f"Items of {name!r} are invalid and would go to quarantine")
     for aggregate, reasons in tally.uncounted.items():
-        yield from _because(reasons, tally.valid, f"of {name!r} cannot be counted in aggregate {aggregate!r}")
+        yield from _because(reasons, tally.valid, f"Items of {name!r} cannot be counted in aggregate {aggregate!r}")
     for route, reasons in tally.failing_routes.items():
-        yield from _because(reasons, tally.valid, f"of {name!r} make the predicate of route {route!r} fail")
+        yield from _because(reasons, tally.valid, f"Items of {name!r} make the predicate of route {route!r} fail")
     for aggregate, items in tally.in_rows.items():
         if tally.valid and not items and aggregate not in tally.uncounted:
             yield Finding(
@@ -114,9 +117,10 @@ def _findings_of_collection(tally: CollectionTally, *, has_items: bool) -> Itera
 
 def _because(reasons: Reasons, items: int, what: str) -> Iterator[Finding]:
     for reason in reasons.most_frequent[:_MAX_REASONS]:
-        yield Finding(f"{reason.items:,} of {counted(items, 'item')} {what}, such as {reason.key}: {reason.text}.")
+        such = f"{reason.items:,} of {items:,} in the sample, such as {reason.key}"
+        yield Finding(f"{what}, {such}: {reason.text}.")
     if (more := len(reasons.found) - _MAX_REASONS) > 0:
-        yield Finding(f"{counted(more, 'other reason')} why items {what}: mend these first.")
+        yield Finding(f"{what} for {counted(more, 'other reason')}: mend the first ones, and check again.")
 
 
 def _tally_as_json(tally: Tally) -> Json:

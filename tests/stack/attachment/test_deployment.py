@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cli import __main__ as command
 from local.deployment import deploy
 from local.deployment.build import build
 from local.deployment.emulator import REGION, Emulator
@@ -94,6 +95,7 @@ def test_a_stream_of_keys_fails_the_deployment_before_anything_reads_it(
     emulator: Emulator, built: Path, dynamodb: Any
 ) -> None:
     stream = enable_again(dynamodb, "KEYS_ONLY")
+    assert command.main(["check", "--table", TABLE, "--endpoint-url", emulator.endpoint]) == 1
     with pytest.raises(DeployFailed, match="The stream of table 'existing' carries only keys") as raised:
         attach(emulator, built, stream)
     assert "StreamViewType=NEW_AND_OLD_IMAGES" in str(raised.value)
@@ -111,6 +113,7 @@ def test_a_table_that_fits_is_read_and_an_update_that_fails_goes_back(
 ) -> None:
     """Also when the way back leads to a stream that is gone by now."""
     stream = stream_of(dynamodb)
+    assert command.main(["check", "--table", TABLE, "--endpoint-url", emulator.endpoint, "--sample", "5"]) == 0
     attach(emulator, built, stream)
     assert readers(emulator) == [stream, stream]
     keys = enable_again(dynamodb, "KEYS_ONLY")

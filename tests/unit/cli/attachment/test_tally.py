@@ -61,14 +61,17 @@ def test_items_are_counted_by_collection() -> None:
     assert {name: one.items for name, one in tally.collections.items()} == {"orders": 2, "profiles": 1}
     assert tally.collections["orders"].in_rows == {"days": 2, "shops": 1, "notes": 2, "shops@2": 1}
     assert errors(tally) == []
-    assert notes(tally) == ['1 sampled item matched by no collection, such as {"PK":"x","SK":"y"}, are left alone.']
+    assert notes(tally) == [
+        'Items match no collection and are left alone, 1 of 4 in the sample, such as {"PK":"x","SK":"y"}.'
+    ]
 
 
 def test_invalid_items_are_told_by_reason_with_an_example() -> None:
     rows = [order(1), order(2, amount="4"), order(3, amount="5"), order(4, placed=7), order(5, amount=2000)]
     found = errors(tallied(rows))
     assert found[0].startswith(
-        """2 of 5 items of 'orders' are invalid and would go to quarantine, such as {"PK":"C#ü","SK":"O#2"}: /amount """
+        "Items of 'orders' are invalid and would go to quarantine, 2 of 5 in the sample, "
+        'such as {"PK":"C#ü","SK":"O#2"}: /amount '
     )
     assert len(found) == 3
     assert any("too large" in text for text in found)
@@ -79,12 +82,12 @@ def test_at_most_five_reasons_are_told() -> None:
     pipeline = Pipeline(collections=[Collection("orders", schema=schema, key=orders.key)])
     found = errors(tallied([order(number, **{f"f{number}": 1}) for number in range(7)], pipeline))
     assert len(found) == 6
-    assert found[-1].startswith("2 other reasons why items of 'orders' are invalid")
+    assert found[-1].startswith("Items of 'orders' are invalid and would go to quarantine for 2 other reasons: ")
 
 
 def test_items_that_an_aggregate_cannot_count() -> None:
     (found,) = errors(tallied([order(1), order(2, note="x")]))
-    assert found.startswith("1 of 2 items of 'orders' cannot be counted in aggregate 'notes', such as ")
+    assert found.startswith("Items of 'orders' cannot be counted in aggregate 'notes', 1 of 2 in the sample, such as ")
     assert '"O#2"' in found
 
 
@@ -99,7 +102,7 @@ def test_a_route_whose_predicate_fails() -> None:
     row = order(1, shop="a")
     del row["amount"]
     (found,) = errors(tallied([row]))
-    assert found.startswith("1 of 1 item of 'orders' make the predicate of route 'dear' fail, such as ")
+    assert found.startswith("Items of 'orders' make the predicate of route 'dear' fail, 1 of 1 in the sample, such as ")
 
 
 def test_a_collection_that_no_item_is_of() -> None:
@@ -110,7 +113,7 @@ def test_a_collection_that_no_item_is_of() -> None:
 def test_no_item_of_any_collection() -> None:
     tally = tallied([{"PK": "x", "SK": "y"}] * 2)
     (found,) = errors(tally)
-    assert found.startswith("2 sampled items matched by no collection")
+    assert found.startswith("No item matches a collection, 2 of 2 in the sample, such as ")
     assert "compare key= and match=" in found
     assert notes(tally) == []
 
@@ -124,7 +127,7 @@ def test_an_empty_table_has_nothing_to_tell() -> None:
 def test_strict_pipelines_would_quarantine_what_no_collection_matches() -> None:
     strict = Pipeline(collections=[orders], strict=True)
     (found,) = errors(tallied([order(1), {"PK": "x", "SK": "y"}], strict))
-    assert "would go to quarantine: describe them, or set strict=False" in found
+    assert found.endswith(": describe them, or set strict=False in the pipeline.")
     rows = [{"pk": "orders#1", "placed": "2026"}, {"pk": "users#1"}]
     (found,) = errors(tallied(rows, PLAIN, ["pk"]))
     assert '{"pk":"users#1"}' in found
@@ -134,9 +137,7 @@ def test_strict_pipelines_would_quarantine_what_no_collection_matches() -> None:
 def test_items_that_cannot_be_read() -> None:
     """One finding for all of them."""
     (found,) = errors(tallied([order(1) | {"SK": 7}, order(1) | {"SK": 8}]))
-    assert found.startswith(
-        """2 sampled items cannot be read and would go to quarantine, such as {"PK":"C#ü","SK":7}: """
-    )
+    assert found.startswith("Items cannot be read and would go to quarantine, 2 of 2 in the sample, such as ")
     assert "the table's key is 'PK' (text) and 'SK' (number)" in found
 
 
@@ -151,7 +152,7 @@ def test_the_report_says_what_to_do_next() -> None:
     tally = tallied([order(1, shop="a"), order(2, amount="4"), {"PK": "x", "SK": "y"}])
     parameters = {"ItemsTableName": "shop", "ItemsStreamArn": "arn:x"}
     findings = [*findings_of(tally)]
-    broken = Report("shop", "eu-west-1", parameters, findings, tally)
+    broken = Report("shop", "eu-west-1", parameters, [Finding("It is disabled.")], tally, findings)
     assert not broken.fits
     lines = [*broken.lines()]
     assert lines[:4] == [
@@ -160,8 +161,14 @@ def test_the_report_says_what_to_do_next() -> None:
         "        profiles: 0 items",
         "        no collection: 1 item",
     ]
-    assert [line[:8] for line in lines[4:-1]] == ["BROKEN  ", "note    ", "note    "]
+    assert [line[:8] for line in lines[4:-1]] == ["BROKEN  ", "BROKEN  ", "note    ", "note    "]
     assert lines[-1] == "A stack cannot be attached to table 'shop' in eu-west-1 as it is."
+    partly = [*Report("shop", "eu-west-1", parameters, [], tally, findings).lines()]
+    assert partly[-1].startswith(
+        "A stack can be attached to table 'shop' in eu-west-1, but not all of its items fit the definition: deploy it"
+    )
+    unknown = [*Report("shop", "eu-west-1", parameters, [Finding("Denied.")], is_known=False).lines()]
+    assert unknown[-1] == "It is not known whether a stack can be attached to table 'shop' in eu-west-1."
     fine = Report("shop", "eu-west-1", parameters, [Finding("Know this.", is_error=False)], None)
     assert [*fine.lines()] == [
         "note    Know this.",
