@@ -91,25 +91,31 @@ def describe(
     if reads:
         calls.ask("dynamodb:Scan", arn, lambda: dynamodb.scan(TableName=name, Limit=1))
     known = Described(table)
-    stream, stream_arn = None, wanted.stream_arn or known.latest_stream
-    asked = stream_arn is not None and (wanted.stream_arn is None or is_stream_of(wanted, arn))
-    if stream_arn is not None and asked:
-        ask = lambda: streams.describe_stream(StreamArn=stream_arn, Limit=1)  # noqa: E731
-        stream = calls.ask("dynamodb:DescribeStream", stream_arn, ask)
-    key, manager = known.key_arn, None
-    if key is not None and kms is not None:
+    stream, stream_is_gone = _stream(calls, streams, wanted, arn, known.latest_stream)
+    manager = None
+    if (key := known.key_arn) is not None and kms is not None:
         metadata = calls.ask("kms:DescribeKey", key, lambda: kms().describe_key(KeyId=key))
         manager = (metadata or {}).get("KeyMetadata", {}).get("KeyManager")
-    denied = tuple(calls.denied)
-    is_gone = asked and stream is None and all(one.action != "dynamodb:DescribeStream" for one in denied)
     return Described(
         table=table,
-        stream=(stream or {}).get("StreamDescription"),
-        stream_is_gone=is_gone,
+        stream=stream,
+        stream_is_gone=stream_is_gone,
         time_to_live=(ttl or {}).get("TimeToLiveDescription"),
         key_manager=manager,
-        denied=denied,
+        denied=tuple(calls.denied),
     )
+
+
+def _stream(
+    calls: _Calls, streams: "DynamoDBStreamsClient", wanted: Wanted, table_arn: str, latest: str | None
+) -> tuple[Mapping[str, Any] | None, bool]:
+    """Return the description of the stream wanted, and whether there is none; another table's is not asked for."""
+    arn = latest if wanted.stream_arn is None else wanted.stream_arn
+    if arn is None or (wanted.stream_arn is not None and not is_stream_of(wanted, table_arn)):
+        return None, False
+    before = len(calls.denied)
+    found = calls.ask("dynamodb:DescribeStream", arn, lambda: streams.describe_stream(StreamArn=arn, Limit=1))
+    return (found or {}).get("StreamDescription"), found is None and len(calls.denied) == before
 
 
 def check_attached(
