@@ -91,5 +91,4 @@ def test_rows_equal_a_recompute_and_nothing_is_written(  # noqa: PLR0917 - fixtu
     assert (sent.quarantine, Counter(sent.routes)) == ([], Counter())
     assert sent.unmatched > 0
     table = [decode_item(row) for row in dynamodb.scan(TableName=design, ConsistentRead=True)["Items"]]
-    order = lambda row: str(sorted(row.items(), key=str))  # noqa: E731
-    assert sorted(table, key=order) == sorted(held, key=order)
+    assert DESIGNS[design].by_key(table) == writer.held

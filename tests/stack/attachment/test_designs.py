@@ -6,8 +6,8 @@ the end its rows equal a recompute, and every item is what its writer wrote.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ import pytest
 from local import stack as local_stack
 from local.deployment import deploy
 from local.existing_table import BOTH_IMAGES
+from local.history import JobFailed
 from local.stack import Stack, enforcing_stack
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item
@@ -69,10 +70,13 @@ class Attached:
         listed = self.get(f"/aggregates/{aggregate}/groups", n=1000)
         found = []
         for group in listed["groups"]:
-            page = self.get(f"/aggregates/{aggregate}/rows", **{listed["group"]: group[listed["group"]]}, limit=1000)
+            page = self.get(f"/aggregates/{aggregate}/rows", **{listed["group"]: group["value"]}, limit=1000)
             assert page["generation"]["exact"], page
+            assert page["rows"]
+            assert "cursor" not in page
             found += page["rows"]
-        return found
+        assert all(row.pop("updated_at") for row in found)
+        return [{name: value for name, value in row.items() if value is not None} for row in found]
 
     def quarantined(self) -> int:
         """Return the number of quarantined items."""
@@ -111,11 +115,19 @@ def attached(
         with enforcing_stack(decisions, make_table) as running:
             made = Attached(running, design, writers[0], decisions)
             with writing(made.writer):
-                assert running.history().rebuild()
+                rebuild(running)
             made.writer.write(40)
             expire(made)
             running.wait_until_settled(SETTLED_S)
             yield made
+
+
+def rebuild(stack: Stack) -> None:
+    """Build all aggregates. A job gives up on a machine that is too busy to be in time, and can be started again."""
+    for _ in range(2):
+        with suppress(JobFailed):
+            stack.history().rebuild()
+    assert stack.history().rebuild() == []  # nothing is left to build
 
 
 @contextmanager
@@ -156,8 +168,9 @@ def expire(attached: Attached) -> None:
     attached.writer.forget_expired()
 
 
-def in_order(rows: list[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: str(sorted(row.items(), key=str)))
+def by(names: Sequence[str], rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
+    """Return rows by their groups."""
+    return {tuple(row[name] for name in names): row for row in rows}
 
 
 def as_read(stored: Row) -> Row:
@@ -170,11 +183,11 @@ def as_read(stored: Row) -> Row:
 
 def test_rows_equal_a_recompute(attached: Attached) -> None:
     expected = attached.design.recompute(list(attached.writer.held.values()) + attached.writer.ended)
-    names = [aggregate.name for aggregate in load_pipeline(attached.design.pipeline).aggregates]
-    assert {key.partition("@")[0] for key, _ in expected} == set(names)
-    for name in names:
-        wanted = [as_read(row) for (key, _), row in expected.items() if key.startswith(f"{name}@")]
-        assert in_order(attached.rows(name)) == in_order(wanted), name
+    for aggregate in load_pipeline(attached.design.pipeline).aggregates:
+        wanted = [as_read(row) for (key, _), row in expected.items() if key.startswith(f"{aggregate.name}@")]
+        names = [group.name for group in aggregate.by]
+        assert by(names, attached.rows(aggregate.name)) == by(names, wanted)
+        assert wanted
 
 
 def test_a_verification_finds_no_difference(attached: Attached) -> None:
@@ -185,7 +198,7 @@ def test_a_verification_finds_no_difference(attached: Attached) -> None:
 
 
 def test_every_item_is_what_its_writer_wrote(attached: Attached) -> None:
-    assert in_order(attached.items()) == in_order(list(attached.writer.held.values()))
+    assert attached.design.by_key(attached.items()) == attached.writer.held
 
 
 def test_the_stack_has_read_the_table_and_done_nothing_else_to_it(attached: Attached) -> None:
