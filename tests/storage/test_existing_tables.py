@@ -13,7 +13,7 @@ import pytest
 
 from functions.aggregate import app
 from tailrace.aws.runtime.clients import client
-from tailrace.definition.pipeline import load_pipeline
+from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.prepared_images import PreparedImages
@@ -90,5 +90,8 @@ def test_rows_equal_a_recompute_and_nothing_is_written(  # noqa: PLR0917 - fixtu
     sent = dispatch(parse_raw_batch(event(records)), pipeline, PreparedImages(pipeline))
     assert (sent.quarantine, Counter(sent.routes)) == ([], Counter())
     assert sent.unmatched > 0
+    strict = Pipeline(collections=pipeline.collections, strict=True)
+    refused = dispatch(parse_raw_batch(event(records)), strict, PreparedImages(strict))
+    assert (len(refused.quarantine), refused.unmatched) == (sent.unmatched, 0)
     table = [decode_item(row) for row in dynamodb.scan(TableName=design, ConsistentRead=True)["Items"]]
     assert DESIGNS[design].by_key(table) == writer.held
