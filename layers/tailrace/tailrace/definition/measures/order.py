@@ -67,6 +67,11 @@ class OrderMeasure:
         return not self.most and self.kind not in ("first", "last")
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the main row counts the values as they appear and disappear; the others are read from value rows."""
+        return self.kind == "distinct"
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The fields that it reads."""
         return self.values.sources
