@@ -70,7 +70,7 @@ class ValueCounter:
             with map_aws_errors():
                 answer = self.client.batch_get_item(RequestItems=request)
             rows = answer.get("Responses", {}).get(self.table, [])
-            found |= {(row["pk"], row["sk"]): _state(row) for row in map(decode_item, rows)}
+            found |= {(row["pk"], row["sk"]): value_state(row) for row in map(decode_item, rows)}
             request = answer.get("UnprocessedKeys")
             if request and not rows:
                 raise Transient("the table is too busy to read value rows")
@@ -85,7 +85,7 @@ class ValueCounter:
                 for found in self._partition(value_rows_key(row.key, kind.name)):
                     value = RowChange(kind.layout, (found["pk"], found["sk"]), (), row.expires_at)
                     values.append(value)
-                    states[value.key] = _state(found)
+                    states[value.key] = value_state(found)
         return values, states
 
     def _partition(self, pk: str) -> Iterator[Json]:
@@ -173,5 +173,6 @@ def _expiry(value: RowChange, now: datetime) -> int:
     return expires_at if value.expires_at is None else min(expires_at, value.expires_at)
 
 
-def _state(row: Json) -> ValueState:
+def value_state(row: Json) -> ValueState:
+    """Return what a value row is."""
     return ValueState(row.get(ITEM_COUNT, 0), COUNTED in row)
