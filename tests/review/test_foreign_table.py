@@ -88,7 +88,7 @@ def test_the_functions_know_what_they_may_do(chosen: str, table: str, expected: 
         may_write = bool(WRITING.search(json.dumps(found[function_id(stage)]["Properties"]["Policies"])))
         assert may_write or expected == "off"
     history = found["HistoryFunction"]["Properties"]["Environment"]["Variables"]
-    assert history["ITEMS_TABLE_FOREIGN"] == ("true" if table else "false")
+    assert history["ATTACHED_STREAM"] == (STREAM if table else "")
 
 
 def test_roles_that_read_it_may_use_its_key() -> None:

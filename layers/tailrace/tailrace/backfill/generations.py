@@ -131,6 +131,30 @@ def confirm_boundary(generation: Generation, confirmed: Boundary) -> Generation:
     return replace(generation, baseline=confirmed)
 
 
+def claim(generation: Generation, covered: int) -> Generation:
+    """Return a generation whose job claims that what was created before a second is dealt with or absent."""
+    if generation.state is State.BUILDING and generation.frontier is not None:
+        return replace(generation, frontier=replace(generation.frontier, covered=covered))
+    if generation.baseline is not None:
+        return replace(generation, baseline=replace(generation.baseline, covered=covered))
+    return generation
+
+
+def contradict(generation: Generation, reason: str) -> Generation:
+    """Return a generation of which a claim was wrong: its job ends, and its rows are not known to be exact.
+
+    All its claims are withdrawn, so that the next delivery of the same record is added.
+    """
+    withdrawn = replace(
+        generation,
+        frontier=generation.frontier and replace(generation.frontier, covered=0),
+        floor=generation.floor and replace(generation.floor, covered=0),
+        baseline=None,
+        repairs=False,
+    )
+    return interrupt(withdrawn, reason) if generation.state is State.BUILDING else doubt(withdrawn, reason)
+
+
 def go_live(generation: Generation, *, verified: bool = True) -> Generation:
     """Return a generation whose base is complete; not ``verified`` where expired items may be missing from it.
 
@@ -200,6 +224,7 @@ def to_row(generation: Generation) -> dict[str, Any]:
         boundary: Boundary | None = getattr(generation, name)
         if boundary is not None:
             row[name] = {"id": boundary.id, "time": boundary.time, "confirmed": boundary.confirmed}
+            row[name] |= {"covered": boundary.covered} if boundary.covered else {}
     return row
 
 

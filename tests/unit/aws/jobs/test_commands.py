@@ -76,7 +76,7 @@ def test_a_table_with_a_past_is_not_counted_until_it_is_built(world: World, item
     world.database.delete_item(TableName="aggregates", Key={"pk": {"S": "~control"}, "sk": {"S": "-"}})
     for item in items:
         world.write(item, {"shop": "a"})
-    assert write_first_control_rows(world.workshop(), TABLES, has_foreign_table=True) == "declared"
+    assert write_first_control_rows(world.workshop(), TABLES, is_attached=True) == "declared"
     found = world.workshop().control.read().generations
     assert {one.state for one in found.values()} == {State.DECLARED}
 

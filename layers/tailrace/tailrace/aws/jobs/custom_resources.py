@@ -30,8 +30,7 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
         case "Custom::ControlRows":
             check_attachment(event)
             tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
-            shop, is_foreign = workshop(settings), settings.has_foreign_table
-            return write_first_control_rows(shop, tables, has_foreign_table=is_foreign)
+            return write_first_control_rows(workshop(settings), tables, is_attached=settings.has_foreign_table)
         case "Custom::RouteCheck":
             return check_routes(settings, event["ResourceProperties"]["Routes"])
     raise InvalidMessage(f"there is no resource {event['ResourceType']}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, has_foreign_table: bool = False) -> str:
+def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, is_attached: bool = False) -> str:
     """Write the control rows if there are none, and return what was done; ``tables`` must be empty in a new stack.
 
     Raises:
@@ -26,8 +26,8 @@ def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, has_for
     """
     if shop.control.read().exists:
         return "kept"
-    is_new = not has_foreign_table and not any(_has_items(shop, table) for table in tables)
-    make = declared if has_foreign_table else created if is_new else adopted
+    is_new = not is_attached and not any(_has_items(shop, table) for table in tables)
+    make = declared if is_attached else created if is_new else adopted
     rows = [make(name, version, meaning) for (name, version), meaning in fingerprints(shop.pipeline).items()]
     if shop.control.create(rows, since_creation=is_new) and not is_new:
         shop.progress.accept_counts()

@@ -53,7 +53,7 @@ class Aggregator:
             outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
         _report(batch, folded, rows, outcomes)
         retry_from = checkpoint(outcomes)
-        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.has_job)
+        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.needs_marks)
         return stream_response(event, retry_from)
 
 

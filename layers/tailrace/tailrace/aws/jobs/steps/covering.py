@@ -20,7 +20,7 @@ from tailrace.encoding.keys import SENTINELS
 _FIRST_SENTINELS = 4
 # by chance, no open shard is without one: e to the power of -16, for each of them
 _SENTINELS_PER_SHARD = 16
-_MAX_LOOKS = 8640  # a day, at ten seconds each
+MAX_LOOKS = 8640  # a day, at ten seconds each
 _LOOKS_PER_SENTINELS = 4
 _GIVEN_UP = "aws/lambda/"
 
@@ -58,7 +58,7 @@ def cover(shop: Workshop, job: Job) -> Next:
             return Now(job.remember(covered_at=shop.now).go_to("covered"))
         return Again(job, timing.poll_s)
     job = job.remember(proven_at=None)
-    if job.data["looks"] > _MAX_LOOKS:
+    if job.data["looks"] > MAX_LOOKS:
         raise JobEnded(f"the aggregate stage never passed the snapshot in shards {', '.join(left or missing)}")
     if left and job.data["looks"] % _LOOKS_PER_SENTINELS == 0:
         open_shards = sum(not one.closed for one in listed.values())
@@ -84,7 +84,8 @@ def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> N
     Raises:
         JobEnded: one does; its records may be neither in the base nor added.
     """
-    found = holes(_discarded(shop, boundary), firsts, boundary.time)
+    since = boundary.time - shop.timing.margin_s
+    found = holes(discarded_since(shop, since), firsts, boundary.time)
     if found:
         shards = ", ".join(sorted({one.shard for one in found}))
         raise JobEnded(f"a batch beyond the boundary was discarded in shard {shards}: run the job again")
@@ -109,9 +110,8 @@ def _returned(shop: Workshop, job: Job) -> dict[str, list[tuple[str, int]]]:
     return found
 
 
-def _discarded(shop: Workshop, boundary: Boundary) -> Iterator[GivenUp]:
-    """Yield the batches that the aggregate stage's mapping has discarded since a boundary."""
-    since = boundary.time - shop.timing.margin_s
+def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
+    """Yield the batches that the aggregate stage's mapping has discarded since a second."""
     for entry in all_objects(shop.s3(), shop.failures_bucket, _GIVEN_UP):
         if entry["LastModified"].timestamp() >= since:
             with map_aws_errors():
