@@ -159,4 +159,4 @@ def _number(record: Any) -> int:
 
 
 def _error(code: str, operation: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": ""}}, operation)  # type: ignore[arg-type]
+    return ClientError({"Error": {"Code": code, "Message": ""}}, operation)

@@ -149,10 +149,8 @@ def contradict(generation: Generation, reason: str) -> Generation:
         generation,
         frontier=generation.frontier and replace(generation.frontier, covered=0),
         floor=generation.floor and replace(generation.floor, covered=0),
-        baseline=None,
-        repairs=False,
     )
-    return interrupt(withdrawn, reason) if generation.state is State.BUILDING else doubt(withdrawn, reason)
+    return distrusted(withdrawn, reason)
 
 
 def go_live(generation: Generation, *, verified: bool = True) -> Generation:
@@ -194,6 +192,15 @@ def end_verify(generation: Generation, *, verified: bool | None = None) -> Gener
 def doubt(generation: Generation, reason: str) -> Generation:
     """Return a generation that is fed on, and of which it is not known any more that it is exact."""
     return replace(generation, verified=False, reason=reason)
+
+
+def distrusted(generation: Generation, reason: str) -> Generation:
+    """Return a generation that may have missed something: its job ends, and it is not known to be exact."""
+    if generation.state is State.BUILDING:
+        return interrupt(generation, reason)
+    if generation.state is State.LIVE:
+        return doubt(replace(generation, baseline=None, repairs=False), reason)
+    return generation
 
 
 def interrupt(generation: Generation, reason: str) -> Generation:

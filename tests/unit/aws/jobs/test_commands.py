@@ -81,17 +81,6 @@ def test_a_table_with_a_past_is_not_counted_until_it_is_built(world: World, item
     assert {one.state for one in found.values()} == {State.DECLARED}
 
 
-@pytest.mark.parametrize("kind", ["build", "verify"])
-def test_no_job_starts_on_a_table_that_it_may_not_write_to(world: World, states: States, kind: Any) -> None:
-    world.deploy("second")
-    client: Any = states
-    commands = Commands(world.workshop(), "machine", lambda: client, has_foreign_table=True)
-    with pytest.raises(JobEnded, match="attached to an existing table.*nothing was started"):
-        commands.start(kind, [])
-    assert not states.started
-    assert not list(world.workshop().jobs.all())
-
-
 def test_a_new_version_is_declared_until_it_is_built(world: World, states: States) -> None:
     world.deploy("second")
     client: Any = states

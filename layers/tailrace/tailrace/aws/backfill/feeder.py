@@ -5,7 +5,7 @@ stores the first numbers of boundaries, journals, and only then commits rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.admission import admit
 from tailrace.backfill.claims import CONTRADICTED, claimed, is_contradicted
-from tailrace.backfill.generations import Generation, GenerationId, State, adopted, contradict, doubt, interrupt
+from tailrace.backfill.generations import Generation, GenerationId, adopted, contradict, distrusted, interrupt
 from tailrace.backfill.meaning_lock import meanings
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import SENTINELS
@@ -174,12 +174,7 @@ def distrust(table: ControlTable, control: Control, progress: ProgressRows) -> N
         Transient: the tables cannot be used now, or a control row has changed.
     """
     for one in control.generations.values():
-        if one.state is State.BUILDING:
-            after = interrupt(one, OLDER_CODE)
-        elif one.state is State.LIVE:
-            after = doubt(replace(one, baseline=None, repairs=False), OLDER_CODE)
-        else:
-            continue
+        after = distrusted(one, OLDER_CODE)
         if after != one and not table.replace(one, after):
             raise Transient("a control row has changed; the control rows are read again")
     progress.accept_counts()

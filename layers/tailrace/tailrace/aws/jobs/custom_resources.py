@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tailrace.aws.jobs.assembly import workshop
+from tailrace.aws.jobs.attachment import see_attachment
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.runtime.settings import HistorySettings
 from tailrace.definition.pipeline import load_pipeline
@@ -28,29 +29,14 @@ def serve(event: Mapping[str, Any], settings: HistorySettings) -> None:
 def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
     match event["ResourceType"]:
         case "Custom::ControlRows":
-            check_attachment(event)
             tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
-            return write_first_control_rows(workshop(settings), tables, is_attached=settings.has_foreign_table)
+            shop = workshop(settings)
+            done = write_first_control_rows(shop, tables, is_attached=settings.has_foreign_table)
+            see_attachment(shop.control, event)
+            return done
         case "Custom::RouteCheck":
             return check_routes(settings, event["ResourceProperties"]["Routes"])
     raise InvalidMessage(f"there is no resource {event['ResourceType']}")
-
-
-def check_attachment(event: Mapping[str, Any]) -> None:
-    """Refuse an existing table for a stack that has a table of its own, whose items its rows count.
-
-    The way back is not refused: CloudFormation takes it after each refusal, and it must not fail.
-
-    Raises:
-        InvalidMessage: the stack has its own table.
-    """
-    attached = event["ResourceProperties"].get("AttachedTable")
-    before = event.get("OldResourceProperties", {}).get("AttachedTable")
-    if event["RequestType"] == "Update" and attached and not before:
-        raise InvalidMessage(
-            f"this stack has counted the items of its own table, and its rows would be wrong for {attached}: "
-            "deploy a stack of another name with ItemsTableName, or leave ItemsTableName and ItemsStreamArn empty"
-        )
 
 
 def check_routes(settings: HistorySettings, parameter: str) -> str:

@@ -13,7 +13,7 @@ from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.pages import all_objects
 from tailrace.backfill.boundaries import Boundary, Position
-from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_sentinels, throughs_of, unproven
+from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_sentinels, throughs_of, unlisted, unproven
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.keys import SENTINELS
 
@@ -39,7 +39,8 @@ def cover(shop: Workshop, job: Job) -> Next:
     if shop.now <= after + timing.margin_s:
         return Again(job, min(timing.poll_s, after + timing.margin_s - shop.now + 1))
     # a sentinel in a discarded batch would never return
-    no_holes(shop, boundary_of(shop.check(job)[0]), shop.firsts.stored(boundary_id(job)))
+    boundary = boundary_of(shop.check(job)[0])
+    no_holes(shop, boundary, shop.firsts.stored(boundary_id(job)))
     sentinels = [_sentinel(job, number) for number in range(job.data["sentinels"])]
     for key in sentinels[job.data.get("written", 0) :]:
         with map_aws_errors():
@@ -49,7 +50,7 @@ def cover(shop: Workshop, job: Job) -> Next:
     job = job.remember(parents={**job.data["parents"], **{name: one.parent for name, one in listed.items()}})
     told = shop.progress.throughs()
     throughs = throughs_of(listed, told)
-    left = unproven(listed, told, after)
+    left = [*unproven(listed, told, after), *unlisted(job.data["parents"], told, boundary.time)]
     missing = [] if left else missing_sentinels(sentinels, _returned(shop, job), throughs)
     if not left and not missing:
         proven_at = job.data.get("proven_at") or shop.now

@@ -15,7 +15,7 @@ from tailrace.aws.jobs.steps.covering import MAX_LOOKS, discarded_since, no_hole
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.claims import STREAM_KEEPS_S, Beyond, can_be_read, look_beyond, relevant_since
-from tailrace.backfill.coverage import throughs_of, unproven
+from tailrace.backfill.coverage import throughs_of, unlisted, unproven
 from tailrace.backfill.generations import Generation, claim
 
 _PAGES_PER_LOOK = 100
@@ -52,15 +52,17 @@ def listen(shop: Workshop, job: Job) -> Next:
         return Again(job, min(timing.poll_s, after + timing.margin_s - shop.now + 1))
     generations = shop.check(job)
     _see_stream(shop, generations)
-    no_holes(shop, boundary_of(generations[0]), shop.firsts.stored(boundary_id(job)))
+    boundary = boundary_of(generations[0])
+    no_holes(shop, boundary, shop.firsts.stored(boundary_id(job)))
     listed = shop.shards.listed()
     told = shop.progress.throughs()
     parents = {**job.data["parents"], **{name: one.parent for name, one in listed.items()}}
     job = job.remember(parents=parents, looks=job.data["looks"] + 1)
     marks = {name: told[name].sequence if name in told else None for name in unproven(listed, told, after)}
     left, quiet_since = _read_on(shop, job, marks, relevant_since(generations))
+    left += unlisted(parents, told, boundary.time)
     if all(one.closed for one in listed.values()):
-        left = [*left, _NO_OPEN_SHARD]
+        left.append(_NO_OPEN_SHARD)
     if left:
         return _wait(shop, job, left)
     job = job.remember(throughs={name: str(number) for name, number in throughs_of(listed, told).items()})
