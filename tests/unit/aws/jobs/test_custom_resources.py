@@ -7,6 +7,7 @@ import pytest
 
 from tailrace.aws.jobs import custom_resources
 from tailrace.aws.runtime.settings import HistorySettings
+from tests.simulation.jobs.world import World
 
 SETTINGS = HistorySettings(
     tailrace_pipeline="tests.pipelines.orders:pipeline",
@@ -79,6 +80,17 @@ def test_a_definition_with_other_routes_is_not(kind: str, routes: str, answers: 
 def test_a_stack_can_be_deleted_whatever_its_routes(answers: list[Any]) -> None:
     custom_resources.serve(event("Delete", routes="Old"), SETTINGS)
     assert answers[0]["Status"] == "SUCCESS"
+
+
+def test_an_update_to_another_table_is_refused(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = World(1).workshop()
+    monkeypatch.setattr(custom_resources, "workshop", lambda _settings: shop)
+    for kind, table in (("Create", ""), ("Update", "shop"), ("Update", "")):
+        request = event(kind, "Custom::ControlRows") | {"ResourceProperties": {"AttachedTable": table}}
+        request["OldResourceProperties"] = {"AttachedTable": ""}
+        custom_resources.serve(request, SETTINGS)
+    assert [answer["Status"] for answer in answers] == ["SUCCESS", "FAILED", "SUCCESS"]
+    assert "its rows would be wrong for shop: deploy a stack of another name" in answers[1]["Reason"]
 
 
 def test_whatever_the_work_raises_is_an_answer(answers: list[Any]) -> None:

@@ -145,7 +145,7 @@ def _look(shop: Workshop, job: Job, shard: str, chain: Chain, since: int) -> tup
         if found is Beyond.NOTHING:
             return True, replace(chain, proven=True)
         if found is Beyond.UNREAD:
-            return False, begin_again
+            return False, replace(chain, iterator=iterator, began=shop.now)
         iterator = page.following
         if not page.records:
             return True, replace(chain, iterator=iterator)
