@@ -8,7 +8,7 @@ from tailrace.aws.backfill.control import Control, ControlTable
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps.machine import advance, work_on
-from tailrace.aws.jobs.workshop import Workshop, label
+from tailrace.aws.jobs.workshop import Workshop
 from tailrace.backfill.claims import CONTRADICTED
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.encoding.dynamodb import decode_item
@@ -112,8 +112,7 @@ class Player:
             if finding["finding"] != "not judged" and not is_excused:
                 self.wrong.append(f"a false alarm: {finding}")
         found = {(one["aggregate"], one["version"]) for one in verdict.findings}
-        unjudged = verdict.job.data.get("unknown", ())  # items expired before their images were kept
-        for name in (one for one in verdict.job.targets if label(one) not in unjudged):
+        for name in verdict.job.targets:
             if name in self.spoiled and spoil and name not in found and self.spoiled_rows.get(name):
                 self.wrong.append(f"{name} was spoiled, and nothing was found")
         if repairs:
