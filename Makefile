@@ -25,8 +25,8 @@ setup:  ## install the tools and environments (other targets do this when needed
 demo: setup  ## run the whole pipeline on this machine with real flights, and check the results (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
 
-stack: setup  ## run the same stack for your own items, and deploy the definition whenever it is saved (SHARDS=4 PORT=4566; KEEP=1 keeps the stack between runs)
-	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.run_stack --port "$(PORT)" --shards "$(SHARDS)" --keep "$(KEEP)"
+stack: setup  ## run the same stack for your own items, and deploy the definition whenever it is saved (SHARDS=4 PORT=4566; KEEP=1 keeps the stack between runs; TABLE=table.json ITEMS=items.json attach it to an existing table; PARAMETERS='WriteEntrances=on')
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.run_stack --port "$(PORT)" --shards "$(SHARDS)" --keep "$(KEEP)" --table "$(TABLE)" --items "$(ITEMS)" --parameters "$(PARAMETERS)"
 
 dashboard: setup  ## show the dashboard of a deployed stack, with your AWS credentials (STACK=tailrace REGION= PROFILE= PORT=)
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")

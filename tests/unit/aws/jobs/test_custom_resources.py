@@ -7,6 +7,7 @@ import pytest
 
 from tailrace.aws.jobs import custom_resources
 from tailrace.aws.runtime.settings import HistorySettings
+from tests.unit.aws.jobs.test_table_check import PROPERTIES, Service, failure
 
 SETTINGS = HistorySettings(
     tailrace_pipeline="tests.pipelines.orders:pipeline",
@@ -31,7 +32,13 @@ class Answer:
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def sizes() -> list[int]:
+    """Return the sizes of what CloudFormation is sent."""
+    return []
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -> list[dict[str, Any]]:
     """Return what CloudFormation is sent."""
     sent: list[dict[str, Any]] = []
 
@@ -39,6 +46,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         assert (request.full_url, request.method) == ("https://example.com/answer", "PUT")
         assert timeout < 60
         sent.append(json.loads(request.data))
+        sizes.append(len(request.data))
         return Answer()
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
@@ -113,13 +121,57 @@ def test_every_other_table_is_as_before(kind: str, attached: str | None, before:
     custom_resources.check_attachment(_tables(kind, attached, before))
 
 
-def test_whatever_the_work_raises_is_an_answer(answers: list[Any]) -> None:
+def test_whatever_the_work_raises_is_an_answer(answers: list[Any], sizes: list[int]) -> None:
     def work() -> str:
         raise RuntimeError("a module of the definition " + "x" * 5000)
+
+    def other() -> str:
+        raise ValueError("ü" * 5000 + "\ud800")
 
     custom_resources.answer_cloudformation(event("Update"), work)
     assert answers[0]["Status"] == "FAILED"
     assert answers[0]["Reason"].startswith("RuntimeError: a module of the definition")
-    assert len(json.dumps(answers[0])) < 4096
+    custom_resources.answer_cloudformation(event("Update"), other)
+    assert answers[1]["Reason"].startswith("ValueError: üü")
+    assert all(size < 4096 for size in sizes)
     custom_resources.serve(event("Create", "Custom::Unknown"), SETTINGS)
-    assert "there is no resource Custom::Unknown" in answers[1]["Reason"]
+    assert "there is no resource Custom::Unknown" in answers[2]["Reason"]
+
+
+class Cloud:
+    """The services that the check of an existing table asks."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def client(self, service: str) -> Any:
+        if service == "cloudformation":
+            return self
+        return Service(describe_table=failure("ResourceNotFoundException"))
+
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - botocore's name
+        assert StackName == "s"
+        if self.status == "DENIED":
+            raise failure("AccessDenied")
+        return {"Stacks": [{"StackStatus": self.status}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        ("Create", "CREATE_IN_PROGRESS", "FAILED"),
+        ("Update", "UPDATE_IN_PROGRESS", "FAILED"),
+        ("Update", "DENIED", "FAILED"),
+        ("Update", "UPDATE_ROLLBACK_IN_PROGRESS", "SUCCESS"),
+        ("Delete", "DELETE_IN_PROGRESS", "SUCCESS"),
+    ],
+)
+def test_a_table_that_does_not_fit_fails_the_deployment_but_not_the_way_back(
+    kind: str, status: str, expected: str, answers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure on the way back would leave the stack where CloudFormation cannot go on by itself."""
+    monkeypatch.setattr(custom_resources, "client", Cloud(status).client)
+    custom_resources.serve(event(kind, "Custom::TableCheck") | {"ResourceProperties": PROPERTIES}, SETTINGS)
+    assert answers[0]["Status"] == expected
+    told = "UnfitTable: There is no table 'shop' in region eu-west-1 of account 111122223333: "
+    assert answers[0].get("Reason", "").startswith(told) is (expected == "FAILED")
