@@ -77,13 +77,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--verify", type=int, default=0, help="number of verifications under the feed (default: none)")
     parser.add_argument("--kill", action="store_true", help="kill processes of the functions at random moments")
     options = parser.parse_args(arguments)
-    if (
-        options.runs < 1
-        or options.first < 0
-        or not 1 <= options.days <= MAX_DAYS
-        or not 1 <= options.shards <= MAX_SHARDS
-    ):
-        parser.error("SHARDS is at least 1, DAYS is 1 to 7, all others are at least 0")
+    bad = min(options.runs, options.first, options.verify) < 0 or not 1 <= options.days <= MAX_DAYS
+    if bad or not 1 <= options.shards <= MAX_SHARDS:
+        parser.error(f"SHARDS is 1 to {MAX_SHARDS}, DAYS is 1 to {MAX_DAYS}, all others are at least 0")
     return options
 
 

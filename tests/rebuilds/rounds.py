@@ -30,6 +30,8 @@ from tests.rebuilds.killer import Killer
 from tests.stack.checkout import Checkout, checked_out
 
 DEPLOYED, REFUSED = "Deployed the changed definition", "was not deployed"
+CUSTOM_RESOURCES = frozenset(["history"])
+"""The functions that handle the template's custom resources."""
 DEPLOY_LIMIT_S = 240.0
 SETTLE_LIMIT_S = 240.0
 _AGAIN = "\n# saved again\n"
@@ -76,8 +78,12 @@ def play(seed: int, *, days: int = 7, shards: int = 4, kill: bool = False) -> Ou
             for edit, share in edits:
                 feeding.wait_for(int(share * total))
                 deployed = checkout.log.count(DEPLOYED)
+                if killer is not None:
+                    killer.spared = CUSTOM_RESOURCES
                 edit.apply(checkout.folder)
                 _await_deployment(checkout, deployed + 1)
+                if killer is not None:
+                    killer.spared = frozenset()
             feeding.join()
         violations = [feeding.problem] if feeding.problem else _check(checkout, required)
         names = [f"{edit.name} at {share:.0%}" for edit, share in edits]
