@@ -70,3 +70,9 @@ def test_a_stack_that_is_up_to_date_stays_as_it_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(deploy, "client", lambda *_: stacks)
     monkeypatch.setattr(deploy, "prepare", lambda *_: None)
     assert deploy.deploy("http://127.0.0.1:1", Path("build"), {"Routes": "None"}) == {"A": "1"}
+
+
+def test_a_shift_of_requests_is_refused_with_the_reason() -> None:
+    """Before anything is deployed: the emulator would name resource types."""
+    with pytest.raises(DeployFailed, match=r"no CodeDeploy.*leave out Deployment, or use AllAtOnce\.$"):
+        deploy.deploy("http://127.0.0.1:9", Path("unused"), {"Deployment": "Canary10Percent10Minutes"})
