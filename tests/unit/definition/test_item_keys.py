@@ -44,7 +44,10 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "a number beside a text": (lambda: collection(key={"PK": "A#{a:number}"}), "nothing else"),
     "a field of two types": (lambda: collection(key={"PK": "{a}", "SK": "{a:number}"}), "{a} is of two types"),
     "a field that the schema forbids": (lambda: collection(schema=CLOSED), "'customer'"),
-    "the TTL attribute as a field": (lambda: collection(ttl="order"), "'order' cannot be a field"),
+    "the TTL attribute as a field": (
+        lambda: collection(ttl="order"),
+        "'order' is the table's TTL attribute, and no field: rename the placeholder",
+    ),
     "the TTL attribute in the key": (lambda: collection(ttl="SK"), "ttl="),
     "a match without a value": (lambda: collection(match={"entity": None}), "match="),
     "a float in match": (lambda: collection(match={"v": 1.5}), "match="),
