@@ -115,6 +115,21 @@ def test_collections_of_equal_keys_are_told_apart_by_an_attribute() -> None:
     assert names == ["a", "b", None, None, None]
 
 
+def test_true_and_1_tell_collections_apart() -> None:
+    keys = {"PK": "{a}"}
+    found = pipeline(collection("a", keys, match={"v": True}), collection("b", keys, match={"v": 1}))
+    names = [
+        one and one.collection for one in (identity(found, {"PK": "x", "v": v}) for v in (True, 1, Decimal("1.0")))
+    ]
+    assert names == ["a", "b", "b"]
+
+
+def test_a_sentinel_is_no_item_of_any_collection() -> None:
+    found = pipeline(collection("things", {"pk": "{a}#{b+}"}))
+    assert identity(found, {"pk": "~sentinel#x#1"}) is None
+    assert identity(found, {"pk": "~sentinels#x#1"}) is not None
+
+
 def test_numbers_and_binary_are_keys_of_their_own_type() -> None:
     found = pipeline(collection("readings", {"device": "{device:binary}", "at": "{at:number}"}))
     row = {"device": b"\xff\x00", "at": Decimal("1700000000.25")}

@@ -10,7 +10,7 @@ from tailrace.encoding.dynamodb import Image, decode_value, reserved_attributes
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_overlaps import find_overlap
 from tailrace.encoding.key_templates import KeyTemplate, Kind
-from tailrace.encoding.keys import item_key, split_item_key
+from tailrace.encoding.keys import SENTINELS, item_key, split_item_key
 from tailrace.encoding.limits import reserved_violations
 from tailrace.encoding.numbers import canonical_number
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
@@ -178,6 +178,7 @@ class ItemKeys:
         self.ttl = collections[0].ttl if collections else PLAIN_TTL
         self.collections = {one.collection: one for one in collections}
         self.attributes: Mapping[str, Kind] = collections[0].attributes if collections else {PLAIN_ATTRIBUTE: "text"}
+        self._may_hold_sentinels = self.attributes == {PLAIN_ATTRIBUTE: "text"}
         self.hidden = frozenset(reserved_attributes(self.attributes, self.ttl))
         for one in collections:
             if one.ttl != self.ttl:
@@ -213,6 +214,8 @@ class ItemKeys:
             InvalidMessage: two collections match it.
         """
         values = {name: decode_value(key[name]) for name in self.attributes if name in key}
+        if self._may_hold_sentinels and str(values.get(PLAIN_ATTRIBUTE)).startswith(f"{SENTINELS}#"):
+            return None
         found = None
         for one in self.collections.values():
             identity = one.identity(values)
@@ -274,7 +277,7 @@ def _matched(name: object, value: Any) -> Any:
 
 
 def _check_overlap(one: CollectionKey, other: CollectionKey) -> None:
-    if any(name in other.match and other.match[name] != value for name, value in one.match.items()):
+    if any(name in other.match and not _is_same(other.match[name], value) for name, value in one.match.items()):
         return
     example = find_overlap(one.template, other.template)
     if example is not None:
