@@ -12,7 +12,7 @@ CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
 
-.PHONY: help setup demo stack dashboard test simulate chaos bench check audit sbom definition-lock docs format build deploy lock clean
+.PHONY: help setup demo stack dashboard test simulate chaos rebuilds bench check audit sbom definition-lock docs format build deploy lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -25,8 +25,8 @@ setup:  ## install the tools and environments (other targets do this when needed
 demo: setup  ## run the whole pipeline on this machine with real flights, and check the results (ONCE=1 DAYS=7 SHARDS=4 FEED=file PORT=4566)
 	@PATH="$(TOOL_PATH)" ONCE="$(ONCE)" DAYS="$(DAYS)" SHARDS="$(SHARDS)" FEED="$(FEED)" PORT="$(PORT)" $(VENV)/python -m local.demo
 
-stack: setup  ## run the same stack for your own items, and deploy the definition whenever it is saved (SHARDS=4 PORT=4566; KEEP=1 keeps the stack between runs)
-	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.run_stack --port "$(PORT)" --shards "$(SHARDS)" --keep "$(KEEP)"
+stack: setup  ## run the same stack for your own items, and deploy the definition whenever it is saved (SHARDS=4 PORT=4566; KEEP=1 keeps the stack between runs; TABLE=table.json ITEMS=items.json attach it to an existing table; PARAMETERS='WriteEntrances=on')
+	@PATH="$(TOOL_PATH)" $(VENV)/python -m local.run_stack --port "$(PORT)" --shards "$(SHARDS)" --keep "$(KEEP)" --table "$(TABLE)" --items "$(ITEMS)" --parameters "$(PARAMETERS)"
 
 dashboard: setup  ## show the dashboard of a deployed stack, with your AWS credentials (STACK=tailrace REGION= PROFILE= PORT=)
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
@@ -41,6 +41,9 @@ simulate: setup  ## try your definition (tailrace test), then play the engine's 
 
 chaos: setup  ## let faults happen between the functions and the emulator, and check that nothing is lost (ROUNDS=200 FIRST=0 STACKS=3 SHARDS=1)
 	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.chaos --rounds "$(or $(ROUNDS),105)" --first "$(or $(FIRST),0)" --stacks "$(or $(STACKS),3)" --shards "$(or $(SHARDS),1)"
+
+rebuilds: setup  ## change the definition of a running stack while flights are fed, and compare the rows with a recompute (RUNS=1 FIRST=0 DAYS=7 SHARDS=4 KILL=1 VERIFY=50)
+	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.rebuilds --runs "$(or $(RUNS),1)" --first "$(or $(FIRST),0)" --days "$(or $(DAYS),7)" --shards "$(or $(SHARDS),4)" --verify "$(or $(VERIFY),0)" $(if $(KILL),--kill)
 
 bench: setup  ## measure costs against a handwritten handler and other engines (PARTS=a,b)
 	@$(PYTHON3) local/environments/setup.py bench bytewax

@@ -5,6 +5,7 @@ LocalError
 ├── InvalidDefinition   the definition cannot be imported, or the template lacks what it needs
 ├── MeaningChanged      the definition counts differently under the same version, or its lock is out of date
 ├── WrongDefinition     the definition is not the example's, which the demo needs
+├── TableFileInvalid    a file does not describe a table or its items
 ├── PortInUse           another process listens on the port
 ├── StateMismatch       the kept state belongs to other options, or cannot be read
 ├── EmulatorFailed      the emulator did not start, or has exited
@@ -32,6 +33,10 @@ class MeaningChanged(LocalError):
 
 class WrongDefinition(LocalError):
     """The definition is not the example's, which the demo needs."""
+
+
+class TableFileInvalid(LocalError):
+    """A file does not describe a table or its items."""
 
 
 class PortInUse(LocalError):

@@ -36,12 +36,14 @@ class Kept:
         shards: the virtual shards; another number would move items to other shards.
         dashboard_port: the dashboard's port; 0 if it was not served yet.
         positions: where to read on, by mapping.
+        table: the existing table that the stack is attached to; empty if it has its own.
     """
 
     port: int | None
     shards: int
     dashboard_port: int = 0
     positions: Mapping[str, Position | None] = field(default_factory=dict)
+    table: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -55,15 +57,17 @@ class Kept:
             raise StateMismatch(f"{path} cannot be read ({error}): remove it to start anew.") from error
 
     @classmethod
-    def choose(cls, path: Path, port: int | None, shards: int | None) -> Self:
+    def choose(cls, path: Path, port: int | None, shards: int | None, table: str | None = None) -> Self:
         """Return the options of the earlier run, or of the first one. Raises StateMismatch if others are asked for."""
         kept = cls.read(path)
         if kept is None:
-            return cls(port or DEFAULT_PORT, shards or 1)
-        for name, asked, known in (("PORT", port, kept.port), ("SHARDS", shards, kept.shards)):
-            if asked not in (None, known):
+            return cls(port or DEFAULT_PORT, shards or 1, table=table or "")
+        asked = {"PORT": port, "SHARDS": shards, "TABLE": table}
+        for name, known in {"PORT": kept.port, "SHARDS": kept.shards, "TABLE": kept.table}.items():
+            if asked[name] not in (None, known):
+                has = f"has {name}={known}" if known else f"has a table of its own and no {name}"
                 advice = f"leave {name} out, or remove {path} to start anew"
-                raise StateMismatch(f"The kept stack has {name}={known}, not {asked}: {advice}.")
+                raise StateMismatch(f"The kept stack {has}, not {asked[name]}: {advice}.")
         return kept
 
     def free_port_beside(self) -> int:

@@ -1,4 +1,8 @@
-"""Command-line values that `make demo` and `make stack` share."""
+"""Command-line values of `make demo` and `make stack`."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
 
 from local.errors import LocalError
 
@@ -22,3 +26,22 @@ def parse_integer(name: str, text: str, maximum: int) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > len(str(maximum)) or not 1 <= int(text) <= maximum:
         raise OptionError(f"{name} must be a whole number from 1 to {maximum}, not {text[:20]!r}.")
     return int(text)
+
+
+def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
+    """Parse parameters of the template, as ``NAME=VALUE``, with spaces between them.
+
+    Raises:
+        OptionError: the template has no such parameter, or allows other values.
+    """
+    found = {}
+    for part in text.split():
+        name, equals, value = part.partition("=")
+        if not equals or name not in known:
+            close = difflib.get_close_matches(name, known, 1) or ["WriteEntrances"]
+            raise OptionError(f"PARAMETERS must be NAME=VALUE of template.yaml, such as {close[0]}=…, not {part!r}.")
+        allowed = [str(one) for one in known[name].get("AllowedValues", ())]
+        if allowed and value not in allowed:
+            raise OptionError(f"{name} must be {' or '.join(allowed)}, not {value!r}.")
+        found[name] = value
+    return found

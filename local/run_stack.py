@@ -4,15 +4,20 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.emulator import REGION
+from local.deployment.template import template
 from local.errors import LocalError
+from local.existing_table import TableFile, attach
 from local.history import JobFailed
 from local.keep import STATE
-from local.options import MAX_PORT, MAX_SHARDS, parse_integer
+from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, parse_parameters
 from local.stack import Stack, kept_stack, running_stack
 from local.watch import Watcher
 from tailrace.definition.pipeline import Pipeline
@@ -22,29 +27,36 @@ _LOOK_INTERVAL_S = 0.25
 CURL = f"curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test"
 """Calls the API, which accepts signed requests only; the keys are the emulator's."""
 
+AWS = f"AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws dynamodb --region {REGION}"
+"""Writes to a table as any other program does."""
 
-def main() -> int:
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the command line asks for. `table` is an existing table, which the stack is attached to."""
+
+    port: int | None
+    shards: int | None
+    keep: bool
+    table: TableFile | None
+    parameters: Mapping[str, str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a stack until Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="python -m local.run_stack", description="Run the stack on this machine until Ctrl-C."
-    )
-    parser.add_argument("--port", default="", help="port of the emulator (default: a free one; with --keep, 4566)")
-    parser.add_argument("--shards", default="", help="virtual shards of the stream (default: 1)")
-    parser.add_argument("--keep", default="", help="1: continue where the last kept stack ended, and keep this one")
-    options = parser.parse_args()
+    given = _parser().parse_args(arguments)
     # SIGTERM and the end of the terminal act like Ctrl-C, which works even where a shell made its background jobs
     # ignore it
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
     try:
-        port = parse_integer("PORT", options.port, MAX_PORT)
-        shards = parse_integer("SHARDS", options.shards, MAX_SHARDS)
-        keep = parse_integer("KEEP", options.keep, 1)
+        options = _options(given)
         pipeline = load_checked_pipeline(report=_print)
-        running = kept_stack(port, shards, _print) if keep else running_stack(port, shards or 1, _print, announce=True)
-        with running as stack:
-            if keep:
-                build_aggregates(stack)  # the definition may have changed since the last run
+        if options.table is not None and options.table.warning:
+            _print(options.table.warning)
+        with _running(options) as stack:
+            if stack.keeper or stack.is_attached:
+                build_aggregates(stack)  # of items that no stream has, or of a definition that has changed meanwhile
             for line in hints(stack, pipeline):
                 _print(line)
             wait_for_interrupt(stack, Watcher(stack, _print, build_aggregates))
@@ -54,6 +66,56 @@ def main() -> int:
         _print(str(error))
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.run_stack", description="Run the stack on this machine until Ctrl-C."
+    )
+    parser.add_argument("--port", default="", help="port of the emulator (default: a free one; with --keep, 4566)")
+    parser.add_argument("--shards", default="", help="virtual shards of the stream (default: 1)")
+    parser.add_argument("--keep", default="", help="1: continue where the last kept stack ended, and keep this one")
+    parser.add_argument(
+        "--table",
+        default="",
+        metavar="FILE",
+        help="attach the stack to an existing table: what `aws dynamodb describe-table` prints of it, or the input of "
+        "`aws dynamodb create-table`; see docs/existing-tables.md",
+    )
+    parser.add_argument(
+        "--items",
+        default="",
+        metavar="FILE",
+        help="with --table: the items that the table holds at first, as `aws dynamodb scan` prints them",
+    )
+    parser.add_argument(
+        "--parameters",
+        default="",
+        metavar="'NAME=VALUE ...'",
+        help="parameters of template.yaml, such as WriteEntrances=on",
+    )
+    return parser
+
+
+def _options(given: argparse.Namespace) -> _Options:
+    if given.items and not given.table:
+        raise OptionError("ITEMS needs TABLE, the file that describes the table of these items.")
+    items = Path(given.items) if given.items else None
+    return _Options(
+        port=parse_integer("PORT", given.port, MAX_PORT),
+        shards=parse_integer("SHARDS", given.shards, MAX_SHARDS),
+        keep=bool(parse_integer("KEEP", given.keep, 1)),
+        table=TableFile.read(Path(given.table), items) if given.table else None,
+        parameters=parse_parameters(given.parameters, template()["Parameters"]),
+    )
+
+
+def _running(options: _Options) -> AbstractContextManager[Stack]:
+    port, shards, table, parameters = options.port, options.shards, options.table, options.parameters
+    if options.keep:
+        return kept_stack(port, shards, _print, parameters=parameters, table=table)
+    complete = partial(attach, parameters, table.name if table else "", table)
+    return running_stack(port, shards or 1, _print, parameters=complete, announce=True)
 
 
 def build_aggregates(stack: Stack) -> None:
@@ -88,15 +150,20 @@ def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
     items, rows = stack.outputs["ItemsTable"], stack.outputs["AggregatesTable"]
     yield f"Dashboard: {stack.dashboard}  Function logs: {stack.log}"
     yield f"The stack is up at {stack.endpoint}; it runs {pipeline.reference}, with tables {items} and {rows}."
+    if not stack.writes:
+        yield f"It reads {items} and writes nothing to it, unless you add PARAMETERS=WriteEntrances=on."
     yield "To write and read, for example:"
     yield ""
-    for collection in pipeline.collections[:1]:
+    if stack.is_attached:
+        yield f"  {AWS} --endpoint-url {stack.endpoint} put-item --table-name {items} --item '{{…}}'"
+    for collection in pipeline.collections[:1] if stack.writes else ():
         inbox = f"{stack.endpoint}/{stack.outputs['ArchiveBucket']}/inbox/{collection.name}/items.jsonl"
         item = f"'{stack.api_url}/collections/{collection.name}/items/1'"
         yield f"  {CURL} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
         yield f"  curl --upload-file items.jsonl '{inbox}'"
     for aggregate in pipeline.aggregates[:1]:
-        yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows?{aggregate.by[0].name}=…'"
+        value = f"?{aggregate.by[0].name}=…" if aggregate.by else ""
+        yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows{value}'"
     yield f"  {CURL} '{stack.api_url}/health'"
     yield ""
     yield "Save a changed definition, and it is checked and deployed."

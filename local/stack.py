@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from local.deployment.build import build
 from local.deployment.emulator import NO_FILES, ROOT, Emulator, EmulatorFiles
 from local.deployment.mappings import resources
 from local.deployment.template import pipeline_reference
+from local.existing_table import TableFile, attach
 from local.history import LocalHistory
 from local.keep import STATE, Keeper, Kept
 from local.pollers.events import virtual_shard_ids
@@ -34,6 +36,8 @@ ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
 LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
 """Overrides of the template's defaults: the archive writes after 5 s instead of a minute."""
 type ReportProgress = Callable[[str], None]
+type Parameters = Mapping[str, str] | Callable[[str], Mapping[str, str]]
+"""Template parameters, or a function that makes what they name on the emulator at an endpoint, and returns them."""
 
 
 @dataclass(slots=True)
@@ -66,6 +70,17 @@ class Stack:
     def log(self) -> Path:
         """The emulator's log, which includes the functions' logs."""
         return self.emulator.log
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether the items are in an existing table."""
+        return bool(self.parameters.get("ItemsTableName"))
+
+    @property
+    def writes(self) -> bool:
+        """Whether API, intake queue and inbox write items."""
+        chosen = self.parameters.get("WriteEntrances", "auto")
+        return chosen == "on" or (chosen == "auto" and not self.is_attached)
 
     def client(self, service: str) -> Any:
         """Return this stack's boto3 client for a service; one per service."""
@@ -113,7 +128,7 @@ def running_stack(
     shards: int = 1,
     progress: ReportProgress | None = None,
     *,
-    parameters: Mapping[str, str] | None = None,
+    parameters: Parameters | None = None,
     announce: bool = False,
 ) -> Iterator[Stack]:
     """Start the emulator, build and deploy the stack, and poll its sources until the block exits.
@@ -123,30 +138,37 @@ def running_stack(
     addresses to `.tailrace/endpoint.json`.
     Raises a LocalError, whose message is one sentence for the user.
     """
-    with _running(Kept(port, shards), progress, parameters or {}, announce=announce, files=NO_FILES) as stack:
+    with _running(Kept(port, shards), progress, parameters or {}, announce=announce) as stack:
         yield stack
 
 
 @contextmanager
-def enforcing_stack(decisions: Path) -> Iterator[Stack]:
+def enforcing_stack(decisions: Path, parameters: Parameters | None = None) -> Iterator[Stack]:
     """Run a stack whose functions have the permissions of their roles and no others.
 
     Each decision about a role is appended to the file `decisions`, as a line of JSON. Raises a LocalError.
     """
-    with _running(Kept(None, 1), None, {}, announce=False, files=EmulatorFiles(decisions=decisions)) as stack:
+    with _running(Kept(None, 1), None, parameters or {}, files=EmulatorFiles(decisions=decisions)) as stack:
         yield stack
 
 
 @contextmanager
 def kept_stack(
-    port: int | None = None, shards: int | None = None, progress: ReportProgress | None = None, *, state: Path = STATE
+    port: int | None = None,
+    shards: int | None = None,
+    progress: ReportProgress | None = None,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    table: TableFile | None = None,
 ) -> Iterator[Stack]:
-    """Run an announced stack that continues where the one in the file `state` ended, and is saved there in the end.
+    """Run an announced stack that continues where the one in the file STATE ended, and is saved there in the end.
 
-    Its addresses stay the same. Raises a LocalError.
+    Its addresses stay the same, and so does the table that it was attached to. Raises a LocalError.
     """
-    continues, files = state.exists(), EmulatorFiles(state)
-    with _running(Kept.choose(state, port, shards), progress, {}, announce=True, files=files) as stack:
+    continues = STATE.exists()
+    kept = Kept.choose(STATE, port, shards, table.name if table else None)
+    complete = partial(attach, parameters or {}, kept.table, table)
+    with _running(kept, progress, complete, announce=True, files=EmulatorFiles(STATE)) as stack:
         if continues:
             bucket, function = stack.outputs["ArchiveBucket"], stack.resources["LoadFunction"]
             load_unfinished_files(stack.client("s3"), stack.client("lambda"), bucket, function)
@@ -157,18 +179,19 @@ def kept_stack(
 def _running(
     kept: Kept,
     progress: ReportProgress | None,
-    parameters: Mapping[str, str],
+    parameters: Parameters,
     *,
-    announce: bool,
-    files: EmulatorFiles,
+    announce: bool = False,
+    files: EmulatorFiles = NO_FILES,
 ) -> Iterator[Stack]:
     report = progress or (lambda _: None)
     timings: dict[str, float] = {}
-    chosen = {**LOCAL_PARAMETERS, "Pipeline": pipeline_reference(), **parameters}
+    chosen = {**LOCAL_PARAMETERS, "Pipeline": pipeline_reference()}
     with _emulator(kept.port, files, report, timings) as emulator:
         with _step("build", "Building the stack (cached unless its sources have changed)", report, timings):
             built = build()
         with _step("deploy", "Deploying the stack", report, timings):
+            chosen |= parameters(emulator.endpoint) if callable(parameters) else parameters
             outputs = deploy.deploy(emulator.endpoint, built, chosen)
         name_shards(emulator.endpoint, outputs, kept.shards)
         pollers = Pollers(emulator.endpoint, shards=kept.shards, positions=kept.positions)

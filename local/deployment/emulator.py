@@ -191,7 +191,7 @@ def _command(python: Path, port: int) -> list[str | Path]:
             python,
             "-m",
             "uvicorn",
-            "local.deployment.emulator_app:app",
+            "local.emulation.app:app",
             "--app-dir",
             ROOT,
             "--host",

@@ -70,6 +70,11 @@ def digest(*parts: object) -> str:
     return combined.hexdigest()
 
 
+def real_path(home: Path) -> str:
+    """Return the folder of an environment for its digest: the same for all checkouts that share it by a link."""
+    return str(home.resolve())
+
+
 def check_integrity(archive: Path, integrity: str, message: str) -> None:
     """Check a file against an npm integrity digest, ``sha512-…``.
 

@@ -29,6 +29,7 @@ from local.environments.environment import (  # noqa: E402
     digest,
     is_current,
     print_status,
+    real_path,
     remove_environment,
     run_command,
     setup_lock,
@@ -84,7 +85,7 @@ def uv() -> str:
 def npm() -> str:
     """Return npm from PATH, or else the one in .tools/node, which includes Node.js."""
     home, lock = TOOLS / "node", LOCKS / "node.txt"
-    fingerprint, program = digest(lock, str(home)), home / "bin" / "npm"
+    fingerprint, program = digest(lock, real_path(home)), home / "bin" / "npm"
     on_path = shutil.which("npm")
     if on_path is not None:
         return on_path
@@ -111,7 +112,7 @@ def install_into(home: Path, lock: Path, failure_hint: str) -> None:
 
 def python_environment(name: str, home: Path, lock: Path, python: Path | None = None) -> None:
     """Create a virtual environment with a lock's packages, by default with the template's Python."""
-    fingerprint = digest(lock, UV, PYTHON, str(home))
+    fingerprint = digest(lock, UV, PYTHON, real_path(home))
     if is_current(home, fingerprint) and (home / "bin" / "python").exists():
         return
     started = time.monotonic()
@@ -149,7 +150,7 @@ def dashboard() -> None:
     source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
     packages, site, fresh = home / "packages", home / "site", home / "fresh"
     locked = [source / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    fingerprint, fetching = digest(*locked, str(home)), npm()  # always: `sam build` needs it too
+    fingerprint, fetching = digest(*locked, real_path(home)), npm()  # always: `sam build` needs it too
     if not is_current(packages, fingerprint):
         print_status("  dashboard: downloading its libraries …")
         remove_environment(packages)
@@ -165,7 +166,8 @@ def dashboard() -> None:
         write_stamp(packages, fingerprint)
     folders = source / "page", source / "reference"
     pages = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    fingerprint = digest(fingerprint, LOCKS / "swagger-ui.json", source / "Makefile", *pages, *map(str, pages))
+    names = [str(path.relative_to(source)) for path in pages]
+    fingerprint = digest(fingerprint, LOCKS / "swagger-ui.json", source / "Makefile", *pages, *names)
     if is_current(home, fingerprint) and site.exists():
         return
     shutil.rmtree(fresh, ignore_errors=True)
@@ -195,7 +197,7 @@ def bytewax() -> None:
 
 def python_package(home: Path, lock: Path) -> None:
     """Download and unpack a lock's Python package for the files in it; it is not imported."""
-    fingerprint, package = digest(lock, str(home)), lock.read_text(encoding="utf-8").partition("==")[0]
+    fingerprint, package = digest(lock, real_path(home)), lock.read_text(encoding="utf-8").partition("==")[0]
     if is_current(home, fingerprint):
         return
     print_status(f"  {lock.stem}: downloading the package {package} …")
@@ -229,7 +231,7 @@ def docs() -> None:
 def npm_package(name: str, folder: str) -> None:
     """Download a lock's npm package, check its integrity, and unpack one of its folders."""
     home, lock = TOOLS / name, LOCKS / f"{name}.json"
-    fingerprint = digest(lock, str(home))
+    fingerprint = digest(lock, real_path(home))
     if is_current(home, fingerprint):
         return
     locked: dict[str, str] = json.loads(lock.read_text(encoding="utf-8"))

@@ -16,6 +16,8 @@ _EMPTY_LISTS: Json = {"stringListValues": [], "binaryListValues": []}
 def stream_record(record: Json, source_arn: str, record_filter: Filter) -> StreamRecord[bytes]:
     """Convert a record of GetRecords to its form in an event, with its source (with-ddb, example event)."""
     record["eventSourceARN"] = source_arn
+    if identity := record.get("userIdentity"):  # of an item that expired; in events, its names begin in lower case
+        record["userIdentity"] = {name[0].lower() + name[1:]: value for name, value in identity.items()}
     change = record["dynamodb"]
     arrived = float(change["ApproximateCreationDateTime"])
     change["ApproximateCreationDateTime"] = arrived  # recordings of the service have a decimal point

@@ -16,7 +16,7 @@ from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
 
-from local.deployment.emulator_state import Application
+from local.emulation.state import Application
 
 PARTITION_KEYS = ("pk", "id")
 _EQUALS = re.compile(r"([#\w]+)\s*=\s*(:\w+)")

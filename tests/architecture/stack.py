@@ -50,7 +50,9 @@ def _decided(value: Any) -> Any:
         case dict():
             return {key: _decided(inner) for key, inner in value.items()}
         case list():
-            return [_decided(inner) for inner in value]
+            # a member that only another table needs is left out; Fn::If's own lists stay whole
+            members = [(inner, _decided(inner)) for inner in value]
+            return [decided for inner, decided in members if decided == inner or decided != {"Ref": "AWS::NoValue"}]
     return value
 
 

@@ -45,6 +45,19 @@ def test_other_options_are_refused(tmp_path: Path, port: int | None, shards: int
         Kept.choose(tmp_path / "state", port, shards)
 
 
+def test_the_existing_table_stays_the_same(tmp_path: Path) -> None:
+    """An attached stack is not detached because TABLE is left out, nor attached to another table."""
+    path = tmp_path / "state"
+    assert Kept.choose(path, None, None, "shop") == Kept(DEFAULT_PORT, 1, table="shop")
+    write(path, Kept(5000, 4, table="shop"))
+    assert Kept.choose(path, None, None).table == Kept.choose(path, None, None, "shop").table == "shop"
+    with pytest.raises(StateMismatch, match="has TABLE=shop, not fleet: leave TABLE out, or remove .* to start anew"):
+        Kept.choose(path, None, None, "fleet")
+    write(path, Kept(5000, 4))
+    with pytest.raises(StateMismatch, match="has a table of its own and no TABLE, not fleet"):
+        Kept.choose(path, None, None, "fleet")
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80", b"[]\n", b'{"port": 1}\n', b'{"ports": 1}\n'])
 def test_a_damaged_state_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)
@@ -105,7 +118,7 @@ class Running:
 def test_a_state_has_the_positions(tmp_path: Path) -> None:
     running = Running()
     Keeper(Kept(5000, 4, 5001), cast("Any", running)).save()
-    assert running.saved == [{"port": 5000, "shards": 4, "dashboard_port": 5001, "positions": POSITIONS}]
+    assert running.saved == [{"port": 5000, "shards": 4, "dashboard_port": 5001, "positions": POSITIONS, "table": ""}]
     (tmp_path / "state").write_text(json.dumps(running.saved[0]) + "\n")
     assert Kept.read(tmp_path / "state") == Kept(5000, 4, 5001, POSITIONS)
 

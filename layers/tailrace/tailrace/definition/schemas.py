@@ -204,7 +204,7 @@ def _with_decimals(document: Any) -> Any:
 
 def json_view(value: Any) -> Any:
     """Return a value as JSON Schema sees it: a set becomes a sorted array, binary becomes base64."""
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         if _SCALARS.issuperset(map(type, value.values())):
             return value
         return {name: json_view(inner) if isinstance(inner, _CONTAINERS) else inner for name, inner in value.items()}

@@ -178,6 +178,22 @@ def test_a_changed_page_rebuilds_the_site_without_a_download(dashboard_home: Pat
     assert calls(dashboard_home) == 2
 
 
+def test_a_checkout_that_shares_the_tools_does_not_rebuild_the_site(
+    dashboard_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebuild would remove the pages that another process serves."""
+    setup.dashboard()
+    site, other = setup.TOOLS / "dashboard" / "site", dashboard_home / "checkout"
+    first = site.stat().st_ino
+    shutil.copytree(setup.ROOT / "functions", other / "functions")
+    (other / ".tools").symlink_to(setup.TOOLS)
+    monkeypatch.setattr(setup, "ROOT", other)
+    monkeypatch.setattr(setup, "TOOLS", other / ".tools")
+    setup.dashboard()
+    assert site.stat().st_ino == first
+    assert calls(dashboard_home) == 1
+
+
 def test_a_failed_download_of_the_libraries_is_reported_in_one_sentence(dashboard_home: Path) -> None:
     program(dashboard_home / "bin" / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     with pytest.raises(environment.SetupError, match="npm could not download the dashboard's libraries"):

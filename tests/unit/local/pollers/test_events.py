@@ -34,6 +34,14 @@ def test_the_time_of_a_change_has_a_decimal_point() -> None:
     )
 
 
+def test_an_expired_item_was_deleted_by_the_service() -> None:
+    """with-ddb and ttl-expired-items: the Streams API and Lambda spell the same names differently."""
+    identity = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
+    record = stream_record(raw_record("flights#1") | {"userIdentity": identity}, STREAM, MATCH_ALL)
+    expected = {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
+    assert json.loads(record.content)["userIdentity"] == expected
+
+
 def test_a_message_uses_lambdas_field_names() -> None:
     """Recorded: test_message_body_and_attributes_passed_correctly."""
     received = {

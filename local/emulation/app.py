@@ -5,11 +5,13 @@ from pathlib import Path
 
 from ministack.app import app as ministack
 
-from local.deployment.concurrency_limit import limit_concurrency
 from local.deployment.emulator import DECISIONS_VARIABLE, STATE_VARIABLE
-from local.deployment.emulator_state import keep_state
+from local.emulation.concurrency_limit import limit_concurrency
+from local.emulation.expiry import record_expiries
+from local.emulation.state import keep_state
 from local.review.policy_enforcement import enforce_policies
 
+record_expiries()
 app = limit_concurrency(ministack)
 if DECISIONS_VARIABLE in os.environ:
     app = enforce_policies(app, Path(os.environ[DECISIONS_VARIABLE]))

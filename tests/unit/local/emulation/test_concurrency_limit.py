@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.deployment.concurrency_limit import API_PATH_PREFIX, limit_concurrency
+from local.emulation.concurrency_limit import API_PATH_PREFIX, limit_concurrency
 
 
 def peak_concurrency(path: str, requests: int, limit: int) -> int:

@@ -1,0 +1,122 @@
+"""A table that the stack did not create, made on the emulator from files, for `make stack TABLE=shop.json`.
+
+The files are what the AWS CLI prints of a table: `describe-table`, or the input of `create-table`, and `scan`. The
+items come first and the stream second, as in an account: their writes are not in the stream.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.deployment.deploy import client
+from local.errors import TableFileInvalid
+
+BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+_NEEDED = {"TableName": str, "KeySchema": list, "AttributeDefinitions": list}
+_INDEXES = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+_OF_INDEX = ("IndexName", "KeySchema", "Projection")
+
+type Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A table as a file describes it, and items that it holds before the stack is attached.
+
+    Attributes:
+        path: the file.
+        request: the input of CreateTable, without a stream.
+        has_stream: whether the described table has a stream with both images.
+        items: items in DynamoDB's JSON.
+    """
+
+    path: Path
+    request: Json
+    has_stream: bool
+    items: Sequence[Json] = ()
+
+    @classmethod
+    def read(cls, path: Path, items: Path | None = None) -> Self:
+        """Read what `aws dynamodb describe-table` and `aws dynamodb scan` printed. Raises TableFileInvalid."""
+        found = _read_json(path)
+        table = found.get("Table", found) if isinstance(found, dict) else {}
+        if not isinstance(table, dict) or not all(isinstance(table.get(name), kind) for name, kind in _NEEDED.items()):
+            raise TableFileInvalid(
+                f"{path} does not describe a table: it needs {', '.join(_NEEDED)}, "
+                "as `aws dynamodb describe-table --table-name NAME` prints them."
+            )
+        stream = table.get("StreamSpecification") or {}
+        return cls(path, _request(table), stream == BOTH_IMAGES, _read_items(items) if items else ())
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return str(self.request["TableName"])
+
+    @property
+    def warning(self) -> str:
+        """What to do on AWS before a stack can read the table; empty if it can."""
+        if self.has_stream:
+            return ""
+        return (
+            f"According to {self.path}, {self.name} has no stream with new and old images. Here it gets one; on AWS, "
+            f"run `aws dynamodb update-table --table-name {self.name} --stream-specification "
+            "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES` first."
+        )
+
+    def create(self, dynamodb: Any) -> None:
+        """Create the table with its items, and then its stream, unless it exists. Raises TableFileInvalid."""
+        if self.name in dynamodb.list_tables()["TableNames"]:
+            return
+        what = f"the table of {self.path}"
+        try:
+            dynamodb.create_table(**self.request)
+            for number, item in enumerate(self.items, 1):
+                what = f"item {number} of {self.name}"
+                dynamodb.put_item(TableName=self.name, Item=item)
+            dynamodb.update_table(TableName=self.name, StreamSpecification=BOTH_IMAGES)
+        except (ClientError, BotoCoreError) as error:
+            raise TableFileInvalid(f"The emulator refuses {what}: {error}") from error
+
+
+def attach(parameters: Mapping[str, str], name: str, file: TableFile | None, endpoint: str) -> dict[str, str]:
+    """Complete template parameters by those that attach a stack to the table `name`, if any.
+
+    The table of a file is made unless the emulator has it. Raises TableFileInvalid.
+    """
+    if not name:
+        return dict(parameters)
+    dynamodb = client("dynamodb", endpoint)
+    if file is not None:
+        file.create(dynamodb)
+    table = dynamodb.describe_table(TableName=name)["Table"]
+    return {**parameters, "ItemsTableName": name, "ItemsStreamArn": table["LatestStreamArn"]}
+
+
+def _request(table: Mapping[str, Any]) -> Json:
+    """Return the input of CreateTable for a described table; it is not billed, so capacities do not matter."""
+    indexes = {
+        kind: [{name: index[name] for name in _OF_INDEX if name in index} for index in table[kind]]
+        for kind in _INDEXES
+        if table.get(kind)
+    }
+    return {**{name: table[name] for name in _NEEDED}, **indexes, "BillingMode": "PAY_PER_REQUEST"}
+
+
+def _read_items(path: Path) -> list[Json]:
+    found = _read_json(path)
+    items = found.get("Items") if isinstance(found, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise TableFileInvalid(f"{path} has no Items, as `aws dynamodb scan --table-name NAME` prints them.")
+    return items
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise TableFileInvalid(f"{path} cannot be read: {error}.") from error

@@ -1,0 +1,87 @@
+"""Files that describe an existing table: what the AWS CLI prints is read, everything else is one clear sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.errors import TableFileInvalid
+from local.existing_table import BOTH_IMAGES, TableFile, attach
+
+KEYS: dict[str, Any] = {
+    "TableName": "shop",
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK", "kind")],
+    "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+}
+INDEX = {
+    "IndexName": "kinds",
+    "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}],
+    "Projection": {"ProjectionType": "ALL"},
+}
+DESCRIBED: dict[str, dict[str, Any]] = {
+    "Table": KEYS
+    | {
+        "TableStatus": "ACTIVE",
+        "TableArn": "arn:aws:dynamodb:eu-west-1:111122223333:table/shop",
+        "ItemCount": 9,
+        "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5, "NumberOfDecreasesToday": 0},
+        "GlobalSecondaryIndexes": [INDEX | {"IndexStatus": "ACTIVE", "ItemCount": 9}],
+        "LocalSecondaryIndexes": [],
+        "StreamSpecification": BOTH_IMAGES,
+        "LatestStreamLabel": "2024-05-01T10:00:00.000",
+    }
+}
+
+
+def write(folder: Path, name: str, content: Any) -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_a_description_becomes_the_input_of_create_table(tmp_path: Path) -> None:
+    """With its indexes, which its writers may query, and without what only describes it."""
+    found = TableFile.read(write(tmp_path, "table.json", DESCRIBED))
+    assert found.request == KEYS | {"GlobalSecondaryIndexes": [INDEX], "BillingMode": "PAY_PER_REQUEST"}
+    assert (found.name, found.warning, found.items) == ("shop", "", ())
+
+
+def test_the_input_of_create_table_is_read_as_well(tmp_path: Path) -> None:
+    given = KEYS | {"BillingMode": "PROVISIONED", "ProvisionedThroughput": {}, "StreamSpecification": BOTH_IMAGES}
+    found = TableFile.read(write(tmp_path, "table.json", given))
+    assert found.request == KEYS | {"BillingMode": "PAY_PER_REQUEST"}
+    assert found.has_stream
+
+
+@pytest.mark.parametrize(
+    "stream", [None, {"StreamEnabled": False}, {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}]
+)
+def test_a_stream_without_both_images_is_warned_of(tmp_path: Path, stream: Any) -> None:
+    """The local table gets one, so the local stack would not show what AWS refuses."""
+    found = TableFile.read(write(tmp_path, "table.json", KEYS | {"StreamSpecification": stream}))
+    assert "update-table --table-name shop" in found.warning
+
+
+def test_items_are_what_a_scan_prints(tmp_path: Path) -> None:
+    items = [{"PK": {"S": "a"}, "SK": {"S": "b"}}]
+    scanned = write(tmp_path, "items.json", {"Items": items, "Count": 1, "ScannedCount": 1, "ConsumedCapacity": None})
+    assert TableFile.read(write(tmp_path, "table.json", DESCRIBED), scanned).items == items
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", "7", '{"Table": 1}', '{"Table": {"TableName": "shop"}}', "[" * 99999]
+)
+def test_what_describes_no_table_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(TableFileInvalid, match=r"table.json (cannot be read|does not describe a table)"):
+        TableFile.read(write(tmp_path, "table.json", content))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"Items": {}}', '{"Items": [1]}'])
+def test_what_holds_no_items_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(TableFileInvalid, match=r"items.json (cannot be read|has no Items)"):
+        TableFile.read(write(tmp_path, "table.json", DESCRIBED), write(tmp_path, "items.json", content))
+
+
+def test_without_a_table_nothing_is_attached() -> None:
+    assert attach({"LogLevel": "DEBUG"}, "", None, "http://nowhere.invalid") == {"LogLevel": "DEBUG"}
