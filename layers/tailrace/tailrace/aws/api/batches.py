@@ -8,6 +8,7 @@ from tailrace.aws.api.arrival import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
 from tailrace.aws.items.batch_writer import Unprocessed, write_all
 from tailrace.aws.items.rows import StoredItem, arriving, validated_row
+from tailrace.aws.runtime.following import log_written
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import MAX_KEY_ID_CHARACTERS
@@ -106,6 +107,7 @@ class BatchRoutes:
                 if isinstance(outcome, Unprocessed)
                 else InvalidItem([Violation("", "table", outcome.reason)])
             )
+        log_written(entry.row for index, entry in enumerate(entries) if entry.row is not None and index not in errors)
         return errors
 
 

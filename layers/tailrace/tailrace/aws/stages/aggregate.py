@@ -14,6 +14,7 @@ from tailrace.aws.aggregates.outcomes import Failed, LateChanges, Outcome, SumOv
 from tailrace.aws.backfill.feed import FedRows
 from tailrace.aws.backfill.feeder import Feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
@@ -57,6 +58,8 @@ class Aggregator:
             outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
         _report(batch, folded, rows, outcomes)
         retry_from = checkpoint(outcomes)
+        undone = [] if retry_from is None else [one.sequence for one in batch.positions if one.sequence >= retry_from]
+        log_records("changes counted", batch.records, undone, batch.shard)
         self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.needs_marks)
         return stream_response(event, retry_from)
 
