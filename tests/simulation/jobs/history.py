@@ -18,6 +18,8 @@ from tests.simulation.jobs.definition import recount
 from tests.simulation.jobs.world import Died, World
 
 _MAX_CALLS = 3000
+_SPOILED = ("most", "sizes", "stores", "~c")
+_COMPARED = ("~n", "~c", "orders", "revenue", "sum", "ms", "most", "sizes", "stores")
 _MAX_DEATHS_IN_A_ROW = 60
 
 
@@ -131,7 +133,7 @@ class Player:
         self.spoiled |= {one.id for one in control.generations.values() if one.state is State.LIVE}
 
     def _spoil(self, control: Control, live: list[GenerationId]) -> None:
-        """Change a counter, or a maximum, of some row by the smallest unit."""
+        """Change a counter, or a measure of order, of some row by the smallest unit; or forget that it is counted."""
         self.world.settle()
         self.spoiled_rows: dict[GenerationId, str] = {}
         rows = [row for row in self.world.database.rows("aggregates") if _id_of(row["pk"]["S"], control) in live]
@@ -141,17 +143,20 @@ class Player:
         name = _id_of(row["pk"]["S"], control)
         if name is None:
             return
-        attribute = "most" if "most" in row else "~n"
+        attribute = self.random.choice([one for one in _SPOILED if one in row] or ["~n"])
+        if attribute == "~c":
+            change: Any = {"UpdateExpression": "REMOVE #n"}
+        else:
+            change = {"UpdateExpression": "ADD #n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
         self.world.database.update_item(
             TableName="aggregates",
             Key={"pk": row["pk"], "sk": row["sk"]},
-            UpdateExpression="ADD #n :one",
             ExpressionAttributeNames={"#n": attribute},
-            ExpressionAttributeValues={":one": {"N": "1"}},
+            **change,
         )
-        self.world.note(f"{row['pk']['S']} {row['sk']['S']} spoiled")
+        self.world.note(f"{row['pk']['S']} {row['sk']['S']} spoiled: {attribute}")
         self.spoiled.add(name)
-        if attribute == "~n":  # a maximum may be written again by the stage before it is read
+        if attribute != "most":  # the stage may write a maximum again before it is read
             self.spoiled_rows[name] = row["pk"]["S"]
 
     def _job(self, kind: Kind, targets: list[GenerationId], *, repairs: bool = False) -> Verdict:
@@ -253,9 +258,7 @@ def _differences(world: World, generation: Generation) -> Iterator[str]:
         if not _owns(generation, pk):
             continue
         key = pk.replace(full, name, 1), sk.rpartition("#")[0] or "-" if aggregate.lanes > 1 and pk[0] != "~" else sk
-        counters: dict[str, Any] = {
-            one: row[one] for one in ("~n", "orders", "revenue", "sum", "ms", "most") if one in row
-        }
+        counters: dict[str, Any] = {one: row[one] for one in _COMPARED if one in row}
         before = stored.get(key)
         summed: dict[str, Any] = {one: value + (before or {}).get(one, 0) for one, value in counters.items()}
         stored[key] = summed
