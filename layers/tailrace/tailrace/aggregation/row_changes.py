@@ -55,6 +55,18 @@ class RowChange:
         """The sequence number of the last change that touches the row."""
         return self.steps[-1][0]
 
+    @property
+    def reads_values(self) -> bool:
+        """Whether measures have to be read back from the value rows that it changes."""
+        layouts = [kind.layout for kind in self.layout.aggregate.read_back]
+        return any(value.layout in layouts for value in self.value_changes.values())
+
+    @property
+    def counted_values(self) -> "list[RowChange]":
+        """The changes of value rows whose values are counted as they appear and disappear."""
+        counted = self.layout.aggregate.counted
+        return [value for value in self.value_changes.values() if value.layout in counted]
+
     def with_steps(self, steps: list[tuple[int, Deltas]]) -> "RowChange":
         """Return the same row change with these steps instead."""
         return replace(self, steps=steps)

@@ -117,7 +117,7 @@ class ItemStore:
             Conflict: other writers kept changing the item.
         """
         # reject values that no item can hold before merging
-        check_item("", patch)
+        check_item("", patch, self._keys(collection).reserved)
         perhaps_written: Row | None = None
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)

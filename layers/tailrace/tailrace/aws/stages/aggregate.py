@@ -8,8 +8,9 @@ from typing import Any
 from tailrace.aggregation.counted_images import CountedImages
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult
-from tailrace.aws.aggregates.commit import Committer, Failed, LateChanges, Outcome, SumOverflow, checkpoint
+from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.aggregates.outcomes import Failed, LateChanges, Outcome, SumOverflow, checkpoint
 from tailrace.aws.backfill.feed import FedRows
 from tailrace.aws.backfill.feeder import Feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
@@ -56,7 +57,7 @@ class Aggregator:
             outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
         _report(batch, folded, rows, outcomes)
         retry_from = checkpoint(outcomes)
-        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.has_job)
+        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.needs_marks)
         return stream_response(event, retry_from)
 
 

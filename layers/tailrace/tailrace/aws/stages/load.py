@@ -191,7 +191,9 @@ class Loader:
         body = io.BufferedReader(ObjectReader(self.s3, work.version, require_time))
         text = unpacked(body, named_gzip=named_gzip, encoding=work.version.encoding, before_next=require_time)
         work.is_compressed = text is not body
-        reader = LineReader(text, form, collection.compiled, collection.id_columns, tally.bookmark)
+        reader = LineReader(
+            text, form, collection.compiled, collection.id_columns, tally.bookmark, keys=collection.keys
+        )
         try:
             for line in reader:
                 self._process(line, tally)
@@ -210,7 +212,9 @@ class Loader:
             return
         try:
             collection, upload = tally.upload.collection, tally.upload
-            stored = arriving(self.pipeline, collection, StoredItem(line.item, line.expires_at), upload.uploaded_at)
+            stored = arriving(
+                self.pipeline, collection, line.id, StoredItem(line.item, line.expires_at), upload.uploaded_at
+            )
             row = validated_row(self.pipeline, collection, line.id, stored)
         except InvalidItem as error:
             tally.refuse(line, error.violations)
