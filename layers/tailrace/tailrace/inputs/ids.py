@@ -8,6 +8,7 @@ from typing import Any
 from tailrace.definition.item_ids import escaped, text_of
 from tailrace.encoding.digests import item_digest
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.numbers import UNREPRESENTABLE, is_representable
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidMessage
 
@@ -65,6 +66,10 @@ def missing_columns(header: AbstractSet[str], columns: Sequence[str]) -> str | N
 def _text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return canonical_json(value)
-    if isinstance(value, int | Decimal) or (isinstance(value, str | bytes) and value):
+    if isinstance(value, int | Decimal):
+        if not is_representable(value):  # in decimals, it may have a billion digits
+            raise InvalidMessage(f"the id is made of {name!r}, {UNREPRESENTABLE}")
+        return text_of(value)
+    if isinstance(value, str | bytes) and value:
         return text_of(value)
     raise InvalidMessage(f"the id is made of {name!r}, which must be a non-empty text, a number or a boolean")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import NamedTuple, Self
 
-from tailrace.definition.pipeline import DEFAULT_PIPELINE
+from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 from tailrace.definition.route_names import resource_name, routes_parameter
 from tailrace.errors import SettingsError
 
