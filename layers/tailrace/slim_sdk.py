@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SERVICES = ("dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "stepfunctions")
-_ENDPOINT_PREFIXES = {"dynamodb", "lambda", "s3", "sqs", "states", "streams.dynamodb"}
+SERVICES = ("cloudformation", "dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "stepfunctions")
+_ENDPOINT_PREFIXES = {"cloudformation", "dynamodb", "lambda", "s3", "sqs", "states", "streams.dynamodb"}
 
 
 def slim(data: Path) -> None:

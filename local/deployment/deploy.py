@@ -24,6 +24,9 @@ from local.errors import DeployFailed
 
 STACK_NAME = "tailrace"
 DEPLOY_SECONDS = 120.0
+AT_ONCE = "AllAtOnce"
+"""The value of the parameter Deployment that needs no CodeDeploy."""
+
 _UNDER_WAY = {
     "CREATE_IN_PROGRESS",
     "UPDATE_IN_PROGRESS",
@@ -47,6 +50,8 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
     `parameters` are template parameters; Emulated, Architecture and Routes are added. Returns the stack's outputs.
     Raises SetupMissing and DeployFailed; a failed update has been rolled back.
     """
+    if parameters.get("Deployment", AT_ONCE) != AT_ONCE:
+        raise DeployFailed(f"The emulator has no CodeDeploy to shift requests: leave out Deployment, or use {AT_ONCE}.")
     cloudformation = client("cloudformation", endpoint)
     prepare(endpoint, built)
     routes = parameters.get("Routes") or routes_of(built, parameters.get("Pipeline") or pipeline_reference())
@@ -154,6 +159,9 @@ def _outputs_when_complete(cloudformation: Any) -> dict[str, str]:
         if stack["StackStatus"] not in _UNDER_WAY:
             break
         time.sleep(0.05)
+    else:
+        status = stack["StackStatus"]
+        raise DeployFailed(f"The deployment did not end in {DEPLOY_SECONDS:.0f} s ({status}): start the stack again.")
     events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]  # the latest first
     reasons = [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"

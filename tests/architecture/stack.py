@@ -17,9 +17,9 @@ PAGE = "dashboard"
 FUNCTIONS = (*STAGES, PAGE)
 
 LIBRARY_VARIABLES = frozenset(
-    {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
+    {"TRACING", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
 )
-"""What no settings type reads: Powertools and botocore do."""
+"""What no settings type reads: Powertools and botocore do, and tailrace.aws.runtime.following."""
 
 type Resource = Mapping[str, Any]
 
@@ -50,7 +50,9 @@ def _decided(value: Any) -> Any:
         case dict():
             return {key: _decided(inner) for key, inner in value.items()}
         case list():
-            return [_decided(inner) for inner in value]
+            # a member that only another table needs is left out; Fn::If's own lists stay whole
+            members = [(inner, _decided(inner)) for inner in value]
+            return [decided for inner, decided in members if decided == inner or decided != {"Ref": "AWS::NoValue"}]
     return value
 
 

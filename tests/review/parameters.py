@@ -55,6 +55,8 @@ def _filled(value: Any, values: Mapping[str, Any]) -> Any:
             return _filled(one if _holds(condition, values) else other, values)
         case {"Fn::Select": [index, list_or_text]}:
             filled = _filled(list_or_text, values)
+            if isinstance(filled, dict):  # known in a deployment only
+                return {"Fn::Select": [index, filled]}
             return filled.split(",")[int(index)] if isinstance(filled, str) else filled[int(index)]
         case dict():
             inner = {key: _filled(part, values) for key, part in value.items()}

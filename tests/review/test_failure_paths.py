@@ -1,4 +1,4 @@
-"""Every failure path has an alarm, and every alarm an entry in the runbook that its description names."""
+"""Every failure path has an alarm and a test, and every alarm an entry in the runbook that its description names."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import pytest
 
 from tests.architecture.stack import ROOT, resources, template
 from tests.review.failure_paths import NO_FAILURES, RETRIED, Path, alarmed, from_code, from_template
+from tests.review.failure_tests import marked_tests
 from tests.review.parameters import deployed, of_type
 
 ALL = deployed(VerifySchedule="rate(7 days)", JwtIssuer="https://issuer.example", DashboardClientId="page")
@@ -20,10 +21,14 @@ LINK = re.compile(r"Runbook: (docs/[a-z]+\.md)#([a-z0-9-]+)$")
 STEPS = 2
 
 
+def paths_of(stack: Mapping[str, dict[str, Any]]) -> set[Path]:
+    """Return the failure paths of a stack."""
+    return from_template(stack) | {path for path in from_code() if path.metric not in NO_FAILURES | RETRIED}
+
+
 def without_alarm(stack: Mapping[str, dict[str, Any]]) -> set[Path]:
     """Return the failure paths of a stack that no alarm watches."""
-    failures = {path for path in from_code() if path.metric not in NO_FAILURES | RETRIED}
-    return (from_template(stack) | failures) - alarmed(of_type(stack, "AWS::CloudWatch::Alarm")).keys()
+    return paths_of(stack) - alarmed(of_type(stack, "AWS::CloudWatch::Alarm")).keys()
 
 
 def entries() -> dict[str, str]:
@@ -36,6 +41,17 @@ def entries() -> dict[str, str]:
 def test_every_failure_path_has_an_alarm() -> None:
     """A stage, queue or destination that is added without one fails here."""
     assert not without_alarm(ALL)
+
+
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, list[str]]:
+    """Collect the tests that make failures happen."""
+    return marked_tests(tmp_path_factory.mktemp("collected"))
+
+
+def test_every_failure_path_has_a_test_that_makes_it_happen(tested: dict[Path, list[str]]) -> None:
+    """A stage, queue or destination that is added without one fails here; so does a mark for what is not there."""
+    assert tested.keys() == paths_of(ALL)
 
 
 def test_the_derived_paths_are_those_that_the_flow_has() -> None:
@@ -176,12 +192,13 @@ NEW = {
 
 
 @pytest.mark.parametrize("kind", NEW)
-def test_what_is_new_is_noticed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each kind of resource, added without an alarm."""
+def test_what_is_new_is_noticed(kind: str, tested: dict[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of resource, added without an alarm, and without a test."""
     name, resource, metrics = NEW[kind]
     for added in ("NewQueue", "NewDeadLetterQueue", name):
         monkeypatch.setitem(template()["Resources"], added, resource)
     assert {path.metric for path in without_alarm({**ALL, name: resource})} >= metrics
+    assert {path.metric for path in paths_of({**ALL, name: resource}) - tested.keys()} >= metrics
 
 
 @pytest.mark.parametrize("name", sorted(ALARMS))

@@ -46,10 +46,65 @@ def test_both_readers_read_the_named_stream(mapping: str) -> None:
 def test_control_rows_know_the_table_that_they_are_attached_to() -> None:
     """So that an own table is not exchanged for it under rows that count the own one."""
     assert ATTACHED["ControlRows"]["Properties"]["AttachedTable"] == TABLE
-    assert not deployed()["ControlRows"]["Properties"]["AttachedTable"]
+    assert ATTACHED["ControlRows"]["Properties"]["AttachedStream"] == STREAM
+    own = deployed()["ControlRows"]["Properties"]
+    assert (own["AttachedTable"], own["AttachedStream"]) == ("", "")
 
 
-READS = {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DescribeTable"}
+def test_it_is_checked_before_anything_reads_it() -> None:
+    """Otherwise a stream without images would be read, and only the readers' errors would say so."""
+    check = ATTACHED["TableCheck"]["Properties"]
+    assert (check["Table"], check["StreamArn"], check["KeyArn"], check["WriteEntrances"]) == (TABLE, STREAM, "", "off")
+    assert WRITABLE["TableCheck"]["Properties"]["WriteEntrances"] == "on"
+    assert ATTACHED["ControlRows"]["Properties"]["Checked"] == {"Ref": "TableCheck"}
+    for mapping in ("FanoutMapping", "AggregateMapping"):
+        assert ATTACHED[mapping]["DependsOn"] == "ControlRows"
+    own = deployed()
+    assert "TableCheck" not in own
+    assert "TableCheck" not in json.dumps(own, default=str)
+
+
+def test_every_new_definition_is_compared_with_it() -> None:
+    """The key of the table may fit one definition, and not the next."""
+    assert ATTACHED["TableCheck"]["Properties"]["Code"] == {"Ref": "TailraceLayer"}
+    assert ATTACHED["TableCheck"]["Properties"]["Pipeline"] == deployed()["RouteCheck"]["Properties"]["Pipeline"]
+
+
+def test_the_check_waits_for_the_right_to_the_key() -> None:
+    """It reads an item."""
+    found = deployed(ItemsTableName=TABLE, ItemsStreamArn=STREAM, ItemsTableKeyArn=KEY)
+    assert found["TableCheck"]["Properties"]["After"] == {"Ref": "TableKeyRights"}
+    assert found["TableCheck"]["Properties"]["KeyArn"] == KEY
+
+
+def test_only_an_attached_stack_has_the_rights_of_the_check() -> None:
+    """And they name one table, and the stack itself."""
+    rights_of_check = {"dynamodb:DescribeTimeToLive", "cloudformation:DescribeStacks"}
+    for found, expected in ((ATTACHED, rights_of_check), (deployed(), set())):
+        statements = found["HistoryFunction"]["Properties"]["Policies"][0]["Statement"]
+        granted = {one["Action"]: one["Resource"] for one in statements if isinstance(one["Action"], str)}
+        assert granted.keys() & rights_of_check == expected
+        if expected:
+            assert granted["cloudformation:DescribeStacks"] == {"Ref": "AWS::StackId"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_role_depends_on_the_given_stream(stage: str) -> None:
+    """IAM would refuse the ARN of another partition before the check can say what is wrong with it."""
+    assert STREAM not in json.dumps(ATTACHED[function_id(stage)]["Properties"]["Policies"], default=str)
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
+def test_jobs_read_the_stream_of_an_attached_table_alone(is_attached: bool) -> None:
+    """On the stack's own, sentinels say how far the stream is read; there, nobody may write one."""
+    statements = (ATTACHED if is_attached else deployed())["HistoryFunction"]["Properties"]["Policies"][0]["Statement"]
+    by_name = {one["Sid"]: one for one in statements}
+    assert ("ReadStream" in by_name, "WriteSentinels" in by_name) == (is_attached, not is_attached)
+    if is_attached:
+        assert by_name["ReadStream"]["Action"] == ["dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+
+
+READS = {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
 READS |= {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
 
 
@@ -88,7 +143,7 @@ def test_the_functions_know_what_they_may_do(chosen: str, table: str, expected: 
         may_write = bool(WRITING.search(json.dumps(found[function_id(stage)]["Properties"]["Policies"])))
         assert may_write or expected == "off"
     history = found["HistoryFunction"]["Properties"]["Environment"]["Variables"]
-    assert history["ITEMS_TABLE_FOREIGN"] == ("true" if table else "false")
+    assert history["ATTACHED_STREAM"] == (STREAM if table else "")
 
 
 def test_roles_that_read_it_may_use_its_key() -> None:

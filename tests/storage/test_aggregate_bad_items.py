@@ -31,13 +31,20 @@ def test_a_bad_item_counts_nowhere_and_its_neighbours_do(aggregates: Aggregates,
     assert aggregates.values()[HOUR]["orders"] == 2
 
 
-def test_a_group_that_no_key_can_hold_counts_nowhere_and_stops_nobody(aggregates: Aggregates) -> None:
+@pytest.mark.failure_path("ItemsNotCounted", "aggregate")
+def test_a_group_that_no_key_can_hold_counts_nowhere_and_stops_nobody(
+    aggregates: Aggregates, capsys: pytest.CaptureFixture[str]
+) -> None:
     pages = ["p" * 2034, "p" * 2042, "é" * 1022, "", "#" * 700, "/"]
     records = [record(n, "visits", (str(n), None, {"page": page})) for n, page in enumerate(pages, start=1)]
     assert aggregates.absorb(event(records))["batchItemFailures"] == []
     assert {row["page"] for row in aggregates.values().values()} == {"p" * 2034, "", "/"}
+    told = capsys.readouterr().out
+    assert '"ItemsNotCounted":[3.0]' in told
+    assert '"aggregate":"pages"' in told
 
 
+@pytest.mark.failure_path("RowsRefused", "aggregate")
 def test_a_sum_that_the_table_cannot_hold_is_told_and_stops_nobody(
     aggregates: Aggregates, capsys: pytest.CaptureFixture[str]
 ) -> None:

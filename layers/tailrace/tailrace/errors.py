@@ -12,6 +12,7 @@
     │   ├── Conflict             another writer changed the item in the meantime
     │   ├── PreconditionFailed   the item does not meet the request's precondition
     │   ├── WritesOff            the stack only reads its table: its write entrances are off
+    │   ├── UnfitTable           an existing table that the stack cannot be attached to
     │   ├── NotBuilt             no generation of the aggregate can be shown yet
     │   ├── NotAdditive          a measure cannot be derived from several rows
     │   ├── UnsupportedKeyOrder  the aggregate's group order does not support the query
@@ -76,6 +77,10 @@ class WritesOff(Permanent):
         super().__init__(
             "this stack only reads its items table: write to the table itself, or deploy with WriteEntrances=on"
         )
+
+
+class UnfitTable(Permanent):
+    """The stack cannot be attached to an existing table; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

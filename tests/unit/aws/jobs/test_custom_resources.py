@@ -7,6 +7,8 @@ import pytest
 
 from tailrace.aws.jobs import custom_resources
 from tailrace.aws.runtime.settings import HistorySettings
+from tests.simulation.jobs.world import World
+from tests.unit.aws.jobs.test_table_check import PROPERTIES, Service, failure
 
 SETTINGS = HistorySettings(
     tailrace_pipeline="tests.pipelines.orders:pipeline",
@@ -31,7 +33,13 @@ class Answer:
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def sizes() -> list[int]:
+    """Return the sizes of what CloudFormation is sent."""
+    return []
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -> list[dict[str, Any]]:
     """Return what CloudFormation is sent."""
     sent: list[dict[str, Any]] = []
 
@@ -39,6 +47,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         assert (request.full_url, request.method) == ("https://example.com/answer", "PUT")
         assert timeout < 60
         sent.append(json.loads(request.data))
+        sizes.append(len(request.data))
         return Answer()
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
@@ -81,45 +90,68 @@ def test_a_stack_can_be_deleted_whatever_its_routes(answers: list[Any]) -> None:
     assert answers[0]["Status"] == "SUCCESS"
 
 
-def _tables(kind: str, attached: str | None, before: str | None) -> dict[str, Any]:
-    found = event(kind, "Custom::ControlRows")
-    found["ResourceProperties"] = {} if attached is None else {"AttachedTable": attached}
-    if kind == "Update":
-        found["OldResourceProperties"] = {} if before is None else {"AttachedTable": before}
-    return found
+def test_an_update_to_another_table_is_refused(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = World(1).workshop()
+    monkeypatch.setattr(custom_resources, "workshop", lambda _settings: shop)
+    for kind, table in (("Create", ""), ("Update", "shop"), ("Update", "")):
+        request = event(kind, "Custom::ControlRows") | {"ResourceProperties": {"AttachedTable": table}}
+        request["OldResourceProperties"] = {"AttachedTable": ""}
+        custom_resources.serve(request, SETTINGS)
+    assert [answer["Status"] for answer in answers] == ["SUCCESS", "FAILED", "SUCCESS"]
+    assert "its rows would be wrong for shop: deploy a stack of another name" in answers[1]["Reason"]
 
 
-@pytest.mark.parametrize("before", [None, ""])
-def test_a_stack_with_its_own_table_is_not_attached_to_another(before: str | None, answers: list[Any]) -> None:
-    custom_resources.serve(_tables("Update", "shop", before), SETTINGS)
-    (answer,) = answers
-    assert answer["Status"] == "FAILED"
-    assert "its rows would be wrong for shop: deploy a stack of another name" in answer["Reason"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "attached", "before"),
-    [
-        ("Create", "shop", None),
-        ("Create", "", None),
-        ("Update", "", ""),
-        ("Update", "", None),
-        ("Update", None, None),
-        ("Update", "shop", "shop"),
-        ("Update", "", "shop"),  # CloudFormation rolls a refused update back
-    ],
-)
-def test_every_other_table_is_as_before(kind: str, attached: str | None, before: str | None) -> None:
-    custom_resources.check_attachment(_tables(kind, attached, before))
-
-
-def test_whatever_the_work_raises_is_an_answer(answers: list[Any]) -> None:
+def test_whatever_the_work_raises_is_an_answer(answers: list[Any], sizes: list[int]) -> None:
     def work() -> str:
         raise RuntimeError("a module of the definition " + "x" * 5000)
+
+    def other() -> str:
+        raise ValueError("ü" * 5000 + "\ud800")
 
     custom_resources.answer_cloudformation(event("Update"), work)
     assert answers[0]["Status"] == "FAILED"
     assert answers[0]["Reason"].startswith("RuntimeError: a module of the definition")
-    assert len(json.dumps(answers[0])) < 4096
+    custom_resources.answer_cloudformation(event("Update"), other)
+    assert answers[1]["Reason"].startswith("ValueError: üü")
+    assert all(size < 4096 for size in sizes)
     custom_resources.serve(event("Create", "Custom::Unknown"), SETTINGS)
-    assert "there is no resource Custom::Unknown" in answers[1]["Reason"]
+    assert "there is no resource Custom::Unknown" in answers[2]["Reason"]
+
+
+class Cloud:
+    """The services that the check of an existing table asks."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def client(self, service: str) -> Any:
+        if service == "cloudformation":
+            return self
+        return Service(describe_table=failure("ResourceNotFoundException"))
+
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - botocore's name
+        assert StackName == "s"
+        if self.status == "DENIED":
+            raise failure("AccessDenied")
+        return {"Stacks": [{"StackStatus": self.status}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        ("Create", "CREATE_IN_PROGRESS", "FAILED"),
+        ("Update", "UPDATE_IN_PROGRESS", "FAILED"),
+        ("Update", "DENIED", "FAILED"),
+        ("Update", "UPDATE_ROLLBACK_IN_PROGRESS", "SUCCESS"),
+        ("Delete", "DELETE_IN_PROGRESS", "SUCCESS"),
+    ],
+)
+def test_a_table_that_does_not_fit_fails_the_deployment_but_not_the_way_back(
+    kind: str, status: str, expected: str, answers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure on the way back would leave the stack where CloudFormation cannot go on by itself."""
+    monkeypatch.setattr(custom_resources, "client", Cloud(status).client)
+    custom_resources.serve(event(kind, "Custom::TableCheck") | {"ResourceProperties": PROPERTIES}, SETTINGS)
+    assert answers[0]["Status"] == expected
+    told = "UnfitTable: There is no table 'shop' in region eu-west-1 of account 111122223333: "
+    assert answers[0].get("Reason", "").startswith(told) is (expected == "FAILED")

@@ -48,6 +48,12 @@ def test_a_failed_stack_reports_the_reason() -> None:
             deploy._outputs_when_complete(Stacks(*states))
 
 
+def test_a_deployment_that_does_not_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "DEPLOY_SECONDS", 0.2)
+    with pytest.raises(DeployFailed, match=r"did not end in 0 s \(UPDATE_IN_PROGRESS\): start the stack again"):
+        deploy._outputs_when_complete(Stacks(*["UPDATE_IN_PROGRESS"] * 100))
+
+
 class Existing(Stacks):
     """A stack that exists, in its last update's state."""
 
@@ -64,3 +70,9 @@ def test_a_stack_that_is_up_to_date_stays_as_it_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(deploy, "client", lambda *_: stacks)
     monkeypatch.setattr(deploy, "prepare", lambda *_: None)
     assert deploy.deploy("http://127.0.0.1:1", Path("build"), {"Routes": "None"}) == {"A": "1"}
+
+
+def test_a_shift_of_requests_is_refused_with_the_reason() -> None:
+    """Before anything is deployed: the emulator would name resource types."""
+    with pytest.raises(DeployFailed, match=r"no CodeDeploy.*leave out Deployment, or use AllAtOnce\.$"):
+        deploy.deploy("http://127.0.0.1:9", Path("unused"), {"Deployment": "Canary10Percent10Minutes"})

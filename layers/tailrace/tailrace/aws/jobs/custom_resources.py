@@ -1,4 +1,4 @@
-"""The custom resources of the template: the first control rows, and the check that every route has a queue.
+"""The custom resources of the template: the first control rows, and the checks of routes and of an existing table.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
 """
@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tailrace.aws.jobs.assembly import workshop
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.genesis import see_attachment, write_first_control_rows
+from tailrace.aws.jobs.table_check import check_attached
+from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.settings import HistorySettings
+from tailrace.aws.runtime.telemetry import logger
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.route_names import disagreement
-from tailrace.errors import DefinitionError, InvalidMessage
+from tailrace.errors import DefinitionError, InvalidMessage, TailraceError
 
 _TIMEOUT_S = 20
-_MAX_REASON = 1000
+_MAX_REASON_BYTES = 2500
 """An answer may have 4 KB."""
 
 
@@ -28,30 +32,34 @@ def serve(event: Mapping[str, Any], settings: HistorySettings) -> None:
 def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
     match event["ResourceType"]:
         case "Custom::ControlRows":
-            check_attachment(event)
             tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
-            shop, is_foreign = workshop(settings), settings.has_foreign_table
-            return write_first_control_rows(shop, tables, has_foreign_table=is_foreign)
+            shop = workshop(settings)
+            done = write_first_control_rows(shop, tables, is_attached=settings.has_foreign_table)
+            see_attachment(shop.control, event)
+            return done
+        case "Custom::TableCheck":
+            if _is_rolling_back(event):
+                return "not checked: the stack goes back to what it was"
+            pipeline = load_pipeline(settings.tailrace_pipeline)
+            told = check_attached(pipeline, event["ResourceProperties"], client("dynamodb"), client("dynamodbstreams"))
+            logger().info(told)
+            return told
         case "Custom::RouteCheck":
             return check_routes(settings, event["ResourceProperties"]["Routes"])
     raise InvalidMessage(f"there is no resource {event['ResourceType']}")
 
 
-def check_attachment(event: Mapping[str, Any]) -> None:
-    """Refuse an existing table for a stack that has a table of its own, whose items its rows count.
-
-    The way back is not refused: CloudFormation takes it after each refusal, and it must not fail.
-
-    Raises:
-        InvalidMessage: the stack has its own table.
-    """
-    attached = event["ResourceProperties"].get("AttachedTable")
-    before = event.get("OldResourceProperties", {}).get("AttachedTable")
-    if event["RequestType"] == "Update" and attached and not before:
-        raise InvalidMessage(
-            f"this stack has counted the items of its own table, and its rows would be wrong for {attached}: "
-            "deploy a stack of another name with ItemsTableName, or leave ItemsTableName and ItemsStreamArn empty"
-        )
+def _is_rolling_back(event: Mapping[str, Any]) -> bool:
+    """Tell whether an update has failed, and CloudFormation goes back to the properties before it."""
+    if event["RequestType"] != "Update":
+        return False
+    try:
+        with map_aws_errors():
+            (stack,) = client("cloudformation").describe_stacks(StackName=event["StackId"])["Stacks"]
+    except TailraceError:
+        logger().exception("the stack's status is unknown")
+        return False
+    return "ROLLBACK" in stack["StackStatus"]
 
 
 def check_routes(settings: HistorySettings, parameter: str) -> str:
@@ -82,8 +90,9 @@ def answer_cloudformation(event: Mapping[str, Any], work: Callable[[], str]) -> 
         if event["RequestType"] != "Delete":
             body["Reason"] = work()
     except Exception as error:  # noqa: BLE001 - the definition may raise anything when it is imported
-        body |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:_MAX_REASON]}
-    content = json.dumps(body).encode()
+        reason = f"{type(error).__name__}: {error}".encode(errors="replace")[:_MAX_REASON_BYTES]
+        body |= {"Status": "FAILED", "Reason": reason.decode(errors="ignore")}
+    content = json.dumps(body, ensure_ascii=False).encode()
     request = urllib.request.Request(  # noqa: S310 - CloudFormation's address, from its own event
         event["ResponseURL"], content, {"Content-Type": "", "Content-Length": str(len(content))}, method="PUT"
     )

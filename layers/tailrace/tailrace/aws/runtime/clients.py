@@ -10,6 +10,7 @@ from botocore.config import Config
 from tailrace.aws.runtime.raw_json import skip_serializer
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_lambda import LambdaClient
@@ -38,6 +39,8 @@ _BEST_EFFORT = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "sta
 _OBJECT_TIMEOUT_S = 20
 
 
+@overload
+def client(service: Literal["cloudformation"]) -> "CloudFormationClient": ...
 @overload
 def client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
 @overload

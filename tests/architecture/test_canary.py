@@ -1,0 +1,118 @@
+"""A deployment that shifts requests step by step, and goes back when an alarm rings (parameter Deployment)."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import pytest
+
+from local.deployment.template import template as written
+from tests.architecture.stack import ROOT, properties, referred, template, variables
+from tests.review.parameters import deployed, of_type
+
+PLAIN = deployed()
+SHIFTS = deployed(Deployment="Canary10Percent10Minutes")
+ADDED = {
+    "AWS::Lambda::Version": "ApiVersion",
+    "AWS::Lambda::Alias": "ApiAlias",
+    "AWS::Lambda::Permission": "ApiAliasPermission",
+    "AWS::CodeDeploy::Application": "ApiShifts",
+    "AWS::CodeDeploy::DeploymentGroup": "ApiShiftGroup",
+    "AWS::IAM::Role": "ApiShiftRole",
+}
+SAME_FOR_GOOD = {"ItemsTableName", "ItemsStreamArn"}
+"""Parameters that no update of a stack changes: what was counted is of one table."""
+
+FOLLOW_THE_LAYER = {"Routes"}
+"""Parameters that change only with the definition, which is in the layer: RouteCheck compares them."""
+
+
+def parameters_of(value: Any) -> set[str]:
+    """Return the parameters that a value depends on, directly or by a condition."""
+    names = template()["Parameters"].keys()
+    found: set[str] = set()
+    match value:
+        case {"Ref": str(name)} if name in names:
+            found.add(name)
+        case {"Fn::If": [str(condition), *both]}:
+            found |= parameters_of(template()["Conditions"][condition]) | parameters_of(both)
+        case {"Condition": str(condition)}:
+            found |= parameters_of(template()["Conditions"][condition])
+        case dict():
+            found |= set().union(*map(parameters_of, value.values()))
+        case list():
+            found |= set().union(*map(parameters_of, value))
+    return found
+
+
+def test_by_default_nothing_of_it_exists() -> None:
+    assert not PLAIN.keys() & set(ADDED.values())
+    assert PLAIN["ApiIntegration"]["Properties"]["IntegrationUri"] == {"Fn::GetAtt": ["ApiFunction", "Arn"]}
+
+
+def test_the_parameter_adds_an_alias_that_requests_go_to() -> None:
+    added = SHIFTS.keys() - PLAIN.keys()
+    assert {SHIFTS[name]["Type"]: name for name in added} == ADDED
+    changed = {name for name in PLAIN if PLAIN[name] != SHIFTS[name]}
+    assert changed == {"ApiIntegration"}
+    assert SHIFTS["ApiIntegration"]["Properties"]["IntegrationUri"] == {"Ref": "ApiAlias"}
+    assert SHIFTS["ApiAliasPermission"]["Properties"]["FunctionName"] == {"Ref": "ApiAlias"}
+    update = SHIFTS["ApiAlias"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert referred(update) == {"ApiShifts", "ApiShiftGroup"}
+
+
+def test_an_alarm_rolls_the_update_back() -> None:
+    (group,) = of_type(SHIFTS, "AWS::CodeDeploy::DeploymentGroup").values()
+    assert group["AlarmConfiguration"]["Enabled"] is True
+    alarms = {name for one in group["AlarmConfiguration"]["Alarms"] for name in referred(one)}
+    assert alarms == {"ApiErrorsAlarm", "FanoutErrorsAlarm", "AggregateErrorsAlarm"}
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    assert group["DeploymentConfigName"] == {"Fn::Sub": "CodeDeployDefault.Lambda${Deployment}"}
+
+
+@pytest.mark.parametrize("shift", template()["Parameters"]["Deployment"]["AllowedValues"])
+def test_every_shift_lasts_longer_than_an_alarm_needs(shift: str) -> None:
+    """An alarm that rings after the shift rolls nothing back."""
+    if shift == "AllAtOnce":
+        return
+    percent, minutes = map(int, re.findall(r"\d+", shift))
+    lasts_s = 60 * minutes * (1 if shift.startswith("Canary") else 100 // percent - 1)
+    for alarm in ("ApiErrorsAlarm", "FanoutErrorsAlarm", "AggregateErrorsAlarm"):
+        assert lasts_s > properties(alarm)["Period"] * properties(alarm)["EvaluationPeriods"]
+
+
+def test_no_consumer_of_a_stream_or_queue_runs_two_versions() -> None:
+    """Two meanings at a time would interrupt the generations of aggregate."""
+    for mapping in of_type(SHIFTS, "AWS::Lambda::EventSourceMapping").values():
+        assert all(name.endswith("Function") for name in referred(mapping["FunctionName"]))
+
+
+def test_codedeploy_may_move_this_alias_and_nothing_else() -> None:
+    (policy,) = SHIFTS["ApiShiftRole"]["Properties"]["Policies"]
+    writes, watches = policy["PolicyDocument"]["Statement"]
+    assert {name for one in writes["Resource"] for name in referred(one)} == {"ApiFunction"}
+    assert watches["Action"] == "cloudwatch:DescribeAlarms"
+    trust = SHIFTS["ApiShiftRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_a_version_is_published_for_every_parameter_that_the_function_sees() -> None:
+    """CloudFormation replaces a version when its description changes, and at no other time."""
+    function = written()["Resources"]["ApiFunction"]["Properties"]
+    shared = written()["Globals"]["Function"]
+    seen = parameters_of([function["Environment"], shared]) - SAME_FOR_GOOD - FOLLOW_THE_LAYER
+    described = parameters_of(written()["Resources"]["ApiVersion"]["Properties"]["Description"])
+    assert seen - {"Architecture"} <= described, seen - described  # the layer is built for one
+    assert "POWERTOOLS_LOG_LEVEL" in shared["Environment"]["Variables"]
+    assert variables("api")
+
+
+def test_a_version_is_published_for_every_change_of_handler_and_settings() -> None:
+    """The layer has everything else; its number is in the description, too."""
+    text = json.dumps([written()["Resources"]["ApiFunction"], written()["Globals"]["Function"]], sort_keys=True)
+    code = (ROOT / "functions" / "api" / "app.py").read_text()
+    revision = hashlib.sha256(f"{text}\n{code}".encode()).hexdigest()[:12]
+    parts = written()["Resources"]["ApiVersion"]["Properties"]["Description"]["Fn::Join"][1]
+    assert parts[0] == f"revision {revision}", f"write `revision {revision}` into ApiVersion of template.yaml"
+    assert referred(parts[1]) == {"TailraceLayer"}
