@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -28,13 +28,12 @@ from tests.api_client import request
 from tests.foreign.build import build_with_test_definitions
 from tests.foreign.designs import DESIGNS, Design, Row
 from tests.foreign.writers import Writer, has_expired
+from tests.review.test_foreign_table import READS
 
 SETTLED_S = 120
+DIGITS = Context(prec=38)  # DynamoDB's
 EXPIRY_S = 90
 """The emulator looks for expired items once a minute."""
-
-READS = {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DescribeTable"}
-READS |= {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def as_read(stored: Row) -> Row:
     """Return a stored row as readers get it: a mean instead of its sum and its count."""
     row = dict(stored)
     if "celsius_count" in row:
-        row["celsius"] = Decimal(row.pop("celsius_total")) / row.pop("celsius_count")
+        row["celsius"] = DIGITS.divide(Decimal(row.pop("celsius_total")), row.pop("celsius_count"))
     return row
 
 
