@@ -1,19 +1,16 @@
-"""Change the definition of a running stack while flights are fed: ``make rebuilds RUNS=20 KILL=1 VERIFY=50``.
+"""Change the definition of a running stack while flights are fed: ``make rebuilds RUNS=20 KILL=1``.
 
 Each round has a stack of its own, and a seed that decides when the definition changes and in which order. Stops with
-status 1 after a failing round, and prints its seed and what was wrong. All verifications run on one stack; the last one
-meets a row that was spoiled.
+status 1 after a failing round, and prints its seed and what was wrong.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from random import Random
 
 from local.errors import LocalError
 from local.options import MAX_SHARDS
 from tests.rebuilds.rounds import Outcome, play
-from tests.rebuilds.verifications import fed_stack, spoil, verify
 
 MAX_DAYS = 7
 _SHOWN = 20
@@ -23,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
     try:
-        return _rounds(options) or _verifications(options)
+        return _rounds(options)
     except (LocalError, KeyboardInterrupt) as error:
         _print(str(error) or "Stopped.")
         return 1
@@ -38,24 +35,6 @@ def _rounds(options: argparse.Namespace) -> int:
                 _print(line)
             return 1
     return 0
-
-
-def _verifications(options: argparse.Namespace) -> int:
-    if not options.verify:
-        return 0
-    with fed_stack(options.shards) as (checkout, passes):
-        for number in range(1, options.verify + 1):
-            compared, differed, _ = verify(checkout)
-            _print(
-                f"verification {number}: {compared:,} rows compared, {differed:,} differed, {passes.changes:,} changes"
-            )
-            if differed or passes.problem:
-                _print(passes.problem or "A false alarm.")
-                return 1
-        spoiled = spoil(checkout, Random(options.first))  # noqa: S311 - not a secret
-        found, after = verify(checkout, "--repair"), verify(checkout)
-    _print(f"{spoiled} was spoiled by one: {found[1]} differed, {found[2]} repaired, then {after[1]} differed.")
-    return 0 if (found[1:], after[1]) == ((1, 1), 0) else 1
 
 
 def _describe(outcome: Outcome) -> str:
@@ -74,10 +53,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
     parser.add_argument("--days", type=int, default=MAX_DAYS, help="days of flights, at most 7 (default: %(default)s)")
     parser.add_argument("--shards", type=int, default=4, help="virtual shards of the stream (default: %(default)s)")
-    parser.add_argument("--verify", type=int, default=0, help="number of verifications under the feed (default: none)")
     parser.add_argument("--kill", action="store_true", help="kill processes of the functions at random moments")
     options = parser.parse_args(arguments)
-    bad = min(options.runs, options.first, options.verify) < 0 or not 1 <= options.days <= MAX_DAYS
+    bad = min(options.runs, options.first) < 0 or not 1 <= options.days <= MAX_DAYS
     if bad or not 1 <= options.shards <= MAX_SHARDS:
         parser.error(f"SHARDS is 1 to {MAX_SHARDS}, DAYS is 1 to {MAX_DAYS}, all others are at least 0")
     return options

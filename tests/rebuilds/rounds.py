@@ -26,7 +26,7 @@ from local.deployment import deploy
 from local.deployment.emulator import REGION
 from tests.rebuilds.edits import DEFINITION, EDITS
 from tests.rebuilds.expected import Rows, differences, expected_rows, stored_rows
-from tests.rebuilds.killer import Killer
+from tests.rebuilds.killer import LOAD, Killer
 from tests.stack.checkout import Checkout, checked_out
 
 DEPLOYED, REFUSED = "Deployed the changed definition", "was not deployed"
@@ -79,11 +79,11 @@ def play(seed: int, *, days: int = 7, shards: int = 4, kill: bool = False) -> Ou
                 feeding.wait_for(int(share * total))
                 deployed = checkout.log.count(DEPLOYED)
                 if killer is not None:
-                    killer.spared = CUSTOM_RESOURCES
+                    killer.spared = LOAD | CUSTOM_RESOURCES
                 edit.apply(checkout.folder)
                 _await_deployment(checkout, deployed + 1)
                 if killer is not None:
-                    killer.spared = frozenset()
+                    killer.spared = LOAD
             feeding.join()
         violations = [feeding.problem] if feeding.problem else _check(checkout, required)
         names = [f"{edit.name} at {share:.0%}" for edit, share in edits]
