@@ -18,6 +18,7 @@ PARTS = {
     "f": ("dollars", "dollars per million items"),
     "g": ("history", "a rebuild of a million items, and the journal"),
     "h": ("stages.compare", "fanout, archive, load and ingest against handwritten ones"),
+    "v": ("stages.values", "different values, ten and a million in a row"),
     "l": ("stages.elements", "lines of an item against one item for each line"),
 }
 

@@ -6,6 +6,7 @@ from functools import cache
 from local.demo.flights import read_flights
 from local.demo.timeline import Timetable, timeline
 from local.deployment.emulator import ROOT
+from tailrace.aggregation.counted_images import CountedImages
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.plan import PLANS
 from tailrace.definition.pipeline import Pipeline
@@ -88,13 +89,15 @@ def latest_batches(size: int | None, maximum: int) -> tuple[list[Json], list[str
     ]
 
 
-def reset_caches(pipeline: Pipeline, before: list[Json]) -> None:
-    """Reset the fold's caches to the state after ``before``.
+def reset_caches(pipeline: Pipeline, before: list[Json]) -> CountedImages:
+    """Reset the fold's caches to the state after ``before``, and return what is then known of images.
 
     Otherwise a second measurement of the same changes would find all of them cached.
     """
     PLANS.pop(pipeline, None)
-    fold_records(before, pipeline)
+    images = CountedImages()
+    fold_records(before, pipeline, images=images)
+    return images
 
 
 def _fitting_count(batch: list[Json]) -> int:

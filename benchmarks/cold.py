@@ -12,8 +12,10 @@ from tempfile import TemporaryDirectory
 from benchmarks.report import Result, Show
 from local.deployment.build import build_as_deployed
 from local.deployment.emulator import ROOT
+from pipeline.definition import pipeline
+from tailrace.definition.route_names import resource_name
 
-STAGES = ("aggregate", "api", "archive", "catalog", "fanout", "ingest", "load")
+STAGES = ("aggregate", "api", "archive", "catalog", "dashboard", "fanout", "history", "ingest", "load")
 _ROUNDS = 7
 
 # Work before the first event: import the module, and assemble the stage as the first event would.
@@ -22,8 +24,9 @@ import os, sys, time
 if len(sys.argv) > 1:
     sys.path[:0] = [sys.argv[1], sys.argv[2]]
     import app, typing
-    settings = typing.get_type_hints(app.stage.__wrapped__)["settings"]
-    app.stage(settings.parse(os.environ))
+    assemble = app.site if hasattr(app, "site") else app.stage
+    settings = typing.get_type_hints(assemble.__wrapped__)["settings"]
+    assemble(settings.parse(os.environ))
 print(time.process_time() * 1000)
 """
 
@@ -36,6 +39,7 @@ class _Environment(dict[str, str]):
         super().__init__(dict.fromkeys(names, "https://example.com/name"))
         self["PATH"] = os.environ["PATH"]
         self["AWS_REGION"] = "us-east-1"
+        self["ROUTES"] = ",".join(resource_name(route.name) for route in pipeline.routes)
         self["PYTHONDONTWRITEBYTECODE"] = "1"
         self |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
 

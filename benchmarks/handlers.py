@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -26,6 +27,7 @@ from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import assemble_feeder, fingerprints
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.backfill.generations import created
 from tailrace.queries.freshness import AGGREGATE
@@ -63,7 +65,8 @@ def _control(table: str) -> bytes:
     return json.dumps({"Responses": {table: database.rows(table)}}).encode()
 
 
-def _product() -> Callable[[Any], object]:
+def _product() -> Aggregator:
+    collect_seldom()
     dynamodb = client("dynamodb")
     committer = Committer(dynamodb, "aggregates", clock=_now, use_partiql=True)
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), "aggregates", _now)
@@ -89,7 +92,7 @@ def _timed(handler: Callable[[Any], object], event: Any) -> tuple[float, float]:
 
 
 def _compare(
-    name: str, size: int | None, ours: Callable[[Any], object], theirs: Callable[[Any], object], show: Show
+    name: str, size: int | None, ours: Aggregator, theirs: Callable[[Any], object], show: Show
 ) -> list[Result]:
     before, texts = latest_batches(size, _ROUNDS)
     for text in texts:
@@ -98,7 +101,7 @@ def _compare(
     by_hand: list[tuple[float, float]] = []
     for number, text in enumerate(texts, 1):
         show(f"(a) batches of {name}: {number} of {len(texts)}")
-        reset_caches(pipeline, before)
+        ours = replace(ours, images=reset_caches(pipeline, before))
         product += [_timed(ours, json.loads(one)) for one in texts]
         part = json.loads(text)
         part["Records"] = part["Records"][-_MAX_TUTORIAL_RECORDS:]

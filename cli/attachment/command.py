@@ -21,7 +21,8 @@ from tailrace.attachment.checks import check_table, lacks_rights
 from tailrace.attachment.facts import ANY_ACCOUNT, Actor, Denied, Described, Wanted
 from tailrace.aws.jobs.table_check import DENIED, describe
 from tailrace.aws.runtime.errors import has_code
-from tailrace.definition.pipeline import DEFAULT_PIPELINE, Pipeline
+from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
+from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import TailraceError
 
 _HELP = """\

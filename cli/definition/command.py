@@ -8,7 +8,8 @@ from cli.console import say, show_progress
 from cli.definition.trial import Limits, Trial, lines
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
-from tailrace.definition.pipeline import DEFAULT_PIPELINE, Pipeline, load_pipeline
+from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
+from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import DefinitionError
 

@@ -73,8 +73,8 @@ def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Finding
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
     seen = [image for item in items for image in images_of(item, aggregate.each_path)]
     for use in field_uses(aggregate.by, aggregate.stored_measures, aggregate.each_path):
-        path = use.path_in(collection.compiled.paths)
-        if collection.transform is None and (path is None or collection.compiled.paths.is_described(path)):
+        path = use.path_in(collection.fields)
+        if collection.transform is None and (path is None or collection.fields.is_described(path)):
             _warn_of_types(context, collection, use, findings)
         elif items:
             _check_use(context, collection, use, seen if use.each else items, findings)
@@ -97,7 +97,7 @@ def _warn_of_unchecked(collection: Collection, unchecked: Iterable[str], finding
 
 
 def _warn_of_types(context: str, collection: Collection, use: FieldUse, findings: Findings) -> None:
-    types = use.types_in(collection.compiled.paths)
+    types = use.types_in(collection.fields)
     if wrong := may_be_unusable(use, types):
         findings.warn(
             f"{context}: {use.what} needs {use.need}, but the schema of {collection.name!r} also allows "
@@ -135,14 +135,14 @@ def _check_fields_read(
     predicate: UserPredicate, collection: Collection, items: Sequence[Item], findings: Findings
 ) -> None:
     """Look for misspelt fields among those that a predicate looks up, as far as its code shows them."""
-    paths = collection.compiled.paths
+    fields = collection.fields
     for source in sorted(predicate_fields(predicate.function) or ()):
         *outer, name = steps = field_path(source).steps
         use = FieldUse(str(predicate), source, steps, ALL_TYPES)
         if predicate.each is not None:
             use = in_elements(use, predicate.each)
-        if collection.transform is None and not use.types_in(paths):
-            told = unknown_field(source, name, collection.name, paths.names((use.path_in(paths) or steps)[:-1]))
+        if collection.transform is None and not use.types_in(fields):
+            told = unknown_field(source, name, collection.name, fields.names((use.path_in(fields) or steps)[:-1]))
             findings.error(f"{predicate}: {told}")
         elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
             findings.warn(f"{predicate}: reads {source!r}, which no example of {collection.name!r} has")

@@ -82,7 +82,7 @@ class Subject:
             return False
         try:
             self.id_of(item)
-            check_item("x#1", item)
+            check_item("x#1", item, self.collection.keys.reserved)
         except (InvalidMessage, InvalidItem):
             return False
         return self.collection.compiled.is_valid(item)

@@ -122,7 +122,7 @@ class AsyncFailures:
         form, is_compressed = detect_format(key)
         body = io.BufferedReader(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"])
         text = unpacked(body, named_gzip=is_compressed, encoding="")
-        for line in read_lines(text, form, collection.compiled, collection.id_columns):
+        for line in read_lines(text, form, collection.compiled, collection.id_columns, keys=collection.keys):
             if isinstance(line, Line):
                 operation = Operation("put", name, line.id, line.item, line.expires_at)
                 if self.gate.items.key_of((name, line.id)) is not None:

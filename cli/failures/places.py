@@ -19,7 +19,8 @@ from cli.failures.queues import DeadLetters
 from cli.failures.reports import ReportStore
 from cli.failures.run import Policy, Run
 from cli.stacks import DeployedStack
-from tailrace.definition.pipeline import DEFAULT_PIPELINE, Pipeline, load_pipeline
+from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
+from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.errors import DefinitionError
 
 _SUFFIX = "DeadLetterQueue"

@@ -19,7 +19,7 @@ from cli.scaling.sampling.sample import Progress
 from cli.scaling.sources import read_figures, read_prices
 from cli.scaling.text import lines
 from cli.stacks import find_stack
-from tailrace.definition.pipeline import DEFAULT_PIPELINE
+from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 
 _RATES = [1_000.0, 100_000.0, 10_000_000.0]
 _MAX_SHARE = 0.95

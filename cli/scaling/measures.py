@@ -34,12 +34,14 @@ def _values(plan: Plan) -> Iterator[Cost]:
     units = {one.aggregate: one.units / one.writes for one in plan.written if one.kind == "value row"}
     for values in plan.profile.values:
         writes = plan.values_written(values)
-        what = f"value rows, {values.per_row:,.0f} per row" + (", all read" if values.reads_all else ", an end read")
+        reads = ", all read" if values.reads_all else ", an end read" if values.ends else ""
+        counts = ", counted" if values.appearing else ""
+        what = f"value rows, {values.per_row:,.0f} per row{reads}{counts}"
         yield Cost(
             values.aggregate,
             what,
             values.measures,
-            writes,
-            writes * units[values.aggregate],
+            writes + values.appearing,
+            writes * units[values.aggregate] + plan.counting_units(values),
             plan.reads_of(values),
         )

@@ -18,6 +18,8 @@ CALL_S = 0.005
 """Assumed latency of a call to DynamoDB, SQS or S3, as in the bench."""
 
 _UNIT_BYTES, _READ_UNIT_BYTES = 1024, 4096
+_UNITS_IN_TRANSACTION = 2
+_VALUES_PER_READ = 100
 _THREADS = 8
 _ARCHIVE_WINDOW_S = 60
 _FANOUT_BATCH, _FANOUT_WINDOW_S = 1_000, 1
@@ -125,7 +127,7 @@ class Plan:
     @property
     def units(self) -> float:
         """Write units of the aggregates table per change."""
-        return sum(one.units for one in self.written)
+        return sum(one.units for one in self.written) + sum(map(self.counting_units, self.profile.values))
 
     def main_rows(self, aggregate: str) -> float:
         """Return the rows of an aggregate that are written per change, without value rows and lists."""
@@ -140,7 +142,16 @@ class Plan:
         size = self.profile.row_bytes.get((values.aggregate, "value row"), 0) + MARK_BYTES
         all_rows = math.ceil(values.per_row * size / _READ_UNIT_BYTES) if values.reads_all else 0
         touched = min(self.main_rows(values.aggregate), self.values_written(values))
-        return touched * (values.ends + all_rows)
+        # what is counted is read after it is written, one by one
+        return touched * (values.ends + all_rows) + (self.values_written(values) if values.appearing else 0)
+
+    def transactions(self, values: Values) -> float:
+        """Return the transactions per change that count values: one for each main row with new ones."""
+        return min(values.appearing, self.main_rows(values.aggregate))
+
+    def counting_units(self, values: Values) -> float:
+        """Return the write units per change that count values: in a transaction, each row takes two."""
+        return _UNITS_IN_TRANSACTION * (values.appearing + self.transactions(values))
 
     @property
     def read_units(self) -> float:
@@ -150,11 +161,14 @@ class Plan:
     @cached_property
     def aggregate_s(self) -> float:
         """Time of aggregate per change; rows with order measures are read and written one by one, on eight threads."""
-        calls = sum(
-            min(self.main_rows(values.aggregate), self.values_written(values)) * (1 + values.ends + values.reads_all)
-            for values in self.profile.values
-        )
+        calls = sum(map(self._calls, self.profile.values))
         return self.figures.aggregate_s + self.rows * self.figures.row_s + calls * CALL_S / _THREADS
+
+    def _calls(self, values: Values) -> float:
+        touched = min(self.main_rows(values.aggregate), self.values_written(values))
+        queries = values.ends + values.reads_all
+        counting = self.values_written(values) / _VALUES_PER_READ + self.transactions(values)
+        return (touched * (1 + queries) if queries else 0) + (counting if values.appearing else 0)
 
     @property
     def fanout_batch(self) -> float:

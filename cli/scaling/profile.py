@@ -59,6 +59,7 @@ class Values:
         writes: value rows written per change, in batches of each of SIZES.
         ends: the number of queries that read one end; 0 if there are none.
         reads_all: whether all value rows are read.
+        appearing: values that are new to their row, per change, where different values are counted; else 0.
     """
 
     aggregate: str
@@ -67,6 +68,7 @@ class Values:
     writes: tuple[float, ...]
     ends: int
     reads_all: bool
+    appearing: float = 0
 
 
 @dataclass(frozen=True, slots=True)

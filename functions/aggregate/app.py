@@ -10,6 +10,7 @@ from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import AggregateSettings, on_aws
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.definition.pipeline import load_pipeline
@@ -19,6 +20,7 @@ from tailrace.queries.freshness import AGGREGATE
 @cache
 def stage(settings: AggregateSettings) -> Aggregator:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
+    collect_seldom()
     dynamodb, table = client("dynamodb"), settings.aggregates_table
     committer = Committer(dynamodb, table, clock=_now, use_partiql=on_aws(os.environ))
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), table, _now)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tailrace.aws.monitoring.throughput import count_messages, for_process
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import ArchiveSettings
 from tailrace.aws.stages.archive import Archiver
 
@@ -15,6 +16,7 @@ from tailrace.aws.stages.archive import Archiver
 @cache
 def stage(settings: ArchiveSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
+    collect_seldom()
     throughput = for_process(settings.progress_table, "archive", lambda: datetime.now(UTC))
     return count_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), throughput)
 

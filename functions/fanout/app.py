@@ -8,6 +8,7 @@ from typing import Any
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import for_process, route_stage
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import FanoutSettings, route_queues
 from tailrace.aws.stages.fanout import Destinations, Fanout
 from tailrace.aws.stages.replay import Replayer
@@ -18,6 +19,7 @@ from tailrace.queries.freshness import FANOUT
 @cache
 def stage(settings: FanoutSettings) -> Fanout:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
+    collect_seldom()
     pipeline = load_pipeline(settings.tailrace_pipeline)
     routes = route_queues(settings, [route.name for route in pipeline.routes])
     queues = {name: found.queue for name, found in routes.items()}

@@ -16,7 +16,7 @@ from tailrace.aws.runtime.settings import HistorySettings
 def stage(settings: HistorySettings) -> Commands:
     """Assemble the commands, once per settings."""
     states = lambda: client("stepfunctions")  # noqa: E731
-    return Commands(workshop(settings), settings.history_machine, states, settings.has_foreign_table)
+    return Commands(workshop(settings), settings.history_machine, states)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -159,6 +159,9 @@ def _outputs_when_complete(cloudformation: Any) -> dict[str, str]:
         if stack["StackStatus"] not in _UNDER_WAY:
             break
         time.sleep(0.05)
+    else:
+        status = stack["StackStatus"]
+        raise DeployFailed(f"The deployment did not end in {DEPLOY_SECONDS:.0f} s ({status}): start the stack again.")
     events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]  # the latest first
     reasons = [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"

@@ -8,6 +8,7 @@ from local.in_memory.errors import Rejected, Unsupported, invalid
 from local.in_memory.expressions import Scope, parse_condition, parse_update
 from local.in_memory.partiql import Statement, parse_statement
 from local.in_memory.reads import page, projected
+from local.in_memory.transactions import Prepared, transact
 from local.in_memory.values import Row, Value, canonical
 
 type Json = dict[str, Any]
@@ -129,6 +130,15 @@ class Database:
 
         return self._run("BatchExecuteStatement", run)
 
+    def transact_write_items(self, *, TransactItems: Sequence[Json], **_options: Any) -> Json:  # noqa: N803
+        """Run up to 100 updates of different rows, all or none."""
+
+        def run() -> Json:
+            transact(TransactItems, self._prepared)
+            return {"ResponseMetadata": _METADATA}
+
+        return self._run("TransactWriteItems", run)
+
     # --- the operations -----------------------------------------------------------------------------------
 
     def _run(self, operation: str, action: Callable[[], Json]) -> Json:
@@ -163,10 +173,24 @@ class Database:
         return {"ResponseMetadata": _METADATA} | ({"Attributes": dict(old or {})} if wanted else {})
 
     def _update(self, name: str, given: Mapping[str, Value], expression: str, options: Json) -> Json:
+        table, key, new = self._updated(name, given, expression, options)
+        old = table.replace(key, new)
+        return {"ResponseMetadata": _METADATA} | _returned(options.get("ReturnValues", "NONE"), old, table.rows[key])
+
+    def _prepared(self, action: Json) -> Prepared:
+        """Return an update of a transaction, not applied yet."""
+        options = dict(action)
+        name, given, expression = (options.pop(part) for part in ("TableName", "Key", "UpdateExpression"))
+        table, key, new = self._updated(name, given, expression, options)
+        return (name, key), lambda: table.replace(key, new)
+
+    def _updated(
+        self, name: str, given: Mapping[str, Value], expression: str, options: Json
+    ) -> tuple[_Table, Key, Row]:
+        """Return a row as it would be after an update, with its table and key."""
         table = self._table(name)
         key = table.key(given)
-        old = table.rows.get(key)
-        scope = _scope(old, options)
+        scope = _scope(table.rows.get(key), options)
         update = parse_update(expression)
         condition = _condition_expression(options)
         _check_placeholders(scope, f"{expression} {condition or ''}")
@@ -176,9 +200,7 @@ class Database:
         if set(written_attributes) & set(table.key_names):
             raise invalid("Cannot update attribute. This attribute is part of the key")
         _check(condition, scope, options)
-        new = update.apply(scope)
-        table.replace(key, new | {part: dict(given[part]) for part in table.key_names})
-        return {"ResponseMetadata": _METADATA} | _returned(options.get("ReturnValues", "NONE"), old, table.rows[key])
+        return table, key, update.apply(scope) | {part: dict(given[part]) for part in table.key_names}
 
     def _execute_entry(self, entry: Json) -> Json:
         statement = parse_statement(entry["Statement"])

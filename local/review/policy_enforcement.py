@@ -55,13 +55,16 @@ def with_leading_keys(context_of: Callable[[bytes], dict[str, Any]]) -> Callable
 
 
 def _keys(request: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield the partition keys of a request: of its key or item, of its condition, and of each part of a batch."""
+    """Yield the partition keys of a request: of its key, item or condition, and of each part of a batch."""
     for image in (request.get("Key"), request.get("Item")):
         yield _partition(image or {})
     names = request.get("ExpressionAttributeNames", {})
     for name, placeholder in _EQUALS.findall(request.get("KeyConditionExpression", "")):
         if names.get(name, name) in PARTITION_KEYS:
             yield [next(iter(request["ExpressionAttributeValues"][placeholder].values()))]
+    for action in request.get("TransactItems", []):
+        for part in action.values():
+            yield _partition(part.get("Key") or part.get("Item") or {})
     for part in request.get("RequestItems", {}).values():
         if isinstance(part, dict):
             yield from map(_partition, part.get("Keys", []))

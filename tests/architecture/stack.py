@@ -17,9 +17,9 @@ PAGE = "dashboard"
 FUNCTIONS = (*STAGES, PAGE)
 
 LIBRARY_VARIABLES = frozenset(
-    {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
+    {"TRACING", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
 )
-"""What no settings type reads: Powertools and botocore do."""
+"""What no settings type reads: Powertools and botocore do, and tailrace.aws.runtime.following."""
 
 type Resource = Mapping[str, Any]
 

@@ -144,3 +144,67 @@ def test_no_key_takes_long(template: str, key: str) -> None:
     parsed = KeyTemplate({"PK": template})
     found = [parsed.parse({"PK": key}) for _ in range(100)]
     assert all(fields is None or parsed.format(fields) == {"PK": key} for fields in found)
+
+
+PARTS = st.sampled_from(["{a}", "{b}", "{a+}", "{c}", "#", "a", "-", "#a", "a#"])
+SMALL = st.lists(PARTS, min_size=1, max_size=4).map("".join)
+PAIRS = st.fixed_dictionaries(
+    {
+        "PK": SMALL | st.sampled_from(["{n:number}", 1, 2]),
+        "SK": SMALL | st.sampled_from(["{n:number}", "{m:number}", 2]),
+    }
+).map(compiled)
+WORDS = ["".join(letters) for size in range(1, 4) for letters in product("#a-z", repeat=size)]
+
+
+@given(PAIRS, PAIRS)
+@example(compiled({"PK": "{a}", "SK": "{a}#{b}"}), compiled({"PK": "a-a", "SK": "{a}#a"}))
+@example(compiled({"PK": "{a}", "SK": "a#{b}"}), compiled({"PK": "{c}", "SK": "{c}#{b}"}))
+@example(compiled({"PK": "{n:number}", "SK": "{n:number}"}), compiled({"PK": "{n:number}", "SK": 2}))
+@example(compiled({"PK": "{a}", "SK": "{a}"}), compiled({"PK": "a{b}", "SK": "{c}-"}))
+def test_an_overlap_is_found_in_both_attributes_together(one: KeyTemplate, other: KeyTemplate) -> None:
+    found = find_overlap(one, other)
+    assert found is None or (one.parse(found) is not None and other.parse(found) is not None)
+    if found is None:
+        both = [
+            [value for value in (*WORDS, 1, 2, 3) if one.attributes[name].parse(value) is not None]
+            for name in ("PK", "SK")
+        ]
+        keys = ({"PK": value, "SK": sort} for value, sort in product(*both))
+        assert not [key for key in keys if one.parse(key) is not None and other.parse(key) is not None]
+    assert (found is None) == (find_overlap(other, one) is None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"PK": "{a}", "SK": "{a}#{p}"}, {"PK": "A-LONG-NAME", "SK": "{q}#z"}),
+        ({"PK": "{a}", "SK": "ORDER#{b}"}, {"PK": "{c}", "SK": "{c}#{d}"}),
+        ({"PK": "{n:number}", "SK": "{n:number}"}, {"PK": "{m:number}", "SK": 7}),
+        ({"PK": "{x:binary}", "SK": "{x:binary}"}, {"PK": "{y:binary}", "SK": b"\x00\xff"}),
+        ({"PK": "{a+}{{{b}}}"}, {"PK": "x{b+}"}),
+        ({"PK": "{a}-{b}"}, {"PK": "{a}_{b}"}),
+    ],
+)
+def test_overlaps_that_only_both_attributes_show(one: dict[str, Any], other: dict[str, Any]) -> None:
+    found = find_overlap(KeyTemplate(one), KeyTemplate(other))
+    assert found is not None
+    assert KeyTemplate(one).parse(found) is not None
+    assert KeyTemplate(other).parse(found) is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"PK": "C#{c}", "SK": "ORDER#{o}"}, {"PK": "C#{c}", "SK": "ORDER#{o}#LINE#{l}"}),
+        ({"PK": "order#{a}"}, {"PK": "ORDER#{a}"}),
+        ({"PK": "é{a}"}, {"PK": "e\u0301{a}"}),
+        ({"PK": "{a}"}, {"PK": "{a:number}"}),
+        ({"PK": "{n:number}", "SK": 5}, {"PK": "{n:number}", "SK": 7}),
+        ({"PK": "{a}", "SK": "{a}1"}, {"PK": "{b}1", "SK": "{b}"}),
+        ({"PK": "{a}#{a}"}, {"PK": "{a}#{a}#{a}"}),
+        ({"PK": "a#{b}"}, {"PK": "a##{b}"}),
+    ],
+)
+def test_templates_that_look_alike_and_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert find_overlap(KeyTemplate(one), KeyTemplate(other)) is None

@@ -46,7 +46,9 @@ def test_both_readers_read_the_named_stream(mapping: str) -> None:
 def test_control_rows_know_the_table_that_they_are_attached_to() -> None:
     """So that an own table is not exchanged for it under rows that count the own one."""
     assert ATTACHED["ControlRows"]["Properties"]["AttachedTable"] == TABLE
-    assert not deployed()["ControlRows"]["Properties"]["AttachedTable"]
+    assert ATTACHED["ControlRows"]["Properties"]["AttachedStream"] == STREAM
+    own = deployed()["ControlRows"]["Properties"]
+    assert (own["AttachedTable"], own["AttachedStream"]) == ("", "")
 
 
 def test_it_is_checked_before_anything_reads_it() -> None:
@@ -89,7 +91,17 @@ def test_only_an_attached_stack_has_the_rights_of_the_check() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_role_depends_on_the_given_stream(stage: str) -> None:
     """IAM would refuse the ARN of another partition before the check can say what is wrong with it."""
-    assert STREAM not in json.dumps(ATTACHED[function_id(stage)], default=str)
+    assert STREAM not in json.dumps(ATTACHED[function_id(stage)]["Properties"]["Policies"], default=str)
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
+def test_jobs_read_the_stream_of_an_attached_table_alone(is_attached: bool) -> None:
+    """On the stack's own, sentinels say how far the stream is read; there, nobody may write one."""
+    statements = (ATTACHED if is_attached else deployed())["HistoryFunction"]["Properties"]["Policies"][0]["Statement"]
+    by_name = {one["Sid"]: one for one in statements}
+    assert ("ReadStream" in by_name, "WriteSentinels" in by_name) == (is_attached, not is_attached)
+    if is_attached:
+        assert by_name["ReadStream"]["Action"] == ["dynamodb:GetRecords", "dynamodb:GetShardIterator"]
 
 
 READS = {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
@@ -131,7 +143,7 @@ def test_the_functions_know_what_they_may_do(chosen: str, table: str, expected: 
         may_write = bool(WRITING.search(json.dumps(found[function_id(stage)]["Properties"]["Policies"])))
         assert may_write or expected == "off"
     history = found["HistoryFunction"]["Properties"]["Environment"]["Variables"]
-    assert history["ITEMS_TABLE_FOREIGN"] == ("true" if table else "false")
+    assert history["ATTACHED_STREAM"] == (STREAM if table else "")
 
 
 def test_roles_that_read_it_may_use_its_key() -> None:

@@ -1,13 +1,9 @@
-"""The pipeline of the simulation, its items, and an independent recount of their aggregates.
+"""The pipeline of the simulation, and its items.
 
 Few ids, shops and days, so that changes meet in the same rows; every kind of item that the engine treats differently.
-Expected keys, days and expiry are written out by hand, so that the recount shares no code with the engine.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
-from decimal import Decimal, localcontext
-from typing import Any
+from decimal import Decimal
 
 from tailrace import (
     Aggregate,
@@ -18,6 +14,7 @@ from tailrace import (
     count_items,
     day,
     days,
+    distinct,
     field,
     largest,
     last,
@@ -32,6 +29,9 @@ from tailrace import (
 from tailrace.encoding.json_types import Item
 
 type Key = tuple[str, str]
+
+DISTINCT = ("amounts", "cities", "payments", "prices", "sizes", "speeds", "times")
+"""The numbers of different values; 0 and no attribute are the same."""
 
 ORDER_SCHEMA = {
     "type": "object",
@@ -100,6 +100,7 @@ pipeline = Pipeline(
                 "least": minimum("amount"),
                 "latest": last("amount", by="placed", tz="Europe/Berlin"),
                 "cheapest": smallest("amount", 2, show=["placed", "paid"]),
+                "payments": distinct("paid"),
             },
             keep=days(90),
         ),
@@ -123,6 +124,7 @@ pipeline = Pipeline(
                 "doubles": count_items(where=is_double),
                 "pieces": total("lines.pieces"),
                 "most": maximum("lines.pieces"),
+                "sizes": distinct("lines.pieces"),
             },
         ),
         Aggregate(
@@ -135,8 +137,22 @@ pipeline = Pipeline(
                 "slowest": maximum("ms"),
                 "usual": top("ms", 1),
                 "two": largest("ms", 2),
+                "times": distinct("ms"),
             },
         ),
+        # nothing here is read back from value rows
+        Aggregate(
+            "cities",
+            of=orders,
+            by=[field("shop")],
+            measures={
+                "cities": distinct("customer.city"),
+                "amounts": distinct("amount", where=is_paid),
+                "prices": distinct("amount", where=is_paid),
+            },
+            listed=False,
+        ),
+        Aggregate("sites", of=visits, by=[field("page")], measures={"speeds": distinct("ms")}, listed=False),
     ],
     routes=[Route("large-orders", of=orders, when=is_large)],
 )
@@ -193,103 +209,7 @@ def prepared(collection: str, item: Item | None) -> Item | None:
     return item | {"large": (item.get("amount") or 0) > 100} if fits else None
 
 
-def recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
-    """Return the expected rows of ``(collection, item)`` pairs by key, with the engine's own count as ``~n``."""
-    with localcontext(prec=200):
-        return _recount(items)
-
-
-def _recount(items: Iterable[tuple[str, Item]]) -> dict[Key, Item]:
-    rows: defaultdict[Key, Item] = defaultdict(lambda: {"~n": 0})
-    visited: list[Item] = []
-    ordered: list[Item] = []
-    for collection, item in items:
-        seen = prepared(collection, item)
-        if seen is not None:
-            (visited if collection == "visits" else ordered).append(seen)
-    _recount_visits(visited, rows)
-    _recount_orders(ordered, rows)
-    return dict(rows)
-
-
-def _recount_visits(visited: list[Item], rows: defaultdict[Key, Item]) -> None:
-    times: defaultdict[Key, list[int]] = defaultdict(list)
-    for visit in visited:
-        if isinstance(visit.get("ms"), str):
-            continue  # archived, but cannot be summed
-        _add(rows["~groups#pages@1", visit["page"]], {"page": visit["page"]})
-        key = f"pages@1#{visit['page']}", "-"
-        _add(rows[key], {"page": visit["page"]}, visits=1, ms=visit.get("ms", 0))
-        if "ms" in visit:
-            times[key].append(visit["ms"])
-    for key, values in times.items():
-        usual = min(values, key=lambda value: (-values.count(value), value))
-        rows[key] |= {"slowest": max(values), "usual": [{"value": usual, "count": values.count(usual)}]}
-        rows[key]["two"] = [{"value": value} for value in sorted(values, reverse=True)[:2]]
-
-
-def _recount_orders(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
-    amounts: defaultdict[Key, list[tuple[str, Any]]] = defaultdict(list)
-    shown: defaultdict[Key, list[tuple[Any, str, tuple[int, bool | None]]]] = defaultdict(list)
-    _recount_lines(ordered, rows)
-    for order in ordered:
-        if order["large"]:
-            _add(rows["~groups#large@2", "true"], {"large": True})
-            _add(rows["large@2#true", "-"], {"large": True}, n=1, sum=order["amount"])
-        _add(rows["~groups#shops@1", SHOPS.get(order["shop"], FULL)], {"shop": order["shop"]})
-        if order["shop"] == FULL:
-            continue
-        amount, there = order.get("amount") or 0, int(order.get("amount") is not None)
-        paid = amount if order.get("paid") else 0
-        spread = {"spread_total": amount, "spread_count": there, "spread_squares": amount * amount}
-        _add(rows[f"shops@1#{SHOPS[order['shop']]}", "-"], {"shop": order["shop"]}, orders=1, revenue=paid, **spread)
-        label = DAYS.get(order.get("placed", ""))
-        if label is not None:
-            key = f"days@1#{label}", SHOPS[order["shop"]]
-            groups = {"day": label, "shop": order["shop"], "expires_at": EXPIRES_AT[label]}
-            _add(rows[key], groups, basket_total=amount, basket_count=there)
-            if there:
-                amounts[key].append((INSTANTS[order["placed"]], amount))
-                paid_rank = (0 if order.get("paid") is None else 1, order.get("paid"))
-                shown[key].append((amount, order["placed"], paid_rank))
-    for key, entries in shown.items():
-        ranked = sorted(entries)[:2]
-        rows[key]["cheapest"] = [{"value": value, "placed": placed, "paid": paid[1]} for value, placed, paid in ranked]
-    for key, found in amounts.items():
-        at, latest = max(found)
-        least = min(amount for _, amount in found)
-        rows[key] |= {"least": least, "latest": latest, "latest_at": f"{at}:00.000000Z"}
-
-
 def has_uncountable_line(order: Item) -> bool:
     """Tell whether an order has a city, and a line that cannot be counted; without a city, no line is looked at."""
     city = (order.get("customer") or {}).get("city")
     return city is not None and UNCOUNTABLE_LINE in (order.get("lines") or ())
-
-
-def _recount_lines(ordered: list[Item], rows: defaultdict[Key, Item]) -> None:
-    for order in ordered:
-        city, lines = (order.get("customer") or {}).get("city"), order.get("lines") or ()
-        if city is None or has_uncountable_line(order):
-            continue
-        by_product: defaultdict[str, list[int | None]] = defaultdict(list)
-        for line in lines:
-            if line.get("product") is not None:
-                by_product[line["product"]].append(line.get("pieces"))
-        for product, found in by_product.items():
-            pieces = [number for number in found if number is not None]
-            double = int(any(number > 1 for number in pieces))
-            row = rows[f"products@1#{city}", product]
-            groups = {"city": city, "product": product}
-            _add(row, groups, lines=len(found), orders=1, doubles=double, pieces=sum(pieces))
-            if pieces:
-                row["most"] = max([*pieces, row["most"]] if "most" in row else pieces)
-        if by_product:
-            _add(rows["~groups#products@1", city], {"city": city})
-
-
-def _add(row: Item, groups: Item, **numbers: int | Decimal) -> None:
-    row |= groups
-    row["~n"] += 1
-    for name, number in numbers.items():
-        row[name] = row.get(name, 0) + number

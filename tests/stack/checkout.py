@@ -15,9 +15,8 @@ from typing import Any
 import urllib3
 
 from local.deployment import deploy
-from local.deployment.build import build, package
-from local.deployment.derived_build import base_of
-from local.deployment.emulator import ROOT, Emulator, free_port, is_listening
+from local.deployment.emulator import ROOT, free_port, is_listening
+from tests.foreign.build import packaged_build
 
 SOURCES = ("local", "cli", "layers", "functions", "locks", "template.yaml", "pyproject.toml")
 UP_SECONDS = 240.0
@@ -105,7 +104,7 @@ def checked_out(folder: Path) -> Iterator[Checkout]:
             shutil.copy2(ROOT / name, folder / name)
     for name in (".venv", ".tools"):
         (folder / name).symlink_to((ROOT / name).resolve())
-    built = _packaged_build()
+    built = packaged_build()
     shutil.copytree(built, folder / ".tailrace" / "builds" / built.name, symlinks=True)
     made = Checkout(folder, free_port())
     try:
@@ -113,18 +112,3 @@ def checked_out(folder: Path) -> Iterator[Checkout]:
     finally:
         if made.process is not None and made.process.poll() is None:
             made.stop(signal.SIGKILL)
-
-
-def _packaged_build() -> Path:
-    """Return a build of the repository, which the copy derives its own ones from."""
-    built = build()
-    built = base_of(built) or built
-    if not (built / "packaged").exists():
-        emulator = Emulator.start()
-        try:
-            s3 = deploy.client("s3", emulator.endpoint)
-            s3.create_bucket(Bucket="tailrace-artifacts")
-            package(s3, emulator.endpoint, built)
-        finally:
-            emulator.stop()
-    return built

@@ -49,6 +49,10 @@ def batch(*statements: Json) -> tuple[str, Json]:
     return "batch_execute_statement", {"Statements": list(statements)}
 
 
+def transaction(*updates: tuple[str, Json]) -> tuple[str, Json]:
+    return "transact_write_items", {"TransactItems": [{"Update": request} for _, request in updates]}
+
+
 def query(condition: str, *, n: int | None = None, **given: Any) -> tuple[str, Json]:
     values = {f":{name}": encode_value(given.pop(name)) for name in ("p", "s", "t") if name in given}
     values |= {} if n is None else {":n": encode_value(n)}
@@ -146,6 +150,27 @@ CASES: dict[str, Requests] = {
         put(n=1, o=1),
         batch(statement('UPDATE "T" REMOVE "o" SET "n" = ? WHERE "pk" = ? AND "sk" = ?', 2, "a", "b")),
     ],
+    "a transaction": [
+        put(n=1),
+        transaction(update("ADD n :v", "n = :w", v=1, w=1), update("SET n = :v", key=OTHER, v=7)),
+    ],
+    "a transaction whose condition fails": [
+        put(n=1),
+        transaction(update("ADD n :v", v=1), update("SET n = :v", "attribute_exists(n)", key=OTHER, v=7)),
+    ],
+    "a transaction that finds another row": [
+        put(n=1),
+        transaction(update("ADD n :v", "n = :w", v=1, w=2), update("SET n = :v", key=OTHER, v=7)),
+    ],
+    "a transaction whose sum has 39 digits": [
+        put(n=10**38),
+        transaction(update("ADD n :v", v=1), update("SET n = :v", key=OTHER, v=7)),
+    ],
+    "a transaction with one row twice": [transaction(update("ADD n :v", v=1), update("SET o = :v", v=7))],
+    "a transaction of nothing": [transaction()],
+    "a transaction of 101": [
+        transaction(*[update("ADD n :v", v=1, key={"pk": {"S": "t"}, "sk": {"S": str(n)}}) for n in range(101)])
+    ],
     "query": [*ROWS, query("pk = :p", p="a")],
     "query backwards": [*ROWS, query("pk = :p", p="a", ScanIndexForward=False)],
     "query below": [*ROWS, query("pk = :p AND sk < :s", p="a", s="b")],
@@ -180,6 +205,10 @@ def responses(client: Any, table: str, requests: Requests) -> list[Any]:
         sent: Json = dict(request) | {"TableName": table}
         if operation == "batch_get_item":
             sent = {"RequestItems": {table: request["RequestItems"]["T"]}}
+        if operation == "transact_write_items":
+            sent = {
+                "TransactItems": [{"Update": one["Update"] | {"TableName": table}} for one in request["TransactItems"]]
+            }
         if operation == "batch_execute_statement":
             sent = {
                 "Statements": [
@@ -191,6 +220,8 @@ def responses(client: Any, table: str, requests: Requests) -> list[Any]:
             answer = getattr(client, operation)(**sent)
         except ClientError as error:
             seen.append((error.operation_name, error.response["Error"]["Code"], _plain(error.response.get("Item"))))  # type: ignore[arg-type]
+            reasons: list[Json] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+            seen.append([(reason["Code"], _plain(reason.get("Item"))) for reason in reasons])
             continue
         seen.append([_plain(answer.get(name)) for name in ("Item", "Attributes", "LastEvaluatedKey")])
         seen.append(

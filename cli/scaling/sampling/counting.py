@@ -159,14 +159,17 @@ class Counting:
             self._hot_item = key, count / changes
 
     def _values_of(self, counts: _ValueCounts) -> Values:
-        ranges = counts.kind.value_ranges
+        measures = counts.kind.measures.values()
+        ranges = {measure.value_range for measure in measures if not measure.is_counted}
+        counted = any(measure.is_counted for measure in measures)
         return Values(
             counts.aggregate,
             tuple(counts.kind.measures),
             counts.values.count() / counts.rows.count(),
             tuple([written / self._changes for written in counts.written]),
-            len(ranges.keys() - {"all"}),
+            len(ranges - {"all"}),
             "all" in ranges,
+            counts.values.count() / self._changes if counted else 0,
         )
 
 

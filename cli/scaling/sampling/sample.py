@@ -16,7 +16,7 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import normalise
 from tailrace.errors import InvalidItem, InvalidMessage
-from tailrace.inputs.cells import item_of
+from tailrace.inputs.cells import LineFields
 from tailrace.inputs.lines import BadLine, Line, LineReader, detect_format
 from tailrace.inputs.unpacking import unpacked
 
@@ -76,7 +76,7 @@ class SampleFile:
             with self.path.open("rb", buffering=0) as raw:
                 size = max(1, os.fstat(raw.fileno()).st_size)
                 text = unpacked(io.BufferedReader(raw), named_gzip=named_gzip, encoding="")
-                for line in LineReader(text, form, collection.compiled, collection.id_columns):
+                for line in LineReader(text, form, collection.compiled, collection.id_columns, keys=collection.keys):
                     self.lines += 1
                     if not self.lines % _EVERY:
                         self.progress.advance(raw.tell() / size, f"{self.lines:,} lines of {self.path.name}")
@@ -92,7 +92,8 @@ class SampleFile:
         if isinstance(line, Line):
             item_id, item = line.id, line.item
         elif line.violation.pointer == "/id" and isinstance(line.raw, dict) and line.raw.get("id") is None:
-            item_id, item = f"line {line.number}", item_of(line.raw, self.subject.collection.compiled)
+            of = self.subject.collection
+            item_id, item = f"line {line.number}", LineFields.of(of.compiled, of.keys).item(line.raw)
             self.without_id += 1
         else:
             self._refuse(line.number, f"{line.violation.pointer} {line.violation.message}".strip())

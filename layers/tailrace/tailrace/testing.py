@@ -123,11 +123,11 @@ def event(records: Iterable[Row], *, shard: str | None = SHARD) -> Json:
 
 
 def fold(effects: Iterable[Effect], pipeline: Pipeline, lane_seed: str = "") -> FoldResult:
-    """Fold changes by the reference path: :func:`tailrace.aggregation.fold.fold_records` without the delta cache."""
+    """Fold changes by the reference path: :func:`tailrace.aggregation.fold.fold_records` without its caches."""
     accumulator = RowAccumulator(zlib.crc32(lane_seed.encode()))
     with localcontext(EXACT):
         for effect in effects:
-            absorb(accumulator, effect, plan_of(pipeline), None)
+            absorb(accumulator, effect, plan_of(pipeline).evaluators)
     return accumulator.result()
 
 

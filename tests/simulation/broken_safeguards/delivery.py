@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from local.mapping import StreamSettings, shard_partition
-from tailrace.aws.aggregates import commit
+from tailrace.aws.aggregates.outcomes import Failed
 from tailrace.aws.runtime import objects
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.stages import aggregate as aggregating
@@ -23,7 +23,7 @@ type Breakage = Callable[[], AbstractContextManager[Any]]
 
 def _checkpoint(choose: Callable[[list[int]], int | None]) -> Breakage:
     def chosen(outcomes: Any) -> int | None:
-        failed = sorted(outcome.sequence for outcome in outcomes if isinstance(outcome, commit.Failed))
+        failed = sorted(outcome.sequence for outcome in outcomes if isinstance(outcome, Failed))
         return choose(failed) if failed else None
 
     return lambda: patch.object(aggregating, "checkpoint", chosen)

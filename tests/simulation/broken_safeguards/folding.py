@@ -1,37 +1,25 @@
 """Safeguards of the fold, each broken in turn: the contributions that a change adds and retracts."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from tailrace.aggregation import contributions
+from tailrace.aggregation import contributions, counted_images
 from tailrace.aggregation import row_changes as fold
-from tailrace.aggregation.delta_cache import DeltaCache
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates import commit
 from tests.simulation.definition import visits
 
 
-def _on_reference_path_only(change: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-    """Break something that has an effect only on the reference path, without the delta cache."""
-    both = ExitStack()
-    both.enter_context(patch.object(DeltaCache, "add", lambda *_arguments: False))
-    both.enter_context(change)
-    return both
-
-
 def _no_retraction() -> AbstractContextManager[Any]:
-    add = fold.RowAccumulator.add
-    never = patch.object(
-        fold.RowAccumulator, "add", lambda self, kind, number, _old, new: add(self, kind, number, None, new)
-    )
-    return _on_reference_path_only(never)
+    add: Any = fold.RowAccumulator.add_contributions
 
+    def only_new(self: fold.RowAccumulator, *change: Any) -> None:
+        *rest, old, new = change
+        add(self, *rest, (None,) * len(old), new)
 
-def _no_retraction_by_cache() -> AbstractContextManager[Any]:
-    add = DeltaCache.add
-    return patch.object(DeltaCache, "add", lambda self, rows, number, _old, new: add(self, rows, number, None, new))
+    return patch.object(fold.RowAccumulator, "add_contributions", only_new)
 
 
 def _old_row_untouched() -> AbstractContextManager[Any]:
@@ -41,12 +29,11 @@ def _old_row_untouched() -> AbstractContextManager[Any]:
         moves = old is not None and new is not None and old.row_ref.key != new.row_ref.key
         add(self, aggregate, sequence, None if moves else old, new)
 
-    return _on_reference_path_only(patch.object(fold.RowAccumulator, "add", one_row))
+    return patch.object(fold.RowAccumulator, "add", one_row)
 
 
-def _old_row_untouched_by_cache() -> AbstractContextManager[Any]:
-    elsewhere = DeltaCache._between_groups
-    return patch.object(DeltaCache, "_between_groups", lambda self, old, new: elsewhere(self, [None] * len(old), new))
+def _images_with_the_same_fields_are_equal() -> AbstractContextManager[Any]:
+    return patch.object(counted_images, "_text", lambda image: ",".join(image).encode())
 
 
 def _net_zero_left_out() -> AbstractContextManager[Any]:
@@ -96,9 +83,8 @@ def _expiry_retracts() -> Iterator[None]:
 BROKEN_FOLDING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "a row with a net change of zero is not written": _net_zero_left_out,
     "retraction is left out": _no_retraction,
-    "the delta cache retracts nothing": _no_retraction_by_cache,
     "a move does not update the old row": _old_row_untouched,
-    "the delta cache does not update the old row of a move": _old_row_untouched_by_cache,
+    "images with the same fields count as equal": _images_with_the_same_fields_are_equal,
     "an expiry counts as a deletion": _expiry_retracts,
     "an item's old values are not retracted": _old_values_stay,
     "an item stays in the list of groups": _moves_not_listed,

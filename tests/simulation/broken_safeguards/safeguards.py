@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tests.simulation.broken_safeguards.conditions import BROKEN_CONDITIONS
+from tests.simulation.broken_safeguards.counts import BROKEN_COUNTS
 from tests.simulation.broken_safeguards.delivery import BROKEN_DELIVERY
 from tests.simulation.broken_safeguards.folding import BROKEN_FOLDING
 from tests.simulation.broken_safeguards.writes import BROKEN_WRITES
@@ -17,6 +18,7 @@ BROKEN_SAFEGUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     **BROKEN_CONDITIONS,
     **BROKEN_FOLDING,
     **BROKEN_WRITES,
+    **BROKEN_COUNTS,
     **BROKEN_DELIVERY,
 }
 """What is broken, and the context manager that breaks it."""

@@ -14,6 +14,7 @@ from tailrace.aws.aggregates import commit
 from tailrace.aws.aggregates import expiry as emptied
 from tailrace.aws.aggregates import order_state as ordering
 from tailrace.aws.aggregates import update_expressions as writes
+from tailrace.aws.aggregates.outcomes import Failed, Outcome
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.definition.row_attributes import ITEM_COUNT
 
@@ -22,8 +23,8 @@ def _failed_batch_ignored() -> AbstractContextManager[Any]:
     """Treat a batch of existing rows as written although the whole call failed."""
     write = commit.Committer._commit_batch
 
-    def careless(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
-        return [outcome for outcome in write(self, rows, lineage) if not isinstance(outcome, commit.Failed)]
+    def careless(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[Outcome]:
+        return [outcome for outcome in write(self, rows, lineage) if not isinstance(outcome, Failed)]
 
     return patch.object(commit.Committer, "_commit_batch", careless)
 
@@ -33,7 +34,7 @@ def _rejected_statement_ignored() -> Iterator[None]:
     """Treat an existing row as written although its statement was rejected."""
     write, write_one = commit.Committer._commit_batch, commit.Committer._commit_row
 
-    def careless(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[commit.Outcome]:
+    def careless(self: commit.Committer, rows: Sequence[RowChange], lineage: marks.Lineage) -> list[Outcome]:
         with patch.object(commit.Committer, "_commit_row", lambda *_arguments: []):
             return write(self, rows, lineage)
 
@@ -62,7 +63,7 @@ def _empty_by_its_items() -> Iterator[None]:
 def _failed_expiry_ignored() -> AbstractContextManager[Any]:
     expire_empty_rows = commit.Committer._expire_empty_rows
 
-    def careless(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[commit.Outcome]:
+    def careless(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[Outcome]:
         expire_empty_rows(self, rows, now)
         return []
 
@@ -83,7 +84,7 @@ def _values_read_once() -> AbstractContextManager[Any]:
     """Write the order measures read for the first attempt with the version read for the second."""
     attempt, read = commit.Committer._attempt, ordering.OrderReader.state
 
-    def careless(self: commit.Committer, row: RowChange, lineage: marks.Lineage | None) -> list[commit.Outcome]:
+    def careless(self: commit.Committer, row: RowChange, lineage: marks.Lineage | None) -> list[Outcome]:
         found: list[writes.OrderState] = []
 
         def first(reader: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tailrace import Aggregate, Collection, Pipeline, count, count_items, field, maximum, total
+from tailrace import Aggregate, Collection, Pipeline, count, count_items, distinct, field, maximum, total
 from tailrace.encoding.sort_keys import encode_sort_key
 from tests.simulation.history import definition as model
 from tests.simulation.history.definition import Code, Item, Rows
@@ -46,6 +46,8 @@ _MEASURES: Any = {
     "orders": count_items(),
     "revenue": total("lines.pieces", where=is_in_first_store),
     "most": maximum("lines.pieces"),
+    "sizes": distinct("lines.pieces"),
+    "stores": distinct("store"),
 }
 BASKETS_1 = Aggregate("baskets", of=baskets, each="lines", by=[field("lines.product")], measures=_MEASURES)
 BASKETS_2 = Aggregate(
@@ -74,6 +76,7 @@ def recount(aggregate: Aggregate, items: Iterable[tuple[str, str, Item]]) -> Row
         return model.recount(aggregate, ((collection, fields) for collection, _, fields in items))
     rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     pieces: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    stores: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     prefix = f"baskets@{aggregate.version}"
     for collection, key, fields in items:
         lines = fields["lines"] if collection == "STORE" and isinstance(fields.get("lines"), list) else []
@@ -82,14 +85,19 @@ def recount(aggregate: Aggregate, items: Iterable[tuple[str, str, Item]]) -> Row
             main = f"{prefix}#{line['product']}", "-"
             number = line.get("pieces", 0)
             rows[main].update({"sum": 1, "revenue": number if key.split("#")[1] == "a" else 0})
+            stores[main].append(key.split("#")[1])
             if "pieces" in line:
                 pieces[main].append(number)
         for product in {line["product"] for line in counted}:
             rows[f"{prefix}#{product}", "-"].update({"~n": 1, "orders": 1})
             rows[f"~groups#{prefix}", product]["~n"] += 1
     found: Rows = {key: dict(row) for key, row in rows.items()}
+    for row, names in stores.items():
+        found[row]["stores"] = len(set(names))
+        for name, times in Counter(names).items():
+            found[f"~stores#{row[0]}#{row[1]}", encode_sort_key(name)] = {"~n": times, "~c": 1}
     for row, numbers in pieces.items():
-        found[row]["most"] = max(numbers)
+        found[row] |= {"most": max(numbers), "sizes": len(set(numbers))}
         for number, times in Counter(numbers).items():
-            found[f"~most#{row[0]}#{row[1]}", encode_sort_key(number)] = {"~n": times}
+            found[f"~most#{row[0]}#{row[1]}", encode_sort_key(number)] = {"~n": times, "~c": 1}
     return found

@@ -4,6 +4,7 @@ At each call of a job or an invocation, others may act, and the process may die.
 """
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -27,6 +28,7 @@ from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tests.simulation.history import definition as model
+from tests.simulation.jobs.attached import ReadOnly, StreamOfAttached
 from tests.simulation.jobs.clients import Buckets, DynamoDB, Functions, Hooked
 from tests.simulation.jobs.definition import CODES
 from tests.simulation.world.serial_executor import SerialExecutor
@@ -52,6 +54,11 @@ class Shard:
     records: list[Any] = field(default_factory=list)
     done: int = 0
     closed: bool = False
+    half: int | None = None
+    """Of the items of its root: the shard is a part of one that has split."""
+    listed_at: float = 0
+    visible_at: dict[int, float] = field(default_factory=dict)
+    """Records, by their index, that no reader meets before a time; nor those after them."""
 
     @property
     def is_read(self) -> bool:
@@ -62,8 +69,9 @@ class Shard:
 class World:
     """Everything that outlives a process, and what may happen to it."""
 
-    def __init__(self, seed: int, *, baskets: bool = False) -> None:
+    def __init__(self, seed: int, *, baskets: bool = False, attached: bool = False) -> None:
         self.random = Random(seed)  # noqa: S311 - not a secret
+        self.attached = StreamOfAttached(self) if attached else None
         self.now = START
         self.baskets = baskets
         self.codes = CODES if baskets else model.CODES
@@ -123,22 +131,32 @@ class World:
         record = {"eventID": str(self.sequence), "eventName": "REMOVE" if new is None else "MODIFY", "dynamodb": body}
         if self.expiring:
             record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+        if self.attached:
+            self.attached.hide(shard)
         shard.records.append(record)
 
     def _open_shard(self, key: str) -> Shard:
         root = sum(key.encode()) % self.roots
-        return next(shard for shard in self.shards if shard.root == root and not shard.closed)
+        half = zlib.crc32(key.encode()) % 2
+        return next(
+            shard for shard in self.shards if shard.root == root and not shard.closed and shard.half in (None, half)
+        )
 
     def roll(self) -> None:
         """Close an open shard; another one goes on."""
         shard = self.random.choice([shard for shard in self.shards if not shard.closed])
         shard.closed = True
-        self.shards.append(Shard(f"s{len(self.shards)}", shard, shard.root))
+        halves = self.attached.halves(shard) if self.attached else [shard.half]
+        for half in halves:
+            following = Shard(f"s{len(self.shards)}", shard, shard.root, half=half)
+            if self.attached and half != halves[0]:
+                following.listed_at = self.attached.listed_at()
+            self.shards.append(following)
 
     def describe_stream(self, **_request: Any) -> Any:
         """Describe the stream."""
         shards = []
-        for shard in self.shards:
+        for shard in (one for one in self.shards if one.listed_at <= self.now):
             numbers = {"StartingSequenceNumber": str(self._first(shard))}
             if shard.closed:
                 numbers["EndingSequenceNumber"] = str(self._first(shard) + len(shard.records) * 50)
@@ -211,6 +229,11 @@ class World:
             lines = "invalid"
         self.write(key, None if random.random() < 0.25 else {"lines": lines})
 
+    def visible(self, shard: Shard) -> list[Any]:
+        """Return the records of a shard that readers meet now."""
+        hidden = [index for index, time in shard.visible_at.items() if time > self.now]
+        return shard.records[: min(hidden, default=len(shard.records))]
+
     def deliver(self, shard: Shard | None = None, most: int = 8) -> None:
         """Deliver a batch, perhaps one that was delivered before."""
         readable = [one for one in self.shards if one.parent is None or one.parent.is_read]
@@ -218,7 +241,7 @@ class World:
         start = shard.done
         if start and self.random.random() < 0.15:
             start = self.random.randrange(start)
-        batch = shard.records[start : start + self.random.randint(1, most)]
+        batch = self.visible(shard)[start : start + self.random.randint(1, most)]
         if not batch:
             return
         event = {"Records": batch, "shardId": shard.name, "eventSourceARN": "stream"}
@@ -237,7 +260,7 @@ class World:
     def give_up(self) -> None:
         """Let the mapping discard a batch that was never delivered."""
         shard = self.random.choice([one for one in self.shards if one.parent is None or one.parent.is_read])
-        batch = shard.records[shard.done : shard.done + self.random.randint(1, 3)]
+        batch = self.visible(shard)[shard.done : shard.done + self.random.randint(1, 3)]
         if not batch:
             return
         shard.done += len(batch)
@@ -270,9 +293,10 @@ class World:
 
     def workshop(self) -> Workshop:
         """Return what a job works with, in a new process."""
-        dynamodb: Any = Hooked(self.dynamodb, self.hook)
+        dynamodb: Any = Hooked(ReadOnly(self.dynamodb, "items") if self.attached else self.dynamodb, self.hook)
         buckets: Any = Hooked(self.buckets, self.hook)
-        lineages = Lineages(dynamodb, lambda: self, "aggregates", self.clock)  # type: ignore[arg-type, return-value]
+        streams: Any = self.attached or self
+        lineages = Lineages(dynamodb, lambda: streams, "aggregates", self.clock)
         return Workshop(
             pipeline=self.code.pipeline,
             dynamodb=dynamodb,
@@ -293,6 +317,7 @@ class World:
             deployment=Deployment(lambda: self.functions, "aggregate"),
             timing=Timing(min_partitions=2, timeout_s=TIMEOUT_S),
             clock=self.clock,
+            attached_stream="stream" if self.attached else "",
         )
 
     def deploy(self, name: str) -> None:
@@ -305,6 +330,7 @@ class World:
     def settle(self) -> None:
         """Deliver everything."""
         dies, self.dies = self.dies, 0
+        self.now = max([self.now, *(time for shard in self.shards for time in shard.visible_at.values())])
         for _ in range(10_000):
             left = [one for one in self.shards if one.done < len(one.records)]
             left = [one for one in left if one.parent is None or one.parent.is_read]

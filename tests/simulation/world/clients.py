@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.in_memory import Database, Unsupported
+from local.in_memory.transactions import canceled
 from tailrace.aws.backfill.control import CONTROL
 from tailrace.aws.backfill.expired_images import EXPIRED
 from tailrace.encoding.json_types import Json
@@ -41,6 +42,17 @@ class Table:
             }
 
         return self.injector.send("BatchExecuteStatement", str(len(Statements)), run, run)
+
+    def transact_write_items(self, *, TransactItems: list[Json]) -> Json:  # noqa: N803 - boto3's name
+        """Write some rows, all or none; "partly" means that other writers hold some of them."""
+
+        def run(held: int = 0) -> Json:
+            taken = [held >> number & 1 for number in range(len(TransactItems))]
+            if any(taken):
+                raise canceled([{"Code": "TransactionConflict" if one else "None"} for one in taken])
+            return self.database.transact_write_items(TransactItems=TransactItems)
+
+        return self.injector.send("TransactWriteItems", str(len(TransactItems)), run, run)
 
     def put_item(self, **request: Any) -> Json:
         """Put one row."""

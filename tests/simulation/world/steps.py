@@ -232,7 +232,7 @@ class _StepGenerator:
         At the end, since later writes could repair a wrong row and hide the fault.
         """
         writes = tuple(self._write() for _ in range(self.random.randint(2, 4)))
-        meanwhile = Fault(self.random.randrange(12), "meanwhile", meanwhile=Deliver("aggregate", self._index()))
+        meanwhile = Fault(self.random.randrange(20), "meanwhile", meanwhile=Deliver("aggregate", self._index()))
         return AdvanceHours(5), *writes, Deliver("aggregate", self._index(), Run("runs", (meanwhile,)))
 
     def _index(self) -> int:

@@ -12,6 +12,7 @@ from tailrace.backfill.coverage import (
     holes,
     missing_sentinels,
     throughs_of,
+    unlisted,
     unproven,
 )
 
@@ -72,3 +73,10 @@ def test_a_batch_that_was_given_up_is_a_hole_if_it_reaches_the_boundary(
     shard: str, positions: list[Position], is_hole: bool
 ) -> None:
     assert bool(holes([GivenUp(shard, tuple(positions))], {"child": 20}, AFTER)) == is_hole
+
+
+def test_a_shard_with_records_above_the_boundary_must_have_been_listed() -> None:
+    parents: dict[str, str | None] = {"parent": None}
+    told = {"parent": BEYOND, "late": BEYOND, "old": BEFORE}
+    assert unlisted(parents, told, AFTER) == ["late"]
+    assert unlisted(parents | {"late": "parent"}, told, AFTER) == []

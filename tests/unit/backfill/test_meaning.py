@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, count, day, days, field, maximum, total
+from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, maximum, total
 from tailrace.backfill.meaning import collection_fingerprint, fingerprint
+from tailrace.backfill.meaning_lock import meanings
 from tailrace.backfill.sources import describe_function
 from tailrace.errors import DefinitionError
 
@@ -51,6 +52,13 @@ def aggregate(**changes: Any) -> Aggregate:
 )
 def test_whatever_changes_an_items_worth_changes_the_fingerprint(changes: dict[str, Any]) -> None:
     assert fingerprint(aggregate(**changes)) != fingerprint(aggregate())
+
+
+def test_rows_that_say_which_values_are_counted_are_another_form_whatever_the_lock_accepts() -> None:
+    kept = Pipeline([ORDERS], [aggregate()])
+    counted = Pipeline([ORDERS], [aggregate(measures={"n": count(), "kinds": distinct("kind")})])
+    assert meanings(kept) == {("shops", 1): fingerprint(kept.aggregates[0])}
+    assert meanings(counted) == {("shops", 1): f"{fingerprint(counted.aggregates[0])}+counted-values"}
 
 
 def test_a_nested_field_means_something_else_than_a_name_with_a_dot() -> None:

@@ -44,7 +44,10 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "a number beside a text": (lambda: collection(key={"PK": "A#{a:number}"}), "nothing else"),
     "a field of two types": (lambda: collection(key={"PK": "{a}", "SK": "{a:number}"}), "{a} is of two types"),
     "a field that the schema forbids": (lambda: collection(schema=CLOSED), "'customer'"),
-    "the TTL attribute as a field": (lambda: collection(ttl="order"), "'order' cannot be a field"),
+    "the TTL attribute as a field": (
+        lambda: collection(ttl="order"),
+        "'order' is the table's TTL attribute, and no field: rename the placeholder",
+    ),
     "the TTL attribute in the key": (lambda: collection(ttl="SK"), "ttl="),
     "a match without a value": (lambda: collection(match={"entity": None}), "match="),
     "a float in match": (lambda: collection(match={"v": 1.5}), "match="),
@@ -110,6 +113,21 @@ def test_collections_of_equal_keys_are_told_apart_by_an_attribute() -> None:
         )
     ]
     assert names == ["a", "b", None, None, None]
+
+
+def test_true_and_1_tell_collections_apart() -> None:
+    keys = {"PK": "{a}"}
+    found = pipeline(collection("a", keys, match={"v": True}), collection("b", keys, match={"v": 1}))
+    names = [
+        one and one.collection for one in (identity(found, {"PK": "x", "v": v}) for v in (True, 1, Decimal("1.0")))
+    ]
+    assert names == ["a", "b", "b"]
+
+
+def test_a_sentinel_is_no_item_of_any_collection() -> None:
+    found = pipeline(collection("things", {"pk": "{a}#{b+}"}))
+    assert identity(found, {"pk": "~sentinel#x#1"}) is None
+    assert identity(found, {"pk": "~sentinels#x#1"}) is not None
 
 
 def test_numbers_and_binary_are_keys_of_their_own_type() -> None:

@@ -74,7 +74,7 @@ def test_content_that_cannot_be_digested_is_reported(line: str, columns: str) ->
 
 
 def test_a_table_without_the_columns_of_an_id_says_what_is_missing() -> None:
-    with pytest.raises(InvalidMessage, match="no column 'id', and none of the name 'n', of which id_from makes it"):
+    with pytest.raises(InvalidMessage, match="no column 'id', and there is no column 'n', of which the id is made"):
         read("shop,x\na,1\n", "shop", "n")
 
 
@@ -108,3 +108,24 @@ def test_a_definition_that_cannot_make_ids_is_refused(id_from: Any) -> None:
 def test_a_definition_names_the_fields_of_ids(id_from: Any, columns: tuple[str, ...]) -> None:
     schema = {"properties": {"a": {}, "b": {}}, "additionalProperties": False}
     assert Collection("things", schema=schema, id_from=id_from).id_columns == columns
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "1e126", "1" * 39])
+@pytest.mark.timeout(5)
+def test_a_number_that_no_table_stores_makes_no_id(number: str) -> None:
+    (found,) = read(f'{{"x":{number}}}', "x", form="jsonl")
+    assert isinstance(found, BadLine)
+    assert "a number that DynamoDB cannot store" in found.violation.message
+
+
+def test_the_fields_in_a_key_have_its_types_in_a_csv_file_and_make_the_id() -> None:
+    keys = Collection("x", schema={}, key={"PK": "S#{shop}", "SK": "{id:number}"}).keys
+    body = io.BytesIO(b"shop,id,note\n7,0.00000015,1\n8,007,2\n")
+    first, second = read_lines(body, "csv", Schema({}), tuple(keys.fields), keys=keys)
+    assert isinstance(first, Line)
+    assert isinstance(second, Line)
+    assert (first.id, second.id) == ("7/0.00000015", "8/7")
+    assert keys.completed(first.id, first.item) == first.item
+    assert keys.row(second.id, second.item) == {"PK": "S#8", "SK": 7, "note": "2"}
+    (lacking,) = read_lines(io.BytesIO(b'{"id": 7}'), "jsonl", Schema({}), tuple(keys.fields), keys=keys)
+    assert isinstance(lacking, BadLine)

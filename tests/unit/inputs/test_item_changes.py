@@ -165,3 +165,24 @@ def test_a_definition_of_another_table_is_reported_with_both_keys() -> None:
     (found,) = read(history("orders", [("1", {})])[0])
     assert isinstance(found, UnreadableRecord)
     assert found.reason == "the table's key is 'pk' (text); the definition's key= is 'PK' (text) and 'SK' (text)"
+
+
+LONG = {"PK": "CUSTOMER#" + "x" * 2039, "SK": "DOC#" + "~/%" * 340, "kind": "orders", "amount": 3}
+"""A row with keys of 2,048 and 1,024 bytes."""
+
+
+def test_a_foreign_item_with_the_longest_keys_is_counted_and_archived() -> None:
+    amounts = Aggregate("amounts", of=orders, by=[field("amount")], measures={"documents": count()})
+    numbers = Aggregate("numbers", of=orders, by=[field("amount"), field("number")], measures={"documents": count()})
+    found = Pipeline([offers, orders], [*AGGREGATES, amounts, numbers])
+    records = [record(None, LONG), record(None, document("orders"), 2)]
+    counts = {name: [row["documents"] for row in of] for name, of in rows(records, found).items()}
+    # the group of numbers would make a row's key of 1,700 bytes
+    assert counts == {"offers": [], "orders": [1, 1], "amounts": [1, 1], "numbers": [1]}
+    sent = dispatch(parse_raw_batch(event(records)), found, PreparedImages(found))
+    assert len(sent.archive) == 2
+    (change,) = decoded_changes(records[:1], found)
+    assert change.id == "x" * 2039 + "/" + "~0~1%" * 340
+    (report,) = sent.quarantine
+    assert b"numbers" in report.object.body
+    assert b'"refused":false' in report.object.body

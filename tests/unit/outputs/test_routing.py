@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +11,7 @@ from tailrace.aggregation.fold import fold_records
 from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.tagged_json import loads
 from tailrace.inputs.changes import parse_raw_batch
-from tailrace.outputs import prepared_images
-from tailrace.outputs.prepared_images import PreparedImages, PreparedItem
+from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
 from tailrace.testing import event, record
 from tests import strategies
@@ -68,17 +66,6 @@ def test_the_newest_image_of_an_item_is_prepared_already() -> None:
     assert images.decode("orders#1", dict(reversed(image.items()))).prepared is None
     notes = {"notes": {"M": dict(reversed(image["notes"]["M"].items()))}}
     assert images.decode("orders#1", {**image, **notes}).prepared is None
-
-
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared_images, "_MAX_IMAGES", 10)
-    monkeypatch.setattr(prepared_images, "_MAX_CHARACTERS", 2_000)
-    images = PreparedImages(pipeline)
-    for number in range(100):
-        sent([record(number, "orders", (str(number), None, ORDER | {"shop": "s" * (number % 60)}))], images)
-        assert len(images._newest) <= 10
-        texts = [one.prepared.text for one in images._newest.values() if isinstance(one.prepared, PreparedItem)]
-        assert sum(map(len, texts)) <= 2_000
 
 
 def test_an_event_has_its_members_in_order() -> None:

@@ -75,6 +75,7 @@ class ContributionCache:
             AggregateCache(aggregate, [position[group] for group in aggregate.by]) for aggregate in evaluator.aggregates
         ]
         self._amounts: dict[FieldValues, tuple[Amount | None, ...]] = {}
+        self._row_refs: dict[FieldValues, list[RowRef | None]] = {}
 
     def contributions(self, image: Item) -> Sequence[Contribution | None]:
         """Return the contribution of an image to each aggregate; None if it is in no row.
@@ -86,12 +87,24 @@ class ContributionCache:
         return self._contributions(image, self._cache_key(image))
 
     def _contributions(self, image: Item, key: CacheKey) -> list[Contribution | None]:
-        values = self._with_labels(key[0], image)
-        found: list[Contribution | None] = []
-        for part, amount in zip(self._parts, self._amounts_of(image, key[1]), strict=True):
-            row_ref = None if amount is None else part.row_ref(values, image)
-            found.append(None if amount is None or row_ref is None else Contribution(row_ref, *amount))
-        return found
+        groups, others = key
+        amounts = self._amounts_of(image, others)
+        row_refs = self._row_refs.get(groups)
+        if row_refs is None or None in row_refs:  # an image outside an aggregate's `where` may have no valid group
+            row_refs = self._find_row_refs(image, groups, amounts)
+        return [
+            None if amount is None or row_ref is None else Contribution(row_ref, *amount)
+            for row_ref, amount in zip(row_refs, amounts, strict=True)
+        ]
+
+    def _find_row_refs(self, image: Item, groups: FieldValues, amounts: Sequence[Amount | None]) -> list[RowRef | None]:
+        values = self._with_labels(groups, image)
+        row_refs = [
+            None if amount is None else part.row_ref(values, image)
+            for part, amount in zip(self._parts, amounts, strict=True)
+        ]
+        store(self._row_refs, groups, row_refs)
+        return row_refs
 
     def _with_labels(self, groups: FieldValues, image: Item) -> FieldValues:
         for position, time_groups, known in self._times:
@@ -103,9 +116,7 @@ class ContributionCache:
             groups += labels
         return groups
 
-    def _amounts_of(self, image: Item | None, values: FieldValues | None) -> tuple[Amount | None, ...]:
-        if image is None or values is None:
-            return (None,) * len(self._parts)
+    def _amounts_of(self, image: Item, values: FieldValues) -> tuple[Amount | None, ...]:
         amounts = self._amounts.get(values)
         if amounts is None:
             amounts = self._evaluator.amounts(image)

@@ -41,14 +41,21 @@ class Evaluator:
     def contributions(self, item: Item) -> Contributions:
         """Return the contributions of a valid, transformed item. Never raises."""
         try:
-            found: list[ItemContribution] = [*self.rows.contributions(item)]
-            if not self.spreads:
-                return tuple(found)
-            for spread in self.spreads:
-                found += spread.contributions(item)
-            return tuple([found[position] for position in self._positions])
+            return self.with_spreads([*self.rows.contributions(item)], item)
         except Exception:  # noqa: BLE001 - it may concern one aggregate only, so evaluate each separately
             return tuple(_evaluate_separately(item, self.aggregates))
+
+    def with_spreads(self, found: list[ItemContribution], item: Item) -> Contributions:
+        """Add the contributions to the aggregates in which an item may be in several rows, and put all in order.
+
+        Raises:
+            Exception: whatever a predicate, measure or group raises, even if it concerns one aggregate only.
+        """
+        if not self.spreads:
+            return tuple(found)
+        for spread in self.spreads:
+            found += spread.contributions(item)
+        return tuple([found[position] for position in self._positions])
 
 
 def _evaluate_separately(item: Item, aggregates: Sequence[Aggregate]) -> list[ItemContribution | InvalidItem]:

@@ -1,10 +1,10 @@
-"""The compiled form of a pipeline: an evaluator and, where possible, a delta cache for each collection."""
+"""The compiled form of a pipeline: an evaluator for each collection, with its caches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from tailrace.aggregation.delta_cache import DeltaCache, delta_cache_for
+from tailrace.aggregation.cached_evaluator import CachedEvaluator
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.definition.pipeline import Pipeline
 
@@ -14,12 +14,12 @@ class Plan:
     """What the fold needs of a pipeline, by collection name.
 
     Attributes:
-        evaluators: one per collection.
-        delta_caches: one per collection whose definition allows it.
+        evaluators: the reference path, one per collection.
+        cached: the same with caches.
     """
 
     evaluators: Mapping[str, Evaluator]
-    delta_caches: Mapping[str, DeltaCache]
+    cached: Mapping[str, CachedEvaluator]
 
 
 PLANS: "WeakKeyDictionary[Pipeline, Plan]" = WeakKeyDictionary()
@@ -35,11 +35,10 @@ def plan_of(pipeline: Pipeline) -> Plan:
 
 
 def _compile(pipeline: Pipeline) -> Plan:
-    evaluators = {
-        collection.name: Evaluator(
-            collection, [aggregate for aggregate in pipeline.aggregates if aggregate.of is collection]
-        )
-        for collection in pipeline.collections
+    by_collection = {
+        one: [aggregate for aggregate in pipeline.aggregates if aggregate.of is one] for one in pipeline.collections
     }
-    found = {name: delta_cache_for(evaluator) for name, evaluator in evaluators.items()}
-    return Plan(evaluators, {name: delta_cache for name, delta_cache in found.items() if delta_cache is not None})
+    return Plan(
+        {one.name: Evaluator(one, aggregates) for one, aggregates in by_collection.items()},
+        {one.name: CachedEvaluator(one, aggregates) for one, aggregates in by_collection.items()},
+    )

@@ -7,6 +7,7 @@ from operator import add
 from typing import Any
 
 from tailrace.aggregation.contributions import (
+    Contribution,
     Contributions,
     Deltas,
     Entries,
@@ -14,6 +15,7 @@ from tailrace.aggregation.contributions import (
     ItemContribution,
     RowDelta,
     RowRef,
+    delta_between,
     deltas_of,
 )
 from tailrace.definition.aggregate import Aggregate, GroupList, Layout
@@ -52,6 +54,18 @@ class RowChange:
     def last(self) -> int:
         """The sequence number of the last change that touches the row."""
         return self.steps[-1][0]
+
+    @property
+    def reads_values(self) -> bool:
+        """Whether measures have to be read back from the value rows that it changes."""
+        layouts = [kind.layout for kind in self.layout.aggregate.read_back]
+        return any(value.layout in layouts for value in self.value_changes.values())
+
+    @property
+    def counted_values(self) -> "list[RowChange]":
+        """The changes of value rows whose values are counted as they appear and disappear."""
+        counted = self.layout.aggregate.counted
+        return [value for value in self.value_changes.values() if value.layout in counted]
 
     def with_steps(self, steps: list[tuple[int, Deltas]]) -> "RowChange":
         """Return the same row change with these steps instead."""
@@ -112,6 +126,11 @@ class RowAccumulator:
     ) -> None:
         """Add a change to each aggregate, given the contributions of the old and the new item."""
         for aggregate, before, after in zip(aggregates, old, new, strict=True):
+            if type(before) is Contribution and type(after) is Contribution and before.row_ref is after.row_ref:
+                delta = delta_between(before, after)  # most changes leave an item in its row
+                if delta is not None:
+                    self.add_delta(aggregate, after.row_ref, sequence, delta)
+                continue
             # reported once, when the item becomes uncountable; it contributes nothing until it is countable again
             if isinstance(after, InvalidItem) and not isinstance(before, InvalidItem):
                 self.poison.append(Poison(event_id, aggregate.name, after))

@@ -32,9 +32,10 @@ class RowEvaluator:
             dict.fromkeys(column for aggregate in aggregates for _, m in aggregate.linear for column in m.columns)
         )
         values = list(dict.fromkeys(kind.values for aggregate in aggregates for kind in aggregate.value_rows))
-        self._columns = _by_predicate(columns)
+        self._columns = [(where, _by_path(found)) for where, found in _by_predicate(columns)]
         self._values = values
-        position = {column: index for index, column in enumerate([c for _, part in self._columns for c in part], 1)}
+        ordered = [column for _, by_path in self._columns for _, found in by_path for column in found]
+        position = {column: index for index, column in enumerate(ordered, 1)}
         self._parts = [
             (
                 aggregate.where,
@@ -76,12 +77,16 @@ class RowEvaluator:
     def _numbers(self, item: Item) -> list[Number]:
         """Return 1, followed by the item's number for each column."""
         numbers: list[Number] = [1]
-        for where, columns in self._columns:
-            if where is None or where(item):
-                for column in columns:
-                    numbers.append(column.number(item))  # noqa: PERF401 - a comprehension is no faster (measured)
-            else:
-                numbers.extend([0] * len(columns))
+        for where, by_path in self._columns:
+            counts = where is None or where(item)
+            for path, columns in by_path:
+                if not counts:
+                    numbers += [0] * len(columns)
+                elif path is None:
+                    numbers += [1] * len(columns)
+                else:
+                    value = path.read(item)
+                    numbers += [0 if value is None else column.number_of(value) for column in columns]
         return numbers
 
 
@@ -104,6 +109,13 @@ def _by_predicate(columns: Sequence[Column]) -> list[tuple[Predicate | None, lis
     for column in columns:
         by_predicate.setdefault(column.where, []).append(column)
     return list(by_predicate.items())
+
+
+def _by_path(columns: Sequence[Column]) -> list[tuple[FieldPath | None, list[Column]]]:
+    by_path: dict[FieldPath | None, list[Column]] = {}
+    for column in columns:
+        by_path.setdefault(column.path, []).append(column)
+    return list(by_path.items())
 
 
 class _RowRefCache:

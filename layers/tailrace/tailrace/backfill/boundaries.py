@@ -33,11 +33,14 @@ class Boundary:
         time: T; what was created before it lies below the boundary.
         confirmed: somebody has read the boundary while T was still ahead, so that every invocation that can hold a
             record created at or after T finds the boundary written.
+        covered: what was created before this second is dealt with, or absent by a claim
+            (:mod:`tailrace.backfill.claims`); 0 where nothing was claimed.
     """
 
     id: str
     time: int
     confirmed: bool = False
+    covered: int = 0
 
 
 def choose_boundary(name: str, now: int, margin_s: int = MARGIN_S) -> Boundary:

@@ -76,6 +76,19 @@ def unproven(shards: Mapping[str, ListedShard], told: Mapping[str, Position], af
     ]
 
 
+def unlisted(parents: Mapping[str, str | None], told: Mapping[str, Position], time: int) -> list[str]:
+    """Return the shards whose parent is not known yet, although the stage has read records above a boundary there.
+
+    Without it, nobody can tell which of an item's changes came first.
+
+    Args:
+        parents: the parent of each shard that was ever listed.
+        told: how far the stage has told that it is.
+        time: the boundary's time.
+    """
+    return [shard for shard, position in told.items() if shard not in parents and position.created >= time]
+
+
 def missing_sentinels(
     written: Iterable[str], journaled: Mapping[str, Iterable[tuple[str, int]]], throughs: Mapping[str, int]
 ) -> list[str]:

@@ -131,6 +131,28 @@ def confirm_boundary(generation: Generation, confirmed: Boundary) -> Generation:
     return replace(generation, baseline=confirmed)
 
 
+def claim(generation: Generation, covered: int) -> Generation:
+    """Return a generation whose job claims that what was created before a second is dealt with or absent."""
+    if generation.state is State.BUILDING and generation.frontier is not None:
+        return replace(generation, frontier=replace(generation.frontier, covered=covered))
+    if generation.baseline is not None:
+        return replace(generation, baseline=replace(generation.baseline, covered=covered))
+    return generation
+
+
+def contradict(generation: Generation, reason: str) -> Generation:
+    """Return a generation of which a claim was wrong: its job ends, and its rows are not known to be exact.
+
+    All its claims are withdrawn, so that the next delivery of the same record is added.
+    """
+    withdrawn = replace(
+        generation,
+        frontier=generation.frontier and replace(generation.frontier, covered=0),
+        floor=generation.floor and replace(generation.floor, covered=0),
+    )
+    return distrusted(withdrawn, reason)
+
+
 def go_live(generation: Generation, *, verified: bool = True) -> Generation:
     """Return a generation whose base is complete; not ``verified`` where expired items may be missing from it.
 
@@ -172,6 +194,15 @@ def doubt(generation: Generation, reason: str) -> Generation:
     return replace(generation, verified=False, reason=reason)
 
 
+def distrusted(generation: Generation, reason: str) -> Generation:
+    """Return a generation that may have missed something: its job ends, and it is not known to be exact."""
+    if generation.state is State.BUILDING:
+        return interrupt(generation, reason)
+    if generation.state is State.LIVE:
+        return doubt(replace(generation, baseline=None, repairs=False), reason)
+    return generation
+
+
 def interrupt(generation: Generation, reason: str) -> Generation:
     """Return a generation that is not fed any more."""
     return replace(generation, state=State.INTERRUPTED, baseline=None, repairs=False, reason=reason)
@@ -200,6 +231,7 @@ def to_row(generation: Generation) -> dict[str, Any]:
         boundary: Boundary | None = getattr(generation, name)
         if boundary is not None:
             row[name] = {"id": boundary.id, "time": boundary.time, "confirmed": boundary.confirmed}
+            row[name] |= {"covered": boundary.covered} if boundary.covered else {}
     return row
 
 

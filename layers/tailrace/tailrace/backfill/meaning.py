@@ -41,6 +41,15 @@ def fingerprint(aggregate: Aggregate) -> str:
     return _digest([_collection(aggregate.of), _aggregate(aggregate)])
 
 
+def stored_form(aggregate: Aggregate) -> str:
+    """Return what tells an aggregate's stored rows from those that earlier releases made of the same meaning.
+
+    It belongs to the fingerprint in control rows and not to the lock: nobody can accept rows of another form as the
+    same. Empty for rows whose form has not changed.
+    """
+    return "+counted-values" if aggregate.counted else ""
+
+
 def collection_fingerprint(collection: Collection) -> str:
     """Return the fingerprint of a collection's meaning.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tailrace.backfill.generations import GenerationId
-from tailrace.backfill.meaning import collection_fingerprint, fingerprint
+from tailrace.backfill.meaning import collection_fingerprint, fingerprint, stored_form
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
 
@@ -94,11 +94,14 @@ class MeaningLock:
 
 
 def meanings(pipeline: Pipeline) -> Mapping[GenerationId, str]:
-    """Return what stands for the meaning of each aggregate. A lock that cannot be read is as good as none."""
+    """Return what stands for the meaning of each aggregate, and for the form of its rows.
+
+    A lock that cannot be read is as good as none.
+    """
     lock = MeaningLock({}, {})
     with suppress(OSError, ValueError):
         lock = read_lock(pipeline.reference)
-    return {(one.name, one.version): lock.meaning(one) for one in pipeline.aggregates}
+    return {(one.name, one.version): lock.meaning(one) + stored_form(one) for one in pipeline.aggregates}
 
 
 def entry_name(aggregate: Aggregate) -> str:

@@ -1,7 +1,7 @@
 """Aggregates: materialized tables of groups and measures, and the layout of their rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -242,6 +242,24 @@ class Aggregate:
         return tuple(
             ValueRows(next(iter(named)), values, named, Layout(self, values.labels, (ITEM_COUNT,)))
             for values, named in shared.items()
+        )
+
+    @cached_property
+    def counted(self) -> Mapping[Layout, tuple[str, ...]]:
+        """The measures that count values as they appear and disappear, by the layout of their value rows."""
+        names = {
+            kind.layout: [name for name, one in kind.measures.items() if one.is_counted] for kind in self.value_rows
+        }
+        return {layout: tuple(found) for layout, found in names.items() if found}
+
+    @cached_property
+    def read_back(self) -> tuple[ValueRows, ...]:
+        """The kinds of value rows that other measures are read from, each with these measures only."""
+        measures = [
+            {name: one for name, one in kind.measures.items() if not one.is_counted} for kind in self.value_rows
+        ]
+        return tuple(
+            replace(kind, measures=found) for kind, found in zip(self.value_rows, measures, strict=True) if found
         )
 
     def expires_at(self, groups: Sequence[Any]) -> int | None:

@@ -7,13 +7,14 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Context, Decimal, localcontext
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from tailrace.definition.failures import describe_failure
 from tailrace.definition.fields.checks import check_display_metadata, check_field
-from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey, check_key_fields
+from tailrace.definition.item_fields import ItemFields, check_fields, check_id_columns
+from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.json_schema.paths import Path as FieldSteps
 from tailrace.definition.lifetimes import Lifetime, lifetime
 from tailrace.definition.schemas import Schema
@@ -125,9 +126,14 @@ class Collection:
         object.__setattr__(self, "keys", CollectionKey(self.name, self.key, self.match, self.ttl))
         told = f"collection {self.name!r}"
         object.__setattr__(self, "lifetime", lifetime(told, self.keep, self.keep_from, self.keep_unit, self.keep_tz))
+        check_fields(self.keys, self.compiled)
         _check_arrivals(self)
-        check_key_fields(self.keys, self.compiled.allowed_fields)
-        _check_id_columns(self.name, self.id_columns, self.compiled.allowed_fields)
+        check_id_columns(self.keys, self.compiled, self.id_from)
+
+    @cached_property
+    def fields(self) -> ItemFields:
+        """What is known of its items' fields."""
+        return ItemFields(self.keys, self.compiled.paths)
 
     @property
     def id_columns(self) -> Sequence[str]:
@@ -167,33 +173,25 @@ class Collection:
         return transformed
 
 
-def _check_id_columns(collection: str, columns: Sequence[str], allowed: frozenset[str] | None) -> None:
-    names = [name for name in columns if isinstance(name, str) and name and name != "id"]
-    if len(names) < len(columns) or len(set(names)) < len(names) or ("*" in names and len(names) > 1):
-        text = "use names of fields other than 'id', each once, or '*' alone for the whole line"
-        raise DefinitionError(f"collection {collection!r}: id_from= cannot be {columns!r}: {text}")
-    unknown = [name for name in names if allowed is not None and name not in allowed and name != "*"]
-    if unknown:
-        text = f"id_from= names {', '.join(map(repr, unknown))}, which the schema does not allow"
-        raise DefinitionError(f"collection {collection!r}: {text}")
-
-
 def _check_arrivals(collection: Collection) -> None:
-    context = f"collection {collection.name!r}"
+    context, keys = f"collection {collection.name!r}", collection.keys
     if collection.received is not None:
         check_field(f"{context}: received=", collection.received)
         _check_type(context, collection, "received", (collection.received,), _TEXT)
+    if collection.received in {*keys.fields, *keys.match}:
+        raise DefinitionError(f"{context}: received= cannot be {collection.received!r}, which is in the key or match=")
     if collection.lifetime is not None:
         _check_type(context, collection, "keep_from", collection.lifetime.path.steps, _TIME)
-    if collection.received in {*collection.keys.fields, *collection.keys.attributes, collection.keys.ttl}:
-        raise DefinitionError(f"{context}: received= cannot be {collection.received!r}, which is in the key or the TTL")
 
 
 def _check_type(context: str, collection: Collection, argument: str, path: FieldSteps, types: frozenset[str]) -> None:
-    if not collection.compiled.paths.types(path) & types:
+    if path[0] in collection.keys.reserved:
+        raise DefinitionError(f"{context}: {argument}=: {collection.keys.told(str(path[0]))}")
+    if not collection.fields.types(path) & types:
         kinds = " or ".join(f"a {kind}" for kind in sorted(types))
         told = ".".join(map(str, path))
-        raise DefinitionError(f"{context}: {argument}= names {told!r}, which must be {kinds} in the schema")
+        source = collection.fields.source_of(path)
+        raise DefinitionError(f"{context}: {argument}= names {told!r}, which must be {kinds} in the {source}")
 
 
 def _mutable_copy(item: Item) -> Item:

@@ -10,10 +10,12 @@ from tailrace.definition.fields.elements import KEY, VALUE
 from tailrace.definition.fields.paths import FieldPath, field_path, source_of
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
-from tailrace.definition.json_schema.paths import ELEMENT, Path, Paths
+from tailrace.definition.item_fields import BINARY, ItemFields
+from tailrace.definition.json_schema.paths import ELEMENT, Path
 from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.encoding.times import read_time
 from tailrace.errors import DefinitionError
 
 _NUMBER = frozenset(["number"])
@@ -27,7 +29,7 @@ _NEEDS = {
     _SCALAR: "a string, number or boolean",
     _CONTAINER: "a list, set or map",
 }
-_ARTICLES = {"array": "a list", "object": "an object"}
+_ARTICLES = {"array": "a list", "object": "an object", BINARY: "binary", "null": "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +55,23 @@ class FieldUse:
         """The types that can be used, in words."""
         return _NEEDS[self.types]
 
-    def types_in(self, paths: Paths) -> frozenset[str]:
+    def types_in(self, fields: ItemFields) -> frozenset[str]:
         """Return the types that the field may have in valid items; none if there can be no value."""
-        if self.is_entry_in(paths) and self.path[len(self.each) :][:1] not in {(KEY,), (VALUE,)}:
+        if self.is_entry_in(fields) and self.path[len(self.each) :][:1] not in {(KEY,), (VALUE,)}:
             return frozenset(["object"]) if self.path == self.each else frozenset()
-        path = self.path_in(paths)
-        return _NAME if path is None else paths.types(path)
+        path = self.path_in(fields)
+        return _NAME if path is None else fields.types(path)
 
-    def is_entry_in(self, paths: Paths) -> bool:
+    def is_entry_in(self, fields: ItemFields) -> bool:
         """Tell whether the field lies in an entry of a map, which has a key and a value."""
-        return bool(self.each) and "array" not in paths.types(self.each)
+        return bool(self.each) and "array" not in fields.types(self.each)
 
-    def path_in(self, paths: Paths) -> Path | None:
+    def path_in(self, fields: ItemFields) -> Path | None:
         """Return the path into a valid item; None for the name of a map's entry, which a schema does not describe."""
         if not self.each:
             return self.path
         rest = self.path[len(self.each) :]
-        if not self.is_entry_in(paths) or rest[:1] not in {(KEY,), (VALUE,)}:
+        if not self.is_entry_in(fields) or rest[:1] not in {(KEY,), (VALUE,)}:
             return (*self.each, ELEMENT, *rest)
         return None if rest == (KEY,) else (*self.each, ELEMENT, *rest[1:])
 
@@ -128,31 +130,51 @@ def check_uses(context: str, collection: Collection, uses: Iterable[FieldUse]) -
     """
     if collection.transform is not None:
         return
-    paths = collection.compiled.paths
+    fields = collection.fields
     for use in uses:
-        found = use.types_in(paths)
+        found = use.types_in(fields)
         if not found & use.types:
-            reason = _missing(collection, paths, use) if not found else _unusable(collection, use, found)
+            reason = _missing(collection, use) if not found else _unusable(collection, use, found)
             raise DefinitionError(f"{context}: {reason}")
+        given = collection.keys.match.get(use.source) if use.types == _TIME else None
+        if isinstance(given, str) and not _is_time(given):
+            raise DefinitionError(
+                f"{context}: {use.what} needs a time, but match= gives {use.source!r} the value {given!r}"
+            )
 
 
-def _missing(collection: Collection, paths: Paths, use: FieldUse) -> str:
-    path = use.path_in(paths) or use.path
+def _is_time(text: str) -> bool:
+    try:
+        read_time(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _missing(collection: Collection, use: FieldUse) -> str:
+    fields = collection.fields
+    if use.path[0] in collection.keys.reserved:
+        return f"{use.what}: {collection.keys.told(str(use.path[0]))}"
+    path = use.path_in(fields) or use.path
     inner = use.path[len(use.each) :]
-    if use.is_entry_in(paths) and inner[:1] not in {(KEY,), (VALUE,)}:
+    if use.is_entry_in(fields) and inner[:1] not in {(KEY,), (VALUE,)}:
         return unknown_field(use.source, str(inner[0]), f"an entry of {'.'.join(map(str, use.each))}", (KEY, VALUE))
     for length in range(1, len(path)):
-        found = paths.types(path[:length])
+        found = fields.types(path[:length])
         if found and not found & {"array", "object"}:
             step = ".".join(map(str, path[:length]))
-            return f"unknown field {use.source!r}: {step!r} is {in_words(found)} in the schema of {collection.name!r}"
+            return f"unknown field {use.source!r}: {step!r} is {in_words(found)} {_place(collection, path)}"
         if not found:
-            return unknown_field(use.source, str(path[length - 1]), collection.name, paths.names(path[: length - 1]))
-    return unknown_field(use.source, str(path[-1]), collection.name, paths.names(path[:-1]))
+            return unknown_field(use.source, str(path[length - 1]), collection.name, fields.names(path[: length - 1]))
+    return unknown_field(use.source, str(path[-1]), collection.name, fields.names(path[:-1]))
 
 
 def _unusable(collection: Collection, use: FieldUse, found: frozenset[str]) -> str:
-    return f"{use.what} needs {use.need}, but {use.source!r} is {in_words(found)} in the schema of {collection.name!r}"
+    return f"{use.what} needs {use.need}, but {use.source!r} is {in_words(found)} {_place(collection, use.path)}"
+
+
+def _place(collection: Collection, path: Path) -> str:
+    return f"in the {collection.fields.source_of(path)} of {collection.name!r}"
 
 
 def unknown_field(source: str, step: str, owner: str, known: Iterable[str]) -> str:
@@ -165,7 +187,7 @@ def unknown_field(source: str, step: str, owner: str, known: Iterable[str]) -> s
 
 def in_words(types: Iterable[str]) -> str:
     """Return JSON Schema's types in words."""
-    return " or ".join("null" if kind == "null" else _ARTICLES.get(kind, f"a {kind}") for kind in sorted(types))
+    return " or ".join(_ARTICLES.get(kind, f"a {kind}") for kind in sorted(types))
 
 
 def may_be_unusable(use: FieldUse, types: frozenset[str]) -> Sequence[str]:

@@ -2,7 +2,8 @@
 
 The id consists of the values of the key's fields, in the order of the templates, joined with ``/``. In each of several
 values, ``~`` and ``/`` are written ``~0`` and ``~1``. A number is written in decimals without an exponent, binary in
-base64 for URLs without padding. So each key has one id, and each id one key.
+base64 for URLs without padding. So each key has one id, and each id one key. Its length is limited by that of the key
+only: 2,048 bytes in the partition key, 1,024 in the sort key.
 """
 
 import base64
@@ -12,7 +13,7 @@ from typing import Any
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_templates import Kind
-from tailrace.encoding.keys import MAX_ID_CHARACTERS
+from tailrace.encoding.keys import MAX_KEY_ID_CHARACTERS
 from tailrace.encoding.numbers import Number, is_representable, parse_number
 from tailrace.errors import InvalidMessage
 
@@ -23,8 +24,8 @@ def fields_of_id(item_id: str, kinds: Mapping[str, Kind]) -> Item:
     Raises:
         InvalidMessage: it is no id of such a key.
     """
-    if not 1 <= len(item_id) <= MAX_ID_CHARACTERS:
-        raise InvalidMessage(f"an id has 1 to {MAX_ID_CHARACTERS} characters")
+    if not 1 <= len(item_id) <= MAX_KEY_ID_CHARACTERS:
+        raise InvalidMessage("the id is empty" if not item_id else "the id is longer than any key that DynamoDB stores")
     texts = [item_id] if len(kinds) == 1 else [_unescaped(text) for text in item_id.split("/")]
     if len(texts) != len(kinds):
         shape = "/".join(f"<{name}>" for name in kinds)
@@ -34,11 +35,17 @@ def fields_of_id(item_id: str, kinds: Mapping[str, Kind]) -> Item:
 
 def id_of(fields: Mapping[str, Any]) -> str:
     """Return the id that the fields of a key make."""
-    texts = [_text(value) for value in fields.values()]
-    return texts[0] if len(texts) == 1 else "/".join(text.replace("~", "~0").replace("/", "~1") for text in texts)
+    texts = [text_of(value) for value in fields.values()]
+    return texts[0] if len(texts) == 1 else "/".join(map(escaped, texts))
 
 
-def _text(value: Any) -> str:
+def escaped(text: str) -> str:
+    """Return one of several values as ids write it."""
+    return text.replace("~", "~0").replace("/", "~1")
+
+
+def text_of(value: Any) -> str:
+    """Return the value of a field in a key as text."""
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
@@ -52,7 +59,7 @@ def _decimals(value: Number) -> str:
 
 def _unescaped(text: str) -> str:
     found = text.replace("~1", "/").replace("~0", "~")
-    if found.replace("~", "~0").replace("/", "~1") != text:
+    if escaped(found) != text:
         raise InvalidMessage("in an id of several values, '~' is written '~0', and '/' within a value '~1'")
     return found
 
@@ -69,6 +76,6 @@ def _value(name: str, kind: Kind, text: str) -> Any:
         value = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
     except (binascii.Error, ValueError):
         value = b""
-    if not value or _text(value) != text:
+    if not value or text_of(value) != text:
         raise InvalidMessage(f"the id's {name!r} is not base64 for URLs, without padding")
     return value

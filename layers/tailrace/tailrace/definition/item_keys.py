@@ -6,11 +6,12 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from tailrace.definition.item_ids import fields_of_id, id_of
-from tailrace.encoding.dynamodb import DIGEST, ENGINE_ATTRIBUTES, REPLICATION, Image, decode_value
+from tailrace.encoding.dynamodb import Image, decode_value, reserved_attributes
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_overlaps import find_overlap
 from tailrace.encoding.key_templates import KeyTemplate, Kind
-from tailrace.encoding.keys import item_key
+from tailrace.encoding.keys import SENTINELS, item_key, split_item_key
+from tailrace.encoding.limits import reserved_violations
 from tailrace.encoding.numbers import canonical_number
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
 
@@ -52,6 +53,7 @@ class CollectionKey:
         fields: the fields in its keys, with their types.
         attributes: the key attributes, with their types.
         ttl: the name of the TTL attribute.
+        reserved: the attributes that are no fields of its items, each with what it is.
     """
 
     def __init__(self, collection: str, key: object = None, match: object = None, ttl: object = PLAIN_TTL) -> None:
@@ -75,6 +77,20 @@ class CollectionKey:
             text = f"ttl= must be the name of an attribute that is not in the key, not {ttl!r}"
             raise DefinitionError(f"collection {collection!r}: {text}")
         self.ttl = ttl
+        own = [name for name in self.attributes if name not in self.fields]
+        self.reserved = reserved_attributes(own, ttl)
+        for name in self.fields:
+            if name in self.reserved:
+                text = f"key=: {self.told(name)}: rename the placeholder"
+                raise DefinitionError(f"collection {collection!r}: {text}")
+        for name in self.match:
+            if name in self.reserved or name in self.attributes or name in self.fields:
+                told = self.told(name) if name in self.reserved else f"{name!r} is in the key, which says it already"
+                raise DefinitionError(f"collection {collection!r}: match=: {told}: leave it out")
+
+    def told(self, name: str) -> str:
+        """Return what a reserved attribute is, in words."""
+        return f"{name!r} is {self.reserved[name]}, and no field"
 
     @property
     def hash_attribute(self) -> str:
@@ -89,11 +105,17 @@ class CollectionKey:
         )
 
     def identity(self, key: Mapping[str, Any]) -> Identity | None:
-        """Return the identity of an item with this key; None if it does not match."""
+        """Return the identity of an item with this key; None if it does not match.
+
+        Raises:
+            InvalidMessage: it would be that of a plain collection, but for the length of the id.
+        """
         fields = self.template.parse(key)
         if fields is None:
             return None
-        return Identity(self.collection, id_of(fields), {} if self.is_plain else fields)
+        if self.is_plain:
+            return Identity(*split_item_key(key[PLAIN_ATTRIBUTE]), {})
+        return Identity(self.collection, id_of(fields), fields)
 
     def key_of(self, item_id: str) -> Item:
         """Return the key attributes of an item.
@@ -101,6 +123,8 @@ class CollectionKey:
         Raises:
             InvalidMessage: no item of this collection can have this id.
         """
+        if self.is_plain:
+            split_item_key(item_key(self.collection, item_id))
         return self.template.format(fields_of_id(item_id, self.template.fields))
 
     def fields_of(self, item_id: str) -> Item:
@@ -120,12 +144,15 @@ class CollectionKey:
 
         Raises:
             InvalidMessage: no item of this collection can have this id.
-            InvalidItem: a field that is in the key, or an attribute of ``match=``, has another value.
+            InvalidItem: a field that is in the key, or an attribute of ``match=``, has another value; or a field has
+                the name of one of the table's own attributes.
         """
         fixed = self.fields_of(item_id) | self.match
         other = [name for name, value in fixed.items() if name in fields and not _is_same(fields[name], value)]
-        if other:
-            raise InvalidItem([Violation(f"/{name}", "key", _OTHER_VALUE) for name in other])
+        violations = [Violation(f"/{name}", "key", _OTHER_VALUE) for name in other]
+        violations += reserved_violations(fields, self.reserved)
+        if violations:
+            raise InvalidItem(violations)
         rest = {name: value for name, value in fields.items() if name not in self.fields}
         return self.key_of(item_id) | {name: self.match[name] for name in self.match if name not in rest} | rest
 
@@ -151,7 +178,8 @@ class ItemKeys:
         self.ttl = collections[0].ttl if collections else PLAIN_TTL
         self.collections = {one.collection: one for one in collections}
         self.attributes: Mapping[str, Kind] = collections[0].attributes if collections else {PLAIN_ATTRIBUTE: "text"}
-        self.hidden = frozenset([*(set(ENGINE_ATTRIBUTES) - {PLAIN_ATTRIBUTE, PLAIN_TTL}), self.ttl, *self.attributes])
+        self._may_hold_sentinels = self.attributes == {PLAIN_ATTRIBUTE: "text"}
+        self.hidden = frozenset(reserved_attributes(self.attributes, self.ttl))
         for one in collections:
             if one.ttl != self.ttl:
                 text = f"ttl={one.ttl!r}, and collection {collections[0].collection!r} {self.ttl!r}"
@@ -186,6 +214,8 @@ class ItemKeys:
             InvalidMessage: two collections match it.
         """
         values = {name: decode_value(key[name]) for name in self.attributes if name in key}
+        if self._may_hold_sentinels and str(values.get(PLAIN_ATTRIBUTE)).startswith(f"{SENTINELS}#"):
+            return None
         found = None
         for one in self.collections.values():
             identity = one.identity(values)
@@ -207,20 +237,6 @@ class ItemKeys:
             if name not in fields and name not in self.hidden:
                 fields[name] = decode_value(value)
         return fields
-
-
-def check_key_fields(key: CollectionKey, allowed: frozenset[str] | None) -> None:
-    """Check that the fields in a collection's keys can be fields of its items.
-
-    Raises:
-        DefinitionError: they cannot; the message says how to mend it.
-    """
-    context = f"collection {key.collection!r}: key="
-    for name in key.fields:
-        if name in (DIGEST, key.ttl, *REPLICATION):
-            raise DefinitionError(f"{context}: {name!r} cannot be a field; rename the placeholder")
-        if allowed is not None and name not in allowed:
-            raise DefinitionError(f"{context} makes the field {name!r}, which the schema does not allow; add it")
 
 
 def item_keys(collections: Sequence[CollectionKey], strict: object) -> ItemKeys | None:
@@ -261,7 +277,7 @@ def _matched(name: object, value: Any) -> Any:
 
 
 def _check_overlap(one: CollectionKey, other: CollectionKey) -> None:
-    if any(name in other.match and other.match[name] != value for name, value in one.match.items()):
+    if any(name in other.match and not _is_same(other.match[name], value) for name, value in one.match.items()):
         return
     example = find_overlap(one.template, other.template)
     if example is not None:

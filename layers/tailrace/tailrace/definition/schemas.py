@@ -100,9 +100,8 @@ class Schema:
     @cached_property
     def allowed_fields(self) -> frozenset[str] | None:
         """All fields that an item can have, if the schema allows no others; None if it does."""
-        closed = [
-            found for found in map(self._closed_to, self._references.in_place(self.document, always=True)) if found
-        ]
+        applied = map(self._closed_to, self._references.in_place(self.document, always=True))
+        closed = [names for names in applied if names is not None]
         return frozenset.intersection(*closed) if closed else None
 
     def _closed_to(self, schema: Mapping[str, Any]) -> frozenset[str] | None:
@@ -150,6 +149,12 @@ class Schema:
             return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
 
+    def refusals(self, name: str, value: Any) -> Iterator[str]:
+        """Yield why no valid item has this value in the field ``name``, whatever other fields it has."""
+        for error in self._validator.iter_errors({name: json_view(value)}):
+            if error.instance_path[:1] == [name] and _CONDITIONAL.isdisjoint(error.schema_path):
+                yield self._violation(error).message
+
     def _errors(self, view: Any, values: int) -> Iterable[jsonschema_rs.ValidationError]:
         if values <= _MAX_REPORTED_VALUES:
             return self._validator.iter_errors(view)
@@ -183,6 +188,7 @@ _MAX_REPORTED_APPLICATIONS = 300
 _MAX_REPORTED_VALUES = 10_000
 """A report takes a hundred times as long as a check: beyond these, it is short."""
 
+_CONDITIONAL = frozenset(["then", "else", "dependentSchemas"])
 _REST = ("additionalProperties", "unevaluatedProperties")
 _BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])
 
@@ -198,7 +204,7 @@ def _with_decimals(document: Any) -> Any:
 
 def json_view(value: Any) -> Any:
     """Return a value as JSON Schema sees it: a set becomes a sorted array, binary becomes base64."""
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         if _SCALARS.issuperset(map(type, value.values())):
             return value
         return {name: json_view(inner) if isinstance(inner, _CONTAINERS) else inner for name, inner in value.items()}

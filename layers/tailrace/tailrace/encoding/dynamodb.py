@@ -22,6 +22,16 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/globaltables.V1
 ENGINE_ATTRIBUTES = ("pk", "expires_at", DIGEST, *REPLICATION)
 """Attributes of an item's row that are not fields of the item; schemas and transforms never see them."""
 
+
+def reserved_attributes(key: Iterable[str], ttl: str) -> Mapping[str, str]:
+    """Return the attributes of rows that are no fields of items, each with what it is, for messages."""
+    return (
+        dict.fromkeys(key, "an attribute of the table's key")
+        | {ttl: "the table's TTL attribute", DIGEST: "an attribute of the engine"}
+        | dict.fromkeys(REPLICATION, "an attribute of global tables")
+    )
+
+
 INVALID_SET = "a set must be non-empty and contain only strings, only numbers or only binary values"
 
 

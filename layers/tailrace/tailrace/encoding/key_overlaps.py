@@ -1,107 +1,143 @@
 """Overlaps of key templates: a key that matches two of them, if there is one.
 
-The search walks both templates at once, character by character, with a few characters that stand for all others. What
-it finds is tried on both templates, so an example is always a true one.
+Each attribute gives an equation of two sequences of characters and fields, as ``ORDER#{order}`` and ``{kind}#{id}``.
+They are solved together, from left to right, by Levi's lemma: of two sequences that begin with a field each, one field
+begins with the other. What a field turns out to be is put in its place everywhere, so fields that recur, in the other
+attribute too, are the same. What is found is tried on both templates, so an example is always a true one.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_templates import AttributeTemplate, KeyTemplate, Placeholder
-from tailrace.errors import InvalidMessage
 
-_MAX_TEXTS = 400
-_MAX_SORT_KEYS = 60  # for each partition key
-_MAX_VISITS = 20  # of the same place in both templates, for each character
-_FILLERS = "a1x"
+_MAX_STATES = 20_000
+_FREE = "ax1bcdefghijklmnopqrstuvwyzäöü" + "".join(map(chr, range(0x4E00, 0x4E40)))
+"""What a field may be that can be anything: the first of these that occurs in neither template is preferred."""
 
-type _Steps = list[tuple[str, frozenset[str] | None]]
+
+class Field(NamedTuple):
+    """A field of one of the templates (0 or 1); ``part`` tells the rest of one that was cut from the whole."""
+
+    side: int
+    name: str
+    part: int = 0
+
+
+class Value(NamedTuple):
+    """A number or binary."""
+
+    value: Any
+
+
+type Symbol = str | Field | Value
+type Sequence = tuple[Symbol, ...]
+type Excluded = Mapping[Field, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Equations that are left, what the attributes are so far, and the characters that no field may have."""
+
+    equations: tuple[tuple[Sequence, Sequence], ...]
+    values: tuple[Sequence, ...]
+    excluded: Excluded
+
+    def where(self, field: Field, found: Sequence) -> Iterator["_State"]:
+        """Put a sequence in the place of a field, if the field can be it."""
+        barred = self.excluded.get(field, frozenset())
+        if any(symbol in barred for symbol in found if isinstance(symbol, str)):
+            return
+        inherited = {
+            symbol: self.excluded.get(symbol, frozenset()) | barred for symbol in found if isinstance(symbol, Field)
+        }
+        pairs = ((_replaced(one, field, found), _replaced(other, field, found)) for one, other in self.equations)
+        values = tuple(_replaced(value, field, found) for value in self.values)
+        yield _State(tuple(pairs), values, {**self.excluded, **inherited})
+
+    def where_longer(self, field: Field, beginning: Symbol) -> Iterator["_State"]:
+        """Let a field begin with a symbol, and go on; only a text can."""
+        if not isinstance(beginning, Value):
+            yield from self.where(field, (beginning, field._replace(part=field.part + 1)))
 
 
 def find_overlap(one: KeyTemplate, other: KeyTemplate) -> Item | None:
     """Return a key that matches both templates, which have the same attributes; None if none was found."""
-    first, *rest = ((one.attributes[name], other.attributes[name]) for name in one.attributes)
-    for value in _common_values(*first):
-        key = {first[0].name: value}
-        if not rest:
-            if _both(one, other, key):
-                return key
-            continue
-        (pair,) = rest
-        for second in (*_implied(pair, key, first), *islice(_common_values(*pair), _MAX_SORT_KEYS)):
-            whole = key | {pair[0].name: second}
-            if _both(one, other, whole):
-                return whole
+    for key in _solutions(one, other):
+        if one.parse(key) is not None and other.parse(key) is not None:
+            return key
     return None
 
 
-def _both(one: KeyTemplate, other: KeyTemplate, key: Item) -> bool:
-    return one.parse(key) is not None and other.parse(key) is not None
-
-
-def _implied(
-    pair: tuple[AttributeTemplate, AttributeTemplate], key: Item, first: tuple[AttributeTemplate, AttributeTemplate]
-) -> Iterator[Any]:
-    """Yield the sort keys that the fields of a partition key make."""
-    for template, source in zip(pair, first, strict=True):
-        try:
-            yield template.format(source.parse(key[source.name]) or {})
-        except InvalidMessage:
-            continue
-
-
-def _common_values(one: AttributeTemplate, other: AttributeTemplate) -> Iterator[Any]:
-    """Yield values that both templates may match, the shortest first."""
-    if one.kind != other.kind:
+def _solutions(one: KeyTemplate, other: KeyTemplate) -> Iterator[Item]:
+    """Yield keys that both templates make, but for what ``{name+}`` excludes; the shortest first."""
+    sides = [[template.attributes[name] for name in one.attributes] for template in (one, other)]
+    if any(first.kind != second.kind for first, second in zip(*sides, strict=True)):
         return
-    if one.kind == "text":
-        yield from _common_texts(_steps(one), _steps(other))
-        return
-    constants = [template.constant for template in (one, other) if template.constant is not None]
-    yield constants[0] if constants else (1 if one.kind == "number" else b"\x01")
-
-
-def _steps(template: AttributeTemplate) -> _Steps:
-    """Return a template's steps: a character, or any but some of them, once or more."""
-    steps: _Steps = []
-    for part in template.parts:
-        if isinstance(part, Placeholder):
-            steps.append(("", frozenset() if part.takes_separators else template.separators))
+    excluded: dict[Field, frozenset[str]] = {}
+    for side, attributes in enumerate(sides):
+        for attribute in attributes:
+            for part in attribute.placeholders:
+                barred = frozenset() if part.takes_separators else attribute.separators
+                field = Field(side, part.name)
+                excluded[field] = excluded.get(field, frozenset()) | barred
+    first, second = ([_sequence(side, attribute) for attribute in sides[side]] for side in (0, 1))
+    used = {symbol for symbol in chain(*first, *second) if isinstance(symbol, str)}
+    free = sorted(_FREE, key=lambda character: character in used)
+    waiting = deque([_State(tuple(zip(first, second, strict=True)), tuple(first), excluded)])
+    seen = 0
+    while waiting and seen < _MAX_STATES:
+        state = waiting.popleft()
+        seen += 1
+        if state.equations:
+            waiting.extend(_steps(state))
         else:
-            steps.extend((character, None) for character in part)
-    return steps
+            values = zip(one.attributes.values(), state.values, strict=True)
+            yield {attribute.name: _value(attribute, value, state.excluded, free) for attribute, value in values}
 
 
-def _common_texts(one: _Steps, other: _Steps) -> Iterator[str]:
-    letters = dict.fromkeys([*_FILLERS, *(character for character, _ in (*one, *other) if character)])
-    queue = deque([(0, 0, "")])
-    visits: dict[tuple[int, int], int] = {}
-    found = 0
-    while queue and found < _MAX_TEXTS:
-        here, there, text = queue.popleft()
-        if (here, there) == (len(one), len(other)):
-            yield text
-            found += 1
-        for letter in letters:
-            for place in _next(one, here, letter):
-                for other_place in _next(other, there, letter):
-                    pair = place, other_place
-                    if visits.get(pair, 0) < _MAX_VISITS * len(letters):
-                        visits[pair] = visits.get(pair, 0) + 1
-                        queue.append((*pair, text + letter))
+def _sequence(side: int, template: AttributeTemplate) -> Sequence:
+    if template.constant is not None:
+        return (Value(template.constant),)
+    parts = ([Field(side, part.name)] if isinstance(part, Placeholder) else list(part) for part in template.parts)
+    return tuple(chain.from_iterable(parts))
 
 
-def _next(steps: _Steps, place: int, letter: str) -> Iterator[int]:
-    """Yield the places that a character leads to: on, or once more in the step before."""
-    if place and _allows(steps[place - 1], letter) and steps[place - 1][1] is not None:
-        yield place
-    if place < len(steps) and _allows(steps[place], letter):
-        yield place + 1
+def _steps(state: _State) -> Iterator[_State]:
+    """Yield what follows from the first symbols of the first equation that is left."""
+    (one, other), *rest = state.equations
+    if not one or not other:
+        if not one and not other:
+            yield _State(tuple(rest), state.values, state.excluded)
+        return  # a field is never empty
+    first, second = one[0], other[0]
+    if first == second:
+        yield _State(((one[1:], other[1:]), *rest), state.values, state.excluded)
+        return
+    if isinstance(first, Field):
+        yield from state.where(first, (second,))
+        yield from state.where_longer(first, second)
+    if isinstance(second, Field):
+        if not isinstance(first, Field):
+            yield from state.where(second, (first,))
+        yield from state.where_longer(second, first)
 
 
-def _allows(step: tuple[str, frozenset[str] | None], letter: str) -> bool:
-    character, excluded = step
-    return letter == character if excluded is None else letter not in excluded
+def _replaced(sequence: Sequence, field: Field, found: Sequence) -> Sequence:
+    return tuple(chain.from_iterable(found if symbol == field else (symbol,) for symbol in sequence))
+
+
+def _value(template: AttributeTemplate, value: Sequence, excluded: Excluded, free: list[str]) -> Any:
+    if template.kind != "text":
+        (symbol,) = value
+        return symbol.value if isinstance(symbol, Value) else (1 if template.kind == "number" else b"\x01")
+    return "".join(
+        symbol
+        if isinstance(symbol, str)
+        else next((letter for letter in free if letter not in excluded.get(symbol, ())), "")  # type: ignore[arg-type]
+        for symbol in value
+    )

@@ -18,11 +18,18 @@ from typing import Any, Literal, NamedTuple
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES
-from tailrace.encoding.numbers import canonical_number, is_encodable, is_representable
+from tailrace.encoding.numbers import (
+    UNPAIRED_SURROGATE,
+    UNREPRESENTABLE,
+    canonical_number,
+    is_encodable,
+    is_representable,
+)
 from tailrace.errors import InvalidMessage
 
 type Kind = Literal["text", "number", "binary"]
 
+_MAX_BYTES = (MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES)
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[^{}]+|[{}]")
 _PLACEHOLDER = re.compile(r"([^:+]+)(\+)?(?::(text|number|binary))?")
 _NO_SEPARATOR = re.compile(r"[\w.-]", re.ASCII)
@@ -61,6 +68,20 @@ class AttributeTemplate:
     def placeholders(self) -> list[Placeholder]:
         """The placeholders, in order; a name may recur."""
         return [part for part in self.parts if isinstance(part, Placeholder)]
+
+    def check_size(self, maximum: int) -> None:
+        """Check that a table can store keys of this template.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        fixed = [self.constant] if self.constant is not None else [part for part in self.parts if isinstance(part, str)]
+        if self.kind == "number" and self.constant is not None and not is_representable(self.constant):
+            raise ValueError(f"{self.name}: {self.constant} is {UNREPRESENTABLE}")
+        if not all(map(is_encodable, (part for part in fixed if isinstance(part, str)))):
+            raise ValueError(f"{self.name}: the template contains {UNPAIRED_SURROGATE}")
+        if sum(map(_size, fixed)) + len(self.placeholders) > maximum:
+            raise ValueError(f"{self.name}: its keys are longer than {maximum} bytes, which is the most in DynamoDB")
 
     def parse(self, value: Any) -> Item | None:
         """Return the fields in an attribute's value; None if it does not match."""
@@ -123,6 +144,8 @@ class KeyTemplate:
             for placeholder in attribute.placeholders:
                 if kinds.setdefault(placeholder.name, attribute.kind) != attribute.kind:
                     raise ValueError(f"{{{placeholder.name}}} is of two types")
+        for attribute, maximum in zip(self.attributes.values(), _MAX_BYTES, strict=False):
+            attribute.check_size(maximum)
         if not kinds:
             raise ValueError("it has no placeholder such as {order}, so that all items would have one key")
         self.fields = kinds
@@ -146,11 +169,12 @@ class KeyTemplate:
             InvalidMessage: they make no key that parses to them, or one that is longer than DynamoDB allows.
         """
         key = {name: attribute.format(fields) for name, attribute in self.attributes.items()}
-        for value, maximum in zip(key.values(), (MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES), strict=False):
+        for (name, value), maximum in zip(key.items(), _MAX_BYTES, strict=False):
             if isinstance(value, str) and not is_encodable(value):
-                raise InvalidMessage("the key contains an unpaired surrogate")
-            if isinstance(value, str | bytes) and len(value.encode() if isinstance(value, str) else value) > maximum:
-                raise InvalidMessage(f"the key is longer than {maximum} bytes")
+                raise InvalidMessage(f"the key {name!r} contains an unpaired surrogate")
+            size = _size(value)
+            if size > maximum:
+                raise InvalidMessage(f"the key {name!r} has {size} bytes; DynamoDB stores at most {maximum}")
         return key
 
 
@@ -161,6 +185,11 @@ def kind_of(value: Any) -> Kind | None:
     if isinstance(value, bytes):
         return "binary"
     return "number" if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+
+
+def _size(value: Any) -> int:
+    """Return the size of a text or binary value in bytes; 0 of a number."""
+    return len(value.encode() if isinstance(value, str) else value) if isinstance(value, str | bytes) else 0
 
 
 def compile_attribute(name: str, template: Any) -> AttributeTemplate:
@@ -174,11 +203,11 @@ def compile_attribute(name: str, template: Any) -> AttributeTemplate:
     kind = kind_of(template)
     if kind is None:
         raise ValueError(f"{name}: a template is a text such as 'ORDER#{{order}}', not {template!r}")
+    if template in ("", b""):
+        raise ValueError(f"{name}: the template is empty")
     if kind != "text":
         constant = canonical_number(template) if isinstance(template, Decimal) else template
         return AttributeTemplate(name, kind, (), constant, frozenset(), re.compile(""))
-    if not template:
-        raise ValueError(f"{name}: the template is empty")
     kind, parts = _parts(name, template)
     _check_parts(name, template, kind, parts)
     separators = frozenset(_separators(parts))

@@ -26,7 +26,10 @@ type RowKey = tuple[str, str]
 """A row's partition key and sort key."""
 
 MAX_ID_CHARACTERS = 1024
-"""The longest item id, in characters."""
+"""The longest id of an item whose key is ``<collection>#<id>``, in characters."""
+
+MAX_KEY_ID_CHARACTERS = 8192
+"""More than any id that is made of the fields in a key: 3,072 bytes, of which each may be written as two characters."""
 
 
 def item_key(collection: str, item_id: str) -> str:
@@ -42,7 +45,8 @@ def split_item_key(pk: str) -> tuple[str, str]:
     """
     collection, separator, item_id = pk.partition("#")
     if not separator or not COLLECTION_NAME.fullmatch(collection) or not 1 <= len(item_id) <= MAX_ID_CHARACTERS:
-        raise InvalidMessage(f"invalid item key {pk[:80]!r}: expected collection#id")
+        text = f"expected collection#id, with an id of 1 to {MAX_ID_CHARACTERS} characters"
+        raise InvalidMessage(f"invalid item key {pk[:80]!r}: {text}")
     return collection, item_id
 
 

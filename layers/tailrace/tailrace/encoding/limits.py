@@ -3,12 +3,12 @@
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
-from tailrace.encoding.dynamodb import ENGINE_ATTRIBUTES, INVALID_SET
+from tailrace.encoding.dynamodb import INVALID_SET, reserved_attributes
 from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_PARTITION_KEY_BYTES
 from tailrace.encoding.numbers import (
     MAX_DIGITS,
@@ -29,18 +29,21 @@ _ELEMENT_BYTES = 1
 _MAX_REPORTED_NAME = 256
 _MAX_NUMBER_BYTES = 24  # with what its member adds
 _SAFE_INTEGER = 10**MAX_DIGITS
+_RESERVED = reserved_attributes(["pk"], "expires_at")
 
 
-def check_item(pk: str, item: Mapping[str, Any]) -> None:
+def check_item(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _RESERVED) -> None:
     """Reject an item (fields only) that DynamoDB could not store under this key.
+
+    ``reserved`` are the names that are no fields of the table's items, each with what it is.
 
     Raises:
         InvalidItem: the item is too large or nested too deeply, a number is out of range, or a name or value cannot be
             represented in DynamoDB.
     """
-    if _is_plain(pk, item):
+    if _is_plain(pk, item, reserved):
         return
-    violations = [*_key_violations(pk), *_field_violations(item)]
+    violations = [*_key_violations(pk), *_field_violations(item, reserved)]
     if not violations:
         size = item_bytes(pk, item)
         if size > MAX_ITEM_BYTES:
@@ -54,7 +57,7 @@ def item_bytes(pk: str, item: Mapping[str, Any]) -> int:
     return _size(dict(item)) + len("pk") + len(pk.encode())
 
 
-def _is_plain(pk: str, item: Mapping[str, Any]) -> bool:
+def _is_plain(pk: str, item: Mapping[str, Any], reserved: Mapping[str, str] = _RESERVED) -> bool:
     """Tell that DynamoDB can store an item; recognizes most items, in a tenth of the time of a full check."""
     texts = [pk, *item]
     for value in item.values():
@@ -69,7 +72,7 @@ def _is_plain(pk: str, item: Mapping[str, Any]) -> bool:
                 return False
         elif value is not None and kind is not bool:
             return False
-    if "" in item or not item.keys().isdisjoint(ENGINE_ATTRIBUTES):
+    if "" in item or not item.keys().isdisjoint(reserved):
         return False
     try:
         size = len("".join(texts).encode())
@@ -88,11 +91,16 @@ def _key_violations(pk: str) -> Iterator[Violation]:
         yield Violation("", "key", f"the key contains {UNPAIRED_SURROGATE}")
 
 
-def _field_violations(item: Mapping[str, Any]) -> Iterator[Violation]:
-    for name in ENGINE_ATTRIBUTES:
-        if name in item:
-            yield Violation(f"/{name}", "name", f"{name!r} is reserved for the engine; rename the field")
+def _field_violations(item: Mapping[str, Any], reserved: Mapping[str, str] = _RESERVED) -> Iterator[Violation]:
+    yield from reserved_violations(item, reserved)
     yield from _map_violations("", item, 0)
+
+
+def reserved_violations(names: Iterable[str], reserved: Mapping[str, str]) -> Iterator[Violation]:
+    """Yield a violation for each name that is no field of a table's items."""
+    for name in sorted(reserved.keys() & set(names)):
+        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
+        yield Violation(pointer, "name", f"{name!r} is {reserved[name]}, and no field: rename it")
 
 
 def _violations(pointer: str, value: Any, depth: int) -> Iterator[Violation]:

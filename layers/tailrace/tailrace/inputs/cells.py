@@ -6,11 +6,14 @@ valid. Where nothing fits, the cell stays as it is, for the schema to reject.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Any
 
+from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.key_templates import Kind
 from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage
@@ -24,13 +27,56 @@ _MAX_COMBINATIONS = 256
 _MAX_CACHED = 4096
 
 
-class Columns:
-    """Converts the rows of one file, by its header and the schema."""
+@dataclass(frozen=True, slots=True)
+class LineFields:
+    """What the fields of a line are: those of the item by its schema, and what stands beside them.
 
-    def __init__(self, header: Sequence[str], schema: Schema) -> None:
+    Attributes:
+        schema: the schema of the item.
+        in_key: the fields in the item's key, with their types.
+        expiry: the name under which a line gives the item's expiry.
+    """
+
+    schema: Schema
+    in_key: Mapping[str, Kind] = field(default_factory=dict)
+    expiry: str = PLAIN_TTL
+
+    @classmethod
+    def of(cls, schema: Schema, keys: CollectionKey | None) -> "LineFields":
+        """Return those of a collection: ``expires_at`` is its TTL, unless the schema has a field of that name."""
+        if keys is None:
+            return cls(schema)
+        return cls(schema, keys.fields, keys.ttl if PLAIN_TTL in schema.properties else PLAIN_TTL)
+
+    def item(self, fields: Item) -> Item:
+        """Return a line's fields without its expiry and, unless it is a field of the item, without its id."""
+        apart = {self.expiry} if self.has_id_field else {self.expiry, "id"}
+        return {name: value for name, value in fields.items() if name not in apart}
+
+    @property
+    def has_id_field(self) -> bool:
+        """Whether the item has a field named ``id``."""
+        return "id" in self.schema.properties or "id" in self.in_key
+
+    def types(self, name: str) -> frozenset[str]:
+        """Return the types that a column's values may have, as far as is known; a text if nothing is."""
+        if name == self.expiry:
+            return frozenset(["number"])
+        if name in self.in_key:
+            return frozenset(["number" if self.in_key[name] == "number" else "string"])
+        if name == "id" and not self.has_id_field:
+            return frozenset(["string"])
+        return self.schema.field_types(name) or frozenset(["string"])
+
+
+class Columns:
+    """Converts the rows of one file, by its header and its items' fields."""
+
+    def __init__(self, header: Sequence[str], fields: LineFields) -> None:
         self._header = tuple(header)
-        self._schema = schema
-        self._types = {name: _types_of(name, schema) for name in header}
+        self._line = fields
+        self._schema = fields.schema
+        self._types = {name: fields.types(name) for name in header}
         self._fitting: dict[tuple[str, str], list[Any]] = {}
 
     def fields(self, cells: Sequence[str]) -> Item:
@@ -73,24 +119,9 @@ class Columns:
     def _first_valid(self, fields: Item, choices: Mapping[str, list[Any]]) -> Item:
         for values in islice(product(*choices.values()), _MAX_COMBINATIONS):
             candidate = fields | dict(zip(choices, values, strict=True))
-            if self._schema.is_valid(item_of(candidate, self._schema)):
+            if self._schema.is_valid(self._line.item(candidate)):
                 return candidate
         return fields
-
-
-def item_of(fields: Item, schema: Schema) -> Item:
-    """Return a line's fields without its expiry and, unless the schema names it, without its id."""
-    apart = {"expires_at"} if "id" in schema.properties else {"expires_at", "id"}
-    return {name: value for name, value in fields.items() if name not in apart}
-
-
-def _types_of(name: str, schema: Schema) -> frozenset[str]:
-    """Return the types that a column's values may have, as far as the schema tells; a text if it tells nothing."""
-    if name == "expires_at":
-        return frozenset(["number"])
-    if name == "id" and "id" not in schema.properties:
-        return frozenset(["string"])
-    return schema.field_types(name) or frozenset(["string"])
 
 
 def _readings(cell: str, types: frozenset[str]) -> list[Any]:

@@ -145,12 +145,12 @@ def decode_fields(image: Image) -> Item:
     """
     fields: Item = {}
     for name, value in image.items():
-        ((tag, inner),) = value.items()
+        (tag,) = value
         # fast path for the two most common types; decode_value handles the others and reports errors
         if tag == "S":
-            fields[name] = inner
+            fields[name] = value["S"]
         elif tag == "N":
-            fields[name] = parse_number(inner)
+            fields[name] = parse_number(value["N"])
         else:
             fields[name] = decode_value(value)
     for name in ENGINE_ATTRIBUTES:

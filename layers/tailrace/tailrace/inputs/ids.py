@@ -5,8 +5,10 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
+from tailrace.definition.item_ids import escaped, text_of
 from tailrace.encoding.digests import item_digest
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.numbers import UNREPRESENTABLE, is_representable
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidMessage
 
@@ -36,7 +38,7 @@ def made_id(item: Item, columns: Sequence[str]) -> str:
     values never make the same id. A digest is made of the whole content.
 
     Raises:
-        InvalidMessage: the item has no text, number or boolean in one of the columns; or there are no columns.
+        InvalidMessage: the item has no text, number, boolean or binary in one of the columns; or there are no columns.
     """
     if not columns:
         raise InvalidMessage("id must be a non-empty string or an integer, or the collection's id_from makes one")
@@ -46,23 +48,28 @@ def made_id(item: Item, columns: Sequence[str]) -> str:
         texts = [_text(name, item.get(name)) for name in columns]
     except (ArithmeticError, RecursionError):
         raise InvalidMessage("the line has no id, and its content cannot make one") from None
-    return texts[0] if len(texts) == 1 else "/".join(text.replace("~", "~0").replace("/", "~1") for text in texts)
+    return texts[0] if len(texts) == 1 else "/".join(map(escaped, texts))
 
 
 def missing_columns(header: AbstractSet[str], columns: Sequence[str]) -> str | None:
     """Return why columns of these names give no id; None if they do."""
-    if "id" in header:
+    if "id" in header and "id" not in columns:
         return None
     if not columns:
         return "there is no column 'id': add one, or name the columns that make the id in the collection's id_from"
     missing = [] if tuple(columns) == CONTENT else [name for name in columns if name not in header]
     named = ", ".join(map(repr, missing))
-    return f"there is no column 'id', and none of the name {named}, of which id_from makes it" if missing else None
+    without = "" if "id" in columns else "there is no column 'id', and "
+    return f"{without}there is no column {named}, of which the id is made" if missing else None
 
 
 def _text(name: str, value: Any) -> str:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, bool | int | Decimal):
+    if isinstance(value, bool):
         return canonical_json(value)
+    if isinstance(value, int | Decimal):
+        if not is_representable(value):  # in decimals, it may have a billion digits
+            raise InvalidMessage(f"the id is made of {name!r}, {UNREPRESENTABLE}")
+        return text_of(value)
+    if isinstance(value, str | bytes) and value:
+        return text_of(value)
     raise InvalidMessage(f"the id is made of {name!r}, which must be a non-empty text, a number or a boolean")

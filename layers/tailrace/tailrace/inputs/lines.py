@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Literal
 
+from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, Violation
-from tailrace.inputs.cells import Columns, item_of
+from tailrace.inputs.cells import Columns, LineFields
 from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, fit_row, read_header
 from tailrace.inputs.ids import given_id, made_id, missing_columns
 from tailrace.inputs.json_values import json_values
@@ -64,10 +65,15 @@ def detect_format(key: str) -> tuple[Format, bool]:
 
 
 def read_lines(
-    stream: IO[bytes], file_format: Format, schema: Schema, id_columns: Sequence[str] = ()
+    stream: IO[bytes],
+    file_format: Format,
+    schema: Schema,
+    id_columns: Sequence[str] = (),
+    *,
+    keys: CollectionKey | None = None,
 ) -> Iterator[Line | BadLine]:
     """Yield the lines of a (decompressed) file in order, skipping blank ones; see :class:`LineReader`."""
-    return iter(LineReader(stream, file_format, schema, id_columns))
+    return iter(LineReader(stream, file_format, schema, id_columns, keys=keys))
 
 
 _TOO_LONG = Violation("", "line", f"the line is longer than {MAX_LINE_BYTES} bytes")
@@ -77,7 +83,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class LineReader:
     """Reads the lines of a (decompressed) file in order, skipping blank ones.
 
-    ``id_columns`` make the id of a line without one; see :func:`tailrace.inputs.ids.made_id`. ``bookmark`` is the place
+    ``id_columns`` make the id of a line without one; see :func:`tailrace.inputs.ids.made_id`. ``keys`` are those of the
+    collection, if they may not be plain. ``bookmark`` is the place
     after the last line that was read; a reader of the same content that starts there reads exactly the others, with
     their numbers in the file.
 
@@ -85,17 +92,19 @@ class LineReader:
         InvalidMessage: the header of a CSV file is missing or invalid, or the file does not consist of lines.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a stream, what its lines are, and where to start
         self,
         stream: IO[bytes],
         file_format: Format,
         schema: Schema,
         id_columns: Sequence[str] = (),
         start: Bookmark = Bookmark(),  # noqa: B008 - immutable
+        *,
+        keys: CollectionKey | None = None,
     ) -> None:
         self._stream = stream
         self._format = file_format
-        self._schema = schema
+        self._fields = LineFields.of(schema, keys)
         self._id_columns = id_columns
         self._start = start
         self._offset, self._number = start
@@ -130,14 +139,14 @@ class LineReader:
                 yield _bad_line(line_number, line, "json", str(error))
                 continue
             if isinstance(value, dict):
-                yield _parse_line(line_number, len(line), value, self._schema, self._id_columns)
+                yield _parse_line(line_number, len(line), value, self._fields, self._id_columns)
             else:
                 yield _bad_line(line_number, line, "json", "the line is not a JSON object")
 
     def _csv_rows(self) -> Iterator[Line | BadLine]:
-        rows = CsvReader(self._stream, {"id", "expires_at", *self._schema.properties, *self._id_columns})
+        rows = CsvReader(self._stream, {"id", self._fields.expiry, *self._fields.schema.properties, *self._id_columns})
         header = read_header(rows, partial(missing_columns, columns=self._id_columns))
-        columns = Columns(header, self._schema)
+        columns = Columns(header, self._fields)
         if self._start.offset:
             rows.go_to(self._start)
         while True:
@@ -153,7 +162,7 @@ class LineReader:
             line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line, _ in rows.row_lines)
             self._number, _, self._offset = rows.row_lines[-1]
             if cells:
-                yield _parse_line(line_number, len(text), columns.fields(cells), self._schema, self._id_columns)
+                yield _parse_line(line_number, len(text), columns.fields(cells), self._fields, self._id_columns)
             elif cells is None:
                 yield _bad_line(
                     line_number, text, "csv", f"the row has {len(found)} cells; the header has {len(header)}"
@@ -168,14 +177,17 @@ def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadL
     return BadLine(line_number, len(line), raw, Violation("", keyword, message))
 
 
-def _parse_line(line_number: int, size: int, fields: Item, schema: Schema, id_columns: Sequence[str]) -> Line | BadLine:
+def _parse_line(
+    line_number: int, size: int, given: Item, fields: LineFields, id_columns: Sequence[str]
+) -> Line | BadLine:
     """Separate a line's id and expiry from the item."""
-    item = item_of(fields, schema)
+    item = fields.item(given)
     try:
-        item_id = given_id(fields.get("id")) or made_id(item, id_columns)
+        item_id = None if "id" in id_columns else given_id(given.get("id"))
+        item_id = item_id or made_id(item, id_columns)
     except InvalidMessage as error:
-        return BadLine(line_number, size, fields, Violation("/id", "id", str(error)))
-    return Line(line_number, size, item_id, item, fields.get("expires_at"))
+        return BadLine(line_number, size, given, Violation("/id", "id", str(error)))
+    return Line(line_number, size, item_id, item, given.get(fields.expiry))
 
 
 def _unreadable_row(line_number: int, line: bytes | None, error: Exception) -> BadLine:

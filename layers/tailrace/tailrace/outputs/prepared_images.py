@@ -17,6 +17,7 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, Violation
 from tailrace.inputs.changes import decode_fields
 from tailrace.inputs.effects import validated_version
+from tailrace.inputs.newest_images import NewestImages
 
 ABSENT_TEXT = "null"
 
@@ -61,8 +62,7 @@ class PreparedImages:
         self.routes: dict[str, list[Route]] = {
             name: [route for route in pipeline.routes if route.of.name == name] for name in pipeline.collections_by_name
         }
-        self._newest: dict[str, DecodedImage] = {}
-        self._characters = 0
+        self._newest = NewestImages[DecodedImage](_MAX_IMAGES, _MAX_CHARACTERS)
 
     def decode(self, key: str, image: Image, read: Callable[[Image], Item] = decode_fields) -> DecodedImage:
         """Decode an image of the item with this key, unless it is remembered.
@@ -91,12 +91,7 @@ class PreparedImages:
         """Remember an item's newest image, if it is valid."""
         if not isinstance(decoded.prepared, PreparedItem):
             return
-        size = len(decoded.prepared.text)
-        if len(self._newest) >= _MAX_IMAGES or self._characters + size > _MAX_CHARACTERS:
-            self._newest.clear()
-            self._characters = 0
-        self._newest[key] = decoded
-        self._characters += size
+        self._newest.put(key, decoded, len(decoded.prepared.text))
 
 
 def route_matches(route: Route, item: Item) -> bool | InvalidItem:

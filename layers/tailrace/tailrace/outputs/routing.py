@@ -135,12 +135,8 @@ def _uncountable(item: Item, collection: Collection, pipeline: Pipeline) -> list
 
     Reported here, not by the aggregate stage, so that counting does not depend on the failures bucket.
     """
-    plan = plan_of(pipeline)
-    delta_cache = plan.delta_caches.get(collection.name)
     with localcontext(EXACT):  # as in the fold, which may share the cache
-        if delta_cache is not None and delta_cache.can_count(item):
-            return []
-        contributions = plan.evaluators[collection.name].contributions(item)
+        contributions = plan_of(pipeline).cached[collection.name].contributions(item)
     return [contribution for contribution in contributions if isinstance(contribution, InvalidItem)]
 
 

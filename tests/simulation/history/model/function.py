@@ -129,8 +129,7 @@ class Invocation:
         for record in self.records if records is None else records:
             if not record.is_sentinel:
                 effect = derive_effect(record.change, self.code.pipeline)
-                plan = self.code.plan
-                absorb(rows, effect, plan, plan.delta_caches.get(record.change.collection))
+                absorb(rows, effect, self.code.plan.cached)
         result = rows.result()
         found: dict[GenerationId, list[RowChange]] = {}
         for row in (*result.rows, *result.group_list_changes):

@@ -157,7 +157,10 @@ def test_an_expiry_may_be_counted_from_the_stamp(cloud: Cloud) -> None:
         ({"keep": days(30), "keep_from": "paid"}, "keep_from= names 'paid'"),
         ({"received": "paid"}, "received= names 'paid', which must be a string in the schema"),
         ({"received": ""}, "a field name must be a non-empty string"),
-        ({"received": "expires_at", "schema": {}}, "received= cannot be 'expires_at'"),
+        (
+            {"received": "expires_at", "schema": {}},
+            "received=: 'expires_at' is the table's TTL attribute, and no field",
+        ),
     ],
 )
 def test_mistakes_are_refused_with_the_definition(arguments: dict[str, Any], expected: str) -> None:

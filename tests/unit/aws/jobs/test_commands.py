@@ -76,20 +76,9 @@ def test_a_table_with_a_past_is_not_counted_until_it_is_built(world: World, item
     world.database.delete_item(TableName="aggregates", Key={"pk": {"S": "~control"}, "sk": {"S": "-"}})
     for item in items:
         world.write(item, {"shop": "a"})
-    assert write_first_control_rows(world.workshop(), TABLES, has_foreign_table=True) == "declared"
+    assert write_first_control_rows(world.workshop(), TABLES, is_attached=True) == "declared"
     found = world.workshop().control.read().generations
     assert {one.state for one in found.values()} == {State.DECLARED}
-
-
-@pytest.mark.parametrize("kind", ["build", "verify"])
-def test_no_job_starts_on_a_table_that_it_may_not_write_to(world: World, states: States, kind: Any) -> None:
-    world.deploy("second")
-    client: Any = states
-    commands = Commands(world.workshop(), "machine", lambda: client, has_foreign_table=True)
-    with pytest.raises(JobEnded, match="attached to an existing table.*nothing was started"):
-        commands.start(kind, [])
-    assert not states.started
-    assert not list(world.workshop().jobs.all())
 
 
 def test_a_new_version_is_declared_until_it_is_built(world: World, states: States) -> None:

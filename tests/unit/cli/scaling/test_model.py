@@ -109,6 +109,21 @@ def test_value_rows_are_written_per_value_and_read_per_row() -> None:
     assert cost.read_units == pytest.approx(0.5)
 
 
+def test_different_values_are_counted_at_a_price_that_does_not_depend_on_how_many_there_are() -> None:
+    writes = (0.2,) * len(SIZES)
+    touched = dict(PROFILE.touched) | {SHOPS._replace(kind="value row"): [2_000] * len(SIZES)}
+    for per_row in (10, 1_000_000):
+        values = Values("shops", ("kinds",), per_row, writes, ends=0, reads_all=False, appearing=0.04)
+        found = plan(1_000, touched=touched, values=[values])
+        cost = next(one for one in costs(found) if one.measures == ("kinds",))
+        # each touched value is written and read once; a new one is written again in a transaction with its row
+        assert cost.writes == pytest.approx(0.24)
+        assert cost.read_units == pytest.approx(0.2)
+        assert cost.write_units == pytest.approx(0.2 + 2 * (0.04 + 0.04))
+        assert found.units - plan(1_000, touched=touched).units == pytest.approx(0.16)
+        assert cost.what.endswith("per row, counted")
+
+
 def test_dollars_of_a_month_of_thirty_days() -> None:
     found = dollars_a_month(plan(1_000), PRICES)
     # 2,592 million changes; 0.1 write units each, at $0.625 per million

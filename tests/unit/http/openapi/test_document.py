@@ -17,6 +17,7 @@ from tailrace import Collection, Pipeline
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.http.openapi.document import build_document, security
+from tailrace.http.openapi.items import item_paths
 
 PIPELINES = ["pipeline.definition", "tests.pipelines.orders", "tests.pipelines.measured", "tests.pipelines.anything"]
 
@@ -122,3 +123,14 @@ def test_it_says_how_requests_are_signed() -> None:
         }
     }
     assert document("tests.pipelines.anything")["security"] == [{"signature": []}]
+
+
+def test_an_ids_length_is_that_of_its_key() -> None:
+    plain, own = (
+        Collection(name, schema={}, key=key) for name, key in (("a", None), ("b", {"pk": "{x}", "sk": "{y}"}))
+    )
+    for collection, longest, form in ((plain, 1024, None), (own, 8192, "<x>/<y>")):
+        (path,) = (one for one in item_paths(collection) if one.endswith("{id}"))
+        schema = item_paths(collection)[path]["parameters"][0]["schema"]
+        assert schema["maxLength"] == longest
+        assert form is None or form in schema["description"]

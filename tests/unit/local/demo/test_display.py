@@ -4,7 +4,7 @@ import io
 import json
 import shlex
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from rich.console import Console
 
@@ -13,12 +13,10 @@ from local.demo.feed import FeedResult
 from local.demo.recompute import Difference
 from local.demo.verify import Verdict
 from local.run_stack import hints
+from local.stack import Stack
 from pipeline.definition import flights
 from tailrace import Pipeline
 from tests.pipelines.orders import pipeline as orders
-
-if TYPE_CHECKING:
-    from local.stack import Stack
 
 
 def shown(act: Any) -> str:
@@ -58,19 +56,34 @@ def test_a_bar_without_a_terminal_ends_with_one_line() -> None:
     assert shown(feed).endswith("Feeding: 1,000 of 1,000\n")
 
 
-def test_the_hints_name_the_first_collection_and_aggregate_of_the_definition() -> None:
+def running(**parameters: str) -> Stack:
     outputs = {"ItemsTable": "i", "AggregatesTable": "a", "ArchiveBucket": "b"}
-    stack = cast(
-        "Stack",
-        SimpleNamespace(
-            api_url="http://api", dashboard="http://page", endpoint="http://aws", outputs=outputs, log="l", keeper=None
-        ),
+    unused = cast("Any", SimpleNamespace(log="l"))
+    return Stack(
+        "http://aws", outputs, {"HttpApi": "api"}, unused, unused, parameters=parameters, dashboard="http://page"
     )
-    text = "\n".join(hints(stack, orders))
-    assert "'http://api/collections/orders/items/1'" in text
+
+
+def test_the_hints_name_the_first_collection_and_aggregate_of_the_definition() -> None:
+    text = "\n".join(hints(running(), orders))
+    assert "'http://aws/_aws/execute-api/api/collections/orders/items/1'" in text
     assert "'http://aws/b/inbox/orders/items.jsonl'" in text
-    assert "'http://api/aggregates/shop_hours/rows?shop=…'" in text
-    assert "collections" not in "\n".join(hints(stack, Pipeline([])))
+    assert "/api/aggregates/shop_hours/rows?shop=…'" in text
+    assert "put-item" not in text
+    assert "collections" not in "\n".join(hints(running(), Pipeline([])))
+
+
+def test_an_attached_stack_hints_at_what_it_may_write() -> None:
+    """As others write to the table, and through the entrances only when they are on."""
+    text = "\n".join(hints(running(ItemsTableName="i"), orders))
+    assert "It reads i and writes nothing to it" in text
+    assert "--endpoint-url http://aws put-item --table-name i" in text
+    assert "collections" not in text
+    assert "inbox" not in text
+    text = "\n".join(hints(running(ItemsTableName="i", WriteEntrances="on"), orders))
+    assert "writes nothing" not in text
+    assert "put-item --table-name i" in text
+    assert "/api/collections/orders/items/1'" in text
 
 
 def test_the_hints_can_be_pasted_into_a_shell_and_their_item_is_valid() -> None:

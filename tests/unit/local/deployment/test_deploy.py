@@ -48,6 +48,12 @@ def test_a_failed_stack_reports_the_reason() -> None:
             deploy._outputs_when_complete(Stacks(*states))
 
 
+def test_a_deployment_that_does_not_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "DEPLOY_SECONDS", 0.2)
+    with pytest.raises(DeployFailed, match=r"did not end in 0 s \(UPDATE_IN_PROGRESS\): start the stack again"):
+        deploy._outputs_when_complete(Stacks(*["UPDATE_IN_PROGRESS"] * 100))
+
+
 class Existing(Stacks):
     """A stack that exists, in its last update's state."""
 

@@ -14,7 +14,10 @@ from tailrace.aggregation.marks import Lineage, decode_sequence
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.expiry import MAX_KEYS_PER_READ, EmptyRowExpiry, may_be_empty
 from tailrace.aws.aggregates.order_state import OrderReader, version_of
+from tailrace.aws.aggregates.outcomes import Call, Failed, LateChanges, Outcome, SumOverflow
 from tailrace.aws.aggregates.update_expressions import OrderState, fits_statement, partiql_statement, update_request
+from tailrace.aws.aggregates.value_counter import ValueCounter
+from tailrace.aws.aggregates.value_counts import ValueCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
@@ -22,6 +25,7 @@ from tailrace.errors import Transient
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_IN_TRANSACTION = "TransactionConflictException"
 _VALIDATION_ERROR = "ValidationException"
 
 # Each failed condition reveals a mark or version beyond the previous one. Several in a row mean that other writers are
@@ -30,35 +34,6 @@ _MAX_ATTEMPTS = 5
 
 _MAX_STATEMENTS = 25
 _MAX_KNOWN_ROWS = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A row that could not be written; ``sequence`` is the first change that it has not absorbed."""
-
-    sequence: int
-    key: RowKey
-    error: Transient
-
-
-@dataclass(frozen=True, slots=True)
-class SumOverflow:
-    """A change that a row can never absorb because DynamoDB cannot hold the sum; the row is inexact from then on."""
-
-    sequence: int
-    key: RowKey
-
-
-@dataclass(frozen=True, slots=True)
-class LateChanges:
-    """Changes to a row whose ``keep`` has passed: the row is deleted or about to be, so they are not counted."""
-
-    aggregate: str
-    changes: int
-
-
-type Outcome = Failed | SumOverflow | LateChanges
-type Call = Callable[[], list[Outcome]]
 
 
 @dataclass(slots=True)
@@ -123,6 +98,9 @@ class Committer:
         main_rows = [row for row in on_time if row.value_changes]
         value_rows = [value for row in main_rows for value in row.value_changes.values()]
         outcomes += self._write([*value_rows, *(row for row in on_time if not row.value_changes)], lineage)
+        failed_keys = {outcome.key for outcome in outcomes if isinstance(outcome, Failed)}
+        counts = ValueCounts(ValueCounter(self.client, self.table, self.clock), self._run, self.known.versions)
+        outcomes += counts.update(main_rows, failed_keys, expire_empty=expire_empty)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
         # if a main row's mark moved past a value row that was not written, redelivery would skip that value
         outcomes += [
@@ -130,11 +108,13 @@ class Committer:
             for row in main_rows
             if _has_failed_values(row, failed)
         ]
-        ready = [row for row in main_rows if not _has_failed_values(row, failed)]
-        outcomes += self._run(partial(self._commit_row, row, lineage) for row in ready)
+        ready = [row for row in main_rows if row.key not in failed and not _has_failed_values(row, failed)]
+        outcomes += self._run(partial(self._commit_row, row, lineage) for row in ready if row.reads_values)
+        outcomes += self._write((row for row in ready if not row.reads_values), lineage)
         if not expire_empty:
             return outcomes
-        maybe_empty = [row for row in chain(on_time, value_rows) if row.key not in failed and may_be_empty(row)]
+        others = [value for row in main_rows for value in row.value_changes.values() if value not in row.counted_values]
+        maybe_empty = [row for row in chain(on_time, others) if row.key not in failed and may_be_empty(row)]
         outcomes += self._run(
             partial(self._expire_empty_rows, part, now)
             for part in batched(maybe_empty, MAX_KEYS_PER_READ, strict=False)
@@ -188,7 +168,7 @@ class Committer:
     def _attempt(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
         reader = OrderReader(self.client, self.table)
         order_state: OrderState | None = None
-        if row.value_changes:
+        if row.reads_values:
             version = self.known.versions.get(row.key)
             order_state = reader.state(row, reader.version(row.key) if version is None else version)
         for _ in range(_MAX_ATTEMPTS):
@@ -196,6 +176,8 @@ class Committer:
                 self.client.update_item(**update_request(self.table, row, lineage, self.clock(), order_state))
             except (ClientError, BotoCoreError) as error:
                 found = _row_in(error)
+                if has_code(error, _IN_TRANSACTION):
+                    continue
                 if found is None:
                     if row.inexact or not has_code(error, _VALIDATION_ERROR):
                         raise translate(error) from error
@@ -203,7 +185,7 @@ class Committer:
                 row = row.after_mark(_mark_of(found, lineage))
                 if not row.steps:
                     return []
-                if row.value_changes:
+                if row.reads_values:
                     order_state = reader.state(row, version_of(found))
             else:
                 self._remember(row, lineage, order_state)
@@ -268,8 +250,3 @@ def _row_in(error: ClientError | BotoCoreError) -> dict[str, Any] | None:
 def _mark_of(found: dict[str, Any], lineage: Lineage | None) -> int:
     """Return the mark of a lineage in a row; a value below every change if there is none."""
     return decode_sequence(found[lineage.mark]["S"]) if lineage is not None and lineage.mark in found else -1
-
-
-def checkpoint(outcomes: Iterable[Outcome]) -> int | None:
-    """Return the sequence number from which the shard must be redelivered: the lowest of the failed rows."""
-    return min((outcome.sequence for outcome in outcomes if isinstance(outcome, Failed)), default=None)

@@ -43,7 +43,7 @@ class EmptyRowExpiry:
         found = self._read_counters(rows)
         for row in rows:
             if row.key in found and _is_empty(row, found[row.key]):
-                self._expire(row, now)
+                self.expire(row, now)
 
     def _read_counters(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
         counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
@@ -67,7 +67,8 @@ class EmptyRowExpiry:
                 raise Transient("the table is too busy to read which rows are empty")
         return found
 
-    def _expire(self, row: RowChange, now: datetime) -> None:
+    def expire(self, row: RowChange, now: datetime) -> None:
+        """Set the expiry of a row unless it is not empty any more; raises as :meth:`expire_empty_rows`."""
         try:
             self.client.update_item(**expire_request(self.table, row, int((now + REDELIVERY_HORIZON).timestamp())))
         except (ClientError, BotoCoreError) as error:

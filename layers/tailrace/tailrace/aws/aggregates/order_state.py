@@ -46,9 +46,9 @@ class OrderReader:
         return version_of(answer.get("Item", {}))
 
     def state(self, row: RowChange, version: int) -> OrderState:
-        """Return the order measures of a main row; ``version`` must have been read before this call."""
+        """Return the order measures that are read back; ``version`` must have been read before this call."""
         state: dict[str, Any] = {}
-        for kind in row.layout.aggregate.value_rows:
+        for kind in row.layout.aggregate.read_back:
             pk = value_rows_key(row.key, kind.name)
             counts = {end: self._counts(kind, pk, end, items) for end, items in kind.value_ranges.items()}
             state |= kind.state(counts)

@@ -36,6 +36,10 @@ ORDER_VERSION = "~v"
 """The attribute that counts the writes of a row's order measures."""
 
 
+COUNTED = "~c"
+"""The attribute of a value row that is counted in its main row: there, or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderState:
     """The order measures of a main row, read from its value rows after the row was seen at ``version``.
@@ -75,8 +79,10 @@ class _Expression:
     def add(self, attribute: str, number: Any) -> None:
         self.clauses.setdefault("ADD", []).append(f"{self.name(attribute)} {self.value(number)}")
 
-    def remove(self, attribute: str) -> None:
-        self.clauses.setdefault("REMOVE", []).append(self.name(attribute))
+    def remove(self, attribute: str) -> str:
+        name = self.name(attribute)
+        self.clauses.setdefault("REMOVE", []).append(name)
+        return name
 
     def request(self, table: str, key: RowKey) -> Json:
         request: Json = {
@@ -172,6 +178,49 @@ def order_request(table: str, row: RowChange, order_state: OrderState, now: date
     expression.set(UPDATED_AT, _timestamp(now))
     _set_order_state(expression, order_state)
     expression.conditions.append(f"attribute_exists({expression.name('pk')})")
+    return expression.request(table, row.key)
+
+
+def count_value_request(table: str, value: RowChange) -> Json:
+    """Return the request that counts a value row, if it has items and is not counted yet."""
+    expression = _Expression()
+    name = expression.set(COUNTED, 1)
+    expression.conditions += [
+        f"attribute_not_exists({name})",
+        f"{expression.name(ITEM_COUNT)} > {expression.value(0)}",
+    ]
+    return expression.request(table, value.key)
+
+
+def discount_value_request(table: str, value: RowChange, expires_at: int | None) -> Json:
+    """Return the request that takes a value row out of the count, if it is counted and has no items any more.
+
+    ``expires_at`` is when the empty row may be deleted; None leaves that as it is.
+    """
+    expression = _Expression()
+    name = expression.remove(COUNTED)
+    if expires_at is not None:
+        expression.set(EXPIRES_AT, expires_at)
+    expression.conditions += [
+        f"attribute_exists({name})",
+        f"{expression.name(ITEM_COUNT)} <= {expression.value(0)}",
+    ]
+    return expression.request(table, value.key)
+
+
+def move_counts_request(table: str, row: RowChange, counts: Mapping[str, int], now: datetime) -> Json:
+    """Return the request that moves the counts of values in a main row.
+
+    It may create the row, and a row that was empty must not be deleted with its counts. The version rises, so that
+    whoever reads the row's value rows notices.
+    """
+    expression = _Expression()
+    expression.set(UPDATED_AT, _timestamp(now))
+    _set_expiry(expression, row.expires_at)
+    for name, delta in counts.items():
+        if delta:
+            expression.add(name, delta)
+    expression.add(ORDER_VERSION, 1)
     return expression.request(table, row.key)
 
 

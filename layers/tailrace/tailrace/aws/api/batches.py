@@ -8,8 +8,10 @@ from tailrace.aws.api.arrival import request_stamp
 from tailrace.aws.api.responses import ApiResponse, PartialFailure, json_response
 from tailrace.aws.items.batch_writer import Unprocessed, write_all
 from tailrace.aws.items.rows import StoredItem, arriving, validated_row
+from tailrace.aws.runtime.following import log_written
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
+from tailrace.encoding.keys import MAX_KEY_ID_CHARACTERS
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, TailraceError, Transient, Violation
 from tailrace.http.problems import MAX_LISTED_CHARACTERS, Problem, problem_for
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _MULTI_STATUS = 207  # https://www.rfc-editor.org/rfc/rfc4918#section-13, with a body of our own
-_MAX_ID_SHOWN = 1024
 
 # A few seconds at most: the caller can retry the items that the table leaves unprocessed.
 _MAX_ATTEMPTS = 4
@@ -88,10 +89,8 @@ class BatchRoutes:
             text = "an entry has id (a string), item (an object), optionally expires_at, and nothing else"
             return _Entry(item_id, error=InvalidMessage(text))
         given = StoredItem(item, item_entry.get("expires_at"))
-        stored = arriving(self._pipeline, collection, given, request_stamp(self._event()))
         try:
-            item = self._pipeline.collection(collection).keys.completed(item_id, stored.item)
-            stored = StoredItem(item, stored.expires_at)
+            stored = arriving(self._pipeline, collection, item_id, given, request_stamp(self._event()))
             row = validated_row(self._pipeline, collection, item_id, stored)
         except (InvalidItem, InvalidMessage) as error:
             return _Entry(item_id, error=error)
@@ -108,6 +107,7 @@ class BatchRoutes:
                 if isinstance(outcome, Unprocessed)
                 else InvalidItem([Violation("", "table", outcome.reason)])
             )
+        log_written(entry.row for index, entry in enumerate(entries) if entry.row is not None and index not in errors)
         return errors
 
 
@@ -116,7 +116,9 @@ def _results(entries: Sequence[_Entry], errors: Mapping[int, TailraceError]) -> 
     share = MAX_LISTED_CHARACTERS // max(len(problems), 1)
     results = []
     for index, entry in enumerate(entries):
-        item_id = entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= _MAX_ID_SHOWN else None
+        item_id = (
+            entry.item_id if isinstance(entry.item_id, str) and len(entry.item_id) <= MAX_KEY_ID_CHARACTERS else None
+        )
         problem = problems.get(index)
         if problem is None:
             results.append(dumps({"id": item_id, "status": 200, "etag": entry.etag}))

@@ -35,9 +35,8 @@ class ItemRoutes:
     def put(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Store a whole item: 201 if it is new, otherwise 200."""
         name, options_given = self._address(collection, escaped, _EXPIRES_AT)
-        item = self._keys(collection).completed(name, parse_json_object(self._event()))
-        given = StoredItem(item, _expiry(options_given.get(_EXPIRES_AT)))
-        stored = arriving(self._pipeline, collection, given, request_stamp(self._event()))
+        given = StoredItem(parse_json_object(self._event()), _expiry(options_given.get(_EXPIRES_AT)))
+        stored = arriving(self._pipeline, collection, name, given, request_stamp(self._event()))
         created = self._items.put(
             collection, name, stored.item, stored.expires_at, request_preconditions(self._event())
         )

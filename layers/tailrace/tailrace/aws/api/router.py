@@ -18,6 +18,7 @@ from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.health import HealthMonitor
 from tailrace.aws.runtime.deadlines import remaining_time_ms
+from tailrace.aws.runtime.following import correlate
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound, TailraceError
@@ -69,6 +70,7 @@ class Router:
         Raises:
             Permanent: a table rejects a request or is missing, which is not the caller's fault.
         """
+        correlate(event["requestContext"].get("requestId", ""))
         response = self._resolver.resolve(with_escaped_item_id(event), context)
         is_problem = response["headers"].get("Content-Type") == CONTENT_TYPE
         count_metrics(RequestsAnswered=1, RequestsRefused=int(is_problem))

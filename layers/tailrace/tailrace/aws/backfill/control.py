@@ -9,7 +9,7 @@ invocation sees all of them at one moment, with one read.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,7 +24,14 @@ CONTROL = "~control"
 """The partition key of the control item."""
 
 _KEY = {"pk": CONTROL, "sk": "-"}
-_GENERATION, _POINTER, _SINCE_CREATION = "g:", "p:", "since_creation"
+_GENERATION, _POINTER, _SINCE_CREATION, _COUNTED = "g:", "p:", "since_creation", "counted"
+
+
+class Counted(NamedTuple):
+    """Which items the rows count: an existing table and its stream; both are empty for the stack's own."""
+
+    table: str
+    stream: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +44,14 @@ class Control:
         since_creation: the stack has kept control rows since it was created, so that the images of all items that have
             ever expired are kept.
         exists: whether there is a control item; there is none in a stack that is older than control rows.
+        counted: the table whose items the rows count; None if it was never recorded.
     """
 
     generations: Mapping[GenerationId, Generation] = field(default_factory=dict)
     pointers: Mapping[str, GenerationId] = field(default_factory=dict)
     since_creation: bool = False
     exists: bool = False
+    counted: Counted | None = None
 
     def shown(self, aggregate: str) -> Generation | None:
         """Return the generation of an aggregate that readers are shown; None while there is nothing to show."""
@@ -85,6 +94,18 @@ class ControlTable:
                 return False
             raise translate(error) from error
         return True
+
+    def record_counted(self, counted: Counted) -> None:
+        """Store which table the rows count."""
+        with map_aws_errors():
+            self.client.update_item(
+                TableName=self.table,
+                Key=encode_item(_KEY),
+                UpdateExpression="SET #counted = :counted",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#counted": _COUNTED},
+                ExpressionAttributeValues=encode_item({":counted": list(counted)}),
+            )
 
     def replace(self, before: Generation | None, after: Generation, *, show: bool = False) -> bool:
         """Write a control row if it still is what it was read as; ``show`` also moves the readers' pointer to it.
@@ -142,7 +163,8 @@ def parse_control(image: Mapping[str, Any]) -> Control:
         if name.startswith(_POINTER)
     }
     since_creation = bool(item.get(_SINCE_CREATION))
-    return Control({one.id: one for one in rows}, pointers, since_creation, exists=bool(item))
+    counted = Counted(*item[_COUNTED]) if _COUNTED in item else None
+    return Control({one.id: one for one in rows}, pointers, since_creation, exists=bool(item), counted=counted)
 
 
 def _generation_attribute(name: GenerationId) -> str:

@@ -39,9 +39,9 @@ class Feed:
     now: int = 0
 
     @property
-    def has_job(self) -> bool:
-        """Whether a job needs what this invocation does in its journal."""
-        return any(one.journal is not None for one in self.generations.values())
+    def needs_marks(self) -> bool:
+        """Whether the shard's progress must be told for each batch: a job may have nothing else to go by."""
+        return any(one.boundaries for one in self.generations.values())
 
     def rows(self, folded: Sequence[RowChange], batch: RawBatch) -> FedRows:
         """Return what the generations' rows absorb of a batch, under the keys of their epochs."""

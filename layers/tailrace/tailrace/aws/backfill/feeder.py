@@ -5,12 +5,13 @@ stores the first numbers of boundaries, journals, and only then commits rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.claim_rows import ClaimRows
 from tailrace.aws.backfill.control import Control, ControlTable, control_key, parse_control
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.backfill.feed import FedRows, Feed, positions_of
@@ -20,7 +21,8 @@ from tailrace.aws.backfill.progress_rows import ProgressRows, is_miscounted
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.admission import admit
-from tailrace.backfill.generations import Generation, GenerationId, State, adopted, doubt, interrupt
+from tailrace.backfill.claims import CONTRADICTED, claimed, is_contradicted
+from tailrace.backfill.generations import Generation, GenerationId, adopted, contradict, distrusted, interrupt
 from tailrace.backfill.meaning_lock import meanings
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import SENTINELS
@@ -80,6 +82,7 @@ class Feeder:
                 raise Transient("a control row has changed; the control rows are read again")
             count_metrics(GenerationsInterrupted=1)
         feeds = [one for one in admission.feeds if batch.shard is not None or not one.boundaries]
+        self._see_claims(feeds, batch)
         firsts = {one.id: dict(self._firsts(one, batch)) for one in feeds if one.boundaries}
         return Feed({one.id: one for one in feeds}, firsts, int(self.clock().timestamp()))
 
@@ -107,6 +110,30 @@ class Feeder:
         found = answer["Responses"]
         control = parse_control(next(iter(found.get(self.control.table, [])), {}))
         return control, next(iter(found.get(self.progress.table, [])), None)
+
+    def _see_claims(self, feeds: Iterable[Generation], batch: RawBatch) -> None:
+        """Withdraw the claims that a batch contradicts, before anything of it is journaled or added.
+
+        Raises:
+            Transient: some claim was contradicted; the control rows are read again.
+        """
+        if batch.shard is None or not any(boundary.covered for one in feeds for boundary in one.boundaries):
+            return
+        positions, now = positions_of(batch), int(self.clock().timestamp())
+        claims = ClaimRows(self.client, self.control.table)
+        wrong = False
+        for one in feeds:
+            for boundary in one.boundaries:
+                records = claimed(boundary, positions, now)
+                if records and is_contradicted(batch.shard, records, claims.throughs(boundary.id)):
+                    where = {"aggregate": one.aggregate, "version": one.version, "shard": batch.shard}
+                    logger().error(CONTRADICTED, extra=where)
+                    count_metrics(GenerationsInterrupted=1)
+                    self.control.replace(one, contradict(one, CONTRADICTED))
+                    wrong = True
+                    break
+        if wrong:
+            raise Transient("a claim was contradicted; the control rows are read again")
 
     def _firsts(self, generation: Generation, batch: RawBatch) -> Iterator[tuple[str, int | None]]:
         shard = batch.shard
@@ -147,12 +174,7 @@ def distrust(table: ControlTable, control: Control, progress: ProgressRows) -> N
         Transient: the tables cannot be used now, or a control row has changed.
     """
     for one in control.generations.values():
-        if one.state is State.BUILDING:
-            after = interrupt(one, OLDER_CODE)
-        elif one.state is State.LIVE:
-            after = doubt(replace(one, baseline=None, repairs=False), OLDER_CODE)
-        else:
-            continue
+        after = distrusted(one, OLDER_CODE)
         if after != one and not table.replace(one, after):
             raise Transient("a control row has changed; the control rows are read again")
     progress.accept_counts()

@@ -43,9 +43,10 @@ def _arriving(items: ItemStore, operation: Operation, stamp: str) -> Operation:
         return operation
     collection = items.pipeline.collection(operation.collection)
     item_id = operation.id or made_id(operation.body, collection.id_columns)
-    stored = arriving(items.pipeline, operation.collection, StoredItem(operation.body, operation.expires_at), stamp)
-    item = collection.keys.completed(item_id, stored.item)  # as stored, so that a repeated message recognises it
-    return replace(operation, id=item_id, body=item, expires_at=stored.expires_at)
+    given = StoredItem(operation.body, operation.expires_at)
+    stored = arriving(items.pipeline, operation.collection, item_id, given, stamp)
+    # with all that is stored, so that a repeated message recognises it
+    return replace(operation, id=item_id, body=stored.item, expires_at=stored.expires_at)
 
 
 def is_applied(operation: Operation, current: StoredItem | None) -> bool:

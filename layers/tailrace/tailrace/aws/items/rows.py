@@ -31,9 +31,16 @@ class StoredItem:
         return entity_tag(item_digest(self.item, self.expires_at))
 
 
-def arriving(pipeline: Pipeline, collection: str, stored: StoredItem, stamp: str) -> StoredItem:
-    """Return an item with what its collection adds to each that comes in, at the time ``stamp``; raises NotFound."""
-    return StoredItem(*completed(pipeline.collection(collection), stored.item, stored.expires_at, stamp))
+def arriving(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem, stamp: str) -> StoredItem:
+    """Return an item as it comes in at the time ``stamp``, with all that its id and its collection give it.
+
+    Raises:
+        NotFound: the collection does not exist.
+        InvalidMessage: the id is invalid.
+    """
+    known = pipeline.collection(collection)
+    item = known.keys.completed(item_id, stored.item)
+    return StoredItem(*completed(known, item, stored.expires_at, stamp))
 
 
 def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: StoredItem) -> dict[str, Any]:
@@ -50,8 +57,9 @@ def validated_row(pipeline: Pipeline, collection: str, item_id: str, stored: Sto
     keys = known.keys
     key = key_attributes(keys, item_id)
     item = keys.completed(item_id, stored.item)
+    others = {name: value for name, value in item.items() if name not in keys.fields}
+    check_item(_key_text(key), others, keys.reserved)
     row = keys.row(item_id, item)
-    check_item(_key_text(key), {name: value for name, value in item.items() if name not in keys.fields})
     known.prepare(item)
     if known.lifetime is not None:
         known.lifetime.expires_at(item)  # raises if its field is no time

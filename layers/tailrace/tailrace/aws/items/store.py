@@ -17,6 +17,7 @@ from tailrace.aws.items.conditions import (
 )
 from tailrace.aws.items.rows import StoredItem, key_attributes, listed_fields, stored_item, validated_row
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
+from tailrace.aws.runtime.following import log_written
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.digests import item_digest
@@ -87,6 +88,7 @@ class ItemStore:
         row = validated_row(self.pipeline, collection, item_id, StoredItem(item, expires_at))
         request = {"TableName": self.table, "Item": row, "ReturnValues": "ALL_OLD"}
         response = self._write(self.client.put_item, request, collection, item_id, preconditions)
+        log_written([row])
         return not response.get("Attributes")
 
     def get(self, collection: str, item_id: str) -> StoredItem:
@@ -99,8 +101,10 @@ class ItemStore:
 
     def delete(self, collection: str, item_id: str, preconditions: Preconditions = UNCONDITIONAL) -> bool:
         """Delete an item; return True if it existed."""
-        request = {"TableName": self.table, "Key": self._key(collection, item_id), "ReturnValues": "ALL_OLD"}
+        key = self._key(collection, item_id)
+        request = {"TableName": self.table, "Key": key, "ReturnValues": "ALL_OLD"}
         response = self._write(self.client.delete_item, request, collection, item_id, preconditions)
+        log_written([key], deleted=True)
         return bool(response.get("Attributes"))
 
     def patch(
@@ -117,7 +121,7 @@ class ItemStore:
             Conflict: other writers kept changing the item.
         """
         # reject values that no item can hold before merging
-        check_item("", patch)
+        check_item("", patch, self._keys(collection).reserved)
         perhaps_written: Row | None = None
         for _ in range(_MAX_ATTEMPTS):
             row = self._require_row(collection, item_id)
@@ -133,6 +137,7 @@ class ItemStore:
             condition = self._unchanged_condition(collection, row, after)
             response = _call_if(self.client.update_item, merge_parameters(request, change, condition.parameters()))
             if not isinstance(response, Unmet):
+                log_written([response["Attributes"]])
                 return self._stored(collection, response["Attributes"])
             perhaps_written = after if response.repeated else None
         raise _conflict(collection, item_id)

@@ -48,6 +48,7 @@ def workshop(settings: HistorySettings) -> Workshop:
         deployment=Deployment(lambda: client("lambda"), settings.aggregate_function),
         timing=Timing() if on_aws(os.environ) else ONE_MACHINE,
         clock=_now,
+        attached_stream=settings.attached_stream,
     )
 
 

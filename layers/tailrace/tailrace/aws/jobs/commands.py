@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _STARTED_ALREADY = "ExecutionAlreadyExists"
-_READS_ONLY = (
-    "this stack is attached to an existing table, and jobs would have to write sentinels to it: "
-    "its aggregates cannot be built or verified yet; nothing was started"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +30,11 @@ class Commands:
         shop: what jobs work with.
         machine: the state machine's ARN.
         states: makes a client of Step Functions.
-        has_foreign_table: whether the items table is not the stack's own, so that no job may write to it.
     """
 
     shop: Workshop
     machine: str
     states: "Callable[[], SFNClient]"
-    has_foreign_table: bool = False
 
     def start(self, kind: Kind, names: Sequence[str], *, repairs: bool = False, sample: float = 1.0) -> dict[str, Any]:
         """Start a job for some aggregates, or for all of them; one that is under way is resumed instead.
@@ -52,8 +46,6 @@ class Commands:
             NotFound: the definition has no aggregate of a name.
             JobEnded: a generation cannot be built or verified.
         """
-        if self.has_foreign_table:
-            raise JobEnded(_READS_ONLY)
         control = self.shop.control.read()
         targets = self._builds(control, names) if kind == "build" else self._verifications(control, names)
         if not targets:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tailrace.aws.jobs.assembly import workshop
-from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.genesis import see_attachment, write_first_control_rows
 from tailrace.aws.jobs.table_check import check_attached
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -32,10 +32,11 @@ def serve(event: Mapping[str, Any], settings: HistorySettings) -> None:
 def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
     match event["ResourceType"]:
         case "Custom::ControlRows":
-            check_attachment(event)
             tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
-            shop, is_foreign = workshop(settings), settings.has_foreign_table
-            return write_first_control_rows(shop, tables, has_foreign_table=is_foreign)
+            shop = workshop(settings)
+            done = write_first_control_rows(shop, tables, is_attached=settings.has_foreign_table)
+            see_attachment(shop.control, event)
+            return done
         case "Custom::TableCheck":
             if _is_rolling_back(event):
                 return "not checked: the stack goes back to what it was"
@@ -46,23 +47,6 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
         case "Custom::RouteCheck":
             return check_routes(settings, event["ResourceProperties"]["Routes"])
     raise InvalidMessage(f"there is no resource {event['ResourceType']}")
-
-
-def check_attachment(event: Mapping[str, Any]) -> None:
-    """Refuse an existing table for a stack that has a table of its own, whose items its rows count.
-
-    The way back is not refused: CloudFormation takes it after each refusal, and it must not fail.
-
-    Raises:
-        InvalidMessage: the stack has its own table.
-    """
-    attached = event["ResourceProperties"].get("AttachedTable")
-    before = event.get("OldResourceProperties", {}).get("AttachedTable")
-    if event["RequestType"] == "Update" and attached and not before:
-        raise InvalidMessage(
-            f"this stack has counted the items of its own table, and its rows would be wrong for {attached}: "
-            "deploy a stack of another name with ItemsTableName, or leave ItemsTableName and ItemsStreamArn empty"
-        )
 
 
 def _is_rolling_back(event: Mapping[str, Any]) -> bool:

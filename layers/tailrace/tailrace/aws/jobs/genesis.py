@@ -3,20 +3,28 @@
 A stack whose tables are empty has never counted anything, so its generations are exact from the stream's beginning. In
 a stack that is older than control rows, nothing is known of the rows that it has: its generations are adopted. A table
 that is not the stack's own has a past that its stream has forgotten: its generations wait for a rebuild.
+
+Which table's items the rows count is recorded then, and compared at every deployment. CloudFormation rolls a refused
+update back with an update of its own, which looks like a change the other way round; the record tells the two apart.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from tailrace.aws.backfill.control import ControlTable, Counted
 from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.backfill.generations import adopted, created, declared
+from tailrace.backfill.generations import adopted, created, declared, distrusted
+from tailrace.errors import InvalidMessage, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ANOTHER_STREAM = "the stack reads another stream of the table, and what was written in between may be missing"
 
-def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, has_foreign_table: bool = False) -> str:
+
+def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, is_attached: bool = False) -> str:
     """Write the control rows if there are none, and return what was done; ``tables`` must be empty in a new stack.
 
     Raises:
@@ -26,10 +34,12 @@ def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, has_for
     """
     if shop.control.read().exists:
         return "kept"
-    is_new = not has_foreign_table and not any(_has_items(shop, table) for table in tables)
-    make = declared if has_foreign_table else created if is_new else adopted
+    is_new = not is_attached and not any(_has_items(shop, table) for table in tables)
+    make = declared if is_attached else created if is_new else adopted
+    # what expired before the stream's oldest record was never there for this stack
+    since_creation = is_new or is_attached
     rows = [make(name, version, meaning) for (name, version), meaning in fingerprints(shop.pipeline).items()]
-    if shop.control.create(rows, since_creation=is_new) and not is_new:
+    if shop.control.create(rows, since_creation=since_creation) and not is_new:
         shop.progress.accept_counts()
     return make.__name__
 
@@ -37,3 +47,37 @@ def write_first_control_rows(shop: Workshop, tables: "Sequence[str]", *, has_for
 def _has_items(shop: Workshop, table: str) -> bool:
     with map_aws_errors():
         return bool(shop.dynamodb.scan(TableName=table, Limit=1, ConsistentRead=True)["Items"])
+
+
+def see_attachment(control: ControlTable, event: Mapping[str, Any]) -> None:
+    """Refuse another table than the one that the rows count. Another stream of it leaves no row known to be exact.
+
+    Raises:
+        InvalidMessage: the stack would read another table.
+        Transient: a control row has changed meanwhile, or the table cannot be used now.
+    """
+    wanted = _counted(event["ResourceProperties"])
+    found = control.read()
+    if found.counted is None:
+        before = _counted(event["OldResourceProperties"]) if event["RequestType"] == "Update" else wanted
+        same = wanted if before.table == wanted.table and not before.stream else before
+        control.record_counted(same)
+        found = control.read()
+    counted = found.counted or wanted
+    if counted.table != wanted.table:
+        counts = f"the items of {counted.table}" if counted.table else "the items of its own table"
+        kept = f"ItemsTableName={counted.table}" if counted.table else "ItemsTableName and ItemsStreamArn empty"
+        raise InvalidMessage(
+            f"this stack counts {counts}, and its rows would be wrong for {wanted.table or 'a table of its own'}: "
+            f"deploy a stack of another name, or leave {kept}"
+        )
+    if counted.stream != wanted.stream:
+        for before_change in found.generations.values():
+            after = distrusted(before_change, ANOTHER_STREAM)
+            if after != before_change and not control.replace(before_change, after):
+                raise Transient("a control row has changed meanwhile: deploy again")
+        control.record_counted(wanted)
+
+
+def _counted(properties: Mapping[str, Any]) -> Counted:
+    return Counted(properties.get("AttachedTable") or "", properties.get("AttachedStream") or "")

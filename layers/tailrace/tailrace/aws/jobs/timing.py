@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from tailrace.backfill.boundaries import MARGIN_S
 from tailrace.backfill.coverage import LISTING_DELAY_S
 
+_INVOCATION_S = 5  # of the aggregate stage on one machine, where a deployment waits for invocations to end
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -14,6 +16,7 @@ class Timing:
         margin_s: by how much clocks may differ.
         listing_s: for how long the stream's description may lack a shard.
         timeout_s: of the aggregate function.
+        quiet_s: for how long a shard must have shown nothing but empty pages, where nothing may be written.
         poll_s: between two looks at the same thing.
         min_partitions: of items and of rows, since the table's own count of items may be hours old.
         items_per_partition: how many items one part works on.
@@ -22,9 +25,15 @@ class Timing:
     margin_s: int = MARGIN_S
     listing_s: int = LISTING_DELAY_S
     timeout_s: int = 120
+    quiet_s: int = LISTING_DELAY_S
     poll_s: int = 10
     min_partitions: int = 8
     items_per_partition: int = 500_000
+
+    @property
+    def longest_s(self) -> int:
+        """For how long an invocation of the aggregate stage may run, on one machine, too."""
+        return max(self.timeout_s, _INVOCATION_S)
 
     def is_over(self, since: int, now: int) -> bool:
         """Tell whether a margin has passed since a second of the same clock."""
@@ -35,5 +44,5 @@ class Timing:
         return max(self.min_partitions, -(-items // self.items_per_partition))
 
 
-ONE_MACHINE = Timing(margin_s=0, listing_s=0, timeout_s=0, poll_s=1, min_partitions=1)
+ONE_MACHINE = Timing(margin_s=0, listing_s=0, timeout_s=0, quiet_s=0, poll_s=1, min_partitions=1)
 """On one machine there is one clock, the list of shards is complete, and a deployment waits for invocations to end."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.backfill.claim_rows import ClaimRows
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.backfill.feeder import fingerprints
@@ -58,6 +59,13 @@ class Workshop:
     deployment: Deployment
     timing: Timing
     clock: Callable[[], datetime]
+    attached_stream: str = ""
+    """The stream of the items table if it is not the stack's own. Then nothing may be written to the table."""
+
+    @property
+    def claims(self) -> ClaimRows:
+        """What jobs have claimed of the stream."""
+        return ClaimRows(self.dynamodb, self.aggregates_table)
 
     @property
     def now(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import NamedTuple, Self
 
-from tailrace.definition.pipeline import DEFAULT_PIPELINE
+from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 from tailrace.definition.route_names import resource_name, routes_parameter
 from tailrace.errors import SettingsError
 
@@ -112,12 +112,13 @@ class AggregateSettings(Settings):
 class HistorySettings(Settings):
     """Settings of ``history``: what jobs work on, the function that they watch, and the state machine that runs them.
 
-    ``items_table_foreign`` is ``true`` if the items table is not the stack's own: nothing may be written to it then.
+    ``attached_stream`` is the ARN of the items table's stream if that table is not the stack's own: nothing may be
+    written to it then.
     ``virtual_shards`` names the shards of one machine's pollers; it is missing on AWS.
     """
 
     items_table: str
-    items_table_foreign: str = "false"
+    attached_stream: str = ""
     aggregates_table: str
     progress_table: str
     history_bucket: str
@@ -129,7 +130,7 @@ class HistorySettings(Settings):
     @property
     def has_foreign_table(self) -> bool:
         """Whether the items table is not the stack's own."""
-        return self.items_table_foreign == "true"
+        return bool(self.attached_stream)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from tailrace.aggregation.counted_images import CountedImages
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import FoldResult
-from tailrace.aws.aggregates.commit import Committer, Failed, LateChanges, Outcome, SumOverflow, checkpoint
+from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.aggregates.outcomes import Failed, LateChanges, Outcome, SumOverflow, checkpoint
 from tailrace.aws.backfill.feed import FedRows
 from tailrace.aws.backfill.feeder import Feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.definition.pipeline import Pipeline
@@ -22,13 +25,14 @@ from tailrace.inputs.changes import RawBatch, parse_raw_batch
 
 @dataclass(frozen=True, slots=True)
 class Aggregator:
-    """Maintains the aggregates table of a pipeline."""
+    """Maintains the aggregates table of a pipeline; ``images`` are those that this process has counted."""
 
     pipeline: Pipeline
     committer: Committer
     lineages: Lineages
     feeder: Feeder
     progress: ProgressWriter
+    images: CountedImages = field(default_factory=CountedImages)
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
@@ -42,9 +46,10 @@ class Aggregator:
         try:
             lineage = None if batch.shard is None else self.lineages.find(batch.shard, batch.stream)
             feed = self.feeder.admit(batch, self.pipeline)
-            folded = fold_records(batch.records, self.pipeline, lane_seed="" if lineage is None else lineage.mark)
+            mark = "" if lineage is None else lineage.mark
+            folded = fold_records(batch.records, self.pipeline, mark, self.images)
             rows = feed.rows([*folded.rows, *folded.group_list_changes], batch)
-            self.feeder.write(feed, batch, "" if lineage is None else lineage.mark, rows, self.pipeline)
+            self.feeder.write(feed, batch, mark, rows, self.pipeline)
         except Transient as error:
             logger().warning("nothing was written; the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
@@ -53,7 +58,9 @@ class Aggregator:
             outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
         _report(batch, folded, rows, outcomes)
         retry_from = checkpoint(outcomes)
-        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.has_job)
+        undone = [] if retry_from is None else [one.sequence for one in batch.positions if one.sequence >= retry_from]
+        log_records("changes counted", batch.records, undone, batch.shard)
+        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.needs_marks)
         return stream_response(event, retry_from)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.following import is_following, log_events
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.errors import InvalidMessage, Permanent, TailraceError
@@ -62,6 +63,7 @@ class Archiver:
         held = HeldMessages()
         failed: dict[str, None] = {}
         received = written = unreadable = 0
+        ids: dict[str, list[str]] = {}
         for message, body in _read_messages(event):
             try:
                 events = self._read_events(body)
@@ -71,6 +73,8 @@ class Archiver:
                 logger().error("message not archived", extra={"message_id": message, "error": str(error)})
                 continue
             received += len(events)
+            if is_following():
+                ids[message] = [one.id for one in events]
             held.add(message, events)
             if held.characters > MAX_HELD_CHARACTERS:
                 written += len(held.groups)
@@ -79,6 +83,7 @@ class Archiver:
         written += len(held.groups)
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
         failed |= dict.fromkeys(self._store(held))
+        log_events("changes archived", (one for message in ids.keys() - failed.keys() for one in ids[message]))
         count_metrics(
             EventsReceived=received,
             ObjectsWritten=written,

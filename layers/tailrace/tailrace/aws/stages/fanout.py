@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.monitoring.throughput import ThroughputCounter
+from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.queues import send_messages
 from tailrace.aws.runtime.stream_response import stream_response
@@ -74,6 +75,7 @@ class Fanout:
             ChangesFailed=len(failed),
         )
         retry_from = min(failed, default=None)
+        log_records("changes fanned out", batch.records, failed, batch.shard)
         self.progress.advance(batch.shard, batch.positions, retry_from)
         return stream_response(event, retry_from)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.items.operations import apply_operation
 from tailrace.aws.items.store import ItemStore
+from tailrace.aws.runtime.following import correlate
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.encoding.tagged_json import loads
@@ -80,6 +81,7 @@ class Ingester:
 
     def _process(self, record: Mapping[str, Any]) -> bool:
         """Process one message; return True if it went to quarantine."""
+        correlate(record["messageId"], sender_trace=record["attributes"].get("AWSTraceHeader", ""))
         try:
             self.items.require_writes()
             sent_ms = int(record["attributes"].get("SentTimestamp", 0))

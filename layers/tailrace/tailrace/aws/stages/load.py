@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from tailrace.aws.items.batch_writer import put_all_or_raise
 from tailrace.aws.items.rows import PLAIN, StoredItem, arriving, validated_row
+from tailrace.aws.runtime.following import correlate, log_written
 from tailrace.aws.runtime.object_reader import ObjectReader, ObjectReplaced, StoredVersion
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.telemetry import count_metrics, logger
@@ -191,7 +192,9 @@ class Loader:
         body = io.BufferedReader(ObjectReader(self.s3, work.version, require_time))
         text = unpacked(body, named_gzip=named_gzip, encoding=work.version.encoding, before_next=require_time)
         work.is_compressed = text is not body
-        reader = LineReader(text, form, collection.compiled, collection.id_columns, tally.bookmark)
+        reader = LineReader(
+            text, form, collection.compiled, collection.id_columns, tally.bookmark, keys=collection.keys
+        )
         try:
             for line in reader:
                 self._process(line, tally)
@@ -210,7 +213,9 @@ class Loader:
             return
         try:
             collection, upload = tally.upload.collection, tally.upload
-            stored = arriving(self.pipeline, collection, StoredItem(line.item, line.expires_at), upload.uploaded_at)
+            stored = arriving(
+                self.pipeline, collection, line.id, StoredItem(line.item, line.expires_at), upload.uploaded_at
+            )
             row = validated_row(self.pipeline, collection, line.id, stored)
         except InvalidItem as error:
             tally.refuse(line, error.violations)
@@ -243,6 +248,9 @@ class Loader:
         keys = self.pipeline.collection(tally.upload.collection).keys if rows else PLAIN
         rejections = put_all_or_raise(self.dynamodb, self.items_table, rows, keys=keys)
         self.count_accepted(len(lines) - len(rejections))
+        correlate(tally.upload.key)
+        refused = {rejection.position for rejection in rejections}
+        log_written(row for position, row in enumerate(rows) if position not in refused)
         for rejection in rejections:
             tally.accepted -= 1
             tally.refuse(lines[rejection.position], (Violation("", "table", rejection.reason),))

@@ -65,12 +65,14 @@ class Column:
         if self.path is None:
             return 1
         value = self.path.read(item)
-        if value is None:
-            return 0
+        return 0 if value is None else self.number_of(value)
+
+    def number_of(self, value: Any) -> Number:
+        """Return what an item adds whose field has this value, which is not null; raises as :meth:`number`."""
         power = self.power
         if type(value) is int and -_SMALL_INTEGER < value < _SMALL_INTEGER:
             return value if power == 1 else 1 if power == 0 else value * value
-        return self._checked_number(value, self.path.pointer)
+        return self._checked_number(value, "" if self.path is None else self.path.pointer)
 
     def _checked_number(self, value: Any, pointer: str) -> Number:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):

@@ -20,10 +20,11 @@ last       ``m``, ``m_at``   the value of the latest item, and its time in UTC; 
 
 With ``by_value=``, a number, text or boolean orders first and last, and takes the place of the time as ``m_by``.
 
-If no item has a value, the attributes are missing. A change costs one write for each value that it touches (two if a
-value is replaced). A batch costs one query of the value rows for each touched main row: of one end for minimum,
-maximum, largest, smallest, first and last, of all value rows for the others. Measures with equal field, ``where``,
-error, order and shown fields share them.
+If no item has a value, the attributes are missing, or 0 for distinct. A change costs one write for each value that it
+touches (two if a value is replaced). Distinct costs one more for each value that appears or disappears
+(:mod:`tailrace.aggregation.counted_values`). For the others, a batch costs one query of the value rows for each touched
+main row: of one end for minimum, maximum, largest, smallest, first and last, of all value rows for quantile and top.
+Measures with equal field, ``where``, error, order and shown fields share value rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,11 @@ class OrderMeasure:
     def has_single_value(self) -> bool:
         """Whether readers get one value that rows can be ranked by; not for lists, first and last."""
         return not self.most and self.kind not in ("first", "last")
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the main row counts the values as they appear and disappear; the others are read from value rows."""
+        return self.kind == "distinct"
 
     @property
     def sources(self) -> tuple[str, ...]:

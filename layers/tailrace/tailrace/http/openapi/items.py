@@ -5,6 +5,7 @@ from typing import Any
 
 from tailrace.definition.collection import Collection
 from tailrace.encoding.json_types import Json
+from tailrace.encoding.keys import MAX_ID_CHARACTERS, MAX_KEY_ID_CHARACTERS
 from tailrace.http.openapi.components import (
     ETAG,
     IDEMPOTENCY_KEY,
@@ -22,7 +23,6 @@ from tailrace.http.openapi.components import (
 from tailrace.http.requests import MAX_ITEMS
 
 _MERGE_PATCH = "application/merge-patch+json"
-_ID = {"type": "string", "minLength": 1, "maxLength": 1024}
 _EPOCH = {"type": "integer", "minimum": 0, "maximum": 10**11 - 1, "description": "Seconds since 1970."}
 _EXPIRES_AT = parameter("expires_at", "query", _EPOCH, "When TTL deletes the item; by default it never expires.")
 _LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
@@ -45,8 +45,8 @@ def item_paths(collection: Collection) -> dict[str, Json]:
     """Return the paths of a collection and their operations."""
     root = f"/collections/{collection.name}/items"
     text = "The item's id, percent-encoded. The gateway mangles `%` and `?`: pass such ids as a query parameter."
-    in_path = parameter("id", "path", _ID, text, required=True)
-    in_query = parameter("id", "query", _ID, "The item's id; any characters.", required=True)
+    in_path = parameter("id", "path", _id(collection), text, required=True)
+    in_query = parameter("id", "query", _id(collection), "The item's id; any characters.", required=True)
     by_path: Json = {"parameters": [in_path], **_operations(collection, "")}
     by_query: Json = {"parameters": [in_query], **_operations(collection, "-by-query")}
     # POST on the same path takes no id, so the parameter cannot be shared by the whole path
@@ -55,6 +55,15 @@ def item_paths(collection: Collection) -> dict[str, Json]:
         method: operation | {"parameters": shared + operation["parameters"]} for method, operation in by_query.items()
     }
     return {f"{root}/{{id}}": by_path, root: each | {"post": _batch(collection)}}
+
+
+def _id(collection: Collection) -> Json:
+    keys = collection.keys
+    if keys.is_plain:
+        return {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS}
+    form = "/".join(f"<{name}>" for name in keys.fields)
+    text = f"Of the form {form}" + ("; `~` and `/` within a value are written `~0` and `~1`." if "/" in form else ".")
+    return {"type": "string", "minLength": 1, "maxLength": MAX_KEY_ID_CHARACTERS, "description": text}
 
 
 def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
@@ -101,7 +110,7 @@ def _operations(collection: Collection, suffix: str) -> dict[str, Json]:
 
 
 def _batch(collection: Collection) -> Json:
-    entry = closed_object({"id": _ID, "item": reference(_name(collection))}, {"expires_at": _EPOCH})
+    entry = closed_object({"id": _id(collection), "item": reference(_name(collection))}, {"expires_at": _EPOCH})
     items = {"type": "array", "maxItems": MAX_ITEMS, "items": entry}
     stored = closed_object({"id": {"type": "string"}, "status": {"const": 200}, "etag": ETAG["ETag"]["schema"]})
     refused = closed_object(

@@ -4,8 +4,8 @@ from dataclasses import replace
 from itertools import batched
 
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.commit import Failed, SumOverflow
 from tailrace.aws.aggregates.expiry import MAX_KEYS_PER_READ, EmptyRowExpiry
+from tailrace.aws.aggregates.outcomes import Failed, SumOverflow
 from tailrace.aws.backfill.control import Control
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now

@@ -13,14 +13,14 @@ from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.pages import all_objects
 from tailrace.backfill.boundaries import Boundary, Position
-from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_sentinels, throughs_of, unproven
+from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_sentinels, throughs_of, unlisted, unproven
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.keys import SENTINELS
 
 _FIRST_SENTINELS = 4
 # by chance, no open shard is without one: e to the power of -16, for each of them
 _SENTINELS_PER_SHARD = 16
-_MAX_LOOKS = 8640  # a day, at ten seconds each
+MAX_LOOKS = 8640  # a day, at ten seconds each
 _LOOKS_PER_SENTINELS = 4
 _GIVEN_UP = "aws/lambda/"
 
@@ -39,7 +39,8 @@ def cover(shop: Workshop, job: Job) -> Next:
     if shop.now <= after + timing.margin_s:
         return Again(job, min(timing.poll_s, after + timing.margin_s - shop.now + 1))
     # a sentinel in a discarded batch would never return
-    no_holes(shop, boundary_of(shop.check(job)[0]), shop.firsts.stored(boundary_id(job)))
+    boundary = boundary_of(shop.check(job)[0])
+    no_holes(shop, boundary, shop.firsts.stored(boundary_id(job)))
     sentinels = [_sentinel(job, number) for number in range(job.data["sentinels"])]
     for key in sentinels[job.data.get("written", 0) :]:
         with map_aws_errors():
@@ -49,7 +50,7 @@ def cover(shop: Workshop, job: Job) -> Next:
     job = job.remember(parents={**job.data["parents"], **{name: one.parent for name, one in listed.items()}})
     told = shop.progress.throughs()
     throughs = throughs_of(listed, told)
-    left = unproven(listed, told, after)
+    left = [*unproven(listed, told, after), *unlisted(job.data["parents"], told, boundary.time)]
     missing = [] if left else missing_sentinels(sentinels, _returned(shop, job), throughs)
     if not left and not missing:
         proven_at = job.data.get("proven_at") or shop.now
@@ -58,7 +59,7 @@ def cover(shop: Workshop, job: Job) -> Next:
             return Now(job.remember(covered_at=shop.now).go_to("covered"))
         return Again(job, timing.poll_s)
     job = job.remember(proven_at=None)
-    if job.data["looks"] > _MAX_LOOKS:
+    if job.data["looks"] > MAX_LOOKS:
         raise JobEnded(f"the aggregate stage never passed the snapshot in shards {', '.join(left or missing)}")
     if left and job.data["looks"] % _LOOKS_PER_SENTINELS == 0:
         open_shards = sum(not one.closed for one in listed.values())
@@ -84,7 +85,8 @@ def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> N
     Raises:
         JobEnded: one does; its records may be neither in the base nor added.
     """
-    found = holes(_discarded(shop, boundary), firsts, boundary.time)
+    since = boundary.time - shop.timing.margin_s
+    found = holes(discarded_since(shop, since), firsts, boundary.time)
     if found:
         shards = ", ".join(sorted({one.shard for one in found}))
         raise JobEnded(f"a batch beyond the boundary was discarded in shard {shards}: run the job again")
@@ -109,9 +111,8 @@ def _returned(shop: Workshop, job: Job) -> dict[str, list[tuple[str, int]]]:
     return found
 
 
-def _discarded(shop: Workshop, boundary: Boundary) -> Iterator[GivenUp]:
-    """Yield the batches that the aggregate stage's mapping has discarded since a boundary."""
-    since = boundary.time - shop.timing.margin_s
+def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
+    """Yield the batches that the aggregate stage's mapping has discarded since a second."""
     for entry in all_objects(shop.s3(), shop.failures_bucket, _GIVEN_UP):
         if entry["LastModified"].timestamp() >= since:
             with map_aws_errors():

@@ -11,6 +11,7 @@ from tailrace.aws.jobs.steps.building import commit_base, finish_build, sweep
 from tailrace.aws.jobs.steps.covering import cover, covered, remove_sentinels, scanned
 from tailrace.aws.jobs.steps.gathering import compute_base, list_journal, read_chunk
 from tailrace.aws.jobs.steps.judging import judge
+from tailrace.aws.jobs.steps.listening import listen
 from tailrace.aws.jobs.steps.reading import collect_keys, read_rows
 from tailrace.aws.jobs.steps.snapshot import scan_segment
 from tailrace.aws.jobs.steps.verifying import end_verification, floor, relist
@@ -48,6 +49,10 @@ def _based(_shop: Workshop, job: Job) -> Next:
     return Now(job.go_to("floor", "waiting for earlier invocations to end"))
 
 
+def _cover(shop: Workshop, job: Job) -> Next:
+    return listen(shop, job) if shop.attached_stream else cover(shop, job)
+
+
 def _clean(shop: Workshop, job: Job) -> Next:
     remove_sentinels(shop, job)
     return Done(replace(job, step="end", state="done", phase="done"))
@@ -59,7 +64,7 @@ _STEPS: Mapping[str, Step] = {
     "confirm": confirm_boundaries,
     "past": past,
     "scanned": scanned,
-    "cover": cover,
+    "cover": _cover,
     "covered": covered,
     "list": list_journal,
     "based": _based,

@@ -1,8 +1,9 @@
 """Reads the rows that a verification compares: strongly consistent, all of them, each with its marks."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import batched
+from itertools import batched, chain
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,7 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.order_state import OrderReader
-from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, REPAIRS
+from tailrace.aws.aggregates.update_expressions import COUNTED, ORDER_VERSION, REPAIRS
+from tailrace.aws.aggregates.value_counter import value_state
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace, by_key
 from tailrace.aws.jobs.steps.building import base_of
@@ -20,8 +22,10 @@ from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_erro
 from tailrace.aws.runtime.pages import all_rows, partition_rows
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
+from tailrace.definition.aggregate import ValueRows
 from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT
 from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey, value_rows_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import Transient
@@ -157,6 +161,9 @@ def stored_row(space: RowSpace, key: RowKey, row: Mapping[str, Any]) -> StoredRo
     measures = [pair for kind in space.aggregate.value_rows for pair in kind.measures.items()]
     attributes = {attribute for name, measure in measures for attribute in measure.attributes(name)}
     order = {name: row[name] for name in attributes if name in row} if space.is_main(key) else {}
+    for name in chain.from_iterable(space.aggregate.counted.values()):
+        if order.get(name) == 0:  # as if the attribute were missing
+            del order[name]
     counters = tuple(row.get(counter, 0) for counter in space.layout(key).counters)
     return StoredRow(counters, marks, order, row.get(ORDER_VERSION, 0), row.get(REPAIRS, 0), row.get(EXPIRES_AT))
 
@@ -189,20 +196,33 @@ def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFir
     for _ in range(_TRIES):
         main = read.row
         state = {name: value for name, value in reader.state(change, main.version).state.items() if value is not None}
-        below = list(_value_rows(shop, space, read.key))
+        values = list(_value_rows(shop, space, read.key))
+        below = [stored_row(space, (row["pk"], row["sk"]), row) for _, row in values]
         row = dict(_batch(shop, [read.key])).get(read.key, {})
         again = stored_row(space, read.key, row)
         if again.version == main.version and is_comparable(main, below, firsts.of(below)):
-            return replace(read, order=state)
+            return replace(read, order=state | _counts(values))
         read = ReadRow(read.key, again, shop.now, inexact=INEXACT in row)
     return replace(read, judged=False)
 
 
-def _value_rows(shop: Workshop, space: RowSpace, key: RowKey) -> Iterator[StoredRow]:
+def _value_rows(shop: Workshop, space: RowSpace, key: RowKey) -> Iterator[tuple[ValueRows, Json]]:
     for kind in space.aggregate.value_rows:
         rows = partition_rows(shop.dynamodb, shop.aggregates_table, value_rows_key(key, kind.name))
-        for row in map(decode_item, rows):
-            yield stored_row(space, (row["pk"], row["sk"]), row)
+        yield from ((kind, row) for row in map(decode_item, rows))
+
+
+def _counts(values: Iterable[tuple[ValueRows, Json]]) -> dict[str, int]:
+    """Return the numbers of different values; and of value rows that are counted and should not be, or the reverse."""
+    found: Counter[str] = Counter()
+    for kind, row in values:
+        names = [name for name, measure in kind.measures.items() if measure.is_counted]
+        state = value_state(row)
+        if state.items > 0:
+            found.update(names)
+        if names and state.is_to_be_moved:
+            found[COUNTED] += 1
+    return dict(found)
 
 
 def _line(read: ReadRow) -> bytes:

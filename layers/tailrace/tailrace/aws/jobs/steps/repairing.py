@@ -1,14 +1,17 @@
 """Repairs rows: a row that differs gets the difference in one write, on conditions that make it happen once."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tailrace.aggregation.counted_values import ValueState
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.order_state import OrderReader
-from tailrace.aws.aggregates.update_expressions import REPAIRS, order_request, repair_request
+from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, REPAIRS, order_request, repair_request
+from tailrace.aws.aggregates.value_counter import ValueCounter
 from tailrace.aws.jobs.findings import Finding
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace
@@ -16,6 +19,7 @@ from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
 from tailrace.backfill.comparison import Difference, is_in_time
 from tailrace.backfill.repair import in_order
+from tailrace.definition.row_attributes import EXPIRES_AT
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey
@@ -81,23 +85,38 @@ class Repairer:
 
     def _was_repaired(self, found: Difference) -> bool:
         """Tell whether an earlier run of this part has repaired a row: no other job repairs this generation."""
-        key = encode_item({"pk": found.key[0], "sk": found.key[1]})
-        with map_aws_errors():
-            answer = self.shop.dynamodb.get_item(TableName=self.shop.aggregates_table, Key=key, ConsistentRead=True)
-        return bool(decode_item(answer.get("Item", {})).get(REPAIRS, 0) == found.row.repairs + 1)
+        return bool(self._read(found.key).get(REPAIRS, 0) == found.row.repairs + 1)
 
     def _is_below(self, key: RowKey) -> bool:
         return not self.space.is_main(key) and self.space.main_key(key) != key
 
     def _rewrite_order(self, key: RowKey) -> bool:
         """Write a main row's order attributes as its value rows have them now; False if there is no such row."""
-        reader = OrderReader(self.shop.dynamodb, self.shop.aggregates_table)
-        change = RowChange(self.space.aggregate.layout, key, (), None)
+        shop = self.shop
+        reader = OrderReader(shop.dynamodb, shop.aggregates_table)
+        counter = ValueCounter(shop.dynamodb, shop.aggregates_table, shop.clock)
         for _ in range(_TRIES):
-            state = reader.state(change, reader.version(key))
-            if self._send(order_request(self.shop.aggregates_table, change, state, self.shop.clock())):
+            row = self._read(key)
+            if not row:
+                return False
+            expires_at = None if self.space.aggregate.keep is None else row.get(EXPIRES_AT)
+            change = RowChange(self.space.aggregate.layout, key, (), expires_at)
+            values, states = counter.read_all(change)
+            if counter.count(change, values, states, expire_empty=True):
+                continue  # the row has another version now
+            state = reader.state(change, row.get(ORDER_VERSION, 0))
+            state = replace(state, state={**state.state, **_counts(change, values, states)})
+            if self._send(order_request(shop.aggregates_table, change, state, shop.clock())):
+                EmptyRowExpiry(shop.dynamodb, shop.aggregates_table).expire_empty_rows([change], shop.clock())
                 return True
         return False
+
+    def _read(self, key: RowKey) -> Json:
+        with map_aws_errors():
+            answer = self.shop.dynamodb.get_item(
+                TableName=self.shop.aggregates_table, Key=encode_item({"pk": key[0], "sk": key[1]}), ConsistentRead=True
+            )
+        return decode_item(answer.get("Item", {}))
 
     def _send(self, request: Json) -> bool:
         try:
@@ -107,3 +126,10 @@ class Repairer:
                 return False
             raise translate(error) from error
         return True
+
+
+def _counts(row: RowChange, values: Iterable[RowChange], states: Mapping[RowKey, ValueState]) -> dict[str, int | None]:
+    """Return how many of a main row's values are counted, by measure; None for none."""
+    counted = row.layout.aggregate.counted
+    found = Counter(name for value in values if states[value.key].counted for name in counted[value.layout])
+    return {name: found[name] or None for names in counted.values() for name in names}

@@ -11,8 +11,6 @@ from tailrace.backfill.comparison import is_in_time
 from tailrace.backfill.generations import end_verify, raise_floor
 from tailrace.encoding.tagged_json import loads
 
-_INVOCATION_S = 5  # of the aggregate stage on one machine, where a deployment waits for invocations to end
-
 
 def floor(shop: Workshop, job: Job) -> Next:
     """Raise the floor of what will be repaired, and wait until no invocation from before can still run."""
@@ -23,8 +21,7 @@ def floor(shop: Workshop, job: Job) -> Next:
             if after != before and not shop.control.replace(before, after):
                 return Again(job, 1)
         job = job.remember(floor_at=shop.now)
-    longest = max(shop.timing.timeout_s, _INVOCATION_S)
-    if job.repairs and shop.now <= job.data["floor_at"] + longest + shop.timing.margin_s:
+    if job.repairs and shop.now <= job.data["floor_at"] + shop.timing.longest_s + shop.timing.margin_s:
         return Again(job, shop.timing.poll_s)
     return Now(job.go_to("keys", "listing the rows", job.data["segments"]))
 

@@ -1,0 +1,167 @@
+"""Coverage of a table that nothing may be written to: the job reads the stream on from where the aggregate stage is.
+
+See :mod:`tailrace.backfill.claims`. A look reads each shard that is not proven otherwise up to an empty page, and the
+next look goes on from there. Only when every look for some minutes has found nothing, the job claims that nothing is
+there; then it waits until no invocation can still run that has not read the claim, and looks once more.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.aws.jobs.steps.covering import MAX_LOOKS, discarded_since, no_holes
+from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
+from tailrace.backfill.boundaries import Position
+from tailrace.backfill.claims import STREAM_KEEPS_S, Beyond, can_be_read, look_beyond, relevant_since
+from tailrace.backfill.coverage import throughs_of, unlisted, unproven
+from tailrace.backfill.generations import Generation, claim
+
+_PAGES_PER_LOOK = 100
+_STATE = "listening"
+_NAMED = 3
+_NO_OPEN_SHARD = "none is listed as open"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """How far a shard was read on.
+
+    Attributes:
+        mark: the number that it was read from; None for the oldest record that the shard still has.
+        began: the second of its first look.
+        iterator: where the next look goes on.
+        proven: nothing that the snapshot can have seen lies beyond the mark.
+    """
+
+    mark: int | None
+    began: int
+    iterator: str | None = None
+    proven: bool = False
+
+
+def listen(shop: Workshop, job: Job) -> Next:
+    """Look once whether the aggregate stage is beyond the snapshot in every shard.
+
+    Raises:
+        JobEnded: the stream cannot show it any more.
+    """
+    timing, after = shop.timing, job.data["after"]
+    if shop.now <= after + timing.margin_s:
+        return Again(job, min(timing.poll_s, after + timing.margin_s - shop.now + 1))
+    generations = shop.check(job)
+    _see_stream(shop, generations)
+    boundary = boundary_of(generations[0])
+    no_holes(shop, boundary, shop.firsts.stored(boundary_id(job)))
+    listed = shop.shards.listed()
+    told = shop.progress.throughs()
+    parents = {**job.data["parents"], **{name: one.parent for name, one in listed.items()}}
+    job = job.remember(parents=parents, looks=job.data["looks"] + 1)
+    marks = {name: told[name].sequence if name in told else None for name in unproven(listed, told, after)}
+    left, quiet_since = _read_on(shop, job, marks, relevant_since(generations))
+    left += unlisted(parents, told, boundary.time)
+    if all(one.closed for one in listed.values()):
+        left.append(_NO_OPEN_SHARD)
+    if left:
+        return _wait(shop, job, left)
+    job = job.remember(throughs={name: str(number) for name, number in throughs_of(listed, told).items()})
+    return _claim(shop, job, generations, max(job.data.get("proven_at") or shop.now, quiet_since))
+
+
+def _see_stream(shop: Workshop, generations: Sequence[Generation]) -> None:
+    if shop.shards.virtual():
+        raise JobEnded("on one machine, the aggregates of an existing table are built with one shard: leave out SHARDS")
+    latest = shop.shards.stream()
+    if latest != shop.attached_stream:
+        raise JobEnded(
+            f"the table has another stream than the stack reads: deploy with ItemsStreamArn={latest}"
+            if latest
+            else "the table has no stream any more: turn it on with both images, and deploy its ItemsStreamArn"
+        )
+    if not can_be_read(boundary_of(generations[0]), shop.now):
+        hours = STREAM_KEEPS_S // 3600
+        raise JobEnded(f"the job began more than {hours} hours ago, and the stream keeps no more: run it again")
+
+
+def _wait(shop: Workshop, job: Job, left: Sequence[str]) -> Next:
+    if job.data["looks"] > MAX_LOOKS:
+        raise JobEnded(f"the aggregate stage never passed the snapshot in shards {', '.join(left)}")
+    few = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
+    job = replace(job, phase=f"waiting for the stream to pass the snapshot in shards: {few}")
+    return Again(job.remember(proven_at=None, claimed_at=None), shop.timing.poll_s)
+
+
+def _claim(shop: Workshop, job: Job, generations: Sequence[Generation], proven_at: int) -> Next:
+    """Claim that nothing is there once it was so for long enough, and wait until every invocation knows."""
+    timing, boundary = shop.timing, boundary_of(generations[0])
+    job = replace(job.remember(proven_at=proven_at), phase="waiting for the stream to pass the snapshot")
+    if shop.now < proven_at + timing.quiet_s:
+        return Again(job, timing.poll_s)
+    if not job.data.get("claimed_at"):
+        throughs = {name: int(number) for name, number in job.data["throughs"].items()}
+        shop.claims.write(boundary.id, throughs, shop.clock())
+        for before in generations:
+            after = claim(before, job.data["after"])
+            if after != before and not shop.control.replace(before, after):
+                return Again(job, 1)
+        return Again(job.remember(claimed_at=shop.now), timing.poll_s)
+    if shop.now <= job.data["claimed_at"] + timing.longest_s + timing.margin_s:
+        return Again(job, timing.poll_s)
+    return Now(job.remember(covered_at=shop.now).go_to("covered"))
+
+
+def _read_on(shop: Workshop, job: Job, marks: Mapping[str, int | None], since: int) -> tuple[list[str], int]:
+    """Read shards on from their marks.
+
+    Returns the shards in which something is, or may be, still to be dealt with; and for how long, since a second, the
+    others have shown nothing but empty pages.
+    """
+    known = {line[0]: Chain(*line[1:]) for line in map(json.loads, shop.folder(job).all_lines(_STATE))}
+    left: list[str] = []
+    chains: dict[str, Chain] = {}
+    for shard, mark in marks.items():
+        chain = known.get(shard)
+        if chain is None or chain.mark != mark:
+            chain = Chain(mark, shop.now)
+        is_quiet, chains[shard] = (True, chain) if chain.proven else _look(shop, job, shard, chain, since)
+        if not is_quiet:
+            left.append(shard)
+    lines = [json.dumps([name, one.mark, one.began, one.iterator, one.proven]).encode() for name, one in chains.items()]
+    shop.folder(job).write(f"{_STATE}/chains", lines)
+    return left, max((one.began for one in chains.values() if not one.proven), default=0)
+
+
+def _look(shop: Workshop, job: Job, shard: str, chain: Chain, since: int) -> tuple[bool, Chain]:
+    """Read a shard on up to an empty page; tell whether nothing was found, and where to go on."""
+    begin_again = Chain(chain.mark, shop.now)
+    iterator = chain.iterator or shop.shards.open_after(shop.attached_stream, shard, chain.mark)
+    for _ in range(_PAGES_PER_LOOK):
+        page = None if iterator is None else shop.shards.page(iterator)
+        if page is None:  # the shard is gone, or the iterator too old
+            return False, begin_again
+        records = _without_discarded(shop, shard, page.records, since, job.data["after"])
+        found = look_beyond(records, is_end=page.following is None, since=since, after=job.data["after"])
+        if found is Beyond.NOTHING:
+            return True, replace(chain, proven=True)
+        if found is Beyond.UNREAD:
+            return False, replace(chain, iterator=iterator, began=shop.now)
+        iterator = page.following
+        if not page.records:
+            return True, replace(chain, iterator=iterator)
+    return False, replace(chain, iterator=iterator, began=shop.now)
+
+
+def _without_discarded(
+    shop: Workshop, shard: str, records: Iterable[Position], since: int, after: int
+) -> Sequence[Position]:
+    """Return a page's records without those that the stage will never deal with, since its mapping gave them up."""
+    found = tuple(records)
+    if not any(since <= one.created < after for one in found):
+        return found
+    ranges = [
+        (min(one.positions).sequence, max(one.positions).sequence)
+        for one in discarded_since(shop, shop.now - STREAM_KEEPS_S)
+        if one.shard == shard and one.positions
+    ]
+    return [one for one in found if not any(first <= one.sequence <= last for first, last in ranges)]

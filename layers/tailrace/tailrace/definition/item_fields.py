@@ -1,0 +1,139 @@
+"""The fields of a collection's items: what the schema, the key, ``match=`` and the table's own attributes say of them.
+
+A field in the key has the type of its attribute, one in ``match=`` a value, and the table's own attributes (those of
+its key, its TTL, and the engine's) are no fields, whatever the schema says.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tailrace.definition.item_keys import CollectionKey
+from tailrace.definition.json_schema.paths import NOTHING, Path, Paths
+from tailrace.definition.json_schema.types import type_of
+from tailrace.definition.schemas import Schema
+from tailrace.encoding.key_templates import Kind
+from tailrace.errors import DefinitionError
+
+BINARY = "binary"
+"""The type of a binary field in a key, beside those of JSON Schema, which sees its base64 text."""
+
+_TYPES: Mapping[Kind, str] = {"text": "string", "number": "number", "binary": "string"}
+_ID_PARTS = frozenset(["string", "number", "boolean", BINARY])
+
+
+class ItemFields:
+    """The fields of one collection's items."""
+
+    def __init__(self, keys: CollectionKey, paths: Paths) -> None:
+        self._keys = keys
+        self._paths = paths
+
+    def types(self, path: Path) -> frozenset[str]:
+        """Return the types that a value at the path may have; none if there can be no value."""
+        name, found = (path[0] if path else None), self._paths.types(path)
+        if name in self._keys.reserved:
+            return NOTHING
+        if name in self._keys.fields or name in self._keys.match:
+            return self._own_types(str(name)) if len(path) == 1 and found & self._seen_types(str(name)) else NOTHING
+        return found
+
+    def is_described(self, path: Path) -> bool:
+        """Tell whether anything is known of values at the path."""
+        return (bool(path) and self.source_of(path) != "schema") or self._paths.is_described(path)
+
+    def names(self, path: Path) -> frozenset[str]:
+        """Return the known field names of objects at the path."""
+        names = self._paths.names(path)
+        return (
+            names if path else frozenset({*names, *self._keys.fields, *self._keys.match} - self._keys.reserved.keys())
+        )
+
+    def source_of(self, path: Path) -> str:
+        """Return what determines the type at a path: the key, ``match=``, or the schema."""
+        if path[0] in self._keys.fields:
+            return "key"
+        return "match=" if path[0] in self._keys.match else "schema"
+
+    def _own_types(self, name: str) -> frozenset[str]:
+        if self._keys.fields.get(name) == "binary":
+            return frozenset([BINARY])
+        return self._seen_types(name)
+
+    def _seen_types(self, name: str) -> frozenset[str]:
+        """Return the type as the schema sees it."""
+        kind = self._keys.fields.get(name)
+        return frozenset([type_of(self._keys.match[name]) if kind is None else _TYPES[kind]])
+
+
+def check_fields(keys: CollectionKey, schema: Schema) -> None:
+    """Check that schema, key and ``match=`` agree on the fields of a collection's items.
+
+    Raises:
+        DefinitionError: they do not; the message says how to mend it.
+    """
+    context, fields = f"collection {keys.collection!r}", ItemFields(keys, schema.paths)
+    for name in sorted({*schema.paths.names(()), *schema.required} & keys.reserved.keys()):
+        if name in schema.required or schema.paths.types((name,)):
+            raise DefinitionError(f"{context}: the schema has the field {name!r}, but {keys.told(name)}")
+    for name, kind in keys.fields.items():
+        if schema.allowed_fields is not None and name not in schema.allowed_fields:
+            raise DefinitionError(f"{context}: key= makes the field {name!r}, which the schema does not allow; add it")
+        if not fields.types((name,)):
+            given = " or ".join(sorted(schema.paths.types((name,)))) or "nothing"
+            seen = "binary, which a schema sees as a string" if kind == "binary" else f"a {kind}"
+            raise DefinitionError(
+                f"{context}: key= makes the field {name!r} {seen}, and the schema allows {given} there"
+            )
+    for name, value in keys.match.items():
+        reason = next(_faults(schema, name, value), None)
+        if reason is not None:
+            raise DefinitionError(
+                f"{context}: match= gives the field {name!r} the value {value!r}, which the schema does not allow: "
+                f"{reason}"
+            )
+
+
+def _faults(schema: Schema, name: str, value: Any) -> Iterator[str]:
+    """Yield why the schema refuses a value of a field, whatever the other fields are."""
+    if schema.allowed_fields is not None and name not in schema.allowed_fields:
+        yield "it allows no such field"
+    yield from schema.refusals(name, value)
+    if type_of(value) not in schema.paths.types((name,)):
+        yield f"it allows no {type_of(value)} there"
+
+
+def check_id_columns(keys: CollectionKey, schema: Schema, id_from: str | Sequence[str]) -> None:
+    """Check the fields that make the ids of lines and messages without one.
+
+    Raises:
+        DefinitionError: they cannot; the message says why.
+    """
+    columns = (id_from,) if isinstance(id_from, str) else tuple(id_from)
+    context = f"collection {keys.collection!r}: id_from="
+    names = [name for name in columns if isinstance(name, str) and name and (name != "id" or name in keys.fields)]
+    if len(names) < len(columns) or len(set(names)) < len(names) or ("*" in names and len(names) > 1):
+        text = "use names of fields other than 'id', each once, or '*' alone for the whole line"
+        raise DefinitionError(f"{context} cannot be {columns!r}: {text}")
+    fields = ItemFields(keys, schema.paths)
+    named = [name for name in names if name != "*"]
+    for name in named:
+        if name in keys.reserved:
+            raise DefinitionError(f"{context}: {keys.told(name)}")
+    unknown = [name for name in named if schema.allowed_fields is not None and name not in schema.allowed_fields]
+    if unknown:
+        raise DefinitionError(f"{context} names {', '.join(map(repr, unknown))}, which the schema does not allow")
+    for name in named:
+        if not fields.types((name,)) & _ID_PARTS:
+            raise DefinitionError(f"{context} names {name!r}, which is no text, number or boolean in the schema")
+    if names and not keys.is_plain:
+        _check_against_key(context, keys, names)
+
+
+def _check_against_key(context: str, keys: CollectionKey, names: Sequence[str]) -> None:
+    in_key = list(keys.fields)
+    fits = len(names) == len(in_key) and all(
+        name == field or name not in in_key for name, field in zip(names, in_key, strict=True)
+    )
+    if not fits or (names == ["*"] and keys.fields[in_key[0]] != "text"):
+        text = f"the id consists of the key's fields, {', '.join(map(repr, in_key))}, in this order"
+        raise DefinitionError(f"{context} cannot be {tuple(names)!r}: {text}; without id_from= they make it")

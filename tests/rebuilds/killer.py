@@ -1,0 +1,65 @@
+"""Kills processes of a stack's functions at random moments."""
+
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from random import Random
+from typing import Self
+
+_PAUSE_S = (0.1, 1.2)
+LOAD = frozenset(["load"])
+"""Spared always: the feed waits for its files, and a killed load is called again a minute later."""
+
+
+class Killer:
+    """Kills a random process of a random function again and again, within a block. `kills` is how often.
+
+    Functions in `spared` stay alive: the emulator calls the handler of a custom resource once only, where AWS would
+    call it again, and a deployment would never end.
+    """
+
+    def __init__(self, root: int, rng: Random) -> None:
+        self.kills: dict[str, int] = {}
+        self.spared: frozenset[str] = LOAD
+        self._root = root
+        self._rng = rng
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._rng.uniform(*_PAUSE_S)):
+            running = {pid: name for pid, name in workers(self._root).items() if name not in self.spared}
+            if running:
+                function = self._rng.choice(sorted(set(running.values())))
+                pid = self._rng.choice([pid for pid, name in running.items() if name == function])
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    self.kills[function] = self.kills.get(function, 0) + 1
+
+
+def workers(root: int) -> dict[int, str]:
+    """Return the processes of functions among the descendants of a process, and the functions' names."""
+    shown = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    children: dict[int, list[tuple[int, str]]] = {}
+    for line in shown.splitlines():
+        number, parent, command = line.split(None, 2)
+        children.setdefault(int(parent), []).append((int(number), command))
+    found: dict[int, str] = {}
+    waiting = [root]
+    while waiting:
+        for pid, command in children.get(waiting.pop(), ()):
+            waiting.append(pid)
+            _, marker, rest = command.partition("ministack-lambda-tailrace-")
+            if marker:
+                found[pid] = rest.partition("-")[0]
+    return found

@@ -1,0 +1,115 @@
+"""With tracing on, an item is followed by logs alone: from its request, message or file to its rows and the archive."""
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import urllib3
+
+from local.stack import Stack, running_stack
+from tests.oidc_issuer import AUDIENCE, Issuer
+from tests.openapi.conformance import FLIGHT
+
+SECONDS = 60
+SENDER = "Root=1-67891233-abcdef012345678912345678"
+SECRET = "N5ECR"  # an item's content, which no log may hold
+
+
+@pytest.fixture(scope="module")
+def stack(issuer: Issuer) -> Iterator[Stack]:
+    """Run a stack with tracing on; the emulator's transform leaves the functions' own setting at its default."""
+    parameters = {"Tracing": "Active", "JwtIssuer": issuer.url, "JwtAudience": AUDIENCE, "ArchiveWindowSeconds": "1"}
+    with running_stack(parameters=parameters) as running:
+        for function in ("api", "ingest", "load"):
+            running.client("lambda").update_function_configuration(
+                FunctionName=f"tailrace-{function}", TracingConfig={"Mode": "Active"}
+            )
+        yield running
+
+
+def lines(stack: Stack, function: str, text: str) -> list[dict[str, Any]]:
+    """Return a function's log lines in JSON that contain a text."""
+    found = stack.client("logs").filter_log_events(logGroupName=f"/aws/lambda/tailrace-{function}", limit=10_000)
+    messages = [one["message"].strip() for one in found["events"]]
+    return [json.loads(one) for one in messages if text in one and one.startswith("{")]
+
+
+def wait[Found](look: Callable[[], Found]) -> Found:
+    deadline = time.monotonic() + SECONDS
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def request(stack: Stack, issuer: Issuer, method: str, item: str) -> str:
+    """Write an item by the API."""
+    token = issuer.token(scope="tailrace/read tailrace/write", exp=4_000_000_000)
+    answer = urllib3.request(
+        method,
+        f"{stack.api_url}/collections/flights/items/{item}",
+        json=FLIGHT | {"tailnum": SECRET} if method == "PUT" else None,
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status < 300
+    return wait(lambda: lines(stack, "api", "items written"))[-1]["xray_trace_id"]  # type: ignore[no-any-return]
+
+
+def send(stack: Stack, item: str) -> str:
+    """Write an item by a message; return the message's id."""
+    sent = stack.client("sqs").send_message(
+        QueueUrl=stack.outputs["IntakeQueue"],
+        MessageBody=json.dumps(
+            {"op": "put", "collection": "flights", "id": item, "item": FLIGHT | {"tailnum": SECRET}}
+        ),
+        MessageGroupId=item,
+        MessageDeduplicationId=item,
+        MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": SENDER}},
+    )
+    return str(sent["MessageId"])
+
+
+def drop(stack: Stack, item: str) -> str:
+    """Write an item by a file; return its key."""
+    key = f"inbox/flights/{item}.jsonl"
+    body = json.dumps({"id": item, "tailnum": SECRET} | FLIGHT).encode()
+    stack.client("s3").put_object(Bucket=stack.outputs["ArchiveBucket"], Key=key, Body=body)
+    return key
+
+
+def followed(stack: Stack, entrance: str, known: str) -> dict[str, Any]:
+    """Follow a change from what its sender knows, by logs alone; return the archived event."""
+    (written,) = wait(lambda: [one for one in lines(stack, entrance, known) if one["message"] == "items written"])
+    assert written["xray_trace_id"].startswith("1-")
+    (change,) = written["changes"]
+    (sent,) = wait(lambda: lines(stack, "fanout", change))
+    (counted,) = wait(lambda: lines(stack, "aggregate", change))
+    assert (sent["message"], counted["message"]) == ("changes fanned out", "changes counted")
+    event = sent["events"][sent["changes"].index(change)]
+    assert event == counted["events"][counted["changes"].index(change)]
+    (archived,) = wait(lambda: lines(stack, "archive", event))
+    assert archived["message"] == "changes archived"
+    s3, bucket = stack.client("s3"), stack.outputs["ArchiveBucket"]
+    for entry in s3.list_objects_v2(Bucket=bucket, Prefix="archive/").get("Contents", ()):
+        for line in gzip.decompress(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()).splitlines():
+            if (found := json.loads(line))["id"] == event:
+                return dict(found)
+    raise AssertionError(event)
+
+
+def test_an_item_is_followed_from_every_entrance(stack: Stack, issuer: Issuer) -> None:
+    for entrance, item, known in (
+        ("api", "asked", request(stack, issuer, "PUT", "asked")),
+        ("ingest", "sent", send(stack, "sent")),
+        ("load", "dropped", drop(stack, "dropped")),
+    ):
+        event = followed(stack, entrance, known)
+        assert (event["subject"], event["type"]) == (item, "tailrace.flights.inserted")
+    assert lines(stack, "ingest", "items written")[0]["sender_trace"] == SENDER
+    event = followed(stack, "api", request(stack, issuer, "DELETE", "asked"))
+    assert (event["subject"], event["type"]) == ("asked", "tailrace.flights.removed")
+    for function in ("api", "ingest", "load", "fanout", "aggregate", "archive"):
+        assert not lines(stack, function, SECRET)
