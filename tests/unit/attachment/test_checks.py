@@ -350,9 +350,7 @@ def test_items_that_an_index_would_refuse(where: str) -> None:
         ({}, {"entity": "Order"}, "entity", "N", True),
         ({}, {"entity": True}, "entity", "S", True),
         ({"properties": {"customer": {"type": "string"}}}, {}, "customer", "N", False),  # no attribute
-        ({"properties": {"expires_at": {"type": "string"}}}, {}, "expires_at", "N", False),
         ({"properties": {"blob": {"type": "string"}}}, {}, "blob", "B", False),  # binary in base64
-        ({"properties": {"PK": {"type": "number"}}}, {}, "PK", "S", False),  # the table's own key
     ],
 )
 def test_what_the_schema_says_of_an_index_key(
