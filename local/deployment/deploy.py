@@ -162,7 +162,9 @@ def _outputs_when_complete(cloudformation: Any) -> dict[str, str]:
     else:
         status = stack["StackStatus"]
         raise DeployFailed(f"The deployment did not end in {DEPLOY_SECONDS:.0f} s ({status}): start the stack again.")
-    events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]  # the latest first
+    # the latest first; a rollback that is under way has put several pages of them before the reason
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
+    events = (event for page in pages for event in page["StackEvents"])
     reasons = [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
         for event in takewhile(lambda event: not _is_beginning(event), events)

@@ -19,13 +19,18 @@ class Stacks:
     def describe_stacks(self, **_request: Any) -> dict[str, Any]:
         return {"Stacks": [{"StackStatus": next(self.states), "Outputs": [{"OutputKey": "A", "OutputValue": "1"}]}]}
 
-    def describe_stack_events(self, **_request: Any) -> dict[str, Any]:
+    def get_paginator(self, operation: str) -> "Stacks":
+        assert operation == "describe_stack_events"
+        return self
+
+    def paginate(self, **_request: Any) -> list[dict[str, Any]]:
+        """Return events, the latest first: a rollback fills the first page."""
+        undone = [{"LogicalResourceId": f"R{number}", "ResourceStatus": "DELETE_COMPLETE"} for number in range(100)]
         failed = {"LogicalResourceId": "Q", "ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "too long"}
         begun = {"LogicalResourceId": deploy.STACK_NAME, "ResourceStatus": "UPDATE_IN_PROGRESS"}
         earlier = failed | {"LogicalResourceId": "of an earlier update"}
-        return {
-            "StackEvents": [failed, {"LogicalResourceId": "B", "ResourceStatus": "CREATE_COMPLETE"}, begun, earlier]
-        }
+        events = [failed, {"LogicalResourceId": "B", "ResourceStatus": "CREATE_COMPLETE"}, begun, earlier]
+        return [{"StackEvents": undone}, {"StackEvents": events}]
 
 
 @pytest.mark.parametrize(
