@@ -29,6 +29,7 @@ AT_ONCE = "AllAtOnce"
 
 _UNDER_WAY = {
     "CREATE_IN_PROGRESS",
+    "ROLLBACK_IN_PROGRESS",
     "UPDATE_IN_PROGRESS",
     "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
     "UPDATE_ROLLBACK_IN_PROGRESS",
@@ -162,7 +163,8 @@ def _outputs_when_complete(cloudformation: Any) -> dict[str, str]:
     else:
         status = stack["StackStatus"]
         raise DeployFailed(f"The deployment did not end in {DEPLOY_SECONDS:.0f} s ({status}): start the stack again.")
-    events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]  # the latest first
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
+    events = (event for page in pages for event in page["StackEvents"])  # the latest first
     reasons = [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
         for event in takewhile(lambda event: not _is_beginning(event), events)
