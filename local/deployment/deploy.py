@@ -29,6 +29,7 @@ AT_ONCE = "AllAtOnce"
 
 _UNDER_WAY = {
     "CREATE_IN_PROGRESS",
+    "ROLLBACK_IN_PROGRESS",
     "UPDATE_IN_PROGRESS",
     "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
     "UPDATE_ROLLBACK_IN_PROGRESS",
@@ -162,9 +163,8 @@ def _outputs_when_complete(cloudformation: Any) -> dict[str, str]:
     else:
         status = stack["StackStatus"]
         raise DeployFailed(f"The deployment did not end in {DEPLOY_SECONDS:.0f} s ({status}): start the stack again.")
-    # the latest first; a rollback that is under way has put several pages of them before the reason
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
-    events = (event for page in pages for event in page["StackEvents"])
+    events = (event for page in pages for event in page["StackEvents"])  # the latest first
     reasons = [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
         for event in takewhile(lambda event: not _is_beginning(event), events)

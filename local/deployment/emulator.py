@@ -5,6 +5,7 @@ runs the functions in its own interpreter.
 """
 
 import contextlib
+import fcntl
 import json
 import socket
 import time
@@ -151,6 +152,7 @@ class Emulator:
         enforced = {"AUTH": "true", DECISIONS_VARIABLE: str(files.decisions)} if files.decisions else {}
         environment = clean_environment(**SETTINGS, **kept, **enforced, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
         with log.open("wb") as output:
+            fcntl.flock(output, fcntl.LOCK_SH)  # shared with the process, which holds it as long as it runs
             process = SupervisedProcess(_command(python, port), env=environment, output=output)
         return cls(process, port, log)
 
@@ -208,8 +210,21 @@ def _new_log(port: int) -> Path:
     LOGS.mkdir(parents=True, exist_ok=True)
     # sorted by name, which starts with the time; a concurrent start may remove the same files
     for old in sorted(LOGS.glob("emulator-*.log"))[: 1 - MAX_LOGS]:
-        old.unlink(missing_ok=True)
+        if not _is_written(old):
+            old.unlink(missing_ok=True)
     return LOGS / f"emulator-{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
+
+
+def _is_written(log: Path) -> bool:
+    """Whether an emulator that runs writes the log."""
+    try:
+        with log.open("rb") as found:
+            fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _last_words(log: Path) -> str:

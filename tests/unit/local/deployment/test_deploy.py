@@ -1,7 +1,8 @@
 """Deploying waits for the stack; a failed stack reports the reason."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,18 +20,18 @@ class Stacks:
     def describe_stacks(self, **_request: Any) -> dict[str, Any]:
         return {"Stacks": [{"StackStatus": next(self.states), "Outputs": [{"OutputKey": "A", "OutputValue": "1"}]}]}
 
-    def get_paginator(self, operation: str) -> "Stacks":
+    def get_paginator(self, operation: str) -> Self:
         assert operation == "describe_stack_events"
         return self
 
-    def paginate(self, **_request: Any) -> list[dict[str, Any]]:
-        """Return events, the latest first: a rollback fills the first page."""
-        undone = [{"LogicalResourceId": f"R{number}", "ResourceStatus": "DELETE_COMPLETE"} for number in range(100)]
+    def paginate(self, **_request: Any) -> Iterator[dict[str, Any]]:
+        """Return the pages of events: those of the way back fill the first one."""
+        deleted = {"LogicalResourceId": "B", "ResourceStatus": "DELETE_COMPLETE"}
         failed = {"LogicalResourceId": "Q", "ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "too long"}
         begun = {"LogicalResourceId": deploy.STACK_NAME, "ResourceStatus": "UPDATE_IN_PROGRESS"}
         earlier = failed | {"LogicalResourceId": "of an earlier update"}
-        events = [failed, {"LogicalResourceId": "B", "ResourceStatus": "CREATE_COMPLETE"}, begun, earlier]
-        return [{"StackEvents": undone}, {"StackEvents": events}]
+        yield {"StackEvents": [deleted]}
+        yield {"StackEvents": [failed, {"LogicalResourceId": "B", "ResourceStatus": "CREATE_COMPLETE"}, begun, earlier]}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_deploying_waits_for_the_stack(states: tuple[str, ...]) -> None:
 
 def test_a_failed_stack_reports_the_reason() -> None:
     for states in (
-        ("CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE"),
+        ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"),
         ("UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"),
     ):
         with pytest.raises(DeployFailed, match=r"ROLLBACK_COMPLETE\)\. Q: too long$"):
