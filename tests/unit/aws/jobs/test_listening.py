@@ -112,6 +112,27 @@ def test_a_quiet_table_is_built_without_any_further_change(world: World) -> None
     assert world.now - began < 20 * 60
 
 
+def test_after_the_claim_a_job_waits_for_every_invocation_that_may_not_have_read_it(world: World) -> None:
+    begin(world)
+    found = finish(world)
+    timing = world.workshop().timing
+    assert found.data["claimed_at"] - found.data["proven_at"] >= timing.quiet_s
+    assert found.data["covered_at"] - found.data["claimed_at"] > timing.timeout_s + timing.margin_s
+
+
+def test_a_generation_with_a_boundary_tells_its_progress_for_each_batch(world: World) -> None:
+    """The last batch of a quiet shard, too: no later one would make up for it."""
+    create(world)
+    assert finish(world).state == "done"
+    stage, shard = world.stage(), world.shards[0]
+    for number in range(3):
+        world.write(f"orders#{number}", {"shop": "c", "paid": True})
+    for record in shard.records:
+        stage({"Records": [record], "shardId": shard.name, "eventSourceARN": "stream"})
+    newest = int(shard.records[-1]["dynamodb"]["SequenceNumber"])
+    assert world.workshop().progress.throughs()[shard.name].sequence == newest
+
+
 def test_records_from_before_the_boundary_need_not_be_read(world: World) -> None:
     """The first build does not wait for a day of other people's changes."""
     create(world)

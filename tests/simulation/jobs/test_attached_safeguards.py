@@ -1,0 +1,81 @@
+"""Each safeguard of coverage without sentinels is broken on purpose, and some history has to find it."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tailrace.aws.backfill import feeder
+from tailrace.aws.backfill.claim_rows import ClaimRows
+from tailrace.aws.jobs.steps import listening
+from tailrace.aws.jobs.timing import Timing
+from tailrace.backfill.claims import Beyond, look_beyond
+from tailrace.backfill.coverage import END
+from tests.simulation.jobs import world
+from tests.simulation.jobs.__main__ import play
+
+_SEEDS = 150
+_RICH: Mapping[str, tuple[int, ...]] = {
+    "_believe_the_first_empty_page": (2, 7),
+    "_pass_over_unread_records": (47, 54),
+    "_look_at_listed_shards_once": (33, 46),
+    "_ignore_contradictions": (1, 6),
+    "_claim_more_than_was_dealt_with": (1, 6),
+    "_use_shards_that_no_list_shows": (119,),
+}
+"""Seeds to try first, by safeguard. A stale list only makes the test slower."""
+
+
+def _believe_the_first_empty_page(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(world, "Timing", lambda **given: Timing(**given | {"quiet_s": -1000, "timeout_s": -1000}))
+    patch.setattr(Timing, "longest_s", property(lambda _self: -1000))
+
+
+def _pass_over_unread_records(patch: pytest.MonkeyPatch) -> None:
+    def broken(records: Any, **how: Any) -> Beyond:
+        found = look_beyond(records, **how)
+        return Beyond.NOTHING if found is Beyond.UNREAD else found
+
+    patch.setattr(listening, "look_beyond", broken)
+
+
+def _look_at_listed_shards_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(listening, "unproven", lambda _listed, _told, _after: [])
+
+
+def _ignore_contradictions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(feeder, "is_contradicted", lambda _shard, _records, _throughs: False)
+
+
+def _claim_more_than_was_dealt_with(patch: pytest.MonkeyPatch) -> None:
+    write = ClaimRows.write
+
+    def broken(self: ClaimRows, boundary: str, throughs: Mapping[str, int], now: datetime) -> None:
+        write(self, boundary, dict.fromkeys(throughs, END), now)
+
+    patch.setattr(ClaimRows, "write", broken)
+
+
+def _use_shards_that_no_list_shows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(listening, "unlisted", lambda _parents, _told, _time: [])
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        _believe_the_first_empty_page,
+        _pass_over_unread_records,
+        _look_at_listed_shards_once,
+        _ignore_contradictions,
+        _claim_more_than_was_dealt_with,
+        _use_shards_that_no_list_shows,
+    ],
+)
+def test_a_broken_safeguard_is_found(
+    broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    broken(monkeypatch)
+    assert any(play(seed, attached=True) for seed in (*_RICH.get(broken.__name__, ()), *range(_SEEDS)))
