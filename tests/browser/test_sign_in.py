@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from threading import Event
 from typing import Any
 
 import pytest
@@ -47,6 +48,14 @@ def settings(issuer: Issuer) -> dict[str, Any]:
     return {"auth": auth}
 
 
+def wait_for_renewal(page: Page, issuer: Issuer, seen: list[str]) -> None:
+    """Wait until the page has sent a second token."""
+    until = time.monotonic() + WAIT_MS / 1000
+    while len(issuer.issued) < 2 or f"Bearer {issuer.issued[1]}" not in seen:
+        assert time.monotonic() < until, (issuer.grants, len(seen))
+        page.wait_for_timeout(100)
+
+
 def test_it_signs_in_with_pkce_and_sends_the_token(serve: Serve, issuer: Issuer, page: Page) -> None:
     seen: list[str] = []
     site = serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer))
@@ -72,11 +81,39 @@ def test_a_token_is_renewed_before_it_expires(serve: Serve, issuer: Issuer, page
     site = serve(protected(FakeApi(rows=day()), issuer, seen), **settings(issuer))
     page.goto(site.url)
     expect(page.locator(".panel")).to_have_count(1)
-    until = time.monotonic() + WAIT_MS / 1000
-    while len(issuer.issued) < 2 or f"Bearer {issuer.issued[1]}" not in seen:
-        assert time.monotonic() < until, (issuer.grants, len(seen))
-        page.wait_for_timeout(100)
+    wait_for_renewal(page, issuer, seen)
     assert issuer.grants[:2] == ["authorization_code", "refresh_token"]
+    assert "" not in seen
+    expect(page.locator("#notices")).to_be_empty()
+
+
+def test_a_former_token_that_is_rejected_after_its_renewal_does_not_end_the_session(
+    serve: Serve, issuer: Issuer, page: Page
+) -> None:
+    issuer.lifetime_s = 65  # leaves time for requests before the renewal
+    seen: list[str] = []
+    accepts = protected(FakeApi(rows=day()), issuer, seen)
+    late: list[str] = []
+    shown = Event()
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        """Reject a request only once another token has been in use for a moment."""
+        former = headers.get("authorization", "")
+        if late or not shown.is_set() or len(issuer.issued) > 1:
+            return accepts(path, query, headers)
+        late.append(former)
+        until = time.monotonic() + WAIT_MS / 1000
+        while len(issuer.issued) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(1)
+        return 401, {"Content-Type": "application/json"}, '{"message": "Unauthorized"}'
+
+    page.goto(serve(respond, **settings(issuer)).url)
+    expect(page.locator(".panel")).to_have_count(1)
+    shown.set()
+    wait_for_renewal(page, issuer, seen)
+    page.wait_for_timeout(1500)
+    assert late == [f"Bearer {issuer.issued[0]}"]
     assert "" not in seen
     expect(page.locator("#notices")).to_be_empty()
 

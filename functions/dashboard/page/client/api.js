@@ -24,7 +24,7 @@ export class Problem extends Error {
 export class Api {
   /**
    * @param {string} base the API's address, may be relative to the page
-   * @param {{authorization: () => string|null, onUnauthorized: () => void}} session
+   * @param {{authorization: () => string|null, onUnauthorized: (sent: string|null) => void}} session
    */
   constructor(base, session) {
     this.base = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
@@ -65,7 +65,7 @@ export class Api {
       const either = signal ? AbortSignal.any([signal, timeout]) : timeout;
       const response = await fetch(address, { headers, signal: either, cache: "no-store", credentials: "same-origin" });
       const text = await response.text();
-      if (!response.ok) throw this.#problem(response, text);
+      if (!response.ok) throw this.#problem(response, text, authorization);
       this.responseTimeMs = performance.now() - started;
       return { text, headers: response.headers };
     } catch (error) {
@@ -74,8 +74,8 @@ export class Api {
     }
   }
 
-  #problem(response, text) {
-    if (response.status === 401) this.session.onUnauthorized();
+  #problem(response, text, authorization) {
+    if (response.status === 401) this.session.onUnauthorized(authorization);
     let body = {};
     try {
       body = JSON.parse(text) ?? {};

@@ -73,9 +73,13 @@ function createSession(manager, firstUser, onExpired) {
     }
   });
   manager.events.addAccessTokenExpired(expire);
+  const authorization = () => (expired ? null : `Bearer ${user.access_token}`);
   return {
-    authorization: () => (expired ? null : `Bearer ${user.access_token}`),
-    onUnauthorized: expire,
+    authorization,
+    // a token may be renewed while a request with the former one is under way
+    onUnauthorized: (sent) => {
+      if (sent === authorization()) expire();
+    },
     userName: user.profile?.name ?? user.profile?.email ?? user.profile?.sub ?? null,
     signOut: async () => {
       await manager.removeUser();
