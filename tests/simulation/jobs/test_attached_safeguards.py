@@ -75,7 +75,5 @@ def _use_shards_that_no_list_shows(patch: pytest.MonkeyPatch) -> None:
 def test_a_broken_safeguard_is_found(
     broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     broken(monkeypatch)
     assert any(play(seed, attached=True) for seed in (*_RICH.get(broken.__name__, ()), *range(_SEEDS)))

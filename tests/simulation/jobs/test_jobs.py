@@ -5,13 +5,6 @@ import pytest
 from tests.simulation.jobs.__main__ import play
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log nothing."""
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-
-
 @pytest.mark.parametrize("first", range(0, 40, 10))
 def test_rows_are_exact_and_no_verification_raises_a_false_alarm(first: int) -> None:
     for seed in range(first, first + 10):

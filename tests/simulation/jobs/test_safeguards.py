@@ -94,8 +94,6 @@ def _forget_fields_of_keys(patch: pytest.MonkeyPatch) -> None:
 def test_a_broken_safeguard_is_found(
     broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     broken(monkeypatch)
     assert any(_is_found(seed) for seed in (*_RICH, *range(_SEEDS)))
 
@@ -104,8 +102,6 @@ def test_a_broken_safeguard_is_found(
 def test_a_broken_safeguard_of_elements_and_keys_is_found(
     broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
-    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
     broken(monkeypatch)
     assert any(_is_found(seed, baskets=True) for seed in range(_SEEDS))
 
