@@ -26,6 +26,12 @@ CLOCK_CHANGES = [
     ("Australia/Lord_Howe", "2024-10-05T15:30Z"),
     ("Pacific/Apia", "2011-12-30T10:00Z"),
     ("Pacific/Kwajalein", "1993-08-21T12:00Z"),
+    ("Africa/Casablanca", "2024-04-14T02:00Z"),
+    ("Africa/Monrovia", "1972-01-07T00:44:30Z"),  # from an offset of -00:44:30
+    ("America/Goose_Bay", "2009-11-01T03:01Z"),  # the clocks go back into the day before
+    ("Antarctica/Casey", "2010-03-04T15:00Z"),
+    ("Antarctica/Troll", "2024-03-31T01:00Z"),
+    ("Europe/Dublin", "2024-10-27T01:00Z"),
 ]
 ZONES = [
     "UTC",
@@ -74,9 +80,9 @@ def test_parsed_numbers_keep_their_digits_and_texts_are_unchanged(serve: Serve, 
             assert found == value
 
 
-def test_buckets_start_at_the_local_time_of_their_label(serve: Serve, visit: Visit) -> None:
+def test_buckets_start_and_end_where_the_server_says(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
-    labels = []
+    buckets = []
     # a year with all clock changes, at odd times; then changes that skip or repeat midnight, a half hour or a day
     year = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=73 * step, minutes=7 * step) for step in range(120)]
     moments = [(name, moment) for name in ZONES for moment in year] + [
@@ -88,13 +94,14 @@ def test_buckets_start_at_the_local_time_of_their_label(serve: Serve, visit: Vis
         for unit, size in BUCKETS:
             bucket = BucketGroup("at", unit, unit, ZoneInfo(name), size)
             label = bucket.label(moment)
-            labels.append((label, name, bucket.start(label).timestamp() * 1000))
+            ends = [instant.timestamp() * 1000 for instant in (bucket.start(label), bucket.end(label))]
+            buckets.append((label, name, unit if size == 1 else f"{size} {unit}s", *ends))
     found = page.evaluate(
         """async (all) => {
-            const { bucketStart } = await import('./values/times.js');
-            return all.map(([label, zone]) => bucketStart(label, zone));
+            const { bucketStart, bucketEnd } = await import('./values/times.js');
+            return all.map(([label, zone, unit, start]) => [bucketStart(label, zone), bucketEnd(start, unit, zone)]);
         }""",
-        labels,
+        buckets,
     )
-    for (label, name, start), instant in zip(labels, found, strict=True):
-        assert instant == start, (label, name)
+    for bucket_given, ends_found in zip(buckets, found, strict=True):
+        assert ends_found == list(bucket_given[3:]), bucket_given

@@ -127,6 +127,8 @@ def test_a_pattern_means_what_ecma_262_says(pattern: str, matching: list[str], o
         ("(?=a)b|c", "lookahead is possible only at the start"),
         ("^(?!a)b|c", "write alternatives as a group"),
         ("(?<=a)b", "lookbehind is not possible"),
+        (r"(?i:\P{Lu})", r"use [^\p{…}]"),
+        (r"(?i:[\P{Lu}])", r"use [^\p{…}]"),
         ("a{2,1}", "out of order"),
         ("[z-a]", "out of order"),
         ("[", "a class is not closed"),

@@ -1,4 +1,4 @@
-"""Buckets around every change of the clock since 1970, in every zone of the time zone database.
+"""Buckets around every change of the clock since 1970, in every zone of the time zone database, and some before.
 
 The expected buckets are computed from the database's files by integer arithmetic, without the standard library's zones.
 A change is the same in all zones that make it at the same instant between the same offsets, so each is tested once.
@@ -153,9 +153,18 @@ def all_changes() -> tuple[Change, ...]:
     return tuple(unique.values())
 
 
+@cache
+def earlier_changes() -> tuple[Change, ...]:
+    """Return some of the changes before 1970, most of them from a town's solar time, whose offset has seconds."""
+    zones = DATABASE.joinpath("zones").read_text().split()
+    unique = {change[1:]: Change(zone, *change) for zone in zones for change in transitions(zone) if change[0] < 0}
+    return tuple(unique.values())[::8]
+
+
 def buckets_around(change: Change, length: int, reach: int) -> list[Bucket]:
     """Return the real buckets of a length from ``reach`` seconds before to ``reach`` seconds after a change."""
-    known = [(-NEVER, 0, 0), *transitions(change.zone), (NEVER, 0, 0)]
+    changes = transitions(change.zone)
+    known = [(-NEVER, 0, changes[0][1]), *changes, (NEVER, 0, 0)]
     return [
         bucket
         for (start, _, offset), (end, _, _) in pairwise(known)
@@ -203,7 +212,7 @@ def seconds(length: timedelta) -> int:
 
 @pytest.mark.parametrize("unit", [unit for unit, length in LENGTHS.items() if length >= 60])
 def test_each_day_has_exactly_its_own_buckets(unit: str) -> None:
-    for change in all_changes() if unit == "hour" else kinds():
+    for change in (*(all_changes() if unit == "hour" else kinds()), *earlier_changes()):
         group, days = group_of(unit, change), group_of("day", change)
         real = buckets_around(change, LENGTHS[unit], 50 * 3600)
         for one in map(date.isoformat, change.days):
@@ -220,7 +229,7 @@ def test_each_day_has_exactly_its_own_buckets(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", LENGTHS)
 def test_each_bucket_has_one_label_and_its_real_length(unit: str) -> None:
-    for change in all_changes():
+    for change in (*all_changes(), *earlier_changes()):
         group = group_of(unit, change)
         for bucket in buckets_around(change, LENGTHS[unit], 2 * LENGTHS[unit]):
             if change.at - bucket.start < 2 * LENGTHS[unit] < change.at + 2 * LENGTHS[unit] - bucket.end:
@@ -233,7 +242,7 @@ def test_each_bucket_has_one_label_and_its_real_length(unit: str) -> None:
 
 
 def test_every_bucket_is_in_its_longer_buckets() -> None:
-    for change in all_changes():
+    for change in (*all_changes(), *earlier_changes()):
         groups = {unit: group_of(unit, change) for unit in MAKERS}
         for at in (change.at - 3600, change.at - 1, change.at, change.at + 3599):
             labels = {unit: str(group.value({"t": at})) for unit, group in groups.items()}
@@ -243,7 +252,7 @@ def test_every_bucket_is_in_its_longer_buckets() -> None:
 
 
 def test_a_time_without_offset_is_in_a_real_bucket() -> None:
-    for change in all_changes():
+    for change in (*all_changes(), *earlier_changes()):
         first, last = sorted([change.at + change.before, change.at + change.after])
         for local in {first, (first + last) // 2, last - 1}:
             text = text_of(local).removesuffix("+00:00")

@@ -154,7 +154,15 @@ export function bucketEnd(start, unit, zone) {
   const months = { month: 1, quarter: 3, year: 12 }[unit];
   if (months) day.setUTCMonth(day.getUTCMonth() + months);
   else day.setUTCDate(day.getUTCDate() + (unit === "week" ? 7 : 1));
-  return instantOf(day.toISOString().slice(0, 16), zone);
+  return endBefore(day.toISOString().slice(0, 10), zone);
+}
+
+/** Return the instant at which the day before a date ends: the second midnight, if the clocks went back into that day. */
+function endBefore(date, zone) {
+  const { before, after, shown } = readings(`${date}T00:00`, zone);
+  if (shown.length === 0) return clockChange(after, before, zone);
+  const last = shown.at(-1);
+  return localTimeOf(last - 1, zone) < date ? last : shown[0];
 }
 
 /** Return the end of a bucket within a day: where the zone's clock shows the next one, or changes. */
@@ -167,7 +175,7 @@ function timeEnd(start, length, zone) {
 
 /** Return the local time of a zone at an instant, as `2013-01-01T05:00`. */
 export function localTimeOf(instant, zone) {
-  return new Date(Math.floor(instant / 60_000) * 60_000 + offset(instant, zone)).toISOString().slice(0, 16);
+  return new Date(Math.floor(instant / 1000) * 1000 + offset(instant, zone)).toISOString().slice(0, 16);
 }
 
 const DATE = { weekday: "short", day: "numeric", month: "short", year: "numeric" };

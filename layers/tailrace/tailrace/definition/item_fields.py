@@ -72,6 +72,8 @@ def check_fields(keys: CollectionKey, schema: Schema) -> None:
         DefinitionError: they do not; the message says how to mend it.
     """
     context, fields = f"collection {keys.collection!r}", ItemFields(keys, schema.paths)
+    if not schema.paths.types(()):
+        raise DefinitionError(f"{context}: the schema allows no object, and every item is one")
     for name in sorted({*schema.paths.names(()), *schema.required} & keys.reserved.keys()):
         if name in schema.required or schema.paths.types((name,)):
             raise DefinitionError(f"{context}: the schema has the field {name!r}, but {keys.told(name)}")

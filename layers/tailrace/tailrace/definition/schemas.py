@@ -8,18 +8,19 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
+from math import isfinite
 from types import NoneType
 from typing import Any
 
 import jsonschema_rs
-from jsonschema_rs import ValidationErrorKind as Kind
 
 from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
+from tailrace.definition.json_schema.messages import told
 from tailrace.definition.json_schema.paths import Paths
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
 from tailrace.definition.json_schema.references import References
-from tailrace.definition.json_schema.types import types_of
+from tailrace.definition.json_schema.types import ALL_TYPES, types_of
 from tailrace.errors import DefinitionError, Violation
 
 
@@ -31,8 +32,8 @@ class Schema:
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document: Mapping[str, Any] = _with_decimals(document)
         try:
+            self.document: Mapping[str, Any] = _with_decimals(document)
             check_keywords(self.document)
             self._patterns = PatternRewriter()
             rewritten = self._patterns.rewrite(self.document)
@@ -72,6 +73,11 @@ class Schema:
             schemas = [inner for schema in schemas for inner in self._field_schemas(schema, step)]
         return types_of(part for schema in schemas for part in self._references.in_place(schema))
 
+    def listed_types(self, name: str) -> frozenset[str]:
+        """Return the types of a field that the schema does not describe, if it lists the items; else none."""
+        possible = self.paths.types((name,))
+        return frozenset() if possible == ALL_TYPES else possible
+
     def _field_schemas(self, document: Any, name: str) -> Iterator[Any]:
         """Yield the subschemas of a field of a map, including those for a pattern of its name or for other fields."""
         for schema in self._references.in_place(document):
@@ -96,6 +102,23 @@ class Schema:
         """The fields that every item has."""
         schemas = self._references.in_place(self.document, always=True)
         return frozenset(name for schema in schemas for name in schema.get("required", ()))
+
+    @cached_property
+    def sometimes_required(self) -> frozenset[str]:
+        """The fields that only some items have to have: those of one kind, or with another field."""
+        found: set[str] = set()
+        for schema in self._references.in_place(self.document):
+            found.update(schema.get("required", ()), *schema.get("dependentRequired", {}).values())
+        return frozenset(found - self.required)
+
+    @cached_property
+    def named_fields(self) -> frozenset[str]:
+        """The fields that the schema names: it describes or requires them, or lists whole items that have them."""
+        found = {*self.properties, *self.required, *self.sometimes_required}
+        for schema in self._references.in_place(self.document):
+            for whole in (schema.get("const"), *schema.get("enum", ())):
+                found.update(whole if isinstance(whole, Mapping) else ())
+        return frozenset(found)
 
     @cached_property
     def allowed_fields(self) -> frozenset[str] | None:
@@ -151,8 +174,12 @@ class Schema:
 
     def refusals(self, name: str, value: Any) -> Iterator[str]:
         """Yield why no valid item has this value in the field ``name``, whatever other fields it has."""
-        for error in self._validator.iter_errors({name: json_view(value)}):
-            if error.instance_path[:1] == [name] and _CONDITIONAL.isdisjoint(error.schema_path):
+        view = {name: json_view(value)}
+        depth, values = shape(view, _MAX_LEVELS)
+        if self._max_reported_depth is not None and depth > self._max_reported_depth:
+            return  # it would take too long to tell; the whole item is checked anyway
+        for error in self._errors(view, values):
+            if error.instance_path[:1] == [name] and not _depends_on_other_fields(error.evaluation_path):
                 yield self._violation(error).message
 
     def _errors(self, view: Any, values: int) -> Iterable[jsonschema_rs.ValidationError]:
@@ -165,21 +192,7 @@ class Schema:
         return []
 
     def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
-        path, kind = list(error.schema_path), error.kind
-        keyword, message = str(path[-1] if path else "false"), error.message
-        shown = repr(error.instance) if isinstance(error.instance, str) else str(error.instance)
-        pattern = self._patterns.original(error)
-        if pattern is not None:
-            keyword, message = "pattern", f"{shown} does not match {pattern!r}"
-        elif isinstance(kind, Kind.Required):
-            message = f"{kind.property!r} is a required property"
-        elif isinstance(kind, Kind.Type):
-            given = shown if isinstance(error.instance, str) else message.rpartition(" is not of type")[0]
-            message = f"{given} is not of type {', '.join(map(repr, kind.types))}"
-        elif isinstance(kind, Kind.FalseSchema):
-            keyword = str(path[-2] if len(path) > 1 and path[-2] in _BY_NAME else keyword)
-            name = f"{error.instance_path[-1]!r} is" if keyword == "properties" else "additional fields are"
-            message = f"{name} not allowed here"
+        keyword, message = told(error, self._patterns.original)
         return Violation(_pointer(error.instance_path), keyword, _truncate(message))
 
 
@@ -190,7 +203,17 @@ _MAX_REPORTED_VALUES = 10_000
 
 _CONDITIONAL = frozenset(["then", "else", "dependentSchemas"])
 _REST = ("additionalProperties", "unevaluatedProperties")
-_BY_NAME = frozenset(["properties", "patternProperties", "dependentSchemas"])
+_INTO_FIELDS = frozenset(["properties", "patternProperties", *_REST])
+
+
+def _depends_on_other_fields(path: Sequence[str | int]) -> bool:
+    """Tell whether the way through the schema to a field's violation leads through a condition on the item."""
+    for step in path:
+        if step in _INTO_FIELDS:
+            return False
+        if step in _CONDITIONAL:
+            return True
+    return False
 
 
 def _with_decimals(document: Any) -> Any:
@@ -199,6 +222,8 @@ def _with_decimals(document: Any) -> Any:
         return {name: _with_decimals(inner) for name, inner in document.items()}
     if isinstance(document, list | tuple):
         return [_with_decimals(inner) for inner in document]
+    if isinstance(document, float | Decimal) and not isfinite(document):
+        raise ValueError(f"{document} is not a number in JSON")
     return Decimal(repr(document)) if isinstance(document, float) else document
 
 

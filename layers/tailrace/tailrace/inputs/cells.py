@@ -7,7 +7,6 @@ valid. Where nothing fits, the cell stays as it is, for the schema to reject.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, product
 from typing import Any
 
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
@@ -16,15 +15,14 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_templates import Kind
 from tailrace.encoding.numbers import parse_number
 from tailrace.encoding.tagged_json import loads
-from tailrace.errors import InvalidMessage
+from tailrace.errors import InvalidItem, InvalidMessage, Violation
+from tailrace.inputs.choices import ABSENT, Choices, first_valid
 
 # JSON's numbers, and the variants that spreadsheets write.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
-_MAX_COMBINATIONS = 256
-"""Bounds the combinations of values that are tried for one row."""
-
 _MAX_CACHED = 4096
+_TEXT = frozenset(["string"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class LineFields:
     @property
     def has_id_field(self) -> bool:
         """Whether the item has a field named ``id``."""
-        return "id" in self.schema.properties or "id" in self.in_key
+        return "id" in self.schema.named_fields or "id" in self.in_key
 
     def types(self, name: str) -> frozenset[str]:
         """Return the types that a column's values may have, as far as is known; a text if nothing is."""
@@ -66,7 +64,15 @@ class LineFields:
             return frozenset(["number" if self.in_key[name] == "number" else "string"])
         if name == "id" and not self.has_id_field:
             return frozenset(["string"])
-        return self.schema.field_types(name) or frozenset(["string"])
+        return self.schema.field_types(name) or self.schema.listed_types(name) or _TEXT
+
+    def possible_types(self, name: str) -> frozenset[str]:
+        """Return all types that the values of a column may have in a valid item; those of :meth:`types` are likely."""
+        likely = self.types(name)
+        is_apart = name == self.expiry or (name == "id" and not self.has_id_field)
+        if is_apart or name in self.in_key or self.schema.field_types(name) is None:
+            return likely
+        return likely | self.schema.paths.types((name,))
 
 
 class Columns:
@@ -77,69 +83,110 @@ class Columns:
         self._line = fields
         self._schema = fields.schema
         self._types = {name: fields.types(name) for name in header}
+        self._possible = {name: fields.possible_types(name) for name in header}
+        self._if_empty = {name: self._empty_cell(name) for name in header}
         self._fitting: dict[tuple[str, str], list[Any]] = {}
 
     def fields(self, cells: Sequence[str]) -> Item:
-        """Return a row's fields. An empty cell is a missing field, or null if the field must exist and may be null."""
+        """Return a row's fields. An empty cell is a missing field, or null if the field must exist and may be null.
+
+        Raises:
+            InvalidItem: a cell cannot be read, and text is not allowed there.
+        """
         fields: Item = {}
-        choices: dict[str, list[Any]] = {}
+        choices: Choices = {}
         for name, cell in zip(self._header, cells, strict=True):
-            types = self._types[name]
-            if not cell:
-                if "null" in types and name in self._schema.required:
-                    fields[name] = None
-                continue
-            if types == {"string"}:
-                fields[name] = cell
-                continue
-            values = self._values(name, cell)
-            fields[name] = values[0]
+            values = self._values(name, cell) if cell else self._if_empty[name]
+            if values[0] is not ABSENT:
+                fields[name] = values[0]
             if len(values) > 1:
                 choices[name] = values
-        return self._first_valid(fields, choices) if choices else fields
+        return first_valid(fields, choices, self._violations) if choices else fields
+
+    def as_texts(self, cells: Sequence[str]) -> Item:
+        """Return a row's fields as they stand in the file."""
+        return {name: cell for name, cell in zip(self._header, cells, strict=True) if cell}
+
+    def _violations(self, fields: Item, *, report: bool) -> Sequence[Violation] | None:
+        item = self._line.item(fields)
+        if self._schema.is_valid(item):
+            return None
+        return self._schema.violations(item) if report else ()
+
+    def _empty_cell(self, name: str) -> list[Any]:
+        """Return what an empty cell may be, the preferred value first."""
+        if "null" in self._possible[name]:
+            if name in self._schema.required:
+                return [None]
+            if name in self._schema.sometimes_required:
+                return [ABSENT, None]
+        return [ABSENT]
 
     def _values(self, name: str, cell: str) -> list[Any]:
         """Return what a cell may be, the preferred value first: all that the field's own schema allows, if any."""
+        if self._possible[name] == _TEXT:
+            return [cell]
         found = self._fitting.get((name, cell))
-        if found is not None:
-            return found
-        values = _readings(cell, self._types[name])
-        found = values if len(values) == 1 else [value for value in values if self._fits(name, value)] or values[:1]
-        if not isinstance(found[-1], dict | list):  # each item has arrays and objects of its own
-            if len(self._fitting) >= _MAX_CACHED:
-                self._fitting.clear()
-            self._fitting[name, cell] = found
+        if found is None:
+            found = self._fitting_values(name, cell)
+            if not isinstance(found[-1], dict | list):  # each item has arrays and objects of its own
+                if len(self._fitting) >= _MAX_CACHED:
+                    self._fitting.clear()
+                self._fitting[name, cell] = found
         return found
 
-    def _fits(self, name: str, value: Any) -> bool:
-        place = "/" + name.replace("~", "~0").replace("/", "~1")
-        pointers = [violation.pointer for violation in self._schema.violations({name: value})]
-        return not any(pointer == place or pointer.startswith(f"{place}/") for pointer in pointers)
+    def _fitting_values(self, name: str, cell: str) -> list[Any]:
+        likely, possible = self._types[name], self._possible[name]
+        values = _readings(cell, likely)
+        if len(values) == 1 and possible == likely:
+            if "string" not in possible:
+                _check_json(name, cell.strip())
+            return values
+        fitting = [value for value in values if self._fits(name, value)]
+        if not fitting:
+            fitting = [
+                value for value in _readings(cell, possible - _TEXT) if value is not cell and self._fits(name, value)
+            ]
+        return fitting or values[:1]
 
-    def _first_valid(self, fields: Item, choices: Mapping[str, list[Any]]) -> Item:
-        for values in islice(product(*choices.values()), _MAX_COMBINATIONS):
-            candidate = fields | dict(zip(choices, values, strict=True))
-            if self._schema.is_valid(self._line.item(candidate)):
-                return candidate
-        return fields
+    def _fits(self, name: str, value: Any) -> bool:
+        return next(self._schema.refusals(name, value), None) is None
 
 
 def _readings(cell: str, types: frozenset[str]) -> list[Any]:
     """Return what a cell may be: the text first if the types allow one, and also if nothing else is possible."""
-    others = list(_parsed(cell.strip(), types))
+    try:
+        others = list(_parsed(cell.strip(), types))
+    except InvalidMessage:  # not JSON, or the exponent is too large
+        others = []
     return [cell, *others] if "string" in types or not others else others
 
 
+def _check_json(name: str, text: str) -> None:
+    """Check that a cell that begins like an array or object, and may be no text, is JSON.
+
+    Raises:
+        InvalidItem: it is not; the message says where it fails.
+    """
+    if text.startswith(("[", "{")):
+        try:
+            loads(text)
+        except InvalidMessage as error:
+            pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+            raise InvalidItem([Violation(pointer, "json", str(error))]) from error
+
+
 def _parsed(text: str, types: frozenset[str]) -> Iterator[Any]:
-    """Yield the value other than a text that a text spells, if it spells one of these types."""
-    try:
-        if "number" in types and _NUMBER.fullmatch(text):
-            yield parse_number(text)
-        elif "boolean" in types and text.lower() in ("true", "false"):
-            yield text.lower() == "true"
-        elif "null" in types and text == "null":
-            yield None
-        elif types & {"array", "object"} and text.startswith(("[", "{")):
-            yield loads(text)
-    except InvalidMessage:  # not JSON, or the exponent is too large
-        return
+    """Yield the value other than a text that a text spells, if it spells one of these types.
+
+    Raises:
+        InvalidMessage: it begins like one of them, and cannot be parsed.
+    """
+    if "number" in types and _NUMBER.fullmatch(text):
+        yield parse_number(text)
+    elif "boolean" in types and text.lower() in ("true", "false"):
+        yield text.lower() == "true"
+    elif "null" in types and text.lower() == "null":
+        yield None
+    elif types & {"array", "object"} and text.startswith(("[", "{")):
+        yield loads(text)

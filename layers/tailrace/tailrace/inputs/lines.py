@@ -9,7 +9,7 @@ from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import loads
-from tailrace.errors import InvalidMessage, Violation
+from tailrace.errors import InvalidItem, InvalidMessage, Violation
 from tailrace.inputs.cells import Columns, LineFields
 from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, fit_row, read_header
 from tailrace.inputs.ids import given_id, made_id, missing_columns
@@ -162,11 +162,18 @@ class LineReader:
             line_number, text = rows.row_lines[0][0], b"".join(line or b"" for _, line, _ in rows.row_lines)
             self._number, _, self._offset = rows.row_lines[-1]
             if cells:
-                yield _parse_line(line_number, len(text), columns.fields(cells), self._fields, self._id_columns)
+                yield self._csv_line(line_number, len(text), columns, cells)
             elif cells is None:
                 yield _bad_line(
                     line_number, text, "csv", f"the row has {len(found)} cells; the header has {len(header)}"
                 )
+
+    def _csv_line(self, line_number: int, size: int, columns: Columns, cells: list[str]) -> Line | BadLine:
+        try:
+            fields = columns.fields(cells)
+        except InvalidItem as error:
+            return BadLine(line_number, size, columns.as_texts(cells), error.violations[0])
+        return _parse_line(line_number, size, fields, self._fields, self._id_columns)
 
 
 def _bad_line(line_number: int, line: bytes, keyword: str, message: str) -> BadLine:

@@ -219,6 +219,16 @@ def test_a_late_notification_of_an_earlier_upload_is_not_loaded(cloud: Cloud, lo
     assert cloud.items() == {}
 
 
+@pytest.mark.parametrize("kind", ["ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
+def test_a_notification_of_anything_but_an_upload_loads_nothing(cloud: Cloud, kind: str) -> None:
+    """It may arrive after the next upload to the same key, with a sequencer between the two."""
+    event = upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer="0B")
+    event["Records"][0] |= {"eventName": kind}
+    assert handler(event, Context()) == []
+    event["Records"][0] |= {"eventName": "ObjectCreated:CompleteMultipartUpload"}
+    assert len(handler(event, Context())) == 1
+
+
 @pytest.mark.parametrize(
     ("loaded", "newer"), [("0A", "0B"), ("0A", "0A01"), ("9FFFFF", "a0"), ("0A", "b"), ("09", "0a")]
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 INBOX, RECEIPTS = "inbox/", "receipts/"
+_CREATED = "ObjectCreated:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Upload:
 def uploads(event: Mapping[str, Any]) -> Iterator[Upload]:
     """Yield the uploads of a notification that are files in the inbox."""
     for record in event.get("Records", ()):  # the bucket's own s3:TestEvent has none
+        if not str(record.get("eventName", _CREATED)).removeprefix("s3:").startswith(_CREATED):
+            continue  # a deletion, which may arrive after the next upload to the same key
         bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
         key = unquote_plus(stored["key"])
         if key.startswith(INBOX) and not key.endswith("/"):  # else a folder's marker

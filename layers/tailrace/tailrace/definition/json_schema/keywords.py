@@ -85,6 +85,14 @@ _OUTDATED = {
     "nullable": 'a type such as ["string", "null"]',
 }
 
+_FORMERLY_BOOLEAN = {
+    "exclusiveMinimum": "write the bound itself, and no minimum",
+    "exclusiveMaximum": "write the bound itself, and no maximum",
+    "required": "list the names of required fields beside properties",
+}
+
+TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
+
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -135,5 +143,19 @@ def check_keywords(schema: Any, pointer: str = "") -> None:
         raise DefinitionError(f"{pointer or '/'}: the schema keyword {keyword!r} {reason}")
     if isinstance(schema.get("items"), list | tuple):
         raise DefinitionError(f"{pointer}/items: a list of schemas is not in JSON Schema 2020-12; use prefixItems")
+    _check_values(schema, pointer)
     for _, step, inner in subschemas(schema):
         check_keywords(inner, pointer + step)
+
+
+def _check_values(schema: Mapping[str, Any], pointer: str) -> None:
+    """Check the values of keywords that older drafts wrote otherwise, and the names of types."""
+    for keyword, advice in _FORMERLY_BOOLEAN.items():
+        if isinstance(schema.get(keyword), bool):
+            raise DefinitionError(f"{pointer}/{keyword}: a boolean is not in JSON Schema 2020-12; {advice}")
+    types = schema.get("type", ())
+    for kind in [types] if isinstance(types, str) else types if isinstance(types, list | tuple) else ():
+        if isinstance(kind, str) and kind not in TYPES:
+            close = get_close_matches(kind, TYPES, n=1)
+            told = f"did you mean {close[0]!r}?" if close else f"the types are {', '.join(TYPES)}"
+            raise DefinitionError(f"{pointer}/type: there is no type {kind!r}; {told}")

@@ -60,6 +60,8 @@ class PatternRewriter:
             given = result.get("allOf", [])
             if others and isinstance(given, list):  # at the end, where they change no reference
                 result["allOf"] = [*given, *others]
+        if result.get("additionalProperties") is False:
+            result.setdefault("properties", {})  # only beside it are violations told with the names of the fields
         return result
 
     def original(self, error: jsonschema_rs.ValidationError) -> str | None:

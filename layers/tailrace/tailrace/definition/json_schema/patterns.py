@@ -250,6 +250,8 @@ class _Parser:
         return 0x10000 + (code - 0xD800) * 0x400 + int(low[1], 16) - 0xDC00
 
     def _property(self, letter: str) -> str:
+        if letter == "P" and self._ignores_case:  # ECMA-262 takes the complement first, and then ignores case
+            self._fail("\\P is not possible where case is ignored; use [^\\p{…}]")
         found = _PROPERTY.match(self._text, self._at)
         if found is None:
             self._fail(f"\\{letter} needs a Unicode property, such as \\{letter}{{L}}")

@@ -57,15 +57,19 @@ class References:
         if isinstance(schema.get("$id"), str):
             base = _join(base, schema["$id"]).removesuffix("#")
         if not self._schemas or "$id" in schema:
-            self._by_uri[base] = schema
+            self._name(base, schema)
         self._schemas[id(schema)] = schema, base
         for keyword in ("$anchor", "$dynamicAnchor"):
             if isinstance(schema.get(keyword), str):
-                self._by_uri[f"{base}#{schema[keyword]}"] = schema
+                self._name(f"{base}#{schema[keyword]}", schema)
         if isinstance(schema.get("$dynamicAnchor"), str):
             self._dynamic.setdefault(schema["$dynamicAnchor"], []).append(schema)
         for _, _, inner in subschemas(schema):
             self._index(inner, base)
+
+    def _name(self, uri: str, schema: Any) -> None:
+        if self._by_uri.setdefault(uri, schema) is not schema:
+            raise DefinitionError(f"two parts of the schema are named {uri!r}, by $id or $anchor: rename one")
 
     def _resolve(self, schema: Mapping[str, Any], base: str) -> list[Any]:
         """Return the schemas that a schema may refer to."""
@@ -110,9 +114,10 @@ class References:
         if not isinstance(schema, Mapping) or id(schema) in done:
             return
         if id(schema) in path:
-            name = next((str(self._schemas[key][0].get("$ref")) for key in path if "$ref" in self._schemas[key][0]), "")
+            visited = [self._schemas[key][0] for key in path]
+            named = [f"{word} {part[word]!r}" for part in visited for word in ("$ref", "$dynamicRef") if word in part]
             raise DefinitionError(
-                f"the schema's references form a circle on the same value, at $ref {name!r}: "
+                f"the schema's references form a circle on the same value, at {named[0]}: "
                 "refer to it from properties or items, whose values are smaller"
             )
         path.append(id(schema))

@@ -8,8 +8,10 @@ ALL_TYPES = frozenset(["string", "number", "boolean", "null", "array", "object"]
 
 _NUMBERS = ("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _TEXTS = ("minLength", "maxLength", "pattern", "format", "contentEncoding", "contentMediaType", "contentSchema")
-_ARRAYS = ("items", "prefixItems", "contains", "minItems", "maxItems", "uniqueItems", "unevaluatedItems")
-_OBJECTS = ("properties", "patternProperties", "additionalProperties", "required", "minProperties", "maxProperties")
+_LENGTHS = ("minItems", "maxItems", "uniqueItems")
+_ARRAYS = ("items", "prefixItems", "unevaluatedItems", "contains", "minContains", "maxContains", *_LENGTHS)
+_FIELDS = ("properties", "patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames")
+_OBJECTS = (*_FIELDS, "required", "dependentRequired", "dependentSchemas", "minProperties", "maxProperties")
 _IMPLIED = (
     dict.fromkeys(_NUMBERS, "number")
     | dict.fromkeys(_TEXTS, "string")
