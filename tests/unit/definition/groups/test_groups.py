@@ -147,6 +147,13 @@ READ = {
     "2024-153T10": "2024-06-01T10:00+00:00",
     "2024153": "2024-06-01T00:00+00:00",
     "2024-W22-6T10:00": "2024-06-01T10:00+00:00",
+    "2024-06-01t24:00:00,0z": "2024-06-02T00:00+00:00",
+    "2024-07-01T05:29:60+05:30": "2024-06-30T23:59+00:00",
+    "2024-06-01T10+02": "2024-06-01T08:00+00:00",
+    "2024-06-01 10:00:00 +0200": "2024-06-01T08:00+00:00",
+    "2024-06-01T10:00:00-23:59": "2024-06-02T09:59+00:00",
+    "2020-W53-7T00:00": "2021-01-03T00:00+00:00",
+    "2024-366": "2024-12-31T00:00+00:00",
 }
 
 
@@ -182,6 +189,22 @@ def test_the_end_of_a_day_is_local_midnight_also_where_clocks_skip_it() -> None:
         ("2024-01-01/2024-01-02", "a duration or interval"),
         ("9999-12-31T24:00Z", "ISO 8601: date value out of range"),
         ("yesterday", "expected ISO 8601, such as"),
+        ("2024-06-01+02:00", "an offset follows a time, not a date"),
+        ("2024-06-01-05:00", "an offset follows a time, not a date"),
+        ("2024-06-01Z", "an offset follows a time, not a date"),
+        ("2024-06-01_10:00:00", "expected ISO 8601, such as"),
+        ("2024-06-01T10:00:00\0", "expected ISO 8601, such as"),
+        ("2024-06-01T10:000Z", "expected ISO 8601, such as"),
+        ("2024-06-01T10:00:005+02:00", "expected ISO 8601, such as"),
+        ("2024-06-01T10:00:00.123456]+02:00", "expected ISO 8601, such as"),
+        ("2024-06-01T10:00:00 UTC", "RFC 3339: an offset is Z or as .02:00, not the name of a zone"),
+        ("2024/06/01 10:00", "a date is written with hyphens"),
+        ("01.06.2024", "a date begins with the year"),
+        ("6/1/24", "a date begins with the year"),
+        ("2024-6-1", "month and day have two digits"),
+        ("20240601100000", "a T separates date and time"),
+        (" 2024-06-01T10:00:00Z", "it begins or ends with a space"),
+        ("[" * 400_000, "expected ISO 8601, such as"),
     ],
 )
 def test_what_is_not_read_has_a_reason(time: str, reason: str) -> None:
@@ -214,6 +237,18 @@ def test_a_number_in_the_wrong_unit_is_refused_with_the_unit_that_fits(
 ) -> None:
     with pytest.raises(InvalidItem, match=f"out of range; in {finer} it would be a time"):
         group.value({"t": time})
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+14:00", 10**30, Decimal("1E+400")])
+def test_a_time_beyond_the_calendar_is_refused_with_the_bounds(time: Any) -> None:
+    with pytest.raises(InvalidItem, match="out of range: the years are 1 to 9999"):
+        hour("t").value({"t": time})
+
+
+@pytest.mark.parametrize("time", [True, [], {"a": 1}, b"2024"])
+def test_a_value_that_can_be_no_time_is_refused_with_what_is_expected(time: Any) -> None:
+    with pytest.raises(InvalidItem, match="expected a text, or a number since 1970"):
+        hour("t").value({"t": time})
 
 
 @pytest.mark.parametrize("number", [7, 0, -15, 1440, 15.0, True, "15", None])

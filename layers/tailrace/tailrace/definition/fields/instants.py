@@ -18,6 +18,7 @@ _MICROSECOND = Decimal("0.000001")
 _FLOOR = Context(prec=20, rounding=ROUND_FLOOR)  # the last microsecond of the year 9999 has 18 digits
 
 _UNLIKELY_YEAR = 2200
+OUT_OF_RANGE = TimeFormatError("out of range: the years are 1 to 9999, in the time zone of the field as well")
 
 EPOCH_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 """The units of numbers since 1970, and how many of each make a second."""
@@ -30,7 +31,7 @@ def parse_instant(value: Any, zone: tzinfo, source: str, epoch_unit: str = "s") 
         InvalidItem: the value is not a time.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise time_error(value, source)
+        raise not_a_time(value, source)
     try:
         if not isinstance(value, str):
             return _from_epoch(value, epoch_unit).astimezone(zone)
@@ -38,9 +39,11 @@ def parse_instant(value: Any, zone: tzinfo, source: str, epoch_unit: str = "s") 
         moment = moment.astimezone(zone) if moment.tzinfo is not None else clocks.in_zone(moment, zone)
         if moment.microsecond == LAST_MICROSECOND:
             check_leap_second(value, moment)
-    except (ValueError, ArithmeticError) as error:
-        reason = error if isinstance(value, str) else _other_unit(value, epoch_unit)
-        raise time_error(value, source, reason) from error
+    except TimeFormatError as error:
+        raise time_error(value, source, error) from error
+    except (ValueError, ArithmeticError) as error:  # within a day of either end of the calendar, or far beyond
+        reason = None if isinstance(value, str) else _other_unit(value, epoch_unit)
+        raise time_error(value, source, reason or OUT_OF_RANGE) from error
     return moment
 
 
@@ -76,6 +79,11 @@ def time_error(value: Any, source: str, reason: Exception | None = None) -> Inva
     """Return the error for a value that is not a time."""
     told = f" ({reason})" if isinstance(reason, TimeFormatError) else ""
     return InvalidItem([Violation(field_path(source).pointer, "time", f"not a time: {str(value)[:40]!r}{told}")])
+
+
+def not_a_time(value: Any, source: str) -> InvalidItem:
+    """Return the error for a value of another type than times have."""
+    return time_error(value, source, TimeFormatError("expected a text, or a number since 1970"))
 
 
 @cache

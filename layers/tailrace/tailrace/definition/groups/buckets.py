@@ -9,7 +9,14 @@ from typing import Any, TypedDict, Unpack
 from tailrace.definition.fields import clocks
 from tailrace.definition.fields.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
 from tailrace.definition.fields.checks import check_field
-from tailrace.definition.fields.instants import check_epoch_unit, parse_instant, time_error, time_zone
+from tailrace.definition.fields.instants import (
+    OUT_OF_RANGE,
+    check_epoch_unit,
+    not_a_time,
+    parse_instant,
+    time_error,
+    time_zone,
+)
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.encoding.json_types import Item
 from tailrace.errors import DefinitionError
@@ -67,7 +74,7 @@ class BucketGroup:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            raise time_error(value, self.source)
+            raise not_a_time(value, self.source)
         return _cached_label(value, self.unit, self.size, self.zone, self.source, self.epoch_unit)
 
     def text(self, value: Any) -> str:
@@ -131,7 +138,7 @@ def _cached_label(  # noqa: PLR0913, PLR0917 - all are part of the cache's key; 
     try:
         return _bucket_label(unit, size, local)
     except (ValueError, OverflowError) as error:
-        raise time_error(value, source) from error
+        raise time_error(value, source, OUT_OF_RANGE) from error
 
 
 class TimeOptions(TypedDict, total=False):
