@@ -11,6 +11,7 @@ from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.api.idempotency import Idempotency
 from tailrace.aws.api.router import Router
 from tailrace.aws.api.server_timing import timed
+from tailrace.aws.api.snapshots import load_before_snapshot
 from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.freshness import CachedProgress
 from tailrace.aws.monitoring.health import HealthMonitor, sources
@@ -20,19 +21,18 @@ from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.pipeline import load_pipeline
 
-_now = partial(datetime.now, UTC)
+load_before_snapshot(os.environ)
 
 
 @cache
 def stage(settings: ApiSettings) -> Callable[..., dict[str, Any]]:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
-    pipeline, dynamodb = load_pipeline(settings.tailrace_pipeline), client("dynamodb")
-    progress = CachedProgress(ProgressReader(dynamodb, settings.progress_table), _now)
-    where, answers = partial(sources, settings, pipeline), Idempotency(dynamodb, settings.idempotency_table)
-    health = HealthMonitor(where, lambda: client("sqs"), lambda: client("s3"), progress, _now)
-    items = ItemStore(dynamodb, settings.items_table, pipeline, settings.writes_items)
-    api = Router(pipeline, items, RowReader(dynamodb, settings.aggregates_table), health, answers)
-    return count_requests(api, for_process(settings.progress_table, "api", _now))
+    pipeline, db, now = load_pipeline(settings.tailrace_pipeline), client("dynamodb"), partial(datetime.now, UTC)
+    lag = CachedProgress(ProgressReader(db, settings.progress_table), now)
+    health = HealthMonitor(partial(sources, settings, pipeline), lambda: client("sqs"), lambda: client("s3"), lag, now)
+    rows, answers = RowReader(db, settings.aggregates_table), Idempotency(db, settings.idempotency_table)
+    api = Router(pipeline, ItemStore(db, settings.items_table, pipeline, settings.writes_items), rows, health, answers)
+    return count_requests(api, for_process(settings.progress_table, "api", now))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -53,6 +53,8 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
     """
     if parameters.get("Deployment", AT_ONCE) != AT_ONCE:
         raise DeployFailed(f"The emulator has no CodeDeploy to shift requests: leave out Deployment, or use {AT_ONCE}.")
+    if parameters.get("SnapStart", "Disabled") != "Disabled":
+        raise DeployFailed("The emulator starts no process from a snapshot: leave out SnapStart, or use Disabled.")
     cloudformation = client("cloudformation", endpoint)
     prepare(endpoint, built)
     routes = parameters.get("Routes") or routes_of(built, parameters.get("Pipeline") or pipeline_reference())

@@ -82,3 +82,8 @@ def test_a_shift_of_requests_is_refused_with_the_reason() -> None:
     """Before anything is deployed: the emulator would name resource types."""
     with pytest.raises(DeployFailed, match=r"no CodeDeploy.*leave out Deployment, or use AllAtOnce\.$"):
         deploy.deploy("http://127.0.0.1:9", Path("unused"), {"Deployment": "Canary10Percent10Minutes"})
+
+
+def test_snapshots_are_refused_with_the_reason() -> None:
+    with pytest.raises(DeployFailed, match=r"no process from a snapshot: leave out SnapStart, or use Disabled\.$"):
+        deploy.deploy("http://127.0.0.1:9", Path("unused"), {"SnapStart": "Enabled"})

@@ -1,8 +1,11 @@
-"""A deployment that shifts requests step by step, and goes back when an alarm rings (parameter Deployment)."""
+"""Published versions of api: for requests that shift step by step (Deployment), and for snapshots (SnapStart)."""
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from tests.review.parameters import deployed, of_type
 
 PLAIN = deployed()
 SHIFTS = deployed(Deployment="Canary10Percent10Minutes")
+SNAPSHOTS = deployed(SnapStart="Enabled")
 ADDED = {
     "AWS::Lambda::Version": "ApiVersion",
     "AWS::Lambda::Alias": "ApiAlias",
@@ -26,6 +30,14 @@ SAME_FOR_GOOD = {"ItemsTableName", "ItemsStreamArn"}
 
 FOLLOW_THE_LAYER = {"Routes"}
 """Parameters that change only with the definition, which is in the layer: RouteCheck compares them."""
+
+
+_PRINT_IMPORTED = """
+import sys
+sys.path[:0] = ["functions/api", "layers/tailrace"]
+import app
+print("pipeline.definition" in sys.modules, app.stage.cache_info().currsize)
+"""
 
 
 def parameters_of(value: Any) -> set[str]:
@@ -116,3 +128,39 @@ def test_a_version_is_published_for_every_change_of_handler_and_settings() -> No
     parts = written()["Resources"]["ApiVersion"]["Properties"]["Description"]["Fn::Join"][1]
     assert parts[0] == f"revision {revision}", f"write `revision {revision}` into ApiVersion of template.yaml"
     assert referred(parts[1]) == {"TailraceLayer"}
+
+
+def test_requests_go_to_a_published_version_because_only_those_have_snapshots() -> None:
+    assert SNAPSHOTS.keys() - PLAIN.keys() == {"ApiVersion", "ApiAlias", "ApiAliasPermission"}
+    assert SNAPSHOTS["ApiFunction"]["Properties"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert PLAIN["ApiFunction"]["Properties"]["SnapStart"] == {"ApplyOn": "None"}
+    assert SNAPSHOTS["ApiIntegration"]["Properties"]["IntegrationUri"] == {"Ref": "ApiAlias"}
+
+
+def test_without_a_shift_an_update_moves_all_requests_at_once() -> None:
+    assert "UpdatePolicy" not in SNAPSHOTS["ApiAlias"]
+    both = deployed(SnapStart="Enabled", Deployment="Canary10Percent10Minutes")
+    assert both["ApiAlias"]["UpdatePolicy"].keys() == {"CodeDeployLambdaAliasUpdate"}
+
+
+def test_another_value_of_the_parameter_publishes_a_version() -> None:
+    """A version has a snapshot only if it was published after the setting."""
+    assert {"Fn::Sub": "snapshots ${SnapStart}"} in SNAPSHOTS["ApiVersion"]["Properties"]["Description"]["Fn::Join"][1]
+
+
+def test_nothing_that_snapshots_exclude_is_used() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
+    function = {**template()["Globals"]["Function"], **properties("ApiFunction")}
+    assert not function.keys() & {"ProvisionedConcurrencyConfig", "FileSystemConfigs", "EphemeralStorage", "ImageUri"}
+    assert tuple(map(int, function["Runtime"].removeprefix("python").split("."))) >= (3, 12)
+
+
+@pytest.mark.parametrize(("kind", "loads"), [("snap-start", True), ("on-demand", False)])
+def test_a_snapshot_holds_the_definition_and_no_client(kind: str, loads: bool) -> None:
+    environment = dict.fromkeys(variables("api"), "https://example.com/name")
+    environment |= {"AWS_LAMBDA_INITIALIZATION_TYPE": kind, "TAILRACE_PIPELINE": "pipeline.definition:pipeline"}
+    environment |= {"PATH": os.environ["PATH"], "WRITE_ENTRANCES": "on"}
+    command = [sys.executable, "-c", _PRINT_IMPORTED]
+    found = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split() == [str(loads), "0"]
