@@ -94,6 +94,7 @@ class FakeApi:
             "files_failed": 0,
             "quarantined_today": 0,
             "given_up": 0,
+            "write_entrances": "on",
         }
     )
     problem: tuple[int, Json] | None = None

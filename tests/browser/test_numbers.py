@@ -2,30 +2,21 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from functions.aggregate.app import handler as aggregate_handler
-from functions.api.app import handler as api_handler
-from local.in_memory.http_api import http_api_event
-from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.pipeline import load_pipeline
-from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Json
-from tailrace.testing import event, history
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.fake_api import FakeApi
 from tests.browser.page_state import wait_for
-from tests.browser.site import Response, Site
+from tests.browser.panels.filled_tables import CARTS, ORDERS, VISITS, FilledTables, filled_tables
+from tests.browser.site import Site
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,63 +24,16 @@ if TYPE_CHECKING:
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
 
-TABLES = {
-    "ITEMS_TABLE": ["pk"],
-    "AGGREGATES_TABLE": ["pk", "sk"],
-    "IDEMPOTENCY_TABLE": ["id"],
-    "PROGRESS_TABLE": ["pk", "sk"],
-}
+TEXTS = ("newest",)
+"""Measures of texts, which no chart shows."""
+
 LISTS = ("top", "largest", "smallest")
-SHOPS = ["north", "b#%", "c&d=ü"]
-START = datetime(2024, 10, 26, 20, 7, tzinfo=UTC)  # the night in which Berlin's clocks go back
-ORDERS: list[Json] = [
-    {
-        "shop": SHOPS[n % 7 % 3],
-        "placed": (START + timedelta(minutes=19 * n)).isoformat(),
-        "lines": n * 7 % 11,
-        "amount": Decimal(n * 37 % 171) + Decimal("0.07"),
-        "paid": n % 3 > 0,
-    }
-    for n in range(60)
-]
-VISITS: list[Json] = [{"page": f"/page/{n % 9}", "ms": Decimal(n * 31 % 97) / 4} for n in range(40)]
-PIPELINES = [
-    "tests.pipelines.orders:pipeline",
-    "tests.pipelines.measured:pipeline",
-    "tests.pipelines.readable:pipeline",
-]
-
-
-@dataclass(frozen=True)
-class FilledTables:
-    """Tables with aggregates, and the API function that reads them."""
-
-    dynamodb: "DynamoDBClient"
-    pipeline: str
-    table: str
-    lock: Lock
-
-    def respond(self, path: str, query: str, headers: Mapping[str, str]) -> Response:
-        """Respond as the API function does. There are no queues here, so the health is made up."""
-        if path == "/health":
-            return FakeApi().respond(path, query, headers)
-        with self.lock:
-            response = api_handler(http_api_event("GET", f"{path}?{query}", headers, b""), None)
-        return response["statusCode"], response["headers"], response["body"]
-
-    def rows(self, aggregate: Aggregate) -> list[Json]:
-        """Return all rows of an aggregate from the table."""
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True)
-        stored: dict[tuple[Any, ...], list[Json]] = {}
-        for row in (decode_item(one) for page in pages for one in page["Items"]):
-            if row["pk"].startswith(f"{aggregate.name}@{aggregate.version}#"):
-                stored.setdefault(tuple(row[group.name] for group in aggregate.by), []).append(row)
-        found = []
-        for lanes in stored.values():
-            sums = {name: sum(lane.get(name, 0) for lane in lanes) for name in aggregate.layout.counters}
-            latest = max(lane["updated_at"] for lane in lanes)
-            found.append(aggregate.render(lanes[0] | sums | {"updated_at": latest}))
-        return [row for row in found if row is not None]
+PIPELINES: dict[str, Mapping[str, list[Json]]] = {
+    "tests.pipelines.orders:pipeline": {"orders": ORDERS, "visits": VISITS},
+    "tests.pipelines.measured:pipeline": {"orders": ORDERS, "visits": VISITS},
+    "tests.pipelines.readable:pipeline": {"orders": ORDERS, "visits": VISITS},
+    "tests.pipelines.shapes:pipeline": {"carts": CARTS},
+}
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
@@ -97,34 +41,8 @@ def filled(
     dynamodb: "DynamoDBClient", dynamodb_endpoint: str, request: pytest.FixtureRequest
 ) -> Iterator[FilledTables]:
     """Fill an aggregates table from three shards, once: no test changes it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", dynamodb_endpoint)
-        patch.setenv("TAILRACE_PIPELINE", request.param)
-        patch.setenv("HISTORY_BUCKET", "unused")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "POWERTOOLS_METRICS_NAMESPACE"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")  # they print a line per request
-        for variable, keys in TABLES.items():
-            name = f"browser-{variable}-{PIPELINES.index(request.param)}"
-            dynamodb.create_table(
-                TableName=name,
-                KeySchema=[{"AttributeName": key, "KeyType": "RANGE" if key == "sk" else "HASH"} for key in keys],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-                BillingMode="PAY_PER_REQUEST",
-            )
-            patch.setenv(variable, name)
-        for name in {
-            field.name.upper() for field in fields(ApiSettings) if field.default is MISSING
-        } - os.environ.keys():
-            patch.setenv(name, "unused")
-        for collection, items in (("orders", ORDERS), ("visits", VISITS)):
-            for shard_number in range(3):
-                own = [(f"{shard_number} {n}", item) for n, item in enumerate(items) if n % 3 == shard_number]
-                records = history(collection, [*own, ("gone", items[0]), ("gone", None)], 10_000 * shard_number + 1)
-                shard = f"shardId-{shard_number:020d}-{collection}"
-                assert aggregate_handler(event(records, shard=shard), None)["batchItemFailures"] == []
-        yield FilledTables(dynamodb, request.param, os.environ["AGGREGATES_TABLE"], Lock())
+    with filled_tables(dynamodb, dynamodb_endpoint, request.param, PIPELINES[request.param]) as tables:
+        yield tables
 
 
 def cell(value: Any) -> str:
@@ -167,13 +85,20 @@ def same(text: str, value: Any) -> bool:
     return text == cell(value)
 
 
+def unit_of(bucket: BucketGroup | None) -> str:
+    """Return the unit of a time bucket as the page's options have it."""
+    if bucket is None:
+        return "auto"
+    return bucket.unit if bucket.size == 1 else f"{bucket.size} {bucket.unit}s"
+
+
 def show_table_comparison(panel: Locator, aggregate: Aggregate) -> None:
     """Make a panel show all rows as stored, not rolled up."""
     if aggregate.bucket is not None:
         panel.get_by_role("combobox", name="Range").select_option("All data")
     interval = panel.get_by_label("Interval")
     if interval.count() and interval.is_visible():
-        interval.select_option(aggregate.bucket.unit if aggregate.bucket is not None else "auto")
+        interval.select_option(unit_of(aggregate.bucket))
 
 
 def open_page(serve: Serve, visit: Visit, filled: FilledTables) -> Page:
@@ -202,7 +127,7 @@ def test_tables_show_every_row_digit_for_digit(serve: Serve, visit: Visit, fille
         found = table_rows(panel)
         key = [group.name for group in aggregate.by]
         by_key = {tuple(cell(row[name]) for name in key): row for row in stored}
-        fixed = panel.evaluate("(one) => Object.fromEntries(one.panel.groups.fixed)")
+        fixed = panel.evaluate("(one) => Object.fromEntries(one.panel.groups?.fixed ?? [])")
         expected = {
             values for values, row in by_key.items() if all(str(row[name]) == value for name, value in fixed.items())
         }
@@ -216,6 +141,9 @@ def test_tables_show_every_row_digit_for_digit(serve: Serve, visit: Visit, fille
 def test_charts_and_bars_show_the_numbers_of_every_measure(serve: Serve, visit: Visit, filled: FilledTables) -> None:
     page = open_page(serve, visit, filled)
     for aggregate, panel in panels(page, filled):
+        if not aggregate.by:
+            check_totals(panel, aggregate, filled.rows(aggregate)[0])
+            continue
         stored = {tuple(cell(row[group.name]) for group in aggregate.by): row for row in filled.rows(aggregate)}
         for name, measure in aggregate.measures.items():
             panel.get_by_label("Measure").select_option(name)
@@ -225,7 +153,8 @@ def test_charts_and_bars_show_the_numbers_of_every_measure(serve: Serve, visit: 
             elif panel.evaluate("(one) => one.panel.form") == "chart":
                 check_lines(panel, aggregate, name, measure.kind, stored)
             else:
-                assert measure.kind in LISTS or panel.evaluate("(one) => one.panel.chartData.xs.length") == 1
+                is_text = name in TEXTS or measure.kind in LISTS
+                assert is_text or panel.evaluate("(one) => one.panel.chartData.xs.length") == 1
 
 
 DRAWN = """(one) => {
@@ -248,7 +177,7 @@ def check_lines(
     for key, value, drawn in points:
         assert value == drawn
         if key is None:
-            assert value == (0 if kind in ("count", "total", "distinct") else None)
+            assert value == (0 if kind in ("count", "count_items", "total", "distinct") else None)
         else:
             expected = stored[tuple(key)][name]
             expected = expected["value"] if kind in ("first", "last") and expected is not None else expected
@@ -261,6 +190,16 @@ def entry_text(entry: Json, rank: int) -> str:
         return f"{entry['value']}{entry['count']}"
     shown = ", ".join(cell(value) or "–" for name, value in entry.items() if name != "value")
     return f"{shown or rank}{entry['value']}"
+
+
+def check_totals(panel: Locator, aggregate: Aggregate, row: Json) -> None:
+    for entry, (name, measure) in zip(panel.locator(".totals > li").all(), aggregate.measures.items(), strict=True):
+        if measure.kind in LISTS:
+            texts = [entry_text(one, n) for n, one in enumerate(row[name], 1)]
+            assert entry.locator("li").all_text_contents() == texts
+        elif name not in TEXTS:
+            shown = (entry.locator(".value").text_content() or "").replace(",", "").removesuffix(f" {measure.unit}")
+            assert abs(Decimal(shown) - row[name]) <= abs(row[name]) / 1000  # four digits
 
 
 def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, ...], Json]) -> None:
@@ -291,6 +230,9 @@ def test_the_page_shows_any_pipeline(serve: Serve, visit: Visit, filled: FilledT
     assert sorted(names) == sorted(aggregate.name for aggregate in pipeline.aggregates)
     for aggregate in pipeline.aggregates:
         panel = page.locator(f"[data-aggregate='{aggregate.name}']")
+        if not aggregate.by:
+            expect(panel.locator(".totals > li")).to_have_count(len(aggregate.measures))
+            continue
         options = panel.get_by_label("Measure").locator("option").evaluate_all("(all) => all.map((one) => one.value)")
         assert set(options) >= set(aggregate.measures)
     expect(page.locator(".problem:visible")).to_have_count(0)

@@ -1,5 +1,6 @@
 """What the page says about the stack: the header is the worst of all tiles, and each tile says what is so."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ def health(api: FakeApi, routes: tuple[Any, ...] = (), counts: Any = None, **val
         "files_failed": 0,
         "quarantined_today": 0,
         "given_up": 0,
+        "write_entrances": "on",
     } | (counts or {})
 
 
@@ -281,3 +283,25 @@ def test_a_panel_that_fails_alone_shows_in_the_header(serve: Serve, visit: Visit
     api.too_many_groups = True
     expect(page.locator("#state")).to_have_text("1 panel is not up to date")
     wait_for(page, "document.querySelector('#state').dataset.state === 'late'")
+
+
+def test_entrances_that_write_nothing_say_so(
+    serve: Serve, visit: Visit, violations: Callable[[Page], list[str]]
+) -> None:
+    api = FakeApi(rows=day())
+    health(api, counts={"write_entrances": "off"})
+    page = visit(serve(api.respond).url)
+    words = {name: page.locator(f"[data-stage={name}] .word") for name in ("api", "load", "ingest", "items", "fanout")}
+    for name in ("api", "load", "ingest"):
+        expect(words[name]).to_have_text("writes off")
+        expect(page.locator(f"[data-stage={name}]")).to_have_attribute("title", re.compile("WriteEntrances=on"))
+    expect(words["items"]).to_be_empty()
+    expect(words["fanout"]).to_be_empty()
+    expect(page.locator("#state")).to_have_text("Live · 1 s behind")
+    page.locator("#stages").screenshot(path=SCREENSHOTS / "writes-off.png")
+    assert violations(page) == []
+    health(api, load={"quarantined_today": 3}, counts={"write_entrances": "off"})
+    expect(words["load"]).to_have_text("quarantined today")
+    expect(page.locator("[data-stage=load]")).to_have_attribute("title", re.compile("refuses every item here"))
+    health(api)
+    expect(words["ingest"]).to_be_empty()

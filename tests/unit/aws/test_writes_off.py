@@ -73,3 +73,8 @@ def test_a_file_is_refused_in_its_receipt(cloud: Cloud) -> None:
     assert "WriteEntrances=on" in str(receipt["failure"])
     assert receipt["accepted"] == 0
     assert cloud.items() == before
+
+
+def test_the_health_says_so(cloud: Cloud) -> None:
+    status, document = call("GET", "/health")
+    assert (status, document["write_entrances"]) == (200, "off")

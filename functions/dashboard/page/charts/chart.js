@@ -36,6 +36,8 @@ const INTEGER_STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((st
  * @property {object} view see views.js
  * @property {string} unit of the buckets
  * @property {string} zone time zone
+ * @property {number} windows how many buckets each row covers: several if its windows overlap
+ * @property {string|null} each the path of the list whose elements are counted
  * @property {[number, number]} window the seconds to show
  * @property {number} openFrom the index of the first bucket that is not over
  */

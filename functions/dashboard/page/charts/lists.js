@@ -2,7 +2,8 @@
 
 import { el } from "../elements/dom.js";
 import { exactText, formatGroupValue, NO_VALUE, shownText, toFloat } from "../values/format.js";
-import { formatBucket } from "../values/times.js";
+import { formatInstant } from "../values/times.js";
+import { bucketText } from "./bucket-text.js";
 
 /** Return one element for each line, with the value of its newest bucket. */
 export function lists(chartData) {
@@ -11,19 +12,19 @@ export function lists(chartData) {
     const newest = Math.max(...rows.keys());
     const row = rows.get(newest);
     const isOpen = chartData.xs.indexOf(newest) >= chartData.openFrom;
-    const bucket = row ? formatBucket(newest * 1000, chartData.unit, chartData.zone, isOpen) : "no row in this range";
+    const bucket = row ? bucketText(chartData, newest, isOpen) : "no row in this range";
     return el(
       "div",
       { class: "list" },
       el("h4", {}, el("span", { text: line.label }), " ", el("small", { text: bucket })),
-      row ? valueList(row[chartData.view.parts[0].name]) : "",
+      row ? valueList(row[chartData.view.parts[0].name], chartData.zone) : "",
     );
   });
 }
 
-/** Return a list as a ranking with bars, and any other value as text. */
-export function valueList(value) {
-  if (!Array.isArray(value)) return el("p", { class: "text", text: exactText(value) || NO_VALUE });
+/** Return a list as a ranking with bars, and any other value as text, with its time in a zone; null is UTC. */
+export function valueList(value, zone = null) {
+  if (!Array.isArray(value)) return el("p", { class: "text", text: textOf(value, zone) || NO_VALUE });
   if (value.length === 0) return el("p", { class: "text", text: NO_VALUE });
   const parts = value.map(entryParts);
   const max = Math.max(...parts.map(({ length }) => length));
@@ -32,6 +33,12 @@ export function valueList(value) {
     { class: "ranking" },
     ...parts.map(({ label, length, number }) => entry(label, max > 0 ? length / max : 0, number)),
   );
+}
+
+/** Return a value as text; the time of a first or last one as people read it. */
+function textOf(value, zone) {
+  if (value === null || typeof value !== "object" || !("at" in value)) return exactText(value);
+  return `${exactText(value.value)} (${formatInstant(value.at, zone)})`;
 }
 
 /** Return the label, bar and number of a frequent value with its count, or of a ranked value with the fields it shows. */
@@ -50,7 +57,7 @@ function entry(label, share, count) {
   return el(
     "li",
     {},
-    el("span", { class: "name", text: formatGroupValue(label) }),
+    el("span", { class: "name", text: formatGroupValue(label), title: label }),
     el("span", { class: "track", "aria-hidden": "true" }, bar),
     el("span", { class: "value", text: count }),
   );

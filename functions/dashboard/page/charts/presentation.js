@@ -1,7 +1,8 @@
 /** How chart data are presented: as a chart, bars or lists, in which time window, with which intervals to select. */
 
-import { countOf, formatList, humanize } from "../values/format.js";
-import { bucketLengthS, bucketNoun, formatBucket } from "../values/times.js";
+import { countOf, formatList, humanize, spaced } from "../values/format.js";
+import { bucketLengthS } from "../values/times.js";
+import { bucketText, nounOf, periodText } from "./bucket-text.js";
 
 const NAMED_BUCKETS = 3;
 
@@ -29,13 +30,25 @@ export function intervalOptions(aggregate, view, unit, selected) {
 }
 
 /** Return the caption of a chart; `movingWindow` is the option of the window of moving sums, or null. */
-export function captionOf({ xs, view, unit, zone, openFrom }, movingWindow) {
+export function captionOf(chartData, movingWindow) {
+  const { xs, view, zone, openFrom } = chartData;
   const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
   const isOpen = openFrom < xs.length;
-  const period = xs.length === 1 ? formatBucket(xs[0] * 1000, unit, zone, isOpen) : `by ${unit}`;
+  const period = xs.length === 1 ? bucketText(chartData, xs[0], isOpen) : periodText(chartData);
   const moving = movingWindow === null ? null : `each over the ${movingWindow.label} up to its end`;
-  const dashed = isOpen && xs.length > 1 ? `dashed: the ${bucketNoun(unit)} is not over` : null;
-  return [`${measure} ${period}`, moving, dashed, view.description, `times in ${zone}`].filter(Boolean).join(" · ");
+  const dashed = isOpen && xs.length > 1 ? `dashed: the ${nounOf(chartData)} is not over` : null;
+  const notes = [shownNote(view), moving, dashed, view.description, `times in ${zone}`, eachNote(chartData)];
+  return [`${measure} ${period}`, ...notes].filter(Boolean).join(" · ");
+}
+
+/** Return a remark about the fields that come with ranked values; null if none do. */
+export function shownNote({ shown }) {
+  return shown.length === 0 ? null : `with ${formatList(shown.map(spaced))}`;
+}
+
+/** Return a remark that an aggregate counts elements of its items; null if it counts items. */
+export function eachNote({ each }) {
+  return each === null ? null : `counts the elements of ${each}`;
 }
 
 /** Return a remark that a panel does not show all rows. */
@@ -44,9 +57,10 @@ export function limitNote(rows) {
 }
 
 /** Return a remark about buckets that are left out; empty if there are none. */
-export function leftOutNote({ leftOut, unit, zone }) {
+export function leftOutNote(chartData) {
+  const { leftOut } = chartData;
   if (leftOut.length === 0) return "";
-  const names = leftOut.slice(0, NAMED_BUCKETS).map((second) => formatBucket(second * 1000, unit, zone));
+  const names = leftOut.slice(0, NAMED_BUCKETS).map((second) => bucketText(chartData, second));
   const others = leftOut.length > NAMED_BUCKETS ? ["others"] : [];
   const count = countOf(leftOut.length, "bucket far from all others is", "buckets far from all others are");
   const them = leftOut.length === 1 ? "it" : "them";

@@ -2,7 +2,7 @@
 
 import { el, setText } from "../elements/dom.js";
 import { formatNumber, withoutTime } from "../values/format.js";
-import { formatBucket } from "../values/times.js";
+import { bucketText } from "./bucket-text.js";
 
 /** Return the value of a line at a second as text; null if it has none. `brief` leaves out a band's ends. */
 export function valueAt(chartData, lineIndex, second, { brief = false } = {}) {
@@ -37,9 +37,9 @@ export class Readout {
       return;
     }
     const second = chartData.xs[index];
-    const { view, lines, unit, zone, openFrom } = chartData;
+    const { view, lines, openFrom } = chartData;
     const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
-    const when = formatBucket(second * 1000, unit, zone, index >= openFrom);
+    const when = bucketText(chartData, second, index >= openFrom);
     this.box.replaceChildren(
       el("p", { class: "when", text: lines[0]?.isMeasure ? when : `${measure} · ${when}` }),
       el("ul", {}, ...this.#lines(chartData, index, second)),
@@ -85,13 +85,13 @@ export class Readout {
 
   /** Announce the values at a point, of one line or, if `lineIndex` is null, of all visible lines. */
   announce(chartData, index, lineIndex) {
-    const { xs, lines, view, unit, zone, openFrom } = chartData;
+    const { xs, lines, view, openFrom } = chartData;
     const second = xs[index];
     const suffix = view.unit ? ` ${view.unit}` : "";
     const texts = lines
       .map((line, position) => ({ line, position }))
       .filter(({ line, position }) => !line.hidden && (lineIndex === null || lineIndex === position))
       .map(({ line, position }) => `${line.label} ${valueAt(chartData, position, second) ?? "no value"}${suffix}`);
-    setText(this.liveRegion, `${formatBucket(second * 1000, unit, zone, index >= openFrom)}: ${texts.join("; ")}`);
+    setText(this.liveRegion, `${bucketText(chartData, second, index >= openFrom)}: ${texts.join("; ")}`);
   }
 }

@@ -1,23 +1,23 @@
 /** A chart in a few sentences, for readers who cannot see it. */
 
 import { countOf, formatList, formatNumber } from "../values/format.js";
-import { bucketNoun, formatBucket } from "../values/times.js";
+import { bucketText, nounOf, periodText } from "./bucket-text.js";
 
 /** Return what a chart shows: the measure, the lines, the time range, the highest point and whether the last is over. */
 export function summary(chartData, range) {
-  const { xs, lines, view, unit, zone, openFrom } = chartData;
+  const { xs, lines, view, openFrom } = chartData;
   const visible = lines.filter((line) => !line.hidden);
   if (xs.length === 0 || visible.length === 0) return `${view.label}: no data in this range.`;
   // a line that stands for the measure needs no name of its own
   const names = visible[0].isMeasure ? "" : ` for ${formatList(visible.map(({ label }) => label))}`;
-  const period = `from ${formatBucket(range.from, unit, zone)} to ${formatBucket(range.to, unit, zone)}`;
-  const open = openFrom < xs.length ? ` The last ${bucketNoun(unit)} is not over.` : "";
-  const content = `${view.label} by ${unit}${names}: ${countOf(xs.length, "point")} ${period}.${open}`;
+  const period = `from ${bucketText(chartData, range.from / 1000)} to ${bucketText(chartData, range.to / 1000)}`;
+  const open = openFrom < xs.length ? ` The last ${nounOf(chartData)} is not over.` : "";
+  const content = `${view.label} ${periodText(chartData)}${names}: ${countOf(xs.length, "point")} ${period}.${open}`;
   const peak = highestPoint(chartData);
   if (peak === null) return content;
   const value = `${formatNumber(peak.value)}${view.unit ? ` ${view.unit}` : ""}`;
   const of = visible[0].isMeasure ? "" : ` ${peak.label},`;
-  return `${content} Highest: ${value},${of} ${formatBucket(peak.second * 1000, unit, zone)}.`;
+  return `${content} Highest: ${value},${of} ${bucketText(chartData, peak.second)}.`;
 }
 
 function highestPoint({ xs, columns, lines, view }) {

@@ -28,6 +28,8 @@ export class Aggregate {
     this.measures = description.measures;
     /** The longer units that its rows can be rolled up to. */
     this.rollupUnits = description.intervals ?? [];
+    /** The path of the list whose elements are counted; null if items are. */
+    this.each = description.each ?? null;
     this.isBuilt = isBuilt(description);
     this.listsGroups = description.listed !== false;
     this.bucket = this.groups.find((group) => group.name === description.bucket) ?? null;
@@ -48,6 +50,11 @@ export class Aggregate {
   /** The unit of its time bucket; null if it has none. */
   get unit() {
     return this.bucket === null ? null : unitOf(this.bucket);
+  }
+
+  /** How many buckets each row covers: several if its windows overlap. */
+  get windows() {
+    return this.bucket?.windows ?? 1;
   }
 
   get zone() {

@@ -34,12 +34,20 @@ export function columnsOf({ rows, bucketName }, aggregate, keys, view, unit, lea
   return { xs, columns, rows: lines, leftOut };
 }
 
-/** Return the index of the first bucket that is not over, or not counted to its end, as of an instant in ms. */
-export function firstOpen(xs, unit, zone, asOf) {
+/**
+ * Return the index of the first bucket that is not over, or not counted to its end, as of an instant in ms. Of
+ * overlapping windows, each ends with the last of its `windows` buckets.
+ */
+export function firstOpen(xs, { unit, zone, windows }, asOf) {
+  const endOf = (second) => {
+    let end = second * 1000;
+    for (let bucket = 0; bucket < windows; bucket += 1) end = bucketEnd(end, unit, zone);
+    return end;
+  };
   let [low, high] = [0, xs.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (bucketEnd(xs[middle] * 1000, unit, zone) > asOf) high = middle;
+    if (endOf(xs[middle]) > asOf) high = middle;
     else low = middle + 1;
   }
   return low;

@@ -24,7 +24,26 @@ export const STATES = ["failed", "late", "unknown", "well", "idle", "none"];
  * @param {{responseTimeMs: number, newFailedRequests: number|null}} api what the page itself has measured
  * @returns {Object<string, Tile>}
  */
-export function tilesOf(health, { responseTimeMs, newFailedRequests }) {
+export function tilesOf(health, measured) {
+  const tiles = stageTiles(health, measured);
+  // an API of an earlier release does not report it
+  if (health.write_entrances === "off") for (const name of ENTRANCES) tiles[name] = withWritesOff(tiles[name]);
+  return tiles;
+}
+
+/** The stages that write items. */
+const ENTRANCES = ["api", "load", "ingest"];
+const WRITES_OFF =
+  "This stack only reads its items table, and refuses every item here. Write to the table itself, or deploy with " +
+  "WriteEntrances=on.";
+
+/** Say that an entrance refuses items; what needs attention there still comes first. */
+function withWritesOff(tile) {
+  const isQuiet = tile.word === "";
+  return { ...tile, word: isQuiet ? "writes off" : tile.word, details: WRITES_OFF };
+}
+
+function stageTiles(health, { responseTimeMs, newFailedRequests }) {
   const stages = Object.fromEntries(health.stages.map((stage) => [stage.name, stage]));
   return {
     api: apiTile(stages.api, responseTimeMs, newFailedRequests),

@@ -1,5 +1,6 @@
 /** The panel of an aggregate without a time bucket: its groups side by side, ranked by a measure. */
 
+import { eachNote, shownNote } from "../charts/presentation.js";
 import { ranking } from "../charts/ranking.js";
 import { groupParameters, readRows } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
@@ -114,7 +115,8 @@ export class RankedPanel extends Panel {
     }
     const selection =
       aggregate.isMultiValue && available > this.#limit ? `the ${this.#limit} with the most items, ` : "";
-    const caption = [`${selection}ranked by ${view.label.toLowerCase()}${unit}`, view.description];
+    const ranked = `${selection}ranked by ${view.label.toLowerCase()}${unit}`;
+    const caption = [ranked, shownNote(view), view.description, eachNote(aggregate)];
     setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
   }

@@ -1,5 +1,6 @@
 /** The panel of an aggregate with a time bucket: a line or band for each group, or lists for measures without numbers. */
 
+import { bucketText, periodText } from "../charts/bucket-text.js";
 import { Chart } from "../charts/chart.js";
 import { handleKeys, KEYBOARD_HELP } from "../charts/keyboard.js";
 import { Legend } from "../charts/legend.js";
@@ -15,7 +16,6 @@ import { columnsOf, firstOpen, linesBySize } from "../data/series.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledSelect, setAttribute, setText, uniqueId } from "../elements/dom.js";
 import { humanize, NO_VALUE } from "../values/format.js";
-import { formatBucket } from "../values/times.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 import { RangeControls } from "./range-controls.js";
@@ -60,6 +60,7 @@ export class TimePanel extends Panel {
       hidden: aggregate.lineGroups.length === 0,
     });
     this.movingWindow = new WindowControl(() => this.reload());
+    this.movingWindow.show(aggregate.unit, this.view);
     const selects = [...this.range.fields, this.interval.element, this.movingWindow.element];
     this.controls.append(measure.element, ...this.fixedButtons, ...selects, linesButton);
   }
@@ -163,10 +164,12 @@ export class TimePanel extends Panel {
       view,
       unit,
       zone: aggregate.zone,
+      windows: aggregate.windows,
+      each: aggregate.each,
     };
     this.#chartData = chartData;
     const countedUntil = Date.now() - (freshness?.behind_s ?? 0) * 1000;
-    chartData.openFrom = firstOpen(chartData.xs, unit, aggregate.zone, countedUntil);
+    chartData.openFrom = firstOpen(chartData.xs, chartData, countedUntil);
     this.#extend(chartData);
     chartData.window = windowOf(chartData.xs, range, unit);
     this.range.setShown({ from: chartData.window[0] * 1000, to: chartData.window[1] * 1000 });
@@ -215,11 +218,11 @@ export class TimePanel extends Panel {
 
   /** Draw a single bucket as bars: one point makes no line. */
   #drawBars(chartData) {
-    const { xs, lines, rows, view, unit, zone, openFrom } = chartData;
+    const { xs, lines, rows, view, openFrom } = chartData;
     const [second] = xs;
     const pairs = lines.map((line) => [line.label, rows.get(line.key).get(second)]).filter(([, row]) => row);
     this.bars.replaceChildren(...ranking(pairs, view));
-    setAttribute(this.bars, "aria-label", `${view.label}, ${formatBucket(second * 1000, unit, zone, openFrom === 0)}`);
+    setAttribute(this.bars, "aria-label", `${view.label}, ${bucketText(chartData, second, openFrom === 0)}`);
   }
 
   #latestValue(chartData, lineIndex) {
@@ -234,7 +237,7 @@ export class TimePanel extends Panel {
     const { aggregate, view, groups } = this;
     const { unit } = chartData;
     const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
-    const label = `${measure} by ${unit}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
+    const label = `${measure} ${periodText(chartData)}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
     setAttribute(this.plot, "aria-label", label);
     setText(this.summary, summary(chartData, closed));
     for (const [index, group] of aggregate.fixedGroups.entries()) {

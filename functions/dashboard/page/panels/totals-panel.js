@@ -1,6 +1,7 @@
 /** The panel of an aggregate without groups: every measure of its only row. */
 
 import { valueList } from "../charts/lists.js";
+import { eachNote } from "../charts/presentation.js";
 import { readRows } from "../data/queries.js";
 import { el, setAttribute, setText } from "../elements/dom.js";
 import { isNumber } from "../values/exact.js";
@@ -10,7 +11,7 @@ import { Panel } from "./panel.js";
 export class TotalsPanel extends Panel {
   constructor(api, aggregate, config) {
     super(api, aggregate, config);
-    this.list = el("ol", { class: "ranking wide" });
+    this.list = el("ol", { class: "ranking wide totals" });
     setAttribute(this.list, "aria-label", `Measures of ${humanize(aggregate.name)}`);
     this.empty = el("p", { class: "empty", hidden: true });
     this.stage.classList.add("of-bars");
@@ -25,7 +26,8 @@ export class TotalsPanel extends Panel {
     this.list.replaceChildren(...entries);
     this.empty.hidden = row !== undefined;
     setText(this.empty, row === undefined ? "No rows yet. They appear here as soon as the first item is counted." : "");
-    setText(this.caption, "all items in one row");
+    const caption = ["all items in one row", eachNote(this.aggregate)];
+    setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
   }
 
@@ -39,9 +41,11 @@ export class TotalsPanel extends Panel {
 }
 
 function entry({ name, unit, description }, row) {
-  const label = el("span", { class: "name", text: humanize(name), title: description ?? humanize(name) });
   const value = withoutTime(row[name]);
+  const isList = Array.isArray(value);
+  const text = isList && unit ? `${humanize(name)} (${unit})` : humanize(name);
+  const label = el("span", { class: "name", text, title: description ?? text });
   if (!isNumber(value)) return el("li", { class: "with-list" }, label, valueList(row[name]));
-  const text = unit ? `${formatNumber(value)} ${unit}` : formatNumber(value);
-  return el("li", {}, label, el("span", { "aria-hidden": "true" }), el("span", { class: "value", text }));
+  const number = unit ? `${formatNumber(value)} ${unit}` : formatNumber(value);
+  return el("li", {}, label, el("span", { class: "value", text: number }));
 }

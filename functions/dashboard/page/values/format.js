@@ -58,12 +58,19 @@ export function shownText(shown) {
 
 /** Return a first or last measure without what orders it, and any other value as it is. */
 export function withoutTime(value) {
-  return value !== null && typeof value === "object" && ("at" in value || "by" in value) ? value.value : value;
+  // every array has a method `at`
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return "at" in value || "by" in value ? value.value : value;
 }
 
 /** Return a name of the definition with spaces: `carrier_hours` as `carrier hours`. */
 export function spaced(name) {
   return name.replaceAll("_", " ");
+}
+
+/** Return the last step of a field's path, as rows name it: `id` of `customer.id`, `a.b` of `a\\.b`. */
+export function lastStep(path) {
+  return path.match(/(?:\\.|[^.\\])*$/)[0].replace(/\\(.)/g, "$1");
 }
 
 /** Return a name of the definition as a heading: `carrier_hours` as `Carrier hours`. */

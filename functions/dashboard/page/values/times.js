@@ -47,6 +47,12 @@ export function bucketCount(number, unit) {
   return SEVERAL.test(unit) ? `${number} buckets of ${unit}` : `${number} ${unit}s`;
 }
 
+/** Return several consecutive buckets as one time: `6 hours`, `45 minutes` for three of 15 minutes, `3 days`. */
+export function severalBuckets(number, unit) {
+  const [, size, base] = SEVERAL.exec(unit) ?? [null, 1, unit];
+  return `${number * size} ${base}s`;
+}
+
 const formatters = new Map();
 
 function formatter(zone, options) {
@@ -205,6 +211,12 @@ function bucketText(instant, unit, zone) {
   }
   const text = formatter(zone, BUCKET_FORMATS[unit]).format(instant);
   return unit === "week" ? `Week of ${text}` : text;
+}
+
+/** Return an instant, given as RFC 3339, as text to the second in a zone; without a zone in UTC, and saying so. */
+export function formatInstant(text, zone) {
+  const shown = formatter(zone ?? "UTC", { ...TIME, second: "2-digit" }).format(Date.parse(text));
+  return zone === null ? `${shown} UTC` : shown;
 }
 
 /** Return the label of a tick on the time axis. The first tick of a day shows the date. `stepS` is the tick distance. */

@@ -77,6 +77,7 @@ def test_a_quiet_stack_is_quiet() -> None:
         "files_failed": 0,
         "quarantined_today": 0,
         "given_up": 0,
+        "write_entrances": "on",
     }
     assert problem("GET", "/health", query="x=1") == (400, "invalid-request")
 

@@ -220,6 +220,16 @@ def test_lists_without_shown_fields_share_the_value_rows_of_the_extremes() -> No
     assert shared == {"bids": {"high": 2}, "five": {"high": 5, "low": 2}}
 
 
+def test_entries_have_their_members_in_the_order_of_the_definition_however_the_table_returns_them() -> None:
+    bids = largest("price", 2, show=["url", "bidder"])
+    stored = {"bids": [{"bidder": "ada", "url": None, "value": 5}, {"url": "u", "value": 4, "bidder": "bob"}]}
+    assert [list(entry.items()) for entry in bids.render("bids", stored)] == [
+        [("value", 5), ("url", None), ("bidder", "ada")],
+        [("value", 4), ("url", "u"), ("bidder", "bob")],
+    ]
+    assert bids.render("bids", {}) == []
+
+
 def test_lists_and_orders_read_nested_fields() -> None:
     item = {"price": {"amount": 5}, "seller": {"name": "ada"}, "meta": {"version": 3}}
     bids = largest("price.amount", 2, show=["seller.name"])

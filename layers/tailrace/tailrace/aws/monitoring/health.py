@@ -49,13 +49,17 @@ _ENTRANCES = {"file": "load", "queue": "ingest", "stream": FANOUT}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where health comes from: queues by stage or route, with their dead-letter queues, and the failures bucket."""
+    """Where health comes from: queues by stage or route, with their dead-letter queues, and the failures bucket.
+
+    ``writes_items`` tells whether the entrances may write to the items table.
+    """
 
     queues: Mapping[str, tuple[str, str]]
     routes: Mapping[str, RouteQueue]
     files_failed: str
     failures_bucket: str
     collections: Sequence[str]
+    writes_items: bool
 
 
 def sources(settings: ApiSettings, pipeline: Pipeline) -> Sources:
@@ -73,6 +77,7 @@ def sources(settings: ApiSettings, pipeline: Pipeline) -> Sources:
         settings.async_failures_queue,
         settings.failures_bucket,
         [collection.name for collection in pipeline.collections],
+        settings.writes_items,
     )
 
 
@@ -118,6 +123,7 @@ class HealthMonitor:
             "files_failed": None if given_up is None or refused is None else given_up + refused,
             "quarantined_today": quarantined["all"],
             "given_up": discarded,
+            "write_entrances": "on" if sources.writes_items else "off",
         }
 
     def _queue_status(self, queue_url: str, dead_letter_queue: str) -> Json:

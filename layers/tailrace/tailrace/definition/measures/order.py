@@ -119,6 +119,9 @@ class OrderMeasure:
         if self.kind in ("first", "last"):
             attribute = self.attributes(name)[1]
             return None if name not in row else {"value": row[name], attribute.rpartition("_")[2]: row[attribute]}
+        if self.values.show is not None:
+            # DynamoDB returns the members of a map in any order
+            return [{member: entry.get(member) for member in self.members} for entry in row.get(name) or ()]
         return row.get(name, 0 if self.kind == "distinct" else [] if self.most else None)
 
     def _ranked(self, counts: Sequence[ValueCount]) -> list[dict[str, Any]]:

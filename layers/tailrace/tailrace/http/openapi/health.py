@@ -33,6 +33,10 @@ def health_path() -> dict[str, Json]:
             "quarantined_today": _COUNT
             | {"description": "Items quarantined today (UTC); counts up to 1,000 per collection."},
             "given_up": _COUNT | {"description": "Discarded stream batches; counts up to 1,000."},
+            "write_entrances": {
+                "enum": ["on", "off"],
+                "description": "`off` if the stack only reads its items table: API, queue and files refuse every item.",
+            },
         }
     )
     header = {"Cache-Control": {"required": True, "schema": {"const": "no-store"}}}
