@@ -14,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.deployment.deploy import client
 from local.errors import TableFileInvalid
+from tailrace.encoding.tagged_json import unique_members
+from tailrace.errors import InvalidMessage
 
 BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 _NEEDED = {"TableName": str, "KeySchema": list, "AttributeDefinitions": list}
@@ -117,6 +119,6 @@ def _read_items(path: Path) -> list[Json]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_members)
+    except (OSError, ValueError, RecursionError, InvalidMessage) as error:
         raise TableFileInvalid(f"{path} cannot be read: {error}.") from error

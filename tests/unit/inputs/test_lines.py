@@ -227,7 +227,7 @@ def test_the_extension_determines_the_format(key: str, known: tuple[str, bool]) 
 
 @pytest.mark.parametrize("key", ["a.parquet", "a.gz", "a", "jsonl", "a.json.zip", "a.csv.zip", "a.csv "])
 def test_an_unknown_extension_is_rejected(key: str) -> None:
-    with pytest.raises(InvalidMessage, match="unknown file type"):
+    with pytest.raises(InvalidMessage, match="(unknown file type|which is not read): the name must end in one of"):
         detect_format(key)
 
 
@@ -272,3 +272,37 @@ def test_tagged_values_are_decoded() -> None:
     (line,) = read(body, "jsonl")
     assert isinstance(line, Line)
     assert line.item == {"s": {"a"}, "b": b"\x00\xff"}
+
+
+@pytest.mark.parametrize("header", ["id, shop", " id\t,shop ", '"id ","shop"', "id;shop;", "\ufeffid | shop"])
+def test_spaces_around_the_names_of_columns_do_not_count(header: str) -> None:
+    separator = ";" if ";" in header else "|" if "|" in header else ","
+    (line,) = read(f"{header}\n1{separator}a\n".encode())
+    assert isinstance(line, Line)
+    assert (line.id, line.item) == ("1", {"shop": "a"})
+
+
+def test_a_column_may_have_spaces_around_its_name_if_the_schema_has_them() -> None:
+    (line,) = read(b"id, shop\n1,a\n", schema=Schema({"properties": {" shop": {"type": "string"}}}))
+    assert isinstance(line, Line)
+    assert line.item == {" shop": "a"}
+
+
+@pytest.mark.parametrize("row", [b" ", b"\t", b" , ,", b"\xc2\xa0"])
+def test_a_row_of_spaces_is_blank(row: bytes) -> None:
+    assert [type(line) for line in read(b"id,shop\n" + row + b"\n1,a\n")] == [Line]
+
+
+@pytest.mark.parametrize("row", [b'1,"a"b', b'1,"a\\"b"', b"1,a\r2,b"])
+def test_a_row_with_wrong_quotes_is_told_how_to_write_them(row: bytes) -> None:
+    bad, good = read(b"id,shop\n" + row + b"\n3,c\n")
+    assert isinstance(bad, BadLine)
+    assert bad.violation.message.endswith("a line break is written in quotes, and each quote in it twice")
+    assert isinstance(good, Line)
+
+
+@pytest.mark.parametrize("text", ['{"id": "1", "a": "\\ud800"}', '{"id": "1", "\\udfff": 1}', '{"id": "\\udc00x"}'])
+def test_an_unpaired_surrogate_is_refused_by_its_name(text: str) -> None:
+    (bad,) = read(text.encode(), "jsonl")
+    assert isinstance(bad, BadLine)
+    assert "a text has an unpaired surrogate" in bad.violation.message

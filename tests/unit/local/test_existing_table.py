@@ -83,5 +83,11 @@ def test_what_holds_no_items_is_refused(tmp_path: Path, content: str) -> None:
         TableFile.read(write(tmp_path, "table.json", DESCRIBED), write(tmp_path, "items.json", content))
 
 
+def test_items_with_a_name_twice_are_refused_with_the_name(tmp_path: Path) -> None:
+    items = '{"Items": [{"pk": {"S": "a"}, "n": {"N": "1"}, "\\u006e": {"N": "2"}}]}'
+    with pytest.raises(TableFileInvalid, match=r"items.json cannot be read: the name \"n\" occurs more than once"):
+        TableFile.read(write(tmp_path, "table.json", DESCRIBED), write(tmp_path, "items.json", items))
+
+
 def test_without_a_table_nothing_is_attached() -> None:
     assert attach({"LogLevel": "DEBUG"}, "", None, "http://nowhere.invalid") == {"LogLevel": "DEBUG"}

@@ -100,7 +100,14 @@ def test_a_number_is_found_by_every_spelling(spelling: str, lanes: int, limit: i
     [
         (NUMBER, "1.0", ["1"]),
         ({"type": ["integer", "null"]}, "1e0", ["1"]),
-        ({"minimum": 0}, "2.50", ["2.5"]),
+        ({"minimum": 0}, "2.50", ["2.50", "2.5"]),  # a text is valid, too
+        ({"if": NUMBER, "then": {"minimum": 5}, "else": {"const": "none"}}, "7.0", ["7.0", "7"]),
+        ({"if": NUMBER, "else": {"const": "none"}}, "none", ["none"]),
+        ({"not": {"type": "string"}, "type": ["string", "number"]}, "+1", ["+1", "1"]),
+        ({"enum": [1, 2.5]}, "2.50", ["2.5"]),
+        ({"const": 1.0}, "1", ["1"]),
+        ({"allOf": [{"type": ["string", "number"]}, NUMBER]}, "10e-1", ["1"]),
+        ({"type": "boolean"}, "true", ["true"]),
         ({"$ref": "#/$defs/n"}, "2.50", ["2.5"]),
         ({"anyOf": [NUMBER, {"type": "null"}]}, "-0", ["0"]),
         (TEXT, "1.0", ["1.0"]),
@@ -118,10 +125,28 @@ def test_keys_are_those_that_the_field_can_have(field_schema: dict[str, Any], gi
     ]
 
 
+def prices(schema: dict[str, Any], each: str, source: str) -> Aggregate:
+    of = Collection("sales", schema={"properties": {each: schema}})
+    return Aggregate("sales_by", of=of, each=each, by=[field(source, name="price")], measures={"n": count()})
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        prices({"type": "array", "items": NUMBER}, "list", "list"),
+        prices({"type": "array", "prefixItems": [NUMBER], "items": False}, "list", "list"),
+        prices({"type": "array", "items": {"properties": {"price": NUMBER}}}, "list", "list.price"),
+        prices({"type": "object", "additionalProperties": NUMBER}, "map", "map.value"),
+    ],
+)
+def test_the_numbers_of_elements_are_compared_by_value(of: Aggregate) -> None:
+    assert [found.pk for found in parse_row_query(of, [("price", "2.50")]).ranges()] == ["sales_by@1#2.5"]
+
+
 def test_a_transform_may_make_numbers_of_texts() -> None:
     of = Collection("sales", schema={"properties": {"price": TEXT}}, transform=lambda item: item)
-    prices = Aggregate("sales_by", of=of, by=[field("price")], measures={"n": count()})
-    assert len(list(parse_row_query(prices, [("price", "1.0")]).ranges())) == 2
+    by_price = Aggregate("sales_by", of=of, by=[field("price")], measures={"n": count()})
+    assert len(list(parse_row_query(by_price, [("price", "1.0")]).ranges())) == 2
 
 
 def test_one_number_given_twice_is_refused() -> None:

@@ -10,6 +10,7 @@ from tailrace.aggregation.contributions import Contributions
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
+from tailrace.definition.failures import FAILURES
 from tailrace.encoding.json_types import Item
 
 
@@ -31,5 +32,5 @@ class CachedEvaluator(Evaluator):
             return super().contributions(item)
         try:
             return self.with_spreads([*self.cache.contributions(item)], item)
-        except Exception:  # noqa: BLE001 - a predicate may raise anything; the reference path reports it
+        except FAILURES:  # a predicate may raise anything; the reference path reports it
             return super().contributions(item)

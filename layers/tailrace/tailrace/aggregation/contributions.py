@@ -13,7 +13,7 @@ from operator import sub
 from typing import Any, NamedTuple
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.failures import describe_failure
+from tailrace.definition.failures import FAILURES, describe_failure
 from tailrace.definition.fields.elements import in_element, views
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.measures.value_rows import ValueEntry
@@ -262,7 +262,7 @@ def _told(context: str, predicate: Predicate | None) -> Iterator[None]:
     except InvalidItem as error:
         violations = [replace(found, message=f"{context}: {found.message}") for found in error.violations]
         raise InvalidItem(violations) from error
-    except Exception as error:
+    except FAILURES as error:
         told = f"{type(error).__name__}: {error}" if predicate is None else describe_failure(error, predicate)
         raise InvalidItem([Violation("", "where", f"{context}: {told}")]) from error
 

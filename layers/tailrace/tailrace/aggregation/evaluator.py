@@ -10,6 +10,7 @@ from tailrace.aggregation.row_evaluator import RowEvaluator
 from tailrace.aggregation.spread import Spread, spreads_of
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
+from tailrace.definition.failures import FAILURES
 from tailrace.encoding.json_types import Item
 from tailrace.errors import InvalidItem
 
@@ -42,7 +43,7 @@ class Evaluator:
         """Return the contributions of a valid, transformed item. Never raises."""
         try:
             return self.with_spreads([*self.rows.contributions(item)], item)
-        except Exception:  # noqa: BLE001 - it may concern one aggregate only, so evaluate each separately
+        except FAILURES:  # it may concern one aggregate only, so evaluate each separately
             return tuple(_evaluate_separately(item, self.aggregates))
 
     def with_spreads(self, found: list[ItemContribution], item: Item) -> Contributions:

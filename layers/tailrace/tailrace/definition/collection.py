@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from tailrace.definition.failures import describe_failure
+from tailrace.definition.failures import FAILURES, describe_failure
 from tailrace.definition.fields.checks import check_display_metadata, check_field
 from tailrace.definition.item_fields import ItemFields, check_fields, check_id_columns
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
@@ -163,7 +163,7 @@ class Collection:
         try:
             with localcontext(_TRANSFORM_CONTEXT):
                 transformed = normalise(self.transform(_mutable_copy(item)))
-        except Exception as error:  # any error of the user's function makes this item invalid, nothing else
+        except FAILURES as error:  # any error of the user's function makes this item invalid, nothing else
             told = describe_failure(error, self.transform)
             raise InvalidItem([Violation("", "transform", told)]) from error
         if not isinstance(transformed, dict):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tailrace.encoding.numbers import EXACT, canonical_number, parse_number
+from tailrace.encoding.numbers import EXACT, UNPAIRED_SURROGATE, canonical_number, parse_number
 from tailrace.encoding.text import decode_utf8
 from tailrace.errors import InvalidMessage
 
@@ -99,6 +99,8 @@ def loads(text: str | bytes) -> Any:
         return _untagged(parsed)
     except RecursionError:
         raise InvalidMessage("JSON nested too deeply") from None
+    except UnicodeEncodeError:
+        raise InvalidMessage(f"not JSON: a text has {UNPAIRED_SURROGATE}") from None
     except ValueError as error:  # also JSONDecodeError, UnicodeDecodeError, and integers over Python's digit limit
         raise InvalidMessage(f"not JSON: {error}") from error
 

@@ -35,6 +35,7 @@ class CsvReader:
     """
 
     def __init__(self, stream: LineStream, known_columns: AbstractSet[str]) -> None:
+        self.known_columns = known_columns
         self._stream = stream
         self._lines = raw_lines(stream)
         self._pushed_back: deque[Numbered] = deque()
@@ -42,7 +43,7 @@ class CsvReader:
         # a cell is never longer than its row; the csv module's default limit is lower. The setting is process-wide:
         # never lower what other code may rely on
         csv.field_size_limit(max(MAX_LINE_BYTES, csv.field_size_limit()))
-        self._separator = self._find_separator(known_columns)
+        self._separator = self._find_separator()
 
     def read(self) -> list[str]:
         """Return the cells of the next row; none for a blank line.
@@ -66,7 +67,7 @@ class CsvReader:
         self._pushed_back.extendleft(reversed(following))
         return first
 
-    def _find_separator(self, known_columns: AbstractSet[str]) -> str:
+    def _find_separator(self) -> str:
         number, line, end = next(self._lines, (1, b"", 0))
         text = (line or b"").removeprefix(_BYTE_ORDER_MARK).decode(errors="replace")
         named = _SEPARATOR_LINE.fullmatch(text)
@@ -80,7 +81,7 @@ class CsvReader:
                 names = next(csv.reader([text], delimiter=separator, strict=True), [])
             except csv.Error:  # a quoted name that goes on in the next line, for one
                 return 0, 0
-            return len(known_columns & set(names)), len(names)
+            return len(self.known_columns & {*names, *map(str.strip, names)}), len(names)
 
         return max(_SEPARATORS, key=merit)
 
@@ -105,7 +106,7 @@ class CsvReader:
 
 
 def read_header(rows: CsvReader, missing_id: Callable[[AbstractSet[str]], str | None]) -> list[str]:
-    """Return the names of the columns, without nameless ones at the end.
+    """Return the names of the columns, without spaces around them and without nameless columns at the end.
 
     ``missing_id`` returns why columns of these names make no id, None if they do.
 
@@ -118,7 +119,8 @@ def read_header(rows: CsvReader, missing_id: Callable[[AbstractSet[str]], str | 
         raise InvalidMessage("CSV header: the file is empty") from None
     except UNREADABLE_ROW as error:
         raise InvalidMessage(f"CSV header: cannot be parsed: {error}") from error
-    while header and not header[-1].strip():
+    header = [name if name in rows.known_columns else name.strip() for name in header]
+    while header and not header[-1]:
         header.pop()
     if not header:
         raise InvalidMessage("CSV header: the first line is blank: it must name the columns")
@@ -137,7 +139,7 @@ def fit_row(cells: list[str], header: list[str]) -> list[str] | None:
     """Return a row's cells, one for each column; none if all are empty, None if the row has another number of cells."""
     if len(cells) == len(header):
         return cells if any(cells) else []
-    if not any(cells):
+    if not any(map(str.strip, cells)):
         return []
     while len(cells) > len(header) and not cells[-1]:
         cells.pop()

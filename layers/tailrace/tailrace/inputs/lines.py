@@ -11,7 +11,7 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidItem, InvalidMessage, Violation
 from tailrace.inputs.cells import Columns, LineFields
-from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, fit_row, read_header
+from tailrace.inputs.csv_rows import UNREADABLE_ROW, CsvReader, UnreadableRow, fit_row, read_header
 from tailrace.inputs.ids import given_id, made_id, missing_columns
 from tailrace.inputs.json_values import json_values
 from tailrace.inputs.raw_lines import MAX_LINE_BYTES, Bookmark, Numbered, raw_lines
@@ -24,6 +24,28 @@ _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".json": "json",
+}
+
+
+_OTHER_KINDS = {
+    ".zip": "a ZIP archive",
+    ".7z": "a 7z archive",
+    ".tar": "an archive",
+    ".tgz": "an archive",
+    ".bz2": "compressed with bzip2",
+    ".xz": "compressed with xz",
+    ".zst": "compressed with zstd",
+    ".lz4": "compressed with LZ4",
+    ".br": "compressed with Brotli",
+    ".snappy": "compressed with Snappy",
+    ".xls": "a workbook of a spreadsheet",
+    ".xlsx": "a workbook of a spreadsheet",
+    ".ods": "a workbook of a spreadsheet",
+    ".parquet": "Parquet",
+    ".avro": "Avro",
+    ".orc": "ORC",
+    ".xml": "XML",
+    ".yaml": "YAML",
 }
 
 
@@ -61,7 +83,9 @@ def detect_format(key: str) -> tuple[Format, bool]:
     for suffix, known in _SUFFIXES.items():
         if name.endswith(suffix):
             return known, key.lower().endswith(".gz")
-    raise InvalidMessage(f"unknown file type: the name must end in one of {', '.join(_SUFFIXES)}, optionally with .gz")
+    kind = next((kind for suffix, kind in _OTHER_KINDS.items() if name.endswith(suffix)), None)
+    reason = "unknown file type" if kind is None else f"by its name, the file is {kind}, which is not read"
+    raise InvalidMessage(f"{reason}: the name must end in one of {', '.join(_SUFFIXES)}, optionally with .gz")
 
 
 def read_lines(
@@ -76,6 +100,7 @@ def read_lines(
     return iter(LineReader(stream, file_format, schema, id_columns, keys=keys))
 
 
+_QUOTING = "; a cell with a quote or a line break is written in quotes, and each quote in it twice"
 _TOO_LONG = Violation("", "line", f"the line is longer than {MAX_LINE_BYTES} bytes")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -165,7 +190,7 @@ class LineReader:
                 yield self._csv_line(line_number, len(text), columns, cells)
             elif cells is None:
                 yield _bad_line(
-                    line_number, text, "csv", f"the row has {len(found)} cells; the header has {len(header)}"
+                    line_number, text, "csv", f"cells in the row: {len(found)}; columns in the header: {len(header)}"
                 )
 
     def _csv_line(self, line_number: int, size: int, columns: Columns, cells: list[str]) -> Line | BadLine:
@@ -200,4 +225,5 @@ def _parse_line(
 def _unreadable_row(line_number: int, line: bytes | None, error: Exception) -> BadLine:
     if line is None:
         return BadLine(line_number, 0, None, _TOO_LONG)
-    return _bad_line(line_number, line, "csv", f"the row cannot be parsed: {error}")
+    advice = "" if isinstance(error, UnreadableRow) else _QUOTING
+    return _bad_line(line_number, line, "csv", f"the row cannot be parsed: {error}{advice}")

@@ -16,6 +16,7 @@ _PLAIN_CODINGS = frozenset(["", "identity", "aws-chunked"])
 _GZIP_CODINGS = frozenset(["gzip", "x-gzip"])
 _FOREIGN_FILES = {
     b"PK\x03\x04": "a ZIP archive, or a workbook of a spreadsheet",
+    b"PK\x05\x06": "an empty ZIP archive",
     b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet",
     b"PAR1": "Parquet",
     b"Obj\x01": "Avro",
@@ -23,7 +24,25 @@ _FOREIGN_FILES = {
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"\xfd7zXZ\x00": "compressed with xz",
     b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"BZh91AY&SY": "compressed with bzip2",
+    b"\x1f\x9d": "compressed with compress",
+    b"\x04\x22\x4d\x18": "compressed with LZ4",
+    b"\xff\x06\0\0sNaPpY": "compressed with Snappy",
+    b"x\x01": "compressed with zlib",
+    b"x\x9c": "compressed with zlib",
+    b"x\xda": "compressed with zlib",
+    b"]\0\0": "compressed with LZMA",
     b"%PDF": "a PDF",
+    b"ARROW1\0": "Arrow",
+    b"SQLite format 3\0": "an SQLite database",
+    b"{\\rtf": "a text document (RTF)",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"\x7fELF": "a program",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "XML",
 }
 _READ_BYTES = 64 * 1024
 _PIECE_BYTES = 1024 * 1024

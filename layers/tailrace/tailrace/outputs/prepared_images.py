@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tailrace.definition.collection import Collection
-from tailrace.definition.failures import describe_failure
+from tailrace.definition.failures import FAILURES, describe_failure
 from tailrace.definition.pipeline import Pipeline, Route
 from tailrace.encoding.dynamodb import Image
 from tailrace.encoding.json_types import Item
@@ -98,5 +98,5 @@ def route_matches(route: Route, item: Item) -> bool | InvalidItem:
     """Return whether an item satisfies a route's predicate, or why the predicate failed."""
     try:
         return bool(route.when(item))
-    except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; other routes are not affected
+    except FAILURES as error:  # a user's predicate may raise anything; other routes are not affected
         return InvalidItem([Violation("", "when", f"route {route.name!r}: {describe_failure(error, route.when)}")])

@@ -21,7 +21,10 @@ EXACT_CSV = f"{CSV}; cells=exact"
 ROW_MEDIA_TYPES = (JSON, JSON_LINES, CSV, EXACT_CSV)
 """The media types of rows; the first is the default."""
 
-_FORMULA_SIGNS = frozenset("=+-@")
+_FORMULA_SIGNS = frozenset("=+-@\N{MINUS SIGN}")
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that are not visible."""
+
 _LINE_AND_TAB = frozenset("\t\r\n")
 
 
@@ -71,12 +74,13 @@ def _cell(value: Any, text_of: Callable[[str], str]) -> str:
 def _inert(text: str) -> str:
     """Return a text that no spreadsheet calculates: with an apostrophe before what could begin a formula.
 
-    Spreadsheets also take full-width signs for ``=``, ``+``, ``-`` and ``@``, and may skip what is not visible before
-    them: https://owasp.org/www-community/attacks/CSV_Injection.
+    Spreadsheets also take other signs for ``=``, ``+``, ``-`` and ``@``, such as full-width ones, and may skip what is
+    not visible before them: https://owasp.org/www-community/attacks/CSV_Injection.
     """
-    if not text or text[0].isalnum():
+    if not text or (text[0].isalnum() and text[0] not in _FILLERS):
         return text
-    first = next((sign for sign in text if unicodedata.category(sign)[0] not in "CZ"), "")
+    visible = (sign for sign in text if sign not in _FILLERS and unicodedata.category(sign)[0] not in "CMZ")
+    first = next(visible, "")
     is_formula = text[0] in _LINE_AND_TAB or unicodedata.normalize("NFKC", first) in _FORMULA_SIGNS
     return f"'{text}" if is_formula else text
 

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.fields.paths import field_path
+from tailrace.definition.field_uses import field_uses
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
 from tailrace.encoding.numbers import parse_number
@@ -46,12 +46,11 @@ def combinations(groups: Sequence[GivenGroup]) -> list[tuple[str, ...]]:
 
 
 def _types(aggregate: Aggregate, group: Group) -> frozenset[str]:
-    known = (
-        None
-        if aggregate.of.transform is not None
-        else aggregate.of.compiled.field_types(*field_path(group.source).steps)
-    )
-    return known or frozenset(["string", "number"])
+    """Return the types that a group's values may have, at least."""
+    if aggregate.of.transform is not None:
+        return frozenset(["string", "number"])
+    *_, use = field_uses([group], {}, aggregate.each_path)
+    return use.types_in(aggregate.of.fields)
 
 
 def _number_text(group: Group, value: str) -> str:

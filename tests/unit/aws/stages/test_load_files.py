@@ -1,10 +1,13 @@
 """load: files of every form and fault: read, or refused with a receipt that says what to do."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import re
 import tracemalloc
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,6 +79,26 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], str]] = {
     "a workbook": ("x.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 50, {}, "a workbook"),
     "Parquet": ("x.csv", b"PAR1" + b"\0" * 50, {}, "Parquet"),
     "zstd": ("x.jsonl", b"\x28\xb5\x2f\xfd" + b"\0" * 50, {}, "zstd"),
+    "bzip2": ("x.csv", bz2.compress(TABLE), {}, "compressed with bzip2"),
+    "xz": ("x.csv", lzma.compress(TABLE), {}, "compressed with xz"),
+    "LZMA": ("x.csv", lzma.compress(TABLE, lzma.FORMAT_ALONE), {}, "compressed with LZMA"),
+    "zlib": ("x.csv", zlib.compress(TABLE), {}, "compressed with zlib"),
+    "LZ4": ("x.csv", b"\x04\x22\x4d\x18abcd", {}, "compressed with LZ4"),
+    "an empty archive": ("x.csv", b"PK\x05\x06" + b"\0" * 18, {}, "an empty ZIP archive"),
+    "a web page": ("x.csv", b"<!DOCTYPE html><html></html>", {}, "a web page"),
+    "XML": ("x.jsonl", b"<?xml version='1.0'?><a/>", {}, "XML: save it as CSV"),
+    "a database": ("x.csv", b"SQLite format 3\0" + b"\0" * 50, {}, "an SQLite database"),
+    "zstd by its name": ("x.jsonl.zst", LINES, {}, "compressed with zstd, which is not read: the name must end in one"),
+    "bzip2 by its name": ("x.csv.bz2", LINES, {}, "compressed with bzip2, which is not read"),
+    "a ZIP archive by its name": ("x.csv.zip", LINES, {}, "a ZIP archive, which is not read"),
+    "an archive by its name": ("x.tar.gz", LINES, {}, "an archive, which is not read"),
+    "Parquet by its name": ("x.parquet", LINES, {}, "Parquet, which is not read"),
+    "compressed twice, as it says": (
+        "x.csv",
+        gzip.compress(gzip.compress(TABLE)),
+        {"ContentEncoding": "gzip, gzip"},
+        "compressed twice",
+    ),
     "another Content-Encoding": ("x.jsonl", b"\x1b\x2f\x00", {"ContentEncoding": "br"}, "'br' is not supported: store"),
     "compressed twice": ("x.csv.gz", gzip.compress(gzip.compress(TABLE)), {}, "compressed twice"),
     "plain, but named .gz": ("x.csv.gz", TABLE, {}, "the name ends in .gz"),
