@@ -32,7 +32,7 @@ dashboard: setup  ## show the dashboard of a deployed stack, with your AWS crede
 	@$(VENV)/tailrace dashboard --stack "$(or $(STACK),tailrace)" $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PORT),--port "$(PORT)")
 
 test: setup  ## run all tests (T=tests/unit runs a part)
-	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov audit || [ -z "$$CI" ]
+	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov audit aws-lambda-stream || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
 simulate: setup  ## try your definition (tailrace test), then play the engine's simulated histories on all cores (SEEDS=100000 FIRST=0 SECONDS=30)
@@ -45,8 +45,8 @@ chaos: setup  ## let faults happen between the functions and the emulator, and c
 rebuilds: setup  ## change the definition of a running stack while flights are fed, and compare the rows with a recompute (RUNS=1 FIRST=0 DAYS=7 SHARDS=4 KILL=1)
 	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.rebuilds --runs "$(or $(RUNS),1)" --first "$(or $(FIRST),0)" --days "$(or $(DAYS),7)" --shards "$(or $(SHARDS),4)" $(if $(KILL),--kill)
 
-bench: setup  ## measure costs against a handwritten handler and other engines (PARTS=a,b)
-	@$(PYTHON3) local/environments/setup.py bench bytewax
+bench: setup  ## measure costs against handwritten handlers, libraries and other engines (PARTS=a,b)
+	@$(PYTHON3) local/environments/setup.py bench bytewax aws-lambda-stream
 	@PATH="$(TOOL_PATH)" PYTHONPATH=.:layers/tailrace .tools/bench/bin/python -m benchmarks $(if $(PARTS),--parts $(PARTS))
 
 check: setup $(BIOME)  ## check definition and its lock, formatting, style, types, templates, workflows and documentation

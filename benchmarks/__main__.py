@@ -17,7 +17,7 @@ PARTS = {
     "e": ("growth", "cost per change at ten times the load"),
     "f": ("dollars", "dollars per million items"),
     "g": ("history", "a rebuild of a million items, and the journal"),
-    "h": ("stages.compare", "fanout, archive, load and ingest against handwritten ones"),
+    "h": ("stages.compare", "the other stages against handwritten ones and libraries"),
     "v": ("stages.values", "different values, ten and a million in a row"),
     "l": ("stages.elements", "lines of an item against one item for each line"),
 }

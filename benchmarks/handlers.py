@@ -40,7 +40,7 @@ _MAX_TUTORIAL_RECORDS = 200
 
 def run(show: Show) -> list[Result]:
     """Measure processor and wall time per change of both handlers, alternating batch by batch."""
-    with stub_dynamodb(_control("aggregates")) as address:
+    with stub_dynamodb(control("aggregates")) as address:
         environment = {
             "AWS_ENDPOINT_URL": address,
             "AWS_REGION": "us-east-1",
@@ -51,12 +51,12 @@ def run(show: Show) -> list[Result]:
             "POWERTOOLS_METRICS_NAMESPACE": "Tailrace",
         }
         os.environ.update(environment)
-        ours, theirs = _product(), _by_hand()
+        ours, theirs = product(), _by_hand()
         results = [result for name, size in _SIZES.items() for result in _compare(name, size, ours, theirs, show)]
         return [*results, *_writer(show)]
 
 
-def _control(table: str) -> bytes:
+def control(table: str) -> bytes:
     """Return the answer to a read of the control rows: every generation is live."""
     database: Any = Database()
     database.create(table, "pk", "sk")
@@ -65,7 +65,8 @@ def _control(table: str) -> bytes:
     return json.dumps({"Responses": {table: database.rows(table)}}).encode()
 
 
-def _product() -> Aggregator:
+def product() -> Aggregator:
+    """Assemble the stage as its function does."""
     collect_seldom()
     dynamodb = client("dynamodb")
     committer = Committer(dynamodb, "aggregates", clock=_now, use_partiql=True)

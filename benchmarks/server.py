@@ -1,23 +1,37 @@
-"""A stub DynamoDB that accepts everything after 5 ms, in its own process so that only the caller is measured."""
+"""A stub of AWS that accepts everything after 5 ms, in its own process so that only the caller is measured.
+
+Its answers are as long as the services', because reading them is work: SDKs parse them and check digests in them.
+"""
 
 import asyncio
+import hashlib
+import json
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
+from typing import Any
 
 LATENCY_S = 0.005
 _HEAD = (
     b"HTTP/1.1 %s\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nx-amzn-RequestId: 1\r\n\r\n%s"
 )
+_ID = "11111111-2222-3333-4444-555555555555"
 _NO_STREAM = b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no such stream"}'
 
 
-def _response(head: bytes, body: bytes, control: bytes) -> bytes:
+def answer(head: bytes, body: bytes, control: bytes = b"") -> bytes:
+    """Return the response to a request; ``control`` answers reads of the control rows."""
     if b"BatchExecuteStatement" in head:
         # one key per statement; no value of a flight contains this word
         text = b'{"Responses":[' + b",".join([b'{"TableName":"t"}'] * body.count(b'"Statement"')) + b"]}"
+    elif b"SendMessageBatch" in head:
+        text = _sent_messages(json.loads(body))
+    elif b"PutEvents" in head:
+        text = _put_events(json.loads(body))
+    elif b"UpdateItem" in head and b'"ALL_NEW"' in body:
+        text = _updated_item(json.loads(body))
     elif b"DescribeStream" in head:
         return _HEAD % (b"400 Bad Request", len(_NO_STREAM), _NO_STREAM)
     elif b'"~control"' in body:
@@ -27,6 +41,29 @@ def _response(head: bytes, body: bytes, control: bytes) -> bytes:
     else:
         text = b"" if head.startswith(b"PUT ") else b"{}"  # the SDK takes any body of S3's response for an error
     return _HEAD % (b"200 OK", len(text), text)
+
+
+def _sent_messages(request: dict[str, Any]) -> bytes:
+    entries = [
+        {
+            "Id": entry["Id"],
+            "MessageId": _ID,
+            "MD5OfMessageBody": hashlib.md5(entry["MessageBody"].encode(), usedforsecurity=False).hexdigest(),
+        }
+        for entry in request["Entries"]
+    ]
+    return json.dumps({"Successful": entries}).encode()
+
+
+def _put_events(request: dict[str, Any]) -> bytes:
+    return json.dumps({"FailedEntryCount": 0, "Entries": [{"EventId": _ID}] * len(request["Entries"])}).encode()
+
+
+def _updated_item(request: dict[str, Any]) -> bytes:
+    """Return the row as an update that sets `#name = :name` leaves it."""
+    values = request["ExpressionAttributeValues"]
+    names = request["ExpressionAttributeNames"].values()
+    return json.dumps({"Attributes": request["Key"] | {name: values[f":{name}"] for name in names}}).encode()
 
 
 class _Protocol(asyncio.Protocol):
@@ -50,7 +87,7 @@ class _Protocol(asyncio.Protocol):
         if len(rest) < length:
             return
         self._waiting = rest[length:]
-        response = _response(head, rest[:length], self._control)
+        response = answer(head, rest[:length], self._control)
         asyncio.get_running_loop().call_later(LATENCY_S, self._send, response)
 
     def _send(self, response: bytes) -> None:

@@ -28,7 +28,7 @@ def fan_out(event: Mapping[str, Any], sqs: Any, archive: str, disruptions: str) 
     archived, disrupted = [], []
     for record in event["Records"]:
         images = record["dynamodb"]
-        old, new = _flight(images.get("OldImage")), _flight(images.get("NewImage"))
+        old, new = flight(images.get("OldImage")), flight(images.get("NewImage"))
         if old is None and new is None:
             continue
         body = json.dumps({"id": record["eventID"], "old": old, "new": new}, default=str)
@@ -41,7 +41,8 @@ def fan_out(event: Mapping[str, Any], sqs: Any, archive: str, disruptions: str) 
             sqs.send_message_batch(QueueUrl=queue, Entries=entries)
 
 
-def _flight(image: Json | None) -> Json | None:
+def flight(image: Json | None) -> Json | None:
+    """Return the flight in an image of a change, validated and transformed; None if it is absent or invalid."""
     if image is None:
         return None
     item = {name: _whole(_READ(value)) for name, value in image.items() if name != "pk"}

@@ -1,35 +1,36 @@
-"""(h) The other stages beside handwritten ones, on a stub of AWS with 5 ms latency: processor time per change."""
+"""(h) The other stages beside handwritten ones, aws-lambda-stream and Powertools' batch processor.
+
+All of them talk to a stub of AWS with 5 ms latency. What counts is processor time per change.
+"""
 
 import gc
-import io
 import json
 import os
-import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from statistics import median
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
-from benchmarks.changes import event, latest_batches
+from benchmarks.changes import event, latest_batches, reset_caches
+from benchmarks.handlers import control, product
+from benchmarks.peers import in_node, powertools
 from benchmarks.peers import stages as by_hand
 from benchmarks.report import Result, Show
 from benchmarks.server import stub_dynamodb
+from benchmarks.stages import entrances
+from benchmarks.stages.alternating import Variant, alternate, timed
 from pipeline.definition import pipeline
-from tailrace.aws.items.store import ItemStore
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
-from tailrace.aws.stages.ingest import Ingester
-from tailrace.aws.stages.load import Loader
-from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Json
-from tailrace.encoding.tagged_json import dumps
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import pack
 from tailrace.outputs.prepared_images import PreparedImages
@@ -38,15 +39,27 @@ from tailrace.queries.freshness import FANOUT
 
 _BATCH = 1_000
 _ROUNDS = 7
-_MESSAGES = 100
-_TIME_LEFT_MS = 900_000
+_TARGET = "3 times less"
 
-type Work = Callable[[], object]
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The events of the changes before the measured ones, with which processes warm up, and of the measured ones."""
+
+    before: list[Json]
+    texts: list[str]
+
+    @property
+    def earlier(self) -> list[str]:
+        """The events of the changes before."""
+        return [event(self.before[start : start + _BATCH]) for start in range(0, len(self.before), _BATCH)]
 
 
 def run(show: Show) -> list[Result]:
-    """Measure each stage and its handwritten counterpart, alternating batch by batch."""
-    with stub_dynamodb(b"{}") as address:
+    """Measure each stage and its counterparts, alternating batch by batch."""
+    if not in_node.is_installed():
+        raise SystemExit("make bench: first run `python3 local/environments/setup.py aws-lambda-stream`")
+    with stub_dynamodb(control("aggregates")) as address:
         os.environ |= {
             "AWS_ENDPOINT_URL": address,
             "AWS_REGION": "us-east-1",
@@ -56,161 +69,120 @@ def run(show: Show) -> list[Result]:
             "POWERTOOLS_METRICS_DISABLED": "true",
             "POWERTOOLS_METRICS_NAMESPACE": "Tailrace",
         }
-        before, texts = latest_batches(_BATCH, _ROUNDS)
+        changes = Changes(*latest_batches(_BATCH, _ROUNDS))
         # keep the benchmark's own data out of garbage collections
         gc.collect()
         gc.freeze()
-        return [
-            *_fanout(show, before, texts),
-            *_archive(show, texts),
-            *_load(show, texts),
-            *_ingest(show, texts),
-        ]
-
-
-def _compare(show: Show, stage: str, work: list[tuple[Work, Work]], units: int) -> tuple[float, float]:
-    """Return the median microseconds of processor time per unit of the stage and of its counterpart."""
-    ours, theirs = [], []
-    for number, (one, other) in enumerate(work, 1):
-        show(f"(h) {stage}: {number} of {len(work)}")
-        ours.append(_timed(one) / units)
-        theirs.append(_timed(other) / units)
-    return median(ours), median(theirs)
-
-
-def _timed(work: Work) -> float:
-    begin = time.process_time()
-    work()
-    return (time.process_time() - begin) * 1e6
+        entered = [*entrances.load(show, changes.texts), *entrances.ingest(show, changes.texts)]
+        collect_seldom()  # as the functions below do, and to the benefit of what is compared with them
+        return [*_flow(show, changes, address), *_rows(show, changes, address), *entered]
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _fanout(show: Show, before: list[Json], texts: list[str]) -> list[Result]:
-    queues = {name: f"{os.environ['AWS_ENDPOINT_URL']}/1/{name}" for name in ("archive", "disruptions")}
-    destinations = Destinations(queues["archive"], {"disruptions": queues["disruptions"]}, "failures")
-    progress = ProgressWriter(client("dynamodb"), "progress", FANOUT, _now)
-    stage = Fanout(pipeline, client("sqs"), lambda: client("s3"), destinations, progress)
-    for start in range(0, len(before), _BATCH):  # as in steady state, the process knows the week's flights
-        stage(json.loads(event(before[start : start + _BATCH])))
-    sqs: Any = boto3.client("sqs", region_name="us-east-1")
-
-    def pair(text: str) -> tuple[Work, Work]:
-        ours, theirs = json.loads(text), json.loads(text)
-        return lambda: stage(ours), lambda: by_hand.fan_out(theirs, sqs, *queues.values())
-
-    found = _compare(show, "fanout", [pair(text) for text in texts], _BATCH)
-    alone = PreparedImages(pipeline)
-    batches = [parse_raw_batch(json.loads(text)) for text in texts]
-    cold = median(_timed(partial(dispatch, batch, pipeline, alone)) for batch in batches)
+def _flow(show: Show, changes: Changes, address: str) -> list[Result]:
+    """Measure fanout and archive, each alone and both together."""
+    fanned = _fanout(show, changes, address)
+    archived = _archive(show, changes, address)
+    library, both = in_node.name(), fanned["ours"] + archived["ours"]
+    fanout, archive = (f"{stage}, processor time per change, batch of 1,000" for stage in ("fanout", "archive"))
+    together = "fanout and archive together, processor time per change, batch of 1,000"
     return [
-        Result("h", "fanout, processor time per change, batch of 1,000", found[0], "µs", found[1], target="60 µs"),
+        Result("h", fanout, fanned["ours"], "µs", fanned["by hand"], target="60 µs"),
+        Result("h", fanout, fanned["ours"], "µs", fanned["queues"], library),
         Result(
             "h",
             "of this, validating, transforming and routing images that the process does not know",
-            cold / _BATCH,
+            fanned["cold"],
             "µs",
         ),
+        Result("h", archive, archived["ours"], "µs", archived["by hand"], target="30 µs"),
+        Result("h", archive, archived["ours"], "µs", archived["powertools"], powertools.NAME),
+        Result("h", archive, archived["ours"], "µs", archived["node"], library),
+        Result("h", together, both, "µs", fanned["queues"] + archived["node"], library, _TARGET),
+        Result("h", together, both, "µs", fanned["bus"], f"{library}: to an event bus that archives", _TARGET),
     ]
 
 
-def _messages(text: str) -> Json:
-    """Return the archive's queue event for a batch of changes."""
+def _fanout(show: Show, changes: Changes, address: str) -> dict[str, float]:
+    queues = {name: f"{address}/1/{name}" for name in ("archive", "disruptions")}
+    destinations = Destinations(queues["archive"], {"disruptions": queues["disruptions"]}, "failures")
+    progress = ProgressWriter(client("dynamodb"), "progress", FANOUT, _now)
+    stage = Fanout(pipeline, client("sqs"), lambda: client("s3"), destinations, progress)
+    sqs: Any = boto3.client("sqs", region_name="us-east-1")
+    with ExitStack() as running:
+        route, publish = (
+            running.enter_context(in_node.node_handler(handler, address)) for handler in ("route", "publish")
+        )
+        for text in changes.earlier:  # as in steady state, the process knows the week's flights
+            show("(h) fanout: warming up")
+            stage(json.loads(text))
+            route(text)
+            publish(text)
+
+        def rounds() -> Iterator[list[Variant]]:
+            for text in changes.texts:
+                ours, theirs = json.loads(text), json.loads(text)
+                yield [
+                    partial(timed, partial(stage, ours)),
+                    partial(timed, partial(by_hand.fan_out, theirs, sqs, *queues.values())),
+                    partial(route, text),
+                    partial(publish, text),
+                ]
+
+        found = alternate(show, "(h) fanout", rounds(), _BATCH)
+    alone = PreparedImages(pipeline)
+    batches = [parse_raw_batch(json.loads(text)) for text in changes.texts]
+    cold = median(timed(partial(dispatch, batch, pipeline, alone)) for batch in batches)
+    return dict(zip(("ours", "by hand", "queues", "bus"), found, strict=True)) | {"cold": cold / _BATCH}
+
+
+def messages(text: str) -> Json:
+    """Return the archive queue's event after `fanout` has handled an event of the stream."""
     found = dispatch(parse_raw_batch(json.loads(text)), pipeline, PreparedImages(pipeline))
     bodies = [body for body, _ in pack([outgoing.text for outgoing in found.archive])]
     return {"Records": [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]}
 
 
-def _archive(show: Show, texts: list[str]) -> list[Result]:
+def _archive(show: Show, changes: Changes, address: str) -> dict[str, float]:
     stage = Archiver(client("s3"), "archive", "failures")
     s3: Any = boto3.client("s3", region_name="us-east-1")
+    with in_node.node_handler("archive", address) as archive:
+        for text in changes.earlier:
+            show("(h) archive: warming up")
+            archive(in_node.archive_event(json.loads(text)))
 
-    def pair(text: str) -> tuple[Work, Work]:
-        messages = _messages(text)
-        return lambda: stage(messages), lambda: by_hand.archive(messages, s3)
+        def rounds() -> Iterator[list[Variant]]:
+            for text in changes.texts:
+                packed = messages(text)
+                yield [
+                    partial(timed, partial(stage, packed)),
+                    partial(timed, partial(by_hand.archive, packed, s3)),
+                    partial(timed, partial(powertools.archive, packed, s3)),
+                    partial(archive, in_node.archive_event(json.loads(text))),
+                ]
 
-    found = _compare(show, "archive", [pair(text) for text in texts], _BATCH)
-    return [Result("h", "archive, processor time per change, batch of 1,000", found[0], "µs", found[1], target="30 µs")]
-
-
-def _items(text: str) -> list[tuple[str, Json]]:
-    rows = [decode_item(record["dynamodb"]["NewImage"]) for record in json.loads(text)["Records"]]
-    return [(row.pop("pk").partition("#")[2], row) for row in rows]
-
-
-class _File:
-    """A bucket with one file and no receipt."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def head_object(self, *, Key: str, **_request: Any) -> Json:  # noqa: N803 - boto3's name
-        if not Key.startswith("inbox/"):
-            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
-        return {"ETag": '"1"', "ContentLength": len(self._content)}
-
-    def get_object(self, *, Key: str, **_request: Any) -> Json:  # noqa: N803 - boto3's name
-        if not Key.startswith("inbox/"):
-            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
-        return {"ETag": '"1"', "Body": io.BytesIO(self._content)}
-
-    def put_object(self, **_request: Any) -> Json:
-        return {}
+        found = alternate(show, "(h) archive", rounds(), _BATCH)
+    return dict(zip(("ours", "by hand", "powertools", "node"), found, strict=True))
 
 
-class _Table:
-    """A table that accepts everything at once."""
+def _rows(show: Show, changes: Changes, address: str) -> list[Result]:
+    """Measure the aggregate stage beside a library that writes the newest image of each item."""
+    stage = product()
+    with in_node.node_handler("materialize", address) as materialize:
+        for text in changes.earlier:
+            show("(h) rows: warming up")
+            materialize(text)
+        for text in changes.texts:
+            stage(json.loads(text))  # in steady state, the rows exist already
+        stage = replace(stage, images=reset_caches(pipeline, changes.before))
 
-    def batch_write_item(self, **_request: Any) -> Json:
-        return {}
+        def rounds() -> Iterator[list[Variant]]:
+            for text in changes.texts:
+                yield [partial(timed, partial(stage, json.loads(text))), partial(materialize, text)]
 
-
-def _load(show: Show, texts: list[str]) -> list[Result]:
-    table: Any = boto3.resource("dynamodb", region_name="us-east-1").Table("items")
-    created = {
-        "Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "inbox/flights/a.jsonl"}}, "eventTime": ""}]
-    }
-
-    def loader(content: bytes, dynamodb: Any) -> Work:
-        s3: Any = _File(content)
-        stage = Loader(pipeline, dynamodb, s3, "items", "failures", _now, hand_on=lambda _event: None)
-        return lambda: stage(created, lambda: _TIME_LEFT_MS)
-
-    contents = [b"\n".join(dumps({"id": name} | item).encode() for name, item in _items(text)) for text in texts]
-    work: list[tuple[Work, Work]] = [
-        (loader(content, client("dynamodb")), partial(by_hand.load, content.split(b"\n"), table))
-        for content in contents
-    ]
-    found = _compare(show, "load", work, _BATCH)
-    alone = median(_timed(loader(content, _Table())) for content in contents) / _BATCH
-    return [
-        Result("h", "load, processor time per line, with the table's calls", found[0], "µs", found[1]),
-        Result("h", "load, processor time per line, without the table's calls", alone, "µs", target="60 µs"),
-    ]
-
-
-def _ingest(show: Show, texts: list[str]) -> list[Result]:
-    dynamodb, calls = client("dynamodb"), Counter[str]()
-    dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]))
-    stage = Ingester(ItemStore(dynamodb, "items", pipeline), lambda: client("s3"), "failures")
-    table: Any = boto3.resource("dynamodb", region_name="us-east-1").Table("items")
-
-    def pair(text: str) -> tuple[Work, Work]:
-        bodies = [
-            dumps({"op": "put", "collection": "flights", "id": name, "item": item})
-            for name, item in _items(text)[-_MESSAGES:]
-        ]
-        attributes = {"MessageGroupId": "g", "SentTimestamp": "0"}
-        messages = [{"messageId": str(n), "body": body, "attributes": attributes} for n, body in enumerate(bodies)]
-        batch = {"Records": messages}
-        return lambda: stage(batch, lambda: _TIME_LEFT_MS), lambda: by_hand.ingest(batch, table)
-
-    work = [pair(text) for text in texts]
-    found = _compare(show, "ingest", work, _MESSAGES)
-    each = calls.total() / (len(work) * _MESSAGES)
-    return [
-        Result("h", "ingest, processor time per message that puts an item", found[0], "µs", found[1]),
-        Result("h", "ingest, calls per message that puts an item", each, "", target="3"),
-    ]
+        ours, theirs = alternate(show, "(h) rows", rounds(), _BATCH)
+    title = "aggregate, processor time per change, batch of 1,000"
+    return [Result("h", title, ours, "µs", theirs, f"{in_node.name()}: a row for each item")]

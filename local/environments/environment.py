@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 STAMP = ".made-from"  # written last: marks a complete environment and holds the digest of its inputs
+NETWORK_HINT = "Check the network connection and proxy settings."
 
 
 class SetupError(Exception):
@@ -73,6 +74,26 @@ def digest(*parts: object) -> str:
 def real_path(home: Path) -> str:
     """Return the folder of an environment for its digest: the same for all checkouts that share it by a link."""
     return str(home.resolve())
+
+
+def npm_ci(npm: str, locked: list[Path], home: Path, fingerprint: str, what: str) -> None:
+    """Install ``what`` a package-lock.json locks, unless it is current; ``locked`` are that file and those beside it.
+
+    Scripts of packages are not run.
+
+    Raises:
+        SetupError: npm failed.
+    """
+    if is_current(home, fingerprint):
+        return
+    print_status(f"  npm: downloading {what} …")
+    remove_environment(home)
+    home.mkdir(parents=True)
+    for file in locked:
+        shutil.copy(file, home)
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    run_command([npm, "ci", *options], f"npm could not download {what}. {NETWORK_HINT}", cwd=str(home))
+    write_stamp(home, fingerprint)
 
 
 def check_integrity(archive: Path, integrity: str, message: str) -> None:

