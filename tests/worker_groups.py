@@ -10,6 +10,7 @@ GROUPS = {
     "sam_local": ("tests/sam_local/", "tests/architecture/test_artifacts.py"),
     "stacks that announce themselves": ("tests/stack/test_lifecycle.py", "tests/stack/test_demo.py"),
     "a stack that fails": ("tests/stack/failing/",),
+    "a stack with jobs": ("tests/stack/test_history.py",),
     "stack": ("tests/stack/",),
     "reading": ("tests/storage/reading/",),
     "a dashboard's stack": ("tests/browser/test_stack.py",),

@@ -21,9 +21,14 @@ from tailrace.backfill.generations import Generation, interrupt
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tests.openapi.conformance import FLIGHT
+from tests.stack.failing.conftest import ABSENT, Failing, eventually
+from tests.stack.failing.test_streams import holding
 
+_SHARDS = 2
 _JOB_LIMIT_S = 180
 _SETTLE_LIMIT_S = 120
+_SHORTEST_RECORD_AGE_S = 60
+"""https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html"""
 
 type Json = dict[str, Any]
 type Invoke = Callable[..., Json]
@@ -32,7 +37,7 @@ type Invoke = Callable[..., Json]
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """Run a stack of two shards, with some items in it."""
-    with running_stack(shards=2) as running:
+    with running_stack(shards=_SHARDS) as running:
         for number in range(40):
             put(running, number, Random(number))  # noqa: S311 - not a secret
         running.wait_until_settled(_SETTLE_LIMIT_S)
@@ -51,6 +56,18 @@ def invoke(stack: Stack) -> Invoke:
         return body
 
     return call
+
+
+@pytest.fixture
+def impatient(stack: Stack) -> Iterator[Failing]:
+    """Let aggregate give up records at the youngest age that Lambda allows: on AWS, it takes 23 hours."""
+    stack.wait_until_settled(_SETTLE_LIMIT_S)
+    failing = Failing(stack, token="", shards=_SHARDS)
+    failing.configure(AggregateMapping={"MaximumRecordAgeInSeconds": _SHORTEST_RECORD_AGE_S})
+    try:
+        yield failing
+    finally:
+        failing.configure(AggregateMapping={"MaximumRecordAgeInSeconds": -1})
 
 
 def put(stack: Stack, number: int, random: Random) -> None:
@@ -158,6 +175,27 @@ def test_a_spoiled_row_is_found_and_repaired_under_load(stack: Stack, invoke: In
         found = finish(invoke, invoke(task="start", kind="verify", names=["carrier_hours"]))
         assert found["counts"]["different"] == 0
     assert control(stack).read().generations["carrier_hours", 1].exact
+
+
+def test_changes_that_were_given_up_for_their_age_are_found_and_repaired(
+    stack: Stack, invoke: Invoke, impatient: Failing
+) -> None:
+    with impatient.broken("aggregate", AGGREGATES_TABLE=ABSENT):
+        impatient.put("given-up", carrier="XX")
+        batch = eventually(lambda: holding(impatient, "given-up"), _SHORTEST_RECORD_AGE_S + _SETTLE_LIMIT_S)
+    assert batch["requestContext"]["condition"] == "RecordAgeExceeded"
+    with feeding(stack):
+        found = finish(invoke, invoke(task="start", kind="verify", names=["carrier_hours"]))
+        assert found["counts"]["different"] >= 1
+        assert found["counts"]["repaired"] == 0
+        assert not control(stack).read().generations["carrier_hours", 1].exact
+        finish(invoke, invoke(task="start", kind="verify", repairs=True))
+        found = finish(invoke, invoke(task="start", kind="verify"))
+        assert found["counts"]["different"] == 0
+    stack.wait_until_settled(_SETTLE_LIMIT_S)
+    live = control(stack).read().generations["carrier_hours", 1]
+    assert live.exact
+    assert stored(stack, live) == recount(stack, "carrier_hours")
 
 
 def test_an_interrupted_generation_is_built_anew_under_load(stack: Stack, invoke: Invoke) -> None:

@@ -33,6 +33,7 @@ class Failing:
 
     stack: Stack
     token: str
+    shards: int = 1
 
     def client(self, service: str) -> Any:
         """Return a client of the stack."""
@@ -73,7 +74,7 @@ class Failing:
         uuids = resources(self.stack.endpoint, MAPPING_TYPE)
         for name, changes in mappings.items():
             self.client("lambda").update_event_source_mapping(UUID=uuids[name], **changes)
-        self.stack.pollers = Pollers(self.stack.endpoint, positions=positions)
+        self.stack.pollers = Pollers(self.stack.endpoint, shards=self.shards, positions=positions)
         self.stack.pollers.start()
 
     def hide_for(self, seconds: int) -> None:
