@@ -21,6 +21,7 @@ from tailrace.definition.json_schema.paths import Paths
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
 from tailrace.definition.json_schema.references import References
 from tailrace.definition.json_schema.types import ALL_TYPES, types_of
+from tailrace.definition.json_schema.unique_items import UniqueItems
 from tailrace.errors import DefinitionError, Violation
 
 
@@ -42,8 +43,13 @@ class Schema:
             growth = Growth(self.document, self._references)
             self._max_depth = growth.max_depth(MAX_APPLICATIONS)
             self._max_reported_depth = growth.max_depth(_MAX_REPORTED_APPLICATIONS)
+            self._max_reported_values = _MAX_REPORTED // (_KEYWORDS + self._references.most_parts_in_place())
             self._validator = jsonschema_rs.Draft202012Validator(
-                rewritten, pattern_options=PATTERN_OPTIONS, validate_formats=False, offline=True
+                rewritten,
+                pattern_options=PATTERN_OPTIONS,
+                validate_formats=False,
+                offline=True,
+                keywords={"uniqueItems": UniqueItems},
             )
         except jsonschema_rs.ValidationError as error:
             place = f"{_pointer(error.instance_path) or '/'}: {_truncate(error.message)}"
@@ -183,7 +189,7 @@ class Schema:
                 yield self._violation(error).message
 
     def _errors(self, view: Any, values: int) -> Iterable[jsonschema_rs.ValidationError]:
-        if values <= _MAX_REPORTED_VALUES:
+        if values <= self._max_reported_values:
             return self._validator.iter_errors(view)
         try:
             self._validator.validate(view)
@@ -198,8 +204,9 @@ class Schema:
 
 _MAX_LEVELS = 500  # below Python's limit; no item is nested as deeply
 _MAX_REPORTED_APPLICATIONS = 300
-_MAX_REPORTED_VALUES = 10_000
-"""A report takes a hundred times as long as a check: beyond these, it is short."""
+_MAX_REPORTED, _KEYWORDS = 200_000, 20
+"""A report takes a hundred times as long as a check, because each violation copies its value. So it is short for more
+than 10,000 values, or for fewer if many parts of the schema, or required fields, may be violated by one of them."""
 
 _CONDITIONAL = frozenset(["then", "else", "dependentSchemas"])
 _REST = ("additionalProperties", "unevaluatedProperties")

@@ -47,6 +47,16 @@ class References:
                 if keyword == "allOf" or not (always or keyword in ("not", "if"))
             ]
 
+    def most_parts_in_place(self) -> int:
+        """Return how many parts of the schema, and required fields, one value may violate, beyond the first part."""
+        return max(map(self._parts_in_place, [schema for schema, _ in self._schemas.values()]), default=1) - 1
+
+    def _parts_in_place(self, schema: Any) -> int:
+        parts = list(self.in_place(schema))
+        required = [len(part.get("required", ())) for part in parts]
+        required += [len(names) for part in parts for names in part.get("dependentRequired", {}).values()]
+        return len(parts) + sum(required)
+
     def targets(self, schema: Mapping[str, Any]) -> Sequence[Any]:
         """Return the schemas that a schema refers to."""
         return self._targets.get(id(schema), ())

@@ -1,0 +1,77 @@
+"""Items that would hold a function up: the time that a schema takes grows with the item, and not with its square."""
+
+import random
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from tailrace.definition.schemas import Schema
+
+UNIQUE = Schema({"properties": {"a": {"uniqueItems": True}}})
+NUMBERS: dict[str, Callable[[int], Any]] = {
+    "long integers": lambda n: 10**37 + n,
+    "integers beyond a machine word": lambda n: 2**64 + n,
+    "long decimals": lambda n: Decimal(f"0.{n:038d}1"),
+    "integers whose hashes collide": lambda n: n * (2**61 - 1),
+    "objects with long numbers": lambda n: {"n": 10**37 + n},
+    "lists of long decimals": lambda n: [Decimal(f"1.{n:037d}")],
+}
+POOL: list[Any] = [
+    *(1, Decimal("1.0"), True, False, 0, Decimal("-0.0"), Decimal("0E5"), None, "1", "", [], {}, [1], [True]),
+    *({"a": 1}, {"a": Decimal("1.00")}, {"a": True}, {"a": 1, "b": 2}, {"b": 2, "a": 1}, ["a"], "a", -1, Decimal(-1)),
+    *(10**20, Decimal("1E+20"), 2**60, 2**60 - 1, Decimal(2**60), Decimal("0.5"), Decimal("0.50"), Decimal("1E-130")),
+    *({"a": [1, {"b": 2}]}, {"a": [1, {"b": Decimal("2.0")}]}, Decimal("1E+130"), 10**130),
+]
+
+
+def cpu_seconds(action: Callable[[], Any]) -> float:
+    """Return the shortest of three times."""
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        action()
+        taken.append(time.process_time() - began)
+    return min(taken)
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_elements_that_must_differ_take_linear_time(kind: str) -> None:
+    """Pair by pair, they would take ten thousand times as long as texts."""
+    long = {"a": [NUMBERS[kind](number) for number in range(8_000)]}
+    texts = {"a": [[str(number)] for number in range(8_000)]}
+    assert UNIQUE.is_valid(long)
+    assert cpu_seconds(lambda: UNIQUE.is_valid(long)) < 100 * cpu_seconds(lambda: UNIQUE.is_valid(texts))
+    long["a"][-1] = long["a"][0]
+    assert [found.message for found in UNIQUE.violations(long)] == ["elements 1 and 8000 are equal"]
+
+
+def test_elements_are_compared_as_json_schema_says() -> None:
+    reference = jsonschema_rs.Draft202012Validator({"uniqueItems": True})
+    draw = random.Random(4)  # noqa: S311 - reproducible
+    for _ in range(3_000):
+        elements = draw.sample(POOL, draw.randint(2, 6))
+        assert UNIQUE.is_valid({"a": elements}) == reference.is_valid(elements), elements
+
+
+def test_what_is_no_array_or_need_not_differ_is_not_compared() -> None:
+    assert UNIQUE.is_valid({"a": "aa"})
+    assert UNIQUE.is_valid({"a": {"1", "2"}})
+    assert Schema({"properties": {"a": {"uniqueItems": False}}}).is_valid({"a": [1, 1]})
+    anyhow = Schema({"properties": {"a": {"anyOf": [{"uniqueItems": True}, {"maxItems": 2}]}}})
+    assert [anyhow.is_valid({"a": elements}) for elements in ([1, 1], [1, 1, 2], [1, 2, 3])] == [True, False, True]
+
+
+def test_many_missing_fields_of_a_large_item_are_told_in_short() -> None:
+    """Each violation copies the item: all of them would take the product of both numbers."""
+    names = [f"missing{number}" for number in range(1_000)]
+    schema = Schema({"required": names})
+    large = {f"f{number}": number for number in range(3_000)}
+    assert len(schema.violations(large)) == 1
+    assert len(schema.violations({"a": 1})) == len(names)
+    parts = Schema({"allOf": [{"dependentRequired": {"f0": names[part : part + 10]}} for part in range(0, 1_000, 10)]})
+    assert len(parts.violations(large)) == 1
+    assert len(Schema({"required": names[:20]}).violations(large)) == 20
