@@ -7,7 +7,7 @@ with names joined by dots, and within the same element of a list.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -43,7 +43,10 @@ class Filter:
             raise MappingError("FilterCriteria must be an object with a list of Filters")
         if len(filters or ()) > MAX_PATTERNS:
             raise MappingError(f"FilterCriteria must have at most {MAX_PATTERNS} Filters, not {len(filters or ())}")
-        return cls(tuple(sorted(rule.items()) for entry in filters or () for rule in _rules(_pattern(entry))))
+        try:
+            return cls(tuple(sorted(rule.items()) for entry in filters or () for rule in _rules(_pattern(entry))))
+        except RecursionError as error:
+            raise MappingError("a filter pattern is nested too deeply") from error
 
     def passes(self, event: str | bytes) -> bool:
         """Whether a stream record, as JSON, matches one of the patterns."""
@@ -78,7 +81,7 @@ def _pattern(entry: object) -> Mapping[str, object]:
     if isinstance(text, str) and len(text) > MAX_PATTERN_CHARACTERS:
         raise MappingError(f"a filter pattern must have at most {MAX_PATTERN_CHARACTERS} characters, not {len(text)}")
     try:
-        pattern = _loads(text) if isinstance(text, str) else None
+        pattern = _loads(text, _unique) if isinstance(text, str) else None
     except ValueError as error:
         raise MappingError(f"a filter pattern is not valid JSON: {error}") from error
     if not isinstance(pattern, dict):
@@ -154,12 +157,20 @@ def _values(event: object, path: str, positions: ListPositions) -> Iterator[tupl
                 yield from _values(part, rest[1:], positions)
 
 
-def _loads(text: str | bytes) -> Any:
-    return json.loads(text, parse_int=Number, parse_float=Number)
+def _loads(text: str | bytes, pairs_hook: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
+    return json.loads(text, parse_int=Number, parse_float=Number, object_pairs_hook=pairs_hook)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise MappingError(f"{twice} occurs twice in an object of a filter pattern")
+    return dict(pairs)
 
 
 def _parsed_body(body: object) -> object:
     try:
         return _loads(body) if isinstance(body, str) else body
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html.
 guide is known from recordings: docs/local.md.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -100,7 +101,7 @@ class StreamSettings:
             batching_window_s=_integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300),
             tumbling_window_s=tumbling_window,
             report_failures=_reports_failures(properties),
-            bisect=properties.get("BisectBatchOnFunctionError") is True,
+            bisect=_boolean(properties, "BisectBatchOnFunctionError"),
             maximum_retry_attempts=_integer(properties, "MaximumRetryAttempts", -1, -1, 10_000),
             maximum_record_age_s=age,
             on_failure=_destination(properties),
@@ -142,8 +143,7 @@ class QueueSettings:
             raise MappingError(
                 f"a BatchSize above {MAX_RECEIVED_MESSAGES} requires MaximumBatchingWindowInSeconds of at least 1"
             )
-        scaling = properties.get("ScalingConfig")
-        scaling = scaling if isinstance(scaling, Mapping) else {}
+        scaling = _object(properties, "ScalingConfig")
         return cls(
             batch_size=size,
             batching_window_s=window,
@@ -159,13 +159,26 @@ def _integer(properties: Properties, name: str, default: int, minimum: int, maxi
     value = properties.get(name)
     if value is None:
         return default
-    try:
-        number = int(str(value))
-    except ValueError as error:
-        raise MappingError(f"{name} must be an integer, not {value!r}") from error
+    if not re.fullmatch(r"-?[0-9]{1,9}", str(value)):
+        raise MappingError(f"{name} must be an integer, not {value!r}")
+    number = int(str(value))
     if not minimum <= number <= maximum:
         raise MappingError(f"{name} must be from {minimum} to {maximum}, not {number}")
     return number
+
+
+def _boolean(properties: Properties, name: str) -> bool:
+    value = properties.get(name)
+    if str(value).lower() not in ("true", "false", "none"):  # template parameters are strings
+        raise MappingError(f"{name} must be true or false, not {value!r}")
+    return str(value).lower() == "true"
+
+
+def _object(properties: Properties, name: str) -> Mapping[str, object]:
+    value = properties.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise MappingError(f"{name} must be an object, not {value!r}")
+    return value or {}
 
 
 def _refuse(properties: Properties, sources: str, names: Mapping[str, str]) -> None:
@@ -196,12 +209,10 @@ def _reports_failures(properties: Properties) -> bool:
 
 
 def _destination(properties: Properties) -> str | None:
-    config = properties.get("DestinationConfig")
-    config = config if isinstance(config, Mapping) else {}
+    config = _object(properties, "DestinationConfig")
     if _is_set(config.get("OnSuccess")):
         raise MappingError("OnSuccess is not for source mappings: remove it, and send results from the function")
-    failure = config.get("OnFailure")
-    arn = failure.get("Destination") if isinstance(failure, Mapping) else None
+    arn = _object(config, "OnFailure").get("Destination")
     if not arn:  # services-dynamodb-errors: an empty ARN removes the destination
         return None
     service = str(arn).split(":")[2:3]

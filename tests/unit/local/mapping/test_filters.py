@@ -308,3 +308,9 @@ def test_filtered_messages_are_deleted_and_never_delivered() -> None:
     assert call is not None
     assert [message.id for message in call.messages] == ["b"]
     assert queue.pending == 1
+
+
+def test_a_message_of_any_depth_is_filtered() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    deep = Filter.parse({"Filters": [{"Pattern": '{"body": {"a": ["x"]}}'}]})
+    assert not deep.passes_message(json.dumps({"body": "[" * 100_000}))

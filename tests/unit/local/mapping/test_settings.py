@@ -68,12 +68,38 @@ def test_an_empty_destination_means_none() -> None:
         {"DestinationConfig": {"OnFailure": {"Destination": f"{QUEUE}.fifo"}}},
         {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:dynamodb:eu-west-1:1:table/failures"}}},
         {"FilterCriteria": {"Filters": [{"Pattern": "not JSON"}]}},
+        {"FilterCriteria": {"Filters": [{"Pattern": '{"a":' * 600 + '["x"]' + "}" * 600}]}},
+        {"FilterCriteria": {"Filters": [{"Pattern": '{"a": ["b"], "a": ["c"]}'}]}},
+        {"BatchSize": "1_0"},
+        {"BatchSize": " 5"},
+        {"BatchSize": 1.0},
+        {"BatchSize": True},
+        {"BisectBatchOnFunctionError": "yes"},
+        {"BisectBatchOnFunctionError": 1},
+        {"DestinationConfig": []},
+        {"DestinationConfig": {"OnFailure": QUEUE}},
+        {"DestinationConfig": {"OnFailure": {"Destination": 5}}},
+        {"StartingPositionTimestamp": 0},
+        {"FunctionResponseTypes": ["ReportBatchItemFailures", "ReportBatchItemFailures"]},
+        {"FunctionResponseTypes": "ReportBatchItemFailures"},
+        {"ScalingConfig": {"MaximumConcurrency": 0}},
     ],
 )
 def test_values_outside_their_limits_are_refused(properties: dict[str, object]) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     with pytest.raises(MappingError):
         stream_settings(properties)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [(True, True), ("true", True), ("True", True), ("false", False), (None, False)]
+)
+def test_a_parameter_of_the_template_may_say_whether_a_batch_is_split(given: object, meant: bool) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+
+    The values of template parameters are strings.
+    """
+    assert stream_settings({"BisectBatchOnFunctionError": given}).bisect is meant
 
 
 @pytest.mark.parametrize("size", [101, 10_000])
