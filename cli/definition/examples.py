@@ -6,6 +6,7 @@ examples that is not known, and the check says so.
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
+from decimal import Decimal
 
 from cli.definition.findings import Findings
 from cli.definition.predicates import UserPredicate, images_of, predicates_of
@@ -20,17 +21,22 @@ from tailrace.definition.field_uses import (
     in_elements,
     in_words,
     may_be_unusable,
+    ratio_uses,
     unknown_field,
     value_at,
 )
 from tailrace.definition.fields.paths import field_path
+from tailrace.definition.item_fields import BINARY
 from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.limits import check_item
 from tailrace.encoding.numbers import normalise
 from tailrace.errors import InvalidItem, InvalidMessage
 
 _MAX_NAMES = 12
+_FIRST_SECONDS, _LAST_SECONDS = 10**8, 10**10
+"""Times in seconds from 1973 to 2286."""
 
 
 def check_definition(pipeline: Pipeline) -> Findings:
@@ -55,6 +61,7 @@ def check_definition(pipeline: Pipeline) -> Findings:
 
 
 def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
+    given = {*collection.keys.fields, *collection.keys.match}
     for number, example in enumerate(collection.all_examples, 1):
         try:
             item = collection.keys.match | normalise(deepcopy(dict(example)))
@@ -63,16 +70,22 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
                     f"example {number} of {collection.name!r} lacks {', '.join(missing)}, which its key gives"
                 )
             else:
+                check_item("x#1", {name: item[name] for name in item if name not in given}, collection.keys.reserved)
+                if collection.lifetime is not None:
+                    collection.lifetime.expires_at(item)
                 yield collection.prepare(item)
         except (InvalidItem, InvalidMessage, TypeError) as error:
             findings.error(f"example {number} of {collection.name!r} is not a valid item: {error}")
+        except RecursionError:
+            findings.error(f"example {number} of {collection.name!r} is nested too deeply, or contains itself")
 
 
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:
     """Check the fields that an aggregate uses; yield those of which nothing is known."""
     collection, context = aggregate.of, f"aggregate {aggregate.name!r}"
     seen = [image for item in items for image in images_of(item, aggregate.each_path)]
-    for use in field_uses(aggregate.by, aggregate.stored_measures, aggregate.each_path):
+    uses = field_uses(aggregate.by, aggregate.stored_measures, aggregate.each_path)
+    for use in (*uses, *ratio_uses(aggregate.measures, aggregate.each_path)):
         path = use.path_in(collection.fields)
         if collection.transform is None and (path is None or collection.fields.is_described(path)):
             _warn_of_types(context, collection, use, findings)
@@ -106,15 +119,22 @@ def _warn_of_types(context: str, collection: Collection, use: FieldUse, findings
 
 
 def _check_use(context: str, collection: Collection, use: FieldUse, items: Sequence[Item], findings: Findings) -> None:
-    types = {type_of(value) for item in items if (value := value_at(item, use.path)) is not None}
+    values = [value for item in items if (value := value_at(item, use.path)) is not None]
+    types = {BINARY if isinstance(value, bytes) else type_of(value) for value in values}
     where = "after the transform" if collection.transform else "in the examples"
     if not types:
         around = [value_at(item, use.path[:-1]) for item in items]
         known = {name for found in around if isinstance(found, dict) for name in found}
-        told = unknown_field(use.source, str(use.path[-1]), collection.name, known)
+        told = unknown_field(use.source, *_place_of(use, collection), known, use.source_to(len(use.path) - 1))
         findings.error(f"{context}: {told} {where}: correct the name, or add an example that has it")
     elif not types & use.types:
         findings.error(f"{context}: {use.what} needs {use.need}, but {use.source!r} is {in_words(types)} {where}")
+
+
+def _place_of(use: FieldUse, collection: Collection) -> tuple[str, str]:
+    """Return a field's own name, and what should have it, in words."""
+    *outer, name = use.path
+    return str(name), f"{use.source_to(len(outer))!r} of {collection.name!r}" if outer else repr(collection.name)
 
 
 def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> None:
@@ -125,9 +145,24 @@ def _check_counting(aggregate: Aggregate, items: Sequence[Item], findings: Findi
         except InvalidItem as error:
             findings.error(f"example {number} of {aggregate.of.name!r} cannot be counted: {error}")
             counted = True
+    _warn_of_unit(aggregate, items, findings)
     if items and not counted:
         findings.warn(
             f"aggregate {aggregate.name!r}: no example of {aggregate.of.name!r} is in any row: add one that is"
+        )
+
+
+def _warn_of_unit(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> None:
+    """Warn of numbers since 1970 in a smaller unit than they are: such times are all in the first weeks of 1970."""
+    bucket = aggregate.bucket
+    if bucket is None or bucket.epoch_unit == "s":
+        return
+    values = [bucket.path.read(image) for item in items for image in images_of(item, aggregate.each_path)]
+    numbers = [value for value in values if isinstance(value, int | Decimal)]
+    if numbers and all(_FIRST_SECONDS < number < _LAST_SECONDS for number in numbers):
+        findings.warn(
+            f"aggregate {aggregate.name!r}: {bucket.unit}({bucket.source!r}) has unit={bucket.epoch_unit!r}, and the "
+            f"examples' numbers, such as {numbers[0]}, look like seconds"
         )
 
 
@@ -142,7 +177,8 @@ def _check_fields_read(
         if predicate.each is not None:
             use = in_elements(use, predicate.each)
         if collection.transform is None and not use.types_in(fields):
-            told = unknown_field(source, name, collection.name, fields.names((use.path_in(fields) or steps)[:-1]))
+            known = fields.names((use.path_in(fields) or steps)[:-1])
+            told = unknown_field(source, name, _place_of(use, collection)[1], known, use.source_to(len(outer)))
             findings.error(f"{predicate}: {told}")
         elif items and not any(_has(value_at(item, tuple(outer)), name) for item in items):
             findings.warn(f"{predicate}: reads {source!r}, which no example of {collection.name!r} has")

@@ -102,7 +102,7 @@ def show_table_comparison(panel: Locator, aggregate: Aggregate) -> None:
 
 
 def open_page(serve: Serve, visit: Visit, filled: FilledTables) -> Page:
-    return visit(serve(filled.respond).url, width=1400, height=3000)
+    return visit(serve(filled.respond, refresh_s=60).url, width=1400, height=3000)
 
 
 def wait_until_loaded(page: Page, aggregate: Aggregate) -> None:

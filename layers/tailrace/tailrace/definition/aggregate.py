@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
-from tailrace.definition.field_uses import check_uses, field_uses
+from tailrace.definition.field_uses import check_uses, field_uses, ratio_uses
 from tailrace.definition.fields.checks import check_display_metadata, check_field, check_predicate
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.groups.buckets import BucketGroup
@@ -150,7 +150,8 @@ class Aggregate:
     def _check_fields(self, context: str) -> None:
         if self.each is not None:
             check_field(f"{context}: each=", self.each)
-        check_uses(context, self.of, field_uses(self.by, self.stored_measures, self.each_path))
+        uses = field_uses(self.by, self.stored_measures, self.each_path)
+        check_uses(context, self.of, [*uses, *ratio_uses(self.measures, self.each_path)])
 
     def _check_lanes(self, context: str) -> None:
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= MAX_LANES:

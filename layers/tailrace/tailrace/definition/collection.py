@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailrace.definition.failures import FAILURES, describe_failure
-from tailrace.definition.fields.checks import check_display_metadata, check_field
+from tailrace.definition.fields.checks import check_display_metadata, check_field, check_function
 from tailrace.definition.item_fields import ItemFields, check_fields, check_id_columns
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.json_schema.paths import Path as FieldSteps
@@ -112,6 +112,8 @@ class Collection:
         check_display_metadata(f"collection {self.name!r}", description=self.description)
         if self.transform is not None and not callable(self.transform):
             raise DefinitionError(f"collection {self.name!r}: transform= must be a function, not {self.transform!r}")
+        if self.transform is not None:
+            check_function(f"collection {self.name!r}: transform=", self.transform)
         if not isinstance(self.examples, Sequence) or not all(isinstance(one, Mapping) for one in self.examples):
             text = f"examples= must be a list of items, each a dict of its fields, not {self.examples!r:.60}"
             raise DefinitionError(f"collection {self.name!r}: {text}")

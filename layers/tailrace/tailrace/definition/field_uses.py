@@ -11,10 +11,11 @@ from tailrace.definition.fields.paths import FieldPath, field_path, source_of
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.item_fields import BINARY, ItemFields
-from tailrace.definition.json_schema.paths import ELEMENT, Path
+from tailrace.definition.json_schema.paths import ELEMENT, Path, Step
 from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.encoding.times import read_time
 from tailrace.errors import DefinitionError
 
@@ -55,6 +56,10 @@ class FieldUse:
         """The types that can be used, in words."""
         return _NEEDS[self.types]
 
+    def source_to(self, length: int) -> str:
+        """Return the first steps of the path as they are spelled in a definition."""
+        return _spelled(self.path[:length])
+
     def types_in(self, fields: ItemFields) -> frozenset[str]:
         """Return the types that the field may have in valid items; none if there can be no value."""
         if self.is_entry_in(fields) and self.path[len(self.each) :][:1] not in {(KEY,), (VALUE,)}:
@@ -89,6 +94,16 @@ def field_uses(
         return
     yield _use(f"each={each.source!r}", each.source, _CONTAINER)
     yield from (in_elements(use, each) for use in uses)
+
+
+def ratio_uses(measures: Mapping[str, AnyMeasure], each: FieldPath | None = None) -> Iterator[FieldUse]:
+    """Yield the fields whose values ratios divide: a minimum may be a text, and a ratio of it is never a number."""
+    for name, one in measures.items():
+        for part in (one.numerator, one.denominator) if isinstance(one, Ratio) else ():
+            measure = measures[part]
+            if isinstance(measure, OrderMeasure) and not measure.is_counted:
+                use = _use(f"{name!r}, a ratio with {part!r},", measure.source, _NUMBER)
+                yield use if each is None else in_elements(use, each)
 
 
 def in_elements(use: FieldUse, each: FieldPath) -> FieldUse:
@@ -158,15 +173,48 @@ def _missing(collection: Collection, use: FieldUse) -> str:
     path = use.path_in(fields) or use.path
     inner = use.path[len(use.each) :]
     if use.is_entry_in(fields) and inner[:1] not in {(KEY,), (VALUE,)}:
-        return unknown_field(use.source, str(inner[0]), f"an entry of {'.'.join(map(str, use.each))}", (KEY, VALUE))
+        owner = f"an entry of {'.'.join(map(str, use.each))!r}"
+        return unknown_field(use.source, str(inner[0]), owner, (KEY, VALUE), _spelled(use.each))
     for length in range(1, len(path)):
         found = fields.types(path[:length])
-        if found and not found & {"array", "object"}:
-            step = ".".join(map(str, path[:length]))
-            return f"unknown field {use.source!r}: {step!r} is {in_words(found)} {_place(collection, path)}"
         if not found:
-            return unknown_field(use.source, str(path[length - 1]), collection.name, fields.names(path[: length - 1]))
-    return unknown_field(use.source, str(path[-1]), collection.name, fields.names(path[:-1]))
+            return _unknown(collection, use, path[:length])
+        if not _leads_on(found, path[length]):
+            told = f"{_told(path[:length])} is {in_words(found)} {_place(collection, path)}"
+            hint = (
+                f"; each={use.source_to(length)!r} counts its elements" if found == {"array"} and not use.each else ""
+            )
+            return f"unknown field {use.source!r}: {told}{hint}"
+    return _unknown(collection, use, path)
+
+
+def _leads_on(types: frozenset[str], step: Step) -> bool:
+    """Tell whether a value of these types may have something at a step."""
+    return "object" in types or (step is ELEMENT and "array" in types)
+
+
+def _unknown(collection: Collection, use: FieldUse, path: Path) -> str:
+    """Return the sentence for a path whose last step leads to no value."""
+    *outer, step = path
+    known, name = collection.fields.names(tuple(outer)), str(step)
+    if name in known:
+        return f"{use.what}: the schema of {collection.name!r} allows no value for {use.source!r}"
+    owner = f"{_told(outer)} of {collection.name!r}" if outer else repr(collection.name)
+    return unknown_field(use.source, name, owner, known, _spelled(outer))
+
+
+def _spelled(path: Iterable[Step]) -> str:
+    """Return a path into an item as it is spelled in a definition; empty for the item itself."""
+    steps = [str(step) for step in path if step is not ELEMENT]
+    return source_of(steps) if steps else ""
+
+
+def _told(path: Sequence[Step]) -> str:
+    """Return a place in an item in words: ``'address'``, or ``an element of 'lines'``."""
+    names = [str(step) for step in path if step is not ELEMENT]
+    if path[-1] is ELEMENT:
+        return f"an element of {'.'.join(names)!r}"
+    return repr(".".join(names))
 
 
 def _unusable(collection: Collection, use: FieldUse, found: frozenset[str]) -> str:
@@ -177,12 +225,15 @@ def _place(collection: Collection, path: Path) -> str:
     return f"in the {collection.fields.source_of(path)} of {collection.name!r}"
 
 
-def unknown_field(source: str, step: str, owner: str, known: Iterable[str]) -> str:
-    """Return the sentence for a field that does not exist, with the closest name of those that do."""
+def unknown_field(source: str, step: str, owner: str, known: Iterable[str], outer: str = "") -> str:
+    """Return the sentence for a field that does not exist, with the closest name of those that do.
+
+    ``owner`` is what lacks it, in words; ``outer`` the path to it, if it is not the item.
+    """
     names = [source_of([name]) for name in sorted(known)]
     close = get_close_matches(source_of([step]), names, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"unknown field {source!r}{hint}; {owner!r} has {', '.join(names) or 'no fields'}"
+    hint = f" (did you mean {'.'.join(filter(None, (outer, close[0])))!r}?)" if close else ""
+    return f"unknown field {source!r}{hint}; {owner} has {', '.join(names) or 'no fields'}"
 
 
 def in_words(types: Iterable[str]) -> str:

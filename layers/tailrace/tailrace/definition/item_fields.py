@@ -5,6 +5,7 @@ its key, its TTL, and the engine's) are no fields, whatever the schema says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from tailrace.definition.item_keys import CollectionKey
@@ -77,6 +78,7 @@ def check_fields(keys: CollectionKey, schema: Schema) -> None:
     for name in sorted({*schema.paths.names(()), *schema.required} & keys.reserved.keys()):
         if name in schema.required or schema.paths.types((name,)):
             raise DefinitionError(f"{context}: the schema has the field {name!r}, but {keys.told(name)}")
+    _check_required(context, keys, schema)
     for name, kind in keys.fields.items():
         if schema.allowed_fields is not None and name not in schema.allowed_fields:
             raise DefinitionError(f"{context}: key= makes the field {name!r}, which the schema does not allow; add it")
@@ -93,6 +95,16 @@ def check_fields(keys: CollectionKey, schema: Schema) -> None:
                 f"{context}: match= gives the field {name!r} the value {value!r}, which the schema does not allow: "
                 f"{reason}"
             )
+
+
+def _check_required(context: str, keys: CollectionKey, schema: Schema) -> None:
+    fields = ItemFields(keys, schema.paths)
+    for name in sorted(schema.required - keys.reserved.keys()):
+        if not fields.types((name,)):
+            close = get_close_matches(name, schema.paths.names(()) - {name}, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            text = f"the schema requires the field {name!r} and allows no value there{hint}, so no item is valid"
+            raise DefinitionError(f"{context}: {text}")
 
 
 def _faults(schema: Schema, name: str, value: Any) -> Iterator[str]:

@@ -42,7 +42,11 @@ def lifetime(context: str, keep: object, source: object, unit: object, tz: str) 
         DefinitionError: they are invalid, or incomplete.
     """
     if keep is None and source is None:
+        if (unit, tz) != ("s", "UTC"):
+            raise DefinitionError(f"{context}: keep_unit= and keep_tz= are for the times of keep= and keep_from=")
         return None
+    if keep is None:
+        raise DefinitionError(f"{context}: keep_from= needs keep=, how long an item is kept after it")
     if not isinstance(keep, timedelta) or keep < timedelta(0):
         raise DefinitionError(f"{context}: keep= must be a duration such as days(30), not {keep!r}")
     if source is None:

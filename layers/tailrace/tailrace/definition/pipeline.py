@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection, check_name
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
+from tailrace.definition.fields.checks import check_function
 from tailrace.definition.item_keys import ItemKeys, item_keys
 from tailrace.definition.measures.linear import Predicate
 from tailrace.definition.route_names import is_reserved, resource_name
@@ -40,6 +41,7 @@ class Route:
             raise DefinitionError(f"route {self.name!r}: of= must be a Collection, not {self.of!r}")
         if not callable(self.when):
             raise DefinitionError(f"route {self.name!r}: when= must be a function of an item, not {self.when!r}")
+        check_function(f"route {self.name!r}: when=", self.when)
 
 
 @dataclass(frozen=True, eq=False)

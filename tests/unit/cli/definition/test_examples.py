@@ -1,5 +1,6 @@
 """A definition is tried on its examples: what counts nothing is an error, what could not be checked a warning."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -7,7 +8,22 @@ import pytest
 from cli.definition.examples import check_definition
 from cli.definition.findings import Findings
 from pipeline.definition import pipeline as flights
-from tailrace import Aggregate, Collection, Pipeline, Route, count, day, distinct, field, last, total
+from tailrace import (
+    Aggregate,
+    Collection,
+    Pipeline,
+    Route,
+    count,
+    day,
+    days,
+    distinct,
+    field,
+    hour,
+    last,
+    minimum,
+    ratio,
+    total,
+)
 
 ORDER = {"country": "DE", "amount": 5, "tags": ["a"], "placed": "2024-01-01T10:00:00Z", "address": {"country": "DE"}}
 OPEN = {"type": "object"}
@@ -21,7 +37,8 @@ def renamed(order: dict[str, Any]) -> dict[str, Any]:
 def checked(
     *, examples: Any = (ORDER,), schema: Any = OPEN, transform: Any = None, routes: Any = (), **wanted: Any
 ) -> Findings:
-    orders = Collection("orders", schema=schema, transform=transform, examples=examples)
+    others = wanted.pop("collection", {})
+    orders = Collection("orders", schema=schema, transform=transform, examples=examples, **others)
     wanted = {"by": [field("country")], "measures": {"n": count()}} | wanted
     aggregates = [Aggregate("a", of=orders, **wanted)]
     return check_definition(Pipeline([orders], aggregates, [Route("r", of=orders, when=one) for one in routes]))
@@ -128,3 +145,54 @@ def test_examples_are_not_changed_by_a_transform_and_may_have_floats() -> None:
 
     assert not checked(examples=[given], transform=spoils, measures={"m": total("price")}).errors
     assert given == {"country": "DE", "price": 12.5, "in": {"a": [1]}}
+
+
+def nested(levels: int) -> Any:
+    inner: Any = 1
+    for _ in range(levels):
+        inner = {"a": inner}
+    return inner
+
+
+CYCLE: dict[str, Any] = {"country": "DE"}
+CYCLE["self"] = CYCLE
+EXPIRING = {"keep": days(30), "keep_from": "placed"}
+STORED: list[tuple[str, dict[str, Any], str]] = [
+    ("it contains itself", {"examples": [CYCLE]}, "example 1 of 'orders' is nested too deeply, or contains itself"),
+    ("it is very deep", {"examples": [ORDER | {"a": nested(3000)}]}, "is nested too deeply, or contains itself"),
+    ("it is deeper than the table allows", {"examples": [ORDER | {"a": nested(33)}]}, "nested more than 32 levels"),
+    ("a set is empty", {"examples": [ORDER | {"tags": set()}]}, "/tags: a set must be non-empty"),
+    ("it has the key", {"examples": [ORDER | {"pk": "x"}]}, "/pk: 'pk' is an attribute of the table's key"),
+    ("a number is too long", {"examples": [ORDER | {"amount": 10**40 + 1}]}, "/amount: "),
+    ("its end is no time", {"examples": [ORDER | {"placed": "soon"}], "collection": EXPIRING}, "/placed: not a time"),
+    ("a group is binary", {"examples": [ORDER | {"country": b"x"}]}, "'country' is binary in the examples"),
+    (
+        "a ratio divides texts",
+        {"measures": {"n": count(), "least": minimum("country"), "share": ratio("least", "n")}},
+        "'share', a ratio with 'least', needs a number, but 'country' is a string in the examples",
+    ),
+    (
+        "a nested field is misspelt",
+        {"by": [field("address.contry")]},
+        "unknown field 'address.contry' (did you mean 'address.country'?); 'address' of 'orders' has country",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [case[1:] for case in STORED], ids=[case[0] for case in STORED])
+def test_an_example_that_no_entrance_would_take_or_no_row_could_count_is_an_error(
+    wanted: dict[str, Any], expected: str
+) -> None:
+    assert expected in "\n".join(checked(**wanted).errors)
+
+
+def test_numbers_that_look_like_seconds_in_a_smaller_unit_are_a_warning() -> None:
+    by = [hour("at", unit="ms")]
+    seconds = checked(by=by, examples=[ORDER | {"at": 1_700_000_000}])
+    assert seconds.warnings == [
+        "aggregate 'a': hour('at') has unit='ms', and the examples' numbers, such as 1700000000, look like seconds"
+    ]
+    for right in (1_700_000_000_000, Decimal("1700000000000.5"), "2024-01-01T00:00:00Z"):
+        assert checked(by=by, examples=[ORDER | {"at": right}]).warnings == []
+    in_seconds = checked(by=[hour("at")], examples=[ORDER | {"at": 1_700_000_000_000}])
+    assert "in ms it would be a time" in "\n".join(in_seconds.errors)

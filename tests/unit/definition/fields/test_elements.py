@@ -196,11 +196,11 @@ CLOSED = {
         ({"each": 3}, "each=: a field name must be a non-empty string"),
         ({"each": "note"}, "each='note' needs a list, set or map, but 'note' is a string"),
         ({"each": "liens"}, r"unknown field 'liens' \(did you mean 'lines'\?\)"),
-        ({"by": [field("lines.prodcut")]}, r"unknown field 'lines.prodcut' \(did you mean 'product'\?\)"),
+        ({"by": [field("lines.prodcut")]}, r"unknown field 'lines.prodcut' \(did you mean 'lines.product'\?\)"),
         ({"measures": {"n": total("lines.product")}}, "needs a number, but 'lines.product' is a string"),
         ({"measures": {"n": maximum("lines")}}, "needs a string, number or boolean, but 'lines' is an object"),
         ({"each": "stock", "by": [field("stock.value.prodcut")]}, "unknown field 'stock.value.prodcut'"),
-        ({"each": "stock", "by": [field("stock.product")]}, "'an entry of stock' has key, value"),
+        ({"each": "stock", "by": [field("stock.product")]}, "an entry of 'stock' has key, value"),
     ],
 )
 def test_fields_of_elements_are_checked_against_the_schema(changes: dict[str, Any], message: str) -> None:

@@ -1,7 +1,8 @@
 """Display metadata (units, descriptions), and checks of arguments that recur in a definition."""
 
-from collections.abc import Hashable
-from typing import TypedDict
+from collections.abc import Callable, Hashable
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
+from typing import Any, TypedDict
 
 from tailrace.definition.fields.paths import field_path
 from tailrace.errors import DefinitionError
@@ -45,5 +46,27 @@ def check_predicate(context: str, where: object) -> None:
     Raises:
         DefinitionError: it is neither.
     """
-    if where is not None and not (callable(where) and isinstance(where, Hashable)):
+    if where is None:
+        return
+    if not (callable(where) and isinstance(where, Hashable)):
         raise DefinitionError(f"{context}: where= must be a function of an item, and hashable, not {where!r}")
+    check_function(f"{context}: where=", where)
+
+
+def check_function(what: str, function: Callable[..., Any]) -> None:
+    """Check that a function can be called with one item, and returns its result at once.
+
+    Raises:
+        DefinitionError: it takes other arguments, or is ``async`` or a generator, so that its result would say nothing.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    if iscoroutinefunction(function) or isgeneratorfunction(function) or isasyncgenfunction(function):
+        raise DefinitionError(f"{what} must be a plain function; {name} is async or a generator")
+    try:
+        parameters = signature(function)
+    except (TypeError, ValueError):
+        return  # a function of C, some of which do not tell
+    try:
+        parameters.bind({})
+    except TypeError as error:
+        raise DefinitionError(f"{what} must take one argument, the item; {name}{parameters} does not") from error
