@@ -30,6 +30,7 @@ _CAUSES = (
     ),
     ("the locale of the machine", Surroundings(locale=ELSEWHERE.locale)),
 )
+_MEMORY = "gives another result after other items: it remembers something, or draws at random"
 _HERE_ONLY = "something beside the item: items that came before, the process, or files of its folder"
 
 
@@ -141,7 +142,7 @@ class Search:
         again = [self.subject.outcome(item) for item in reversed(chunk)][::-1]
         for item, first, second in zip(chunk, before, again, strict=True):
             if first != second:
-                self._differs(item, first, second, "gives another result after other items: it remembers something")
+                self._differs(item, first, second, _MEMORY)
                 return
         if worker is None:
             return

@@ -139,6 +139,13 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "two collections with one name": (lambda: Pipeline([things, things]), "two collections"),
     "an aggregate of an unlisted collection": (lambda: Pipeline([others], [aggregate()]), "'things'"),
     "a missing pipeline module": (lambda: load_pipeline("tests.pipelines.nowhere:pipeline"), "nowhere"),
+    "a pipeline without an attribute": (lambda: load_pipeline("tests.pipelines.orders"), "must be module:attribute"),
+    "a pipeline with an empty attribute": (
+        lambda: load_pipeline("tests.pipelines.orders:"),
+        "must be module:attribute",
+    ),
+    "a path for a pipeline": (lambda: load_pipeline("tests/pipelines/orders.py:pipeline"), "not 'tests/pipelines/"),
+    "a pipeline of no module": (lambda: load_pipeline(":pipeline"), "such as pipeline.definition:pipeline"),
     "a missing pipeline attribute": (lambda: load_pipeline("tests.pipelines.orders:pipe"), "pipe"),
     "another object instead of a pipeline": (lambda: load_pipeline("tests.pipelines.orders:orders"), "not a Pipeline"),
 }

@@ -155,8 +155,11 @@ def load_pipeline(reference: str = DEFAULT_PIPELINE) -> Pipeline:
         DefinitionError: the module or attribute does not exist, or is not a pipeline.
     """
     module, _, attribute = reference.partition(":")
+    if not all(name.isidentifier() for name in (*module.split("."), attribute)):
+        text = f"must be module:attribute, such as {DEFAULT_PIPELINE}, not {reference!r}"
+        raise DefinitionError(f"TAILRACE_PIPELINE {text}")
     try:
-        pipeline = getattr(importlib.import_module(module), attribute or "pipeline")
+        pipeline = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise DefinitionError(f"TAILRACE_PIPELINE={reference!r}: {error}") from error
     if not isinstance(pipeline, Pipeline):

@@ -5,13 +5,21 @@ from datetime import timedelta
 from itertools import islice
 
 from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups.buckets import UNITS
 from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, group_list_key
 from tailrace.errors import InvalidMessage, NotAdditive, UnsupportedKeyOrder
 from tailrace.queries.group_values import GivenGroup, combinations, given_group
 from tailrace.queries.groups import GroupQuery
-from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, aligned, coarser_units, max_buckets_in
+from tailrace.queries.intervals import (
+    MAX_PARTITIONS_PER_INTERVAL,
+    RANGE,
+    aligned,
+    coarser_units,
+    max_buckets_in,
+    why_not_rolled_up,
+)
 from tailrace.queries.options import Parameters, check_parameters, choice, parameter_name, whole_number
-from tailrace.queries.rollup import non_additive_measures, reason_left_out
+from tailrace.queries.rollup import OVERLAPPING, non_additive_measures, reason_left_out
 from tailrace.queries.rows import RowQuery
 from tailrace.queries.time_ranges import BucketRange, bounds, bucket_range
 from tailrace.queries.windows import WITHOUT_WINDOW, parse_window
@@ -117,7 +125,11 @@ def _check_rankable(aggregate: Aggregate, given: dict[str, str], first_values: t
     first = aggregate.by[0]
     name = parameter_name(first)
     if name not in given and not (first is aggregate.bucket and ("from" in given or "to" in given)):
-        inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "nothing"
+        if len(aggregate.by) == 1 and first is not aggregate.bucket:
+            ask = f"give up to {MAX_FIRST_GROUP_VALUES} values of {name} to rank"
+            text = f"{aggregate.name} has one row per {name}: {ask}, or define an aggregate with a group before it"
+            raise UnsupportedKeyOrder(text)
+        inner_groups = ", ".join(group.name for group in aggregate.by[1:]) or "its buckets"
         values = "a time range" if first is aggregate.bucket else f"up to {MAX_FIRST_GROUP_VALUES} of them"
         raise UnsupportedKeyOrder(
             f"rows are ranked within the {first.name} that is given: give {name} to rank {inner_groups} within it, or "
@@ -194,6 +206,10 @@ def _interval(aggregate: Aggregate, given: dict[str, str], buckets: BucketRange 
     bucket = aggregate.bucket
     if bucket is None:
         raise InvalidMessage(f"{aggregate.name} takes no interval: it has no time bucket")
+    if aggregate.hop is not None:
+        raise NotAdditive(f"{aggregate.name} takes no interval: {OVERLAPPING}")
+    if given["interval"] in UNITS and given["interval"] not in coarser_units(bucket):
+        raise InvalidMessage(why_not_rolled_up(bucket, given["interval"]))
     interval = choice(given, "interval", (*coarser_units(bucket), RANGE))
     if parameter_name(bucket) in given:
         raise InvalidMessage(f"{parameter_name(bucket)} is a single {bucket.noun}: use from and to with interval")

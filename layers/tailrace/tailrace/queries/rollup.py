@@ -27,6 +27,9 @@ _REASONS = {
     "top": "a full list may lack values of its row, so lists of several rows are merged only if none is full",
 }
 
+OVERLAPPING = "windows overlap, so an item is in several of these rows"
+"""Why rows of overlapping windows cannot be derived from several of them."""
+
 MAX_GROUPS = 20_000
 """The most groups held in memory to roll up one interval."""
 
@@ -113,7 +116,7 @@ def reason_left_out(aggregate: Aggregate, name: str) -> str:
     """Return why a measure cannot be derived from several rows."""
     measure = aggregate.measures[name]
     if aggregate.hop is not None:
-        return "windows overlap, so an item is in several of these rows"
+        return OVERLAPPING
     if not isinstance(measure, Ratio):
         return _REASONS[measure.kind]
     left_out = non_additive_measures(aggregate)

@@ -77,11 +77,9 @@ def parse_window(text: str, step: BucketGroup) -> Window:
     buckets = _buckets_in(window, step)
     if buckets is None:
         example = "24h or 7d" if step.length is not None else _EXAMPLES[step.unit]
-        raise InvalidMessage(
-            f"window={text} is not a whole number of buckets of a {step.noun}: give one such as {example}"
-        )
+        raise InvalidMessage(f"window={text} is not a whole number of {step.plural}: give one such as {example}")
     if buckets > MAX_WINDOW_BUCKETS:
-        raise InvalidMessage(f"window={text} has more than {MAX_WINDOW_BUCKETS} buckets of a {step.noun}")
+        raise InvalidMessage(f"window={text} has more than {MAX_WINDOW_BUCKETS} {step.plural}")
     return window
 
 

@@ -68,6 +68,11 @@ class BucketGroup:
         """One bucket in words: ``hour``, ``bucket of 15 minutes``."""
         return self.unit if self.size == 1 else f"bucket of {self.size} {self.unit}s"
 
+    @property
+    def plural(self) -> str:
+        """Several buckets in words: ``hours``, ``buckets of 15 minutes``."""
+        return f"{self.unit}s" if self.size == 1 else f"buckets of {self.size} {self.unit}s"
+
     def value(self, item: Item) -> str | None:
         """Return the label of the bucket that contains the field's time."""
         value = self.path.read(item)

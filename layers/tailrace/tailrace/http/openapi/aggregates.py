@@ -220,14 +220,14 @@ _FIRST_VALUES = {
 
 
 def _interval_parameter(aggregate: Aggregate) -> list[Json]:
-    if aggregate.bucket is None:
+    if aggregate.bucket is None or aggregate.hop is not None:
         return []
     intervals = [*rollup_intervals(aggregate), RANGE]
     return [parameter("interval", "query", {"enum": intervals}, "Roll rows up by interval, or over the whole range.")]
 
 
 def _window_parameter(aggregate: Aggregate) -> list[Json]:
-    if aggregate.bucket is None or not aggregate.linear:
+    if aggregate.bucket is None or aggregate.hop is not None or not aggregate.linear:
         return []
     text = "The length of a window: each row has the sums of the window that ends with its bucket."
     return [parameter("window", "query", _TEXT | {"examples": ["24h", "7d", "12mo"]}, text)]
