@@ -35,6 +35,7 @@ def _values(plan: Plan) -> Iterator[Cost]:
     for values in plan.profile.values:
         writes = plan.values_written(values)
         reads = ", all read" if values.reads_all else ", an end read" if values.ends else ""
+        reads += ", ranked" if values.ranked else ""
         counts = ", counted" if values.appearing else ""
         what = f"value rows, {values.per_row:,.0f} per row{reads}{counts}"
         yield Cost(

@@ -142,8 +142,8 @@ class Plan:
         size = self.profile.row_bytes.get((values.aggregate, "value row"), 0) + MARK_BYTES
         all_rows = math.ceil(values.per_row * size / _READ_UNIT_BYTES) if values.reads_all else 0
         touched = min(self.main_rows(values.aggregate), self.values_written(values))
-        # what is counted is read after it is written, one by one
-        return touched * (values.ends + all_rows) + (self.values_written(values) if values.appearing else 0)
+        # what is counted or ranked is read after it is written, one by one
+        return touched * (values.ends + all_rows) + (self.values_written(values) if values.reads_touched else 0)
 
     def transactions(self, values: Values) -> float:
         """Return the transactions per change that count values: one for each main row with new ones."""
@@ -167,8 +167,9 @@ class Plan:
     def _calls(self, values: Values) -> float:
         touched = min(self.main_rows(values.aggregate), self.values_written(values))
         queries = values.ends + values.reads_all
-        counting = self.values_written(values) / _VALUES_PER_READ + self.transactions(values)
-        return (touched * (1 + queries) if queries else 0) + (counting if values.appearing else 0)
+        updates = touched * (1 + queries) if queries or values.ranked else 0
+        reads = self.values_written(values) / _VALUES_PER_READ if values.reads_touched else 0
+        return updates + reads + (self.transactions(values) if values.appearing else 0)
 
     @property
     def fanout_batch(self) -> float:

@@ -60,6 +60,7 @@ class Values:
         ends: the number of queries that read one end; 0 if there are none.
         reads_all: whether all value rows are read.
         appearing: values that are new to their row, per change, where different values are counted; else 0.
+        ranked: whether the most frequent values are shown, for which each touched value row is read.
     """
 
     aggregate: str
@@ -69,6 +70,12 @@ class Values:
     ends: int
     reads_all: bool
     appearing: float = 0
+    ranked: bool = False
+
+    @property
+    def reads_touched(self) -> bool:
+        """Whether each value row that a batch has touched is read."""
+        return self.ranked or self.appearing > 0
 
 
 @dataclass(frozen=True, slots=True)

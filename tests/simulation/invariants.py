@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from typing import Any
 
+from tailrace.aws.aggregates.order_state import stored_order
 from tailrace.aws.backfill.control import CONTROL
+from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.keys import value_rows_key
 from tests.simulation.definition import DISTINCT, FULL, Key, has_uncountable_line, is_large, prepared
 from tests.simulation.recount import recount
 from tests.simulation.world.functions import ROUTE_QUEUE, TABLE
@@ -31,6 +34,7 @@ def find_violations(history: History) -> list[str]:
     return [
         *world.functions.raised[:1],
         *find_wrong_rows(world),
+        *find_wrong_candidates(world),
         *find_misplaced_expiry(world),
         *(find_lost_changes(world) if "fanout" in history.readers else ()),
     ]
@@ -74,6 +78,18 @@ def stored(world: World) -> dict[Key, Item]:
                 seen |= {name: seen[name] + rows.get(key, {}).get(name, 0) for name in _LANE_ATTRIBUTES}
         rows[key] = seen
     return rows
+
+
+def find_wrong_candidates(world: World) -> Iterator[str]:
+    """Find main rows whose candidates for the most frequent values are not what their value rows say."""
+    rows = {(row["pk"], row["sk"]): row for row in map(decode_item, world.functions.database.rows(TABLE))}
+    aggregate = world.pipeline.aggregate("pages")
+    for key, row in rows.items():
+        if key[0].startswith("pages@"):
+            for name, frequent in stored_order(aggregate, row).frequent.items():
+                below = [one for one in rows.values() if one["pk"] == value_rows_key(key, name) and one["~n"] > 0]
+                if frequent.wrong(ValueCount((one["value"],), one["~n"]) for one in below):
+                    yield f"{key}: its candidates are {frequent}, its values {below}"
 
 
 def find_misplaced_expiry(world: World) -> Iterator[str]:

@@ -167,9 +167,10 @@ class Counting:
             tuple(counts.kind.measures),
             counts.values.count() / counts.rows.count(),
             tuple([written / self._changes for written in counts.written]),
-            len(ranges - {"all"}),
+            len(ranges - {"all", "frequent"}),
             "all" in ranges,
             counts.values.count() / self._changes if counted else 0,
+            "frequent" in ranges,
         )
 
 

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from tailrace.aggregation.frequent_values import frequent_kinds, max_bytes, reserve_size
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.pipeline import Pipeline
@@ -82,6 +83,10 @@ def row_bytes(row: RowChange, *, is_main: bool) -> int:
     for name, measure in aggregate.measures.items() if is_main else ():
         if isinstance(measure, OrderMeasure):
             size += len(name) + _VALUE_BYTES * measure.values_stored
+    kinds = frequent_kinds(aggregate).values() if is_main else ()
+    for kind in kinds:
+        reserve = reserve_size(kind.value_ranges["frequent"])
+        size += min(max_bytes(len(kinds)), reserve * (_VALUE_BYTES + _NUMBER_BYTES))
     return size
 
 

@@ -1,7 +1,7 @@
 """Safeguards of the counts of different values, each broken in turn."""
 
 import re
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -10,11 +10,10 @@ from tailrace.aggregation import counted_values
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates import update_expressions as writes
 from tailrace.aws.aggregates import value_counter
+from tailrace.aws.aggregates.order_measures import OrderMeasures
 from tailrace.aws.aggregates.outcomes import Outcome
 from tailrace.aws.aggregates.value_counter import States, ValueCounter
-from tailrace.aws.aggregates.value_counts import ValueCounts
 from tailrace.encoding.json_types import Json
-from tailrace.encoding.keys import RowKey
 from tailrace.errors import Permanent
 
 _ITEMS = re.compile(r"(#\d+) (?:>|<=) (:\d+)")
@@ -49,8 +48,8 @@ def _without(condition: re.Pattern[str]) -> Iterator[None]:
 @contextmanager
 def _by_the_writer_only() -> Iterator[None]:
     """Move only values that this delivery has written, and none that it finds written."""
-    after_mark, update = RowChange.after_mark, ValueCounts.update
-    found: set[RowKey] = set()
+    after_mark, count, prepare = RowChange.after_mark, OrderMeasures._count, OrderMeasures.prepare
+    found = set()
 
     def noting(self: RowChange, mark: int) -> RowChange:
         left = after_mark(self, mark)
@@ -59,14 +58,20 @@ def _by_the_writer_only() -> Iterator[None]:
         return left
 
     def careless(
-        self: ValueCounts, rows: Sequence[RowChange], failed: Container[RowKey], *, expire_empty: bool
+        self: OrderMeasures, row: RowChange, values: Sequence[RowChange], *, expire_empty: bool
     ) -> list[Outcome]:
-        before = {value.key for row in rows for value in row.value_changes.values() if value.key in failed}
-        outcomes = update(self, rows, found | before, expire_empty=expire_empty)
+        return count(self, row, [value for value in values if value.key not in found], expire_empty=expire_empty)
+
+    def forgetting(self: OrderMeasures, *arguments: Any, **options: Any) -> list[Outcome]:
+        outcomes = prepare(self, *arguments, **options)
         found.clear()
         return outcomes
 
-    with patch.object(RowChange, "after_mark", noting), patch.object(ValueCounts, "update", careless):
+    with (
+        patch.object(RowChange, "after_mark", noting),
+        patch.object(OrderMeasures, "_count", careless),
+        patch.object(OrderMeasures, "prepare", forgetting),
+    ):
         yield
 
 
@@ -110,13 +115,13 @@ def _canceled_is_done() -> AbstractContextManager[Any]:
 
 
 def _failures_ignored(method: str) -> Callable[[], AbstractContextManager[Any]]:
-    step = getattr(ValueCounts, method)
+    step = getattr(OrderMeasures, method)
 
-    def careless(self: ValueCounts, *arguments: Any, **options: Any) -> list[Outcome]:
+    def careless(self: OrderMeasures, *arguments: Any, **options: Any) -> list[Outcome]:
         step(self, *arguments, **options)
         return []
 
-    return lambda: patch.object(ValueCounts, method, careless)
+    return lambda: patch.object(OrderMeasures, method, careless)
 
 
 def _read_before() -> AbstractContextManager[Any]:

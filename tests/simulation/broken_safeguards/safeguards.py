@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from tests.simulation.broken_safeguards.candidates import BROKEN_CANDIDATES
 from tests.simulation.broken_safeguards.conditions import BROKEN_CONDITIONS
 from tests.simulation.broken_safeguards.counts import BROKEN_COUNTS
 from tests.simulation.broken_safeguards.delivery import BROKEN_DELIVERY
@@ -19,6 +20,7 @@ BROKEN_SAFEGUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     **BROKEN_FOLDING,
     **BROKEN_WRITES,
     **BROKEN_COUNTS,
+    **BROKEN_CANDIDATES,
     **BROKEN_DELIVERY,
 }
 """What is broken, and the context manager that breaks it."""

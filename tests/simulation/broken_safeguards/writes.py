@@ -14,9 +14,11 @@ from tailrace.aws.aggregates import commit
 from tailrace.aws.aggregates import expiry as emptied
 from tailrace.aws.aggregates import order_state as ordering
 from tailrace.aws.aggregates import update_expressions as writes
+from tailrace.aws.aggregates.order_measures import OrderMeasures
 from tailrace.aws.aggregates.outcomes import Failed, Outcome
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.definition.row_attributes import ITEM_COUNT
+from tailrace.encoding.dynamodb import decode_item
 
 
 def _failed_batch_ignored() -> AbstractContextManager[Any]:
@@ -73,8 +75,8 @@ def _failed_expiry_ignored() -> AbstractContextManager[Any]:
 def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:
     read = ordering.OrderReader.state
 
-    def changed(self: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
-        found = read(self, row, version)
+    def changed(self: ordering.OrderReader, *arguments: Any) -> writes.OrderState:
+        found = read(self, *arguments)
         return replace(found, state=change(dict(found.state)))
 
     return lambda: patch.object(ordering.OrderReader, "state", changed)
@@ -82,19 +84,12 @@ def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], A
 
 def _values_read_once() -> AbstractContextManager[Any]:
     """Write the order measures read for the first attempt with the version read for the second."""
-    attempt, read = commit.Committer._attempt, ordering.OrderReader.state
 
-    def careless(self: commit.Committer, row: RowChange, lineage: marks.Lineage | None) -> list[Outcome]:
-        found: list[writes.OrderState] = []
+    def careless(self: OrderMeasures, row: RowChange, found: Any) -> writes.OrderState:
+        version = ordering.stored_order(row.layout.aggregate, decode_item(found)).version
+        return replace(self.state(row), version=version)
 
-        def first(reader: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
-            found.append(found[0] if found else read(reader, row, version))
-            return replace(found[0], version=version)
-
-        with patch.object(ordering.OrderReader, "state", first):
-            return attempt(self, row, lineage)
-
-    return patch.object(commit.Committer, "_attempt", careless)
+    return patch.object(OrderMeasures, "state_again", careless)
 
 
 def _latest_mark_dropped() -> AbstractContextManager[Any]:
@@ -111,8 +106,8 @@ def _version_read_last() -> AbstractContextManager[Any]:
     """Write a main row with the version that it has after its value rows were read."""
     order = ordering.OrderReader.state
 
-    def late(self: ordering.OrderReader, row: RowChange, version: int) -> writes.OrderState:
-        return replace(order(self, row, version), version=self.version(row.key))
+    def late(self: ordering.OrderReader, row: RowChange, *arguments: Any) -> writes.OrderState:
+        return replace(order(self, row, *arguments), version=self.stored([row])[row.key].version)
 
     return patch.object(ordering.OrderReader, "state", late)
 

@@ -2,13 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 from local.in_memory import Database
 from local.mapping import Failed, InvocationResult, Returned, Throttled
+from tailrace.aggregation import frequent_values
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates import commit
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
+from tailrace.aws.aggregates.order_measures import OrderMeasures
+from tailrace.aws.aggregates.order_state import OrderReader
+from tailrace.aws.aggregates.update_expressions import OrderState
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import assemble_feeder, fingerprints
 from tailrace.aws.monitoring.progress import ProgressWriter
@@ -26,7 +34,19 @@ from tests.simulation.world.steps import Function, History, Run
 type Stage = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 TABLE, PROGRESS = "aggregates", "progress"
+_RELEASES_MEET_EVERY = 3
+_RESERVES = 2
+
 ARCHIVE_QUEUE, ROUTE_QUEUE, FAILURES = "archive", "large-orders", "failures"
+
+
+class OrdersOfTheReleaseBefore(OrderMeasures):
+    """Order measures as earlier releases write them, in processes that run on while a new one is deployed."""
+
+    def state(self, row: RowChange) -> OrderState:
+        """Return all order measures, read from all value rows, without what the row says beside them."""
+        found = OrderReader(self.client, self.table).recomputed(row, self.stored[row.key].version)
+        return replace(found, reserve=None, frequent={})
 
 
 class Functions:
@@ -53,7 +73,7 @@ class Functions:
         self.raised: list[str] = []
         self._injector = injector
         self._clock = clock
-        self._batches = history.batches
+        self._batches, self._seed = history.batches, history.seed
         self._processes: dict[tuple[Function, int], Stage] = {}
 
     def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> InvocationResult:
@@ -88,11 +108,29 @@ class Functions:
     def _stage(self, process: tuple[Function, int]) -> Stage:
         stage = self._processes.get(process)
         if stage is None:
-            makers = {"aggregate": self._aggregate, "fanout": self._fanout, "archive": self._archive}
+            makers = {
+                "aggregate": lambda: self._aggregate(process[1]),
+                "fanout": self._fanout,
+                "archive": self._archive,
+            }
             stage = self._processes[process] = makers[process[0]]()
         return stage
 
-    def _aggregate(self) -> Stage:
+    def _aggregate(self, process: int) -> Stage:
+        before = self._seed % _RELEASES_MEET_EVERY == 1 and process == 1
+        stage, orders = self._aggregator(), OrdersOfTheReleaseBefore if before else OrderMeasures
+        reserve = self._seed % _RESERVES
+
+        def invoke(event: Mapping[str, Any]) -> dict[str, Any]:
+            with (
+                patch.object(commit, "OrderMeasures", orders),
+                patch.object(frequent_values, "reserve_size", lambda _shown: reserve),
+            ):
+                return stage(event)
+
+        return invoke
+
+    def _aggregator(self) -> Stage:
         table: Any = Table(self._injector, self.database)
         committer = Committer(table, TABLE, clock=self._now, use_partiql=self._batches, executor=self._executor)
         streams: Any = self.streams

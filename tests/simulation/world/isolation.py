@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from unittest.mock import patch
 
+from tailrace.aggregation import frequent_values
 from tailrace.aws.aggregates import commit
 from tailrace.aws.monitoring import progress
 from tailrace.aws.runtime import objects, queues
@@ -38,6 +39,7 @@ def isolated() -> Iterator[None]:
         for module in (objects, archiving):
             stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
         stack.enter_context(patch.object(commit, "_MAX_STATEMENTS", 2))
+        stack.enter_context(patch.object(frequent_values, "reserve_size", lambda _shown: 0))
         stack.enter_context(patch.object(queues, "_MAX_ENTRIES", 2))
         stack.enter_context(patch.object(packing, "MAX_MESSAGE_BYTES", _MOST_BYTES))
         stack.enter_context(

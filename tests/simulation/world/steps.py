@@ -4,7 +4,9 @@ A history is plain data, generated before it is played: the steps record every r
 same run, and a failing history can be shrunk by removing steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from random import Random
 from typing import Literal
 
@@ -160,6 +162,8 @@ _SHORT_LENGTH, _LONG_LENGTH, _CONTENDED_LENGTH, _LONG_PROBABILITY = 50, 150, 20,
 _ARCHIVE_PROBABILITY = 0.25
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
 _TRANSIENT: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
+_MAX_SHARDS = 3
+_COMES_BACK_EVERY = 101
 _MAX_TIMES = 4  # attempts before a message is given up
 
 
@@ -179,11 +183,13 @@ def generate_history(seed: int) -> History:
     steps = tuple(generator.step() for _ in range(random.randint(8, max_length))) + (
         generator.race() if contended else ()
     )
+    if seed % _COMES_BACK_EVERY == 1:
+        steps = generator.comeback()
     sequence_base = random.choice((10, 10, 16**2, 10**21, 16**18, 16**30, 10**39))
     return History(
         seed,
         steps,
-        shards=random.randint(1 + contended, 3),
+        shards=random.randint(1 + contended, _MAX_SHARDS),
         batch_size=random.randint(1, 6),
         batching_window_s=random.choice((0, 0, 2)),
         # so that sequence numbers gain a digit in the middle
@@ -194,6 +200,11 @@ def generate_history(seed: int) -> History:
         fanout_age_s=random.choice((-1, 60, 600)),
         archive_receives=random.choice((1, 2, 5)),
     )
+
+
+def _deliver_all(process: int) -> list[Deliver]:
+    """Deliver the changes of every shard to one process of the function."""
+    return [Deliver("aggregate", shard, Run(environment=process)) for shard in range(2 * _MAX_SHARDS)]
 
 
 @dataclass(slots=True)
@@ -233,7 +244,18 @@ class _StepGenerator:
         """
         writes = tuple(self._write() for _ in range(self.random.randint(2, 4)))
         meanwhile = Fault(self.random.randrange(20), "meanwhile", meanwhile=Deliver("aggregate", self._index()))
-        return AdvanceHours(5), *writes, Deliver("aggregate", self._index(), Run("runs", (meanwhile,)))
+        process = self.nested.randrange(3)  # the third knows no row yet
+        race = Run("runs", (meanwhile,), environment=process)
+        return AdvanceHours(5), *writes, Deliver("aggregate", self._index(), race)
+
+    def comeback(self) -> tuple[Step, ...]:
+        """Draw a row that is emptied and deleted, and comes back, while a process still knows it as it was."""
+        values = [self.random.choice((3, 41)) for _ in range(self.random.randint(3, 5))]
+        visits = [Write("visits", str(number), {"page": "/", "ms": ms}) for number, ms in enumerate(values)]
+        parts: list[Sequence[Step]] = [(visits[0], *_deliver_all(1)), (Write("visits", "0", None), AdvanceHours(60))]
+        parts += [(visit, *_deliver_all(0)) for visit in visits[1:-1]]
+        parts += [(visits[-1], *_deliver_all(1))]
+        return tuple(chain.from_iterable(parts))
 
     def _index(self) -> int:
         return self.random.randrange(6)

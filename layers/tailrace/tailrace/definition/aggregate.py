@@ -44,7 +44,7 @@ class ValueRows:
 
     @property
     def value_ranges(self) -> Mapping[ValueRange, int]:
-        """The ranges of value rows that the measures need, each with the number of items to read there; 0 for all."""
+        """The ranges of value rows that the measures need, each with how much of it is needed; 0 for all."""
         ranges: dict[ValueRange, int] = {}
         for measure in self.measures.values():
             ranges[measure.value_range] = max(measure.items_read, ranges.get(measure.value_range, 0))

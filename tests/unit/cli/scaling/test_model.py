@@ -124,6 +124,18 @@ def test_different_values_are_counted_at_a_price_that_does_not_depend_on_how_man
         assert cost.what.endswith("per row, counted")
 
 
+def test_ranked_values_are_read_when_they_are_touched() -> None:
+    touched = dict(PROFILE.touched) | {SHOPS._replace(kind="value row"): [2_000] * len(SIZES)}
+    for per_row in (10, 1_000_000):
+        values = Values("shops", ("best",), per_row, (0.2,) * len(SIZES), ends=0, reads_all=False, ranked=True)
+        found = plan(1_000, touched=touched, values=[values])
+        cost = next(one for one in costs(found) if one.measures == ("best",))
+        assert (cost.writes, cost.write_units, cost.read_units) == pytest.approx((0.2, 0.2, 0.2))
+        assert cost.what.endswith("per row, ranked")
+        # the main row takes an update of its own, and a hundred values are read at once: 5 ms, eight at a time
+        assert found.aggregate_s == pytest.approx(50e-6 + 0.3 * 100e-6 + (0.1 + 0.2 / 100) * 5e-3 / 8)
+
+
 def test_dollars_of_a_month_of_thirty_days() -> None:
     found = dollars_a_month(plan(1_000), PRICES)
     # 2,592 million changes; 0.1 write units each, at $0.625 per million

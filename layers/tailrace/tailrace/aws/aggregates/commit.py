@@ -12,13 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import Lineage, decode_sequence
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.expiry import MAX_KEYS_PER_READ, EmptyRowExpiry, may_be_empty
-from tailrace.aws.aggregates.order_state import OrderReader, version_of
+from tailrace.aws.aggregates.expiry import EmptyRowExpiry, may_be_empty
+from tailrace.aws.aggregates.order_measures import KnownOrders, OrderMeasures
 from tailrace.aws.aggregates.outcomes import Call, Failed, LateChanges, Outcome, SumOverflow
 from tailrace.aws.aggregates.update_expressions import OrderState, fits_statement, partiql_statement, update_request
-from tailrace.aws.aggregates.value_counter import ValueCounter
-from tailrace.aws.aggregates.value_counts import ValueCounts
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 
@@ -38,25 +37,19 @@ _MAX_KNOWN_ROWS = 200_000
 
 @dataclass(slots=True)
 class KnownRows:
-    """Rows that this process has written: which exist with which mark, and at which version.
+    """Rows that this process has written: which exist with which mark, and what they say of their order measures.
 
     This is only a hint: a row that a batch rejects is written individually, under the same condition.
     """
 
     rows: set[tuple[RowKey, str]] = field(default_factory=set)
-    versions: dict[RowKey, int] = field(default_factory=dict)
+    orders: KnownOrders = field(default_factory=KnownOrders)
 
     def remember(self, key: RowKey, mark: str) -> None:
         """Remember a row that was written."""
         if len(self.rows) >= _MAX_KNOWN_ROWS:
             self.rows.clear()
         self.rows.add((key, mark))
-
-    def remember_version(self, key: RowKey, version: int) -> None:
-        """Remember the version of a row's order measures."""
-        if len(self.versions) >= _MAX_KNOWN_ROWS:
-            self.versions.clear()
-        self.versions[key] = version
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +92,8 @@ class Committer:
         value_rows = [value for row in main_rows for value in row.value_changes.values()]
         outcomes += self._write([*value_rows, *(row for row in on_time if not row.value_changes)], lineage)
         failed_keys = {outcome.key for outcome in outcomes if isinstance(outcome, Failed)}
-        counts = ValueCounts(ValueCounter(self.client, self.table, self.clock), self._run, self.known.versions)
-        outcomes += counts.update(main_rows, failed_keys, expire_empty=expire_empty)
+        orders = OrderMeasures(self.client, self.table, self.clock, self._run, self.known.orders)
+        outcomes += orders.prepare(main_rows, failed_keys, expire_empty=expire_empty)
         failed = {outcome.key: outcome for outcome in outcomes if isinstance(outcome, Failed)}
         # if a main row's mark moved past a value row that was not written, redelivery would skip that value
         outcomes += [
@@ -109,7 +102,7 @@ class Committer:
             if _has_failed_values(row, failed)
         ]
         ready = [row for row in main_rows if row.key not in failed and not _has_failed_values(row, failed)]
-        outcomes += self._run(partial(self._commit_row, row, lineage) for row in ready if row.reads_values)
+        outcomes += self._run(partial(self._commit_row, row, lineage, orders) for row in ready if row.reads_values)
         outcomes += self._write((row for row in ready if not row.reads_values), lineage)
         if not expire_empty:
             return outcomes
@@ -159,18 +152,17 @@ class Committer:
                 outcomes += self._commit_row(remaining, lineage) if remaining.steps else []
         return outcomes
 
-    def _commit_row(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
+    def _commit_row(
+        self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None = None
+    ) -> list[Outcome]:
+        """Write one row; ``orders`` are prepared for a main row that reads its values, and None for any other."""
         try:
-            return self._attempt(row, lineage)
+            return self._attempt(row, lineage, orders)
         except Transient as error:
             return [Failed(row.first, row.key, error)]
 
-    def _attempt(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
-        reader = OrderReader(self.client, self.table)
-        order_state: OrderState | None = None
-        if row.reads_values:
-            version = self.known.versions.get(row.key)
-            order_state = reader.state(row, reader.version(row.key) if version is None else version)
+    def _attempt(self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None) -> list[Outcome]:
+        order_state = None if orders is None else orders.state(row)
         for _ in range(_MAX_ATTEMPTS):
             try:
                 self.client.update_item(**update_request(self.table, row, lineage, self.clock(), order_state))
@@ -181,34 +173,36 @@ class Committer:
                 if found is None:
                     if row.inexact or not has_code(error, _VALIDATION_ERROR):
                         raise translate(error) from error
-                    return self._commit_steps(row, lineage)
+                    return self._commit_steps(row, lineage, orders)
                 row = row.after_mark(_mark_of(found, lineage))
                 if not row.steps:
                     return []
-                if row.reads_values:
-                    order_state = reader.state(row, version_of(found))
+                if orders is not None:
+                    order_state = orders.state_again(row, found)
             else:
-                self._remember(row, lineage, order_state)
+                self._remember(row, lineage, orders, order_state)
                 return []
         raise Transient("the row keeps changing: another delivery is in progress")
 
-    def _remember(self, row: RowChange, lineage: Lineage | None, order_state: OrderState | None) -> None:
+    def _remember(
+        self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None, order_state: OrderState | None
+    ) -> None:
         if lineage is not None:
             self.known.remember(row.key, lineage.mark)
-        if order_state is not None:
-            self.known.remember_version(row.key, order_state.version + 1)
+        if orders is not None and order_state is not None:
+            orders.remember(row, order_state)
 
-    def _commit_steps(self, row: RowChange, lineage: Lineage | None) -> list[Outcome]:
+    def _commit_steps(self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None) -> list[Outcome]:
         """Write a row's changes one by one, because the table could not hold their sum added to its own.
 
         Of the change that it cannot hold, only the item is counted: the row is marked as inexact and the change is
         reported, so that it stops neither other rows nor the shard.
         """
         if len(row.steps) == 1:
-            return self._commit_row(replace(row, inexact=True), lineage) or [SumOverflow(row.first, row.key)]
+            return self._commit_row(replace(row, inexact=True), lineage, orders) or [SumOverflow(row.first, row.key)]
         outcomes: list[Outcome] = []
         for step in row.steps:
-            outcomes += self._commit_row(row.with_steps([step]), lineage)
+            outcomes += self._commit_row(row.with_steps([step]), lineage, orders)
             if any(isinstance(outcome, Failed) for outcome in outcomes):
                 break  # later changes would move the mark past this one
         return outcomes

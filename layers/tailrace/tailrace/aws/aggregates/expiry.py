@@ -4,7 +4,7 @@ Readers skip an empty row at once. It cannot be deleted at once, because its mar
 being counted again. So it gets an expiry time for DynamoDB's TTL, which any later write removes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,16 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import expire_request, zero_counters
-from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
-from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.runtime.pages import rows_by_key
+from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.keys import RowKey
-from tailrace.errors import Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-MAX_KEYS_PER_READ = 100
-"""Rows that one BatchGetItem call reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +44,8 @@ class EmptyRowExpiry:
 
     def _read_counters(self, rows: Sequence[RowChange]) -> dict[RowKey, dict[str, Any]]:
         counters = sorted({counter for row in rows for counter in zero_counters(row.layout)})
-        names = {f"#{number}": name for number, name in enumerate(("pk", "sk", *counters))}
-        request: Any = {
-            self.table: {
-                "Keys": [encode_item({"pk": row.key[0], "sk": row.key[1]}) for row in rows],
-                "ProjectionExpression": ", ".join(names),
-                "ExpressionAttributeNames": names,
-                "ConsistentRead": True,
-            }
-        }
-        found: dict[RowKey, dict[str, Any]] = {}
-        while request:
-            with map_aws_errors():
-                response = self.client.batch_get_item(RequestItems=request)
-            batch = list(_rows(response.get("Responses", {}).get(self.table, [])))
-            found.update(batch)
-            request = response.get("UnprocessedKeys")
-            if request and not batch:
-                raise Transient("the table is too busy to read which rows are empty")
-        return found
+        found = rows_by_key(self.client, self.table, [row.key for row in rows], ("pk", "sk", *counters))
+        return {(row["pk"], row["sk"]): row for row in map(decode_item, found)}
 
     def expire(self, row: RowChange, now: datetime) -> None:
         """Set the expiry of a row unless it is not empty any more; raises as :meth:`expire_empty_rows`."""
@@ -80,12 +60,6 @@ class EmptyRowExpiry:
 def may_be_empty(row: RowChange) -> bool:
     """Tell whether a row may be empty: it lost an item, or it is a lane, whose items may be in another lane."""
     return row.removes_items or row.layout.aggregate.lanes > 1
-
-
-def _rows(images: Sequence[Any]) -> Iterator[tuple[RowKey, dict[str, Any]]]:
-    for image in images:
-        row = decode_item(image)
-        yield (row["pk"], row["sk"]), row
 
 
 def _is_empty(row: RowChange, found: dict[str, Any]) -> bool:

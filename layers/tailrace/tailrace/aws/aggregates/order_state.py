@@ -1,29 +1,58 @@
 """The order measures of a main row, read back from its value rows."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tailrace.aggregation.counted_values import ValueState
+from tailrace.aggregation.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, OrderState
-from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.aws.runtime.pages import partition_rows
-from tailrace.definition.aggregate import ValueRows
+from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, RESERVE, RESERVE_VERSION, OrderState
+from tailrace.aws.runtime.pages import partition_rows, rows_by_key
+from tailrace.definition.aggregate import Aggregate, ValueRows
 from tailrace.definition.measures.value_rows import ValueCount, ValueRange
 from tailrace.definition.row_attributes import ITEM_COUNT
-from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.keys import RowKey, value_rows_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+type States = Mapping[RowKey, ValueState]
 
 # What is read is usually near the end of the range; rows before it are empty and not deleted yet.
 _FIRST_PAGE_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """What a main row says of its order measures: how often they were written, and by kind, its frequent values."""
+
+    version: int = 0
+    frequent: Mapping[str, FrequentValues] = field(default_factory=dict)
+
+
+def stored_order(aggregate: Aggregate, row: Mapping[str, Any]) -> StoredOrder:
+    """Return what a main row, as it was read, says of its order measures; of no row, nothing.
+
+    The reserve counts only if it was written at the row's version: a process of an earlier release, which still runs
+    while a new one is deployed, writes the measures and leaves the reserve as it was.
+    """
+    version = int(row.get(ORDER_VERSION, 0))
+    reserve = row.get(RESERVE, {}) if _is_current(row) else {}
+    kinds = frequent_kinds(aggregate).values()
+    return StoredOrder(
+        version, {kind.name: parse(kind, row, reserve[kind.name]) for kind in kinds if kind.name in reserve}
+    )
+
+
+def _is_current(row: Mapping[str, Any]) -> bool:
+    return ORDER_VERSION in row and row.get(RESERVE_VERSION) == row[ORDER_VERSION]
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReader:
-    """Reads value rows and versions, strongly consistent.
+    """Reads main rows and value rows, strongly consistent.
 
     Raises (each method):
         Transient: the table cannot be read now.
@@ -33,53 +62,90 @@ class OrderReader:
     client: "DynamoDBClient"
     table: str
 
-    def version(self, key: RowKey) -> int:
-        """Return how often a main row's order measures were written; 0 for a row that does not exist."""
-        with map_aws_errors():
-            answer = self.client.get_item(
-                TableName=self.table,
-                Key=encode_item({"pk": key[0], "sk": key[1]}),
-                ProjectionExpression="#v",
-                ExpressionAttributeNames={"#v": ORDER_VERSION},
-                ConsistentRead=True,
-            )
-        return version_of(answer.get("Item", {}))
+    def stored(self, rows: Iterable[RowChange]) -> dict[RowKey, StoredOrder]:
+        """Return what up to 100 main rows say of their order measures."""
+        aggregates = {row.key: row.layout.aggregate for row in rows}
+        found = dict.fromkeys(aggregates, StoredOrder())
+        for image in rows_by_key(self.client, self.table, aggregates):
+            row = decode_item(image)
+            key = row["pk"], row["sk"]
+            found[key] = stored_order(aggregates[key], row)
+        return found
 
-    def state(self, row: RowChange, version: int) -> OrderState:
-        """Return the order measures that are read back; ``version`` must have been read before this call."""
+    def state(self, row: RowChange, stored: StoredOrder, values: States) -> OrderState:
+        """Return the order measures of the kinds of value rows that a change of a main row touches.
+
+        ``stored`` must have been read before ``values``, the touched value rows of those kinds whose frequent values
+        it holds; and these before this call.
+        """
+        kinds = [
+            kind
+            for kind in row.layout.aggregate.read_back
+            if any(value.layout is kind.layout for value in row.value_changes.values())
+        ]
+        known: dict[str, FrequentValues] = {}
+        for kind in kinds:
+            if kind.name in stored.frequent:
+                touched = [value for value in row.value_changes.values() if value.layout is kind.layout]
+                seen = [ValueCount(value.labels, values[value.key].items) for value in touched]
+                shown = kind.value_ranges["frequent"]
+                merged = stored.frequent[kind.name].merged(seen, shown)
+                if not merged.is_short(shown):
+                    known[kind.name] = merged
+        return self._state(row, kinds, stored, known)
+
+    def recomputed(self, row: RowChange, version: int) -> OrderState:
+        """Return all order measures that are read back; ``version`` must have been read before this call."""
+        return self._state(row, row.layout.aggregate.read_back, StoredOrder(version), {})
+
+    def _state(
+        self, row: RowChange, kinds: Sequence[ValueRows], stored: StoredOrder, known: Mapping[str, FrequentValues]
+    ) -> OrderState:
         state: dict[str, Any] = {}
-        for kind in row.layout.aggregate.read_back:
+        frequent, reserve = dict(stored.frequent), {}
+        for kind in kinds:
             pk = value_rows_key(row.key, kind.name)
-            counts = {end: self._counts(kind, pk, end, items) for end, items in kind.value_ranges.items()}
+            counts: dict[ValueRange, Sequence[ValueCount]] = {}
+            for value_range, most in kind.value_ranges.items():
+                if value_range == "frequent":
+                    found = known.get(kind.name) or FrequentValues.of(self._counts(kind, pk), most)
+                    counts[value_range] = found.counts()
+                    frequent[kind.name] = found
+                else:
+                    counts[value_range] = self._range(kind, pk, value_range, most)
             state |= kind.state(counts)
-        return OrderState(version, state)
+        listed = frequent_kinds(row.layout.aggregate)
+        for kind in listed.values():
+            if kind.name in frequent:
+                told = frequent.pop(kind.name).stored(kind.value_ranges["frequent"], max_bytes(len(listed)))
+                if told is not None:
+                    frequent[kind.name], reserve[kind.name] = told
+        return OrderState(stored.version, state, reserve if listed else None, frequent)
 
-    def _counts(self, kind: ValueRows, pk: str, value_range: ValueRange, items: int) -> list[ValueCount]:
+    def _range(self, kind: ValueRows, pk: str, value_range: ValueRange, items: int) -> list[ValueCount]:
         """Return the value rows with a positive count, in key order; of one end, those of its first ``items`` items."""
-        labels, found = kind.values.labels, []
-        for row in self._rows(kind, pk, value_range, items):
-            if row[ITEM_COUNT] > 0:
-                found.append(ValueCount(tuple(row[label] for label in labels), row[ITEM_COUNT]))
-                items -= int(row[ITEM_COUNT])
-                if value_range != "all" and items <= 0:
-                    break
+        if value_range == "all":
+            return list(self._counts(kind, pk))
+        found = []
+        limit = _FIRST_PAGE_LIMIT + items - 1
+        for count in self._counts(kind, pk, ScanIndexForward=value_range != "high", Limit=limit):
+            found.append(count)
+            items -= int(count.items)
+            if items <= 0:
+                break
         return found[::-1] if value_range == "high" else found
 
-    def _rows(self, kind: ValueRows, pk: str, value_range: ValueRange, items: int) -> Iterator[dict[str, Any]]:
-        names = {f"#{number}": name for number, name in enumerate((*kind.values.labels, ITEM_COUNT))}
-        options: dict[str, Any] = {} if value_range == "all" else {"Limit": _FIRST_PAGE_LIMIT + items - 1}
+    def _counts(self, kind: ValueRows, pk: str, **options: Any) -> Iterator[ValueCount]:
+        labels = kind.values.labels
+        names = {f"#{number}": name for number, name in enumerate((*labels, ITEM_COUNT))}
         rows = partition_rows(
             self.client,
             self.table,
             pk,
             ProjectionExpression=", ".join(names),
             ExpressionAttributeNames=names,
-            ScanIndexForward=value_range != "high",
             **options,
         )
-        return map(decode_item, rows)
-
-
-def version_of(row: Any) -> int:
-    """Return the version in a row (in DynamoDB's JSON); 0 if there is none."""
-    return int(row[ORDER_VERSION]["N"]) if ORDER_VERSION in row else 0
+        for row in map(decode_item, rows):
+            if row[ITEM_COUNT] > 0:
+                yield ValueCount(tuple(row[label] for label in labels), row[ITEM_COUNT])

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tailrace.aggregation.frequent_values import FrequentValues, frequent_kinds
 from tailrace.aggregation.marks import Lineage, encode_sequence
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.definition.aggregate import Layout
@@ -21,7 +22,6 @@ from tailrace.encoding.keys import RowKey
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
-
 
 _MAX_STATEMENT_BYTES = 8192
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html"""
@@ -35,6 +35,8 @@ REPAIRS = "~repairs"
 ORDER_VERSION = "~v"
 """The attribute that counts the writes of a row's order measures."""
 
+RESERVE, RESERVE_VERSION = "~r", "~w"
+"""The candidates of top that are not shown, by kind of value rows, and the version of the row for which they hold."""
 
 COUNTED = "~c"
 """The attribute of a value row that is counted in its main row: there, or not."""
@@ -44,12 +46,20 @@ COUNTED = "~c"
 class OrderState:
     """The order measures of a main row, read from its value rows after the row was seen at ``version``.
 
-    ``state`` holds the row's attributes, None for those to remove. They may be written only while the row still has
-    this version: another shard that has written in between may have seen newer value rows.
+    They may be written only while the row still has this version: another shard that has written in between may have
+    seen newer value rows.
+
+    Attributes:
+        version: how often the order measures were written before.
+        state: the row's attributes; None for those to remove.
+        reserve: what the row stores of its candidates besides; None for a row that has no such measures.
+        frequent: its candidates, by kind of value rows, as far as it stores them.
     """
 
     version: int
     state: Mapping[str, Any]
+    reserve: Mapping[str, Any] | None = None
+    frequent: Mapping[str, FrequentValues] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -142,6 +152,9 @@ def _set_order_state(expression: _Expression, order_state: OrderState) -> None:
         else:
             expression.set(attribute, value)
     version = expression.set(ORDER_VERSION, order_state.version + 1)
+    if order_state.reserve is not None:
+        expression.set(RESERVE, order_state.reserve)
+        expression.set(RESERVE_VERSION, order_state.version + 1)
     condition = (
         f"{version} = {expression.value(order_state.version)}"
         if order_state.version
@@ -212,7 +225,7 @@ def move_counts_request(table: str, row: RowChange, counts: Mapping[str, int], n
     """Return the request that moves the counts of values in a main row.
 
     It may create the row, and a row that was empty must not be deleted with its counts. The version rises, so that
-    whoever reads the row's value rows notices.
+    whoever reads the row's value rows notices; what the row says of its frequent values holds as before.
     """
     expression = _Expression()
     expression.set(UPDATED_AT, _timestamp(now))
@@ -221,6 +234,8 @@ def move_counts_request(table: str, row: RowChange, counts: Mapping[str, int], n
         if delta:
             expression.add(name, delta)
     expression.add(ORDER_VERSION, 1)
+    if frequent_kinds(row.layout.aggregate):
+        expression.add(RESERVE_VERSION, 1)
     return expression.request(table, row.key)
 
 

@@ -18,10 +18,10 @@ from tailrace.aws.aggregates.update_expressions import (
     discount_value_request,
     move_counts_request,
 )
-from tailrace.aws.runtime.errors import has_code, map_aws_errors, translate
-from tailrace.aws.runtime.pages import partition_rows
+from tailrace.aws.runtime.errors import has_code, translate
+from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ, partition_rows, rows_by_key
 from tailrace.definition.row_attributes import ITEM_COUNT
-from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey, value_rows_key
 from tailrace.errors import Permanent, Transient
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 type States = dict[RowKey, ValueState]
-
-MAX_VALUES_PER_READ = 100
-"""Value rows that one BatchGetItem call reads."""
 
 _MAX_VALUES_PER_TRANSACTION = 99  # of 100 actions; one is the main row's
 _MAX_ATTEMPTS = 8
@@ -56,24 +53,9 @@ class ValueCounter:
 
     def read(self, values: Sequence[RowChange]) -> States:
         """Read up to 100 value rows, strongly consistent."""
-        names = {"#0": "pk", "#1": "sk", "#2": ITEM_COUNT, "#3": COUNTED}
-        request: Any = {
-            self.table: {
-                "Keys": [encode_item({"pk": value.key[0], "sk": value.key[1]}) for value in values],
-                "ProjectionExpression": ", ".join(names),
-                "ExpressionAttributeNames": names,
-                "ConsistentRead": True,
-            }
-        }
         found: States = {value.key: NO_ROW for value in values}
-        while request:
-            with map_aws_errors():
-                answer = self.client.batch_get_item(RequestItems=request)
-            rows = answer.get("Responses", {}).get(self.table, [])
-            found |= {(row["pk"], row["sk"]): value_state(row) for row in map(decode_item, rows)}
-            request = answer.get("UnprocessedKeys")
-            if request and not rows:
-                raise Transient("the table is too busy to read value rows")
+        for row in map(decode_item, rows_by_key(self.client, self.table, found, ("pk", "sk", ITEM_COUNT, COUNTED))):
+            found[row["pk"], row["sk"]] = value_state(row)
         return found
 
     def read_all(self, row: RowChange) -> tuple[list[RowChange], States]:
@@ -119,7 +101,7 @@ class ValueCounter:
                     expiring |= {one.key for one in part if states[one.key].counted}
                     states |= {one.key: ValueState(states[one.key].items, not states[one.key].counted) for one in part}
                 else:
-                    for some in batched(part, MAX_VALUES_PER_READ, strict=False):
+                    for some in batched(part, MAX_KEYS_PER_READ, strict=False):
                         states |= self.read(some)
         else:
             raise Transient("the values of a row keep changing: other deliveries are in progress")

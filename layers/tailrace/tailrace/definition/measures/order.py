@@ -22,8 +22,9 @@ With ``by_value=``, a number, text or boolean orders first and last, and takes t
 
 If no item has a value, the attributes are missing, or 0 for distinct. A change costs one write for each value that it
 touches (two if a value is replaced). Distinct costs one more for each value that appears or disappears
-(:mod:`tailrace.aggregation.counted_values`). For the others, a batch costs one query of the value rows for each touched
-main row: of one end for minimum, maximum, largest, smallest, first and last, of all value rows for quantile and top.
+(:mod:`tailrace.aggregation.counted_values`). Distinct and top read each touched value row
+(:mod:`tailrace.aggregation.frequent_values`). For the others, a batch costs one query of the value rows for each
+touched main row: of one end for minimum, maximum, largest, smallest, first and last, of all value rows for quantile.
 Measures with equal field, ``where``, error, order and shown fields share value rows.
 """
 
@@ -85,7 +86,7 @@ class OrderMeasure:
 
     @property
     def items_read(self) -> int:
-        """The number of items at the end :attr:`value_range` that determine the measure; 0 for all."""
+        """How much of :attr:`value_range` determines the measure: items at an end, frequent values; 0 for all."""
         return 0 if self.value_range == "all" else self.most or 1
 
     @property
@@ -96,7 +97,7 @@ class OrderMeasure:
     def state(self, name: str, counts: Sequence[ValueCount]) -> dict[str, Any]:
         """Return the main row's attributes from its value rows, which are sorted and count at least one item each.
 
-        If :attr:`value_range` is ``low`` or ``high``, that end is enough. Empty if there are no values.
+        Those of :attr:`value_range` are enough. Empty if there are no values.
         """
         if not counts:
             return {}
@@ -244,4 +245,4 @@ def top(source: str, most: int, *, where: Predicate | None = None, **metadata: U
     """
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MAX_TOP:
         raise DefinitionError(f"top({source!r}): most must be an integer from 1 to {_MAX_TOP}, not {most!r}")
-    return OrderMeasure("top", ValueSelection(source, where), "all", most=most, **metadata)
+    return OrderMeasure("top", ValueSelection(source, where), "frequent", most=most, **metadata)

@@ -18,7 +18,8 @@ from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canoni
 from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, encode_sort_keys, utc_text
 from tailrace.errors import InvalidItem, Violation
 
-type ValueRange = Literal["low", "high", "all"]
+type ValueRange = Literal["low", "high", "frequent", "all"]
+"""Which value rows determine a measure: those of one end, the most frequent ones, or all."""
 
 VALUE, AT, BY, SHOWN = "value", "at", "by", "shown"
 """The attributes of a value row: the value; for first and last, the time or the value that orders it; for largest and

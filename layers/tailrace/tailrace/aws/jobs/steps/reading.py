@@ -1,7 +1,7 @@
 """Reads the rows that a verification compares: strongly consistent, all of them, each with its marks."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import batched, chain
 from typing import Any
@@ -10,27 +10,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.order_state import OrderReader
-from tailrace.aws.aggregates.update_expressions import COUNTED, ORDER_VERSION, REPAIRS
+from tailrace.aws.aggregates.order_state import OrderReader, StoredOrder, stored_order
+from tailrace.aws.aggregates.update_expressions import COUNTED, ORDER_VERSION, REPAIRS, RESERVE
 from tailrace.aws.aggregates.value_counter import value_state
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace, by_key
 from tailrace.aws.jobs.steps.building import base_of
 from tailrace.aws.jobs.steps.gathering import journal_of, row_partition
 from tailrace.aws.jobs.workshop import Lines, Workshop, boundary_id, is_sampled, spread
-from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
-from tailrace.aws.runtime.pages import all_rows, partition_rows
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ, all_rows, partition_rows, rows_by_key
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
 from tailrace.definition.aggregate import ValueRows
-from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT
+from tailrace.definition.measures.value_rows import VALUE, ValueCount
+from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT, ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey, value_rows_key
 from tailrace.encoding.tagged_json import dumps, loads
-from tailrace.errors import Transient
 
-_KEYS_PER_READ = 100
 _TRIES = 5
 _MARK_LENGTH = 34
 
@@ -119,7 +118,7 @@ def read_rows(shop: Workshop, job: Job, partition: int) -> None:
 
 
 def _read(shop: Workshop, space: RowSpace, keys: Iterable[RowKey], firsts: "MarkFirsts") -> Iterator[ReadRow]:
-    for chunk in batched(keys, _KEYS_PER_READ, strict=False):
+    for chunk in batched(keys, MAX_KEYS_PER_READ, strict=False):
         found = dict(_batch(shop, chunk))
         pinned = [key for key, row in found.items() if _is_about_to_go(space, row, shop.now)]
         for key in pinned:
@@ -135,18 +134,8 @@ def _read(shop: Workshop, space: RowSpace, keys: Iterable[RowKey], firsts: "Mark
 
 
 def _batch(shop: Workshop, keys: Iterable[RowKey]) -> Iterator[tuple[RowKey, Mapping[str, Any]]]:
-    asked = [encode_item({"pk": pk, "sk": sk}) for pk, sk in keys]
-    request: Any = {shop.aggregates_table: {"Keys": asked, "ConsistentRead": True}}
-    while request:
-        with map_aws_errors():
-            answer = shop.dynamodb.batch_get_item(RequestItems=request)
-        rows = answer.get("Responses", {}).get(shop.aggregates_table, [])
-        for image in rows:
-            row = decode_item(image)
-            yield (row["pk"], row["sk"]), row
-        request = answer.get("UnprocessedKeys")
-        if request and not rows:
-            raise Transient("the table is too busy to read rows")
+    for row in map(decode_item, rows_by_key(shop.dynamodb, shop.aggregates_table, keys)):
+        yield (row["pk"], row["sk"]), row
 
 
 def stored_row(space: RowSpace, key: RowKey, row: Mapping[str, Any]) -> StoredRow:
@@ -195,13 +184,15 @@ def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFir
     change = RowChange(space.aggregate.layout, read.key, (), None)
     for _ in range(_TRIES):
         main = read.row
-        state = {name: value for name, value in reader.state(change, main.version).state.items() if value is not None}
+        told = reader.recomputed(change, main.version).state
+        state = {name: value for name, value in told.items() if value is not None}
         values = list(_value_rows(shop, space, read.key))
         below = [stored_row(space, (row["pk"], row["sk"]), row) for _, row in values]
         row = dict(_batch(shop, [read.key])).get(read.key, {})
         again = stored_row(space, read.key, row)
         if again.version == main.version and is_comparable(main, below, firsts.of(below)):
-            return replace(read, order=state | _counts(values))
+            wrong = _wrong_candidates(stored_order(space.aggregate, row), values)
+            return replace(read, order=state | _counts(values) | wrong)
         read = ReadRow(read.key, again, shop.now, inexact=INEXACT in row)
     return replace(read, judged=False)
 
@@ -223,6 +214,18 @@ def _counts(values: Iterable[tuple[ValueRows, Json]]) -> dict[str, int]:
         if names and state.is_to_be_moved:
             found[COUNTED] += 1
     return dict(found)
+
+
+def _wrong_candidates(stored: StoredOrder, values: Sequence[tuple[ValueRows, Json]]) -> dict[str, int]:
+    """Return the number of values that a main row's candidates say something wrong of, if there are any.
+
+    Which values are candidates depends on the row's history, so they are checked and not compared.
+    """
+    wrong = 0
+    for name, frequent in stored.frequent.items():
+        rows = [row for kind, row in values if kind.name == name and row[ITEM_COUNT] > 0]
+        wrong += frequent.wrong(ValueCount((row[VALUE],), row[ITEM_COUNT]) for row in rows)
+    return {RESERVE: wrong} if wrong else {}
 
 
 def _line(read: ReadRow) -> bytes:

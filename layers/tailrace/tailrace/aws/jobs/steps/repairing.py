@@ -104,7 +104,7 @@ class Repairer:
             values, states = counter.read_all(change)
             if counter.count(change, values, states, expire_empty=True):
                 continue  # the row has another version now
-            state = reader.state(change, row.get(ORDER_VERSION, 0))
+            state = reader.recomputed(change, row.get(ORDER_VERSION, 0))
             state = replace(state, state={**state.state, **_counts(change, values, states)})
             if self._send(order_request(shop.aggregates_table, change, state, shop.clock())):
                 EmptyRowExpiry(shop.dynamodb, shop.aggregates_table).expire_empty_rows([change], shop.clock())
