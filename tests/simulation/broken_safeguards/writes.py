@@ -63,13 +63,13 @@ def _empty_by_its_items() -> Iterator[None]:
 
 
 def _failed_expiry_ignored() -> AbstractContextManager[Any]:
-    expire_empty_rows = commit.Committer._expire_empty_rows
+    try_to_expire = commit.Committer._try_to_expire
 
-    def careless(self: commit.Committer, rows: Sequence[RowChange], now: datetime) -> list[Outcome]:
-        expire_empty_rows(self, rows, now)
+    def careless(*arguments: Any) -> list[Outcome]:
+        try_to_expire(*arguments)
         return []
 
-    return patch.object(commit.Committer, "_expire_empty_rows", careless)
+    return patch.object(commit.Committer, "_try_to_expire", careless)
 
 
 def _order(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], AbstractContextManager[Any]]:

@@ -4,7 +4,6 @@ A history is plain data, generated before it is played: the steps record every r
 same run, and a failing history can be shrunk by removing steps.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
@@ -252,7 +251,7 @@ class _StepGenerator:
         """Draw a row that is emptied and deleted, and comes back, while a process still knows it as it was."""
         values = [self.random.choice((3, 41)) for _ in range(self.random.randint(3, 5))]
         visits = [Write("visits", str(number), {"page": "/", "ms": ms}) for number, ms in enumerate(values)]
-        parts: list[Sequence[Step]] = [(visits[0], *_deliver_all(1)), (Write("visits", "0", None), AdvanceHours(60))]
+        parts: list[tuple[Step, ...]] = [(visits[0], *_deliver_all(1)), (Write("visits", "0", None), AdvanceHours(60))]
         parts += [(visit, *_deliver_all(0)) for visit in visits[1:-1]]
         parts += [(visits[-1], *_deliver_all(1))]
         return tuple(chain.from_iterable(parts))

@@ -67,6 +67,12 @@ class RowChange:
         counted = self.layout.aggregate.counted
         return [value for value in self.value_changes.values() if value.layout in counted]
 
+    @property
+    def uncounted_values(self) -> "list[RowChange]":
+        """The other changes of value rows."""
+        counted = self.layout.aggregate.counted
+        return [value for value in self.value_changes.values() if value.layout not in counted]
+
     def with_steps(self, steps: list[tuple[int, Deltas]]) -> "RowChange":
         """Return the same row change with these steps instead."""
         return replace(self, steps=steps)

@@ -106,13 +106,21 @@ class Committer:
         outcomes += self._write((row for row in ready if not row.reads_values), lineage)
         if not expire_empty:
             return outcomes
-        others = [value for row in main_rows for value in row.value_changes.values() if value not in row.counted_values]
+        others = [value for row in main_rows for value in row.uncounted_values]
         maybe_empty = [row for row in chain(on_time, others) if row.key not in failed and may_be_empty(row)]
-        outcomes += self._run(
-            partial(self._expire_empty_rows, part, now)
-            for part in batched(maybe_empty, MAX_KEYS_PER_READ, strict=False)
-        )
-        return outcomes
+        return outcomes + self._expire(maybe_empty, orders, now)
+
+    def _expire(self, rows: Sequence[RowChange], orders: OrderMeasures, now: datetime) -> list[Outcome]:
+        """Let those of some rows expire that are empty; value rows that were read after their write are known."""
+        unknown = [row for row in rows if row.key not in orders.values]
+        empty = [row for row in rows if row.key in orders.values and not orders.values[row.key].items]
+        expiry = EmptyRowExpiry(self.client, self.table)
+        calls: list[Call] = [
+            partial(self._try_to_expire, part, expiry.expire_empty_rows, now)
+            for part in batched(unknown, MAX_KEYS_PER_READ, strict=False)
+        ]
+        calls += [partial(self._try_to_expire, [row], lambda one, at: expiry.expire(one[0], at), now) for row in empty]
+        return self._run(calls)
 
     def _write(self, rows: Iterable[RowChange], lineage: Lineage | None) -> list[Outcome]:
         """Write rows that do not depend on others."""
@@ -207,9 +215,12 @@ class Committer:
                 break  # later changes would move the mark past this one
         return outcomes
 
-    def _expire_empty_rows(self, rows: Sequence[RowChange], now: datetime) -> list[Outcome]:
+    @staticmethod
+    def _try_to_expire(
+        rows: Sequence[RowChange], expire: Callable[[Sequence[RowChange], datetime], None], now: datetime
+    ) -> list[Outcome]:
         try:
-            EmptyRowExpiry(self.client, self.table).expire_empty_rows(rows, now)
+            expire(rows, now)
         except Transient as error:
             return [Failed(row.first, row.key, error) for row in rows]
         return []
