@@ -12,6 +12,7 @@ from tests.simulation.broken_safeguards.candidates import BROKEN_CANDIDATES
 from tests.simulation.broken_safeguards.conditions import BROKEN_CONDITIONS
 from tests.simulation.broken_safeguards.counts import BROKEN_COUNTS
 from tests.simulation.broken_safeguards.delivery import BROKEN_DELIVERY
+from tests.simulation.broken_safeguards.ends import BROKEN_ENDS
 from tests.simulation.broken_safeguards.folding import BROKEN_FOLDING
 from tests.simulation.broken_safeguards.writes import BROKEN_WRITES
 
@@ -21,6 +22,7 @@ BROKEN_SAFEGUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     **BROKEN_WRITES,
     **BROKEN_COUNTS,
     **BROKEN_CANDIDATES,
+    **BROKEN_ENDS,
     **BROKEN_DELIVERY,
 }
 """What is broken, and the context manager that breaks it."""

@@ -51,9 +51,11 @@ class ValueRows:
         return ranges
 
     def state(self, counts: Mapping[ValueRange, Sequence[ValueCount]]) -> dict[str, Any]:
-        """Return the main row's attributes from the value rows read for each range; None where there are no values."""
+        """Return the main row's attributes from the value rows of the ranges that were read; None for no values."""
         state: dict[str, Any] = {}
         for name, measure in self.measures.items():
+            if measure.value_range not in counts:
+                continue
             state |= dict.fromkeys(measure.attributes(name)) | measure.state(name, counts[measure.value_range])
         return state
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.in_memory import Database
-from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, top
+from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, minimum, top
 from tailrace.aggregation import frequent_values
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
@@ -27,7 +27,8 @@ pipeline = Pipeline(
             by=[field("shop")],
             measures={"orders": count(), "best": top("kind", 2), "kinds": distinct("kind")},
             listed=False,
-        )
+        ),
+        Aggregate("ends", of=orders, by=[field("shop")], measures={"first": minimum("number")}, listed=False),
     ],
 )
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,18 +59,27 @@ class Client:
 
         return call
 
-    def absorb(self, *changes: tuple[Any, Any], shard: str = "1") -> Sequence[Any]:
+    def absorb(self, *changes: tuple[Any, Any], shard: str = "1", name: str = "kind") -> Sequence[Any]:
         """Commit the changes of some orders, each given as its old and new kind."""
         records = []
         for old, new in changes:
             self.sequence += 1
-            before, after = (None if one is None else {"shop": "a", "kind": one} for one in (old, new))
+            before, after = (None if one is None else {"shop": "a", name: one} for one in (old, new))
             records.append(record(self.sequence, "orders", ("1", before, after)))
         client: Any = self
         process = self.processes.setdefault(
             shard, Committer(client, "rows", lambda: self.now, True, executor=lambda _threads: SerialExecutor(0))
         )
         return process.commit(fold_records(records, pipeline).rows, Lineage(f"~{shard}"))
+
+    def take(self, *changes: tuple[Any, Any], shard: str = "1") -> None:
+        """Commit the changes of some orders, each given as its old and new number."""
+        assert not self.absorb(*changes, shard=shard, name="number")
+
+    def end(self) -> dict[str, Any]:
+        """Return the main row of the numbers."""
+        key = {"pk": {"S": "ends@1#a"}, "sk": {"S": "-"}}
+        return decode_item(self.database.get_item(TableName="rows", Key=key)["Item"])
 
     def add(self, **items: int) -> None:
         """Add orders of some kinds."""
@@ -121,6 +131,29 @@ def test_candidates_that_are_used_up_are_read_again_exactly(client: Client, monk
     client.absorb(*[("b", None)] * 4)
     assert client.best() == [("c", 4), ("d", 3)]
     assert client.read["found"] == 6  # all value rows, the empty ones included
+
+
+def test_an_end_costs_no_more_for_the_values_that_were_there(client: Client) -> None:
+    client.take(*((None, number) for number in range(400)))
+    for number in range(300):
+        client.read.clear()
+        client.take((number, None))
+        assert client.end()["first"] == number + 1
+        assert client.read["found"] <= 20  # and not the value rows that are empty by now
+    client.read.clear()
+    client.take((399, None), (None, 500))
+    assert client.read["found"] == 0
+    client.take((None, 7))
+    assert client.end()["first"] == 7
+
+
+def test_a_process_that_does_not_know_an_end_reads_it_in_the_row(client: Client) -> None:
+    client.take(*((None, number) for number in range(60)))
+    client.take(*((number, None) for number in range(50)))
+    client.read.clear()
+    client.take((50, None), shard="2")
+    assert client.end()["first"] == 51
+    assert client.read["found"] <= 11
 
 
 def without_reserve(row: dict[str, Any]) -> dict[str, Any]:

@@ -107,7 +107,9 @@ class OrderMeasures:
 
     def remember(self, row: RowChange, written: OrderState) -> None:
         """Remember what a main row says now that it was written."""
-        stored = StoredOrder(written.version + 1, written.frequent)
+        state = {**self.stored[row.key].state, **written.state}
+        present = {name: value for name, value in state.items() if value is not None}
+        stored = StoredOrder(written.version + 1, present, written.frequent)
         self.stored[row.key] = stored
         self.known.remember(row.key, stored, self.clock())
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.aggregation.counted_values import ValueState
 from tailrace.aggregation.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
+from tailrace.aggregation.known_ends import start_key
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, RESERVE, RESERVE_VERSION, OrderState
 from tailrace.aws.runtime.pages import partition_rows, rows_by_key
@@ -26,9 +27,16 @@ _FIRST_PAGE_LIMIT = 10
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """What a main row says of its order measures: how often they were written, and by kind, its frequent values."""
+    """What a main row says of its order measures.
+
+    Attributes:
+        version: how often they were written.
+        state: the attributes of those that are read back.
+        frequent: its candidates for the most frequent values, by kind of value rows.
+    """
 
     version: int = 0
+    state: Mapping[str, Any] = field(default_factory=dict)
     frequent: Mapping[str, FrequentValues] = field(default_factory=dict)
 
 
@@ -40,9 +48,12 @@ def stored_order(aggregate: Aggregate, row: Mapping[str, Any]) -> StoredOrder:
     """
     version = int(row.get(ORDER_VERSION, 0))
     reserve = row.get(RESERVE, {}) if _is_current(row) else {}
-    kinds = frequent_kinds(aggregate).values()
+    frequent = frequent_kinds(aggregate).values()
+    measures = [pair for kind in aggregate.read_back for pair in kind.measures.items()]
     return StoredOrder(
-        version, {kind.name: parse(kind, row, reserve[kind.name]) for kind in kinds if kind.name in reserve}
+        version,
+        {one: row[one] for name, measure in measures for one in measure.attributes(name) if one in row},
+        {kind.name: parse(kind, row, reserve[kind.name]) for kind in frequent if kind.name in reserve},
     )
 
 
@@ -78,29 +89,35 @@ class OrderReader:
         ``stored`` must have been read before ``values``, the touched value rows of those kinds whose frequent values
         it holds; and these before this call.
         """
-        kinds = [
-            kind
-            for kind in row.layout.aggregate.read_back
-            if any(value.layout is kind.layout for value in row.value_changes.values())
-        ]
+        kinds: list[ValueRows] = []
+        touched: dict[str, list[str]] = {}
         known: dict[str, FrequentValues] = {}
-        for kind in kinds:
-            if kind.name in stored.frequent:
-                touched = [value for value in row.value_changes.values() if value.layout is kind.layout]
-                seen = [ValueCount(value.labels, values[value.key].items) for value in touched]
+        for kind in row.layout.aggregate.read_back:
+            changes = [value for value in row.value_changes.values() if value.layout is kind.layout]
+            if changes:
+                kinds.append(kind)
+                touched[kind.name] = [value.key[1] for value in changes]
+            if changes and kind.name in stored.frequent:
+                seen = [ValueCount(value.labels, values[value.key].items) for value in changes]
                 shown = kind.value_ranges["frequent"]
                 merged = stored.frequent[kind.name].merged(seen, shown)
                 if not merged.is_short(shown):
                     known[kind.name] = merged
-        return self._state(row, kinds, stored, known)
+        return self._state(row, kinds, stored, known, touched)
 
     def recomputed(self, row: RowChange, version: int) -> OrderState:
         """Return all order measures that are read back; ``version`` must have been read before this call."""
-        return self._state(row, row.layout.aggregate.read_back, StoredOrder(version), {})
+        return self._state(row, row.layout.aggregate.read_back, StoredOrder(version), {}, {})
 
     def _state(
-        self, row: RowChange, kinds: Sequence[ValueRows], stored: StoredOrder, known: Mapping[str, FrequentValues]
+        self,
+        row: RowChange,
+        kinds: Sequence[ValueRows],
+        stored: StoredOrder,
+        known: Mapping[str, FrequentValues],
+        touched: Mapping[str, Sequence[str]],
     ) -> OrderState:
+        """Read what is not known; ``touched`` are the sort keys of touched value rows, by kind, none for all."""
         state: dict[str, Any] = {}
         frequent, reserve = dict(stored.frequent), {}
         for kind in kinds:
@@ -111,8 +128,12 @@ class OrderReader:
                     found = known.get(kind.name) or FrequentValues.of(self._counts(kind, pk), most)
                     counts[value_range] = found.counts()
                     frequent[kind.name] = found
-                else:
+                elif value_range == "all" or not touched:
                     counts[value_range] = self._range(kind, pk, value_range, most)
+                else:
+                    start = start_key(kind, value_range, stored.state, touched[kind.name])
+                    if start is not None:
+                        counts[value_range] = self._range(kind, pk, value_range, most, start)
             state |= kind.state(counts)
         listed = frequent_kinds(row.layout.aggregate)
         for kind in listed.values():
@@ -122,13 +143,18 @@ class OrderReader:
                     frequent[kind.name], reserve[kind.name] = told
         return OrderState(stored.version, state, reserve if listed else None, frequent)
 
-    def _range(self, kind: ValueRows, pk: str, value_range: ValueRange, items: int) -> list[ValueCount]:
-        """Return the value rows with a positive count, in key order; of one end, those of its first ``items`` items."""
+    def _range(
+        self, kind: ValueRows, pk: str, value_range: ValueRange, items: int, start: str | None = None
+    ) -> list[ValueCount]:
+        """Return the value rows with a positive count, in key order; of one end, those of its first ``items`` items.
+
+        ``start`` is the sort key at which an end begins, if it is known.
+        """
         if value_range == "all":
             return list(self._counts(kind, pk))
         found = []
         limit = _FIRST_PAGE_LIMIT + items - 1
-        for count in self._counts(kind, pk, ScanIndexForward=value_range != "high", Limit=limit):
+        for count in self._counts(kind, pk, start=start, ScanIndexForward=value_range != "high", Limit=limit):
             found.append(count)
             items -= int(count.items)
             if items <= 0:

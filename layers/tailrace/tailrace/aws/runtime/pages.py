@@ -32,19 +32,25 @@ def all_rows(call: Callable[..., Mapping[str, Any]], **request: Any) -> Iterator
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def partition_rows(client: "DynamoDBClient", table: str, pk: str, **options: Any) -> Iterator[Mapping[str, Any]]:
+def partition_rows(
+    client: "DynamoDBClient", table: str, pk: str, *, start: str | None = None, **options: Any
+) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a partition in the order of their sort keys, in DynamoDB's JSON, strongly consistent.
 
-    ``options`` are further arguments of the query.
+    ``start`` is the sort key at which to begin; ``options`` are further arguments of the query.
 
     Raises:
         Transient, Permanent: as :func:`all_rows`.
     """
+    condition, values = "pk = :pk", {":pk": {"S": pk}}
+    if start is not None:
+        condition += " AND sk >= :start" if options.get("ScanIndexForward", True) else " AND sk <= :start"
+        values[":start"] = {"S": start}
     return all_rows(
         client.query,
         TableName=table,
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": pk}},
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues=values,
         ConsistentRead=True,
         **options,
     )

@@ -115,6 +115,17 @@ class OrderMeasure:
                 end = counts[0] if self.value_range == "low" else counts[-1]
                 return dict(zip(self.attributes(name), end.labels, strict=True))
 
+    def shown_labels(self, name: str, row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return the labels of the value rows that a main row shows for a measure of one end, the first in rank first.
+
+        The reverse of :meth:`state`: a value is listed once for each item that shows it.
+        """
+        if self.kind in ("largest", "smallest"):
+            first, *others = self.members
+            shown = [(entry[first], tuple([entry[name] for name in others])) for entry in row.get(name, ())]
+            return shown if self.values.show is not None else [labels[:1] for labels in shown]
+        return [tuple([row[one] for one in self.attributes(name)])] if name in row else []
+
     def render(self, name: str, row: Mapping[str, Any]) -> Any:
         """Return the measure as readers get it; without values 0 for distinct, [] for top and None for the others."""
         if self.kind in ("first", "last"):

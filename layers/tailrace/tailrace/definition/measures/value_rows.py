@@ -124,18 +124,26 @@ class ValueSelection:
 
     def _ordered(self, item: Item, value: Any) -> tuple[str, tuple[Any, ...]] | None:
         """Return the sort key and labels of a value; None if what orders it is missing."""
+        labels: tuple[Any, ...] = (value,)
         if self.order_path is not None:
             by = self.order_path.read(item)
             if by is None:
                 return None
             if self.at is None:
-                return encode_sort_keys([check_sort_value(by, self.order_path.pointer), value]), (value, by)
-            at = utc_text(parse_instant(by, time_zone(self.tz), self.at, self.epoch_unit))
-            return f"{at}#{encode_sort_key(value)}", (value, at)
-        if self.show is not None:
-            shown = tuple([_shown(path, item) for path in self.shown_paths])
-            return _ranked_key(value, shown), (value, shown)
-        return encode_sort_key(value), (value,)
+                labels = value, check_sort_value(by, self.order_path.pointer)
+            else:
+                labels = value, utc_text(parse_instant(by, time_zone(self.tz), self.at, self.epoch_unit))
+        elif self.show is not None:
+            labels = value, tuple([_shown(path, item) for path in self.shown_paths])
+        return self.sort_key(labels), labels
+
+    def sort_key(self, labels: tuple[Any, ...]) -> str:
+        """Return the sort key of the value row with these :attr:`labels`."""
+        if self.at is not None:
+            return f"{labels[1]}#{encode_sort_key(labels[0])}"
+        if self.by is not None:
+            return encode_sort_keys([labels[1], labels[0]])
+        return encode_sort_key(labels[0]) if self.show is None else _ranked_key(*labels)
 
     def _rounded(self, value: Any) -> Number:
         if isinstance(value, bool | str):
