@@ -11,8 +11,8 @@ from benchmarks.report import Result, Show
 from local.in_memory import Database
 from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, top
 from tailrace.aggregation.fold import fold_records
-from tailrace.aggregation.frequent_values import MAX_RESERVE_BYTES, FrequentValues
 from tailrace.aggregation.marks import Lineage
+from tailrace.aggregation.values.frequent_values import MAX_RESERVE_BYTES, FrequentValues
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.encoding.dynamodb import encode_item

@@ -4,8 +4,8 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from tailrace.aggregation.frequent_values import frequent_kinds, max_bytes, reserve_size
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values.frequent_values import frequent_kinds, max_bytes, reserve_size
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.pipeline import Pipeline
 from tailrace.definition.row_attributes import EXPIRES_AT, UPDATED_AT

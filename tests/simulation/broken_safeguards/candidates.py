@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from tailrace.aggregation.frequent_values import FrequentValues
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values.frequent_values import FrequentValues
 from tailrace.aws.aggregates import order_measures, order_state
 from tailrace.aws.aggregates.order_measures import OrderMeasures
 from tailrace.aws.aggregates.outcomes import Outcome

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from tailrace.aggregation import counted_values
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values import counted_values
 from tailrace.aws.aggregates import update_expressions as writes
 from tailrace.aws.aggregates import value_counter
 from tailrace.aws.aggregates.order_measures import OrderMeasures

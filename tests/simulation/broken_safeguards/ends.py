@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
-from tailrace.aggregation import known_ends
+from tailrace.aggregation.values import known_ends
 from tailrace.aws.aggregates import order_state
 from tailrace.definition.aggregate import ValueRows
 from tailrace.definition.measures.value_rows import ValueRange

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 from local.in_memory import Database
 from local.mapping import Failed, InvocationResult, Returned, Throttled
-from tailrace.aggregation import frequent_values
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates import commit
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages

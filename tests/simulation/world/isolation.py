@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from unittest.mock import patch
 
-from tailrace.aggregation import frequent_values
+from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates import commit
 from tailrace.aws.monitoring import progress
 from tailrace.aws.runtime import objects, queues

@@ -9,9 +9,9 @@ import pytest
 
 from local.in_memory import Database
 from tailrace import Aggregate, Collection, Pipeline, count, distinct, field, minimum, top
-from tailrace.aggregation import frequent_values
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
+from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.testing import record

@@ -8,9 +8,9 @@ import pytest
 
 from local.in_memory import Database
 from tailrace import Aggregate, Collection, Pipeline, field, top
-from tailrace.aggregation import frequent_values
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.marks import Lineage
+from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.jobs.rows import RowSpace
 from tailrace.aws.jobs.steps.reading import ReadRow, _read

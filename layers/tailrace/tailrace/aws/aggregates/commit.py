@@ -12,12 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import Lineage, decode_sequence
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry, may_be_empty
 from tailrace.aws.aggregates.order_measures import KnownOrders, OrderMeasures
 from tailrace.aws.aggregates.outcomes import Call, Failed, LateChanges, Outcome, SumOverflow
 from tailrace.aws.aggregates.update_expressions import OrderState, fits_statement, partiql_statement, update_request
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
-from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 

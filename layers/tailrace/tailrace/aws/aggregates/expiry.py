@@ -13,9 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.batch_reads import rows_by_key
 from tailrace.aws.aggregates.update_expressions import expire_request, zero_counters
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
-from tailrace.aws.runtime.pages import rows_by_key
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.keys import RowKey
 

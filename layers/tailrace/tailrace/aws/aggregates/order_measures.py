@@ -12,14 +12,14 @@ from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from tailrace.aggregation.frequent_values import frequent_kinds
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values.frequent_values import frequent_kinds
+from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.order_state import OrderReader, StoredOrder, stored_order
 from tailrace.aws.aggregates.outcomes import Call, Failed, Outcome
 from tailrace.aws.aggregates.update_expressions import OrderState
 from tailrace.aws.aggregates.value_counter import States, ValueCounter
-from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ
 from tailrace.encoding.dynamodb import Image, decode_item
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient

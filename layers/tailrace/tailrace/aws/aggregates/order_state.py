@@ -4,16 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aggregation.counted_values import ValueState
-from tailrace.aggregation.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
-from tailrace.aggregation.known_ends import start_key
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values.counted_values import ValueState
+from tailrace.aggregation.values.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
+from tailrace.aggregation.values.known_ends import start_key
+from tailrace.aws.aggregates.batch_reads import rows_by_key
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, RESERVE, RESERVE_VERSION, OrderState
-from tailrace.aws.runtime.pages import partition_rows, rows_by_key
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.definition.aggregate import Aggregate, ValueRows
-from tailrace.definition.measures.value_rows import ValueCount, ValueRange
+from tailrace.definition.measures.value_rows import VALUE, ValueCount, ValueRange
 from tailrace.definition.row_attributes import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey, value_rows_key
 
 if TYPE_CHECKING:
@@ -54,6 +56,18 @@ def stored_order(aggregate: Aggregate, row: Mapping[str, Any]) -> StoredOrder:
         version,
         {one: row[one] for name, measure in measures for one in measure.attributes(name) if one in row},
         {kind.name: parse(kind, row, reserve[kind.name]) for kind in frequent if kind.name in reserve},
+    )
+
+
+def wrong_candidates(stored: StoredOrder, values: Iterable[tuple[ValueRows, Json]]) -> int:
+    """Return the number of values that a main row's candidates say something wrong of, given all its value rows.
+
+    Which values are candidates depends on the row's history, so they are checked and not compared.
+    """
+    present = [(kind.name, row) for kind, row in values if row[ITEM_COUNT] > 0]
+    return sum(
+        frequent.wrong(ValueCount((row[VALUE],), row[ITEM_COUNT]) for kind, row in present if kind == name)
+        for name, frequent in stored.frequent.items()
     )
 
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tailrace.aggregation.frequent_values import FrequentValues, frequent_kinds
 from tailrace.aggregation.marks import Lineage, encode_sequence
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values.frequent_values import FrequentValues, frequent_kinds
 from tailrace.definition.aggregate import Layout
 from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.dynamodb import encode_value
@@ -29,11 +29,8 @@ _MAX_STATEMENT_BYTES = 8192
 _RESERVED_BYTES = 1500
 """Maximum size of a statement without its counters: a table name of 255 bytes, the key, and 33 marks."""
 
-REPAIRS = "~repairs"
-"""The attribute that counts a row's repairs."""
-
-ORDER_VERSION = "~v"
-"""The attribute that counts the writes of a row's order measures."""
+REPAIRS, ORDER_VERSION = "~repairs", "~v"
+"""The attributes that count a row's repairs, and the writes of its order measures."""
 
 RESERVE, RESERVE_VERSION = "~r", "~w"
 """The candidates of top that are not shown, by kind of value rows, and the version of the row for which they hold."""
@@ -224,8 +221,8 @@ def discount_value_request(table: str, value: RowChange, expires_at: int | None)
 def move_counts_request(table: str, row: RowChange, counts: Mapping[str, int], now: datetime) -> Json:
     """Return the request that moves the counts of values in a main row.
 
-    It may create the row, and a row that was empty must not be deleted with its counts. The version rises, so that
-    whoever reads the row's value rows notices; what the row says of its frequent values holds as before.
+    It may create the row, and a row that was empty must not be deleted with its counts. The version rises, for whoever
+    reads the value rows; the candidates hold as before.
     """
     expression = _Expression()
     expression.set(UPDATED_AT, _timestamp(now))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aggregation.counted_values import NO_ROW, ValueState, moves, to_be_moved
 from tailrace.aggregation.marks import REDELIVERY_HORIZON
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values.counted_values import NO_ROW, ValueState, moves, to_be_moved
+from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ, rows_by_key
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry, may_be_empty
 from tailrace.aws.aggregates.update_expressions import (
     COUNTED,
@@ -19,7 +20,7 @@ from tailrace.aws.aggregates.update_expressions import (
     move_counts_request,
 )
 from tailrace.aws.runtime.errors import has_code, translate
-from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ, partition_rows, rows_by_key
+from tailrace.aws.runtime.pages import partition_rows
 from tailrace.definition.row_attributes import ITEM_COUNT
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.json_types import Json

@@ -1,19 +1,13 @@
-"""Reads what comes in parts, to its end: pages of lists, and the answers to a batch of keys."""
+"""Reads lists that come in pages, to their end."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.encoding.dynamodb import encode_item
-from tailrace.encoding.keys import RowKey
-from tailrace.errors import Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
-
-MAX_KEYS_PER_READ = 100
-"""Rows that :func:`rows_by_key` reads at once: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 
 def all_rows(call: Callable[..., Mapping[str, Any]], **request: Any) -> Iterator[Mapping[str, Any]]:
@@ -54,31 +48,6 @@ def partition_rows(
         ConsistentRead=True,
         **options,
     )
-
-
-def rows_by_key(
-    client: "DynamoDBClient", table: str, keys: Iterable[RowKey], attributes: Iterable[str] = ()
-) -> Iterator[Mapping[str, Any]]:
-    """Yield those of up to 100 rows that exist, in DynamoDB's JSON, strongly consistent and in no order.
-
-    ``attributes`` are those to read; all if there are none.
-
-    Raises:
-        Transient, Permanent: as :func:`all_rows`.
-    """
-    names = {f"#{number}": name for number, name in enumerate(attributes)}
-    asked: Any = {"Keys": [encode_item({"pk": pk, "sk": sk}) for pk, sk in keys], "ConsistentRead": True}
-    if names:
-        asked |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
-    request: Any = {table: asked}
-    while request:
-        with map_aws_errors():
-            answer = client.batch_get_item(RequestItems=request)
-        rows = answer.get("Responses", {}).get(table, [])
-        yield from rows
-        request = answer.get("UnprocessedKeys")
-        if request and not rows:
-            raise Transient("the table is too busy to read rows")
 
 
 def all_objects(client: "S3Client", bucket: str, prefix: str) -> Iterator[Mapping[str, Any]]:

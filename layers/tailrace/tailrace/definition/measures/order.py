@@ -22,8 +22,8 @@ With ``by_value=``, a number, text or boolean orders first and last, and takes t
 
 If no item has a value, the attributes are missing, or 0 for distinct. A change costs one write for each value that it
 touches (two if a value is replaced). Distinct costs one more for each value that appears or disappears
-(:mod:`tailrace.aggregation.counted_values`). Distinct and top read each touched value row
-(:mod:`tailrace.aggregation.frequent_values`). For the others, a batch costs one query of the value rows for each
+(:mod:`tailrace.aggregation.values.counted_values`). Distinct and top read each touched value row
+(:mod:`tailrace.aggregation.values.frequent_values`). For the others, a batch costs one query of the value rows for each
 touched main row: of one end for minimum, maximum, largest, smallest, first and last, of all value rows for quantile.
 Measures with equal field, ``where``, error, order and shown fields share value rows.
 """

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import batched
 
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.outcomes import Failed, SumOverflow
 from tailrace.aws.backfill.control import Control
@@ -13,7 +14,6 @@ from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
 from tailrace.aws.jobs.steps.covering import no_holes
 from tailrace.aws.jobs.steps.gathering import journal_of
 from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of, label
-from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.backfill.base import base_lineage
 from tailrace.backfill.generations import Generation, GenerationId, State, go_live

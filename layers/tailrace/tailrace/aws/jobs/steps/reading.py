@@ -1,7 +1,7 @@
 """Reads the rows that a verification compares: strongly consistent, all of them, each with its marks."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import batched, chain
 from typing import Any
@@ -10,7 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aggregation.row_changes import RowChange
-from tailrace.aws.aggregates.order_state import OrderReader, StoredOrder, stored_order
+from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ, rows_by_key
+from tailrace.aws.aggregates.order_state import OrderReader, stored_order, wrong_candidates
 from tailrace.aws.aggregates.update_expressions import COUNTED, ORDER_VERSION, REPAIRS, RESERVE
 from tailrace.aws.aggregates.value_counter import value_state
 from tailrace.aws.jobs.job import Job
@@ -19,12 +20,11 @@ from tailrace.aws.jobs.steps.building import base_of
 from tailrace.aws.jobs.steps.gathering import journal_of, row_partition
 from tailrace.aws.jobs.workshop import Lines, Workshop, boundary_id, is_sampled, spread
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
-from tailrace.aws.runtime.pages import MAX_KEYS_PER_READ, all_rows, partition_rows, rows_by_key
+from tailrace.aws.runtime.pages import all_rows, partition_rows
 from tailrace.backfill.comparison import PINNED_FOR_S, StoredRow, is_comparable
 from tailrace.backfill.coverage import END
 from tailrace.definition.aggregate import ValueRows
-from tailrace.definition.measures.value_rows import VALUE, ValueCount
-from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT, ITEM_COUNT
+from tailrace.definition.row_attributes import EXPIRES_AT, INEXACT
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey, value_rows_key
@@ -191,8 +191,8 @@ def _with_order(shop: Workshop, space: RowSpace, read: ReadRow, firsts: "MarkFir
         row = dict(_batch(shop, [read.key])).get(read.key, {})
         again = stored_row(space, read.key, row)
         if again.version == main.version and is_comparable(main, below, firsts.of(below)):
-            wrong = _wrong_candidates(stored_order(space.aggregate, row), values)
-            return replace(read, order=state | _counts(values) | wrong)
+            wrong = wrong_candidates(stored_order(space.aggregate, row), values)
+            return replace(read, order=state | _counts(values) | ({RESERVE: wrong} if wrong else {}))
         read = ReadRow(read.key, again, shop.now, inexact=INEXACT in row)
     return replace(read, judged=False)
 
@@ -214,18 +214,6 @@ def _counts(values: Iterable[tuple[ValueRows, Json]]) -> dict[str, int]:
         if names and state.is_to_be_moved:
             found[COUNTED] += 1
     return dict(found)
-
-
-def _wrong_candidates(stored: StoredOrder, values: Sequence[tuple[ValueRows, Json]]) -> dict[str, int]:
-    """Return the number of values that a main row's candidates say something wrong of, if there are any.
-
-    Which values are candidates depends on the row's history, so they are checked and not compared.
-    """
-    wrong = 0
-    for name, frequent in stored.frequent.items():
-        rows = [row for kind, row in values if kind.name == name and row[ITEM_COUNT] > 0]
-        wrong += frequent.wrong(ValueCount((row[VALUE],), row[ITEM_COUNT]) for row in rows)
-    return {RESERVE: wrong} if wrong else {}
 
 
 def _line(read: ReadRow) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tailrace.aggregation.counted_values import ValueState
 from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.values.counted_values import ValueState
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry
 from tailrace.aws.aggregates.order_state import OrderReader
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, REPAIRS, order_request, repair_request

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, first, largest, last, maximum, minimum, smallest
-from tailrace.aggregation.known_ends import start_key
+from tailrace.aggregation.values.known_ends import start_key
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.encoding.dynamodb import decode_value, encode_value

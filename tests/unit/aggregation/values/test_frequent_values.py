@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import Aggregate, Collection, top
-from tailrace.aggregation import frequent_values
-from tailrace.aggregation.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
+from tailrace.aggregation.values import frequent_values
+from tailrace.aggregation.values.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
 from tailrace.definition.measures.value_rows import ValueCount
 from tailrace.encoding.dynamodb import decode_value, encode_value
 from tailrace.encoding.sort_keys import encode_sort_key
