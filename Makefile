@@ -35,9 +35,9 @@ test: setup  ## run all tests (T=tests/unit runs a part)
 	@$(PYTHON3) local/environments/setup.py axe java dynamodb-local docs checkov audit aws-lambda-stream || [ -z "$$CI" ]
 	@PATH="$(TOOL_PATH)" $(VENV)/python -m pytest $(if $(filter %.py,$(T))$(findstring ::,$(T)),,-n auto --dist loadscope) $(T)
 
-simulate: setup  ## try your definition (tailrace test), then play the engine's simulated histories on all cores (SEEDS=100000 FIRST=0 SECONDS=30)
+simulate: setup  ## try your definition (tailrace test), then play the engine's simulated histories on all cores (SEEDS=100000 FIRST=0 SECONDS=30; CARRIES=1 with write-behind)
 	@$(VENV)/tailrace test --seed "$(or $(FIRST),0)" --seconds "$(or $(SECONDS),30)"
-	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)"
+	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)" $(if $(CARRIES),--carries)
 
 chaos: setup  ## let faults happen between the functions and the emulator, and check that nothing is lost (ROUNDS=200 FIRST=0 STACKS=3 SHARDS=1)
 	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.chaos --rounds "$(or $(ROUNDS),105)" --first "$(or $(FIRST),0)" --stacks "$(or $(STACKS),3)" --shards "$(or $(SHARDS),1)"

@@ -65,7 +65,7 @@ class NoStreams:
         return {"StreamDescription": {"Shards": []}}
 
 
-def stage(client: Any, s3: Callable[[], Any] | None = None) -> Aggregator:
+def stage(client: Any, s3: Callable[[], Any] | None = None, write_behind_s: int = 0) -> Aggregator:
     """Assemble the stage on a client; ``s3`` makes that of the journal's bucket."""
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     streams: Any = NoStreams()
@@ -73,7 +73,8 @@ def stage(client: Any, s3: Callable[[], Any] | None = None) -> Aggregator:
     committer = Committer(client, TABLE, clock=_now, use_partiql=True, executor=lambda _threads: ThreadPoolExecutor(1))
     lineages = Lineages(client, lambda: streams, TABLE, _now)
     feeder = assemble_feeder(client, s3 or _no_bucket, TABLE, PROGRESS, "history", lineages, _now)
-    return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(client, PROGRESS, AGGREGATE, _now))
+    progress = ProgressWriter(client, PROGRESS, AGGREGATE, _now)
+    return Aggregator(pipeline, committer, lineages, feeder, progress, write_behind_s)
 
 
 def _no_bucket() -> Any:

@@ -1,6 +1,7 @@
 """Command-line values of `make demo` and `make stack`."""
 
 import difflib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,5 +44,24 @@ def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
         allowed = [str(one) for one in known[name].get("AllowedValues", ())]
         if allowed and value not in allowed:
             raise OptionError(f"{name} must be {' or '.join(allowed)}, not {value!r}.")
+        if known[name].get("Type") == "Number":
+            _check_number(name, value, known[name])
         found[name] = value
     return found
+
+
+def _check_number(name: str, value: str, known: Mapping[str, Any]) -> None:
+    lowest, highest = known.get("MinValue", 0), known.get("MaxValue", sys.maxsize)
+    is_number = value.isascii() and value.isdigit() and len(value) <= len(str(highest))
+    if not is_number or not lowest <= int(value) <= highest:
+        raise OptionError(f"{name} must be a whole number from {lowest} to {highest}, not {value[:20]!r}.")
+
+
+def check_write_behind(parameters: Mapping[str, str], shards: int) -> None:
+    """Refuse write-behind on virtual shards: the emulator's stream cannot be read again by them.
+
+    Raises:
+        OptionError: both are chosen.
+    """
+    if shards > 1 and int(parameters.get("WriteBehindSeconds", "0")):
+        raise OptionError("WriteBehindSeconds needs SHARDS=1: changes of virtual shards cannot be read again.")

@@ -27,6 +27,7 @@ from local.deployment.template import pipeline_reference
 from local.existing_table import TableFile, attach
 from local.history import LocalHistory
 from local.keep import STATE, Keeper, Kept
+from local.options import check_write_behind
 from local.pollers.events import virtual_shard_ids
 from local.pollers.pollers import Pollers
 from local.pollers.source_poller import Statistics
@@ -192,6 +193,7 @@ def _running(
             built = build()
         with _step("deploy", "Deploying the stack", report, timings):
             chosen |= parameters(emulator.endpoint) if callable(parameters) else parameters
+            check_write_behind(chosen, kept.shards)
             outputs = deploy.deploy(emulator.endpoint, built, chosen)
         name_shards(emulator.endpoint, outputs, kept.shards)
         pollers = Pollers(emulator.endpoint, shards=kept.shards, positions=kept.positions)

@@ -27,7 +27,8 @@ def stage(settings: AggregateSettings) -> Aggregator:
     s3, bucket = lambda: client("s3"), settings.history_bucket
     feeder = assemble_feeder(dynamodb, s3, table, settings.progress_table, bucket, lineages, _now)
     progress = ProgressWriter(dynamodb, settings.progress_table, AGGREGATE, clock=_now)
-    return Aggregator(load_pipeline(settings.tailrace_pipeline), committer, lineages, feeder, progress)
+    pipeline = load_pipeline(settings.tailrace_pipeline)
+    return Aggregator(pipeline, committer, lineages, feeder, progress, settings.write_behind_s)
 
 
 def _now() -> datetime:

@@ -6,6 +6,7 @@ template that CloudFormation processed says which properties a mapping has, and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from local.deployment.deploy import STACK_NAME, client
 from local.errors import DeployFailed
@@ -48,7 +49,7 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     for name, uuid in resources(endpoint, MAPPING_TYPE).items():
         mapping = listed_mappings[uuid]
         given = {
-            key: mapping[key] if key in mapping else _resolve(name, key, value, parameters)
+            key: mapping[key] if key in mapping else _resolve(name, key, value, parameters, template)
             for key, value in template["Resources"][name]["Properties"].items()
             if key not in {"Enabled", "FunctionName"}
         }
@@ -86,10 +87,30 @@ def _parameters(cloudformation: object) -> dict[str, str]:
     return {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
 
 
-def _resolve(name: str, key: str, value: object, parameters: Mapping[str, str]) -> object:
-    if not isinstance(value, Mapping):
-        return value
-    reference = value.get("Ref")
-    if isinstance(reference, str) and reference in parameters:
-        return parameters[reference]
-    raise DeployFailed(f"Cannot resolve {key} of {name}: use a literal value or a Ref to a parameter in template.yaml.")
+def _resolve(name: str, key: str, value: object, parameters: Mapping[str, str], template: Mapping[str, Any]) -> object:
+    match value:
+        case {"Ref": str(reference)} if reference in parameters:
+            return parameters[reference]
+        case {"Fn::If": [str(condition), one, other]}:
+            holds = _holds(template.get("Conditions", {}).get(condition), parameters)
+            if holds is not None:
+                return _resolve(name, key, one if holds else other, parameters, template)
+        case Mapping():
+            pass
+        case _:
+            return value
+    raise DeployFailed(
+        f"Cannot resolve {key} of {name}: use a literal value, a Ref to a parameter, or an If whose condition compares "
+        "a parameter with a literal value in template.yaml."
+    )
+
+
+def _holds(condition: object, parameters: Mapping[str, str]) -> bool | None:
+    """Return whether a condition holds that compares a parameter with a literal value; None for any other."""
+    match condition:
+        case {"Fn::Not": [inner]}:
+            holds = _holds(inner, parameters)
+            return None if holds is None else not holds
+        case {"Fn::Equals": [{"Ref": str(reference)}, str() | int() as literal]} if reference in parameters:
+            return parameters[reference] == str(literal)
+    return None

@@ -7,6 +7,7 @@ import pytest
 from tests.architecture.stack import mapping_of, properties, referred, template
 
 STREAM_HOURS = 24
+LONGEST_WINDOW_S = 900
 STREAM_READERS = ("fanout", "aggregate")
 MAPPED = ("ingest", "archive", *STREAM_READERS)
 
@@ -16,6 +17,27 @@ def mapping(stage: str) -> Any:
     found = mapping_of(stage)
     assert found is not None
     return found[1]
+
+
+def window_s(given: Any) -> int:
+    """Return the length of a mapping's tumbling windows, as it is by default."""
+    match given["TumblingWindowInSeconds"]:
+        case {"Fn::If": ["WritesBehind", {"Ref": "WriteBehindSeconds"}, int(length)]}:
+            return length
+        case length:
+            return int(length)
+
+
+def test_the_windows_of_aggregate_are_as_long_as_changes_may_wait() -> None:
+    """Lambda allows windows of up to 15 minutes; without write-behind, the longest costs the fewest invocations."""
+    given = mapping("aggregate")["TumblingWindowInSeconds"]
+    assert given == {"Fn::If": ["WritesBehind", {"Ref": "WriteBehindSeconds"}, LONGEST_WINDOW_S]}
+    assert template()["Conditions"]["WritesBehind"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WriteBehindSeconds"}, 0]}]}
+    parameter = template()["Parameters"]["WriteBehindSeconds"]
+    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (0, 0, LONGEST_WINDOW_S)
+    assert properties("AggregateFunction")["Environment"]["Variables"]["WRITE_BEHIND_SECONDS"] == {
+        "Fn::Sub": "${WriteBehindSeconds}"
+    }
 
 
 def test_the_stream_tells_old_and_new() -> None:
@@ -32,7 +54,7 @@ def test_stream_readers_read_all_and_know_the_shard(stage: str) -> None:
     given = mapping(stage)
     assert given["EventSourceArn"] == {"Fn::GetAtt": ["ItemsTable", "StreamArn"]}
     assert given["StartingPosition"] == "TRIM_HORIZON"
-    assert given["TumblingWindowInSeconds"] > 0
+    assert 0 < window_s(given) <= LONGEST_WINDOW_S
     assert given["ParallelizationFactor"] == 1
     assert given["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert "FilterCriteria" not in given

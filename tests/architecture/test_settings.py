@@ -21,7 +21,7 @@ from tests.architecture.stack import (
 )
 
 PIPELINE_VARIABLE = "TAILRACE_PIPELINE"
-OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN", "WRITE_ENTRANCES", "ATTACHED_STREAM"}
+OPTIONAL = {PIPELINE_VARIABLE, "DASHBOARD_TOKEN_ORIGIN", "WRITE_ENTRANCES", "ATTACHED_STREAM", "WRITE_BEHIND_SECONDS"}
 FLAGS = {"WRITE_ENTRANCES": "on", "ATTACHED_STREAM": ""}
 """What conditions decide, by default."""
 LOCAL = {"VIRTUAL_SHARDS"}
@@ -61,6 +61,8 @@ def test_a_variable_is_named_after_its_resource(stage: str) -> None:
             assert value == {"Fn::Join": [",", {"Ref": "Routes"}]}
         elif name in FLAGS:
             assert value == FLAGS[name]
+        elif name == "WRITE_BEHIND_SECONDS":
+            assert value == {"Fn::Sub": "${WriteBehindSeconds}"}
         elif name in BY_NAME:
             kind, _, resource = BY_NAME[name].rpartition(":")
             assert value["Fn::Sub"].endswith(f"{kind}:${{AWS::StackName}}-{resource}".removeprefix(":"))

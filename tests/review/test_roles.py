@@ -277,7 +277,6 @@ UNUSED = {
     "archive ReadArchiveQueue sqs:DeleteMessage": ON_AWS,
     "ingest ReadIntake sqs:ChangeMessageVisibility": ON_AWS,
     "ingest ReadIntake sqs:DeleteMessage": ON_AWS,
-    "aggregate ReportProgress dynamodb:Query": "reads what older code has processed, when a definition is deployed",
     "api StoreResponses dynamodb:GetItem": "reads the entry of a request whose response does not fit",
     "archive ReadOversize s3:GetObject": "reads changes that do not fit into a message; no flight is that large",
     "catalog DetectMissingObject s3:ListBucket": "tells a missing object from a forbidden one; S3 asks for it",

@@ -31,18 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--break", dest="broken", default="", choices=["", *BROKEN_SAFEGUARDS], help="play with a broken safeguard"
     )
+    parser.add_argument("--carries", action="store_true", help="with write-behind, and states that are lost or older")
     given = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if given.show is not None:
         with isolated(), broken_safeguard(given.broken):
-            history = generate_history(given.show)
+            history = generate_history(given.show, carries=given.carries)
             console.print(f"{describe(history)}\n{describe_violations(history)}")
         return 0
     began = time.monotonic()
-    seed = run(range(given.first, given.first + given.seeds), given.broken, given.processes, console)
+    seeds = range(given.first, given.first + given.seeds)
+    seed = run(seeds, given.broken, given.processes, console, carries=given.carries)
     if seed is not None:
         console.print(f"seed {seed} fails; shrinking its history …")
-        console.print(report(seed, given.broken))
+        console.print(report(seed, given.broken, carries=given.carries))
         return 1
     took = time.monotonic() - began
     console.print(f"{given.seeds} histories without drift in {took:.0f} s: {given.seeds / took:.0f} seeds/s")

@@ -24,6 +24,8 @@ def describe(history: History) -> str:
         f"{history.batching_window_s} s, sequence numbers from {history.first_sequence}"
         f"{', existing rows in batches' if history.batches else ''}, read by {' and '.join(history.readers)}"
     )
+    if history.carries_s:
+        surroundings += f", with write-behind of {history.carries_s} s and states of {history.state_limit} bytes"
     if "fanout" in history.readers:
         surroundings += f", with {history.fanout_retries} retries and a maximum age of {history.fanout_age_s} s"
         surroundings += f"; the archive's queue delivers a message up to {history.archive_receives} times"
@@ -65,6 +67,10 @@ def _run(run: Run) -> str:
     parts += [_fault(fault) for fault in run.faults]
     if run.order:
         parts.append(f"calls in order {run.order}")
+    if run.handed is not None:
+        parts.append("handed no state" if not run.handed else f"handed the state of {run.handed} invocations before")
+    if run.final:
+        parts.append("ends the window")
     if run.environment:
         parts.append(f"in process {run.environment}")
     return f" ({'; '.join(parts)})" if parts else ""

@@ -26,10 +26,11 @@ _PROCESSES = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive seeds, and the name of a safeguard to break ("" for none)."""
+    """Consecutive seeds, the name of a safeguard to break ("" for none), and whether aggregate carries changes."""
 
     seeds: range
     broken: str
+    carries: bool = False
 
 
 def failing(chunk: Chunk) -> int | None:
@@ -37,7 +38,9 @@ def failing(chunk: Chunk) -> int | None:
     with ExitStack() as stack:
         stack.enter_context(isolated())
         stack.enter_context(broken_safeguard(chunk.broken))
-        return next((seed for seed in chunk.seeds if find_violations(generate_history(seed))), None)
+        return next(
+            (seed for seed in chunk.seeds if find_violations(generate_history(seed, carries=chunk.carries))), None
+        )
 
 
 def broken_safeguard(name: str) -> AbstractContextManager[Any]:
@@ -45,12 +48,12 @@ def broken_safeguard(name: str) -> AbstractContextManager[Any]:
     return BROKEN_SAFEGUARDS[name]() if name else nullcontext()
 
 
-def report(seed: int, broken: str = "") -> str:
+def report(seed: int, broken: str = "", *, carries: bool = False) -> str:
     """Return the shortest failing history found for a failing seed, and its violations."""
     with ExitStack() as stack:
         stack.enter_context(isolated())
         stack.enter_context(broken_safeguard(broken))
-        history = generate_history(seed)
+        history = generate_history(seed, carries=carries)
         short = shrink(history, lambda candidate: bool(find_violations(candidate)))
         violations = describe_violations(short)
         return f"{describe(short)}\n{violations}\n({len(short.steps)} of {len(history.steps)} steps left)"
@@ -61,12 +64,12 @@ def describe_violations(history: History) -> str:
     return "\n".join(f"  wrong: {fault}" for fault in find_violations(history)) or "  no violations"
 
 
-def _chunks(seeds: range, broken: str) -> Iterator[Chunk]:
+def _chunks(seeds: range, broken: str, *, carries: bool) -> Iterator[Chunk]:
     for start in range(0, len(seeds), _CHUNK):
-        yield Chunk(seeds[start : start + _CHUNK], broken)
+        yield Chunk(seeds[start : start + _CHUNK], broken, carries)
 
 
-def run(seeds: range, broken: str, processes: int, console: Console) -> int | None:
+def run(seeds: range, broken: str, processes: int, console: Console, *, carries: bool = False) -> int | None:
     """Play the histories of all seeds with a progress bar; return the first failing seed, or None."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]:.0f} seeds/s"), TimeRemainingColumn())
     began = reported_at = time.monotonic()
@@ -75,7 +78,7 @@ def run(seeds: range, broken: str, processes: int, console: Console) -> int | No
         _PROCESSES.Pool(processes, initializer=_ignore_interrupts) as pool,
     ):
         task = progress.add_task("", total=len(seeds), speed=0.0)
-        for number, found in enumerate(pool.imap(failing, _chunks(seeds, broken)), start=1):
+        for number, found in enumerate(pool.imap(failing, _chunks(seeds, broken, carries=carries)), start=1):
             if found is not None:
                 return found
             now, done = time.monotonic(), min(number * _CHUNK, len(seeds))

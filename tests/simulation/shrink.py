@@ -49,6 +49,7 @@ def _simpler(history: History) -> Iterator[History]:
         replace(history, fanout_retries=-1),
         replace(history, fanout_age_s=-1),
         replace(history, archive_receives=5),
+        replace(history, state_limit=2**20),
     )
     yield from (plain for plain in plainer if plain != history)
 
@@ -65,6 +66,10 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
 def _simpler_runs(run: Run) -> Iterator[Run]:
     if run.order:
         yield replace(run, order=0)
+    if run.handed is not None:
+        yield replace(run, handed=None)
+    if run.final:
+        yield replace(run, final=False)
     if run.outcome != "runs":
         yield replace(run, outcome="runs")
     for index, fault in enumerate(run.faults):

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tailrace.aws.stages.aggregate import Aggregator
+from tailrace.aws.stages.write_behind import WriteBehind
 from tests.simulation.__main__ import main
 from tests.simulation.describe import describe
 from tests.simulation.invariants import find_violations
@@ -19,6 +22,7 @@ from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run
 from tests.simulation.world.world import World
 
 SEEDS = 4000
+CARRYING_SEEDS = 1500
 
 
 @pytest.fixture
@@ -30,6 +34,11 @@ def _alone() -> Iterator[None]:
 def test_no_history_drifts() -> None:
     failed = run(range(SEEDS), "", 2, Console(quiet=True))
     assert failed is None, f"to reproduce: make simulate FIRST={failed} SEEDS=1"
+
+
+def test_no_history_drifts_with_write_behind() -> None:
+    failed = run(range(CARRYING_SEEDS), "", 2, Console(quiet=True), carries=True)
+    assert failed is None, f"to reproduce: make simulate FIRST={failed} SEEDS=1 CARRIES=1"
 
 
 def played(history: History) -> World:
@@ -84,6 +93,30 @@ def test_every_kind_of_event_occurs_in_some_history() -> None:
     events = {"arrives", "restarts", "rolls", "times out", "stillborn", "runs", "fanout", "aggregate"}
     discarded = {"gives up", "RetryAttemptsExhausted", "RecordAgeExceeded"}
     assert operations | faults | events | discarded <= happened
+
+
+@pytest.mark.usefixtures("_alone")
+def test_what_is_carried_is_committed_at_the_end_of_a_window_or_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: set[str] = set()
+
+    def note(owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        def noting(*arguments: Any, **options: Any) -> Any:
+            found = method(*arguments, **options)
+            happened.add(name if found is not None else f"{name}: nothing")
+            return found
+
+        monkeypatch.setattr(owner, name, noting)
+
+    for owner, name in ((WriteBehind, "carried"), (WriteBehind, "carry"), (WriteBehind, "_read_again")):
+        note(owner, name)
+    note(Aggregator, "_commit_carried")
+    for seed in range(100):
+        world = played(generate_history(seed, carries=True))
+        happened |= {str(entry[2]) for entry in world.trace if entry[1] == "call"}
+        assert not world.functions.outstanding()
+    assert {"carried", "carry", "_read_again", "_commit_carried: nothing", "GetRecords"} <= happened
 
 
 ORDER = {"shop": "a", "amount": 7}

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tests.simulation.broken_safeguards.candidates import BROKEN_CANDIDATES
+from tests.simulation.broken_safeguards.carrying import BROKEN_CARRYING
 from tests.simulation.broken_safeguards.conditions import BROKEN_CONDITIONS
 from tests.simulation.broken_safeguards.counts import BROKEN_COUNTS
 from tests.simulation.broken_safeguards.delivery import BROKEN_DELIVERY
@@ -24,5 +25,6 @@ BROKEN_SAFEGUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     **BROKEN_CANDIDATES,
     **BROKEN_ENDS,
     **BROKEN_DELIVERY,
+    **BROKEN_CARRYING,
 }
-"""What is broken, and the context manager that breaks it."""
+"""What is broken, and the context manager that breaks it; the last ones need histories with write-behind."""

@@ -8,9 +8,12 @@ from functools import partial
 from tests.simulation.jobs.history import Player
 
 
-def play(seed: int, *, baskets: bool = False, attached: bool = False) -> list[str]:
-    """Play one history, perhaps with baskets or on an attached table; return what is wrong, and how it came."""
-    player = Player(seed, baskets=baskets, attached=attached)
+def play(seed: int, *, baskets: bool = False, attached: bool = False, carries: bool = False) -> list[str]:
+    """Play one history, perhaps with baskets, on an attached table, or with write-behind.
+
+    Return what is wrong, and how it came.
+    """
+    player = Player(seed, baskets=baskets, attached=attached, carries=carries)
     player.play()
     return [*player.wrong, *player.world.trace] if player.wrong else []
 
@@ -22,12 +25,13 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--baskets", action="store_true", help="aggregates of elements, and a collection's own keys")
     parser.add_argument("--attached", action="store_true", help="an existing table that nothing may be written to")
+    parser.add_argument("--carries", action="store_true", help="write-behind, and states that are lost or older")
     options = parser.parse_args()
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     seeds = range(options.first, options.first + options.seeds)
     failed = 0
     with ProcessPoolExecutor() as pool:
-        one = partial(play, baskets=options.baskets, attached=options.attached)
+        one = partial(play, baskets=options.baskets, attached=options.attached, carries=options.carries)
         for seed, wrong in zip(seeds, pool.map(one, seeds, chunksize=4), strict=True):
             if wrong:
                 failed += 1

@@ -110,7 +110,7 @@ class StreamOfAttached:
         index = self._oldest(shard)
         if ShardIteratorType == "AFTER_SEQUENCE_NUMBER":
             number = int(SequenceNumber)
-            index = next((at for at, one in enumerate(shard.records) if _number(one) > number), len(shard.records))
+            index = next((at for at, one in enumerate(shard.records) if number_of(one) > number), len(shard.records))
             if index <= self._oldest(shard) and self._oldest(shard):
                 raise _error("TrimmedDataAccessException", "GetShardIterator")
         return {"ShardIterator": self._iterator(shard, index)}
@@ -154,7 +154,8 @@ def _as_read(record: Any) -> Any:
     }
 
 
-def _number(record: Any) -> int:
+def number_of(record: Any) -> int:
+    """Return a record's sequence number."""
     return int(record["dynamodb"]["SequenceNumber"])
 
 

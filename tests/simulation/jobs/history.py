@@ -9,6 +9,7 @@ from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps.machine import advance, work_on
 from tailrace.aws.jobs.workshop import Workshop
+from tailrace.aws.stages.write_behind import LOST
 from tailrace.backfill.claims import CONTRADICTED
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.encoding.dynamodb import decode_item
@@ -35,8 +36,8 @@ class Verdict:
 class Player:
     """Plays histories: before, between and after jobs, others write, deliver, roll shards and deploy."""
 
-    def __init__(self, seed: int, *, baskets: bool = False, attached: bool = False) -> None:
-        self.world = World(seed, baskets=baskets, attached=attached)
+    def __init__(self, seed: int, *, baskets: bool = False, attached: bool = False, carries: bool = False) -> None:
+        self.world = World(seed, baskets=baskets, attached=attached, carries=carries)
         self.random = self.world.random
         self.jobs = 0
         self.expired: list[tuple[str, dict[str, Any]]] = []
@@ -217,6 +218,7 @@ class Player:
 
     def _check_rows(self) -> None:
         control = self._control()
+        self.wrong += [f"{one.id}: {LOST}" for one in control.generations.values() if one.reason == LOST]
         for generation in control.generations.values():
             if generation.exact and generation.id not in self.spoiled:
                 self.wrong += _differences(self.world, generation)

@@ -20,3 +20,10 @@ def test_an_existing_table_is_counted_exactly_and_never_written_to() -> None:
     """Where the stream shows records later than jobs assume, rows may be wrong, but are not said to be exact."""
     for seed in range(8):
         assert play(seed, attached=True) == []
+
+
+@pytest.mark.parametrize("first", range(0, 20, 10))
+def test_what_is_carried_is_committed_under_whatever_is_fed_then(first: int) -> None:
+    """Definitions change and jobs begin while changes are carried, and the states of windows are lost."""
+    for seed in range(first, first + 10):
+        assert play(seed, carries=True) == []

@@ -27,8 +27,10 @@ from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.errors import Transient
 from tests.simulation.history import definition as model
 from tests.simulation.jobs.attached import ReadOnly, StreamOfAttached
+from tests.simulation.jobs.carrying import WINDOW_S, Windows
 from tests.simulation.jobs.clients import Buckets, DynamoDB, Functions, Hooked
 from tests.simulation.jobs.definition import CODES
 from tests.simulation.world.serial_executor import SerialExecutor
@@ -69,7 +71,7 @@ class Shard:
 class World:
     """Everything that outlives a process, and what may happen to it."""
 
-    def __init__(self, seed: int, *, baskets: bool = False, attached: bool = False) -> None:
+    def __init__(self, seed: int, *, baskets: bool = False, attached: bool = False, carries: bool = False) -> None:
         self.random = Random(seed)  # noqa: S311 - not a secret
         self.attached = StreamOfAttached(self) if attached else None
         self.now = START
@@ -93,6 +95,7 @@ class World:
         self.given_up: list[str] = []
         self.gives_up = False
         self.trace: list[str] = []
+        self.windows = Windows(self) if carries else None
 
     def note(self, text: str) -> None:
         self.trace.append(f"{self.now - START:9.0f} s  {text}")
@@ -242,16 +245,23 @@ class World:
         if start and self.random.random() < 0.15:
             start = self.random.randrange(start)
         batch = self.visible(shard)[start : start + self.random.randint(1, most)]
-        if not batch:
+        if not batch and not self.windows:
             return
         event = {"Records": batch, "shardId": shard.name, "eventSourceARN": "stream"}
+        if self.windows:
+            event = self.windows.event(shard, batch)
         inside, self.in_call = self.in_call, True
         try:
             response = self.stage()(event)
         except Died:
             return
+        except Transient:
+            assert not batch
+            return
         finally:
             self.in_call = inside
+        if self.windows:
+            self.windows.keep(shard, response["state"])
         failures = response["batchItemFailures"]
         numbers = [record["dynamodb"]["SequenceNumber"] for record in batch]
         done = numbers.index(failures[0]["itemIdentifier"]) if failures else len(batch)
@@ -286,10 +296,12 @@ class World:
         dynamodb: Any = Hooked(self.dynamodb, self.hook)
         buckets: Any = Hooked(self.buckets, self.hook)
         committer = Committer(dynamodb, "aggregates", self.clock, executor=lambda _threads: SerialExecutor(0))
-        lineages = Lineages(dynamodb, lambda: self, "aggregates", self.clock)  # type: ignore[arg-type, return-value]
+        streams: Any = self.windows or self
+        lineages = Lineages(dynamodb, lambda: streams, "aggregates", self.clock)
         feeder = assemble_feeder(dynamodb, lambda: buckets, "aggregates", "progress", "history", lineages, self.clock)
         progress = ProgressWriter(dynamodb, "progress", "aggregate", self.clock)
-        return Aggregator(self.code.pipeline, committer, lineages, feeder, progress)
+        write_behind_s = WINDOW_S if self.windows else 0
+        return Aggregator(self.code.pipeline, committer, lineages, feeder, progress, write_behind_s)
 
     def workshop(self) -> Workshop:
         """Return what a job works with, in a new process."""
@@ -337,7 +349,18 @@ class World:
             if not left:
                 break
             self.deliver(left[0], most=100)
+        for shard in self.shards if self.windows else ():
+            self.end_windows(shard)
         self.dies = dies
+
+    def end_windows(self, shard: Shard) -> None:
+        """Make final invocations until a shard has nothing outstanding."""
+        inside, self.in_call = self.in_call, True
+        for _ in range(20):
+            outstanding = [row["sk"]["S"] for row in self.database.rows("progress") if "outstanding" in row]
+            if self.windows and shard.name in outstanding:
+                self.windows.end(shard)
+        self.in_call = inside
 
     def expire_rows(self) -> None:
         """Remove rows whose time is over, as TTL does."""

@@ -4,15 +4,18 @@ import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from local.in_memory import Database, Unsupported
+from local.in_memory.errors import client_error
 from local.in_memory.transactions import canceled
 from tailrace.aws.backfill.control import CONTROL
 from tailrace.aws.backfill.expired_images import EXPIRED
 from tailrace.encoding.json_types import Json
 from tests.simulation.world.faults import Call, FaultInjector
 
+_PAGE = 3
 _FAILED = {"Code": "ThrottlingError", "Message": "too fast"}
 
 
@@ -85,14 +88,54 @@ class Table:
 
 @dataclass(slots=True)
 class Streams:
-    """A DynamoDB Streams client that describes the stream; ``shards`` returns the current shards."""
+    """A DynamoDB Streams client; ``shards`` returns the current shards, ``records`` those that a shard still has.
+
+    Every second page is empty, as pages may be.
+    """
 
     injector: FaultInjector
     shards: Callable[[], list[Json]]
+    records: Callable[[str], list[Json]]
+
+    def get_shard_iterator(self, *, ShardId: str, ShardIteratorType: str, SequenceNumber: str, **_options: str) -> Json:  # noqa: N803
+        """Open a shard at or after a record."""
+
+        def run() -> Json:
+            numbers = [int(record["dynamodb"]["SequenceNumber"]) for record in self.records(ShardId)]
+            if not numbers or int(SequenceNumber) < numbers[0]:
+                raise client_error("GetShardIterator", "TrimmedDataAccessException")
+            start = int(SequenceNumber) + (ShardIteratorType == "AFTER_SEQUENCE_NUMBER")
+            return {"ShardIterator": f"{ShardId} {start} empty"}
+
+        return self.injector.send("GetShardIterator", ShardId, run)
+
+    def get_records(self, *, ShardIterator: str) -> Json:  # noqa: N803
+        """Read a page."""
+
+        def run() -> Json:
+            shard, start, kind = ShardIterator.split()
+            if kind == "empty":
+                return {"Records": [], "NextShardIterator": f"{shard} {start} full"}
+            left = [one for one in self.records(shard) if int(one["dynamodb"]["SequenceNumber"]) >= int(start)]
+            found = [_as_read(record) for record in left[:_PAGE]]
+            following = int(found[-1]["dynamodb"]["SequenceNumber"]) + 1 if found else int(start)
+            return {"Records": found, "NextShardIterator": f"{shard} {following} empty"}
+
+        return self.injector.send("GetRecords", ShardIterator.split(maxsplit=1)[0], run)
 
     def describe_stream(self, *, StreamArn: str) -> Json:  # noqa: N803
         """Describe the stream."""
         return self.injector.send("DescribeStream", StreamArn, lambda: {"StreamDescription": {"Shards": self.shards()}})
+
+
+def _as_read(record: Json) -> Json:
+    """Return a record as GetRecords has it: with times of Python, and another spelling of who has deleted the item."""
+    change = record["dynamodb"]
+    created = datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC)
+    read = record | {"dynamodb": change | {"ApproximateCreationDateTime": created}}
+    if "userIdentity" in record:
+        read["userIdentity"] = {name[0].upper() + name[1:]: value for name, value in record["userIdentity"].items()}
+    return read
 
 
 @dataclass(slots=True)

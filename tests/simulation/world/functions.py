@@ -25,6 +25,7 @@ from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
 from tailrace.backfill.generations import created
 from tailrace.definition.pipeline import Pipeline
+from tailrace.errors import Transient
 from tailrace.queries.freshness import AGGREGATE, FANOUT
 from tests.simulation.world.clients import Bucket, Queues, Streams, Table
 from tests.simulation.world.faults import Crash, FaultInjector, Faults
@@ -56,7 +57,7 @@ class Functions:
         self,
         injector: FaultInjector,
         clock: Callable[[], float],
-        shards: Callable[[], list[Any]],
+        streams: Streams,
         history: History,
         pipeline: Pipeline,
     ) -> None:
@@ -69,11 +70,12 @@ class Functions:
         ControlTable(database, TABLE).create(known, since_creation=True)
         self.queues = Queues(injector)
         self.bucket = Bucket(injector)
-        self.streams = Streams(injector, shards)
+        self.streams = streams
         self.raised: list[str] = []
         self._injector = injector
         self._clock = clock
         self._batches, self._seed = history.batches, history.seed
+        self._carries_s = history.carries_s
         self._processes: dict[tuple[Function, int], Stage] = {}
 
     def invoke(self, function: Function, event: Mapping[str, Any], run: Run) -> InvocationResult:
@@ -90,7 +92,8 @@ class Functions:
             self._processes.pop(process, None)
             return Failed("the process died")
         except Exception as error:  # noqa: BLE001 - as Lambda does; the invariants check that nothing was raised
-            self.raised.append(f"{function} raised {type(error).__name__}: {error}")
+            if event["Records"] or not isinstance(error, Transient):  # the end of a window can only be repeated so
+                self.raised.append(f"{function} raised {type(error).__name__}: {error}")
             return Failed(str(error))
         finally:
             self._injector.faults = interrupted
@@ -137,7 +140,12 @@ class Functions:
         lineages = Lineages(table, streams=lambda: streams, table=TABLE, clock=self._now)
         s3: Any = self.bucket
         feeder = assemble_feeder(table, lambda: s3, TABLE, PROGRESS, "history", lineages, self._now)
-        return Aggregator(self.pipeline, committer, lineages, feeder, self._progress(AGGREGATE))
+        progress = self._progress(AGGREGATE)
+        return Aggregator(self.pipeline, committer, lineages, feeder, progress, self._carries_s)
+
+    def outstanding(self) -> list[str]:
+        """Return the shards with changes that are acknowledged and not committed."""
+        return [row["sk"]["S"] for row in self.database.rows(PROGRESS) if "outstanding" in row]
 
     def _fanout(self) -> Stage:
         sqs: Any = self.queues

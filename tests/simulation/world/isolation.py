@@ -16,9 +16,11 @@ from tailrace.aws.runtime import objects, queues
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
+from tailrace.aws.stages import write_behind
 from tailrace.outputs import packing
 from tests.simulation.world.serial_executor import SerialExecutor
 
+_MOST_STATE_BYTES = 1200  # of a window: the rows of some batches
 _MOST_BYTES = 540  # of a message: most events fit, some do not
 
 
@@ -35,7 +37,9 @@ def isolated() -> Iterator[None]:
         for module in (aggregating, fanning_out, archiving):
             stack.enter_context(patch.object(module, "count_metrics", lambda **_counts: None))
             stack.enter_context(patch.object(module, "logger", lambda: silent))
-        stack.enter_context(patch.object(progress, "logger", lambda: silent))
+        for other in (progress, write_behind):
+            stack.enter_context(patch.object(other, "logger", lambda: silent))
+        stack.enter_context(patch.object(write_behind, "MAX_STATE_BYTES", _MOST_STATE_BYTES))
         for module in (objects, archiving):
             stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
         stack.enter_context(patch.object(commit, "_MAX_STATEMENTS", 2))

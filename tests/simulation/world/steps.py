@@ -56,12 +56,18 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The course of one invocation."""
+    """The course of one invocation.
+
+    ``handed`` is the state that it is handed: None for the window's, 0 for none, n for what the nth last invocation of
+    the shard has returned. ``final`` ends the window with an invocation outside the mapping.
+    """
 
     outcome: Outcome = "runs"
     faults: tuple[Fault, ...] = ()
     order: int = 0
     environment: int = 0
+    handed: int | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ type Step = (
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The settings and steps of one seed."""
+    """The settings and steps of one seed; with ``carries_s``, aggregate carries changes for so many seconds."""
 
     seed: int
     steps: tuple[Step, ...]
@@ -151,6 +157,8 @@ class History:
     fanout_retries: int = -1
     fanout_age_s: int = -1
     archive_receives: int = 5
+    carries_s: int = 0
+    state_limit: int = 2**20
 
 
 _COLLECTIONS = ("orders",) * 12 + ("visits",) * 4 + ("planes", "Bad")
@@ -159,6 +167,7 @@ _FANOUT_EVERY = 3
 _CONTENDED_EVERY = 7
 _SHORT_LENGTH, _LONG_LENGTH, _CONTENDED_LENGTH, _LONG_PROBABILITY = 50, 150, 20, 0.1
 _ARCHIVE_PROBABILITY = 0.25
+_KEPT_PROBABILITY, _FINAL_PROBABILITY = 0.65, 0.4
 _FATAL: tuple[FaultKind, ...] = ("before", "after", "adrift")
 _TRANSIENT: tuple[FaultKind, ...] = ("throttled", "throttled", "lost", "unanswered", "again", "delayed", "partly")
 _MAX_SHARDS = 3
@@ -166,8 +175,9 @@ _COMES_BACK_EVERY = 101
 _MAX_TIMES = 4  # attempts before a message is given up
 
 
-def generate_history(seed: int) -> History:
-    """Generate the history of a seed."""
+def generate_history(seed: int, *, carries: bool = False) -> History:
+    """Generate the history of a seed; with ``carries``, the same one with write-behind and what happens to states."""
+    states = Random(f"states of {seed}") if carries else None  # noqa: S311
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     contended = seed % _CONTENDED_EVERY == 0
     generator = _StepGenerator(
@@ -175,6 +185,7 @@ def generate_history(seed: int) -> History:
         READERS if seed % _FANOUT_EVERY == 0 and not contended else READERS[:1],
         contended,
         Random(-seed),  # noqa: S311
+        states,
     )
     max_length = (
         _CONTENDED_LENGTH if contended else _LONG_LENGTH if random.random() < _LONG_PROBABILITY else _SHORT_LENGTH
@@ -198,6 +209,8 @@ def generate_history(seed: int) -> History:
         fanout_retries=random.choice((-1, 0, 0, 1)),
         fanout_age_s=random.choice((-1, 60, 600)),
         archive_receives=random.choice((1, 2, 5)),
+        carries_s=0 if states is None else states.choice((1, 5, 60, 900)),
+        state_limit=2**20 if states is None else states.choice((300, 500, 2**20)),
     )
 
 
@@ -214,6 +227,7 @@ class _StepGenerator:
     readers: tuple[Reader, ...]
     contended: bool
     nested: Random
+    states: Random | None
     depth: int = field(default=0)
 
     def step(self) -> Step:
@@ -321,7 +335,15 @@ class _StepGenerator:
             outcome = "times out" if chance < 0.06 else "throttled" if chance < 0.09 else "stillborn"
         count = random.choice((0, 0, 0, 1, 1, 2, 3))
         faults = tuple(sorted((self._fault(function) for _ in range(count)), key=lambda fault: fault.call))
-        return Run(outcome, faults, random.randrange(1000), random.randrange(2))
+        return Run(outcome, faults, random.randrange(1000), random.randrange(2), *self._window())
+
+    def _window(self) -> tuple[int | None, bool]:
+        """Draw the state that an invocation is handed, and whether its window ends."""
+        if self.states is None:
+            return None, False
+        final = self.states.random() < _FINAL_PROBABILITY
+        kept = self.states.random() < _KEPT_PROBABILITY
+        return None if kept else self.states.choice((0, 0, 1, 1, 2, 3)), final
 
     def _fault(self, function: Function) -> Fault:
         random = self.random

@@ -93,6 +93,16 @@ class ItemsTable:
             if shard.closed is None and shard.opened <= now - _SHARD_LIFE_S:
                 self._close(shard, now, split=False)
 
+    def readable(self, shard_id: str, now: float) -> list[Json]:
+        """Return the records that the stream still has of a shard."""
+        shard = next(shard for shard in self.shards if shard.id == shard_id)
+        return shard.records[shard.oldest(now) :]
+
+    def write_anywhere(self, now: float) -> None:
+        """Write an item that nothing counts to each open shard."""
+        for shard in [one for one in self.shards if one.closed is None and one.slices]:
+            self.write(Write("planes", str(min(shard.slices)), {"written": len(self.log)}), now)
+
     def describe_shards(self, now: float) -> list[Json]:
         """Return the shards as DescribeStream does: those that may still hold a record.
 

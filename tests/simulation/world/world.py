@@ -1,12 +1,14 @@
 """One simulated history from its first step to its end: items, shards, mappings and functions under one clock."""
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from local.mapping import (
     DiscardedRecords,
     InvocationResult,
+    Returned,
     StreamInvocation,
     StreamRecord,
     StreamShard,
@@ -16,6 +18,7 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Json
 from tests.simulation import definition
 from tests.simulation.world.archive_queue import ArchiveQueue
+from tests.simulation.world.clients import Streams
 from tests.simulation.world.faults import FaultInjector
 from tests.simulation.world.functions import ARCHIVE_QUEUE, Functions
 from tests.simulation.world.steps import (
@@ -78,13 +81,16 @@ class World:
     archive: ArchiveQueue = field(init=False)
     shard_progress: dict[tuple[Reader, str], ShardProgress] = field(default_factory=dict)
     failure_records: list[str] = field(default_factory=list)
+    states: defaultdict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         history = self.history
         self.items = ItemsTable(history.shards, history.first_sequence, self.now)
         self.injector = FaultInjector(self.play, self.note)
         describe_shards = lambda: self.items.describe_shards(self.now)  # noqa: E731
-        self.functions = Functions(self.injector, lambda: self.now, describe_shards, history, self.pipeline)
+        records = lambda shard: self.items.readable(shard, self.now)  # noqa: E731
+        streams = Streams(self.injector, describe_shards, records)
+        self.functions = Functions(self.injector, lambda: self.now, streams, history, self.pipeline)
         settings = archive_settings(history.batch_size, history.batching_window_s)
         sent = self.functions.queues.messages[ARCHIVE_QUEUE]
         self.archive = ArchiveQueue(settings, history.archive_receives, sent)
@@ -126,9 +132,7 @@ class World:
         Raises:
             Stuck: it does not come to rest.
         """
-        for reader in self.history.readers:
-            for shard in self.items.shards:  # parents precede their children
-                self._read_to_end(reader, shard)
+        self._read_all()
         while self.injector.delayed_calls:
             self.injector.complete_delayed_call(0)
         self._replay_failures()
@@ -139,14 +143,33 @@ class World:
             self.archive.redrive_dead_letters(self.now)
         raise NotFinished("the archive's queue is never empty")
 
+    def _read_all(self) -> None:
+        for reader in self.history.readers:
+            for shard in self.items.shards:  # parents precede their children
+                self._read_to_end(reader, shard)
+        if self.functions.outstanding():
+            # a window whose state was lost is over, and Lambda does not invoke again before there is something new
+            self.items.write_anywhere(self.now)
+            for reader in self.history.readers:
+                for shard in self.items.shards:
+                    self._read_to_end(reader, shard)
+
     # --- deliveries ---------------------------------------------------------------------------------------
 
     def _read_to_end(self, reader: Reader, shard: Shard) -> None:
         for _ in range(60 + 3 * len(shard.records)):
-            if self._reading(reader, shard).done == len(shard.records):
+            reading = self._reading(reader, shard)
+            carries = reader == "aggregate" and self.history.carries_s > 0
+            if reading.done == len(shard.records) and not (carries and self._has_window(reading, shard)):
                 return
             self._deliver(reader, shard, Run())
         raise NotFinished(f"{reader} never comes to the end of {shard.id}")
+
+    def _has_window(self, reading: ShardProgress, shard: Shard) -> bool:
+        """Return whether the mapping still has to make a window's final call."""
+        if shard.closed is not None:
+            reading.mapping.mark_ended()
+        return reading.mapping.next_time() is not None
 
     def _readable(self, reader: Reader, index: int) -> Shard:
         """Return one of the shards whose parent has been read to its end."""
@@ -172,6 +195,8 @@ class World:
         settings = replace(
             template_settings(reader), batch_size=batch_size, batching_window_s=history.batching_window_s
         )
+        if reader == "aggregate" and history.carries_s:
+            settings = replace(settings, tumbling_window_s=history.carries_s, state_limit=history.state_limit)
         if reader == "fanout":
             settings = replace(
                 settings, maximum_retry_attempts=history.fanout_retries, maximum_record_age_s=history.fanout_age_s
@@ -250,7 +275,13 @@ class World:
         records = [record.content for record in call.records]
         self.note("invoke", reader, shard.id, [_sequence(record) for record in records], run.outcome)
         self.now += _CALL_S
-        answer = self.functions.invoke(reader, {"Records": records, **call.fields}, run)
+        event = {"Records": records, **call.fields}
+        states = self.states[shard.id]
+        if run.handed is not None and "state" in event:
+            event["state"] = states[-run.handed] if 0 < run.handed <= len(states) else {}
+        answer = self.functions.invoke(reader, json.loads(json.dumps(event)), run)
+        if reader == "aggregate" and isinstance(answer, Returned) and isinstance(answer.value, dict):
+            states.append(answer.value["state"])
         self.note("answer", answer)
         return answer
 
@@ -262,6 +293,7 @@ class World:
         if not records:
             return
         fields: dict[str, object] = {"state": {}, "shardId": shard.id, "eventSourceARN": SOURCE}
+        fields |= {"isFinalInvokeForWindow": True} if step.run.final else {}
         call = StreamInvocation(tuple(_stream_record(record) for record in records), fields)
         self._invoke(step.reader, shard, call, step.run)
 

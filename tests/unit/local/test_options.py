@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.deployment.template import template
-from local.options import OptionError, parse_parameters
+from local.options import OptionError, check_write_behind, parse_parameters
 from local.run_stack import main
 
 KNOWN = template()["Parameters"]
@@ -30,6 +30,8 @@ def test_parameters_are_those_of_the_template() -> None:
         ("WriteEntrances = on", "must be NAME=VALUE"),
         ("nonsense=1", "such as WriteEntrances=…, not 'nonsense=1'"),
         ("WriteEntrances=yes", "WriteEntrances must be auto or on or off, not 'yes'"),
+        ("WriteBehindSeconds=901", "WriteBehindSeconds must be a whole number from 0 to 900, not '901'"),
+        ("WriteBehindSeconds=soon", "WriteBehindSeconds must be a whole number from 0 to 900, not 'soon'"),
     ],
 )
 def test_others_are_refused(text: str, expected: str) -> None:
@@ -55,3 +57,11 @@ def test_the_command_refuses_in_one_sentence(
     said = capsys.readouterr().err
     assert expected in said
     assert said.count("\n") == 1
+
+
+def test_write_behind_needs_shards_that_can_be_read_again() -> None:
+    check_write_behind({"WriteBehindSeconds": "60"}, 1)
+    check_write_behind({"WriteBehindSeconds": "0"}, 4)
+    check_write_behind({}, 4)
+    with pytest.raises(OptionError, match="needs SHARDS=1"):
+        check_write_behind({"WriteBehindSeconds": "60"}, 4)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from operator import add
-from typing import Any
+from typing import Any, NamedTuple
 
 from tailrace.aggregation.contributions import (
     Contribution,
@@ -22,9 +22,20 @@ from tailrace.definition.aggregate import Aggregate, GroupList, Layout
 from tailrace.definition.measures.value_rows import ValueEntry
 from tailrace.encoding.keys import MAX_BYTES_PER_CHARACTER, MAX_SORT_KEY_BYTES, RowKey, lane_key, value_rows_key
 from tailrace.encoding.numbers import exact_sums
-from tailrace.errors import InvalidItem
+from tailrace.errors import InvalidItem, Transient
 
 _INT_ONLY = frozenset([int])
+
+
+class PartlyAbsorbed(Transient):
+    """A row has absorbed a part of a step that folds several changes: they must be folded one by one again."""
+
+
+class Folded(NamedTuple):
+    """What a step that folds several changes covers: the number of the first one, and how many they are."""
+
+    first: int
+    changes: int
 
 
 @dataclass(slots=True)
@@ -33,7 +44,8 @@ class RowChange:
 
     ``value_changes`` are the changes of its value rows, by key. ``expires_at`` is when the row may be deleted, in
     seconds since 1970, None for never. ``inexact`` means that only items are counted, because the table cannot hold the
-    sums; ``removes_items``, that at least one step removes an item.
+    sums; ``removes_items``, that at least one step removes an item. ``folded`` is set if the first step folds several
+    changes (:mod:`tailrace.aggregation.carried.rows`); the step's number is that of the last one.
     """
 
     layout: Layout
@@ -44,16 +56,22 @@ class RowChange:
     value_changes: "dict[RowKey, RowChange]" = field(default_factory=dict)
     inexact: bool = False
     removes_items: bool = False
+    folded: Folded | None = None
 
     @property
     def first(self) -> int:
         """The sequence number of the first change that touches the row."""
-        return self.steps[0][0]
+        return self.steps[0][0] if self.folded is None else self.folded.first
 
     @property
     def last(self) -> int:
         """The sequence number of the last change that touches the row."""
         return self.steps[-1][0]
+
+    @property
+    def changes(self) -> int:
+        """The number of changes that touch the row."""
+        return len(self.steps) if self.folded is None else len(self.steps) - 1 + self.folded.changes
 
     @property
     def reads_values(self) -> bool:
@@ -78,8 +96,17 @@ class RowChange:
         return replace(self, steps=steps)
 
     def after_mark(self, mark: int) -> "RowChange":
-        """Return the part that a row with this mark has not absorbed yet."""
-        return self.with_steps([step for step in self.steps if step[0] > mark])
+        """Return the part that a row with this mark has not absorbed yet.
+
+        Raises:
+            PartlyAbsorbed: the mark is in the middle of the step that folds several changes.
+        """
+        left = [step for step in self.steps if step[0] > mark]
+        if self.folded is None or mark < self.folded.first:
+            return self.with_steps(left)
+        if len(left) == len(self.steps):
+            raise PartlyAbsorbed("the row has absorbed a part of what was carried")
+        return replace(self, steps=left, folded=None)
 
     def deltas(self) -> Deltas:
         """Return the exact sum of the steps."""

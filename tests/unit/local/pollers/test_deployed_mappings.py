@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.deployment import mappings
+from local.errors import DeployFailed
 from local.pollers.emulator_client import EmulatorClient
 from local.pollers.source_poller import SourcePoller
 
@@ -108,3 +109,35 @@ def test_a_mapping_has_the_properties_of_the_template_and_none_that_the_emulator
     monkeypatch.setattr(mappings, "client", lambda *_: Services(FUNCTION))
     (found,) = mappings.list_mappings("http://127.0.0.1:1")
     assert found.properties == {"BatchSize": 7, "TumblingWindowInSeconds": 900}
+
+
+@pytest.mark.parametrize(("seconds", "window"), [("0", 900), ("60", "60")])
+def test_a_property_may_depend_on_whether_a_parameter_is_set(
+    seconds: str, window: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the length of windows does on WriteBehindSeconds."""
+
+    class Conditional(Services):
+        def describe_stacks(self, **_: str) -> dict[str, Any]:
+            return {"Stacks": [{"Parameters": [{"ParameterKey": "Seconds", "ParameterValue": seconds}]}]}
+
+        def get_template(self, **_: str) -> dict[str, Any]:
+            chosen = {"Fn::If": ["Waits", {"Ref": "Seconds"}, 900]}
+            properties = {"FunctionName": "any", "TumblingWindowInSeconds": chosen}
+            conditions = {"Waits": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Seconds"}, 0]}]}}
+            return {"TemplateBody": {"Conditions": conditions, "Resources": {"Mapping": {"Properties": properties}}}}
+
+    monkeypatch.setattr(mappings, "client", lambda *_: Conditional(FUNCTION))
+    (found,) = mappings.list_mappings("http://127.0.0.1:1")
+    assert found.properties == {"TumblingWindowInSeconds": window}
+
+
+def test_a_property_that_depends_on_anything_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unknown(Services):
+        def get_template(self, **_: str) -> dict[str, Any]:
+            properties = {"FunctionName": "any", "TumblingWindowInSeconds": {"Fn::If": ["Waits", 60, 900]}}
+            return {"TemplateBody": {"Resources": {"Mapping": {"Properties": properties}}}}
+
+    monkeypatch.setattr(mappings, "client", lambda *_: Unknown(FUNCTION))
+    with pytest.raises(DeployFailed, match="Cannot resolve TumblingWindowInSeconds of Mapping"):
+        mappings.list_mappings("http://127.0.0.1:1")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aggregation.marks import Lineage, decode_sequence
-from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.row_changes import PartlyAbsorbed, RowChange
 from tailrace.aws.aggregates.batch_reads import MAX_KEYS_PER_READ
 from tailrace.aws.aggregates.expiry import EmptyRowExpiry, may_be_empty
 from tailrace.aws.aggregates.order_measures import KnownOrders, OrderMeasures
@@ -154,18 +154,20 @@ class Committer:
         outcomes: list[Outcome] = []
         for row, response in zip(rows, responses, strict=True):
             if "Error" in response:
-                found: Any = response["Error"].get("Item")
-                remaining = row if found is None else row.after_mark(_mark_of(found, lineage))
-                # an individual write shows what the rejected row has not absorbed, and why
-                outcomes += self._commit_row(remaining, lineage) if remaining.steps else []
+                outcomes += self._commit_row(row, lineage, found=response["Error"].get("Item"))
         return outcomes
 
     def _commit_row(
-        self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None = None
+        self, row: RowChange, lineage: Lineage | None, orders: OrderMeasures | None = None, found: Any = None
     ) -> list[Outcome]:
-        """Write one row; ``orders`` are prepared for a main row that reads its values, and None for any other."""
+        """Write one row; ``orders`` are prepared for a main row that reads its values, and None for any other.
+
+        ``found`` is what a rejected statement has found in the row's place, if it tells.
+        """
         try:
-            return self._attempt(row, lineage, orders)
+            remaining = row if found is None else row.after_mark(_mark_of(found, lineage))
+            # an individual write shows what the rejected row has not absorbed, and why
+            return self._attempt(remaining, lineage, orders) if remaining.steps else []
         except Transient as error:
             return [Failed(row.first, row.key, error)]
 
@@ -205,7 +207,12 @@ class Committer:
 
         Of the change that it cannot hold, only the item is counted: the row is marked as inexact and the change is
         reported, so that it stops neither other rows nor the shard.
+
+        Raises:
+            PartlyAbsorbed: a step folds several changes, and not all of them may be too much.
         """
+        if row.folded is not None:
+            raise PartlyAbsorbed("the table cannot hold the sum of what was carried")
         if len(row.steps) == 1:
             return self._commit_row(replace(row, inexact=True), lineage, orders) or [SumOverflow(row.first, row.key)]
         outcomes: list[Outcome] = []
@@ -233,7 +240,7 @@ def _is_late(row: RowChange, now: datetime) -> bool:
 def _late(rows: Iterable[RowChange], now: datetime) -> Iterator[LateChanges]:
     for row in rows:
         if _is_late(row, now):
-            yield LateChanges(row.layout.aggregate.name, len(row.steps))
+            yield LateChanges(row.layout.aggregate.name, row.changes)
 
 
 def _has_failed_values(row: RowChange, failed: dict[RowKey, Failed]) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tailrace.aggregation.carried.state import meaning_of
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.claim_rows import ClaimRows
 from tailrace.aws.backfill.control import Control, ControlTable, control_key, parse_control
@@ -17,10 +18,11 @@ from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.backfill.feed import FedRows, Feed, positions_of
 from tailrace.aws.backfill.firsts import BoundaryFirsts
 from tailrace.aws.backfill.journal_bucket import JournalBucket
+from tailrace.aws.backfill.outstanding_rows import ShardRow
 from tailrace.aws.backfill.progress_rows import ProgressRows, is_miscounted
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics, logger
-from tailrace.backfill.admission import admit
+from tailrace.backfill.admission import admit, is_too_old
 from tailrace.backfill.claims import CONTRADICTED, claimed, is_contradicted
 from tailrace.backfill.generations import Generation, GenerationId, adopted, contradict, distrusted, interrupt
 from tailrace.backfill.meaning_lock import meanings
@@ -45,6 +47,34 @@ def fingerprints(pipeline: Pipeline) -> Mapping[GenerationId, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """The control rows and a shard's row, as they were at one moment.
+
+    Attributes:
+        control: all control rows.
+        feeds: the generations that the definition feeds.
+        shard: the shard's row.
+    """
+
+    control: Control
+    feeds: tuple[Generation, ...]
+    shard: ShardRow
+
+    @property
+    def has_job(self) -> bool:
+        """Whether a job journals what is committed: it needs each change under its own number, and soon."""
+        return any(one.journal is not None for one in self.feeds)
+
+    def meaning(self, pipeline: Pipeline) -> str:
+        """Return what the rows mean that a batch is folded into now."""
+        described = [
+            (one.id, one.fingerprint, one.epoch, [boundary and boundary.id for boundary in (one.frontier, one.floor)])
+            for one in self.feeds
+        ]
+        return meaning_of(described, pipeline)
+
+
+@dataclass(frozen=True, slots=True)
 class Feeder:
     """Reads the control rows for each invocation, and writes the journal.
 
@@ -62,15 +92,15 @@ class Feeder:
     lineages: Lineages
     clock: Callable[[], datetime]
 
-    def admit(self, batch: RawBatch, pipeline: Pipeline) -> Feed:
-        """Return what a batch feeds, after marking what it cannot feed as interrupted."""
-        control, told = self._read(batch.shard)
+    def look(self, shard: str | None, pipeline: Pipeline) -> View:
+        """Return what is fed at this moment, after marking what the definition cannot feed as interrupted."""
+        control, told = self._read(shard)
         if not control.exists:
             # a stack from before control rows: nothing is known of the rows that it has
             known = [adopted(name, version, of) for (name, version), of in fingerprints(pipeline).items()]
             self.control.create(known, since_creation=False)
             self.progress.accept_counts()
-            control, told = self._read(batch.shard)
+            control, told = self._read(shard)
         if told is not None and is_miscounted(told):
             distrust(self.control, control, self.progress)
             raise Transient("older code has run; the control rows are read again")
@@ -81,10 +111,28 @@ class Feeder:
             if not self.control.replace(one, interrupt(one, reason)):
                 raise Transient("a control row has changed; the control rows are read again")
             count_metrics(GenerationsInterrupted=1)
-        feeds = [one for one in admission.feeds if batch.shard is not None or not one.boundaries]
+        feeds = tuple(one for one in admission.feeds if shard is not None or not one.boundaries)
+        return View(control, feeds, ShardRow.parse(told))
+
+    def feed(self, view: View, batch: RawBatch) -> Feed:
+        """Return what a batch feeds."""
+        feeds = view.feeds
         self._see_claims(feeds, batch)
         firsts = {one.id: dict(self._firsts(one, batch)) for one in feeds if one.boundaries}
         return Feed({one.id: one for one in feeds}, firsts, int(self.clock().timestamp()))
+
+    def is_too_old(self, batch: RawBatch) -> bool:
+        """Tell whether some changes come so late that what a job has built does not add them any more."""
+        now = int(self.clock().timestamp())
+        return any(is_too_old(position.created, now) for position in positions_of(batch))
+
+    def doubt(self, view: View, reason: str) -> None:
+        """Record that changes are lost: of nothing that is fed it is known any more that it is exact."""
+        for one in view.feeds:
+            after = distrusted(one, reason)
+            if after != one and not self.control.replace(one, after):
+                raise Transient("a control row has changed; the control rows are read again")
+        count_metrics(GenerationsInterrupted=len(view.feeds))
 
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
         """Journal what is about to be committed, and keep the images of expired items."""

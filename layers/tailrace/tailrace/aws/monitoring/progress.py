@@ -61,11 +61,13 @@ class ProgressWriter:
         checkpoint: int | None,
         *,
         always: bool = False,
+        earlier: int = 0,
     ) -> None:
         """Record that the changes of a batch below the checkpoint are processed; all of them if there is none.
 
-        With ``always``, also without a newer second, because a job waits for the sequence number. If the table cannot
-        be written now, the row understates the progress until the next batch.
+        With ``always``, also without a newer second, because a job waits for the sequence number. ``earlier`` is the
+        number of changes of earlier batches that are processed only now. If the table cannot be written now, the row
+        understates the progress until the next batch.
 
         Raises:
             Permanent: the table rejects the request.
@@ -73,7 +75,7 @@ class ProgressWriter:
         done = [change for change in changes if checkpoint is None or change.sequence < checkpoint]
         if shard is None or not done:
             return
-        self.pending[shard] = self.pending.get(shard, 0) + len(done)
+        self.pending[shard] = self.pending.get(shard, 0) + len(done) + earlier
         rest = [] if checkpoint is None else [change.time for change in changes if change.sequence >= checkpoint]
         newest, told_at = max(change.time for change in done), self.clock().isoformat(timespec="milliseconds")
         reached = ShardProgress(newest, told_at, min(rest, default=None))

@@ -101,11 +101,27 @@ class CatalogSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AggregateSettings(Settings):
-    """Settings of ``aggregate``: the table it keeps, the journal, and where it tells how far it has come."""
+    """Settings of ``aggregate``: the table it keeps, the journal, and where it tells how far it has come.
+
+    ``write_behind_seconds`` is for how long changes may wait before they are written.
+    """
 
     aggregates_table: str
     history_bucket: str
     progress_table: str
+    write_behind_seconds: str = "0"
+
+    @property
+    def write_behind_s(self) -> int:
+        """For how long changes may wait.
+
+        Raises:
+            SettingsError: it is not a number of seconds.
+        """
+        text = self.write_behind_seconds
+        if not text.isascii() or not text.isdigit():
+            raise SettingsError(f"WRITE_BEHIND_SECONDS must be a whole number of seconds, not {text!r}")
+        return int(text)
 
 
 @dataclass(frozen=True, kw_only=True)

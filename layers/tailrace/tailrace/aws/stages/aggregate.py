@@ -1,70 +1,164 @@
-"""The aggregate stage: decode, validate, transform, fold, commit."""
+"""The aggregate stage: decode, validate, transform, fold; then commit, or carry."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from tailrace.aggregation.carried.rows import merged
+from tailrace.aggregation.carried.state import CarriedState
 from tailrace.aggregation.counted_images import CountedImages
 from tailrace.aggregation.fold import fold_records
-from tailrace.aggregation.row_changes import FoldResult
+from tailrace.aggregation.marks import Lineage
+from tailrace.aggregation.row_changes import PartlyAbsorbed, Poison, RowChange
 from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.aggregates.outcomes import Failed, LateChanges, Outcome, SumOverflow, checkpoint
 from tailrace.aws.backfill.feed import FedRows
-from tailrace.aws.backfill.feeder import Feeder
+from tailrace.aws.backfill.feeder import Feeder, View
+from tailrace.aws.backfill.outstanding_rows import OutstandingRows
+from tailrace.aws.backfill.stream_pages import StreamPages
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.stages.write_behind import WriteBehind
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import key_owner
 from tailrace.errors import Transient
-from tailrace.inputs.changes import RawBatch, parse_raw_batch
+from tailrace.inputs.changes import RawBatch, StreamPosition, parse_raw_batch
+
+
+class _Folded(NamedTuple):
+    """What a batch does: to which rows, under which mark; and the items that cannot be counted."""
+
+    lineage: Lineage | None
+    rows: FedRows
+    poison: Sequence[Poison]
+    needs_marks: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregator:
-    """Maintains the aggregates table of a pipeline; ``images`` are those that this process has counted."""
+    """Maintains the aggregates table of a pipeline.
+
+    Attributes:
+        pipeline: what is aggregated.
+        write_behind_s: for how long changes may wait in their window's state; 0 commits each batch.
+        images: those that this process has counted.
+    """
 
     pipeline: Pipeline
     committer: Committer
     lineages: Lineages
     feeder: Feeder
     progress: ProgressWriter
+    write_behind_s: int = 0
     images: CountedImages = field(default_factory=CountedImages)
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
 
         Raises:
+            Transient: what was carried could not be committed when its window ended; Lambda invokes again.
             Permanent: the table rejects the writes; the mapping redelivers the batch until the cause is fixed.
         """
         batch = parse_raw_batch(event)
-        if not batch.records:
+        if not batch.records and not (batch.shard and (event.get("state") or self.write_behind_s)):
             return stream_response(event, None)
         try:
-            lineage = None if batch.shard is None else self.lineages.find(batch.shard, batch.stream)
-            feed = self.feeder.admit(batch, self.pipeline)
-            mark = "" if lineage is None else lineage.mark
-            folded = fold_records(batch.records, self.pipeline, mark, self.images)
-            rows = feed.rows([*folded.rows, *folded.group_list_changes], batch)
-            self.feeder.write(feed, batch, mark, rows, self.pipeline)
+            return self._deliver(event, batch)
         except Transient as error:
+            if not batch.records:
+                raise  # such a response could name no change to deliver again
             logger().warning("nothing was written; the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
+
+    def _deliver(self, event: Mapping[str, Any], batch: RawBatch) -> dict[str, Any]:
+        behind = self._write_behind()
+        if batch.records:
+            self._lineage(batch)
+        view = self.feeder.look(batch.shard, self.pipeline)
+        if batch.records and not view.shard.exists:
+            behind.settle_ancestors(batch, self._absorb)
+        carried = behind.carried(event, batch, view)
+        if view.shard.outstanding is not None and carried is None:
+            return stream_response(event, behind.catch_up(batch, view.shard, self._absorb), {})
+        if not batch.records:
+            retry_from = None if carried is None else self._commit_carried(batch, view, carried, None)
+            return stream_response(event, retry_from, {})
+        folded = self._fold(batch, view)
+        state = behind.carry(event, batch, view, carried, folded.rows.live)
+        if state is not None:
+            _report(batch, folded.poison, (), [])
+            log_records("changes carried", batch.records, (), batch.shard)
+            return stream_response(event, None, state)
+        if carried is not None:
+            return stream_response(event, self._commit_carried(batch, view, carried, folded), {})
+        # its own number must be known afterwards, so that a late delivery of this batch is not carried
+        return stream_response(event, self._commit(batch, folded, always=self.write_behind_s > 0), {})
+
+    def _absorb(self, batch: RawBatch) -> int | None:
+        """Commit a batch that is read from the stream again, as if it were delivered now."""
+        view = self.feeder.look(batch.shard, self.pipeline)
+        return self._commit(batch, self._fold(batch, view), always=True)
+
+    def _fold(self, batch: RawBatch, view: View) -> _Folded:
+        """Fold a batch, and journal what is about to be committed."""
+        lineage = self._lineage(batch)
+        feed = self.feeder.feed(view, batch)
+        mark = "" if lineage is None else lineage.mark
+        folded = fold_records(batch.records, self.pipeline, mark, self.images)
+        rows = feed.rows([*folded.rows, *folded.group_list_changes], batch)
+        self.feeder.write(feed, batch, mark, rows, self.pipeline)
+        return _Folded(lineage, rows, folded.poison, feed.needs_marks)
+
+    def _commit(self, batch: RawBatch, folded: _Folded, *, always: bool = False) -> int | None:
+        """Commit a batch, and return the first change that was not absorbed, if any."""
+        lineage, rows = folded.lineage, folded.rows
         outcomes = self.committer.commit(rows.live, lineage)
         if rows.building:
             outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
-        _report(batch, folded, rows, outcomes)
+        _report(batch, folded.poison, [*rows.live, *rows.building], outcomes)
         retry_from = checkpoint(outcomes)
         undone = [] if retry_from is None else [one.sequence for one in batch.positions if one.sequence >= retry_from]
         log_records("changes counted", batch.records, undone, batch.shard)
-        self.progress.advance(batch.shard, batch.positions, retry_from, always=feed.needs_marks)
-        return stream_response(event, retry_from)
+        self.progress.advance(batch.shard, batch.positions, retry_from, always=always or folded.needs_marks)
+        return retry_from
+
+    def _commit_carried(self, batch: RawBatch, view: View, carried: CarriedState, folded: _Folded | None) -> int | None:
+        """Commit what was carried, and what the batch does, if it has any changes.
+
+        Raises:
+            Transient: some row could not be written; the batch must be delivered again, with the same state.
+        """
+        shard, outstanding = str(batch.shard), carried.outstanding
+        rows = merged(carried.rows, () if folded is None else folded.rows.live)
+        outcomes = self.committer.commit(rows, self.lineages.find(shard, batch.stream))
+        _report(batch, () if folded is None else folded.poison, rows, outcomes)
+        errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
+        behind = self._write_behind()
+        if any(isinstance(error, PartlyAbsorbed) for error in errors):
+            return behind.catch_up(batch, view.shard, self._absorb)
+        if errors:
+            raise Transient(f"{len(errors)} rows were not written") from errors[0]
+        log_records("changes counted", batch.records, (), shard)
+        positions = batch.positions or [StreamPosition(outstanding.through, carried.newest)]
+        earlier = carried.changes if batch.positions else carried.changes - 1
+        self.progress.advance(shard, positions, None, always=True, earlier=earlier)
+        behind.rows.settle(shard, outstanding, positions[-1].sequence)
+        return None
+
+    def _lineage(self, batch: RawBatch) -> Lineage | None:
+        return None if batch.shard is None else self.lineages.find(batch.shard, batch.stream)
+
+    def _write_behind(self) -> WriteBehind:
+        rows = OutstandingRows(self.feeder.client, self.feeder.progress, self.feeder.clock)
+        return WriteBehind(self.write_behind_s, self.pipeline, self.feeder, rows, StreamPages(self.lineages))
 
 
-def _report(batch: RawBatch, folded: FoldResult, rows: FedRows, outcomes: list[Outcome]) -> None:
+def _report(batch: RawBatch, poison: Iterable[Poison], rows: Sequence[RowChange], outcomes: list[Outcome]) -> None:
+    poison = list(poison)
     late = Counter[str]()
     for outcome in outcomes:
         if isinstance(outcome, LateChanges):
@@ -73,8 +167,8 @@ def _report(batch: RawBatch, folded: FoldResult, rows: FedRows, outcomes: list[O
     overflows = [outcome for outcome in outcomes if isinstance(outcome, SumOverflow)]
     if batch.shard is None:
         logger().warning("the event names no shard: folded without marks, so a redelivery would count twice")
-    for poison in folded.poison:
-        logger().warning("item not counted", extra={"event": poison.event_id, "aggregate": poison.aggregate})
+    for one in poison:
+        logger().warning("item not counted", extra={"event": one.event_id, "aggregate": one.aggregate})
     for failure in failed[:1]:
         logger().warning(
             "rows not written; their changes will be redelivered",
@@ -90,9 +184,9 @@ def _report(batch: RawBatch, folded: FoldResult, rows: FedRows, outcomes: list[O
         count_metrics({"aggregate": aggregate}, ChangesTooLate=changes)
     count_metrics(
         ChangesRead=len(batch.records),
-        RowsTouched=sum(1 + len(row.value_changes) for row in (*rows.live, *rows.building)),
+        RowsTouched=sum(1 + len(row.value_changes) for row in rows),
         RowsFailed=len(failed),
         RowsRefused=len(overflows),
-        ItemsNotCounted=len(folded.poison),
+        ItemsNotCounted=len(poison),
         ChangesWithoutShard=len(batch.records) if batch.shard is None else 0,
     )

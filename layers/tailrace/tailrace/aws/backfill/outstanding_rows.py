@@ -1,0 +1,125 @@
+"""What each shard has acknowledged and not committed: two attributes of the aggregate stage's progress rows.
+
+``outstanding`` names the changes that are only in the state of the shard's window, ``committed`` the number up to which
+what was carried is committed. They are in the progress row because every invocation reads it anyway. Each write is
+conditional on what was read, so that an invocation that comes late changes nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aggregation.carried.state import Outstanding
+from tailrace.aggregation.marks import decode_sequence, encode_sequence
+from tailrace.aws.backfill.progress_rows import AGGREGATE, ProgressRows, parse_through
+from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.runtime.pages import partition_rows
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.errors import Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_RETENTION = timedelta(days=2)
+"""As that of the progress rows: longer than the stream keeps what the row names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRow:
+    """A shard's progress row, as write-behind sees it.
+
+    Attributes:
+        exists: whether there is one; the first batch of a shard is committed at once and makes it.
+        outstanding: the changes that are acknowledged and not committed, if any.
+        committed: a number up to which everything is committed, at least; -1 if none is known.
+    """
+
+    exists: bool = False
+    outstanding: Outstanding | None = None
+    committed: int = -1
+
+    @classmethod
+    def parse(cls, image: Mapping[str, Any] | None) -> Self:
+        """Read a row in DynamoDB's JSON."""
+        row = decode_item(image or {})
+        outstanding = Outstanding.parse(row["outstanding"]) if "outstanding" in row else None
+        known = [decode_sequence(row["committed"])] if "committed" in row else []
+        known += [parse_through(row["through"]).sequence] if "through" in row else []
+        return cls("through" in row, outstanding, max(known, default=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class OutstandingRows:
+    """Reads and writes what is outstanding.
+
+    Raises (each method):
+        Transient: the table cannot be used now, or another invocation has written the row.
+        Permanent: the table rejects the request.
+    """
+
+    client: "DynamoDBClient"
+    progress: ProgressRows
+    clock: Callable[[], datetime]
+
+    def read_all(self) -> dict[str, ShardRow]:
+        """Return the rows of all shards, strongly consistent."""
+        rows = partition_rows(self.client, self.progress.table, AGGREGATE)
+        return {row["sk"]["S"]: ShardRow.parse(row) for row in rows}
+
+    def carry(self, shard: str, before: Outstanding | None, after: Outstanding, oldest: str) -> None:
+        """Say that more is outstanding, before it is acknowledged; ``oldest`` is when its first change was made."""
+        names = {"#outstanding": "outstanding", "#missing": "missing_since", "#expires": "expires_at"}
+        expires_at = int((self.clock() + _RETENTION).timestamp())
+        values = {":after": after.text(), ":oldest": oldest, ":expires": expires_at}
+        if before is None:
+            names |= {"#through": "through", "#committed": "committed"}
+            values |= {":first": encode_sequence(after.start)}
+            # what was committed meanwhile must not become outstanding again
+            condition = (
+                "#through < :first AND attribute_not_exists(#outstanding) "
+                "AND (attribute_not_exists(#committed) OR #committed < :first)"
+            )
+        else:
+            values |= {":before": before.text()}
+            condition = "#outstanding = :before"
+        change = "SET #outstanding = :after, #missing = :oldest, #expires = :expires"
+        if not self._update(shard, change, condition, names, values):
+            raise Transient("another delivery of the shard is in progress")
+
+    def advance(self, shard: str, before: Outstanding, committed: int) -> Outstanding:
+        """Say that the outstanding changes up to a number are committed, and return what is left."""
+        after = Outstanding(committed, before.through, after=True)
+        if after == before:
+            return before
+        names, values = {"#outstanding": "outstanding"}, {":before": before.text(), ":after": after.text()}
+        if not self._update(shard, "SET #outstanding = :after", "#outstanding = :before", names, values):
+            raise Transient("another delivery of the shard is in progress")
+        return after
+
+    def settle(self, shard: str, before: Outstanding, committed: int) -> None:
+        """Say that everything up to a number is committed, unless more has become outstanding meanwhile."""
+        names = {"#outstanding": "outstanding", "#committed": "committed", "#missing": "missing_since"}
+        values = {":before": before.text(), ":committed": encode_sequence(max(committed, before.through))}
+        change = "SET #committed = :committed REMOVE #outstanding, #missing"
+        self._update(shard, change, "#outstanding = :before", names, values)
+
+    def _update(
+        self, shard: str, change: str, condition: str, names: dict[str, str], values: Mapping[str, Any]
+    ) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.progress.table,
+                Key=self.progress.key(shard),
+                UpdateExpression=change,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=encode_item(values),
+            )
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, CONDITION_FAILED):
+                return False
+            raise translate(error) from error
+        return True

@@ -1,0 +1,141 @@
+"""Write-behind: folded changes wait in the state of the shard's tumbling window, and are committed when it ends.
+
+An invocation acknowledges what it carries, so that Lambda never delivers it again. Before that, the shard's row says
+what is outstanding. A later invocation compares the state that it is handed with the row. Where they differ, it reads
+the outstanding changes from the stream and commits them, as if they were delivered now; the marks of the rows skip what
+was committed before. So nothing depends on the state: it may be lost, repeated or older.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.aggregation.carried.state import MAX_STATE_BYTES, CarriedState, Outstanding, carried_on
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.backfill.feeder import Feeder, View
+from tailrace.aws.backfill.outstanding_rows import OutstandingRows, ShardRow
+from tailrace.aws.backfill.stream_pages import ChangesGone, StreamPages
+from tailrace.aws.runtime.telemetry import logger
+from tailrace.definition.pipeline import Pipeline
+from tailrace.errors import Transient
+from tailrace.inputs.changes import RawBatch
+
+type Absorb = Callable[[RawBatch], int | None]
+"""Commits a batch, and returns the first change that was not absorbed, if any."""
+
+LOST = "changes were acknowledged and not committed within the time for which the stream keeps them"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBehind:
+    """Carries what a shard's batches do to rows, and catches up where that was lost.
+
+    Attributes:
+        seconds: how long changes may wait: the length of the mapping's tumbling windows. 0 carries nothing; what was
+            carried before is committed nevertheless.
+        pipeline: what is aggregated.
+        feeder: tells what is fed.
+        rows: what each shard has outstanding.
+        stream: reads changes again.
+
+    Raises (each method):
+        Transient: the batch must be delivered again.
+        Permanent: a table or the stream rejects a request.
+    """
+
+    seconds: int
+    pipeline: Pipeline
+    feeder: Feeder
+    rows: OutstandingRows
+    stream: StreamPages
+
+    def carried(self, event: Mapping[str, Any], batch: RawBatch, view: View) -> CarriedState | None:
+        """Return the event's state, if it holds just what is outstanding and can be added to."""
+        outstanding = view.shard.outstanding
+        if outstanding is None or view.has_job:
+            return None
+        if batch.records and batch.positions[0].sequence <= outstanding.through:
+            return None  # delivered before: what the batch does is a part of what is carried
+        return CarriedState.parse(event.get("state") or {}, outstanding, view.meaning(self.pipeline), self.pipeline)
+
+    def carry(
+        self,
+        event: Mapping[str, Any],
+        batch: RawBatch,
+        view: View,
+        before: CarriedState | None,
+        rows: Iterable[RowChange],
+    ) -> dict[str, Any] | None:
+        """Return the state that carries a batch's rows and those before; None if they must be committed now."""
+        is_final = event.get("isFinalInvokeForWindow") or event.get("isWindowTerminatedEarly")
+        shard, first = view.shard, batch.positions[0].sequence
+        if not self.seconds or is_final or view.has_job or not shard.exists or first <= shard.committed:
+            return None
+        after = carried_on(before, view.meaning(self.pipeline), batch.positions, rows)
+        state = after.document()
+        if len(state["rows"]) > MAX_STATE_BYTES:
+            return None
+        self.rows.carry(str(batch.shard), shard.outstanding, after.outstanding, after.oldest)
+        return state
+
+    def settle_ancestors(self, batch: RawBatch, absorb: Absorb) -> None:
+        """Commit what the shard's parent has left outstanding: a shard that has no row has just been opened."""
+        outstanding = {shard: row for shard, row in self.rows.read_all().items() if row.outstanding is not None}
+        if batch.shard is None or not outstanding:
+            return
+        for shard in self._ancestors(batch.shard, batch.stream):
+            if shard in outstanding:
+                self.catch_up(RawBatch(batch.stream, shard, (), ()), outstanding[shard], absorb)
+
+    def _ancestors(self, shard: str, stream: str) -> list[str]:
+        """Return the shards whose changes come before those of a new one, the oldest first."""
+        shards = self.feeder.lineages.describe_stream(stream)
+        if shard not in shards:  # the second part of a split is listed late: its parent may be any closed shard
+            return sorted(name for name, one in shards.items() if one.last is not None)
+        found: list[str] = []
+        parent = shards[shard].parent
+        while parent is not None:
+            found.append(parent)
+            parent = shards[parent].parent if parent in shards else None
+        return found[::-1]
+
+    def catch_up(self, batch: RawBatch, row: ShardRow, absorb: Absorb) -> int | None:
+        """Commit what is outstanding before a batch, and the batch; return its first change that was not absorbed.
+
+        The batch may have no records, and it may be one that was delivered before.
+        """
+        shard, outstanding = batch.shard, row.outstanding
+        if shard is None or outstanding is None:
+            return absorb(batch)
+        logger().warning("what was carried is read from the stream again", extra={"shard": shard})
+        first, last = (batch.positions[0].sequence, batch.positions[-1].sequence) if batch.records else (None, -1)
+        outstanding = self._read_again(batch, outstanding, first, absorb)
+        if first is None or first > outstanding.through:
+            self.rows.settle(shard, outstanding, outstanding.through)
+            return absorb(batch) if batch.records else None
+        retry_from = absorb(batch)
+        if retry_from is None and last >= outstanding.through:
+            self.rows.settle(shard, outstanding, last)
+        elif retry_from is None and last >= outstanding.start:
+            self.rows.advance(shard, outstanding, last)
+        return retry_from
+
+    def _read_again(self, batch: RawBatch, outstanding: Outstanding, first: int | None, absorb: Absorb) -> Outstanding:
+        """Commit the outstanding changes before number ``first``; return what is outstanding then."""
+        shard = str(batch.shard)
+        if outstanding.is_empty or (first is not None and first <= outstanding.start):
+            return outstanding
+        try:
+            for page in self.stream.read(batch.stream, shard, outstanding, first):
+                if self.feeder.is_too_old(page):
+                    self._tell_lost(shard)
+                if absorb(page) is not None:
+                    raise Transient("what was carried could not be committed")
+                outstanding = self.rows.advance(shard, outstanding, page.positions[-1].sequence)
+        except ChangesGone:
+            self._tell_lost(shard)
+        return outstanding
+
+    def _tell_lost(self, shard: str) -> None:
+        logger().error(LOST, extra={"shard": shard})
+        self.feeder.doubt(self.feeder.look(shard, self.pipeline), LOST)

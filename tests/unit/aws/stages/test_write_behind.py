@@ -1,0 +1,187 @@
+"""Write-behind, one case at a time; the simulation plays it with everything that may happen to it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.backfill.outstanding_rows import OutstandingRows
+from tailrace.aws.runtime.settings import AggregateSettings
+from tailrace.aws.stages.write_behind import LOST
+from tailrace.encoding.dynamodb import decode_item
+from tailrace.errors import SettingsError
+from tests.simulation.invariants import find_wrong_rows
+from tests.simulation.world.functions import PROGRESS, TABLE
+from tests.simulation.world.isolation import isolated
+from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write
+from tests.simulation.world.world import World
+
+ORDER = {"shop": "a", "amount": 7, "paid": True, "placed": "2024-10-28"}
+SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    with isolated():
+        yield
+
+
+def carrying(seconds: int = SECONDS) -> World:
+    """Return a world in which one batch is committed and the next one is carried."""
+    world = World(History(0, (), carries_s=seconds, batch_size=1))
+    for number in ("1", "2"):
+        world.play(Write("orders", number, ORDER))
+        world.play(Deliver("aggregate", 0))
+    return world
+
+
+def rows(world: World, table: str = TABLE) -> list[dict[str, Any]]:
+    """Return the rows of a table."""
+    return [decode_item(row) for row in world.functions.database.rows(table)]
+
+
+def orders(world: World) -> int:
+    """Return the number of orders that the rows hold."""
+    return next(int(row["orders"]) for row in rows(world) if row["pk"] == "shops@1#a")
+
+
+def progress(world: World) -> dict[str, Any]:
+    """Return the progress row of the only shard."""
+    (row,) = [row for row in rows(world, PROGRESS) if row["pk"] == "aggregate"]
+    return row
+
+
+def test_the_first_batch_of_a_shard_is_committed_and_the_next_one_waits() -> None:
+    world = carrying()
+    assert orders(world) == 1
+    assert world.functions.outstanding()
+    world.finish()
+    assert orders(world) == 2
+    assert not world.functions.outstanding()
+    assert not list(find_wrong_rows(world))
+
+
+def test_readers_are_told_of_what_waits_and_of_commits_only() -> None:
+    world = carrying()
+    row = progress(world)
+    assert row["changes"] == 1
+    assert row["missing_since"] == row["newest"] or row["missing_since"] > row["newest"]
+    world.finish()
+    row = progress(world)
+    assert row["changes"] == 2
+    assert "missing_since" not in row
+
+
+def test_a_window_of_several_batches_costs_one_write_for_each_row() -> None:
+    writes = {}
+    for seconds in (0, 900):
+        world = carrying(seconds)
+        for number in range(3, 11):
+            world.play(Write("orders", str(number), ORDER))
+            world.play(Deliver("aggregate", 0))
+        world.finish()
+        assert orders(world) == 10
+        calls = [entry for entry in world.trace if entry[1:4] == ("call", "UpdateItem", "shops@1#a")]
+        writes[seconds] = len(calls)
+    assert writes == {0: 10, 900: 2}
+
+
+def test_what_waits_is_committed_when_write_behind_is_turned_off() -> None:
+    world = carrying()
+    world.functions._carries_s = 0
+    world.functions._processes.clear()
+    world.play(Write("orders", "3", ORDER))
+    world.play(Deliver("aggregate", 0, Run(handed=0)))
+    world.play(Deliver("aggregate", 0, Run(handed=0)))
+    assert orders(world) == 3
+    assert not world.functions.outstanding()
+
+
+@pytest.mark.parametrize("change", [{"meaning": "another"}, {"format": 2}, {"rows": "no rows"}, {"changes": None}])
+def test_a_state_that_is_not_understood_is_read_from_the_stream_again(change: dict[str, Any]) -> None:
+    world = carrying()
+    states = next(iter(world.states.values()))
+    states[-1] |= change
+    world.play(Write("orders", "3", ORDER))
+    world.play(Deliver("aggregate", 0, Run(handed=1)))
+    world.finish()
+    assert "GetRecords" in {entry[2] for entry in world.trace if entry[1] == "call"}
+    assert orders(world) == 3
+
+
+@pytest.mark.parametrize(("hours", "left"), [(23.5, 3), (25, 2)])
+def test_changes_that_are_too_old_or_gone_are_told_and_stop_nothing(hours: float, left: int) -> None:
+    world = carrying()
+    world.now += hours * 3600
+    world.play(Write("orders", "3", ORDER))
+    world.play(Deliver("aggregate", 0, Run(handed=0)))
+    world.play(Deliver("aggregate", 0, Run(handed=0)))
+    database: Any = world.functions.database
+    generations = ControlTable(database, TABLE).read().generations.values()
+    assert {one.reason for one in generations} == {LOST}
+    assert not any(one.exact for one in generations)
+    world.finish()
+    assert orders(world) == left
+
+
+def test_a_process_that_dies_at_any_call_stops_nothing() -> None:
+    world = carrying()
+    for call in range(12):
+        world.play(Deliver("aggregate", 0, Run(handed=0, faults=(Fault(call, "before"),))))
+    world.finish()
+    assert orders(world) == 2
+
+
+def test_a_final_invocation_that_cannot_commit_fails_and_is_made_again() -> None:
+    world = carrying()
+    throttled = tuple(Fault(call, "throttled") for call in range(3))
+    world.play(Deliver("aggregate", 0, Run(faults=throttled)))
+    assert world.functions.outstanding()
+    assert not world.functions.raised
+    world.finish()
+    assert orders(world) == 2
+
+
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_an_invocation_that_comes_late_settles_no_more_than_it_has_committed(
+    monkeypatch: pytest.MonkeyPatch, *, is_checked: bool
+) -> None:
+    """While it commits two changes, the shard's own invocation carries those and a third one."""
+    if not is_checked:
+        _settle_whatever_the_row_says(monkeypatch)
+    world = World(History(0, (), carries_s=900, batch_size=4))
+    for number in ("1", "2"):
+        world.play(Write("orders", number, ORDER))
+        world.play(Deliver("aggregate", 0))
+    for number in ("3", "4"):
+        world.play(Write("orders", number, ORDER))
+    meanwhile = Fault(1, "meanwhile", meanwhile=Deliver("aggregate", 0))
+    late = Run(faults=(meanwhile,), handed=1, final=True, environment=1)
+    world.play(Redeliver("aggregate", 0, 0, 1, late))
+    world.play(Write("orders", "5", ORDER))
+    world.play(Deliver("aggregate", 0))
+    world.finish()
+    assert (orders(world) == 5) is is_checked
+
+
+def _settle_whatever_the_row_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    update = OutstandingRows._update
+
+    def always(self: OutstandingRows, shard: str, change: str, *rest: Any) -> bool:
+        condition, names, values = rest
+        if "REMOVE" in change:
+            condition = "attribute_exists(#committed) OR #outstanding <> :committed"
+            values = {":committed": values[":committed"]}
+        return update(self, shard, change, condition, names, values)
+
+    monkeypatch.setattr(OutstandingRows, "_update", always)
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "1.5", "²"])
+def test_only_whole_seconds_are_accepted(text: str) -> None:
+    settings = AggregateSettings(
+        aggregates_table="a", history_bucket="h", progress_table="p", write_behind_seconds=text
+    )
+    with pytest.raises(SettingsError, match="WRITE_BEHIND_SECONDS must be a whole number"):
+        _ = settings.write_behind_s
