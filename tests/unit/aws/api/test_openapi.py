@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,14 @@ def same(shown: Any, found: Any) -> bool:
 @pytest.fixture
 def _begins_now(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the function begin with the first example, and no time pass: of what it counts, the first request is told."""
-    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    monkeypatch.setattr(app, "_now", lambda: now)
+    moment = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    class Standing(datetime):
+        @classmethod
+        def now(cls, _zone: tzinfo | None = None) -> Any:
+            return moment
+
+    monkeypatch.setattr(app, "datetime", Standing)
     app.stage.cache_clear()
     yield
     app.stage.cache_clear()

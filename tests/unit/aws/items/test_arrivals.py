@@ -150,7 +150,7 @@ def test_an_expiry_may_be_counted_from_the_stamp(cloud: Cloud) -> None:
     [
         ({"keep": 30, "keep_from": "placed"}, "keep= must be a duration such as days"),
         ({"keep": days(30)}, "keep= needs keep_from="),
-        ({"keep_from": "placed"}, "keep= must be a duration"),
+        ({"keep_from": "placed"}, "keep_from= needs keep="),
         ({"keep": days(30), "keep_from": "placed", "keep_unit": "h"}, "the unit of times must be one of s, ms"),
         ({"keep": days(30), "keep_from": "placed", "keep_tz": "Mars"}, "unknown time zone"),
         ({"keep": days(30), "keep_from": "plced"}, "keep_from= names 'plced', which must be a number or a string in"),
