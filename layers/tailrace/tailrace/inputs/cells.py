@@ -84,6 +84,7 @@ class Columns:
         self._schema = fields.schema
         self._types = {name: fields.types(name) for name in header}
         self._possible = {name: fields.possible_types(name) for name in header}
+        self._texts = {name for name, types in self._possible.items() if types == _TEXT}
         self._if_empty = {name: self._empty_cell(name) for name in header}
         self._fitting: dict[tuple[str, str], list[Any]] = {}
 
@@ -96,6 +97,9 @@ class Columns:
         fields: Item = {}
         choices: Choices = {}
         for name, cell in zip(self._header, cells, strict=True):
+            if cell and name in self._texts:
+                fields[name] = cell
+                continue
             values = self._values(name, cell) if cell else self._if_empty[name]
             if values[0] is not ABSENT:
                 fields[name] = values[0]
@@ -124,8 +128,6 @@ class Columns:
 
     def _values(self, name: str, cell: str) -> list[Any]:
         """Return what a cell may be, the preferred value first: all that the field's own schema allows, if any."""
-        if self._possible[name] == _TEXT:
-            return [cell]
         found = self._fitting.get((name, cell))
         if found is None:
             found = self._fitting_values(name, cell)
