@@ -57,9 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _running(options) as stack:
             if stack.keeper or stack.is_attached:
                 build_aggregates(stack)  # of items that no stream has, or of a definition that has changed meanwhile
-            for line in hints(stack, pipeline):
-                _print(line)
-            wait_for_interrupt(stack, Watcher(stack, _print, build_aggregates))
+            with suppress(KeyboardInterrupt):  # from the first hint on, it is the regular end
+                for line in hints(stack, pipeline):
+                    _print(line)
+                wait_for_interrupt(stack, Watcher(stack, _print, build_aggregates))
     except KeyboardInterrupt:
         return 130
     except LocalError as error:
