@@ -21,8 +21,8 @@ from tests.simulation.world.isolation import isolated
 from tests.simulation.world.steps import Deliver, Fault, History, Redeliver, Run, Write, generate_history
 from tests.simulation.world.world import World
 
-SEEDS = 4000
-CARRYING_SEEDS = 1500
+SEEDS = 2000
+CARRYING_SEEDS = 400
 
 
 @pytest.fixture
