@@ -1,5 +1,6 @@
 """What all tests share: no way out of this machine, settings of Hypothesis, DynamoDB Local."""
 
+import gc
 import os
 import socket
 import time
@@ -58,6 +59,15 @@ def _stay_on_this_machine() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guard(socket.socket.connect))
         patch.setattr(socket.socket, "connect_ex", guard(socket.socket.connect_ex))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _collect_garbage() -> Iterator[None]:
+    """Leave Python's collector as it is: functions freeze what exists, and a worker assembles hundreds of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "freeze", lambda: None)
+        patch.setattr(gc, "set_threshold", lambda *_: None)
         yield
 
 
