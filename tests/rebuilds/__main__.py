@@ -1,7 +1,8 @@
 """Change the definition of a running stack while flights are fed: ``make rebuilds RUNS=20 KILL=1``.
 
 Each round has a stack of its own, and a seed that decides when the definition changes and in which order. Stops with
-status 1 after a failing round, and prints its seed and what was wrong.
+status 1 after a failing round, and prints its seed and what was wrong. ``make rebuilds VERIFY=50`` instead verifies one
+stack 50 times while flights are fed, and then spoils a row, which the next verification must find and repair.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from local.errors import LocalError
 from local.options import MAX_SHARDS
+from tests.rebuilds import verifications
 from tests.rebuilds.rounds import Outcome, play
 
 MAX_DAYS = 7
@@ -20,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
     options = _options(arguments)
     try:
-        return _rounds(options)
+        return _verifications(options) if options.verify else _rounds(options)
     except (LocalError, KeyboardInterrupt) as error:
         _print(str(error) or "Stopped.")
         return 1
@@ -35,6 +37,16 @@ def _rounds(options: argparse.Namespace) -> int:
                 _print(line)
             return 1
     return 0
+
+
+def _verifications(options: argparse.Namespace) -> int:
+    found = verifications.play(options.verify, days=options.days, shards=options.shards, tell=_print)
+    for line in found.violations:
+        _print(line)
+    if not found.violations:
+        _print(f"{found.verifications} verifications without a false alarm; a spoiled row was found and repaired.")
+    _print(f"{found.changes:,} changes, {found.took_s:.0f} s")
+    return int(bool(found.violations))
 
 
 def _describe(outcome: Outcome) -> str:
@@ -54,8 +66,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=MAX_DAYS, help="days of flights, at most 7 (default: %(default)s)")
     parser.add_argument("--shards", type=int, default=4, help="virtual shards of the stream (default: %(default)s)")
     parser.add_argument("--kill", action="store_true", help="kill processes of the functions at random moments")
+    parser.add_argument("--verify", type=int, default=0, help="verify one stack so many times instead")
     options = parser.parse_args(arguments)
-    bad = min(options.runs, options.first) < 0 or not 1 <= options.days <= MAX_DAYS
+    bad = min(options.runs, options.first, options.verify) < 0 or not 1 <= options.days <= MAX_DAYS
     if bad or not 1 <= options.shards <= MAX_SHARDS:
         parser.error(f"SHARDS is 1 to {MAX_SHARDS}, DAYS is 1 to {MAX_DAYS}, all others are at least 0")
     return options

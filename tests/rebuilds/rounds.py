@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from local.demo.feed import Feed
-from local.demo.flights import read_flights
+from local.demo.flights import Flight, read_flights
 from local.demo.options import SAMPLE_FILE
 from local.demo.timeline import timeline
 from local.demo.writers import StackWriter
@@ -103,11 +103,8 @@ class Feeding(threading.Thread):
 
     def run(self) -> None:
         """Feed."""
-        source = read_flights(SAMPLE_FILE)
-        wanted = set(source.days[: self._days])
-        flights = [flight for flight in source.flights if flight.day in wanted]
         try:
-            Feed(StackWriter(self._stack), self._count).run(timeline(flights))  # type: ignore[arg-type]
+            Feed(StackWriter(self._stack), self._count).run(timeline(flights_of(self._days)))  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001 - told with the round
             self.problem = f"the feed ended early: {type(error).__name__}: {error}"
 
@@ -118,6 +115,13 @@ class Feeding(threading.Thread):
 
     def _count(self, number: int) -> None:
         self.changes += number
+
+
+def flights_of(days: int) -> list[Flight]:
+    """Return the flights of the sample's first days."""
+    source = read_flights(SAMPLE_FILE)
+    wanted = set(source.days[:days])
+    return [flight for flight in source.flights if flight.day in wanted]
 
 
 def _await_deployment(checkout: Checkout, number: int) -> None:
