@@ -69,7 +69,7 @@ def product() -> Aggregator:
     """Assemble the stage as its function does."""
     collect_seldom()
     dynamodb = client("dynamodb")
-    committer = Committer(dynamodb, "aggregates", clock=_now, use_partiql=True)
+    committer = Committer(dynamodb, "aggregates", clock=_now)
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), "aggregates", _now)
     feeder = assemble_feeder(dynamodb, lambda: client("s3"), "aggregates", "progress", "history", lineages, _now)
     return Aggregator(pipeline, committer, lineages, feeder, ProgressWriter(dynamodb, "progress", AGGREGATE, _now))
@@ -127,7 +127,7 @@ def _writer(show: Show) -> list[Result]:
     gc.freeze()
     rows = _many_rows(2_000)
     lineage = Lineage(mark_attribute(SHARD))
-    committer = Committer(client("dynamodb"), "aggregates", clock=_now, use_partiql=True)
+    committer = Committer(client("dynamodb"), "aggregates", clock=_now)
     committer.commit(rows, lineage)
     times = []
     for _ in range(25):

@@ -70,7 +70,7 @@ def stage(client: Any, s3: Callable[[], Any] | None = None, write_behind_s: int 
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     streams: Any = NoStreams()
     # one thread: the in-memory table is not thread-safe, and never blocks
-    committer = Committer(client, TABLE, clock=_now, use_partiql=True, executor=lambda _threads: ThreadPoolExecutor(1))
+    committer = Committer(client, TABLE, clock=_now, executor=lambda _threads: ThreadPoolExecutor(1))
     lineages = Lineages(client, lambda: streams, TABLE, _now)
     feeder = assemble_feeder(client, s3 or _no_bucket, TABLE, PROGRESS, "history", lineages, _now)
     progress = ProgressWriter(client, PROGRESS, AGGREGATE, _now)

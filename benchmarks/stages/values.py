@@ -92,7 +92,7 @@ def run(show: Show) -> list[Result]:
 
 def _costs(kind: str, values: int) -> dict[str, tuple[float, str, str]]:
     client: Any = CountingClient(kind, values)
-    committer = Committer(client, "rows", lambda: datetime.now(UTC), use_partiql=True, executor=_one_thread)
+    committer = Committer(client, "rows", lambda: datetime.now(UTC), executor=_one_thread)
     touched, sequence, spent = 0, 0, 0.0
     for number in range(_ROUNDS):
         share = min(values, _BATCH // 4)

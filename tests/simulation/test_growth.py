@@ -49,9 +49,7 @@ class Month:
         self.database.create("progress", "pk", "sk")
         client: Any = self.database
         clock = lambda: self.now  # noqa: E731
-        committer = Committer(
-            client, "aggregates", clock=clock, use_partiql=True, executor=lambda _threads: SerialExecutor(0)
-        )
+        committer = Committer(client, "aggregates", clock=clock, executor=lambda _threads: SerialExecutor(0))
         streams: Any = self
         lineages = Lineages(client, lambda: streams, "aggregates", clock)
         no_bucket: Any = None

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from functions.aggregate.app import handler, stage
+from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.encoding.dynamodb import decode_item
 
@@ -26,9 +28,9 @@ class Aggregates:
         """Invoke the function as Lambda does."""
         return handler(event, None)
 
-    def batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the function write in batches, as it does on AWS."""
-        monkeypatch.setattr("functions.aggregate.app.on_aws", lambda _environ: True)
+    def write_singly(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the function write row by row, also those that it knows."""
+        monkeypatch.setattr("functions.aggregate.app.Committer", partial(Committer, use_partiql=False))
         stage.cache_clear()
 
     def rows(self) -> dict[tuple[str, str], dict[str, Any]]:

@@ -73,8 +73,8 @@ def test_any_redelivery_however_cut_changes_nothing(
     writes: list[Any],
     again: list[tuple[int, int]],
 ) -> None:
-    if batches:
-        aggregates.batches(monkeypatch)
+    if not batches:
+        aggregates.write_singly(monkeypatch)
     for key in aggregates.rows():
         aggregates.dynamodb.delete_item(TableName=aggregates.name, Key={"pk": {"S": key[0]}, "sk": {"S": key[1]}})
     records = history("orders", writes)

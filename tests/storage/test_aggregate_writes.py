@@ -71,7 +71,6 @@ def test_known_rows_travel_in_batches_and_no_row_is_written_twice(
         calls.append(("batch_execute_statement", len(request["Statements"])))
         return write_batch(**request)
 
-    aggregates.batches(monkeypatch)
     monkeypatch.setattr(dynamodb, "update_item", update_item)
     monkeypatch.setattr(dynamodb, "batch_execute_statement", batch_execute_statement)
     shops = [record(n, "orders", (f"{n}", None, DAY | {"shop": f"s{n}", "amount": n})) for n in range(1, 41)]
@@ -105,7 +104,6 @@ def test_a_batch_whose_answer_was_lost_is_not_made_twice(
         answer: Any = {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
         raise ClientError(answer, "BatchExecuteStatement")
 
-    aggregates.batches(monkeypatch)
     records = steps(DAY, DAY | {"lines": 1})
     aggregates.absorb(event(records[:1]))
     with monkeypatch.context() as patch:
@@ -119,7 +117,6 @@ def test_a_row_that_is_too_wide_for_a_statement_is_written_by_itself(
     aggregates: Aggregates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.wide:pipeline")
-    aggregates.batches(monkeypatch)
     wide = {"shop": "a"} | {f"f{number}": number for number in range(99)}
     for number in (1, 2):
         answer = aggregates.absorb(event([record(number, "things", (str(number), None, wide))]))

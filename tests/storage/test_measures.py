@@ -50,8 +50,8 @@ def clear(shops: Aggregates) -> None:
 @pytest.fixture(params=[False, True], ids=["single", "batches"])
 def written(shops: Aggregates, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Aggregates:
     """Let the function write row by row, or known rows in batches."""
-    if request.param:
-        shops.batches(monkeypatch)
+    if not request.param:
+        shops.write_singly(monkeypatch)
     return shops
 
 

@@ -63,7 +63,7 @@ class Committer:
         client: a DynamoDB client; the threads share it.
         table: the aggregates table.
         clock: the current time, in UTC; stamped on each written row.
-        use_partiql: whether the table accepts PartiQL as AWS does; the emulators that were tried do not.
+        use_partiql: whether known rows are written in batches; without, all rows are written one by one.
         threads: the number of concurrent calls.
         executor: makes the executor for the calls of one batch from the number of threads; simulations use none.
     """
@@ -71,7 +71,7 @@ class Committer:
     client: "DynamoDBClient"
     table: str
     clock: Callable[[], datetime]
-    use_partiql: bool = False
+    use_partiql: bool = True
     threads: int = 8
     known: KnownRows = field(default_factory=KnownRows)
     executor: Callable[[int], Executor] = ThreadPoolExecutor
@@ -147,6 +147,8 @@ class Committer:
         try:
             responses = self.client.batch_execute_statement(Statements=statements)["Responses"]
         except (ClientError, BotoCoreError) as error:
+            if has_code(error, _VALIDATION_ERROR):  # of one statement: the rows of the others must not wait for it
+                return list(chain.from_iterable(self._commit_row(row, lineage) for row in rows))
             failure = translate(error)
             if isinstance(failure, Transient):
                 return [Failed(row.first, row.key, failure) for row in rows]

@@ -43,7 +43,7 @@ def workshop(settings: HistorySettings) -> Workshop:
         journal=JournalBucket(s3, bucket),
         expired=ExpiredImages(s3, bucket),
         lineages=lineages,
-        committer=Committer(dynamodb, table, clock=_now, use_partiql=on_aws(os.environ)),
+        committer=Committer(dynamodb, table, clock=_now),
         shards=StreamShards(dynamodb, settings.items_table, lineages, lambda: virtual),
         deployment=Deployment(lambda: client("lambda"), settings.aggregate_function),
         timing=Timing() if on_aws(os.environ) else ONE_MACHINE,
