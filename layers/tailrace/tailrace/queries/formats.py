@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that are not visible."""
 
 _LINE_AND_TAB = frozenset("\t\r\n")
+_SEPARATORS = re.compile(r"(?<=[;\r\n])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,41 +50,64 @@ def row_format_for(media_type: str, aggregate: Aggregate, interval: str | None =
         label = label_name(aggregate, interval)
         names = [label if group is aggregate.bucket else group.name for group in aggregate.by]
         columns = [*(name for name in names if name is not None), *aggregate.measures, UPDATED_AT, "inexact"]
-        text_of = str if media_type == EXACT_CSV else _inert
+        text_of, json_of = (str, dumps) if media_type == EXACT_CSV else (_inert, _inert_json)
         return RowFormat(
             f"{CSV}; charset=utf-8; header=present{media_type.removeprefix(CSV)}",
             _line([text_of(column) for column in columns]),
             "",
-            lambda row: _line([_cell(row.get(column), text_of) for column in columns]),
+            lambda row: _line([_cell(row.get(column), text_of, json_of) for column in columns]),
         )
     if media_type == JSON_LINES:
         return RowFormat(JSON_LINES, "", "", lambda row: f"{dumps(row)}\n")
     return RowFormat(JSON, "", ",", dumps)
 
 
-def _cell(value: Any, text_of: Callable[[str], str]) -> str:
+def _cell(value: Any, text_of: Callable[[str], str], json_of: Callable[[Any], str]) -> str:
     """Return the text of a cell: empty for None, numbers with every digit, JSON for lists and objects."""
     if value is None:
         return ""
     if isinstance(value, str):
         return text_of(value)
-    if isinstance(value, Decimal) or not isinstance(value, bool | int):
+    if isinstance(value, Decimal):
         return dumps(value)
-    return str(value).lower()
+    return str(value).lower() if isinstance(value, bool | int) else json_of(value)
 
 
 def _inert(text: str) -> str:
     """Return a text that no spreadsheet calculates: with an apostrophe before what could begin a formula.
 
     Spreadsheets also take other signs for ``=``, ``+``, ``-`` and ``@``, such as full-width ones, and may skip what is
-    not visible before them: https://owasp.org/www-community/attacks/CSV_Injection.
+    not visible before them: https://owasp.org/www-community/attacks/CSV_Injection. Where ``;`` separates cells, as in
+    many countries, quotation marks in the middle of a cell mean nothing, so a text is cut at separators and line ends.
     """
-    if not text or (text[0].isalnum() and text[0] not in _FILLERS):
+    if text.isalnum() and text[0] not in _FILLERS:
         return text
-    visible = (sign for sign in text if sign not in _FILLERS and unicodedata.category(sign)[0] not in "CMZ")
-    first = next(visible, "")
-    is_formula = text[0] in _LINE_AND_TAB or unicodedata.normalize("NFKC", first) in _FORMULA_SIGNS
-    return f"'{text}" if is_formula else text
+    blank = text[: len(text) - len(text.lstrip())]  # the first apostrophe stands before it
+    first, *others = _SEPARATORS.split(text[len(blank) :])
+    parts = [blank, first, *(f"'{part}" if _begins_formula(part, _FILLERS | {'"'}) else part for part in others)]
+    inert = "".join(parts)
+    return f"'{inert}" if text[:1] in _LINE_AND_TAB or _begins_formula(text, _FILLERS) else inert
+
+
+def _inert_json(value: Any) -> str:
+    """Return JSON that no spreadsheet calculates a part of: equal JSON, with a sign after a separator escaped."""
+    first, *others = _SEPARATORS.split(dumps(value))
+    return first + "".join(_escaped(part) if _begins_formula(part, _FILLERS) else part for part in others)
+
+
+def _escaped(part: str) -> str:
+    """Return a part of a JSON string with its first visible sign escaped."""
+    position = next(place for place, sign in enumerate(part) if _is_visible(sign, _FILLERS))
+    return f"{part[:position]}\\u{ord(part[position]):04x}{part[position + 1 :]}"
+
+
+def _begins_formula(text: str, skipped: frozenset[str]) -> bool:
+    first = next((sign for sign in text if _is_visible(sign, skipped)), "")
+    return unicodedata.normalize("NFKC", first) in _FORMULA_SIGNS
+
+
+def _is_visible(sign: str, skipped: frozenset[str]) -> bool:
+    return sign not in skipped and unicodedata.category(sign)[0] not in "CMZ"
 
 
 def _line(cells: Sequence[str]) -> str:
