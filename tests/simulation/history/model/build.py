@@ -74,8 +74,7 @@ def _go_live(worker: Worker, boundary: Boundary) -> Effects:
     shared = worker.shared
     yield "live"
     before = worker.check(boundary)
-    aggregate = shared.code.ids[worker.id]
-    verified = aggregate.of.on_expiry != "keep" or shared.expired_complete
+    verified = worker.aggregate.of.on_expiry != "keep" or shared.expired_complete
     if not shared.swap(before, go_live(before, verified=verified)):
         raise Ended("the control row has moved")
     yield "pointer"

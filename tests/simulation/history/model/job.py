@@ -18,6 +18,7 @@ from tailrace.backfill.coverage import (
 )
 from tailrace.backfill.generations import Generation, GenerationId, confirm_boundary
 from tailrace.backfill.journal import Journal, JournalObject, read_journal
+from tailrace.definition.aggregate import Aggregate
 from tailrace.encoding.keys import SENTINELS
 from tests.simulation.history.definition import EVALUATORS
 from tests.simulation.history.model.state import TIMEOUT_S, Expired, Shared
@@ -49,6 +50,14 @@ class Worker:
     @property
     def generation(self) -> Generation:
         return self.shared.generations[self.id]
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """What the definition says now. Raises Ended if it has no such aggregate any more."""
+        found = self.shared.code.ids.get(self.id)
+        if found is None:
+            raise Ended("the definition does not have it")
+        return found
 
     def wait_past(self, time: int) -> Effects:
         """Wait until a time of one's own clock is over by every clock."""
@@ -223,9 +232,7 @@ def list_journal(worker: Worker, firsts: Mapping[str, int], *, paged: bool = Tru
 
 def _compute_base(worker: Worker, boundary: Boundary, covered: Covered) -> None:
     shared = worker.shared
-    aggregate = shared.code.ids.get(worker.id)
-    if aggregate is None:
-        raise Ended("the definition does not have it")
+    aggregate = worker.aggregate
     name = aggregate.of.name
     parents = shared.stream.parents
     keys = {*covered.snapshot, *covered.journal.old_images}

@@ -76,7 +76,7 @@ def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:  # noqa:
         covered.journal = yield from list_journal(worker, shared.firsts.get(boundary.id, {}))
     if not is_in_time(boundary.time, worker.now) and shared.holds("a verification has an end"):
         raise Ended("it took too long")
-    if shared.code.ids[worker.id].of.on_expiry == "keep" and not shared.expired_complete:
+    if worker.aggregate.of.on_expiry == "keep" and not shared.expired_complete:
         raise Ended("expired items may be missing from what is expected")
     report = reading.compare(rows)
     suspicious = shared.suspects(worker.id)
@@ -129,7 +129,7 @@ class Reading:
         self.covered = covered
         self.boundary = boundary
         self.generation = worker.generation
-        self.aggregate: Aggregate = worker.shared.code.ids[worker.id]
+        self.aggregate: Aggregate = worker.aggregate
         self.read_at: dict[RowKey, int] = {}
         self.orders: dict[RowKey, Mapping[str, Any]] = {}
 
