@@ -15,11 +15,12 @@ from tests.simulation.history.steps import history_of
 from tests.simulation.history.verdict import faults_of, told
 
 SEEDS = 150
+ROLLED_BACK = 34537  # the definition loses an aggregate while the journal of its verification is listed again
 
 
 def test_no_history_leaves_a_drift_and_jobs_come_to_their_ends() -> None:
     stats: Counter[str] = Counter()
-    for seed in range(SEEDS):
+    for seed in (*range(SEEDS), ROLLED_BACK):
         assert not faults_of(history_of(seed), "", stats), f"seed {seed}"
     assert stats["shops@2 live exact=True"] > SEEDS / 5
     assert stats["verified"] > 2 * SEEDS
