@@ -39,6 +39,8 @@ FORMS = {
     "carriage returns": b'{"id":"1"}\r{"id":"2"}\r',
     "documents one after another": b'{"id":"1"}{"id":"2"}',
     "indented documents": b'{\n "id": "1"\n}\n{\n "id": "2"\n}\n',
+    "an array without its brackets": b'{"id":"1"},\n{"id":"2"}\n',
+    "an array without its brackets, with a comma at the end": b'{"id":"1"} , {"id":"2"},',
     "strings that look like brackets": b'[{"id":"1","a":"]}],{\\"[{,"},{"id":"2","b":["\\\\",{}]}]',
     "much space": b" " * 2_000_000 + b"[" + b'{"id":"1"},' + b"\n" * 2_000_000 + b'{"id":"2"}]' + b" " * 2_000_000,
 }

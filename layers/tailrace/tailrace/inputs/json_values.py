@@ -27,7 +27,8 @@ class ByteStream(Protocol):
 def json_values(stream: ByteStream, start: Bookmark = Bookmark()) -> Iterator[Numbered]:  # noqa: B008 - immutable
     """Yield the text of each element of an array, or of each value if the file is no array, that follows a bookmark.
 
-    Values are told apart by their brackets and quotes; whether each is JSON is for the caller to find out.
+    Values are told apart by their brackets and quotes, with a comma between them or none; whether each is JSON is for
+    the caller to find out.
 
     Raises:
         InvalidMessage: the file ends in the middle, or goes on after its array.
@@ -99,7 +100,9 @@ class _Splitter:
                     continue
                 self._keep(piece[start:found])
                 self.value_end = self.position + position
-                yield self._take()
+                text = self._take()
+                if text or self.in_array:  # outside an array, the comma may follow a value that its bracket has ended
+                    yield text
             elif self._depth:
                 self._depth -= 1
                 if self._depth or self.in_array:
