@@ -15,12 +15,13 @@ from tests.simulation.history.steps import history_of
 from tests.simulation.history.verdict import faults_of, told
 
 SEEDS = 150
+ENDED_LINEAGE = 85391  # a value row has the mark of a lineage that ended, and a main row above it is wrong
 ROLLED_BACK = 34537  # the definition loses an aggregate while the journal of its verification is listed again
 
 
 def test_no_history_leaves_a_drift_and_jobs_come_to_their_ends() -> None:
     stats: Counter[str] = Counter()
-    for seed in (*range(SEEDS), ROLLED_BACK):
+    for seed in (*range(SEEDS), ROLLED_BACK, ENDED_LINEAGE):
         assert not faults_of(history_of(seed), "", stats), f"seed {seed}"
     assert stats["shops@2 live exact=True"] > SEEDS / 5
     assert stats["verified"] > 2 * SEEDS

@@ -1,6 +1,6 @@
 """A verification: every row of a live generation compared at its own marks, and repaired if that is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from tailrace.backfill.comparison import (
     is_in_time,
     merge_lanes,
 )
+from tailrace.backfill.coverage import END
 from tailrace.backfill.generations import (
     Generation,
     State,
@@ -86,7 +87,7 @@ def _verify(worker: Worker, *, repairs: bool) -> Run[list[Difference]]:  # noqa:
     yield "end"
     before = worker.check(boundary)
     shared.verdicts.append(Verdict(worker.id, tuple(one.key for one in report), before.verified, suspicious))
-    known = not left and (before.verified or found.repairs or not report)
+    known = not left and not reading.unjudged and (before.verified or found.repairs or not report)
     if not shared.swap(before, end_verify(before, verified=known)):
         raise Ended("the control row has moved")
     if known:
@@ -132,6 +133,7 @@ class Reading:
         self.aggregate: Aggregate = worker.aggregate
         self.read_at: dict[RowKey, int] = {}
         self.orders: dict[RowKey, Mapping[str, Any]] = {}
+        self.unjudged: set[RowKey] = set()
 
     def rows(self) -> Run[dict[RowKey, StoredRow]]:
         """Read all rows that there are, and those that should be there."""
@@ -156,10 +158,6 @@ class Reading:
     def _order(self, key: RowKey) -> Run[tuple[StoredRow, Mapping[str, Any]] | None]:
         """Read a main row together with what its value rows come to; None where they cannot be told to fit."""
         table = self.shared.table
-        firsts: dict[str, int] = {}
-        for shard, first in self.shared.firsts.get(self.boundary.id, {}).items():
-            mark = self.shared.stream.by_id(shard).lineage.mark
-            firsts[mark] = min(first, firsts.get(mark, first))
         for _ in range(_TRIES):
             yield "main"
             main = table.read(key)
@@ -171,10 +169,19 @@ class Reading:
             yield "main again"
             if table.read(key).version != main.version:
                 continue
-            ahead = not is_comparable(main, below, firsts)
+            ahead = not is_comparable(main, below, self._firsts(below))
             if not ahead or not self.shared.holds("value rows ahead of their main row are not compared"):
                 return main, state
+        self.unjudged.add(key)
         return None
+
+    def _firsts(self, rows: Iterable[StoredRow]) -> dict[str, int]:
+        """Return the boundary's lowest number by mark; beyond all for the mark of a lineage that ended below it."""
+        firsts: dict[str, int] = {}
+        for shard, first in self.shared.firsts.get(self.boundary.id, {}).items():
+            mark = self.shared.stream.by_id(shard).lineage.mark
+            firsts[mark] = min(first, firsts.get(mark, first))
+        return {mark: END for row in rows for mark in row.marks} | firsts
 
     def compare(self, rows: dict[RowKey, StoredRow]) -> list[Difference]:
         """Return the rows that differ."""
