@@ -4,6 +4,7 @@ The stack is `make stack` in a copy of the repository: it deploys each saved def
 items. In the end its rows must equal DuckDB's recompute of the source.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -34,6 +35,7 @@ CUSTOM_RESOURCES = frozenset(["history"])
 """The functions that handle the template's custom resources."""
 DEPLOY_LIMIT_S = 240.0
 SETTLE_LIMIT_S = 240.0
+_HIDDEN_S, _MAX_RECEIVES = 15, 1_000
 _AGAIN = "\n# saved again\n"
 
 
@@ -70,6 +72,8 @@ def play(seed: int, *, days: int = 7, shards: int = 4, kill: bool = False) -> Ou
         checkout.start("--port", str(checkout.port), "--shards", str(shards))
         assert checkout.process is not None
         killer = Killer(checkout.process.pid, rng) if kill else None
+        if kill:
+            _hand_back_soon(checkout)
         shares = sorted(rng.uniform(0.05, 0.8) for _ in EDITS)
         edits = list(zip(rng.sample(EDITS, len(EDITS)), shares, strict=True))
         with killer or nullcontext():
@@ -122,6 +126,16 @@ def flights_of(days: int) -> list[Flight]:
     source = read_flights(SAMPLE_FILE)
     wanted = set(source.days[:days])
     return [flight for flight in source.flights if flight.day in wanted]
+
+
+def _hand_back_soon(checkout: Checkout) -> None:
+    """Let the intake queue hand back the messages of a killed process within seconds, and as often as one is killed."""
+    sqs, queue = deploy.client("sqs", checkout.about["endpoint"]), checkout.about["outputs"]["IntakeQueue"]
+    found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]
+    redrive = json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": _MAX_RECEIVES}
+    sqs.set_queue_attributes(
+        QueueUrl=queue, Attributes={"VisibilityTimeout": str(_HIDDEN_S), "RedrivePolicy": json.dumps(redrive)}
+    )
 
 
 def _await_deployment(checkout: Checkout, number: int) -> None:
