@@ -1,5 +1,6 @@
 """Write-behind, one case at a time; the simulation plays it with everything that may happen to it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.runtime.settings import AggregateSettings
 from tailrace.aws.stages.write_behind import LOST
+from tailrace.backfill.generations import doubt
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import SettingsError
 from tests.simulation.invariants import find_wrong_rows
@@ -111,16 +113,24 @@ def test_a_state_that_is_not_understood_is_read_from_the_stream_again(change: di
 
 
 @pytest.mark.parametrize(("hours", "left"), [(23.5, 3), (25, 2)])
-def test_changes_that_are_too_old_or_gone_are_told_and_stop_nothing(hours: float, left: int) -> None:
+def test_changes_that_are_too_old_or_gone_are_told_and_stop_nothing(
+    hours: float, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counter[str]()
+    monkeypatch.setattr("tailrace.aws.backfill.feeder.count_metrics", lambda **counts: counted.update(counts))
     world = carrying()
+    database: Any = world.functions.database
+    control = ControlTable(database, TABLE)
+    inexact = next(iter(control.read().generations.values()))
+    assert control.replace(inexact, doubt(inexact, "lost before"))
     world.now += hours * 3600
     world.play(Write("orders", "3", ORDER))
     world.play(Deliver("aggregate", 0, Run(handed=0)))
     world.play(Deliver("aggregate", 0, Run(handed=0)))
-    database: Any = world.functions.database
-    generations = ControlTable(database, TABLE).read().generations.values()
+    generations = control.read().generations.values()
     assert {one.reason for one in generations} == {LOST}
     assert not any(one.exact for one in generations)
+    assert counted == {"GenerationsInterrupted": len(generations) - 1}
     world.finish()
     assert orders(world) == left
 

@@ -24,7 +24,15 @@ from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.admission import admit, is_too_old
 from tailrace.backfill.claims import CONTRADICTED, claimed, is_contradicted
-from tailrace.backfill.generations import Generation, GenerationId, adopted, contradict, distrusted, interrupt
+from tailrace.backfill.generations import (
+    Generation,
+    GenerationId,
+    State,
+    adopted,
+    contradict,
+    distrusted,
+    interrupt,
+)
 from tailrace.backfill.meaning_lock import meanings
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import SENTINELS
@@ -132,7 +140,8 @@ class Feeder:
             after = distrusted(one, reason)
             if after != one and not self.control.replace(one, after):
                 raise Transient("a control row has changed; the control rows are read again")
-        count_metrics(GenerationsInterrupted=len(view.feeds))
+        # one that is not exact has been counted when it ceased to be
+        count_metrics(GenerationsInterrupted=sum(one.exact or one.state is State.BUILDING for one in view.feeds))
 
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
         """Journal what is about to be committed, and keep the images of expired items."""
