@@ -8,7 +8,7 @@ from contextlib import suppress
 from random import Random
 from typing import Self
 
-_PAUSE_S = (0.1, 1.2)
+_PAUSE_S = (0.1, 3.0)  # so that processes can start between two kills, on a busy machine too
 LOAD = frozenset(["load"])
 """Spared always: the feed waits for its files, and a killed load is called again a minute later."""
 
