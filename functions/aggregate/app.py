@@ -11,7 +11,7 @@ from tailrace.aws.backfill.feeder import assemble_feeder
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.garbage import collect_seldom
-from tailrace.aws.runtime.settings import AggregateSettings
+from tailrace.aws.runtime.settings import AggregateSettings, in_function
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.queries.freshness import AGGREGATE
@@ -22,7 +22,7 @@ def stage(settings: AggregateSettings) -> Aggregator:
     """Assemble the stage, once per settings: Lambda calls the handler many times."""
     collect_seldom()
     dynamodb, table = client("dynamodb"), settings.aggregates_table
-    committer = Committer(dynamodb, table, clock=_now)
+    committer = Committer(dynamodb, table, clock=_now, use_partiql=in_function(os.environ))
     lineages = Lineages(dynamodb, lambda: client("dynamodbstreams"), table, _now)
     s3, bucket = lambda: client("s3"), settings.history_bucket
     feeder = assemble_feeder(dynamodb, s3, table, settings.progress_table, bucket, lineages, _now)

@@ -3,13 +3,11 @@
 import os
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from functions.aggregate.app import handler, stage
-from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.runtime.settings import ApiSettings
 from tailrace.encoding.dynamodb import decode_item
 
@@ -30,7 +28,7 @@ class Aggregates:
 
     def write_singly(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the function write row by row, also those that it knows."""
-        monkeypatch.setattr("functions.aggregate.app.Committer", partial(Committer, use_partiql=False))
+        monkeypatch.setattr("functions.aggregate.app.in_function", lambda _environ: False)
         stage.cache_clear()
 
     def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -64,6 +62,7 @@ def aggregates(
     monkeypatch.setenv("HISTORY_BUCKET", "not-asked")
     monkeypatch.setenv("TAILRACE_PIPELINE", "tests.pipelines.orders:pipeline")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tailrace")
+    monkeypatch.setattr("functions.aggregate.app.in_function", lambda _environ: True)
     stage.cache_clear()
     return Aggregates(dynamodb, name)
 

@@ -17,7 +17,7 @@ from tailrace.aws.jobs.shards import StreamShards
 from tailrace.aws.jobs.timing import ONE_MACHINE, Timing
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.clients import client
-from tailrace.aws.runtime.settings import HistorySettings, on_aws
+from tailrace.aws.runtime.settings import HistorySettings, in_function, on_aws
 from tailrace.definition.pipeline import load_pipeline
 
 
@@ -43,7 +43,7 @@ def workshop(settings: HistorySettings) -> Workshop:
         journal=JournalBucket(s3, bucket),
         expired=ExpiredImages(s3, bucket),
         lineages=lineages,
-        committer=Committer(dynamodb, table, clock=_now),
+        committer=Committer(dynamodb, table, clock=_now, use_partiql=in_function(os.environ)),
         shards=StreamShards(dynamodb, settings.items_table, lineages, lambda: virtual),
         deployment=Deployment(lambda: client("lambda"), settings.aggregate_function),
         timing=Timing() if on_aws(os.environ) else ONE_MACHINE,

@@ -185,6 +185,14 @@ def on_aws(environ: Mapping[str, str]) -> bool:
     return "AWS_EXECUTION_ENV" in environ and not environ.get("AWS_ENDPOINT_URL")
 
 
+def in_function(environ: Mapping[str, str]) -> bool:
+    """Tell whether this process is one of a Lambda function, on AWS or on an emulator that runs functions as AWS does.
+
+    A handler that a test calls by itself may have a mock of the table that parses no batches of PartiQL updates.
+    """
+    return "AWS_LAMBDA_FUNCTION_NAME" in environ
+
+
 class RouteQueue(NamedTuple):
     """The addresses of a route's queue and of its dead-letter queue."""
 
