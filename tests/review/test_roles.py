@@ -161,6 +161,12 @@ def test_everything_arrives_and_no_function_lacks_a_right(stack: Stack, decision
     assert objects(stack, "FailuresBucket", "quarantine/") == 3
 
 
+def test_rows_that_a_function_knows_are_written_in_batches(stack: Stack, decisions: Path) -> None:
+    """The production write path: UpdateItem for a row that is new to the process, then PartiQL."""
+    actions = {one["action"] for one in made(decisions) if one["session"] == "tailrace-aggregate"}
+    assert {"dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"} <= actions
+
+
 FORBIDDEN: dict[str, tuple[str, Callable[[Any, Mapping[str, str]], Any]]] = {
     "load": ("dynamodb", lambda c, out: c.scan(TableName=out["ItemsTable"])),
     "ingest": ("dynamodb", lambda c, out: c.update_item(TableName=out["ProgressTable"], Key=row("fanout", "x"))),
@@ -258,7 +264,7 @@ def test_lambda_may_send_failed_events_with_the_role(
 def test_partiql_is_tried_against_its_action(
     stack: Stack, as_role: Callable[[str, str], Any], stage: str, statement: str, allowed: bool
 ) -> None:
-    """On AWS, rows that exist are written by statements; the emulator runs none of these, and checks the permission."""
+    """Rows that exist are written by statements, for which each verb has an action of its own."""
     text = statement.format(stack.resources["AggregatesTable"])
     try:
         as_role(stage, "dynamodb").batch_execute_statement(Statements=[{"Statement": text}])
