@@ -81,8 +81,12 @@ def sent(requests: Requests, queue: str) -> list[Any]:
 
 
 def theirs(events: list[Any]) -> dict[str, Any]:
-    """Return the images of what the library sends, by id; it repeats a request that is not answered within a second."""
-    return {one["id"]: {"old": one["raw"].get("old"), "new": one["raw"].get("new")} for one in events}
+    """Return the images of what the library sends, by id. It repeats a request that is not answered within a second."""
+    images: dict[str, Any] = {}
+    for one in events:
+        found = {"old": one["raw"].get("old"), "new": one["raw"].get("new")}
+        assert images.setdefault(one["id"], found) == found
+    return images
 
 
 def ours(events: list[OutgoingEvent]) -> dict[str, Any]:
