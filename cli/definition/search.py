@@ -63,7 +63,7 @@ class Search:
     pool: list[Item] = field(default_factory=list)
 
     def run(self, most: int, until: float, progress: Callable[[str], None] = lambda _: None) -> None:
-        """Try up to ``most`` items, until a moment of the monotonic clock."""
+        """Try up to ``most`` items, until a moment of the monotonic clock. Some are tried however late it is."""
         subject = self.subject
         examples = [
             subject.collection.keys.match | normalise(dict(example)) for example in subject.collection.all_examples
@@ -72,7 +72,7 @@ class Search:
         items = islice(generator.items(self.random), most)
         with ExitStack() as stack:
             worker = self._start(stack)
-            while time.monotonic() < until and (chunk := list(islice(items, _CHUNK))):
+            while (not self.tried or time.monotonic() < until) and (chunk := list(islice(items, _CHUNK))):
                 before = [self._try(item) for item in chunk[:_COMPARED]]
                 self._compare(chunk[:_COMPARED], before, worker)
                 for item in chunk[_COMPARED:]:

@@ -51,7 +51,9 @@ class Trial:
             search.run(self.limits.items, began + number * share, progress)
             self._check_reach(search)
         if not self.errors:
-            self._play(began + self.limits.seconds, progress)
+            # a slow machine may be late already: histories have their share all the same
+            own = time.monotonic() + self.limits.seconds * _HISTORIES_SHARE
+            self._play(max(began + self.limits.seconds, own), progress)
 
     def _check_reach(self, search: Search) -> None:
         name = search.subject.collection.name
@@ -66,7 +68,7 @@ class Trial:
         random = Random(f"{self.limits.seed} histories")  # noqa: S311 - not for secrets
         subjects = {search.subject.collection.name: search.subject for search in self.searches}
         pools = {search.subject.collection.name: search.pool for search in self.searches}
-        while time.monotonic() < until and self.histories < self.limits.items:
+        while (not self.histories or time.monotonic() < until) and self.histories < self.limits.items:
             writes = generate(subjects, pools, random)
             self.different = difference(self.pipeline, writes, random)
             self.histories += 1

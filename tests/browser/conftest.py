@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from cli.dashboard import SITE
 from tests.browser.page_state import wait_for
@@ -25,6 +25,7 @@ ARGUMENTS = [
 SCREENSHOTS = ROOT / ".tailrace" / "screenshots"
 AXE = ROOT / ".tools" / "axe" / "package" / "axe.min.js"
 WAIT_MS = 20_000
+"""How long anything may take to appear, since the machine may be busy."""
 STARTED = "document.querySelector('.panel') !== null || !document.querySelector('#notices').matches(':empty')"
 PAGE_READY = """(() => {
     const panels = [...document.querySelectorAll('.panel')].map(({ panel }) => panel).filter(({ visible }) => visible);
@@ -59,6 +60,7 @@ def missing(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         # the system's, or the one that `playwright install chromium` has fetched
         names = (*PROGRAMS, playwright.chromium.executable_path)

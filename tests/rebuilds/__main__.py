@@ -54,7 +54,8 @@ def _verifications(options: argparse.Namespace) -> int:
 
 
 def _describe(outcome: Outcome) -> str:
-    killed = f", {sum(outcome.kills.values())} processes killed" if outcome.kills else ""
+    by_function = ", ".join(f"{name} {number}" for name, number in sorted(outcome.kills.items()))
+    killed = f", {sum(outcome.kills.values())} processes killed ({by_function})" if outcome.kills else ""
     text = (
         f"seed {outcome.seed}: {'; '.join(outcome.edits)}; {outcome.changes:,} changes{killed}, {outcome.took_s:.0f} s"
     )

@@ -9,8 +9,6 @@ from random import Random
 from typing import Self
 
 _PAUSE_S = (0.1, 3.0)  # so that processes can start between two kills, on a busy machine too
-LOAD = frozenset(["load"])
-"""Spared always: the feed waits for its files, and a killed load is called again a minute later."""
 
 
 class Killer:
@@ -22,7 +20,7 @@ class Killer:
 
     def __init__(self, root: int, rng: Random) -> None:
         self.kills: dict[str, int] = {}
-        self.spared: frozenset[str] = LOAD
+        self.spared: frozenset[str] = frozenset()
         self._root = root
         self._rng = rng
         self._over = threading.Event()

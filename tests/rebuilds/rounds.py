@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -27,7 +27,8 @@ from local.deployment import deploy
 from local.deployment.emulator import REGION
 from tests.rebuilds.edits import DEFINITION, EDITS
 from tests.rebuilds.expected import Rows, differences, expected_rows, stored_rows
-from tests.rebuilds.killer import LOAD, Killer
+from tests.rebuilds.killer import Killer
+from tests.rebuilds.redriving import Redriving
 from tests.stack.checkout import Checkout, checked_out
 
 DEPLOYED, REFUSED = "Deployed the changed definition", "was not deployed"
@@ -70,24 +71,20 @@ def play(seed: int, *, days: int = 7, shards: int = 4, kill: bool = False) -> Ou
     required, total = expected_rows(SAMPLE_FILE, days)
     with TemporaryDirectory(prefix="tailrace-rebuilds-") as folder, checked_out(Path(folder)) as checkout:
         checkout.start("--port", str(checkout.port), "--shards", str(shards))
-        assert checkout.process is not None
-        killer = Killer(checkout.process.pid, rng) if kill else None
-        if kill:
-            _hand_back_soon(checkout)
         shares = sorted(rng.uniform(0.05, 0.8) for _ in EDITS)
         edits = list(zip(rng.sample(EDITS, len(EDITS)), shares, strict=True))
-        with killer or nullcontext():
+        with _killing(checkout, rng) if kill else nullcontext() as killer:
             feeding = Feeding(Running(checkout.about), days)
             feeding.start()
             for edit, share in edits:
                 feeding.wait_for(int(share * total))
                 deployed = checkout.log.count(DEPLOYED)
                 if killer is not None:
-                    killer.spared = LOAD | CUSTOM_RESOURCES
+                    killer.spared = CUSTOM_RESOURCES
                 edit.apply(checkout.folder)
                 _await_deployment(checkout, deployed + 1)
                 if killer is not None:
-                    killer.spared = LOAD
+                    killer.spared = frozenset()
             feeding.join()
         violations = [feeding.problem] if feeding.problem else _check(checkout, required)
         names = [f"{edit.name} at {share:.0%}" for edit, share in edits]
@@ -126,6 +123,21 @@ def flights_of(days: int) -> list[Flight]:
     source = read_flights(SAMPLE_FILE)
     wanted = set(source.days[:days])
     return [flight for flight in source.flights if flight.day in wanted]
+
+
+@contextmanager
+def _killing(checkout: Checkout, rng: Random) -> Iterator[Killer]:
+    """Kill processes within the block, while an operator puts back the files that load gives up."""
+    assert checkout.process is not None
+    _hand_back_soon(checkout)
+    sqs, queue = deploy.client("sqs", checkout.about["endpoint"]), checkout.about["outputs"]["AsyncFailuresQueue"]
+    operator = Redriving(sqs, queue, lambda: tailrace(checkout, "redrive", "async", "--create", "--overwrite"))
+    operator.start()
+    try:
+        with Killer(checkout.process.pid, rng) as killer:
+            yield killer
+    finally:
+        operator.stop()
 
 
 def _hand_back_soon(checkout: Checkout) -> None:

@@ -183,11 +183,18 @@ def test_what_fails_on_a_valid_item_is_found_with_the_smallest(fault: str, writt
 
 
 def test_a_definition_without_fault_passes_and_says_what_it_tried(written: Callable[[str], str]) -> None:
-    trial = tried(written("def where(order): return order['amount'] > 617"), Limits(seconds=4))
+    trial = tried(written("def where(order): return order['amount'] > 617"), Limits(seconds=20, items=500))
     assert not trial.is_broken
     assert trial.searches[0].tried >= 500
     assert trial.histories > 10
     assert "keeps what it must" in lines(trial)[-1]
+
+
+def test_items_and_a_history_are_tried_however_slow_the_machine_is(written: Callable[[str], str]) -> None:
+    trial = tried(written(""), Limits(seconds=0, items=500))
+    assert not trial.is_broken
+    assert trial.searches[0].tried >= 500
+    assert trial.histories == 1
 
 
 def test_a_value_error_of_a_transform_refuses_an_item(written: Callable[[str], str]) -> None:
