@@ -9,7 +9,7 @@ from tests.simulation.world.isolation import isolated
 from tests.simulation.world.steps import History, generate_history
 
 WITHIN = 3000
-RICH = (1213, 1011, 643, 442, 1694, 1757, 405, 232, 121, 600, 288827)
+RICH = (1213, 1011, 643, 442, 1694, 1757, 405, 232, 121, 600, 31, 51, 55, 84, 116, 139, 155, 353, 458, 759, 944, 288827)
 RICH_CARRYING = (1474, 40, 34, 19, 33)
 """Seeds to try first: each detects what hundreds of others do not. A stale list only makes the test slower."""
 
