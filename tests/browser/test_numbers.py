@@ -62,15 +62,16 @@ def entry_cell(entry: Json) -> str:
     return f"{cell(entry['value'])} ({', '.join(shown)})" if shown else cell(entry["value"])
 
 
+CELLS = "(lines) => lines.map((line) => [...line.querySelectorAll('th, td')].map((one) => one.textContent))"
+
+
 def table_rows(panel: Locator) -> list[dict[str, str]]:
     """Open a panel's table, and return all its rows by column name."""
     panel.get_by_role("button", name="Table").click()
     rows: list[dict[str, str]] = []
     names = panel.evaluate("(one) => one.panel.table.columns.map(({ name }) => name)")
     while True:
-        for line in panel.locator("tbody tr").all():
-            texts = line.locator("th, td").all_text_contents()
-            rows.append(dict(zip(names, texts, strict=True)))
+        rows += [dict(zip(names, texts, strict=True)) for texts in panel.locator("tbody tr").evaluate_all(CELLS)]
         next_page = panel.get_by_role("button", name="Next rows")
         if next_page.is_disabled():
             panel.get_by_role("button", name="Table").click()
@@ -202,22 +203,27 @@ def check_totals(panel: Locator, aggregate: Aggregate, row: Json) -> None:
             assert abs(Decimal(shown) - row[name]) <= abs(row[name]) / 1000  # four digits
 
 
+BARS = """(all) => all.map((bar) => ({
+    label: bar.querySelector(':scope > .name').textContent,
+    value: bar.querySelector('.value')?.textContent,
+    width: bar.querySelector('.bar')?.getBoundingClientRect().width,
+    entries: [...bar.querySelectorAll('.ranking li')].map((one) => one.textContent),
+}))"""
+
+
 def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, ...], Json]) -> None:
     bars = panel.locator(".ranking.wide > li")
     expect(bars).to_have_count(len(stored))
     lengths = {}
-    for bar in bars.all():
-        label = bar.locator("> .name").text_content() or ""
-        value = stored[(label,)][name]
+    for bar in bars.evaluate_all(BARS):
+        value = stored[(bar["label"],)][name]
         if kind in LISTS:
-            assert bar.locator(".ranking li").all_text_contents() == [
-                entry_text(one, n) for n, one in enumerate(value, 1)
-            ]
+            assert bar["entries"] == [entry_text(one, n) for n, one in enumerate(value, 1)]
             continue
         number = value["value"] if isinstance(value, dict) else value
-        shown = Decimal((bar.locator(".value").text_content() or "").replace(",", ""))
+        shown = Decimal(bar["value"].replace(",", ""))
         assert abs(shown - number) <= abs(number) / 1000  # four digits
-        lengths[number] = bar.locator(".bar").evaluate("(one) => one.getBoundingClientRect().width")
+        lengths[number] = bar["width"]
     longest = max(lengths, default=0)
     for number, length in lengths.items():
         assert abs(length / lengths[longest] - float(number / longest)) < 0.02
