@@ -156,7 +156,6 @@ def test_a_refresh_is_one_request_per_visible_panel(serve: Serve, visit: Visit) 
         page.wait_for_timeout(100)
         assert time.monotonic() - began < 20
     assert time.monotonic() - began > 2.5  # a second apart, and the first was soon due
-    assert abs(queried.count("sensors_1") - 4) <= 1
     assert "sensors_5" not in queried
     assert all(target.count("sensor=") == 3 for target in served.requests if "/rows?" in target)
 
