@@ -11,8 +11,8 @@ from cli.console import say, show_progress
 from cli.definition.command import load_definition
 from cli.errors import UsageError
 from cli.options import parse_count, parse_rate
-from cli.scaling.limits import MAX_WINDOW_S
-from cli.scaling.report import Report, as_json
+from cli.scaling.limits import MAX_WINDOW_S, MAX_WRITE_BEHIND_S
+from cli.scaling.report import Report, Timing, as_json
 from cli.scaling.sampling.assembly import sampled
 from cli.scaling.sampling.changes import Shares
 from cli.scaling.sampling.sample import Progress
@@ -59,10 +59,16 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         metavar="SECONDS",
         help="AggregateWindowSeconds (default: the stack's, or the one advised)",
     )
-    add("--freshness", type=_window, default=10, metavar="SECONDS",
-        help="the longest window to advise (default: %(default)s)")  # fmt: skip
+    add(
+        "--write-behind",
+        type=_write_behind,
+        metavar="SECONDS",
+        help="WriteBehindSeconds (default: the stack's, or 0)",
+    )
+    add("--freshness", type=_write_behind, default=10, metavar="SECONDS",
+        help="how old rows may be at most, for what is advised (default: %(default)s)")  # fmt: skip
     add("--shards", type=parse_count, metavar="N", help="shards of the stream, if you know them")
-    add("--stack", metavar="NAME", help="a deployed stack, whose parameters name pipeline and window")
+    add("--stack", metavar="NAME", help="a deployed stack, whose parameters name pipeline, window and write-behind")
     add("--region", help="region of the stack (default: the AWS CLI's)")
     add("--profile", help="AWS profile (default: the AWS CLI's)")
     add("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
@@ -83,12 +89,14 @@ def run(options: argparse.Namespace) -> int:
     named = options.pipeline or deployed.get("Pipeline") or os.environ.get("TAILRACE_PIPELINE", "").strip()
     reference = named or DEFAULT_PIPELINE
     window = options.window or int(deployed.get("AggregateWindowSeconds", 0)) or None
+    write_behind = options.write_behind or int(deployed.get("WriteBehindSeconds", 0))
+    timing = Timing(options.freshness, window, write_behind, options.shards)
     figures, prices = read_figures(), read_prices()
     pipeline = load_definition(reference)
     shares = Shares(options.updates, options.deletes)
     found = sampled(pipeline, options.collection, options.sample, shares, Progress(show_progress))
     rates = sorted(dict.fromkeys(options.rate))
-    report = Report.of(reference, found, rates, (window, options.freshness, options.shards), figures, prices)
+    report = Report.of(reference, found, rates, timing, figures, prices)
     if options.json:
         say(json.dumps(as_json(report), indent=1, ensure_ascii=False))
     else:
@@ -114,7 +122,15 @@ def _share(text: str) -> float:
 
 
 def _window(text: str) -> int:
+    return _seconds(text, MAX_WINDOW_S)
+
+
+def _write_behind(text: str) -> int:
+    return _seconds(text, MAX_WRITE_BEHIND_S)
+
+
+def _seconds(text: str, most: int) -> int:
     found = parse_count(text)
-    if found > MAX_WINDOW_S:
-        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_WINDOW_S} seconds, not {text[:20]!r}")
+    if found > most:
+        raise argparse.ArgumentTypeError(f"expected 1 to {most} seconds, not {text[:20]!r}")
     return found

@@ -22,6 +22,10 @@ MAX_WINDOW_S = 300
 """https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-params.html"""
 
 
+MAX_WRITE_BEHIND_S = 900
+"""The longest tumbling window: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html"""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """A limit: what it holds for, its value, what helps if it is met, and where it is documented."""

@@ -12,11 +12,13 @@ from functools import cached_property
 from cli.scaling.limits import MAX_BATCH, MAX_PAYLOAD_BYTES, NEW_TABLE_SHARDS, PARTITION_UNITS
 from cli.scaling.profile import CHUNK, MARK_BYTES, HotRow, Kind, Profile, RowClass, Values, interpolate
 from cli.scaling.sources import Figures
+from tailrace.aggregation.carried.state import MAX_STATE_BYTES
 
 MAX_MESSAGE_BYTES = 262_144
 CALL_S = 0.005
 """Assumed latency of a call to DynamoDB, SQS or S3, as in the bench."""
 
+_MAX_CARRIED, _STEPS = 1e9, 60
 _UNIT_BYTES, _READ_UNIT_BYTES = 1024, 4096
 _UNITS_IN_TRANSACTION = 2
 _VALUES_PER_READ = 100
@@ -31,13 +33,15 @@ _MEMORY_MB = {"aggregate": 1769, "fanout": 1024, "archive": 1024}
 class Load:
     """What a stack is planned for: changes a second, the window, and, if they are known, the stream's shards.
 
-    ``lanes`` replaces the lanes of aggregates.
+    ``write_behind_s`` is how long folded changes may be carried before they are written. ``lanes`` replaces the lanes
+    of aggregates.
     """
 
     rate: float
     window_s: float = 1
     shards: int | None = None
     lanes: Mapping[str, int] = field(default_factory=dict)
+    write_behind_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,22 @@ class Plan:
         """Batches of aggregate."""
         return self.load.rate / self.batch
 
+    @cached_property
+    def folded(self) -> float:
+        """Changes of a shard that are folded before rows are written: a batch, or what write-behind carries."""
+        carried = self.shard_rate * self.load.write_behind_s
+        return max(self.batch, min(carried, self.largest_state) if carried > self.batch else 0)
+
+    @cached_property
+    def largest_state(self) -> float:
+        """Changes whose rows fit the state of a window."""
+        low, high = 1.0, _MAX_CARRIED
+        for _ in range(_STEPS):
+            middle = math.sqrt(low * high)
+            rows = middle * sum(self.profile.writes(row, middle) for row in self.profile.touched)
+            low, high = (middle, high) if rows * self.profile.carried_bytes <= MAX_STATE_BYTES else (low, middle)
+        return low
+
     def shards_writing(self, row: RowClass | HotRow) -> float:
         """Return how many shards write to a row during its life: so many marks it carries."""
         chunk = min(CHUNK, self.profile.changes)
@@ -114,7 +134,7 @@ class Plan:
         """Writes of aggregate, by aggregate and kind."""
         sums: dict[tuple[str, Kind], tuple[float, float]] = {}
         for row in self.profile.touched:
-            writes = self.profile.writes(row, self.batch)
+            writes = self.profile.writes(row, self.folded)
             before = sums.get((row.aggregate, row.kind), (0.0, 0.0))
             sums[row.aggregate, row.kind] = before[0] + writes, before[1] + writes * self.units_of(row)
         return [Written(name, kind, writes, units) for (name, kind), (writes, units) in sums.items()]
@@ -126,8 +146,9 @@ class Plan:
 
     @property
     def units(self) -> float:
-        """Write units of the aggregates table per change."""
-        return sum(one.units for one in self.written) + sum(map(self.counting_units, self.profile.values))
+        """Write units of aggregate per change, with those of the rows that say what each shard carries."""
+        carried = 1 / self.batch if self.load.write_behind_s else 0
+        return sum(one.units for one in self.written) + sum(map(self.counting_units, self.profile.values)) + carried
 
     def main_rows(self, aggregate: str) -> float:
         """Return the rows of an aggregate that are written per change, without value rows and lists."""
@@ -135,7 +156,7 @@ class Plan:
 
     def values_written(self, values: Values) -> float:
         """Return the value rows that are written per change."""
-        return interpolate(self.profile.sizes, values.writes, self.batch)
+        return interpolate(self.profile.sizes, values.writes, self.folded)
 
     def reads_of(self, values: Values) -> float:
         """Return the read units per change for measures behind value rows."""
@@ -218,9 +239,9 @@ class Plan:
         return {stage: self.load.rate * time for stage, time in seconds.items()}
 
     def hot_writes(self, row: HotRow) -> float:
-        """Return the writes to a hot row, or to one lane of it: by each shard, once a batch that touches it."""
+        """Return the writes to a hot row, or to one lane of it: one by each shard, if what is folded touches it."""
         writing = self.shards_writing(row)
         share = min(1, row.share * self.shards / writing)
-        touched = 1.0 if share == 1 else -math.expm1(self.batch * math.log1p(-share))
+        touched = 1.0 if share == 1 else -math.expm1(self.folded * math.log1p(-share))
         lanes = self.lanes_of(row.aggregate) if row.kind == "row" else 1
-        return writing * self.shard_rate / self.batch * touched / lanes
+        return writing * self.shard_rate / self.folded * touched / lanes

@@ -95,6 +95,7 @@ class Profile:
         record_bytes: size of a change in a batch of the stream.
         event_bytes: size of its event for the archive.
         routed: events for each route, per change.
+        carried_bytes: size of a row in the state of a window, as write-behind carries it.
         growth: how fast new items keep coming: 0 if changes are of the same items again and again, 1 if as many are of
             new ones at the end as at the beginning.
     """
@@ -115,6 +116,7 @@ class Profile:
     event_bytes: float = 500
     routed: Mapping[str, float] = field(default_factory=dict)
     growth: float = 1
+    carried_bytes: float = 100
 
     def writes(self, row_class: RowClass, batch: float) -> float:
         """Return the writes per change to rows of a class, in batches of any size."""

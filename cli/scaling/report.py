@@ -11,26 +11,52 @@ from cli.scaling.model import Load, Plan
 from cli.scaling.profile import HotKey
 from cli.scaling.sampling.assembly import Sampled
 from cli.scaling.sources import Figures, Prices
-from cli.scaling.usage import Use, advised_lanes, advised_window, hot_keys, met_at, saving_lanes, uses
+from cli.scaling.usage import (
+    Use,
+    advised_lanes,
+    advised_window,
+    advised_write_behind,
+    hot_keys,
+    met_at,
+    saving_lanes,
+    uses,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What is given of the stack's times, and what may be advised.
+
+    ``window_s`` and ``write_behind_s`` are None if they are not given; ``freshness_s`` is how old rows may be at most.
+    """
+
+    freshness_s: int = 10
+    window_s: int | None = None
+    write_behind_s: int | None = None
+    shards: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     """The plan for one rate, at the window that is given or advised.
 
-    ``window_s`` is the advised window. ``lanes`` are those that aggregates need, 0 where no number is enough;
-    ``saving_lanes`` those that keep rows at one write unit, with the dollars a month for rows that remain.
+    ``window_s`` is the advised window, ``write_behind_s`` the advised time to carry changes, 0 if it saves hardly a
+    write. ``lanes`` are those that aggregates need, 0 where no number is enough; ``saving_lanes`` those that keep rows
+    at one write unit, with the dollars a month for rows that remain. ``by_window`` and ``by_write_behind`` tell write
+    units per 1,000 changes, and dollars a month.
     """
 
     plan: Plan
     uses: Sequence[Use]
     window_s: int
+    write_behind_s: int
     lanes: Mapping[str, int]
     saving_lanes: Mapping[str, int]
     saving_dollars: float
     dollars: Mapping[str, float]
     upstream: float
     by_window: Mapping[int, tuple[float, float]]
+    by_write_behind: Mapping[int, tuple[float, float]]
     hot_keys: Sequence[tuple[HotKey, float]]
 
     @property
@@ -57,12 +83,13 @@ class Report:
         reference: str,
         found: Sampled,
         rates: Sequence[float],
-        timing: tuple[int | None, int, int | None],
+        timing: Timing,
         figures: Figures,
         prices: Prices,
     ) -> Self:
-        """Plan for each rate; ``timing`` is the given window, the longest to advise, and the given shards."""
-        made = [_rate(Plan(found.profile, figures, Load(rate, shards=timing[2])), timing, prices) for rate in rates]
+        """Plan for each rate."""
+        loads = [Load(rate, shards=timing.shards, write_behind_s=timing.write_behind_s or 0) for rate in rates]
+        made = [_rate(Plan(found.profile, figures, load), timing, prices) for load in loads]
         middle = made[0].plan
         return cls(reference, found, made, met_at(middle), costs(middle), figures, prices)
 
@@ -73,35 +100,46 @@ class Report:
 
 
 _WINDOWS = (1, 5, 15, 60, 300)
+_WRITE_BEHINDS = (60, 300, 900)
 
 
-def _rate(plan: Plan, timing: tuple[int | None, int, int | None], prices: Prices) -> Rate:
-    given, freshness_s, _ = timing
-    advised = advised_window(plan, freshness_s)
-    chosen = at_window(plan, given or advised)
-    by_window = {}
-    for window_s in sorted({*_WINDOWS, advised, given or advised}):
-        other = at_window(plan, window_s)
-        by_window[window_s] = other.units * 1000, dollars_a_month(other, prices.dollars)["aggregate rows, written"]
+def _rate(plan: Plan, timing: Timing, prices: Prices) -> Rate:
+    advised = advised_window(plan, timing.freshness_s)
+    chosen = at_window(plan, timing.window_s or advised)
+    carrying = advised_write_behind(chosen, timing.freshness_s)
+    windows = sorted({*_WINDOWS, advised, round(chosen.load.window_s)})
+    carried = sorted({*_WRITE_BEHINDS, carrying, timing.write_behind_s or 0} - {0})
     saving = saving_lanes(chosen)
     with_lanes = replace(chosen, load=replace(chosen.load, lanes=saving))
     return Rate(
         chosen,
         uses(chosen),
         advised,
+        carrying,
         advised_lanes(chosen),
         saving,
         dollars_a_month(with_lanes, prices.dollars)["aggregate rows, written"],
         dollars_a_month(chosen, prices.dollars),
         upstream_dollars(chosen, prices.dollars),
-        by_window,
+        {seconds: _writes(at_window(plan, seconds), prices) for seconds in windows},
+        {seconds: _writes(carrying_for(chosen, seconds), prices) for seconds in carried},
         hot_keys(chosen),
     )
+
+
+def _writes(plan: Plan, prices: Prices) -> tuple[float, float]:
+    """Return the write units per 1,000 changes, and what they cost in a month."""
+    return plan.units * 1000, dollars_a_month(plan, prices.dollars)["aggregate rows, written"]
 
 
 def at_window(plan: Plan, window_s: float) -> Plan:
     """Return the plan at another window."""
     return replace(plan, load=replace(plan.load, window_s=window_s))
+
+
+def carrying_for(plan: Plan, seconds: float) -> Plan:
+    """Return the plan with changes carried for so long."""
+    return replace(plan, load=replace(plan.load, write_behind_s=seconds))
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -147,11 +185,14 @@ def _rate_json(rate: Rate) -> dict[str, Any]:
         "shards": plan.shards,
         "window_s": plan.load.window_s,
         "advised_window_s": rate.window_s,
+        "write_behind_s": plan.load.write_behind_s,
+        "advised_write_behind_s": rate.write_behind_s,
         "advised_lanes": dict(rate.lanes),
         "saving_lanes": dict(rate.saving_lanes),
         "saving_dollars_a_month": rate.saving_dollars,
         "hot_keys": [{"key": found.key, "of": found.aggregate, "write_units": units} for found, units in rate.hot_keys],
         "batch": plan.batch,
+        "folded": plan.folded,
         "rows_per_1000": plan.rows * 1000,
         "write_units_per_1000": plan.units * 1000,
         "read_units_per_1000": plan.read_units * 1000,
@@ -164,6 +205,10 @@ def _rate_json(rate: Rate) -> dict[str, Any]:
         "windows": [
             {"window_s": window_s, "write_units_per_1000": units, "dollars_a_month": dollars}
             for window_s, (units, dollars) in rate.by_window.items()
+        ],
+        "write_behinds": [
+            {"write_behind_s": seconds, "write_units_per_1000": units, "dollars_a_month": dollars}
+            for seconds, (units, dollars) in rate.by_write_behind.items()
         ],
         "limits": [
             {

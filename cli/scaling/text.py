@@ -1,7 +1,7 @@
 """The plan as lines for people."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from cli.scaling.limits import ARCHIVE, CONCURRENCY, ITEM
@@ -37,7 +37,9 @@ def _rates(report: Report) -> Iterator[str]:
         ("changes per second", [f"{plan.load.rate:,.0f}" for plan in plans]),
         ("shards of the stream", [f"{plan.shards:,}" for plan in plans]),
         ("window (AggregateWindowSeconds)", [f"{plan.load.window_s:,.0f} s" for plan in plans]),
+        ("write-behind (WriteBehindSeconds)", [f"{plan.load.write_behind_s:,.0f} s" for plan in plans]),
         ("changes in a batch", [f"{plan.batch:,.0f}" for plan in plans]),
+        ("changes folded before they are written", [f"{plan.folded:,.0f}" for plan in plans]),
         ("rows written per 1,000 changes", [number(plan.rows * 1000) for plan in plans]),
         ("write units per 1,000 changes", [number(plan.units * 1000) for plan in plans]),
         ("read units per 1,000 changes", [number(plan.read_units * 1000) for plan in plans]),
@@ -79,11 +81,16 @@ def _measures(report: Report) -> Iterator[str]:
 def _windows(report: Report) -> Iterator[str]:
     yield "Windows: write units per 1,000 changes, and what they cost in a month"
     rows = [("", [cell for rate in report.rates for cell in (f"{rate.plan.load.rate:,.0f}/s:", "$")])]
-    for window_s in sorted({window_s for rate in report.rates for window_s in rate.by_window}):
-        cells = [rate.by_window.get(window_s) for rate in report.rates]
-        texts = [text for cell in cells for text in (("", "") if cell is None else (number(cell[0]), dollars(cell[1])))]
-        rows.append((f"{window_s} s", texts))
+    rows += _written("{} s", [rate.by_window for rate in report.rates])
+    rows += _written("write-behind of {} s", [rate.by_write_behind for rate in report.rates])
     yield from table(rows)
+
+
+def _written(name: str, rates: Sequence[Mapping[int, tuple[float, float]]]) -> Iterator[tuple[str, list[str]]]:
+    for seconds in sorted({seconds for found in rates for seconds in found}):
+        cells = [found.get(seconds) for found in rates]
+        texts = [text for cell in cells for text in (("", "") if cell is None else (number(cell[0]), dollars(cell[1])))]
+        yield name.format(seconds), texts
 
 
 def _limits(report: Report) -> Iterator[str]:
@@ -108,13 +115,24 @@ def _advice(report: Report) -> Iterator[str]:
     yield "Advice"
     for rate in report.rates:
         yield f"{rate.plan.load.rate:,.0f}/s: AggregateWindowSeconds={rate.window_s}"
-        for text in (*_lanes(rate), *_hot(rate), *_settings(rate)):
+        for text in (*_write_behind(rate), *_lanes(rate), *_hot(rate), *_settings(rate)):
             yield from _prose(text, "    ")
     yield ""
     yield f"Prices: {report.is_dated}, without free tier and discounts; a month has 30 days."
     yield "Not included: storage, logs, metrics, the API, entrances (load, ingest), readers and subscribers."
     yield "Processor times are those of the example's definition, from make bench:"
     yield from (f"    {text}" for text in report.figures.taken)
+
+
+def _write_behind(rate: Rate) -> Iterator[str]:
+    seconds = rate.write_behind_s
+    if seconds and seconds != rate.plan.load.write_behind_s:
+        units, paid = rate.by_write_behind[seconds]
+        yield (
+            f"WriteBehindSeconds={seconds}: {number(units)} write units per 1,000 changes instead of "
+            f"{number(rate.plan.units * 1000)}; rows cost ${dollars(paid)} of "
+            f"${dollars(rate.dollars['aggregate rows, written'])} per month"
+        )
 
 
 def _lanes(rate: Rate) -> Iterator[str]:

@@ -13,6 +13,7 @@ from tailrace.definition.aggregate import MAX_LANES
 _MAX_RATE = 1e10
 _STEPS = 60
 _WINDOW_S = 60
+_WORTH_IT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def row_units(plan: Plan, row: HotRow) -> float:
 def key_units(plan: Plan, found: HotKey) -> float:
     """Return the write units a second of a partition key of the aggregates table."""
     mine = next(one for one in plan.written if (one.aggregate, one.kind) == (found.aggregate, found.kind))
-    writes = interpolate(plan.profile.sizes, found.writes, plan.batch) * plan.load.rate
+    writes = interpolate(plan.profile.sizes, found.writes, plan.folded) * plan.load.rate
     return writes * mine.units / mine.writes
 
 
@@ -105,6 +106,13 @@ def advised_window(plan: Plan, freshness_s: float) -> int:
     """Return the window that makes the fewest writes while rows are at most so old: longer ones fill no batch more."""
     filled = math.ceil(plan.largest_batch / plan.shard_rate)
     return max(1, min(filled, int(freshness_s), limits.MAX_WINDOW_S))
+
+
+def advised_write_behind(plan: Plan, freshness_s: float) -> int:
+    """Return how long changes should be carried while rows are at most so old; 0 if that saves hardly a write."""
+    seconds = min(int(freshness_s), limits.MAX_WRITE_BEHIND_S)
+    plain, carrying = (replace(plan, load=replace(plan.load, write_behind_s=each)) for each in (0, seconds))
+    return seconds if carrying.units < plain.units * _WORTH_IT else 0
 
 
 def advised_lanes(plan: Plan) -> Mapping[str, int]:

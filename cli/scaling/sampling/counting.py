@@ -8,6 +8,7 @@ from cli.scaling.profile import CHUNK, SIZES, HotKey, HotRow, Kind, Profile, Row
 from cli.scaling.sampling.changes import Step
 from cli.scaling.sampling.sizes import MeanSizes, life_seconds, row_bytes
 from cli.scaling.sampling.sketches import DistinctCounter, Growth
+from tailrace.aggregation.carried.rows import encode_rows, folded
 from tailrace.aggregation.fold import fold_records
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.definition.aggregate import Aggregate, ValueRows
@@ -68,6 +69,7 @@ class Counting:
         self._sizes = MeanSizes(pipeline)
         self._life: dict[str, float] = {}
         self._items = Growth()
+        self._carried = [0, 0]
 
     def add(self, collection: str, step: Step) -> None:
         """Add a change."""
@@ -97,6 +99,7 @@ class Counting:
             sizes.event_bytes,
             sizes.routed,
             self._items.rate(),
+            self._carried[0] / self._carried[1],
         )
 
     def _fold(self) -> None:
@@ -106,13 +109,16 @@ class Counting:
         ]
         self._sizes.add(records)
         chunk = _Chunk([f"{collection}#{step[0]}" for collection, step in self._chunk])
-        folded = fold_records(records, self._pipeline)
-        for row in folded.rows:
+        found = fold_records(records, self._pipeline)
+        for row in found.rows:
             self._count(chunk, row, "row")
             for value in row.value_changes.values():
                 self._count_value(chunk, row, value)
-        for row in folded.group_list_changes:
+        for row in found.group_list_changes:
             self._count(chunk, row, "list")
+        rows = [*found.rows, *found.group_list_changes]
+        size = len(encode_rows(map(folded, rows)))
+        _add(self._carried, (size, sum(1 + len(row.value_changes) for row in rows)))
         self._note_hot(chunk)
         for key in chunk.keys:
             self._items.add(key)

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from benchmarks.changes import records
+from cli.scaling.model import Load, Plan
 from cli.scaling.sampling.assembly import Sampled, sampled
 from cli.scaling.sampling.changes import Shares
 from cli.scaling.sampling.sample import Progress
-from cli.scaling.sources import FIGURES
+from cli.scaling.sources import FIGURES, read_figures
 from pipeline.definition import pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.encoding.tagged_json import dumps
@@ -33,8 +34,8 @@ def _line(record: dict[str, Any]) -> str:
     return dumps({"id": item.pop("pk").partition("#")[2]} | item) + "\n"
 
 
-def _measured(what: str) -> float:
-    results = json.loads(FIGURES.read_text(encoding="utf-8"))["parts"]["c"]["results"]
+def _measured(what: str, part: str = "c") -> float:
+    results = json.loads(FIGURES.read_text(encoding="utf-8"))["parts"][part]["results"]
     return float(next(one["value"] for one in results if one["what"] == what))
 
 
@@ -48,6 +49,17 @@ def test_rows_and_write_units_are_those_of_the_benchmark(found: Sampled, size: i
     assert lists == pytest.approx(_measured(f"of these, rows of group lists, batches of {size:,}"), rel=LISTS_TOLERANCE)
     # all rows are smaller than 1 KB, so that each write is a unit
     assert rows == pytest.approx(_measured(f"write units per 1,000 changes, batches of {size:,}"), rel=TOLERANCE)
+
+
+def test_write_units_of_write_behind_are_those_of_the_benchmark(found: Sampled) -> None:
+    """The benchmark has three fleets, which touch the same rows: a third of the changes does the same to them."""
+    rate, batch, fleets = 305, 4_700, 3
+    load = Load(rate / fleets, batch / rate, shards=1, write_behind_s=60)
+    plan = Plan(found.profile, read_figures(), load)
+    assert plan.folded == pytest.approx(rate * 60 / fleets)
+    units = 1_000 * (plan.rows / fleets + 1 / batch)
+    measured = _measured("write units per 1,000 changes, a window of 60 s at 305 changes a second", "w")
+    assert units == pytest.approx(measured, rel=TOLERANCE)
 
 
 def test_lines_with_the_same_id_are_changes_of_one_item(found: Sampled) -> None:

@@ -11,7 +11,17 @@ from cli.scaling.measures import costs
 from cli.scaling.model import Load, Plan
 from cli.scaling.profile import SIZES, HotKey, Values, interpolate
 from cli.scaling.sources import read_prices
-from cli.scaling.usage import Use, advised_lanes, advised_window, hot_keys, met_at, saving_lanes, uses
+from cli.scaling.usage import (
+    Use,
+    advised_lanes,
+    advised_window,
+    advised_write_behind,
+    hot_keys,
+    met_at,
+    saving_lanes,
+    uses,
+)
+from tailrace.aggregation.carried.state import MAX_STATE_BYTES
 from tests.unit.cli.scaling.profiles import PROFILE, SHOPS, hot, plan
 
 PRICES = read_prices().dollars
@@ -210,6 +220,50 @@ def test_the_advised_window_fills_a_batch_but_keeps_rows_fresh() -> None:
     assert advised_window(plan(100_000), 300) == 6  # 6,000 changes of 1,000 bytes, 1,000 a second
     assert advised_window(plan(100_000), 3) == 3
     assert advised_window(plan(4), 60) == 60
+
+
+BUSY_ROWS = {SHOPS: [10_000, 10_000, 1_000, 500, 200, 100, 50, 20, 10]}
+"""Ten rows: every batch writes them all."""
+
+
+def carrying(found: Plan, seconds: float) -> Plan:
+    return replace(found, load=replace(found.load, write_behind_s=seconds))
+
+
+def test_write_behind_folds_what_arrives_in_its_time() -> None:
+    plain = plan(1_000, shards=1, window_s=10, touched=BUSY_ROWS)  # 6,000 changes in a batch
+    found = carrying(plain, 60)
+    assert (found.batch, found.folded) == (plain.batch, 60_000) == (6_000, 60_000)
+    assert found.rows == pytest.approx(10 / 60_000)
+    assert found.units == pytest.approx(10 / 60_000 + 1 / 6_000)  # and the row of the shard, with each batch
+    assert carrying(plain, 5).folded == plain.batch
+
+
+def test_no_more_is_carried_than_the_state_of_a_window_holds() -> None:
+    found = carrying(plan(1_000, shards=1, window_s=10, carried_bytes=200), 900)
+    assert found.folded == pytest.approx(MAX_STATE_BYTES / 200 / 0.1)  # a row for each ten changes
+
+
+def test_write_behind_is_advised_where_it_saves_writes() -> None:
+    busy = plan(1_000, shards=1, window_s=10, touched=BUSY_ROWS)
+    assert advised_write_behind(busy, 60) == 60 == advised_write_behind(carrying(busy, 60), 60)
+    assert advised_write_behind(busy, 2_000) == 900
+    assert advised_write_behind(plan(1_000, shards=1, window_s=10), 60) == 0  # a row for each ten changes, always
+    assert advised_write_behind(plan(10, window_s=60, touched=BUSY_ROWS), 60) == 0  # one batch in that time
+
+
+@given(st.floats(4, 1e6), st.floats(1, 900), st.floats(1, 900))
+def test_longer_write_behind_never_writes_more(rate: float, one: float, other: float) -> None:
+    touched = {SHOPS: [9_000, 8_000, 6_000, 5_000, 3_000, 2_000, 1_000, 500, 300]}
+    busy = plan(rate, touched=touched, growth=1)
+    short, long = (carrying(busy, seconds) for seconds in sorted((one, other)))
+    assert long.rows <= short.rows * (1 + 1e-9)
+    assert long.folded >= short.folded >= busy.batch
+
+
+def test_a_hot_row_is_written_once_in_the_time_of_write_behind() -> None:
+    found = plan(1_000, shards=1, window_s=1, hot_rows=[hot(0.5, 1_000)], touched=BUSY_ROWS)
+    assert use(carrying(found, 60), "one row").value == pytest.approx(use(found, "one row").value / 60)
 
 
 RATES = st.floats(4_000, 1e7)

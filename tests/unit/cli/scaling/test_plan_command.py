@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,11 @@ from cli.__main__ import main
 from cli.errors import CommandError
 from cli.scaling import command
 from cli.scaling.limits import Limit
+from cli.scaling.report import Report, Timing
+from cli.scaling.sampling.assembly import Sampled
 from cli.scaling.sources import PRICES, read_figures, read_prices
+from cli.scaling.text import lines
+from tests.unit.cli.scaling.profiles import PROFILE, SHOPS
 
 
 @pytest.fixture
@@ -66,7 +72,9 @@ def test_programs_get_json(sample: str, capsys: pytest.CaptureFixture[str]) -> N
     assert [one["rate"] for one in found["rates"]] == [50, 500]
     assert found["rates"][1]["shards"] == 2
     assert found["rates"][1]["window_s"] == 7
-    assert found["rates"][1]["batch"] == 1_750
+    assert found["rates"][1]["batch"] == found["rates"][1]["folded"] == 1_750
+    assert found["rates"][1]["write_behind_s"] == 0
+    assert [one["write_behind_s"] for one in found["rates"][1]["write_behinds"]] == [60, 300, 900]
     assert found["sample"]["changes"] == 1_000
     total = found["rates"][0]["dollars_a_month"].pop("total")
     assert total == pytest.approx(sum(found["rates"][0]["dollars_a_month"].values()))
@@ -74,6 +82,23 @@ def test_programs_get_json(sample: str, capsys: pytest.CaptureFixture[str]) -> N
     assert p95["writes"] > 0
     assert p95["read_units"] > 0
     assert all(one["source"] for one in found["limits_met_at"])
+
+
+def printed(timing: Timing) -> str:
+    """Return the plan of ten rows that every batch writes, in one busy shard."""
+    touched = {SHOPS: (10_000, 10_000, 1_000, 500, 200, 100, 50, 20, 10)}
+    found = Sampled("orders", "orders.jsonl", False, replace(PROFILE, touched=touched), (10_000, 0, 0), ())
+    return "\n".join(lines(Report.of("mine:pipeline", found, [5_000], timing, read_figures(), read_prices())))
+
+
+def test_write_behind_is_advised_for_rows_that_may_be_old() -> None:
+    text = printed(Timing(freshness_s=60, shards=1))
+    assert "WriteBehindSeconds=60: 0.200 write units per 1,000 changes instead of 1.67; rows cost $" in text
+    assert re.search(r"^write-behind of 900 s +0\.1", text, re.MULTILINE)
+    text = printed(Timing(freshness_s=60, shards=1, write_behind_s=60))
+    assert "WriteBehindSeconds=60: " not in text
+    assert re.search(r"^write-behind \(WriteBehindSeconds\) +60 s$", text, re.MULTILINE)
+    assert re.search(r"^changes folded before they are written +300,000$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +110,7 @@ def test_programs_get_json(sample: str, capsys: pytest.CaptureFixture[str]) -> N
         (["--updates", "nan"], "share from 0 to 0.95"),
         (["--window", "301"], "1 to 300 seconds"),
         (["--freshness", "0"], "positive whole number"),
+        (["--write-behind", "901"], "1 to 900 seconds"),
         (["--shards", "-1"], "positive whole number"),
     ],
 )
@@ -116,7 +142,7 @@ def test_a_stack_names_pipeline_and_window(
     sample: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The window is the deployed one, and the pipeline counts before the environment's."""
-    parameters = {"Pipeline": "planned.definition:pipeline", "AggregateWindowSeconds": "17"}
+    parameters = {"Pipeline": "planned.definition:pipeline", "AggregateWindowSeconds": "17", "WriteBehindSeconds": "45"}
     asked: list[Any] = []
 
     def find_stack(*names: Any) -> SimpleNamespace:
@@ -130,6 +156,7 @@ def test_a_stack_names_pipeline_and_window(
     assert asked == [("mine", "eu-west-1", None, None)]
     assert found["pipeline"] == "planned.definition:pipeline"
     assert {one["window_s"] for one in found["rates"]} == {17}
+    assert {one["write_behind_s"] for one in found["rates"]} == {45}
 
 
 def test_a_reader_that_goes_away_is_no_error(sample: str) -> None:
