@@ -38,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Start one worker more than there are processors, since many tests wait for a stack."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.process_cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Grouped:
     """Keep what shares something in one worker."""
     return Grouped(config, log)
