@@ -206,7 +206,7 @@ def _running(
             with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, files.state):
                 yield stack
         finally:
-            pollers.stop()
+            stack.pollers.stop()  # those of another configuration, if they were replaced
 
 
 def name_shards(endpoint: str, outputs: Mapping[str, str], shards: int) -> None:

@@ -3,6 +3,7 @@
 import gc
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,6 +67,16 @@ def _stay_on_this_machine() -> Iterator[None]:
         patch.setattr(socket.socket, "connect_ex", guard(socket.socket.connect_ex))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_pollers_left() -> Iterator[None]:
+    """See that every stack stops polling; pollers without their emulator would slow down all later tests."""
+    yield
+    pollers = [thread for thread in threading.enumerate() if thread.name.startswith("poll-")]
+    for thread in pollers:
+        thread.join(10)
+    assert [thread.name for thread in pollers if thread.is_alive()] == []
 
 
 @pytest.fixture(autouse=True, scope="session")
