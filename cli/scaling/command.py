@@ -65,7 +65,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         metavar="SECONDS",
         help="WriteBehindSeconds (default: the stack's, or 0)",
     )
-    add("--freshness", type=_write_behind, default=10, metavar="SECONDS",
+    add("--freshness", type=_freshness, default=10, metavar="SECONDS",
         help="how old rows may be at most, for what is advised (default: %(default)s)")  # fmt: skip
     add("--shards", type=parse_count, metavar="N", help="shards of the stream, if you know them")
     add("--stack", metavar="NAME", help="a deployed stack, whose parameters name pipeline, window and write-behind")
@@ -89,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
     named = options.pipeline or deployed.get("Pipeline") or os.environ.get("TAILRACE_PIPELINE", "").strip()
     reference = named or DEFAULT_PIPELINE
     window = options.window or int(deployed.get("AggregateWindowSeconds", 0)) or None
-    write_behind = options.write_behind or int(deployed.get("WriteBehindSeconds", 0))
+    deployed_s = int(deployed.get("WriteBehindSeconds", 0))
+    write_behind = deployed_s if options.write_behind is None else options.write_behind
     timing = Timing(options.freshness, window, write_behind, options.shards)
     figures, prices = read_figures(), read_prices()
     pipeline = load_definition(reference)
@@ -126,7 +127,11 @@ def _window(text: str) -> int:
 
 
 def _write_behind(text: str) -> int:
-    return _seconds(text, MAX_WRITE_BEHIND_S)
+    return 0 if text == "0" else _seconds(text, MAX_WRITE_BEHIND_S)
+
+
+def _freshness(text: str) -> int:
+    return _seconds(text, MAX_WINDOW_S + MAX_WRITE_BEHIND_S)
 
 
 def _seconds(text: str, most: int) -> int:

@@ -12,13 +12,11 @@ from functools import cached_property
 from cli.scaling.limits import MAX_BATCH, MAX_PAYLOAD_BYTES, NEW_TABLE_SHARDS, PARTITION_UNITS
 from cli.scaling.profile import CHUNK, MARK_BYTES, HotRow, Kind, Profile, RowClass, Values, interpolate
 from cli.scaling.sources import Figures
-from tailrace.aggregation.carried.state import MAX_STATE_BYTES
 
 MAX_MESSAGE_BYTES = 262_144
 CALL_S = 0.005
 """Assumed latency of a call to DynamoDB, SQS or S3, as in the bench."""
 
-_MAX_CARRIED, _STEPS = 1e9, 60
 _UNIT_BYTES, _READ_UNIT_BYTES = 1024, 4096
 _UNITS_IN_TRANSACTION = 2
 _VALUES_PER_READ = 100
@@ -91,18 +89,9 @@ class Plan:
     @cached_property
     def folded(self) -> float:
         """Changes of a shard that are folded before rows are written: a batch, or what write-behind carries."""
-        carried = self.shard_rate * self.load.write_behind_s
-        return max(self.batch, min(carried, self.largest_state) if carried > self.batch else 0)
-
-    @cached_property
-    def largest_state(self) -> float:
-        """Changes whose rows fit the state of a window."""
-        low, high = 1.0, _MAX_CARRIED
-        for _ in range(_STEPS):
-            middle = math.sqrt(low * high)
-            rows = middle * sum(self.profile.writes(row, middle) for row in self.profile.touched)
-            low, high = (middle, high) if rows * self.profile.carried_bytes <= MAX_STATE_BYTES else (low, middle)
-        return low
+        if not self.load.write_behind_s:
+            return self.batch
+        return max(self.batch, min(self.shard_rate * self.load.write_behind_s, self.profile.largest_state))
 
     def shards_writing(self, row: RowClass | HotRow) -> float:
         """Return how many shards write to a row during its life: so many marks it carries."""

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from cli.scaling.limits import MAX_BATCH
+from tailrace.aggregation.carried.state import MAX_STATE_BYTES
 
 type Kind = Literal["row", "value row", "list"]
 
@@ -15,6 +17,8 @@ SIZES = (1, 10, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 CHUNK = MAX_BATCH
 """Changes that are folded at once."""
 
+
+_MAX_CARRIED, _STEPS = 1e9, 60
 
 MARK_BYTES = 52
 """A mark: its name of 18 characters, and 34 digits (tailrace.aggregation.marks)."""
@@ -78,7 +82,7 @@ class Values:
         return self.ranked or self.appearing > 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
     """The counts of a sample.
 
@@ -121,6 +125,16 @@ class Profile:
     def writes(self, row_class: RowClass, batch: float) -> float:
         """Return the writes per change to rows of a class, in batches of any size."""
         return interpolate(self.sizes, [count / self.changes for count in self.touched[row_class]], batch)
+
+    @cached_property
+    def largest_state(self) -> float:
+        """Changes whose rows fit the state of a window, as write-behind carries them."""
+        low, high = 1.0, _MAX_CARRIED
+        for _ in range(_STEPS):
+            middle = math.sqrt(low * high)
+            rows = middle * sum(self.writes(row, middle) for row in self.touched)
+            low, high = (middle, high) if rows * self.carried_bytes <= MAX_STATE_BYTES else (low, middle)
+        return low
 
     @property
     def sizes(self) -> list[float]:

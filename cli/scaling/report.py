@@ -27,12 +27,12 @@ from cli.scaling.usage import (
 class Timing:
     """What is given of the stack's times, and what may be advised.
 
-    ``window_s`` and ``write_behind_s`` are None if they are not given; ``freshness_s`` is how old rows may be at most.
+    ``window_s`` is None if it is not given; ``freshness_s`` is how old rows may be at most.
     """
 
     freshness_s: int = 10
     window_s: int | None = None
-    write_behind_s: int | None = None
+    write_behind_s: int = 0
     shards: int | None = None
 
 
@@ -88,7 +88,7 @@ class Report:
         prices: Prices,
     ) -> Self:
         """Plan for each rate."""
-        loads = [Load(rate, shards=timing.shards, write_behind_s=timing.write_behind_s or 0) for rate in rates]
+        loads = [Load(rate, shards=timing.shards, write_behind_s=timing.write_behind_s) for rate in rates]
         made = [_rate(Plan(found.profile, figures, load), timing, prices) for load in loads]
         middle = made[0].plan
         return cls(reference, found, made, met_at(middle), costs(middle), figures, prices)
@@ -108,7 +108,7 @@ def _rate(plan: Plan, timing: Timing, prices: Prices) -> Rate:
     chosen = at_window(plan, timing.window_s or advised)
     carrying = advised_write_behind(chosen, timing.freshness_s)
     windows = sorted({*_WINDOWS, advised, round(chosen.load.window_s)})
-    carried = sorted({*_WRITE_BEHINDS, carrying, timing.write_behind_s or 0} - {0})
+    carried = sorted({*_WRITE_BEHINDS, carrying, timing.write_behind_s} - {0})
     saving = saving_lanes(chosen)
     with_lanes = replace(chosen, load=replace(chosen.load, lanes=saving))
     return Rate(
@@ -121,7 +121,7 @@ def _rate(plan: Plan, timing: Timing, prices: Prices) -> Rate:
         dollars_a_month(with_lanes, prices.dollars)["aggregate rows, written"],
         dollars_a_month(chosen, prices.dollars),
         upstream_dollars(chosen, prices.dollars),
-        {seconds: _writes(at_window(plan, seconds), prices) for seconds in windows},
+        {seconds: _writes(carrying_for(at_window(plan, seconds), 0), prices) for seconds in windows},
         {seconds: _writes(carrying_for(chosen, seconds), prices) for seconds in carried},
         hot_keys(chosen),
     )

@@ -110,7 +110,7 @@ def advised_window(plan: Plan, freshness_s: float) -> int:
 
 def advised_write_behind(plan: Plan, freshness_s: float) -> int:
     """Return how long changes should be carried while rows are at most so old; 0 if that saves hardly a write."""
-    seconds = min(int(freshness_s), limits.MAX_WRITE_BEHIND_S)
+    seconds = max(0, min(int(freshness_s - plan.load.window_s), limits.MAX_WRITE_BEHIND_S))
     plain, carrying = (replace(plan, load=replace(plan.load, write_behind_s=each)) for each in (0, seconds))
     return seconds if carrying.units < plain.units * _WORTH_IT else 0
 

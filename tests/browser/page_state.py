@@ -29,7 +29,7 @@ def wait_for(page: Page, expression: str, within_s: float = 20) -> Any:
     return found
 
 
-def first_paint_ms(visit: Callable[[], Page]) -> tuple[Page, float]:
+def first_paint(visit: Callable[[], Page]) -> tuple[Page, float]:
     """Open a page until it paints within a second, three times at most: the machine may be busy.
 
     Returns:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.fake_api import FakeApi, day, hours, row, stage, stages
-from tests.browser.page_state import CHART_DATA, PAINT_LIMIT_MS, announced_text, first_paint_ms, wait_for
+from tests.browser.page_state import CHART_DATA, PAINT_LIMIT_MS, announced_text, first_paint, wait_for
 from tests.browser.site import Site
 
 type Visit = Callable[..., Page]
@@ -22,7 +22,7 @@ PI = "3.1415926535897932384626433832795028842"
 
 def test_it_paints_within_a_second(serve: Serve, visit: Visit, measured: Measured) -> None:
     url = serve(FakeApi(rows=day()).respond).url
-    _, first = first_paint_ms(lambda: visit(url))
+    _, first = first_paint(lambda: visit(url))
     measured(f"first contentful paint after {first:.0f} ms")
     assert first < PAINT_LIMIT_MS
 
@@ -173,8 +173,7 @@ def test_nothing_is_requested_while_the_page_is_paused_or_hidden(serve: Serve, v
     page.get_by_role("button", name="Pause").click()
     assert requests_in_three_seconds() == 0
     page.get_by_role("button", name="Resume").click()
-    while requests_in_three_seconds() == 0:
-        pass  # the machine may be busy
+    assert any(requests_in_three_seconds() for _ in range(5))  # the machine may be busy
     page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
     assert requests_in_three_seconds() == 0
 

@@ -22,7 +22,7 @@ from local.stack import Stack, running_stack
 from pipeline.definition import pipeline
 from tailrace.http.openapi.document import build_document
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.page_state import PAINT_LIMIT_MS, first_paint_ms, wait_for
+from tests.browser.page_state import PAINT_LIMIT_MS, first_paint, wait_for
 from tests.browser.table_comparison import assert_panels_match_table
 from tests.browser.test_reference import open_operation, operations
 
@@ -67,7 +67,7 @@ def departures(page: Page) -> int:
 def test_it_paints_within_a_second_in_every_variant(url: str, visit: Visit, measured: Measured, variant: str) -> None:
     appearance, size = variant.split()
     width, height = map(int, size.split("x"))
-    page, first = first_paint_ms(lambda: visit(url, width=width, height=height, dark=appearance == "dark"))
+    page, first = first_paint(lambda: visit(url, width=width, height=height, dark=appearance == "dark"))
     measured(f"{variant}: first contentful paint after {first:.0f} ms")
     assert first < PAINT_LIMIT_MS
     rate = page.locator("[data-stage=aggregate] dl > div:nth-child(3) dd")

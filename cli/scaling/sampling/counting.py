@@ -99,7 +99,7 @@ class Counting:
             sizes.event_bytes,
             sizes.routed,
             self._items.rate(),
-            self._carried[0] / self._carried[1],
+            self._carried[0] / max(1, self._carried[1]),  # no row may be touched
         )
 
     def _fold(self) -> None:

@@ -246,8 +246,10 @@ def test_no_more_is_carried_than_the_state_of_a_window_holds() -> None:
 
 def test_write_behind_is_advised_where_it_saves_writes() -> None:
     busy = plan(1_000, shards=1, window_s=10, touched=BUSY_ROWS)
-    assert advised_write_behind(busy, 60) == 60 == advised_write_behind(carrying(busy, 60), 60)
+    # rows are as old as both times together
+    assert advised_write_behind(busy, 70) == 60 == advised_write_behind(carrying(busy, 60), 70)
     assert advised_write_behind(busy, 2_000) == 900
+    assert advised_write_behind(busy, 9) == 0
     assert advised_write_behind(plan(1_000, shards=1, window_s=10), 60) == 0  # a row for each ten changes, always
     assert advised_write_behind(plan(10, window_s=60, touched=BUSY_ROWS), 60) == 0  # one batch in that time
 

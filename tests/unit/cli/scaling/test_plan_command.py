@@ -92,13 +92,23 @@ def printed(timing: Timing) -> str:
 
 
 def test_write_behind_is_advised_for_rows_that_may_be_old() -> None:
-    text = printed(Timing(freshness_s=60, shards=1))
+    text = printed(Timing(freshness_s=62, shards=1))  # two of them for the window, which fills a batch
     assert "WriteBehindSeconds=60: 0.200 write units per 1,000 changes instead of 1.67; rows cost $" in text
     assert re.search(r"^write-behind of 900 s +0\.1", text, re.MULTILINE)
-    text = printed(Timing(freshness_s=60, shards=1, write_behind_s=60))
+    text = printed(Timing(freshness_s=62, shards=1, write_behind_s=60))
     assert "WriteBehindSeconds=60: " not in text
     assert re.search(r"^write-behind \(WriteBehindSeconds\) +60 s$", text, re.MULTILINE)
     assert re.search(r"^changes folded before they are written +300,000$", text, re.MULTILINE)
+    assert re.search(r"^2 s +1\.67 ", text, re.MULTILINE)  # what windows do without it
+
+
+def test_write_behind_of_a_stack_can_be_left_out(
+    sample: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = SimpleNamespace(parameters={"Pipeline": "planned.definition:pipeline", "WriteBehindSeconds": "45"})
+    monkeypatch.setattr(command, "find_stack", lambda *_names: stack)
+    assert main(["plan", "--stack", "mine", "--sample", sample, "--json", "--write-behind", "0"]) == 0
+    assert {one["write_behind_s"] for one in json.loads(capsys.readouterr().out)["rates"]} == {0}
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,13 @@ def test_only_so_many_items_are_remembered() -> None:
     assert all(changes._known.ids[place] == item_id for item_id, place in changes._known.places.items())
 
 
+def test_a_sample_that_no_aggregate_counts_touches_no_row(file: Callable[..., Path]) -> None:
+    found = plan(
+        file(line(n, at="") for n in range(20)), pipeline=Pipeline([readings], PIPELINE.aggregates[1:])
+    ).profile
+    assert (found.changes, found.touched) == (20, {})
+
+
 def peak_of_sampling(path: Path) -> int:
     """Sample a file, and return the most bytes that were allocated at a time."""
     tracemalloc.start()
