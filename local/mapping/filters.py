@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from local.mapping.errors import MappingError
+from local.mapping.errors import MappingError, refuse_unknown
 from local.mapping.operators import MISSING, Number, Predicate, value_predicate
 
 MAX_PATTERNS = 10
@@ -38,9 +38,10 @@ class Filter:
     @classmethod
     def parse(cls, criteria: object) -> Self:
         """Parse a FilterCriteria property. Raises MappingError if Lambda would reject it."""
-        filters = criteria.get("Filters") if isinstance(criteria, Mapping) else criteria
-        if not isinstance(filters, list | None):
+        filters = criteria.get("Filters") if isinstance(criteria, Mapping) else None
+        if not isinstance(criteria, Mapping | None) or not isinstance(filters, list | None):
             raise MappingError("FilterCriteria must be an object with a list of Filters")
+        refuse_unknown("FilterCriteria", criteria or {}, {"Filters"})
         if len(filters or ()) > MAX_PATTERNS:
             raise MappingError(f"FilterCriteria must have at most {MAX_PATTERNS} Filters, not {len(filters or ())}")
         try:
@@ -78,6 +79,7 @@ MATCH_ALL = Filter()
 
 def _pattern(entry: object) -> Mapping[str, object]:
     text = entry.get("Pattern") if isinstance(entry, Mapping) else None
+    refuse_unknown("a filter", entry if isinstance(entry, Mapping) else {}, {"Pattern"})
     if isinstance(text, str) and len(text) > MAX_PATTERN_CHARACTERS:
         raise MappingError(f"a filter pattern must have at most {MAX_PATTERN_CHARACTERS} characters, not {len(text)}")
     try:
@@ -158,7 +160,13 @@ def _values(event: object, path: str, positions: ListPositions) -> Iterator[tupl
 
 
 def _loads(text: str | bytes, pairs_hook: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
-    return json.loads(text, parse_int=Number, parse_float=Number, object_pairs_hook=pairs_hook)
+    return json.loads(
+        text, parse_int=Number, parse_float=Number, parse_constant=_not_json, object_pairs_hook=pairs_hook
+    )
+
+
+def _not_json(constant: str) -> None:
+    raise ValueError(f"{constant} is no value of JSON")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ lists no others. Where the documentation is silent, EventBridge's matching libra
 """
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from local.mapping.errors import MappingError
 
@@ -130,8 +130,13 @@ def _equal(value: object, other: object) -> bool:
 
 def _comparable(value: object) -> Decimal | None:
     """The value of a number. None if it is too large, or a string, as in DynamoDB's JSON (with-ddb-filtering)."""
-    number = Decimal(value) if isinstance(value, Number) else None
-    return number if number is not None and abs(number) <= MAX_NUMBER else None
+    if not isinstance(value, Number):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:  # JSON sets no limit to an exponent
+        return None
+    return number if abs(number) <= MAX_NUMBER else None
 
 
 def _is_string(value: object) -> bool:

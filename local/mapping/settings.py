@@ -6,11 +6,11 @@ guide is known from recordings: docs/local.md.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Self
 
-from local.mapping.errors import MappingError
+from local.mapping.errors import MappingError, refuse_unknown
 from local.mapping.filters import MATCH_ALL, Filter
 
 PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
@@ -33,9 +33,18 @@ TRIM_HORIZON, LATEST = STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST")
 
 type Properties = Mapping[str, object]
 
-_KINESIS_ONLY = {"StartingPositionTimestamp": "remove it"}
+_OTHER_SOURCES = {
+    "Kinesis": ("StartingPositionTimestamp",),
+    "DocumentDB": ("DocumentDBEventSourceConfig",),
+    "Kafka": ("AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig", "Topics"),
+    "Kafka and Amazon MQ": ("SelfManagedEventSource", "SourceAccessConfigurations"),
+    "Amazon MQ": ("Queues",),
+}
 
-_QUEUES_ONLY = {"ScalingConfig": "set ParallelizationFactor instead"}
+_QUEUES_ONLY = {
+    "ScalingConfig": "set ParallelizationFactor instead",
+    "ProvisionedPollerConfig": "set ParallelizationFactor instead",
+}
 
 _STREAMS_ONLY = {
     "StartingPosition": "remove it",
@@ -81,7 +90,7 @@ class StreamSettings:
     @classmethod
     def parse(cls, properties: Properties) -> Self:
         """Parse the properties of a DynamoDB stream's mapping. Raises MappingError."""
-        _refuse(properties, "Kinesis", _KINESIS_ONLY)
+        _refuse_other_sources(properties)
         _refuse(properties, "queues", _QUEUES_ONLY)
         parallelization = _integer(properties, "ParallelizationFactor", 1, 1, 10)
         tumbling_window = _integer(properties, "TumblingWindowInSeconds", 0, 0, 900)
@@ -127,14 +136,20 @@ class QueueSettings:
     payload_limit: int = PAYLOAD_LIMIT_BYTES
 
     @classmethod
-    def parse(cls, properties: Properties, *, fifo: bool, visibility_s: float) -> Self:
+    def parse(cls, properties: Properties, *, fifo: bool, visibility_s: float, timeout_s: float = 0) -> Self:
         """Parse the properties of an SQS queue's mapping. Raises MappingError.
 
+        `timeout_s` is the function's Timeout: while it runs, its messages must stay hidden (services-sqs-configure).
         The concurrency is ScalingConfig's. The default is the five invocations that Lambda starts with
         (services-sqs-scaling).
         """
-        _refuse(properties, "Kinesis", _KINESIS_ONLY)
+        _refuse_other_sources(properties)
         _refuse(properties, "streams", _STREAMS_ONLY)
+        if visibility_s < timeout_s:
+            raise MappingError(
+                f"the queue's VisibilityTimeout of {visibility_s:g} s must not be less than the function's Timeout of "
+                f"{timeout_s:g} s"
+            )
         size = _integer(properties, "BatchSize", 10, 1, MAX_RECEIVED_MESSAGES if fifo else 10_000)
         window = _integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
         if fifo and window:
@@ -143,7 +158,7 @@ class QueueSettings:
             raise MappingError(
                 f"a BatchSize above {MAX_RECEIVED_MESSAGES} requires MaximumBatchingWindowInSeconds of at least 1"
             )
-        scaling = _object(properties, "ScalingConfig")
+        scaling = _object(properties, "ScalingConfig", {"MaximumConcurrency"})
         return cls(
             batch_size=size,
             batching_window_s=window,
@@ -174,11 +189,17 @@ def _boolean(properties: Properties, name: str) -> bool:
     return str(value).lower() == "true"
 
 
-def _object(properties: Properties, name: str) -> Mapping[str, object]:
+def _object(properties: Properties, name: str, known: Set[str]) -> Mapping[str, object]:
     value = properties.get(name)
     if value is not None and not isinstance(value, Mapping):
         raise MappingError(f"{name} must be an object, not {value!r}")
+    refuse_unknown(name, value or {}, known)
     return value or {}
+
+
+def _refuse_other_sources(properties: Properties) -> None:
+    for sources, names in _OTHER_SOURCES.items():
+        _refuse(properties, sources, dict.fromkeys(names, "remove it"))
 
 
 def _refuse(properties: Properties, sources: str, names: Mapping[str, str]) -> None:
@@ -209,10 +230,10 @@ def _reports_failures(properties: Properties) -> bool:
 
 
 def _destination(properties: Properties) -> str | None:
-    config = _object(properties, "DestinationConfig")
+    config = _object(properties, "DestinationConfig", {"OnFailure", "OnSuccess"})
     if _is_set(config.get("OnSuccess")):
         raise MappingError("OnSuccess is not for source mappings: remove it, and send results from the function")
-    arn = _object(config, "OnFailure").get("Destination")
+    arn = _object(config, "OnFailure", {"Destination"}).get("Destination")
     if not arn:  # services-dynamodb-errors: an empty ARN removes the destination
         return None
     service = str(arn).split(":")[2:3]

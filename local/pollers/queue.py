@@ -26,7 +26,9 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
         super().__init__(mapping, emulator, calls=MAX_CONCURRENT_INVOCATIONS)
         fifo = attributes.get("FifoQueue") == "true"
         visibility = float(attributes["VisibilityTimeout"])
-        settings = QueueSettings.parse(mapping.properties, fifo=fifo, visibility_s=visibility)
+        settings = QueueSettings.parse(
+            mapping.properties, fifo=fifo, visibility_s=visibility, timeout_s=mapping.timeout_s
+        )
         settings = replace(settings, concurrency=min(settings.concurrency, MAX_CONCURRENT_INVOCATIONS))
         self._state: QueueMapping[bytes] = QueueMapping(settings, now=time.time())
         self._url = url

@@ -314,3 +314,10 @@ def test_a_message_of_any_depth_is_filtered() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     deep = Filter.parse({"Filters": [{"Pattern": '{"body": {"a": ["x"]}}'}]})
     assert not deep.passes_message(json.dumps({"body": "[" * 100_000}))
+
+
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "-1e-9999999999999999999", "1" * 5000])
+def test_a_number_of_any_size_is_filtered(number: str) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
+    positive = Filter.parse({"Filters": [{"Pattern": '{"body": {"a": [{"numeric": ["=", 1]}, 1]}}'}]})
+    assert not positive.passes_message(json.dumps({"body": f'{{"a": {number}}}'}))

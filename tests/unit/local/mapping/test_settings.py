@@ -83,6 +83,12 @@ def test_an_empty_destination_means_none() -> None:
         {"FunctionResponseTypes": ["ReportBatchItemFailures", "ReportBatchItemFailures"]},
         {"FunctionResponseTypes": "ReportBatchItemFailures"},
         {"ScalingConfig": {"MaximumConcurrency": 0}},
+        {"FilterCriteria": [{"Pattern": '{"a": ["b"]}'}]},
+        {"FilterCriteria": {"Filter": [{"Pattern": '{"a": ["b"]}'}]}},
+        {"FilterCriteria": {"Filters": [{"Pattern": '{"a": ["b"]}', "Name": "b"}]}},
+        {"FilterCriteria": {"Filters": [{"Pattern": '{"a": [NaN]}'}]}},
+        {"DestinationConfig": {"OnFail": {"Destination": QUEUE}}},
+        {"DestinationConfig": {"OnFailure": {"Arn": QUEUE}}},
     ],
 )
 def test_values_outside_their_limits_are_refused(properties: dict[str, object]) -> None:
@@ -124,6 +130,11 @@ def test_a_large_batch_of_a_stream_needs_no_batching_window(size: int) -> None:
             "StartingPosition must be TRIM_HORIZON or LATEST, not 'AT_TIMESTAMP'",
         ),
         (START | {"StartingPositionTimestamp": 1789649360.75}, "StartingPositionTimestamp is for Kinesis: remove it"),
+        (START | {"Topics": ["orders"]}, "Topics is for Kafka: remove it"),
+        (
+            START | {"ProvisionedPollerConfig": {"MinimumPollers": 2}},
+            "ProvisionedPollerConfig is for queues: set ParallelizationFactor instead",
+        ),
         (
             START | {"FunctionResponseTypes": ["Bad"]},
             "FunctionResponseTypes must be [ReportBatchItemFailures] or empty, not ['Bad']",
@@ -187,12 +198,23 @@ def test_a_queue_has_no_starting_position(position: str) -> None:
         ({"MaximumRecordAgeInSeconds": 60}, "MaximumRecordAgeInSeconds is for streams"),
         ({"StartingPositionTimestamp": 1}, "StartingPositionTimestamp is for Kinesis"),
         ({"FunctionResponseTypes": ["Bad"]}, "FunctionResponseTypes must be [ReportBatchItemFailures] or empty"),
+        ({"Queues": ["orders"]}, "Queues is for Amazon MQ: remove it"),
+        ({"SourceAccessConfigurations": [{"Type": "BASIC_AUTH"}]}, "SourceAccessConfigurations is for Kafka and"),
+        ({"ScalingConfig": {"MaxConcurrency": 5}}, "ScalingConfig has no MaxConcurrency: use MaximumConcurrency"),
     ],
 )
 def test_a_queue_has_no_properties_of_streams(properties: dict[str, object], reason: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
     with pytest.raises(MappingError, match=f"^{re.escape(reason)}"):
         QueueSettings.parse(properties, fifo=False, visibility_s=30)
+
+
+def test_messages_stay_hidden_at_least_as_long_as_the_function_may_run() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    reason = "the queue's VisibilityTimeout of 2 s must not be less than the function's Timeout of 3 s"
+    with pytest.raises(MappingError, match=f"^{re.escape(reason)}$"):
+        QueueSettings.parse({}, fifo=False, visibility_s=2, timeout_s=3)
+    assert QueueSettings.parse({}, fifo=True, visibility_s=3, timeout_s=3).fifo
 
 
 def test_properties_without_a_value_are_not_set() -> None:

@@ -30,6 +30,12 @@ class Sqs:
         ),
         (
             QUEUE,
+            {},
+            "Lambda would refuse TheMapping: the queue's VisibilityTimeout of 30 s must not be less than the function's "
+            "Timeout of 60 s.",
+        ),
+        (
+            QUEUE,
             {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}},
             "Lambda would refuse TheMapping: DestinationConfig is for streams: give the queue a RedrivePolicy instead.",
         ),
