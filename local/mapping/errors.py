@@ -1,13 +1,13 @@
 """The error of an invalid mapping."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping
 
 
 class MappingError(ValueError):
     """A mapping has a property that Lambda would reject, or that is not supported locally."""
 
 
-def refuse_unknown(name: str, value: Mapping[str, object], known: Set[str]) -> None:
+def refuse_unknown(name: str, value: Mapping[str, object], known: Collection[str]) -> None:
     """Raise MappingError if an object has other fields: a misspelled one would be without effect."""
     for field in value:
         if field not in known:

@@ -6,7 +6,7 @@ guide is known from recordings: docs/local.md.
 """
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -147,8 +147,7 @@ class QueueSettings:
         _refuse(properties, "streams", _STREAMS_ONLY)
         if visibility_s < timeout_s:
             raise MappingError(
-                f"the queue's VisibilityTimeout of {visibility_s:g} s must not be less than the function's Timeout of "
-                f"{timeout_s:g} s"
+                f"its queue's VisibilityTimeout of {visibility_s:g} s is less than the Timeout of {timeout_s:g} s"
             )
         size = _integer(properties, "BatchSize", 10, 1, MAX_RECEIVED_MESSAGES if fifo else 10_000)
         window = _integer(properties, "MaximumBatchingWindowInSeconds", 0, 0, 300)
@@ -189,7 +188,7 @@ def _boolean(properties: Properties, name: str) -> bool:
     return str(value).lower() == "true"
 
 
-def _object(properties: Properties, name: str, known: Set[str]) -> Mapping[str, object]:
+def _object(properties: Properties, name: str, known: Collection[str]) -> Mapping[str, object]:
     value = properties.get(name)
     if value is not None and not isinstance(value, Mapping):
         raise MappingError(f"{name} must be an object, not {value!r}")

@@ -211,7 +211,7 @@ def test_a_queue_has_no_properties_of_streams(properties: dict[str, object], rea
 
 def test_messages_stay_hidden_at_least_as_long_as_the_function_may_run() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
-    reason = "the queue's VisibilityTimeout of 2 s must not be less than the function's Timeout of 3 s"
+    reason = "its queue's VisibilityTimeout of 2 s is less than the Timeout of 3 s"
     with pytest.raises(MappingError, match=f"^{re.escape(reason)}$"):
         QueueSettings.parse({}, fifo=False, visibility_s=2, timeout_s=3)
     assert QueueSettings.parse({}, fifo=True, visibility_s=3, timeout_s=3).fifo

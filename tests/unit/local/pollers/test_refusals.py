@@ -31,8 +31,7 @@ class Sqs:
         (
             QUEUE,
             {},
-            "Lambda would refuse TheMapping: the queue's VisibilityTimeout of 30 s must not be less than the function's "
-            "Timeout of 60 s.",
+            "Lambda would refuse TheMapping: its queue's VisibilityTimeout of 30 s is less than the Timeout of 60 s.",
         ),
         (
             QUEUE,
