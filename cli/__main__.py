@@ -1,6 +1,7 @@
 """``tailrace``: the subcommands, their common errors, and the exit status."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 
 from cli import dashboard, history, quarantine, redrive, replay
 from cli.attachment import command as check
+from cli.console import visible
 from cli.definition import command as test
 from cli.errors import CommandError
 from cli.scaling import command as plan
@@ -35,13 +37,16 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = parser().parse_args(arguments)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):  # a terminal that is not UTF-8 has no sign for every id
+            output.reconfigure(errors="backslashreplace")
     # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
         status: int = options.run(options)
     except CommandError as error:
-        sys.stderr.write(f"tailrace: {error}\n")
+        sys.stderr.write(f"tailrace: {visible(str(error))}\n")
         return error.status
     except KeyboardInterrupt:
         return 0

@@ -1,5 +1,6 @@
 """What a command prints: results to standard output, progress to a terminal, and Ctrl-C between two steps."""
 
+import json
 import os
 import signal
 import sys
@@ -13,10 +14,20 @@ _CLEAR_LINE = "\r\033[K"
 
 
 def say(text: str) -> None:
-    """Print a line of the result."""
+    """Print lines of the result."""
     show_progress("")
-    sys.stdout.write(text + "\n")
+    sys.stdout.write("\n".join(map(visible, text.split("\n"))) + "\n")
     sys.stdout.flush()
+
+
+def visible(text: str) -> str:
+    """Return a text in one line that only shows something: ids and values may hold what controls a terminal.
+
+    The escapes are those of JSON, where they mean the same.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def show_progress(text: str) -> None:

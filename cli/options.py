@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 
 from cli.stacks import DeployedStack, find_stack
+from tailrace.encoding.times import TimeFormatError, check_leap_second, read_time
 
 _STACK_NAME = re.compile(
     r"[A-Za-z][A-Za-z0-9-]{0,127}"
@@ -54,11 +55,15 @@ def parse_rate(text: str) -> float:
 def parse_moment(text: str) -> datetime:
     """Parse a date or a date and time, in UTC unless it has an offset."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = read_time(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        check_leap_second(text, moment)
+    except (TimeFormatError, OverflowError) as error:
         problem = f"expected a date or time such as 2026-11-25 or 2026-11-25T10:00Z, not {text[:40]!r}"
-        raise argparse.ArgumentTypeError(problem) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        reason = "it is outside of the years 1 to 9999" if isinstance(error, OverflowError) else str(error)
+        is_rule = isinstance(error, OverflowError) or ": " in reason
+        raise argparse.ArgumentTypeError(f"{problem} ({reason})" if is_rule else problem) from None
+    return moment
 
 
 def _stack_name(text: str) -> str:

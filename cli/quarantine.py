@@ -5,7 +5,7 @@ import json
 from itertools import islice
 from typing import Any
 
-from cli.console import counted, say
+from cli.console import counted, say, visible
 from cli.errors import UsageError
 from cli.failures import places
 from cli.failures.quarantine import Quarantine
@@ -115,4 +115,4 @@ def _line(report: Report) -> str:
     first = f"{reasons[0]['pointer']} {reasons[0]['message']}".strip() if reasons else ""
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     time = report.content.get("time", "")
-    return f"{report.name}  {time}  {report.entrance:<6}  {report.item_key or '?'}  {first[:120]}{more}"
+    return visible(f"{report.name}  {time}  {report.entrance:<6}  {report.item_key or '?'}  {first[:120]}{more}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from cli.console import counted, say
+from cli.console import counted, say, visible
 from cli.errors import UsageError
 from cli.failures.places import Place, places
 from cli.failures.run import Policy, Run, Tally
@@ -98,11 +98,11 @@ def show(name: str, run: Run) -> None:
     would = "would be " if run.dry_run else ""
     say(f"{name:<11} {tally.put_back:,} {would}put back")
     for reason, count in tally.removed.items():
-        say(f"{'':<12}{count:,} {would}removed: {reason}")
+        say(f"{'':<12}{count:,} {would}removed: {visible(reason)}")
     for reason, count in tally.left.items():
-        say(f"{'':<12}{count:,} left: {reason}")
+        say(f"{'':<12}{count:,} left: {visible(reason)}")
         for example in tally.examples[reason]:
-            say(f"{'':<14}{example}")
+            say(f"{'':<14}{visible(example)}")
         if count > len(tally.examples[reason]):
             say(f"{'':<14}…")
     for note in tally.notes:

@@ -123,6 +123,16 @@ def test_unusable_arguments_are_one_sentence(
         (["redrive", "--rate", "nan"], "expected a positive number"),
         (["quarantine"], "the following arguments are required: ACTION"),
         (["replay", "even", "--from", "yesterday", "--to", "2026-11-25"], "expected a date or time such as"),
+        (["replay", "even", "--from", "2026-02-30", "--to", "2026-11-25"], "not '2026-02-30' (ISO 8601: day is out of"),
+        (["replay", "even", "--from", "2026-11-25T10:00:60Z", "--to", "2026-11-26"], "second 60 is a leap second"),
+        (
+            ["replay", "even", "--from", "0001-01-01T00:00+05:00", "--to", "2026-11-26"],
+            "outside of the years 1 to 9999",
+        ),
+        (
+            ["replay", "even", "--from", "2026-11-25", "--to", "9999-12-31T23:59-05:00"],
+            "outside of the years 1 to 9999",
+        ),
     ],
 )
 def test_invalid_options_are_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:
@@ -133,8 +143,14 @@ def test_invalid_options_are_status_2(capsys: pytest.CaptureFixture[str], argume
 
 
 def test_times_are_in_utc_unless_they_have_an_offset() -> None:
-    times = [options.parse_moment(text).isoformat() for text in ("2026-11-25", "2026-11-25T10:00+02:00")]
-    assert times == ["2026-11-25T00:00:00+00:00", "2026-11-25T08:00:00+00:00"]
+    texts = ("2026-11-25", "2026-11-25T10:00+02:00", "2026-11-25T10:00z", "2026-11-25T24:00", "2016-12-31T23:59:60Z")
+    assert [options.parse_moment(text).isoformat() for text in texts] == [
+        "2026-11-25T00:00:00+00:00",
+        "2026-11-25T08:00:00+00:00",
+        "2026-11-25T10:00:00+00:00",
+        "2026-11-26T00:00:00+00:00",
+        "2016-12-31T23:59:59.999999+00:00",
+    ]
 
 
 def test_reports_are_listed_and_shown(stack: Stack, refused: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,6 +164,21 @@ def test_reports_are_listed_and_shown(stack: Stack, refused: str, capsys: pytest
     status, _, error = run(capsys, "quarantine", "show", "nothing")
     assert status == 1
     assert error.startswith("tailrace: There is no quarantine report 'nothing': `tailrace quarantine list`")
+
+
+@pytest.mark.parametrize(
+    "item_id", ["\x1b[2Ja", "a\nq-2  2023-11-14T22:13:21Z  stream  things#b", "\u202egnp.exe", "\x9b0m"]
+)
+def test_ids_cannot_control_the_terminal(stack: Stack, capsys: pytest.CaptureFixture[str], item_id: str) -> None:
+    stack.deploy(pipeline_with(transform=lambda item: item | {"half": item["m"] / 2}))
+    stack.stream([record(1, "things", (item_id, None, {"n": 1, "m": "x"}))])
+    for arguments in (("quarantine", "list"), ("redrive", "quarantine")):
+        told = run(capsys, *arguments)[1]
+        assert told.replace("\n", "").isprintable()
+        assert json.dumps(item_id)[1:-1] in told
+    shown = run(capsys, "quarantine", "show", *(key.rpartition("/")[2][:-5] for key in stack.s3.keys("quarantine/")))[1]
+    assert shown.replace("\n", "").isprintable()
+    assert json.loads(shown)["id"] == item_id
 
 
 def test_a_report_is_replayed_by_its_name(stack: Stack, refused: str, capsys: pytest.CaptureFixture[str]) -> None:
