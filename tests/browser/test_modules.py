@@ -98,10 +98,13 @@ def test_buckets_start_and_end_where_the_server_says(serve: Serve, visit: Visit)
             buckets.append((label, name, unit if size == 1 else f"{size} {unit}s", *ends))
     found = page.evaluate(
         """async (all) => {
-            const { bucketStart, bucketEnd } = await import('./values/times.js');
-            return all.map(([label, zone, unit, start]) => [bucketStart(label, zone), bucketEnd(start, unit, zone)]);
+            const { bucketBefore, bucketStart, bucketEnd } = await import('./values/times.js');
+            return all.map(([label, zone, unit, start, end]) => [
+                bucketStart(label, zone), bucketEnd(start, unit, zone), bucketBefore(end, unit, zone),
+            ]);
         }""",
         buckets,
     )
     for bucket_given, ends_found in zip(buckets, found, strict=True):
-        assert ends_found == list(bucket_given[3:]), bucket_given
+        start, end = bucket_given[3:]
+        assert ends_found == [start, end, start], bucket_given

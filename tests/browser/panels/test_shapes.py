@@ -111,7 +111,7 @@ def test_a_window_is_over_when_its_last_bucket_is(serve: Serve, visit: Visit) ->
     page = visit(serve(windows_as_hours(api)).url)
     open_windows = page.evaluate(f"{CHART_DATA}.xs.length - {CHART_DATA}.openFrom")
     assert open_windows == 6
-    expect(page.locator(CAPTION)).to_contain_text("dashed: the window is not over")
+    expect(page.locator(CAPTION)).to_contain_text("dashed: the last windows are not over")
     expect(page.locator(".legend .value")).to_contain_text("so far")
 
 
@@ -134,7 +134,7 @@ def test_ranked_values_come_with_their_fields_in_the_order_of_the_definition(
     panel = panel_of(page, "products")
     select(page, panel, "dearest")
     expect(panel.locator(CAPTION)).to_have_text(
-        "ranked by dearest (€) · with id and product · counts the elements of lines"
+        "dearest (€) in the order of the groups · with id and product · counts the elements of lines"
     )
     expect(panel.locator(".ranking .ranking .name").first).to_have_attribute("title", re.compile(r"c-\d+, fig & date"))
 
@@ -197,6 +197,10 @@ def test_lines_of_items_are_counted_as_the_items_say(serve: Serve, visit: Visit,
     assert found == {city: str(number) for city, number in stock.items()}
     for name, path in (("product_days", "lines"), ("tag_days", "tags"), ("stock", "stock")):
         expect(panel_of(page, name).locator(CAPTION)).to_contain_text(f"counts the elements of {path}")
+    for name in ("product_days", "products"):
+        select(page, panel_of(page, name), "carts")
+        caption = panel_of(page, name).locator(CAPTION)
+        expect(caption).to_contain_text("counts each item once, however many elements of lines it has")
 
 
 @pytest.mark.parametrize("width", [320, 390, 1400])

@@ -143,6 +143,7 @@ def test_a_bucket_that_is_not_counted_to_its_end_is_open_too(serve: Serve, visit
     api.freshness |= {"behind_s": 7300}
     page = visit(serve(api.respond).url)
     assert page.evaluate(f"{CHART_DATA}.openFrom") in (16, 17)
+    expect(page.locator(".foot-note")).to_contain_text("dashed: the last hours are not over")
 
 
 def test_all_buckets_of_the_past_are_over(serve: Serve, visit: Visit) -> None:
@@ -176,6 +177,52 @@ def test_buckets_end_where_the_next_one_starts(serve: Serve, visit: Visit) -> No
         bucket = BucketGroup("at", unit, unit, ZoneInfo(zone), size)
         assert bucket.label(datetime.fromtimestamp((end - 1) / 1000, UTC)) == label
         assert bucket.label(datetime.fromtimestamp(end / 1000, UTC)) != label
+
+
+GAPS = [
+    ("month", 1, "UTC", ["2013-01", "2013-03", "2013-12"], ["2013-02", "2013-04", "2013-11"]),
+    ("quarter", 1, "UTC", ["2013-Q3", "2014-Q1", "2016-Q1"], ["2013-Q4", "2014-Q2", "2015-Q4"]),
+    ("year", 1, "Asia/Tokyo", ["2012", "2014", "2020"], ["2013", "2015", "2019"]),
+    ("week", 1, "America/New_York", ["2024-10-28", "2024-11-18"], ["2024-11-04", "2024-11-11"]),
+    ("day", 1, "Europe/Berlin", ["2024-10-27", "2024-10-29"], ["2024-10-28"]),
+    ("day", 1, "Pacific/Apia", ["2011-12-29", "2011-12-31", "2012-01-02"], ["2012-01-01"]),
+    (
+        "hour",
+        12,
+        "Europe/Berlin",
+        ["2024-03-31T00:00+01:00", "2024-04-01T00:00+02:00"],
+        ["2024-03-31T00:00+02:00", "2024-03-31T12:00+02:00"],
+    ),
+    (
+        "hour",
+        1,
+        "Australia/Lord_Howe",
+        ["2024-04-07T01:00+11:00", "2024-04-07T04:00+10:30"],
+        ["2024-04-07T01:00+10:30", "2024-04-07T03:00+10:30"],
+    ),
+]
+"""Unit, size and zone of buckets, those with rows, and those at the ends of the gaps between them."""
+
+
+def test_the_ends_of_a_gap_are_the_buckets_without_rows(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async (all) => {
+            const { columnsOf } = await import('./data/series.js');
+            const { unitOf } = await import('./values/times.js');
+            const view = { isZeroWhenEmpty: true, parts: [{ of: (row) => row.n }] };
+            return all.map(([kind, size, zone, labels]) => {
+                const read = { rows: labels.map((b) => ({ b, n: 7 })), bucketName: 'b' };
+                const unit = unitOf(size === 1 ? { kind } : { kind, size });
+                const { xs, columns } = columnsOf(read, { zone, lineGroups: [] }, ['all'], view, unit, false);
+                return xs.filter((_, index) => columns[0][index] === 0);
+            });
+        }""",
+        GAPS,
+    )
+    for (unit, size, zone, _, expected), seconds in zip(GAPS, found, strict=True):
+        bucket = BucketGroup("at", unit, unit, ZoneInfo(zone), size)
+        assert seconds == [bucket.start(label).timestamp() for label in expected], (unit, size, zone)
 
 
 def far(sensor: str, days: int) -> Json:
@@ -243,6 +290,8 @@ def test_few_or_many_buckets_are_no_outliers(serve: Serve, visit: Visit) -> None
         ([1, 2, 3, 4, 900], [0, 4]),
         ([-900, 1, 2, 3, 4], [1, 5]),
         ([-900, *range(20), 9000], [1, 21]),
+        ([-900, *range(8), 9000], [1, 9]),
+        ([-900, 1, 2, 3, 9000], [0, 4]),
         ([-9000, -5000, *range(30)], [2, 32]),
         ([-901, -900, *range(10)], [0, 12]),
         ([*range(10), 95], [0, 10]),

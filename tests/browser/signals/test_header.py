@@ -271,6 +271,25 @@ def test_errors_of_the_api_are_told_as_such(serve: Serve, visit: Visit, status: 
     expect(page.locator("#state")).to_have_text("Live · 1 s behind", timeout=20_000)
 
 
+def test_without_stages_the_header_does_not_say_live(serve: Serve, visit: Visit) -> None:
+    """After a tab was hidden for long, nobody has waited for a response yet, and the last one is too old."""
+    api = FakeApi(rows=day())
+    page = visit(serve(api.respond).url)
+    expect(page.locator("#state")).to_have_text("Live · 1 s behind")
+    api.problem = (503, {"title": "Try again later"})
+    seen = page.evaluate(
+        """async () => {
+            const real = Date.now;
+            Date.now = () => real() + 600_000;
+            const isUnknown = () => document.querySelector('[data-stage=load]').dataset.state === 'unknown';
+            for (let turn = 0; turn < 400 && !isUnknown(); turn += 1) await new Promise((done) => setTimeout(done, 25));
+            await new Promise((done) => setTimeout(done, 1100));
+            return document.querySelector('#state').textContent;
+        }"""
+    )
+    assert "Live" not in seen
+
+
 def test_a_panel_that_fails_alone_shows_in_the_header(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows={"sensor_hours": [row("s0", hour, 1) for hour in range(5)]})
 

@@ -14,7 +14,9 @@ export function periodText({ unit, windows }) {
   return `in windows of ${severalBuckets(windows, unit)}, one every ${unit}`;
 }
 
-/** Return one bucket in words. */
-export function nounOf({ unit, windows }) {
-  return windows === 1 ? bucketNoun(unit) : "window";
+/** Return that the last buckets are not over, of which there are several if windows overlap or changes are missing. */
+export function openText({ xs, openFrom, unit, windows }) {
+  const noun = windows === 1 ? bucketNoun(unit) : "window";
+  const hasSeveral = xs.length - openFrom > 1;
+  return hasSeveral ? `the last ${noun.replace(/^\w+/, "$&s")} are not over` : `the ${noun} is not over`;
 }

@@ -2,7 +2,7 @@
 
 import { countOf, formatList, humanize, spaced } from "../values/format.js";
 import { bucketLengthS } from "../values/times.js";
-import { bucketText, nounOf, periodText } from "./bucket-text.js";
+import { bucketText, openText, periodText } from "./bucket-text.js";
 
 const NAMED_BUCKETS = 3;
 
@@ -36,8 +36,8 @@ export function captionOf(chartData, movingWindow) {
   const isOpen = openFrom < xs.length;
   const period = xs.length === 1 ? bucketText(chartData, xs[0], isOpen) : periodText(chartData);
   const moving = movingWindow === null ? null : `each over the ${movingWindow.label} up to its end`;
-  const dashed = isOpen && xs.length > 1 ? `dashed: the ${nounOf(chartData)} is not over` : null;
-  const notes = [shownNote(view), moving, dashed, view.description, `times in ${zone}`, eachNote(chartData)];
+  const dashed = isOpen && xs.length > 1 ? `dashed: ${openText(chartData)}` : null;
+  const notes = [shownNote(view), moving, dashed, view.description, `times in ${zone}`, eachNote(chartData, [view])];
   return [`${measure} ${period}`, ...notes].filter(Boolean).join(" · ");
 }
 
@@ -46,9 +46,18 @@ export function shownNote({ shown }) {
   return shown.length === 0 ? null : `with ${formatList(shown.map(spaced))}`;
 }
 
-/** Return a remark that an aggregate counts elements of its items; null if it counts items. */
-export function eachNote({ each }) {
-  return each === null ? null : `counts the elements of ${each}`;
+/**
+ * Return a remark that an aggregate counts elements of its items; null if it counts items.
+ *
+ * @param {{kind: string, label: string}[]} shown the measures that are shown, some of which may count the items
+ */
+export function eachNote({ each }, shown) {
+  if (each === null) return null;
+  const ofItems = shown.filter(({ kind }) => kind === "count_items");
+  if (ofItems.length === 0) return `counts the elements of ${each}`;
+  const once = `counts each item once, however many elements of ${each} it has`;
+  if (ofItems.length === shown.length) return once;
+  return `counts the elements of ${each}; ${formatList(ofItems.map(({ label }) => label))} ${once}`;
 }
 
 /** Return a remark that a panel does not show all rows. */

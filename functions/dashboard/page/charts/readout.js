@@ -87,11 +87,15 @@ export class Readout {
   announce(chartData, index, lineIndex) {
     const { xs, lines, view, openFrom } = chartData;
     const second = xs[index];
-    const suffix = view.unit ? ` ${view.unit}` : "";
+    const textAt = (lineIndex) => {
+      const value = valueAt(chartData, lineIndex, second);
+      if (value === null) return "no value";
+      return view.unit ? `${value} ${view.unit}` : value;
+    };
     const texts = lines
       .map((line, position) => ({ line, position }))
       .filter(({ line, position }) => !line.hidden && (lineIndex === null || lineIndex === position))
-      .map(({ line, position }) => `${line.label} ${valueAt(chartData, position, second) ?? "no value"}${suffix}`);
+      .map(({ line, position }) => `${line.label} ${textAt(position)}`);
     setText(this.liveRegion, `${bucketText(chartData, second, index >= openFrom)}: ${texts.join("; ")}`);
   }
 }

@@ -1,7 +1,7 @@
 /** A chart in a few sentences, for readers who cannot see it. */
 
 import { countOf, formatList, formatNumber } from "../values/format.js";
-import { bucketText, nounOf, periodText } from "./bucket-text.js";
+import { bucketText, openText, periodText } from "./bucket-text.js";
 
 /** Return what a chart shows: the measure, the lines, the time range, the highest point and whether the last is over. */
 export function summary(chartData, range) {
@@ -11,7 +11,7 @@ export function summary(chartData, range) {
   // a line that stands for the measure needs no name of its own
   const names = visible[0].isMeasure ? "" : ` for ${formatList(visible.map(({ label }) => label))}`;
   const period = `from ${bucketText(chartData, range.from / 1000)} to ${bucketText(chartData, range.to / 1000)}`;
-  const open = openFrom < xs.length ? ` The last ${nounOf(chartData)} is not over.` : "";
+  const open = openFrom < xs.length ? ` At its end, ${openText(chartData)}.` : "";
   const content = `${view.label} ${periodText(chartData)}${names}: ${countOf(xs.length, "point")} ${period}.${open}`;
   const peak = highestPoint(chartData);
   if (peak === null) return content;

@@ -9,14 +9,14 @@ const MAX_OUTLIERS = 20;
 /**
  * Return the part of ascending times without the outliers at its ends, as `[start, end]` indexes like those of `slice`.
  *
- * Outliers are few, and on each side the gap to the others is far longer than the time that these cover.
+ * Outliers are few on each side, and the gap to the others is far longer than the time that these cover.
  */
 export function mainPart(times) {
   const length = times.length;
-  const max = Math.min(Math.max(1, Math.floor(length * MAX_SHARE)), MAX_OUTLIERS, length - MIN_OTHERS);
+  const max = Math.min(Math.max(1, Math.floor(length * MAX_SHARE)), MAX_OUTLIERS);
   let best = { start: 0, end: length, covered: Number.POSITIVE_INFINITY };
-  for (let before = 0; before <= max; before += 1) {
-    for (let after = 0; before + after <= max; after += 1) {
+  for (let before = 0; before <= Math.min(max, length - MIN_OTHERS); before += 1) {
+    for (let after = 0; after <= Math.min(max, length - MIN_OTHERS - before); after += 1) {
       const [start, end] = [before, length - after];
       const covered = times[end - 1] - times[start];
       const isApart = (gap) => gap > MIN_GAP * covered;

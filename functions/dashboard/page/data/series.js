@@ -1,6 +1,6 @@
 /** Rows as the columns of a chart: one time axis, one column for each line and part. */
 
-import { bucketEnd, bucketLengthS, bucketStart } from "../values/times.js";
+import { bucketBefore, bucketEnd, bucketLengthS, bucketStart } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 
 /**
@@ -25,7 +25,7 @@ export function columnsOf({ rows, bucketName }, aggregate, keys, view, unit, lea
   const [start, end] = leavesOut ? mainPart(seconds) : [0, seconds.length];
   const leftOut = [...seconds.slice(0, start), ...seconds.slice(end)];
   for (const line of lines.values()) for (const second of leftOut) line.delete(second);
-  const xs = withGaps(seconds.slice(start, end), unit);
+  const xs = withGaps(seconds.slice(start, end), unit, aggregate.zone);
   const missing = view.isZeroWhenEmpty ? 0 : null;
   const columns = keys.flatMap((key) => {
     const line = lines.get(key);
@@ -57,15 +57,19 @@ function drawable(value) {
   return Number.isNaN(value) ? null : value;
 }
 
-/** Add a time at each end of every gap, where a line drops to zero and rises again, or ends and restarts. */
-function withGaps(seconds, unit) {
-  const [step, tolerance] = [bucketLengthS(unit), unit === "month" ? 1.2 : 1.5];
+/**
+ * Add the bucket at each end of every gap, where a line drops to zero and rises again, or ends and restarts. People
+ * read their labels, so they are those that begin there: months, and days with a change of the clock, differ in length.
+ */
+function withGaps(seconds, unit, zone) {
+  const step = bucketLengthS(unit);
   const xs = [];
   for (const x of seconds) {
     const previous = xs.at(-1);
-    if (previous !== undefined && x - previous > step * tolerance) {
-      xs.push(previous + step);
-      if (x - step > previous + step) xs.push(x - step);
+    if (previous !== undefined && x - previous > step) {
+      const [first, last] = [bucketEnd(previous * 1000, unit, zone), bucketBefore(x * 1000, unit, zone)];
+      if (first < x * 1000) xs.push(first / 1000);
+      if (last > first) xs.push(last / 1000);
     }
     xs.push(x);
   }

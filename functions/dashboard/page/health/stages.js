@@ -84,6 +84,7 @@ export class Stages {
   /** Show that the health is unknown. */
   showUnknown() {
     for (const key of this.#cards.keys()) this.#set(key, unknownTile(), null);
+    this.#tiles = [{ ...unknownTile(), causes: [{ rank: 0, text: "The state of the stages is unknown" }] }];
   }
 
   /** The worst state of all tiles, and the causes of all states, the worst first. */

@@ -115,16 +115,33 @@ export class RankedPanel extends Panel {
     }
     const selection =
       aggregate.isMultiValue && available > this.#limit ? `the ${this.#limit} with the most items, ` : "";
-    const ranked = `${selection}ranked by ${view.label.toLowerCase()}${unit}`;
-    const caption = [ranked, shownNote(view), view.description, eachNote(aggregate)];
+    const ranked = `${selection}${this.#rankedText(rows, unit)}`;
+    const caption = [ranked, shownNote(view), view.description, eachNote(aggregate, [view])];
     setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
   }
 
+  /** Return what the rows are ranked by: lists and texts have no order of their own. */
+  #rankedText(rows, unit) {
+    const { aggregate, view } = this;
+    if (!this.#hasTexts(rows)) return `ranked by ${view.label.toLowerCase()}${unit}`;
+    const [first] = this.views.filter((other) => other.rankedBy !== null);
+    if (aggregate.isMultiValue || !first) return `${view.label.toLowerCase()}${unit} in the order of the groups`;
+    return `${view.label.toLowerCase()}${unit}, ranked by ${first.label.toLowerCase()}`;
+  }
+
+  #hasTexts(rows) {
+    return rows.some((row) => Number.isNaN(this.#mainPart.of(row)));
+  }
+
+  get #mainPart() {
+    return this.view.parts.find((part) => part.role === "middle") ?? this.view.parts.at(-1);
+  }
+
   #sorted(rows) {
     const sign = this.order.select.value === "desc" ? -1 : 1;
-    const middle = this.view.parts.find((part) => part.role === "middle") ?? this.view.parts.at(-1);
-    if (rows.some((row) => Number.isNaN(middle.of(row)))) return rows;
+    const middle = this.#mainPart;
+    if (this.#hasTexts(rows)) return rows;
     return [...rows].sort((one, other) => {
       const [a, b] = [middle.of(one), middle.of(other)];
       return a === null || b === null ? (a === null) - (b === null) : sign * (a - b);

@@ -3,14 +3,18 @@
 import { valueList } from "../charts/lists.js";
 import { eachNote } from "../charts/presentation.js";
 import { readRows } from "../data/queries.js";
+import { viewsOf } from "../data/views.js";
 import { el, setAttribute, setText } from "../elements/dom.js";
 import { isNumber } from "../values/exact.js";
 import { formatNumber, humanize, withoutTime } from "../values/format.js";
 import { Panel } from "./panel.js";
 
 export class TotalsPanel extends Panel {
+  #views;
+
   constructor(api, aggregate, config) {
     super(api, aggregate, config);
+    this.#views = viewsOf(aggregate.measures).filter(({ kind }) => kind !== "band");
     this.list = el("ol", { class: "ranking wide totals" });
     setAttribute(this.list, "aria-label", `Measures of ${humanize(aggregate.name)}`);
     this.empty = el("p", { class: "empty", hidden: true });
@@ -26,7 +30,7 @@ export class TotalsPanel extends Panel {
     this.list.replaceChildren(...entries);
     this.empty.hidden = row !== undefined;
     setText(this.empty, row === undefined ? "No rows yet. They appear here as soon as the first item is counted." : "");
-    const caption = ["all items in one row", eachNote(this.aggregate)];
+    const caption = ["all items in one row", eachNote(this.aggregate, this.#views)];
     setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
   }

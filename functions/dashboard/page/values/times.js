@@ -72,8 +72,19 @@ export function supportedZone(zone) {
   }
 }
 
+/** More than the buckets of a panel, which are read again with each refresh. */
+const MAX_REMEMBERED = 50_000;
+const offsets = new Map();
+
 /** Return a zone's offset from UTC at an instant. */
 function offset(instant, zone) {
+  if (!(offsets.get(zone)?.size < MAX_REMEMBERED)) offsets.set(zone, new Map());
+  const known = offsets.get(zone);
+  if (!known.has(instant)) known.set(instant, computedOffset(instant, zone));
+  return known.get(instant);
+}
+
+function computedOffset(instant, zone) {
   const part = Object.fromEntries(
     formatter(zone, {
       year: "numeric",
@@ -163,6 +174,23 @@ export function bucketEnd(start, unit, zone) {
   return endBefore(day.toISOString().slice(0, 10), zone);
 }
 
+/** Return the instant at which the bucket starts that ends at an instant. */
+export function bucketBefore(end, unit, zone) {
+  if (isWithinDay(unit)) return timeBefore(end, bucketLengthS(unit) * 1000, zone);
+  const lastDay = localTimeOf(end - 1, zone).slice(0, 10);
+  return bucketStart(firstDayOf(lastDay, unit), zone);
+}
+
+/** Return the first day of the week, month, quarter or year that ends with a day; of a day, itself. */
+function firstDayOf(lastDay, unit) {
+  const [year, month] = lastDay.split("-");
+  const day = new Date(`${lastDay}T00:00Z`);
+  day.setUTCDate(day.getUTCDate() - 6);
+  const quarter = String(month - ((month - 1) % 3)).padStart(2, "0");
+  const days = { week: day.toISOString().slice(0, 10), month: `${year}-${month}-01`, year: `${year}-01-01` };
+  return unit === "quarter" ? `${year}-${quarter}-01` : (days[unit] ?? lastDay);
+}
+
 /** Return the instant at which the day before a date ends: the second midnight, if the clocks went back into that day. */
 function endBefore(date, zone) {
   const { before, after, shown } = readings(`${date}T00:00`, zone);
@@ -177,6 +205,14 @@ function timeEnd(start, length, zone) {
   const since = (((start + shift) % length) + length) % length;
   const end = start - since + length;
   return offset(end - 1, zone) === shift ? end : clockChange(start, end - 1, zone);
+}
+
+/** Return the start of the bucket within a day that ends at an instant: where the clock shows it, or changes. */
+function timeBefore(end, length, zone) {
+  const last = end - 1;
+  const shift = offset(last, zone);
+  const start = last - ((((last + shift) % length) + length) % length);
+  return offset(start, zone) === shift ? start : clockChange(start, last, zone);
 }
 
 /** Return the local time of a zone at an instant, as `2013-01-01T05:00`. */
