@@ -69,7 +69,7 @@ class CsvReader:
 
     def _find_separator(self) -> str:
         number, line, end = next(self._lines, (1, b"", 0))
-        text = (line or b"").removeprefix(_BYTE_ORDER_MARK).decode(errors="replace")
+        text = _without_marks(line or b"").decode(errors="replace")
         named = _SEPARATOR_LINE.fullmatch(text)
         if named is not None:
             return named[1]
@@ -92,17 +92,24 @@ class CsvReader:
             if numbered is None:
                 return
             self.row_lines.append(numbered)
-            line_number, line, _ = numbered
+            _, line, _ = numbered
             if line is None:
                 raise UnreadableRow(f"a line is longer than {MAX_LINE_BYTES} bytes")
             size += len(line)
             if size > MAX_LINE_BYTES:
                 raise UnreadableRow(f"a quote is not closed within {MAX_LINE_BYTES} bytes")
             try:
-                text = decode_utf8(line.removeprefix(_BYTE_ORDER_MARK) if line_number == 1 else line)
+                # joined files have marks in the middle, and tools that add one do not look whether there is one
+                text = decode_utf8(_without_marks(line) if len(self.row_lines) == 1 else line)
             except InvalidMessage as error:
                 raise UnreadableRow(str(error)) from error
             yield text
+
+
+def _without_marks(line: bytes) -> bytes:
+    while line.startswith(_BYTE_ORDER_MARK):
+        line = line.removeprefix(_BYTE_ORDER_MARK)
+    return line
 
 
 def read_header(rows: CsvReader, missing_id: Callable[[AbstractSet[str]], str | None]) -> list[str]:
@@ -136,11 +143,11 @@ def read_header(rows: CsvReader, missing_id: Callable[[AbstractSet[str]], str | 
 
 
 def fit_row(cells: list[str], header: list[str]) -> list[str] | None:
-    """Return a row's cells, one for each column; none if all are empty, None if the row has another number of cells."""
-    if len(cells) == len(header):
-        return cells if any(cells) else []
-    if not any(map(str.strip, cells)):
+    """Return a row's cells, one for each column; none if all are blank, None if the row has another number of cells."""
+    if not any(cells) or not any(map(str.strip, cells)):
         return []
+    if len(cells) == len(header):
+        return cells
     while len(cells) > len(header) and not cells[-1]:
         cells.pop()
     return cells if len(cells) == len(header) else None

@@ -53,6 +53,9 @@ READ: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "tabs in .csv": ("x.csv", TABLE.replace(b",", b"\t"), {}),
     "commas in .tsv": ("x.tsv", TABLE, {}),
     "trailing empty columns": ("x.csv", TABLE.replace(b"\n", b",,\n"), {}),
+    "two marks": ("x.csv", b"\xef\xbb\xbf" * 2 + TABLE, {}),
+    "a mark between joined files": ("x.csv", TABLE[:30] + b"\xef\xbb\xbf" + TABLE[30:], {}),
+    "rows of spaces": ("x.csv", TABLE + b" , ,\t\n   \n,,\n", {}),
     "several gzip members": ("x.csv.gz", gzip.compress(TABLE[:40]) + gzip.compress(TABLE[40:]) + b"\0" * 100, {}),
 }
 
