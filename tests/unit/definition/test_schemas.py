@@ -32,6 +32,32 @@ def test_references_that_form_a_circle_on_one_value_are_refused(schema: dict[str
         Schema(schema)
 
 
+@pytest.mark.parametrize(
+    ("reference", "pattern"),
+    [
+        ("#/patternProperties/%5E%5Cd+$", r"^\d+$"),
+        ("#/patternProperties/a~1b~0.%20%C3%A9", "a/b~. é"),
+        ("https://example.com/s#/patternProperties/%5E%5Cp%7BL%7D", r"^\p{L}"),
+    ],
+)
+def test_a_reference_may_lead_to_a_schema_by_its_pattern(reference: str, pattern: str) -> None:
+    document = {
+        "$id": "https://example.com/s",
+        "patternProperties": {pattern: {"type": "integer"}},
+        "properties": {"/": {"$ref": reference}},
+        "$defs": {"patternProperties": {"patternProperties": {r"\d": {"type": "null"}}}},
+        "not": {"properties": {"?": {"$ref": "#/$defs/patternProperties/patternProperties/%5Cd"}}, "required": ["?"]},
+    }
+    assert Schema(document).is_valid({"/": 1})
+    assert [one.pointer for one in Schema(document).violations({"/": "1"})] == ["/~1"]
+    assert not Schema(document).is_valid({"?": None})
+
+
+def test_a_violation_that_several_keywords_find_is_told_once() -> None:
+    schema = Schema({"properties": {"a": {"pattern": "^(?!x)y"}}, "unevaluatedProperties": False})
+    assert [one.message for one in schema.violations({"a": "xy"})] == ["'xy' does not match '^(?!x)y'"]
+
+
 def test_a_reference_to_a_deeper_place_is_no_circle() -> None:
     tree = Collection("things", schema={"properties": {"child": {"$ref": "#"}, "name": {"pattern": "^\\S+$"}}})
     item = {"name": "a", "child": {"name": "b", "child": {"name": "c"}}}

@@ -173,7 +173,8 @@ class Schema:
             if self._max_reported_depth is not None and depth > self._max_reported_depth:
                 text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the place"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
-            found = [self._violation(error) for error in self._errors(view, values)]
+            # unevaluatedProperties and the like apply other keywords once more, with the same result
+            found = dict.fromkeys(self._violation(error) for error in self._errors(view, values))
         except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
             return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))

@@ -25,6 +25,8 @@ LISTS = frozenset(["allOf", "anyOf", "oneOf", "prefixItems"])
 MAPS = frozenset(["$defs", "definitions", "properties", "patternProperties", "dependentSchemas"])
 """Keywords whose value is a schema, a list of schemas, or an object with a schema for each name."""
 
+REFERENCES = ("$ref", "$dynamicRef")
+
 _SAME_INSTANCE = frozenset(["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"])
 
 _VALUES = frozenset(
@@ -119,6 +121,11 @@ def applied_in_place(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def escape_pointer(name: str) -> str:
     """Return a name as a part of a JSON Pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def unescape_pointer(part: str) -> str:
+    """Undo :func:`escape_pointer`."""
+    return part.replace("~1", "/").replace("~0", "~")
 
 
 def check_keywords(schema: Any, pointer: str = "") -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, unquote
 
 import jsonschema_rs
 
-from tailrace.definition.json_schema.keywords import LISTS, MAPS, SINGLE, escape_pointer
+from tailrace.definition.json_schema.keywords import LISTS, MAPS, REFERENCES, SINGLE, escape_pointer, unescape_pointer
 from tailrace.definition.json_schema.patterns import PatternError, Translation, translate
 from tailrace.errors import DefinitionError
 
@@ -49,6 +50,8 @@ class PatternRewriter:
                 result[keyword] = (
                     self._by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
                 )
+            elif keyword in REFERENCES and isinstance(value, str):
+                result[keyword] = _translated_reference(value)
             else:
                 result[keyword] = value
         if isinstance(result.get("pattern"), str):
@@ -100,6 +103,26 @@ class PatternRewriter:
             limit = {"maxLength": MAX_STEPS // found.weight}
             return [{"if": limit, "then": {"allOf": rules}, "else": limit}]
         return rules
+
+
+def _translated_reference(reference: str) -> str:
+    """Return a reference to a schema in ``patternProperties`` with the name that this has after rewriting."""
+    resource, separator, fragment = reference.partition("#")
+    steps = iter(fragment.split("/"))
+    result = []
+    for step in steps:
+        result.append(step)
+        if step in MAPS and (name := next(steps, None)) is not None:  # what a map names is no keyword
+            result.append(_translated_step(name) if step == "patternProperties" else name)
+    return resource + separator + "/".join(result)
+
+
+def _translated_step(step: str) -> str:
+    try:
+        (name,) = translate(unescape_pointer(unquote(step))).required
+    except ValueError:  # malformed, or with a lookahead, which is told where the pattern stands
+        return step
+    return quote(escape_pointer(name))
 
 
 def _checked(pattern: str, place: str) -> Translation:

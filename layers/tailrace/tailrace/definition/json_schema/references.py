@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
-from tailrace.definition.json_schema.keywords import applied_in_place, subschemas
+from tailrace.definition.json_schema.keywords import REFERENCES, applied_in_place, subschemas, unescape_pointer
 from tailrace.errors import DefinitionError
 
 _PREDEFINED = "https://json-schema.org/draft/2020-12/"
@@ -84,7 +84,7 @@ class References:
     def _resolve(self, schema: Mapping[str, Any], base: str) -> list[Any]:
         """Return the schemas that a schema may refer to."""
         targets = []
-        for keyword in ("$ref", "$dynamicRef"):
+        for keyword in REFERENCES:
             reference = schema.get(keyword)
             if not isinstance(reference, str) or _join(base, reference).startswith(_PREDEFINED):
                 continue
@@ -106,7 +106,7 @@ class References:
         if fragment and not fragment.startswith("/"):
             return None
         for part in unquote(fragment).split("/")[1:]:
-            name = part.replace("~1", "/").replace("~0", "~")
+            name = unescape_pointer(part)
             if isinstance(node, Mapping):
                 node = node.get(name)
             elif isinstance(node, list | tuple) and name.isdecimal() and int(name) < len(node):
@@ -125,7 +125,7 @@ class References:
             return
         if id(schema) in path:
             visited = [self._schemas[key][0] for key in path]
-            named = [f"{word} {part[word]!r}" for part in visited for word in ("$ref", "$dynamicRef") if word in part]
+            named = [f"{word} {part[word]!r}" for part in visited for word in REFERENCES if word in part]
             raise DefinitionError(
                 f"the schema's references form a circle on the same value, at {named[0]}: "
                 "refer to it from properties or items, whose values are smaller"
