@@ -55,6 +55,9 @@ def idle(newest: int) -> ShardProgress:
         ),
         # nothing of the new shard is processed yet
         ({"a": reached(20, 20.5)}, {"a": reached(20, 20.5), "b": reached(10, 10.5)}, Freshness(at(20), 10, 21)),
+        # of an idle shard, the row of one reader expired before the other's
+        ({}, {"a": reached(-2 * 86_400, -2 * 86_400 + 1.5)}, Freshness(None, None, None)),
+        ({"b": reached(29, 29.5)}, {"a": reached(-86_401, -86_400.0)}, Freshness(at(29), 1, 1)),
         # a closed shard says nothing about the open one
         ({"a": idle(0), "b": reached(29, 29.5)}, {"a": idle(0)}, Freshness(at(29), 1, 1)),
         # the rest of a batch is missing, for as long as it takes

@@ -25,6 +25,10 @@ _MIN_SILENCE, _MAX_SILENCE = timedelta(seconds=10), timedelta(seconds=60)
 """How long a batch says something about the lag: as long as it was late itself, within these bounds."""
 
 
+_RETENTION = timedelta(hours=24)
+"""How long the stream keeps a change; the rows of progress live longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShardProgress:
     """How far a reader is in a shard; all times are ISO 8601 in UTC, those of changes to the second.
@@ -78,8 +82,8 @@ def freshness(own: ReaderShards, others: ReaderShards, now: datetime) -> Freshne
 
 def _lag(own: ShardProgress | None, other: ShardProgress | None, now: datetime) -> timedelta | None:
     """Return how far a reader is behind in one shard, at least; None if unknown."""
-    if own is None:  # all we know is that it lacks what the other has seen
-        return None if other is None else _since(other.newest, now)
+    if own is None:  # all we know is that it lacks what the other has seen, or that its row has expired first
+        return None if other is None or _since(other.newest, now) > _RETENTION else _since(other.newest, now)
     signs = []
     if other is not None and own.newest < other.newest:
         signs.append(_since(own.newest, now))

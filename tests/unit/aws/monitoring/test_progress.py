@@ -69,6 +69,22 @@ def test_a_batch_is_told_once_and_only_as_far_as_it_is_dealt_with(progress: Prog
     assert told(cloud)[0]["newest"] == second(5)
 
 
+def test_a_reader_that_is_stuck_at_the_first_change_says_since_when(progress: ProgressWriter, cloud: Cloud) -> None:
+    progress.advance("s", batch(1), 1)
+    assert told(cloud) == []  # only the other reader can show that a shard is behind from its beginning
+    progress.advance("s", batch(1, 2), None)
+    progress.advance("s", batch(3, 4), 3)
+    assert (told(cloud)[0]["newest"], told(cloud)[0]["missing_since"]) == (second(2), second(3))
+    for one in (progress, ProgressWriter(cloud.dynamodb, "progress", "aggregate", lambda: NOW)):
+        one.advance("s", batch(1, 2), 1)  # delivered again, after it was done
+        assert told(cloud)[0]["missing_since"] == second(3)
+    with Stubber(client("dynamodb")) as stub:
+        progress.advance("s", batch(3, 4), 3)
+        stub.assert_no_pending_responses()
+    progress.advance("s", batch(3, 4), None)
+    assert "missing_since" not in told(cloud)[0]
+
+
 def test_what_is_no_newer_costs_nothing_and_is_counted_later(progress: ProgressWriter, cloud: Cloud) -> None:
     progress.advance("s", batch(5), None)
     with Stubber(client("dynamodb")) as stub:
@@ -206,6 +222,8 @@ def test_a_batch_that_is_not_counted_is_not_told_as_counted(cloud: Cloud) -> Non
         stub.add_response("query", {"Items": []})  # what other shards have outstanding
         for _ in ("the row of the page", "its place in the list of pages"):
             stub.add_client_error("update_item", "ThrottlingException", http_status_code=400)
+        # nothing is told of the shard yet, so not that it is stuck
+        stub.add_client_error("update_item", "ConditionalCheckFailedException", http_status_code=400)
         answer = aggregate(event([record(5, "visits", ("1", None, {"page": "a"}))]), None)
     assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == ["0" * 20 + "5"]
     assert told(cloud) == []

@@ -4,7 +4,7 @@ How the rows are used: :mod:`tailrace.queries.freshness`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,7 @@ class ProgressWriter:
     clock: Callable[[], datetime]
     flushed: dict[str, ShardProgress] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
+    stuck: dict[str, int] = field(default_factory=dict)
 
     def advance(
         self,
@@ -72,8 +73,11 @@ class ProgressWriter:
         Raises:
             Permanent: the table rejects the request.
         """
+        if shard is None or not changes:
+            return
         done = [change for change in changes if checkpoint is None or change.sequence < checkpoint]
-        if shard is None or not done:
+        if not done:
+            self._tell_missing(shard, changes[0])
             return
         self.pending[shard] = self.pending.get(shard, 0) + len(done) + earlier
         rest = [] if checkpoint is None else [change.time for change in changes if change.sequence >= checkpoint]
@@ -82,8 +86,32 @@ class ProgressWriter:
         if not _is_news(reached, self.flushed.get(shard)) and not always:
             return
         through = max((change.sequence, _epoch_seconds(change.time)) for change in done)
+        if self._write(self._update(shard, reached, through)):
+            self.flushed[shard] = reached
+            self.pending[shard] = 0
+
+    def _tell_missing(self, shard: str, first: StreamPosition) -> None:
+        """Record that a reader is stuck at a change: the other one may be, too, and then nothing else shows it."""
+        if self.stuck.get(shard, 0) >= first.sequence:
+            return
+        values = {":first": _through(first.sequence, first.time), ":missing_since": first.time}
+        update = {
+            "TableName": self.table,
+            "Key": encode_item({"pk": self.stage, "sk": shard}),
+            "UpdateExpression": "SET #missing_since = if_not_exists(#missing_since, :missing_since)",
+            "ConditionExpression": "attribute_exists(#newest) AND #through < :first",
+            "ExpressionAttributeNames": {f"#{name}": name for name in ("missing_since", "newest", "through")},
+            "ExpressionAttributeValues": encode_item(values),
+        }
+        if self._write(update):
+            self.stuck[shard] = first.sequence
+            if shard in self.flushed:
+                self.flushed[shard] = replace(self.flushed[shard], missing_since=first.time)
+
+    def _write(self, update: dict[str, Any]) -> bool:
+        """Write to a row unless it already records more; return False if the table cannot be written now."""
         try:
-            self.client.update_item(**self._update(shard, reached, through))
+            self.client.update_item(**update)
         except (ClientError, BotoCoreError) as error:
             # a redelivered batch is older than what the row already records
             if not has_code(error, CONDITION_FAILED):
@@ -91,14 +119,13 @@ class ProgressWriter:
                 if not isinstance(failure, Transient):
                     raise failure from error
                 logger().warning("progress not recorded", extra={"error": str(failure)})
-                return
-        self.flushed[shard] = reached
-        self.pending[shard] = 0
+                return False
+        return True
 
     def _update(self, shard: str, reached: ShardProgress, through: tuple[int, int]) -> dict[str, Any]:
         values = {
             ":newest": reached.newest,
-            ":through": f"{encode_sequence(through[0])}:{through[1]}",
+            ":through": _through(*through),
             ":told_at": reached.told_at,
             ":expires_at": int((datetime.fromisoformat(reached.told_at) + _RETENTION).timestamp()),
             ":changes": self.pending[shard],
@@ -128,6 +155,11 @@ def _is_news(reached: ShardProgress, flushed: ShardProgress | None) -> bool:
         return flushed is None or reached.newest > flushed.newest
     written_at, now = (datetime.fromisoformat(one.told_at) for one in (flushed, reached))
     return reached.missing_since != flushed.missing_since or not is_recent(written_at, now, _FLUSH_INTERVAL)
+
+
+def _through(sequence: int, time: str | int) -> str:
+    """Return a change's number and its time in seconds, as a text of which later ones are greater."""
+    return f"{encode_sequence(sequence)}:{time if isinstance(time, int) else _epoch_seconds(time)}"
 
 
 @lru_cache(maxsize=1024)
