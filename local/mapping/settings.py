@@ -57,6 +57,8 @@ _STREAMS_ONLY = {
 }
 """Properties that mappings of some sources do not have, and what to do about each."""
 
+_DESTINATION = re.compile(r"arn:aws[a-z-]*:(?:s3:::[^:/]+|(?:sqs|sns):[^:]+:[^:]+:[^:]+)")
+
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
@@ -235,7 +237,6 @@ def _destination(properties: Properties) -> str | None:
     arn = _object(config, "OnFailure", {"Destination"}).get("Destination")
     if not arn:  # services-dynamodb-errors: an empty ARN removes the destination
         return None
-    service = str(arn).split(":")[2:3]
-    if service not in (["s3"], ["sqs"], ["sns"]) or str(arn).endswith(".fifo"):
+    if not _DESTINATION.fullmatch(str(arn)) or str(arn).endswith(".fifo"):
         raise MappingError(f"a failure destination must be a bucket, a standard queue or a standard topic, not {arn!r}")
     return str(arn)
