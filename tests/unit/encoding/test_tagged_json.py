@@ -62,3 +62,10 @@ def test_a_byte_order_mark_is_skipped(text: str) -> None:
 def test_another_encoding_is_named(data: bytes, reason: str) -> None:
     with pytest.raises(InvalidMessage, match=reason):
         loads(data)
+
+
+@pytest.mark.parametrize("number", ["9" * 4301, "-" + "1" * 5000])
+def test_an_integer_that_is_too_long_is_refused_in_words_for_its_sender(number: str) -> None:
+    reason = "^not JSON that can be read: an integer of more than 4300 digits$"
+    with pytest.raises(InvalidMessage, match=reason):
+        loads(f'{{"a":[{number}]}}')

@@ -30,7 +30,8 @@ UNPAIRED_SURROGATE = "an unpaired surrogate (U+D800 to U+DFFF)"
 
 _INT_ONLY = frozenset([int])
 _MAX_BITS = 8192  # Python converts no integer of more than 4,300 decimal digits to text
-_MAX_CHARACTERS = 4300  # nor a longer text to an integer: an archived event has to be readable
+MAX_CHARACTERS = 4300
+"""Of a number: Python converts no longer text to an integer, and an archived event has to be readable."""
 
 _SAFE_INTEGER = 10**MAX_DIGITS
 
@@ -45,8 +46,8 @@ def parse_number(text: str) -> Number:
     Raises:
         InvalidMessage: the text is not a finite number, or has more digits than Python reads back from JSON.
     """
-    if len(text) > _MAX_CHARACTERS:
-        raise InvalidMessage(f"a number of {len(text)} characters; the engine reads at most {_MAX_CHARACTERS}")
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidMessage(f"a number of {len(text)} characters; the engine reads at most {MAX_CHARACTERS}")
     if not _DECIMAL.fullmatch(text):
         raise InvalidMessage(f"not a number: {text[:40]!r}")
     if len(text) <= _MAX_EXPANDED_EXPONENT and text.lstrip("-").isdecimal():

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tailrace.encoding.numbers import EXACT, UNPAIRED_SURROGATE, canonical_number, parse_number
+from tailrace.encoding.numbers import EXACT, MAX_CHARACTERS, UNPAIRED_SURROGATE, canonical_number, parse_number
 from tailrace.encoding.text import decode_utf8
 from tailrace.errors import InvalidMessage
 
@@ -94,15 +94,24 @@ def loads(text: str | bytes) -> Any:
         if isinstance(text, bytes):
             text = decode_utf8(text)  # strict: json.loads would let unpaired surrogates through
         text = text.removeprefix("\ufeff")
-        parsed = _DECODER.decode(text)
+        parsed = _parsed(text)
         _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)
     except RecursionError:
         raise InvalidMessage("JSON nested too deeply") from None
     except UnicodeEncodeError:
         raise InvalidMessage(f"not JSON: a text has {UNPAIRED_SURROGATE}") from None
-    except ValueError as error:  # also JSONDecodeError, UnicodeDecodeError, and integers over Python's digit limit
+    except ValueError as error:  # also JSONDecodeError and UnicodeDecodeError
         raise InvalidMessage(f"not JSON: {error}") from error
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # its reason names a setting of Python
+        raise InvalidMessage(f"not JSON that can be read: an integer of more than {MAX_CHARACTERS} digits") from error
 
 
 def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
