@@ -44,18 +44,19 @@ def test_a_name_twice_among_very_many_is_found_at_once() -> None:
 
 @pytest.mark.parametrize("text", ['{"a":1}', "[1]", "7"])
 def test_a_byte_order_mark_is_skipped(text: str) -> None:
-    assert loads("\ufeff" + text) == loads(b"\xef\xbb\xbf" + text.encode()) == json.loads(text)
+    for marked in ("\ufeff" + text, "\ufeff\ufeff" + text, b"\xef\xbb\xbf" + text.encode()):
+        assert loads(marked) == json.loads(text)
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ('{"a":1}'.encode("utf-16"), "UTF-16"),
+        ('{"a":1}'.encode("utf-16"), "UTF-16.*; encode it as UTF-8"),
         ('{"a":1}'.encode("utf-16-be"), "UTF-16"),
         ('{"a":"é"}'.encode("utf-16-le"), "UTF-16"),
         ('{"a":1}'.encode("utf-32"), "UTF-32"),
         ('{"name":"Zoë"}'.encode("latin-1"), "byte 12 is 0xeb.*Latin-1"),
-        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"\x1f\x8b\x08\x00", "gzip; unpack it"),
         (b'{"a":"\xed\xa0\x80"}', "not UTF-8"),
     ],
 )

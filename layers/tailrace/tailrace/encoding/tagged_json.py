@@ -84,7 +84,7 @@ def _canonical(value: Any) -> Any:
 def loads(text: str | bytes) -> Any:
     """Parse JSON into the engine's values: integral numbers as int, others as Decimal.
 
-    A byte order mark at the beginning is skipped.
+    Byte order marks at the beginning are skipped.
 
     Raises:
         InvalidMessage: the text is not JSON or not UTF-8, is nested too deeply, contains a number that is not finite,
@@ -93,7 +93,7 @@ def loads(text: str | bytes) -> Any:
     try:
         if isinstance(text, bytes):
             text = decode_utf8(text)  # strict: json.loads would let unpaired surrogates through
-        text = text.removeprefix("\ufeff")
+        text = text.lstrip("\ufeff")  # a tool may add one where another has added one
         parsed = _parsed(text)
         _refuse_unpaired_surrogates(text, parsed)
         return _untagged(parsed)

@@ -17,10 +17,16 @@ def decode_utf8(data: bytes) -> str:
         text = data.decode()
     except UnicodeDecodeError as error:
         at = f"byte {error.start + 1} is 0x{data[error.start]:02x}, the text may be Latin-1 or Windows-1252"
-        raise InvalidMessage(f"not UTF-8: {foreign_encoding(data) or at}") from error
-    if "\0" in text[:2] and foreign_encoding(data):
-        raise InvalidMessage(f"not UTF-8: {foreign_encoding(data)}")
+        raise _refused(data, foreign_encoding(data) or at) from error
+    foreign = foreign_encoding(data) if "\0" in text[:2] else None
+    if foreign is not None:
+        raise _refused(data, foreign)
     return text
+
+
+def _refused(data: bytes, looks_like: str) -> InvalidMessage:
+    remedy = "unpack it" if data.startswith(_GZIP) else "encode it as UTF-8"
+    return InvalidMessage(f"not UTF-8: {looks_like}; {remedy}")
 
 
 def foreign_encoding(data: bytes) -> str | None:

@@ -36,24 +36,7 @@ class PatternRewriter:
         """
         if not isinstance(schema, Mapping):
             return schema
-        result: dict[str, Any] = {}
-        for keyword, value in schema.items():
-            place = f"{pointer}/{keyword}"
-            if keyword in SINGLE:
-                result[keyword] = self.rewrite(value, place)
-            elif keyword in LISTS and isinstance(value, list):
-                result[keyword] = [self.rewrite(inner, f"{place}/{index}") for index, inner in enumerate(value)]
-            elif keyword in MAPS and isinstance(value, Mapping):
-                inner_schemas = {
-                    name: self.rewrite(inner, f"{place}/{escape_pointer(str(name))}") for name, inner in value.items()
-                }
-                result[keyword] = (
-                    self._by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
-                )
-            elif keyword in REFERENCES and isinstance(value, str):
-                result[keyword] = _translated_reference(value)
-            else:
-                result[keyword] = value
+        result = {keyword: self._value(keyword, value, f"{pointer}/{keyword}") for keyword, value in schema.items()}
         if isinstance(result.get("pattern"), str):
             first, *others = self._rules(result.pop("pattern"), f"{pointer}/pattern")
             if first.keys() == {"pattern"}:
@@ -66,6 +49,18 @@ class PatternRewriter:
         if result.get("additionalProperties") is False:
             result.setdefault("properties", {})  # only beside it are violations told with the names of the fields
         return result
+
+    def _value(self, keyword: str, value: Any, place: str) -> Any:
+        if keyword in SINGLE:
+            return self.rewrite(value, place)
+        if keyword in LISTS and isinstance(value, list):
+            return [self.rewrite(inner, f"{place}/{index}") for index, inner in enumerate(value)]
+        if keyword in MAPS and isinstance(value, Mapping):
+            inner_schemas = {
+                name: self.rewrite(inner, f"{place}/{escape_pointer(str(name))}") for name, inner in value.items()
+            }
+            return self._by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
+        return _translated_reference(value) if keyword in REFERENCES and isinstance(value, str) else value
 
     def original(self, error: jsonschema_rs.ValidationError) -> str | None:
         """Return the pattern that a text does not match, if this is the reason of an error."""
