@@ -75,3 +75,36 @@ def test_many_missing_fields_of_a_large_item_are_told_in_short() -> None:
     parts = Schema({"allOf": [{"dependentRequired": {"f0": names[part : part + 10]}} for part in range(0, 1_000, 10)]})
     assert len(parts.violations(large)) == 1
     assert len(Schema({"required": names[:20]}).violations(large)) == 20
+
+
+MANY = 2_000
+KEYED: list[Any] = [{"const": number} for number in range(MANY)]
+HEAVY: dict[str, dict[str, Any]] = {
+    "contains": {"contains": {"anyOf": KEYED}},
+    "alternatives": {"items": {"anyOf": [*KEYED, {"type": "integer"}]}},
+    "conditions": {"items": {"allOf": [{"if": one, "then": False} for one in KEYED]}},
+    "a reference": {"prefixItems": [True], "items": {"$ref": "#/$defs/one"}},
+    "exactly one": {"unevaluatedItems": {"oneOf": [*KEYED, {"minimum": MANY}]}},
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_no_number_of_values_holds_a_schema_up(name: str) -> None:
+    schema = Schema({"properties": {"a": HEAVY[name]}, "$defs": {"one": {"anyOf": [*KEYED, {"type": "integer"}]}}})
+    elements = list(range(MANY, MANY + 60_000))
+    began = time.process_time()
+    assert not schema.is_valid({"a": elements})
+    (found,) = schema.violations({"a": elements})
+    assert time.process_time() - began < 5
+    assert (found.pointer, found.keyword) == ("", "schema")
+    assert found.message.startswith("60,002 values")
+    assert schema.is_valid({"a": elements[:500]}) == (name != "contains")
+    assert schema.is_valid({"b": elements})
+
+
+def test_many_fields_and_alternatives_of_the_whole_item_are_no_burden() -> None:
+    wide = {"properties": {f"f{number}": {"anyOf": [{"type": "integer"}, {"type": "null"}]} for number in range(2_000)}}
+    kinds = [{"properties": {"kind": {"const": number}}, "required": ["kind"]} for number in range(400)]
+    schema = Schema(wide | {"oneOf": kinds, "unevaluatedProperties": {"type": "array", "items": {"type": "integer"}}})
+    assert schema.is_valid({f"f{number}": number for number in range(2_000)} | {"kind": 7, "list": [*range(60_000)]})
+    assert not schema.is_valid({"kind": 400})

@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, shape
+from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, count_values, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
 from tailrace.definition.json_schema.messages import told
 from tailrace.definition.json_schema.paths import Paths
@@ -22,6 +22,7 @@ from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, Patte
 from tailrace.definition.json_schema.references import References
 from tailrace.definition.json_schema.types import ALL_TYPES, types_of
 from tailrace.definition.json_schema.unique_items import UniqueItems
+from tailrace.encoding.limits import MAX_DEPTH
 from tailrace.errors import DefinitionError, Violation
 
 
@@ -40,7 +41,7 @@ class Schema:
             rewritten = self._patterns.rewrite(self.document)
             jsonschema_rs.meta.validate(rewritten)
             self._references = References(self.document)
-            growth = Growth(self.document, self._references)
+            self._growth = growth = Growth(self.document, self._references)
             self._max_depth = growth.max_depth(MAX_APPLICATIONS)
             self._max_reported_depth = growth.max_depth(_MAX_REPORTED_APPLICATIONS)
             self._max_reported_values = _MAX_REPORTED // (_KEYWORDS + self._references.most_parts_in_place())
@@ -158,7 +159,7 @@ class Schema:
             view = json_view(item)
             if self._max_depth is not None and shape(view, self._max_depth)[0] > self._max_depth:
                 return False
-            return self._validator.is_valid(view)
+            return not self._is_too_much(view) and self._validator.is_valid(view)
         except Exception:  # noqa: BLE001 - it concerns this item only; violations() tells it
             return False
 
@@ -170,6 +171,11 @@ class Schema:
             if self._max_depth is not None and depth > self._max_depth:
                 text = f"nested more than {self._max_depth} levels deep, and each level multiplies the checks"
                 return (Violation("", "schema", text),)
+            if self._is_too_much(view):
+                text = (
+                    f"{values:,} values, to which the schema applies more than {_MAX_ITEM_APPLICATIONS:,} of its parts"
+                )
+                return (Violation("", "schema", f"{text}: split the item, or simplify the schema"),)
             if self._max_reported_depth is not None and depth > self._max_reported_depth:
                 text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the place"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
@@ -185,9 +191,24 @@ class Schema:
         depth, values = shape(view, _MAX_LEVELS)
         if self._max_reported_depth is not None and depth > self._max_reported_depth:
             return  # it would take too long to tell; the whole item is checked anyway
+        if self._is_too_much(view):
+            return
         for error in self._errors(view, values):
             if error.instance_path[:1] == [name] and not _depends_on_other_fields(error.evaluation_path):
                 yield self._violation(error).message
+
+    @cached_property
+    def _most_parts(self) -> int:
+        """How many parts are applied to one value of an item, at most."""
+        return max(map(self._growth.most_parts, range(MAX_DEPTH + 1)))
+
+    def _is_too_much(self, view: Any) -> bool:
+        """Tell whether the parts of the schema would be applied more often than the bound, over all values."""
+        if self._most_parts * _MAX_VALUES <= _MAX_ITEM_APPLICATIONS:
+            return False
+        if self._most_parts * count_values(view) <= _MAX_ITEM_APPLICATIONS:
+            return False
+        return self._growth.applications(view, _MAX_ITEM_APPLICATIONS) > _MAX_ITEM_APPLICATIONS
 
     def _errors(self, view: Any, values: int) -> Iterable[jsonschema_rs.ValidationError]:
         if values <= self._max_reported_values:
@@ -203,6 +224,10 @@ class Schema:
         return Violation(_pointer(error.instance_path), keyword, _truncate(message))
 
 
+_MAX_ITEM_APPLICATIONS = 5_000_000
+"""The most parts of a schema that may be applied to the values of an item, about three seconds."""
+
+_MAX_VALUES = 525_000  # of a line of 1 MiB
 _MAX_LEVELS = 500  # below Python's limit; no item is nested as deeply
 _MAX_REPORTED_APPLICATIONS = 300
 _MAX_REPORTED, _KEYWORDS = 200_000, 20

@@ -1,11 +1,14 @@
 """How often a schema applies its parts to one value: alternatives that all lead back to it multiply with each level."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import partial
 from math import log
 from typing import Any
 
-from tailrace.definition.json_schema.keywords import applied_in_place, subschemas
+from tailrace.definition.json_schema.keywords import applied_in_place, escape_pointer, subschemas
 from tailrace.definition.json_schema.references import References
 from tailrace.errors import DefinitionError
 
@@ -14,7 +17,10 @@ MAX_APPLICATIONS = 1_000_000
 
 _EVERYWHERE = ""
 _OTHERS = frozenset(["additionalProperties", "unevaluatedProperties"])
-_CHILDREN = _OTHERS | {"properties", "patternProperties", "items", "prefixItems", "contains", "unevaluatedItems"}
+_UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+_CHILDREN = _OTHERS | {
+    "properties", "patternProperties", "propertyNames", "items", "prefixItems", "contains", "unevaluatedItems"
+}  # fmt: skip
 
 
 class Growth:
@@ -28,7 +34,10 @@ class Growth:
     """
 
     def __init__(self, document: Mapping[str, Any], references: References) -> None:
+        self._document = document
         self._references = references
+        self._parts: dict[tuple[int, int], int] = {}
+        self._states: dict[tuple[frozenset[tuple[int, int]], int], _State] = {}
         self._component: dict[int, int] = {}
         self._stack: list[int] = []
         self._order: dict[int, int] = {}
@@ -45,6 +54,75 @@ class Growth:
     def max_depth(self, applications: int) -> int | None:
         """Return the depth up to which no more parts are applied than given; None if depth does not multiply them."""
         return int(log(applications, self.factor)) if self.factor > 1 else None
+
+    def most_parts(self, depth: int) -> int:
+        """Return how many parts are applied to one value at a depth of an item, at most."""
+        return self._most_parts(self._document, depth)
+
+    def _most_parts(self, schema: Mapping[str, Any], depth: int) -> int:
+        key = id(schema), depth
+        if key not in self._parts:
+            applied = self._applied(schema)
+            self._parts[key] = self._inner_parts(applied, depth) if depth else applied.total()
+        return self._parts[key]
+
+    def _inner_parts(self, applied: Counter[int], depth: int) -> int:
+        places = Counter[str]()
+        for key, times in applied.items():
+            node = self._nodes[key]
+            fields = [place for keyword, place, _ in self._children(node) if keyword == "properties"]
+            for keyword, place, inner in self._children(node):
+                parts = times * self._most_parts(inner, depth - 1)
+                places[place] += parts
+                places.subtract(dict.fromkeys(fields, parts) if keyword in _OTHERS else ())
+            if depth == 1 and any(keyword in node for keyword in _UNEVALUATED):  # it looks what else has applied
+                places[_EVERYWHERE] += times * self._applied(node).total()
+        return places.pop(_EVERYWHERE, 0) + max(places.values(), default=0)
+
+    def applications(self, value: Any, limit: int) -> int:
+        """Return how many parts are applied to an item and all its values, at most; not further than a limit."""
+        total = 0
+        level = [(value, self._state(Counter([id(self._document)])))]
+        while level and total <= limit:
+            total += sum(state.total for _, state in level)
+            level = [
+                (inner, found)
+                for each, state in level
+                if isinstance(each, Mapping | list)
+                for place, inner in (
+                    _fields(each) if isinstance(each, Mapping) else ((_EVERYWHERE, one) for one in each)
+                )
+                if (found := state.at(place)).total
+            ]
+        return total
+
+    def _state(self, roots: Counter[int], more: int = 0) -> "_State":
+        key = frozenset(roots.items()), more
+        if key not in self._states:
+            applied = Counter[int]()
+            for schema, times in roots.items():
+                applied.update({part: times * count for part, count in self._applied(self._nodes[schema]).items()})
+            named = {
+                place
+                for part in applied
+                for keyword, place, _ in self._children(self._nodes[part])
+                if keyword == "properties"
+            }
+            self._states[key] = _State(applied.total() + more, partial(self._next_state, applied), named)
+        return self._states[key]
+
+    def _next_state(self, applied: Counter[int], place: str) -> "_State":
+        """Return what is applied to the value at a place within one to which parts are applied."""
+        roots, more = Counter[int](), 0
+        for key, times in applied.items():
+            children = list(self._children(self._nodes[key]))
+            is_named = any(keyword == "properties" and one == place for keyword, one, _ in children)
+            for keyword, one, inner in children:
+                if one == place or (one == _EVERYWHERE and not (is_named and keyword in _OTHERS)):
+                    roots[id(inner)] += times
+            if any(keyword in self._nodes[key] for keyword in _UNEVALUATED):  # it looks what else has applied
+                more += times * self._applied(self._nodes[key]).total()
+        return self._state(roots, more)
 
     def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         found = [*self._references.targets(schema), *(inner for _, inner in applied_in_place(schema))]
@@ -113,9 +191,40 @@ class Growth:
         return self._totals[key]
 
 
+@dataclass(slots=True)
+class _State:
+    """How many parts are applied to a value, and what to those within it."""
+
+    total: int
+    follow: Callable[[str], "_State"]
+    named: AbstractSet[str]
+    known: dict[str, "_State"] = field(default_factory=dict)
+
+    def at(self, place: str) -> "_State":
+        place = place if place in self.named else _EVERYWHERE
+        found = self.known.get(place)
+        if found is None:
+            found = self.known[place] = self.follow(place)
+        return found
+
+
+def _fields(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((f"/properties/{escape_pointer(name)}", inner) for name, inner in value.items())
+
+
 def shape(value: Any, levels: int) -> tuple[int, int]:
     """Return how deeply a value is nested, at most one more than ``levels``, and of how many values it consists."""
     if not isinstance(value, Mapping | list) or levels < 0:
         return 0, 1
     inner = [shape(one, levels - 1) for one in (value.values() if isinstance(value, Mapping) else value)]
     return 1 + max((deep for deep, _ in inner), default=0), 1 + sum(values for _, values in inner)
+
+
+def count_values(value: Any) -> int:
+    """Return of how many values a value consists, itself included."""
+    total, level = 1, [value]
+    while level:
+        inner = [one for each in level for one in (each.values() if isinstance(each, Mapping) else each)]
+        total += len(inner)
+        level = [one for one in inner if isinstance(one, Mapping | list)]
+    return total
