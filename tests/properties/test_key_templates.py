@@ -3,12 +3,14 @@
 from functools import cache
 from itertools import product
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tailrace.definition.item_ids import fields_of_id, id_of
+from tailrace.encoding import key_overlaps
 from tailrace.encoding.key_overlaps import find_overlap
 from tailrace.encoding.key_templates import KeyTemplate
 from tailrace.errors import InvalidMessage
@@ -212,3 +214,38 @@ def test_overlaps_that_only_both_attributes_show(one: dict[str, Any], other: dic
 )
 def test_templates_that_look_alike_and_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert find_overlap(KeyTemplate(one), KeyTemplate(other)) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"PK": "{a}", "SK": "{a}#"}, {"PK": "{c}", "SK": "-{c}"}),
+        ({"PK": "-{b}", "SK": "{b}"}, {"PK": "{c}a#{a+}#", "SK": "-{c}#{b}"}),
+        ({"PK": "#a{a+}", "SK": "{a+}"}, {"PK": "{a+}", "SK": "{a}"}),
+        ({"PK": "{a}#{a}#A{b}#"}, {"PK": "{a+}#A{a}a"}),
+        ({"PK": "{a+}#A{a}-{a+}-{a}#A"}, {"PK": "{a}#{a+}a{b}a"}),
+        ({"PK": "{b}#{b}#A{b}a{b}"}, {"PK": "{b}#A{b}#"}),
+        ({"PK": "{b}a#a{b}#A{b}"}, {"PK": "{a+}#{a+}-{c+}"}),
+        ({"PK": "{c}a{c}", "SK": "#"}, {"PK": "{a+}a#-{a+}", "SK": "{a+}"}),
+    ],
+)
+def test_fields_that_recur_without_an_overlap_are_soon_done(
+    one: dict[str, Any], other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Mock(wraps=key_overlaps._steps)
+    monkeypatch.setattr(key_overlaps, "_steps", steps)
+    assert find_overlap(KeyTemplate(one), KeyTemplate(other)) is None
+    assert steps.call_count < 1000
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("{a+}-{b}", "{a}#A{b}a#a{b}#A"),
+        ("a#a{a+}a#a{b}", "a{a+}a{a+}#{c+}"),
+        ("{a+}a{b}a{a+}-{c+}", "A#{a+}#{a+}#A{a}#{c+}"),
+        ("#{b}a{a+}#{a+}A#{c+}", "{a+}a{b}-{b}a{b}"),
+    ],
+)
+def test_an_overlap_is_found_behind_equations_that_were_seen_before(one: str, other: str) -> None:
+    assert find_overlap(KeyTemplate({"PK": one}), KeyTemplate({"PK": other})) is not None

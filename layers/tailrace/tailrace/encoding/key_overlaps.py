@@ -4,9 +4,12 @@ Each attribute gives an equation of two sequences of characters and fields, as `
 They are solved together, from left to right, by Levi's lemma: of two sequences that begin with a field each, one field
 begins with the other. What a field turns out to be is put in its place everywhere, so fields that recur, in the other
 attribute too, are the same. What is found is tried on both templates, so an example is always a true one.
+
+A field that recurs can make equations come back, with its rest in its place, or grow without end. So equations that
+were seen before, but for the names of the fields, are left out, and so are those that no key can satisfy.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -14,8 +17,16 @@ from typing import Any, NamedTuple
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_templates import AttributeTemplate, KeyTemplate, Placeholder
+from tailrace.encoding.keys import MAX_PARTITION_KEY_BYTES
 
 _MAX_STATES = 20_000
+_MAX_SYMBOLS = 1_000_000
+"""What all states that are looked at may hold together: states that grow are dear."""
+_MAX_REPEATS = 200
+"""How often the same equations are solved if a template has ``{name+}``.
+
+What is before them then decides which of their solutions both templates match, and it differs from time to time.
+"""
 _FREE = "ax1bcdefghijklmnopqrstuvwyzäöü" + "".join(map(chr, range(0x4E00, 0x4E40)))
 """What a field may be that can be anything: the first of these that occurs in neither template is preferred."""
 
@@ -46,6 +57,33 @@ class _State:
     equations: tuple[tuple[Sequence, Sequence], ...]
     values: tuple[Sequence, ...]
     excluded: Excluded
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """The equations without the names of their fields, and what these fields exclude."""
+        numbers: dict[Field, int] = {}
+        equations = tuple(
+            tuple(
+                tuple((numbers.setdefault(each, len(numbers)),) if isinstance(each, Field) else each for each in side)
+                for side in equation
+            )
+            for equation in self.equations
+        )
+        return equations, tuple(self.excluded.get(field) for field in numbers)
+
+    def can_be_a_key(self) -> bool:
+        """Whether no value is too long, and no side has more of a character than the other one can."""
+        if max(map(len, self.values)) > MAX_PARTITION_KEY_BYTES:
+            return False
+        pairs = chain(self.equations, ((other, one) for one, other in self.equations))
+        return not any(self._has_too_many(one, other) for one, other in pairs)
+
+    def _has_too_many(self, one: Sequence, other: Sequence) -> bool:
+        excluded = [self.excluded.get(symbol, frozenset()) for symbol in set(other) if isinstance(symbol, Field)]
+        if not excluded:
+            return len(one) > len(other)
+        exact = frozenset.intersection(*excluded)
+        return any(one.count(character) > other.count(character) for character in exact)
 
     def where(self, field: Field, found: Sequence) -> Iterator["_State"]:
         """Put a sequence in the place of a field, if the field can be it."""
@@ -88,16 +126,28 @@ def _solutions(one: KeyTemplate, other: KeyTemplate) -> Iterator[Item]:
     first, second = ([_sequence(side, attribute) for attribute in sides[side]] for side in (0, 1))
     used = {symbol for symbol in chain(*first, *second) if isinstance(symbol, str)}
     free = sorted(_FREE, key=lambda character: character in used)
-    waiting = deque([_State(tuple(zip(first, second, strict=True)), tuple(first), excluded)])
-    seen = 0
-    while waiting and seen < _MAX_STATES:
+    parts = chain.from_iterable(attribute.placeholders for attribute in chain(*sides))
+    repeats = _MAX_REPEATS if any(part.takes_separators for part in parts) else 1
+    for state in _solved(_State(tuple(zip(first, second, strict=True)), tuple(first), excluded), repeats):
+        values = zip(one.attributes.values(), state.values, strict=True)
+        yield {attribute.name: _value(attribute, value, state.excluded, free) for attribute, value in values}
+
+
+def _solved(first: _State, repeats: int) -> Iterator[_State]:
+    """Yield the states without an equation that the first one leads to, the closest first."""
+    waiting, seen = deque([first]), Counter[tuple[Any, ...]]()
+    states = symbols = 0
+    while waiting and states < _MAX_STATES and symbols < _MAX_SYMBOLS:
         state = waiting.popleft()
-        seen += 1
-        if state.equations:
-            waiting.extend(_steps(state))
-        else:
-            values = zip(one.attributes.values(), state.values, strict=True)
-            yield {attribute.name: _value(attribute, value, state.excluded, free) for attribute, value in values}
+        states += 1
+        symbols += sum(map(len, chain(state.values, *state.equations)))
+        if not state.equations:
+            yield state
+        elif state.can_be_a_key():
+            signature = state.signature
+            seen[signature] += 1
+            if seen[signature] <= repeats:
+                waiting.extend(_steps(state))
 
 
 def _sequence(side: int, template: AttributeTemplate) -> Sequence:
