@@ -11,6 +11,8 @@ SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
+# What Python compiles is kept, whatever the shell says: hundreds of processes would each compile all that they import.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo stack dashboard test simulate chaos rebuilds bench check audit sbom definition-lock docs format build deploy lock clean
 
