@@ -1,5 +1,6 @@
 """Tables by name and the operations on them, with the interface of boto3's low-level client."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from local.in_memory.errors import Rejected, Unsupported, invalid
 from local.in_memory.expressions import Scope, parse_condition, parse_update
 from local.in_memory.partiql import Statement, parse_statement
-from local.in_memory.reads import page, projected
+from local.in_memory.reads import page, partition_of, projected
 from local.in_memory.transactions import Prepared, transact
 from local.in_memory.values import Row, Value, canonical
 
@@ -19,16 +20,19 @@ type ChangeListener = Callable[[Row, Row | None, Row | None], None]
 _MAX_STATEMENTS = 25
 _MAX_KEYS = 100
 _CONDITION_FAILED = ("ConditionalCheckFailedException", "The conditional request failed")
+_KNOWN_OPTIONS = {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
+_KNOWN_OPTIONS |= {"ReturnValues", "ReturnValuesOnConditionCheckFailure"}
 _METADATA: Json = {"HTTPStatusCode": 200}
 
 
 @dataclass(slots=True)
 class _Table:
-    """The rows of a table, by key. Key attributes are strings."""
+    """The rows of a table, by key, and of each partition. Key attributes are strings."""
 
     key_names: tuple[str, ...]
     on_change: ChangeListener | None
     rows: dict[Key, Row] = field(default_factory=dict)
+    partitions: defaultdict[str, dict[Key, Row]] = field(default_factory=lambda: defaultdict(dict))
 
     def key(self, given: Mapping[str, Value]) -> Key:
         try:
@@ -42,10 +46,12 @@ class _Table:
     def replace(self, key: Key, new: Row | None) -> Row | None:
         """Replace or remove a row and return the old one. A write that changes nothing does not call `on_change`."""
         old = self.rows.get(key)
+        partition = self.partitions[key[0]]
         if new is None:
             self.rows.pop(key, None)
+            partition.pop(key, None)
         else:
-            self.rows[key] = new
+            self.rows[key] = partition[key] = new
         if self.on_change is not None and old != new:
             self.on_change({name: {"S": part} for name, part in zip(self.key_names, key, strict=True)}, old, new)
         return old
@@ -161,7 +167,9 @@ class Database:
 
     def _page(self, name: str, request: Json) -> Json:
         table = self._table(name)
-        return page(table.rows.values(), table.key_names, request) | {"ResponseMetadata": _METADATA}
+        partition = partition_of(request, table.key_names[0])
+        rows = table.rows if partition is None else table.partitions.get(partition, {})
+        return page(rows.values(), table.key_names, request) | {"ResponseMetadata": _METADATA}
 
     def _replace(self, name: str, given: Mapping[str, Value], new: Row | None, options: Json) -> Json:
         table = self._table(name)
@@ -253,15 +261,8 @@ def _row(item: Mapping[str, Value]) -> Row:
 
 
 def _condition_expression(options: Json) -> str | None:
-    known = {
-        "ConditionExpression",
-        "ExpressionAttributeNames",
-        "ExpressionAttributeValues",
-        "ReturnValues",
-        "ReturnValuesOnConditionCheckFailure",
-    }
-    if options.keys() - known:
-        raise Unsupported(f"options {sorted(options.keys() - known)}")
+    if options.keys() - _KNOWN_OPTIONS:
+        raise Unsupported(f"options {sorted(options.keys() - _KNOWN_OPTIONS)}")
     condition: str | None = options.get("ConditionExpression")
     return condition
 

@@ -7,14 +7,14 @@ Grammar: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expres
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from local.in_memory import errors
 from local.in_memory.values import Row, Value, add_numbers, equal, less_than
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a query makes one of each row, and checks would take longer than all else
 class Scope:
     """The context of an expression: the row before the update, and the values of its placeholders."""
 
@@ -37,7 +37,7 @@ type Condition = Callable[[Scope], bool]
 type Action = tuple[str, Operand]
 
 
-@dataclass(slots=True)
+@dataclass
 class Update:
     """The actions of an update, by attribute token: values to set, numbers to add, attributes to remove."""
 
@@ -62,7 +62,11 @@ class Update:
 
     def written_attributes(self, scope: Scope) -> list[str]:
         """Return the attributes that the update writes, one for each action."""
-        return [scope.name(token) for token in (*dict(self.sets), *dict(self.adds), *self.removes)]
+        return [scope.name(token) for token in self._tokens]
+
+    @cached_property
+    def _tokens(self) -> tuple[str, ...]:
+        return (*dict(self.sets), *dict(self.adds), *self.removes)
 
     def actions(self) -> int:
         """Return the number of actions."""

@@ -4,6 +4,7 @@ Rules: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.ht
 filter. A page that ends at its limit has a LastEvaluatedKey, even if no rows follow.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,16 @@ _SUPPORTED_OPTIONS = {
     "ExclusiveStartKey",
     "Limit",
 }
+_PARTITION = re.compile(r"\s*(#?\w+)\s*=\s*(:\w+)")
+
+
+def partition_of(request: Mapping[str, Any], name: str) -> str | None:
+    """Return the partition that a Query names first, as a hint which rows to look at; None if it does not."""
+    found = _PARTITION.match(request.get("KeyConditionExpression", ""))
+    if found is None or request.get("ExpressionAttributeNames", {}).get(found[1], found[1]) != name:
+        return None
+    value: str | None = request.get("ExpressionAttributeValues", {}).get(found[2], {}).get("S")
+    return value
 
 
 def page(rows: Iterable[Row], key_names: tuple[str, ...], request: Mapping[str, Any]) -> Json:
