@@ -64,10 +64,11 @@ class OutstandingRows:
     progress: ProgressRows
     clock: Callable[[], datetime]
 
-    def read_all(self) -> dict[str, ShardRow]:
-        """Return the rows of all shards, strongly consistent."""
+    def read_outstanding(self) -> dict[str, ShardRow]:
+        """Return the rows of all shards that have something outstanding, strongly consistent."""
         rows = partition_rows(self.client, self.progress.table, AGGREGATE)
-        return {row["sk"]["S"]: ShardRow.parse(row) for row in rows}
+        # most have nothing, and each new shard asks
+        return {row["sk"]["S"]: ShardRow.parse(row) for row in rows if "outstanding" in row}
 
     def carry(self, shard: str, before: Outstanding | None, after: Outstanding, oldest: str) -> None:
         """Say that more is outstanding, before it is acknowledged; ``oldest`` is when its first change was made."""

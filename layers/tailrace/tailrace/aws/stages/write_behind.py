@@ -80,7 +80,7 @@ class WriteBehind:
 
     def settle_ancestors(self, batch: RawBatch, absorb: Absorb) -> None:
         """Commit what the shard's parent has left outstanding: a shard that has no row has just been opened."""
-        outstanding = {shard: row for shard, row in self.rows.read_all().items() if row.outstanding is not None}
+        outstanding = self.rows.read_outstanding()
         if batch.shard is None or not outstanding:
             return
         for shard in self._ancestors(batch.shard, batch.stream):
