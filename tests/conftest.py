@@ -137,7 +137,9 @@ def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
             pytest.fail(reason)
         pytest.skip(reason)
     port = free_port()
-    command = [str(JAVA), f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
+    # it lives for a minute or two: what its second compiler and its parallel collector cost, they never save
+    quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    command = [str(JAVA), *quick, f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}", "-jar", str(JAR)]
     # it would tell its maker of each start and stop, and no test may reach out
     command += ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
     log = tmp_path_factory.mktemp("dynamodb-local") / "log"
