@@ -116,7 +116,8 @@ def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]
 
     Those outside of the bounds for sort keys may be left out.
     """
-    if bucket.length is None:
+    length = bucket.length
+    if length is None:
         label = date_label(day, bucket.unit)
         start, end = bounds(bucket, label)
         return [label] if _date(label) == day and start < end else []
@@ -125,12 +126,12 @@ def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]
         local = datetime.fromisoformat(bucket.label(first))
         if "T" in low and _date(low) == day:
             before = datetime.fromisoformat(low).replace(tzinfo=local.tzinfo) - local
-            local += max(before // bucket.length, 0) * bucket.length
+            local += max(before // length, 0) * length
         with suppress(OverflowError):  # at the end of the calendar
             while local <= last and clock_label(local, bucket.unit) <= high:
                 if local.date() == day:
                     labels.append(clock_label(local, bucket.unit))
-                local += bucket.length
+                local += length
     return labels
 
 
