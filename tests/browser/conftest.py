@@ -88,7 +88,9 @@ def visit(browser: Browser, serve: object) -> Iterator[Callable[..., Page]]:
     """Return a function that opens a page. Errors, missing files and requests to other origins fail the test."""
     opened: list[tuple[Page, str, list[str], list[str]]] = []
 
-    def open_page(url: str, *, width: int = 1280, height: int = 900, dark: bool = False, ready: bool = True) -> Page:
+    def open_page(  # noqa: PLR0913 - each is of the page alone
+        url: str, *, width: int = 1280, height: int = 900, dark: bool = False, ready: bool = True, clock: bool = False
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
@@ -97,6 +99,8 @@ def visit(browser: Browser, serve: object) -> Iterator[Callable[..., Page]]:
         )
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
+        if clock:  # the test can let time pass
+            page.clock.install()
         errors: list[str] = []
         requests: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))

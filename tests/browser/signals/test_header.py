@@ -34,7 +34,8 @@ def health(api: FakeApi, routes: tuple[Any, ...] = (), counts: Any = None, **val
     } | (counts or {})
 
 
-QUIET: dict[str, Any] = {}
+ASKED_EVERY_MS = 2000
+"""How often the page asks for the health."""
 CASES: list[tuple[str, dict[str, Any], str, str, dict[str, tuple[str, str]]]] = [
     (
         "dead letters of a route",
@@ -161,11 +162,12 @@ CASES: list[tuple[str, dict[str, Any], str, str, dict[str, tuple[str, str]]]] = 
 
 def test_the_header_is_the_worst_of_all_tiles(serve: Serve, visit: Visit) -> None:
     api = FakeApi(rows=day())
-    page = visit(serve(api.respond).url)
+    page = visit(serve(api.respond).url, clock=True)
     state = page.locator("#state")
     expect(state).to_have_text("Live · 1 s behind")
     for name, values, kind, sentence, tiles in CASES:
         health(api, **values)
+        page.clock.fast_forward(ASKED_EVERY_MS)
         expect(state, name).to_have_text(sentence)
         assert state.get_attribute("data-state") == kind, name
         assert {tile: shown(page, tile) for tile in tiles} == tiles, name
