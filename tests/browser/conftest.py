@@ -88,7 +88,7 @@ def visit(browser: Browser, serve: object) -> Iterator[Callable[..., Page]]:
     """Return a function that opens a page. Errors, missing files and requests to other origins fail the test."""
     opened: list[tuple[Page, str, list[str], list[str]]] = []
 
-    def open_page(  # noqa: PLR0913 - each is of the page alone
+    def open_page(
         url: str, *, width: int = 1280, height: int = 900, dark: bool = False, ready: bool = True, clock: bool = False
     ) -> Page:
         context = browser.new_context(

@@ -14,7 +14,8 @@ from tests.browser.site import Site
 type Visit = Callable[..., Page]
 type Serve = Callable[..., Site]
 
-SOON_MS = 15_000  # the list is requested every five seconds, and the machine may be busy
+LISTED_EVERY_MS = 5000
+"""How often the page asks for the list of aggregates, at least."""
 LIVE = {"version": 1, "state": "live", "exact": True, "reason": None}
 
 
@@ -43,49 +44,54 @@ def test_a_panel_says_why_its_values_may_not_be_exact(serve: Serve, visit: Visit
 def test_a_panel_that_is_not_built_says_how_and_requests_no_rows(serve: Serve, visit: Visit) -> None:
     declared = {"version": 2, "state": "declared", "exact": False, "reason": None}
     served = serve(FakeApi([described(None, declared)], rows=day()).respond)
-    page = visit(served.url, ready=False)
+    page = visit(served.url, ready=False, clock=True)
     expect(page.locator(".panel .build")).to_have_text(
         "Version 2 is not built. Run tailrace rebuild sensor_hours to build it."
     )
     for part in (".controls", ".stage", ".panel-foot", "progress", ".problem"):
         expect(page.locator(f".panel {part}").first).to_be_hidden()
-    page.wait_for_timeout(2500)
+    page.clock.run_for(2500)
+    page.wait_for_timeout(300)  # for requests on their way
     assert not any("/rows" in target or "/groups" in target for target in served.requests)
 
 
 def test_a_build_is_followed_until_its_rows_are_shown(serve: Serve, visit: Visit) -> None:
     api = FakeApi([described(None, building(None))], rows=day())
-    page = visit(serve(api.respond).url, ready=False)
+    page = visit(serve(api.respond).url, ready=False, clock=True)
     text, bar = page.locator(".panel .build"), page.get_by_role("progressbar", name="Build of Sensor hours")
     expect(text).to_have_text("Version 2 is being built.")
     expect(bar).not_to_have_attribute("value", "0")
     api.aggregates = [described(None, building(0.429))]
-    expect(text).to_have_text("Version 2 is being built: 42% done.", timeout=SOON_MS)
+    page.clock.fast_forward(LISTED_EVERY_MS)
+    expect(text).to_have_text("Version 2 is being built: 42% done.")
     expect(bar).to_have_attribute("value", "0.429")
     api.aggregates = [described(None, building(None, "the build failed: a batch was given up"))]
+    page.clock.fast_forward(LISTED_EVERY_MS)
     expect(text).to_have_text(
         "Version 2 is not built (the build failed: a batch was given up). "
         "Run tailrace rebuild sensor_hours to build it.",
-        timeout=SOON_MS,
     )
     expect(bar).to_be_hidden()
     api.aggregates = [described(2, LIVE | {"version": 2})]
-    expect(text).to_be_hidden(timeout=SOON_MS)
+    page.clock.fast_forward(LISTED_EVERY_MS)
+    expect(text).to_be_hidden()
     wait_for(page, "document.querySelector('.panel').panel.rows.length > 0")
 
 
 def test_the_old_version_is_shown_while_the_new_one_is_built(serve: Serve, visit: Visit) -> None:
     api = FakeApi([described(1, building(0.5), LIVE)], rows=day())
-    page = visit(serve(api.respond).url)
+    page = visit(serve(api.respond).url, clock=True)
     expect(page.locator(".panel .build")).to_have_text(
         "Version 2 is being built: 50% done. Until then, version 1 is shown."
     )
     page.evaluate("document.querySelector('.panel').dataset.mark = 'old'")
     api.aggregates = [described(1, building(0.7), LIVE)]
-    expect(page.locator(".panel[data-mark=old] .build")).to_contain_text("70% done", timeout=SOON_MS)  # the same panel
+    page.clock.fast_forward(LISTED_EVERY_MS)
+    expect(page.locator(".panel[data-mark=old] .build")).to_contain_text("70% done")  # the same panel
     measures = [{"name": "readings", "kind": "count", "unit": None, "description": "All of them."}]
     api.aggregates = [described(2, LIVE | {"version": 2}, LIVE, measures=measures)]
-    expect(page.locator(".panel[data-mark=old]")).to_have_count(0, timeout=SOON_MS)
+    page.clock.fast_forward(LISTED_EVERY_MS)
+    expect(page.locator(".panel[data-mark=old]")).to_have_count(0)
     wait_for(page, "document.querySelector('.panel').panel.rows.length > 0")
     expect(page.locator(".panel .foot-note")).to_contain_text("All of them.")
 
@@ -93,25 +99,28 @@ def test_the_old_version_is_shown_while_the_new_one_is_built(serve: Serve, visit
 def test_an_aggregate_that_is_deployed_appears_and_one_that_is_gone_disappears(serve: Serve, visit: Visit) -> None:
     rows = day()
     api = FakeApi([described(1, LIVE)], rows=rows | {"new_hours": rows["sensor_hours"]})
-    page = visit(serve(api.respond).url)
+    page = visit(serve(api.respond).url, clock=True)
     page.evaluate("document.querySelector('.panel').dataset.mark = 'old'")
     api.aggregates = [described(1, LIVE), described(1, LIVE, name="new_hours")]
-    expect(page.locator(".panel")).to_have_count(2, timeout=SOON_MS)
+    page.clock.fast_forward(LISTED_EVERY_MS)
+    expect(page.locator(".panel")).to_have_count(2)
     expect(page.locator(".panel[data-mark=old]")).to_have_count(1)
     wait_for(page, "[...document.querySelectorAll('.panel')].every(({ panel }) => panel.rows.length > 0)")
     expect(page.locator("h2 small")).to_have_text("2 aggregates")
     api.aggregates = [described(1, LIVE, name="new_hours")]
-    expect(page.locator(".panel")).to_have_count(1, timeout=SOON_MS)
+    page.clock.fast_forward(LISTED_EVERY_MS)
+    expect(page.locator(".panel")).to_have_count(1)
     expect(page.locator(".panel[data-mark=old]")).to_have_count(0)
 
 
 def test_the_list_is_not_requested_while_the_page_is_paused(serve: Serve, visit: Visit) -> None:
     served = serve(FakeApi([described(1, building(0.5), LIVE)], rows=day()).respond)
-    page = visit(served.url)
+    page = visit(served.url, clock=True)
     page.get_by_role("button", name="Pause").click()
     page.wait_for_timeout(600)  # for requests in flight
     served.requests.clear()
-    page.wait_for_timeout(5500)
+    page.clock.run_for(LISTED_EVERY_MS + 500)
+    page.wait_for_timeout(300)  # for requests on their way
     assert served.requests == []
 
 
