@@ -162,12 +162,13 @@ def test_a_refresh_is_one_request_per_visible_panel(serve: Serve, visit: Visit) 
 
 def test_nothing_is_requested_while_the_page_is_paused_or_hidden(serve: Serve, visit: Visit) -> None:
     served = serve(FakeApi(rows=day()).respond)
-    page = visit(served.url)
+    page = visit(served.url, clock=True)
 
     def requests_in_three_seconds() -> int:
         page.wait_for_timeout(600)  # for requests in flight
         served.requests.clear()
-        page.wait_for_timeout(3000)
+        page.clock.run_for(3000)
+        page.wait_for_timeout(300)  # for requests on their way
         return len(served.requests)
 
     page.get_by_role("button", name="Pause").click()
