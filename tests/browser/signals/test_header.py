@@ -179,14 +179,16 @@ def test_the_header_is_the_worst_of_all_tiles(serve: Serve, visit: Visit) -> Non
 def test_an_api_of_an_earlier_release_is_understood(serve: Serve, visit: Visit) -> None:
     """It does not report where items and files were refused."""
     api = FakeApi(rows=day())
-    page = visit(serve(api.respond).url)
+    page = visit(serve(api.respond).url, clock=True)
     for one in api.health["stages"]:
         for name in ("quarantined_today", "refused", "retried"):
             one.pop(name, None)
         if "behind_s" in one:
             one["behind_s"] = 0
+    page.clock.fast_forward(ASKED_EVERY_MS)
     expect(page.locator("#state")).to_have_text("Live · up to date")
     api.health |= {"quarantined_today": 2, "files_failed": 3}
+    page.clock.fast_forward(ASKED_EVERY_MS)
     expect(page.locator("#state")).to_have_attribute("data-state", "failed")
     assert [shown(page, name) for name in ("load", "ingest", "fanout", "catalog")] == [
         ("failed", "3"),
@@ -200,10 +202,11 @@ def test_a_tile_names_the_routes_that_failed(serve: Serve, visit: Visit) -> None
     api = FakeApi(rows=day())
     routes = (stage("alarms", failed=0), stage("large-orders", failed=20), stage("late", failed=2))
     health(api, routes)
-    page = visit(serve(api.respond).url)
+    page = visit(serve(api.respond).url, clock=True)
     causes = page.locator("[data-stage=routes] .causes")
     expect(causes).to_have_text("large-orders: 20 messages failed; late: 2 messages failed")
     health(api, (stage("alarms"), stage("late")))
+    page.clock.fast_forward(ASKED_EVERY_MS)
     expect(causes).to_be_hidden()
 
 
@@ -311,7 +314,7 @@ def test_entrances_that_write_nothing_say_so(
 ) -> None:
     api = FakeApi(rows=day())
     health(api, counts={"write_entrances": "off"})
-    page = visit(serve(api.respond).url)
+    page = visit(serve(api.respond).url, clock=True)
     words = {name: page.locator(f"[data-stage={name}] .word") for name in ("api", "load", "ingest", "items", "fanout")}
     for name in ("api", "load", "ingest"):
         expect(words[name]).to_have_text("writes off")
@@ -322,7 +325,9 @@ def test_entrances_that_write_nothing_say_so(
     page.locator("#stages").screenshot(path=SCREENSHOTS / "writes-off.png")
     assert violations(page) == []
     health(api, load={"quarantined_today": 3}, counts={"write_entrances": "off"})
+    page.clock.fast_forward(ASKED_EVERY_MS)
     expect(words["load"]).to_have_text("quarantined today")
     expect(page.locator("[data-stage=load]")).to_have_attribute("title", re.compile("refuses every item here"))
     health(api)
+    page.clock.fast_forward(ASKED_EVERY_MS)
     expect(words["ingest"]).to_be_empty()
