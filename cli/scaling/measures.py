@@ -33,8 +33,9 @@ def _rows(plan: Plan) -> Iterator[Cost]:
 def _values(plan: Plan) -> Iterator[Cost]:
     units = {one.aggregate: one.units / one.writes for one in plan.written if one.kind == "value row"}
     for values in plan.profile.values:
-        writes = plan.values_written(values)
-        reads = ", all read" if values.reads_all else ", an end read" if values.ends else ""
+        writes = plan.values_written(values) + plan.nodes_written(values)
+        reads = ", with nodes" if values.quantiles else ""
+        reads += ", an end read" if values.ends else ""
         reads += ", ranked" if values.ranked else ""
         counts = ", counted" if values.appearing else ""
         what = f"value rows, {values.per_row:,.0f} per row{reads}{counts}"

@@ -147,13 +147,18 @@ class Plan:
         """Return the value rows that are written per change."""
         return interpolate(self.profile.sizes, values.writes, self.folded)
 
+    def nodes_written(self, values: Values) -> float:
+        """Return the nodes of value rows that are written per change."""
+        return interpolate(self.profile.sizes, values.node_writes, self.folded) if values.node_writes else 0
+
     def reads_of(self, values: Values) -> float:
         """Return the read units per change for measures behind value rows."""
         size = self.profile.row_bytes.get((values.aggregate, "value row"), 0) + MARK_BYTES
-        all_rows = math.ceil(values.per_row * size / _READ_UNIT_BYTES) if values.reads_all else 0
+        levels = [math.ceil(rows * size / _READ_UNIT_BYTES) for rows in values.levels]
+        ranks = levels[0] + values.quantiles * sum(levels[1:]) if levels else 0
         touched = min(self.main_rows(values.aggregate), self.values_written(values))
         # what is counted or ranked is read after it is written, one by one
-        return touched * (values.ends + all_rows) + (self.values_written(values) if values.reads_touched else 0)
+        return touched * (values.ends + ranks) + (self.values_written(values) if values.reads_touched else 0)
 
     def transactions(self, values: Values) -> float:
         """Return the transactions per change that count values: one for each main row with new ones."""
@@ -176,7 +181,7 @@ class Plan:
 
     def _calls(self, values: Values) -> float:
         touched = min(self.main_rows(values.aggregate), self.values_written(values))
-        queries = values.ends + values.reads_all
+        queries = values.ends + (1 + values.quantiles * (len(values.levels) - 1) if values.levels else 0)
         updates = touched * (1 + queries) if queries or values.ranked else 0
         reads = self.values_written(values) / _VALUES_PER_READ if values.reads_touched else 0
         return updates + reads + (self.transactions(values) if values.appearing else 0)

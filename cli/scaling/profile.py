@@ -62,7 +62,9 @@ class Values:
         per_row: value rows of a row with any, on average.
         writes: value rows written per change, in batches of each of SIZES.
         ends: the number of queries that read one end; 0 if there are none.
-        reads_all: whether all value rows are read.
+        quantiles: the number of quantiles.
+        node_writes: nodes of value rows written per change, in batches of each of SIZES, for quantiles; else empty.
+        levels: how many rows a query reads on average: of the nodes of a row, and of what is below one, to the values.
         appearing: values that are new to their row, per change, where different values are counted; else 0.
         ranked: whether the most frequent values are shown, for which each touched value row is read.
     """
@@ -72,7 +74,9 @@ class Values:
     per_row: float
     writes: tuple[float, ...]
     ends: int
-    reads_all: bool
+    quantiles: int = 0
+    node_writes: tuple[float, ...] = ()
+    levels: tuple[float, ...] = ()
     appearing: float = 0
     ranked: bool = False
 

@@ -7,7 +7,8 @@ It raises `Unsupported` for everything else, so that it is never silently wrong.
 runs the same cases on it and on DynamoDB Local.
 """
 
-from local.in_memory.database import ChangeListener, Database
+from local.in_memory.database import Database
 from local.in_memory.errors import Unsupported
+from local.in_memory.table import ChangeListener
 
 __all__ = ["ChangeListener", "Database", "Unsupported"]

@@ -1,21 +1,17 @@
 """Tables by name and the operations on them, with the interface of boto3's low-level client."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from local.in_memory.errors import Rejected, Unsupported, invalid
 from local.in_memory.expressions import Scope, parse_condition, parse_update
 from local.in_memory.partiql import Statement, parse_statement
 from local.in_memory.reads import page, partition_of, projected
+from local.in_memory.table import ChangeListener, Key, Table
 from local.in_memory.transactions import Prepared, transact
 from local.in_memory.values import Row, Value, canonical
 
 type Json = dict[str, Any]
-type Key = tuple[str, ...]
-type ChangeListener = Callable[[Row, Row | None, Row | None], None]
-"""Called for every write that changed a row, like a stream: with the key, the old row and the new row."""
 
 _MAX_STATEMENTS = 25
 _MAX_KEYS = 100
@@ -23,38 +19,6 @@ _CONDITION_FAILED = ("ConditionalCheckFailedException", "The conditional request
 _KNOWN_OPTIONS = {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
 _KNOWN_OPTIONS |= {"ReturnValues", "ReturnValuesOnConditionCheckFailure"}
 _METADATA: Json = {"HTTPStatusCode": 200}
-
-
-@dataclass(slots=True)
-class _Table:
-    """The rows of a table, by key, and of each partition. Key attributes are strings."""
-
-    key_names: tuple[str, ...]
-    on_change: ChangeListener | None
-    rows: dict[Key, Row] = field(default_factory=dict)
-    partitions: defaultdict[str, dict[Key, Row]] = field(default_factory=lambda: defaultdict(dict))
-
-    def key(self, given: Mapping[str, Value]) -> Key:
-        try:
-            key = tuple(given[name]["S"] for name in self.key_names)
-        except KeyError:
-            raise invalid("The provided key element does not match the schema") from None
-        if not all(key):
-            raise invalid("One or more parameter values are not valid. A key attribute cannot be an empty string value")
-        return key
-
-    def replace(self, key: Key, new: Row | None) -> Row | None:
-        """Replace or remove a row and return the old one. A write that changes nothing does not call `on_change`."""
-        old = self.rows.get(key)
-        partition = self.partitions[key[0]]
-        if new is None:
-            self.rows.pop(key, None)
-            partition.pop(key, None)
-        else:
-            self.rows[key] = partition[key] = new
-        if self.on_change is not None and old != new:
-            self.on_change({name: {"S": part} for name, part in zip(self.key_names, key, strict=True)}, old, new)
-        return old
 
 
 class Database:
@@ -66,11 +30,11 @@ class Database:
 
     def __init__(self, *, returns_rejected_item: bool = False) -> None:
         self.returns_rejected_item = returns_rejected_item
-        self._tables: dict[str, _Table] = {}
+        self._tables: dict[str, Table] = {}
 
     def create(self, name: str, *key_names: str, on_change: ChangeListener | None = None) -> None:
         """Create a table with these keys, the partition key first; `on_change` is called for each change."""
-        self._tables[name] = _Table(key_names, on_change)
+        self._tables[name] = Table(key_names, on_change)
 
     def rows(self, name: str) -> list[Row]:
         """Return all rows of a table, ordered by key."""
@@ -153,7 +117,7 @@ class Database:
         except Rejected as error:
             raise error.as_client_error(operation) from None
 
-    def _table(self, name: str) -> _Table:
+    def _table(self, name: str) -> Table:
         try:
             return self._tables[name]
         except KeyError:
@@ -192,9 +156,7 @@ class Database:
         table, key, new = self._updated(name, given, expression, options)
         return (name, key), lambda: table.replace(key, new)
 
-    def _updated(
-        self, name: str, given: Mapping[str, Value], expression: str, options: Json
-    ) -> tuple[_Table, Key, Row]:
+    def _updated(self, name: str, given: Mapping[str, Value], expression: str, options: Json) -> tuple[Table, Key, Row]:
         """Return a row as it would be after an update, with its table and key."""
         table = self._table(name)
         key = table.key(given)
@@ -224,7 +186,7 @@ class Database:
             return {"Error": error_body, "TableName": statement.table}
         return {"TableName": statement.table}
 
-    def _target(self, statement: Statement, entry: Json) -> tuple[_Table, Key, list[Value]]:
+    def _target(self, statement: Statement, entry: Json) -> tuple[Table, Key, list[Value]]:
         """Return a statement's table, key and parameters."""
         values = [canonical(value) for value in entry.get("Parameters", ())]
         if len(values) != statement.parameters:
@@ -235,7 +197,7 @@ class Database:
         return table, table.key({name: values[statement.equal[name]] for name in table.key_names}), values
 
     @staticmethod
-    def _execute(table: _Table, key: Key, statement: Statement, values: list[Value], *, shown: bool) -> None:
+    def _execute(table: Table, key: Key, statement: Statement, values: list[Value], *, shown: bool) -> None:
         old = table.rows.get(key)
         scope = Scope(old or {}, {}, dict(enumerate(values)))
         if old is None or not all(condition(scope) for _, condition in statement.conditions):

@@ -21,6 +21,7 @@ from tailrace import (
     maximum,
     mean,
     minimum,
+    quantile,
     smallest,
     top,
     total,
@@ -138,6 +139,8 @@ pipeline = Pipeline(
                 "usual": top("ms", 1),
                 "two": largest("ms", 2),
                 "times": distinct("ms"),
+                "median": quantile("ms", 0.5),
+                "late": quantile("ms", 0.9),
             },
         ),
         # nothing here is read back from value rows

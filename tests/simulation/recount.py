@@ -50,6 +50,8 @@ def _recount_visits(visited: list[Item], rows: defaultdict[Key, Item]) -> None:
         usual = min(values, key=lambda value: (-values.count(value), value))
         rows[key] |= {"slowest": max(values), "usual": [{"value": usual, "count": values.count(usual)}]}
         rows[key]["times"] = len(set(values))
+        ranked = sorted(values)
+        rows[key] |= {"median": ranked[-(-len(ranked) // 2) - 1], "late": ranked[-(-len(ranked) * 9 // 10) - 1]}
         rows[key]["two"] = [{"value": value} for value in sorted(values, reverse=True)[:2]]
     for key, found in speeds.items():
         rows[key]["speeds"] = len(found)

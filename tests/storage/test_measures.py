@@ -166,8 +166,8 @@ def test_a_row_that_is_empty_gets_the_time_of_its_end_and_loses_it_when_it_fills
     assert values(shops) == {}
     rows = shops.rows()
     # two main rows, the two entries in their lists, one for each value: amount, the one with shown fields, the one by
-    # lines, the rounded one, lines, lines with time
-    assert len(rows) == 10
+    # lines, the rounded one, lines, lines with time; and for quantiles two nodes of the amount, one of the rounded one
+    assert len(rows) == 13
     horizon = (datetime.now(UTC) + REDELIVERY_HORIZON).timestamp()
     assert all(row["~n"] == 0 and horizon - 60 < row["expires_at"] <= horizon for row in rows.values())
     shops.absorb(event(records[:2]))

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from cli.scaling.profile import CHUNK, SIZES, HotKey, HotRow, Kind, Profile, RowClass, Values
 from cli.scaling.sampling.changes import Step
@@ -93,7 +94,7 @@ class Counting:
             tuple(self._hot_rows.values()),
             tuple(self._hot_keys.values()),
             self._hot_item,
-            [self._values_of(counts) for counts in self._values.values() if counts.rows.count()],
+            [self._values_of(one) for one in self._values.values() if one.kind.measures and one.rows.count()],
             sizes.item_units,
             sizes.record_bytes,
             sizes.event_bytes,
@@ -166,15 +167,19 @@ class Counting:
 
     def _values_of(self, counts: _ValueCounts) -> Values:
         measures = counts.kind.measures.values()
-        ranges = {measure.value_range for measure in measures if not measure.is_counted}
+        ranges = Counter(measure.value_range for measure in measures if not measure.is_counted)
         counted = any(measure.is_counted for measure in measures)
+        nodes = [self._values[kind.layout] for kind in counts.kind.nodes]
+        sizes = [counts.rows.count(), *(level.values.count() for level in nodes), counts.values.count()]
         return Values(
             counts.aggregate,
             tuple(counts.kind.measures),
             counts.values.count() / counts.rows.count(),
             tuple([written / self._changes for written in counts.written]),
-            len(ranges - {"all", "frequent"}),
-            "all" in ranges,
+            len(ranges.keys() - {"frequent", "ranks"}),
+            ranges["ranks"],
+            tuple([sum(level.written[size] for level in nodes) / self._changes for size in range(len(SIZES))]),
+            tuple([below / above for above, below in pairwise(sizes)]) if nodes else (),
             counts.values.count() / self._changes if counted else 0,
             "frequent" in ranges,
         )

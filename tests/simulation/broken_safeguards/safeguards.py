@@ -15,6 +15,7 @@ from tests.simulation.broken_safeguards.counts import BROKEN_COUNTS
 from tests.simulation.broken_safeguards.delivery import BROKEN_DELIVERY
 from tests.simulation.broken_safeguards.ends import BROKEN_ENDS
 from tests.simulation.broken_safeguards.folding import BROKEN_FOLDING
+from tests.simulation.broken_safeguards.ranks import BROKEN_RANKS
 from tests.simulation.broken_safeguards.writes import BROKEN_WRITES
 
 BROKEN_SAFEGUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
@@ -24,6 +25,7 @@ BROKEN_SAFEGUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     **BROKEN_COUNTS,
     **BROKEN_CANDIDATES,
     **BROKEN_ENDS,
+    **BROKEN_RANKS,
     **BROKEN_DELIVERY,
     **BROKEN_CARRYING,
 }

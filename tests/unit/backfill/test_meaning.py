@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, maximum, total
+from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, maximum, quantile, total
 from tailrace.backfill.meaning import collection_fingerprint, fingerprint
 from tailrace.backfill.meaning_lock import meanings
 from tailrace.backfill.sources import describe_function
+from tailrace.definition.measures.order import OrderMeasure
 from tailrace.errors import DefinitionError
 
 SCHEMA: dict[str, Any] = {"type": "object"}
@@ -54,11 +55,20 @@ def test_whatever_changes_an_items_worth_changes_the_fingerprint(changes: dict[s
     assert fingerprint(aggregate(**changes)) != fingerprint(aggregate())
 
 
-def test_rows_that_say_which_values_are_counted_are_another_form_whatever_the_lock_accepts() -> None:
-    kept = Pipeline([ORDERS], [aggregate()])
-    counted = Pipeline([ORDERS], [aggregate(measures={"n": count(), "kinds": distinct("kind")})])
-    assert meanings(kept) == {("shops", 1): fingerprint(kept.aggregates[0])}
-    assert meanings(counted) == {("shops", 1): f"{fingerprint(counted.aggregates[0])}+counted-values"}
+@pytest.mark.parametrize(
+    ("measures", "form"),
+    [
+        ({}, ""),
+        ({"kinds": distinct("kind")}, "+counted-values"),
+        ({"median": quantile("amount", 0.5)}, "+nodes"),
+        ({"median": quantile("amount", 0.5), "amounts": distinct("amount")}, "+counted-values+nodes"),
+    ],
+)
+def test_rows_in_another_form_mean_something_else_whatever_the_lock_accepts(
+    measures: dict[str, OrderMeasure], form: str
+) -> None:
+    pipeline = Pipeline([ORDERS], [aggregate(measures={"n": count(), **measures})])
+    assert meanings(pipeline) == {("shops", 1): f"{fingerprint(pipeline.aggregates[0])}{form}"}
 
 
 def test_a_nested_field_means_something_else_than_a_name_with_a_dot() -> None:

@@ -6,6 +6,7 @@ builds a row's key once per set of group values.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -33,7 +34,9 @@ class RowEvaluator:
         )
         values = list(dict.fromkeys(kind.values for aggregate in aggregates for kind in aggregate.value_rows))
         self._columns = [(where, _by_path(found)) for where, found in _by_predicate(columns)]
-        self._values = values
+        self._values = [one for one in values if one.node is None]
+        self._nodes = [(one, self._values.index(replace(one, node=None))) for one in values if one.node is not None]
+        values = [*self._values, *(one for one, _ in self._nodes)]
         ordered = [column for _, by_path in self._columns for _, found in by_path for column in found]
         position = {column: index for index, column in enumerate(ordered, 1)}
         self._parts = [
@@ -66,6 +69,9 @@ class RowEvaluator:
         """
         numbers = self._numbers(item)
         entries = [values.entry(item) for values in self._values]
+        for nodes, position in self._nodes:
+            value = entries[position]
+            entries.append(None if value is None else nodes.node_of(value))
         found: list[Amount | None] = []
         for where, select, kinds in self._parts:
             if where is not None and not where(item):

@@ -47,7 +47,8 @@ def stored_form(aggregate: Aggregate) -> str:
     It belongs to the fingerprint in control rows and not to the lock: nobody can accept rows of another form as the
     same. Empty for rows whose form has not changed.
     """
-    return "+counted-values" if aggregate.counted else ""
+    has_nodes = any(kind.nodes for kind in aggregate.value_rows)
+    return ("+counted-values" if aggregate.counted else "") + ("+nodes" if has_nodes else "")
 
 
 def collection_fingerprint(collection: Collection) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from tailrace.definition.collection import Collection, check_name
@@ -13,6 +14,7 @@ from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.groups.hops import HopGroup
+from tailrace.definition.lifetimes import expiry_second
 from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.ratios import AnyMeasure, Ratio
@@ -35,12 +37,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueRows:
-    """The value rows that several order measures of an aggregate share."""
+    """The value rows that several order measures of an aggregate share; or, without measures, a level of nodes.
+
+    ``nodes`` are the levels above these value rows, if a measure needs them.
+    """
 
     name: str
     values: ValueSelection
     measures: Mapping[str, OrderMeasure]
     layout: Layout
+    nodes: tuple["ValueRows", ...] = ()
 
     @property
     def value_ranges(self) -> Mapping[ValueRange, int]:
@@ -76,8 +82,7 @@ class Aggregate:
         name: the first part of its rows' keys.
         of: the collection whose items it aggregates.
         by: the groups, in key order: the first is the partition key, the others form the sort key. At most one is a
-            time bucket. An item whose group field is missing or null is in no row. Without
-            groups, there is one row of all items.
+            time bucket. An item whose group field is missing or null is in no row. Without groups, all items share one.
         measures: the measures of each row, by name.
         where: restricts the aggregate to the items that satisfy this predicate.
         each: the path of a list, map or set: each of its elements contributes, in a row of its own groups. Groups,
@@ -236,16 +241,19 @@ class Aggregate:
 
     @cached_property
     def value_rows(self) -> tuple[ValueRows, ...]:
-        """The kinds of value rows behind the order measures, each named after the first of its measures."""
+        """The kinds of value rows behind the order measures, each named after the first of its measures, and nodes."""
         shared: dict[ValueSelection, dict[str, OrderMeasure]] = {}
         for name in sorted(self.measures):
             measure = self.measures[name]
             if isinstance(measure, OrderMeasure):
                 shared.setdefault(measure.values, {})[name] = measure
-        return tuple(
-            ValueRows(next(iter(named)), values, named, Layout(self, values.labels, (ITEM_COUNT,)))
-            for values, named in shared.items()
-        )
+        kinds = [self._value_rows(next(iter(named)), values, named) for values, named in shared.items()]
+        return tuple(chain.from_iterable((kind, *kind.nodes) for kind in kinds))
+
+    def _value_rows(self, name: str, values: ValueSelection, measures: Mapping[str, OrderMeasure]) -> ValueRows:
+        lengths = values.node_lengths if any(one.value_range == "ranks" for one in measures.values()) else ()
+        nodes = [self._value_rows(f"{name}.{length}", replace(values, node=length), {}) for length in lengths]
+        return ValueRows(name, values, measures, Layout(self, values.labels, (ITEM_COUNT,)), tuple(nodes))
 
     @cached_property
     def counted(self) -> Mapping[Layout, tuple[str, ...]]:
@@ -272,7 +280,7 @@ class Aggregate:
         """
         if self.keep is None or (bucket := self.bucket) is None:
             return None
-        return _expiry_second(bucket, groups[self.by.index(bucket)], self.keep)
+        return expiry_second(bucket, groups[self.by.index(bucket)], self.keep)
 
     def render(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a stored row as readers get it: groups, measures, ``updated_at``; None for an empty group.
@@ -289,11 +297,3 @@ class Aggregate:
         }
         flag = {"inexact": True} if row.get(INEXACT) else {}
         return groups | measures | {UPDATED_AT: row.get(UPDATED_AT)} | flag
-
-
-@lru_cache(maxsize=4096)
-def _expiry_second(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
-    try:
-        return int((bucket.last_end(label) + keep).timestamp())
-    except (ValueError, OverflowError):  # at either end of the calendar, in years 1 and 9999
-        return 0 if label.startswith("0") else None

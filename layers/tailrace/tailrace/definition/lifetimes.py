@@ -1,11 +1,13 @@
-"""How long a collection's items are kept, counted from a time field of each."""
+"""How long items and rows are kept: items counted from a time field of each, rows from the end of their bucket."""
 
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
+from functools import lru_cache
 
 from tailrace.definition.fields.checks import check_field
 from tailrace.definition.fields.instants import check_epoch_unit, parse_instant, time_error, time_zone
 from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.json_types import Item
 from tailrace.errors import DefinitionError
 
@@ -54,3 +56,12 @@ def lifetime(context: str, keep: object, source: object, unit: object, tz: str) 
     check_field(f"{context}: keep_from=", source)
     check_epoch_unit(f"{context}: keep_unit=", unit)
     return Lifetime(keep, field_path(str(source)), time_zone(tz), str(unit))
+
+
+@lru_cache(maxsize=4096)
+def expiry_second(bucket: BucketGroup, label: str, keep: timedelta) -> int | None:
+    """Return the second since 1970 at which a row of a bucket may expire; None after the year 9999."""
+    try:
+        return int((bucket.last_end(label) + keep).timestamp())
+    except (ValueError, OverflowError):  # at either end of the calendar, in years 1 and 9999
+        return 0 if label.startswith("0") else None

@@ -130,7 +130,7 @@ class Table:
                 for sk in sorted(found)
                 if found[sk].counters[0] > 0
             ]
-            ends = {"low": counts[:1], "high": counts[-1:], "frequent": counts, "all": counts}
+            ends = {"low": counts[:1], "high": counts[-1:], "frequent": counts, "ranks": counts, "all": counts}
             state |= {
                 name: value
                 for name, value in kind.state({one: ends[one] for one in kind.value_ranges}).items()

@@ -104,26 +104,28 @@ def test_the_times_of_stages_are_their_figures() -> None:
 
 
 def test_value_rows_are_written_per_value_and_read_per_row() -> None:
-    values = Values("shops", ("p95",), per_row=100, writes=(0.2,) * len(SIZES), ends=0, reads_all=True)
-    touched = dict(PROFILE.touched) | {SHOPS._replace(kind="value row"): [2_000] * len(SIZES)}
+    values = Values("shops", ("p50", "p95"), per_row=3_000, writes=(0.2,) * len(SIZES), ends=0)
+    values = replace(values, quantiles=2, node_writes=(0.05,) * len(SIZES), levels=(30, 100))
+    touched = dict(PROFILE.touched) | {SHOPS._replace(kind="value row"): [2_500] * len(SIZES)}
     sizes = dict(PROFILE.row_bytes) | {("shops", "value row"): 148}
     found = plan(1_000, touched=touched, row_bytes=sizes, values=[values])
-    # 100 rows of 200 bytes are five units of 4 KB, for each of the 0.1 rows that a change touches
-    assert found.reads_of(values) == pytest.approx(0.5)
-    assert found.reads_of(replace(values, ends=1, reads_all=False)) == pytest.approx(0.1)
-    # each of these rows takes an update and a query, of 5 ms, eight at a time
-    assert found.aggregate_s == pytest.approx(50e-6 + 0.3 * 100e-6 + 0.1 * 2 * 5e-3 / 8)
-    cost = next(one for one in costs(found) if one.measures == ("p95",))
-    assert cost.writes == pytest.approx(0.2)
-    assert cost.write_units == pytest.approx(0.2)
-    assert cost.read_units == pytest.approx(0.5)
+    # for each of the 0.1 rows that a change touches, 30 nodes of 200 bytes are two units of 4 KB, and the 100 values
+    # of one node are five units, for each of two quantiles
+    assert found.reads_of(values) == pytest.approx(0.1 * (2 + 2 * 5))
+    assert found.reads_of(replace(values, ends=1, quantiles=0, levels=())) == pytest.approx(0.1)
+    # each of these rows takes an update and three queries, of 5 ms, eight at a time
+    assert found.aggregate_s == pytest.approx(50e-6 + 0.35 * 100e-6 + 0.1 * 4 * 5e-3 / 8)
+    cost = next(one for one in costs(found) if one.measures == ("p50", "p95"))
+    assert cost.writes == pytest.approx(0.25)
+    assert cost.write_units == pytest.approx(0.25)
+    assert cost.read_units == pytest.approx(1.2)
 
 
 def test_different_values_are_counted_at_a_price_that_does_not_depend_on_how_many_there_are() -> None:
     writes = (0.2,) * len(SIZES)
     touched = dict(PROFILE.touched) | {SHOPS._replace(kind="value row"): [2_000] * len(SIZES)}
     for per_row in (10, 1_000_000):
-        values = Values("shops", ("kinds",), per_row, writes, ends=0, reads_all=False, appearing=0.04)
+        values = Values("shops", ("kinds",), per_row, writes, ends=0, appearing=0.04)
         found = plan(1_000, touched=touched, values=[values])
         cost = next(one for one in costs(found) if one.measures == ("kinds",))
         # each touched value is written and read once; a new one is written again in a transaction with its row
@@ -137,7 +139,7 @@ def test_different_values_are_counted_at_a_price_that_does_not_depend_on_how_man
 def test_ranked_values_are_read_when_they_are_touched() -> None:
     touched = dict(PROFILE.touched) | {SHOPS._replace(kind="value row"): [2_000] * len(SIZES)}
     for per_row in (10, 1_000_000):
-        values = Values("shops", ("best",), per_row, (0.2,) * len(SIZES), ends=0, reads_all=False, ranked=True)
+        values = Values("shops", ("best",), per_row, (0.2,) * len(SIZES), ends=0, ranked=True)
         found = plan(1_000, touched=touched, values=[values])
         cost = next(one for one in costs(found) if one.measures == ("best",))
         assert (cost.writes, cost.write_units, cost.read_units) == pytest.approx((0.2, 0.2, 0.2))

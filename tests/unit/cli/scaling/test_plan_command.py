@@ -53,7 +53,7 @@ def test_people_get_rows_limits_dollars_and_advice(sample: str, capsys: pytest.C
         "1,000 inserts, 0 updates, 0 deletions",
         "Note: The sample has only 1,000 changes",
         "rows written per 1,000 changes",
-        "shops: p95: value rows, 10 per row, all read",
+        "shops: p95: value rows, 10 per row, with nodes",
         "shops: customers: value rows, 60 per row, counted",
         "$ per month, total",
         "is met first",

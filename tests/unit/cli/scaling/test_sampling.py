@@ -89,6 +89,16 @@ def test_rows_are_counted_as_folds_of_every_batch_size_find_them(file: Callable[
     assert found.changes == len(records)
 
 
+def test_nodes_of_quantiles_are_counted_apart_from_their_values(file: Callable[..., Path]) -> None:
+    found = plan(file([line(number) for number in range(1_000)])).profile
+    (values,) = [one for one in found.values if "p95" in one.measures]
+    # 100 values in one row: their first digits make 20 nodes (0, and twice 1 to 9), their first three make 100
+    assert values.quantiles == 1
+    assert values.levels == pytest.approx((19, 100 / 19, 1), rel=0.05)
+    assert values.node_writes[0] == pytest.approx(2)
+    assert values.writes[0] == pytest.approx(1)
+
+
 def test_the_busiest_row_item_and_key_are_found(file: Callable[..., Path]) -> None:
     lines = [line(1, sensor="busy", celsius=n) if n % 4 == 0 else line(n, sensor=f"s{n}") for n in range(1, 1_001)]
     found = plan(file(lines)).profile

@@ -95,6 +95,8 @@ def test_measures_of_the_same_values_share_value_rows() -> None:
     )
     assert [(rows.name, sorted(rows.measures)) for rows in aggregate.value_rows] == [
         ("high", ["high", "low", "p"]),
+        ("high.6", []),
+        ("high.8", []),
         ("y", ["y"]),
     ]
     assert aggregate.layout.counters == ("~n", "n")

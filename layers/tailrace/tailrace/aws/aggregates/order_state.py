@@ -8,6 +8,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.counted_values import ValueState
 from tailrace.aggregation.values.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
 from tailrace.aggregation.values.known_ends import start_key
+from tailrace.aggregation.values.ranks import NoSuchValue, counts_at_ranks
 from tailrace.aws.aggregates.batch_reads import rows_by_key
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, RESERVE, RESERVE_VERSION, OrderState
 from tailrace.aws.runtime.pages import partition_rows
@@ -142,12 +143,14 @@ class OrderReader:
                     found = known.get(kind.name) or FrequentValues.of(self._counts(kind, pk), most)
                     counts[value_range] = found.counts()
                     frequent[kind.name] = found
-                elif value_range == "all" or not touched:
-                    counts[value_range] = self._range(kind, pk, value_range, most)
+                elif value_range == "ranks":
+                    counts[value_range] = self._ranks(row.key, kind)
+                elif not touched:
+                    counts[value_range] = self._end(kind, pk, value_range, most)
                 else:
                     start = start_key(kind, value_range, stored.state, touched[kind.name])
                     if start is not None:
-                        counts[value_range] = self._range(kind, pk, value_range, most, start)
+                        counts[value_range] = self._end(kind, pk, value_range, most, start)
             state |= kind.state(counts)
         listed = frequent_kinds(row.layout.aggregate)
         for kind in listed.values():
@@ -157,31 +160,49 @@ class OrderReader:
                     frequent[kind.name], reserve[kind.name] = told
         return OrderState(stored.version, state, reserve if listed else None, frequent)
 
-    def _range(
+    def _ranks(self, key: RowKey, kind: ValueRows) -> list[ValueCount]:
+        """Return the value rows for quantiles, with nodes in the place of those that none of them is among."""
+        levels = [*kind.nodes, kind]
+
+        def read(level: int, text: str, is_whole: bool) -> list[ValueCount]:
+            condition = ("sk = :sk" if is_whole else "begins_with(sk, :sk)", text) if text else None
+            below = levels[level]
+            return list(self._counts(below, value_rows_key(key, below.name), condition))
+
+        fractions = [one.fraction for one in kind.measures.values() if one.value_range == "ranks"]
+        try:
+            return counts_at_ranks(fractions, kind.values.node_lengths, read)
+        except NoSuchValue:
+            return list(self._counts(kind, value_rows_key(key, kind.name)))
+
+    def _end(
         self, kind: ValueRows, pk: str, value_range: ValueRange, items: int, start: str | None = None
     ) -> list[ValueCount]:
-        """Return the value rows with a positive count, in key order; of one end, those of its first ``items`` items.
+        """Return the value rows with a positive count of the first ``items`` items of one end, in key order.
 
-        ``start`` is the sort key at which an end begins, if it is known.
+        ``start`` is the sort key at which the end begins, if it is known.
         """
-        if value_range == "all":
-            return list(self._counts(kind, pk))
         found = []
+        is_high = value_range == "high"
+        condition = None if start is None else ("sk <= :sk" if is_high else "sk >= :sk", start)
         limit = _FIRST_PAGE_LIMIT + items - 1
-        for count in self._counts(kind, pk, start=start, ScanIndexForward=value_range != "high", Limit=limit):
+        for count in self._counts(kind, pk, condition, ScanIndexForward=not is_high, Limit=limit):
             found.append(count)
             items -= int(count.items)
             if items <= 0:
                 break
-        return found[::-1] if value_range == "high" else found
+        return found[::-1] if is_high else found
 
-    def _counts(self, kind: ValueRows, pk: str, **options: Any) -> Iterator[ValueCount]:
+    def _counts(
+        self, kind: ValueRows, pk: str, condition: tuple[str, str] | None = None, **options: Any
+    ) -> Iterator[ValueCount]:
         labels = kind.values.labels
         names = {f"#{number}": name for number, name in enumerate((*labels, ITEM_COUNT))}
         rows = partition_rows(
             self.client,
             self.table,
             pk,
+            condition=condition,
             ProjectionExpression=", ".join(names),
             ExpressionAttributeNames=names,
             **options,

@@ -27,23 +27,24 @@ def all_rows(call: Callable[..., Mapping[str, Any]], **request: Any) -> Iterator
 
 
 def partition_rows(
-    client: "DynamoDBClient", table: str, pk: str, *, start: str | None = None, **options: Any
+    client: "DynamoDBClient", table: str, pk: str, *, condition: tuple[str, str] | None = None, **options: Any
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a partition in the order of their sort keys, in DynamoDB's JSON, strongly consistent.
 
-    ``start`` is the sort key at which to begin; ``options`` are further arguments of the query.
+    ``condition`` selects sort keys: an expression of ``sk`` and ``:sk``, and the value of the latter. ``options`` are
+    further arguments of the query.
 
     Raises:
         Transient, Permanent: as :func:`all_rows`.
     """
-    condition, values = "pk = :pk", {":pk": {"S": pk}}
-    if start is not None:
-        condition += " AND sk >= :start" if options.get("ScanIndexForward", True) else " AND sk <= :start"
-        values[":start"] = {"S": start}
+    expression, values = "pk = :pk", {":pk": {"S": pk}}
+    if condition is not None:
+        expression += f" AND {condition[0]}"
+        values[":sk"] = {"S": condition[1]}
     return all_rows(
         client.query,
         TableName=table,
-        KeyConditionExpression=condition,
+        KeyConditionExpression=expression,
         ExpressionAttributeValues=values,
         ConsistentRead=True,
         **options,

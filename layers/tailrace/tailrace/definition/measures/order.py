@@ -23,8 +23,9 @@ With ``by_value=``, a number, text or boolean orders first and last, and takes t
 If no item has a value, the attributes are missing, or 0 for distinct. A change costs one write for each value that it
 touches (two if a value is replaced). Distinct costs one more for each value that appears or disappears
 (:mod:`tailrace.aggregation.values.counted_values`). Distinct and top read each touched value row
-(:mod:`tailrace.aggregation.values.frequent_values`). For the others, a batch costs one query of the value rows for each
-touched main row: of one end for minimum, maximum, largest, smallest, first and last, of all value rows for quantile.
+(:mod:`tailrace.aggregation.values.frequent_values`). For minimum, maximum, largest, smallest, first and last, a batch
+costs one query of one end of the value rows for each touched main row. For quantile, further rows count the items of
+neighbouring values, and a batch reads these and a few values (:mod:`tailrace.aggregation.values.ranks`).
 Measures with equal field, ``where``, error, order and shown fields share value rows.
 """
 
@@ -86,8 +87,8 @@ class OrderMeasure:
 
     @property
     def items_read(self) -> int:
-        """How much of :attr:`value_range` determines the measure: items at an end, frequent values; 0 for all."""
-        return 0 if self.value_range == "all" else self.most or 1
+        """How much of :attr:`value_range` determines the measure: items at an end, frequent values; else 0."""
+        return 0 if self.value_range in ("all", "ranks") else self.most or 1
 
     @property
     def values_stored(self) -> int:
@@ -153,8 +154,13 @@ def _flat(labels: Sequence[Any]) -> tuple[Any, ...]:
     return (labels[0], *(labels[1] if len(labels) > 1 else ()))
 
 
+def quantile_rank(fraction: Decimal, items: Number) -> Decimal:
+    """Return the rank of a quantile among so many items: it is the first value that has at least this rank."""
+    return max(EXACT.multiply(fraction, Decimal(items)), Decimal(1))
+
+
 def _quantile(counts: Sequence[ValueCount], fraction: Decimal) -> Any:
-    target_rank = max(EXACT.multiply(fraction, Decimal(sum(count.items for count in counts))), Decimal(1))
+    target_rank = quantile_rank(fraction, sum(count.items for count in counts))
     cumulative: Number = 0
     for count in counts:
         cumulative += count.items
@@ -229,7 +235,8 @@ def quantile(
         raise DefinitionError(f"quantile({source!r}): fraction must be from 0 to 1, not {fraction}")
     if relative_error is not None and not 0 < relative_error <= Decimal("0.5"):
         raise DefinitionError(f"quantile({source!r}): error= must be above 0 and at most 0.5, not {error}")
-    return OrderMeasure("quantile", ValueSelection(source, where, error=relative_error), "all", fraction=at, **metadata)
+    values = ValueSelection(source, where, error=relative_error)
+    return OrderMeasure("quantile", values, "ranks", fraction=at, **metadata)
 
 
 def _parse_fraction(what: str, value: float | Decimal | str) -> Decimal:

@@ -18,8 +18,8 @@ from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canoni
 from tailrace.encoding.sort_keys import check_sort_value, encode_sort_key, encode_sort_keys, utc_text
 from tailrace.errors import InvalidItem, Violation
 
-type ValueRange = Literal["low", "high", "frequent", "all"]
-"""Which value rows determine a measure: those of one end, the most frequent ones, or all."""
+type ValueRange = Literal["low", "high", "frequent", "ranks", "all"]
+"""Which value rows determine a measure: those of one end, the most frequent ones, those at given ranks, or all."""
 
 VALUE, AT, BY, SHOWN = "value", "at", "by", "shown"
 """The attributes of a value row: the value; for first and last, the time or the value that orders it; for largest and
@@ -29,6 +29,8 @@ MAX_VALUE_BYTES = 1024
 """A value is its row's sort key: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
 _DIGEST_CHARACTERS = 32
+_FIRST_DIGIT = 6
+_ERROR_OF_ONE_LEVEL = Decimal("0.003")  # from 1 to 2, the widest first digit, there are at most 116 values
 _LOG_CONTEXT = Context(prec=34)
 _REPRESENTATIVE_CONTEXT = Context(prec=16)
 _SMALLEST, _LARGEST = Decimal(f"1E{MIN_EXPONENT}"), Decimal(f"9.999999999999999E+{MAX_EXPONENT}")
@@ -63,6 +65,7 @@ class ValueSelection:
         tz: the time zone of times without an offset.
         epoch_unit: the unit of times that are numbers since 1970.
         error: the largest relative error to which numbers are rounded; None does not round.
+        node: the number of characters of a value's sort key that make the key of its node; None for the values.
     """
 
     source: str
@@ -73,6 +76,7 @@ class ValueSelection:
     epoch_unit: str = "s"
     by: str | None = None
     show: tuple[str, ...] | None = None
+    node: int | None = None
     path: FieldPath = field(init=False, repr=False, compare=False)
     order_path: FieldPath | None = field(init=False, repr=False, compare=False)
     shown_paths: tuple[FieldPath, ...] = field(init=False, repr=False, compare=False)
@@ -88,10 +92,23 @@ class ValueSelection:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The attributes of a value row other than its count."""
+        """The attributes of a value row, or of a node, other than its count."""
+        if self.node is not None:
+            return (VALUE,)
         if self.show is not None:
             return (VALUE, SHOWN)
         return (VALUE, AT) if self.at is not None else (VALUE,) if self.by is None else (VALUE, BY)
+
+    @property
+    def node_lengths(self) -> tuple[int, ...]:
+        """The :attr:`node` of each level of nodes above the values; the first ones have the fewest.
+
+        A number's sort key begins with six characters for its sign, its exponent and its first digit. With two more
+        digits, nodes of a hundred values hold 90,000 values for each power of ten. A larger error leaves about a
+        hundred values with the same first digit.
+        """
+        few = self.error is not None and self.error >= _ERROR_OF_ONE_LEVEL
+        return (_FIRST_DIGIT,) if few else (_FIRST_DIGIT, _FIRST_DIGIT + 2)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -120,7 +137,14 @@ class ValueSelection:
         if len(sort_key) * 4 > MAX_VALUE_BYTES and len(sort_key.encode()) > MAX_VALUE_BYTES:
             text = f"a value of {len(sort_key.encode())} bytes exceeds the key limit of {MAX_VALUE_BYTES}"
             raise InvalidItem([Violation(self.path.pointer, "measure", text)])
-        return ValueEntry(sort_key, labels)
+        return self.node_of(ValueEntry(sort_key, labels))
+
+    def node_of(self, value: ValueEntry) -> ValueEntry:
+        """Return the entry of the node that a value is counted in; the value's own if this selects values."""
+        if self.node is None:
+            return value
+        key = value.sort_key[: self.node]
+        return ValueEntry(key, (key,))
 
     def _ordered(self, item: Item, value: Any) -> tuple[str, tuple[Any, ...]] | None:
         """Return the sort key and labels of a value; None if what orders it is missing."""
