@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from tailrace import Aggregate, Collection, Pipeline, count, field, hour, maximu
 from tailrace.aws.aggregates import window_reader
 from tailrace.aws.aggregates.row_reader import RowReader
 from tailrace.aws.aggregates.window_reader import WindowReader
+from tailrace.definition.fields.calendar_units import first_day
 from tailrace.definition.groups.buckets import bucket
 from tailrace.definition.measures.linear import divide
 from tailrace.encoding.tagged_json import loads
@@ -63,37 +64,32 @@ CASES = [
 ]
 
 
-def window_start(window: str, zone: ZoneInfo, step: Any, label: str, end: datetime) -> datetime:
-    """Return when a window begins, by other means than the code under test."""
+def window_start(window: str, zone: ZoneInfo, end: datetime) -> datetime:
+    """Return when the window of a bucket within a day begins, by other means than the code under test."""
     number, unit = int(re.sub(r"[a-z]+", "", window)), window.lstrip("0123456789")
     if unit in ("h", "min", "s"):
         return end - number * {"h": timedelta(hours=1), "min": timedelta(minutes=1), "s": timedelta(seconds=1)}[unit]
+    days = number * (7 if unit == "w" else 1)
+    local = end.astimezone(zone).replace(tzinfo=None) - timedelta(days=days)
+    # the first instant at which the clock shows that time, or has passed it
+    return min(
+        at
+        for quarters in range(-4 * 30, 4 * 30)
+        if (at := end - timedelta(days=days) + timedelta(minutes=15 * quarters)).astimezone(zone).replace(tzinfo=None)
+        >= local
+    )
+
+
+def window_dates(window: str, step: Any, label: str) -> tuple[date, date]:
+    """Return the first and last date of the window of a day or a longer bucket."""
+    number, unit = int(re.sub(r"[a-z]+", "", window)), window.lstrip("0123456789")
+    begin = first_day(label)
+    days = [begin + timedelta(days=number) for number in range(367)]
+    last = max(day for day in days if step.label(datetime.combine(day, time(12), step.zone)) == label)
     if unit in ("d", "w"):
-        days = number * (7 if unit == "w" else 1)
-        local = end.astimezone(zone).replace(tzinfo=None) - timedelta(days=days)
-        if not step.is_within_day:
-            first = date.fromisoformat(label) + timedelta(days=7 if step.unit == "week" else 1) - timedelta(days=days)
-            return min(
-                at
-                for hours in range(-72 * 4, 72 * 4)
-                if (at := datetime.combine(first, datetime.min.time(), UTC) + timedelta(minutes=15 * hours))
-                .astimezone(zone)
-                .date()
-                >= first
-            )
-        # the first instant at which the clock shows that time, or has passed it
-        return min(
-            at
-            for quarters in range(-4 * 30, 4 * 30)
-            if (at := end - timedelta(days=days) + timedelta(minutes=15 * quarters))
-            .astimezone(zone)
-            .replace(tzinfo=None)
-            >= local
-        )
-    months = number * {"mo": 1, "q": 3, "y": 12}[unit]
-    last = step.end(label).astimezone(zone).replace(tzinfo=None) - timedelta(days=1)
-    count_ = last.year * 12 + last.month - months
-    return datetime(count_ // 12, count_ % 12 + 1, 1, tzinfo=zone).astimezone(UTC)
+        return last - timedelta(days=number * (7 if unit == "w" else 1) - 1), last
+    month = last.year * 12 + last.month - number * {"mo": 1, "q": 3, "y": 12}[unit]
+    return date(month // 12, month % 12 + 1, 1), last
 
 
 def all_pages(aggregate: Aggregate, table: Table, parameters: list[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -119,6 +115,8 @@ def all_pages(aggregate: Aggregate, table: Table, parameters: list[tuple[str, st
     st.lists(st.tuples(st.integers(0, 30), st.sampled_from("ab"), st.integers(-5, 5)), max_size=20),
 )
 @example(PLACES[6], CASES[2], "shop first", "asc", 1, [(16, "a", 0)])  # the day before was skipped
+@example(PLACES[1], CASES[7], "shop first", "asc", 1, [(16, "a", 0)])  # the next day interrupts one
+@example(PLACES[1], CASES[4], "shop first", "desc", 7, [(n, "a", n) for n in range(30)])
 @example(PLACES[4], CASES[0], "shop first", "asc", 7, [(n, "a", n) for n in range(30)])
 @example(PLACES[3], CASES[1], "shop first", "desc", 1, [(n, "a", n) for n in range(30)])
 def test_each_bucket_has_the_sums_of_its_window(  # noqa: PLR0917 - what varies
@@ -148,14 +146,18 @@ def test_each_bucket_has_the_sums_of_its_window(  # noqa: PLR0917 - what varies
         moment = shown.end(label)
         if moment > ends[1]:
             break
-    stored_of = [(group.start(str(group.value(item))), item) for item in items]
+    stored_of = [(str(group.value(item)), item) for item in items]
     expected: dict[tuple[str, str], tuple[int, int]] = {}
     for label in labels:
-        end = shown.end(label)
-        start = window_start(window, ZoneInfo(zone), shown, label, end)
         sums: dict[str, list[int]] = defaultdict(list)
-        for at, item in stored_of:
-            if start <= at < end:
+        for stored, item in stored_of:
+            if shown.is_within_day:
+                end = shown.end(label)
+                is_within = window_start(window, ZoneInfo(zone), end) <= group.start(stored) < end
+            else:
+                first, last = window_dates(window, shown, label)
+                is_within = first <= datetime.fromisoformat(item["at"]).astimezone(ZoneInfo(zone)).date() <= last
+            if is_within:
                 sums[item["shop"]].append(item["x"])
         expected |= {(label, shop): (len(xs), sum(xs)) for shop, xs in sums.items()}
     shops = [] if order_of_key == "bucket first" else [("shop", "a"), ("shop", "b")]

@@ -8,13 +8,14 @@ from decimal import localcontext
 from typing import Any
 
 from tailrace.definition.aggregate import Aggregate
+from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.row_attributes import INEXACT, ITEM_COUNT, UPDATED_AT
 from tailrace.encoding.json_types import Row
 from tailrace.encoding.keys import escape
 from tailrace.encoding.numbers import EXACT, Number
 from tailrace.queries.rollup import relabelled
-from tailrace.queries.time_ranges import bounds
+from tailrace.queries.windows import position
 
 
 def measures_without_window(aggregate: Aggregate) -> frozenset[str]:
@@ -35,9 +36,9 @@ class _Series:
 
 
 class MovingSums:
-    """The moving sums of stored rows, which may be given in any order."""
+    """The moving sums of stored rows, which may be given in any order, for buckets of ``step``."""
 
-    def __init__(self, aggregate: Aggregate, interval: str | None, rows: Sequence[Row]) -> None:
+    def __init__(self, aggregate: Aggregate, interval: str | None, step: BucketGroup, rows: Sequence[Row]) -> None:
         self._aggregate = aggregate
         self._interval = interval
         self._counters = (*aggregate.layout.counters, INEXACT)
@@ -49,9 +50,8 @@ class MovingSums:
         self._bucket = bucket
         # a row that is not shown is in no sum; a single lane may well be below zero
         shown = [row for row in rows if aggregate.lanes > 1 or row.get(ITEM_COUNT, 0) >= 0]
-        for start, row in sorted(
-            ((bounds(bucket, row[bucket.name])[0], row) for row in shown), key=lambda pair: pair[0]
-        ):
+        starts = ((position(bucket, row[bucket.name], step), row) for row in shown)
+        for start, row in sorted(starts, key=lambda pair: pair[0]):
             self._add(start, row)
 
     def _add(self, start: datetime, row: Row) -> None:
@@ -68,7 +68,7 @@ class MovingSums:
         series.updated.append(str(row.get(UPDATED_AT, "")))
 
     def rows(self, label: str, start: datetime, end: datetime, *, descending: bool) -> Iterator[dict[str, Any]]:
-        """Yield the row of each group for the bucket ``label``, whose window is from ``start`` to ``end``."""
+        """Yield the row of each group for the bucket ``label``, whose window has the positions ``start`` to ``end``."""
         for key in sorted(self._series, reverse=descending):
             series = self._series[key]
             first, last = bisect_left(series.starts, start), bisect_left(series.starts, end)

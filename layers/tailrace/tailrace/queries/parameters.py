@@ -22,7 +22,7 @@ from tailrace.queries.options import Parameters, check_parameters, choice, param
 from tailrace.queries.rollup import OVERLAPPING, non_additive_measures, reason_left_out
 from tailrace.queries.rows import RowQuery
 from tailrace.queries.time_ranges import BucketRange, bounds, bucket_range
-from tailrace.queries.windows import WITHOUT_WINDOW, parse_window
+from tailrace.queries.windows import WITHOUT_WINDOW, parse_window, stored_range
 
 MAX_ROWS = 1000
 DEFAULT_ROWS = 100
@@ -280,7 +280,7 @@ def _with_window(query: RowQuery, given: dict[str, str]) -> RowQuery:
     try:
         for descending in (False, True):
             for label in islice(query.steps().labels(descending=descending), 1):
-                aggregate.bucket.label(window.start(query.step(), label))
+                stored_range(aggregate.bucket, *window.ends(query.step(), label), query.step())
                 aggregate.bucket.label(bounds(query.step(), label)[1] - timedelta(microseconds=1))
     except OverflowError as error:
         raise InvalidMessage("the window reaches beyond the calendar") from error

@@ -2,18 +2,19 @@
 
 Seconds, minutes and hours are counted as they pass, so that a window of 24 hours has 24 hours in every night. Days,
 weeks, months, quarters and years are those of the clock and the calendar: the window of a day that ends at 10:00 begins
-at 10:00 of the day before. A window has the buckets that begin within it.
+at 10:00 of the day before. A window has the buckets that begin within it. The window of a day, or of a longer bucket,
+has the buckets of its dates, also where another day interrupts one of these.
 """
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
-from tailrace.definition.fields.calendar_units import first_day, last_day
-from tailrace.definition.fields.clocks import day_start, first_instant
+from tailrace.definition.fields.calendar_units import date_label, first_day, last_day
+from tailrace.definition.fields.clocks import first_instant
 from tailrace.definition.groups.buckets import CLOCK_UNITS, DAY, BucketGroup
 from tailrace.errors import InvalidMessage
-from tailrace.queries.time_ranges import bounds
+from tailrace.queries.time_ranges import BucketRange, bounds
 
 MAX_WINDOW_BUCKETS = 10_000
 """The most buckets in a window."""
@@ -38,21 +39,39 @@ class Window:
     days: int = 0
     months: int = 0
 
-    def start(self, step: BucketGroup, label: str) -> datetime:
-        """Return the instant (UTC) at which the window begins that ends with a bucket.
+    def ends(self, step: BucketGroup, label: str) -> tuple[datetime, datetime]:
+        """Return where the window begins that ends with a bucket, and where it ends, both as :func:`position`.
 
         Raises:
-            OverflowError: it is before the calendar.
+            OverflowError: it begins before the calendar.
         """
-        end = bounds(step, label)[1]
-        if self.elapsed:
-            return end - self.elapsed
-        if self.months:
-            return day_start(_months_before(first_day(label), self.months - _MONTHS_OF[step.unit]), step.zone)
         if step.is_within_day:
+            end = bounds(step, label)[1]
+            if self.elapsed:
+                return end - self.elapsed, end
             local = end.astimezone(step.zone).replace(tzinfo=None, fold=0) - self.days * DAY
-            return first_instant(local, step.zone)
-        return day_start(last_day(label, step.unit) - (self.days - 1) * DAY, step.zone)
+            return first_instant(local, step.zone), end
+        last = last_day(label, step.unit)
+        if self.months:
+            first = _months_before(first_day(label), self.months - _MONTHS_OF[step.unit])
+        else:
+            first = last - (self.days - 1) * DAY
+        return datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
+
+
+def position(bucket: BucketGroup, label: str, step: BucketGroup) -> datetime:
+    """Return where a stored bucket is in time: when it begins; for the windows of days and longer, its first date."""
+    return bounds(bucket, label)[0] if step.is_within_day else datetime.combine(first_day(label), time.min, UTC)
+
+
+def stored_range(bucket: BucketGroup, start: datetime, end: datetime, step: BucketGroup) -> BucketRange:
+    """Return the stored buckets between two positions, the second one excluded."""
+    last = end - datetime.resolution
+    if step.is_within_day:
+        return BucketRange(bucket, bucket.label(start), bucket.label(last))
+    if bucket.is_within_day:
+        return BucketRange(bucket, start.date().isoformat(), last.date().isoformat())
+    return BucketRange(bucket, *(date_label(moment.date(), bucket.unit) for moment in (start, last)))
 
 
 def parse_window(text: str, step: BucketGroup) -> Window:

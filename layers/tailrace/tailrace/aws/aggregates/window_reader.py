@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 from tailrace.aws.aggregates.row_reader import MAX_BYTES, MAX_READS, Page, RowReader, Serializer
@@ -10,7 +10,8 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import QueryTooLarge
 from tailrace.queries.moving_sums import MovingSums, measures_without_window
 from tailrace.queries.rows import RowQuery, WindowPosition
-from tailrace.queries.time_ranges import BucketRange, bounds
+from tailrace.queries.time_ranges import BucketRange
+from tailrace.queries.windows import stored_range
 
 _BUCKETS_AT_ONCE = 1000
 _PARTITIONS_AT_ONCE = 90
@@ -18,7 +19,7 @@ _PARTITIONS_AT_ONCE = 90
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A bucket to show, and the start and end of its window."""
+    """A bucket to show, and the positions of the start and end of its window."""
 
     label: str
     start: datetime
@@ -51,7 +52,7 @@ class WindowReader:
                     raise
                 return Page(tuple(found), query.window_cursor(position), left_out)
             reads -= used
-            sums = MovingSums(query.aggregate, query.interval, rows)
+            sums = MovingSums(query.aggregate, query.interval, query.step(), rows)
             for target in targets:
                 skip = position.skip if target.label == position.label else 0
                 made = sums.rows(target.label, target.start, target.end, descending=query.descending)
@@ -85,7 +86,7 @@ def _targets(query: RowQuery, start: str | None) -> Iterator[_Target]:
     if window is None:
         raise ValueError("the query has no window")
     for label in query.steps().labels(start=start, descending=query.descending):
-        yield _Target(label, window.start(step, label), bounds(step, label)[1])
+        yield _Target(label, *window.ends(step, label))
 
 
 def _fits(query: RowQuery, targets: list[_Target]) -> bool:
@@ -102,4 +103,4 @@ def _stored(query: RowQuery, targets: list[_Target]) -> BucketRange:
     if bucket is None:
         raise ValueError("the aggregate has no time bucket")
     first, last = min(target.start for target in targets), max(target.end for target in targets)
-    return BucketRange(bucket, bucket.label(first), bucket.label(last - timedelta(microseconds=1)))
+    return stored_range(bucket, first, last, query.step())
