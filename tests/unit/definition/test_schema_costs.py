@@ -108,3 +108,17 @@ def test_many_fields_and_alternatives_of_the_whole_item_are_no_burden() -> None:
     schema = Schema(wide | {"oneOf": kinds, "unevaluatedProperties": {"type": "array", "items": {"type": "integer"}}})
     assert schema.is_valid({f"f{number}": number for number in range(2_000)} | {"kind": 7, "list": [*range(60_000)]})
     assert not schema.is_valid({"kind": 400})
+
+
+def test_patterns_that_meet_one_text_share_the_time() -> None:
+    hard = [{"pattern": f"^(a|b)*a(a|b){{50}}c{{{number}}}$"} for number in range(1, 101)]
+    schema = Schema({"properties": {"a": {"anyOf": hard}, **{f"f{n}": one for n, one in enumerate(hard)}}})
+    draw = random.Random(1)  # noqa: S311 - reproducible
+    text = "".join(draw.choices("ab", k=390_000))
+    began = time.process_time()
+    assert not schema.is_valid({"a": text})
+    assert time.process_time() - began < 5
+    assert schema.is_valid({"a": "a" * 52 + "c" * 7})
+    # those of different fields meet different texts
+    others = Schema({"properties": {f"f{number}": {"pattern": "^[a-z]{1,60}$|^x*$"} for number in range(200)}})
+    assert others.is_valid({"f7": "x" * 390_000})

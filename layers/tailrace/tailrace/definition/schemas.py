@@ -18,7 +18,7 @@ from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, cou
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
 from tailrace.definition.json_schema.messages import told
 from tailrace.definition.json_schema.paths import Paths
-from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches
+from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches, pattern_weight
 from tailrace.definition.json_schema.references import References
 from tailrace.definition.json_schema.types import ALL_TYPES, types_of
 from tailrace.definition.json_schema.unique_items import UniqueItems
@@ -44,6 +44,8 @@ class Schema:
             self._growth = growth = Growth(self.document, self._references)
             self._max_depth = growth.max_depth(MAX_APPLICATIONS)
             self._max_reported_depth = growth.max_depth(_MAX_REPORTED_APPLICATIONS)
+            if self._patterns.shorten(growth.heaviest(pattern_weight)):
+                rewritten = self._patterns.rewrite(self.document)
             self._max_reported_values = _MAX_REPORTED // (_KEYWORDS + self._references.most_parts_in_place())
             self._validator = jsonschema_rs.Draft202012Validator(
                 rewritten,

@@ -55,6 +55,14 @@ class Growth:
         """Return the depth up to which no more parts are applied than given; None if depth does not multiply them."""
         return int(log(applications, self.factor)) if self.factor > 1 else None
 
+    def heaviest(self, weight: Callable[[Mapping[str, Any]], int]) -> int:
+        """Return the most weight of all parts that are applied to one value."""
+        weights = {key: found for key, node in self._nodes.items() if (found := weight(node))}
+        if not weights:
+            return 0
+        applied = map(self._applied, self._nodes.values())
+        return max(sum(times * weights[key] for key, times in one.items() if key in weights) for one in applied)
+
     def most_parts(self, depth: int) -> int:
         """Return how many parts are applied to one value at a depth of an item, at most."""
         return self._most_parts(self._document, depth)

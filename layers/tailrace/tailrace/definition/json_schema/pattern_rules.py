@@ -15,6 +15,9 @@ MAX_STEPS = 50_000_000
 """The most steps that matching one pattern may take, about a second. A step is one character, times one character or
 class of the pattern after expanding its counted repeats; a text that would take more is invalid."""
 
+MAX_STEPS_OF_ALL = 10 * MAX_STEPS
+"""The most steps of all patterns that may meet one text, such as those of alternatives; about three seconds."""
+
 _MAX_TEXT = 400 * 1024  # the longest text of an item
 _MAX_COMPILED_BYTES = 32 * 1024 * 1024
 
@@ -25,6 +28,7 @@ class PatternRewriter:
     """Rewrites the patterns of one schema, and finds the original of each for error messages."""
 
     def __init__(self) -> None:
+        self._longest_text = _MAX_TEXT
         self._originals: dict[str, str] = {}
         self._forbidden: dict[str, str] = {}
 
@@ -62,6 +66,11 @@ class PatternRewriter:
             return self._by_translated_name(inner_schemas, place) if keyword == "patternProperties" else inner_schemas
         return _translated_reference(value) if keyword in REFERENCES and isinstance(value, str) else value
 
+    def shorten(self, weight: int) -> bool:
+        """Allow only texts that patterns of this weight together can match in time; return whether this changes any."""
+        self._longest_text = min(_MAX_TEXT, MAX_STEPS_OF_ALL // max(weight, 1))
+        return self._longest_text < _MAX_TEXT
+
     def original(self, error: jsonschema_rs.ValidationError) -> str | None:
         """Return the pattern that a text does not match, if this is the reason of an error."""
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Pattern):
@@ -94,8 +103,9 @@ class PatternRewriter:
         rules += [{"not": {"type": "string", "pattern": text}} for text in found.forbidden]
         self._originals |= dict.fromkeys(found.required, pattern)
         self._forbidden |= dict.fromkeys(found.forbidden, pattern)
-        if found.weight * _MAX_TEXT > MAX_STEPS:
-            limit = {"maxLength": MAX_STEPS // found.weight}
+        longest = min(MAX_STEPS // max(found.weight, 1), self._longest_text)
+        if longest < _MAX_TEXT:
+            limit = {"maxLength": longest}
             return [{"if": limit, "then": {"allOf": rules}, "else": limit}]
         return rules
 
@@ -125,6 +135,11 @@ def _checked(pattern: str, place: str) -> Translation:
         return translate(pattern)
     except PatternError as error:
         raise DefinitionError(f"not a JSON Schema (2020-12): {place}: not a regex that can be used: {error}") from error
+
+
+def pattern_weight(schema: Mapping[str, Any]) -> int:
+    """Return the weight of a schema's own pattern."""
+    return _translated(schema["pattern"]).weight if "pattern" in schema else 0
 
 
 @lru_cache(maxsize=64)
