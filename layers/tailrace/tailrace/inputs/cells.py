@@ -105,7 +105,7 @@ class Columns:
                 fields[name] = values[0]
             if len(values) > 1:
                 choices[name] = values
-        return first_valid(fields, choices, self._violations) if choices else fields
+        return first_valid(fields, choices, self._violations, sum(map(len, cells))) if choices else fields
 
     def as_texts(self, cells: Sequence[str]) -> Item:
         """Return a row's fields as they stand in the file."""

@@ -17,6 +17,9 @@ _MAX_GUIDED = 16
 _MAX_COMBINATIONS = 256
 """Bound what is tried for one row."""
 
+_MAX_CHARACTERS = 2 * 1024 * 1024
+"""Of all that is tried for one row: few combinations for a long one."""
+
 
 class Judge(Protocol):
     """Judges an item."""
@@ -25,20 +28,25 @@ class Judge(Protocol):
         """Return None if the item is valid; else its violations, or nothing if no report is wanted."""
 
 
-def first_valid(fields: Item, choices: Choices, judge: Judge) -> Item:
-    """Return the fields with as few changes to other choices as make the item valid; unchanged if none does."""
+def first_valid(fields: Item, choices: Choices, judge: Judge, size: int) -> Item:
+    """Return the fields with as few changes to other choices as make the item valid; unchanged if none does.
+
+    ``size`` is the number of characters in the row.
+    """
     if judge(fields, report=False) is None:
         return fields
-    found = _guided(fields, choices, judge)
+    tries = max(1, min(_MAX_COMBINATIONS, _MAX_CHARACTERS // max(size, 1)))
+    found = _guided(fields, choices, judge, min(_MAX_GUIDED, tries))
     if found is None:
-        found = next((c for c in _combinations(fields, choices) if judge(c, report=False) is None), None)
-    return fields if found is None else _with_fewer_changes(found, fields, choices, judge)
+        tried = islice(_combinations(fields, choices), tries)
+        found = next((c for c in tried if judge(c, report=False) is None), None)
+    return fields if found is None else _with_fewer_changes(found, fields, choices, judge, tries)
 
 
-def _guided(fields: Item, choices: Choices, judge: Judge) -> Item | None:
+def _guided(fields: Item, choices: Choices, judge: Judge, tries: int) -> Item | None:
     """Change those fields that the violations name, until none is left."""
     left = {name: values[1:] for name, values in choices.items()}
-    for _ in range(_MAX_GUIDED):
+    for _ in range(tries):
         violations = judge(fields, report=True)
         if violations is None:
             return fields
@@ -64,10 +72,10 @@ def _combinations(fields: Item, choices: Choices) -> Iterator[Item]:
     yield from (_changed(fields, chosen) for chosen in islice(several, max(_MAX_COMBINATIONS - singles, 0)))
 
 
-def _with_fewer_changes(found: Item, fields: Item, choices: Choices, judge: Judge) -> Item:
+def _with_fewer_changes(found: Item, fields: Item, choices: Choices, judge: Judge, tries: int) -> Item:
     """Take back each change without which the item is valid as well."""
     changed = [name for name in choices if found.get(name, ABSENT) is not fields.get(name, ABSENT)]
-    for name in changed if len(changed) > 1 else ():
+    for name in changed[:tries] if len(changed) > 1 else ():
         candidate = _changed(found, {name: fields.get(name, ABSENT)})
         if judge(candidate, report=False) is None:
             found = candidate
