@@ -180,6 +180,7 @@ def test_an_api_of_an_earlier_release_is_understood(serve: Serve, visit: Visit) 
     """It does not report where items and files were refused."""
     api = FakeApi(rows=day())
     page = visit(serve(api.respond).url, clock=True)
+    api.health["routes"] = [{"name": "alarms", "waiting": 0, "failed": 0}]
     for one in api.health["stages"]:
         for name in ("quarantined_today", "refused", "retried"):
             one.pop(name, None)
@@ -187,6 +188,7 @@ def test_an_api_of_an_earlier_release_is_understood(serve: Serve, visit: Visit) 
             one["behind_s"] = 0
     page.clock.fast_forward(ASKED_EVERY_MS)
     expect(page.locator("#state")).to_have_text("Live · up to date")
+    expect(page.locator("[data-stage=routes] dl")).to_have_text(re.compile("Failed0Rate–"))
     api.health |= {"quarantined_today": 2, "files_failed": 3}
     page.clock.fast_forward(ASKED_EVERY_MS)
     expect(page.locator("#state")).to_have_attribute("data-state", "failed")

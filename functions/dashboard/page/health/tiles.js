@@ -190,5 +190,5 @@ function known(count) {
 
 /** Return the sum of a count; null if one of them is unknown. */
 export function sum(all, name) {
-  return all.some((one) => one[name] === null) ? null : all.reduce((total, one) => total + one[name], 0);
+  return all.some((one) => typeof one[name] !== "number") ? null : all.reduce((total, one) => total + one[name], 0);
 }
