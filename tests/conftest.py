@@ -56,8 +56,8 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Start one worker more than there are processors, since many tests wait for a stack."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.process_cpu_count() or 1) + 1
+    """Start two workers more than there are processors, since many tests wait for a stack."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.process_cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -17,7 +17,8 @@ from tests.browser.page_state import wait_for
 from tests.browser.site import Respond, Site, running_site
 from tests.conftest import ROOT
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first needs a quarter less processor time."""
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
