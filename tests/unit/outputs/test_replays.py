@@ -97,8 +97,28 @@ def test_a_route_gets_the_archived_events_that_concern_it_in_order() -> None:
     assert replay_events([foreign], find_route(definition(), "large")) == []
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"type": 1, "data": {}}', '{"type": "tailrace.orders.inserted"}', "{"])
-def test_what_is_no_archived_event_is_rejected(text: str) -> None:
+NO_EVENTS: list[Any] = [
+    *(
+        "[]",
+        "{}",
+        '{"type": 1, "data": {}}',
+        '{"type": "tailrace.orders.inserted"}',
+        "{",
+        "",
+        '"x"',
+        "NaN",
+        5,
+        None,
+        {},
+    ),
+    '{"type": "tailrace.orders.inserted", "data": {"new": []}}',
+    '{"type": "tailrace.orders.inserted", "data": {"old": {"a": 1, "a": 2}}}',
+    '{"type": "tailrace.orders.inserted", "data": {"new": {"a": "\\ud800"}}}',
+]
+
+
+@pytest.mark.parametrize("text", NO_EVENTS, ids=str)
+def test_what_is_no_archived_event_is_rejected(text: Any) -> None:
     with pytest.raises(InvalidMessage):
         replay_events([text], find_route(definition(), "large"))
 

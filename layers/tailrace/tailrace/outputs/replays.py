@@ -75,11 +75,12 @@ def replay_events(texts: Iterable[str], route: Route) -> list[OutgoingEvent]:
     """
     result = []
     for position, text in enumerate(texts):
-        event = loads(text)
-        data = event.get("data") if isinstance(event, dict) else None
-        if not isinstance(data, dict) or not isinstance(event.get("type"), str):
-            raise InvalidMessage("not an archived event")
-        versions = [data.get("old"), data.get("new")]
+        found = loads(text) if isinstance(text, str) else None
+        event = found if isinstance(found, dict) else {}
+        data = event.get("data")
+        versions = [data.get("old"), data.get("new")] if isinstance(data, dict) else [[]]
+        if not all(isinstance(item, dict | None) for item in versions) or not isinstance(event.get("type"), str):
+            raise InvalidMessage(f"event {position + 1} of the request is not an archived event")
         is_of_route = event["type"].rpartition(".")[0] == f"tailrace.{route.of.name}"
         if is_of_route and any(item is not None and route_matches(route, item) is True for item in versions):
             attributes = {name: value for name, value in event.items() if name not in ("data", REPLAYED)}
