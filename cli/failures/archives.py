@@ -4,6 +4,7 @@ import gzip
 import heapq
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,9 @@ from itertools import batched, groupby
 from pathlib import Path
 from typing import Any
 
+from cli.errors import CommandError
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.errors import InvalidMessage
 from tailrace.outputs.archives import Event, parse_events
 
 _MAX_OPEN_FILES = 100
@@ -86,8 +89,13 @@ def _merge(files: Sequence[Path]) -> Iterator[Event]:
 
 
 def _read(path: Path) -> Iterator[Event]:
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            (event,) = parse_events(f"[{line}]")
-            if isinstance(event, Event):
-                yield event
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+            for number, line in enumerate(lines, 1):  # noqa: B007 - for the message
+                (event,) = parse_events(f"[{line}]")
+                if isinstance(event, Event):
+                    yield event
+    except (InvalidMessage, gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
+        where = f"The archive object {path.name} is damaged near line {max(number, 1)}"
+        raise CommandError(f"{where} ({error}): restore its earlier version and repeat the command.") from error

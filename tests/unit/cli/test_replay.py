@@ -1,8 +1,9 @@
 """`tailrace replay`: archived events go to a route again, in order for each item, also if it is killed in between."""
 
 import contextlib
+import gzip
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,27 @@ def test_a_limit_does_not_cost_an_invocation_for_each_event(world: World, monkey
     assert world.run(limit=3) == 3
     assert sequences(world) == [900, 901, 902]
     assert invocations < 30
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda body: body[:-9],
+        lambda body: body[:-8] + bytes(4) + body[-4:],
+        lambda body: b"PK" + body,
+        lambda body: gzip.compress(gzip.decompress(body) + b"{"),
+        lambda body: gzip.compress(gzip.decompress(body).replace(b'"n":2', b'"n":2,"\\ud800":NaN')),
+        lambda body: gzip.compress(gzip.decompress(body) + b"\xff\n"),
+        lambda body: gzip.compress(gzip.decompress(body) + b"\n"),
+    ],
+)
+def test_a_damaged_object_is_one_sentence_that_names_it(world: World, damage: Callable[[bytes], bytes]) -> None:
+    world.archive([change(number, "a") for number in range(1, 5)])
+    (key,) = [key for bucket, key in world.s3.objects if bucket == "archive"]
+    body = world.s3.get_object(Bucket="archive", Key=key)["Body"].read()
+    world.s3.put_object(Bucket="archive", Key=key, Body=damage(body))
+    with pytest.raises(CommandError, match=f"^The archive object {key.rpartition('/')[2]} is damaged near line [1-5] "):
+        world.run()
 
 
 def test_a_rate_is_kept(world: World) -> None:
