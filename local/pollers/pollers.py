@@ -30,7 +30,8 @@ class Pollers:
     ) -> None:
         """Read the mappings deployed at `endpoint`. Each shard of a stream is split into `shards` virtual shards.
 
-        `positions` are those of earlier pollers. Raises DeployFailed if Lambda would refuse a mapping.
+        `positions` are those of earlier pollers: the mappings exist then, and Lambda does not ask the queues again how
+        long they hide messages. Raises DeployFailed if Lambda would refuse a mapping.
         """
         self._emulator = EmulatorClient(endpoint)
         self.mappings = list_mappings(endpoint)
@@ -50,7 +51,8 @@ class Pollers:
                 url = sqs.get_queue_url(QueueName=mapping.source_arn.rsplit(":", 1)[-1])["QueueUrl"]
                 attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
                 with _naming(mapping):
-                    self._queues.append(QueuePoller(mapping, self._emulator, url=url, attributes=attributes))
+                    queue = QueuePoller(mapping, self._emulator, url=url, attributes=attributes, is_new=not positions)
+                self._queues.append(queue)
 
     def warm_up(self) -> None:
         """Start the processes of all mapped functions and wait until they are ready."""

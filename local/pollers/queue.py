@@ -21,13 +21,19 @@ class QueuePoller(SourcePoller[QueueInvocation[bytes]]):
     """Receives the messages of one queue."""
 
     def __init__(
-        self, mapping: EventSourceMapping, emulator: EmulatorClient, *, url: str, attributes: dict[str, str]
+        self,
+        mapping: EventSourceMapping,
+        emulator: EmulatorClient,
+        *,
+        url: str,
+        attributes: dict[str, str],
+        is_new: bool = True,
     ) -> None:
         super().__init__(mapping, emulator, calls=MAX_CONCURRENT_INVOCATIONS)
         fifo = attributes.get("FifoQueue") == "true"
         visibility = float(attributes["VisibilityTimeout"])
         settings = QueueSettings.parse(
-            mapping.properties, fifo=fifo, visibility_s=visibility, timeout_s=mapping.timeout_s
+            mapping.properties, fifo=fifo, visibility_s=visibility, timeout_s=mapping.timeout_s if is_new else 0
         )
         settings = replace(settings, concurrency=min(settings.concurrency, MAX_CONCURRENT_INVOCATIONS))
         self._state: QueueMapping[bytes] = QueueMapping(settings, now=time.time())
