@@ -110,11 +110,12 @@ def upload(stack: Cloud, size: int, width: int, ids: int = IDS) -> Expected:
     return expected
 
 
-def processes() -> dict[int, int]:
-    """Return the running processes of the load function, each with its memory in KiB."""
+def processes(endpoint: str) -> dict[int, int]:
+    """Return the running processes of the load function of the stack at ``endpoint``, each with its memory in KiB."""
     listed = subprocess.run(["ps", "axeww", "-o", "pid=,rss=,command="], capture_output=True, check=True).stdout  # noqa: S607 - the system's
     table = listed.decode(errors="replace")
-    found = (line.split(maxsplit=2) for line in table.splitlines() if _NAME.search(line))
+    own = f" AWS_ENDPOINT_URL={endpoint} "
+    found = (line.split(maxsplit=2) for line in table.splitlines() if _NAME.search(line) and own in f"{line} ")
     return {int(pid): int(memory) for pid, memory, _ in found}
 
 
@@ -154,7 +155,7 @@ def follow(stack: Stack, kills: int, pauses_s: tuple[float, float], seed: int = 
     chance, course = random.Random(seed), Course()  # noqa: S311 - moments
     next_kill = time.monotonic() + chance.uniform(*pauses_s)
     while (found := stored(stack, "receipts")) is None:
-        running = processes()
+        running = processes(stack.endpoint)
         course.peak = max(course.peak, *running.values(), 0)
         if course.killed < kills and running and time.monotonic() > next_kill:
             for pid in running:
