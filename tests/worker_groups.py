@@ -16,7 +16,10 @@ GROUPS = {
     "a dashboard's stack": ("tests/browser/test_stack.py",),
     "a hosted stack": ("tests/browser/test_hosted.py",),
 }
-APART = ("tests/storage/test_openapi.py", "tests/simulation/", "tests/hostile/")
+APART = (
+    "tests/storage/test_openapi.py", "tests/simulation/", "tests/hostile/",
+    "tests/unit/queries/test_clock_changes.py", "tests/unit/aws/stages/test_load_continued.py",
+)  # fmt: skip
 """What takes long and shares nothing: each test for itself. All others stay together by file."""
 
 
