@@ -184,6 +184,8 @@ class SourcePoller[I]:
             received = self.poll()
         finally:  # what has been read is delivered, even if the source cannot be read on
             for call, body in self.due_invocations(time.time()):
+                if self._stopping.is_set():  # a read that outlasts `stop` finds the threads gone
+                    break
                 self.update_statistics(invocations=self._statistics.invocations + 1)
                 self._in_flight += 1
                 self._pool.submit(self._invoke, call, body)

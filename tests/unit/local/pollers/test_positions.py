@@ -214,6 +214,29 @@ def test_a_call_that_does_not_end_ends_the_pause(started: Start, monkeypatch: py
     emulator.released.set()
 
 
+def test_a_read_that_outlasts_the_stop_calls_nothing(started: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_poller, "STOP_TIMEOUT_S", 0.1)
+    reading, answered = threading.Event(), threading.Event()
+    original = Emulator.call
+
+    def call(self: Emulator, service: str, action: str, **parameters: Any) -> dict[str, Any]:
+        found = original(self, service, action, **parameters)
+        if action == "GetRecords":
+            reading.set()
+            answered.wait()
+        return found
+
+    monkeypatch.setattr(Emulator, "call", call)
+    emulator = Emulator(4)
+    one = started(emulator)
+    reading.wait()
+    one.stop()
+    answered.set()
+    wait_until(lambda: f"poll-{one.mapping.name}" not in {thread.name for thread in threading.enumerate()})
+    assert one.error is None
+    assert emulator.calls == 0
+
+
 def test_a_later_poller_passes_over_shards_that_are_done(started: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A parent that was delivered to its end is not read again, and its children are read from where they were."""
     child = f"{SHARD[:-1]}1"
