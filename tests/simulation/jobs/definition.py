@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tailrace import Aggregate, Collection, Pipeline, count, count_items, distinct, field, maximum, total
+from tailrace import Aggregate, Collection, Pipeline, count, count_items, distinct, field, maximum, quantile, total
 from tailrace.encoding.sort_keys import encode_sort_key
 from tests.simulation.history import definition as model
 from tests.simulation.history.definition import Code, Item, Rows
@@ -47,6 +47,8 @@ _MEASURES: Any = {
     "revenue": total("lines.pieces", where=is_in_first_store),
     "most": maximum("lines.pieces"),
     "sizes": distinct("lines.pieces"),
+    "p50": quantile("lines.pieces", 0.5),
+    "p90": quantile("lines.pieces", 0.9),
     "stores": distinct("store"),
 }
 BASKETS_1 = Aggregate("baskets", of=baskets, each="lines", by=[field("lines.product")], measures=_MEASURES)
@@ -97,7 +99,18 @@ def recount(aggregate: Aggregate, items: Iterable[tuple[str, str, Item]]) -> Row
         for name, times in Counter(names).items():
             found[f"~stores#{row[0]}#{row[1]}", encode_sort_key(name)] = {"~n": times, "~c": 1}
     for row, numbers in pieces.items():
-        found[row] |= {"most": max(numbers), "sizes": len(set(numbers))}
-        for number, times in Counter(numbers).items():
-            found[f"~most#{row[0]}#{row[1]}", encode_sort_key(number)] = {"~n": times, "~c": 1}
+        found |= _values_of(row, numbers, found[row])
+    return found
+
+
+def _values_of(row: tuple[str, str], numbers: list[int], main: dict[str, Any]) -> Rows:
+    """Add what a main row says of its numbers; return their value rows and nodes."""
+    ranked = sorted(numbers)
+    main |= {"most": ranked[-1], "sizes": len(set(numbers))}
+    main |= {"p50": ranked[-(-len(ranked) // 2) - 1], "p90": ranked[-(-len(ranked) * 9 // 10) - 1]}
+    keys = [encode_sort_key(number) for number in numbers]
+    found: Rows = {(f"~most#{row[0]}#{row[1]}", key): {"~n": times, "~c": 1} for key, times in Counter(keys).items()}
+    for length in (6, 8):
+        nodes = Counter(key[:length] for key in keys)
+        found |= {(f"~most.{length}#{row[0]}#{row[1]}", node): {"~n": times} for node, times in nodes.items()}
     return found
