@@ -285,6 +285,7 @@ class World:
                 "approximateArrivalOfFirstRecord": times[0],
                 "approximateArrivalOfLastRecord": times[1],
             },
+            "payload": json.dumps({"Records": batch, "shardId": shard.name, "eventSourceARN": "stream"}),
         }
         self.note(f"{len(batch)} records of {shard.name} given up")
         self.given_up.append(shard.name)

@@ -11,7 +11,7 @@ from tailrace.aws.backfill.control import Control
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.rows import RowSpace, by_key, merge_rows
-from tailrace.aws.jobs.steps.covering import no_holes
+from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import journal_of
 from tailrace.aws.jobs.workshop import Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.telemetry import logger
@@ -60,7 +60,7 @@ def finish_build(shop: Workshop, job: Job) -> Next:
         no_holes(shop, boundary_of(generations[0]), {name: int(one) for name, one in job.data["firsts"].items()})
     for before in generations:
         keeps = shop.aggregate(before.id).of.on_expiry == "keep"
-        after = go_live(before, verified=not keeps or control.since_creation)
+        after = go_live(before, verified=not keeps or (control.since_creation and job.data["knows_expired"]))
         if not shop.control.replace(before, after, show=True):
             return Again(job, 1)
     return Now(job.go_to("sweep", "removing rows that are empty", job.data["partitions"]))

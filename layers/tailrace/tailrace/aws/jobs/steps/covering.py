@@ -1,19 +1,13 @@
-"""Coverage on AWS: sentinels, the list of shards, how far the aggregate stage is, and what it gave up."""
-
-import json
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import Any
+"""Coverage on AWS: sentinels, the list of shards, and how far the aggregate stage is."""
 
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
+from tailrace.aws.jobs.steps.discarded import keep_expired_images, no_holes
 from tailrace.aws.jobs.steps.snapshot import close_snapshot
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
-from tailrace.aws.runtime.pages import all_objects
-from tailrace.backfill.boundaries import Boundary, Position
-from tailrace.backfill.coverage import GivenUp, created_after, holes, missing_sentinels, throughs_of, unlisted, unproven
+from tailrace.backfill.coverage import created_after, missing_sentinels, throughs_of, unlisted, unproven
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.keys import SENTINELS
 
@@ -22,7 +16,6 @@ _FIRST_SENTINELS = 4
 _SENTINELS_PER_SHARD = 16
 MAX_LOOKS = 8640  # a day, at ten seconds each
 _LOOKS_PER_SENTINELS = 4
-_GIVEN_UP = "aws/lambda/"
 
 
 def scanned(shop: Workshop, job: Job) -> Next:
@@ -69,27 +62,15 @@ def cover(shop: Workshop, job: Job) -> Next:
 
 
 def covered(shop: Workshop, job: Job) -> Next:
-    """Wait a margin, look for discarded batches, and fix the boundary's first numbers."""
+    """Wait a margin, look for discarded batches and what expired in them, and fix the boundary's first numbers."""
     if not shop.timing.is_over(job.data["covered_at"], shop.now):
         return Again(job, shop.timing.margin_s)
     generations = shop.check(job)
     firsts = shop.firsts.stored(boundary_id(job))
     no_holes(shop, boundary_of(generations[0]), firsts)
-    job = job.remember(firsts={name: str(number) for name, number in firsts.items()})
+    knows_expired = keep_expired_images(shop)
+    job = job.remember(firsts={name: str(number) for name, number in firsts.items()}, knows_expired=knows_expired)
     return Now(job.go_to("list"))
-
-
-def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> None:
-    """See that no batch that the aggregate stage's mapping discarded reaches a boundary.
-
-    Raises:
-        JobEnded: one does; its records may be neither in the base nor added.
-    """
-    since = boundary.time - shop.timing.margin_s
-    found = holes(discarded_since(shop, since), firsts, boundary.time)
-    if found:
-        shards = ", ".join(sorted({one.shard for one in found}))
-        raise JobEnded(f"a batch beyond the boundary was discarded in shard {shards}: run the job again")
 
 
 def remove_sentinels(shop: Workshop, job: Job) -> None:
@@ -109,28 +90,3 @@ def _returned(shop: Workshop, job: Job) -> dict[str, list[tuple[str, int]]]:
     for name, shard, sequence in shop.journal.sentinels(boundary_id(job)):
         found.setdefault(name, []).append((shard, decode_sequence(sequence)))
     return found
-
-
-def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
-    """Yield the batches that the aggregate stage's mapping has discarded since a second."""
-    for entry in all_objects(shop.s3(), shop.failures_bucket, _GIVEN_UP):
-        if entry["LastModified"].timestamp() >= since:
-            with map_aws_errors():
-                body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=entry["Key"])["Body"].read()
-            yield from _batch(shop, json.loads(body))
-
-
-def _batch(shop: Workshop, record: Mapping[str, Any]) -> Iterator[GivenUp]:
-    # function ARNs may end with a version or an alias
-    function = record.get("requestContext", {}).get("functionArn", "")
-    info = record.get("DDBStreamBatchInfo")
-    if info is None or shop.deployment.function not in function.split(":")[6:7]:
-        return
-    ends = (
-        (info.get("startSequenceNumber"), info.get("approximateArrivalOfFirstRecord")),
-        (info.get("endSequenceNumber"), info.get("approximateArrivalOfLastRecord")),
-    )
-    positions = tuple(
-        Position(int(number), int(datetime.fromisoformat(time).timestamp())) for number, time in ends if number and time
-    )
-    yield GivenUp(info["shardId"], positions)

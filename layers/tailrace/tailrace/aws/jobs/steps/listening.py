@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.steps.covering import MAX_LOOKS, discarded_since, no_holes
+from tailrace.aws.jobs.steps.covering import MAX_LOOKS
+from tailrace.aws.jobs.steps.discarded import discarded_since, no_holes
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.claims import STREAM_KEEPS_S, Beyond, can_be_read, look_beyond, relevant_since

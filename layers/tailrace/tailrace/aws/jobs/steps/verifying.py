@@ -2,7 +2,7 @@
 
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.steps.covering import no_holes
+from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_of, label
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -39,7 +39,8 @@ def relist(shop: Workshop, job: Job) -> Next:
     no_holes(shop, boundary, firsts)
     if not is_in_time(boundary.time, shop.now):
         raise JobEnded("it took more than 36 hours: rows that were emptied meanwhile may be gone")
-    if not shop.control.read().since_creation:  # some items may have expired before their images were kept
+    # some items may have expired before their images were kept, or in a discarded batch that cannot be read
+    if not (shop.control.read().since_creation and job.data["knows_expired"]):
         unknown = [label(one.id) for one in generations if shop.aggregate(one.id).of.on_expiry == "keep"]
         job = job.remember(unknown=unknown)
     return list_journal(shop, job)

@@ -1,0 +1,108 @@
+"""What a job does about expired items whose deletions were in discarded batches."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.job import Job, Kind
+from tailrace.backfill.generations import State
+from tailrace.encoding.dynamodb import decode_item
+from tests.simulation.jobs.history import Player
+from tests.simulation.jobs.world import World
+
+PAGES = ("pages", 1)
+COUNTED = {"~n": 2, "ms": 7}
+"""Of page x: one item that expired, and one that is there."""
+
+
+class Calm(Player):
+    """Runs jobs while nobody else does anything."""
+
+    def _some(self, most: int) -> None:
+        """Let nothing happen."""
+
+    def _give_up(self) -> None:
+        """Let nothing be discarded."""
+
+    def run(self, kind: Kind) -> Job:
+        """Run a job of the visits, and return it as it ended."""
+        return self._job(kind, [PAGES], repairs=kind == "verify").job
+
+
+@pytest.fixture
+def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
+    """A stack with two visits of a page, of which the one expired in a batch that was discarded."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    found = Calm(1)
+    world = found.world
+    world.dies, world.busy, world.roots, world.shards = 0, 0, 1, world.shards[:1]
+    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"), is_attached=False)
+    world.write("visits#1", {"page": "x", "ms": 3})
+    world.write("visits#2", {"page": "x", "ms": 4})
+    world.settle()
+    world.write("visits#1", None, expired=True)
+    while world.shards[0].done < len(world.shards[0].records):
+        world.give_up()
+    world.now += 3600
+    assert row(world) == COUNTED
+    return found
+
+
+def row(world: World) -> dict[str, Any]:
+    """Return the counters of page x in the newest epoch."""
+    rows = [one for one in map(decode_item, world.database.rows("aggregates")) if one["pk"].startswith("pages@")]
+    newest = max((one for one in rows if one["pk"].endswith("#x")), key=lambda one: one["pk"])
+    return {name: newest[name] for name in COUNTED}
+
+
+def deface(world: World, change: Any) -> None:
+    """Change the records of discarded batches."""
+    for name, (body, written_at) in world.buckets.objects.items():
+        if name[0] == "failures":
+            record = json.loads(body)
+            change(record)
+            world.buckets.objects[name] = json.dumps(record).encode(), written_at
+
+
+def interrupt(player: Calm) -> None:
+    """Let the aggregate need a rebuild."""
+    control = player.world.workshop().control
+    before = control.read().generations[PAGES]
+    assert control.replace(before, replace(before, state=State.INTERRUPTED))
+
+
+def test_a_verification_counts_an_item_that_expired_in_a_discarded_batch(player: Calm) -> None:
+    job = player.run("verify")
+    assert (job.state, job.data["counts"]["different"], "unknown" in job.data) == ("done", 0, False)
+    assert row(player.world) == COUNTED
+
+
+def test_a_rebuild_counts_an_item_that_expired_in_a_discarded_batch(player: Calm) -> None:
+    interrupt(player)
+    assert player.run("build").state == "done"
+    assert row(player.world) == COUNTED
+    assert player.world.workshop().control.read().generations[PAGES].exact
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.pop("payload"),
+        lambda record: record.update(payload="{"),
+        lambda record: record.update(payload="[]"),
+        lambda record: record.update(payload=7),
+        lambda record: record.update(payload='{"Records": []}'),
+        lambda record: record.update(payload='{"Records": [{}]}'),
+    ],
+)
+def test_rows_are_not_judged_if_a_discarded_batch_does_not_say_what_it_held(player: Calm, change: Any) -> None:
+    deface(player.world, change)
+    job = player.run("verify")
+    assert (job.state, job.data["unknown"], job.data["counts"]["rows"]) == ("done", ["pages@1"], 0)
+    assert row(player.world) == COUNTED
+    interrupt(player)
+    assert player.run("build").state == "done"
+    assert not player.world.workshop().control.read().generations[PAGES].exact
