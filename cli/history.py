@@ -260,7 +260,10 @@ def _say_verdict(found: Mapping[str, Any]) -> int:
     if counts.get("inexact"):
         say(f"{counted(counts['inexact'], 'row')} cannot hold a sum and is not exact.")
     if unknown:
-        say(f"Not judged, because items expired before their images were kept: {', '.join(unknown)}.")
+        say(
+            "Not judged, because items expired before their images were kept, or in a discarded batch that cannot be "
+            f"read: {', '.join(unknown)}."
+        )
     if counts.get("not_judged"):
         say(f"{counted(counts['not_judged'], 'row')} changed too often to compare the order measures.")
     if found["report"] and counts["different"]:

@@ -81,10 +81,6 @@ def _forget_fields_of_keys(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(gathering, "stored_fields", broken)
 
 
-def _forget_what_expired_in_discarded_batches(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(covering, "keep_expired_images", lambda _shop: True)
-
-
 @pytest.mark.parametrize(
     "broken",
     [
@@ -112,8 +108,8 @@ def test_a_broken_safeguard_of_elements_and_keys_is_found(
     assert any(_is_found(seed, baskets=True) for seed in range(_SEEDS))
 
 
-def test_a_broken_safeguard_of_write_behind_on_an_existing_table_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    _forget_what_expired_in_discarded_batches(monkeypatch)
+def test_forgetting_what_expired_in_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(covering, "keep_expired_images", lambda _shop, _before: discarded.Kept(done=True))
     seeds = (*_DISCARDING, *range(_SEEDS))
     assert any(_is_found(seed, baskets=True, attached=True, carries=True) for seed in seeds)
 

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
+from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images
 from tailrace.backfill.generations import State
+from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import decode_item
+from tailrace.inputs.changes import RawBatch
 from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.world import World
 
@@ -78,6 +82,36 @@ def test_a_verification_counts_an_item_that_expired_in_a_discarded_batch(player:
     job = player.run("verify")
     assert (job.state, job.data["counts"]["different"], "unknown" in job.data) == ("done", 0, False)
     assert row(player.world) == COUNTED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff", b"[]", b"7", b"{}", b'{"requestContext": 1}', b'{"requestContext": {"functionArn": "aggregate"}}'],
+)
+def test_an_object_that_is_no_discarded_batch_changes_nothing(player: Calm, body: bytes) -> None:
+    player.world.buckets.put_object(Bucket="failures", Key="aws/lambda/0", Body=body)
+    job = player.run("verify")
+    assert (job.state, job.data["counts"]["different"], "unknown" in job.data) == ("done", 0, False)
+
+
+def test_many_discarded_batches_are_read_in_several_calls(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, keep, read = player.world, ExpiredImages.keep, list[int]()
+
+    def slow(self: ExpiredImages, batch: RawBatch, pipeline: Pipeline) -> None:
+        read.append(batch.positions[0].sequence)
+        world.now += 100
+        keep(self, batch, pipeline)
+
+    monkeypatch.setattr(ExpiredImages, "keep", slow)
+    for number in range(5):
+        world.write(f"visits#{number + 3}", {"page": "y", "ms": number})
+        world.give_up()
+    kept, calls = Kept(), 0
+    while not kept.done:
+        kept = keep_expired_images(world.workshop(), kept)
+        calls += 1
+    assert (len(read), len(set(read)), kept.complete) == (len(world.given_up), len(world.given_up), True)
+    assert calls == len(read) // 2 + 1
 
 
 def test_a_rebuild_counts_an_item_that_expired_in_a_discarded_batch(player: Calm) -> None:

@@ -1,9 +1,11 @@
 """Coverage on AWS: sentinels, the list of shards, and how far the aggregate stage is."""
 
+from dataclasses import replace
+
 from tailrace.aggregation.marks import decode_sequence
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.steps.discarded import keep_expired_images, no_holes
+from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, no_holes
 from tailrace.aws.jobs.steps.snapshot import close_snapshot
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
@@ -65,11 +67,14 @@ def covered(shop: Workshop, job: Job) -> Next:
     """Wait a margin, look for discarded batches and what expired in them, and fix the boundary's first numbers."""
     if not shop.timing.is_over(job.data["covered_at"], shop.now):
         return Again(job, shop.timing.margin_s)
+    kept = keep_expired_images(shop, Kept(*job.data.get("kept", ())))
+    job = job.remember(kept=[kept.through, kept.complete])
+    if not kept.done:
+        return Again(replace(job, phase="reading discarded batches"), 1)
     generations = shop.check(job)
     firsts = shop.firsts.stored(boundary_id(job))
     no_holes(shop, boundary_of(generations[0]), firsts)
-    knows_expired = keep_expired_images(shop)
-    job = job.remember(firsts={name: str(number) for name, number in firsts.items()}, knows_expired=knows_expired)
+    job = job.remember(firsts={name: str(number) for name, number in firsts.items()}, knows_expired=kept.complete)
     return Now(job.go_to("list"))
 
 

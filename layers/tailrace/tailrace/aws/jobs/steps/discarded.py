@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from tailrace.errors import InvalidMessage
 from tailrace.inputs.changes import RawBatch, parse_raw_batch
 
 _GIVEN_UP = "aws/lambda/"
+_MAX_SECONDS = 120  # an invocation may take 900, and one batch may hold thousands of images
 
 
 def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> None:
@@ -32,7 +34,7 @@ def no_holes(shop: Workshop, boundary: Boundary, firsts: Mapping[str, int]) -> N
 
 def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
     """Yield the batches that the aggregate stage's mapping has discarded since a second."""
-    for record in _records(shop, since):
+    for _, record in _records(shop, since=since):
         info = record["DDBStreamBatchInfo"]
         ends = (
             (info.get("startSequenceNumber"), info.get("approximateArrivalOfFirstRecord")),
@@ -46,21 +48,37 @@ def discarded_since(shop: Workshop, since: int) -> Iterator[GivenUp]:
         yield GivenUp(info["shardId"], positions)
 
 
-def keep_expired_images(shop: Workshop) -> bool:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How far a job has stored the images of expired items.
+
+    Attributes:
+        through: the key of the last record that was read; "" before the first.
+        complete: every record so far says what its batch held.
+        done: there are no more.
+    """
+
+    through: str = ""
+    complete: bool = True
+    done: bool = False
+
+
+def keep_expired_images(shop: Workshop, before: Kept) -> Kept:
     """Store the images of expired items that are in discarded batches, since the stage may never have seen them.
 
-    Returns False if some batch does not say what it held.
+    Works for some minutes at most, far less than an invocation may take, and returns how far it came.
     """
-    knows = True
-    for record in _records(shop, 0) if shop.pipeline.keeping else ():
+    began, kept = shop.now, before
+    for key, record in _records(shop, after=before.through) if shop.pipeline.keeping else ():
         batch = _batch(record)
         if batch is None:
-            where = {"shard": record["DDBStreamBatchInfo"].get("shardId")}
-            logger().warning("a discarded batch does not say what it held", extra=where)
-            knows = False
+            logger().warning("a discarded batch does not say what it held", extra={"object": key})
         else:
             shop.expired.keep(batch, shop.pipeline)
-    return knows
+        kept = Kept(key, kept.complete and batch is not None)
+        if shop.now - began > _MAX_SECONDS:
+            return kept
+    return replace(kept, done=True)
 
 
 def _batch(record: Mapping[str, Any]) -> RawBatch | None:
@@ -72,14 +90,27 @@ def _batch(record: Mapping[str, Any]) -> RawBatch | None:
     return None if batch is None or batch.shard is None else batch
 
 
-def _records(shop: Workshop, since: int) -> Iterator[Mapping[str, Any]]:
-    """Yield Lambda's records of the discarded batches of the aggregate stage that were written since a second."""
+def _records(shop: Workshop, *, since: int = 0, after: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield Lambda's records of the discarded batches of the aggregate stage, each with its key, in the keys' order.
+
+    ``since`` is the second from which on they were written, ``after`` the key of one before all of them.
+    """
     for entry in all_objects(shop.s3(), shop.failures_bucket, _GIVEN_UP):
-        if entry["LastModified"].timestamp() >= since:
+        if entry["LastModified"].timestamp() >= since and entry["Key"] > after:
             with map_aws_errors():
                 body = shop.s3().get_object(Bucket=shop.failures_bucket, Key=entry["Key"])["Body"].read()
-            record = json.loads(body)
-            # function ARNs may end with a version or an alias
-            function = record.get("requestContext", {}).get("functionArn", "")
-            if "DDBStreamBatchInfo" in record and shop.deployment.function in function.split(":")[6:7]:
-                yield record
+            record = _parse(body)
+            if shop.deployment.function == record.get("function"):
+                yield entry["Key"], record
+
+
+def _parse(body: bytes) -> Mapping[str, Any]:
+    """Return an object with the name of its function; without one if Lambda has not written it."""
+    try:
+        record = json.loads(body)
+        # function ARNs may end with a version or an alias
+        function = record["requestContext"]["functionArn"].split(":")[6]
+        return {**record, "function": function} if record["DDBStreamBatchInfo"]["shardId"] else {}
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        logger().warning("an object in the place of discarded batches is not a record of one")
+        return {}
