@@ -21,7 +21,7 @@ PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-c
 """The first needs a quarter less processor time."""
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--renderer-process-limit=1",
 ]  # fmt: skip
 SCREENSHOTS = ROOT / ".tailrace" / "screenshots"
 AXE = ROOT / ".tools" / "axe" / "package" / "axe.min.js"

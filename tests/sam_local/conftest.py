@@ -1,14 +1,21 @@
-"""One emulated stack for all tests here, and the real `sam local invoke` against it."""
+"""One emulated stack for all tests here, and the real SAM CLI's local functions against it."""
 
 import json
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
+from local.deployment.processes import SupervisedProcess
 from local.stack import Stack, running_stack
+from tests.conftest import free_port
 from tests.sam_build import HOST_ARCHITECTURE, ROOT, sam, sam_build, sam_environment, skip_or_fail
 
 EVENTS = ROOT / "events"
@@ -17,6 +24,7 @@ HOST = "host.docker.internal"
 ADD_HOST = f"{HOST}:host-gateway"
 SAMPLE_ENDPOINT = f"http://{HOST}:4566"
 INVOKE_SECONDS = 300
+START_SECONDS = 60
 
 type Invoke = Callable[[str], Any]
 
@@ -69,17 +77,20 @@ def built_template(docker: None) -> Path:
     return sam_build(HOST_ARCHITECTURE) / "template.yaml"
 
 
+def _command(subcommand: str, template: Path, environment_file: Path) -> list[str]:
+    overrides = ["--parameter-overrides", f"Architecture={HOST_ARCHITECTURE}"]  # another option must follow
+    options = [*overrides, "--template", str(template), "--env-vars", str(environment_file), "--add-host", ADD_HOST]
+    return [sam(), "local", subcommand, *options]
+
+
 @pytest.fixture(scope="session")
-def invoke(built_template: Path, environment_file: Path) -> Invoke:
+def invoke_cold(built_template: Path, environment_file: Path) -> Invoke:
     """Run a sample event through `sam local invoke`, as the README shows it, and return the function's answer."""
 
     def run(sample: str) -> Any:
-        function = f"{sample.partition('-')[0].capitalize()}Function"
-        command = [sam(), "local", "invoke", function, "--template", str(built_template)]
-        command += ["--event", str(EVENTS / f"{sample}.json"), "--env-vars", str(environment_file)]
-        command += ["--add-host", ADD_HOST, "--parameter-overrides", f"Architecture={HOST_ARCHITECTURE}"]
+        command = _command("invoke", built_template, environment_file)
         told = subprocess.run(
-            command,
+            [*command, function_of(sample), "--event", str(EVENTS / f"{sample}.json")],
             cwd=ROOT,
             env=sam_environment(),
             capture_output=True,
@@ -92,5 +103,71 @@ def invoke(built_template: Path, environment_file: Path) -> Invoke:
         # sam exits with 0 when the handler raises, too
         assert not isinstance(answer, dict) or "errorType" not in answer, f"{answer}\n{told.stderr}"
         return answer
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def invoke_warm(
+    built_template: Path, environment_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Invoke]:
+    """Send a sample event to `sam local start-lambda`, which keeps each function's container."""
+    port, log = free_port(), tmp_path_factory.mktemp("start-lambda") / "log"
+    command = [*_command("start-lambda", built_template, environment_file), "--warm-containers", "LAZY"]
+    config = Config(read_timeout=INVOKE_SECONDS, retries={"total_max_attempts": 1})
+    client = boto3.client(
+        "lambda",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=config,
+    )
+    with log.open("wb") as output:
+        process = SupervisedProcess([*command, "--port", str(port)], env=sam_environment(), output=output, cwd=ROOT)
+    try:
+        _wait_for_port(port, process, log)
+
+        def run(sample: str) -> Any:
+            told = client.invoke(FunctionName=function_of(sample), Payload=(EVENTS / f"{sample}.json").read_bytes())
+            answer = json.loads(told["Payload"].read())
+            assert "FunctionError" not in told, f"{answer}\n{log.read_text()[-3000:]}"
+            assert not isinstance(answer, dict) or "errorType" not in answer, f"{answer}\n{log.read_text()[-3000:]}"
+            return answer
+
+        yield run
+    finally:
+        process.stop()
+
+
+def _wait_for_port(port: int, process: SupervisedProcess, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"`sam local start-lambda` does not answer: {log.read_text()[-3000:]}")
+
+
+def function_of(sample: str) -> str:
+    """Return the logical id of the function that a sample event is for."""
+    return f"{sample.partition('-')[0].capitalize()}Function"
+
+
+@pytest.fixture(scope="session")
+def invoke(invoke_cold: Invoke, request: pytest.FixtureRequest) -> Invoke:
+    """Run a sample event in Docker: each function's first one as the README shows it, the others in a warm container.
+
+    `sam local invoke` builds an image of the layer each time, which takes longer than everything else here.
+    """
+    begun: set[str] = set()
+
+    def run(sample: str) -> Any:
+        function = function_of(sample)
+        if function not in begun:
+            begun.add(function)
+            return invoke_cold(sample)
+        warm: Invoke = request.getfixturevalue("invoke_warm")
+        return warm(sample)
 
     return run

@@ -17,7 +17,7 @@ from tailrace.backfill.comparison import expected_counters
 from tests.simulation.jobs.__main__ import play
 
 _SEEDS = 120
-_RICH = (327, 22, 213, 482, 359, 441)
+_RICH = (327, 38, 22, 213, 482, 359)
 """Seeds to try first: each finds what dozens of others do not. A stale list only makes the test slower."""
 _DISCARDING = (90, 250)
 """The same, of histories in which an item expires in a batch that is discarded."""
