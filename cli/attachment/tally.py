@@ -12,8 +12,8 @@ from tailrace.encoding.dynamodb import Image, decode_item
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import InvalidItem, InvalidMessage, Violation
-from tailrace.inputs.changes import Change, StreamPosition, UnreadableRecord
-from tailrace.inputs.item_changes import UNMATCHED, changes_of, decode_image
+from tailrace.inputs.changes import Change, StreamPosition, UnreadableRecord, decode_image
+from tailrace.inputs.item_changes import UNMATCHED, changes_of
 from tailrace.outputs.prepared_images import route_matches
 
 _MAX_KEY_CHARACTERS = 200

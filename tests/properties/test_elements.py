@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from hypothesis import given
@@ -33,6 +33,7 @@ from tailrace.aggregation.plan import plan_of
 from tailrace.aggregation.row_changes import FoldResult, RowChange
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
+from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidItem
 from tailrace.inputs.changes import Change, decode_record
 from tailrace.inputs.effects import derive_effect
@@ -207,7 +208,8 @@ def merged(*parts: FoldResult) -> dict[tuple[str, str], Any]:
         for row in [*main, *(value for one in main for value in one.value_changes.values())]:
             key = (row.key[0], row.key[1].removesuffix("#0").removesuffix("#1"))
             before = found[key] or (0,) * len(row.deltas())
-            found[key] = tuple(a + b for a, b in zip(before, row.deltas(), strict=True))
+            with localcontext(EXACT):
+                found[key] = tuple(a + b for a, b in zip(before, row.deltas(), strict=True))
     return {key: deltas for key, deltas in found.items() if any(deltas)}
 
 

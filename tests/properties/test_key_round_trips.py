@@ -1,5 +1,6 @@
 """An item of an existing table on every way that its key takes: fields, key, row, id, URL and back, or a refusal."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -8,9 +9,13 @@ from hypothesis import strategies as st
 
 from tailrace import Collection, DefinitionError, Pipeline
 from tailrace.aws.items.rows import StoredItem, stored_item, validated_row
+from tailrace.definition.item_ids import fields_of_id
+from tailrace.definition.item_keys import CollectionKey
+from tailrace.encoding.keys import item_key, split_item_key
 from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.http.requests import decode_item_id, item_path, with_escaped_item_id
 from tailrace.inputs.ids import made_id
+from tests import strategies
 from tests.properties.test_key_templates import attributes, fields, look_alikes
 
 keys = st.one_of(
@@ -69,3 +74,25 @@ def test_what_is_accepted_comes_back_exactly(key: dict[str, Any], given_fields: 
     assert identity == ("things", item_id, wanted)
     assert list(map(type, identity.fields.values())) == list(map(type, wanted.values()))
     assert pipeline.keys.decode(identity, row) == more | wanted
+
+
+@given(strategies.awkward_texts | st.text(max_size=4))
+@example("")
+@example("x" * 1025)
+@example("é" * 1024)
+@example("a#b\n")
+@example("\ud800")
+def test_a_plain_key_is_as_its_template_makes_it(item_id: str) -> None:
+    plain = CollectionKey("things")
+
+    def outcome(make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except InvalidMessage as error:
+            return str(error)
+
+    def by_template() -> Any:
+        split_item_key(item_key("things", item_id))
+        return plain.template.format(fields_of_id(item_id, plain.template.fields))
+
+    assert outcome(lambda: plain.key_of(item_id)) == outcome(by_template)

@@ -220,6 +220,9 @@ def test_the_rows_equal_a_plain_recompute(given_history: tuple[Steps, list[Write
 
 
 @given(histories(), st.integers(0, 8))
+@example(
+    (("lines",), [("1", {}), ("1", {"lines": [{INNER: "pear", AMOUNT: one} for one in (Decimal("0.1"), 10**37)]})]), 1
+)
 def test_what_was_added_can_be_taken_back_and_batches_can_be_cut_anywhere(
     given_history: tuple[Steps, list[Write]], cut: int
 ) -> None:

@@ -29,9 +29,9 @@ from tailrace.encoding.json_types import Item, Json, Row
 from tailrace.encoding.keys import value_rows_key
 from tailrace.encoding.numbers import EXACT
 from tailrace.errors import InvalidMessage
-from tailrace.inputs.changes import Change, UnreadableRecord, position_of
+from tailrace.inputs.changes import Change, UnreadableRecord, decode_image, position_of
 from tailrace.inputs.effects import Effect, derive_effect
-from tailrace.inputs.item_changes import changes_of, decode_image
+from tailrace.inputs.item_changes import changes_of
 
 SHARD = "shardId-00000001700000000000-0a1b2c3d"
 """The shard of :func:`event`."""

@@ -52,6 +52,19 @@ def test_values_that_no_item_can_contain_are_rejected(unsupported: object) -> No
             normalise(value)
 
 
+@pytest.mark.parametrize("beside", ["", "x" * 3000])
+def test_an_integer_of_more_than_8192_bits_is_rejected_in_any_item(beside: str) -> None:
+    for integer in (2**8192 - 1, 1 - 2**8192):
+        assert normalise({"a": integer, "b": beside}) == {"a": integer, "b": beside}
+        with pytest.raises(InvalidMessage, match="more than 8192 bits"):
+            normalise({"a": integer + (1 if integer > 0 else -1), "b": beside})
+
+
+def test_texts_of_any_script_stay_as_they_are() -> None:
+    item = {"größe": "ß", "b": None, "c": True, "d": 2**63}
+    assert normalise(item) is item
+
+
 def test_floats_become_the_decimals_that_repr_shows() -> None:
     assert normalise({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}
 

@@ -9,8 +9,8 @@ import pytest
 from tailrace import Aggregate, Collection, Pipeline, count, field, total
 from tailrace.aggregation.fold import fold_records
 from tailrace.encoding.dynamodb import encode_item
-from tailrace.inputs.changes import Change, UnreadableRecord, parse_raw_batch
-from tailrace.inputs.item_changes import MOVED, UnmatchedItem, changes_of, decode_image, decoded_changes
+from tailrace.inputs.changes import Change, UnreadableRecord, decode_image, parse_raw_batch
+from tailrace.inputs.item_changes import MOVED, UnmatchedItem, changes_of, decoded_changes
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
 from tailrace.testing import SOURCE, event, history, rows

@@ -113,4 +113,14 @@ def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
 
 def encode_item(item: Mapping[str, Any]) -> dict[str, Any]:
     """Encode an item as DynamoDB JSON; the inverse of :func:`decode_item`."""
-    return {name: encode_value(value) for name, value in item.items()}
+    encoded: dict[str, Any] = {}
+    for name, value in item.items():
+        # fast path for the two most common types
+        kind = type(value)
+        if kind is str:
+            encoded[name] = {"S": value}
+        elif kind is int:
+            encoded[name] = {"N": str(value)}
+        else:
+            encoded[name] = encode_value(value)
+    return encoded

@@ -169,13 +169,22 @@ class KeyTemplate:
             InvalidMessage: they make no key that parses to them, or one that is longer than DynamoDB allows.
         """
         key = {name: attribute.format(fields) for name, attribute in self.attributes.items()}
-        for (name, value), maximum in zip(key.items(), _MAX_BYTES, strict=False):
-            if isinstance(value, str) and not is_encodable(value):
-                raise InvalidMessage(f"the key {name!r} contains an unpaired surrogate")
-            size = _size(value)
-            if size > maximum:
-                raise InvalidMessage(f"the key {name!r} has {size} bytes; DynamoDB stores at most {maximum}")
+        check_key(key)
         return key
+
+
+def check_key(key: Item) -> None:
+    """Check that DynamoDB can store a key, the partition key's attribute first.
+
+    Raises:
+        InvalidMessage: one of its values is too long, or no text that UTF-8 can represent.
+    """
+    for (name, value), maximum in zip(key.items(), _MAX_BYTES, strict=False):
+        if isinstance(value, str) and not is_encodable(value):
+            raise InvalidMessage(f"the key {name!r} contains an unpaired surrogate")
+        size = _size(value)
+        if size > maximum:
+            raise InvalidMessage(f"the key {name!r} has {size} bytes; DynamoDB stores at most {maximum}")
 
 
 def kind_of(value: Any) -> Kind | None:

@@ -8,7 +8,10 @@ import re
 from collections.abc import Sequence
 from decimal import Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
+from types import NoneType
 from typing import Any
+
+import msgspec
 
 from tailrace.errors import InvalidMessage
 
@@ -28,8 +31,13 @@ UNREPRESENTABLE = f"a number that DynamoDB cannot store (at most {MAX_DIGITS} di
 
 UNPAIRED_SURROGATE = "an unpaired surrogate (U+D800 to U+DFFF)"
 
+_NORMAL = frozenset([str, int, bool, NoneType])
+_NAMES = frozenset([str])
+_ENCODER = msgspec.json.Encoder()
 _INT_ONLY = frozenset([int])
 _MAX_BITS = 8192  # Python converts no integer of more than 4,300 decimal digits to text
+_SAFE_DIGITS = 2466
+"""Every integer of so many digits has at most ``_MAX_BITS`` bits."""
 MAX_CHARACTERS = 4300
 """Of a number: Python converts no longer text to an integer, and an archived event has to be readable."""
 
@@ -98,22 +106,15 @@ def normalise(value: Any) -> Any:
 
 def _is_normal_item(value: dict[Any, Any]) -> bool:
     """Tell whether an item needs no conversion; recognizes most items, in a tenth of the time of a full pass."""
-    try:
-        if not "".join(value).isascii():
-            return False
-    except TypeError:  # a name that is not a string
+    if not (_NORMAL.issuperset(map(type, value.values())) and _NAMES.issuperset(map(type, value))):
         return False
-    for inner in value.values():
-        kind = type(inner)
-        if kind is str:
-            if not inner.isascii():
-                return False
-        elif kind is int:
-            if not -_SAFE_INTEGER < inner < _SAFE_INTEGER:
-                return False
-        elif inner is not None and kind is not bool:
-            return False
-    return True
+    try:
+        text = _ENCODER.encode(value)
+    except ValueError:  # an unpaired surrogate, or an integer of more digits than Python writes
+        return False
+    if len(text) <= _SAFE_DIGITS:  # room for no integer that is too long
+        return True
+    return all(type(inner) is not int or -_SAFE_INTEGER < inner < _SAFE_INTEGER for inner in value.values())
 
 
 def exact_sums(parts: Sequence[tuple[Number, ...]]) -> tuple[Number, ...]:

@@ -1,4 +1,4 @@
-"""Text from bytes: UTF-8 only, with a reason that says what else they look like."""
+"""Text as UTF-8: its size, and text from bytes, with a reason that says what else they look like."""
 
 from tailrace.errors import InvalidMessage
 
@@ -22,6 +22,11 @@ def decode_utf8(data: bytes) -> str:
     if foreign is not None:
         raise _refused(data, foreign)
     return text
+
+
+def utf8_size(text: str) -> int:
+    """Return how many bytes a text takes in UTF-8, without encoding it if it is ASCII."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _refused(data: bytes, looks_like: str) -> InvalidMessage:

@@ -16,7 +16,12 @@ from tailrace.encoding.keys import SENTINELS, split_item_key
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, TailraceError
 
+_NO_FIELDS = frozenset(ENGINE_ATTRIBUTES)
 _TTL_IDENTITY = ("Service", "dynamodb.amazonaws.com")
+
+
+type Decode[Fields] = Callable[[str, Image, Callable[[Image], Item]], Fields]
+"""Gets an item's key in the engine's own form, an image, and the function that decodes its fields."""
 
 
 class Change[Fields = Item](NamedTuple):
@@ -114,13 +119,18 @@ def decode_record(record: Mapping[str, Any], shard: str | None) -> Change | Unre
     Raises:
         InvalidMessage: it has no sequence number.
     """
-    return read_record(record, shard, position_of(record), lambda _key, image: decode_fields(image))
+    return read_record(record, shard, position_of(record), decode_image)
+
+
+def decode_image(_key: str, image: Image, read: Callable[[Image], Item]) -> Item:
+    """Decode an image to an item's fields: the plain one of the functions that are a :data:`Decode`."""
+    return read(image)
 
 
 def read_record[Fields](
-    record: Mapping[str, Any], shard: str | None, position: StreamPosition, decode: Callable[[str, Image], Fields]
+    record: Mapping[str, Any], shard: str | None, position: StreamPosition, decode: Decode[Fields]
 ) -> Change[Fields] | UnreadableRecord:
-    """Read one stream record; ``decode`` gets each of its images, the old one first, with the item's key."""
+    """Read one stream record; ``decode`` gets each of its images, the old one first."""
     sequence, time = position
     body = record["dynamodb"]
     event_id = str(record.get("eventID", sequence))
@@ -129,8 +139,8 @@ def read_record[Fields](
         collection, item_id = split_item_key(key)
         source = str(record.get("eventSourceARN", ""))
         old_image, new_image = body.get("OldImage"), body.get("NewImage")
-        old = None if old_image is None else decode(key, old_image)
-        new = None if new_image is None else decode(key, new_image)
+        old = None if old_image is None else decode(key, old_image, decode_fields)
+        new = None if new_image is None else decode(key, new_image, decode_fields)
         expired = new is None and is_ttl_deletion(record)
         return Change(event_id, source, shard, sequence, time, collection, item_id, old, new, expired)
     except (KeyError, TypeError, ValueError, AttributeError, TailraceError) as error:
@@ -145,16 +155,15 @@ def decode_fields(image: Image) -> Item:
     """
     fields: Item = {}
     for name, value in image.items():
-        (tag,) = value
+        if name in _NO_FIELDS:
+            continue
         # fast path for the two most common types; decode_value handles the others and reports errors
-        if tag == "S":
+        if len(value) == 1 and "S" in value:
             fields[name] = value["S"]
-        elif tag == "N":
+        elif len(value) == 1 and "N" in value:
             fields[name] = parse_number(value["N"])
         else:
             fields[name] = decode_value(value)
-    for name in ENGINE_ATTRIBUTES:
-        fields.pop(name, None)
     return fields
 
 

@@ -4,7 +4,7 @@ A table with keys of its own may hold other items, and an item may pass from one
 removal there and an insertion here.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,9 +17,11 @@ from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, TailraceError
 from tailrace.inputs.changes import (
     Change,
+    Decode,
     StreamPosition,
     UnreadableRecord,
     decode_fields,
+    decode_image,
     decode_record,
     is_ttl_deletion,
     position_of,
@@ -40,9 +42,6 @@ class UnmatchedItem:
 
 
 type Reading[Fields] = Sequence[Change[Fields] | UnreadableRecord | UnmatchedItem]
-
-type Decode[Fields] = Callable[[str, Image, Callable[[Image], Item]], Fields]
-"""Gets an item's key in the engine's own form, an image, and the function that decodes its fields."""
 
 
 def decoded_changes(
@@ -65,11 +64,6 @@ def decoded_changes(
                 yield found
 
 
-def decode_image(_key: str, image: Image, read: Callable[[Image], Item]) -> Item:
-    """Decode an image to an item's fields, as :func:`changes_of` needs it."""
-    return read(image)
-
-
 def changes_of[Fields](
     record: Mapping[str, Any],
     shard: str | None,
@@ -80,7 +74,7 @@ def changes_of[Fields](
     """Read one stream record: a change in most cases, two if the item passes from one collection to another."""
     if pipeline.keys is not None:
         return _own_changes(record, shard, position, pipeline.keys, pipeline, decode)
-    change = read_record(record, shard, position, lambda key, image: decode(key, image, decode_fields))
+    change = read_record(record, shard, position, decode)
     if isinstance(change, Change) and change.new is None and _is_expiry(record, change.collection, pipeline):
         change = change._replace(expired=True)
     return (change,)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
+from tailrace.encoding.text import utf8_size
 from tailrace.outputs.envelopes import EventText
 from tailrace.outputs.stored_object import StoredObject
 
@@ -20,7 +21,7 @@ def pack(texts: Sequence[str]) -> list[tuple[str, list[int]]]:
     current: list[int] = []
     size = 0
     for position, text in enumerate(texts):
-        length = len(text.encode())
+        length = utf8_size(text)
         # plus two brackets, and a comma before each text but the first
         if current and size + length + len(current) + 2 > MAX_MESSAGE_BYTES:
             messages.append((_array(texts, current), current))
@@ -38,7 +39,7 @@ def _array(texts: Sequence[str], positions: Sequence[int]) -> str:
 
 def fits(text: str) -> bool:
     """Return whether an event fits into a message, on its own in an array."""
-    return len(text.encode()) + 2 <= MAX_MESSAGE_BYTES
+    return utf8_size(text) + 2 <= MAX_MESSAGE_BYTES
 
 
 def claim_check(event: EventText, bucket: str) -> tuple[StoredObject, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
+from itertools import zip_longest
 from typing import NamedTuple
 
 from tailrace.aggregation.plan import plan_of
@@ -114,17 +115,16 @@ def route_change(change: Change[DecodedImage], pipeline: Pipeline, images: Prepa
         shard=change.shard,
         sequence=change.sequence,
     )
-    routes = []  # those whose predicate holds for the old or the new item
-    for position, route in enumerate(images.routes[collection.name]):
-        old_matches = before is not None and before.matches[position] is True
-        if old_matches or (after is not None and after.matches[position] is True):
-            routes.append(route.name)
+    defined = images.routes[collection.name]
+    matches = zip_longest(defined, before.matches if before else (), after.matches if after else ())
+    # those whose predicate holds for the old or the new item
+    routes = [route.name for route, old_matches, new_matches in matches if old_matches is True or new_matches is True]
     if after is None or change.new is None:
         return RoutedChange(event, routes, violations, refused=bool(violations))
     images.remember(item_key(change.collection, change.id), change.new)
     # a failure on the old item was reported when that item arrived
-    matches = zip(images.routes[collection.name], after.matches, strict=True)
-    failed = {route.name: match for route, match in matches if isinstance(match, InvalidItem)}
+    tried = zip(defined, after.matches, strict=True)
+    failed = {route.name: match for route, match in tried if isinstance(match, InvalidItem)}
     failures = [*failed.values(), *_uncountable(after.item, collection, pipeline)]
     partial = [violation for failure in failures for violation in failure.violations]
     return RoutedChange(event, routes, partial, refused=False, failed_routes=list(failed))
