@@ -15,12 +15,12 @@ PARTS = {
     "c": ("writes", "writes and write units per touched row"),
     "d": ("cold", "cold start and layer size"),
     "e": ("growth", "cost per change at ten times the load"),
+    "w": ("stages.behind", "write units with write-behind"),
     "f": ("dollars", "dollars per million items"),
     "g": ("history", "a rebuild of a million items, and the journal"),
     "h": ("stages.compare", "the other stages against handwritten ones and libraries"),
     "v": ("stages.values", "different values, ten and a million in a row"),
     "n": ("stages.ranks", "quantiles, ten values in a row and a million"),
-    "w": ("stages.behind", "write units with write-behind"),
     "l": ("stages.elements", "lines of an item against one item for each line"),
 }
 
