@@ -56,8 +56,8 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Start two workers more than there are processors, since many tests wait for a stack."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.process_cpu_count() or 1) + 2
+    """Start four workers more than there are processors, since many tests wait for a stack."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.process_cpu_count() or 1) + 4
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -117,7 +117,7 @@ def aws_env(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION"):
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_MAX_ATTEMPTS"):
         monkeypatch.delenv(name, raising=False)
 
 

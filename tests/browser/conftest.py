@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -84,9 +84,19 @@ def serve(site_folder: Path) -> Iterator[Callable[..., Site]]:
         yield start
 
 
+type Visit = Callable[..., Page]
+
+
 @pytest.fixture
-def visit(browser: Browser, serve: object) -> Iterator[Callable[..., Page]]:
+def visit(browser: Browser, serve: object) -> Iterator[Visit]:
     """Return a function that opens a page. Errors, missing files and requests to other origins fail the test."""
+    with opened_pages(browser) as open_page:
+        yield open_page
+
+
+@contextmanager
+def opened_pages(browser: Browser) -> Iterator[Visit]:
+    """Provide a function that opens a page; at the end, close the pages and check that all went well in them."""
     opened: list[tuple[Page, str, list[str], list[str]]] = []
 
     def open_page(

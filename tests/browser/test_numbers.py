@@ -2,27 +2,25 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.json_types import Json
-from tests.browser.conftest import SCREENSHOTS
+from tests.browser.conftest import SCREENSHOTS, opened_pages
 from tests.browser.page_state import wait_for
 from tests.browser.panels.filled_tables import CARTS, ORDERS, VISITS, FilledTables, filled_tables
-from tests.browser.site import Site
+from tests.browser.site import running_site
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-type Visit = Callable[..., Page]
-type Serve = Callable[..., Site]
 
 TEXTS = ("newest",)
 """Measures of texts, which no chart shows."""
@@ -68,6 +66,9 @@ CELLS = "(lines) => lines.map((line) => [...line.querySelectorAll('th, td')].map
 def table_rows(panel: Locator) -> list[dict[str, str]]:
     """Open a panel's table, and return all its rows by column name."""
     panel.get_by_role("button", name="Table").click()
+    previous_page = panel.get_by_role("button", name="Previous rows")
+    while not previous_page.is_disabled():  # it stays where it was left
+        previous_page.click()
     rows: list[dict[str, str]] = []
     names = panel.evaluate("(one) => one.panel.table.columns.map(({ name }) => name)")
     while True:
@@ -102,8 +103,11 @@ def show_table_comparison(panel: Locator, aggregate: Aggregate) -> None:
         interval.select_option(unit_of(aggregate.bucket))
 
 
-def open_page(serve: Serve, visit: Visit, filled: FilledTables) -> Page:
-    return visit(serve(filled.respond, refresh_s=60).url, width=1400, height=3000)
+@pytest.fixture(scope="module")
+def page(browser: Browser, site_folder: Path, filled: FilledTables) -> Iterator[Page]:
+    """Open the page of a pipeline, once: each test sets what it needs."""
+    with running_site(site_folder, filled.respond, {"refresh_s": 3600}) as site, opened_pages(browser) as open_page:
+        yield open_page(site.url, width=1400, height=3000)
 
 
 def wait_until_loaded(page: Page, aggregate: Aggregate) -> None:
@@ -121,8 +125,7 @@ def panels(page: Page, filled: FilledTables) -> Iterator[tuple[Aggregate, Locato
         yield aggregate, panel
 
 
-def test_tables_show_every_row_digit_for_digit(serve: Serve, visit: Visit, filled: FilledTables) -> None:
-    page = open_page(serve, visit, filled)
+def test_tables_show_every_row_digit_for_digit(page: Page, filled: FilledTables) -> None:
     for aggregate, panel in panels(page, filled):
         stored = filled.rows(aggregate)
         found = table_rows(panel)
@@ -139,8 +142,7 @@ def test_tables_show_every_row_digit_for_digit(serve: Serve, visit: Visit, fille
                 assert same(line[name], row[name]), (aggregate.name, name, line[name], row[name])
 
 
-def test_charts_and_bars_show_the_numbers_of_every_measure(serve: Serve, visit: Visit, filled: FilledTables) -> None:
-    page = open_page(serve, visit, filled)
+def test_charts_and_bars_show_the_numbers_of_every_measure(page: Page, filled: FilledTables) -> None:
     for aggregate, panel in panels(page, filled):
         if not aggregate.by:
             check_totals(panel, aggregate, filled.rows(aggregate)[0])
@@ -229,8 +231,7 @@ def check_bars(panel: Locator, name: str, kind: str, stored: Mapping[tuple[str, 
         assert abs(length / lengths[longest] - float(number / longest)) < 0.02
 
 
-def test_the_page_shows_any_pipeline(serve: Serve, visit: Visit, filled: FilledTables) -> None:
-    page = open_page(serve, visit, filled)
+def test_the_page_shows_any_pipeline(page: Page, filled: FilledTables) -> None:
     pipeline = load_pipeline(filled.pipeline)
     names = page.evaluate("[...document.querySelectorAll('.panel')].map((one) => one.dataset.aggregate)")
     assert sorted(names) == sorted(aggregate.name for aggregate in pipeline.aggregates)
@@ -245,8 +246,7 @@ def test_the_page_shows_any_pipeline(serve: Serve, visit: Visit, filled: FilledT
     page.screenshot(path=SCREENSHOTS / f"pipeline-{filled.pipeline.split('.')[-1].split(':')[0]}.png", full_page=True)
 
 
-def test_a_downloaded_file_contains_the_rows_of_the_table(serve: Serve, visit: Visit, filled: FilledTables) -> None:
-    page = open_page(serve, visit, filled)
+def test_a_downloaded_file_contains_the_rows_of_the_table(page: Page, filled: FilledTables) -> None:
     aggregate, panel = next(panels(page, filled))
     shown = table_rows(panel)
     with page.expect_download() as download:

@@ -27,8 +27,8 @@ def test_a_killed_load_loses_and_doubles_nothing(short_lived: Stack) -> None:
     name = short_lived.resources["LoadFunction"]
     setting = short_lived.client("lambda").get_function_recursion_config(FunctionName=name)
     assert setting["RecursiveLoop"] == "Allow"
-    expected = bulk.upload(short_lived, 5_000_000, 2048, 400)
-    receipt, course = bulk.follow(short_lived, KILLS, (0.3, 1.0))
+    expected = bulk.upload(short_lived, 12_000_000, 2048, 400)
+    receipt, course = bulk.follow(short_lived, KILLS, (0.0, 0.8))
     assert bulk.differences(short_lived, expected, receipt) == []
     assert course.killed
     assert 0 < course.peak < 256 * 1024

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,11 +19,21 @@ from pipeline.definition import pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.prepared_images import PreparedImages
-from tailrace.outputs.routing import OutgoingEvent, dispatch
+from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
 from tests.unit.benchmarks.test_peers import is_valid
 
-TEXT = event([record for record in records()[-600:] if is_valid(record)])
-EVENT = json.loads(TEXT)
+
+@cache
+def event_text() -> str:
+    """Return an event of the last valid changes of the week."""
+    return event([record for record in records()[-600:] if is_valid(record)])
+
+
+@cache
+def parsed_event() -> Any:
+    """Return the same event, parsed."""
+    return json.loads(event_text())
+
 
 type Requests = list[tuple[str, bytes]]
 
@@ -96,27 +107,30 @@ def ours(events: list[OutgoingEvent]) -> dict[str, Any]:
     return {one["id"]: {"old": one["data"]["old"], "new": one["data"]["new"]} for one in found}
 
 
-DISPATCHED = dispatch(parse_raw_batch(EVENT), pipeline, PreparedImages(pipeline))
+@cache
+def dispatched() -> Dispatch:
+    """Return what fanout sends of it."""
+    return dispatch(parse_raw_batch(parsed_event()), pipeline, PreparedImages(pipeline))
 
 
 def test_the_same_changes_go_to_the_queues(services: Services) -> None:
-    requests = handle("route", TEXT, services)
-    assert theirs(sent(requests, "archive")) == ours(DISPATCHED.archive)
-    assert theirs(sent(requests, "disruptions")) == ours(DISPATCHED.routes["disruptions"])
+    requests = handle("route", event_text(), services)
+    assert theirs(sent(requests, "archive")) == ours(dispatched().archive)
+    assert theirs(sent(requests, "disruptions")) == ours(dispatched().routes["disruptions"])
 
 
 def test_the_same_changes_go_to_the_bus(services: Services) -> None:
-    requests = handle("publish", TEXT, services)
+    requests = handle("publish", event_text(), services)
     bodies = [json.loads(body) for operation, body in requests if operation == "AWSEvents.PutEvents"]
     published = [json.loads(entry["Detail"]) for body in bodies for entry in body["Entries"]]
-    assert theirs(published) == ours(DISPATCHED.archive)
-    assert theirs(sent(requests, "disruptions")) == ours(DISPATCHED.routes["disruptions"])
+    assert theirs(published) == ours(dispatched().archive)
+    assert theirs(sent(requests, "disruptions")) == ours(dispatched().routes["disruptions"])
 
 
 def test_what_is_routed_to_the_archive_is_archived(services: Services) -> None:
     """The benchmark makes the archive's event without routing the changes before; both events are the same."""
-    routed = {one["id"]: one for one in sent(handle("route", TEXT, services), "archive")}
-    text = in_node.archive_event(EVENT)
+    routed = {one["id"]: one for one in sent(handle("route", event_text(), services), "archive")}
+    text = in_node.archive_event(parsed_event())
     assert {one["messageId"]: json.loads(one["body"]) for one in json.loads(text)["Records"]} == routed
     services.requests.clear()
     ((path, body),) = handle("archive", text, services)
@@ -126,13 +140,15 @@ def test_what_is_routed_to_the_archive_is_archived(services: Services) -> None:
 
 
 def test_the_newest_image_of_each_item_becomes_its_row(services: Services) -> None:
-    requests = [json.loads(body) for _, body in handle("materialize", TEXT, services)]
+    requests = [json.loads(body) for _, body in handle("materialize", event_text(), services)]
     rows = {}
     for request in requests:
         values = decode_item(request["ExpressionAttributeValues"])
         row = {name: values[f":{name}"] for name in request["ExpressionAttributeNames"].values()}
         rows[request["Key"]["pk"]["S"]] = {name: value for name, value in row.items() if name != "timestamp"}
-    newest = {record["dynamodb"]["Keys"]["pk"]["S"]: record["dynamodb"]["NewImage"] for record in EVENT["Records"]}
+    newest = {
+        record["dynamodb"]["Keys"]["pk"]["S"]: record["dynamodb"]["NewImage"] for record in parsed_event()["Records"]
+    }
     assert len(requests) == len(rows)
     assert rows == {key: flight(image) for key, image in newest.items()}
 

@@ -1,6 +1,7 @@
 """The benchmarks' peers do the same work: they produce the same rows."""
 
 from collections import Counter, defaultdict
+from functools import cache
 from typing import Any
 
 from benchmarks.changes import MAX_EVENT_BYTES, event, events, records
@@ -25,7 +26,10 @@ def is_valid(record: dict[str, Any]) -> bool:
     return effect.new is not None and (change.old is None or effect.old is not None)
 
 
-CHANGES = [record for record in records()[:SAMPLE_SIZE] if is_valid(record)]
+@cache
+def valid_changes() -> list[dict[str, Any]]:
+    """Return the first changes of the week, without broken ones."""
+    return [record for record in records()[:SAMPLE_SIZE] if is_valid(record)]
 
 
 class AddingTable:
@@ -42,7 +46,7 @@ class AddingTable:
 
 
 def folded() -> Sums:
-    changes = (decode_record(record, None) for record in CHANGES)
+    changes = (decode_record(record, None) for record in valid_changes())
     found = fold((derive_effect(one, pipeline) for one in changes if isinstance(one, Change)), pipeline)
     return {
         (row.key[0].replace("@1", ""), row.key[1]): dict(zip(row.layout.counters[1:], row.deltas()[1:], strict=True))
@@ -57,8 +61,8 @@ def without_zeros(sums: Any) -> Sums:
 
 def test_the_handwritten_handler_produces_the_rows_of_the_engine() -> None:
     table = AddingTable()
-    calls = tutorial.handler({"Records": CHANGES}, table)
-    assert SAMPLE_SIZE * 0.99 < len(CHANGES) < calls
+    calls = tutorial.handler({"Records": valid_changes()}, table)
+    assert SAMPLE_SIZE * 0.99 < len(valid_changes()) < calls
     same = {"departure_delay_total", "departure_delay_count", "departure_delay_squares"}
     product = {
         # a variance repeats the sums of the same field's mean
@@ -71,7 +75,7 @@ def test_the_handwritten_handler_produces_the_rows_of_the_engine() -> None:
 
 def test_the_group_by_of_the_other_engines_produces_the_same_counts() -> None:
     sums: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for record in CHANGES:
+    for record in valid_changes():
         for aggregate, first, second, flights, departures, cancellations, delay, squares in rows(record):
             found = sums[f"{aggregate}#{first}", second]
             found.update(flights=flights, departures=departures, cancellations=cancellations)

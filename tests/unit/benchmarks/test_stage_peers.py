@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -25,8 +26,18 @@ from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
 from tests.unit.benchmarks.test_peers import is_valid
 
-TEXT = event([record for record in records()[-600:] if is_valid(record)])
-EVENT = json.loads(TEXT)
+
+@cache
+def event_text() -> str:
+    """Return an event of the last valid changes of the week."""
+    return event([record for record in records()[-600:] if is_valid(record)])
+
+
+@cache
+def parsed_event() -> Any:
+    """Return the same event, parsed."""
+    return json.loads(event_text())
+
 
 type Stage = Callable[[Mapping[str, Any], Any], Any]
 
@@ -65,7 +76,7 @@ def ingested() -> dict[str, Any]:
     table: Any = Database()
     table.create("items", "pk")
     stage = Ingester(ItemStore(table, "items", pipeline), pytest.fail, "failures")
-    assert stage(intake_event(TEXT), lambda: 900_000) == {"batchItemFailures": []}
+    assert stage(intake_event(event_text()), lambda: 900_000) == {"batchItemFailures": []}
     rows = [decode_item(row) for row in table.rows("items")]
     return {row["pk"]: row for row in rows}
 
@@ -73,13 +84,13 @@ def ingested() -> dict[str, Any]:
 @pytest.mark.parametrize("peer", [by_hand.ingest, powertools.ingest])
 def test_the_same_items_are_put(peer: Stage) -> None:
     table = Recorder()
-    peer(intake_event(TEXT), table)
+    peer(intake_event(event_text()), table)
     assert table.items == ingested()
 
 
 def test_powertools_reports_a_message_that_fails_and_those_after_it() -> None:
     """The queue is FIFO: a later message may be about the same item."""
-    batch = intake_event(TEXT)
+    batch = intake_event(event_text())
     table = Recorder(broken=f"flights#{json.loads(batch['Records'][97]['body'])['id']}")
     failed = [message["itemIdentifier"] for message in powertools.ingest(batch, table)["batchItemFailures"]]
     assert failed == ["97", "98", "99"]
@@ -93,23 +104,23 @@ def test_powertools_raises_if_no_message_can_be_archived() -> None:
             raise client_error("SlowDown", "PutObject")
 
     with pytest.raises(BatchProcessingError, match="All records failed processing"):
-        powertools.archive(messages(TEXT), Throttled())
+        powertools.archive(messages(event_text()), Throttled())
 
 
 @pytest.mark.parametrize("peer", [by_hand.archive, powertools.archive])
 def test_the_same_events_are_archived(peer: Stage) -> None:
     s3: Any = Recorder()
-    Archiver(s3, "archive", "failures")(messages(TEXT))
+    Archiver(s3, "archive", "failures")(messages(event_text()))
     other = Recorder()
-    peer(messages(TEXT), other)
-    assert len(other.events()) == len(EVENT["Records"])
+    peer(messages(event_text()), other)
+    assert len(other.events()) == len(parsed_event()["Records"])
     assert other.events() == s3.events()
 
 
 def test_the_same_changes_are_sent_by_hand() -> None:
     sqs = Recorder()
-    by_hand.fan_out(EVENT, sqs, "archive", "disruptions")
-    found = dispatch(parse_raw_batch(EVENT), pipeline, PreparedImages(pipeline))
+    by_hand.fan_out(parsed_event(), sqs, "archive", "disruptions")
+    found = dispatch(parse_raw_batch(parsed_event()), pipeline, PreparedImages(pipeline))
     for queue, events in (("archive", found.archive), ("disruptions", found.routes["disruptions"])):
         assert events
         ours = [json.loads(one.text) for one in events]
