@@ -1,7 +1,6 @@
 """One collection under test: its functions, and what they make of an item."""
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ from tailrace.definition.field_uses import FieldUse, field_uses
 from tailrace.definition.item_keys import ItemKeys
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import encode_item
-from tailrace.encoding.json_types import Item
+from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.limits import check_item
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem, InvalidMessage
@@ -110,7 +109,7 @@ class Subject:
     def outcome(self, item: Item) -> str:
         """Return all that the definition makes of an item, as one text: equal texts are equal results."""
         try:
-            seen = self.collection.prepare(deepcopy(item))
+            seen = self.collection.prepare(deep_copy(item))
         except InvalidItem as error:
             return f"invalid: {error}"
         parts = [canonical_json(seen), *(_results(predicate, seen) for predicate in self.predicates)]
@@ -123,13 +122,13 @@ def _results(predicate: UserPredicate, item: Item) -> str:
 
 def _result(function: Callable[[Any], Any], item: Item) -> str:
     try:
-        return str(bool(function(deepcopy(item))))
+        return str(bool(function(deep_copy(item))))
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         return type(error).__name__
 
 
 def _counted(item: Item, aggregate: Aggregate) -> str:
     try:
-        return repr(item_contribution(deepcopy(item), aggregate))
+        return repr(item_contribution(deep_copy(item), aggregate))
     except InvalidItem as error:
         return ",".join(violation.keyword for violation in error.violations)

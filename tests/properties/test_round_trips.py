@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tailrace.aggregation.marks import encode_sequence
 from tailrace.encoding.dynamodb import decode_item, encode_item
+from tailrace.encoding.json_types import deep_copy
 from tailrace.encoding.keys import group_texts, row_key
 from tailrace.encoding.tagged_json import dumps, loads
 from tests import strategies
@@ -55,3 +56,18 @@ def test_group_texts_round_trip_through_a_row_key(texts: list[str]) -> None:
 @given(st.integers(0, 10**40 - 1), st.integers(0, 10**40 - 1))
 def test_padded_sequence_numbers_sort_as_numbers(a: int, b: int) -> None:
     assert (encode_sequence(a) < encode_sequence(b)) == (a < b)
+
+
+def mutable_parts(value: Any) -> list[Any]:
+    """Return all parts of a value that code could change."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    own = [value] if isinstance(value, dict | list | set | bytearray) else []
+    return own + [part for one in inner for part in mutable_parts(one)]
+
+
+@given(strategies.values | st.builds(bytearray, st.binary()))
+def test_a_copy_is_equal_and_shares_nothing_that_can_change(value: Any) -> None:
+    copy = deep_copy(value)
+    assert repr(copy) == repr(value) or copy == value  # a set has no order
+    assert type(copy) is type(value)
+    assert not {id(part) for part in mutable_parts(copy)} & {id(part) for part in mutable_parts(value)}

@@ -5,7 +5,6 @@ No library that is kept up generates values for this draft. What the generator d
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -14,7 +13,7 @@ from typing import Any
 from cli.definition.generation.merging import Merger, Parts, Variant
 from cli.definition.generation.texts import text_maker
 from cli.definition.subject import Subject
-from tailrace.encoding.json_types import Item
+from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.numbers import Number, canonical_number, normalise
 from tailrace.encoding.tagged_json import canonical_json
 
@@ -57,7 +56,7 @@ class Generator:
         seen: set[str] = set()
         for example in self._examples:
             seen.add(canonical_json(example))
-            yield deepcopy(example)
+            yield deep_copy(example)
         misses = 0
         while misses < _MAX_TRIES:
             item = self._try(random)
@@ -68,7 +67,7 @@ class Generator:
             misses = 0
             seen.add(text)
             if len(self._pool) < _POOL:
-                self._pool.append(deepcopy(item))
+                self._pool.append(deep_copy(item))
             yield item
 
     def _try(self, random: Random) -> Item | None:
@@ -76,7 +75,7 @@ class Generator:
         try:
             item: Item = random.choice(self._roots)(random, 0) if self._roots else {}
             if known and (not self._roots or random.random() < 0.3):  # noqa: PLR2004
-                base = deepcopy(random.choice(known))
+                base = deep_copy(random.choice(known))
                 name = random.choice([*base, *item] or [""])
                 item = base | {name: item[name]} if name in item else {key: base[key] for key in base if key != name}
             if self._accepts(item):
@@ -102,7 +101,7 @@ class Generator:
     def _of_variant(self, variant: Variant, hint: str) -> Iterator[Maker]:
         if variant.values is not None:
             values = [normalise(value) for value in variant.values]
-            yield lambda random, _depth: deepcopy(random.choice(values))
+            yield lambda random, _depth: deep_copy(random.choice(values))
             return
         types = variant.types & _HINTED.get(hint, variant.types) or variant.types
         if hint == "any" and not any(part.keys() - _SILENT for part in variant.parts):

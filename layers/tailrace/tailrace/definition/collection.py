@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Context, Decimal, localcontext
@@ -18,7 +17,7 @@ from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.json_schema.paths import Path as FieldSteps
 from tailrace.definition.lifetimes import Lifetime, lifetime
 from tailrace.definition.schemas import Schema
-from tailrace.encoding.json_types import Item
+from tailrace.encoding.json_types import Item, deep_copy
 from tailrace.encoding.keys import COLLECTION_NAME
 from tailrace.encoding.numbers import normalise
 from tailrace.encoding.tagged_json import unique_members
@@ -28,8 +27,6 @@ _TRANSFORM_CONTEXT = Context(prec=28)
 """The decimal context of transforms, wherever they run: Python's default, which leaves 10 of 38 digits for sums."""
 
 _TEXT, _TIME = frozenset(["string"]), frozenset(["string", "number"])
-
-_MUTABLE_TYPES = frozenset([dict, list, set, bytearray])
 
 
 def check_name(what: str, name: object) -> None:
@@ -163,8 +160,9 @@ class Collection:
         if self.transform is None:
             return item
         try:
+            # a copy, which the transform may modify: the original is stored, or reported if it fails
             with localcontext(_TRANSFORM_CONTEXT):
-                transformed = normalise(self.transform(_mutable_copy(item)))
+                transformed = normalise(self.transform(deep_copy(item)))
         except FAILURES as error:  # any error of the user's function makes this item invalid, nothing else
             told = describe_failure(error, self.transform)
             raise InvalidItem([Violation("", "transform", told)]) from error
@@ -194,11 +192,6 @@ def _check_type(context: str, collection: Collection, argument: str, path: Field
         told = ".".join(map(str, path))
         source = collection.fields.source_of(path)
         raise DefinitionError(f"{context}: {argument}= names {told!r}, which must be {kinds} in the {source}")
-
-
-def _mutable_copy(item: Item) -> Item:
-    """Return a copy that a transform may modify at any depth; the original is stored, or reported if it fails."""
-    return dict(item) if _MUTABLE_TYPES.isdisjoint(map(type, item.values())) else deepcopy(item)
 
 
 def _read_schema(collection: str, path: Path) -> Mapping[str, Any]:
