@@ -36,6 +36,8 @@ def answer(head: bytes, body: bytes, control: bytes = b"") -> bytes:
         return _HEAD % (b"400 Bad Request", len(_NO_STREAM), _NO_STREAM)
     elif b'"~control"' in body:
         text = control
+    elif b".Query" in head:
+        text = b'{"Items":[],"Count":0,"ScannedCount":0}'
     elif b"BatchWriteItem" in head:
         text = b'{"UnprocessedItems":{}}'
     else:

@@ -28,7 +28,7 @@ class Settings:
         """
         names = {field.name: field.name.upper() for field in fields(cls)}
         defaults = {names[field.name]: field.default for field in fields(cls) if field.default is not MISSING}
-        found = defaults | {name: value for name, value in environ.items() if value}
+        found = defaults | {name: value for name in names.values() if (value := environ.get(name))}
         _require(cls.__name__, names.values(), found)
         return cls(**{field: found[name] for field, name in names.items()})
 

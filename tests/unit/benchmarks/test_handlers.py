@@ -1,0 +1,26 @@
+"""The measured handler works on the stub of AWS, which answers everything that it asks."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from benchmarks.changes import event, records
+from benchmarks.handlers import control, product
+from benchmarks.server import stub_dynamodb
+
+
+@pytest.mark.usefixtures("aws_env")
+def test_it_writes_each_touched_row_in_batches_once_it_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "testing")
+    calls = Counter[str]()
+    with stub_dynamodb(control("aggregates")) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        stage = product()
+        dynamodb: Any = stage.committer.client
+        dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]))
+        for start in (0, 200):
+            batch = json.loads(event(list(records()[start : start + 200])))
+            assert stage(batch)["batchItemFailures"] == []
+    assert calls["UpdateItem"] > calls["BatchExecuteStatement"] > 0
