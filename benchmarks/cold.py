@@ -31,12 +31,15 @@ print(time.process_time() * 1000)
 """
 
 
-class _Environment(dict[str, str]):
+_NUMBERS = frozenset(["WRITE_BEHIND_SECONDS"])
+
+
+class Environment(dict[str, str]):
     """Every environment variable of the template, with a placeholder value."""
 
     def __init__(self) -> None:
         names = {name for settings in ROOT.glob("template.yaml") for name in _variables(settings.read_text())}
-        super().__init__(dict.fromkeys(names, "https://example.com/name"))
+        super().__init__({name: "0" if name in _NUMBERS else "https://example.com/name" for name in names})
         self["PATH"] = os.environ["PATH"]
         self["AWS_REGION"] = "us-east-1"
         self["ROUTES"] = ",".join(resource_name(route.name) for route in pipeline.routes)
@@ -82,5 +85,5 @@ def _startup_overhead_ms(layer: Path, function: Path) -> float:
 
 def _start(*arguments: str) -> float:
     command = [sys.executable, "-S", "-c", _SCRIPT, *arguments]
-    printed = subprocess.run(command, env=_Environment(), check=True, capture_output=True, text=True)  # noqa: S603
+    printed = subprocess.run(command, env=Environment(), check=True, capture_output=True, text=True)  # noqa: S603
     return float(printed.stdout.split()[-1])
