@@ -1,4 +1,4 @@
-"""The measured handler works on the stub of AWS, which answers everything that it asks."""
+"""The measured handler works on the stubs of AWS, which answer everything that it asks."""
 
 import json
 from collections import Counter
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.changes import event, records
+from benchmarks.growth import batches, per_change
 from benchmarks.handlers import control, product
 from benchmarks.server import stub_dynamodb
 
@@ -24,3 +25,9 @@ def test_it_writes_each_touched_row_in_batches_once_it_knows_them(monkeypatch: p
             batch = json.loads(event(list(records()[start : start + 200])))
             assert stage(batch)["batchItemFailures"] == []
     assert calls["UpdateItem"] > calls["BatchExecuteStatement"] > 0
+
+
+def test_growth_is_measured_on_batches_that_are_all_absorbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_DISABLED"):
+        monkeypatch.setenv(name, "CRITICAL")  # so that what the stage sets goes with the test
+    assert per_change(batches(2, 1, 2)) > 0
