@@ -5,10 +5,11 @@ files, so that each worker's memory can be measured: every part runs in a proces
 """
 
 import json
+import math
 import multiprocessing
 import os
+import re
 import resource
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ _ITEMS = 1_000_000
 _PARTITIONS = 2
 _PAGE = 1_000
 _PARTS = (("scan", scan_segment), ("base", compute_base), ("commit", commit_base))
-_MEGABYTE = 1024 if sys.platform == "linux" else 1024 * 1024  # units of ru_maxrss
+_STATUS = Path("/proc/self/status")
 _BATCHES = 20
 
 type Json = dict[str, Any]
@@ -85,7 +86,16 @@ def _work(pipe: Any, name: str, number: int, folder: str) -> None:
     began = time.process_time()
     dict(_PARTS)[name](shop, job, number)
     spent = time.process_time() - began
-    pipe.send((spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEGABYTE))
+    pipe.send((spent, _peak_mb()))
+
+
+def _peak_mb() -> float:
+    """Return the most memory that this process has had, in megabytes."""
+    if not _STATUS.exists():  # macOS, which counts in bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    # not ru_maxrss, which begins at that of the process that has started this one
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
+    return int(found[1]) / 1024 if found else math.nan
 
 
 def _job() -> Job:

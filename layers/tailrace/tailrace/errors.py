@@ -23,10 +23,24 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Self
 
 
 class TailraceError(Exception):
     """Base class of all Tailrace errors."""
+
+    def without_frames(self) -> Self:
+        """Return this error to be kept as a value.
+
+        Its frames, and those of its causes, hold what they have worked on, a whole batch perhaps. They also hold the
+        error, so that all of that would stay until Python looks for cyclic garbage.
+        """
+        pending: list[BaseException] = [self]
+        while pending:
+            one = pending.pop()
+            pending += [other for other in (one.__cause__, one.__context__) if other is not None]
+            one.__traceback__ = one.__cause__ = one.__context__ = None
+        return self
 
 
 class Permanent(TailraceError):

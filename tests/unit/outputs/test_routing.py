@@ -1,8 +1,11 @@
 """Routing: what a process remembers of earlier images never changes what it sends."""
 
+import gc
+import weakref
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +91,33 @@ def test_fanout_leaves_what_the_fold_would_find_in_the_cache_that_they_share() -
     dispatch(parse_raw_batch(event(records)), counted, PreparedImages(counted))
     (row,) = fold_records(records, counted).rows
     assert row.deltas() == (1, 1)
+
+
+class Records(list[Any]):
+    """Records that can be watched."""
+
+
+@pytest.mark.parametrize("of", [Collection("orders", schema={"required": ["shop"]}), Collection("orders", schema={})])
+def test_what_is_kept_of_an_invalid_item_does_not_keep_its_batch(of: Collection) -> None:
+    """Without a search for cyclic garbage, which functions put off."""
+    pipeline = Pipeline([of], [Aggregate("shops", of=of, by=[field("shop")], measures={"n": count()})])
+    gc.collect()
+    gc.disable()
+    try:
+        for handle in (
+            lambda given: dispatch(parse_raw_batch(given), pipeline, PreparedImages(pipeline)).quarantine,
+            lambda given: fold_records(given["Records"], pipeline),
+        ):
+            records = Records(
+                [
+                    record(1, "orders", ("1", None, {"shop": [], "amount": 1})),
+                    record(2, "orders", ("2", None, {"x": 1})),
+                ]
+            )
+            alive = weakref.ref(records)
+            kept = handle(event([]) | {"Records": records})
+            del records
+            assert kept
+            assert alive() is None
+    finally:
+        gc.enable()

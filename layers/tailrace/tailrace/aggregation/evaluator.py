@@ -65,5 +65,5 @@ def _evaluate_separately(item: Item, aggregates: Sequence[Aggregate]) -> list[It
         try:
             found.append(item_contribution(item, aggregate))
         except InvalidItem as error:
-            found.append(error)
+            found.append(error.without_frames())
     return found

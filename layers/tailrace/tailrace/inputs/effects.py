@@ -88,4 +88,4 @@ def validated_version(collection: Collection, fields: Item | None) -> Version:
     try:
         return Version(collection.prepare(fields), None)
     except InvalidItem as error:
-        return Version(None, error)
+        return Version(None, error.without_frames())

@@ -93,7 +93,7 @@ class BatchRoutes:
             stored = arriving(self._pipeline, collection, item_id, given, request_stamp(self._event()))
             row = validated_row(self._pipeline, collection, item_id, stored)
         except (InvalidItem, InvalidMessage) as error:
-            return _Entry(item_id, error=error)
+            return _Entry(item_id, error=error.without_frames())
         return _Entry(item_id, stored.etag, row)
 
     def _store(self, entries: Sequence[_Entry], keys: CollectionKey) -> dict[int, TailraceError]:
