@@ -2,17 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tailrace.aggregation.marks import Shard
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.runtime.settings import AggregateSettings
-from tailrace.aws.stages.write_behind import LOST
+from tailrace.aws.stages.write_behind import LOST, WriteBehind
 from tailrace.backfill.generations import doubt
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import SettingsError
+from tailrace.inputs.changes import RawBatch
 from tests.simulation.invariants import find_wrong_rows
 from tests.simulation.world.functions import PROGRESS, TABLE
 from tests.simulation.world.isolation import isolated
@@ -173,6 +176,36 @@ def test_an_invocation_that_comes_late_settles_no_more_than_it_has_committed(
     world.play(Deliver("aggregate", 0))
     world.finish()
     assert (orders(world) == 5) is is_checked
+
+
+@pytest.mark.parametrize(
+    ("shard", "settled"),
+    [
+        ("grandchild", ["first", "child"]),
+        ("other", ["child", "first", "unlisted"]),
+        ("unlisted", ["child", "first"]),
+        ("first", []),
+    ],
+)
+def test_what_any_closed_shard_left_is_committed_before_a_shard_whose_ancestors_are_not_all_listed(
+    shard: str, settled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second part of a split is listed late, and it may be the parent of a shard that is listed."""
+    shards = {
+        "first": Shard(None, 1, 10),
+        "child": Shard("first", 11, 20),
+        "grandchild": Shard("child", 21, None),
+        "other": Shard("unlisted", 30, None),
+    }
+    lineages: Any = SimpleNamespace(describe_stream=lambda _stream: shards)
+    rows: Any = SimpleNamespace(read_outstanding=lambda: dict.fromkeys(["child", "first", "unlisted", "elsewhere"]))
+    feeder: Any = SimpleNamespace(lineages=lineages)
+    caught_up: list[str | None] = []
+    monkeypatch.setattr(WriteBehind, "catch_up", lambda _self, batch, *_rest: caught_up.append(batch.shard))
+    nothing: Any = None
+    behind = WriteBehind(SECONDS, nothing, feeder, rows, nothing)
+    behind.settle_ancestors(RawBatch("stream", shard, (), ()), nothing)
+    assert caught_up == settled
 
 
 def _settle_whatever_the_row_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,14 +90,17 @@ class WriteBehind:
     def _ancestors(self, shard: str, stream: str) -> list[str]:
         """Return the shards whose changes come before those of a new one, the oldest first."""
         shards = self.feeder.lineages.describe_stream(stream)
-        if shard not in shards:  # the second part of a split is listed late: its parent may be any closed shard
-            return sorted(name for name, one in shards.items() if one.last is not None)
         found: list[str] = []
-        parent = shards[shard].parent
-        while parent is not None:
+        known = shard
+        while known in shards:
+            parent = shards[known].parent
+            if parent is None:
+                return found[::-1]
             found.append(parent)
-            parent = shards[parent].parent if parent in shards else None
-        return found[::-1]
+            known = parent
+        # the second part of a split is listed late: what came before it may be any closed shard
+        closed = sorted(name for name, one in shards.items() if one.last is not None and name not in found)
+        return [*closed, *found[::-1]]
 
     def catch_up(self, batch: RawBatch, row: ShardRow, absorb: Absorb) -> int | None:
         """Commit what is outstanding before a batch, and the batch; return its first change that was not absorbed.
