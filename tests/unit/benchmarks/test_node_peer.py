@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.changes import event, records
 from benchmarks.peers import in_node
 from benchmarks.peers.stages import flight
 from benchmarks.server import answer
@@ -20,20 +19,7 @@ from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import Dispatch, OutgoingEvent, dispatch
-from tests.unit.benchmarks.test_peers import is_valid
-
-
-@cache
-def event_text() -> str:
-    """Return an event of the last valid changes of the week."""
-    return event([record for record in records()[-600:] if is_valid(record)])
-
-
-@cache
-def parsed_event() -> Any:
-    """Return the same event, parsed."""
-    return json.loads(event_text())
-
+from tests.unit.benchmarks.test_peers import event_text, parsed_event
 
 type Requests = list[tuple[str, bytes]]
 

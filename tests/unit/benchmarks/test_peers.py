@@ -1,5 +1,6 @@
 """The benchmarks' peers do the same work: they produce the same rows."""
 
+import json
 from collections import Counter, defaultdict
 from functools import cache
 from typing import Any
@@ -30,6 +31,18 @@ def is_valid(record: dict[str, Any]) -> bool:
 def valid_changes() -> list[dict[str, Any]]:
     """Return the first changes of the week, without broken ones."""
     return [record for record in records()[:SAMPLE_SIZE] if is_valid(record)]
+
+
+@cache
+def event_text() -> str:
+    """Return an event of the last valid changes of the week."""
+    return event([record for record in records()[-600:] if is_valid(record)])
+
+
+@cache
+def parsed_event() -> Any:
+    """Return the same event, parsed."""
+    return json.loads(event_text())
 
 
 class AddingTable:

@@ -3,13 +3,11 @@
 import gzip
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
-from benchmarks.changes import event, records
 from benchmarks.peers import powertools
 from benchmarks.peers import stages as by_hand
 from benchmarks.stages.compare import messages
@@ -24,20 +22,7 @@ from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
-from tests.unit.benchmarks.test_peers import is_valid
-
-
-@cache
-def event_text() -> str:
-    """Return an event of the last valid changes of the week."""
-    return event([record for record in records()[-600:] if is_valid(record)])
-
-
-@cache
-def parsed_event() -> Any:
-    """Return the same event, parsed."""
-    return json.loads(event_text())
-
+from tests.unit.benchmarks.test_peers import event_text, parsed_event
 
 type Stage = Callable[[Mapping[str, Any], Any], Any]
 

@@ -123,7 +123,7 @@ class CollectionKey:
         Raises:
             InvalidMessage: no item of this collection can have this id.
         """
-        if self.is_plain:  # as its template would, in a tenth of the time
+        if self.is_plain:  # what its template would make; each item that is stored needs one
             key: Item = {PLAIN_ATTRIBUTE: item_key(self.collection, item_id)}
             split_item_key(key[PLAIN_ATTRIBUTE])
             check_key(key)

@@ -15,7 +15,6 @@ import pytest
 
 from cli.errors import CommandError, UsageError
 from cli.scaling.profile import MARK_BYTES, SIZES, RowClass
-from cli.scaling.sampling import counting
 from cli.scaling.sampling.assembly import Sampled, sampled
 from cli.scaling.sampling.changes import Changes, Shares, group_fields, varied
 from cli.scaling.sampling.counting import touches
@@ -253,9 +252,7 @@ def test_a_sample_that_no_aggregate_counts_touches_no_row(file: Callable[..., Pa
 
 
 def peak_of_sampling(path: Path) -> int:
-    """Sample a file in chunks of a quarter of their size, and return the most bytes that were allocated at a time."""
-    module: Any = counting
-    module.CHUNK = 2_500
+    """Sample a file, and return the most bytes that were allocated at a time."""
     tracemalloc.start()
     plan(path, pipeline=Pipeline([readings], PIPELINE.aggregates[:1]))
     peak = tracemalloc.get_traced_memory()[1]
@@ -265,7 +262,7 @@ def peak_of_sampling(path: Path) -> int:
 
 def test_memory_does_not_grow_with_the_sample(file: Callable[..., Path]) -> None:
     """Every item is new, in a row of its own: three chunks take hardly more than two."""
-    sizes = (1_000, 2_750, 5_500)  # the first for imports and caches
+    sizes = (1_000, 11_000, 22_000)  # the first for imports and caches
     paths = [
         file((line(n, sensor=f"sensor {n}", celsius=n) for n in range(size)), name=f"{size}.jsonl") for size in sizes
     ]
