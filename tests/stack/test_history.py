@@ -208,7 +208,7 @@ def test_an_interrupted_generation_is_built_anew_under_load(stack: Stack, invoke
     stack.wait_until_settled(_SETTLE_LIMIT_S)
     built = control(stack).read().generations["origin_days", 1]
     assert built.exact
-    assert built.epoch == 1
+    assert built.epoch > before.epoch  # one more for each attempt whose boundary was written too late
     assert stored(stack, built) == recount(stack, "origin_days")
 
 

@@ -18,6 +18,7 @@ from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import loads
 from tests.oidc_issuer import AUDIENCE, Issuer
 from tests.openapi.conformance import FLIGHT
+from tests.stack.failing.function_logs import await_logged
 
 SECONDS = 120
 HIDDEN_S = 1
@@ -171,6 +172,10 @@ class Failing:
         )
         lines = [json.loads(one["message"]) for one in found["events"] if one["message"].startswith('{"_aws"')]
         return float(sum(sum(line[metric]) for line in lines if line["service"] == service and metric in line))
+
+    def await_count(self, service: str, metric: str, count: float) -> None:
+        """Wait until the sum of a metric that the code counts has a value."""
+        await_logged(self.stack, service, lambda: self.counted(service, metric) == count)
 
 
 def eventually[Found](look: Callable[[], Found | None], seconds: float = SECONDS) -> Found:

@@ -12,6 +12,7 @@ from tailrace.aws.backfill.control import ControlTable
 from tailrace.encoding.dynamodb import encode_item
 from tests.openapi.conformance import FLIGHT
 from tests.stack.failing.conftest import Failing, eventually
+from tests.stack.failing.function_logs import await_logged
 
 BAD = {"distance": "far"}
 
@@ -35,7 +36,7 @@ def test_an_invalid_line_is_in_quarantine(failing: Failing) -> None:
     before = failing.counted("load", "ItemsQuarantined")
     failing.drop("flights/bad.jsonl", {"id": "bad-line"} | FLIGHT | BAD)
     check_report(failing, "bad-line", "file", {"file", "line"})
-    eventually(lambda: failing.counted("load", "ItemsQuarantined") == before + 1)
+    failing.await_count("load", "ItemsQuarantined", before + 1)
 
 
 @pytest.mark.failure_path("ItemsQuarantined", "ingest")
@@ -43,7 +44,7 @@ def test_an_invalid_message_is_in_quarantine(failing: Failing) -> None:
     before = failing.counted("ingest", "ItemsQuarantined")
     failing.send("bad-message", item=FLIGHT | BAD)
     check_report(failing, "bad-message", "queue", {"message"})
-    eventually(lambda: failing.counted("ingest", "ItemsQuarantined") == before + 1)
+    failing.await_count("ingest", "ItemsQuarantined", before + 1)
 
 
 @pytest.mark.failure_path("ItemsQuarantined", "fanout")
@@ -51,7 +52,7 @@ def test_an_invalid_item_of_the_table_is_in_quarantine(failing: Failing) -> None
     before = failing.counted("fanout", "ItemsQuarantined")
     failing.put("bad-item", **BAD)
     check_report(failing, "bad-item", "stream", {"event", "shard"})
-    eventually(lambda: failing.counted("fanout", "ItemsQuarantined") == before + 1)
+    failing.await_count("fanout", "ItemsQuarantined", before + 1)
 
 
 @pytest.mark.failure_path("FilesRefused", "load")
@@ -61,18 +62,24 @@ def test_a_refused_file_has_a_receipt_that_says_why(failing: Failing) -> None:
     (receipt,) = eventually(lambda: failing.objects("ArchiveBucket", "receipts/planes/")).values()
     assert receipt["accepted"] == 0
     assert "planes" in receipt["failure"]
-    eventually(lambda: failing.counted("load", "FilesRefused") == before + 1)
+    failing.await_count("load", "FilesRefused", before + 1)
 
 
 @pytest.mark.failure_path("ObjectsNotCatalogued", "catalog")
 def test_a_foreign_object_of_the_archive_is_counted_and_named_in_the_log(failing: Failing) -> None:
     before = failing.counted("catalog", "ObjectsNotCatalogued")
     failing.client("s3").put_object(Bucket=failing.out("ArchiveBucket"), Key="archive/notes.txt", Body=b"mine")
-    eventually(lambda: failing.counted("catalog", "ObjectsNotCatalogued") == before + 1)
-    found = failing.client("logs").filter_log_events(
-        logGroupName="/aws/lambda/tailrace-catalog", filterPattern='"archive/notes.txt"'
+    failing.await_count("catalog", "ObjectsNotCatalogued", before + 1)
+    await_logged(failing.stack, "catalog", lambda: names_in_log(failing, "archive/notes.txt"))
+
+
+def names_in_log(failing: Failing, key: str) -> list[Any]:
+    """Return what the log of `catalog` holds about an object."""
+    return list(
+        failing.client("logs").filter_log_events(logGroupName="/aws/lambda/tailrace-catalog", filterPattern=f'"{key}"')[
+            "events"
+        ]
     )
-    assert found["events"]
 
 
 def stream_event(failing: Failing, name: str, carrier: str) -> dict[str, Any]:
@@ -101,7 +108,7 @@ def test_changes_without_a_shard_are_counted_and_told(failing: Failing) -> None:
         assert "FunctionError" not in answer
     rows = failing.ask("/aggregates/carrier_hours/rows?carrier=WW").json()["rows"]
     assert [row["flights"] for row in rows] == [2]
-    eventually(lambda: failing.counted("aggregate", "ChangesWithoutShard") == before + 2)
+    failing.await_count("aggregate", "ChangesWithoutShard", before + 2)
 
 
 def task(failing: Failing, **task: Any) -> dict[str, Any]:
@@ -137,7 +144,7 @@ def test_rows_that_differ_from_the_items_are_in_a_report(failing: Failing) -> No
     different = found["counts"]["different"]
     assert different >= 1
     assert any("carrier_hours@1#VV" in report for report in failing.texts("HistoryBucket", "reports/").values())
-    eventually(lambda: failing.counted("history", "RowsDifferent") == before + different)
+    failing.await_count("history", "RowsDifferent", before + different)
     assert ended(failing, kind="verify", repairs=True)["state"] == "done"
     assert ended(failing, kind="verify")["counts"]["different"] == 0
 
@@ -168,7 +175,7 @@ def test_a_job_that_ends_before_its_time_says_why(failing: Failing) -> None:
         ]
 
     assert eventually(failed)
-    eventually(lambda: failing.counted("history", "JobsFailed") == before + 1)
+    failing.await_count("history", "JobsFailed", before + 1)
     assert ended(failing, kind="verify")["state"] == "done"
 
 
@@ -180,6 +187,6 @@ def test_a_generation_of_another_definition_is_interrupted_and_can_be_built_anew
     assert control.replace(known, replace(known, fingerprint="of another definition"))
     failing.put("interrupts")
     eventually(lambda: control.read().generations["origin_days", 1].state.value == "interrupted")
-    eventually(lambda: failing.counted("aggregate", "GenerationsInterrupted") == before + 1)
+    failing.await_count("aggregate", "GenerationsInterrupted", before + 1)
     assert "code with another definition ran" in json.dumps(task(failing, task="status"))
     assert ended(failing, kind="build")["state"] == "done"

@@ -2,8 +2,7 @@
 
 import gzip
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import urllib3
 from local.stack import Stack, running_stack
 from tests.oidc_issuer import AUDIENCE, Issuer
 from tests.openapi.conformance import FLIGHT
+from tests.stack.failing.function_logs import await_logged
 
 SECONDS = 60
 SENDER = "Root=1-67891233-abcdef012345678912345678"
@@ -37,12 +37,14 @@ def lines(stack: Stack, function: str, text: str) -> list[dict[str, Any]]:
     return [json.loads(one) for one in messages if text in one and one.startswith("{")]
 
 
-def wait[Found](look: Callable[[], Found]) -> Found:
-    deadline = time.monotonic() + SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
+def logged(stack: Stack, function: str, text: str, message: str = "") -> list[dict[str, Any]]:
+    """Wait for log lines with a text, and with a message that holds another one."""
+    return await_logged(
+        stack,
+        function,
+        lambda: [one for one in lines(stack, function, text) if message in one.get("message", "")],
+        SECONDS,
+    )
 
 
 def request(stack: Stack, issuer: Issuer, method: str, item: str) -> str:
@@ -55,7 +57,7 @@ def request(stack: Stack, issuer: Issuer, method: str, item: str) -> str:
         headers={"Authorization": f"Bearer {token}"},
     )
     assert answer.status < 300
-    return wait(lambda: lines(stack, "api", "items written"))[-1]["xray_trace_id"]  # type: ignore[no-any-return]
+    return logged(stack, "api", "items written")[-1]["xray_trace_id"]  # type: ignore[no-any-return]
 
 
 def send(stack: Stack, item: str) -> str:
@@ -82,15 +84,15 @@ def drop(stack: Stack, item: str) -> str:
 
 def followed(stack: Stack, entrance: str, known: str) -> dict[str, Any]:
     """Follow a change from what its sender knows, by logs alone; return the archived event."""
-    (written,) = wait(lambda: [one for one in lines(stack, entrance, known) if one["message"] == "items written"])
+    (written,) = logged(stack, entrance, known, "items written")
     assert written["xray_trace_id"].startswith("1-")
     (change,) = written["changes"]
-    (sent,) = wait(lambda: lines(stack, "fanout", change))
-    (counted,) = wait(lambda: lines(stack, "aggregate", change))
+    (sent,) = logged(stack, "fanout", change)
+    (counted,) = logged(stack, "aggregate", change)
     assert (sent["message"], counted["message"]) == ("changes fanned out", "changes counted")
     event = sent["events"][sent["changes"].index(change)]
     assert event == counted["events"][counted["changes"].index(change)]
-    (archived,) = wait(lambda: lines(stack, "archive", event))
+    (archived,) = logged(stack, "archive", event)
     assert archived["message"] == "changes archived"
     s3, bucket = stack.client("s3"), stack.outputs["ArchiveBucket"]
     for entry in s3.list_objects_v2(Bucket=bucket, Prefix="archive/").get("Contents", ()):

@@ -25,6 +25,12 @@ def test_a_boundary_counts_only_if_it_was_seen_in_time() -> None:
     assert confirm(confirmed, 10**9) == confirmed
 
 
+def test_without_a_margin_a_boundary_is_still_confirmed_when_the_second_has_changed() -> None:
+    boundary = choose_boundary("b", T, margin_s=0)
+    assert confirm(boundary, T + 1, margin_s=0) is not None
+    assert confirm(boundary, boundary.time, margin_s=0) is None
+
+
 def test_a_time_is_past_when_it_is_past_by_every_clock() -> None:
     assert not is_past(T, T + MARGIN_S)
     assert is_past(T, T + MARGIN_S + 1)

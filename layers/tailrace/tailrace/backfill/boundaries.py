@@ -44,8 +44,11 @@ class Boundary:
 
 
 def choose_boundary(name: str, now: int, margin_s: int = MARGIN_S) -> Boundary:
-    """Return a boundary far enough ahead of a clock to be written and confirmed before its time has come."""
-    return Boundary(name, now + max(2 * margin_s, 1))
+    """Return a boundary far enough ahead of a clock to be written and confirmed before its time has come.
+
+    The clock tells whole seconds: of one second, next to nothing may be left.
+    """
+    return Boundary(name, now + max(2 * margin_s, 2))
 
 
 def confirm(boundary: Boundary, now: int, margin_s: int = MARGIN_S) -> Boundary | None:
