@@ -25,11 +25,9 @@ from functions.ingest import app as ingest
 from functions.load import app as load
 from local.in_memory import Database
 from tailrace.aws.aggregates.commit import Committer
-from tailrace.aws.items import batch_writer
 from tailrace.aws.monitoring import throughput
-from tailrace.aws.runtime import objects
+from tailrace.aws.runtime import parallel
 from tailrace.aws.runtime.telemetry import logger
-from tailrace.aws.stages import archive as archiving
 from tailrace.encoding.json_types import Json
 from tailrace.testing import SHARD, SOURCE, event
 from tests.api_client import request
@@ -92,8 +90,7 @@ class Entrances:
                 stack.callback(app.stage.cache_clear)
             stack.enter_context(patch.object(throughput, "best_effort_client", lambda: table))
             stack.enter_context(patch.object(aggregate, "Committer", partial(Committer, executor=_in_turn)))
-            for module in (objects, archiving, batch_writer):
-                stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
+            stack.enter_context(patch.object(parallel, "ThreadPoolExecutor", _in_turn))
             self._listen(stack)
             yield
 

@@ -9,10 +9,10 @@ from unittest.mock import patch
 from local.mapping import StreamSettings, shard_partition
 from tailrace.aws.aggregates.outcomes import Failed
 from tailrace.aws.runtime import objects
-from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
+from tailrace.aws.stages.stream_response import stream_response
 from tailrace.encoding.json_types import Json
 from tests.simulation.world import template_settings, world
 from tests.simulation.world.archive_queue import ArchiveQueue

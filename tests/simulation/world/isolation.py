@@ -12,7 +12,7 @@ from unittest.mock import patch
 from tailrace.aggregation.values import frequent_values
 from tailrace.aws.aggregates import commit
 from tailrace.aws.monitoring import progress
-from tailrace.aws.runtime import objects, queues
+from tailrace.aws.runtime import parallel, queues
 from tailrace.aws.stages import aggregate as aggregating
 from tailrace.aws.stages import archive as archiving
 from tailrace.aws.stages import fanout as fanning_out
@@ -40,8 +40,7 @@ def isolated() -> Iterator[None]:
         for other in (progress, write_behind):
             stack.enter_context(patch.object(other, "logger", lambda: silent))
         stack.enter_context(patch.object(write_behind, "MAX_STATE_BYTES", _MOST_STATE_BYTES))
-        for module in (objects, archiving):
-            stack.enter_context(patch.object(module, "ThreadPoolExecutor", _in_turn))
+        stack.enter_context(patch.object(parallel, "ThreadPoolExecutor", _in_turn))
         stack.enter_context(patch.object(commit, "_MAX_STATEMENTS", 2))
         stack.enter_context(patch.object(frequent_values, "reserve_size", lambda _shown: 0))
         stack.enter_context(patch.object(queues, "_MAX_ENTRIES", 2))

@@ -18,6 +18,7 @@ from tailrace.aws.aggregates.order_measures import KnownOrders, OrderMeasures
 from tailrace.aws.aggregates.outcomes import Call, Failed, LateChanges, Outcome, SumOverflow
 from tailrace.aws.aggregates.update_expressions import OrderState, fits_statement, partiql_statement, update_request
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, translate
+from tailrace.aws.runtime.parallel import run_all
 from tailrace.encoding.keys import RowKey
 from tailrace.errors import Transient
 
@@ -137,9 +138,7 @@ class Committer:
 
     def _run(self, calls: Iterable[Call]) -> list[Outcome]:
         """Run all calls, several at a time, and return their outcomes."""
-        with self.executor(self.threads) as executor:
-            pending = [executor.submit(call) for call in calls]
-        return list(chain.from_iterable(future.result() for future in pending))
+        return list(chain.from_iterable(run_all(list(calls), self.threads, self.executor)))
 
     def _commit_batch(self, rows: Sequence[RowChange], lineage: Lineage) -> list[Outcome]:
         now = self.clock()

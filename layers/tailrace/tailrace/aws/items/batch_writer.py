@@ -3,8 +3,9 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +14,7 @@ from tailrace.aws.items.conditions import OF_ANOTHER, Condition, not_of_another
 from tailrace.aws.items.rows import PLAIN
 from tailrace.aws.items.store import translate_item_error
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code
+from tailrace.aws.runtime.parallel import run_all
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.encoding.json_types import Row
 from tailrace.errors import InvalidItem, Transient
@@ -86,9 +88,7 @@ def write_all(  # noqa: PLR0913 - a table, its rows, and how to go about it
     """
     batches = [range(start, min(start + _MAX_ITEMS, len(rows))) for start in range(0, len(rows), _MAX_ITEMS)]
     writer = _BatchWriter(client, table, keys, not_of_another(keys), sleep, max_attempts)
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        pending = [pool.submit(writer.put, rows, positions) for positions in batches]
-    return [outcome for future in pending for outcome in future.result()]
+    return list(chain.from_iterable(run_all([partial(writer.put, rows, one) for one in batches], _THREADS)))
 
 
 @dataclass(frozen=True, slots=True)

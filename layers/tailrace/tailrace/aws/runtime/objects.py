@@ -1,12 +1,13 @@
 """Stores objects in buckets."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.errors import translate
+from tailrace.aws.runtime.parallel import run_all
 from tailrace.errors import Transient
 from tailrace.outputs.stored_object import StoredObject
 
@@ -26,12 +27,8 @@ def put_objects(client: "S3Client", bucket: str, objects: Sequence[StoredObject]
     Raises:
         Permanent: the bucket rejects an object; others may have been stored.
     """
-    if not objects:
-        return []
     failures: list[str] = []
-    with ThreadPoolExecutor(max_workers=min(_THREADS, len(objects))) as pool:
-        pending = [pool.submit(_put, client, bucket, stored_object, failures) for stored_object in objects]
-    stored_now = [future.result() for future in pending]
+    stored_now = run_all([partial(_put, client, bucket, one, failures) for one in objects], _THREADS)
     return [position for position, done in enumerate(stored_now) if not done]
 
 

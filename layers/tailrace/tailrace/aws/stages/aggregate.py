@@ -20,8 +20,8 @@ from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.backfill.stream_pages import StreamPages
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.following import log_records
-from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.stages.stream_response import stream_response
 from tailrace.aws.stages.write_behind import WriteBehind
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import key_owner

@@ -1,13 +1,14 @@
 """The archive stage: writes batches of events as one object per collection and hour."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.following import is_following, log_events
 from tailrace.aws.runtime.objects import put_objects
+from tailrace.aws.runtime.parallel import run_all
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.errors import InvalidMessage, Permanent, TailraceError
 from tailrace.outputs.archives import DataRef, Event, Partition, archive_object, parse_events
@@ -96,10 +97,7 @@ class Archiver:
         found = parse_events(body)
         references = [one for one in found if isinstance(one, DataRef)]
         events = [one for one in found if isinstance(one, Event)]
-        if not references:
-            return events
-        with ThreadPoolExecutor(max_workers=min(_THREADS, len(references))) as pool:
-            return events + list(pool.map(self._fetch, references))
+        return events + run_all([partial(self._fetch, one) for one in references], _THREADS)
 
     def _fetch(self, reference: DataRef) -> Event:
         if reference.bucket != self.failures_bucket:

@@ -9,8 +9,8 @@ from tailrace.aws.monitoring.throughput import ThroughputCounter
 from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.objects import put_objects
 from tailrace.aws.runtime.queues import send_messages
-from tailrace.aws.runtime.stream_response import stream_response
 from tailrace.aws.runtime.telemetry import count_metrics, logger
+from tailrace.aws.stages.stream_response import stream_response
 from tailrace.definition.pipeline import Pipeline
 from tailrace.inputs.changes import parse_raw_batch
 from tailrace.outputs.packing import claim_check, fits, pack
