@@ -4,13 +4,12 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from local.deployment.build import build_lock, fingerprint
+from local.deployment.build import build_lock, fingerprint, interpreter_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILDS = ROOT / ".tailrace" / "unmounted-builds"
@@ -33,10 +32,8 @@ def sam() -> str:
 
 def sam_environment() -> dict[str, str]:
     """Return an environment in which sam finds the template's Python and no account."""
-    # sam build wants the interpreter itself on PATH, not a version manager's shim
-    interpreter = Path(sys.base_prefix) / "bin"
     environment = os.environ | {
-        "PATH": f"{interpreter}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{interpreter_folder()}{os.pathsep}{os.environ['PATH']}",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",

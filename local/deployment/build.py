@@ -78,13 +78,13 @@ def build() -> Path:
 def _build_into(partial: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     build_as_deployed(partial)
-    mount_layers(partial, target, _interpreter_folder() / PYTHON_NAME)
+    mount_layers(partial, target, interpreter_folder() / PYTHON_NAME)
 
 
 def build_as_deployed(folder: Path) -> None:
     """Run `sam build` into a folder; the result is what a deployment would get. Raises SetupMissing, DeployFailed."""
     environment = _sam_environment()
-    environment["PATH"] = f"{_interpreter_folder()}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = f"{interpreter_folder()}{os.pathsep}{environment['PATH']}"
     arguments: list[str | Path] = [
         "--template-file",
         TEMPLATE,
@@ -167,7 +167,7 @@ def _sam_environment() -> dict[str, str]:
     )
 
 
-def _interpreter_folder() -> Path:
+def interpreter_folder() -> Path:
     """A folder with the template's Python and pip: `sam build` looks for both on PATH."""
     for folder in (Path(sys.prefix) / "bin", Path(sys.base_prefix) / "bin"):
         python = folder / PYTHON_NAME

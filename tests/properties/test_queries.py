@@ -51,10 +51,11 @@ def test_a_range_selects_the_buckets_it_touches(place: tuple[str, str], unit: st
 
 
 @given(strategies.awkward_texts.filter(bool), strategies.awkward_texts.filter(bool))
+@example("00", "0")  # a number in another notation: of a text or of a number, so in one of two partitions
 def test_cursors_round_trip(first: str, second: str) -> None:
     aggregate = Aggregate("things", of=events, by=[field("a"), field("b")], measures={"n": count()})
     query = parse_row_query(aggregate, [("a", first)])
-    (found,) = query.ranges()
-    position = Position(found.pk, second)
-    again = parse_row_query(aggregate, [("a", first), ("cursor", query.cursor(position))])
-    assert again.start == position
+    for found in query.ranges():
+        position = Position(found.pk, second)
+        again = parse_row_query(aggregate, [("a", first), ("cursor", query.cursor(position))])
+        assert again.start == position

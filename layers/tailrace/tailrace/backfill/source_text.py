@@ -1,4 +1,4 @@
-"""The text of functions and classes, without comments, docstrings and formatting. Each module is parsed once."""
+"""What functions and classes say, without comments, docstrings and formatting. Each module is parsed once."""
 
 import ast
 import functools
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import resolve_name
 
+from tailrace.backfill.syntax_text import syntax_text
 from tailrace.errors import DefinitionError
 
 type _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
@@ -85,7 +86,7 @@ class _Module:
     def text(self, node: _Definition) -> str:
         """Return what a definition says."""
         if node not in self._texts:
-            self._texts[node] = ast.unparse(_without_remarks(node))
+            self._texts[node] = syntax_text(_without_remarks(node))
         return self._texts[node]
 
 

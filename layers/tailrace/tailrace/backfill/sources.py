@@ -95,7 +95,7 @@ class _Description:
                 members: Iterable[enum.Enum] = owner
                 self._enter(label, ((member.name, member.value) for member in members))
             for attribute, held in vars(owner).items() if not isinstance(owner, enum.EnumType) else ():
-                method = _method(held)
+                method = None if attribute.startswith("__annotate") else _method(held)  # the source has annotations
                 if method is None and not attribute.startswith("__"):
                     self.found[f"{label} {attribute}"] = self.describe(held)
                 elif method is not None and self._is_own(_module_name(method)) and not _is_generated(method):
