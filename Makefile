@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 PYTHON3 ?= python3
 VENV := .venv/bin
-# sam build finds the template's Python, its pip and npm on PATH
-TOOL_PATH = $(CURDIR)/.tools/sam/bin:$(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.tools/node/bin
+# sam build finds the template's Python, its pip and npm on PATH; the Python in sam's own environment has no pip
+TOOL_PATH = $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH):$(CURDIR)/.tools/node/bin
 SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 # Not the pipeline, which is the user's: check_definition checks what it means.
 CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
@@ -96,8 +96,8 @@ format: setup $(BIOME)  ## format the code and apply automatic fixes
 	$(VENV)/ruff format .
 	.tools/biome/node_modules/@biomejs/cli-*/biome check --write
 
-build: setup  ## build the deployment package (sam build)
-	$(SAM) build
+build: setup  ## build the deployment package (sam build; ARGUMENTS='--build-dir DIR' adds arguments)
+	$(SAM) build $(ARGUMENTS)
 
 deploy: build  ## check the definition and deploy to your AWS account (sam deploy --guided)
 	@PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 $(VENV)/python -m local.deployment.sam_deploy

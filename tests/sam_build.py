@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -47,8 +48,16 @@ def sam_environment() -> dict[str, str]:
     return {name: value for name, value in environment.items() if name != "AWS_ENDPOINT_URL"}
 
 
+def _without_tools() -> dict[str, str]:
+    """Return the environment of a user's shell: `make test` has put the tools on PATH, and sets flags for `make`."""
+    environment = {name: value for name, value in sam_environment().items() if not name.startswith(("MAKE", "MFLAGS"))}
+    mine = (str(ROOT), str(interpreter_folder()))
+    folders = [folder for folder in environment["PATH"].split(os.pathsep) if not folder.startswith(mine)]
+    return environment | {"PATH": os.pathsep.join(folders)}
+
+
 def sam_build(architecture: str = "") -> Path:
-    """Build the template as it is, for an architecture or for the template's own. Returns the folder, not to change.
+    """Run `make build`, for an architecture or for the template's own. Returns the folder, not to change.
 
     It is made once for each state of the sources, whoever asks: a build takes longer than most tests.
     """
@@ -61,9 +70,10 @@ def sam_build(architecture: str = "") -> Path:
                 shutil.rmtree(other, ignore_errors=True)
         partial = home.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        command = [sam(), "build", "--build-dir", str(partial)]
-        command += ["--parameter-overrides", f"Architecture={architecture}"] if architecture else []
-        run = subprocess.run(command, cwd=ROOT, env=sam_environment(), capture_output=True, text=True, check=False)
+        arguments = ["--build-dir", str(partial)]
+        arguments += ["--parameter-overrides", f"Architecture={architecture}"] if architecture else []
+        command = ["make", "-C", str(ROOT), "build", f"ARGUMENTS={shlex.join(arguments)}"]
+        run = subprocess.run(command, env=_without_tools(), capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
         assert fingerprint()[:16] == home.parent.name, "the sources were changed while they were built"
         return partial.rename(home)
