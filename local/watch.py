@@ -15,7 +15,7 @@ from local.deployment.derived_build import LAYER_SOURCES, definition_files
 from local.deployment.emulator import ROOT
 from local.deployment.processes import clean_environment
 from local.errors import LocalError
-from tailrace.backfill.meaning_lock import SUFFIX
+from tailrace.backfill.fingerprints.lock import SUFFIX
 
 CHECK = ("-m", "local.deployment.check_definition", "--add")
 

@@ -1,11 +1,11 @@
-"""Compare the definition with its lock (`tailrace.backfill.meaning_lock`) before a stack starts, or write the lock."""
+"""Compare the definition with its lock (`tailrace.backfill.fingerprints.lock`) at a stack's start, or write the lock."""
 
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local.errors import InvalidDefinition, MeaningChanged
-from tailrace.backfill.meaning_lock import MeaningLock, lock_path, read_lock
+from tailrace.backfill.fingerprints.lock import MeaningLock, lock_path, read_lock
 from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import DefinitionError
 

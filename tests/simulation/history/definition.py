@@ -10,8 +10,8 @@ from tailrace import Aggregate, Collection, Pipeline, count, maximum, total
 from tailrace import field as by_field
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.aggregation.plan import Plan, plan_of
+from tailrace.backfill.fingerprints.meaning import fingerprint
 from tailrace.backfill.generations import GenerationId
-from tailrace.backfill.meaning import fingerprint
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.encoding.sort_keys import encode_sort_key

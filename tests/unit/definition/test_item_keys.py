@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tailrace import Collection, Pipeline
-from tailrace.backfill.meaning import collection_fingerprint
+from tailrace.backfill.fingerprints.meaning import collection_fingerprint
 from tailrace.definition.item_keys import Identity
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage

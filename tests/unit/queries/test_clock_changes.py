@@ -7,7 +7,6 @@ A change is the same in all zones that make it at the same instant between the s
 import importlib.resources
 import re
 import struct
-import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -18,7 +17,6 @@ import pytest
 
 import tailrace
 from tailrace import day, hour, minute, month, quarter, week, year
-from tailrace.definition.fields.instants import time_zone
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.queries.intervals import aligned, coarse_label, coarser_units
 from tailrace.queries.time_ranges import bucket_label, bucket_range
@@ -188,18 +186,6 @@ def group_of(unit: str, change: Change) -> BucketGroup:
 def kinds() -> list[Change]:
     """Return one change for each size and local minute of a change."""
     return list({((c.at + c.before) % 3600, c.after - c.before): c for c in all_changes()}.values())
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _same_database() -> Iterator[None]:
-    """Read the zones from the package, not from the system, whose version may be another one."""
-    path = zoneinfo.TZPATH
-    for change_path in ((), path):
-        zoneinfo.reset_tzpath(change_path)
-        zoneinfo.ZoneInfo.clear_cache()
-        time_zone.cache_clear()
-        if not change_path:
-            yield
 
 
 def text_of(second: int) -> str:

@@ -46,7 +46,8 @@ class Generation:
         aggregate: the aggregate's name.
         version: its version.
         state: what it is.
-        fingerprint: of its meaning (:mod:`tailrace.backfill.meaning`); who has another one must not write to it.
+        fingerprint: of its meaning (:mod:`tailrace.backfill.fingerprints.meaning`); code with another one must not
+            write to it.
         epoch: counts its builds; part of its rows' keys, so that what an abandoned build has left is never read.
         frontier: of its build: what lies below is in the base. None if it was fed from the stream's beginning.
         floor: of its last repair: what lies below was repaired and is not added any more.

@@ -20,7 +20,7 @@ from tailrace import (
 )
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.fold import fold_records
-from tailrace.backfill.meaning import fingerprint
+from tailrace.backfill.fingerprints.meaning import fingerprint
 from tailrace.definition.descriptions import describe
 from tailrace.definition.fields.elements import views
 from tailrace.definition.fields.paths import field_path

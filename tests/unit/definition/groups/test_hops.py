@@ -27,7 +27,7 @@ from tailrace import (
     total,
 )
 from tailrace.aggregation.fold import fold_records
-from tailrace.backfill.meaning import fingerprint
+from tailrace.backfill.fingerprints.meaning import fingerprint
 from tailrace.definition.descriptions import describe
 from tailrace.errors import NotAdditive
 from tailrace.queries.parameters import parse_row_query, rollup_intervals

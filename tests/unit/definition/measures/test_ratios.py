@@ -22,7 +22,7 @@ from tailrace import (
     total,
 )
 from tailrace.aws.aggregates.row_reader import RowReader
-from tailrace.backfill.meaning import fingerprint
+from tailrace.backfill.fingerprints.meaning import fingerprint
 from tailrace.definition.descriptions import describe
 from tailrace.definition.measures.linear import divide
 from tailrace.encoding.tagged_json import dumps, loads

@@ -13,7 +13,7 @@ from local.deployment.definition_lock import check_lock, write_lock
 from local.deployment.template import pipeline_reference
 from local.errors import MeaningChanged
 from pipeline.definition import pipeline
-from tailrace.backfill.meaning_lock import MeaningLock, lock_path, meanings
+from tailrace.backfill.fingerprints.lock import MeaningLock, lock_path, meanings
 from tailrace.definition.pipeline import load_pipeline
 
 LAYER = Path(__file__).parents[4] / "layers" / "tailrace"

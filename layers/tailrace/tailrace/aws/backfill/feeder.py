@@ -24,6 +24,7 @@ from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.admission import admit, is_too_old
 from tailrace.backfill.claims import CONTRADICTED, claimed, is_contradicted
+from tailrace.backfill.fingerprints.lock import meanings
 from tailrace.backfill.generations import (
     Generation,
     GenerationId,
@@ -33,7 +34,6 @@ from tailrace.backfill.generations import (
     distrusted,
     interrupt,
 )
-from tailrace.backfill.meaning_lock import meanings
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import SENTINELS
 from tailrace.errors import Transient

@@ -1,11 +1,9 @@
-"""Times in items: what a field must hold to be read as a time, and time zones by name."""
+"""Times in items: what a field must hold to be read as a time."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_FLOOR, Context, Decimal
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tailrace.definition.fields import clocks
 from tailrace.definition.fields.paths import field_path
@@ -84,16 +82,3 @@ def time_error(value: Any, source: str, reason: Exception | None = None) -> Inva
 def not_a_time(value: Any, source: str) -> InvalidItem:
     """Return the error for a value of another type than times have."""
     return time_error(value, source, TimeFormatError("expected a text, or a number since 1970"))
-
-
-@cache
-def time_zone(tz: str) -> tzinfo:
-    """Return the time zone with this IANA name.
-
-    Raises:
-        DefinitionError: the name is unknown.
-    """
-    try:
-        return ZoneInfo(tz)
-    except (KeyError, ValueError, OSError, TypeError) as error:
-        raise DefinitionError(f"unknown time zone {tz!r}; use an IANA name such as 'Europe/Berlin'") from error

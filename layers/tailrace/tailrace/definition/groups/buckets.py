@@ -15,9 +15,9 @@ from tailrace.definition.fields.instants import (
     not_a_time,
     parse_instant,
     time_error,
-    time_zone,
 )
 from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.definition.fields.zones import time_zone
 from tailrace.encoding.json_types import Item
 from tailrace.errors import DefinitionError
 

@@ -10,8 +10,9 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from tailrace.definition.fields.checks import check_field, check_predicate
-from tailrace.definition.fields.instants import parse_instant, time_zone
+from tailrace.definition.fields.instants import parse_instant
 from tailrace.definition.fields.paths import FieldPath, field_path
+from tailrace.definition.fields.zones import time_zone
 from tailrace.definition.measures.linear import Predicate
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import MAX_EXPONENT, MIN_EXPONENT, Number, canonical_number

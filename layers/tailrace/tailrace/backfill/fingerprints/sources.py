@@ -15,8 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from tailrace.backfill.source_text import imported_modules, source_of
+from tailrace.backfill.fingerprints.source_text import imported_modules, source_of
+from tailrace.definition.fields.zones import zone_rules
 
 _SCALARS = (int, float, complex, bool, bytes, type(None))
 _BOUND = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
@@ -131,6 +133,8 @@ class _Description:
             return f"pattern({value.pattern!r}, {int(value.flags)})"
         if isinstance(value, types.ModuleType):
             return value.__name__
+        if isinstance(value, ZoneInfo) and value.key:
+            return f"ZoneInfo({value.key}, {zone_rules(value.key)})"
         if isinstance(value, types.BuiltinFunctionType):
             return f"{value.__module__}.{value.__name__}"
         if id(value) in self._within:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tailrace.backfill.fingerprints.meaning import collection_fingerprint, fingerprint, stored_form
 from tailrace.backfill.generations import GenerationId
-from tailrace.backfill.meaning import collection_fingerprint, fingerprint, stored_form
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
 

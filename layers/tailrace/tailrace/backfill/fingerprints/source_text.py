@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import resolve_name
 
-from tailrace.backfill.syntax_text import syntax_text
+from tailrace.backfill.fingerprints.syntax_text import syntax_text
 from tailrace.errors import DefinitionError
 
 type _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, maximum, quantile, total
-from tailrace.backfill.meaning import collection_fingerprint, fingerprint
-from tailrace.backfill.meaning_lock import meanings
-from tailrace.backfill.sources import describe_function
+from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, last, maximum, quantile, total
+from tailrace.backfill.fingerprints import sources
+from tailrace.backfill.fingerprints.lock import meanings
+from tailrace.backfill.fingerprints.meaning import collection_fingerprint, fingerprint
+from tailrace.backfill.fingerprints.sources import describe_function
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.errors import DefinitionError
 
@@ -53,6 +55,30 @@ def aggregate(**changes: Any) -> Aggregate:
 )
 def test_whatever_changes_an_items_worth_changes_the_fingerprint(changes: dict[str, Any]) -> None:
     assert fingerprint(aggregate(**changes)) != fingerprint(aggregate())
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"by": [day("at", tz="Europe/Berlin")]},
+        {"measures": {"n": count(), "newest": last("amount", by="at", tz="Europe/Berlin")}},
+        {"of": Collection("orders", schema=SCHEMA, transform=lambda item: item | {"zone": str(BERLIN)})},
+    ],
+)
+def test_the_rules_of_a_time_zone_belong_to_the_meaning(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update of the rules would take items back from other rows than those that they are counted in."""
+    before, other = fingerprint(aggregate(**changes)), fingerprint(aggregate())
+    for module in ("meaning", "sources"):
+        monkeypatch.setattr(f"tailrace.backfill.fingerprints.{module}.zone_rules", lambda zone: f"new rules of {zone}")
+    sources._described.cache_clear()
+    assert fingerprint(aggregate(**changes)) != before
+    assert fingerprint(aggregate()) == other
+    sources._described.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 Two definitions with the same fingerprint add and take back the same numbers in the same rows. The fingerprint covers
 the collection (schema, transform, ``on_expiry``), the aggregate (groups, measures, ``where``, ``keep``, ``listed``,
-``lanes``), the source of every function among them, and whatever these refer to within their own package. It does not
-cover names and descriptions for readers, comments, docstrings and formatting, nor libraries: who upgrades one that a
-transform calls has to raise the version.
+``lanes``), the rules of its time zones, the source of every function among them, and whatever these refer to within
+their own package. It does not cover names and descriptions for readers, comments, docstrings and formatting, nor
+libraries: who upgrades one that a transform calls has to raise the version.
 """
 
 import hashlib
@@ -13,10 +13,11 @@ from datetime import timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tailrace.backfill.sources import describe_function
+from tailrace.backfill.fingerprints.sources import describe_function
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
 from tailrace.definition.fields.paths import field_path
+from tailrace.definition.fields.zones import time_zone, zone_rules
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
 from tailrace.definition.groups.hops import HopGroup
@@ -116,7 +117,9 @@ def _path(source: str | None) -> Any:
 
 
 def _zone(zone: tzinfo) -> Any:
-    return str(zone) if isinstance(zone, ZoneInfo | timezone) else describe_function(zone)
+    if isinstance(zone, ZoneInfo):
+        return [str(zone), zone_rules(str(zone))]
+    return str(zone) if isinstance(zone, timezone) else describe_function(zone)
 
 
 def _schema(schema: Any) -> Any:
@@ -144,7 +147,8 @@ def _measure(measure: Measure | OrderMeasure) -> Sequence[Any]:
 
 
 def _selection(values: ValueSelection) -> Sequence[Any]:
-    told = [_path(values.source), _function(values.where), _path(values.at), values.tz, str(values.error)]
+    zone = values.tz if values.at is None else _zone(time_zone(values.tz))
+    told = [_path(values.source), _function(values.where), _path(values.at), zone, str(values.error)]
     if values.by is not None or values.show is not None:  # absent otherwise: the fingerprint of older measures stays
         told.append([_path(values.by), [_path(shown) for shown in values.show or ()]])
     return told if values.epoch_unit == "s" else [*told, values.epoch_unit]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tailrace.backfill.sources import describe_function
+from tailrace.backfill.fingerprints.sources import describe_function
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LAYER = ROOT / "layers" / "tailrace"
 
 RULES = '''
@@ -243,7 +243,7 @@ def test_functions_of_libraries_are_named_and_not_followed() -> None:
 def test_every_process_says_the_same() -> None:
     """Strings hash differently in each."""
     program = (
-        "from pipeline.definition import pipeline\nfrom tailrace.backfill.meaning import fingerprint\n"
+        "from pipeline.definition import pipeline\nfrom tailrace.backfill.fingerprints.meaning import fingerprint\n"
         "print([fingerprint(aggregate) for aggregate in pipeline.aggregates])"
     )
     said = {

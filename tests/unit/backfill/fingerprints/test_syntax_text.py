@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.backfill.syntax_text import syntax_text
+from tailrace.backfill.fingerprints.syntax_text import syntax_text
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def text(source: str) -> str:
