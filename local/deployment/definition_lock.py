@@ -1,4 +1,4 @@
-"""Compare the definition with its lock (`tailrace.backfill.fingerprints.lock`) at a stack's start, or write the lock."""
+"""Compare the definition with its lock (`tailrace.backfill.fingerprints.lock`) at a start, or write the lock."""
 
 import sys
 from collections.abc import Callable, Sequence
