@@ -85,6 +85,11 @@ def test_an_unknown_zone_is_an_error(name: str) -> None:
         time_zone(name)
 
 
+def test_a_zone_that_only_the_machine_has_is_an_error() -> None:
+    with pytest.raises(DefinitionError, match="unknown time zone 'posix/Europe/Berlin'"):
+        zone_rules("posix/Europe/Berlin")
+
+
 SHOWN = """
 import json
 from zoneinfo import ZoneInfo

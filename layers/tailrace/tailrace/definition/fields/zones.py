@@ -40,7 +40,7 @@ def time_zone(tz: str) -> ZoneInfo:
     try:
         return ZoneInfo(tz)
     except (KeyError, ValueError, OSError, TypeError) as error:
-        raise DefinitionError(f"unknown time zone {tz!r}; use an IANA name such as 'Europe/Berlin'") from error
+        raise _unknown(tz) from error
 
 
 @cache
@@ -49,8 +49,14 @@ def zone_rules(tz: str) -> str:
 
     The source is the zone's TZif file (RFC 8536). Names of offsets, such as CEST, and which of them are summer time
     do not count.
+
+    Raises:
+        DefinitionError: the package has no such zone, as for one that was made from the machine's own.
     """
-    data = FOLDER.joinpath(*tz.split("/")).read_bytes()
+    try:
+        data = FOLDER.joinpath(*tz.split("/")).read_bytes()
+    except OSError as error:
+        raise _unknown(tz) from error
     counts = struct.unpack_from(">6l", data, 20)
     data = data[_HEADER + _size(counts, 4) :]  # the first block has 32-bit times, the second one all of them
     counts = struct.unpack_from(">6l", data, 20)
@@ -58,6 +64,10 @@ def zone_rules(tz: str) -> str:
     names, comma, dates = footer.partition(",")
     described = f"{list(_changes(data, counts[3], counts[4]))} {_NAME.sub(' ', names)}{comma}{dates}"
     return hashlib.sha256(described.encode()).hexdigest()[:_CHARACTERS]
+
+
+def _unknown(tz: str) -> DefinitionError:
+    return DefinitionError(f"unknown time zone {tz!r}; use an IANA name such as 'Europe/Berlin'")
 
 
 def _size(counts: tuple[int, ...], time: int) -> int:
