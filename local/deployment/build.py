@@ -169,11 +169,14 @@ def _sam_environment() -> dict[str, str]:
 
 def interpreter_folder() -> Path:
     """A folder with the template's Python and pip: `sam build` looks for both on PATH."""
-    for folder in (Path(sys.prefix) / "bin", Path(sys.base_prefix) / "bin"):
+    homes = ROOT / ".venv", Path(sys.prefix), Path(sys.base_prefix)  # a distribution's own Python may have no pip
+    for folder in (home / "bin" for home in homes):
         python = folder / PYTHON_NAME
         if python.exists() and _succeeds([python, "-m", "pip", "--version"]):
             return folder
-    raise SetupMissing(f"{PYTHON_NAME} with pip not found in {sys.prefix} or {sys.base_prefix}: run `make setup`.")
+    raise SetupMissing(
+        f"{PYTHON_NAME} with pip not found in {ROOT / '.venv'}, {sys.prefix} or {sys.base_prefix}: run `make setup`."
+    )
 
 
 def _succeeds(command: Sequence[str | Path]) -> bool:
