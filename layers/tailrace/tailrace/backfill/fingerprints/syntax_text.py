@@ -26,7 +26,7 @@ def _text(value: Any) -> str:
         return f"JoinedStr({', '.join(_pieces(value))})"
     if isinstance(value, ast.AST):
         fields = ((name, getattr(value, name, None)) for name in value._fields if name not in _WITHOUT_MEANING)
-        told = [f"{name}={_text(held)}" for name, held in fields if not _is_empty(held)]
+        told = [f"{name}={_text(held)}" for name, held in fields if not _is_empty(name, held)]
         return f"{type(value).__name__}({', '.join(told)})"
     if isinstance(value, list):
         return f"[{', '.join(_text(part) for part in value)}]"
@@ -39,9 +39,9 @@ def _constant(value: Any) -> str:
     return f"{type(value).__name__} {text}"
 
 
-def _is_empty(held: Any) -> bool:
-    """Tell whether a field holds nothing: later releases add fields that earlier ones lack."""
-    return held is None or held == [] or (isinstance(held, ast.JoinedStr) and not list(_pieces(held)))
+def _is_empty(name: str, held: Any) -> bool:
+    """Tell whether a field holds nothing: later releases add fields that earlier ones lack, and empty formats."""
+    return held is None or held == [] or (name == "format_spec" and not list(_pieces(held)))
 
 
 def _pieces(joined: ast.JoinedStr) -> Iterator[str]:
