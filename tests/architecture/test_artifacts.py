@@ -93,7 +93,7 @@ def test_a_start_compiles_nothing_but_the_handler(stage: str) -> None:
     command = [sys.executable, "-S", "-c", IMPORTING, *map(str, paths)]
     started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (started.stderr, started.returncode) == ("", 0)
-    assert started.stdout.split() == [str(paths[1] / "app.py")]
+    assert started.stdout.splitlines() == [str(paths[1] / "app.py")]
 
 
 def test_the_sdk_knows_the_services_that_the_functions_call_and_no_others(build: Build) -> None:

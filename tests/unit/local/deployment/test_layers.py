@@ -1,6 +1,7 @@
 """A mounted layer is imported from the build folder, before the interpreter's own packages."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,8 @@ def test_compiling_runs_in_its_own_session_without_output(tmp_path: Path, capfd:
     (layer / "wrong.py").write_text("def")
     compiler = tmp_path / "python"
     session = "import os, pathlib; pathlib.Path('%s').write_text(str(os.getsid(0)))" % (tmp_path / "session")
-    compiler.write_text(f'#!/bin/sh\n{sys.executable} -c "{session}"\nexec {sys.executable} "$@"\n')
+    python = shlex.quote(sys.executable)
+    compiler.write_text(f'#!/bin/sh\n{python} -c "{session}"\nexec {python} "$@"\n')
     compiler.chmod(0o755)
     mount_layers(build, tmp_path / "whole", compiler)
     assert int((tmp_path / "session").read_text()) != os.getsid(0)
