@@ -56,8 +56,18 @@ def _without_tools() -> dict[str, str]:
     return environment | {"PATH": os.pathsep.join(folders)}
 
 
+def _lines_of_readme(architecture: str) -> str:
+    """Return the README's commands up to `sam build`; another architecture takes the place of this machine's."""
+    (block,) = (part for part in (ROOT / "README.md").read_text().split("```") if "\nsam build " in part)
+    lines = block.partition("\n\n")[0].splitlines()[1:]
+    assert lines[-1].startswith("sam build "), lines
+    if architecture != HOST_ARCHITECTURE:
+        lines.insert(-1, f"ARCHITECTURE={architecture}")
+    return "\n".join(lines)
+
+
 def sam_build(architecture: str = "") -> Path:
-    """Run `make build`, for an architecture or for the template's own. Returns the folder, not to change.
+    """Build the template with `make build`, or as the README does for an architecture. Do not change what is returned.
 
     It is made once for each state of the sources, whoever asks: a build takes longer than most tests.
     """
@@ -70,10 +80,11 @@ def sam_build(architecture: str = "") -> Path:
                 shutil.rmtree(other, ignore_errors=True)
         partial = home.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        arguments = ["--build-dir", str(partial)]
-        arguments += ["--parameter-overrides", f"Architecture={architecture}"] if architecture else []
-        command = ["make", "-C", str(ROOT), "build", f"ARGUMENTS={shlex.join(arguments)}"]
-        run = subprocess.run(command, env=_without_tools(), capture_output=True, text=True, check=False)
+        arguments = f"--build-dir {shlex.quote(str(partial))}"
+        command = ["make", "build", f"ARGUMENTS={arguments}"]
+        if architecture:
+            command = ["bash", "-ec", f"{_lines_of_readme(architecture)} {arguments}"]
+        run = subprocess.run(command, cwd=ROOT, env=_without_tools(), capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
         assert fingerprint()[:16] == home.parent.name, "the sources were changed while they were built"
         return partial.rename(home)
