@@ -51,8 +51,7 @@ def sam_environment() -> dict[str, str]:
 def _without_tools() -> dict[str, str]:
     """Return the environment of a user's shell: `make test` has put the tools on PATH, and sets flags for `make`."""
     environment = {name: value for name, value in sam_environment().items() if not name.startswith(("MAKE", "MFLAGS"))}
-    mine = (str(ROOT), str(interpreter_folder()))
-    folders = [folder for folder in environment["PATH"].split(os.pathsep) if not folder.startswith(mine)]
+    folders = [folder for folder in environment["PATH"].split(os.pathsep) if not Path(folder).is_relative_to(ROOT)]
     return environment | {"PATH": os.pathsep.join(folders)}
 
 

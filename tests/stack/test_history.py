@@ -21,8 +21,9 @@ from tailrace.backfill.generations import Generation, interrupt
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tests.openapi.conformance import FLIGHT
-from tests.stack.failing.conftest import ABSENT, Failing, eventually
+from tests.stack.failing.conftest import ABSENT, Failing
 from tests.stack.failing.test_streams import holding
+from tests.stack.failing.waiting import eventually
 
 _SHARDS = 2
 _JOB_LIMIT_S = 180

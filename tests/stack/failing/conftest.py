@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,9 +18,8 @@ from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.tagged_json import loads
 from tests.oidc_issuer import AUDIENCE, Issuer
 from tests.openapi.conformance import FLIGHT
-from tests.stack.failing.function_logs import await_logged
+from tests.stack.failing.waiting import SECONDS, await_logged
 
-SECONDS = 120
 HIDDEN_S = 1
 """How long a message stays hidden after a failure: minutes in the template."""
 NEVER = "rate(3650 days)"
@@ -176,15 +175,6 @@ class Failing:
     def await_count(self, service: str, metric: str, count: float) -> None:
         """Wait until the sum of a metric that the code counts has a value."""
         await_logged(self.stack, service, lambda: self.counted(service, metric) == count)
-
-
-def eventually[Found](look: Callable[[], Found | None], seconds: float = SECONDS) -> Found:
-    """Wait until something is found."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="package")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.openapi.conformance import FLIGHT
-from tests.stack.failing.conftest import ABSENT, Failing, eventually
+from tests.stack.failing.conftest import ABSENT, Failing
+from tests.stack.failing.waiting import eventually
 
 TRIES = 3
 """The first call, and the template's MaximumRetryAttempts."""

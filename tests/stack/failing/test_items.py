@@ -11,8 +11,8 @@ import pytest
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.encoding.dynamodb import encode_item
 from tests.openapi.conformance import FLIGHT
-from tests.stack.failing.conftest import Failing, eventually
-from tests.stack.failing.function_logs import await_logged
+from tests.stack.failing.conftest import Failing
+from tests.stack.failing.waiting import await_logged, eventually
 
 BAD = {"distance": "far"}
 
@@ -70,7 +70,7 @@ def test_a_foreign_object_of_the_archive_is_counted_and_named_in_the_log(failing
     before = failing.counted("catalog", "ObjectsNotCatalogued")
     failing.client("s3").put_object(Bucket=failing.out("ArchiveBucket"), Key="archive/notes.txt", Body=b"mine")
     failing.await_count("catalog", "ObjectsNotCatalogued", before + 1)
-    await_logged(failing.stack, "catalog", lambda: names_in_log(failing, "archive/notes.txt"))
+    assert await_logged(failing.stack, "catalog", lambda: names_in_log(failing, "archive/notes.txt"))
 
 
 def names_in_log(failing: Failing, key: str) -> list[Any]:

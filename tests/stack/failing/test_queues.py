@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tailrace.encoding.tagged_json import loads
-from tests.stack.failing.conftest import ABSENT, HIDDEN_S, SECONDS, Failing, eventually
+from tests.stack.failing.conftest import ABSENT, HIDDEN_S, Failing
+from tests.stack.failing.waiting import SECONDS, eventually
 
 TRIES = 5
 """The template's maxReceiveCount."""

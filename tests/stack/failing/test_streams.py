@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.stack.failing.conftest import ABSENT, Failing, eventually
+from tests.stack.failing.conftest import ABSENT, Failing
+from tests.stack.failing.waiting import eventually
 
 READERS = ("fanout", "aggregate")
 OLD_S = 2

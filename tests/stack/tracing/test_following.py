@@ -11,7 +11,7 @@ import urllib3
 from local.stack import Stack, running_stack
 from tests.oidc_issuer import AUDIENCE, Issuer
 from tests.openapi.conformance import FLIGHT
-from tests.stack.failing.function_logs import await_logged
+from tests.stack.failing.waiting import await_logged
 
 SECONDS = 60
 SENDER = "Root=1-67891233-abcdef012345678912345678"

@@ -14,22 +14,21 @@ _WITHOUT_MEANING = {"ctx", "kind", "type_comment"}
 """Fields that say how a node is written or used, which its place says, too."""
 
 
-def syntax_text(node: ast.AST) -> str:
-    """Return what a tree says: the names of its nodes, and their fields that hold something, in the grammar's order."""
-    return _text(node)
+def syntax_text(value: Any) -> str:
+    """Return what a tree says: the names of its nodes, and their fields that hold something, in the grammar's order.
 
-
-def _text(value: Any) -> str:
+    ``value`` is a node, or what a node's field holds.
+    """
     if isinstance(value, ast.Constant):
         return _constant(value.value)
     if isinstance(value, ast.JoinedStr):
         return f"JoinedStr({', '.join(_pieces(value))})"
     if isinstance(value, ast.AST):
         fields = ((name, getattr(value, name, None)) for name in value._fields if name not in _WITHOUT_MEANING)
-        told = [f"{name}={_text(held)}" for name, held in fields if not _is_empty(name, held)]
+        told = [f"{name}={syntax_text(held)}" for name, held in fields if not _is_empty(name, held)]
         return f"{type(value).__name__}({', '.join(told)})"
     if isinstance(value, list):
-        return f"[{', '.join(_text(part) for part in value)}]"
+        return f"[{', '.join(syntax_text(part) for part in value)}]"
     return "-" if value is None else _constant(value)  # such as the key of `**others` in a dict, which is no None
 
 
@@ -53,4 +52,4 @@ def _pieces(joined: ast.JoinedStr) -> Iterator[str]:
             if text:
                 yield _constant(text)
         else:
-            yield from map(_text, pieces)
+            yield from map(syntax_text, pieces)
