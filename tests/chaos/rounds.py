@@ -67,7 +67,7 @@ def play(chaos: ChaosStack, check: Check, plan: Plan) -> Outcome:
     with chaos.short_time(plan.targets.get("timeout", ())):
         try:
             _run_all([writer(chaos, names, ledger, seed).run for writer in WRITERS])
-            _meet_the_readers_of_the_stream(chaos)
+            _meet_callers(chaos, plan)
         finally:
             chaos.proxy.plan = None
             disturbance.finish()
@@ -81,11 +81,17 @@ def play(chaos: ChaosStack, check: Check, plan: Plan) -> Outcome:
     return Outcome(seed, plan.kinds, violations, settled, took, *counts, plan.met)
 
 
-def _meet_the_readers_of_the_stream(chaos: ChaosStack) -> None:
-    """Let faults go on until the readers of the stream, which may have to be started again, have met them."""
+def _meet_callers(chaos: ChaosStack, plan: Plan) -> None:
+    """Let faults go on until the readers of the stream, which may have to be started again, have met them.
+
+    A plan for one action lasts until a call has met it: the function starts anew, and later than all clients' writes if
+    the machine is busy.
+    """
     least, most = AFTERMATH_S
     time.sleep(least)
     wait_for(lambda: not any(one.pending for one in chaos.pollers.statistics), most - least)
+    if plan.action:
+        wait_for(lambda: bool(plan.met), BOUND_S)
 
 
 def settle(chaos: ChaosStack, names: Names) -> tuple[int, list[str]]:

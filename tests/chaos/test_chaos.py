@@ -56,4 +56,5 @@ def test_a_broken_safeguard_is_found(  # noqa: PLR0917 - two fixtures, and param
 ) -> None:
     with broken(chaos, function, safeguard):
         outcome = play(chaos, check, Plan(1, [fault], {fault: [function]}, action))
+    assert outcome.met
     assert any(text.startswith(found) for text in outcome.violations), outcome.violations
