@@ -8,7 +8,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aggregation.values.counted_values import ValueState
 from tailrace.aggregation.values.frequent_values import FrequentValues, frequent_kinds, max_bytes, parse
 from tailrace.aggregation.values.known_ends import start_key
-from tailrace.aggregation.values.ranks import NoSuchValue, counts_at_ranks
+from tailrace.aggregation.values.ranks import NoSuchValue, Rows, counts_at_ranks
 from tailrace.aws.aggregates.batch_reads import rows_by_key
 from tailrace.aws.aggregates.update_expressions import ORDER_VERSION, RESERVE, RESERVE_VERSION, OrderState
 from tailrace.aws.runtime.pages import partition_rows
@@ -164,10 +164,13 @@ class OrderReader:
         """Return the value rows for quantiles, with nodes in the place of those that none of them is among."""
         levels = [*kind.nodes, kind]
 
-        def read(level: int, text: str, is_whole: bool) -> list[ValueCount]:
-            condition = ("sk = :sk" if is_whole else "begins_with(sk, :sk)", text) if text else None
-            below = levels[level]
-            return list(self._counts(below, value_rows_key(key, below.name), condition))
+        def read(rows: Rows) -> Iterator[ValueCount]:
+            condition = ("sk = :sk" if rows.is_whole else "begins_with(sk, :sk)", rows.key) if rows.key else None
+            below = levels[rows.level]
+            # without a limit, a page has up to a megabyte, and is charged for it
+            limit = {} if rows.expected is None else {"Limit": _FIRST_PAGE_LIMIT + rows.expected}
+            pk = value_rows_key(key, below.name)
+            return self._counts(below, pk, condition, ScanIndexForward=not rows.backward, **limit)
 
         fractions = [one.fraction for one in kind.measures.values() if one.value_range == "ranks"]
         try:
