@@ -19,7 +19,7 @@ CALL_S = 0.005
 
 _UNIT_BYTES, _READ_UNIT_BYTES = 1024, 4096
 _UNITS_IN_TRANSACTION = 2
-_VALUES_PER_READ = 100
+_VALUES_PER_READ, _ROWS_BEYOND = 100, 10
 _THREADS = 8
 _ARCHIVE_WINDOW_S = 60
 _FANOUT_BATCH, _FANOUT_WINDOW_S = 1_000, 1
@@ -154,7 +154,9 @@ class Plan:
     def reads_of(self, values: Values) -> float:
         """Return the read units per change for measures behind value rows."""
         size = self.profile.row_bytes.get((values.aggregate, "value row"), 0) + MARK_BYTES
-        levels = [math.ceil(rows * size / _READ_UNIT_BYTES) for rows in values.levels]
+        # below a node, reading begins at the nearer end and ends at the quantile
+        read = [min(rows, rows / 4 + _ROWS_BEYOND) if level else rows for level, rows in enumerate(values.levels)]
+        levels = [math.ceil(rows * size / _READ_UNIT_BYTES) for rows in read]
         ranks = levels[0] + values.quantiles * sum(levels[1:]) if levels else 0
         touched = min(self.main_rows(values.aggregate), self.values_written(values))
         # what is counted or ranked is read after it is written, one by one

@@ -64,7 +64,7 @@ class Values:
         ends: the number of queries that read one end; 0 if there are none.
         quantiles: the number of quantiles.
         node_writes: nodes of value rows written per change, in batches of each of SIZES, for quantiles; else empty.
-        levels: how many rows a query reads on average: of the nodes of a row, and of what is below one, to the values.
+        levels: how many rows there are on average: nodes of a row, and rows below one in each level, to the values.
         appearing: values that are new to their row, per change, where different values are counted; else 0.
         ranked: whether the most frequent values are shown, for which each touched value row is read.
     """

@@ -109,16 +109,16 @@ def test_value_rows_are_written_per_value_and_read_per_row() -> None:
     touched = dict(PROFILE.touched) | {SHOPS._replace(kind="value row"): [2_500] * len(SIZES)}
     sizes = dict(PROFILE.row_bytes) | {("shops", "value row"): 148}
     found = plan(1_000, touched=touched, row_bytes=sizes, values=[values])
-    # for each of the 0.1 rows that a change touches, 30 nodes of 200 bytes are two units of 4 KB, and the 100 values
-    # of one node are five units, for each of two quantiles
-    assert found.reads_of(values) == pytest.approx(0.1 * (2 + 2 * 5))
+    # for each of the 0.1 rows that a change touches, 30 nodes of 200 bytes are two units of 4 KB, and a quarter of the
+    # 100 values of one node, and ten more, are two units, for each of two quantiles
+    assert found.reads_of(values) == pytest.approx(0.1 * (2 + 2 * 2))
     assert found.reads_of(replace(values, ends=1, quantiles=0, levels=())) == pytest.approx(0.1)
     # each of these rows takes an update and three queries, of 5 ms, eight at a time
     assert found.aggregate_s == pytest.approx(50e-6 + 0.35 * 100e-6 + 0.1 * 4 * 5e-3 / 8)
     cost = next(one for one in costs(found) if one.measures == ("p50", "p95"))
     assert cost.writes == pytest.approx(0.25)
     assert cost.write_units == pytest.approx(0.25)
-    assert cost.read_units == pytest.approx(1.2)
+    assert cost.read_units == pytest.approx(0.6)
 
 
 def test_different_values_are_counted_at_a_price_that_does_not_depend_on_how_many_there_are() -> None:
