@@ -37,14 +37,15 @@ _REBUILD_HELP = """\
 Build the generations of aggregates that are not live: new ones, new versions,
 and those that other code has interrupted. The stream keeps running; readers
 see the old generation until the new one is complete. A rebuild that was
-interrupted goes on where it was."""
+interrupted resumes where it was."""
 
 _VERIFY_HELP = """\
 Compare the rows of aggregates with the items, each row at its own marks, while
 the stream keeps running. --repair adds what a row lacks.
 
-exit status: 0 all rows are right, or repaired; 3 some differ; 4 some could not
-be judged."""
+exit status: 0 all rows are right, or repaired, or the command did not wait; 1
+the verification failed; 2 an argument is invalid; 3 some rows differ, or cannot
+hold a sum; 4 some could not be judged."""
 
 _DIFFERENT, _NOT_JUDGED = 3, 4
 
@@ -217,7 +218,7 @@ def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
         raise
     show_progress("")
     if found["state"] == "failed":
-        raise CommandError(f"{job} ended before its time: {found['reason']}.")
+        raise CommandError(f"{job} failed: {found['reason']}.")
     return found
 
 

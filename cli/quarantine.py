@@ -18,7 +18,7 @@ from tailrace.encoding.tagged_json import dumps
 
 _HELP = """\
 List and show refused items, and put them back after the code that refused
-them was mended and deployed.
+them was fixed and deployed.
 
 Items that came from the stream go to archive and routes if the deployed
 definition accepts them now. Aggregates need `tailrace verify --repair`, or a

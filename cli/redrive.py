@@ -41,7 +41,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add_sending_options(parser)
     add_policy_options(parser)
     parser.add_argument(
-        "--repaired", action="store_true", help="remove batches of aggregate: verify --repair has mended the rows"
+        "--repaired", action="store_true", help="remove batches of aggregate: verify --repair has repaired the rows"
     )
     parser.set_defaults(run=run)
 

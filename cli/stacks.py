@@ -73,8 +73,8 @@ class DeployedStack:
             CommandError: the stack does not have it.
         """
         if name not in self.outputs:
-            text = f"The stack {self.name!r} has no output {name}: it is not a Tailrace stack, or an older release."
-            raise CommandError(text)
+            text = f"The stack {self.name!r} has no output {name}: it is not a Tailrace stack"
+            raise CommandError(f"{text}, or it is of an older release.")
         return self.outputs[name]
 
     def function(self, stage: str) -> str:

@@ -49,7 +49,7 @@ class LocalHistory:
         while True:
             found = self._invoke(task="job", job=started["job"])
             if found["state"] == "failed":
-                raise JobFailed(f"{found['job']} ended before its time: {found['reason']}")
+                raise JobFailed(f"{found['job']} failed: {found['reason']}")
             if found["state"] == "done":
                 return found
             if found["phase"] != phase:

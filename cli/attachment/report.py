@@ -120,7 +120,7 @@ def _because(reasons: Reasons, items: int, what: str) -> Iterator[Finding]:
         such = f"{reason.items:,} of {items:,} in the sample, such as {reason.key}"
         yield Finding(f"{what}, {such}: {reason.text}.")
     if (more := len(reasons.found) - _MAX_REASONS) > 0:
-        yield Finding(f"{what} for {counted(more, 'other reason')}: mend the first ones, and check again.")
+        yield Finding(f"{what} for {counted(more, 'other reason')}: fix the first ones, and check again.")
 
 
 def _tally_as_json(tally: Tally) -> Json:

@@ -62,7 +62,7 @@ class Trial:
                 f"only {search.tried} different items of {name!r} could be generated from its schema: add examples=[…]"
             )
         elif not search.pool:
-            self.findings.error(f"the transform of {name!r} refuses every generated item: add examples=[…], or mend it")
+            self.findings.error(f"the transform of {name!r} refuses every generated item: add examples=[…], or fix it")
 
     def _play(self, until: float, progress: Callable[[str], None]) -> None:
         random = Random(f"{self.limits.seed} histories")  # noqa: S311 - not for secrets

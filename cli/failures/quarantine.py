@@ -1,9 +1,9 @@
-"""Quarantined items, put back after the code that refused them was mended.
+"""Quarantined items, put back after the code that refused them was fixed.
 
 How an item goes back depends on how it came in. From a queue or a file, it was never stored, so it goes through the
 intake queue like any other. From the stream, it is in the table: fanout sends it to archive and routes, if the deployed
 definition accepts it and the table still holds it. Aggregates count changes, and an equal item is no change; worse,
-under the mended code each later change subtracts a contribution that was never added. Only `tailrace verify --repair`,
+under the fixed code each later change subtracts a contribution that was never added. Only `tailrace verify --repair`,
 or a rebuild, makes their rows right.
 """
 
@@ -31,7 +31,7 @@ from tailrace.errors import InvalidMessage
 CHANGED = "describe items that were changed or deleted since"
 UNREADABLE = "hold no item that could be put back: send or drop a corrected one"
 AGGREGATES = (
-    "aggregates have not counted these items. If their code was mended without a new version, run "
+    "aggregates have not counted these items. If their code was fixed without a new version, run "
     "`tailrace verify --repair`; a new version is built by `tailrace rebuild`"
 )
 

@@ -102,7 +102,7 @@ class ChaosStack:
         return sum(statistics.discarded for statistics in self.pollers.statistics)
 
     def break_safeguard(self, function: str, name: str) -> None:
-        """Break a safeguard in a function from now on; "" mends it."""
+        """Break a safeguard in a function from now on; "" fixes it."""
         self._configure(function, CHAOS_BREAK=name)
 
     def tailrace(self, *arguments: str) -> str:

@@ -1,10 +1,13 @@
 """The examples in the documentation run, and its links lead somewhere."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from local.deployment.template import template
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,3 +40,20 @@ def test_the_paths_that_contributors_are_sent_to_exist() -> None:
     roots = (ROOT, ROOT / "layers" / "tailrace" / "tailrace")
     assert len(paths) > 10
     assert [path for path in sorted(paths) if not any((root / path).exists() for root in roots)] == []
+
+
+def test_every_metric_and_parameter_is_described() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    metrics = re.search(r"^## Metrics\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    parameters = re.search(r"^## Parameters\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert metrics
+    assert parameters
+    sources = [*(ROOT / "layers" / "tailrace" / "tailrace").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+    calls = [node for path in sources for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    counted = {
+        str(word.arg) for call in calls if getattr(call.func, "id", "") == "count_metrics" for word in call.keywords
+    }
+    assert len(counted) > 20
+    assert sorted(counted - set(re.findall(r"`(\w+)`", metrics[1]))) == []
+    given = set(template()["Parameters"]) - {"Emulated"}
+    assert sorted(given - set(re.findall(r"`(\w+)`", parameters[1]))) == []

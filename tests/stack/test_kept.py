@@ -73,7 +73,7 @@ def refuses_what_is_invalid(checkout: Checkout) -> None:
         )
         assert expected in checkout.log[said:]
         checkout.edit(new, old)
-    assert checkout.log.count("Deployed the changed definition") == 1  # the mended one is the deployed one
+    assert checkout.log.count("Deployed the changed definition") == 1  # the fixed one is the deployed one
     assert checkout.count(DESTS, "n") == 30
 
 

@@ -200,13 +200,13 @@ def test_a_discarded_batch_of_fanout_is_delivered_and_one_of_aggregate_is_left(
 
 @pytest.fixture
 def report(signed_stack: Stack) -> Iterator[str]:
-    """Refuse an item as code does that is mended now; return the name of its report."""
-    put_item(signed_stack, "mended", CANCELLED)
-    eventually(lambda: archived(signed_stack, "mended"))
+    """Refuse an item as code does that is fixed now; return the name of its report."""
+    put_item(signed_stack, "fixed", CANCELLED)
+    eventually(lambda: archived(signed_stack, "fixed"))
     stored = quarantine_object(
         entrance="stream",
         collection="flights",
-        id="mended",
+        id="fixed",
         item=CANCELLED,
         violations=[Violation("", "transform", "KeyError: 'gate'")],
         origin={"event": "refused-event", "shard": "shardId-1"},
@@ -222,7 +222,7 @@ def report(signed_stack: Stack) -> Iterator[str]:
 
 def test_a_quarantined_item_goes_to_archive_and_routes(signed_stack: Stack, tailrace: Tailrace, report: str) -> None:
     taken(signed_stack, DISRUPTIONS[0])
-    assert f"{report}  2026-01-02T00:00:00Z  stream  flights#mended" in tailrace("quarantine", "list")
+    assert f"{report}  2026-01-02T00:00:00Z  stream  flights#fixed" in tailrace("quarantine", "list")
     assert json.loads(tailrace("quarantine", "show", report))["item"]["status"] == "cancelled"
     assert "1 would be put back" in tailrace("quarantine", "replay", report, "--dry-run")
     told = tailrace("quarantine", "replay", report)
@@ -234,7 +234,7 @@ def test_a_quarantined_item_goes_to_archive_and_routes(signed_stack: Stack, tail
         "tailrace.flights.inserted",
         True,
     )
-    eventually(lambda: len(archived(signed_stack, "mended")) == 2)
+    eventually(lambda: len(archived(signed_stack, "fixed")) == 2)
     assert report not in tailrace("quarantine", "list")
 
 

@@ -121,7 +121,7 @@ def refuses_a_parameter_that_differs(checkout: Checkout) -> None:
     """The deployment fails, says which value it needs, and leaves the stack as it was."""
     builds = [path for path in (checkout.folder / ".tailrace" / "builds").iterdir() if path.is_dir()]
     newest = max(builds, key=lambda path: path.stat().st_mtime)
-    needed = r"lacks ToGsp and has Old, which is no route of the definition: it must be Routes=EveryFlight,ToGsp\."
+    needed = r"lacks ToGsp and names Old, not among the definition's routes: it must be Routes=EveryFlight,ToGsp\."
     with pytest.raises(DeployFailed, match=needed):
         deploy.deploy(checkout.about["endpoint"], newest, {"Routes": "EveryFlight,Old"})
     assert [one["name"] for one in health(checkout)] == ["every-flight", "to_gsp"]

@@ -1,4 +1,4 @@
-"""A stack for what fails: it gives up within seconds, and its functions can be broken and mended."""
+"""A stack for what fails: it gives up within seconds, and its functions can be broken and fixed."""
 
 import json
 import time
@@ -190,6 +190,6 @@ def failing(issuer: Issuer) -> Iterator[Failing]:
 
 @pytest.fixture(autouse=True)
 def _settled(failing: Failing) -> Iterator[None]:
-    """Let each test end with nothing under way: what it broke is mended, and works."""
+    """Let each test end with nothing under way: what it broke is fixed, and works."""
     yield
     failing.stack.wait_until_settled(SECONDS)

@@ -43,7 +43,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 @pytest.fixture
 def refused(stack: Stack) -> str:
-    """Refuse an item by code that is mended then; return the name of its report."""
+    """Refuse an item by code that is fixed then; return the name of its report."""
     stack.deploy(pipeline_with(transform=lambda item: item | {"half": item["m"] / 2}))
     stack.stream([record(1, "things", ("a", None, {"n": 1, "m": "x"}))])
     stack.deploy(pipeline_with())

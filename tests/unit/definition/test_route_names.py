@@ -30,12 +30,12 @@ def test_a_parameter_is_never_empty() -> None:
         (["a", "b"], "B,A", None),
         (["a", "b"], "A, B", None),
         ([], "None", None),
-        (["a", "b"], "B", "lacks A of the definition: it must be Routes=A,B."),
-        (["a"], "A,Old", "has Old, which is no route of the definition: it must be Routes=A."),
-        (["a-b"], "Old", "lacks AB and has Old, which is no route of the definition: it must be Routes=AB."),
-        ([], "Old", "has Old, which is no route of the definition: it must be Routes=None."),
-        (["a"], "None,A", "has None, which is no route of the definition: it must be Routes=A."),
-        (["a"], "None", "lacks A and has None, which is no route of the definition: it must be Routes=A."),
+        (["a", "b"], "B", "lacks A: it must be Routes=A,B."),
+        (["a"], "A,Old", "names Old, not among the definition's routes: it must be Routes=A."),
+        (["a-b"], "Old", "lacks AB and names Old, not among the definition's routes: it must be Routes=AB."),
+        ([], "Old", "names Old, not among the definition's routes: it must be Routes=None."),
+        (["a"], "None,A", "names None, not among the definition's routes: it must be Routes=A."),
+        (["a"], "None", "lacks A and names None, not among the definition's routes: it must be Routes=A."),
     ],
 )
 def test_a_disagreement_names_the_value_that_is_needed(routes: list[str], parameter: str, told: str | None) -> None:

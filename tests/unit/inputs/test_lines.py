@@ -227,7 +227,7 @@ def test_the_extension_determines_the_format(key: str, known: tuple[str, bool]) 
 
 @pytest.mark.parametrize("key", ["a.parquet", "a.gz", "a", "jsonl", "a.json.zip", "a.csv.zip", "a.csv "])
 def test_an_unknown_extension_is_rejected(key: str) -> None:
-    with pytest.raises(InvalidMessage, match="(unknown file type|which is not read): the name must end in one of"):
+    with pytest.raises(InvalidMessage, match="(unknown file type|which cannot be loaded): the name must end in one of"):
         detect_format(key)
 
 

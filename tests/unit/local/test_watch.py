@@ -115,7 +115,7 @@ def test_a_refused_definition_is_reported_once_and_changes_nothing(scene: Scene)
     assert scene.said == [scene.refusal.strip(), "The stack keeps running with the previous definition."]
     scene.refusal = ""
     scene.events.clear()
-    save(scene, "mended")
+    save(scene, "fixed")
     look(watching)
     assert scene.events == WHOLE
 

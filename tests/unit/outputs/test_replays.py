@@ -140,7 +140,7 @@ def test_reports_of_changes_say_what_a_replay_needs() -> None:
 
 
 def test_why_a_replay_cannot_make_aggregates_right() -> None:
-    """Under mended code an equal item is no change, and a later change subtracts what was never added.
+    """Under fixed code an equal item is no change, and a later change subtracts what was never added.
 
     What is missing is the item's own contribution, whatever happens to it: a recount of the items finds it.
     """

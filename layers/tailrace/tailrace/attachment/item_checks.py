@@ -77,7 +77,7 @@ def check_indexes(pipeline: Pipeline, wanted: Wanted, table: Mapping[str, Any]) 
                     yield Finding(
                         f"Index {index['IndexName']!r} of table {wanted.table!r} needs {name!r} as a {kind}, but items "
                         f"of {collection.name!r} never have one there, so DynamoDB would refuse to write them: deploy "
-                        f"with WriteEntrances=off, or mend the schema."
+                        f"with WriteEntrances=off, or fix the schema."
                     )
             seen.add(name)
 

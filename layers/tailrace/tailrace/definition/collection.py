@@ -56,8 +56,8 @@ class Collection:
             placeholders are fields of the item. See :mod:`tailrace.encoding.key_templates`.
         match: attributes that the collection's items have in an existing table, with their values.
         ttl: the name of the table's TTL attribute, the same for all collections.
-        id_from: the fields that make the id of a file's line without one, joined with ``/``; or ``"*"``: a digest of
-            the line's whole content. The same line always makes the same id.
+        id_from: the fields that make the id of a message or a file's line without one, joined with ``/``; or ``"*"``: a
+            digest of the whole content. The same content always makes the same id.
         keep, keep_from: how long an item is kept after the time in its field ``keep_from``, such as ``days(30)`` and
             ``"placed"``. API, queue and files give each item the ``expires_at`` that this makes, unless it has one.
             Numbers since 1970 are in ``keep_unit``: ``s``, ``ms``, ``us`` or ``ns``; times without an offset are local

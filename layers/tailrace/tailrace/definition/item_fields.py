@@ -70,7 +70,7 @@ def check_fields(keys: CollectionKey, schema: Schema) -> None:
     """Check that schema, key and ``match=`` agree on the fields of a collection's items.
 
     Raises:
-        DefinitionError: they do not; the message says how to mend it.
+        DefinitionError: they do not; the message says how to fix it.
     """
     context, fields = f"collection {keys.collection!r}", ItemFields(keys, schema.paths)
     if not schema.paths.types(()):

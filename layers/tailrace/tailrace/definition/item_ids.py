@@ -70,7 +70,7 @@ def _value(name: str, kind: Kind, text: str) -> Any:
     if kind == "number":
         number = parse_number(text)
         if not is_representable(number) or _decimals(number) != text:
-            raise InvalidMessage(f"the id's {name!r} is no number as ids write it: in decimals, without an exponent")
+            raise InvalidMessage(f"{name!r} in the id must be a number in decimals, without an exponent")
         return number
     try:
         value = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)

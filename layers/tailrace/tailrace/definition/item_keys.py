@@ -60,7 +60,7 @@ class CollectionKey:
         """Check and compile a collection's ``key=``, ``match=`` and ``ttl=``.
 
         Raises:
-            DefinitionError: one is invalid; the message says how to mend it.
+            DefinitionError: one is invalid; the message says how to fix it.
         """
         self.collection = collection
         self.is_plain = key is None
@@ -271,7 +271,7 @@ def _mapping(what: str, given: object) -> Mapping[str, Any]:
 
 def _matched(name: object, value: Any) -> Any:
     if not isinstance(name, str) or not name:
-        raise ValueError(f"match=: {name!r} is no attribute's name")
+        raise ValueError(f"match=: {name!r} is not an attribute name")
     if isinstance(value, Decimal):
         return canonical_number(value)
     if isinstance(value, str | bool | int):

@@ -52,8 +52,9 @@ class Pipeline:
     from the one to the other.
 
     Attributes:
-        strict: whether an item that no collection matches goes to quarantine; else it is counted and left alone. By
-            default, it is left alone if a collection has ``key=`` or ``match=``: an existing table holds other items.
+        strict: whether an item that no collection matches goes to quarantine; otherwise the metric ``ItemsUnmatched``
+            counts it, and nothing else. By default, it does not if a collection has ``key=`` or ``match=``: an existing
+            table holds other items.
         reference: the ``module:attribute`` that it was loaded from; empty if it was not loaded by name.
 
     Example:

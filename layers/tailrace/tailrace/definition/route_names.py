@@ -35,5 +35,5 @@ def disagreement(routes: Iterable[str], parameter: str) -> str | None:
         return None
     lacking, unknown = sorted(defined - given - {NO_ROUTES}), sorted(given - defined)
     parts = [f"lacks {', '.join(lacking)}"] if lacking else []
-    parts += [f"has {', '.join(unknown)}, which is no route"] if unknown else []
-    return f"The parameter Routes {' and '.join(parts)} of the definition: it must be Routes={wanted}."
+    parts += [f"names {', '.join(unknown)}, not among the definition's routes"] if unknown else []
+    return f"The parameter Routes {' and '.join(parts)}: it must be Routes={wanted}."

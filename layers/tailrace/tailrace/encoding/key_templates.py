@@ -208,7 +208,7 @@ def compile_attribute(name: str, template: Any) -> AttributeTemplate:
         ValueError: it is ambiguous, or no template; the message says why.
     """
     if not isinstance(name, str) or not name:
-        raise ValueError(f"{name!r} is no attribute's name")
+        raise ValueError(f"{name!r} is not an attribute name")
     kind = kind_of(template)
     if kind is None:
         raise ValueError(f"{name}: a template is a text such as 'ORDER#{{order}}', not {template!r}")

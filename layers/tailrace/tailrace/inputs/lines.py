@@ -84,7 +84,7 @@ def detect_format(key: str) -> tuple[Format, bool]:
         if name.endswith(suffix):
             return known, key.lower().endswith(".gz")
     kind = next((kind for suffix, kind in _OTHER_KINDS.items() if name.endswith(suffix)), None)
-    reason = "unknown file type" if kind is None else f"by its name, the file is {kind}, which is not read"
+    reason = "unknown file type" if kind is None else f"judging by its name, the file is {kind}, which cannot be loaded"
     raise InvalidMessage(f"{reason}: the name must end in one of {', '.join(_SUFFIXES)}, optionally with .gz")
 
 

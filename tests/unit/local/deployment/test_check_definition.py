@@ -80,7 +80,7 @@ def test_a_route_that_the_template_lacks_is_reported(
     assert definition.main() == 1
     told = capsys.readouterr().err
     assert "template.yaml, parameter Routes (docs/definition.md#routes)" in told
-    assert told.endswith("has HotThings, which is no route of the definition: it must be Routes=Disruptions.\n")
+    assert told.endswith("names HotThings, not among the definition's routes: it must be Routes=Disruptions.\n")
 
 
 def test_the_shipped_definition_is_valid() -> None:

@@ -147,7 +147,7 @@ def work_on(shop: Workshop, name: str, number: int) -> None:
 def _fail(shop: Workshop, job: Job, reason: str) -> dict[str, Any]:
     """End a job that cannot go on: its generations are released, and its sentinels removed."""
     if job.state == "running":
-        logger().error("a job ended before its time", extra={"job": job.id, "reason": reason})
+        logger().error("a job failed before it was complete", extra={"job": job.id, "reason": reason})
         release(shop, job, reason)
         remove_sentinels(shop, job)
         shop.jobs.write(replace(job, state="failed", reason=reason))
