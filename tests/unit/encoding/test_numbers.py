@@ -21,6 +21,7 @@ from tailrace.errors import InvalidMessage
         (".5", Decimal("0.5")),
         ("9" * 38, int("9" * 38)),
         ("1E-130", Decimal("1E-130")),
+        *((zero, 0) for zero in ("-0", "0.0", "-0.00", "0e131", "-0E+99999", "0e-99999", "+.0e999")),
     ],
 )
 def test_a_number_is_parsed_as_int_or_decimal(text: str, value: object) -> None:
@@ -67,6 +68,14 @@ def test_texts_of_any_script_stay_as_they_are() -> None:
 
 def test_floats_become_the_decimals_that_repr_shows() -> None:
     assert normalise({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}
+
+
+@pytest.mark.parametrize(
+    "zero", [-0.0, 0.0, 0, Decimal(0), Decimal("-0.00"), Decimal("0E+131"), Decimal("-0E-999"), Decimal("0E+999999")]
+)
+def test_every_zero_is_0(zero: float | Decimal) -> None:
+    found = normalise({"a": zero, "b": [zero, {"c": zero}], "d": {zero, Decimal("0E+200")}})
+    assert repr(found) == repr({"a": 0, "b": [0, {"c": 0}], "d": {0}})
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,15 @@ def test_fields_make_an_id() -> None:
     assert ids(read("shop\na/b\n~\n", "shop")) == ["a/b", "~"]
 
 
+@pytest.mark.parametrize("zero", ["0", "-0", "0.0", "-0.00", "0e200", "-0e999", "0E+99999", "0e-999"])
+def test_every_zero_makes_one_id(zero: str) -> None:
+    written: dict[Format, str] = {"csv": f"shop,x\na,{zero}\n", "jsonl": f'{{"shop":"a","x":{zero}}}\n'}
+    for form, body in written.items():
+        assert ids(read(body, "x", form=form)) == ["0"]
+        assert ids(read(body, "shop", "x", form=form)) == ["a/0"]
+        assert ids(read(body, "*", form=form)) == ids(read("shop,x\na,0\n", "*"))
+
+
 def test_it_does_not_matter_how_a_line_is_written() -> None:
     table = ids(read("x,shop,n\n1.50,a,7\n", "*"))
     assert table == ids(read("shop,n,x,b\na,+7,15e-1,\n", "*"))

@@ -74,6 +74,8 @@ def canonical_number(value: Decimal) -> Number:
     """
     if not value.is_finite():
         raise InvalidMessage("NaN and infinity are not allowed")
+    if not value:  # 0E+200 is zero too
+        return 0
     if value.adjusted() <= _MAX_EXPANDED_EXPONENT and value == value.to_integral_value():
         return int(value)
     return value

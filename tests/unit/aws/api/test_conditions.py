@@ -31,6 +31,16 @@ def test_every_answer_with_an_item_carries_its_tag() -> None:
     assert tag(send("PATCH", PATH, {})) == tag(send("GET", PATH)) != tag(made)
 
 
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("zero", ["-0", "0.0", "-0.00", "0e200", "-0E+99999", "0e-999"])
+def test_every_zero_is_answered_and_stored_as_0(zero: str) -> None:
+    made = send("PUT", PATH, f'{{"amount":{zero},"placed":"2024-10-27T00:30:00Z","shop":"a"}}')
+    found = send("GET", PATH)
+    assert '"amount":0,' in made["body"]
+    assert '"amount":0,' in found["body"]
+    assert tag(made) == tag(found) == tag(send("PUT", PATH, ORDER | {"amount": 0}))
+
+
 def test_a_tag_is_a_function_of_the_content_whoever_wrote_it(cloud: Cloud) -> None:
     row: Any = {"pk": {"S": "orders#7"}, "placed": {"S": ORDER["placed"]}, "shop": {"S": "a"}, "amount": {"N": "1.50"}}
     cloud.dynamodb.put_item(TableName="items", Item=row)

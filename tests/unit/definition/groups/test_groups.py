@@ -287,7 +287,17 @@ def test_a_missing_or_null_field_has_no_group_value(item: dict[str, Any]) -> Non
     assert hour("f").value(item) is None
 
 
-@pytest.mark.parametrize(("value", "text"), [("a#b", "a#b"), (4, "4"), (Decimal("0.50"), "0.5"), (True, "true")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a#b", "a#b"),
+        (4, "4"),
+        (Decimal("0.50"), "0.5"),
+        (Decimal("-0.0"), "0"),
+        (Decimal("-0E+999"), "0"),
+        (True, "true"),
+    ],
+)
 def test_equal_values_have_the_same_text(value: Any, text: str) -> None:
     assert field("f").text(field("f").value({"f": value})) == text
 
