@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from tailrace.definition.json_schema.embedding import Embedding
 from tailrace.definition.json_schema.growth import MAX_APPLICATIONS, Growth, count_values, shape
 from tailrace.definition.json_schema.keywords import check_keywords, escape_pointer
 from tailrace.definition.json_schema.messages import told
@@ -105,6 +106,10 @@ class Schema:
     def targets(self, part: Mapping[str, Any]) -> Sequence[Any]:
         """Return the schemas that a part of this schema refers to."""
         return self._references.targets(part)
+
+    def embedded_at(self, place: str) -> Mapping[str, Any]:
+        """Return the schema in the form that it has at a place within another document, named by a reference."""
+        return Embedding(self.document, self._references, place).schema
 
     @cached_property
     def required(self) -> frozenset[str]:

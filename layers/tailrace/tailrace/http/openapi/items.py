@@ -1,8 +1,5 @@
 """The OpenAPI paths of a collection: one item, by path or by query parameter, and batches of items."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from tailrace.definition.collection import Collection
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import MAX_ID_CHARACTERS, MAX_KEY_ID_CHARACTERS
@@ -30,15 +27,10 @@ _BODY_NOT_STORED = {
     "204": response("The response to a retry if the original response was too large to store.", headers=ETAG | REPLAYED)
 }
 
-# the values of these keywords are data, so a "$ref" in them is not a reference
-_VALUES = ("enum", "const", "default", "examples")
-
 
 def item_schema(collection: Collection) -> Json:
     """Return a collection's schema, its local references rewritten for their place in the document."""
-    base_reference: str = reference(_name(collection))["$ref"]
-    embedded: Json = _embed(collection.compiled.document, base_reference)
-    return embedded
+    return dict(collection.compiled.embedded_at(reference(_name(collection))["$ref"]))
 
 
 def item_paths(collection: Collection) -> dict[str, Json]:
@@ -150,22 +142,3 @@ def _stored(collection: Collection) -> Json:
 
 def _name(collection: Collection) -> str:
     return f"{collection.name}-item"
-
-
-def _embed(schema: Any, base_reference: str) -> Any:
-    if isinstance(schema, list):
-        return [_embed(inner, base_reference) for inner in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    return {keyword: _embed_keyword(keyword, value, base_reference) for keyword, value in schema.items()}
-
-
-def _embed_keyword(keyword: str, value: Any, base_reference: str) -> Any:
-    match keyword:
-        case _ if keyword in _VALUES:
-            return value
-        case "$ref" if isinstance(value, str) and value.startswith("#"):
-            return base_reference + value[1:]
-        case "properties" | "$defs" | "patternProperties" | "dependentSchemas":
-            return {name: _embed(inner, base_reference) for name, inner in value.items()}
-    return _embed(value, base_reference)
