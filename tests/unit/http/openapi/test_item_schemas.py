@@ -93,6 +93,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "t": TREE,
         },
     },
+    "a dynamic anchor elsewhere by $ref": {
+        "$id": ADDRESS, "$dynamicAnchor": "node",
+        "properties": {"a": INTEGER, "b": {"$ref": "inner#node"}},
+        "$defs": {"i": {"$id": "inner", "$dynamicAnchor": "node", "properties": {"a": TEXT}}},
+    },
     "a dynamic pointer to a dynamic anchor": {
         "$dynamicAnchor": "node",
         "properties": {"a": {"$ref": "inner"}},

@@ -77,9 +77,11 @@ class Paths:
             found &= NOTHING.union(*(self._types(inner, path) for inner in alternatives))
         return found
 
-    def _targets(self, schema: Mapping[str, Any]) -> Sequence[Any]:
-        # a dynamic reference leads to one of several schemas, which depends on the way there: it says nothing here
-        return () if "$dynamicRef" in schema else self._references.targets(schema)
+    def _targets(self, schema: Mapping[str, Any]) -> Iterator[Any]:
+        for target in self._references.resolved(schema):
+            # a dynamic reference leads to one of several schemas, which depends on the way there: it says nothing here
+            if target.pointer is not None and target.dynamic is None:
+                yield target.schema
 
     def _own_types(self, schema: Mapping[str, Any], path: Path) -> frozenset[str]:
         found = ALL_TYPES

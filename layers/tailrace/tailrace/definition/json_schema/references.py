@@ -17,7 +17,7 @@ class Target(NamedTuple):
         uri: the reference, with its base.
         schema: the target; None if it is one of JSON Schema's own schemas, which are not part of the document.
         pointer: the target's place in the document, as a JSON Pointer; None as for ``schema``.
-        dynamic: the name of the dynamic anchor, if the way to the reference decides which part of this name is meant.
+        dynamic: the dynamic anchor, if several parts have it, and the way to the reference decides which one is meant.
     """
 
     uri: str
@@ -112,8 +112,9 @@ class References:
                 raise DefinitionError(
                     f"unresolved schema reference {reference!r}; define it under $defs (schemas are not fetched)"
                 )
+            # the validator follows $ref to a dynamic anchor as it follows $dynamicRef, against the specification
             name = target.get("$dynamicAnchor") if isinstance(target, Mapping) else None
-            is_dynamic = keyword == "$dynamicRef" and name == urldefrag(uri)[1]
+            is_dynamic = name == urldefrag(uri)[1] and len(self._dynamic[name]) > 1
             yield Target(uri, target, pointer, name if is_dynamic else None)
 
     def _index(self, schema: Any, base: str, pointer: str) -> None:
