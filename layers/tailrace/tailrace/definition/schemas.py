@@ -107,7 +107,7 @@ class Schema:
         """Return the schemas that a part of this schema refers to."""
         return self._references.targets(part)
 
-    def embedded_at(self, place: str) -> Mapping[str, Any]:
+    def embedded_at(self, place: str) -> dict[str, Any]:
         """Return the schema in the form that it has at a place within another document, named by a reference."""
         return Embedding(self.document, self._references, place).schema
 

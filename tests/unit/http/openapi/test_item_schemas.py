@@ -196,6 +196,14 @@ def test_it_accepts_the_same_items(name: str) -> None:
     assert len(accepted) < len(ITEMS) or name == "content"  # which asserts nothing
 
 
+@pytest.mark.parametrize("schema", [{}, {"properties": {"a": {"$ref": "#"}}}, {"type": ["object", "null"]}])
+def test_items_are_objects(schema: dict[str, Any]) -> None:
+    validator = Draft202012Validator({"$ref": "#/components/schemas/c0-item"} | whole(schema))
+    assert not any(map(validator.is_valid, (None, True, 7, "x", [], [{}])))
+    assert validator.is_valid({"a": {}})
+    assert validator.is_valid({"a": 7})  # where the schema refers to itself, it allows all that it allows
+
+
 def test_every_reference_leads_to_a_part_and_no_part_has_a_name_of_its_own() -> None:
     found = whole(*SCHEMAS.values())  # several have the same anchors and addresses
     resolver = Registry().with_resource("", DRAFT202012.create_resource(found)).resolver()
@@ -212,5 +220,5 @@ def test_every_reference_leads_to_a_part_and_no_part_has_a_name_of_its_own() -> 
 
 
 def test_data_stays_as_it_is() -> None:
-    found = whole(SCHEMAS["data"])["components"]["schemas"]["c0-item"]
+    found = whole(SCHEMAS["data"])["components"]["schemas"]["c0-item"]["allOf"][0]
     assert found == {name: value for name, value in SCHEMAS["data"].items() if name != "$schema"}

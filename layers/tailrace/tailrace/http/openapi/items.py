@@ -29,8 +29,11 @@ _BODY_NOT_STORED = {
 
 
 def item_schema(collection: Collection) -> Json:
-    """Return a collection's schema, its local references rewritten for their place in the document."""
-    return dict(collection.compiled.embedded_at(reference(_name(collection))["$ref"]))
+    """Return a collection's schema at its place in the document; items are objects, whatever else it allows."""
+    place = reference(_name(collection))["$ref"]
+    if collection.compiled.document.get("type") == "object":
+        return collection.compiled.embedded_at(place)
+    return {"type": "object", "allOf": [collection.compiled.embedded_at(f"{place}/allOf/0")]}
 
 
 def item_paths(collection: Collection) -> dict[str, Json]:
