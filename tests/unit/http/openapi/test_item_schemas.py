@@ -222,3 +222,32 @@ def test_every_reference_leads_to_a_part_and_no_part_has_a_name_of_its_own() -> 
 def test_data_stays_as_it_is() -> None:
     found = whole(SCHEMAS["data"])["components"]["schemas"]["c0-item"]["allOf"][0]
     assert found == {name: value for name, value in SCHEMAS["data"].items() if name != "$schema"}
+
+
+def test_a_discriminator_leads_to_parts_as_references_do() -> None:
+    mapping = {
+        "a": "#/$defs/a",
+        "b": "#b",
+        "c": "c.json",
+        "d": "problem",
+        "e": "#/components/schemas/problem",
+        "f": 7,
+        "g": "//[",
+    }
+    schema = {
+        "type": "object",
+        "discriminator": {"propertyName": "kind", "mapping": mapping},
+        "oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#b"}, {"$ref": "c.json"}],
+        "$defs": {"a": {}, "b": {"$anchor": "b"}, "c": {"$id": "c.json"}},
+    }
+    found = whole(schema)["components"]["schemas"]["c0-item"]
+    led = [one["$ref"] for one in found["oneOf"]]
+    assert led == [f"#/components/schemas/c0-item/$defs/{name}" for name in "abc"]
+    assert found["discriminator"] == {
+        "propertyName": "kind",
+        "mapping": mapping | dict(zip("abc", led, strict=True)),
+    }
+    for odd in (5, {"propertyName": "kind"}, {"mapping": ["#/$defs/a"]}):
+        assert (
+            whole({"type": "object", "discriminator": odd})["components"]["schemas"]["c0-item"]["discriminator"] == odd
+        )

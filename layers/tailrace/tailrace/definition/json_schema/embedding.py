@@ -65,6 +65,8 @@ class Embedding:
                 found[keyword] = [self._embed(inner, scope) for inner in value]
             elif keyword in MAPS:
                 found[keyword] = {name: self._embed(inner, scope) for name, inner in value.items()}
+            elif keyword == "discriminator":
+                found[keyword] = self._discriminator(schema, value)
             elif keyword not in _OF_DOCUMENTS and keyword not in REFERENCES:
                 found[keyword] = value  # data, whatever it looks like
         led = [self._reference(target, scope) for target in self._references.resolved(schema)]
@@ -84,6 +86,17 @@ class Embedding:
             scope = self._entered(schema, scope)
             if scope != self._own_scopes[id(schema)]:
                 pointer = f"/$defs/{self._copy(schema, scope)}"
+        return self._at(pointer)
+
+    def _discriminator(self, schema: Mapping[str, Any], value: Any) -> Any:
+        """Return OpenAPI's annotation; its mapping leads to schemas, by name or by reference."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("mapping"), Mapping):
+            return value
+        led = {name: (one, self._references.pointer(schema, one)) for name, one in value["mapping"].items()}
+        mapping = {name: one if pointer is None else self._at(pointer) for name, (one, pointer) in led.items()}
+        return {**value, "mapping": mapping}
+
+    def _at(self, pointer: str) -> str:
         return self._place + quote(pointer, safe=_IN_POINTERS)
 
     def _copy(self, schema: Mapping[str, Any], scope: _Scope) -> str:

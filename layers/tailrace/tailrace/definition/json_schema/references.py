@@ -96,6 +96,14 @@ class References:
             if self._schemas[id(part)][1] == base
         }
 
+    def pointer(self, schema: Mapping[str, Any], reference: object) -> str | None:
+        """Return the pointer to the part that a text in a part refers to; None if it refers to none."""
+        try:
+            target, pointer = self._find(_join(self._schemas[id(schema)][1], str(reference)))
+        except ValueError:  # it is no URI
+            return None
+        return pointer if id(target) in self._schemas else None
+
     def resolved(self, schema: Mapping[str, Any]) -> Iterator[Target]:
         """Yield where each reference of a part leads."""
         base = self._schemas[id(schema)][1]
