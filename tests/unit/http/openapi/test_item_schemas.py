@@ -168,7 +168,8 @@ VALUES: list[Any] = [
 ITEMS: list[dict[str, Any]] = [
     {},
     *({name: value} for name, value in product(["a", "b", "x", "$ref", "enum", "const", "default", "$id"], VALUES)),
-    *({"a": one, name: other} for name, one, other in product(["b", "x", "default"], VALUES, VALUES)),
+    *({"a": one, "b": other} for one, other in product(VALUES, VALUES)),
+    *({"a": value, name: "x"} for name, value in product(["x", "default"], VALUES)),
 ]
 
 
