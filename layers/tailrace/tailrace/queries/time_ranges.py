@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import dropwhile
 
@@ -24,6 +24,8 @@ _DAY = timedelta(days=1)
 
 # Longer than any backward clock change in the time zone database: a zone that crosses the date line repeats a day.
 _CLOCK_CHANGE_HORIZON = timedelta(hours=26)
+# Of the days on which buckets out of order begin: a repeated day, and the longest bucket within one.
+_MAX_DISORDER = 2 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class BucketRange:
             from_day, to_day = (first, _date(start)) if descending else (_date(start), last)
         for day in _days(from_day, to_day, descending=descending):
             labels = _labels_of(self.bucket, day, low, high)
-            if day - first <= _DAY or last - day <= _DAY:
+            if day - first <= _MAX_DISORDER or last - day <= _MAX_DISORDER:
                 labels = [label for label in labels if low <= label <= high and self.contains(label)]
             if descending:
                 labels.reverse()
@@ -91,14 +93,14 @@ class BucketRange:
         if self.first is None or "T" not in self.first:
             return self.first or "0"
         start = bounds(self.bucket, self.first)[0]
-        return _shifted(self.first, -_backward_step(self.bucket.zone, start, start + _CLOCK_CHANGE_HORIZON))
+        return _shifted(self.first, -_disorder(self.bucket, start, start + _CLOCK_CHANGE_HORIZON))
 
     def _high(self) -> str:
         # "~" sorts after a label's offset and after the "#" before the next group
         if self.last is None or "T" not in self.last:
             return f"{self.last or ''}~"
         start = bounds(self.bucket, self.last)[0]
-        return f"{_shifted(self.last, _backward_step(self.bucket.zone, start - _CLOCK_CHANGE_HORIZON, start))}~"
+        return f"{_shifted(self.last, _disorder(self.bucket, start - _CLOCK_CHANGE_HORIZON, start))}~"
 
 
 def _date(label: str) -> date:
@@ -157,13 +159,16 @@ def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
         return start, end
 
 
-def _backward_step(zone: tzinfo, early: datetime, late: datetime) -> timedelta:
-    """Return how far a zone's clocks go back between two instants; zero if they do not."""
+def _disorder(bucket: BucketGroup, early: datetime, late: datetime) -> timedelta:
+    """Return how far back in local time the buckets between two instants may go; zero if the clocks do not go back.
+
+    The bucket after the change has its label from the local time at which it would have begun, up to its length before.
+    """
     try:
-        before, after = (moment.astimezone(zone).utcoffset() or timedelta() for moment in (early, late))
+        before, after = (moment.astimezone(bucket.zone).utcoffset() or timedelta() for moment in (early, late))
     except OverflowError:  # within a day of either end of the calendar
         return timedelta()
-    return max(before - after, timedelta())
+    return before - after + (bucket.length or timedelta()) if before > after else timedelta()
 
 
 def local_text(label: str) -> str:
