@@ -213,11 +213,12 @@ def test_what_is_no_window_is_refused(given_: list[tuple[str, str]], message: st
 
 
 def test_the_last_buckets_of_the_calendar_have_windows_or_a_reason() -> None:
-    ends = [("shop", "a"), ("from", "9999-12-31"), ("to", "9999-12-31"), ("window", "24h")]
-    parse_row_query(HOURS, ends)
+    ends = [("shop", "a"), ("from", "9999-12-31"), ("to", "9999-12-31")]
     east = Aggregate("east", of=SALES, by=[field("shop"), hour("at", tz="Asia/Tokyo")], measures={"n": count()})
+    for aggregate in (HOURS, east):
+        parse_row_query(aggregate, [*ends, ("window", "24h")])
     with pytest.raises(InvalidMessage, match="beyond the calendar"):
-        parse_row_query(east, ends)
+        parse_row_query(east, [*ends, ("window", "1d")])
 
 
 def test_measures_of_order_have_no_moving_sums() -> None:

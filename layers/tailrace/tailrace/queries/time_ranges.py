@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import MINYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import dropwhile
 
@@ -93,14 +93,14 @@ class BucketRange:
         if self.first is None or "T" not in self.first:
             return self.first or "0"
         start = bounds(self.bucket, self.first)[0]
-        return _shifted(self.first, -_disorder(self.bucket, start, start + _CLOCK_CHANGE_HORIZON))
+        return _shifted(self.first, -_disorder(self.bucket, start, _CLOCK_CHANGE_HORIZON))
 
     def _high(self) -> str:
         # "~" sorts after a label's offset and after the "#" before the next group
         if self.last is None or "T" not in self.last:
             return f"{self.last or ''}~"
         start = bounds(self.bucket, self.last)[0]
-        return f"{_shifted(self.last, _disorder(self.bucket, start - _CLOCK_CHANGE_HORIZON, start))}~"
+        return f"{_shifted(self.last, _disorder(self.bucket, start, -_CLOCK_CHANGE_HORIZON))}~"
 
 
 def _date(label: str) -> date:
@@ -140,13 +140,16 @@ def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]
 @lru_cache(maxsize=16_384)
 def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
     """Return the start and end (UTC) of a label or date; those that lie outside of the calendar are cut off."""
-    start, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     if "T" not in text:
         last = last_day(text, "day" if bucket.is_within_day else bucket.unit)
-        with suppress(OverflowError):
+        try:
             start = day_start(_date(text), bucket.zone)
-        with suppress(OverflowError):
+        except OverflowError:
+            start = datetime.min.replace(tzinfo=UTC)
+        try:
             end = day_end(last, bucket.zone)
+        except OverflowError:  # the last instant that both UTC and the zone can name
+            end = _cut_off(datetime.max.replace(tzinfo=bucket.zone))
         return start, end
     try:
         return bucket.start(text), bucket.end(text)
@@ -154,19 +157,28 @@ def bounds(bucket: BucketGroup, text: str) -> tuple[datetime, datetime]:
         start = datetime.fromisoformat(text)
         return start, start
     except OverflowError:
-        with suppress(OverflowError):
-            start = datetime.fromisoformat(text).astimezone(UTC)
-        return start, end
+        first = datetime.fromisoformat(text)
+        last_start = datetime.max.replace(tzinfo=first.tzinfo) - (bucket.length or _DAY)
+        return _cut_off(first), _cut_off(min(first, last_start) + (bucket.length or _DAY))
 
 
-def _disorder(bucket: BucketGroup, early: datetime, late: datetime) -> timedelta:
-    """Return how far back in local time the buckets between two instants may go; zero if the clocks do not go back.
+def _cut_off(moment: datetime) -> datetime:
+    """Return a moment in UTC, or the end of the calendar that it is beyond."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC) if moment.year == MINYEAR else datetime.max.replace(tzinfo=UTC)
+
+
+def _disorder(bucket: BucketGroup, start: datetime, reach: timedelta) -> timedelta:
+    """Return how far back local times go that are within reach of an instant; zero if the clocks do not go back.
 
     The bucket after the change has its label from the local time at which it would have begun, up to its length before.
     """
     try:
-        before, after = (moment.astimezone(bucket.zone).utcoffset() or timedelta() for moment in (early, late))
-    except OverflowError:  # within a day of either end of the calendar
+        moments = sorted((start, start + reach))
+        before, after = (moment.astimezone(bucket.zone).utcoffset() or timedelta() for moment in moments)
+    except OverflowError:  # within two days of either end of the calendar, where no clock changes
         return timedelta()
     return before - after + (bucket.length or timedelta()) if before > after else timedelta()
 

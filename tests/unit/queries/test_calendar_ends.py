@@ -1,0 +1,59 @@
+"""Every form of query at both ends of the calendar, in zones east and west of UTC."""
+
+import pytest
+
+from tailrace import Aggregate, Collection, count, field, hour
+from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.queries.parameters import parse_ranking_query, parse_row_query
+from tailrace.queries.time_ranges import bucket_range
+
+SALES = Collection("sales", schema={"type": "object"})
+ZONES = ["UTC", "Asia/Tokyo", "America/New_York"]
+FORMS: list[list[tuple[str, str]]] = [[], [("order", "desc")], [("interval", "day")], [("window", "3h")]]
+
+
+def sales_by(*groups: BucketGroup | str) -> Aggregate:
+    by = [field(group) if isinstance(group, str) else group for group in groups]
+    return Aggregate("sales_by", of=SALES, by=by, measures={"n": count()})
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [("from", "9999-12-31T06:00:00Z")],
+        [("from", "9999-12-30T22:30Z")],
+        [("to", "0001-01-01T09:00:00")],
+        [("to", "0001-01-02T00:00")],
+        [("from", "9999-12-31"), ("to", "9999-12-31")],
+        [("from", "0001-01-02"), ("to", "0001-01-02")],
+    ],
+)
+def test_a_range_at_an_end_of_the_calendar_is_read(ends: list[tuple[str, str]], zone: str) -> None:
+    bucket = hour("at", tz=zone)
+    for form in FORMS if len(ends) > 1 else FORMS[:2]:
+        for query in (
+            parse_row_query(sales_by("shop", bucket), [("shop", "a"), *ends, *form]),
+            *([parse_row_query(sales_by(bucket, "shop"), [*ends, *form])] if len(ends) > 1 else []),
+        ):
+            assert list(query.ranges())
+            if query.window is not None:
+                assert list(query.steps().labels(descending=True))
+    if len(ends) > 1:
+        for aggregate, given in ((sales_by("shop", bucket), [("shop", "a")]), (sales_by(bucket, "shop"), [])):
+            parse_ranking_query(aggregate, [*given, *ends, ("by", "n")])
+
+
+@pytest.mark.parametrize(
+    ("day", "zone"),
+    [
+        ("0001-01-01", "UTC"),
+        ("0001-01-01", "America/New_York"),
+        ("9999-12-31", "UTC"),
+        ("9999-12-31", "Asia/Tokyo"),
+    ],
+)
+def test_the_first_and_the_last_day_have_24_hours(day: str, zone: str) -> None:
+    bucket = hour("at", tz=zone)
+    expected = [bucket.value({"at": f"{day}T{number:02}:30"}) for number in range(24)]
+    assert list(bucket_range(bucket, day, day).labels()) == expected
