@@ -35,6 +35,7 @@ FORMS = {
     "an array on lines": b'[\n  {"id": "1"},\n  {"id": "2"}\n]\n',
     "an indented array": json.dumps([{"id": "1"}, {"id": "2"}], indent=2).encode(),
     "a marked array": b'\xef\xbb\xbf \r\n[{"id":"1"} , {"id":"2"}]\n\n',
+    "an array with two marks": b'\xef\xbb\xbf\xef\xbb\xbf[{"id":"1"},{"id":"2"}]',
     "lines": b'{"id":"1"}\n{"id":"2"}\n',
     "carriage returns": b'{"id":"1"}\r{"id":"2"}\r',
     "documents one after another": b'{"id":"1"}{"id":"2"}',
@@ -49,6 +50,12 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_items_are_read_from_any_form(form: str) -> None:
     assert outcome(read(FORMS[form])) == ["1", "2"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 64])
+def test_any_number_of_marks_is_skipped_wherever_the_pieces_end(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splitting, "_READ_BYTES", size)
+    assert outcome(read(b"\xef\xbb\xbf" * 3 + FORMS["lines"])) == ["1", "2"]
 
 
 def test_one_document_is_one_item() -> None:

@@ -11,6 +11,7 @@ _MARK = re.compile(rb'["\[\]{},]')
 _IN_STRING = re.compile(rb'["\\]')
 _SPACE = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BEGINNING = re.compile(rb"\A(?:\xef\xbb\xbf|[ \t\r\n])+")
 _READ_BYTES = 64 * 1024
 
 
@@ -53,15 +54,13 @@ def _values(stream: ByteStream, piece: bytes, splitter: "_Splitter") -> Iterator
 
 
 def _first_bytes(stream: ByteStream) -> tuple[bytes, int]:
-    """Return the first bytes after a byte order mark and spaces, and their offset."""
-    start = b""
-    while len(start) < len(_BYTE_ORDER_MARK) and (piece := stream.read(_READ_BYTES)):
-        start += piece
-    offset = len(start)
-    start = start.removeprefix(_BYTE_ORDER_MARK).lstrip(_SPACE)
-    while not start and (piece := stream.read(_READ_BYTES)):
-        start = piece.lstrip(_SPACE)
+    """Return the first bytes after byte order marks and spaces, and their offset."""
+    start, offset = b"", 0
+    while piece := stream.read(_READ_BYTES):
         offset += len(piece)
+        start = _BEGINNING.sub(b"", start + piece, count=1)
+        if start and not _BYTE_ORDER_MARK.startswith(start):
+            break
     return start, offset - len(start)
 
 
