@@ -82,10 +82,13 @@ def test_a_file_without_items_has_none(body: bytes) -> None:
         (b'[{"id":"1"},"' + b"x" * 3_000_000 + b'",{"id":"3"}]', ["1", 2, "3"]),
         (b'{"id":"1"}\nnull\n{"id":"3"}', ["1", 2]),
         (b'[{"id":"1"},]', ["1"]),
+        (b'{"id":"1"}]', ["1", 2]),
+        (b'{"id":"1"}}\n{"id":"3"}', ["1", 2, "3"]),
+        (b'[{"id":"1"},{"id":"2"}},{"id":"3"}]', ["1", 2, "3"]),
         (b"no JSON", [1]),
         (b"id,name\n1,a\n", [1, 2, 3]),
     ],
-    ids=range(12),
+    ids=range(15),
 )
 def test_a_bad_item_is_reported_by_its_position(body: bytes, expected: list[str | int]) -> None:
     assert outcome(read(body)) == expected
@@ -99,11 +102,12 @@ def test_a_bad_item_is_reported_by_its_position(body: bytes, expected: list[str 
         (b'[{"id":"1"},', "ends in the middle"),
         (b"[", "ends in the middle"),
         (b'{"id":"1"}{"id":', "ends in the middle"),
+        (b'[{"id":"1"}}', "ends in the middle"),
         (b'[{"id":"1"}] {"id":"2"}', "goes on after"),
         (b'[{"id":"1"}],', "goes on after"),
         (b'[{"id":"1"}]' + b" " * 100_000 + b"[]", "goes on after"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_a_file_that_is_not_whole_says_so_and_what_was_read_is_kept(body: bytes, reason: str) -> None:
     found = read_lines(io.BytesIO(body), "json", OPEN)

@@ -102,18 +102,18 @@ class _Splitter:
                 text = self._take()
                 if text or self.in_array:  # outside an array, the comma may follow a value that its bracket has ended
                     yield text
-            elif self._depth:
-                self._depth -= 1
+            elif self._depth or mark == b"}" or not self.in_array:
+                self._depth = max(self._depth - 1, 0)  # what closes nothing makes a value that is no JSON
                 if self._depth or self.in_array:
                     continue
                 self._keep(piece[start:position])
                 self.value_end = self.position + position
                 yield self._take()
-            else:  # a bracket that closes the array, or nothing
+            else:  # the bracket that closes the array
                 self._keep(piece[start:found])
                 self.value_end = self.position + found
                 yield from self._rest()
-                self._done = self.in_array
+                self._done = True
                 self._check_end(piece[position:])
             start = position
         self._keep(piece[start:])
