@@ -56,8 +56,11 @@ def parse_message(text: str) -> Operation:
     if unknown:
         raise InvalidMessage(f"unknown members: {', '.join(unknown)[:200]}")
     if_match, if_absent = message.get("if_match"), message.get("if_absent", False)
-    if not isinstance(if_match, str | None) or not isinstance(if_absent, bool):
-        raise InvalidMessage("if_match must be a string, if_absent true or false")
+    # null is refused: a producer that lost its entity tag would overwrite whatever is there
+    if not isinstance(message.get("if_match", ""), str) or not isinstance(if_absent, bool):
+        raise InvalidMessage(
+            "if_match must be a string, if_absent true or false: leave out the one that does not apply"
+        )
     return Operation(
         op, message["collection"], message.get("id", ""), body, message.get("expires_at"), if_match, if_absent
     )

@@ -113,6 +113,7 @@ BAD: dict[str, Any] = {
     "a precondition that is no text": put("x", ORDER, if_match=1),
     "a precondition that is no tag": put("x", ORDER, if_match="x"),
     "a precondition that is no truth value": put("x", ORDER, if_absent=1),
+    "a precondition that is null": put("x", ORDER, if_match=None),
     "no JSON": "{",
     "NaN": '{"op": "put", "collection": "orders", "id": "x", "item": {"amount": NaN}}',
     "deep nesting": f'{{"op": "put", "collection": "orders", "id": "x", "item": {{"notes": {DEEP}}}}}',
