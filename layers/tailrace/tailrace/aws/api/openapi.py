@@ -8,7 +8,8 @@ from tailrace.aws.backfill.shown_generations import ShownGenerations
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.tagged_json import dumps
-from tailrace.http.requests import Event, issuer
+from tailrace.errors import InvalidMessage
+from tailrace.http.requests import Event, issuer, query_parameters
 
 
 class OpenApiRoutes:
@@ -21,6 +22,8 @@ class OpenApiRoutes:
 
     def openapi(self) -> ApiResponse:
         """Return the OpenAPI document, with the authentication scheme of this request."""
+        if query_parameters(self._event()):
+            raise InvalidMessage("there are no parameters here")
         token_issuer = issuer(self._event())
         text = _document(self._generations.pipeline, self._described(), token_issuer, writes_items=self._writes_items)
         return json_response(200, text)

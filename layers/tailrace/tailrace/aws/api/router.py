@@ -112,7 +112,8 @@ class Router:
     def _no_such_resource(self, _error: "NotFoundError") -> ApiResponse:
         event = self._event()
         for rule, methods in self._methods.items():
-            matches = re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), event["rawPath"])
+            literals = map(re.escape, re.split(r"<\w+>", rule))
+            matches = re.fullmatch("[^/]+".join(literals), event["rawPath"])
             if matches and event["requestContext"]["http"]["method"] not in methods:
                 return problem_response(MethodNotAllowed(methods))
         return problem_response(NotFound("no route has this address"))

@@ -46,7 +46,7 @@ def build_document(
             "get": {
                 "operationId": "get-openapi",
                 "summary": "Get this document.",
-                "responses": {"200": own, **error_responses((503,))},
+                "responses": {"200": own, **error_responses((400, 503))},
             }
         }
     }
