@@ -16,6 +16,7 @@ from tailrace.http.problems import NotAcceptable, UnsupportedMediaType
 
 _ITEM_PATH = re.compile(r"(?P<before>.*?/collections/[^/]+/items/)(?P<id>.+)", re.DOTALL)
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")
+_MERGE_PATCH = re.compile(r"application/(merge-patch\+)?json")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _WEIGHT = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)")
 _MAX_PARAMETERS = 50
@@ -82,9 +83,7 @@ def parse_json_object(event: Event) -> dict[str, Any]:
         UnsupportedMediaType: the content type is not JSON, or the body is compressed.
         InvalidMessage: the body is missing or not a JSON object.
     """
-    kind = header(event, "content-type")
-    if kind is not None and not _JSON.fullmatch(kind.partition(";")[0].strip().lower()):
-        raise UnsupportedMediaType(f"Content-Type must be application/json, not {kind[:60]!r}")
+    _check_media_type(event, _JSON, "application/json")
     coding = header(event, "content-encoding")
     if coding is not None and coding.strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType(f"Content-Encoding {coding[:60]!r} is not supported: send the body uncompressed")
@@ -95,6 +94,17 @@ def parse_json_object(event: Event) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidMessage("the body is not a JSON object")
     return value
+
+
+def parse_merge_patch(event: Event) -> dict[str, Any]:
+    """Return the body, a JSON merge patch (RFC 7396), as engine values.
+
+    Raises:
+        UnsupportedMediaType: as :func:`parse_json_object`; or it is another kind of patch, such as RFC 6902.
+        InvalidMessage: as :func:`parse_json_object`.
+    """
+    _check_media_type(event, _MERGE_PATCH, "application/merge-patch+json or application/json")
+    return parse_json_object(event)
 
 
 def batch_items(event: Event) -> list[Any]:
@@ -129,7 +139,8 @@ def negotiate_media_type(event: Event, offered: Sequence[str]) -> str:
         NotAcceptable: the caller accepts none of them.
     """
     weights: dict[str, float] = {}
-    for option_text in (header(event, "accept") or "*/*").split(","):
+    given = [element for element in (header(event, "accept") or "").split(",") if element.strip()]
+    for option_text in given or ["*/*"]:
         media_range, *options = (part.strip().lower().replace('"', "") for part in option_text.split(";"))
         weight = next((option.removeprefix("q=") for option in options if option.startswith("q=")), "1")
         specific = (f"{media_range}; {option}" for option in options)
@@ -183,6 +194,12 @@ def issuer(event: Event) -> str | None:
     authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
     claims = (authorizer.get("jwt") or {}).get("claims") or {}
     return claims.get("iss")
+
+
+def _check_media_type(event: Event, form: re.Pattern[str], expected: str) -> None:
+    kind = header(event, "content-type")
+    if kind is not None and not form.fullmatch(kind.partition(";")[0].strip().lower()):
+        raise UnsupportedMediaType(f"Content-Type must be {expected}, not {kind[:60]!r}")
 
 
 def _body(event: Event) -> str | bytes | None:

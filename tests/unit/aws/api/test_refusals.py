@@ -124,6 +124,14 @@ def test_a_body_of_another_type_is_refused(cloud: Cloud, kind: str) -> None:
     assert cloud.items() == {}
 
 
+@pytest.mark.parametrize("kind", ["application/json-patch+json", "application/vnd.api+json"])
+def test_a_patch_of_another_kind_is_refused(cloud: Cloud, kind: str) -> None:
+    call("PUT", item_path("7"), ORDER)
+    refused = problem("PATCH", item_path("7"), {"paid": True}, headers={"content-type": kind})
+    assert refused == (415, "unsupported-media-type")
+    assert cloud.items() == {"orders#7": ORDER}
+
+
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate, gzip", "zstd"])
 def test_a_compressed_body_is_refused(cloud: Cloud, coding: str) -> None:
     body = base64.b64encode(gzip.compress(dumps(ORDER).encode())).decode()
@@ -142,6 +150,9 @@ def test_a_compressed_body_is_refused(cloud: Cloud, coding: str) -> None:
     [
         (("GET", "/"), (404, "not-found")),
         (("POST", "/collections/orders/items/7"), (405, "method-not-allowed")),
+        (("POST", "/openapi.json"), (405, "method-not-allowed")),
+        (("POST", "/openapiXjson"), (404, "not-found")),
+        (("GET", "/openapi.json", None, "x=1"), (400, "invalid-request")),
         (("GET", "/collections/orders/items/"), (404, "not-found")),
         (("GET", "/collections/nothing/items/7"), (404, "not-found")),
         (("PUT", "/collections/nothing/items/7", ORDER), (404, "not-found")),

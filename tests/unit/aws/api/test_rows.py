@@ -193,6 +193,22 @@ def test_csv_is_inert_in_a_spreadsheet_unless_exact_cells_are_asked_for(accept: 
         assert (found["shop"], found["revenue"], found["basket"]) == (ACCEPTS[accept], "-5", "-5")
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (",", "application/json"),
+        ("", "application/json"),
+        (" , ,", "application/json"),
+        (", text/csv ,", "text/csv; charset=utf-8; header=present"),
+    ],
+)
+@pytest.mark.usefixtures("cloud")
+def test_empty_elements_of_a_list_are_ignored(accept: str, kind: str) -> None:
+    """RFC 9110, section 5.6.1.2."""
+    answer = handler(request("GET", "/aggregates/shop_hours/rows", query="shop=a", headers={"accept": accept}), None)
+    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, kind)
+
+
 @pytest.mark.parametrize("accept", ["text/csv;q=0", "text/csv; cells=exact; q=0", "text/html"])
 @pytest.mark.usefixtures("cloud")
 def test_csv_that_is_not_accepted_is_not_sent(accept: str) -> None:

@@ -16,6 +16,7 @@ from tailrace.http.requests import (
     decode_item_id,
     item_path,
     parse_json_object,
+    parse_merge_patch,
     query_parameters,
     request_preconditions,
 )
@@ -46,7 +47,7 @@ class ItemRoutes:
     def patch(self, collection: str, escaped: str | None = None) -> ApiResponse:
         """Merge a patch into an item (RFC 7396)."""
         name, _ = self._address(collection, escaped)
-        change = parse_json_object(self._event())
+        change = parse_merge_patch(self._event())
         stored = self._items.patch(collection, name, change, request_preconditions(self._event()))
         return json_response(200, dumps(stored.item), {"ETag": stored.etag})
 
