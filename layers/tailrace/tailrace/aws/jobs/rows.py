@@ -11,7 +11,7 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.admission import epoch_key
 from tailrace.backfill.generations import Generation
 from tailrace.definition.aggregate import Aggregate, Layout
-from tailrace.encoding.keys import EMPTY_SORT_KEY, RowKey, escape
+from tailrace.encoding.keys import EMPTY_SORT_KEY, RowKey, escape, group_texts
 from tailrace.encoding.numbers import EXACT
 from tailrace.encoding.tagged_json import dumps, loads
 
@@ -57,6 +57,15 @@ class RowSpace:
     def is_main(self, key: RowKey) -> bool:
         """Tell whether a row is a main row."""
         return not key[0].startswith("~")
+
+    def expires_at(self, key: RowKey) -> int | None:
+        """Return the second at which ``keep`` lets a row go, with all that belongs to it; None for never.
+
+        The key says it, whether the row exists or not: the bucket is one of its groups.
+        """
+        if self.aggregate.keep is None or key[0].startswith(_GROUP_LISTS):
+            return None
+        return self.aggregate.expires_at(group_texts(*self.main_key(key)))
 
 
 def encode_row(row: RowChange) -> bytes:

@@ -13,7 +13,6 @@ from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.aws.jobs.workshop import Workshop, label
 from tailrace.backfill.comparison import (
     Difference,
-    StoredRow,
     difference,
     expected_counters,
     merge_lanes,
@@ -32,10 +31,11 @@ def judge(shop: Workshop, job: Job, partition: int) -> None:
         if label(generation.id) in job.data.get("unknown", ()):
             continue
         space = RowSpace(generation, shop.aggregate(generation.id))
-        rows = [parse_read_row(line) for line in shop.folder(job).lines(f"rows/{space.prefix}/{partition:06}")]
+        read = map(parse_read_row, shop.folder(job).lines(f"rows/{space.prefix}/{partition:06}"))
+        rows = _rows_that_stay(shop, space, read)
         base = dict(by_key(base_of(shop, job, generation, partition)))
         journal = journal_of(shop, job, "steps-again", partition, generation)
-        found = list(_compare(shop, space, rows, base, journal))
+        found = list(_compare(space, rows, base, journal))
         if job.repairs:
             found = list(Repairer(shop, job, space, base).repair(found))
         counts["rows"] += len(rows)
@@ -48,17 +48,24 @@ def judge(shop: Workshop, job: Job, partition: int) -> None:
     shop.folder(job).write(f"counts/{partition:06}", [dumps(counts).encode()])
 
 
+def _rows_that_stay(shop: Workshop, space: RowSpace, rows: Iterable[ReadRow]) -> list[ReadRow]:
+    """Return the rows that ``keep`` does not end.
+
+    The base still counts the items of the others. TTL may have removed such a row, so the row itself cannot say when
+    it ends.
+    """
+    now, timing = shop.now, shop.timing
+    return [one for one in rows if stays(space.expires_at(one.key), now, timing.timeout_s, timing.margin_s)]
+
+
 def _compare(
-    shop: Workshop, space: RowSpace, rows: Iterable[ReadRow], base: dict[RowKey, RowChange], journal: Journal
+    space: RowSpace, rows: Iterable[ReadRow], base: dict[RowKey, RowChange], journal: Journal
 ) -> Iterator[Finding]:
     lanes: dict[RowKey, list[ReadRow]] = {}
     for row in rows:
         lanes.setdefault(_logical(space, row.key), []).append(row)
-    timing = shop.timing
     for together in lanes.values():
         first = together[0]
-        if not all(stays(_end(space, one.row), one.read_at, timing.timeout_s, timing.margin_s) for one in together):
-            continue
         stored = merge_lanes([one.row for one in together]) if len(together) > 1 else first.row
         steps = {change: deltas for one in together for change, deltas in journal.steps.get(one.key, {}).items()}
         known = [base[one.key].deltas() for one in together if one.key in base]
@@ -73,10 +80,6 @@ def _compare(
             yield Finding("different", found, expected, first.order)
         elif not first.judged:
             yield Finding("not judged", found, expected)
-
-
-def _end(space: RowSpace, row: StoredRow) -> int | None:
-    return None if space.aggregate.keep is None else row.expires_at
 
 
 def _logical(space: RowSpace, key: RowKey) -> RowKey:

@@ -17,9 +17,8 @@ from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.rows import RowSpace
 from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.errors import CONDITION_FAILED, has_code, map_aws_errors, translate
-from tailrace.backfill.comparison import Difference, is_in_time
+from tailrace.backfill.comparison import Difference, is_in_time, stays
 from tailrace.backfill.repair import in_order
-from tailrace.definition.row_attributes import EXPIRES_AT
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.encoding.json_types import Json
 from tailrace.encoding.keys import RowKey
@@ -50,7 +49,7 @@ class Repairer:
         self.shop.check(self.job)
         for found in in_order(one.difference for one in by_key.values()):
             finding = by_key[found.key]
-            if finding.kind == "not judged" or not is_in_time(found.read_at, self.shop.now):
+            if finding.kind == "not judged" or not self._can_be_repaired(found):
                 continue
             done[found.key] = self._repair(finding)
             if not done[found.key]:
@@ -65,15 +64,24 @@ class Repairer:
         for key, finding in by_key.items():
             yield replace(finding, repaired=done.get(key, False))
 
+    def _can_be_repaired(self, found: Difference) -> bool:
+        """Tell whether a row that was read is still the same one, and goes on to be one.
+
+        TTL may remove a row after its bucket's end, or after it was emptied; a repair must not bring it back.
+        """
+        timing, now = self.shop.timing, self.shop.now
+        ends = self.space.expires_at(found.key), found.row.expires_at
+        return is_in_time(found.read_at, now) and all(
+            stays(end, now, timing.timeout_s, timing.margin_s) for end in ends
+        )
+
     def _repair(self, finding: Finding) -> bool:
         """Add what a row lacks; False if it was repaired or made again since it was read."""
         found = finding.difference
         if not any(found.deltas) and finding.kind != "inexact":
             return True
         shop, known = self.shop, self.base.get(found.key)
-        expires_at = found.row.expires_at if known is None else known.expires_at
-        if self.space.aggregate.keep is None:
-            expires_at = None
+        expires_at = self.space.expires_at(found.key)
         labels = () if known is None else known.labels
         change = RowChange(self.space.layout(found.key), found.key, labels, expires_at, [(0, found.deltas)])
         existed = found.row.counters is not None
@@ -99,8 +107,7 @@ class Repairer:
             row = self._read(key)
             if not row:
                 return False
-            expires_at = None if self.space.aggregate.keep is None else row.get(EXPIRES_AT)
-            change = RowChange(self.space.aggregate.layout, key, (), expires_at)
+            change = RowChange(self.space.aggregate.layout, key, (), self.space.expires_at(key))
             values, states = counter.read_all(change)
             if counter.count(change, values, states, expire_empty=True):
                 continue  # the row has another version now

@@ -1,0 +1,163 @@
+"""What a verification makes of rows that TTL has removed, and of rows that it can only repair in part."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, hop, hours, maximum, quantile
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.rows import RowSpace
+from tailrace.aws.jobs.steps.repairing import Repairer
+from tailrace.backfill.generations import created
+from tailrace.encoding.dynamodb import decode_item, encode_item
+from tests.simulation.jobs.history import Player, Verdict
+from tests.simulation.jobs.world import START
+
+orders = Collection("orders", schema={"type": "object"})
+MEASURES: Any = {"n": count(), "most": maximum("amount"), "kinds": distinct("kind"), "half": quantile("amount", 0.5)}
+KEPT = Aggregate("sales", of=orders, by=[field("shop"), day("placed")], measures=MEASURES, keep=days(90))
+LANES = Aggregate("lanes", of=orders, by=[day("placed")], measures={"n": count()}, keep=days(90), lanes=2)
+SALES = Aggregate("sales", of=orders, by=[field("shop")], measures={"most": maximum("amount")}, listed=False)
+DAY = 24 * 3600
+# the simulation begins on 15 January 2027
+OLD, LATER = "2026-12-01", "2027-01-10"
+
+
+class Calm(Player):
+    """Runs jobs while nobody else does anything."""
+
+    def __init__(self, *aggregates: Aggregate) -> None:
+        super().__init__(1)
+        world: Any = self.world
+        world.dies, world.busy, world.roots, world.shards = 0, 0, 1, world.shards[:1]
+        world.code = SimpleNamespace(pipeline=Pipeline([orders], aggregates))
+        write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"), is_attached=False)
+        world.now += 300
+        self.meanwhile: list[dict[str, Any]] = []
+
+    def _some(self, most: int) -> None:
+        """Let nothing happen but that an item is written while the job waits."""
+        if self.meanwhile:
+            self.world.write(f"orders#m{len(self.meanwhile)}", self.meanwhile.pop())
+            self.world.settle()
+
+    def _give_up(self) -> None:
+        """Let nothing be discarded."""
+
+    def write(self, items: Sequence[dict[str, Any]]) -> None:
+        """Write some items, and let the stage count them."""
+        for number, item in enumerate(items):
+            self.world.write(f"orders#{number}", item)
+        self.world.settle()
+
+    def verify(self, *, repairs: bool = False) -> Verdict:
+        """Verify everything that is live."""
+        verdict = self._job("verify", list(self._control().generations), repairs=repairs)
+        assert verdict.job.state == "done"
+        return verdict
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of aggregates."""
+        found = map(decode_item, self.world.database.rows("aggregates"))
+        return [row for row in found if "@" in row["pk"] and "~n" in row]
+
+    def change(self, pk: str, **attributes: Any) -> None:
+        """Change the rows under a key."""
+        for row in self.rows():
+            if row["pk"] == pk:
+                self.world.database.put_item(TableName="aggregates", Item=encode_item(row | attributes))
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+
+
+@pytest.fixture
+def kept() -> Calm:
+    """A stack two months later: TTL has removed the rows of the old item, which is still there."""
+    player = Calm(KEPT, LANES)
+    item = {"shop": "a", "kind": "x", "amount": 5}
+    player.write([item | {"placed": OLD}, item | {"placed": LATER}])
+    player.world.now += 60 * DAY
+    before = player.rows()
+    player.world.expire_rows()
+    assert len(player.rows()) < len(before)
+    return player
+
+
+def of_old(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the old item's day."""
+    return [row for row in rows if OLD in row["pk"] + row["sk"]]
+
+
+@pytest.mark.parametrize("repairs", [False, True])
+def test_rows_that_keep_has_ended_are_no_difference_and_stay_away(kept: Calm, repairs: bool) -> None:
+    verdict = kept.verify(repairs=repairs)
+    assert verdict.findings == ()
+    compared = len(kept.rows()) + 1  # the base counts in a lane that is not stored
+    assert verdict.job.data["counts"] == dict.fromkeys(verdict.job.data["counts"], 0) | {"rows": compared}
+    assert not of_old(kept.rows())
+    assert all(one.exact for one in kept._control().generations.values())
+
+
+def test_late_changes_during_a_verification_are_no_difference(kept: Calm) -> None:
+    """Their rows are known from the journal only, beside those of shop a."""
+    kept.meanwhile = [{"shop": shop, "kind": "y", "amount": 7, "placed": OLD} for shop in "abcabcabc"]
+    assert kept.verify(repairs=True).findings == ()
+    assert not of_old(kept.rows())
+
+
+def test_a_row_that_keep_has_not_ended_is_repaired_with_its_end(kept: Calm) -> None:
+    pk = "sales@1#a"
+    ends = [row["expires_at"] for row in kept.rows() if row["pk"] == pk]
+    for row in kept.rows():
+        if row["pk"] == pk:
+            kept.world.database.delete_item(TableName="aggregates", Key=encode_item({"pk": pk, "sk": row["sk"]}))
+    (finding,) = kept.verify(repairs=True).findings
+    assert (finding["pk"], finding["sk"], finding["repaired"]) == (pk, LATER, True)
+    (row,) = [row for row in kept.rows() if row["pk"] == pk]
+    assert (row["n"], row["most"], row["kinds"], row["half"], row["expires_at"]) == (1, 5, 1, 5, *ends)
+
+
+def test_a_row_whose_end_comes_before_its_repair_is_left_alone(kept: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    (end,) = (row["expires_at"] for row in kept.rows() if row["pk"] == "sales@1#a")
+    kept.change("sales@1#a", n=3)
+    kept.world.now = end - 2 * 3600
+    repair = Repairer.repair
+
+    def late(self: Repairer, findings: Any) -> Any:
+        kept.world.now = end + 60
+        kept.world.expire_rows()
+        return repair(self, [*findings])
+
+    monkeypatch.setattr(Repairer, "repair", late)
+    assert [one["repaired"] for one in kept.verify(repairs=True).findings] == [False]
+    assert not [row for row in kept.rows() if row["pk"] == "sales@1#a"]
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "key", "end"),
+    [
+        (KEPT, ("sales@1#a", "2027-01-10"), 91),
+        (KEPT, ("~most.6#sales@1#a#2027-01-10", "n25"), 91),
+        (KEPT, ("~groups#sales@1", "a"), None),
+        (LANES, ("lanes@1#2027-01-10", "-#1"), 91),
+        (SALES, ("sales@1#2027-01-10", "-"), None),
+    ],
+)
+def test_the_key_of_a_row_says_when_it_ends(aggregate: Aggregate, key: tuple[str, str], end: int | None) -> None:
+    midnight = START - START % DAY - 5 * DAY
+    space = RowSpace(created(aggregate.name, 1, ""), aggregate)
+    assert space.expires_at(key) == (None if end is None else midnight + end * DAY)
+
+
+def test_rows_of_windows_end_with_them() -> None:
+    group = hop("placed", size=hours(3), every=hours(1))
+    windows = Aggregate("w", of=orders, by=[field("shop"), group], measures=MEASURES, keep=timedelta(hours=1))
+    space = RowSpace(created("w", 1, ""), windows)
+    label = group.text(group.value({"placed": "2027-01-10T05:30"}))
+    assert space.expires_at(("w@1#a%23", label)) == windows.expires_at(["a#", label])
