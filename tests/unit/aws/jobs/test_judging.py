@@ -1,15 +1,19 @@
 """What a verification makes of rows that TTL has removed, and of rows that it can only repair in part."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tailrace import Aggregate, Collection, Pipeline, count, day, days, distinct, field, hop, hours, maximum, quantile
+from tailrace.aggregation.row_changes import RowChange
+from tailrace.aws.aggregates.update_expressions import OrderState, order_request
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.rows import RowSpace
+from tailrace.aws.jobs.steps import repairing
 from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.generations import created
 from tailrace.encoding.dynamodb import decode_item, encode_item
@@ -47,8 +51,8 @@ class Calm(Player):
     def _give_up(self) -> None:
         """Let nothing be discarded."""
 
-    def write(self, items: Sequence[dict[str, Any]]) -> None:
-        """Write some items, and let the stage count them."""
+    def write(self, items: Sequence[dict[str, Any] | None]) -> None:
+        """Write or delete some items, and let the stage count them."""
         for number, item in enumerate(items):
             self.world.write(f"orders#{number}", item)
         self.world.settle()
@@ -64,10 +68,10 @@ class Calm(Player):
         found = map(decode_item, self.world.database.rows("aggregates"))
         return [row for row in found if "@" in row["pk"] and "~n" in row]
 
-    def change(self, pk: str, **attributes: Any) -> None:
-        """Change the rows under a key."""
+    def change(self, pk: str, items: int, **attributes: Any) -> None:
+        """Change the rows under a key that have so many items."""
         for row in self.rows():
-            if row["pk"] == pk:
+            if (row["pk"], row["~n"]) == (pk, items):
                 self.world.database.put_item(TableName="aggregates", Item=encode_item(row | attributes))
 
 
@@ -125,7 +129,7 @@ def test_a_row_that_keep_has_not_ended_is_repaired_with_its_end(kept: Calm) -> N
 
 def test_a_row_whose_end_comes_before_its_repair_is_left_alone(kept: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
     (end,) = (row["expires_at"] for row in kept.rows() if row["pk"] == "sales@1#a")
-    kept.change("sales@1#a", n=3)
+    kept.change("sales@1#a", 1, n=3)
     kept.world.now = end - 2 * 3600
     repair = Repairer.repair
 
@@ -161,3 +165,48 @@ def test_rows_of_windows_end_with_them() -> None:
     space = RowSpace(created("w", 1, ""), windows)
     label = group.text(group.value({"placed": "2027-01-10T05:30"}))
     assert space.expires_at(("w@1#a%23", label)) == windows.expires_at(["a#", label])
+
+
+@pytest.fixture
+def spoiled() -> Calm:
+    """A stack in which each of two shops shows a value that no item has, as a lost retraction would leave it."""
+    player = Calm(SALES)
+    player.write([{"shop": shop, "amount": amount} for shop in "ab" for amount in (5, 9)])
+    player.write([{"shop": shop, "amount": 5} for shop in "aabb"])
+    for shop in "ab":
+        player.change(f"~most#sales@1#{shop}#-", 0, **{"~n": 1})
+        player.change(f"sales@1#{shop}", 2, most=9)
+    return player
+
+
+def test_values_are_not_repaired_before_their_main_row_shows_it(spoiled: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The main row of shop a has another version whenever it is to be written."""
+
+    def written_since(table: str, row: RowChange, state: OrderState, now: datetime) -> Any:
+        version = state.version + (row.key == ("sales@1#a", "-"))
+        return order_request(table, row, replace(state, version=version), now)
+
+    monkeypatch.setattr(repairing, "order_request", written_since)
+    found = {one["pk"]: one["repaired"] for one in spoiled.verify(repairs=True).findings}
+    assert found == {"~most#sales@1#a#-": False, "~most#sales@1#b#-": True}
+    assert not spoiled._control().generations["sales", 1].exact
+    monkeypatch.undo()
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    (left,) = spoiled.verify(repairs=True).findings
+    assert (left["pk"], left["expected_order"], left["repaired"]) == ("sales@1#a", {"most": 5}, True)
+    assert spoiled._control().generations["sales", 1].exact
+
+
+def test_values_without_a_main_row_are_repaired(spoiled: Calm) -> None:
+    spoiled.write([None] * 4)
+    for row in spoiled.rows():
+        if not row["pk"].startswith("~"):
+            key = encode_item({"pk": row["pk"], "sk": row["sk"]})
+            spoiled.world.database.delete_item(TableName="aggregates", Key=key)
+    spoiled.change("~most#sales@1#a#-", 0, **{"~n": 1})
+    found = spoiled.verify(repairs=True).findings
+    assert ("~most#sales@1#a#-", [1], [0], True) in [
+        (one["pk"], one["stored"], one["expected"], one["repaired"]) for one in found
+    ]
+    assert all(one["repaired"] for one in found)
+    assert not any(row["~n"] for row in spoiled.rows())

@@ -44,7 +44,7 @@ class Repairer:
             JobEnded: another job has taken the generation, or something was deployed.
         """
         by_key = {one.difference.key: one for one in findings}
-        rewritten: dict[RowKey, None] = {}
+        rewritten: dict[RowKey, list[RowKey]] = {}
         done: dict[RowKey, bool] = {}
         self.shop.check(self.job)
         for found in in_order(one.difference for one in by_key.values()):
@@ -54,13 +54,13 @@ class Repairer:
             done[found.key] = self._repair(finding)
             if not done[found.key]:
                 continue
-            if self._is_below(found.key):
-                rewritten[self.space.main_key(found.key)] = None
-            elif self.space.is_main(found.key) and self.space.aggregate.value_rows:
-                rewritten[found.key] = None
-        for key in rewritten:
-            written = self._rewrite_order(key)
-            done[key] = done.get(key, True) and written
+            main = self.space.main_key(found.key)
+            if self._is_below(found.key) or (self.space.is_main(found.key) and self.space.aggregate.value_rows):
+                rewritten.setdefault(main, []).append(found.key)
+        for main, repaired in rewritten.items():
+            written = self._rewrite_order(main)
+            # a main row may agree with its wrong value rows, and then has no finding that would say that it is left
+            done |= {key: done.get(key, True) and written for key in (main, *repaired)}
         for key, finding in by_key.items():
             yield replace(finding, repaired=done.get(key, False))
 
@@ -99,14 +99,17 @@ class Repairer:
         return not self.space.is_main(key) and self.space.main_key(key) != key
 
     def _rewrite_order(self, key: RowKey) -> bool:
-        """Write a main row's order attributes as its value rows have them now; False if there is no such row."""
+        """Write a main row's order attributes as its value rows have them now; False if others keep writing it.
+
+        A row that does not exist has nothing to write.
+        """
         shop = self.shop
         reader = OrderReader(shop.dynamodb, shop.aggregates_table)
         counter = ValueCounter(shop.dynamodb, shop.aggregates_table, shop.clock)
         for _ in range(_TRIES):
             row = self._read(key)
             if not row:
-                return False
+                return True
             change = RowChange(self.space.aggregate.layout, key, (), self.space.expires_at(key))
             values, states = counter.read_all(change)
             if counter.count(change, values, states, expire_empty=True):
