@@ -269,6 +269,7 @@ def _say_verdict(found: Mapping[str, Any]) -> int:
         say(f"{counted(counts['not_judged'], 'row')} changed too often to compare the order measures.")
     if found["report"] and counts["different"]:
         say(f"Report: {found['report']} in the history bucket.")
-    if counts["different"] + counts.get("inexact", 0) > counts["repaired"]:
+    # jobs of earlier releases do not count what is left
+    if counts.get("left", counts["different"] + counts.get("inexact", 0) - counts["repaired"]) > 0:
         return _DIFFERENT
     return _NOT_JUDGED if unknown or counts.get("not_judged") else 0

@@ -98,6 +98,10 @@ def test_a_rebuild_says_which_aggregates(arguments: list[str], capsys: pytest.Ca
         ({"different": 2, "repaired": 2}, 0),
         ({"inexact": 1}, 3),
         ({"not_judged": 1}, 4),
+        ({"different": 2, "repaired": 2, "left": 0}, 0),
+        ({"different": 2, "repaired": 1, "left": 1, "not_judged": 1}, 3),
+        ({"different": 2, "repaired": 2, "left": 1, "not_judged": 1}, 3),
+        ({"different": 1, "repaired": 1, "left": 0, "not_judged": 1}, 4),
     ],
 )
 def test_the_status_of_a_verification_says_what_was_found(

@@ -13,7 +13,8 @@ from tailrace.aggregation.row_changes import RowChange
 from tailrace.aws.aggregates.update_expressions import OrderState, order_request
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.rows import RowSpace
-from tailrace.aws.jobs.steps import repairing
+from tailrace.aws.jobs.steps import reading, repairing
+from tailrace.aws.jobs.steps.reading import ReadRow
 from tailrace.aws.jobs.steps.repairing import Repairer
 from tailrace.backfill.generations import created
 from tailrace.encoding.dynamodb import decode_item, encode_item
@@ -195,6 +196,28 @@ def test_values_are_not_repaired_before_their_main_row_shows_it(spoiled: Calm, m
     (left,) = spoiled.verify(repairs=True).findings
     assert (left["pk"], left["expected_order"], left["repaired"]) == ("sales@1#a", {"most": 5}, True)
     assert spoiled._control().generations["sales", 1].exact
+
+
+def test_a_row_that_is_left_is_counted_beside_one_that_was_not_judged(
+    spoiled: Calm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main row of shop a is not judged, but written again; a value row of shop b is not repaired."""
+    with_order, repair = reading._with_order, Repairer._repair
+
+    def busy(shop: Any, space: Any, read: ReadRow, firsts: Any) -> ReadRow:
+        is_judged = read.key != ("sales@1#a", "-")
+        return with_order(shop, space, read, firsts) if is_judged else replace(read, judged=False)
+
+    monkeypatch.setattr(reading, "_with_order", busy)
+    monkeypatch.setattr(Repairer, "_repair", lambda self, one: "#a" in one.difference.key[0] and repair(self, one))
+    verdict = spoiled.verify(repairs=True)
+    assert {(one["pk"], one["finding"], one["repaired"]) for one in verdict.findings} == {
+        ("sales@1#a", "not judged", True),
+        ("~most#sales@1#a#-", "different", True),
+        ("~most#sales@1#b#-", "different", False),
+    }
+    counts = verdict.job.data["counts"]
+    assert counts == {"rows": 6, "different": 2, "repaired": 1, "left": 1, "not_judged": 1, "inexact": 0}
 
 
 def test_values_without_a_main_row_are_repaired(spoiled: Calm) -> None:
