@@ -8,12 +8,9 @@ from functools import partial
 from tests.simulation.jobs.history import Player
 
 
-def play(seed: int, *, baskets: bool = False, attached: bool = False, carries: bool = False) -> list[str]:
-    """Play one history, perhaps with baskets, on an attached table, or with write-behind.
-
-    Return what is wrong, and how it came.
-    """
-    player = Player(seed, baskets=baskets, attached=attached, carries=carries)
+def play(seed: int, **modes: bool) -> list[str]:
+    """Play one history, in the modes of :class:`World`; return what is wrong, and how it came."""
+    player = Player(seed, **modes)
     player.play()
     return [*player.wrong, *player.world.trace] if player.wrong else []
 
@@ -26,12 +23,14 @@ def main() -> int:
     parser.add_argument("--baskets", action="store_true", help="aggregates of elements, and a collection's own keys")
     parser.add_argument("--attached", action="store_true", help="an existing table that nothing may be written to")
     parser.add_argument("--carries", action="store_true", help="write-behind, and states that are lost or older")
+    parser.add_argument("--keeps", action="store_true", help="rows that end, and that TTL removes; without baskets")
     options = parser.parse_args()
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     seeds = range(options.first, options.first + options.seeds)
     failed = 0
     with ProcessPoolExecutor() as pool:
-        one = partial(play, baskets=options.baskets, attached=options.attached, carries=options.carries)
+        modes = {name: getattr(options, name) for name in ("baskets", "attached", "carries", "keeps")}
+        one = partial(play, **modes)
         for seed, wrong in zip(seeds, pool.map(one, seeds, chunksize=4), strict=True):
             if wrong:
                 failed += 1

@@ -99,11 +99,11 @@ def recount(aggregate: Aggregate, items: Iterable[tuple[str, str, Item]]) -> Row
         for name, times in Counter(names).items():
             found[f"~stores#{row[0]}#{row[1]}", encode_sort_key(name)] = {"~n": times, "~c": 1}
     for row, numbers in pieces.items():
-        found |= _values_of(row, numbers, found[row])
+        found |= values_of(row, numbers, found[row])
     return found
 
 
-def _values_of(row: tuple[str, str], numbers: list[int], main: dict[str, Any]) -> Rows:
+def values_of(row: tuple[str, str], numbers: list[int], main: dict[str, Any]) -> Rows:
     """Add what a main row says of its numbers; return their value rows and nodes."""
     ranked = sorted(numbers)
     main |= {"most": ranked[-1], "sizes": len(set(numbers))}

@@ -18,6 +18,12 @@ def test_elements_and_keys_of_their_own_are_counted_exactly() -> None:
         assert play(seed, baskets=True) == []
 
 
+def test_rows_that_end_meanwhile_are_no_difference_and_the_others_are_exact() -> None:
+    """TTL removes them at any moment, while their items are still there and change."""
+    for seed in range(12):
+        assert play(seed, keeps=True) == []
+
+
 def test_an_existing_table_is_counted_exactly_and_never_written_to() -> None:
     """Where the stream shows records later than jobs assume, rows may be wrong, but are not said to be exact."""
     for seed in range(8):

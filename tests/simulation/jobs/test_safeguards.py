@@ -108,6 +108,14 @@ def test_a_broken_safeguard_of_elements_and_keys_is_found(
     assert any(_is_found(seed, baskets=True) for seed in range(_SEEDS))
 
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_comparing_rows_that_have_ended_or_none_that_will_is_found(
+    stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "stays", lambda end, *_times: stays or end is None)
+    assert any(_is_found(seed, keeps=True) for seed in range(_SEEDS))
+
+
 def test_forgetting_what_expired_in_discarded_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(covering, "keep_expired_images", lambda _shop, _before: discarded.Kept(done=True))
     seeds = (*_DISCARDING, *range(_SEEDS))

@@ -29,10 +29,12 @@ from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tailrace.errors import Transient
 from tests.simulation.history import definition as model
+from tests.simulation.jobs import kept
 from tests.simulation.jobs.attached import ReadOnly, StreamOfAttached
 from tests.simulation.jobs.carrying import WINDOW_S, Windows
 from tests.simulation.jobs.clients import Buckets, DynamoDB, Functions, Hooked
 from tests.simulation.jobs.definition import CODES
+from tests.simulation.jobs.kept import some_trip
 from tests.simulation.world.serial_executor import SerialExecutor
 
 if TYPE_CHECKING:
@@ -71,12 +73,15 @@ class Shard:
 class World:
     """Everything that outlives a process, and what may happen to it."""
 
-    def __init__(self, seed: int, *, baskets: bool = False, attached: bool = False, carries: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, baskets: bool = False, attached: bool = False, carries: bool = False, keeps: bool = False
+    ) -> None:
         self.random = Random(seed)  # noqa: S311 - not a secret
         self.attached = StreamOfAttached(self) if attached else None
         self.now = START
         self.baskets = baskets
-        self.codes = CODES if baskets else model.CODES
+        self.keeps = keeps
+        self.codes = kept.CODES if keeps else CODES if baskets else model.CODES
         self.code: Code = self.codes["first"]
         self.database = Database()
         for name, *keys in (("items", "pk"), ("aggregates", "pk", "sk"), ("progress", "pk", "sk")):
@@ -190,6 +195,8 @@ class World:
 
     def act(self) -> None:
         """Let something happen beside the process under way."""
+        if self.keeps and self.random.random() < 0.1:
+            self.expire_rows(self.random.choice((0.5, 1)))
         if self.random.random() < 0.6:
             self.write_something()
         else:
@@ -198,6 +205,9 @@ class World:
     def write_something(self) -> None:
         """Write, delete or expire some item."""
         random = self.random
+        if self.keeps and random.random() < 0.5:
+            self.write(f"trips#{random.randrange(8)}", some_trip(random, self.now) if random.random() < 0.8 else None)
+            return
         if random.random() < 0.3:
             key = f"visits#{random.randrange(4)}"
             present = any(row["pk"]["S"] == key for row in self.database.rows("items"))
@@ -363,8 +373,9 @@ class World:
                 self.windows.end(shard)
         self.in_call = inside
 
-    def expire_rows(self) -> None:
-        """Remove rows whose time is over, as TTL does."""
+    def expire_rows(self, share: float = 1) -> None:
+        """Remove rows whose time is over, or some of them, as TTL does."""
         for row in self.database.rows("aggregates"):
-            if "expires_at" in row and int(row["expires_at"]["N"]) < self.now:
+            is_over = "expires_at" in row and int(row["expires_at"]["N"]) < self.now
+            if is_over and self.random.random() < share:
                 self.database.delete_item(TableName="aggregates", Key={"pk": row["pk"], "sk": row["sk"]})
