@@ -16,7 +16,7 @@ from tailrace.aws.jobs.rows import RowSpace
 from tailrace.aws.jobs.steps import reading, repairing
 from tailrace.aws.jobs.steps.reading import ReadRow
 from tailrace.aws.jobs.steps.repairing import Repairer
-from tailrace.backfill.generations import created
+from tailrace.backfill.generations import State, created
 from tailrace.encoding.dynamodb import decode_item, encode_item
 from tests.simulation.jobs.history import Player, Verdict
 from tests.simulation.jobs.world import START
@@ -144,6 +144,18 @@ def test_a_row_whose_end_comes_before_its_repair_is_left_alone(kept: Calm, monke
     monkeypatch.setattr(Repairer, "repair", late)
     assert [one["repaired"] for one in kept.verify(repairs=True).findings] == [False]
     assert not [row for row in kept.rows() if row["pk"] == "sales@1#a"]
+
+
+def test_a_rebuild_writes_no_rows_that_keep_has_ended(kept: Calm) -> None:
+    control = kept.world.workshop().control
+    before = control.read().generations["sales", 1]
+    assert control.replace(before, replace(before, state=State.INTERRUPTED))
+    assert kept._job("build", [before.id]).job.state == "done"
+    built = [row for row in kept.rows() if "sales@1~1#" in row["pk"]]
+    assert not of_old(built)
+    assert len(built) == len([row for row in kept.rows() if "sales@1#" in row["pk"]])
+    kept.world.expire_rows()
+    assert kept.verify(repairs=True).findings == ()
 
 
 @pytest.mark.parametrize(
