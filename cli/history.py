@@ -109,8 +109,12 @@ def run_rebuild(options: argparse.Namespace) -> int:
             say(f"Readers see {undone['shown']} again.")
         return 0
     started = invoke(stack, task="start", kind="build", names=options.names)
+    shown = started.get("shown", [])
+    if shown:
+        say(f"Live already, and shown to readers again: {', '.join(shown)}.")
     if started["job"] is None:
-        say("Everything is live: there is nothing to build.")
+        if not shown:
+            say("Everything is live: there is nothing to build.")
         return 0
     _say_started(started, "Building")
     if not options.wait:

@@ -77,6 +77,17 @@ def test_nothing_to_build_is_no_error(scripted: Callable[..., Stack], capsys: py
     assert "nothing to build" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("started", [{"job": None, "targets": [], "resumed": False}, STARTED])
+def test_what_an_undo_had_hidden_is_named(
+    scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str], started: Json
+) -> None:
+    scripted(started | {"shown": ["pages@2"]}, DONE)
+    assert main(["rebuild", "--all", "--stack", "tailrace"]) == 0
+    told = capsys.readouterr().out
+    assert "Live already, and shown to readers again: pages@2." in told
+    assert "nothing to build" not in told
+
+
 def test_undo_moves_readers_back(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
     stack = scripted({"shown": "shops@1", "before": "shops@2"})
     assert main(["rebuild", "shops", "--undo", "--stack", "tailrace"]) == 0

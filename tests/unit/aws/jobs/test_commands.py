@@ -1,5 +1,6 @@
 """What operators ask of the history function, on the tables of the simulation."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.steps.machine import abandon, advance
 from tailrace.aws.jobs.workshop import JobEnded
-from tailrace.backfill.generations import State, interrupt
+from tailrace.backfill.generations import State, created, interrupt
+from tailrace.definition.pipeline import Pipeline
 from tailrace.errors import NotFound
 from tests.simulation.jobs.world import World
 
@@ -59,7 +61,7 @@ def test_a_new_stack_is_exact_and_has_nothing_to_build(commands: Commands, state
         ("pages", "live", True, True),
         ("shops", "live", True, True),
     ]
-    assert commands.start("build", []) == {"job": None, "targets": [], "resumed": False}
+    assert commands.start("build", []) == {"job": None, "targets": [], "resumed": False, "shown": []}
     assert not states.started
 
 
@@ -103,6 +105,7 @@ def test_a_job_whose_execution_is_gone_is_resumed(commands: Commands, states: St
         "job": job,
         "targets": ["large@1", "pages@1", "shops@1"],
         "resumed": True,
+        "shown": [],
     }
     assert len(states.started) == 1
     states.running.clear()
@@ -122,6 +125,39 @@ def test_nothing_is_verified_that_is_not_live(world: World, commands: Commands) 
 def test_undo_needs_an_earlier_generation_that_is_live(commands: Commands) -> None:
     with pytest.raises(JobEnded, match="keep its version in the definition"):
         commands.undo("shops")
+
+
+@pytest.fixture
+def second(world: World, states: States) -> Commands:
+    """A stack where shops@2 is live and shown beside shops@1."""
+    world.deploy("second")
+    control = world.workshop().control
+    built = created("shops", 2, world.workshop().fingerprint(("shops", 2)))
+    assert control.replace(None, built, show=True)
+    client: Any = states
+    return Commands(world.workshop(), "machine", lambda: client)
+
+
+def test_a_rebuild_shows_what_an_undo_has_hidden(world: World, second: Commands, states: States) -> None:
+    assert second.undo("shops") == {"shown": "shops@1", "before": "shops@2"}
+    assert second.start("build", ["shops"]) == {"job": None, "targets": [], "resumed": False, "shown": ["shops@2"]}
+    assert world.workshop().control.read().pointers["shops"] == ("shops", 2)
+    assert second.start("build", ["shops"])["shown"] == []
+    assert not states.started
+
+
+@pytest.mark.parametrize("change", ["gone", "another meaning"])
+def test_undo_does_not_show_what_the_definition_does_not_feed(world: World, second: Commands, change: str) -> None:
+    control, pipeline = world.workshop().control, world.code.pipeline
+    first = control.read().generations["shops", 1]
+    if change == "gone":
+        kept = [one for one in pipeline.aggregates if (one.name, one.version) != first.id]
+        second = replace(second, shop=replace(second.shop, pipeline=Pipeline(pipeline.collections, kept)))
+    else:
+        assert control.replace(first, replace(first, fingerprint="another"))
+    with pytest.raises(JobEnded, match="keep its version in the definition"):
+        second.undo("shops")
+    assert control.read().pointers["shops"] == ("shops", 2)
 
 
 def test_a_job_that_is_abandoned_lets_go_of_its_generations(world: World, commands: Commands) -> None:

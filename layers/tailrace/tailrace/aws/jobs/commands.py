@@ -40,29 +40,35 @@ class Commands:
         """Start a job for some aggregates, or for all of them; one that is under way is resumed instead.
 
         Returns:
-            ``job``: its id, or None if there is nothing to do; ``targets``; ``resumed``.
+            ``job``: its id, or None if there is nothing to do; ``targets``; ``resumed``; ``shown``: the generations
+            that needed no build, and were only shown to readers, after an undo.
 
         Raises:
             NotFound: the definition has no aggregate of a name.
             JobEnded: a generation cannot be built or verified.
         """
         control = self.shop.control.read()
-        targets = self._builds(control, names) if kind == "build" else self._verifications(control, names)
+        if kind == "build":
+            newest = self._newest(names)
+            targets = [one for one in newest if not self._is_fed(control, one)]
+            shown = self._show(control, [one for one in newest if one not in targets])
+        else:
+            targets, shown = self._verifications(control, names), []
         if not targets:
-            return {"job": None, "targets": [], "resumed": False}
+            return {"job": None, "targets": [], "resumed": False, "shown": shown}
         for job in self.shop.jobs.all():
             if job.state == "running" and job.kind == kind and set(job.targets) & set(targets):
                 self._execute(job, resumed=True)
-                return {"job": job.id, "targets": [label(one) for one in job.targets], "resumed": True}
+                return {"job": job.id, "targets": [label(one) for one in job.targets], "resumed": True, "shown": shown}
         now = self.shop.clock()
         name = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{kind}"
         job = Job(name, kind, tuple(targets), now.isoformat(timespec="seconds"), repairs=repairs, sample=sample)
         self.shop.jobs.create(job)
         self._execute(job, resumed=False)
-        return {"job": job.id, "targets": [label(one) for one in targets], "resumed": False}
+        return {"job": job.id, "targets": [label(one) for one in targets], "resumed": False, "shown": shown}
 
     def undo(self, name: str) -> dict[str, Any]:
-        """Show readers the generation before the one that they see, if it was fed without a break.
+        """Show readers the generation before the one that they see, if the definition still feeds it.
 
         Raises:
             JobEnded: there is no such generation.
@@ -72,7 +78,7 @@ class Commands:
         others = [
             one
             for one in control.generations.values()
-            if one.aggregate == name and one.state is State.LIVE and (seen is None or one.version < seen.version)
+            if one.aggregate == name and self._is_fed(control, one.id) and (seen is None or one.version < seen.version)
         ]
         if not others:
             raise JobEnded(
@@ -80,7 +86,7 @@ class Commands:
             )
         chosen = max(others, key=lambda one: one.version)
         if not self.shop.control.show(chosen):
-            raise JobEnded(f"{label(chosen.id)} has just changed: run the command again")
+            raise _changed(chosen.id)
         return {"shown": label(chosen.id), "before": None if seen is None else label(seen.id)}
 
     def status(self) -> dict[str, Any]:
@@ -118,17 +124,28 @@ class Commands:
             described["floor"] = found.floor.time
         return described
 
-    def _builds(self, control: Control, names: Sequence[str]) -> list[GenerationId]:
-        """Return the generations to build: of each aggregate the newest version, if it is not live."""
+    def _newest(self, names: Sequence[str]) -> list[GenerationId]:
+        """Return the newest version of each aggregate, or of those that are named."""
         newest: dict[str, int] = {}
         for one in self.shop.pipeline.aggregates:
             newest[one.name] = max(one.version, newest.get(one.name, 0))
         for name in names:
             if name not in newest:
                 raise NotFound(f"the definition has no aggregate {name!r}: it has {', '.join(sorted(newest))}")
-        chosen = [(name, newest[name]) for name in names or sorted(newest)]
-        meanings = fingerprints(self.shop.pipeline)
-        return [one for one in chosen if not _is_fed(control, one, meanings[one])]
+        return [(name, newest[name]) for name in names or sorted(newest)]
+
+    def _is_fed(self, control: Control, name: GenerationId) -> bool:
+        found = control.generations.get(name)
+        meaning = fingerprints(self.shop.pipeline).get(name)
+        return found is not None and found.state is State.LIVE and found.fingerprint == meaning
+
+    def _show(self, control: Control, names: Sequence[GenerationId]) -> list[str]:
+        """Show readers generations that are complete, and return those that they did not see: an undo hides them."""
+        hidden = [name for name in names if control.pointers.get(name[0]) != name]
+        for name in hidden:
+            if not self.shop.control.show(control.generations[name]):
+                raise _changed(name)
+        return [label(one) for one in hidden]
 
     def _verifications(self, control: Control, names: Sequence[str]) -> list[GenerationId]:
         defined = fingerprints(self.shop.pipeline)
@@ -159,9 +176,8 @@ class Commands:
         return any(one["name"].startswith(f"{job.id}-") for one in found)
 
 
-def _is_fed(control: Control, name: GenerationId, meaning: str) -> bool:
-    found = control.generations.get(name)
-    return found is not None and found.state is State.LIVE and found.fingerprint == meaning
+def _changed(name: GenerationId) -> JobEnded:
+    return JobEnded(f"{label(name)} has just changed: run the command again")
 
 
 def _described(job: Job) -> dict[str, Any]:
