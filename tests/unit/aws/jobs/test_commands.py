@@ -4,11 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tailrace.aws.jobs.commands import Commands
 from tailrace.aws.jobs.genesis import write_first_control_rows
-from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.job import Job, JobTable
 from tailrace.aws.jobs.steps.machine import abandon, advance
+from tailrace.aws.jobs.steps.tasks import do_task
 from tailrace.aws.jobs.workshop import JobEnded
 from tailrace.backfill.generations import State, created, interrupt
 from tailrace.definition.pipeline import Pipeline
@@ -26,11 +28,18 @@ class States:
         self.running: list[str] = []
 
     def start_execution(self, **request: Any) -> None:
+        name = request["name"]
+        if name in self.running:
+            return
+        if name in [one["name"] for one in self.started]:
+            raise ClientError({"Error": {"Code": "ExecutionAlreadyExists", "Message": ""}}, "StartExecution")
         self.started.append(request)
-        self.running.append(request["name"])
+        self.running.append(name)
 
-    def list_executions(self, **_request: Any) -> dict[str, Any]:
-        return {"executions": [{"name": name} for name in self.running]}
+    def list_executions(self, *, nextToken: str = "0", **_request: Any) -> dict[str, Any]:  # noqa: N803
+        place = int(nextToken)
+        page = {"executions": [{"name": name} for name in self.running[place : place + 1]]}
+        return page | ({"nextToken": str(place + 1)} if place + 1 < len(self.running) else {})
 
 
 @pytest.fixture
@@ -108,9 +117,71 @@ def test_a_job_whose_execution_is_gone_is_resumed(commands: Commands, states: St
         "shown": [],
     }
     assert len(states.started) == 1
+    states.running.insert(0, "another")
+    assert commands.start("verify", ["shops"], sample=0.5)["job"] == job
+    assert len(states.started) == 1
+    for deaths in (1, 2):  # before the execution has written the job
+        states.running.clear()
+        assert commands.start("verify", ["shops"])["job"] == job
+        assert len(states.started) == 1 + deaths
+
+
+def test_of_two_commands_that_resume_a_job_one_starts_an_execution(
+    commands: Commands, states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands.start("verify", [])
     states.running.clear()
-    assert commands.start("verify", ["shops"])["job"] == job
+    write = JobTable.write
+
+    def overtaken(table: JobTable, job: Job) -> Job:
+        write(table, job)
+        return write(table, job)
+
+    monkeypatch.setattr(JobTable, "write", overtaken)
+    assert commands.start("verify", [])["resumed"]
+    assert len(states.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted"),
+    [
+        ({"names": ["shops"]}, {"names": []}),
+        ({"names": ["shops"]}, {"names": ["shops", "pages"]}),
+        ({"names": [], "sample": 0.01}, {"names": ["shops"]}),
+        ({"names": []}, {"names": ["shops"], "repairs": True}),
+    ],
+)
+def test_a_job_that_does_only_a_part_goes_on_and_is_not_taken_for_the_whole(
+    commands: Commands, states: States, running: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    job = commands.start("verify", **running)["job"]
+    states.running.clear()
+    with pytest.raises(JobEnded, match=f"{job} is under way and does only a part of this") as refused:
+        commands.start("verify", **wanted)
+    assert f"`tailrace verify {'shops' if running['names'] else 'large pages shops'}" in str(refused.value)
+    assert ("--sample 0.01`" in str(refused.value)) == ("sample" in running)
     assert len(states.started) == 2
+    assert [one["job"] for one in commands.status()["jobs"]] == [job]
+    assert commands.start("verify", **running)["job"] == job
+
+
+def test_a_build_of_one_aggregate_is_not_taken_for_one_of_all(world: World, states: States) -> None:
+    world.deploy("second")
+    client: Any = states
+    commands = Commands(world.workshop(), "machine", lambda: client)
+    job = commands.start("build", ["shops"])["job"]
+    with pytest.raises(JobEnded, match="`tailrace rebuild shops`"):
+        commands.start("build", [])
+    world.now += 1
+    assert commands.start("build", ["pages"])["job"] != job
+
+
+def test_the_schedule_hears_of_a_refusal(world: World, commands: Commands) -> None:
+    commands.start("verify", ["shops"])
+    event = {"task": "start", "kind": "verify"}
+    assert "only a part" in do_task(world.workshop(), commands, event)["error"]
+    with pytest.raises(JobEnded, match="only a part"):
+        do_task(world.workshop(), commands, event | {"scheduled": True})
 
 
 def test_nothing_is_verified_that_is_not_live(world: World, commands: Commands) -> None:

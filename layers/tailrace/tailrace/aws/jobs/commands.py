@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.backfill.control import Control
 from tailrace.aws.backfill.feeder import fingerprints
-from tailrace.aws.jobs.job import Job, Kind
+from tailrace.aws.jobs.job import Job, Kind, Overtaken
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, label
 from tailrace.aws.runtime.errors import has_code, translate
 from tailrace.backfill.generations import GenerationId, State
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_stepfunctions import SFNClient
 
-_STARTED_ALREADY = "ExecutionAlreadyExists"
+_USED_NAME = "ExecutionAlreadyExists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Commands:
     states: "Callable[[], SFNClient]"
 
     def start(self, kind: Kind, names: Sequence[str], *, repairs: bool = False, sample: float = 1.0) -> dict[str, Any]:
-        """Start a job for some aggregates, or for all of them; one that is under way is resumed instead.
+        """Start a job for some aggregates, or for all of them; one that is under way and does all of it is resumed.
 
         Returns:
             ``job``: its id, or None if there is nothing to do; ``targets``; ``resumed``; ``shown``: the generations
@@ -45,27 +45,46 @@ class Commands:
 
         Raises:
             NotFound: the definition has no aggregate of a name.
-            JobEnded: a generation cannot be built or verified.
+            JobEnded: a generation cannot be built or verified, or a job under way does a part of what is asked for.
         """
         control = self.shop.control.read()
         if kind == "build":
             newest = self._newest(names)
             targets = [one for one in newest if not self._is_fed(control, one)]
-            shown = self._show(control, [one for one in newest if one not in targets])
+            hidden = [one for one in newest if one not in targets and control.pointers.get(one[0]) != one]
         else:
-            targets, shown = self._verifications(control, names), []
-        if not targets:
-            return {"job": None, "targets": [], "resumed": False, "shown": shown}
-        for job in self.shop.jobs.all():
-            if job.state == "running" and job.kind == kind and set(job.targets) & set(targets):
-                self._execute(job, resumed=True)
-                return {"job": job.id, "targets": [label(one) for one in job.targets], "resumed": True, "shown": shown}
+            targets, hidden = self._verifications(control, names), []
         now = self.shop.clock()
         name = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{kind}"
-        job = Job(name, kind, tuple(targets), now.isoformat(timespec="seconds"), repairs=repairs, sample=sample)
-        self.shop.jobs.create(job)
-        self._execute(job, resumed=False)
-        return {"job": job.id, "targets": [label(one) for one in targets], "resumed": False, "shown": shown}
+        wanted = Job(name, kind, tuple(targets), now.isoformat(timespec="seconds"), repairs=repairs, sample=sample)
+        job = self._under_way(wanted)
+        answer = {"resumed": job is not None, "shown": self._show(control, hidden)}
+        if not targets:
+            return {"job": None, "targets": [], **answer}
+        if job is None:
+            job = wanted
+            self.shop.jobs.create(job)
+        self._execute(job, resumed=job is not wanted)
+        return {"job": job.id, "targets": [label(one) for one in job.targets], **answer}
+
+    def _under_way(self, wanted: Job) -> Job | None:
+        """Return a running job that does all that another one would; None if none does any of it.
+
+        Raises:
+            JobEnded: one does a part of it. It goes on, also if its execution had died.
+        """
+        running = [one for one in self.shop.jobs.all() if one.state == "running" and one.kind == wanted.kind]
+        for job in running:
+            if job.covers(wanted):
+                return job
+        for job in running:
+            if set(job.targets) & set(wanted.targets):
+                self._execute(job, resumed=True)
+                raise JobEnded(
+                    f"job {job.id} is under way and does only a part of this: follow it with `{_command(job)}`, "
+                    "and run this command again when it has ended"
+                )
+        return None
 
     def undo(self, name: str) -> dict[str, Any]:
         """Show readers the generation before the one that they see, if the definition still feeds it.
@@ -140,12 +159,11 @@ class Commands:
         return found is not None and found.state is State.LIVE and found.fingerprint == meaning
 
     def _show(self, control: Control, names: Sequence[GenerationId]) -> list[str]:
-        """Show readers generations that are complete, and return those that they did not see: an undo hides them."""
-        hidden = [name for name in names if control.pointers.get(name[0]) != name]
-        for name in hidden:
+        """Show readers generations that are complete, and return their labels."""
+        for name in names:
             if not self.shop.control.show(control.generations[name]):
                 raise _changed(name)
-        return [label(one) for one in hidden]
+        return [label(one) for one in names]
 
     def _verifications(self, control: Control, names: Sequence[str]) -> list[GenerationId]:
         defined = fingerprints(self.shop.pipeline)
@@ -157,23 +175,50 @@ class Commands:
 
     def _execute(self, job: Job, *, resumed: bool) -> None:
         """Start an execution of a job, unless one is running."""
-        if resumed and self._is_running(job):
+        if (resumed and self._is_running(job)) or self._begin(job):
             return
-        name = f"{job.id}-{job.changes}"
+        try:
+            self._begin(self.shop.jobs.write(job))
+        except Overtaken:
+            return  # by an execution, or by a command that starts one
+
+    def _begin(self, job: Job) -> bool:
+        """Start an execution under a name that follows from how often the job was written; again, if it runs.
+
+        Returns False if an execution of this name is over: it died before it wrote the job, and Step Functions keeps
+        its name for 90 days.
+        """
         try:
             self.states().start_execution(
-                stateMachineArn=self.machine, name=name, input=f'{{"job":"{job.id}","worked":""}}'
+                stateMachineArn=self.machine,
+                name=f"{job.id}-{job.changes}",
+                input=f'{{"job":"{job.id}","worked":""}}',
             )
         except (ClientError, BotoCoreError) as error:
-            if not has_code(error, _STARTED_ALREADY):
-                raise translate(error) from error
+            if has_code(error, _USED_NAME):
+                return False
+            raise translate(error) from error
+        return True
 
     def _is_running(self, job: Job) -> bool:
-        try:
-            found = self.states().list_executions(stateMachineArn=self.machine, statusFilter="RUNNING")["executions"]
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error) from error
-        return any(one["name"].startswith(f"{job.id}-") for one in found)
+        request: Any = {"stateMachineArn": self.machine, "statusFilter": "RUNNING"}
+        while True:
+            try:
+                page = self.states().list_executions(**request)
+            except (ClientError, BotoCoreError) as error:
+                raise translate(error) from error
+            if any(one["name"].startswith(f"{job.id}-") for one in page["executions"]):
+                return True
+            if not page.get("nextToken"):
+                return False
+            request["nextToken"] = page["nextToken"]
+
+
+def _command(job: Job) -> str:
+    """Return the command that follows a job."""
+    verb = "rebuild" if job.kind == "build" else "verify"
+    options = [*(["--repair"] if job.repairs else []), *([f"--sample {job.sample}"] if job.sample < 1 else [])]
+    return " ".join(["tailrace", verb, *sorted({name for name, _ in job.targets}), *options])
 
 
 def _changed(name: GenerationId) -> JobEnded:

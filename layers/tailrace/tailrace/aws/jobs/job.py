@@ -31,6 +31,10 @@ type Kind = Literal["build", "verify"]
 type JobState = Literal["running", "done", "failed"]
 
 
+class Overtaken(Transient):
+    """Another execution has written the job."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A build or a verification of some generations, which share one boundary.
@@ -73,6 +77,11 @@ class Job:
         """Return the job at another step."""
         return replace(self, step=step, phase=self.phase if phase is None else phase, done=0, total=total)
 
+    def covers(self, wanted: "Job") -> bool:
+        """Tell whether the job does all that another one would."""
+        is_as_thorough = self.sample >= wanted.sample and self.repairs >= wanted.repairs
+        return self.kind == wanted.kind and is_as_thorough and set(self.targets) >= set(wanted.targets)
+
 
 @dataclass(frozen=True, slots=True)
 class JobTable:
@@ -106,7 +115,11 @@ class JobTable:
         return _job(decode_item(answer["Item"]))
 
     def write(self, job: Job) -> Job:
-        """Write a job if nobody else has since it was read, and return it as written."""
+        """Write a job if nobody else has since it was read, and return it as written.
+
+        Raises:
+            Overtaken: somebody else has.
+        """
         after = replace(job, changes=job.changes + 1)
         self._put(after, "changes = :changes", {":changes": job.changes})
         return after
@@ -153,7 +166,7 @@ class JobTable:
             self.client.put_item(**request)
         except (ClientError, BotoCoreError) as error:
             if has_code(error, CONDITION_FAILED):
-                raise Transient(f"another execution has written job {job.id}") from error
+                raise Overtaken(f"another execution has written job {job.id}") from error
             raise translate(error) from error
 
     def _now(self) -> str:
