@@ -14,7 +14,7 @@ from tailrace.aws.jobs.steps.judging import judge
 from tailrace.aws.jobs.steps.listening import listen
 from tailrace.aws.jobs.steps.reading import collect_keys, read_rows
 from tailrace.aws.jobs.steps.snapshot import scan_segment
-from tailrace.aws.jobs.steps.verifying import end_verification, floor, relist
+from tailrace.aws.jobs.steps.verifying import count_found, end_verification, floor, relist, write_report
 from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.backfill.generations import WrongState
@@ -71,7 +71,8 @@ _STEPS: Mapping[str, Step] = {
     "finish": finish_build,
     "floor": floor,
     "relist": relist,
-    "verdict": end_verification,
+    "verdict": write_report,
+    "release": end_verification,
     "clean": _clean,
 }
 
@@ -124,6 +125,7 @@ def _run(shop: Workshop, job: Job) -> dict[str, Any]:
             case Done(job):
                 shop.jobs.write(job)
                 count_metrics(JobsDone=1)
+                count_found(job)
                 return {"next": "end", "state": job.state}
 
 
@@ -152,6 +154,7 @@ def _fail(shop: Workshop, job: Job, reason: str) -> dict[str, Any]:
         remove_sentinels(shop, job)
         shop.jobs.write(replace(job, state="failed", reason=reason))
         count_metrics(JobsFailed=1)
+        count_found(job)
     return {"next": "end", "state": "failed", "reason": reason}
 
 

@@ -4,7 +4,7 @@ from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import list_journal
-from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_of, label
+from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_id, boundary_of, label
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.backfill.comparison import is_in_time
@@ -46,8 +46,8 @@ def relist(shop: Workshop, job: Job) -> Next:
     return list_journal(shop, job)
 
 
-def end_verification(shop: Workshop, job: Job) -> Next:
-    """Add up what was found, write the report, and end the generations' verification."""
+def write_report(shop: Workshop, job: Job) -> Next:
+    """Add up what was found, and write the report, while the generations are still this job's."""
     folder = shop.folder(job)
     counts: Json = {}
     for line in folder.all_lines("counts"):
@@ -55,20 +55,36 @@ def end_verification(shop: Workshop, job: Job) -> Next:
             counts[name] = counts.get(name, 0) + number
     lines = [line for line in folder.all_lines("report") if line]
     found = [loads(line) for line in lines]
-    for before in shop.generations(job):
-        left = [one for one in found if (one["aggregate"], one["version"]) == before.id and not one["repaired"]]
-        wrong = any(one["finding"] != "not judged" for one in left)
-        is_complete = job.sample >= 1 and not left and label(before.id) not in job.data.get("unknown", ())
-        known = not wrong and (before.verified or is_complete)
-        if not shop.control.replace(before, end_verify(before, verified=known)):
-            return Again(job, 1)
+    verified: Json = {}
+    for one in shop.generations(job):
+        left = [line for line in found if (line["aggregate"], line["version"]) == one.id and not line["repaired"]]
+        is_wrong = any(line["finding"] != "not judged" for line in left)
+        is_complete = job.sample >= 1 and not left and label(one.id) not in job.data.get("unknown", ())
+        verified[label(one.id)] = False if is_wrong else True if is_complete else None
     report = f"reports/{job.id}.jsonl"
     with map_aws_errors():
         shop.s3().put_object(Bucket=shop.history_bucket, Key=report, Body=b"\n".join(lines))
+    return Now(job.remember(counts=counts, report=report, verified=verified).go_to("release"))
+
+
+def end_verification(shop: Workshop, job: Job) -> Next:
+    """End the verification of the generations; of those that are not this job's any more, an earlier call has."""
+    control = shop.control.read()
+    for name in job.targets:
+        before = control.generations.get(name)
+        if before is None or before.journal is None or before.journal.id != boundary_id(job):
+            continue
+        if not shop.control.replace(before, end_verify(before, verified=job.data["verified"][label(name)])):
+            return Again(job, 1)
+    return Now(job.go_to("clean"))
+
+
+def count_found(job: Job) -> None:
+    """Count what a verification has found as metrics, once it is written that the job has ended."""
+    counts = job.data.get("counts", {})
     count_metrics(
         RowsVerified=counts.get("rows", 0),
         RowsDifferent=counts.get("different", 0),
         RowsRepaired=counts.get("repaired", 0),
         RowsNotJudged=counts.get("not_judged", 0),
     )
-    return Now(job.remember(counts=counts, report=report).go_to("clean"))

@@ -1,0 +1,126 @@
+"""The end of a verification, when a service fails in the midst of it."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.job import Job, JobTable
+from tailrace.aws.jobs.steps import verifying
+from tailrace.backfill.generations import distrusted
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.errors import Transient
+from tests.simulation.jobs.history import Player
+from tests.simulation.jobs.world import World
+
+TARGETS = [("pages", 1), ("shops", 1)]
+
+
+class Calm(Player):
+    """Runs jobs while nobody else does anything."""
+
+    def _some(self, most: int) -> None:
+        """Let nothing happen."""
+
+    def _give_up(self) -> None:
+        """Let nothing be discarded."""
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+    """Metrics of what was found."""
+    found: list[dict[str, int]] = []
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    monkeypatch.setattr(verifying, "count_metrics", lambda **counts: found.append(counts))
+    return found
+
+
+@pytest.fixture
+def player() -> Calm:
+    """A stack with two aggregates, in one of which a row is wrong."""
+    found = Calm(1)
+    world = found.world
+    world.dies, world.busy = 0, 0
+    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    world.write("orders#1", {"shop": "a", "amount": 5})
+    world.write("visits#1", {"page": "x", "ms": 3})
+    world.settle()
+    row = next(one for one in world.database.rows("aggregates") if one["pk"]["S"].startswith("shops@1#"))
+    world.database.update_item(
+        TableName="aggregates",
+        Key={"pk": row["pk"], "sk": row["sk"]},
+        UpdateExpression="ADD revenue :one",
+        ExpressionAttributeValues=encode_item({":one": 1}),
+    )
+    world.now += 3600
+    return found
+
+
+def verify(player: Calm) -> Job:
+    """Run a verification, and return it as it ended."""
+    return player._job("verify", TARGETS).job
+
+
+def exact(world: World) -> dict[str, bool]:
+    """Return which of the verified aggregates are exact."""
+    generations = world.workshop().control.read().generations
+    assert not any(one.baseline for one in generations.values())
+    return {name[0]: generations[name].exact for name in TARGETS}
+
+
+def test_a_bucket_that_cannot_be_used_for_a_moment_loses_no_finding(
+    player: Calm, counted: list[dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, failures = player.world.buckets.put_object, ["reports/"]
+
+    def put_object(**request: Any) -> Any:
+        if failures and request["Key"].startswith(failures[0]):
+            failures.clear()
+            raise ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "PutObject")
+        return put(**request)
+
+    monkeypatch.setattr(type(player.world.buckets), "put_object", lambda _self, **request: put_object(**request))
+    job = verify(player)
+    assert (job.state, job.data["counts"]["different"], failures) == ("done", 1, [])
+    assert ("history", job.data["report"]) in player.world.buckets.objects
+    assert exact(player.world) == {"pages": True, "shops": False}
+    assert [one["RowsDifferent"] for one in counted] == [1]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_verdict_that_is_interrupted_between_two_aggregates_is_given_to_its_end(
+    player: Calm, counted: list[dict[str, int]], monkeypatch: pytest.MonkeyPatch, name: tuple[str, int]
+) -> None:
+    replace, failures = ControlTable.replace, [name]
+
+    def failing(table: ControlTable, before: Any, after: Any, **options: Any) -> bool:
+        done = replace(table, before, after, **options)
+        if after.id in failures and before.baseline and not after.baseline:
+            failures.clear()
+            raise Transient("the answer was lost")
+        return done
+
+    monkeypatch.setattr(ControlTable, "replace", failing)
+    assert (verify(player).state, failures) == ("done", [])
+    assert exact(player.world) == {"pages": True, "shops": False}
+    assert [one["RowsDifferent"] for one in counted] == [1]
+
+
+def test_what_is_not_trusted_any_more_is_not_called_exact(
+    player: Calm, counted: list[dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = JobTable.write
+
+    def doubting(table: JobTable, job: Job) -> Job:
+        if job.step == "release":
+            control = player.world.workshop().control
+            before = control.read().generations["pages", 1]
+            assert control.replace(before, distrusted(before, "by the test"))
+        return write(table, job)
+
+    monkeypatch.setattr(JobTable, "write", doubting)
+    assert verify(player).state == "done"
+    assert exact(player.world) == {"pages": False, "shops": False}
+    assert len(counted) == 1
