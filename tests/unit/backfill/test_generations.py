@@ -23,6 +23,12 @@ def test_a_build_begins_a_new_epoch_and_ends_live() -> None:
     assert (again.epoch, again.fingerprint, again.floor, again.reason) == (2, "g", None, "")
 
 
+def test_a_live_generation_whose_meaning_has_changed_is_built_anew() -> None:
+    verifying = generations.begin_verify(LIVE, Boundary("v", 200), "r1", repairs=True)
+    again = generations.begin_build(verifying, "g", T, "r2")
+    assert (again.state, again.epoch, again.fingerprint, again.journal) == (State.BUILDING, 2, "g", T)
+
+
 def test_what_cannot_be_done_is_refused() -> None:
     unconfirmed = generations.begin_build(NEW, "f", Boundary("b", 100), "r1")
     verifying = generations.begin_verify(LIVE, T, "r1", repairs=False)

@@ -115,10 +115,12 @@ def declared(aggregate: str, version: int, fingerprint: str) -> Generation:
 def begin_build(generation: Generation, fingerprint: str, frontier: Boundary, revision: str) -> Generation:
     """Return a generation at the beginning of a build, under a new epoch.
 
+    A live one is built anew if its meaning has changed: no change has come since, or it would be interrupted.
+
     Raises:
-        WrongState: it is live, and no build is needed.
+        WrongState: it is live with this meaning, and no build is needed.
     """
-    if generation.state is State.LIVE:
+    if generation.state is State.LIVE and generation.fingerprint == fingerprint:
         raise WrongState(f"{generation.aggregate}@{generation.version} is live: raise the version to build it anew")
     epoch = generation.epoch + 1
     name, version = generation.id

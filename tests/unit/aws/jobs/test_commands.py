@@ -193,6 +193,16 @@ def test_nothing_is_verified_that_is_not_live(world: World, commands: Commands) 
     assert commands.start("build", [])["targets"] == ["shops@1"]
 
 
+def test_what_has_changed_its_meaning_is_built_and_not_verified(world: World, states: States) -> None:
+    world.deploy("lanes")
+    client: Any = states
+    commands = Commands(world.workshop(), "machine", lambda: client)
+    with pytest.raises(JobEnded, match="run `tailrace rebuild large`"):
+        commands.start("verify", ["large"])
+    assert commands.start("verify", [])["targets"] == ["pages@1", "shops@1"]
+    assert commands.start("build", [])["targets"] == ["large@1"]
+
+
 def test_undo_needs_an_earlier_generation_that_is_live(commands: Commands) -> None:
     with pytest.raises(JobEnded, match="keep its version in the definition"):
         commands.undo("shops")

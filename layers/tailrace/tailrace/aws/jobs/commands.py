@@ -166,11 +166,10 @@ class Commands:
         return [label(one) for one in names]
 
     def _verifications(self, control: Control, names: Sequence[str]) -> list[GenerationId]:
-        defined = fingerprints(self.shop.pipeline)
-        live = {one.id for one in control.generations.values() if one.state is State.LIVE and one.id in defined}
+        live = {name for name in control.generations if self._is_fed(control, name)}
         for name in names:
             if name not in {one[0] for one in live}:
-                raise JobEnded(f"no generation of {name!r} is live: run `tailrace rebuild {name}`")
+                raise JobEnded(f"no generation of {name!r} is live as it is defined: run `tailrace rebuild {name}`")
         return sorted(one for one in live if not names or one[0] in names)
 
     def _execute(self, job: Job, *, resumed: bool) -> None:

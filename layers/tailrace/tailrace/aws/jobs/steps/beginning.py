@@ -46,6 +46,8 @@ def begin(shop: Workshop, job: Job) -> Next:
             after = begin_build(known, meaning, boundary, revision)
         elif before is None:
             raise JobEnded(f"{label(name)} was never built: run `tailrace rebuild {name[0]}`")
+        elif before.fingerprint != meaning:
+            raise JobEnded(f"the meaning of {label(name)} has changed: run `tailrace rebuild {name[0]}`")
         else:
             after = begin_verify(before, boundary, revision, repairs=job.repairs)
         if not shop.control.replace(before, after):

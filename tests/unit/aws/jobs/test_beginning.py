@@ -1,0 +1,71 @@
+"""Jobs of an aggregate whose meaning has changed while nothing was written to the items table."""
+
+from typing import Any
+
+import pytest
+
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.job import Job, Kind
+from tailrace.encoding.dynamodb import decode_item
+from tests.simulation.jobs.history import Player
+from tests.simulation.jobs.world import World
+
+LARGE = ("large", 1)
+
+
+class Calm(Player):
+    """Runs jobs while nobody else does anything."""
+
+    def _some(self, most: int) -> None:
+        """Let nothing happen."""
+
+    def _give_up(self) -> None:
+        """Let nothing be discarded."""
+
+    def run(self, kind: Kind, *, repairs: bool = False) -> Job:
+        """Run a job of the changed aggregate, and return it as it ended."""
+        return self._job(kind, [LARGE], repairs=repairs).job
+
+
+@pytest.fixture
+def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
+    """A stack at rest, with one row of the aggregate whose number of lanes has changed since."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    found = Calm(1)
+    world = found.world
+    world.dies, world.busy = 0, 0
+    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    world.write("orders#1", {"shop": "a", "paid": True, "amount": 5})
+    world.settle()
+    world.now += 3600
+    world.deploy("lanes")
+    deliver = World.deliver
+
+    def deliver_new(self: World, *arguments: Any, **options: Any) -> None:
+        if any(one.done < len(one.records) for one in self.shards):
+            deliver(self, *arguments, **options)
+
+    monkeypatch.setattr(World, "deliver", deliver_new)
+    return found
+
+
+def sums(world: World) -> dict[str, int]:
+    """Return the sum of each epoch of the aggregate."""
+    rows = [decode_item(one) for one in world.database.rows("aggregates")]
+    return {one["pk"].partition("#")[0]: one["sum"] for one in rows if one["pk"].startswith("large@1")}
+
+
+def test_it_is_built_anew(player: Calm) -> None:
+    assert player.run("build").reason == ""
+    (_, second) = sorted(sums(player.world).items())
+    assert second[1] == 5
+    assert player.world.workshop().control.read().generations[LARGE].exact
+
+
+@pytest.mark.parametrize("repairs", [False, True])
+def test_it_is_not_verified_under_the_new_meaning(player: Calm, repairs: bool) -> None:
+    before, generation = sums(player.world), player.world.workshop().control.read().generations[LARGE]
+    job = player.run("verify", repairs=repairs)
+    assert job.reason == "the meaning of large@1 has changed: run `tailrace rebuild large`"
+    assert sums(player.world) == before
+    assert player.world.workshop().control.read().generations[LARGE] == generation
