@@ -7,6 +7,7 @@ from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, label
 from tailrace.backfill.boundaries import choose_boundary, confirm, is_past
 from tailrace.backfill.generations import (
     Generation,
+    GenerationId,
     State,
     begin_build,
     begin_verify,
@@ -14,6 +15,7 @@ from tailrace.backfill.generations import (
     end_verify,
     interrupt,
 )
+from tailrace.errors import Transient
 
 _MAX_ATTEMPTS = 5
 
@@ -93,11 +95,19 @@ def _parents(shop: Workshop) -> dict[str, str | None]:
 
 
 def release(shop: Workshop, job: Job, reason: str) -> None:
-    """Give up a job's hold on its generations: builds are interrupted, verifications end without a verdict."""
-    control = shop.control.read()
+    """Give up a job's hold on its generations: builds are interrupted, verifications end without a verdict.
+
+    Raises:
+        Transient: others have written a control row each time.
+    """
     for name in job.targets:
-        before = control.generations.get(name)
-        if before is None or before.journal is None or before.journal.id != boundary_id(job):
-            continue
-        after = interrupt(before, reason) if before.state is State.BUILDING else end_verify(before)
-        shop.control.replace(before, after)
+        if not any(_let_go(shop, job, name, reason) for _ in range(_MAX_ATTEMPTS)):
+            raise Transient(f"the control row of {label(name)} changes too often")
+
+
+def _let_go(shop: Workshop, job: Job, name: GenerationId, reason: str) -> bool:
+    before = shop.control.read().generations.get(name)
+    if before is None or before.journal is None or before.journal.id != boundary_id(job):
+        return True
+    after = interrupt(before, reason) if before.state is State.BUILDING else end_verify(before)
+    return shop.control.replace(before, after)

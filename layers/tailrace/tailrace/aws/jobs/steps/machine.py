@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.job import Job, Overtaken
 from tailrace.aws.jobs.next_step import Again, Done, Next, Now
 from tailrace.aws.jobs.steps.beginning import begin, confirm_boundaries, past, release, settle
 from tailrace.aws.jobs.steps.building import commit_base, finish_build, sweep
@@ -99,10 +99,7 @@ def advance(shop: Workshop, name: str, *, worked: str = "") -> dict[str, Any]:
         after = _PARTS[job.step][2]
         total = job.data.get(_PARTS[after][1], 0) if after in _PARTS else 0
         job = job.go_to(after, _PHASES.get(after), total)
-    try:
-        return _run(shop, job)
-    except (JobEnded, WrongState) as error:
-        return _fail(shop, job, str(error))
+    return _run(shop, job)
 
 
 def _run(shop: Workshop, job: Job) -> dict[str, Any]:
@@ -115,7 +112,10 @@ def _run(shop: Workshop, job: Job) -> dict[str, Any]:
             after = _PARTS[job.step][2]
             job = shop.jobs.read(job.id).go_to(after, _PHASES.get(after), job.data["partitions"])
             continue
-        outcome = _STEPS[job.step](shop, job)
+        try:
+            outcome = _STEPS[job.step](shop, job)
+        except (JobEnded, WrongState) as error:
+            return _fail(shop, job, str(error))
         match outcome:
             case Now(job):
                 job = shop.jobs.write(job)
@@ -133,22 +133,29 @@ def work_on(shop: Workshop, name: str, number: int) -> None:
     """Work on one part of the step under way; a repetition does the same again.
 
     Raises:
-        Transient: a service cannot be used now; the call is repeated.
-        JobEnded: the job cannot go on.
+        Transient: a service cannot be used now, or the step is over; the call is repeated.
     """
     job = shop.jobs.read(name)
     if job.step in _PARTS and job.state == "running":
         try:
             _PARTS[job.step][0](shop, job, number)
         except JobEnded as error:
-            _fail(shop, shop.jobs.read(name), str(error))
+            _fail(shop, job, str(error))
             return
         shop.jobs.count_part(job)
 
 
 def _fail(shop: Workshop, job: Job, reason: str) -> dict[str, Any]:
-    """End a job that cannot go on: its generations are released, and its sentinels removed."""
-    if job.state == "running":
+    """End a job that cannot go on: its generations are released, and its sentinels removed.
+
+    Raises:
+        Overtaken: another execution has written the job since it was read, and may be further. What this one met may be
+            the other's doing.
+    """
+    found = shop.jobs.read(job.id)
+    if found.state == "running":
+        if found.changes != job.changes:
+            raise Overtaken(f"another execution has written job {job.id}")
         logger().error("a job failed before it was complete", extra={"job": job.id, "reason": reason})
         release(shop, job, reason)
         remove_sentinels(shop, job)

@@ -1,0 +1,105 @@
+"""How jobs end that cannot go on."""
+
+from typing import Any
+
+import pytest
+
+from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.job import Job, Overtaken
+from tailrace.aws.jobs.next_step import Next, Now
+from tailrace.aws.jobs.steps import machine
+from tailrace.aws.jobs.steps.machine import abandon, advance, work_on
+from tailrace.aws.jobs.workshop import JobEnded, Workshop
+from tailrace.errors import Transient
+from tests.simulation.jobs.world import World
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A stack at rest, with a verification that has written its boundary."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    found = World(1)
+    found.dies, found.busy = 0, 0
+    shop = found.workshop()
+    write_first_control_rows(shop, ("items", "aggregates", "progress"))
+    shop.jobs.create(Job("j", "verify", (("pages", 1), ("shops", 1)), found.clock().isoformat()))
+    found.now += 1000
+    assert advance(shop, "j")["next"] == "wait"
+    assert held(found)
+    return found
+
+
+def held(world: World) -> list[str]:
+    """Return the aggregates with a job under way."""
+    return [one.aggregate for one in world.workshop().control.read().generations.values() if one.baseline]
+
+
+def replace_step(monkeypatch: pytest.MonkeyPatch, name: str, step: Any) -> None:
+    monkeypatch.setattr(machine, "_STEPS", {**machine._STEPS, name: step})
+
+
+def test_the_reason_is_that_of_the_step_that_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(_shop: Workshop, _job: Job) -> Next:
+        raise JobEnded("the real reason")
+
+    replace_step(monkeypatch, "past", lambda _shop, job: Now(job.go_to("covered")))
+    replace_step(monkeypatch, "covered", ends)
+    assert advance(world.workshop(), "j") == {"next": "end", "state": "failed", "reason": "the real reason"}
+    assert world.workshop().jobs.read("j").reason == "the real reason"
+    assert not held(world)
+
+
+@pytest.mark.parametrize("refusals", [1, 3])
+def test_a_control_row_that_others_write_meanwhile_is_released(
+    world: World, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    replace, left = ControlTable.replace, [None] * refusals
+
+    def refused(table: ControlTable, *arguments: Any, **options: Any) -> bool:
+        if left:
+            left.pop()
+            return False
+        return replace(table, *arguments, **options)
+
+    monkeypatch.setattr(ControlTable, "replace", refused)
+    abandon(world.workshop(), "j", "by the test")
+    assert not held(world)
+    assert world.workshop().jobs.read("j").state == "failed"
+
+
+def test_a_job_whose_control_rows_cannot_be_released_has_not_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ControlTable, "replace", lambda *_arguments, **_options: False)
+    with pytest.raises(Transient, match="pages@1 changes too often"):
+        abandon(world.workshop(), "j", "by the test")
+    assert world.workshop().jobs.read("j").state == "running"
+
+
+def test_an_execution_that_was_overtaken_does_not_end_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(shop: Workshop, job: Job) -> Next:
+        shop.jobs.write(job)
+        raise JobEnded("the other execution is further")
+
+    replace_step(monkeypatch, "past", overtaken)
+    with pytest.raises(Overtaken):
+        advance(world.workshop(), "j")
+    assert len(held(world)) == 2
+    assert world.workshop().jobs.read("j").state == "running"
+
+
+def test_a_part_that_ends_after_its_step_does_not_end_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = world.workshop()
+    shop.jobs.write(shop.jobs.read("j").go_to("judge"))
+
+    def late(shop: Workshop, job: Job, _number: int) -> None:
+        shop.jobs.write(job.go_to("verdict"))
+        raise JobEnded("was taken from this job")
+
+    monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, "judge": (late, "partitions", "verdict")})
+    with pytest.raises(Overtaken):
+        work_on(shop, "j", 0)
+    work_on(shop, "j", 0)
+    assert len(held(world)) == 2
+    assert shop.jobs.read("j").state == "running"
