@@ -65,8 +65,10 @@ class Buckets:
     clock: Callable[[], float]
     objects: dict[tuple[str, str], tuple[bytes, float]] = field(default_factory=dict)
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_options: Any) -> Json:  # noqa: N803
-        """Store an object."""
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **options: Any) -> Json:  # noqa: N803
+        """Store an object; with ``IfNoneMatch``, if there is none."""
+        if "IfNoneMatch" in options and (Bucket, Key) in self.objects:
+            raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": Key}}, "PutObject")
         self.objects[Bucket, Key] = Body, self.clock()
         return {}
 

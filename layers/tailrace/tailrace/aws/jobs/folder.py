@@ -1,17 +1,22 @@
 """A job's folder in the history bucket: lines of JSON that one part writes and others read.
 
-Objects are named by their content's origin: a part that runs twice writes the same objects again.
+Objects are named by their content's origin: a part that runs twice writes the same objects again. Where it could meet
+something else the second time, it writes once, or under a name of its own that the job's item or a manifest holds.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tailrace.aws.runtime.errors import map_aws_errors
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.errors import has_code, map_aws_errors, translate
 from tailrace.aws.runtime.pages import all_objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_EXISTS = ("PreconditionFailed", "412")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,16 @@ class Folder:
         """Write an object of lines."""
         with map_aws_errors():
             self.client().put_object(Bucket=self.bucket, Key=f"{self.root}/{path}", Body=b"\n".join(lines))
+
+    def write_once(self, path: str, lines: Iterable[bytes]) -> None:
+        """Write an object of lines unless it exists: of several runs of a part, the first that ends counts."""
+        try:
+            self.client().put_object(
+                Bucket=self.bucket, Key=f"{self.root}/{path}", Body=b"\n".join(lines), IfNoneMatch="*"
+            )
+        except (ClientError, BotoCoreError) as error:
+            if not has_code(error, *_EXISTS):
+                raise translate(error) from error
 
     def lines(self, path: str) -> list[bytes]:
         """Return the lines of an object."""

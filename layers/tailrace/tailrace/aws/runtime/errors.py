@@ -44,6 +44,7 @@ TRANSIENT_CODES = frozenset(
         "TransactionConflictException",
         "ReplicatedWriteConflictException",
         "OperationAborted",
+        "ConditionalRequestConflict",
         "OverLimit",
         "KmsThrottled",
         "RequestExpired",

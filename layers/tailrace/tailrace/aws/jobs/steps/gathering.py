@@ -1,6 +1,7 @@
 """Gathers what a job needs to know: the journal, sorted into partitions, and the base that follows from it."""
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import batched
@@ -36,14 +37,18 @@ _MAX_BYTES = 64_000_000  # held in memory before it is written
 
 
 def list_journal(shop: Workshop, job: Job) -> Next:
-    """Cut the list of the journal's objects into parts; after the rows were read, once more."""
+    """Cut the list of the journal's objects into parts; after the rows were read, once more.
+
+    A repetition may find more objects, and cut the list elsewhere. So each has names of its own for its parts, and the
+    job's item holds those that count.
+    """
     keys = list(shop.journal.keys(boundary_id(job)))
     chunks = [keys[start : start + _KEYS_PER_PART] for start in range(0, len(keys), _KEYS_PER_PART)]
-    again = "again" if job.step == "relist" else "once"
+    run = f"{'again' if job.step == 'relist' else 'once'}-{secrets.token_hex(6)}"
     for number, chunk in enumerate(chunks):
-        shop.folder(job).write(f"chunks-{again}/{number:06}", [json.dumps(chunk).encode()])
+        shop.folder(job).write(f"chunks/{run}/{number:06}", [json.dumps(chunk).encode()])
     step = "journal again" if job.step == "relist" else "journal"
-    return Now(job.remember(chunks=len(chunks)).go_to(step, "reading the journal", len(chunks)))
+    return Now(job.remember(chunks=len(chunks), listed=run).go_to(step, "reading the journal", len(chunks)))
 
 
 def read_chunk(shop: Workshop, job: Job, number: int) -> None:
@@ -53,7 +58,7 @@ def read_chunk(shop: Workshop, job: Job, number: int) -> None:
         JobEnded: an entry was written with another meaning.
     """
     again = "again" if job.step == "journal again" else "once"
-    (line,) = shop.folder(job).lines(f"chunks-{again}/{number:06}")
+    (line,) = shop.folder(job).lines(f"chunks/{job.data['listed']}/{number:06}")
     spaces = {one.id: RowSpace(one, shop.aggregate(one.id)) for one in shop.generations(job)}
     changes: Lines = {}
     steps: Lines = {}

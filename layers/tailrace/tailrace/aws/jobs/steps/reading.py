@@ -103,7 +103,10 @@ def _keys(shop: Workshop, segment: int, segments: int) -> Iterator[RowKey]:
 
 
 def read_rows(shop: Workshop, job: Job, partition: int) -> None:
-    """Read a partition's rows: those in the table, in the base and in the journal."""
+    """Read a partition's rows: those in the table, in the base and in the journal.
+
+    What is read counts once: a run that ends late may have read after the journal was listed, and must not replace it.
+    """
     stored: dict[str, set[RowKey]] = {}
     for prefix, pk, sk in map(loads, shop.folder(job).all_lines(f"keys/{partition:06}")):
         stored.setdefault(prefix, set()).add((pk, sk))
@@ -114,7 +117,7 @@ def read_rows(shop: Workshop, job: Job, partition: int) -> None:
         keys |= journal_of(shop, job, "steps-once", partition, generation).steps.keys()
         firsts = MarkFirsts(shop, boundary_id(job))
         lines = [_line(one) for one in _read(shop, space, sorted(keys), firsts)]
-        shop.folder(job).write(f"rows/{space.prefix}/{partition:06}", lines)
+        shop.folder(job).write_once(f"rows/{space.prefix}/{partition:06}", lines)
 
 
 def _read(shop: Workshop, space: RowSpace, keys: Iterable[RowKey], firsts: "MarkFirsts") -> Iterator[ReadRow]:

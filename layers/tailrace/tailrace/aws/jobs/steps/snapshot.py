@@ -39,9 +39,9 @@ def scan_segment(shop: Workshop, job: Job, segment: int) -> None:
 
 
 def close_snapshot(shop: Workshop, job: Job) -> None:
-    """Write the list of the runs that count, one for each segment."""
+    """Write the list of the runs that count, one for each segment; a run that ends later does not."""
     folder = shop.folder(job)
-    folder.write("snapshot", list(folder.all_lines("manifests")))
+    folder.write_once("snapshot", list(folder.all_lines("manifests")))
 
 
 def snapshot_lines(shop: Workshop, job: Job, partition: int) -> Iterator[bytes]:

@@ -1,0 +1,104 @@
+"""Parts and steps whose call was repeated, and whose first run ends after the job has gone on."""
+
+from typing import Any
+
+import pytest
+
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.jobs.job import Job
+from tailrace.aws.jobs.steps import machine
+from tailrace.aws.jobs.steps.gathering import list_journal
+from tailrace.aws.jobs.steps.reading import read_rows
+from tailrace.aws.jobs.steps.snapshot import close_snapshot, scan_segment
+from tailrace.aws.jobs.workshop import Workshop
+from tailrace.encoding.dynamodb import decode_item
+from tests.simulation.jobs.history import Player
+
+
+class Calm(Player):
+    """Runs jobs while nobody else does anything."""
+
+    def _some(self, most: int) -> None:
+        """Let nothing happen."""
+
+    def _give_up(self) -> None:
+        """Let nothing be discarded."""
+
+    def count_another(self) -> None:
+        """Write an order, and have it counted."""
+        self.world.write(f"orders#{self.world.sequence}", {"shop": "a", "amount": 7})
+        self.world.settle()
+
+    def revenue(self) -> int:
+        """Return the revenue of shop a."""
+        rows = map(decode_item, self.world.database.rows("aggregates"))
+        return next(int(one["revenue"]) for one in rows if one["pk"].startswith("shops@1"))
+
+    def before(self, monkeypatch: pytest.MonkeyPatch, step: str, act: Any) -> None:
+        """Let something happen once, before the first part of a step."""
+        part, *rest = machine._PARTS[step]
+        left = [act]
+
+        def late(shop: Workshop, job: Job, number: int) -> None:
+            if left:
+                left.pop()(shop, job)
+            part(shop, job, number)
+
+        monkeypatch.setattr(machine, "_PARTS", {**machine._PARTS, step: (late, *rest)})
+
+
+@pytest.fixture
+def player(monkeypatch: pytest.MonkeyPatch) -> Calm:
+    """A stack at rest, with one order."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    found = Calm(1)
+    found.world.dies, found.world.busy = 0, 0
+    write_first_control_rows(found.world.workshop(), ("items", "aggregates", "progress"))
+    found.count_another()
+    found.world.now += 3600
+    return found
+
+
+def test_rows_that_are_read_after_the_journal_was_listed_are_not_judged(
+    player: Calm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_again(shop: Workshop, job: Job) -> None:
+        player.count_another()
+        for number in range(job.data["partitions"]):
+            read_rows(shop, job, number)
+
+    player.before(monkeypatch, "judge", read_again)
+    verdict = player._job("verify", [("shops", 1)], repairs=True)
+    assert (verdict.job.state, verdict.findings, player.revenue()) == ("done", (), 14)
+
+
+def test_items_that_are_read_after_the_snapshot_was_closed_are_not_in_the_base(
+    player: Calm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan_again(shop: Workshop, job: Job) -> None:
+        player.count_another()
+        for number in range(job.data["segments"]):
+            scan_segment(shop, job, number)
+        close_snapshot(shop, job)
+
+    player.before(monkeypatch, "base", scan_again)
+    verdict = player._job("verify", [("shops", 1)], repairs=True)
+    assert (verdict.job.state, verdict.findings, player.revenue()) == ("done", (), 14)
+
+
+@pytest.mark.parametrize(("step", "listing"), [("journal", "list"), ("journal again", "relist")])
+def test_the_parts_of_the_journal_are_those_of_the_run_that_counts(
+    player: Calm, monkeypatch: pytest.MonkeyPatch, step: str, listing: str
+) -> None:
+    objects = player.world.buckets.objects
+
+    def list_again(shop: Workshop, job: Job) -> None:
+        player.count_another()
+        before = dict(objects)
+        list_journal(shop, job.go_to(listing))
+        assert len(objects) > len(before)
+        assert {name: objects[name] for name in before} == before
+
+    player.before(monkeypatch, step, list_again)
+    verdict = player._job("verify", [("shops", 1)], repairs=True)
+    assert (verdict.job.state, verdict.findings, player.revenue()) == ("done", (), 14)
