@@ -2,13 +2,17 @@
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.stub import ANY, Stubber
 
 from functions.fanout.app import handler
+from tailrace import Collection, Pipeline, Route
+from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.stages.fanout import Destinations, Fanout
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import InvalidMessage, NotFound, Permanent, SettingsError
 from tailrace.testing import SHARD, SOURCE, event, history, record
@@ -127,6 +131,58 @@ def test_what_no_message_can_hold_is_put_aside_and_referred_to(cloud: Cloud) -> 
     (key,) = cloud.objects("the-failures", "oversize/")
     assert envelope["dataref"] == f"s3://the-failures/{key}"
     assert loads(cloud.objects("the-failures")[key])["new"] == huge | {"large": True}
+
+
+_KEY = {"pk": "T|{tenant}", "sk": "{sk+}"}
+_DRAFTS = Collection("drafts", schema={}, key=_KEY, match={"state": "draft"})
+_INVOICES = Collection("invoices", schema={}, key=_KEY, match={"state": "final"})
+MOVING = Pipeline(
+    [_DRAFTS, _INVOICES],
+    routes=[Route("drafts", of=_DRAFTS, when=bool), Route("invoices", of=_INVOICES, when=bool)],
+)
+
+
+def fanout_of_moves(cloud: Cloud) -> Fanout:
+    urls = {name: cloud.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("archive", "drafts", "invoices")}
+    destinations = Destinations(urls["archive"], urls, "the-failures")
+    progress = ProgressWriter(cloud.dynamodb, "progress", "fanout", lambda: datetime.now(UTC))
+    return Fanout(MOVING, cloud.sqs, lambda: cloud.s3, destinations, progress)
+
+
+def move(old_size: int, new_size: int) -> dict[str, Any]:
+    """Return the record of an item that passes from one collection to the other."""
+    moved = record(1, "drafts", ("a/1", {}, {}), pipeline=MOVING)
+    for image, state, size in (("OldImage", "draft", old_size), ("NewImage", "final", new_size)):
+        moved["dynamodb"][image] |= {"state": {"S": state}, "text": {"S": state[0] * size}}
+    return moved
+
+
+@pytest.mark.parametrize(("old_size", "new_size"), [(10, 10), (300_000, 10), (10, 300_000), (300_000, 290_000)])
+def test_both_events_of_an_item_that_moves_are_sent_whatever_its_size(
+    cloud: Cloud, old_size: int, new_size: int
+) -> None:
+    assert fanout_of_moves(cloud)(event([move(old_size, new_size)])) == DONE
+    sent = [envelope for body in received(cloud, "archive") for envelope in loads(body)]
+    assert [(one["type"], "dataref" in one) for one in sent] == [
+        ("tailrace.drafts.removed", old_size > 262_144),
+        ("tailrace.invoices.inserted", new_size > 262_144),
+    ]
+    assert [loads(body) for queue in ("drafts", "invoices") for body in received(cloud, queue)] == sent
+    for one in sent:
+        kept = cloud.objects("the-failures")
+        data = one["data"] if "data" in one else loads(kept[one["dataref"].removeprefix("s3://the-failures/")])
+        text = (data["old"] or data["new"])["text"]
+        assert len(text) == (old_size if one["type"].endswith("removed") else new_size)
+
+
+def test_a_move_whose_data_cannot_be_put_aside_comes_again(cloud: Cloud) -> None:
+    moved = move(300_000, 290_000)
+    with Stubber(cloud.s3) as stub:
+        for _ in range(2 + 1 + 1):  # the archive's two, and each route's one
+            stub.add_client_error("put_object", "SlowDown", http_status_code=503)
+        answer = fanout_of_moves(cloud)(event([moved]))
+    assert answer["batchItemFailures"] == [{"itemIdentifier": moved["dynamodb"]["SequenceNumber"]}]
+    assert received(cloud, "archive") == []
 
 
 def test_the_first_change_that_was_not_sent_is_the_checkpoint(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,12 +107,20 @@ class Fanout:
         Returns the sequence number and text of each event that can be sent, and the sequence numbers of events whose
         data could not be stored.
         """
-        large = [event for event in events if not fits(event.text)]
-        if not large:
+        # by position: a change that moves an item to another collection makes two events with one sequence number
+        checks = {
+            position: claim_check(event.event, self.destinations.failures_bucket)
+            for position, event in enumerate(events)
+            if not fits(event.text)
+        }
+        if not checks:
             return [(event.sequence, event.text) for event in events], []
-        checks = {event.sequence: claim_check(event.event, self.destinations.failures_bucket) for event in large}
-        unstored = put_objects(self.s3(), self.destinations.failures_bucket, [stored for stored, _ in checks.values()])
-        failed = {list(checks)[position] for position in unstored}
-        texts = {sequence: slim_text for sequence, (_, slim_text) in checks.items()}
-        ready = [(e.sequence, texts.get(e.sequence, e.text)) for e in events if e.sequence not in failed]
-        return ready, sorted(failed)
+        places = list(checks)
+        stored = [stored_object for stored_object, _ in checks.values()]
+        failed = {places[index] for index in put_objects(self.s3(), self.destinations.failures_bucket, stored)}
+        ready = [
+            (event.sequence, checks[position][1] if position in checks else event.text)
+            for position, event in enumerate(events)
+            if position not in failed
+        ]
+        return ready, sorted(events[position].sequence for position in failed)
