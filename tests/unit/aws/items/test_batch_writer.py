@@ -136,6 +136,18 @@ def test_a_message_that_the_queue_refuses_for_good_is_never_passed_over() -> Non
         sent(Queue({"bad": 1}), ["good", "bad"])
 
 
+def test_a_message_whose_key_is_throttled_is_sent_again_although_the_queue_calls_it_the_senders_fault() -> None:
+    class Throttled(Queue):
+        def send_message_batch(self, QueueUrl: str, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:  # noqa: N803
+            answer = super().send_message_batch(QueueUrl, Entries)
+            failed = [{**entry, "SenderFault": True, "Code": "KmsThrottled"} for entry in answer.get("Failed", ())]
+            return answer | {"Failed": failed}
+
+    queue = Throttled({"1": 2})
+    assert sent(queue, ["0", "1"]) == []
+    assert queue.bodies == ["0", "1"]
+
+
 def test_a_request_holds_no_more_bytes_than_it_may() -> None:
     queue = Queue()
     bodies = ["é" * 130_000, *["x" * 200_000] * 9]

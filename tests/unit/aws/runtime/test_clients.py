@@ -23,6 +23,7 @@ from botocore.session import get_session
 
 from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.errors import translate
+from tailrace.aws.runtime.queues import send_messages
 from tailrace.aws.runtime.raw_json import skip_serializer
 from tailrace.errors import Permanent, TailraceError, Transient
 
@@ -105,6 +106,9 @@ def test_every_error_of_the_sdk_is_told_apart(name: str) -> None:
         (answered("ThrottlingException"), Transient),
         (answered("ProvisionedThroughputExceededException"), Transient),
         (answered("SlowDown", 503), Transient),
+        (answered("KmsThrottled"), Transient),
+        (answered("KMS.ThrottlingException"), Transient),
+        (answered("KMS.AccessDeniedException"), Permanent),
         (answered("Whatever", 500), Transient),
         (answered("Whatever", 429), Transient),
         (answered("AccessDeniedException"), Permanent),
@@ -144,6 +148,24 @@ def test_a_call_without_an_answer_is_transient(aws_env: None, monkeypatch: pytes
         with pytest.raises(EndpointConnectionError) as raised:
             client("dynamodb").get_item(TableName="t", Key={"pk": {"S": "k"}})
     assert isinstance(translate(raised.value), Transient)
+
+
+def test_a_queue_whose_key_is_throttled_is_tried_again(aws_env: None) -> None:
+    """SQS names the error KmsThrottled, and the SDK tells the code of the query protocol that SQS had before."""
+    sqs: Any = get_session().create_client("sqs")
+    headers = HTTPHeaders()
+    headers["x-amzn-query-error"] = "KMS.ThrottlingException;Sender"
+    calls: list[Any] = []
+
+    def answer(request: Any, **_others: Any) -> AWSResponse:
+        calls.append(request)
+        if len(calls) > 1:
+            return AWSResponse(request.url, 200, HTTPHeaders(), Body(b"{}"))
+        return AWSResponse(request.url, 400, headers, Body(b'{"__type":"com.amazonaws.sqs#KmsThrottled"}'))
+
+    sqs.meta.events.register("before-send.sqs", answer)
+    assert send_messages(sqs, "https://sqs.us-east-1.amazonaws.com/1/q", ["x"], sleep=lambda _seconds: None) == []
+    assert len(calls) == 2
 
 
 class Body:

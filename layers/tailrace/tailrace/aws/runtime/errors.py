@@ -19,6 +19,12 @@ from tailrace.errors import Permanent, TailraceError, Transient
 CONDITION_FAILED = "ConditionalCheckFailedException"
 """The code of a conditional write whose condition does not hold; DynamoDB writes nothing then."""
 
+KMS_THROTTLED = ("KMS.ThrottlingException", "KmsThrottled", "KMSThrottlingException", "KmsThrottlingException")
+"""Codes of a call that KMS throttles, of S3, SQS, Lambda and Step Functions. The SDK does not retry them.
+
+SQS names the error ``KmsThrottled``, but returns the code of its older query protocol, which is the first.
+"""
+
 TRANSIENT_CODES = frozenset(
     [
         "InternalFailure",
@@ -46,7 +52,7 @@ TRANSIENT_CODES = frozenset(
         "OperationAborted",
         "ConditionalRequestConflict",
         "OverLimit",
-        "KmsThrottled",
+        *KMS_THROTTLED,
         "RequestExpired",
         "RequestTimeTooSkewed",
         "EC2ThrottledException",

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tailrace.aws.runtime.errors import map_aws_errors
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tailrace.aws.runtime.errors import KMS_THROTTLED, has_code, translate
 from tailrace.errors import Permanent, Transient
 
 if TYPE_CHECKING:
@@ -59,11 +61,15 @@ def _send_batch(client: "SQSClient", queue: str, bodies: Mapping[int, str]) -> l
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
         {"Id": str(position), "MessageBody": body} for position, body in bodies.items()
     ]
-    with map_aws_errors():
+    try:
         response = client.send_message_batch(QueueUrl=queue, Entries=entries)
+    except (ClientError, BotoCoreError) as error:
+        if has_code(error, *KMS_THROTTLED):  # like failed entries: the SDK does not retry it
+            return list(bodies)
+        raise translate(error) from error
     failed = response.get("Failed", [])
     for entry in failed:
-        if entry["SenderFault"]:
+        if entry["SenderFault"] and entry["Code"] not in KMS_THROTTLED:
             raise Permanent(f"the queue rejects a message: {entry['Code']}: {entry.get('Message', '')}")
     return sorted(int(entry["Id"]) for entry in failed)
 
