@@ -253,3 +253,23 @@ def test_a_table_that_refuses_is_never_passed_over_in_silence(cloud: Cloud) -> N
     with pytest.raises(Permanent, match="ResourceNotFoundException"):
         handler(batch(put("1", ORDER)), None)
     assert cloud.quarantine() == []
+
+
+def test_a_message_that_is_refused_access_holds_up_its_group_and_no_other(cloud: Cloud) -> None:
+    """Applied again, the other messages would overwrite what others have written since."""
+    event = batch(put("1", ORDER), "{", put("2", ORDER), put("3", ORDER))
+    for record, group in zip(event["Records"], ["a", "b", "b", "c"], strict=True):
+        record["attributes"]["MessageGroupId"] = group
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
+        answer = handler(event, None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
+    assert set(cloud.items()) == {"orders#1", "orders#3"}
+
+
+def test_a_batch_of_which_nothing_gets_through_is_an_error_of_the_function(cloud: Cloud) -> None:
+    with Stubber(client("s3")) as stub:
+        stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(Permanent, match="AccessDenied"):
+            handler(batch("{", put("1", ORDER)), None)
+    assert cloud.items() == {}

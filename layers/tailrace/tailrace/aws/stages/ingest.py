@@ -48,15 +48,17 @@ class Ingester:
     def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> dict[str, Any]:
         """Process a batch of messages and report those that must be redelivered.
 
-        A message that fails transiently holds up the later ones of its group, and no others. A message that can never
-        succeed goes to quarantine and counts as done.
+        A message that fails holds up the later ones of its group, and no others: applied messages never come back. A
+        message that can never succeed goes to quarantine and counts as done.
 
         Raises:
-            Permanent: the table or bucket rejects a request; the whole batch is redelivered until it is dead-lettered.
+            Permanent: the table or bucket rejects a request, and no message of the batch was processed; the whole batch
+            is redelivered until it is dead-lettered.
         """
         failed: list[str] = []
         blocked_groups: set[str] = set()
         quarantined = 0
+        rejection: Permanent | None = None
         for record in event["Records"]:
             group = record["attributes"].get("MessageGroupId")
             if (group is not None and group in blocked_groups) or remaining_time_ms() < _MIN_TIME_LEFT_MS:
@@ -72,11 +74,21 @@ class Ingester:
                 )
                 failed.append(record["messageId"])
                 blocked_groups.add(group)
+            except Permanent as error:
+                logger().error(
+                    "message rejected; it will be redelivered",
+                    extra={"message_id": record["messageId"], "error": str(error)},
+                )
+                failed.append(record["messageId"])
+                blocked_groups.add(group)
+                rejection = error
         count_metrics(
             MessagesTaken=len(event["Records"]) - len(failed),
             MessagesFailed=len(failed),
             ItemsQuarantined=quarantined,
         )
+        if rejection is not None and len(failed) == len(event["Records"]):
+            raise rejection  # so that the function's errors tell that nothing gets through
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     def _process(self, record: Mapping[str, Any]) -> bool:
