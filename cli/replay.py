@@ -209,4 +209,4 @@ def _batch_size(run: Run) -> int:
 def _bookmark_path(stack: DeployedStack, options: argparse.Namespace) -> Path:
     span = f"{options.start.isoformat()} {options.end.isoformat()}"
     digest = hashlib.sha256(span.encode()).hexdigest()[:16]
-    return state_folder(stack.name, stack.region) / f"replay-{options.route}-{digest}.json"
+    return state_folder(stack.name, stack.region) / f"replay-{resource_name(options.route)}-{digest}.json"

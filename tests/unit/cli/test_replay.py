@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cli import replay as module
+from cli.__main__ import main
 from cli.errors import CommandError
 from cli.failures import archives
 from cli.failures.archives import Archive
@@ -123,6 +125,19 @@ def test_a_limit_is_kept_and_the_next_run_continues(world: World) -> None:
     world.archive([change(number, "a", number=number) for number in range(1, 21)])
     assert [world.run(limit=4) for _ in range(3)] == [4, 4, 2]
     assert sequences(world) == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
+
+
+def test_another_spelling_of_the_route_continues_the_same_replay(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world.archive([change(number, "a") for number in range(1, 4)])
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(name="s", region="r"))
+    monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
+    monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
+    span = ["--from", "2026-11-25", "--to", "2026-11-26", "--limit", "1", "--stack", "s"]
+    assert [main(["replay", route, *span]) for route in ("even", "Even", "even")] == [0, 0, 0]
+    assert sequences(world) == [1, 2, 3]
 
 
 def test_a_limit_does_not_cost_an_invocation_for_each_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

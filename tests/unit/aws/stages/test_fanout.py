@@ -219,11 +219,12 @@ def test_a_replay_sends_items_and_names_those_that_are_still_refused(cloud: Clou
     assert cloud.quarantine() == []
 
 
-def test_a_replay_sends_a_routes_events_to_this_route_only(cloud: Cloud) -> None:
+@pytest.mark.parametrize("name", ["large-orders", "large_orders", "LargeOrders"])
+def test_a_replay_sends_a_routes_events_to_this_route_only(cloud: Cloud, name: str) -> None:
     handler(event(history("orders", [("1", LARGE), ("2", SMALL)])), None)
     received(cloud, "stack_LargeOrders")
     texts = [json.dumps(envelope) for envelope in archived(cloud)]
-    request = {"route": "large-orders", "events": texts}
+    request = {"route": name, "events": texts}
     assert handler({"replay": request | {"check": True}}, None) == {
         "collection": "orders",
         "matched": 1,

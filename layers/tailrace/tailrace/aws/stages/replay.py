@@ -58,7 +58,7 @@ class Replayer:
     def _events(self, name: str, texts: list[str], sends: bool) -> dict[str, Any]:
         route = find_route(self.fanout.pipeline, name)
         events = replay_events(texts, route)
-        failed = self.fanout.send_to_route(name, events) if sends else []
+        failed = self.fanout.send_to_route(route.name, events) if sends else []
         count_metrics(EventsReplayed=len(events) - len(failed) if sends else 0)
         return {"collection": route.of.name, "matched": len(events), "failed": sorted(failed)}
 
