@@ -28,6 +28,7 @@ INBOX, RECEIPTS = "inbox/", "receipts/"
 
 FOREIGN = "are not notifications for this stack"
 LOADED = "the file was loaded since"
+GONE = "the file was deleted before it was loaded: drop it again"
 LINES = "files with lines that"
 _MISSING = ("NoSuchKey", "404")
 _READ_TOGETHER = 100
@@ -94,6 +95,8 @@ class AsyncFailures:
         uploads = [record for record in event.get("Records", ()) if not self._is_loaded(record)]
         if not uploads:
             return LOADED
+        if not all(self._is_stored(upload) for upload in uploads):
+            return GONE
         if run.policy.overwrite and not run.policy.newer_by:
             return None
         return next((reason for upload in uploads if (reason := self._reason_of_lines(upload))), None)
@@ -142,6 +145,16 @@ class AsyncFailures:
             return self.functions.stage_of(record["requestContext"]["functionArn"]), record["requestPayload"]
         except (ValueError, KeyError, TypeError):
             return None, {}
+
+    def _is_stored(self, record: Mapping[str, Any]) -> bool:
+        """Return whether there still is a file with this name."""
+        try:
+            self.s3.head_object(Bucket=self.bucket, Key=unquote_plus(record["s3"]["object"]["key"]))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return False
+            raise
+        return True
 
     def _is_loaded(self, record: Mapping[str, Any]) -> bool:
         """Return whether a file's receipt is that of this upload."""

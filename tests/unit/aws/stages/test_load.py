@@ -317,7 +317,7 @@ def test_a_file_is_read_in_ranges_of_one_version(cloud: Cloud, monkeypatch: pyte
     monkeypatch.setattr("tailrace.aws.runtime.object_reader.RANGE_BYTES", 1000)
     body = b"".join(lines(GOOD | {"id": str(n)}) for n in range(100))
     assert load(cloud, "inbox/orders/x.jsonl", body)["accepted"] == 100
-    event = upload(cloud, "inbox/orders/y.jsonl", body)
+    upload(cloud, "inbox/orders/y.jsonl", body)
     version = StoredVersion.find(cloud.s3, "the-archive", "inbox/orders/y.jsonl")
     assert version is not None
     reader = ObjectReader(cloud.s3, version, lambda: None)
@@ -328,15 +328,27 @@ def test_a_file_is_read_in_ranges_of_one_version(cloud: Cloud, monkeypatch: pyte
     cloud.s3.delete_object(Bucket="the-archive", Key="inbox/orders/y.jsonl")
     with pytest.raises(ObjectReplaced):
         reader.read(1500)
-    assert handler(event, Context()) == []
 
 
 def test_notifications_that_are_no_files_are_passed_over(cloud: Cloud) -> None:
     assert handler({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "the-archive"}, Context()) == []
     assert handler(upload(cloud, "inbox/orders/", b""), Context()) == []
-    gone = upload(cloud, "inbox/orders/x.jsonl", b"")
+
+
+def test_a_file_that_was_deleted_before_it_was_loaded_gets_a_receipt_that_says_so(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier, later = (upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer=one) for one in ("0A", "0B"))
     cloud.s3.delete_object(Bucket="the-archive", Key="inbox/orders/x.jsonl")
-    assert handler(gone, Context()) == []
+    for notification in (later, earlier, later):  # the last word is that on the later upload, told once
+        handler(notification, Context())
+    (receipt,) = [loads(body) for body in cloud.objects("the-archive", "receipts/").values()]
+    assert (receipt["sequencer"], receipt["accepted"]) == ("0B", 0)
+    assert receipt["failure"] == "the file was deleted before it was loaded: drop it again"
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["FilesRefused"] for one in told if "FilesRefused" in one] == [[1.0]]
+    (again,) = handler(upload(cloud, "inbox/orders/x.jsonl", lines(GOOD), sequencer="0C"), Context())
+    assert (again["accepted"], again.get("failure")) == (1, None)
 
 
 def test_a_receipt_that_is_none_of_ours_is_replaced(cloud: Cloud) -> None:

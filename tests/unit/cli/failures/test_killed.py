@@ -125,6 +125,7 @@ def test_notifications(stack: Stack, seed: int) -> None:
     for number in range(chance.randint(1, 15)):
         stage = chance.choice(["load", "catalog"])
         key = f"{'inbox' if stage == 'load' else 'archive'}/things/{number}.jsonl"
+        stack.s3.put_object(Bucket="the-archive", Key=key, Body=b"")
         stack.notify(stage, key)
         expected[stage][key] = 1
     redrive_until_done(stack, "async", chance)

@@ -289,6 +289,18 @@ def test_a_file_that_was_loaded_since_is_done(stack: Stack, loaded: list[str]) -
     assert (loaded, stack.sqs.bodies("async")) == ([], [])
 
 
+@pytest.mark.parametrize("policy", [SAFE, BOTH])
+def test_a_file_that_is_gone_is_left_and_named(stack: Stack, loaded: list[str], policy: Policy) -> None:
+    upload(stack, "a b.jsonl", {"id": "a", "n": 1})
+    stack.s3.delete_object(Bucket="the-archive", Key="inbox/things/a b.jsonl")
+    upload(stack, "b.jsonl", {"id": "b", "n": 1})
+    stack.put_item("b", {"n": 1})
+    tally = stack.redrive("async", policy).tally
+    assert (tally.put_back, dict(tally.left)) == (1, {files.GONE: 1})
+    assert tally.examples[files.GONE] == ["inbox/things/a b.jsonl"]
+    assert (loaded, len(stack.sqs.bodies("async"))) == (["inbox/things/b.jsonl"], 1)
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [

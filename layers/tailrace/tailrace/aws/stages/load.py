@@ -128,8 +128,10 @@ class Loader:
         checkpoints = Checkpoints(self.s3, upload, etag, self.make_name())
         if version is None or version.etag != etag:
             begun = checkpoints.find()
+            if begun is None and version is None:
+                return self._finish(tally, [InvalidMessage("the file was deleted before it was loaded: drop it again")])
             if begun is None:
-                logger().warning("the file is gone, or replaced by a later upload", extra={"key": upload.key})
+                logger().warning("a later upload has replaced the file", extra={"key": upload.key})
                 return None
             tally.resume(begun)
             return self._finish(tally, [ObjectReplaced()])
