@@ -4,7 +4,7 @@ import json
 from typing import Any
 from urllib.parse import quote_plus
 
-INBOX, RECEIPTS, CHECKPOINTS = "inbox/", "receipts/", "checkpoints/"
+from tailrace.outputs.inbox_keys import INBOX, checkpoint_key, receipt_key
 
 
 def load_unfinished_files(s3: Any, functions: Any, bucket: str, function: str) -> list[str]:
@@ -13,9 +13,9 @@ def load_unfinished_files(s3: Any, functions: Any, bucket: str, function: str) -
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=INBOX):
         for entry in page.get("Contents", ()):
             key, etag = entry["Key"], entry["ETag"].strip('"')
-            if key.endswith("/") or _stored(s3, bucket, RECEIPTS, key).get("etag") == etag:
+            if key.endswith("/") or _stored(s3, bucket, receipt_key(key)).get("etag") == etag:
                 continue
-            checkpoint = _stored(s3, bucket, CHECKPOINTS, key)
+            checkpoint = _stored(s3, bucket, checkpoint_key(key))
             sequencer = checkpoint.get("sequencer", "") if checkpoint.get("etag") == etag else ""
             described = {"key": quote_plus(key, safe="/"), "eTag": etag, "sequencer": sequencer}
             place = {"bucket": {"name": bucket}, "object": described}
@@ -25,10 +25,10 @@ def load_unfinished_files(s3: Any, functions: Any, bucket: str, function: str) -
     return found
 
 
-def _stored(s3: Any, bucket: str, folder: str, key: str) -> dict[str, Any]:
-    """Return what is stored about a file, nothing if there is nothing."""
+def _stored(s3: Any, bucket: str, key: str) -> dict[str, Any]:
+    """Return a receipt or a checkpoint, nothing if there is none."""
     try:
-        body = s3.get_object(Bucket=bucket, Key=f"{folder}{key.removeprefix(INBOX)}.json")["Body"].read()
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
         return {}
     about = json.loads(body)

@@ -20,15 +20,15 @@ from tailrace.errors import InvalidMessage, NotFound
 from tailrace.inputs.lines import Line, detect_format, read_lines
 from tailrace.inputs.messages import Operation
 from tailrace.inputs.unpacking import unpacked
+from tailrace.outputs.inbox_keys import INBOX, receipt_key
 
 LEASE_S = 960
 """Longer than the timeout of load."""
 
-INBOX, RECEIPTS = "inbox/", "receipts/"
-
 FOREIGN = "are not notifications for this stack"
 LOADED = "the file was loaded since"
 GONE = "the file was deleted before it was loaded: drop it again"
+REJECTED = "AWS rejects a request for the file:"
 LINES = "files with lines that"
 _MISSING = ("NoSuchKey", "404")
 _READ_TOGETHER = 100
@@ -70,7 +70,10 @@ class AsyncFailures:
     def _redrive(self, message: Message, leases: Leases, run: Run) -> None:
         """Process a notification. It stays hidden if this is interrupted, because the function goes on then."""
         stage, event = self._parse(message.body)
-        reason = self._reason_to_leave(stage, event, run)
+        try:
+            reason = self._reason_to_leave(stage, event, run)
+        except ClientError as error:  # the notifications behind it may be fine
+            reason = f"{REJECTED} {error.operation_name}: {error.response['Error']['Code']}"
         if reason is None and not run.take([message]):
             leases.keep([message])
             return
@@ -113,9 +116,6 @@ class AsyncFailures:
                         return f"{LINES} {verdict.reason}"
         except _UNREADABLE_FILE:
             return None
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _MISSING:
-                raise
         return None
 
     def _read_puts(self, key: str) -> Iterator[Operation]:
@@ -159,9 +159,8 @@ class AsyncFailures:
     def _is_loaded(self, record: Mapping[str, Any]) -> bool:
         """Return whether a file's receipt is that of this upload."""
         described = record["s3"]["object"]
-        key = unquote_plus(described["key"]).removeprefix(INBOX)
         try:
-            found = self.s3.get_object(Bucket=self.bucket, Key=f"{RECEIPTS}{key}.json")
+            found = self.s3.get_object(Bucket=self.bucket, Key=receipt_key(unquote_plus(described["key"])))
             receipt = json.loads(found["Body"].read())
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:

@@ -330,6 +330,16 @@ def test_a_file_is_read_in_ranges_of_one_version(cloud: Cloud, monkeypatch: pyte
         reader.read(1500)
 
 
+def test_a_file_with_the_longest_key_is_loaded_once(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto allows longer keys than S3."""
+    monkeypatch.setattr("tailrace.aws.stages.load._LARGE_BYTES", 0)
+    event = upload(cloud, f"inbox/orders/{'x' * 1005}.jsonl", lines(GOOD))
+    (receipt,) = handler(event, Context())
+    assert (receipt["file"], receipt["accepted"]) == (event["Records"][0]["s3"]["object"]["key"], 1)
+    assert handler(event, Context()) == []
+    assert sorted(len(key) for key in cloud.objects("the-archive")) == [84, 87, 1024]
+
+
 def test_notifications_that_are_no_files_are_passed_over(cloud: Cloud) -> None:
     assert handler({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "the-archive"}, Context()) == []
     assert handler(upload(cloud, "inbox/orders/", b""), Context()) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
 from cli.failures import batches, files, gate, quarantine, queues
@@ -299,6 +300,26 @@ def test_a_file_that_is_gone_is_left_and_named(stack: Stack, loaded: list[str], 
     assert (tally.put_back, dict(tally.left)) == (1, {files.GONE: 1})
     assert tally.examples[files.GONE] == ["inbox/things/a b.jsonl"]
     assert (loaded, len(stack.sqs.bodies("async"))) == (["inbox/things/b.jsonl"], 1)
+
+
+@pytest.mark.parametrize("policy", [SAFE, BOTH])
+def test_a_file_whose_request_is_rejected_holds_up_no_other(
+    stack: Stack, loaded: list[str], policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(stack, "a.jsonl", {"id": "a", "n": 1})
+    upload(stack, "b.jsonl", {"id": "b", "n": 1})
+    stack.put_item("b", {"n": 1})
+    get_object = stack.s3.get_object
+
+    def rejecting(**request: Any) -> Any:
+        if "/a.jsonl" in request["Key"]:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+        return get_object(**request)
+
+    monkeypatch.setattr(stack.s3, "get_object", rejecting)
+    tally = stack.redrive("async", policy).tally
+    assert (tally.put_back, dict(tally.left)) == (1, {f"{files.REJECTED} GetObject: AccessDenied": 1})
+    assert loaded == ["inbox/things/b.jsonl"]
 
 
 @pytest.mark.parametrize(

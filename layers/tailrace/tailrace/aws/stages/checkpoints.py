@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.errors import has_code, translate
-from tailrace.aws.stages.receipts import INBOX, Upload, is_later
+from tailrace.aws.stages.receipts import Upload, is_later
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, TailraceError, Transient
 from tailrace.inputs.raw_lines import Bookmark
+from tailrace.outputs.inbox_keys import checkpoint_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CHECKPOINTS = "checkpoints/"
 _MISSING = ("NoSuchKey", "404")
 _CONFLICT = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409", *_MISSING)
 _MAX_ATTEMPTS = 5
@@ -105,7 +105,7 @@ class Checkpoints:
 
     @property
     def _key(self) -> str:
-        return f"{CHECKPOINTS}{self.upload.key.removeprefix(INBOX)}.json"
+        return checkpoint_key(self.upload.key)
 
     def _read(self) -> Item:
         """Return what is stored, nothing if it cannot be used; the next write is conditional on it."""

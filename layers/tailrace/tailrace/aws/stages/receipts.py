@@ -12,12 +12,12 @@ from tailrace.aws.runtime.objects import put_objects
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, Transient
+from tailrace.outputs.inbox_keys import INBOX, receipt_key
 from tailrace.outputs.stored_object import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-INBOX, RECEIPTS = "inbox/", "receipts/"
 _CREATED = "ObjectCreated:"
 
 
@@ -70,7 +70,7 @@ class Receipts:
     def supersede(self, upload: Upload) -> bool:
         """Tell whether this upload, or a later one to the same key, already has a receipt."""
         try:
-            answer = self.s3.get_object(Bucket=upload.bucket, Key=_receipt_key(upload.key))
+            answer = self.s3.get_object(Bucket=upload.bucket, Key=receipt_key(upload.key))
             receipt = loads(answer["Body"].read())
         except InvalidMessage:
             return False
@@ -89,7 +89,7 @@ class Receipts:
         Raises:
             Transient: it cannot be written now.
         """
-        stored = StoredObject(_receipt_key(upload.key), dumps(receipt).encode())
+        stored = StoredObject(receipt_key(upload.key), dumps(receipt).encode())
         if put_objects(self.s3, upload.bucket, [stored]):
             raise Transient("the receipt cannot be written now")
 
@@ -101,7 +101,3 @@ def is_later(sequencer: str, other: str) -> bool:
     """
     width = max(len(sequencer), len(other))
     return sequencer.upper().ljust(width, "0") > other.upper().ljust(width, "0")
-
-
-def _receipt_key(key: str) -> str:
-    return f"{RECEIPTS}{key.removeprefix(INBOX)}.json"
