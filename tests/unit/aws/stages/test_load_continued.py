@@ -320,3 +320,49 @@ def test_an_unusable_checkpoint_is_written_anew() -> None:
         inbox.upload(*FILES["lines"])
         inbox.run(lambda: 5)
         assert_same(inbox, at_once("lines"), "lines")
+
+
+def test_a_receipt_never_replaces_that_of_a_later_upload() -> None:
+    """The later upload is loaded between the last look at the receipt and its write."""
+    inbox = Inbox()
+    event = inbox.upload(*FILES["lines"])
+    told: list[bool] = []
+
+    def interfere(call: str, key: str, done: bool) -> None:
+        if call == "put" and key.startswith("receipts/") and not done and not told:
+            told.append(True)
+            inbox.invoke(inbox.upload(*FILES["lines"]))
+
+    inbox.on_call = interfere
+    assert inbox.invoke(event) == []
+    assert inbox.receipt("orders/x.jsonl")["sequencer"] == "0002"
+
+
+def test_a_receipt_whose_write_is_repeated_by_the_sdk_is_told_once() -> None:
+    """The response to the first attempt is lost, and the second one meets what the first has written."""
+    inbox = Inbox()
+    event = inbox.upload(*FILES["lines"])
+
+    def lose(call: str, key: str, done: bool) -> None:
+        if call == "put" and key.startswith("receipts/") and done:
+            raise client_error("PutObject", "PreconditionFailed", status=412)
+
+    inbox.on_call = lose
+    assert len(inbox.invoke(event)) == 1
+    assert inbox.receipt("orders/x.jsonl") == at_once("lines").receipt("orders/x.jsonl")
+
+
+@pytest.mark.parametrize("code", ["SlowDown", "ConditionalRequestConflict"])
+def test_a_receipt_that_cannot_be_written_now_is_written_by_the_next_try(code: str) -> None:
+    inbox = Inbox()
+    event = inbox.upload(*FILES["lines"])
+
+    def refuse(call: str, key: str, _done: bool) -> None:
+        if call == "put" and key.startswith("receipts/"):
+            raise client_error("PutObject", code, status=503 if code == "SlowDown" else 409)
+
+    inbox.on_call = refuse
+    with pytest.raises(Transient):
+        inbox.invoke(event)
+    inbox.on_call = lambda _call, _key, _done: None
+    assert len(inbox.invoke(event)) == 1

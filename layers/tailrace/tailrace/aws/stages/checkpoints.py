@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.errors import has_code, translate
-from tailrace.aws.stages.receipts import Upload, is_later
+from tailrace.aws.stages.receipts import CONDITION_FAILED, MISSING, Upload, is_later
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, TailraceError, Transient
@@ -16,8 +16,6 @@ from tailrace.outputs.inbox_keys import checkpoint_key
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_MISSING = ("NoSuchKey", "404")
-_CONFLICT = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409", *_MISSING)
 _MAX_ATTEMPTS = 5
 
 
@@ -113,7 +111,7 @@ class Checkpoints:
             answer = self.s3.get_object(Bucket=self.upload.bucket, Key=self._key)
             body = answer["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            if not has_code(error, *_MISSING):
+            if not has_code(error, *MISSING):
                 raise translate(error) from error
             self._condition = {"IfNoneMatch": "*"}
             return {}
@@ -129,7 +127,7 @@ class Checkpoints:
         try:
             answer = self.s3.put_object(Body=body, **place, **(self._condition or {}))
         except (ClientError, BotoCoreError) as error:
-            if has_code(error, *_CONFLICT):
+            if has_code(error, *CONDITION_FAILED):
                 return False
             raise translate(error) from error
         self._condition = {"IfMatch": answer["ETag"]}

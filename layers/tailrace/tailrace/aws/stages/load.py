@@ -164,10 +164,9 @@ class Loader:
         return self._finish(tally, failures)
 
     def _finish(self, tally: Tally, failures: list[TailraceError]) -> Item | None:
-        receipts, receipt = Receipts(self.s3), tally.receipt(failures, self.clock)
-        if receipts.supersede(tally.upload):  # a later upload was faster: its receipt stays
+        receipt = tally.receipt(failures, self.clock)
+        if not Receipts(self.s3).write(tally.upload, receipt):  # a later upload was faster: its receipt stays
             return None
-        receipts.write(tally.upload, receipt)
         count_metrics(
             LinesAccepted=tally.accepted,
             ItemsQuarantined=tally.rejected,

@@ -8,17 +8,20 @@ from urllib.parse import quote_plus, unquote_plus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tailrace.aws.runtime.errors import has_code, translate
-from tailrace.aws.runtime.objects import put_objects
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import InvalidMessage, Transient
 from tailrace.outputs.inbox_keys import INBOX, receipt_key
-from tailrace.outputs.stored_object import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+MISSING = ("NoSuchKey", "404")
+CONDITION_FAILED = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409", *MISSING)
+"""Codes of a conditional write to an object that another writer has changed, or changes at this moment."""
+
 _CREATED = "ObjectCreated:"
+_MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +72,57 @@ class Receipts:
 
     def supersede(self, upload: Upload) -> bool:
         """Tell whether this upload, or a later one to the same key, already has a receipt."""
-        try:
-            answer = self.s3.get_object(Bucket=upload.bucket, Key=receipt_key(upload.key))
-            receipt = loads(answer["Body"].read())
-        except InvalidMessage:
-            return False
-        except (ClientError, BotoCoreError) as error:
-            if has_code(error, "NoSuchKey", "404"):
-                return False
-            raise translate(error) from error
-        loaded = receipt.get("sequencer") if isinstance(receipt, dict) else None
-        if not upload.sequencer or not isinstance(loaded, str) or not loaded:
-            return False
-        return not is_later(upload.sequencer, loaded)
+        return _supersedes(self._read(upload)[0], upload)
 
-    def write(self, upload: Upload, receipt: Item) -> None:
-        """Write an upload's receipt.
+    def write(self, upload: Upload, receipt: Item) -> bool:
+        """Write an upload's receipt, and return True; False if this upload, or a later one, has one by now.
+
+        Each attempt is conditional on the receipt that it replaces.
 
         Raises:
             Transient: it cannot be written now.
         """
-        stored = StoredObject(receipt_key(upload.key), dumps(receipt).encode())
-        if put_objects(self.s3, upload.bucket, [stored]):
-            raise Transient("the receipt cannot be written now")
+        body = dumps(receipt).encode()
+        for attempt in range(_MAX_ATTEMPTS):
+            found, condition = self._read(upload)
+            if attempt and found == body:  # an earlier attempt was written although its response was lost
+                return True
+            if _supersedes(found, upload):
+                return False
+            if self._put(upload, body, condition):
+                return True
+        raise Transient("the receipt cannot be written now")
+
+    def _read(self, upload: Upload) -> tuple[bytes, dict[str, Any]]:
+        """Return the receipt of the file, empty if there is none, and the condition that there is no other."""
+        try:
+            answer = self.s3.get_object(Bucket=upload.bucket, Key=receipt_key(upload.key))
+            return answer["Body"].read(), {"IfMatch": answer["ETag"]}
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, *MISSING):
+                return b"", {"IfNoneMatch": "*"}
+            raise translate(error) from error
+
+    def _put(self, upload: Upload, body: bytes, condition: dict[str, Any]) -> bool:
+        place: Any = {"Bucket": upload.bucket, "Key": receipt_key(upload.key), "ContentType": "application/json"}
+        try:
+            self.s3.put_object(Body=body, **place, **condition)
+        except (ClientError, BotoCoreError) as error:
+            if has_code(error, *CONDITION_FAILED):
+                return False
+            raise translate(error) from error
+        return True
+
+
+def _supersedes(body: bytes, upload: Upload) -> bool:
+    try:
+        receipt = loads(body)
+    except InvalidMessage:
+        return False
+    loaded = receipt.get("sequencer") if isinstance(receipt, dict) else None
+    if not upload.sequencer or not isinstance(loaded, str) or not loaded:
+        return False
+    return not is_later(upload.sequencer, loaded)
 
 
 def is_later(sequencer: str, other: str) -> bool:
