@@ -100,6 +100,19 @@ def test_a_message_whose_data_are_gone_comes_again_alone(cloud: Cloud) -> None:
     assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(3)]}
 
 
+def test_events_that_are_packed_with_one_whose_data_are_gone_or_damaged_are_archived(cloud: Cloud) -> None:
+    """The message comes again all the same, until it is dead-lettered."""
+    _, gone = put_aside(event(1), "the-failures")
+    stored, damaged = put_aside(event(2), "the-failures")
+    cloud.s3.put_object(Bucket="the-failures", Key=stored.key, Body=b"{}")
+    whole, light = put_aside(event(3), "the-failures")
+    cloud.s3.put_object(Bucket="the-failures", Key=whole.key, Body=whole.body)
+    packed = f"[{gone},{dumps(event(4))},{light},{damaged},{dumps(event(5))}]"
+    for _ in range(2):
+        assert handler(batch(packed, [event(6)]), None) == failing("m0")
+        assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(n) for n in (3, 4, 5, 6)]}
+
+
 def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", 500_000)
     large = [event(number, new={"text": "x" * 300_000}) for number in range(6)]

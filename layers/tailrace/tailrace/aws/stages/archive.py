@@ -54,8 +54,8 @@ class Archiver:
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Archive a batch of messages and report those that must be redelivered.
 
-        A message is redelivered if one of its events could not be stored, or if it cannot be read; the queue
-        dead-letters it eventually. The events of all other messages are in the bucket.
+        A message is redelivered if one of its events could not be read or stored; the queue dead-letters it eventually.
+        All other events are in the bucket, also those of such a message.
 
         Raises:
             Permanent: the bucket rejects a request and the whole batch is redelivered, or the event is not from a
@@ -66,13 +66,14 @@ class Archiver:
         received = written = unreadable = 0
         ids: dict[str, list[str]] = {}
         for message, body in _read_messages(event):
-            try:
-                events = self._read_events(body)
-            except TailraceError as error:
-                unreadable += isinstance(error, Permanent)
+            events, errors = self._read_events(body)
+            if errors:
+                unreadable += any(isinstance(error, Permanent) for error in errors)
                 failed[message] = None
-                logger().error("message not archived", extra={"message_id": message, "error": str(error)})
-                continue
+                logger().error(
+                    "message not archived, or in part",
+                    extra={"message_id": message, "events_read": len(events), "error": str(errors[0])},
+                )
             received += len(events)
             if is_following():
                 ids[message] = [one.id for one in events]
@@ -93,11 +94,22 @@ class Archiver:
         )
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
-    def _read_events(self, body: str) -> list[Event]:
-        found = parse_events(body)
+    def _read_events(self, body: str) -> tuple[list[Event], list[TailraceError]]:
+        """Return the events of a message, and why others, or the whole message, cannot be read."""
+        try:
+            found = parse_events(body)
+        except InvalidMessage as error:
+            return [], [error]
         references = [one for one in found if isinstance(one, DataRef)]
-        events = [one for one in found if isinstance(one, Event)]
-        return events + run_all([partial(self._fetch, one) for one in references], _THREADS)
+        fetched = run_all([partial(self._fetch_or_fail, one) for one in references], _THREADS)
+        events = [one for one in (*found, *fetched) if isinstance(one, Event)]
+        return events, [one for one in fetched if isinstance(one, TailraceError)]
+
+    def _fetch_or_fail(self, reference: DataRef) -> Event | TailraceError:
+        try:
+            return self._fetch(reference)
+        except TailraceError as error:
+            return error.without_frames()
 
     def _fetch(self, reference: DataRef) -> Event:
         if reference.bucket != self.failures_bucket:
