@@ -9,6 +9,7 @@ from tests.review.parameters import deployed
 PASSING = {"IdempotencyTable", "ProgressTable"}
 TABLES = sorted(resources("AWS::DynamoDB::Table").keys() - PASSING)
 BUCKETS = sorted(resources("AWS::S3::Bucket"))
+QUEUES = sorted(resources("AWS::SQS::Queue"))
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -33,7 +34,7 @@ def test_items_and_rows_expire_by_the_same_attribute(name: str) -> None:
     assert properties(name)["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
-@pytest.mark.parametrize("name", TABLES + BUCKETS)
+@pytest.mark.parametrize("name", TABLES + BUCKETS + QUEUES)
 def test_data_outlives_the_stack(name: str) -> None:
     """Except when the first deployment fails, where it would only be in the way of the second."""
     resource = deployed()[name]
