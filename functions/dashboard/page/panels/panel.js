@@ -12,8 +12,8 @@ const MIN_BACK_OFF_S = 2;
 const MAX_BACK_OFF_S = 30;
 
 /**
- * The panel of one aggregate. Subclasses implement `load(signal)`, which reads and draws, and returns the freshness,
- * the rows for the table and the number of requests; and `parameters()`, the query of the rows that are shown.
+ * The panel of one aggregate. Subclasses implement `load(signal)`, which reads and draws, sets the `queries`, and
+ * returns the freshness, the rows for the table and the number of requests.
  */
 export class Panel {
   #request = null;
@@ -23,6 +23,8 @@ export class Panel {
   visible = false;
   nextAt = 0;
   rows = [];
+  /** The parameters of each query of the rows that are shown; none if nothing could be read. */
+  queries = [];
 
   constructor(api, aggregate, config) {
     this.api = api;
@@ -131,9 +133,10 @@ export class Panel {
   }
 
   async #download() {
+    if (this.queries.length === 0) return this.note("There are no rows to download.");
     this.downloadButton.disabled = true;
     try {
-      const isComplete = await downloadCsv(this.api, this.aggregate, this.parameters());
+      const isComplete = await downloadCsv(this.api, this.aggregate, this.queries);
       const limit = MAX_ROWS_IN_FILE.toLocaleString("en");
       if (!isComplete) this.note(`The file contains only the first ${limit} rows. Narrow the range to get the others.`);
     } catch (error) {

@@ -20,7 +20,6 @@ const ORDERS = [
 export class RankedPanel extends Panel {
   #limit = VALUES_PER_REQUEST;
   #searched = null;
-  #query = [];
 
   constructor(api, aggregate, config) {
     super(api, aggregate, config);
@@ -53,6 +52,7 @@ export class RankedPanel extends Panel {
     const hasValues = await groups.load(signal);
     if (this.#searched !== null && (hasValues || aggregate.isMultiValue))
       return this.#draw(await this.#readOne(this.#searched, signal), 1);
+    this.queries = [];
     if (!hasValues) return this.#draw({ freshness: null, rows: [], requests: 1 }, 0);
     if (!aggregate.isMultiValue) return this.#draw(await this.#readTop(signal), MAX_BARS);
     return this.#draw(await this.#readCandidates(signal), groups.candidates.length);
@@ -61,10 +61,10 @@ export class RankedPanel extends Panel {
   async #readCandidates(signal) {
     const { api, aggregate, groups } = this;
     const pairs = groups.candidates.slice(0, this.#limit).map(({ value }) => [aggregate.lineGroups[0], value]);
-    this.#query = groupParameters(pairs.slice(0, VALUES_PER_REQUEST));
     const total = { rows: [], freshness: null, requests: 0 };
-    for (let first = 0; first < pairs.length; first += VALUES_PER_REQUEST) {
-      const parameters = groupParameters(pairs.slice(first, first + VALUES_PER_REQUEST));
+    for (let first = 0; first < pairs.length; first += VALUES_PER_REQUEST)
+      this.queries.push(groupParameters(pairs.slice(first, first + VALUES_PER_REQUEST)));
+    for (const parameters of this.queries) {
       const { rows, freshness, requests } = await readRows(api, aggregate, parameters, { signal });
       total.rows.push(...rows);
       total.freshness = freshness;
@@ -75,11 +75,12 @@ export class RankedPanel extends Panel {
 
   async #readTop(signal) {
     const { api, aggregate, groups, view } = this;
-    this.#query = groupParameters(groups.fixedPairs);
+    const query = groupParameters(groups.fixedPairs);
+    this.queries = [query];
     const rankedBy = view.rankedBy ?? this.views.find((other) => other.rankedBy !== null)?.rankedBy;
-    if (!rankedBy) return readRows(api, aggregate, this.#query, { signal, max: MAX_BARS });
+    if (!rankedBy) return readRows(api, aggregate, query, { signal, max: MAX_BARS });
     const parameters = [
-      ...this.#query,
+      ...query,
       ["by", rankedBy],
       ["n", String(Math.min(this.#limit, MAX_BARS))],
       ["order", this.order.select.value],
@@ -89,13 +90,9 @@ export class RankedPanel extends Panel {
   }
 
   async #readOne(value, signal) {
-    this.#query = groupParameters([...this.groups.fixedPairs, [this.aggregate.lineGroups[0], value]]);
-    return readRows(this.api, this.aggregate, this.#query, { signal, max: MAX_BARS });
-  }
-
-  /** The query of the rows that are shown. */
-  parameters() {
-    return this.#query;
+    const query = groupParameters([...this.groups.fixedPairs, [this.aggregate.lineGroups[0], value]]);
+    this.queries = [query];
+    return readRows(this.api, this.aggregate, query, { signal, max: MAX_BARS });
   }
 
   #draw(read, available) {

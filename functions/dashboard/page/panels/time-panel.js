@@ -29,7 +29,6 @@ export class TimePanel extends Panel {
   #interval = "auto";
   #zoomTimer = null;
   #chartData = null;
-  #query = [];
 
   constructor(api, aggregate, config, extents) {
     super(api, aggregate, config);
@@ -113,14 +112,15 @@ export class TimePanel extends Panel {
     const pairs = lines?.map(({ key }) => [aggregate.lineGroups[0], key]) ?? groups.fixedPairs;
     const movingWindow = this.movingWindow.of(unit, this.view);
     const open = aggregate.isBucketFirst ? widenRange(range, closed, aggregate.unit) : range;
-    this.#query = [
+    const query = [
       ...groupParameters(pairs),
       // beyond the newest bucket, windows would run empty
       ...rangeParameters(movingWindow === null ? open : closed),
       ...(unit === aggregate.unit ? [] : [["interval", unit]]),
       ...(movingWindow === null ? [] : [["window", movingWindow.value]]),
     ];
-    const read = await readRows(api, aggregate, this.#query, { signal });
+    this.queries = [query];
+    const read = await readRows(api, aggregate, query, { signal });
     if (!aggregate.isMultiValue && aggregate.lineGroups.length > 0)
       groups.candidates = linesBySize(read.rows, aggregate);
     this.#show(read, lines ?? this.#linesOfRows(lineCount), unit, range, closed);
@@ -137,11 +137,6 @@ export class TimePanel extends Panel {
     this.range.extent = await this.extents.of(this.api, aggregate, pairs, signal);
     if (this.range.extent === null && aggregate.isBucketFirst) this.range.extent = assumedExtent(aggregate, now);
     return this.range.extent;
-  }
-
-  /** The query of the rows that are shown. */
-  parameters() {
-    return this.#query;
   }
 
   get chartData() {
@@ -247,6 +242,7 @@ export class TimePanel extends Panel {
   }
 
   #showNothing(text) {
+    this.queries = [];
     for (const element of [this.plot, this.list, this.bars, this.legendBar]) element.hidden = true;
     this.empty.hidden = false;
     setText(this.empty, text);

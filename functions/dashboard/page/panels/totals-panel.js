@@ -12,6 +12,9 @@ import { Panel } from "./panel.js";
 export class TotalsPanel extends Panel {
   #views;
 
+  /** The only row needs no parameters. */
+  queries = [[]];
+
   constructor(api, aggregate, config) {
     super(api, aggregate, config);
     this.#views = viewsOf(aggregate.measures).filter(({ kind }) => kind !== "band");
@@ -33,11 +36,6 @@ export class TotalsPanel extends Panel {
     const caption = ["all items in one row", eachNote(this.aggregate, this.#views)];
     setText(this.caption, caption.filter(Boolean).join(" · "));
     return read;
-  }
-
-  /** The query of the rows that are shown. */
-  parameters() {
-    return [];
   }
 
   /** Nothing to do: the stylesheet colors the text. */

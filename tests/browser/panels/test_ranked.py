@@ -1,0 +1,79 @@
+"""The panel of an aggregate without a time bucket: its bars, and the file of all of them."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tailrace.encoding.json_types import Json
+from tailrace.encoding.tagged_json import loads
+from tests.browser.fake_api import FakeApi
+from tests.browser.site import Response, Site
+
+type Serve = Callable[..., Site]
+type Visit = Callable[..., Page]
+
+SENSORS: Json = {
+    "name": "sensors",
+    "version": 1,
+    "collection": "readings",
+    "description": None,
+    "groups": [{"name": "sensor", "kind": "field", "field": "sensor"}],
+    "bucket": None,
+    "intervals": [],
+    "measures": [{"name": "readings", "kind": "count", "unit": None, "description": None}],
+}
+
+
+def fake(count: int) -> FakeApi:
+    """Return an API with one row for each sensor."""
+    rows = [{"sensor": f"s{number:02}", "readings": 100 - number} for number in range(count)]
+    return FakeApi([SENSORS], {"sensors": rows})
+
+
+def with_csv(api: FakeApi, rows_per_page: int) -> Callable[..., Response]:
+    """Return a function that responds with CSV, too, page by page."""
+
+    def respond(path: str, query: str, headers: Mapping[str, str]) -> Response:
+        if headers["accept"] != "text/csv":
+            return api.respond(path, query, headers)
+        page = loads(api.respond(path, f"{query}&limit={rows_per_page}", headers)[2])
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, ["sensor", "readings"])
+        writer.writeheader()
+        writer.writerows(page["rows"])
+        next_page = {"Link": f'<{path}?{query}&cursor={page["cursor"]}>; rel="next"'} if "cursor" in page else {}
+        return 200, {"Content-Type": "text/csv"} | next_page, text.getvalue()
+
+    return respond
+
+
+def downloaded(panel: Locator) -> list[str]:
+    """Download the file of a panel, and return the sensors in it."""
+    with panel.page.expect_download() as download:
+        panel.get_by_role("button", name="Download CSV").click()
+    return [row["sensor"] for row in csv.DictReader(io.StringIO(download.value.path().read_text(), newline=""))]
+
+
+@pytest.mark.parametrize("rows_per_page", [1000, 10])
+def test_a_file_has_all_bars_that_are_shown(serve: Serve, visit: Visit, rows_per_page: int) -> None:
+    panel = visit(serve(with_csv(fake(60), rows_per_page)).url).locator("[data-aggregate=sensors]")
+    assert downloaded(panel) == [f"s{number:02}" for number in range(25)]
+    panel.get_by_role("button", name="Show more").click()
+    expect(panel.locator(".ranking > li")).to_have_count(50)
+    assert downloaded(panel) == [f"s{number:02}" for number in range(50)]
+    panel.get_by_role("searchbox").fill("s59")
+    panel.get_by_role("searchbox").blur()
+    expect(panel.locator(".ranking .name")).to_have_text(["s59"])
+    assert downloaded(panel) == ["s59"]
+
+
+def test_a_panel_without_rows_says_that_there_is_no_file(serve: Serve, visit: Visit) -> None:
+    served = serve(fake(0).respond)
+    panel = visit(served.url, ready=False).locator("[data-aggregate=sensors]")
+    expect(panel.locator(".empty")).to_contain_text("No rows yet")
+    panel.get_by_role("button", name="Download CSV").click()
+    expect(panel.locator(".note:visible").first).to_have_text("There are no rows to download.")
+    assert not any("/rows" in target for target in served.requests)
