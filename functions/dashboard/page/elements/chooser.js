@@ -21,13 +21,16 @@ export function choose(options) {
 
 class Chooser {
   #result = null;
+  #listed = [];
+  /** Whether the text was entered after the last change of the selection: one that was changed since was a search. */
+  #isPending = false;
 
   constructor(options, resolve) {
     Object.assign(this, options);
     this.resolve = resolve;
     this.selected = new Set(options.selected);
     this.heading = el("h2", { id: uniqueId("heading"), text: options.heading });
-    this.search = searchField({ input: () => this.#list(), keydown: (event) => this.#onKey(event) });
+    this.search = searchField({ input: () => this.#onInput(), keydown: (event) => this.#onKey(event) });
     this.list = el("ul", { class: "values" });
     this.status = el("p", { class: "note", role: "status" });
     this.moreButton = button("Load more", () => this.#loadMore(), { hidden: options.loadMore === null });
@@ -70,14 +73,13 @@ class Chooser {
   }
 
   #list() {
-    const matches = this.#matches();
-    this.list.replaceChildren(...matches.map((entry) => this.#row(entry)));
-    const full = this.#isFull ? ` ${this.#limitText()}` : "";
-    const hint =
-      this.allowsTyping && matches.length === 0 && this.search.value !== ""
-        ? " Press Enter to use the value you typed."
-        : "";
-    setText(this.status, `${countOf(matches.length, "value")} listed.${full}${hint}`);
+    this.#listed = this.#matches();
+    this.list.replaceChildren(...this.#listed.map((entry) => this.#row(entry)));
+    const text = this.search.value;
+    const isNew = this.allowsTyping && text !== "" && !this.#listed.some(({ label }) => label === text);
+    const hint = isNew ? " Press Enter to use the value you typed." : "";
+    const more = this.#isFull ? ` ${this.#limitText()}` : hint;
+    setText(this.status, `${countOf(this.#listed.length, "value")} listed.${more}`);
   }
 
   #limitText() {
@@ -100,33 +102,42 @@ class Chooser {
     // arrow keys move the selection of radio buttons, so a change does not close the dialog
     if (this.#isSingle) this.selected = new Set([value]);
     else if (!this.selected.delete(value)) this.selected.add(value);
-    const matches = this.#matches();
+    this.#isPending = false;
     for (const [index, box] of this.list.querySelectorAll("input").entries())
-      box.disabled = this.#isFull && !this.selected.has(matches[index]?.value);
+      box.disabled = this.#isFull && !this.selected.has(this.#listed[index].value);
     setText(this.status, this.#isFull ? this.#limitText() : `${countOf(this.selected.size, "value")} selected.`);
+  }
+
+  #onInput() {
+    this.#isPending = this.search.value !== "";
+    this.#list();
   }
 
   #onKey(event) {
     if (event.key !== "Enter") return;
     event.preventDefault();
     const value = this.#entered(this.search.value);
-    if (value === null) return;
-    if (this.#isSingle) this.#close([value]);
-    else if (this.selected.has(value) || !this.#isFull) {
-      this.selected.add(value);
-      this.search.value = "";
-      this.#list();
-    }
+    if (value !== null && this.#take(value) && this.#isSingle) this.#close([value]);
   }
 
-  /** Return the value that the text stands for: an entry's label, the only match, or the text itself. */
+  /** Select a value that was entered; return false if there is no room for it. */
+  #take(value) {
+    if (this.#isFull && !this.selected.has(value)) return false;
+    if (this.#isSingle) this.selected.clear();
+    this.selected.add(value);
+    this.search.value = "";
+    this.#onInput();
+    return true;
+  }
+
+  /** Return the value that the text stands for: an entry's label, or the text itself; of a mere search, the only match. */
   #entered(text) {
     const exact = this.entries.find((entry) => entry.label === text)?.value;
     if (exact !== undefined) return exact;
     if (text === "") return null;
+    if (this.allowsTyping) return text;
     const matches = this.#matches();
-    if (matches.length === 1) return matches[0].value;
-    return this.allowsTyping ? text : null;
+    return matches.length === 1 ? matches[0].value : null;
   }
 
   async #loadMore() {
@@ -145,6 +156,10 @@ class Chooser {
 
   #onSubmit(event) {
     event.preventDefault();
+    // a text that was typed but not entered is meant, too
+    const isTyped = this.allowsTyping && this.#isPending;
+    if (isTyped && !this.#take(this.#entered(this.search.value)))
+      return setText(this.status, `${this.#limitText()} Deselect one, or clear the text.`);
     this.#close([...this.selected]);
   }
 

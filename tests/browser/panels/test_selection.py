@@ -1,0 +1,90 @@
+"""The dialog that selects values of a group: by clicking, searching and typing."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.fake_api import FakeApi, day
+from tests.browser.page_state import wait_for
+from tests.browser.site import Site
+
+type Serve = Callable[..., Site]
+type Visit = Callable[..., Page]
+
+CHOOSE = """async ([values, selected, max]) => {
+    const { choose } = await import('./elements/chooser.js');
+    const entries = values.map((value) => ({ value, label: value, items: null }));
+    const options = { heading: 'Select', entries, selected, max, allowsTyping: true, loadMore: null };
+    choose(options).then((chosen) => { window.chosen = { chosen }; });
+}"""
+
+
+@pytest.fixture
+def opened(serve: Serve, visit: Visit) -> Callable[..., Locator]:
+    """Return a function that opens the dialog on a page."""
+
+    def open_dialog(values: Sequence[str], selected: Sequence[str] = (), most: int = 8) -> Locator:
+        page = visit(serve(FakeApi(rows=day()).respond).url)
+        page.evaluate(CHOOSE, [values, selected, most])
+        return page.get_by_role("dialog")
+
+    return open_dialog
+
+
+def applied(dialog: Locator) -> list[str]:
+    """Click Apply and return what is selected."""
+    page = dialog.page
+    dialog.get_by_role("button", name="Apply").click()
+    found: list[str] = wait_for(page, "window.chosen")["chosen"]
+    return found
+
+
+def test_a_typed_value_is_taken_as_it_is(opened: Callable[..., Locator]) -> None:
+    dialog = opened(["sensor-10", "other"])
+    search = dialog.get_by_role("searchbox")
+    search.fill("sensor-1")
+    expect(dialog.get_by_role("checkbox")).to_have_count(1)
+    expect(dialog.get_by_role("status")).to_have_text("1 value listed. Press Enter to use the value you typed.")
+    search.press("Enter")
+    search.fill("other")
+    expect(dialog.get_by_role("status")).to_have_text("1 value listed.")
+    search.press("Enter")
+    assert applied(dialog) == ["sensor-1", "other"]
+
+
+@pytest.mark.parametrize("most", [1, 8])
+def test_apply_takes_a_typed_value_that_was_not_entered(opened: Callable[..., Locator], most: int) -> None:
+    dialog = opened(["sensor-10"], most=most)
+    dialog.get_by_role("searchbox").fill("sensor-1")
+    assert applied(dialog) == ["sensor-1"]
+
+
+@pytest.mark.parametrize(("most", "role"), [(1, "radio"), (8, "checkbox")])
+def test_a_text_that_a_row_was_searched_with_is_no_value(opened: Callable[..., Locator], most: int, role: str) -> None:
+    dialog = opened(["sensor-10"], most=most)
+    dialog.get_by_role("searchbox").fill("sensor-1")
+    dialog.locator(f"input[type={role}]").check()
+    assert applied(dialog) == ["sensor-10"]
+
+
+def test_a_typed_value_without_room_keeps_the_dialog_open(opened: Callable[..., Locator]) -> None:
+    dialog = opened(["a", "b"], ["a", "b"], most=2)
+    dialog.get_by_role("searchbox").fill("c")
+    dialog.get_by_role("button", name="Apply").click()
+    expect(dialog.get_by_role("status")).to_have_text(
+        "2 values are selected, which is the maximum. Deselect one, or clear the text."
+    )
+    dialog.get_by_role("searchbox").fill("")
+    dialog.get_by_role("checkbox", name="b").uncheck()
+    dialog.get_by_role("searchbox").fill("c")
+    assert applied(dialog) == ["a", "c"]
+
+
+def test_a_deselected_typed_value_leaves_its_row_and_the_limit(opened: Callable[..., Locator]) -> None:
+    dialog = opened(["a", "b"], ["typed", "a"], most=2)
+    dialog.get_by_role("checkbox", name="typed").uncheck()
+    dialog.get_by_role("checkbox", name="b").check()
+    expect(dialog.get_by_role("checkbox", name="typed")).to_be_disabled()
+    expect(dialog.get_by_role("checkbox", name="a")).to_be_enabled()
+    assert applied(dialog) == ["a", "b"]
