@@ -83,13 +83,16 @@ def test_parsed_numbers_keep_their_digits_and_texts_are_unchanged(serve: Serve, 
 def test_buckets_start_and_end_where_the_server_says(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     buckets = []
-    # a year with all clock changes, at odd times; then changes that skip or repeat midnight, a half hour or a day
+    # a year with all clock changes, at odd times; then changes that skip or repeat midnight, a half hour or a day; and
+    # years that JavaScript takes for others, with the zero time of Go and .NET
     year = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=73 * step, minutes=7 * step) for step in range(120)]
-    moments = [(name, moment) for name in ZONES for moment in year] + [
+    early = [datetime(*day, 17, 5, tzinfo=UTC) for day in ((2, 1, 1), (18, 7, 9), (99, 12, 31), (100, 1, 1), (999, 5, 5))]
+    moments = [(name, moment) for name in ZONES for moment in (*year, *early)] + [
         (name, datetime.fromisoformat(change) + timedelta(minutes=minutes))
         for name, change in CLOCK_CHANGES
         for minutes in range(-90, 91, 15)
     ]
+    moments.append(("UTC", datetime(1, 1, 1, tzinfo=UTC)))
     for name, moment in moments:
         for unit, size in BUCKETS:
             bucket = BucketGroup("at", unit, unit, ZoneInfo(name), size)

@@ -76,8 +76,12 @@ export function supportedZone(zone) {
 const MAX_REMEMBERED = 50_000;
 const offsets = new Map();
 
+/** No zone's clock changed before; `Date.UTC` takes the years to 99 for others, and the formatter knows no year 0. */
+const EARLIEST_CHANGE = Date.UTC(1000, 0);
+
 /** Return a zone's offset from UTC at an instant. */
-function offset(instant, zone) {
+function offset(givenInstant, zone) {
+  const instant = Math.max(givenInstant, EARLIEST_CHANGE);
   if (!(offsets.get(zone)?.size < MAX_REMEMBERED)) offsets.set(zone, new Map());
   const known = offsets.get(zone);
   if (!known.has(instant)) known.set(instant, computedOffset(instant, zone));
