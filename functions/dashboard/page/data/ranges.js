@@ -26,6 +26,10 @@ export const MAX_ROWS = 10_000;
 /** The most lines in a chart: one for each color. */
 export const MAX_LINES = 8;
 
+/** The API reads times of the years 1 to 9999. */
+const FIRST_INSTANT = Date.parse("0001-01-01T00:00Z");
+const LAST_INSTANT = Date.parse("9999-12-31T23:59:59Z");
+
 /** The option that leaves out nothing. */
 export const EVERYTHING = "everything";
 
@@ -111,11 +115,16 @@ export function initialLineCount(unit, seconds, kind) {
   return Math.min(Math.max(Math.floor(ROWS_PER_REQUEST / points), MIN_INITIAL_LINES), MAX_LINES);
 }
 
+/** Return an instant, or the end of the API's calendar that it is beyond. */
+function withinCalendar(instant) {
+  return Math.min(Math.max(instant, FIRST_INSTANT), LAST_INSTANT);
+}
+
 /** Return the query parameters of a range. */
 export function rangeParameters(range) {
   const parameters = [];
-  if (range.from !== null) parameters.push(["from", new Date(range.from).toISOString()]);
-  if (range.to !== null) parameters.push(["to", new Date(range.to).toISOString()]);
+  if (range.from !== null) parameters.push(["from", new Date(withinCalendar(range.from)).toISOString()]);
+  if (range.to !== null) parameters.push(["to", new Date(withinCalendar(range.to)).toISOString()]);
   return parameters;
 }
 
@@ -123,7 +132,7 @@ export function rangeParameters(range) {
 export function transformRange(range, factor, shift) {
   const center = (range.from + range.to) / 2 + (range.to - range.from) * shift;
   const half = ((range.to - range.from) * factor) / 2;
-  return { from: Math.round(center - half), to: Math.round(center + half) };
+  return { from: withinCalendar(Math.round(center - half)), to: withinCalendar(Math.round(center + half)) };
 }
 
 /** Return the local times of a range's start and end. */

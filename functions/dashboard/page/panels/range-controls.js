@@ -7,6 +7,9 @@ import { bucketLengthS, instantOf, isWithinDay } from "../values/times.js";
 const MIN_BUCKETS = 5;
 const MAX_MIN_RANGE_MS = 60_000;
 
+/** Whoever types 2024 has typed the years 2, 20 and 202 before, and may type a fifth digit. */
+const WHOLE_YEAR = /^[1-9]\d{3}-/;
+
 /** The selected range, and the part of it that is zoomed into. */
 export class RangeControls {
   #option;
@@ -25,7 +28,7 @@ export class RangeControls {
     range.setOptions(options, initial);
     const type = isWithinDay(aggregate.unit) ? "datetime-local" : "date";
     [this.from, this.to] = ["From", "To"].map((label) => {
-      const input = el("input", { type, on: { change: () => this.#readCustom() } });
+      const input = el("input", { type, on: { change: () => this.#onInput(input) } });
       const element = labeledField(label, input);
       element.hidden = true;
       return { input, element };
@@ -111,6 +114,10 @@ export class RangeControls {
 
   get #hasDates() {
     return this.from.input.type === "date";
+  }
+
+  #onInput(input) {
+    if (WHOLE_YEAR.test(input.value)) this.#readCustom();
   }
 
   #readCustom() {
