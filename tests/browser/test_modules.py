@@ -86,7 +86,9 @@ def test_buckets_start_and_end_where_the_server_says(serve: Serve, visit: Visit)
     # a year with all clock changes, at odd times; then changes that skip or repeat midnight, a half hour or a day; and
     # years that JavaScript takes for others, with the zero time of Go and .NET
     year = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=73 * step, minutes=7 * step) for step in range(120)]
-    early = [datetime(*day, 17, 5, tzinfo=UTC) for day in ((2, 1, 1), (18, 7, 9), (99, 12, 31), (100, 1, 1), (999, 5, 5))]
+    early = [
+        datetime(*day, 17, 5, tzinfo=UTC) for day in ((2, 1, 1), (18, 7, 9), (99, 12, 31), (100, 1, 1), (999, 5, 5))
+    ]
     moments = [(name, moment) for name in ZONES for moment in (*year, *early)] + [
         (name, datetime.fromisoformat(change) + timedelta(minutes=minutes))
         for name, change in CLOCK_CHANGES
@@ -111,3 +113,45 @@ def test_buckets_start_and_end_where_the_server_says(serve: Serve, visit: Visit)
     for bucket_given, ends_found in zip(buckets, found, strict=True):
         start, end = bucket_given[3:]
         assert ends_found == [start, end, start], bucket_given
+
+
+TICKS = [
+    ([1_000_000, 1_000_100, 1_000_500], 100, ["1,000,000", "1,000,100", "1,000,500"]),
+    ([1_000_000, 1_100_000, 1_200_000], 100_000, ["1M", "1.1M", "1.2M"]),
+    ([1234.5, 1234.6, 1234.9], 0.1, ["1,234.5", "1,234.6", "1,234.9"]),
+    ([20_000, 20_010, 20_050], 10, ["20,000", "20,010", "20,050"]),
+    ([0, 10_000, 20_000], 10_000, ["0", "10K", "20K"]),
+    ([10_000, 12_500, 15_000], 2500, ["10K", "12.5K", "15K"]),
+    ([9750, 10_000, 10_250], 250, ["9,750", "10,000", "10,250"]),
+    ([999.75, 1000, 1000.25], 0.25, ["999.75", "1,000", "1,000.25"]),
+    ([-1_000_200, -1_000_100, -1_000_000], 100, ["-1,000,200", "-1,000,100", "-1,000,000"]),
+    ([-0.5, 0, 0.5], 0.5, ["-0.5", "0", "0.5"]),
+    ([0.123401, 0.123402], 0.000001, ["0.123401", "0.123402"]),
+    ([0.0000001, 0.0000002], 1e-7, ["0.0000001", "0.0000002"]),
+    ([], 1, []),
+    ([0], 0, ["0"]),
+]
+
+
+def test_neighboring_ticks_have_different_labels(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async (all) => {
+            const { tickLabels } = await import('./values/format.js');
+            return all.map(([ticks, step]) => tickLabels(ticks, step));
+        }""",
+        [[ticks, step] for ticks, step, _ in TICKS],
+    )
+    assert found == [labels for _, _, labels in TICKS]
+
+
+def test_zero_has_no_sign(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { formatNumber } = await import('./values/format.js');
+            const { Exact } = await import('./values/exact.js');
+            return [-0, new Exact('-0.0'), -1].map(formatNumber);
+        }"""
+    )
+    assert found == ["0", "0", "-1"]

@@ -1,6 +1,6 @@
 /** A chart of lines and bands over time, drawn by uPlot. */
 
-import { formatTick } from "../values/format.js";
+import { tickLabels } from "../values/format.js";
 import { bucketLengthS, formatTimeTick } from "../values/times.js";
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { closedPaths, drawOpenBuckets } from "./open-buckets.js";
@@ -240,6 +240,6 @@ function valueAxis(view) {
     space: fontSize * 3,
     ...(["count", "count_items", "distinct"].includes(view.kind) ? { incrs: INTEGER_STEPS } : {}),
     size: (_, labels) => 14 + Math.max(3, ...(labels ?? []).map((label) => label.length)) * fontSize * 0.6,
-    values: (_, ticks) => ticks.map((value) => (value === null ? "" : formatTick(value))),
+    values: (_, ticks, __, ___, step) => tickLabels(ticks, step),
   };
 }

@@ -3,9 +3,17 @@
 import { Exact, isNumber } from "./exact.js";
 
 const LANGUAGE = "en";
-const fourDigits = new Intl.NumberFormat(LANGUAGE, { maximumSignificantDigits: 4 });
-const integer = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
-const compact = new Intl.NumberFormat(LANGUAGE, { notation: "compact", maximumSignificantDigits: 3 });
+/** The most digits that a float is written with. */
+const MAX_DIGITS = 17;
+
+/** Return a format for numbers, of which zero has no sign. */
+function numberFormat(options) {
+  return new Intl.NumberFormat(LANGUAGE, { signDisplay: "negative", ...options });
+}
+
+const fourDigits = numberFormat({ maximumSignificantDigits: 4 });
+const integer = numberFormat({ maximumFractionDigits: 0 });
+const compact = numberFormat({ notation: "compact", maximumSignificantDigits: 3 });
 
 /** Shown where there is no value. */
 export const NO_VALUE = "–";
@@ -25,8 +33,18 @@ export function formatNumber(value) {
   return Math.abs(near) >= 10_000 ? integer.format(near) : fourDigits.format(near);
 }
 
-/** Return the label of a tick on the value axis. */
-export function formatTick(value) {
+/** Return the labels of the ticks on the value axis, which are a step apart: short ones, unless these would round. */
+export function tickLabels(ticks, step) {
+  const largest = Math.max(0, ...ticks.map(Math.abs));
+  // of 2.5, the exponent is 0 and the fraction has one digit
+  const [, fraction = "", exponent] = /^\d(?:\.(\d+))?e(.+)$/.exec(step.toExponential());
+  const digits = Math.floor(Math.log10(largest)) - Number(exponent) + fraction.length + 1;
+  if (largest < 10_000 ? digits <= 4 : digits <= 3) return ticks.map(shortTick);
+  const exact = numberFormat({ maximumSignificantDigits: Math.min(digits, MAX_DIGITS) });
+  return ticks.map((tick) => exact.format(tick));
+}
+
+function shortTick(value) {
   return Math.abs(value) < 10_000 ? fourDigits.format(value) : compact.format(value);
 }
 
