@@ -155,3 +155,15 @@ def test_zero_has_no_sign(serve: Serve, visit: Visit) -> None:
         }"""
     )
     assert found == ["0", "0", "-1"]
+
+
+def test_a_leap_second_stays_as_it_is(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async (texts) => {
+            const { formatInstant } = await import('./values/times.js');
+            return texts.map((text) => formatInstant(text, null));
+        }""",
+        ["2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"],
+    )
+    assert found == ["2016-12-31T23:59:60Z", "Sat, 31 Dec 2016, 23:59:59 UTC"]

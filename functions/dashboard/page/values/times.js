@@ -253,9 +253,14 @@ function bucketText(instant, unit, zone) {
   return unit === "week" ? `Week of ${text}` : text;
 }
 
-/** Return an instant, given as RFC 3339, as text to the second in a zone; without a zone in UTC, and saying so. */
+/**
+ * Return an instant, given as RFC 3339, as text to the second in a zone; without a zone in UTC, and saying so. One that
+ * JavaScript cannot read, such as a leap second, stays as it is.
+ */
 export function formatInstant(text, zone) {
-  const shown = formatter(zone ?? "UTC", { ...TIME, second: "2-digit" }).format(Date.parse(text));
+  const instant = Date.parse(text);
+  if (Number.isNaN(instant)) return text;
+  const shown = formatter(zone ?? "UTC", { ...TIME, second: "2-digit" }).format(instant);
   return zone === null ? `${shown} UTC` : shown;
 }
 
