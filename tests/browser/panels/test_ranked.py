@@ -50,6 +50,12 @@ def with_csv(api: FakeApi, rows_per_page: int) -> Callable[..., Response]:
     return respond
 
 
+def endless(api: FakeApi) -> FakeApi:
+    """Add rows to the first sensor, more than a file has pages for."""
+    api.rows["sensors"][0:0] = [api.rows["sensors"][0]] * 200
+    return api
+
+
 def downloaded(panel: Locator) -> list[str]:
     """Download the file of a panel, and return the sensors in it."""
     with panel.page.expect_download() as download:
@@ -70,10 +76,20 @@ def test_a_file_has_all_bars_that_are_shown(serve: Serve, visit: Visit, rows_per
     assert downloaded(panel) == ["s59"]
 
 
-def test_a_panel_without_rows_says_that_there_is_no_file(serve: Serve, visit: Visit) -> None:
-    served = serve(fake(0).respond)
-    panel = visit(served.url, ready=False).locator("[data-aggregate=sensors]")
+def test_a_file_that_is_not_complete_says_so_until_the_query_changes(serve: Serve, visit: Visit) -> None:
+    panel = visit(serve(with_csv(endless(fake(30)), 1)).url).locator("[data-aggregate=sensors]")
+    assert len(downloaded(panel)) == 100
+    note = panel.get_by_role("status").filter(has_text="The file contains only the first 100,000 rows.")
+    panel.page.wait_for_timeout(2500)  # two refreshes
+    expect(note).to_be_visible()
+    panel.get_by_role("button", name="Show more").click()
+    expect(note).to_be_hidden()
+
+
+def test_a_panel_without_rows_has_no_file(serve: Serve, visit: Visit) -> None:
+    api = fake(0)
+    panel = visit(serve(api.respond).url, ready=False).locator("[data-aggregate=sensors]")
     expect(panel.locator(".empty")).to_contain_text("No rows yet")
-    panel.get_by_role("button", name="Download CSV").click()
-    expect(panel.locator(".note:visible").first).to_have_text("There are no rows to download.")
-    assert not any("/rows" in target for target in served.requests)
+    expect(panel.get_by_role("button", name="Download CSV")).to_be_disabled()
+    api.rows = fake(1).rows
+    expect(panel.get_by_role("button", name="Download CSV")).to_be_enabled()

@@ -18,6 +18,7 @@ const MAX_BACK_OFF_S = 30;
 export class Panel {
   #request = null;
   #failures = 0;
+  #isDownloading = false;
 
   /** Whether it is in view; set by Refresh. */
   visible = false;
@@ -36,6 +37,7 @@ export class Panel {
     this.controls = el("div", { class: "controls" });
     this.stage = el("div", { class: "stage" });
     this.notice = el("p", { class: "note", hidden: true });
+    this.fileNotice = el("p", { class: "note", role: "status", hidden: true });
     this.problem = el("p", { class: "problem", role: "status", hidden: true });
     this.table = new Table(aggregate, `Rows of ${humanize(aggregate.name)}`);
     this.table.element.hidden = true;
@@ -54,16 +56,16 @@ export class Panel {
   }
 
   #parts() {
-    const { aggregate, freshness, generations, controls, problem, stage, notice, table } = this;
+    const { aggregate, freshness, generations, controls, problem, stage, notice, fileNotice, table } = this;
     const about = el("p", { class: "about", text: aggregate.description ?? "" });
     const head = el("div", { class: "head" }, el("div", {}, this.heading, about), freshness.element);
     this.tableButton = button("Table", () => this.#toggleTable(), { "aria-expanded": "false" });
-    this.downloadButton = button("Download CSV", () => this.#download());
+    this.downloadButton = button("Download CSV", () => this.#download(), { disabled: true });
     this.caption = el("p", { class: "note foot-note" });
     const tools = el("div", { class: "tools" }, this.tableButton, this.downloadButton);
     const foot = el("div", { class: "panel-foot" }, this.caption, tools);
     const notes = [generations.build, generations.warning, freshness.warning];
-    return [head, controls, ...notes, problem, stage, notice, foot, table.element];
+    return [head, controls, ...notes, problem, stage, notice, foot, fileNotice, table.element];
   }
 
   /** Whether a request is in flight. */
@@ -81,6 +83,7 @@ export class Panel {
   async reload() {
     this.#request?.abort();
     this.#request = null;
+    this.fileNotice.hidden = true;
     await this.refresh();
   }
 
@@ -98,6 +101,7 @@ export class Panel {
       this.#failures = 0;
       this.nextAt = Date.now() + this.refreshMs * Math.max(1, requests - 1);
       this.problem.hidden = true;
+      this.#allowDownload();
       this.freshness.update(freshness, rows.length === 0);
       if (!this.table.element.hidden) this.table.show(rows, bucketName);
     } catch (error) {
@@ -132,17 +136,24 @@ export class Panel {
     if (open) this.table.show(this.rows, this.bucketName);
   }
 
+  #allowDownload() {
+    this.downloadButton.disabled = this.#isDownloading || this.queries.length === 0;
+  }
+
   async #download() {
-    if (this.queries.length === 0) return this.note("There are no rows to download.");
-    this.downloadButton.disabled = true;
+    this.#isDownloading = true;
+    this.#allowDownload();
     try {
       const isComplete = await downloadCsv(this.api, this.aggregate, this.queries);
       const limit = MAX_ROWS_IN_FILE.toLocaleString("en");
-      if (!isComplete) this.note(`The file contains only the first ${limit} rows. Narrow the range to get the others.`);
+      this.fileNotice.hidden = isComplete;
+      const text = `The file contains only the first ${limit} rows. Narrow the range to get the others.`;
+      setText(this.fileNotice, isComplete ? "" : text);
     } catch (error) {
       this.#showProblem(error);
     } finally {
-      this.downloadButton.disabled = false;
+      this.#isDownloading = false;
+      this.#allowDownload();
     }
   }
 }
