@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.fake_api import FakeApi, day
+from tests.browser.fake_api import FakeApi, day, hours, row
 from tests.browser.page_state import wait_for
 from tests.browser.site import Site
 
@@ -88,3 +88,28 @@ def test_a_deselected_typed_value_leaves_its_row_and_the_limit(opened: Callable[
     expect(dialog.get_by_role("checkbox", name="typed")).to_be_disabled()
     expect(dialog.get_by_role("checkbox", name="a")).to_be_enabled()
     assert applied(dialog) == ["a", "b"]
+
+
+def test_the_button_names_the_value_that_was_chosen(serve: Serve, visit: Visit) -> None:
+    by_shop = hours("shop_hours")
+    by_shop["groups"] = [
+        {"name": "shop", "kind": "field", "field": "shop"},
+        by_shop["groups"][1],
+        {"name": "sensor", "kind": "field", "field": "sensor"},
+    ]
+    rows = [row("s1", hour, 4 - len(shop)) | {"shop": shop} for shop in ("", "b") for hour in range(5)]
+    page = visit(serve(FakeApi([by_shop], {"shop_hours": rows}).respond).url)
+    shop = page.locator(".controls .chosen").first
+    expect(shop).to_have_text("Shop: (empty)")
+    shop.click()
+    expect(page.get_by_role("radio", checked=True)).to_have_accessible_name("(empty) 20")
+    page.get_by_role("searchbox").fill("nowhere")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".panel .empty")).to_have_text("No rows in this group.")
+    expect(shop).to_have_text("Shop: nowhere")
+    expect(page.get_by_role("button", name="Download CSV")).to_be_disabled()
+    shop.click()
+    page.get_by_role("searchbox").fill("(empty)")
+    page.get_by_role("searchbox").press("Enter")
+    expect(shop).to_have_text("Shop: (empty)")
+    expect(page.locator(".legend .name")).to_have_text(["s1"])

@@ -19,7 +19,7 @@ const TIME_STEPS_S = [
   ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 3600),
   ...[1, 2, 3, 4, 7, 14].map((days) => days * DAY_S),
   ...[1, 2, 3, 4, 6].map((months) => months * MONTH_S),
-  ...[1, 2, 5, 10, 25, 50, 100].map((years) => years * 365 * DAY_S),
+  ...[1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500].map((years) => years * 365 * DAY_S),
 ];
 
 /** Distances between ticks of a count, which has no fractions. */

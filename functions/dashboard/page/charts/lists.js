@@ -52,12 +52,13 @@ function entryParts({ value, count, ...shown }, index) {
 }
 
 function entry(label, share, count) {
+  const text = formatGroupValue(label);
   const bar = el("span", { class: "bar" });
   bar.style.width = `${share * 100}%`;
   return el(
     "li",
     {},
-    el("span", { class: "name", text: formatGroupValue(label), title: label }),
+    el("span", { class: "name", text, title: text }),
     el("span", { class: "track", "aria-hidden": "true" }, bar),
     el("span", { class: "value", text: count }),
   );

@@ -68,7 +68,7 @@ class Chooser {
   #matches() {
     const wanted = this.search.value.trim().toLowerCase();
     const typed = [...this.selected].filter((value) => !this.entries.some((entry) => entry.value === value));
-    const all = [...typed.map((value) => ({ value, label: value, items: null })), ...this.entries];
+    const all = [...typed.map((value) => ({ value, label: formatGroupValue(value), items: null })), ...this.entries];
     return all.filter((entry) => entry.label.toLowerCase().includes(wanted));
   }
 
@@ -95,7 +95,7 @@ class Chooser {
       on: { change: () => this.#toggle(value) },
     });
     const count = items === null ? null : el("span", { class: "count", text: items.toLocaleString("en") });
-    return el("li", {}, el("label", {}, box, el("span", { class: "name", text: formatGroupValue(label) }), count));
+    return el("li", {}, el("label", {}, box, el("span", { class: "name", text: label }), count));
   }
 
   #toggle(value) {

@@ -3,7 +3,7 @@
 import { GROUPS_PER_REQUEST, groupsByKey, topGroups, valuesWithin } from "../data/queries.js";
 import { MAX_LINES } from "../data/ranges.js";
 import { choose } from "../elements/chooser.js";
-import { spaced } from "../values/format.js";
+import { formatGroupValue, humanize, NO_VALUE, spaced } from "../values/format.js";
 
 const RELOAD_AFTER_MS = 10_000;
 
@@ -26,6 +26,12 @@ export class GroupSelection {
   /** The fixed groups with their values, as `[group, value]`; the value is null until it is known. */
   get fixedPairs() {
     return this.aggregate.fixedGroups.map((group) => [group, this.fixed.get(group.name) ?? null]);
+  }
+
+  /** Return the text of a fixed group's button: its name and its value. */
+  fixedText({ name }) {
+    const value = this.fixed.get(name);
+    return `${humanize(name)}: ${value === undefined ? NO_VALUE : formatGroupValue(value)}`;
   }
 
   /** The text to show instead of data if no value is known. */
@@ -98,7 +104,7 @@ export class GroupSelection {
     const { fixedGroups } = this.aggregate;
     const index = fixedGroups.indexOf(group);
     const candidates = await this.#fixedCandidates(index);
-    const toEntries = (found) => found.map(({ value, items }) => ({ value, label: value, items }));
+    const toEntries = (found) => found.map(({ value, items }) => ({ value, label: formatGroupValue(value), items }));
     const chosen = await choose({
       heading: `Select ${spaced(group.name)}`,
       entries: toEntries(candidates),

@@ -63,9 +63,9 @@ export class Panel {
     this.downloadButton = button("Download CSV", () => this.#download(), { disabled: true });
     this.caption = el("p", { class: "note foot-note" });
     const tools = el("div", { class: "tools" }, this.tableButton, this.downloadButton);
-    const foot = el("div", { class: "panel-foot" }, this.caption, tools);
+    const foot = el("div", { class: "panel-foot" }, this.caption, tools, fileNotice);
     const notes = [generations.build, generations.warning, freshness.warning];
-    return [head, controls, ...notes, problem, stage, notice, foot, fileNotice, table.element];
+    return [head, controls, ...notes, problem, stage, notice, foot, table.element];
   }
 
   /** Whether a request is in flight. */

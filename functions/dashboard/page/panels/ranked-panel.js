@@ -5,7 +5,7 @@ import { ranking } from "../charts/ranking.js";
 import { groupParameters, readRows } from "../data/queries.js";
 import { initialView, viewOptions, viewsOf } from "../data/views.js";
 import { button, el, labeledField, labeledSelect, searchField, setAttribute, setText } from "../elements/dom.js";
-import { humanize, NO_VALUE, spaced } from "../values/format.js";
+import { humanize, spaced } from "../values/format.js";
 import { GroupSelection } from "./group-selection.js";
 import { Panel } from "./panel.js";
 
@@ -107,9 +107,8 @@ export class RankedPanel extends Panel {
     setText(this.empty, rows.length > 0 ? "" : emptyText);
     this.moreButton.hidden =
       this.#searched !== null || this.#limit >= Math.min(MAX_BARS, available) || rows.length < this.#limit;
-    for (const [index, group] of aggregate.fixedGroups.entries()) {
-      setText(this.fixedButtons[index], `${humanize(group.name)}: ${this.groups.fixed.get(group.name) ?? NO_VALUE}`);
-    }
+    for (const [index, group] of aggregate.fixedGroups.entries())
+      setText(this.fixedButtons[index], this.groups.fixedText(group));
     const selection =
       aggregate.isMultiValue && available > this.#limit ? `the ${this.#limit} with the most items, ` : "";
     const ranked = `${selection}${this.#rankedText(rows, unit)}`;

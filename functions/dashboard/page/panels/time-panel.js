@@ -229,19 +229,23 @@ export class TimePanel extends Panel {
   }
 
   #describe(chartData, closed) {
-    const { aggregate, view, groups } = this;
+    const { aggregate, view } = this;
     const { unit } = chartData;
     const measure = view.unit ? `${view.label} (${view.unit})` : view.label;
     const label = `${measure} ${periodText(chartData)}, ${humanize(aggregate.name)}. ${KEYBOARD_HELP}`;
     setAttribute(this.plot, "aria-label", label);
     setText(this.summary, summary(chartData, closed));
-    for (const [index, group] of aggregate.fixedGroups.entries()) {
-      setText(this.fixedButtons[index], `${humanize(group.name)}: ${groups.fixed.get(group.name)}`);
-    }
+    this.#nameFixed();
     setText(this.caption, captionOf(chartData, this.movingWindow.of(unit, view)));
   }
 
+  #nameFixed() {
+    for (const [index, group] of this.aggregate.fixedGroups.entries())
+      setText(this.fixedButtons[index], this.groups.fixedText(group));
+  }
+
   #showNothing(text) {
+    this.#nameFixed();
     this.queries = [];
     for (const element of [this.plot, this.list, this.bars, this.legendBar]) element.hidden = true;
     this.empty.hidden = false;
