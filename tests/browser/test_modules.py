@@ -167,3 +167,17 @@ def test_a_leap_second_stays_as_it_is(serve: Serve, visit: Visit) -> None:
         ["2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"],
     )
     assert found == ["2016-12-31T23:59:60Z", "Sat, 31 Dec 2016, 23:59:59 UTC"]
+
+
+def test_the_time_of_a_text_among_bars_is_in_the_panels_zone(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    found = page.evaluate(
+        """async () => {
+            const { ranking } = await import('./charts/ranking.js');
+            const view = { isList: false, parts: [{ name: 'last', of: () => Number.NaN }] };
+            const row = { last: { value: 'north', at: '2024-06-01T00:00:00Z' } };
+            return [null, 'Asia/Tokyo'].map((zone) => ranking([['a', row]], view, zone)[0].textContent);
+        }"""
+    )
+    times = ["Sat, 1 Jun 2024, 00:00:00 UTC", "Sat, 1 Jun 2024, 09:00:00"]
+    assert found == [f"anorth ({time})" for time in times]

@@ -4,8 +4,11 @@ import { el } from "../elements/dom.js";
 import { formatNumber, NO_VALUE, withoutTime } from "../values/format.js";
 import { valueList } from "./lists.js";
 
-/** Return list entries for `[label, row]` pairs: a name, a bar or a band on a common scale, and the number. */
-export function ranking(pairs, view) {
+/**
+ * Return list entries for `[label, row]` pairs: a name, a bar or a band on a common scale, and the number; of a list or
+ * text, that, with its time in a zone; null is UTC.
+ */
+export function ranking(pairs, view, zone = null) {
   const values = pairs.map(([, row]) => view.parts.map((part) => part.of(row)));
   const numbers = values.flat().filter((value) => value !== null && !Number.isNaN(value));
   const [min, max] = [Math.min(0, ...numbers), Math.max(0, ...numbers)];
@@ -15,7 +18,7 @@ export function ranking(pairs, view) {
     const name = el("span", { class: "name", text: label, title: label });
     const [low, high] = [values[index][0], values[index].at(-1)];
     if (view.isList || Number.isNaN(high))
-      return el("li", { class: "with-list" }, name, valueList(row[view.parts[0].name]));
+      return el("li", { class: "with-list" }, name, valueList(row[view.parts[0].name], zone));
     const track = el("span", { class: "track", "aria-hidden": "true" });
     if (high !== null && low !== null) track.append(...bars(view, values[index], percent));
     return el("li", {}, name, track, el("span", { class: "value", text: valueText(row, view, values[index]) }));

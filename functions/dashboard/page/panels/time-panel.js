@@ -213,10 +213,10 @@ export class TimePanel extends Panel {
 
   /** Draw a single bucket as bars: one point makes no line. */
   #drawBars(chartData) {
-    const { xs, lines, rows, view, openFrom } = chartData;
+    const { xs, lines, rows, view, zone, openFrom } = chartData;
     const [second] = xs;
     const pairs = lines.map((line) => [line.label, rows.get(line.key).get(second)]).filter(([, row]) => row);
-    this.bars.replaceChildren(...ranking(pairs, view));
+    this.bars.replaceChildren(...ranking(pairs, view, zone));
     setAttribute(this.bars, "aria-label", `${view.label}, ${bucketText(chartData, second, openFrom === 0)}`);
   }
 
