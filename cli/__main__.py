@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 from cli import dashboard, history, quarantine, redrive, replay
 from cli.attachment import command as check
-from cli.console import visible
+from cli.console import interrupt, visible
 from cli.definition import command as test
 from cli.errors import CommandError
 from cli.scaling import command as plan
 from tailrace.version import VERSION
 
 _EPILOG = """\
-exit status: 0 done, or stopped by Ctrl-C; 1 something is missing or denied; 2 invalid arguments."""
+exit status: 0 done; 1 something is missing or denied; 2 invalid arguments;
+130 stopped by Ctrl-C, 143 by SIGTERM. Commands may have others: see their --help."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output.reconfigure(errors="backslashreplace")
     # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, interrupt)
     try:
         status: int = options.run(options)
     except CommandError as error:
         sys.stderr.write(f"tailrace: {visible(str(error))}\n")
         return error.status
-    except KeyboardInterrupt:
-        return 0
+    except KeyboardInterrupt as error:  # as a shell does, so that `tailrace test && make deploy` deploys nothing
+        return 128 + (error.args[0] if error.args else signal.SIGINT)
     except BrokenPipeError:  # `tailrace … | head`: https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

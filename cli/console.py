@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _CLEAR_LINE = "\r\033[K"
 
@@ -50,6 +50,11 @@ def state_folder(stack: str, region: str) -> Path:
     return folder
 
 
+def interrupt(number: int, _frame: object) -> NoReturn:
+    """Handle a signal: raise KeyboardInterrupt with its number."""
+    raise KeyboardInterrupt(number)
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let a step finish before Ctrl-C takes effect; a second Ctrl-C takes effect at once."""
@@ -72,4 +77,4 @@ def uninterrupted() -> Iterator[None]:
         for number, handler in previous.items():
             signal.signal(number, handler)
     if received:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(received[0])

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -15,6 +15,7 @@ from botocore.utils import get_environ_proxies
 
 from cli import stacks
 from cli.browser import open_browser
+from cli.console import say
 from cli.errors import CommandError, UsageError
 from cli.options import add_stack_options
 from cli.server import HOST, DashboardServer
@@ -59,13 +60,15 @@ def run(options: argparse.Namespace) -> int:
     upstream = find_upstream(stack)
     site = read_site(stack.name, REFRESH_S)
     # The key keeps out other users of this machine, who can also reach loopback.
-    with running_server(site, upstream, options.port, key=secrets.token_urlsafe(24)) as server:
-        _print(f"The dashboard of {stack.name} ({stack.region}) is at {server.address}")
-        _print("Press Ctrl-C to stop.")
+    key = secrets.token_urlsafe(24)
+    with running_server(site, upstream, options.port, key=key) as server, suppress(KeyboardInterrupt):
+        say(f"The dashboard of {stack.name} ({stack.region}) is at {server.address}")
+        say("Press Ctrl-C to stop.")
         if not options.no_open:
             open_browser(server.address)
         while True:
             time.sleep(_POLL_S)
+    return 0
 
 
 def find_upstream(stack: stacks.DeployedStack) -> Upstream:
@@ -131,8 +134,3 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > len(str(_MAX_PORT)) or not 0 < int(text) <= _MAX_PORT:
         raise argparse.ArgumentTypeError(f"a port must be a whole number from 1 to {_MAX_PORT}, not {text[:20]!r}")
     return int(text)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

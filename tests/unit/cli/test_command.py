@@ -17,6 +17,8 @@ import urllib3
 
 from cli import __main__ as command
 from cli import browser, dashboard
+from cli.console import uninterrupted
+from cli.definition import command as test
 from cli.errors import CommandError, UsageError
 from cli.stacks import find_stack
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi
@@ -304,3 +306,27 @@ def test_the_command_serves_until_it_is_stopped_and_frees_the_port(
 )
 def test_a_browser_is_opened_only_on_a_desktop(platform: str, variables: dict[str, str], has_one: bool) -> None:
     assert browser.has_desktop(variables, platform) is has_one
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_stopped_has_not_succeeded(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, status: int
+) -> None:
+    """`tailrace test && make deploy` must not deploy."""
+    monkeypatch.setattr(test, "load_definition", lambda _: os.kill(os.getpid(), number))
+    assert command.main(["test"]) == status
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_a_step_takes_effect_after_it(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, status: int
+) -> None:
+    done = []
+
+    def step(_: str) -> None:
+        with uninterrupted():
+            os.kill(os.getpid(), number)
+            done.append(True)
+
+    monkeypatch.setattr(test, "load_definition", step)
+    assert (command.main(["test"]), done) == (status, [True])

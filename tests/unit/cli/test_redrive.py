@@ -203,7 +203,7 @@ def test_an_interrupted_run_says_so_and_releases_what_it_holds(
 
     monkeypatch.setattr(stack.sqs, "send_message_batch", interrupted)
     status, told, error = run(capsys, "redrive", "even")
-    assert (status, error) == (0, "")
+    assert (status, error) == (130, "")
     assert told.splitlines() == [
         "even        10 put back",
         "            interrupted: run the command again to continue",
