@@ -1,6 +1,6 @@
 """From the command's options to a profile: lines, changes among them, and the counts of their fold."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,7 +11,7 @@ from cli.console import counted
 from cli.errors import CommandError
 from cli.scaling.profile import Profile
 from cli.scaling.sampling.changes import Changes, Shares, group_fields
-from cli.scaling.sampling.counting import Counting
+from cli.scaling.sampling.counting import Counting, named
 from cli.scaling.sampling.sample import Progress, SampleFile, generated, subject_of
 from tailrace.aggregation.contributions import Contribution
 from tailrace.aggregation.plan import plan_of
@@ -49,7 +49,7 @@ def sampled(
 
     Raises:
         UsageError: the options do not fit the pipeline, or the file cannot be read.
-        CommandError: the sample has no valid item.
+        CommandError: the sample has no valid item, or none that an aggregate counts.
     """
     subject = subject_of(pipeline, collection)
     name = subject.collection.name
@@ -71,8 +71,13 @@ def sampled(
         reason = f": {file.reason}" if file is not None and file.reason else ""
         raise CommandError(f"{path or name} has no valid item to count{reason}.")
     profile = counting.profile()
+    uncounted = list(_uncounted(counting, kinds))
+    if not profile.touched:
+        reason = f": {uncounted[0]}" if uncounted else ": none has all fields of a group, and satisfies where="
+        raise CommandError(f"No aggregate counts an item of {path or name}, so there is nothing to plan for{reason}")
     source = "items generated from the schema" if file is None else str(path)
-    notes = (*_file_notes(file), *_notes(profile, changes.unvaried))
+    absent = _absent(pipeline, name, profile, counting.uncounted)
+    notes = (*_file_notes(file), *uncounted, *absent, *_notes(profile, changes.unvaried))
     return Sampled(name, source, file is None, profile, (kinds[0], kinds[1], kinds[2]), notes)
 
 
@@ -103,6 +108,20 @@ def _file_notes(file: SampleFile | None) -> Iterator[str]:
         yield f"{file.refused:,} of {file.lines:,} lines are left out as invalid; the first: {file.reason}."
     if file.without_id:
         yield f"{counted(file.without_id, 'line')} without an id: each counts as a new item."
+
+
+def _uncounted(counting: Counting, kinds: Sequence[int]) -> Iterator[str]:
+    for name, found in counting.uncounted.items():
+        # an item that was countable for a time counts again
+        of = max(kinds[0], found.items)
+        yield f"{found.items:,} of {counted(of, 'item')} are not counted by {name!r}; the first: {found.reason}."
+
+
+def _absent(pipeline: Pipeline, collection: str, profile: Profile, uncounted: Collection[str]) -> Iterator[str]:
+    found = {row.aggregate for row in profile.touched}
+    for aggregate, name in named(pipeline):
+        if aggregate.of.name == collection and name not in found and aggregate.name not in uncounted:
+            yield f"No item of the sample is in a row of {name!r}, so it costs nothing here."
 
 
 def _notes(profile: Profile, unvaried: int) -> Iterable[str]:

@@ -11,7 +11,7 @@ from cli.scaling.sampling.sizes import MeanSizes, life_seconds, row_bytes
 from cli.scaling.sampling.sketches import DistinctCounter, Growth
 from tailrace.aggregation.carried.rows import encode_rows, folded
 from tailrace.aggregation.fold import fold_records
-from tailrace.aggregation.row_changes import RowChange
+from tailrace.aggregation.row_changes import Poison, RowChange
 from tailrace.definition.aggregate import Aggregate, ValueRows
 from tailrace.definition.pipeline import Pipeline
 from tailrace.testing import record
@@ -48,12 +48,24 @@ class _ValueCounts:
     rows: DistinctCounter = field(default_factory=DistinctCounter)
 
 
+@dataclass(slots=True)
+class Uncounted:
+    """The items that an aggregate cannot count: how many, and why not the first."""
+
+    reason: str
+    items: int = 0
+
+
 class Counting:
-    """Counts; memory is bounded by a chunk, however many changes there are."""
+    """Counts; memory is bounded by a chunk, however many changes there are.
+
+    Attributes:
+        uncounted: the items that an aggregate cannot count, by its name; it quarantines them.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._names = dict(_names(pipeline))
+        self._names = dict(named(pipeline))
         self._values = {
             kind.layout: _ValueCounts(kind, name)
             for aggregate, name in self._names.items()
@@ -71,6 +83,7 @@ class Counting:
         self._life: dict[str, float] = {}
         self._items = Growth()
         self._carried = [0, 0]
+        self.uncounted: dict[str, Uncounted] = {}
 
     def add(self, collection: str, step: Step) -> None:
         """Add a change."""
@@ -111,6 +124,7 @@ class Counting:
         self._sizes.add(records)
         chunk = _Chunk([f"{collection}#{step[0]}" for collection, step in self._chunk])
         found = fold_records(records, self._pipeline)
+        self._note_uncounted(found.poison)
         for row in found.rows:
             self._count(chunk, row, "row")
             for value in row.value_changes.values():
@@ -127,6 +141,13 @@ class Counting:
             self._batches[position] += -(-len(records) // size)
         self._changes += len(records)
         self._chunk.clear()
+
+    def _note_uncounted(self, poison: Iterable[Poison]) -> None:
+        # two versions of an aggregate may refuse the same item
+        for one in {(one.aggregate, one.event_id): one for one in poison}.values():
+            first = one.error.violations[0]
+            message = first.message.removeprefix(f"aggregate {one.aggregate!r}: ")
+            self.uncounted.setdefault(one.aggregate, Uncounted(f"{first.pointer} {message}".strip())).items += 1
 
     def _count(self, chunk: _Chunk, row: RowChange, kind: Kind) -> tuple[int, ...]:
         name = self._names[row.layout.aggregate]
@@ -190,7 +211,7 @@ def _add(sums: list[int], values: Iterable[int]) -> None:
         sums[position] += value
 
 
-def _names(pipeline: Pipeline) -> Iterator[tuple[Aggregate, str]]:
+def named(pipeline: Pipeline) -> Iterator[tuple[Aggregate, str]]:
     """Yield each aggregate with its name, and its version if there are several."""
     count = Counter(aggregate.name for aggregate in pipeline.aggregates)
     for aggregate in pipeline.aggregates:

@@ -244,11 +244,26 @@ def test_only_so_many_items_are_remembered() -> None:
     assert all(changes._known.ids[place] == item_id for item_id, place in changes._known.places.items())
 
 
-def test_a_sample_that_no_aggregate_counts_touches_no_row(file: Callable[..., Path]) -> None:
+def test_a_sample_that_no_aggregate_counts_is_no_plan(file: Callable[..., Path]) -> None:
+    only_hours = Pipeline([readings], PIPELINE.aggregates[1:])
+    with pytest.raises(CommandError, match=r"20 of 20 items are not counted by 'hours'; the first: /at "):
+        plan(file(line(n, at="01/02/2024 10:00") for n in range(20)), pipeline=only_hours)
+    with pytest.raises(CommandError, match="No aggregate counts an item of .*: none has all fields of a group"):
+        plan(file({"id": str(n), "sensor": "a", "celsius": 1} for n in range(20)), pipeline=only_hours)
+
+
+def test_items_that_an_aggregate_cannot_count_are_named(file: Callable[..., Path]) -> None:
+    newer = Aggregate("hours", version=2, of=readings, by=[hour("at")], measures={"n": count()})
+    both = Pipeline([readings], [*PIPELINE.aggregates, newer])
     found = plan(
-        file(line(n, at="") for n in range(20)), pipeline=Pipeline([readings], PIPELINE.aggregates[1:])
-    ).profile
-    assert (found.changes, found.touched) == (20, {})
+        file(line(n, at="01/02/2024 10:00" if n % 2 else "2026-01-01T00:00Z") for n in range(40)), pipeline=both
+    )
+    assert found.notes[0].startswith("20 of 40 items are not counted by 'hours'; the first: /at not a time: '01/02")
+
+
+def test_an_aggregate_in_whose_rows_no_item_is_is_named(file: Callable[..., Path]) -> None:
+    found = plan(file({"id": str(n), "sensor": "a", "celsius": 1} for n in range(20)))
+    assert found.notes[0] == "No item of the sample is in a row of 'hours', so it costs nothing here."
 
 
 def peak_of_sampling(path: Path) -> int:
