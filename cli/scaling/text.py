@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
+from cli.console import counted
 from cli.scaling.limits import ARCHIVE, CONCURRENCY, ITEM
 from cli.scaling.report import Rate, Report, at_most
 
@@ -25,7 +26,8 @@ def _head(report: Report) -> Iterator[str]:
     found = report.sampled
     inserts, updates, deletes = found.kinds
     yield f"Plan for {report.reference}, collection {found.collection!r}"
-    yield f"Sample: {found.source}: {inserts:,} inserts, {updates:,} updates, {deletes:,} deletions."
+    kinds = ((inserts, "insert"), (updates, "update"), (deletes, "deletion"))
+    yield f"Sample: {found.source}: {', '.join(counted(*kind) for kind in kinds)}."
     for note in found.notes:
         yield from _prose(f"Note: {note}")
 

@@ -53,7 +53,7 @@ def sampled(
     """
     subject = subject_of(pipeline, collection)
     name = subject.collection.name
-    file = None if path is None else SampleFile(path, subject, progress)
+    file = None if path is None else SampleFile(path, pipeline, subject, progress)
     lines = generated(subject, _GENERATED, progress) if file is None else file.items()
     fixed: frozenset[str] = frozenset()
     if shares.updates:
@@ -105,7 +105,8 @@ def _file_notes(file: SampleFile | None) -> Iterator[str]:
         )
         return
     if file.refused:
-        yield f"{file.refused:,} of {file.lines:,} lines are left out as invalid; the first: {file.reason}."
+        left_out = f"{_of(file.refused, file.lines, 'line')} left out as invalid"
+        yield f"{left_out}; the first: {file.reason}."
     if file.without_id:
         yield f"{counted(file.without_id, 'line')} without an id: each counts as a new item."
 
@@ -114,7 +115,11 @@ def _uncounted(counting: Counting, kinds: Sequence[int]) -> Iterator[str]:
     for name, found in counting.uncounted.items():
         # an item that was countable for a time counts again
         of = max(kinds[0], found.items)
-        yield f"{found.items:,} of {counted(of, 'item')} are not counted by {name!r}; the first: {found.reason}."
+        yield f"{_of(found.items, of, 'item')} not counted by {name!r}; the first: {found.reason}."
+
+
+def _of(number: int, total: int, noun: str) -> str:
+    return f"{number:,} of {counted(total, noun)} {'is' if number == 1 else 'are'}"
 
 
 def _absent(pipeline: Pipeline, collection: str, profile: Profile, uncounted: Collection[str]) -> Iterator[str]:
@@ -127,7 +132,7 @@ def _absent(pipeline: Pipeline, collection: str, profile: Profile, uncounted: Co
 def _notes(profile: Profile, unvaried: int) -> Iterable[str]:
     if profile.is_short:
         yield (
-            f"The sample has only {profile.changes:,} changes: batches that are larger are extrapolated, "
+            f"The sample has only {counted(profile.changes, 'change')}: batches that are larger are extrapolated, "
             "and hot rows may be missed. 10,000 or more are better."
         )
     if unvaried:

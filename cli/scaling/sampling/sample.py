@@ -12,6 +12,7 @@ from random import Random
 from cli.definition.generation.generator import Generator
 from cli.definition.subject import Subject
 from cli.errors import CommandError, UsageError
+from tailrace.aws.items.rows import StoredItem, validated_row
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import normalise
@@ -57,6 +58,7 @@ class SampleFile:
     """
 
     path: Path
+    pipeline: Pipeline
     subject: Subject
     progress: Progress
     lines: int = 0
@@ -89,8 +91,9 @@ class SampleFile:
             raise UsageError(f"{self.path}: {error}") from error
 
     def _item(self, line: Line | BadLine) -> Numbered | None:
+        expires_at = None
         if isinstance(line, Line):
-            item_id, item = line.id, line.item
+            item_id, item, expires_at = line.id, line.item, line.expires_at
         elif line.violation.pointer == "/id" and isinstance(line.raw, dict) and line.raw.get("id") is None:
             of = self.subject.collection
             item_id, item = f"line {line.number}", LineFields.of(of.compiled, of.keys).item(line.raw)
@@ -99,13 +102,15 @@ class SampleFile:
             self._refuse(line.number, f"{line.violation.pointer} {line.violation.message}".strip())
             return None
         try:
-            self.subject.collection.prepare(dict(item))
-            return self.subject.id_of(item) or item_id, item, line.size
+            item_id = self.subject.id_of(item) or item_id
+            validated_row(self.pipeline, self.subject.collection.name, item_id, StoredItem(item, expires_at))
         except InvalidItem as error:
             first = error.violations[0]
             self._refuse(line.number, f"{first.pointer} {first.message}".strip())
         except InvalidMessage as error:
             self._refuse(line.number, str(error))
+        else:
+            return item_id, item, line.size
         return None
 
     def _refuse(self, number: int, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -160,6 +161,24 @@ def test_lines_that_load_would_refuse_are_left_out_and_named(file: Callable[...,
     assert found.profile.changes == 3
     assert "2 of 5 lines are left out as invalid; the first: line 2" in found.notes[0]
     assert found.notes[1].startswith("1 line without an id")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"note": "x" * 410_000}, "item size .* exceeds the limit of 409600"),
+        ({"celsius": 10**126}, "/celsius the number's magnitude is outside"),
+        ({"celsius": 10**38 + 1}, "/celsius the number has 39 significant digits; the limit is 38"),
+        ({"id": "x" * 3_000}, "key"),
+        ({"expires_at": -1}, "/expires_at not a whole number of seconds"),
+    ],
+)
+def test_a_line_that_the_table_cannot_hold_is_left_out(
+    file: Callable[..., Path], fields: dict[str, Any], message: str
+) -> None:
+    found = plan(file([line(1), line(2, **fields)]))
+    assert found.profile.changes == 1
+    assert re.match(f"1 of 2 lines is left out as invalid; the first: line 2: .*{message}", found.notes[0])
 
 
 @pytest.mark.parametrize("name", ["readings.csv", "readings.jsonl.gz", "readings.json"])
