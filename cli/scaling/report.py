@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from cli.scaling.dollars import dollars_a_month, upstream_dollars
-from cli.scaling.limits import Limit
+from cli.scaling.limits import ROW_BYTES, Limit
 from cli.scaling.measures import Cost, costs
 from cli.scaling.model import Load, Plan
 from cli.scaling.profile import HotKey
@@ -63,6 +63,11 @@ class Rate:
     def first(self) -> Use:
         """The limit that is used most."""
         return self.uses[0]
+
+    @property
+    def too_large(self) -> Use | None:
+        """The row that would be larger than DynamoDB allows, if there is one: then nothing costs what is computed."""
+        return next((use for use in self.uses if use.limit is ROW_BYTES and use.ratio > 1), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +206,7 @@ def _rate_json(rate: Rate) -> dict[str, Any]:
         "sqs_messages": {"archive": plan.messages, "routes": plan.routed},
         "s3_puts": plan.archive_batches,
         "dollars_a_month": dict(rate.dollars) | {"total": sum(rate.dollars.values())},
+        "is_reachable": rate.too_large is None,
         "upstream_dollars_a_month": rate.upstream,
         "windows": [
             {"window_s": window_s, "write_units_per_1000": units, "dollars_a_month": dollars}

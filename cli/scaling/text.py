@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from cli.console import counted
-from cli.scaling.limits import ARCHIVE, CONCURRENCY, ITEM
+from cli.scaling.limits import ARCHIVE, CONCURRENCY, ITEM, ROW_BYTES
+from cli.scaling.model import Plan
 from cli.scaling.report import Rate, Report, at_most
+from cli.scaling.usage import Use
 
 _MAX_OF = 60
 _WIDTH = 110
@@ -36,7 +38,7 @@ def _rates(report: Report) -> Iterator[str]:
     rates = report.rates
     plans = [rate.plan for rate in rates]
     rows: list[tuple[str, list[str]]] = [
-        ("changes per second", [f"{plan.load.rate:,.0f}" for plan in plans]),
+        ("changes per second", [_rate(plan) for plan in plans]),
         ("shards of the stream", [f"{plan.shards:,}" for plan in plans]),
         ("window (AggregateWindowSeconds)", [f"{plan.load.window_s:,.0f} s" for plan in plans]),
         ("write-behind (WriteBehindSeconds)", [f"{plan.load.write_behind_s:,.0f} s" for plan in plans]),
@@ -59,11 +61,18 @@ def _rates(report: Report) -> Iterator[str]:
         for position, name in enumerate(rates[0].dollars)
     ]
     rows += [
-        ("$ per month, total", [dollars(sum(rate.dollars.values())) for rate in rates]),
-        ("$ per million changes", [dollars(_per_million(rate)) for rate in rates]),
+        ("$ per month, total", [dollars(sum(rate.dollars.values())) + _mark(rate) for rate in rates]),
+        ("$ per million changes", [dollars(_per_million(rate)) + _mark(rate) for rate in rates]),
         ("beside it: your writes of items, $ per month", [dollars(rate.upstream) for rate in rates]),
     ]
     yield from table(rows)
+    for too_large in [rate.too_large for rate in rates if rate.too_large][:1]:
+        size = f"a row would be larger than the {ROW_BYTES.value:,} bytes that DynamoDB allows"
+        yield from _prose(f"* cannot be reached: {size} ({too_large.of[:_MAX_OF]})")
+
+
+def _mark(rate: Rate) -> str:
+    return " *" if rate.too_large else ""
 
 
 def _per_million(rate: Rate) -> float:
@@ -72,7 +81,7 @@ def _per_million(rate: Rate) -> float:
 
 def _measures(report: Report) -> Iterator[str]:
     plan = report.rates[0].plan
-    yield f"Costs per item, at {plan.load.rate:,.0f} changes per second"
+    yield f"Costs per item, at {_rate(plan)} changes per second"
     rows = [("", ["writes", "write units", "read units"])]
     for cost in report.costs:
         name = f"{cost.aggregate}: {', '.join(cost.measures) + ': ' if cost.measures else ''}{cost.what}"
@@ -82,7 +91,7 @@ def _measures(report: Report) -> Iterator[str]:
 
 def _windows(report: Report) -> Iterator[str]:
     yield "Windows: write units per 1,000 changes, and what they cost in a month"
-    rows = [("", [cell for rate in report.rates for cell in (f"{rate.plan.load.rate:,.0f}/s:", "$")])]
+    rows = [("", [cell for rate in report.rates for cell in (f"{_rate(rate.plan)}/s:", "$")])]
     rows += _written("{} s", [rate.by_window for rate in report.rates])
     rows += _written("write-behind of {} s", [rate.by_write_behind for rate in report.rates])
     yield from table(rows)
@@ -102,21 +111,24 @@ def _limits(report: Report) -> Iterator[str]:
         rows.append((f"{limit.name}: {limit.value:,.0f} {limit.unit}", [f"{number(met)}/s", limit.remedy]))
     yield from table(rows)
     for rate in report.rates:
-        which = f" ({rate.first.of[:_MAX_OF]})" if rate.first.of else ""
-        what = f"{rate.first.limit.name}{which}"
-        over = [use for use in rate.uses if use.ratio > 1]
+        over = sorted([use for use in rate.uses if use.ratio > 1], key=lambda use: report.met.get(use.limit, math.inf))
         if over:
             then = ", ".join(use.limit.name for use in over[1:])
-            found = f"{what} is met first: {number(over[0].ratio)} times its value{'; then ' if then else ''}{then}."
+            times = f"{number(over[0].ratio)} times its value"
+            found = f"{_what(over[0])} is met first: {times}{'; then ' if then else ''}{then}."
         else:
-            found = f"no limit is met; the nearest is {what}, {rate.first.ratio:.0%} used."
-        yield from _prose(f"{rate.plan.load.rate:,.0f}/s: {found}")
+            found = f"no limit is met; the nearest is {_what(rate.first)}, {rate.first.ratio:.0%} used."
+        yield from _prose(f"{_rate(rate.plan)}/s: {found}")
+
+
+def _what(use: Use) -> str:
+    return f"{use.limit.name} ({use.of[:_MAX_OF]})" if use.of else use.limit.name
 
 
 def _advice(report: Report) -> Iterator[str]:
     yield "Advice"
     for rate in report.rates:
-        yield f"{rate.plan.load.rate:,.0f}/s: AggregateWindowSeconds={rate.window_s}"
+        yield f"{_rate(rate.plan)}/s: AggregateWindowSeconds={rate.window_s}"
         for text in (*_write_behind(rate), *_lanes(rate), *_hot(rate), *_settings(rate)):
             yield from _prose(text, "    ")
     yield ""
@@ -195,6 +207,10 @@ def table(rows: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
 
 def _aligned(cells: Iterable[str], widths: Iterable[int]) -> Iterator[str]:
     return (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+
+
+def _rate(plan: Plan) -> str:
+    return f"{plan.load.rate:,.12g}"  # as it was given: it may be less than one
 
 
 def number(value: float) -> str:

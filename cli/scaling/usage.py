@@ -10,7 +10,7 @@ from cli.scaling.model import Plan
 from cli.scaling.profile import HotKey, HotRow, interpolate
 from tailrace.definition.aggregate import MAX_LANES
 
-_MAX_RATE = 1e10
+_MIN_RATE, _MAX_RATE = 1e-6, 1e10
 _STEPS = 60
 _WINDOW_S = 60
 _WORTH_IT = 0.9
@@ -93,7 +93,7 @@ def _ratio(plan: Plan, limit: Limit, rate: float) -> float:
 
 
 def _rate(ratio: Callable[[float], float]) -> float | None:
-    low, high = 1.0, _MAX_RATE
+    low, high = _MIN_RATE, _MAX_RATE
     if ratio(high) < 1:
         return None
     for _ in range(_STEPS):

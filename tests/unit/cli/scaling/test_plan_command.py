@@ -16,11 +16,12 @@ from cli.__main__ import main
 from cli.errors import CommandError
 from cli.scaling import command
 from cli.scaling.limits import Limit
+from cli.scaling.profile import RowClass
 from cli.scaling.report import Report, Timing
 from cli.scaling.sampling.assembly import Sampled
 from cli.scaling.sources import PRICES, read_figures, read_prices
 from cli.scaling.text import lines
-from tests.unit.cli.scaling.profiles import PROFILE, SHOPS
+from tests.unit.cli.scaling.profiles import PROFILE, SHOPS, hot
 
 
 @pytest.fixture
@@ -84,11 +85,45 @@ def test_programs_get_json(sample: str, capsys: pytest.CaptureFixture[str]) -> N
     assert all(one["source"] for one in found["limits_met_at"])
 
 
-def printed(timing: Timing) -> str:
+def printed(timing: Timing, *rates: float, **changed: Any) -> str:
     """Return the plan of ten rows that every batch writes, in one busy shard."""
     touched = {SHOPS: (10_000, 10_000, 1_000, 500, 200, 100, 50, 20, 10)}
-    found = Sampled("orders", "orders.jsonl", False, replace(PROFILE, touched=touched), (10_000, 0, 0), ())
-    return "\n".join(lines(Report.of("mine:pipeline", found, [5_000], timing, read_figures(), read_prices())))
+    found = Sampled(
+        "orders", "orders.jsonl", False, replace(PROFILE, **{"touched": touched} | changed), (10_000, 0, 0), ()
+    )
+    return "\n".join(lines(Report.of("mine:pipeline", found, rates or [5_000], timing, read_figures(), read_prices())))
+
+
+def test_limits_are_told_in_the_order_in_which_they_are_met() -> None:
+    """At a high rate, the marks of thousands of shards use more of a later limit than of the first one."""
+    busy = RowClass("shops", "row", 1_000)
+    text = printed(Timing(), 10_000_000, touched={busy: PROFILE.touched[SHOPS]}, growth=1)
+    pattern = re.compile(
+        r"^10,000,000/s: items table is met first: 250 times its value; then (.*?)\.\n", re.MULTILINE | re.DOTALL
+    )
+    told = pattern.search(text)
+    assert told is not None
+    found = ["items table", *" ".join(told[1].split()).split(", ")]
+    assert len(found) > 3
+    places = [text.index(f"\n{name}: ") for name in found]
+    assert places == sorted(places)
+
+
+def test_dollars_of_rows_that_no_table_holds_are_marked() -> None:
+    busy = {"hot_rows": [hot(0.01, 1_000)], "growth": 1}
+    text = printed(Timing(), 1_000, 10_000_000, **busy)
+    assert re.search(r"^\$ per month, total +[0-9,.]+ +[0-9,.]+ \*$", text, re.MULTILINE)
+    told = r"\n\* cannot be reached: a row would be larger than the 409,600 bytes .*shops@1#north"
+    assert re.search(told, text, re.DOTALL)
+    assert "*" not in printed(Timing(), 1_000, **busy)
+
+
+@pytest.mark.parametrize(("rate", "shown"), [(0.2, "0.2"), (3.5, "3.5"), (1_234.5, "1,234.5"), (1e7, "10,000,000")])
+def test_a_rate_is_shown_as_it_was_given(rate: float, shown: str) -> None:
+    text = printed(Timing(), rate)
+    assert re.search(rf"^changes per second +{shown}$", text, re.MULTILINE)
+    assert f"\n{shown}/s: AggregateWindowSeconds=" in text
+    assert f"Costs per item, at {shown} changes per second" in text
 
 
 def test_write_behind_is_advised_for_rows_that_may_be_old() -> None:
@@ -135,6 +170,8 @@ def test_invalid_arguments(arguments: list[str], message: str, capsys: pytest.Ca
     ("arguments", "message"),
     [
         (["--updates", "0.6", "--deletes", "0.6"], "at most 0.95 together"),
+        (["--deletes", "0.6"], "--deletes is at most 0.5, half of what --updates leaves"),
+        (["--updates", "0.3", "--deletes", "0.36"], "--deletes is at most 0.35"),
         (["--collection", "nothing"], "there is no collection 'nothing'"),
         (["--sample", "missing.jsonl"], "missing.jsonl: No such file"),
         (["--sample", "."], "unknown file type"),
