@@ -52,7 +52,8 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         help="the pipeline (default: the stack's, $TAILRACE_PIPELINE, or the template's)")  # fmt: skip
     add("--updates", type=_share, default=0.0, metavar="SHARE",
         help="share of changes that update an item of the sample, such as 0.3 (default: the sample's)")  # fmt: skip
-    add("--deletes", type=_share, default=0.0, metavar="SHARE", help="share of changes that delete one")
+    add("--deletes", type=_share, default=0.0, metavar="SHARE",
+        help="share of changes that delete one, at most half of what --updates leaves")  # fmt: skip
     add(
         "--window",
         type=_window,
@@ -85,6 +86,10 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.updates + options.deletes > _MAX_SHARE:
         raise UsageError(f"--updates and --deletes make at most {_MAX_SHARE} together")
+    most_deletes = round((1 - options.updates) / 2, 9)
+    if options.deletes > most_deletes:
+        text = f"--deletes is at most {most_deletes:g}, half of what --updates leaves: each insert is deleted once"
+        raise UsageError(text)
     deployed = _parameters(options)
     named = options.pipeline or deployed.get("Pipeline") or os.environ.get("TAILRACE_PIPELINE", "").strip()
     reference = named or DEFAULT_PIPELINE

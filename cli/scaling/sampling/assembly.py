@@ -77,7 +77,7 @@ def sampled(
         raise CommandError(f"No aggregate counts an item of {path or name}, so there is nothing to plan for{reason}")
     source = "items generated from the schema" if file is None else str(path)
     absent = _absent(pipeline, name, profile, counting.uncounted)
-    notes = (*_file_notes(file), *uncounted, *absent, *_notes(profile, changes.unvaried))
+    notes = (*_file_notes(file), *uncounted, *absent, *_notes(profile, changes))
     return Sampled(name, source, file is None, profile, (kinds[0], kinds[1], kinds[2]), notes)
 
 
@@ -129,11 +129,13 @@ def _absent(pipeline: Pipeline, collection: str, profile: Profile, uncounted: Co
             yield f"No item of the sample is in a row of {name!r}, so it costs nothing here."
 
 
-def _notes(profile: Profile, unvaried: int) -> Iterable[str]:
+def _notes(profile: Profile, changes: Changes) -> Iterable[str]:
     if profile.is_short:
         yield (
             f"The sample has only {counted(profile.changes, 'change')}: batches that are larger are extrapolated, "
             "and hot rows may be missed. 10,000 or more are better."
         )
-    if unvaried:
-        yield f"{counted(unvaried, 'update')} could not be made up: no variation of the item was valid."
+    if changes.unvaried:
+        yield f"{counted(changes.unvaried, 'update')} could not be made up: no variation of the item was valid."
+    if changes.without_item:
+        yield f"{counted(changes.without_item, 'change')} could not be made up: every item was deleted already."

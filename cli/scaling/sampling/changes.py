@@ -63,6 +63,7 @@ class Changes:
         fixed: fields that an update that is made up leaves as they are: those of keys and groups.
         accepts: whether an item is valid.
         unvaried: updates that could not be made up, since no valid variation was found.
+        without_item: changes that could not be made up, since every item was deleted already.
     """
 
     shares: Shares
@@ -70,6 +71,7 @@ class Changes:
     accepts: Callable[[Item], bool]
     random: Random
     unvaried: int = 0
+    without_item: int = 0
     _known: _Known = field(default_factory=_Known)
 
     def steps(self, lines: Iterable[tuple[str, Item, int]]) -> Iterator[Step]:
@@ -88,6 +90,7 @@ class Changes:
     def _made_up(self) -> Step | None:
         known, pick = self._known, self.random.choice
         if not known.ids:
+            self.without_item += 1
             return None
         item_id = pick(known.ids)
         if self.random.random() * (self.shares.updates + self.shares.deletes) < self.shares.deletes:

@@ -139,6 +139,12 @@ def test_updates_and_deletions_have_their_shares(file: Callable[..., Path]) -> N
     assert deletes / changes == pytest.approx(0.2, abs=0.03)
 
 
+def test_changes_without_an_item_are_named(file: Callable[..., Path]) -> None:
+    """Half of the lines are updates, so there are fewer items to delete than deletions."""
+    found = plan(file([line(n // 2, celsius=n) for n in range(1_000)]), Shares(0, 0.5))
+    assert re.search("[0-9]+ changes could not be made up: every item was deleted already.", " ".join(found.notes))
+
+
 def test_made_up_updates_stay_in_their_rows(file: Callable[..., Path]) -> None:
     path = file([line(n) for n in range(2_000)])
     without, made_up = plan(path).profile, plan(path, Shares(updates=0.5)).profile
