@@ -11,7 +11,7 @@ from typing import Any
 
 from cli.console import counted, say, show_progress
 from cli.errors import CommandError, UsageError
-from cli.options import add_stack_options, stack_of
+from cli.options import add_endpoint_option, add_stack_options, stack_of
 from cli.stacks import DeployedStack, explained
 
 _POLL_S = 1.0
@@ -74,7 +74,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     status = commands.add_parser("status", help="show generations, jobs and progress")
     status.add_argument("--json", action="store_true", help="print JSON")
     add_stack_options(status)
-    status.add_argument("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+    add_endpoint_option(status)
     status.set_defaults(run=run_status)
 
 
@@ -82,7 +82,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", dest="wait", action="store_false", help="do not wait for the end")
     parser.add_argument("--wait", dest="wait", action="store_true", default=True, help="wait for the end (default)")
     add_stack_options(parser)
-    parser.add_argument("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+    add_endpoint_option(parser)
 
 
 def _share(text: str) -> float:

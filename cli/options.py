@@ -10,6 +10,8 @@ from tailrace.encoding.times import TimeFormatError, check_leap_second, read_tim
 _STACK_NAME = re.compile(
     r"[A-Za-z][A-Za-z0-9-]{0,127}"
 )  # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+_ENDPOINT = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?/?")
+_MAX_PORT = 65_535
 _MAX_DIGITS = 9
 
 
@@ -20,9 +22,16 @@ def add_stack_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", help="AWS profile (default: the AWS CLI's)")
 
 
+def add_endpoint_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names an emulated stack."""
+    parser.add_argument(
+        "--endpoint-url", type=_endpoint, metavar="URL", help="address of an emulated stack (make stack)"
+    )
+
+
 def add_sending_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that send something again."""
-    parser.add_argument("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+    add_endpoint_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--limit", type=parse_count, metavar="N", help="stop after this many")
     parser.add_argument("--rate", type=parse_rate, metavar="N", help="at most this many per second")
@@ -64,6 +73,13 @@ def parse_moment(text: str) -> datetime:
         is_rule = isinstance(error, OverflowError) or ": " in reason
         raise argparse.ArgumentTypeError(f"{problem} ({reason})" if is_rule else problem) from None
     return moment
+
+
+def _endpoint(text: str) -> str:
+    found = _ENDPOINT.fullmatch(text)
+    if found is None or not 0 < int(found["port"] or 80) <= _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"expected an address such as http://127.0.0.1:4566, not {text[:60]!r}")
+    return text
 
 
 def _stack_name(text: str) -> str:

@@ -11,7 +11,7 @@ from cli.failures import places
 from cli.failures.quarantine import Quarantine
 from cli.failures.reports import Report
 from cli.failures.run import Run
-from cli.options import add_sending_options, add_stack_options, parse_count, stack_of
+from cli.options import add_endpoint_option, add_sending_options, add_stack_options, parse_count, stack_of
 from cli.redrive import add_policy_options, policy_of, redrive
 from cli.stacks import explained
 from tailrace.encoding.tagged_json import dumps
@@ -45,7 +45,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     showing.add_argument("names", nargs="+", metavar="NAME", help="a report, as listed")
     showing.set_defaults(run=run_show)
     for action in (listing, showing):
-        action.add_argument("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+        add_endpoint_option(action)
     replaying = actions.add_parser("replay", help="put items back")
     replaying.add_argument("names", nargs="*", metavar="NAME", help="a report, as listed")
     replaying.add_argument("--all", action="store_true", help="every report")

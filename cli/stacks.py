@@ -156,7 +156,14 @@ def _client(session: Session, service: str, region: str | None, endpoint: str | 
     if endpoint is not None:  # an emulator serves all buckets under one host name
         config = config.merge(Config(s3={"addressing_style": "path"}))
     untyped: Any = session  # its stubs require a literal service name
-    return untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
+    try:
+        return untyped.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
+    except BotoCoreError:  # some are ValueErrors, too
+        raise
+    except ValueError as error:  # an address in the environment or the configuration is none
+        raise CommandError(
+            f"AWS cannot be called: {error}: check AWS_ENDPOINT_URL, and your AWS configuration."
+        ) from error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from cli.attachment.sample import read_sample
 from cli.attachment.tally import Tally
 from cli.console import say, show_progress
 from cli.definition.command import load_definition
-from cli.options import parse_count
+from cli.options import add_endpoint_option, parse_count
 from cli.stacks import Account, explained, sign_in
 from tailrace.attachment.checks import check_table, lacks_rights
 from tailrace.attachment.facts import ANY_ACCOUNT, Actor, Denied, Described, Wanted
@@ -59,7 +59,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         help="the pipeline (default: $TAILRACE_PIPELINE, or the template's)")  # fmt: skip
     add("--region", help="region of the table (default: the AWS CLI's)")
     add("--profile", help="AWS profile (default: the AWS CLI's)")
-    add("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+    add_endpoint_option(parser)
     add("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run)
 

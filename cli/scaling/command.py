@@ -10,7 +10,7 @@ from typing import Any
 from cli.console import say, show_progress
 from cli.definition.command import load_definition
 from cli.errors import UsageError
-from cli.options import parse_count, parse_rate
+from cli.options import add_endpoint_option, parse_count, parse_rate
 from cli.scaling.limits import MAX_WINDOW_S, MAX_WRITE_BEHIND_S
 from cli.scaling.report import Report, Timing, as_json
 from cli.scaling.sampling.assembly import sampled
@@ -72,7 +72,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--stack", metavar="NAME", help="a deployed stack, whose parameters name pipeline, window and write-behind")
     add("--region", help="region of the stack (default: the AWS CLI's)")
     add("--profile", help="AWS profile (default: the AWS CLI's)")
-    add("--endpoint-url", metavar="URL", help="address of an emulated stack (make stack)")
+    add_endpoint_option(parser)
     add("--json", action="store_true", help="print the plan as JSON")
     parser.set_defaults(run=run)
 

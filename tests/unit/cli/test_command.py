@@ -330,3 +330,36 @@ def test_a_signal_during_a_step_takes_effect_after_it(
 
     monkeypatch.setattr(test, "load_definition", step)
     assert (command.main(["test"]), done) == (status, [True])
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost", "127.0.0.1:4566", "http://", "http://:4566", "http://127.0.0.1:99999", "ftp://a", "http://a/b"],
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "--table", "t"], ["plan"], *([*name.split(), "--stack", "s"] for name in (
+        "rebuild", "verify", "status", "redrive", "quarantine list", "quarantine show x", "quarantine replay",
+        "replay r --from 2026-01-01",
+    ))],
+)  # fmt: skip
+def test_what_is_no_address_is_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str], url: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main([*arguments, "--endpoint-url", url])
+    assert ended.value.code == 2
+    assert f"expected an address such as http://127.0.0.1:4566, not {url!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["http://localhost:4566/", "https://aws.example.org", "http://[::1]:4566"])
+def test_addresses_are_accepted(url: str) -> None:
+    options = command.parser().parse_args(["status", "--stack", "s", "--endpoint-url", url])
+    assert options.endpoint_url == url
+
+
+def test_a_wrong_address_in_the_environment_is_one_sentence(
+    cloudformation: CloudFormation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", "localhost:4566")
+    status, text = said(ASK, capsys)
+    assert (status, text.count("\n")) == (1, 1)
+    assert "check AWS_ENDPOINT_URL" in text
