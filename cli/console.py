@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cli.errors import CommandError
+
 _CLEAR_LINE = "\r\033[K"
 
 
@@ -43,11 +45,23 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def state_folder(stack: str, region: str) -> Path:
-    """Return the folder in which commands remember how far they have come with a stack; only its user may read it."""
+    """Return the folder in which commands remember how far they have come with a stack; only its user may read it.
+
+    Raises:
+        CommandError: it cannot be made, or not be written to.
+    """
     root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     folder = Path(root) / "tailrace" / f"{stack}.{region}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    reason = "it is not writable"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = str(error.strerror)
+    else:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    text = f"The folder {folder}, which remembers what was sent, cannot be used: {reason}."
+    raise CommandError(f"{text} Set XDG_STATE_HOME to a folder that you can write to.")
 
 
 def interrupt(number: int, _frame: object) -> NoReturn:

@@ -17,7 +17,7 @@ import urllib3
 
 from cli import __main__ as command
 from cli import browser, dashboard
-from cli.console import uninterrupted
+from cli.console import state_folder, uninterrupted
 from cli.definition import command as test
 from cli.errors import CommandError, UsageError
 from cli.stacks import find_stack
@@ -363,3 +363,16 @@ def test_a_wrong_address_in_the_environment_is_one_sentence(
     status, text = said(ASK, capsys)
     assert (status, text.count("\n")) == (1, 1)
     assert "check AWS_ENDPOINT_URL" in text
+
+
+def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        CommandError, match=r"s\.r, which remembers .* Not a directory\. Set XDG_STATE_HOME to a folder"
+    ):
+        state_folder("s", "r")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(CommandError, match="it is not writable"):
+        state_folder("s", "r")
