@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -101,8 +102,11 @@ def run_rebuild(options: argparse.Namespace) -> int:
     Raises:
         CommandError: the stack cannot be found, or the rebuild failed.
     """
-    if bool(options.names) == options.all or (options.undo and not options.names):
-        raise UsageError("Name the aggregates to rebuild, or pass --all.")
+    if options.all and (options.names or options.undo):
+        other = "--undo" if options.undo else "the names of aggregates"
+        raise UsageError(f"--all and {other} exclude each other: leave one of them out.")
+    if not options.names and not options.all:
+        raise UsageError(f"Name the aggregates to {'show as before' if options.undo else 'rebuild, or pass --all'}.")
     stack = stack_of(options)
     if options.undo:
         for name in options.names:
@@ -131,6 +135,10 @@ def run_verify(options: argparse.Namespace) -> int:
     Raises:
         CommandError: the stack cannot be found, or the verification failed.
     """
+    if options.report is not None:
+        if not options.wait:
+            raise UsageError("--report and --no-wait exclude each other: the report is complete when the job ends.")
+        _check_writable(options.report)
     stack = stack_of(options)
     started = invoke(
         stack, task="start", kind="verify", names=options.names, repairs=options.repair, sample=options.sample
@@ -141,9 +149,10 @@ def run_verify(options: argparse.Namespace) -> int:
     if not options.wait:
         return 0
     found = follow(stack, started["job"])
+    status = _say_verdict(found)
     if options.report is not None:
         _save_report(stack, found["report"], options.report)
-    return _say_verdict(found)
+    return status
 
 
 def run_status(options: argparse.Namespace) -> int:
@@ -246,6 +255,11 @@ def _remaining(within: float, elapsed_s: float) -> str:
 def _say_started(started: Mapping[str, Any], verb: str) -> None:
     resumed = "Going on with" if started["resumed"] else verb
     say(f"{resumed} {', '.join(started['targets'])} (job {started['job']})")
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"The report cannot be written to {path}: name a file in a folder that you can write to.")
 
 
 def _save_report(stack: DeployedStack, key: str, path: Path) -> None:

@@ -95,10 +95,18 @@ def test_undo_moves_readers_back(scripted: Callable[..., Stack], capsys: pytest.
     assert "Readers see shops@1 again." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["shops", "--all"], ["--all", "--undo"]])
-def test_a_rebuild_says_which_aggregates(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "Name the aggregates to rebuild, or pass --all."),
+        (["--undo"], "Name the aggregates to show as before."),
+        (["shops", "--all"], "--all and the names of aggregates exclude each other"),
+        (["--all", "--undo"], "--all and --undo exclude each other"),
+    ],
+)
+def test_a_rebuild_says_which_aggregates(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rebuild", *arguments, "--stack", "tailrace"]) == 2
-    assert "Name the aggregates" in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -135,8 +143,34 @@ def test_the_report_is_saved(scripted: Callable[..., Stack], tmp_path: Path) -> 
     scripted(STARTED, DONE)
     assert main(["verify", "--stack", "tailrace", "--report", str(tmp_path / "r.jsonl")]) == 0
     assert (tmp_path / "r.jsonl").read_bytes() == b'{"finding":"different"}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--report", "."], "The report cannot be written to .: "),
+        (["--report", "no/such/folder.jsonl"], "The report cannot be written to no/such/folder.jsonl: "),
+        (["--report", "found.jsonl", "--no-wait"], "--report and --no-wait exclude each other"),
+    ],
+)
+def test_a_report_that_cannot_be_saved_starts_nothing(
+    scripted: Callable[..., Stack], arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = scripted(STARTED, DONE)
+    assert main(["verify", "--stack", "tailrace", *arguments]) == 2
+    assert not stack.tasks
+    assert told in capsys.readouterr().err
+
+
+def test_the_verdict_is_said_before_the_report_is_saved(
+    scripted: Callable[..., Stack], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scripted(STARTED, DONE)
-    assert main(["verify", "--stack", "tailrace", "--report", str(tmp_path)]) == 1
+    (tmp_path / "r.jsonl").symlink_to(tmp_path / "gone" / "r.jsonl")  # is not there, in a folder that is
+    assert main(["verify", "--stack", "tailrace", "--report", str(tmp_path / "r.jsonl")]) == 1
+    told = capsys.readouterr()
+    assert "12 rows compared" in told.out
+    assert "The report cannot be written" in told.err
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "-1", "many"])
