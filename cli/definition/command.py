@@ -5,10 +5,12 @@ import os
 from typing import Any
 
 from cli.console import say, show_progress
+from cli.definition.location import location
 from cli.definition.trial import Limits, Trial, lines
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
+from tailrace.definition.failures import FAILURES
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import DefinitionError
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the trial and print its report.
 
     Raises:
-        UsageError: there is no such module.
+        UsageError: there is no such pipeline.
         CommandError: the definition cannot be imported.
     """
     reference = options.pipeline or os.environ.get("TAILRACE_PIPELINE", "").strip() or DEFAULT_PIPELINE
@@ -70,14 +72,14 @@ def load_definition(reference: str) -> Pipeline:
     """Import a pipeline.
 
     Raises:
-        UsageError: there is no such module.
+        UsageError: there is no such pipeline.
         CommandError: it cannot be imported.
     """
     try:
         return load_pipeline(reference)
-    except Exception as error:  # the user's code may raise anything on import
-        missing = error.__cause__
-        if isinstance(missing, ModuleNotFoundError) and missing.name and reference.startswith(missing.name):
+    except FAILURES as error:  # the user's code may raise anything on import
+        where = location(error)
+        if isinstance(error, DefinitionError) and not where:  # no code of the user is involved: the name is wrong
             raise UsageError(str(error)) from error
         prefix = "" if isinstance(error, DefinitionError) else f"{type(error).__name__}: "
-        raise CommandError(f"BROKEN  {reference} cannot be imported: {prefix}{error}") from error
+        raise CommandError(f"BROKEN  {reference} cannot be imported: {where}{prefix}{error}") from error

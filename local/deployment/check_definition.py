@@ -6,22 +6,22 @@
 
 import argparse
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cli.definition.examples import check_definition
+from cli.definition.location import location
 from local.deployment.definition_lock import check_lock, write_lock
 from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, LocalError
+from tailrace.definition.failures import FAILURES
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.definition.route_names import disagreement
 from tailrace.errors import DefinitionError
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / "layers" / "tailrace"
-CORE_PACKAGE = LAYER / "tailrace"
 ROUTES_DOC = "docs/definition.md#routes"
 
 
@@ -73,23 +73,9 @@ def _load_pipeline(template_data: Mapping[str, Any]) -> Pipeline:
 def _import_pipeline(reference: str) -> Pipeline:
     try:
         return load_pipeline(reference)
-    except Exception as error:  # the user's code may raise anything on import
+    except FAILURES as error:  # the user's code may raise anything on import
         prefix = "" if isinstance(error, DefinitionError) else f"{type(error).__name__}: "
-        raise InvalidDefinition(f"Invalid definition: {_location(error)}{prefix}{error}") from error
-
-
-def _location(error: BaseException) -> str:
-    """The file and line of the last frame in the user's code; a SyntaxError's message has its own."""
-    for candidate in (error, error.__cause__):  # a DefinitionError may wrap an ImportError from the user's code
-        frames = traceback.extract_tb(candidate.__traceback__) if candidate else []
-        own = [frame for frame in frames if _is_user_code(Path(frame.filename))]
-        if own:
-            return f"{Path(own[-1].filename).relative_to(ROOT)}, line {own[-1].lineno}: "
-    return ""
-
-
-def _is_user_code(path: Path) -> bool:
-    return path.is_relative_to(LAYER) and not path.is_relative_to(CORE_PACKAGE)
+        raise InvalidDefinition(f"Invalid definition: {location(error)}{prefix}{error}") from error
 
 
 def check_routes_parameter(pipeline: Pipeline, template_data: Mapping[str, Any]) -> None:

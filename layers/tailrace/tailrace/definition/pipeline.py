@@ -154,16 +154,21 @@ def load_pipeline(reference: str = DEFAULT_PIPELINE) -> Pipeline:
 
     Raises:
         DefinitionError: the module or attribute does not exist, or is not a pipeline.
+        Exception: whatever the module raises.
     """
     module, _, attribute = reference.partition(":")
     if not all(name.isidentifier() for name in (*module.split("."), attribute)):
-        text = f"must be module:attribute, such as {DEFAULT_PIPELINE}, not {reference!r}"
-        raise DefinitionError(f"TAILRACE_PIPELINE {text}")
+        raise DefinitionError(f"a pipeline must be module:attribute, such as {DEFAULT_PIPELINE}, not {reference!r}")
     try:
-        pipeline = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DefinitionError(f"TAILRACE_PIPELINE={reference!r}: {error}") from error
+        imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module itself is there, and imports one that is not
+        raise DefinitionError(f"there is no pipeline {reference!r}: {error}") from error
+    if not hasattr(imported, attribute):
+        raise DefinitionError(f"there is no pipeline {reference!r}: module {module!r} has no attribute {attribute!r}")
+    pipeline = getattr(imported, attribute)
     if not isinstance(pipeline, Pipeline):
-        raise DefinitionError(f"TAILRACE_PIPELINE={reference!r} is a {type(pipeline).__name__}, not a Pipeline")
+        raise DefinitionError(f"{reference!r} is a {type(pipeline).__name__}, not a Pipeline")
     object.__setattr__(pipeline, "reference", reference)
     return pipeline

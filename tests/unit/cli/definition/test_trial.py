@@ -1,6 +1,7 @@
 """`tailrace test` finds what breaks a definition, with the smallest item and whose code it is."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -337,10 +338,45 @@ def test_an_overlap_of_two_key_templates_is_found(
 ) -> None:
     monkeypatch.setitem(globals(), "END", KEYED % ("ORDER#{order+}", "Order"))
     assert main(["test", "--pipeline", written("")]) == 1
-    assert (
-        "BROKEN  mine.definition:pipeline cannot be imported: collections 'orders' and 'lines' overlap: both match"
-        in (capsys.readouterr().err)
-    )
+    told = capsys.readouterr().err
+    assert told.startswith("tailrace: BROKEN  mine.definition:pipeline cannot be imported: ")
+    assert re.search(r"mine/definition.py, line [0-9]+: collections 'orders' and 'lines' overlap: both match", told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("int('x')", "line 19: ValueError: invalid literal"),
+        ("os.nothing", "line 19: AttributeError: module 'os' has no attribute 'nothing'"),
+        ("import nowhere", "line 19: ModuleNotFoundError: No module named 'nowhere'"),
+        ("from os import nothing", "line 19: ImportError: cannot import name 'nothing'"),
+        ("field('')", "line 19: "),
+        ("raise SystemExit(3)", "line 19: SystemExit: 3"),
+    ],
+)
+def test_an_error_on_import_is_told_with_its_line(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    assert main(["test", "--pipeline", written(text)]) == 1
+    assert f"mine/definition.py, {told}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("foo:bar", "there is no pipeline 'foo:bar': No module named 'foo'"),
+        ("mine.foo:bar", "there is no pipeline 'mine.foo:bar': No module named 'mine.foo'"),
+        ("mine.definition:bar", "there is no pipeline 'mine.definition:bar': module 'mine.definition' has no attr"),
+        ("mine.definition:orders", "'mine.definition:orders' is a Collection, not a Pipeline"),
+        ("mine", "a pipeline must be module:attribute, such as pipeline.definition:pipeline, not 'mine'"),
+    ],
+)
+def test_a_wrong_name_of_a_pipeline_is_status_2(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str], reference: str, told: str
+) -> None:
+    written("")
+    assert main(["test", "--pipeline", reference]) == 2
+    assert capsys.readouterr().err.startswith(f"tailrace: {told}")
 
 
 def test_an_overlap_that_the_definition_does_not_show_is_found_by_items(

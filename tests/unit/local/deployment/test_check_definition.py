@@ -37,6 +37,7 @@ MISTAKES = {
     "an undefined name": ("fields('a')", "mine/definition.py, line 4: NameError: "),
     "a syntax error": ("field('a'", "SyntaxError: .*definition.py, line 4"),
     "a missing module": ("import nowhere", "mine/definition.py, line 4: .*No module named 'nowhere'"),
+    "an exit": ("raise SystemExit(3)", "mine/definition.py, line 4: SystemExit: 3"),
     "no pipeline": ("pipe = 1", "has no attribute 'pipeline'"),
 }
 
