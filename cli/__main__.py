@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cli import dashboard, history, quarantine, redrive, replay
 from cli.attachment import command as check
-from cli.console import interrupt, visible
+from cli.console import drop_output, interrupt, visible
 from cli.definition import command as test
 from cli.errors import CommandError
 from cli.scaling import command as plan
@@ -38,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = parser().parse_args(arguments)
+    if sys.stderr is None:  # it is closed
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):  # a terminal that is not UTF-8 has no sign for every id
             output.reconfigure(errors="backslashreplace")
@@ -51,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.status
     except KeyboardInterrupt as error:  # as a shell does, so that `tailrace test && make deploy` deploys nothing
         return 128 + (error.args[0] if error.args else signal.SIGINT)
-    except BrokenPipeError:  # `tailrace … | head`: https://docs.python.org/3/library/signal.html#note-on-sigpipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `tailrace … | head`
+        drop_output()
         return 1
     return status
 

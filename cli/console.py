@@ -16,10 +16,28 @@ _CLEAR_LINE = "\r\033[K"
 
 
 def say(text: str) -> None:
-    """Print lines of the result."""
+    """Print lines of the result.
+
+    Raises:
+        BrokenPipeError: whoever read the output has gone.
+        CommandError: it cannot be written: it is closed, or its disk is full.
+    """
     show_progress("")
-    sys.stdout.write("\n".join(map(visible, text.split("\n"))) + "\n")
-    sys.stdout.flush()
+    if sys.stdout is None:
+        raise CommandError("The result cannot be printed: standard output is closed.")
+    try:
+        sys.stdout.write("\n".join(map(visible, text.split("\n"))) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop_output()  # or Python tries again at the end
+        raise CommandError(f"The result cannot be printed: {error.strerror}.") from error
+
+
+def drop_output() -> None:
+    """Discard what has not been printed: https://docs.python.org/3/library/signal.html#note-on-sigpipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def visible(text: str) -> str:
