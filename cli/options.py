@@ -13,6 +13,8 @@ _STACK_NAME = re.compile(
 _ENDPOINT = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?/?")
 _MAX_PORT = 65_535
 _MAX_DIGITS = 9
+_RATE = re.compile(r"([0-9]{1,10}|[0-9]{1,3}(,[0-9]{3}){1,3})(\.[0-9]{1,9})?([eE][0-9])?")
+_MAX_RATE = 10**9
 
 
 def add_stack_options(parser: argparse.ArgumentParser) -> None:
@@ -50,15 +52,17 @@ def parse_count(text: str) -> int:
     """Parse a positive whole number."""
     # length first: int() refuses texts of thousands of digits
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a positive whole number, not {text[:20]!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected a positive whole number, at most {10**_MAX_DIGITS - 1:,}, not {text[:20]!r}"
+        )
     return int(text)
 
 
 def parse_rate(text: str) -> float:
-    """Parse a positive number."""
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"expected a positive number, not {text[:20]!r}")
-    return float(text)
+    """Parse a positive number, such as 0.5, 1,000 or 1e6."""
+    if not _RATE.fullmatch(text) or not 0 < float(text.replace(",", "")) <= _MAX_RATE:
+        raise argparse.ArgumentTypeError(f"expected a positive number, at most {_MAX_RATE:,}, not {text[:20]!r}")
+    return float(text.replace(",", ""))
 
 
 def parse_moment(text: str) -> datetime:

@@ -1,5 +1,6 @@
 """The `tailrace` command: it finds the stack, reports errors in one sentence, and exits cleanly."""
 
+import argparse
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from cli import browser, dashboard
 from cli.console import state_folder, uninterrupted
 from cli.definition import command as test
 from cli.errors import CommandError, UsageError
+from cli.options import parse_count, parse_rate
 from cli.stacks import find_stack
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi
 
@@ -376,3 +378,41 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(CommandError, match="it is not writable"):
         state_folder("s", "r")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "told"),
+    [
+        (">/dev/full", "tailrace: The result cannot be printed: No space left on device.\n"),
+        (">&-", "tailrace: The result cannot be printed: standard output is closed.\n"),
+        (">&- 2>&-", ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_one_sentence(redirection: str, told: str) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -P -m cli test --seconds 1 --items 20 {redirection}"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (1, told)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"), [("0.5", 0.5), ("1000", 1_000), ("1,000", 1_000), ("1e6", 1e6), ("2.5E3", 2_500), ("1e9", 1e9)]
+)
+def test_a_rate_is_a_number_as_people_write_it(text: str, rate: float) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e10", "9999999999", "1,00", "1e", "٣", "1" * 9999])
+def test_what_is_no_rate_is_refused_with_the_limit(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a positive number, at most 1,000,000,000, not"):
+        parse_rate(text)
+
+
+def test_a_count_that_is_too_large_is_refused_with_the_limit() -> None:
+    assert parse_count("999999999") == 999_999_999
+    with pytest.raises(argparse.ArgumentTypeError, match="a positive whole number, at most 999,999,999, not '10000000"):
+        parse_count("1000000000")
