@@ -46,7 +46,7 @@ class TableFile:
         """Read what `aws dynamodb describe-table` and `aws dynamodb scan` printed. Raises TableFileInvalid."""
         found = _read_json(path)
         table = found.get("Table", found) if isinstance(found, dict) else {}
-        if not isinstance(table, dict) or not all(isinstance(table.get(name), kind) for name, kind in _NEEDED.items()):
+        if not _describes_table(table):
             raise TableFileInvalid(
                 f"{path} does not describe a table: it needs {', '.join(_NEEDED)}, "
                 "as `aws dynamodb describe-table --table-name NAME` prints them."
@@ -99,6 +99,15 @@ def attach(parameters: Mapping[str, str], name: str, file: TableFile | None, end
     return {**parameters, "ItemsTableName": name, "ItemsStreamArn": table["LatestStreamArn"]}
 
 
+def _describes_table(table: Any) -> bool:
+    if not isinstance(table, dict) or not all(isinstance(table.get(name), kind) for name, kind in _NEEDED.items()):
+        return False
+    lists = [table[name] for name, kind in _NEEDED.items() if kind is list] + [
+        table.get(kind) or [] for kind in _INDEXES
+    ]
+    return all(isinstance(found, list) and all(isinstance(one, dict) for one in found) for found in lists)
+
+
 def _request(table: Mapping[str, Any]) -> Json:
     """Return the input of CreateTable for a described table; it is not billed, so capacities do not matter."""
     indexes = {
@@ -119,6 +128,6 @@ def _read_items(path: Path) -> list[Json]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_members)
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_members)
     except (OSError, ValueError, RecursionError, InvalidMessage) as error:
         raise TableFileInvalid(f"{path} cannot be read: {error}.") from error

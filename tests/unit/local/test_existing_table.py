@@ -77,6 +77,27 @@ def test_what_describes_no_table_is_refused(tmp_path: Path, content: str) -> Non
         TableFile.read(write(tmp_path, "table.json", content))
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"KeySchema": ["PK"]},
+        {"AttributeDefinitions": [1]},
+        {"GlobalSecondaryIndexes": [1]},
+        {"LocalSecondaryIndexes": {"IndexName": "kinds"}},
+    ],
+)
+def test_lists_of_anything_but_objects_are_refused(tmp_path: Path, part: dict[str, Any]) -> None:
+    with pytest.raises(TableFileInvalid, match=r"table.json does not describe a table"):
+        TableFile.read(write(tmp_path, "table.json", KEYS | part))
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As editors and shells on Windows write it."""
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps(DESCRIBED), encoding="utf-8-sig")
+    assert TableFile.read(path).name == "shop"
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"Items": {}}', '{"Items": [1]}'])
 def test_what_holds_no_items_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(TableFileInvalid, match=r"items.json (cannot be read|has no Items)"):
