@@ -11,6 +11,8 @@ SAM = PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam
 CODE := layers/tailrace/tailrace functions local cli tests benchmarks docs/site
 BIOME := .tools/biome/node_modules/.package-lock.json
 T ?= tests
+# What a switch may say instead of nothing.
+NO := 0 false no off
 # What Python compiles is kept, whatever the shell says: hundreds of processes would each compile all that they import.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -39,13 +41,13 @@ test: setup  ## run all tests (T=tests/unit runs a part)
 
 simulate: setup  ## try your definition (tailrace test), then play the engine's simulated histories on all cores (SEEDS=100000 FIRST=0 SECONDS=30; CARRIES=1 with write-behind)
 	@$(VENV)/tailrace test --seed "$(or $(FIRST),0)" --seconds "$(or $(SECONDS),30)"
-	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)" $(if $(CARRIES),--carries)
+	@PYTHONPATH=layers/tailrace $(VENV)/python -m tests.simulation --seeds "$(or $(SEEDS),10000)" --first "$(or $(FIRST),0)" $(if $(filter-out $(NO),$(CARRIES)),--carries)
 
 chaos: setup  ## let faults happen between the functions and the emulator, and check that nothing is lost (ROUNDS=200 FIRST=0 STACKS=3 SHARDS=1)
 	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.chaos --rounds "$(or $(ROUNDS),105)" --first "$(or $(FIRST),0)" --stacks "$(or $(STACKS),3)" --shards "$(or $(SHARDS),1)"
 
 rebuilds: setup  ## change the definition of a running stack while flights are fed, and compare the rows with a recompute (RUNS=1 FIRST=0 DAYS=7 SHARDS=4 KILL=1; VERIFY=50 verifies a stack 50 times under the feed)
-	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.rebuilds --runs "$(or $(RUNS),1)" --first "$(or $(FIRST),0)" --days "$(or $(DAYS),7)" --shards "$(or $(SHARDS),4)" $(if $(KILL),--kill) $(if $(VERIFY),--verify "$(VERIFY)")
+	@PATH="$(TOOL_PATH)" PYTHONPATH=layers/tailrace $(VENV)/python -m tests.rebuilds --runs "$(or $(RUNS),1)" --first "$(or $(FIRST),0)" --days "$(or $(DAYS),7)" --shards "$(or $(SHARDS),4)" $(if $(filter-out $(NO),$(KILL)),--kill) $(if $(filter-out $(NO),$(VERIFY)),--verify "$(VERIFY)")
 
 bench: setup  ## measure costs against handwritten handlers, libraries and other engines (PARTS=a,b)
 	@$(PYTHON3) local/environments/setup.py bench bytewax aws-lambda-stream
@@ -82,7 +84,7 @@ docs:  ## build the documentation site in .cache/docs (LINKS=1 also checks exter
 	@$(PYTHON3) local/environments/setup.py docs
 	$(SPHINX) -a -b html . .cache/docs
 	@cp .cache/docs/README.html .cache/docs/index.html
-	$(if $(LINKS),$(SPHINX) -b linkcheck . .cache/links)
+	$(if $(filter-out $(NO),$(LINKS)),$(SPHINX) -b linkcheck . .cache/links)
 
 # The stamp is the last file that npm writes. Recipes run Biome's native binary, since its wrapper needs Node.js.
 $(BIOME): locks/biome/package-lock.json | setup
