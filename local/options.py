@@ -1,6 +1,7 @@
 """Command-line values of `make demo` and `make stack`."""
 
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from local.errors import LocalError
 
 MAX_SHARDS = 64
 MAX_PORT = 65_535
+_YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
 class OptionError(LocalError):
@@ -29,14 +31,25 @@ def parse_integer(name: str, text: str, maximum: int) -> int | None:
     return int(text)
 
 
+def parse_switch(name: str, text: str) -> bool:
+    """Parse a switch; an empty text means no.
+
+    Raises:
+        OptionError: the text is neither yes nor no.
+    """
+    if text.lower() not in _YES | _NO:
+        raise OptionError(f"{name} must be 1 or 0, not {text[:20]!r}.")
+    return text.lower() in _YES
+
+
 def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
-    """Parse parameters of the template, as ``NAME=VALUE``, with spaces between them.
+    """Parse parameters of the template, as ``NAME=VALUE``, with spaces between them; a value may have spaces, too.
 
     Raises:
         OptionError: the template has no such parameter, or allows other values.
     """
     found = {}
-    for part in text.split():
+    for part in re.split(r"\s+(?=\w+=)", text.strip()) if text.strip() else ():
         name, equals, value = part.partition("=")
         if not equals or name not in known:
             close = difflib.get_close_matches(name, known, 1) or ["WriteEntrances"]
@@ -44,6 +57,9 @@ def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
         allowed = [str(one) for one in known[name].get("AllowedValues", ())]
         if allowed and value not in allowed:
             raise OptionError(f"{name} must be {' or '.join(allowed)}, not {value!r}.")
+        pattern = known[name].get("AllowedPattern")
+        if pattern is not None and not re.fullmatch(pattern, value):
+            raise OptionError(f"{name} must match {pattern}, not {value!r}.")
         if known[name].get("Type") == "Number":
             _check_number(name, value, known[name])
         found[name] = value

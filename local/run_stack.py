@@ -17,7 +17,7 @@ from local.errors import LocalError
 from local.existing_table import TableFile, attach
 from local.history import JobFailed
 from local.keep import STATE
-from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, parse_parameters
+from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, parse_parameters, parse_switch
 from local.stack import Stack, kept_stack, running_stack
 from local.watch import Watcher
 from tailrace.definition.pipeline import Pipeline
@@ -105,7 +105,7 @@ def _options(given: argparse.Namespace) -> _Options:
     return _Options(
         port=parse_integer("PORT", given.port, MAX_PORT),
         shards=parse_integer("SHARDS", given.shards, MAX_SHARDS),
-        keep=bool(parse_integer("KEEP", given.keep, 1)),
+        keep=parse_switch("KEEP", given.keep),
         table=TableFile.read(Path(given.table), items) if given.table else None,
         parameters=parse_parameters(given.parameters, template()["Parameters"]),
     )

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer
+from local.options import MAX_PORT, MAX_SHARDS, parse_integer, parse_switch
 
 SAMPLE_FILE = Path(__file__).parent / "data" / "flights-2013-01-01-07.csv.gz"
 SAMPLE_DAYS = 7
 MAX_DAYS = 366
-_YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 _HELP = """\
 Feed real flights through the whole stack on this machine, then check every row of every aggregate.
@@ -45,13 +44,10 @@ def parse_options(arguments: Sequence[str], variables: Mapping[str, str]) -> Opt
         else variables.get(name.upper(), "").strip()
         for name in from_command_line
     }
-    once = values["once"].lower()
-    if once not in _YES | _NO:
-        raise OptionError(f"ONCE must be 1 or 0, not {values['once']!r}.")
     feed = Path(values["feed"]).expanduser() if values["feed"] else None
     days = parse_integer("DAYS", values["days"], MAX_DAYS)
     return Options(
-        once=once in _YES,
+        once=parse_switch("ONCE", values["once"]),
         days=days if days or feed else 1,
         feed=feed,
         shards=parse_integer("SHARDS", values["shards"], MAX_SHARDS) or 1,

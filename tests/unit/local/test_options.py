@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.deployment.template import template
-from local.options import OptionError, check_write_behind, parse_parameters
+from local.options import OptionError, check_write_behind, parse_parameters, parse_switch
 from local.run_stack import main
 
 KNOWN = template()["Parameters"]
@@ -22,6 +22,19 @@ def test_parameters_are_those_of_the_template() -> None:
     }
 
 
+@pytest.mark.parametrize("value", ["rate(7 days)", "cron(0 10 * * ? *)"])
+def test_a_value_may_have_spaces(value: str) -> None:
+    found = parse_parameters(f"WriteEntrances=on  VerifySchedule={value} JwtAudience=a", KNOWN)
+    assert found == {"WriteEntrances": "on", "VerifySchedule": value, "JwtAudience": "a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_on"), [("", False), ("0", False), ("no", False), ("Off", False), ("1", True), ("YES", True)]
+)
+def test_a_switch_is_yes_or_no(text: str, is_on: bool) -> None:
+    assert parse_switch("KEEP", text) is is_on
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -30,6 +43,8 @@ def test_parameters_are_those_of_the_template() -> None:
         ("WriteEntrances = on", "must be NAME=VALUE"),
         ("nonsense=1", "such as WriteEntrances=…, not 'nonsense=1'"),
         ("WriteEntrances=yes", "WriteEntrances must be auto or on or off, not 'yes'"),
+        ("VerifySchedule=weekly", "VerifySchedule must match .*, not 'weekly'"),
+        ("WriteEntrances=on nonsense", "WriteEntrances must be auto or on or off, not 'on nonsense'"),
         ("WriteBehindSeconds=901", "WriteBehindSeconds must be a whole number from 0 to 900, not '901'"),
         ("WriteBehindSeconds=soon", "WriteBehindSeconds must be a whole number from 0 to 900, not 'soon'"),
     ],
@@ -45,7 +60,7 @@ def test_others_are_refused(text: str, expected: str) -> None:
         (["--items", "items.json"], "ITEMS needs TABLE"),
         (["--table", "nowhere.json"], "nowhere.json cannot be read: "),
         (["--parameters", "Table=shop"], "PARAMETERS must be NAME=VALUE"),
-        (["--keep", "yes"], "KEEP must be a whole number"),
+        (["--keep", "perhaps"], "KEEP must be 1 or 0, not 'perhaps'."),
     ],
 )
 def test_the_command_refuses_in_one_sentence(
