@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from cli.console import counted
 from cli.definition.examples import check_definition
 from cli.definition.findings import Findings
 from cli.definition.histories import Difference, difference, generate
@@ -59,7 +60,8 @@ class Trial:
         name = search.subject.collection.name
         if search.tried < _MIN_ITEMS and search.tried < self.limits.items:
             self.findings.warn(
-                f"only {search.tried} different items of {name!r} could be generated from its schema: add examples=[…]"
+                f"only {counted(search.tried, 'different item')} of {name!r} could be generated from its schema: "
+                "add examples=[…]"
             )
         elif not search.pool:
             self.findings.error(f"the transform of {name!r} refuses every generated item: add examples=[…], or fix it")
@@ -72,7 +74,7 @@ class Trial:
             writes = generate(subjects, pools, random)
             self.different = difference(self.pipeline, writes, random)
             self.histories += 1
-            progress(f"{self.histories} histories")
+            progress(counted(self.histories, "history", "histories"))
             if self.different or not writes:
                 return
 
@@ -127,14 +129,17 @@ def lines(trial: Trial) -> list[str]:
             problem, count = broken.problem, search.counts[broken.problem.key]
             found.append(f"{'BROKEN' if problem.is_error else 'note  '}  {problem.where}")
             found.append(f"        {problem.text}")
-            found.append(f"        smallest of {count:,} such items of {broken.collection!r}: {dumps(broken.item)}")
+            found.append(
+                f"        smallest of {counted(count, 'such item')} of {broken.collection!r}: {dumps(broken.item)}"
+            )
     if trial.different is not None:
         found.append(f"BROKEN  {trial.different}")
         found += [f"        {dumps(write.describe())}" for write in trial.different.writes]
     found += [f"note    {text}" for text in trial.findings.warnings]
-    tried = ", ".join(f"{search.tried:,} items of {search.subject.collection.name!r}" for search in trial.searches)
+    if not trial.searches and not trial.is_broken:
+        return [*found, f"{trial.pipeline.reference} has no collections, so there is nothing to try."]
+    tried = [f"{counted(search.tried, 'item')} of {search.subject.collection.name!r}" for search in trial.searches]
+    histories = counted(trial.histories, "history", "histories")
     verdict = "is broken" if trial.is_broken else "keeps what it must"
-    found.append(
-        f"{trial.pipeline.reference} {verdict}: {tried}, {trial.histories:,} histories, seed {trial.limits.seed}."
-    )
+    found.append(f"{trial.pipeline.reference} {verdict}: {', '.join([*tried, histories])}, seed {trial.limits.seed}.")
     return found

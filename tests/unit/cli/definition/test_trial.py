@@ -191,11 +191,21 @@ def test_a_definition_without_fault_passes_and_says_what_it_tried(written: Calla
     assert "keeps what it must" in lines(trial)[-1]
 
 
+def test_a_pipeline_without_collections_has_nothing_to_try(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty_definition.py").write_text("from tailrace import *\npipeline = Pipeline([])", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["test", "--pipeline", "empty_definition:pipeline"]) == 0
+    assert capsys.readouterr().out == "empty_definition:pipeline has no collections, so there is nothing to try.\n"
+
+
 def test_items_and_a_history_are_tried_however_slow_the_machine_is(written: Callable[[str], str]) -> None:
     trial = tried(written(""), Limits(seconds=0, items=500))
     assert not trial.is_broken
     assert trial.searches[0].tried >= 500
     assert trial.histories == 1
+    assert ", 1 history, seed 0." in lines(trial)[-1]
 
 
 def test_a_value_error_of_a_transform_refuses_an_item(written: Callable[[str], str]) -> None:
