@@ -61,6 +61,14 @@ def test_each_refused_item_is_told_and_its_neighbours_are_stored(cloud: Cloud) -
     assert cloud.items() == {"orders#1": ORDER, "orders#3": ORDER | {"expires_at": 1900000000}}
 
 
+def test_the_first_valid_entry_of_an_id_counts(cloud: Cloud) -> None:
+    entries = [{"id": "1", "item": item} for item in ({"shop": ""}, ORDER, ORDER | {"amount": 2})]
+    found = results(entries)
+    assert [one["status"] for one in found] == [422, 200, 422]
+    assert "only its first valid entry counts" in found[2]["problem"]["violations"][0]["message"]
+    assert cloud.items() == {"orders#1": ORDER}
+
+
 def test_nothing_in_nothing_out(cloud: Cloud) -> None:
     assert results([]) == []
     assert cloud.items() == {}

@@ -69,7 +69,7 @@ class BatchRoutes:
             entry = self._entry(collection, item_entry)
             if entry.row is not None and entry.item_id in seen:
                 duplicate = Violation(
-                    "/id", "id", "the id occurs more than once in this request: only the first one counts"
+                    "/id", "id", "the id occurs more than once in this request: only its first valid entry counts"
                 )
                 entry = _Entry(entry.item_id, error=InvalidItem([duplicate]))
             elif entry.row is not None:
