@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from tailrace.definition.json_schema.growth import count_values
 from tailrace.definition.schemas import Schema
 
 UNIQUE = Schema({"properties": {"a": {"uniqueItems": True}}})
@@ -122,3 +123,11 @@ def test_patterns_that_meet_one_text_share_the_time() -> None:
     # those of different fields meet different texts
     others = Schema({"properties": {f"f{number}": {"pattern": "^[a-z]{1,60}$|^x*$"} for number in range(200)}})
     assert others.is_valid({"f7": "x" * 390_000})
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(None, 1), (7, 1), ("text", 1), ([], 1), ({}, 1), ({"a": "text", "b": [1, {"c": None}]}, 6)],
+)
+def test_a_value_is_counted_with_those_in_it(value: Any, number: int) -> None:
+    assert count_values(value) == number

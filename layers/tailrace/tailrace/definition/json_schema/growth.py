@@ -230,7 +230,7 @@ def shape(value: Any, levels: int) -> tuple[int, int]:
 
 def count_values(value: Any) -> int:
     """Return of how many values a value consists, itself included."""
-    total, level = 1, [value]
+    total, level = 1, [value] if isinstance(value, Mapping | list) else []
     while level:
         inner = [one for each in level for one in (each.values() if isinstance(each, Mapping) else each)]
         total += len(inner)
