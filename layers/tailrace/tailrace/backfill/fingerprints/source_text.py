@@ -6,6 +6,7 @@ import importlib
 import linecache
 import sys
 import types
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import resolve_name
@@ -38,6 +39,47 @@ def imported_modules(function: types.FunctionType) -> Iterator[types.ModuleType]
         if name.partition(".")[0] == package.partition(".")[0]:
             with suppress(ImportError):  # a name of `from package import name` need not be a module
                 yield importlib.import_module(name)
+
+
+def tables(function: types.FunctionType) -> set[str]:
+    """Return the names that a function only looks something up in: `A[key]`, `A.get(key)`, `key in a_module.A`.
+
+    The order of such a table's entries means nothing to it.
+    """
+    used, looked_up = Counter[str](), Counter[str]()
+    for node, _ in _definitions(function):
+        for inner in ast.walk(node):
+            used.update(_identifier(inner))
+            for table in _tables(inner):
+                looked_up.update(_identifier(table))
+    return {name for name, count in looked_up.items() if count == used[name]}
+
+
+def dict_displays(owner: type) -> set[str]:
+    """Return the attributes that a class's body writes out as a dict: its source tells their order."""
+    statements = [statement for node, _ in _definitions(owner) for statement in getattr(node, "body", ())]
+    return {
+        target.id
+        for statement in statements
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Dict)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(target, ast.Name)
+    }
+
+
+def _identifier(node: ast.AST) -> list[str]:
+    return [node.id] if isinstance(node, ast.Name) else [node.attr] if isinstance(node, ast.Attribute) else []
+
+
+def _tables(node: ast.AST) -> Iterator[ast.expr]:
+    match node:
+        case ast.Subscript(value=table, ctx=ast.Load()):
+            yield table
+        case ast.Call(func=ast.Attribute(value=table, attr="get")):
+            yield table
+        case ast.Compare(ops=operators, comparators=compared):
+            pairs = zip(operators, compared, strict=True)
+            yield from (table for operator, table in pairs if isinstance(operator, ast.In | ast.NotIn))
 
 
 def _imports(node: ast.AST, package: str) -> Iterator[str]:

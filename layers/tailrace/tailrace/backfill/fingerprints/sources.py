@@ -5,22 +5,46 @@ of libraries are named and not followed. Nothing depends on where the package is
 on the process: the same source says the same everywhere.
 """
 
+import decimal
 import enum
 import functools
+import gc
+import logging
+import os
 import re
+import string
 import sys
 import types
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, time, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tailrace.backfill.fingerprints.source_text import imported_modules, source_of
+from tailrace.backfill.fingerprints.references import (
+    attributes,
+    factories,
+    further_methods,
+    implementations,
+    inner_functions,
+    is_generated,
+    method,
+    module_name,
+    package_of,
+    references,
+    state_of,
+    used_names,
+)
+from tailrace.backfill.fingerprints.source_text import dict_displays, source_of, tables
 from tailrace.definition.fields.zones import zone_rules
 
 _SCALARS = (int, float, complex, bool, bytes, type(None))
+_VALUES = (int, float, complex, bytes, decimal.Decimal, date, time, timedelta)
+_WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
+_COMPARISON = type(functools.cmp_to_key(lambda *_: 0))
+_LOOK_UPS = {"get", "__getitem__", "__contains__"}
 _BOUND = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 _LIBRARIES = sys.stdlib_module_names | {"tailrace"}
 
@@ -49,7 +73,7 @@ class _Description:
         root = function
         while isinstance(root, functools.partial):
             root = root.func
-        self.package = _package(_module_name(root))
+        self.package = package_of(module_name(root))
         self.folder = _folder(self.package)
         self.found: dict[str, str] = {}
         self._labels: dict[int, str] = {}
@@ -63,9 +87,15 @@ class _Description:
             return f"partial({', '.join(self.describe(part) for part in parts)})"
         if isinstance(value, _BOUND) and not isinstance(value.__self__, types.ModuleType | types.NoneType):
             inner = self.describe(value.__func__) if isinstance(value, types.MethodType) else value.__name__
-            return f"{inner} of {self.describe(value.__self__)}"
+            of: Any = value.__self__
+            is_table = getattr(value, "__name__", "") in _LOOK_UPS and self._is_library_mapping(of)
+            return f"{inner} of {self._mapping(of, is_table=True) if is_table else self.describe(of)}"
         if isinstance(value, types.FunctionType):
             return self._function(value)
+        if isinstance(value, functools.singledispatchmethod):
+            return f"singledispatchmethod of {self.describe(value.dispatcher)}"
+        if isinstance(value, classmethod):
+            return f"classmethod of {self.describe(value.__func__)}"
         if isinstance(value, type):
             return self._class(value)
         if hasattr(value, "__wrapped__") and callable(value):  # such as a function with a cache
@@ -75,15 +105,25 @@ class _Description:
     # --- functions and classes --------------------------------------------------------------------------------
 
     def _function(self, function: types.FunctionType) -> str:
-        name = f"{_module_name(function)}.{function.__code__.co_qualname}"
-        if not self._is_own(_module_name(function)):
-            inner = [self.describe(part) for part in _inner_functions(function)]
-            return f"{name} of {', '.join(inner)}" if inner else name
+        name = f"{module_name(function)}.{function.__code__.co_qualname}"
+        if not self._is_own(module_name(function)):
+            inner = [self.describe(part) for part in inner_functions(function)]
+            return (f"{name} of {', '.join(inner)}" if inner else name) + self._implementations(function)
         label, known = self._label(function, name)
         if not known:
             self.found[label] = source_of(function)
-            self._enter(label, _references(function))
+            self._enter(label, references(function), tables(function))
+            self._enter(label, attributes(function))
         return label
+
+    def _implementations(self, function: types.FunctionType) -> str:
+        """Return the implementations of a generic function, as far as they are the package's own."""
+        own = {
+            self.describe(kind): self.describe(one)
+            for kind, one in implementations(function).items()
+            if self._is_own(module_name(getattr(one, "__func__", one)))
+        }
+        return f", {', '.join(f'{kind}: {one}' for kind, one in sorted(own.items()))}" if own else ""
 
     def _class(self, owner: type) -> str:
         name = f"{owner.__module__}.{owner.__qualname__}"
@@ -96,17 +136,29 @@ class _Description:
             if isinstance(owner, enum.EnumType):
                 members: Iterable[enum.Enum] = owner
                 self._enter(label, ((member.name, member.value) for member in members))
-            for attribute, held in vars(owner).items() if not isinstance(owner, enum.EnumType) else ():
-                method = None if attribute.startswith("__annotate") else _method(held)  # the source has annotations
-                if method is None and not attribute.startswith("__"):
-                    self.found[f"{label} {attribute}"] = self.describe(held)
-                elif method is not None and self._is_own(_module_name(method)) and not _is_generated(method):
-                    self._enter(f"{label}.{attribute}", _references(method))
+            else:
+                self._members(label, owner)
+            if self._is_own(type(owner).__module__):
+                self._enter(label, [("metaclass", type(owner))])
+            self._enter(label, ((name, made) for name, made in factories(owner) if not self._is_library_class(made)))
+            for further, one in further_methods(owner):
+                if isinstance(one, types.FunctionType) and self._is_own(module_name(one)):
+                    self._enter(f"{label}.{further}", used_names(one), tables(one))
         return label
 
-    def _enter(self, label: str, references: Iterable[tuple[str, Any]]) -> None:
+    def _members(self, label: str, owner: type) -> None:
+        displays = dict_displays(owner) | {"_field_defaults"}  # whose order is that of a named tuple's fields
+        for attribute, held in vars(owner).items():
+            found = None if attribute.startswith("__annotate") else method(held)  # the source has annotations
+            if found is None and not attribute.startswith("__"):
+                self._enter(label, [(attribute, held)], displays)
+            elif found is not None and self._is_own(module_name(found)) and not is_generated(found):
+                self._enter(f"{label}.{attribute}", references(found), tables(found))
+
+    def _enter(self, label: str, references: Iterable[tuple[str, Any]], unordered: Collection[str] = ()) -> None:
         for used, meant in references:
-            self.found[f"{label} {used}"] = self.describe(meant)
+            is_table = used.rpartition(".")[2] in unordered and self._is_library_mapping(meant)
+            self.found[f"{label} {used}"] = self._mapping(meant, is_table=True) if is_table else self.describe(meant)
 
     def _label(self, value: Any, name: str) -> tuple[str, bool]:
         """Return a value's label, and whether it is entered. Lambdas of one module are told apart by their order."""
@@ -118,7 +170,10 @@ class _Description:
         return label, False
 
     def _is_own(self, module: str) -> bool:
-        return _package(module) == self.package and self.package not in _LIBRARIES
+        return package_of(module) == self.package and self.package not in _LIBRARIES
+
+    def _is_library_class(self, value: Any) -> bool:
+        return isinstance(value, type) and not self._is_own(value.__module__)
 
     # --- values -----------------------------------------------------------------------------------------------
 
@@ -126,13 +181,16 @@ class _Description:
         """Return a text for a value without a source: equal for equal values, where that can be told."""
         if isinstance(value, enum.Enum):
             return f"{self.describe(type(value))}.{value.name}"
-        if isinstance(value, str | PurePath):
-            text = repr(str(value))
-            return text.replace(self.folder, "<package>") if self.folder else text
+        if isinstance(value, str | PurePath) and not (isinstance(value, str) and self._is_own(type(value).__module__)):
+            return self._text(str(value))
         if isinstance(value, re.Pattern):  # its repr is cut
             return f"pattern({value.pattern!r}, {int(value.flags)})"
         if isinstance(value, types.ModuleType):
             return value.__name__
+        if isinstance(value, logging.Logger):  # its level is the process's
+            return f"<{type(value).__name__} {value.name} (WARNING)>"
+        if isinstance(value, type(os.environ)):
+            return "os.environ"
         if isinstance(value, ZoneInfo) and value.key:
             return f"ZoneInfo({value.key}, {zone_rules(value.key)})"
         if isinstance(value, types.BuiltinFunctionType):
@@ -145,33 +203,73 @@ class _Description:
         finally:
             self._within.remove(id(value))
 
-    def _container(self, value: Any) -> str:
-        kind = type(value)
-        name = self.describe(kind) if self._is_own(kind.__module__) else kind.__qualname__
-        if isinstance(value, list | tuple):
-            return f"{name}[{', '.join(self.describe(part) for part in value)}]"
-        if isinstance(value, set | frozenset):
-            return f"{name}[{', '.join(sorted(self.describe(part) for part in value))}]"
-        if isinstance(value, Mapping) and not isinstance(
-            value, weakref.WeakKeyDictionary | weakref.WeakValueDictionary
-        ):
-            pairs = sorted((self.describe(key), self.describe(part)) for key, part in value.items())
-            return f"{name}[{', '.join(f'{key}: {part}' for key, part in pairs)}]"
-        if self._is_own(kind.__module__):
-            state = [f"{attribute}={self.describe(part)}" for attribute, part in sorted(_state(value).items())]
-            return f"{name}({', '.join(state)})"
+    def _text(self, value: str) -> str:
         text = repr(value)
-        return kind.__qualname__ if not isinstance(value, _SCALARS) and " at 0x" in text else text
+        return text.replace(self.folder, "<package>") if self.folder else text
 
+    def _container(self, value: Any) -> str:
+        name = self._kind(value)
+        if isinstance(value, list | tuple):
+            return self._with_state(f"{name}[{', '.join(self.describe(part) for part in value)}]", value)
+        if isinstance(value, set | frozenset):
+            return self._with_state(f"{name}[{', '.join(sorted(self.describe(part) for part in value))}]", value)
+        if isinstance(value, Mapping) and not isinstance(value, _WEAK):
+            return self._mapping(value)
+        if self._is_own(type(value).__module__):
+            return f"{name}({', '.join([*self._contents(value), *self._state(value)])})"
+        return self._of_library(value)
 
-def _package(module: str) -> str:
-    return module.partition(".")[0]
+    def _contents(self, value: Any) -> list[str]:
+        """Return what an object of the package's own class holds beside its attributes."""
+        if isinstance(value, str):
+            return [self._text(str.__str__(value))]
+        if isinstance(value, deque):
+            return [f"[{', '.join(self.describe(part) for part in value)}] of {value.maxlen}"]
+        return [base.__repr__(value) for base in type(value).__mro__ if base in _VALUES][:1]
 
+    def _kind(self, value: Any) -> str:
+        kind = type(value)
+        return self.describe(kind) if self._is_own(kind.__module__) else kind.__qualname__
 
-def _module_name(value: Any) -> str:
-    if isinstance(value, types.FunctionType):  # its __module__ may be that of a function that it wraps
-        return str(value.__globals__.get("__name__", value.__module__))
-    return str(getattr(value, "__module__", None) or type(value).__module__)
+    def _is_library_mapping(self, value: Any) -> bool:
+        """Tell whether a value is a mapping that looks up as Python's do."""
+        is_mapping = isinstance(value, Mapping) and not isinstance(value, _WEAK)
+        return is_mapping and not self._is_own(type(value).__module__) and not isinstance(value, type(os.environ))
+
+    def _mapping(self, value: Mapping[Any, Any], *, is_table: bool = False) -> str:
+        pairs = [(self.describe(key), self.describe(part)) for key, part in value.items()]
+        told = ", ".join(f"{key}: {part}" for key, part in (sorted(pairs) if is_table else pairs))
+        factory = value.default_factory if isinstance(value, defaultdict) else None
+        otherwise = f" or {self.describe(factory)}" if factory else ""
+        return self._with_state(f"{self._kind(value)}[{told}]{otherwise}", value)
+
+    def _state(self, value: Any) -> list[str]:
+        return [f"{attribute}={self.describe(part)}" for attribute, part in sorted(state_of(value).items())]
+
+    def _with_state(self, text: str, value: Any) -> str:
+        """Return the text of a collection with the attributes of its class that do not just hold its contents."""
+        if not self._is_own(type(value).__module__):
+            return text
+        contents = text[text.index("[") :]
+        state = [told for told in self._state(value) if not told.endswith(contents)]
+        return f"{text}({', '.join(state)})" if state else text
+
+    def _of_library(self, value: Any) -> str:
+        name = type(value).__qualname__
+        if isinstance(value, decimal.Context):  # calculations leave their flags in it
+            value = value.copy()
+            value.clear_flags()
+        text = repr(value)
+        if isinstance(value, _SCALARS) or " at 0x" not in text:
+            return text
+        if isinstance(value, deque):
+            return f"{name}[{', '.join(self.describe(part) for part in value)}] of {value.maxlen}"
+        if isinstance(value, types.SimpleNamespace | string.Template):
+            return f"{name}({', '.join(self._state(value))})"
+        if isinstance(value, _COMPARISON):  # it shows its function to the garbage collector alone
+            functions = [part for part in gc.get_referents(value) if not isinstance(part, type)]
+            return f"{name} of {', '.join(map(self.describe, functions))}"
+        return name
 
 
 def _folder(package: str) -> str:
@@ -182,78 +280,3 @@ def _folder(package: str) -> str:
 
 def _file(module: types.ModuleType | None) -> str | None:
     return getattr(module, "__file__", None)
-
-
-def _inner_functions(function: types.FunctionType) -> Iterator[Any]:
-    """Yield the functions that a library's function has got, as that of a decorator has."""
-    with suppress(AttributeError):
-        yield function.__wrapped__  # type: ignore[attr-defined]
-        return
-    for _, value in _closure(function):
-        if isinstance(value, types.FunctionType | functools.partial | types.MethodType):
-            yield value
-
-
-def _method(member: Any) -> types.FunctionType | None:
-    if isinstance(member, classmethod | staticmethod):
-        member = member.__func__
-    elif isinstance(member, property):
-        member = member.fget
-    elif isinstance(member, functools.cached_property):
-        member = member.func
-    return member if isinstance(member, types.FunctionType) else None
-
-
-def _is_generated(function: types.FunctionType) -> bool:
-    return function.__code__.co_filename.startswith("<")
-
-
-def _state(value: Any) -> Mapping[str, Any]:
-    slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
-    held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-    return held | getattr(value, "__dict__", {})
-
-
-def _slots(kind: type) -> Iterator[str]:
-    slots = vars(kind).get("__slots__", ())
-    yield from (name for name in ([slots] if isinstance(slots, str) else slots) if not name.startswith("__"))
-
-
-def _references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Yield what a function's names mean: globals, members of modules, closures and defaults."""
-    names = sorted(_names(function.__code__))
-    for name in names:
-        if name in function.__globals__ and not name.startswith("__"):
-            meant = function.__globals__[name]
-            yield name, meant
-            if isinstance(meant, types.ModuleType):
-                yield from _members(name, meant, names, set())
-    for module in imported_modules(function):
-        yield from _members(module.__name__, module, names, set())
-    yield from _closure(function)
-    yield "defaults", function.__defaults__ or ()
-    yield "keyword defaults", function.__kwdefaults__ or {}
-
-
-def _members(label: str, module: types.ModuleType, names: list[str], seen: set[str]) -> Iterator[tuple[str, Any]]:
-    seen.add(module.__name__)
-    for name in names:
-        if name not in vars(module) or name.startswith("__"):
-            continue
-        meant = vars(module)[name]
-        yield f"{label}.{name}", meant
-        inner = meant.__name__ if isinstance(meant, types.ModuleType) else ""
-        if inner and inner not in seen and _package(inner) == _package(module.__name__):
-            yield from _members(f"{label}.{name}", meant, names, seen)
-
-
-def _closure(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        with suppress(ValueError):  # a cell that is empty as yet
-            yield name, cell.cell_contents
-
-
-def _names(code: types.CodeType) -> set[str]:
-    """Return the names in a function's code, and in that of the functions and comprehensions within it."""
-    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return set(code.co_names).union(*inner)

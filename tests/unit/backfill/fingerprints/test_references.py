@@ -1,0 +1,244 @@
+"""A description covers what a function refers to, however it is reached, and nothing that the process alone decides."""
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailrace.backfill.fingerprints.sources import describe_function
+from tailrace.encoding.tagged_json import canonical_json
+
+IMPORTS = """
+import collections, dataclasses, datetime, decimal, enum, functools, logging, os, string, types, typing
+from decimal import Decimal
+"""
+
+type Load = Callable[[str], Any]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Return a loader of a module of this text, in a package of its own folder."""
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "given"]:
+            del sys.modules[name]
+
+    def loaded(text: str) -> Any:
+        forget()
+        folder = tmp_path / str(len(list(tmp_path.iterdir()))) / "given"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("")
+        (folder / "rules.py").write_text(IMPORTS + text)
+        monkeypatch.syspath_prepend(str(folder.parent))
+        return importlib.import_module("given.rules")
+
+    yield loaded
+    forget()
+
+
+DIFFERENT = {
+    "the order in which rules are tried": (
+        "R = {?}\ndef f(i): return next(v for k, v in R.items() if i.startswith(k))",
+        "'a': 1, 'ab': 2",
+        "'ab': 2, 'a': 1",
+    ),
+    "the order of a table that is also passed on": (
+        "R = {?}\ndef g(r): return list(r)\ndef f(i): return R.get(i) or g(R)",
+        "1: 2, 3: 4",
+        "3: 4, 1: 2",
+    ),
+    "the order within a table": ("R = {1: {?}}\ndef f(i): return list(R[1])", "1: 2, 3: 4", "3: 4, 1: 2"),
+    "the order of a parameter's default": ("def f(i, r={?}): return list(r)", "1: 2, 3: 4", "3: 4, 1: 2"),
+    "what a defaultdict makes": ("R = collections.defaultdict(lambda: ?)\ndef f(i): return R[i]", "1", "2"),
+    "the class that a defaultdict makes": ("R = collections.defaultdict(?)\ndef f(i): return R[i]", "int", "list"),
+    "an enum's method": (
+        "W = ?\nclass K(enum.Enum):\n  A = 1\n  def w(self): return W\ndef f(i): return K(i).w()",
+        "1",
+        "2",
+    ),
+    "an enum's property": (
+        (
+            "def h(): return ?\nclass K(enum.Enum):\n  A = 1\n  @property\n  def w(self): return h()\n"
+            "def f(i): return K(i).w"
+        ),
+        "1",
+        "2",
+    ),
+    "an enum's own __new__": (
+        (
+            "W = ?\nclass K(enum.Enum):\n  A = 1\n  def __new__(cls, v):\n    o = object.__new__(cls)\n"
+            "    o._value_ = v\n    o.w = W\n    return o\ndef f(i): return K(i).w"
+        ),
+        "1",
+        "2",
+    ),
+    "what an enum makes of other values": (
+        (
+            "T = {'a': ?}\nclass K(enum.Enum):\n  A = 1\n  B = 2\n  @classmethod\n"
+            "  def _missing_(cls, v): return cls(T[v])\ndef f(i): return K(i)"
+        ),
+        "1",
+        "2",
+    ),
+    "an implementation of a generic function": (
+        "@functools.singledispatch\ndef p(x): return 0\n@p.register\ndef _(x: int): return ?\ndef f(i): return p(i)",
+        "1",
+        "2",
+    ),
+    "the class of an implementation": (
+        "@functools.singledispatch\ndef p(x): return 0\n@p.register(?)\ndef _(x): return 1\ndef f(i): return p(i)",
+        "int",
+        "str",
+    ),
+    "a generic method": (
+        "R = ?\nclass C:\n  @functools.singledispatchmethod\n  def w(self, x): return R\ndef f(i): return C().w(i)",
+        "1",
+        "2",
+    ),
+    "an implementation of a generic class method": (
+        (
+            "R = ?\nclass C:\n  @functools.singledispatchmethod\n  @classmethod\n  def w(cls, x): return 0\n"
+            "  @w.register\n  @classmethod\n  def _(cls, x: int): return R\ndef f(i): return C.w(i)"
+        ),
+        "1",
+        "2",
+    ),
+    "a comparison": (
+        "def c(a, b): return ?\nK = functools.cmp_to_key(c)\ndef f(i): return sorted(i, key=K)",
+        "1",
+        "-1",
+    ),
+    "a number of the package's own class": ("class C(int): pass\nR = C(?)\ndef f(i): return i * R", "1", "2"),
+    "a decimal of the package's own class": ("class C(Decimal): pass\nR = C(?)\ndef f(i): return i * R", "1", "2"),
+    "a day of the package's own class": (
+        "class C(datetime.date): pass\nR = C(2026, 1, ?)\ndef f(i): return i < R",
+        "1",
+        "2",
+    ),
+    "a method of a text's own class": (
+        "W = ?\nclass C(str):\n  def w(self): return W\nR = C('a')\ndef f(i): return R.w()",
+        "1",
+        "2",
+    ),
+    "an attribute of a dict": ("class D(dict): pass\nR = D(a=1)\nR.rate = ?\ndef f(i): return R.rate", "1", "2"),
+    "an attribute of a list": ("class D(list): pass\nR = D([1])\nR.rate = ?\ndef f(i): return R.rate", "1", "2"),
+    "a namespace with a function": (
+        "def g(x): return x\nR = types.SimpleNamespace(rate=?, g=g)\ndef f(i): return i * R.rate",
+        "1",
+        "2",
+    ),
+    "a deque with a function": (
+        "def g(x): return x\nR = collections.deque([g, ?])\ndef f(i): return R[1]",
+        "1",
+        "2",
+    ),
+    "a template": ("R = string.Template('?')\ndef f(i): return R.substitute(i)", "a$k", "b$k"),
+    "what makes a field's default": (
+        (
+            "def g(): return ?\n@dataclasses.dataclass\nclass C:\n  r: int = dataclasses.field(default_factory=g)\n"
+            "def f(i): return C().r"
+        ),
+        "1",
+        "2",
+    ),
+    "a property's setter": (
+        (
+            "R = ?\nclass C:\n  @property\n  def x(self): return self._x\n  @x.setter\n"
+            "  def x(self, v): self._x = v * R\ndef f(i):\n  c = C()\n  c.x = 1\n  return c.x"
+        ),
+        "1",
+        "2",
+    ),
+    "a method of a metaclass": (
+        "class M(type):\n  def w(cls): return ?\nclass C(metaclass=M): pass\ndef f(i): return C.w()",
+        "1",
+        "2",
+    ),
+    "a function's attribute": ("def f(i): return f.rate\nf.rate = ?", "1", "2"),
+    "a name with two underscores": ("__R = ?\ndef f(i): return __R", "1", "2"),
+}
+SAME = {
+    "the order of a table": ("R = {?}\ndef f(i): return R[i] if i in R else R.get(0)", "1: 2, 3: 4", "3: 4, 1: 2"),
+    "the order of a bound table": ("R = {?}\ng = R.get\ndef f(i): return g(i)", "1: 2, 3: 4", "3: 4, 1: 2"),
+    "the order of a set": ("R = {?}\ndef f(i): return list(R)", "1, 2", "2, 1"),
+    "the order of named parameters": (
+        "def g(*, a, b): return 1\ng.__kwdefaults__ = {?}\ndef f(i): return g",
+        "'a': 1, 'b': 2",
+        "'b': 2, 'a': 1",
+    ),
+    "a logger's level": ("L = logging.getLogger('given')\nL.setLevel(?)\ndef f(i): L.info(i)", "10", "40"),
+    "the environment": ("os.environ['GIVEN'] = '?'\ndef f(i): return os.environ.get('B')", "1", "2"),
+    "the flags that calculations leave": (
+        "C = decimal.Context(prec=4)\ndef f(i): return C.divide(1, i)\n?",
+        "",
+        "f(3)",
+    ),
+}
+
+
+ORDINARY = """
+import abc, threading
+NAMES = {"b": 1, "a": 2}
+MISSING = object()
+LOCK = threading.Lock()
+LOG = logging.getLogger("given")
+PRICE = Decimal("1.5")
+CONTEXT = decimal.Context(prec=9)
+QUEUE = collections.deque([1, 2])
+SPACE = types.SimpleNamespace(b=1, a=2)
+WORDS = frozenset({"b", "a"})
+class Kind(enum.StrEnum):
+    B = "b"
+    A = "a"
+    @property
+    def upper(self): return self.value.upper()
+    @classmethod
+    def _missing_(cls, value): return cls.A
+class Point(typing.NamedTuple):
+    y: int = 1
+    x: int = 2
+@dataclasses.dataclass(slots=True)
+class Limit:
+    seen: list = dataclasses.field(default_factory=list)
+    most: int = 7
+class Base(abc.ABC):
+    RATES = {"b": 1, "a": 2}
+    @property
+    def rate(self): return self.RATES["a"]
+    @rate.setter
+    def rate(self, value): self.held = value
+@functools.singledispatch
+def general(value): return value
+def named(*, b=1, a=2): return a + b
+@functools.cache
+def cached(text): return text in WORDS
+def f(i):
+    with LOCK:
+        LOG.info(i)
+    return [NAMES[i], NAMES.get(i, MISSING), PRICE, CONTEXT, QUEUE, SPACE, Kind(i).upper, Point(), Limit(), Base.RATES,
+            general(i), named(), cached(i)]
+"""
+
+
+@pytest.mark.parametrize(("text", "one", "other"), DIFFERENT.values(), ids=list(DIFFERENT))
+def test_these_differ(load: Load, text: str, one: str, other: str) -> None:
+    first, again, second = (describe_function(load(text.replace("?", part)).f) for part in (one, one, other))
+    assert first == again
+    assert first != second
+
+
+@pytest.mark.parametrize(("text", "one", "other"), SAME.values(), ids=list(SAME))
+def test_these_are_the_same(load: Load, text: str, one: str, other: str) -> None:
+    first, second = (describe_function(load(text.replace("?", part)).f) for part in (one, other))
+    assert first == second
+
+
+def test_what_has_not_changed_is_described_as_by_earlier_releases(load: Load) -> None:
+    """Another description would interrupt the generations of definitions that are what they were."""
+    described = canonical_json(describe_function(load(ORDINARY).f))
+    assert hashlib.sha256(described.encode()).hexdigest()[:16] == "31744a34820bead7"
