@@ -12,7 +12,7 @@ from typing import Any
 
 from cli.definition.examples import check_definition
 from cli.definition.location import location
-from local.deployment.definition_lock import check_lock, write_lock
+from local.deployment.definition_lock import check_lock, present_meaning, write_lock
 from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, LocalError
 from tailrace.definition.failures import FAILURES
@@ -40,8 +40,9 @@ def load_checked_pipeline(
         MeaningChanged: an aggregate counts differently under the same version.
     """
     pipeline = _load_pipeline(template_data or template())
+    present = present_meaning(pipeline)  # functions may change what they refer to, such as a cache
     try_examples(pipeline, report)
-    check_lock(pipeline, pipeline_reference(template_data), report, add=add)
+    check_lock(pipeline, pipeline_reference(template_data), report, present, add=add)
     return pipeline
 
 

@@ -15,9 +15,12 @@ COMMAND = "`make definition-lock`"
 type Report = Callable[[str], None]
 
 
-def check_lock(pipeline: Pipeline, reference: str, report: Report, *, add: bool) -> None:
+def check_lock(
+    pipeline: Pipeline, reference: str, report: Report, present: MeaningLock | None = None, *, add: bool
+) -> None:
     """Compare a pipeline with its lock; with `add`, complete the lock with what is new.
 
+    `present` is what :func:`present_meaning` returned before the pipeline's functions ran, if they did.
     `report` is called with a sentence when something was added, or when there is no place for a lock.
     Raises MeaningChanged and InvalidDefinition.
     """
@@ -25,7 +28,7 @@ def check_lock(pipeline: Pipeline, reference: str, report: Report, *, add: bool)
     if path is None:
         report(f"The meaning of {reference} is not locked: its module is not a file of this repository.")
         return
-    present, locked = _present(pipeline), _read(reference, path)
+    present, locked = present or present_meaning(pipeline), _read(reference, path)
     if changed := locked.changed(present):
         raise MeaningChanged(_changed_sentence(changed, locked.changed_collections(present)))
     completed = locked.completed(present)
@@ -49,7 +52,7 @@ def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
         locked = _read(reference, path)
     except MeaningChanged:  # such as a file with a merge conflict
         locked = MeaningLock({}, {})
-    present = _present(pipeline)
+    present = present_meaning(pipeline)
     changed = locked.changed(present)
     accepted = f" Accepted as unchanged: {', '.join(changed)}." if changed else ""
     _write(path, locked.completed(present), report, f"{_short(path)} holds the definition's meaning.{accepted}")
@@ -60,7 +63,8 @@ def _own_path(reference: str) -> Path | None:
     return path if path and path.is_relative_to(ROOT) and not path.is_relative_to(sys.prefix) else None
 
 
-def _present(pipeline: Pipeline) -> MeaningLock:
+def present_meaning(pipeline: Pipeline) -> MeaningLock:
+    """Return the lock that a pipeline has now; raises InvalidDefinition (the source of a function cannot be read)."""
     try:
         return MeaningLock.of(pipeline)
     except DefinitionError as error:

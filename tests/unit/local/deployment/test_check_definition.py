@@ -18,6 +18,7 @@ from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, WrongDefinition
 from pipeline.definition import flights, pipeline
 from tailrace import Aggregate, Collection, Pipeline, Route, count, field
+from tailrace.backfill.fingerprints.lock import MeaningLock
 from tailrace.definition.pipeline import load_pipeline
 
 BEGINNING = """from tailrace import *
@@ -87,6 +88,26 @@ def test_a_route_that_the_template_lacks_is_reported(
 def test_the_shipped_definition_is_valid() -> None:
     assert load_checked_pipeline() is pipeline
     assert definition.main() == 0
+
+
+def test_the_lock_does_not_count_what_functions_keep_while_the_examples_run(
+    write: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = write(
+        "from tailrace import *\nSEEN = []\ndef keep(item):\n    SEEN.append(1)\n    return item\n"
+        "things = Collection('things', schema={}, transform=keep, examples=[{'id': 'a'}])\n"
+        "pipeline = Pipeline([things])"
+    )
+    held: list[bool] = []
+
+    def look(of: Pipeline) -> MeaningLock:
+        held.append(bool(sys.modules["mine.definition"].SEEN))
+        return MeaningLock.of(of)
+
+    monkeypatch.setattr(definition, "present_meaning", look)
+    load_checked_pipeline(written)
+    assert held == [False]
+    assert sys.modules["mine.definition"].SEEN
 
 
 def test_the_demo_and_the_check_report_the_same_error_at_once(

@@ -8,6 +8,7 @@ from tailrace.aws.aggregates.commit import Committer
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.expired_images import ExpiredImages
+from tailrace.aws.backfill.feeder import fingerprints
 from tailrace.aws.backfill.firsts import BoundaryFirsts
 from tailrace.aws.backfill.journal_bucket import JournalBucket
 from tailrace.aws.backfill.progress_rows import ProgressRows
@@ -27,9 +28,11 @@ def workshop(settings: HistorySettings) -> Workshop:
     dynamodb, table, bucket = client("dynamodb"), settings.aggregates_table, settings.history_bucket
     s3 = lambda: client("s3")  # noqa: E731
     lineages = Lineages(dynamodb, streams=lambda: client("dynamodbstreams"), table=table, clock=_now)
+    pipeline = load_pipeline(settings.tailrace_pipeline)
+    fingerprints(pipeline)  # now: functions may change what they refer to, such as a cache
     virtual = tuple(name for name in settings.virtual_shards.split(",") if name)
     return Workshop(
-        pipeline=load_pipeline(settings.tailrace_pipeline),
+        pipeline=pipeline,
         dynamodb=dynamodb,
         s3=s3,
         items_table=settings.items_table,
