@@ -52,6 +52,11 @@ DIFFERENT = {
         "1: 2, 3: 4",
         "3: 4, 1: 2",
     ),
+    "the order of a class's dict that another one fills": (
+        "R = {?}\nclass C:\n  S = {**R}\ndef f(i): return list(C.S)",
+        "1: 2, 3: 4",
+        "3: 4, 1: 2",
+    ),
     "the order within a table": ("R = {1: {?}}\ndef f(i): return list(R[1])", "1: 2, 3: 4", "3: 4, 1: 2"),
     "the order of a parameter's default": ("def f(i, r={?}): return list(r)", "1: 2, 3: 4", "3: 4, 1: 2"),
     "what a defaultdict makes": ("R = collections.defaultdict(lambda: ?)\ndef f(i): return R[i]", "1", "2"),
@@ -112,6 +117,24 @@ DIFFERENT = {
         "def c(a, b): return ?\nK = functools.cmp_to_key(c)\ndef f(i): return sorted(i, key=K)",
         "1",
         "-1",
+    ),
+    "a function in a library's object": (
+        "import sched\ndef c(): return ?\nS = sched.scheduler(c)\ndef f(i): return S.timefunc()",
+        "1",
+        "2",
+    ),
+    "a method in a library's object": (
+        (
+            "class C:\n  r = ?\n  def c(self, a, b): return self.r\nK = functools.cmp_to_key(C().c)\n"
+            "def f(i): return sorted(i, key=K)"
+        ),
+        "1",
+        "-1",
+    ),
+    "a deque of the package's own class": (
+        "class D(collections.deque): pass\nR = D([?])\ndef f(i): return R[0]",
+        "1",
+        "2",
     ),
     "a number of the package's own class": ("class C(int): pass\nR = C(?)\ndef f(i): return i * R", "1", "2"),
     "a decimal of the package's own class": ("class C(Decimal): pass\nR = C(?)\ndef f(i): return i * R", "1", "2"),

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import functools
+import gc
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any
 
 from tailrace.backfill.fingerprints.source_text import imported_modules
 
+_FUNCTIONS = (types.FunctionType, functools.partial, types.MethodType)
 _OF_MODULES = {
     *vars(types.ModuleType("any")),
     *("__annotations__", "__builtins__", "__cached__", "__file__", "__path__"),
@@ -54,13 +56,27 @@ def attributes(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     yield from ((f".{name}", held) for name, held in sorted(vars(function).items()) if not name.startswith("__"))
 
 
+def root_of(function: Any) -> Any:
+    """Return the function that a partial one or a method calls."""
+    while isinstance(function, functools.partial | types.MethodType):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    return function
+
+
+def held_functions(value: Any) -> Iterator[Any]:
+    """Yield the functions that a library's object holds. Some, as `functools.cmp_to_key`, show them to `gc` alone."""
+    for part in [*gc.get_referents(value), *getattr(value, "__dict__", {}).values()]:
+        if isinstance(part, _FUNCTIONS):
+            yield part
+
+
 def inner_functions(function: types.FunctionType) -> Iterator[Any]:
     """Yield the functions that a library's function has got, as that of a decorator has."""
     with suppress(AttributeError):
         yield function.__wrapped__  # type: ignore[attr-defined]
         return
     for _, value in _closure(function):
-        if isinstance(value, types.FunctionType | functools.partial | types.MethodType):
+        if isinstance(value, _FUNCTIONS):
             yield value
 
 

@@ -61,10 +61,14 @@ def dict_displays(owner: type) -> set[str]:
     return {
         target.id
         for statement in statements
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Dict)
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and _is_display(statement.value)
         for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
         if isinstance(target, ast.Name)
     }
+
+
+def _is_display(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Dict) and None not in node.keys  # a key of `**others` is None
 
 
 def _identifier(node: ast.AST) -> list[str]:

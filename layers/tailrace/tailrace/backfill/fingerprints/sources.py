@@ -8,9 +8,6 @@ on the process: the same source says the same everywhere.
 import decimal
 import enum
 import functools
-import gc
-import logging
-import os
 import re
 import string
 import sys
@@ -27,6 +24,7 @@ from tailrace.backfill.fingerprints.references import (
     attributes,
     factories,
     further_methods,
+    held_functions,
     implementations,
     inner_functions,
     is_generated,
@@ -34,6 +32,7 @@ from tailrace.backfill.fingerprints.references import (
     module_name,
     package_of,
     references,
+    root_of,
     state_of,
     used_names,
 )
@@ -43,7 +42,6 @@ from tailrace.definition.fields.zones import zone_rules
 _SCALARS = (int, float, complex, bool, bytes, type(None))
 _VALUES = (int, float, complex, bytes, decimal.Decimal, date, time, timedelta)
 _WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
-_COMPARISON = type(functools.cmp_to_key(lambda *_: 0))
 _LOOK_UPS = {"get", "__getitem__", "__contains__"}
 _BOUND = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 _LIBRARIES = sys.stdlib_module_names | {"tailrace"}
@@ -70,10 +68,7 @@ class _Description:
     """A description under way. ``found`` holds the source of each function and class, and what their names mean."""
 
     def __init__(self, function: Any) -> None:
-        root = function
-        while isinstance(root, functools.partial):
-            root = root.func
-        self.package = package_of(module_name(root))
+        self.package = package_of(module_name(root_of(function)))
         self.folder = _folder(self.package)
         self.found: dict[str, str] = {}
         self._labels: dict[int, str] = {}
@@ -135,7 +130,7 @@ class _Description:
             self._enter(label, ((f"base {index}", base) for index, base in enumerate(owner.__bases__)))
             if isinstance(owner, enum.EnumType):
                 members: Iterable[enum.Enum] = owner
-                self._enter(label, ((member.name, member.value) for member in members))
+                self._enter(label, ((member.name, member.value) for member in members), dict_displays(owner))
             else:
                 self._members(label, owner)
             if self._is_own(type(owner).__module__):
@@ -187,9 +182,9 @@ class _Description:
             return f"pattern({value.pattern!r}, {int(value.flags)})"
         if isinstance(value, types.ModuleType):
             return value.__name__
-        if isinstance(value, logging.Logger):  # its level is the process's
+        if _is_a(value, "logging.Logger"):  # its level is the process's
             return f"<{type(value).__name__} {value.name} (WARNING)>"
-        if isinstance(value, type(os.environ)):
+        if _is_a(value, "os._Environ"):
             return "os.environ"
         if isinstance(value, ZoneInfo) and value.key:
             return f"ZoneInfo({value.key}, {zone_rules(value.key)})"
@@ -234,7 +229,7 @@ class _Description:
     def _is_library_mapping(self, value: Any) -> bool:
         """Tell whether a value is a mapping that looks up as Python's do."""
         is_mapping = isinstance(value, Mapping) and not isinstance(value, _WEAK)
-        return is_mapping and not self._is_own(type(value).__module__) and not isinstance(value, type(os.environ))
+        return is_mapping and not self._is_own(type(value).__module__) and not _is_a(value, "os._Environ")
 
     def _mapping(self, value: Mapping[Any, Any], *, is_table: bool = False) -> str:
         pairs = [(self.describe(key), self.describe(part)) for key, part in value.items()]
@@ -266,10 +261,13 @@ class _Description:
             return f"{name}[{', '.join(self.describe(part) for part in value)}] of {value.maxlen}"
         if isinstance(value, types.SimpleNamespace | string.Template):
             return f"{name}({', '.join(self._state(value))})"
-        if isinstance(value, _COMPARISON):  # it shows its function to the garbage collector alone
-            functions = [part for part in gc.get_referents(value) if not isinstance(part, type)]
-            return f"{name} of {', '.join(map(self.describe, functions))}"
-        return name
+        held = {self.describe(part) for part in held_functions(value) if self._is_own(module_name(root_of(part)))}
+        return f"{name} of {', '.join(sorted(held))}" if held else name
+
+
+def _is_a(value: Any, name: str) -> bool:
+    """Tell whether a value is of a class with this name, which the core does not import."""
+    return any(f"{kind.__module__}.{kind.__qualname__}" == name for kind in type(value).__mro__)
 
 
 def _folder(package: str) -> str:
