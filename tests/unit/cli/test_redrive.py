@@ -118,8 +118,8 @@ def test_unusable_arguments_are_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["redrive", "--limit", "0"], "expected a positive whole number, not '0'"),
-        (["redrive", "--rate", "0"], "expected a positive number, not '0'"),
+        (["redrive", "--limit", "0"], "expected a positive whole number, at most 999,999,999, not '0'"),
+        (["redrive", "--rate", "0"], "expected a positive number, at most 1,000,000,000, not '0'"),
         (["redrive", "--rate", "nan"], "expected a positive number"),
         (["quarantine"], "the following arguments are required: ACTION"),
         (["replay", "even", "--from", "yesterday", "--to", "2026-11-25"], "expected a date or time such as"),
