@@ -1,6 +1,7 @@
 """Another process, in which everything differs that an item does not hold: hash seed, clock, time zone, locale, folder.
 
-``python -m cli.definition.worker REFERENCE SECONDS`` reads lines ``[collection, item]`` and writes the outcome of each.
+``python -m cli.definition.worker REFERENCE SECONDS`` writes the fingerprint of each aggregate, reads lines
+``[collection, item]``, and writes the outcome of each.
 """
 
 import json
@@ -11,13 +12,14 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from cli.definition.clock import shift_clock
 from cli.definition.subject import Subject
-from tailrace.definition.pipeline import load_pipeline
+from tailrace.backfill.fingerprints.lock import MeaningLock
+from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
 
@@ -76,7 +78,12 @@ class Worker:
 
     def is_ready(self) -> bool:
         """Wait until the pipeline is imported; False if it cannot be."""
-        return bool(self._process.stdout and self._process.stdout.readline())
+        return bool(self.fingerprints())
+
+    def fingerprints(self) -> Mapping[str, str]:
+        """Wait until the pipeline is imported; return the fingerprints there, by name; empty if it cannot be."""
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        return dict(json.loads(line)) if line else {}
 
     def outcomes(self, collection: str, items: Sequence[Item]) -> list[str]:
         """Return the outcome of each item, in order.
@@ -101,6 +108,20 @@ class Worker:
         return found
 
 
+def unstable_meanings(pipeline: Pipeline, reference: str) -> list[str]:
+    """Return the collections and aggregates whose fingerprint differs in another process, though the source is one."""
+    with Worker(reference, replace(ELSEWHERE, shift_s=0)) as other:  # a shifted clock is another class
+        found = other.fingerprints()
+    here = _fingerprints(pipeline)
+    return [name for name in here if found and found.get(name) != here[name]]
+
+
+def _fingerprints(pipeline: Pipeline) -> Mapping[str, str]:
+    """Return the fingerprint of each collection, and of each ``aggregate@version``."""
+    lock = MeaningLock.of(pipeline)
+    return {**lock.collections, **{name: found[0] for name, found in lock.aggregates.items()}}
+
+
 def main(reference: str, shift_s: str) -> int:
     """Answer until the input ends."""
     time.tzset()
@@ -110,7 +131,7 @@ def main(reference: str, shift_s: str) -> int:
         shift_clock(int(shift_s))
     pipeline = load_pipeline(reference)
     subjects = {collection.name: Subject.of(pipeline, collection) for collection in pipeline.collections}
-    output.write("ready\n")
+    output.write(json.dumps(_fingerprints(pipeline)) + "\n")
     output.flush()
     for line in sys.stdin:
         collection, item = json.loads(line)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cli.definition.worker import unstable_meanings
 from local.errors import InvalidDefinition, MeaningChanged
 from tailrace.backfill.fingerprints.lock import MeaningLock, lock_path, read_lock
 from tailrace.definition.pipeline import Pipeline
@@ -29,11 +30,12 @@ def check_lock(
         report(f"The meaning of {reference} is not locked: its module is not a file of this repository.")
         return
     present, locked = present or present_meaning(pipeline), _read(reference, path)
-    if changed := locked.changed(present):
-        raise MeaningChanged(_changed_sentence(changed, locked.changed_collections(present)))
-    completed = locked.completed(present)
-    if completed == locked and path.exists():
+    changed, completed = locked.changed(present), locked.completed(present)
+    if not changed and completed == locked and path.exists():
         return
+    _check_stable(pipeline, reference)
+    if changed:
+        raise MeaningChanged(_changed_sentence(changed, locked.changed_collections(present)))
     new = [entry for entry in sorted(present.aggregates) if entry not in locked.aggregates]
     what = ", ".join(new) or "collections"
     if not add:
@@ -52,6 +54,7 @@ def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
         locked = _read(reference, path)
     except MeaningChanged:  # such as a file with a merge conflict
         locked = MeaningLock({}, {})
+    _check_stable(pipeline, reference)
     present = present_meaning(pipeline)
     changed = locked.changed(present)
     accepted = f" Accepted as unchanged: {', '.join(changed)}." if changed else ""
@@ -69,6 +72,16 @@ def present_meaning(pipeline: Pipeline) -> MeaningLock:
         return MeaningLock.of(pipeline)
     except DefinitionError as error:
         raise InvalidDefinition(f"Invalid definition: {error}") from error
+
+
+def _check_stable(pipeline: Pipeline, reference: str) -> None:
+    """Raise InvalidDefinition if another process gets another fingerprint: none could go on with what another built."""
+    if unstable := unstable_meanings(pipeline, reference):
+        raise InvalidDefinition(
+            f"Invalid definition: the meaning of {', '.join(unstable)} differs from process to process. A table that "
+            "its functions use depends on the order of a set, on a hash, or on where it was made: sort it, or write it "
+            "out."
+        )
 
 
 def _read(reference: str, path: Path) -> MeaningLock:

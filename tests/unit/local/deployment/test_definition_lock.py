@@ -11,7 +11,7 @@ import pytest
 from local.deployment import check_definition, definition_lock
 from local.deployment.definition_lock import check_lock, write_lock
 from local.deployment.template import pipeline_reference
-from local.errors import MeaningChanged
+from local.errors import InvalidDefinition, MeaningChanged
 from pipeline.definition import pipeline
 from tailrace.backfill.fingerprints.lock import MeaningLock, lock_path, meanings
 from tailrace.definition.pipeline import load_pipeline
@@ -244,3 +244,15 @@ def test_make_has_the_target() -> None:
         ["make", "-n", "definition-lock"], cwd=LAYER.parents[1], capture_output=True, text=True, check=True
     )
     assert "-m local.deployment.check_definition --lock" in said.stdout
+
+
+@pytest.mark.parametrize("command", [check_lock, write_lock])
+def test_a_meaning_that_differs_from_process_to_process_is_refused(
+    checkout: Checkout, command: Callable[..., None]
+) -> None:
+    codes = "{code: 1 for code in {'UA', 'AA', 'DL', 'B6', 'EV', 'MQ', 'US', 'WN'}}"
+    checkout.edit("transforms.py", "LATE_MINUTES = 120\n", f"LATE_MINUTES = 120\nCODES = {codes}\n")
+    checkout.edit("transforms.py", '    flight["route"]', '    flight["codes"] = "".join(CODES)\n    flight["route"]')
+    with pytest.raises(InvalidDefinition, match=r"of flights, carrier_hours@1, .* differs from process to process"):
+        checkout.run(command, **({"add": True} if command is check_lock else {}))
+    assert checkout.said == []
