@@ -71,6 +71,15 @@ def test_nodes_lead_to_the_same_quantiles_as_all_values(values: list[Any], fract
         assert measure.state("q", some) == measure.state("q", everything)
 
 
+@pytest.mark.parametrize("few", [0, 100])
+def test_a_fraction_of_28_digits_leads_to_the_same_quantile(few: int) -> None:
+    measure = quantile("x", Decimal(2) / 3)  # a little more, so of three values it is the third
+    values = [1, 20, 21]
+    with patch.object(ranks, "_FEW_ITEMS", few):
+        some = found(Table(measure, [values, values, values]), [measure])
+    assert measure.state("q", some) == {"q": 21}
+
+
 @given(st.lists(NUMBERS, max_size=60), FRACTIONS)
 def test_rounded_values_have_one_level_of_nodes(values: list[Any], fractions: list[str]) -> None:
     measures = measures_of(fractions, error="0.01")

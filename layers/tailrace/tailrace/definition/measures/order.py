@@ -31,7 +31,7 @@ Measures with equal field, ``where``, error, order and shown fields share value 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from itertools import chain, islice, repeat
 from typing import Any, Unpack
 
@@ -155,8 +155,11 @@ def _flat(labels: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def quantile_rank(fraction: Decimal, items: Number) -> Decimal:
-    """Return the rank of a quantile among so many items: it is the first value that has at least this rank."""
-    return max(EXACT.multiply(fraction, Decimal(items)), Decimal(1))
+    """Return the rank of a quantile among so many items: it is the first value that has at least this rank.
+
+    It is whole, because a difference of fractions would be rounded in a context of fewer digits than the rank has.
+    """
+    return max(EXACT.multiply(fraction, Decimal(items)).to_integral_value(ROUND_CEILING), Decimal(1))
 
 
 def _quantile(counts: Sequence[ValueCount], fraction: Decimal) -> Any:
