@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum, IntEnum
 
 import pytest
 
@@ -68,6 +69,23 @@ def test_texts_of_any_script_stay_as_they_are() -> None:
 
 def test_floats_become_the_decimals_that_repr_shows() -> None:
     assert normalise({"a": [0.1, {2.0}], "b": "x"}) == {"a": [Decimal("0.1"), {2}], "b": "x"}
+
+
+class Level(int, Enum):
+    """A number with a name, which is its text as well."""
+
+    HIGH = 3
+
+
+class Rank(IntEnum):
+    """A number with a name, whose text is the number."""
+
+    FIRST = 1
+
+
+def test_members_of_an_enum_of_integers_become_plain_integers() -> None:
+    found = normalise({"a": Level.HIGH, "b": [Rank.FIRST, {"c": Level.HIGH}], "d": {Level.HIGH}})
+    assert repr(found) == repr({"a": 3, "b": [1, {"c": 3}], "d": {3}})
 
 
 @pytest.mark.parametrize(

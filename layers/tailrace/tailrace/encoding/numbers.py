@@ -154,7 +154,7 @@ def _finite(value: Number) -> Number:
         return canonical_number(value)
     if value.bit_length() > _MAX_BITS:
         raise InvalidMessage(f"an integer of more than {_MAX_BITS} bits")
-    return value
+    return int(value)  # a member of an enum of integers may have another text, which is no number to DynamoDB
 
 
 def significant_digits(value: Number) -> int:
