@@ -168,17 +168,14 @@ def _in_each_window(parts: Sequence[Contribution], aggregate: Aggregate) -> Iter
 
 @lru_cache(maxsize=20_000)
 def _window_rows(newest: RowRef, aggregate: Aggregate) -> tuple[RowRef, ...]:
-    """Return the rows of all windows that contain the first part of the newest one."""
+    """Return the rows of all windows that contain the first part of the newest one; raises as :func:`row_ref_for`."""
     hop = aggregate.hop
     if hop is None:
         return (newest,)
     position = aggregate.by.index(hop)
-    rows: list[RowRef] = []
-    for label in hop.labels(newest.groups[position]):
-        groups = (*newest.groups[:position], label, *newest.groups[position + 1 :])
-        texts = [group.text(value) for group, value in zip(aggregate.by, groups, strict=True)]
-        rows.append(RowRef(row_key(aggregate.name, aggregate.version, texts), groups))
-    return tuple(rows)
+    before, after = newest.groups[:position], newest.groups[position + 1 :]
+    labels = hop.labels(newest.groups[position])
+    return tuple([_row_ref(aggregate, (*before, label, *after)) for label in labels])
 
 
 def _merged_row(parts: list[Contribution], aggregate: Aggregate) -> Contribution:
@@ -279,11 +276,15 @@ def row_ref_for(item: Item, aggregate: Aggregate) -> RowRef | None:
         if value is None:
             return None
         groups.append(value)
+    return _row_ref(aggregate, tuple(groups))
+
+
+def _row_ref(aggregate: Aggregate, groups: tuple[Any, ...]) -> RowRef:
     texts = [group.text(value) for group, value in zip(aggregate.by, groups, strict=True)]
     key = row_key(aggregate.name, aggregate.version, texts)
     if len(key[0]) + len(key[1]) > _SHORT_KEY_CHARACTERS:
         _check_key(aggregate, key)
-    return RowRef(key, tuple(groups))
+    return RowRef(key, groups)
 
 
 def _check_key(aggregate: Aggregate, key: RowKey) -> None:

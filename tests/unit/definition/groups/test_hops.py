@@ -116,6 +116,21 @@ def test_the_first_window_of_the_calendar_has_no_window_before_it() -> None:
         assert fold_records(records, Pipeline([ORDERS], [one])).rows
 
 
+@pytest.mark.parametrize(("characters", "counted"), [(997, True), (1000, False)])
+@pytest.mark.parametrize("each", [None, "at"])
+def test_an_item_is_not_counted_if_the_key_of_an_older_window_is_too_long(
+    each: str | None, characters: int, counted: bool
+) -> None:
+    # the hour before standard time has the offset +00:53:28 in its label, three characters more
+    window = hop("at", size=hours(2), every=hours(1), tz="Europe/Berlin")
+    one = aggregate(window, by=[field("shop"), field("name"), window], measures={"n": count()}, each=each)
+    at: Any = "1893-03-31T23:10:00Z"
+    item = {"shop": "a", "name": "n" * characters, "at": at if each is None else [at]}
+    folded = fold_records(history("orders", [("1", item)]), Pipeline([ORDERS], [one]))
+    assert len(folded.rows) == (2 if counted else 0)
+    assert [found.error.violations[0].keyword for found in folded.poison] == ([] if counted else ["key"])
+
+
 def test_rows_of_windows_are_never_added_up() -> None:
     one = aggregate(hop("at", size=hours(2), every=hours(1)))
     assert rollup_intervals(one) == []
