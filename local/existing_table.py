@@ -4,6 +4,7 @@ The files are what the AWS CLI prints of a table: `describe-table`, or the input
 items come first and the stream second, as in an account: their writes are not in the stream.
 """
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,17 +72,25 @@ class TableFile:
         )
 
     def create(self, dynamodb: Any) -> None:
-        """Create the table with its items, and then its stream, unless it exists. Raises TableFileInvalid."""
-        if self.name in dynamodb.list_tables()["TableNames"]:
+        """Create the table with its items, and then its stream, unless it exists. Raises TableFileInvalid.
+
+        A table without a stream is one that a run before did not finish, so its items are put again.
+        """
+        found = _described(dynamodb, self.name)
+        if found is not None and found.get("StreamSpecification") == BOTH_IMAGES:
             return
-        what = f"the table of {self.path}"
+        what, is_new = f"the table of {self.path}", False
         try:
-            dynamodb.create_table(**self.request)
+            if found is None:
+                dynamodb.create_table(**self.request)
+                is_new = True
             for number, item in enumerate(self.items, 1):
                 what = f"item {number} of {self.name}"
                 dynamodb.put_item(TableName=self.name, Item=item)
             dynamodb.update_table(TableName=self.name, StreamSpecification=BOTH_IMAGES)
         except (ClientError, BotoCoreError) as error:
+            if is_new:  # so that the next run reads the corrected files, and not what is left of these
+                dynamodb.delete_table(TableName=self.name)
             raise TableFileInvalid(f"The emulator refuses {what}: {error}") from error
 
 
@@ -97,6 +106,14 @@ def attach(parameters: Mapping[str, str], name: str, file: TableFile | None, end
         file.create(dynamodb)
     table = dynamodb.describe_table(TableName=name)["Table"]
     return {**parameters, "ItemsTableName": name, "ItemsStreamArn": table["LatestStreamArn"]}
+
+
+def _described(dynamodb: Any, name: str) -> Json | None:
+    try:
+        found: Json = dynamodb.describe_table(TableName=name)["Table"]
+    except dynamodb.exceptions.ResourceNotFoundException:
+        return None
+    return found
 
 
 def _describes_table(table: Any) -> bool:
@@ -123,7 +140,27 @@ def _read_items(path: Path) -> list[Json]:
     items = found.get("Items") if isinstance(found, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise TableFileInvalid(f"{path} has no Items, as `aws dynamodb scan --table-name NAME` prints them.")
-    return items
+    try:
+        return [{name: _value(value) for name, value in item.items()} for item in items]
+    except ValueError as error:
+        raise TableFileInvalid(f"{path} has a binary value that is not base64: {error}.") from error
+
+
+def _value(value: Any) -> Any:
+    """Return an attribute value as boto3 takes it: the CLI prints binary in base64, and boto3 encodes it again.
+
+    What is no attribute value is left as it is: the emulator says what is wrong with it.
+    """
+    match value:
+        case {"B": str(text), **rest} if not rest:
+            return {"B": base64.b64decode(text, validate=True)}
+        case {"BS": [*texts], **rest} if not rest and all(isinstance(text, str) for text in texts):
+            return {"BS": [base64.b64decode(text, validate=True) for text in texts]}
+        case {"M": dict(members), **rest} if not rest:
+            return {"M": {name: _value(inner) for name, inner in members.items()}}
+        case {"L": [*members], **rest} if not rest:
+            return {"L": [_value(inner) for inner in members]}
+    return value
 
 
 def _read_json(path: Path) -> Any:

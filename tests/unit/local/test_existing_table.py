@@ -69,6 +69,32 @@ def test_items_are_what_a_scan_prints(tmp_path: Path) -> None:
     assert TableFile.read(write(tmp_path, "table.json", DESCRIBED), scanned).items == items
 
 
+def test_binary_is_what_its_base64_says(tmp_path: Path) -> None:
+    """At any depth: boto3 encodes what it is given, so a key would be another one."""
+    printed = {
+        "PK": {"B": "aGVsbG8="},
+        "all": {"BS": ["AA==", "/w=="]},
+        "deep": {"M": {"B": {"L": [{"B": ""}, {"S": "aGVsbG8="}]}}},
+    }
+    found = TableFile.read(
+        write(tmp_path, "table.json", DESCRIBED), write(tmp_path, "items.json", {"Items": [printed]})
+    )
+    assert found.items == [
+        {
+            "PK": {"B": b"hello"},
+            "all": {"BS": [b"\x00", b"\xff"]},
+            "deep": {"M": {"B": {"L": [{"B": b""}, {"S": "aGVsbG8="}]}}},
+        }
+    ]
+
+
+@pytest.mark.parametrize("text", ["hello", "aGVsbG8", "\u00e9", "aGVs bG8="])
+def test_binary_that_is_not_base64_is_refused(tmp_path: Path, text: str) -> None:
+    items = write(tmp_path, "items.json", {"Items": [{"PK": {"B": text}}]})
+    with pytest.raises(TableFileInvalid, match=r"items.json has a binary value that is not base64"):
+        TableFile.read(write(tmp_path, "table.json", DESCRIBED), items)
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", "7", '{"Table": 1}', '{"Table": {"TableName": "shop"}}', "[" * 99999]
 )

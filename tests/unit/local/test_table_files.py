@@ -46,4 +46,18 @@ def test_what_dynamodb_refuses_is_one_sentence(dynamodb: "DynamoDBClient", tmp_p
         expected = "item 2 of refused-2" if items else f"the table of {described}"
         with pytest.raises(TableFileInvalid, match=f"refuses {expected}: "):
             file.create(dynamodb)
-    dynamodb.delete_table(TableName="refused-2")
+        assert f"refused-{number}" not in dynamodb.list_tables()["TableNames"]
+
+
+def test_a_table_that_a_run_before_did_not_finish_is_finished(dynamodb: "DynamoDBClient", tmp_path: Path) -> None:
+    """With ``KEEP=1``, what an interrupted run made is still there: a table without a stream, and some of its items."""
+    file = TableFile.read(
+        write(tmp_path, "table.json", DESCRIBED), write(tmp_path, "items.json", {"Items": [ITEM, ITEM]})
+    )
+    dynamodb.create_table(**file.request)
+    try:
+        file.create(dynamodb)
+        assert dynamodb.describe_table(TableName="shop")["Table"]["StreamSpecification"]["StreamEnabled"]
+        assert dynamodb.scan(TableName="shop")["Items"] == [ITEM]
+    finally:
+        dynamodb.delete_table(TableName="shop")
