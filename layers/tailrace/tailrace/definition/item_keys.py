@@ -11,7 +11,7 @@ from tailrace.encoding.json_types import Item
 from tailrace.encoding.key_overlaps import find_overlap
 from tailrace.encoding.key_templates import KeyTemplate, Kind, check_key
 from tailrace.encoding.keys import SENTINELS, item_key, split_item_key
-from tailrace.encoding.limits import reserved_violations
+from tailrace.encoding.limits import check_item, reserved_violations
 from tailrace.encoding.numbers import canonical_number
 from tailrace.errors import DefinitionError, InvalidItem, InvalidMessage, Violation
 
@@ -69,7 +69,7 @@ class CollectionKey:
                 _mapping("key", {PLAIN_ATTRIBUTE: f"{collection}#{{id+}}"} if self.is_plain else key)
             )
             self.match = {name: _matched(name, value) for name, value in _mapping("match", match or {}).items()}
-        except ValueError as error:
+        except (ValueError, InvalidMessage, InvalidItem) as error:
             raise DefinitionError(f"collection {collection!r}: {error}") from error
         self.fields: Mapping[str, Kind] = {} if self.is_plain else self.template.fields
         self.attributes = {name: attribute.kind for name, attribute in self.template.attributes.items()}
@@ -273,8 +273,9 @@ def _matched(name: object, value: Any) -> Any:
     if not isinstance(name, str) or not name:
         raise ValueError(f"match=: {name!r} is not an attribute name")
     if isinstance(value, Decimal):
-        return canonical_number(value)
+        value = canonical_number(value)
     if isinstance(value, str | bool | int):
+        check_item("", {name: value}, {})
         return value
     raise ValueError(f"match=: the value of {name!r} must be a text, a number or a boolean, not {value!r}")
 
