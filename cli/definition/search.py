@@ -1,7 +1,7 @@
 """The search for items that break a law, in one collection: here, and in another process where all else differs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,6 +18,9 @@ from tailrace.encoding.numbers import normalise
 from tailrace.errors import InvalidItem
 
 _CHUNK = 500
+_LATE_CHUNK = 20
+_GRACE_S = 5
+"""The time that the first items may take, however late it is."""
 _COMPARED = 80  # of each chunk: failures may be rare, but what is impure is so with most items
 _ATTEMPTS = 3  # a random result may be right by chance
 _MAX_POOL = 400
@@ -32,6 +35,16 @@ _CAUSES = (
 )
 _MEMORY = "gives another result after other items: it remembers something, or draws at random"
 _HERE_ONLY = "something beside the item: items that came before, the process, or files of its folder"
+
+
+def _chunk(items: Iterator[Item], until: float) -> list[Item]:
+    """Take items that are tried together; few of them when it is late, since large items take long to make."""
+    found: list[Item] = []
+    for item in islice(items, _CHUNK):
+        found.append(item)
+        if len(found) >= _LATE_CHUNK and time.monotonic() >= until:
+            break
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +82,11 @@ class Search:
             subject.collection.keys.match | normalise(dict(example)) for example in subject.collection.all_examples
         ]
         generator = Generator(subject, [example for example in examples if subject.accepts(example)])
-        items = islice(generator.items(self.random), most)
+        latest = max(until, time.monotonic() + _GRACE_S)
+        items = islice(generator.items(self.random, latest), most)
         with ExitStack() as stack:
             worker = self._start(stack)
-            while (not self.tried or time.monotonic() < until) and (chunk := list(islice(items, _CHUNK))):
+            while (not self.tried or time.monotonic() < until) and (chunk := _chunk(items, latest)):
                 before = [self._try(item) for item in chunk[:_COMPARED]]
                 self._compare(chunk[:_COMPARED], before, worker)
                 for item in chunk[_COMPARED:]:

@@ -4,9 +4,13 @@ No library that is kept up generates values for this draft. What the generator d
 ``contains``, the schema itself filters out; examples and earlier items, changed in one field, help with such a schema.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -14,7 +18,8 @@ from cli.definition.generation.merging import Merger, Parts, Variant
 from cli.definition.generation.texts import text_maker
 from cli.definition.subject import Subject
 from tailrace.encoding.json_types import Item, deep_copy
-from tailrace.encoding.numbers import Number, canonical_number, normalise
+from tailrace.encoding.limits import MAX_ITEM_BYTES
+from tailrace.encoding.numbers import EXACT, Number, canonical_number, normalise
 from tailrace.encoding.tagged_json import canonical_json
 
 type Maker = Callable[[Random, int], Any]
@@ -22,9 +27,13 @@ type Maker = Callable[[Random, int], Any]
 _EXTREME = 10**12
 _SMALL = 100
 _MAX_ELEMENTS = 4
+_MOST_ELEMENTS = MAX_ITEM_BYTES // 2
+"""No item has more: an element takes two bytes."""
+_MAX_DRAWS = 20
 _MAX_DEPTH = 5
 _HOPELESS_DEPTH = 40
 _MAX_TRIES = 400
+_LATE_TRIES = 20
 _POOL = 500
 
 
@@ -47,18 +56,24 @@ class Generator:
         self._merger.kept.append(also)
         variants = self._merger.variants((schema.document, also))
         self._roots = [self._object(variant, subject.hints()) for variant in variants]
+        kinds = subject.collection.keys.fields
+        self._binary = [name for name, kind in kinds.items() if kind == "binary"]
+        """The fields that JSON Schema cannot describe."""
         self._examples = list(examples)
         self._pool: list[Item] = []
         self.rejected = 0
 
-    def items(self, random: Random) -> Iterator[Item]:
-        """Yield valid items, all different, for as long as new ones are found."""
+    def items(self, random: Random, until: float = math.inf) -> Iterator[Item]:
+        """Yield valid items, all different, for as long as new ones are found.
+
+        After ``until``, a moment of the monotonic clock, they are soon given up.
+        """
         seen: set[str] = set()
         for example in self._examples:
             seen.add(canonical_json(example))
             yield deep_copy(example)
         misses = 0
-        while misses < _MAX_TRIES:
+        while misses < (_MAX_TRIES if time.monotonic() < until else _LATE_TRIES):
             item = self._try(random)
             text = None if item is None else canonical_json(item)
             if item is None or text is None or text in seen:
@@ -74,6 +89,7 @@ class Generator:
         known = self._examples if self._examples and (not self._pool or random.random() < 0.2) else self._pool  # noqa: PLR2004
         try:
             item: Item = random.choice(self._roots)(random, 0) if self._roots else {}
+            item |= {name: random.randbytes(random.choice([1, 2, 16])) for name in self._binary}
             if known and (not self._roots or random.random() < 0.3):  # noqa: PLR2004
                 base = deep_copy(random.choice(known))
                 name = random.choice([*base, *item] or [""])
@@ -91,8 +107,11 @@ class Generator:
         if key not in self._makers:
             self._merger.kept.append(parts)
             self._makers[key] = partial(self._made_later, key)  # a schema may contain itself
-            found = [maker for variant in self._merger.variants(parts) for maker in self._of_variant(variant, hint)]
-            self._makers[key] = partial(_one_of, found)
+            variants = self._merger.variants(parts)
+            found = [maker for variant in variants for maker in self._of_variant(variant, hint)]
+            flat = (replace(variant, types=variant.types & _SCALARS) for variant in variants)
+            leaves = [maker for variant in flat for maker in self._of_variant(variant, hint)]
+            self._makers[key] = partial(_one_of, found, leaves or found)
         return self._makers[key]
 
     def _made_later(self, key: tuple[Any, ...], random: Random, depth: int) -> Any:
@@ -121,11 +140,11 @@ class Generator:
             yield lambda _random, _depth: None
 
     def _number(self, variant: Variant) -> Maker:
-        low = max(variant.highest("minimum", -_EXTREME), *variant.every("exclusiveMinimum"), -(10**36))
-        high = min(variant.lowest("maximum", max(_EXTREME, low)), *variant.every("exclusiveMaximum"), 10**36)
-        first, final = int(-(-low // 1)), int(high // 1)
+        low, high = variant.bounds(_EXTREME)
+        first, final = math.ceil(low), math.floor(high)
         steps = [Decimal(step) for step in variant.every("multipleOf")]
         constants = [number for number in self._constants.numbers if low <= number <= high]
+        is_narrow = not variant.integral and 0 < high - low <= 1
 
         def number(random: Random, _depth: int) -> Number:
             chance, found = random.random(), Decimal(first)
@@ -141,8 +160,10 @@ class Generator:
                 found = Decimal(random.randint(*bounds))
             if not variant.integral and random.random() < 0.3:  # noqa: PLR2004
                 found += Decimal(random.randrange(100)).scaleb(-2)
+            if is_narrow and random.random() < 0.5:  # noqa: PLR2004
+                found = Decimal(low) + (Decimal(high) - Decimal(low)) * random.randrange(1, 1000) / 1000
             for step in steps:
-                found = found // step * step
+                found = EXACT.multiply(EXACT.divide_int(found, step), step)
             return canonical_number(min(max(found, Decimal(low)), Decimal(high)))
 
         return number
@@ -153,13 +174,33 @@ class Generator:
         heads = max((len(members) for members in variant.every("prefixItems")), default=0)
         makers = [self._maker(tuple(variant.every_at("prefixItems", index))) for index in range(heads)]
         rest = self._maker(tuple(variant.every("items")) or (True,))
+        wanted = [
+            (self._maker((*variant.every("items"), part["contains"])), int(part.get("minContains", 1)))
+            for part in variant.parts
+            if "contains" in part
+        ]
+        least = max(least, heads + sum(count for _, count in wanted) if wanted else 0)
 
         def array(random: Random, depth: int) -> list[Any]:
-            length = least if depth > _MAX_DEPTH else int(min(random.randint(least, least + _MAX_ELEMENTS), most))
-            found = [(makers[index] if index < heads else rest)(random, depth + 1) for index in range(length)]
-            if unique and len({canonical_json(value) for value in found}) < length:
+            if least > _MOST_ELEMENTS:
                 raise Impossible
-            return found
+            length = least if depth > _MAX_DEPTH else int(min(random.randint(least, least + _MAX_ELEMENTS), most))
+            of_each = [makers[index] if index < heads else rest for index in range(length)]
+            places = iter(random.sample(range(heads, length), length - heads) if wanted else ())
+            for contained, count in wanted:
+                for place in islice(places, count):
+                    of_each[place] = contained
+            found: dict[Any, Any] = {}
+            for index, maker in enumerate(of_each):
+                for _ in range(_MAX_DRAWS if unique else 1):
+                    value = maker(random, depth + 1)
+                    key = canonical_json(value) if unique else index
+                    if key not in found:
+                        found[key] = value
+                        break
+            if len(found) < least:
+                raise Impossible
+            return [*found.values()]
 
         return array
 
@@ -169,27 +210,40 @@ class Generator:
         makers = {name: self._maker(variant.field(name), hints.get(name, "any")) for name in names}
         required = frozenset(name for wanted in variant.required for name in variant.chosen_with(wanted))
         optional = [found for name in names if (found := variant.chosen_with(name)) <= makers.keys()]
-        open_to = (
-            self._maker(variant.field("x1")) if variant.is_open and variant.every("additionalProperties") else None
-        )
+        new_name, least = self._new_name(variant), int(variant.highest("minProperties", 0))
 
         def made(random: Random, depth: int) -> Item:
-            if depth > _HOPELESS_DEPTH or not required <= makers.keys():
+            if depth > _HOPELESS_DEPTH or least > _MOST_ELEMENTS or not required <= makers.keys():
                 raise Impossible
             chance = random.choice([0.0, 0.5, 0.5, 0.9]) if depth <= _MAX_DEPTH else 0.0
             chosen = required.union(*(group for group in optional if random.random() < chance))
             found = {name: maker(random, depth + 1) for name, maker in makers.items() if name in chosen}
-            if open_to is not None and random.random() < chance:
-                found |= {f"x{index}": open_to(random, depth + 1) for index in range(random.randint(1, 3))}
+            more = random.randint(1, 3) if random.random() < chance else 0
+            for _ in range(max(more, least - len(found))):
+                name = new_name(random, depth) if new_name is not None else ""
+                if name and name not in makers:
+                    found[name] = self._maker(variant.field(name))(random, depth + 1)
             return found
 
         return made
 
+    def _new_name(self, variant: Variant) -> Maker | None:
+        """Return a function that makes names of fields that the schema does not list; None if it expects none."""
+        patterns = [pattern for part in variant.parts for pattern in part.get("patternProperties", {})]
+        if patterns:
+            return self._maker(({"anyOf": [{"pattern": one} for one in patterns]},), "string")
+        if rules := variant.every("propertyNames"):
+            return self._maker(tuple(rules), "string") if variant.is_open else None
+        if not variant.is_open or not (variant.every("additionalProperties") or variant.every("minProperties")):
+            return None
+        return lambda random, _depth: f"x{random.randrange(_SMALL)}"
 
-def _one_of(makers: Sequence[Maker], random: Random, depth: int) -> Any:
+
+def _one_of(makers: Sequence[Maker], leaves: Sequence[Maker], random: Random, depth: int) -> Any:
+    """Make a value; deep inside an item one without members, so that a schema that contains itself comes to an end."""
     if not makers:
         raise Impossible
-    return random.choice(makers)(random, depth)
+    return random.choice(makers if depth <= _MAX_DEPTH else leaves)(random, depth)
 
 
 _SCALARS = frozenset(["string", "number", "boolean", "null"])

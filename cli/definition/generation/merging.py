@@ -12,6 +12,7 @@ from tailrace.definition.schemas import Schema
 type Parts = tuple[Any, ...]
 
 _MAX_VARIANTS = 64
+_MAX_NUMBER = 10**36
 _INTEGER = "integer"
 
 
@@ -40,6 +41,14 @@ class Variant:
         """Return the lowest value of an upper bound."""
         return min([default, *self.every(keyword)])
 
+    def bounds(self, extreme: int) -> tuple[Any, Any]:
+        """Return the bounds of a number: where the schemas leave one open, ``extreme``, or far beyond the other one."""
+        lower = max([*self.every("minimum"), *self.every("exclusiveMinimum")], default=None)
+        upper = min([*self.every("maximum"), *self.every("exclusiveMaximum")], default=None)
+        low = min(-extreme, 2 * (upper or 0)) if lower is None else lower
+        high = max(extreme, 2 * low) if upper is None else upper
+        return max(low, -_MAX_NUMBER), min(high, _MAX_NUMBER)
+
     def field(self, name: str) -> Parts:
         """Return the schemas of a field."""
         return tuple(inner for part in self.parts for inner in _of_field(part, name))
@@ -58,7 +67,8 @@ class Variant:
     def names(self) -> list[str]:
         """The fields that the schemas name, in order."""
         named = (name for part in self.parts for name in part.get("properties", {}))
-        return list(dict.fromkeys([*named, *self.required]))
+        needed = (name for needs in self.every("dependentRequired") for names in needs.values() for name in names)
+        return list(dict.fromkeys([*named, *self.required, *needed]))
 
     @property
     def required(self) -> list[str]:
@@ -101,6 +111,7 @@ class Merger:
             done.append(part)
             waiting += [*self.schema.targets(part), *part.get("allOf", ())]
             alternatives = [self._choices(part, word) for word in ("anyOf", "oneOf", "if") if word in part]
+            alternatives += [self._with_or_without(*each) for each in part.get("dependentSchemas", {}).items()]
             if alternatives:
                 for choice in _product(alternatives):
                     yield from self._flat([*waiting, *choice], done)
@@ -113,6 +124,11 @@ class Merger:
         negated = {"not": part["if"]}
         self.kept.append(negated)
         return [[part["if"], part.get("then", True)], [negated, part.get("else", True)]]
+
+    def _with_or_without(self, name: str, inner: Any) -> list[list[Any]]:
+        present, absent = {"required": [name]}, {"not": {"required": [name]}}
+        self.kept.extend((present, absent))
+        return [[present, inner], [absent]]
 
     def _variant(self, parts: list[Mapping[str, Any]]) -> Variant | None:
         parts = [*parts, *self._exclusions(parts)]

@@ -42,7 +42,7 @@ _FORMATS: Mapping[str, Callable[[Random], str]] = {
 def text_maker(variant: Variant, constants: Constants, *, is_time: bool) -> Callable[[Random], str]:
     """Return a function that makes texts of a variant; nearly all fit it."""
     least = int(variant.highest("minLength", 0))
-    most = int(variant.lowest("maxLength", _MAX_TEXT))
+    most = int(variant.lowest("maxLength", max(_MAX_TEXT, least + _MAX_LENGTH)))
     patterns: list[str] = variant.every("pattern")
 
     def fits(text: str) -> bool:
@@ -54,24 +54,33 @@ def text_maker(variant: Variant, constants: Constants, *, is_time: bool) -> Call
 
     def any_text(random: Random) -> str:
         chance = random.random()
-        if formats:
+        if formats and (not patterns or chance < _OFTEN):
             return random.choice(formats)(random)
         if is_time and chance < _MOSTLY:
             return time_text(random)[: 10 if chance < _RARELY and not patterns else None]
-        if known and chance < _OFTEN:
+        if known and random.random() < _OFTEN:
             return random.choice(known)
         if patterns:
-            return matching_text(random.choice(patterns), random)
+            return _around(random.choice(patterns), random, random.choice([0, 2 * least]))
         if lengths and chance < _OFTEN + _RARELY:
             return "a" * random.choice(lengths)
         length = random.randint(least, min(most, least + random.choice([1, 3, _MAX_LENGTH])))
         return "".join(random.choices(_LETTERS, k=length))
 
     def text(random: Random) -> str:
+        if least > most:  # the alternatives of a schema may contradict each other
+            return ""
         made = (any_text(random) for _ in range(_MAX_TRIES))
         return next((one for one in made if fits(one)), "")
 
     return text
+
+
+def _around(pattern: str, random: Random, repeats: int) -> str:
+    """Return a text that probably matches a pattern, with more around it where the pattern is not anchored."""
+    before, after = ("".join(random.choices(_LETTERS, k=random.choice([0, 1, 5]))) for _ in range(2))
+    found = matching_text(pattern, random, repeats)
+    return before * (not pattern.startswith("^")) + found + after * (not pattern.endswith("$"))
 
 
 def _lengths(constants: Constants) -> Sequence[int]:
