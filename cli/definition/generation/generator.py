@@ -186,13 +186,13 @@ class Generator:
                 raise Impossible
             length = least if depth > _MAX_DEPTH else int(min(random.randint(least, least + _MAX_ELEMENTS), most))
             of_each = [makers[index] if index < heads else rest for index in range(length)]
-            places = iter(random.sample(range(heads, length), length - heads) if wanted else ())
+            places = iter(random.sample(range(heads, length), max(length - heads, 0)) if wanted else ())
             for contained, count in wanted:
                 for place in islice(places, count):
                     of_each[place] = contained
             found: dict[Any, Any] = {}
             for index, maker in enumerate(of_each):
-                for _ in range(_MAX_DRAWS if unique else 1):
+                for _ in range(_MAX_DRAWS if unique and len(found) < least else 1):
                     value = maker(random, depth + 1)
                     key = canonical_json(value) if unique else index
                     if key not in found:

@@ -42,7 +42,7 @@ _FORMATS: Mapping[str, Callable[[Random], str]] = {
 def text_maker(variant: Variant, constants: Constants, *, is_time: bool) -> Callable[[Random], str]:
     """Return a function that makes texts of a variant; nearly all fit it."""
     least = int(variant.highest("minLength", 0))
-    most = int(variant.lowest("maxLength", max(_MAX_TEXT, least + _MAX_LENGTH)))
+    most = int(variant.lowest("maxLength", max(_MAX_TEXT, 4 * least)))
     patterns: list[str] = variant.every("pattern")
 
     def fits(text: str) -> bool:
