@@ -19,6 +19,7 @@ from cli.options import add_endpoint_option, parse_count
 from cli.stacks import Account, explained, sign_in
 from tailrace.attachment.checks import check_table, lacks_rights
 from tailrace.attachment.facts import ANY_ACCOUNT, Actor, Denied, Described, Wanted
+from tailrace.attachment.item_checks import check_key
 from tailrace.aws.jobs.table_check import DENIED, describe
 from tailrace.aws.runtime.errors import has_code
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
@@ -109,7 +110,8 @@ def _checked(pipeline: Pipeline, reference: str, account: Account, options: argp
             described, tally = replace(described, denied=(*described.denied, scan)), None
     findings = check_table(pipeline, wanted, described)
     # keys that are not the definition's are one finding, and not one for each item
-    of_items = [] if tally is None or tally.has_other_keys else [*findings_of(tally)]
+    has_other_keys = described.table is not None and any(check_key(pipeline, wanted, described.table))
+    of_items = [] if tally is None or has_other_keys else [*findings_of(tally)]
     parameters, is_known = _parameters(wanted, described, reference), not lacks_rights(described)
     return Report(options.table, account.region, parameters, findings, tally, of_items, is_known)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from tailrace.aggregation.evaluator import Evaluator
 from tailrace.definition.collection import Collection
-from tailrace.definition.item_keys import PLAIN_ATTRIBUTE
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import Image, decode_item
 from tailrace.encoding.json_types import Item
@@ -84,9 +83,6 @@ class Tally:
     def __init__(self, pipeline: Pipeline, key_attributes: Sequence[str]) -> None:
         self._pipeline = pipeline
         self._key_attributes = key_attributes
-        self.has_other_keys = list(pipeline.keys.attributes if pipeline.keys else [PLAIN_ATTRIBUTE]) != [
-            *key_attributes
-        ]
         self.items = 0
         self.unmatched = Reasons()
         self.unreadable = Reasons()

@@ -166,6 +166,29 @@ def test_other_keys_are_one_finding_whatever_the_sample(check: Callable[..., tup
     assert "collections without key= need 'pk' (text)" in said
 
 
+def test_a_key_of_another_type_is_one_finding_as_well(
+    check: Callable[..., tuple[int, str]], dynamodb: "DynamoDBClient"
+) -> None:
+    dynamodb.create_table(
+        TableName="numbered",
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "PK", "AttributeType": "S"},
+            {"AttributeName": "SK", "AttributeType": "N"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    try:
+        dynamodb.put_item(TableName="numbered", Item={"PK": {"S": "CUSTOMER#1"}, "SK": {"N": "7"}})
+        status, said = check("numbered", "--sample", "10")
+    finally:
+        dynamodb.delete_table(TableName="numbered")
+    assert status == 1
+    assert said.count("BROKEN") == 1
+    assert "is 'PK' (text) and 'SK' (number), but key= of the definition is 'PK' (text) and 'SK' (text)" in said
+
+
 def test_the_stream_of_another_region(check: Callable[..., tuple[int, str]], shop: str) -> None:
     stream = f"arn:aws:dynamodb:eu-west-1:000000000000:table/{shop}/stream/2026"
     status, said = check(shop, "--stream", stream)

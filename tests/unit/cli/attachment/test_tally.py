@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
 from cli.attachment.report import Report, findings_of
 from cli.attachment.tally import Tally
 from tailrace import Aggregate, Collection, Pipeline, Route, count, field, total
@@ -139,13 +137,6 @@ def test_items_that_cannot_be_read() -> None:
     (found,) = errors(tallied([order(1) | {"SK": 7}, order(1) | {"SK": 8}]))
     assert found.startswith("Items cannot be read and would go to quarantine, 2 of 2 in the sample, such as ")
     assert "the table's key is 'PK' (text) and 'SK' (number)" in found
-
-
-@pytest.mark.parametrize("keys", [["PK"], ["pk", "sk"], ["SK", "PK"]])
-def test_a_table_with_other_keys_is_recognised(keys: list[str]) -> None:
-    assert Tally(PIPELINE, keys).has_other_keys
-    assert not Tally(PIPELINE, ["PK", "SK"]).has_other_keys
-    assert Tally(PLAIN, keys).has_other_keys is (keys != ["pk"])
 
 
 def test_the_report_says_what_to_do_next() -> None:
