@@ -27,6 +27,7 @@ from tailrace.definition.field_uses import (
 )
 from tailrace.definition.fields.paths import field_path
 from tailrace.definition.item_fields import BINARY
+from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.json_schema.types import ALL_TYPES, type_of
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.json_types import Item
@@ -71,6 +72,7 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
                 )
             else:
                 check_item("x#1", {name: item[name] for name in item if name not in given}, collection.keys.reserved)
+                _check_row(collection.keys, item)
                 if collection.lifetime is not None:
                     collection.lifetime.expires_at(item)
                 yield collection.prepare(item)
@@ -78,6 +80,19 @@ def _transformed(collection: Collection, findings: Findings) -> Iterator[Item]:
             findings.error(f"example {number} of {collection.name!r} is not a valid item: {error}")
         except RecursionError:
             findings.error(f"example {number} of {collection.name!r} is nested too deeply, or contains itself")
+
+
+def _check_row(keys: CollectionKey, item: Item) -> None:
+    """Check that a table can hold an item under the key that its fields make.
+
+    Raises:
+        InvalidMessage: the fields make no key.
+        InvalidItem: an attribute of ``match=`` has another value.
+    """
+    if any(kind == "binary" and isinstance(item[name], str) for name, kind in keys.fields.items()):
+        return  # JSON has no binary: a schema's own examples show its base64 text
+    identity = None if keys.is_plain else keys.identity(keys.template.format(item))
+    keys.row("1" if identity is None else identity.id, item)
 
 
 def _check_fields(aggregate: Aggregate, items: Sequence[Item], findings: Findings) -> Iterator[str]:

@@ -77,8 +77,9 @@ class Subject:
 
     def accepts(self, item: Item) -> bool:
         """Tell whether the table can hold an item of this collection, and the schema allows it."""
-        if any(name not in item or item[name] != value for name, value in self.collection.keys.match.items()):
-            return False
+        match = self.collection.keys.match.items()
+        if any(name not in item or canonical_json(item[name]) != canonical_json(value) for name, value in match):
+            return False  # as JSON, so that 1 is not True
         try:
             self.id_of(item)
             check_item("x#1", item, self.collection.keys.reserved)

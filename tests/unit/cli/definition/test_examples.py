@@ -7,6 +7,7 @@ import pytest
 
 from cli.definition.examples import check_definition
 from cli.definition.findings import Findings
+from cli.definition.subject import Subject
 from pipeline.definition import pipeline as flights
 from tailrace import (
     Aggregate,
@@ -196,3 +197,38 @@ def test_numbers_that_look_like_seconds_in_a_smaller_unit_are_a_warning() -> Non
         assert checked(by=by, examples=[ORDER | {"at": right}]).warnings == []
     in_seconds = checked(by=[hour("at")], examples=[ORDER | {"at": 1_700_000_000_000}])
     assert "in ms it would be a time" in "\n".join(in_seconds.errors)
+
+
+KEYED: dict[str, Any] = {"key": {"PK": "C#{country}", "SK": "O#{order}"}, "match": {"paid": True}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"country": "D#E"}, "'country': each must be a non-empty text without '#', to be in the key 'PK'"),
+        ({"country": ""}, "'country': each must be a non-empty text"),
+        ({"order": 5}, "the key needs 'order', a text"),
+        ({"order": "x" * 1100}, "the key 'SK' has 1102 bytes"),
+        ({"paid": False}, "/paid: the item's id or collection gives this field another value"),
+        ({"paid": 1}, "/paid: the item's id or collection gives this field another value"),
+    ],
+)
+def test_an_example_that_no_row_can_be_is_an_error(fields: dict[str, Any], told: str) -> None:
+    findings = checked(examples=[{"country": "DE", "order": "1"} | fields], collection=KEYED)
+    assert len(findings.errors) == 1
+    assert findings.errors[0].startswith(f"example 1 of 'orders' is not a valid item: {told}")
+
+
+def test_examples_have_what_their_key_and_match_say() -> None:
+    assert not checked(examples=[{"country": "DE", "order": "1"}], collection=KEYED).errors
+    binary = {"key": {"PK": "{country}", "SK": "{device:binary}"}}
+    assert not checked(examples=[{"country": "DE", "device": b"x"}], collection=binary).errors
+    assert not checked(examples=[{"country": "DE", "device": "eA=="}], collection=binary).errors
+
+
+def test_a_number_is_no_truth_value_of_match() -> None:
+    orders = Collection("orders", schema=OPEN, **KEYED)
+    subject = Subject.of(Pipeline([orders]), orders)
+    item = {"country": "DE", "order": "1"}
+    assert subject.accepts(item | {"paid": True})
+    assert not subject.accepts(item | {"paid": 1})
