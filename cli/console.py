@@ -63,13 +63,17 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def state_folder(stack: str, region: str) -> Path:
-    """Return the folder in which commands remember how far they have come with a stack; only its user may read it.
+    """Return the folder in which commands remember how far they have come with a stack; it may not exist yet."""
+    root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(root) / "tailrace" / f"{stack}.{region}"
+
+
+def make_state_folder(folder: Path) -> None:
+    """Make a state folder, unless it exists; only its user may read it.
 
     Raises:
         CommandError: it cannot be made, or not be written to.
     """
-    root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    folder = Path(root) / "tailrace" / f"{stack}.{region}"
     reason = "it is not writable"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,7 +81,7 @@ def state_folder(stack: str, region: str) -> Path:
         reason = str(error.strerror)
     else:
         if os.access(folder, os.W_OK | os.X_OK):
-            return folder
+            return
     text = f"The folder {folder}, which remembers what was sent, cannot be used: {reason}."
     raise CommandError(f"{text} Set XDG_STATE_HOME to a folder that you can write to.")
 

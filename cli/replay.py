@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.console import counted, say, show_progress, state_folder, uninterrupted
+from cli.console import counted, make_state_folder, say, show_progress, state_folder, uninterrupted
 from cli.errors import CommandError, UsageError
 from cli.failures.archives import Archive, Position
 from cli.failures.functions import TIMEOUT_S, FunctionFailed, Functions
@@ -72,8 +72,10 @@ def run(options: argparse.Namespace) -> int:
         if resource_name(options.route) not in map(resource_name, names):
             raise UsageError(f"There is no route {options.route!r}: choose from {', '.join(names) or 'none'}.")
         bookmark = Bookmark(_bookmark_path(stack, options))
-        if options.restart:
-            bookmark.remove()
+        if not options.dry_run:
+            make_state_folder(bookmark.path.parent)
+            if options.restart:
+                bookmark.remove()
         replay = _replay(stack, options.route)
         paced = Run(dry_run=options.dry_run, limit=options.limit, rate=options.rate)
         try:

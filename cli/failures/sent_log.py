@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from cli.console import make_state_folder
 from cli.errors import CommandError
 
 _RETENTION_S = 15 * 86_400  # a day longer than a dead-letter queue retains messages
@@ -51,11 +52,12 @@ class SentLog:
 
 @contextmanager
 def locked_file(path: Path) -> Iterator[TextIO]:
-    """Open a file for reading and writing; it is made if it does not exist.
+    """Open a file for reading and writing; it and its folder are made if they do not exist.
 
     Raises:
-        CommandError: another process has it open.
+        CommandError: another process has it open, or the folder cannot be made.
     """
+    make_state_folder(path.parent)
     path.touch()
     with path.open("r+", encoding="utf-8") as file:
         try:

@@ -18,7 +18,7 @@ import urllib3
 
 from cli import __main__ as command
 from cli import browser, dashboard
-from cli.console import state_folder, uninterrupted
+from cli.console import make_state_folder, state_folder, uninterrupted
 from cli.definition import command as test
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
@@ -373,11 +373,11 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
     with pytest.raises(
         CommandError, match=r"s\.r, which remembers .* Not a directory\. Set XDG_STATE_HOME to a folder"
     ):
-        state_folder("s", "r")
+        make_state_folder(state_folder("s", "r"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(CommandError, match="it is not writable"):
-        state_folder("s", "r")
+        make_state_folder(state_folder("s", "r"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cli.console import uninterrupted
 from cli.errors import CommandError
 from cli.failures import places as places_module
 from cli.failures.places import places, route_names
-from cli.failures.run import Policy
+from cli.failures.run import Policy, Run
 from cli.stacks import DeployedStack, explained, find_stack
 from tailrace.testing import record
 from tests.unit.cli.failures.fakes import Life
@@ -286,6 +286,17 @@ def test_the_places_of_a_stack_are_its_outputs(deployed: DeployedStack) -> None:
     assert route_names(deployed) == ["late-flights"]
     moved: Any = found[2]
     assert (moved.dead, moved.queue) == ("ld", "l")
+
+
+def test_counting_needs_no_state_folder(
+    deployed: DeployedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    intake, archive, *_ = places(deployed, Policy())
+    for sending in (intake, archive):
+        with pytest.raises(CommandError, match="Set XDG_STATE_HOME to a folder"):
+            sending.redrive(Run())
 
 
 def test_an_emulated_stack_needs_no_credentials(deployed: DeployedStack) -> None:
