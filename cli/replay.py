@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ An interrupted replay continues where it stopped when it is repeated."""
 
 _MAX_BATCH, _MAX_BATCH_BYTES = 200, 4_000_000  # an invocation has at most 6 MB
 _MAX_ATTEMPTS = 6
+_MAX_HOURS = 10
 _FIRST_PAUSE_S = 0.5
 
 
@@ -59,7 +61,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send the events.
+    """Send the events; return 1 if some are gone from the archive.
 
     Raises:
         CommandError: there is no such route, or AWS rejects a request.
@@ -86,7 +88,20 @@ def run(options: argparse.Namespace) -> int:
         finally:
             would = "would be sent" if options.dry_run else "sent"
             say(f"{counted(paced.tally.put_back, 'event')} {would} to {options.route}")
-    return 0
+            for line in _described(replay.archive.gone):
+                say(line)
+    return 1 if replay.archive.gone else 0
+
+
+def _described(gone: Counter[str]) -> Iterator[str]:
+    if not gone:
+        return
+    verb = "is" if gone.total() == 1 else "are"
+    yield f"{counted(gone.total(), 'object')} of the archive {verb} gone, so the events in them were left out:"
+    for hour, count in sorted(gone.items())[:_MAX_HOURS]:
+        yield f"  {hour}: {count:,}"
+    if len(gone) > _MAX_HOURS:
+        yield f"  … {counted(len(gone) - _MAX_HOURS, 'hour')} more, the last {max(gone)}"
 
 
 type Batch = list[tuple[Position, Event]]

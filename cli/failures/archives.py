@@ -5,14 +5,18 @@ import heapq
 import shutil
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched, groupby
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from cli.errors import CommandError
+from tailrace.aws.runtime.errors import has_code
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import InvalidMessage
 from tailrace.outputs.archives import Event, parse_events
@@ -25,15 +29,21 @@ type Position = tuple[str, str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archive of a stack: the bucket, and the catalog of its objects."""
+    """The archive of a stack: the bucket, and the catalog of its objects.
+
+    Attributes:
+        gone: by hour, the number of objects that the catalog has and the bucket has not any more: a row outlives its
+            object when the bucket's lifecycle deletes that. Complete for the hours whose events were read.
+    """
 
     s3: Any
     dynamodb: Any
     bucket: str
     catalog_table: str
+    gone: Counter[str] = field(default_factory=Counter)
 
     def events(self, collection: str, start: datetime, end: datetime) -> Iterator[tuple[Position, Event]]:
-        """Yield the events of a collection whose time is in ``[start, end)``, each once.
+        """Yield the events of a collection whose time is in ``[start, end)``, each once, unless its object is gone.
 
         They are ordered by hour, shard and sequence number. So the events of an item are in order: a shard's id begins
         with the time when it was opened, and an item moves to another shard only when its shard is closed.
@@ -41,9 +51,11 @@ class Archive:
         first, last = (moment.astimezone(UTC).strftime("%Y-%m-%dT%H") for moment in (start, end))
         for hour, rows in groupby(self._rows(collection, first, last), key=lambda row: str(row["hour"])):
             with tempfile.TemporaryDirectory(prefix="tailrace-") as folder:
-                files = [self._download(str(row["object"]), Path(folder)) for row in rows]
+                found = [self._download(str(row["object"]), Path(folder)) for row in rows]
+                if lost := found.count(None):
+                    self.gone[hour] = lost
                 previous = None
-                for event in _merged(files, Path(folder)):
+                for event in _merged([path for path in found if path is not None], Path(folder)):
                     position = (hour, *event.order, event.id)
                     moment = datetime.fromisoformat(event.time)
                     if position != previous and start <= moment < end:
@@ -62,10 +74,17 @@ class Archive:
         for page in pages:
             yield from (decode_item(row) for row in page["Items"])
 
-    def _download(self, key: str, folder: Path) -> Path:
+    def _download(self, key: str, folder: Path) -> Path | None:
+        """Return a file with an object's content; None if the object is gone."""
         path = folder / key.rpartition("/")[2]
+        try:
+            body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+        except ClientError as error:
+            if has_code(error, "NoSuchKey"):
+                return None
+            raise
         with path.open("wb") as file:
-            shutil.copyfileobj(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"], file)
+            shutil.copyfileobj(body, file)
         return path
 
 

@@ -140,6 +140,28 @@ def test_another_spelling_of_the_route_continues_the_same_replay(
     assert sequences(world) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_objects_that_are_gone_are_told_and_the_others_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: bool
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "stack_of", lambda _options: SimpleNamespace(name="s", region="r"))
+    monkeypatch.setattr(module, "route_names", lambda _stack: ["even"])
+    monkeypatch.setattr(module, "_replay", lambda _stack, route: world.replay(route=route))
+    for hour in range(13):
+        world.archive([change(hour, "a", minutes=60 * hour)])
+    for place in list(world.s3.objects):
+        if not kept and place[0] == "archive":
+            world.s3.objects.pop(place)
+    world.archive([change(20, "a", minutes=700)])
+    status = main(["replay", "even", "--from", "2026-11-25", "--to", "2026-11-26", "--stack", "s"])
+    printed = capsys.readouterr().out
+    assert (status, sequences(world)) == ((0, [*range(12), 20, 12]) if kept else (1, [20]))
+    assert ("13 objects of the archive are gone, so the events in them were left out:\n" in printed) is not kept
+    assert ("  2026-11-25T10: 1\n" in printed) is not kept
+    assert ("  … 3 hours more, the last 2026-11-25T22\n" in printed) is not kept
+
+
 def test_a_limit_does_not_cost_an_invocation_for_each_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.archive([change(number, "a", number=1 + number // 900) for number in range(1, 1001)])
     invoke, invocations = module.Replay._invoke, 0
