@@ -27,6 +27,7 @@ from benchmarks.stages.alternating import Variant, alternate, timed
 from pipeline.definition import pipeline
 from tailrace.aws.monitoring.progress import ProgressWriter
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
@@ -147,7 +148,7 @@ def messages(text: str) -> Json:
 
 
 def _archive(show: Show, changes: Changes, address: str) -> dict[str, float]:
-    stage = Archiver(client("s3"), "archive", "failures")
+    stage = partial(Archiver(client("s3"), "archive", "failures"), remaining_time_ms=remaining_time_ms(None))
     s3: Any = boto3.client("s3", region_name="us-east-1")
     with in_node.node_handler("archive", address) as archive:
         for text in changes.earlier:

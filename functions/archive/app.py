@@ -8,6 +8,7 @@ from typing import Any
 
 from tailrace.aws.monitoring.throughput import count_messages, for_process
 from tailrace.aws.runtime.clients import client
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.garbage import collect_seldom
 from tailrace.aws.runtime.settings import ArchiveSettings
 from tailrace.aws.stages.archive import Archiver
@@ -21,6 +22,6 @@ def stage(settings: ArchiveSettings) -> Callable[..., dict[str, Any]]:
     return count_messages(Archiver(client("s3"), settings.archive_bucket, settings.failures_bucket), throughput)
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Archive a batch of messages; the response names those to redeliver."""
-    return stage(ArchiveSettings.parse(os.environ))(event)
+    return stage(ArchiveSettings.parse(os.environ))(event, remaining_time_ms(context))

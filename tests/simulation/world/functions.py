@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -20,6 +21,7 @@ from tailrace.aws.aggregates.update_expressions import OrderState
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.feeder import assemble_feeder, fingerprints
 from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.stages.aggregate import Aggregator
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.fanout import Destinations, Fanout
@@ -155,7 +157,7 @@ class Functions:
 
     def _archive(self) -> Stage:
         s3: Any = self.bucket
-        return Archiver(s3, "archive", FAILURES)
+        return partial(Archiver(s3, "archive", FAILURES), remaining_time_ms=remaining_time_ms(None))
 
     def _progress(self, stage: str) -> ProgressWriter:
         table: Any = Table(self._injector, self.database)

@@ -16,6 +16,7 @@ from local.in_memory import Database
 from local.in_memory.errors import client_error
 from pipeline.definition import pipeline
 from tailrace.aws.items.store import ItemStore
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.stages.archive import Archiver
 from tailrace.aws.stages.ingest import Ingester
 from tailrace.encoding.dynamodb import decode_item
@@ -95,7 +96,7 @@ def test_powertools_raises_if_no_message_can_be_archived() -> None:
 @pytest.mark.parametrize("peer", [by_hand.archive, powertools.archive])
 def test_the_same_events_are_archived(peer: Stage) -> None:
     s3: Any = Recorder()
-    Archiver(s3, "archive", "failures")(messages(event_text()))
+    Archiver(s3, "archive", "failures")(messages(event_text()), remaining_time_ms(None))
     other = Recorder()
     peer(messages(event_text()), other)
     assert len(other.events()) == len(parsed_event()["Records"])

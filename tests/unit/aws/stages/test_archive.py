@@ -135,6 +135,22 @@ def test_no_more_is_held_than_memory_has_room_for(cloud: Cloud, monkeypatch: pyt
     assert sorted((loads(line) for line in lines), key=lambda one: one["id"]) == large
 
 
+class Context:
+    """An invocation's context whose remaining times are these, one for each question."""
+
+    def __init__(self, *seconds: int) -> None:
+        self._left = [second * 1000 for second in seconds]
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._left.pop(0)
+
+
+def test_what_was_read_is_archived_before_time_runs_out_and_the_rest_comes_again(cloud: Cloud) -> None:
+    messages = batch(*([event(number)] for number in range(1, 5)))
+    assert handler(messages, Context(120, 30, 29, 29)) == failing("m2", "m3")
+    assert archived(cloud) == {"archive/orders/date=2024-10-27/hour=00": [event(1), event(2)]}
+
+
 @pytest.mark.usefixtures("cloud")
 def test_what_was_held_together_fails_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "MAX_HELD_CHARACTERS", 1)

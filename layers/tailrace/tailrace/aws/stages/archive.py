@@ -1,6 +1,6 @@
 """The archive stage: writes batches of events as one object per collection and hour."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,10 @@ _THREADS = 8
 MAX_HELD_CHARACTERS = 32_000_000
 """How much is read before it is written. The messages of a batch have at most 6 MB, but the data that they refer to may
 be hundreds of times larger, and a function that runs out of memory archives nothing, however often it is retried."""
+
+
+_MIN_TIME_LEFT_MS = 30_000
+"""What writing the objects may take. An invocation that times out fails all messages, also those that are written."""
 
 
 @dataclass(slots=True)
@@ -51,11 +55,12 @@ class Archiver:
     archive_bucket: str
     failures_bucket: str
 
-    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], remaining_time_ms: Callable[[], int]) -> dict[str, Any]:
         """Archive a batch of messages and report those that must be redelivered.
 
         A message is redelivered if one of its events could not be read or stored; the queue dead-letters it eventually.
-        All other events are in the bucket, also those of such a message.
+        All other events are in the bucket, also those of such a message. Messages for which no time is left are
+        redelivered as well.
 
         Raises:
             Permanent: the bucket rejects a request and the whole batch is redelivered, or the event is not from a
@@ -63,9 +68,13 @@ class Archiver:
         """
         held = HeldMessages()
         failed: dict[str, None] = {}
-        received = written = unreadable = 0
+        received = written = unreadable = unread = 0
         ids: dict[str, list[str]] = {}
         for message, body in _read_messages(event):
+            if remaining_time_ms() < _MIN_TIME_LEFT_MS:
+                failed[message] = None
+                unread += 1
+                continue
             events, errors = self._read_events(body)
             if errors:
                 unreadable += any(isinstance(error, Permanent) for error in errors)
@@ -82,6 +91,8 @@ class Archiver:
                 written += len(held.groups)
                 failed |= dict.fromkeys(self._store(held))
                 held = HeldMessages()
+        if unread:
+            logger().warning("no time is left; messages will be redelivered", extra={"messages": unread})
         written += len(held.groups)
         # objects of messages that fail anyway are written as well: redelivery writes the same objects again
         failed |= dict.fromkeys(self._store(held))
