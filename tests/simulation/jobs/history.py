@@ -9,7 +9,7 @@ from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps.machine import advance, work_on
 from tailrace.aws.jobs.workshop import Workshop
-from tailrace.aws.stages.write_behind import LOST
+from tailrace.aws.stages.write_behind import FORGOTTEN, LOST
 from tailrace.backfill.claims import CONTRADICTED
 from tailrace.backfill.generations import Generation, GenerationId, State
 from tailrace.encoding.dynamodb import decode_item
@@ -221,7 +221,9 @@ class Player:
 
     def _check_rows(self) -> None:
         control = self._control()
-        self.wrong += [f"{one.id}: {LOST}" for one in control.generations.values() if one.reason == LOST]
+        self.wrong += [
+            f"{one.id}: {one.reason}" for one in control.generations.values() if one.reason in (FORGOTTEN, LOST)
+        ]
         for generation in control.generations.values():
             if generation.exact and generation.id not in self.spoiled:
                 self.wrong += _differences(self.world, generation)

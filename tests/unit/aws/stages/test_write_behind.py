@@ -11,7 +11,7 @@ from tailrace.aggregation.marks import Shard
 from tailrace.aws.backfill.control import ControlTable
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.runtime.settings import AggregateSettings
-from tailrace.aws.stages.write_behind import LOST, WriteBehind
+from tailrace.aws.stages.write_behind import FORGOTTEN, LOST, WriteBehind
 from tailrace.backfill.generations import doubt
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.errors import SettingsError
@@ -136,6 +136,21 @@ def test_changes_that_are_too_old_or_gone_are_told_and_stop_nothing(
     assert counted == {"GenerationsInterrupted": len(generations) - 1}
     world.finish()
     assert orders(world) == left
+
+
+@pytest.mark.parametrize("is_final", [True, False])
+def test_a_state_without_the_row_of_its_shard_is_told_and_stops_nothing(*, is_final: bool) -> None:
+    world = carrying()
+    database: Any = world.functions.database
+    (row,) = [row for row in database.rows(PROGRESS) if row["pk"]["S"] == "aggregate"]
+    database.delete_item(TableName=PROGRESS, Key={name: row[name] for name in ("pk", "sk")})
+    if not is_final:
+        world.play(Write("orders", "3", ORDER))
+        world.play(Deliver("aggregate", 0))
+    world.finish()
+    generations = ControlTable(database, TABLE).read().generations.values()
+    assert {(one.exact, one.reason) for one in generations} == {(False, FORGOTTEN)}
+    assert orders(world) == 1 + (not is_final)
 
 
 def test_a_process_that_dies_at_any_call_stops_nothing() -> None:

@@ -78,7 +78,7 @@ class Aggregator:
         behind = self._write_behind()
         if batch.records:
             self._lineage(batch)
-        view = self.feeder.look(batch.shard, self.pipeline)
+        view = behind.doubt_forgotten(event, batch, self.feeder.look(batch.shard, self.pipeline))
         if batch.records and not view.shard.exists:
             behind.settle_ancestors(batch, self._absorb)
         carried = behind.carried(event, batch, view)

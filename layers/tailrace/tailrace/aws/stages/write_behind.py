@@ -3,7 +3,8 @@
 An invocation acknowledges what it carries, so that Lambda never delivers it again. Before that, the shard's row says
 what is outstanding. A later invocation compares the state that it is handed with the row. Where they differ, it reads
 the outstanding changes from the stream and commits them, as if they were delivered now; the marks of the rows skip what
-was committed before. So nothing depends on the state: it may be lost, repeated or older.
+was committed before. So nothing depends on the state: it may be lost, repeated or older. Everything depends on the row:
+where a state comes without one, nothing that is fed is known to be exact any more.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +25,7 @@ type Absorb = Callable[[RawBatch], int | None]
 """Commits a batch, and returns the first change that was not absorbed, if any."""
 
 LOST = "changes were acknowledged and not committed within the time for which the stream keeps them"
+FORGOTTEN = "the progress row of a shard is gone, which named the changes that were acknowledged and not committed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class WriteBehind:
     feeder: Feeder
     rows: OutstandingRows
     stream: StreamPages
+
+    def doubt_forgotten(self, event: Mapping[str, Any], batch: RawBatch, view: View) -> View:
+        """Record that changes may be lost, if some were carried and the shard's row is gone; return the view then."""
+        if batch.shard is None or view.shard.exists or not event.get("state"):
+            return view
+        self._tell_lost(batch.shard, FORGOTTEN)
+        return self.feeder.look(batch.shard, self.pipeline)
 
     def carried(self, event: Mapping[str, Any], batch: RawBatch, view: View) -> CarriedState | None:
         """Return the event's state, if it holds just what is outstanding and can be added to."""
@@ -139,6 +148,6 @@ class WriteBehind:
             self._tell_lost(shard)
         return outstanding
 
-    def _tell_lost(self, shard: str) -> None:
-        logger().error(LOST, extra={"shard": shard})
-        self.feeder.doubt(self.feeder.look(shard, self.pipeline), LOST)
+    def _tell_lost(self, shard: str, reason: str = LOST) -> None:
+        logger().error(reason, extra={"shard": shard})
+        self.feeder.doubt(self.feeder.look(shard, self.pipeline), reason)
