@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -264,9 +265,10 @@ def _check_writable(path: Path) -> None:
 
 def _save_report(stack: DeployedStack, key: str, path: Path) -> None:
     with explained():
-        body = stack.client("s3").get_object(Bucket=stack.output("HistoryBucket"), Key=key)["Body"].read()
+        body = stack.client("s3").get_object(Bucket=stack.output("HistoryBucket"), Key=key)["Body"]
     try:
-        path.write_bytes(body)
+        with path.open("wb") as file, explained():
+            shutil.copyfileobj(body, file)
     except OSError as error:
         raise CommandError(f"The report cannot be written to {path}: {error.strerror}.") from error
 

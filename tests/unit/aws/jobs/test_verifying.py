@@ -1,16 +1,19 @@
 """The end of a verification, when a service fails in the midst of it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tailrace.aws.backfill.control import ControlTable
+from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, JobTable
 from tailrace.aws.jobs.steps import verifying
 from tailrace.backfill.generations import distrusted
 from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.tagged_json import dumps, loads
 from tailrace.errors import Transient
 from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.world import World
@@ -87,6 +90,30 @@ def test_a_bucket_that_cannot_be_used_for_a_moment_loses_no_finding(
     assert ("history", job.data["report"]) in player.world.buckets.objects
     assert exact(player.world) == {"pages": True, "shops": False}
     assert [one["RowsDifferent"] for one in counted] == [1]
+
+
+def test_the_verdict_needs_no_findings(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be millions of them, so they are only copied to the report."""
+    monkeypatch.setattr(verifying, "put_lines", lambda *_arguments: None)
+    assert verify(player).state == "done"
+    assert exact(player.world) == {"pages": True, "shops": False}
+
+
+def test_counts_of_another_release_give_no_verdict(player: Calm, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_lines = Folder.all_lines
+
+    def earlier(folder: Folder, prefix: str) -> Iterator[bytes]:
+        for line in all_lines(folder, prefix):
+            if prefix == "counts":
+                counts = loads(line)
+                del counts["generations"]
+                yield dumps(counts).encode()
+            else:
+                yield line
+
+    monkeypatch.setattr(Folder, "all_lines", earlier)
+    job = verify(player)
+    assert (job.state, job.reason) == ("failed", "another release has compared the rows: run it again")
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -26,6 +26,7 @@ from tailrace.encoding.tagged_json import dumps
 def judge(shop: Workshop, job: Job, partition: int) -> None:
     """Compare a partition's rows, repair those that differ, and write the report's lines and counts."""
     counts = {"rows": 0, "different": 0, "repaired": 0, "left": 0, "not_judged": 0, "inexact": 0}
+    left: dict[str, dict[str, int]] = {}
     lines: list[bytes] = []
     for generation in shop.check(job):
         if label(generation.id) in job.data.get("unknown", ()):
@@ -44,9 +45,12 @@ def judge(shop: Workshop, job: Job, partition: int) -> None:
         counts["not_judged"] += sum(one.kind == "not judged" for one in found)
         counts["repaired"] += sum(one.repaired for one in found if one.kind != "not judged")
         counts["left"] += sum(not one.repaired for one in found if one.kind != "not judged")
+        unrepaired = [one.kind for one in found if not one.repaired]
+        unjudged = unrepaired.count("not judged")
+        left[label(generation.id)] = {"wrong": len(unrepaired) - unjudged, "not_judged": unjudged}
         lines += [one.line(generation) for one in found]
     shop.folder(job).write(f"report/{partition:06}", lines)
-    shop.folder(job).write(f"counts/{partition:06}", [dumps(counts).encode()])
+    shop.folder(job).write(f"counts/{partition:06}", [dumps({**counts, "generations": left}).encode()])
 
 
 def _rows_that_stay(shop: Workshop, space: RowSpace, rows: Iterable[ReadRow]) -> list[ReadRow]:

@@ -1,11 +1,13 @@
 """The steps of a verification after coverage: the floor, the reading of the rows, and the verdict."""
 
+from collections import Counter
+
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.steps.discarded import no_holes
 from tailrace.aws.jobs.steps.gathering import list_journal
 from tailrace.aws.jobs.workshop import JobEnded, Json, Workshop, boundary_id, boundary_of, label
-from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.objects import put_lines
 from tailrace.aws.runtime.telemetry import count_metrics
 from tailrace.backfill.comparison import is_in_time
 from tailrace.backfill.generations import end_verify, raise_floor
@@ -49,21 +51,22 @@ def relist(shop: Workshop, job: Job) -> Next:
 def write_report(shop: Workshop, job: Job) -> Next:
     """Add up what was found, and write the report, while the generations are still this job's."""
     folder = shop.folder(job)
-    counts: Json = {}
+    counts, wrong, unjudged = Counter[str](), Counter[str](), Counter[str]()
     for line in folder.all_lines("counts"):
-        for name, number in loads(line).items():
-            counts[name] = counts.get(name, 0) + number
-    lines = [line for line in folder.all_lines("report") if line]
-    found = [loads(line) for line in lines]
+        found = loads(line)
+        if "generations" not in found:
+            raise JobEnded("another release has compared the rows: run it again")
+        for name, left in found.pop("generations").items():
+            wrong[name] += left["wrong"]
+            unjudged[name] += left["not_judged"]
+        counts.update(found)
     verified: Json = {}
     for one in shop.generations(job):
-        left = [line for line in found if (line["aggregate"], line["version"]) == one.id and not line["repaired"]]
-        is_wrong = any(line["finding"] != "not judged" for line in left)
-        is_complete = job.sample >= 1 and not left and label(one.id) not in job.data.get("unknown", ())
-        verified[label(one.id)] = False if is_wrong else True if is_complete else None
+        name = label(one.id)
+        is_complete = job.sample >= 1 and not unjudged[name] and name not in job.data.get("unknown", ())
+        verified[name] = False if wrong[name] else True if is_complete else None
     report = f"reports/{job.id}.jsonl"
-    with map_aws_errors():
-        shop.s3().put_object(Bucket=shop.history_bucket, Key=report, Body=b"\n".join(lines))
+    put_lines(shop.s3(), shop.history_bucket, report, folder.all_lines("report"))
     return Now(job.remember(counts=counts, report=report, verified=verified).go_to("release"))
 
 
