@@ -7,6 +7,14 @@ from tailrace.backfill.coverage import LISTING_DELAY_S
 
 _INVOCATION_S = 5  # of the aggregate stage on one machine, where a deployment waits for invocations to end
 
+MAX_LOOKS = 1740
+"""How often a job looks whether the stream has passed its snapshot: for a day, with the pauses of :class:`Timing`. Each
+look is 11 events of the job's execution, which may have 25,000:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+
+_QUICK_LOOKS = 360  # an hour, at ten seconds each
+_LATER_POLLS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -34,6 +42,10 @@ class Timing:
     def longest_s(self) -> int:
         """For how long an invocation of the aggregate stage may run, on one machine, too."""
         return max(self.timeout_s, _INVOCATION_S)
+
+    def pause_s(self, looks: int) -> int:
+        """Return how long to wait after so many looks at the same thing: longer once that has taken an hour."""
+        return self.poll_s if looks < _QUICK_LOOKS else _LATER_POLLS * self.poll_s
 
     def is_over(self, since: int, now: int) -> bool:
         """Tell whether a margin has passed since a second of the same clock."""

@@ -7,6 +7,7 @@ from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
 from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images, no_holes
 from tailrace.aws.jobs.steps.snapshot import close_snapshot
+from tailrace.aws.jobs.timing import MAX_LOOKS
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.backfill.coverage import created_after, missing_sentinels, throughs_of, unlisted, unproven
@@ -16,7 +17,6 @@ from tailrace.encoding.keys import SENTINELS
 _FIRST_SENTINELS = 4
 # by chance, no open shard is without one: e to the power of -16, for each of them
 _SENTINELS_PER_SHARD = 16
-MAX_LOOKS = 8640  # a day, at ten seconds each
 _LOOKS_PER_SENTINELS = 4
 
 
@@ -60,7 +60,7 @@ def cover(shop: Workshop, job: Job) -> Next:
         open_shards = sum(not one.closed for one in listed.values())
         most = max(_FIRST_SENTINELS, _SENTINELS_PER_SHARD * open_shards)
         job = job.remember(sentinels=min(2 * job.data["sentinels"], most))
-    return Again(job, timing.poll_s)
+    return Again(job, timing.pause_s(job.data["looks"]))
 
 
 def covered(shop: Workshop, job: Job) -> Next:

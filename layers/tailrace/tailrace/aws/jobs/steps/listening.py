@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from tailrace.aws.jobs.job import Job
 from tailrace.aws.jobs.next_step import Again, Next, Now
-from tailrace.aws.jobs.steps.covering import MAX_LOOKS
 from tailrace.aws.jobs.steps.discarded import discarded_since, no_holes
+from tailrace.aws.jobs.timing import MAX_LOOKS
 from tailrace.aws.jobs.workshop import JobEnded, Workshop, boundary_id, boundary_of
 from tailrace.backfill.boundaries import Position
 from tailrace.backfill.claims import STREAM_KEEPS_S, Beyond, can_be_read, look_beyond, relevant_since
@@ -90,7 +90,7 @@ def _wait(shop: Workshop, job: Job, left: Sequence[str]) -> Next:
         raise JobEnded(f"the aggregate stage never passed the snapshot in shards {', '.join(left)}")
     few = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
     job = replace(job, phase=f"waiting for the stream to pass the snapshot in shards: {few}")
-    return Again(job.remember(proven_at=None, claimed_at=None), shop.timing.poll_s)
+    return Again(job.remember(proven_at=None, claimed_at=None), shop.timing.pause_s(job.data["looks"]))
 
 
 def _claim(shop: Workshop, job: Job, generations: Sequence[Generation], proven_at: int) -> Next:
