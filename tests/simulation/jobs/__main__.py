@@ -9,7 +9,7 @@ from tests.simulation.jobs.history import Player
 
 
 def play(seed: int, **modes: bool) -> list[str]:
-    """Play one history, in the modes of :class:`World`; return what is wrong, and how it came."""
+    """Play one history, in the modes of :class:`Player`; return what is wrong, and how it came."""
     player = Player(seed, **modes)
     player.play()
     return [*player.wrong, *player.world.trace] if player.wrong else []
@@ -24,12 +24,13 @@ def main() -> int:
     parser.add_argument("--attached", action="store_true", help="an existing table that nothing may be written to")
     parser.add_argument("--carries", action="store_true", help="write-behind, and states that are lost or older")
     parser.add_argument("--keeps", action="store_true", help="rows that end, and that TTL removes; without baskets")
+    parser.add_argument("--late", action="store_true", help="parts that run again after the job has gone on")
     options = parser.parse_args()
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     seeds = range(options.first, options.first + options.seeds)
     failed = 0
     with ProcessPoolExecutor() as pool:
-        modes = {name: getattr(options, name) for name in ("baskets", "attached", "carries", "keeps")}
+        modes = {name: getattr(options, name) for name in ("baskets", "attached", "carries", "keeps", "late")}
         one = partial(play, **modes)
         for seed, wrong in zip(seeds, pool.map(one, seeds, chunksize=4), strict=True):
             if wrong:

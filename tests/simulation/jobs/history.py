@@ -1,14 +1,17 @@
 """Plays one history of jobs from its seed, and tells what is wrong at its end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tailrace.aws.backfill.control import Control, ControlTable
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
+from tailrace.aws.jobs.steps import machine
 from tailrace.aws.jobs.steps.machine import advance, work_on
-from tailrace.aws.jobs.workshop import Workshop
+from tailrace.aws.jobs.workshop import JobEnded, Workshop
 from tailrace.aws.stages.write_behind import FORGOTTEN, LOST
 from tailrace.backfill.claims import CONTRADICTED
 from tailrace.backfill.generations import Generation, GenerationId, State
@@ -22,6 +25,8 @@ _MAX_CALLS = 3000
 _SPOILED = ("most", "sizes", "stores", "p50", "~c")
 _COMPARED = ("~n", "~c", "orders", "revenue", "sum", "ms", "most", "sizes", "stores", "p50", "p90")
 _MAX_DEATHS_IN_A_ROW = 60
+_LATE = ("scan", "read")
+_RUNS_LATE = 0.2
 _ENDS_S = 3600  # how long before its end a row may already be left out of a verification
 
 
@@ -37,8 +42,10 @@ class Verdict:
 class Player:
     """Plays histories: before, between and after jobs, others write, deliver, roll shards and deploy."""
 
-    def __init__(self, seed: int, **modes: bool) -> None:
-        """Begin a history; the modes are those of a world."""
+    def __init__(self, seed: int, *, late: bool = False, **modes: bool) -> None:
+        """Begin a history in which parts may run again ``late``; the other modes are those of a world."""
+        self.late = late
+        self.late_runs: list[Callable[[], None]] = []
         self.world = World(seed, **modes)
         self.random = self.world.random
         self.jobs = 0
@@ -189,6 +196,7 @@ class Player:
                 case "end":
                     return
                 case "wait":
+                    self._run_late()
                     self._some(3)
                     self.world.now += outcome["seconds"]
                     for _ in range(self.random.randrange(2 * self.world.roots + 1)):
@@ -200,10 +208,29 @@ class Player:
                 case "parts":
                     numbers = list(outcome["numbers"])
                     self.random.shuffle(numbers)
+                    self._begin_late(name, outcome["step"], numbers)
                     for number in numbers:
+                        self._run_late()
                         self._repeated(lambda: work_on(self._shop(), name, number))  # noqa: B023
                     worked = outcome["step"]
         raise AssertionError(f"{name} never ends")
+
+    def _begin_late(self, name: str, step: str, numbers: list[int]) -> None:
+        """Let calls of parts have read the job by now, which are repeated and do their work after that."""
+        if self.late and step in _LATE:
+            calm, self.world.dies = self.world.dies, 0
+            shop = self._shop()
+            job, part = shop.jobs.read(name), machine._PARTS[step][0]
+            self.world.dies = calm
+            self.late_runs = [partial(part, shop, job, number) for number in numbers]
+
+    def _run_late(self) -> None:
+        if self.late_runs and self.random.random() < _RUNS_LATE:
+            self._some(4)
+            self.world.settle()
+            with suppress(Died, Transient, JobEnded):
+                self.late_runs.pop(self.random.randrange(len(self.late_runs)))()
+                self.world.note("a part that was repeated has run again")
 
     def _repeated(self, call: Any) -> Any:
         for _ in range(_MAX_DEATHS_IN_A_ROW):

@@ -24,6 +24,11 @@ def test_rows_that_end_meanwhile_are_no_difference_and_the_others_are_exact() ->
         assert play(seed, keeps=True) == []
 
 
+def test_parts_that_run_again_after_the_job_has_gone_on_change_nothing() -> None:
+    for seed in range(15):
+        assert play(seed, late=True) == []
+
+
 def test_an_existing_table_is_counted_exactly_and_never_written_to() -> None:
     """Where the stream shows records later than jobs assume, rows may be wrong, but are not said to be exact."""
     for seed in range(8):

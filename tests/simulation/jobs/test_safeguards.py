@@ -11,6 +11,7 @@ from tailrace.aggregation import row_changes
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.backfill import feed
 from tailrace.aws.backfill.journal_bucket import JournalBucket
+from tailrace.aws.jobs.folder import Folder
 from tailrace.aws.jobs.steps import building, covering, discarded, gathering, judging
 from tailrace.backfill.base import base_rows
 from tailrace.backfill.comparison import expected_counters
@@ -120,6 +121,11 @@ def test_forgetting_what_expired_in_discarded_batches_is_found(monkeypatch: pyte
     monkeypatch.setattr(covering, "keep_expired_images", lambda _shop, _before: discarded.Kept(done=True))
     seeds = (*_DISCARDING, *range(_SEEDS))
     assert any(_is_found(seed, baskets=True, attached=True, carries=True) for seed in seeds)
+
+
+def test_replacing_what_was_read_by_what_a_late_run_has_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Folder, "write_once", Folder.write)
+    assert any(_is_found(seed, late=True) for seed in range(_SEEDS))
 
 
 def _is_found(seed: int, **modes: bool) -> bool:
