@@ -8,6 +8,7 @@ from ministack.app import app as ministack
 from local.deployment.emulator import DECISIONS_VARIABLE, STATE_VARIABLE
 from local.emulation.concurrency_limit import limit_concurrency
 from local.emulation.expiry import record_expiries
+from local.emulation.foreign_pages import refuse_foreign_pages
 from local.emulation.state import keep_state
 from local.review.policy_enforcement import enforce_policies
 
@@ -17,3 +18,4 @@ if DECISIONS_VARIABLE in os.environ:
     app = enforce_policies(app, Path(os.environ[DECISIONS_VARIABLE]))
 if STATE_VARIABLE in os.environ:
     app = keep_state(app, Path(os.environ[STATE_VARIABLE]))
+app = refuse_foreign_pages(app)
