@@ -45,6 +45,24 @@ def test_no_dead_letter_queue_is_without_its_queue() -> None:
     assert backed == set(WORKING)
 
 
+@pytest.mark.parametrize("name", sorted(ENDS - {"AsyncFailuresQueue"}))
+def test_a_dead_letter_queue_takes_messages_of_its_own_queue_only(name: str) -> None:
+    """By default, any queue of the account may move messages to it, without a right to it, and they would be put back.
+
+    It names its queue, because a reference would be circular.
+    """
+    policy = properties(name)["RedriveAllowPolicy"]
+    assert policy["redrivePermission"] == "byQueue"
+    (source,) = policy["sourceQueueArns"]
+    own = properties(name.replace("DeadLetterQueue", "Queue"))["QueueName"]["Fn::Sub"]
+    assert source == {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{own}"}
+
+
+def test_the_queue_of_asynchronous_failures_is_no_dead_letter_queue() -> None:
+    """Lambda sends to it, with the right of a function's role; no queue does."""
+    assert properties("AsyncFailuresQueue")["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
+
+
 @pytest.mark.parametrize("name", WORKING)
 def test_a_dead_message_outlives_its_queue(name: str) -> None:
     """A message keeps its age when it moves, so it must not be nearly too old for the queue it moves to."""
