@@ -90,6 +90,22 @@ def test_a_role_is_made_of_statements_only(stage: str) -> None:
     assert not {"Events", "Role", "FunctionUrlConfig"} & function.keys()
 
 
+@pytest.mark.parametrize("stage", FUNCTIONS)
+def test_a_function_writes_no_log_but_its_own(stage: str) -> None:
+    """The managed policy that SAM attaches to each role allows every log group of the account."""
+    found = template()["Resources"][f"{stage.capitalize()}LogRights"]
+    assert found["Properties"]["Roles"] == [{"Ref": f"{function_id(stage)}Role"}]
+    (statement,) = found["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "logs:*")
+    group = {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group"}
+    own = properties(function_id(stage))["LoggingConfig"]["LogGroup"]
+    assert statement["NotResource"] == [
+        {"Fn::Join": [":", [group, own]]},
+        {"Fn::Join": [":", [group, own, "*"]]},
+    ]
+    assert found.get("Condition") == template()["Resources"][function_id(stage)].get("Condition")
+
+
 def test_nothing_is_public() -> None:
     """No bucket, no function address, no open route; and queues have no policy but the one that denies (below)."""
     for name in resources("AWS::S3::Bucket"):
@@ -213,7 +229,7 @@ def test_the_function_behind_what_is_open_may_do_nothing() -> None:
 def test_what_belongs_to_the_page_is_there_only_with_it() -> None:
     """Without a client id a stack has no part of it."""
     named = [name for name in template()["Resources"] if "Dashboard" in name]
-    assert len(named) == 6
+    assert len(named) == 7
     assert all(template()["Resources"][name]["Condition"] == "HostsDashboard" for name in named)
     outputs = [name for name in template()["Outputs"] if "Dashboard" in name]
     assert outputs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.architecture.stack import STAGES, function_id, template, whole_template
-from tests.review.parameters import deployed, of_type
+from tests.review.parameters import deployed
 
 TABLE, ACCOUNT = "shop", "111122223333"
 STREAM = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}/stream/2024-01-01T00:00:00.000"
@@ -148,7 +148,7 @@ def test_the_functions_know_what_they_may_do(chosen: str, table: str, expected: 
 
 def test_roles_that_read_it_may_use_its_key() -> None:
     """Through DynamoDB, and to decrypt only."""
-    assert not of_type(ATTACHED, "AWS::IAM::Policy")
+    assert "TableKeyRights" not in ATTACHED
     found = deployed(ItemsTableName=TABLE, ItemsStreamArn=STREAM, ItemsTableKeyArn=KEY)["TableKeyRights"]["Properties"]
     reading = {f"{function_id(stage)}Role" for stage in STAGES if rights(ATTACHED, stage)}
     assert {role["Ref"] for role in found["Roles"]} == reading
