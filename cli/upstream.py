@@ -29,6 +29,7 @@ RETURNED_HEADERS: Final = (
     "server-timing",
     "tailrace-freshness",
     "tailrace-generation",
+    "tailrace-left-out",
     "vary",
 )
 """All other headers, such as cookies and hop-by-hop headers (RFC 9110, 7.6.1), are dropped."""

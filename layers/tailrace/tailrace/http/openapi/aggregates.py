@@ -57,6 +57,13 @@ _GENERATION_HEADER = {
         "schema": {"type": "string", "pattern": "^version=[0-9]+, state=[a-z]+, exact=[?][01](;reason=.+)?$"},
     }
 }
+_LEFT_OUT_HEADER = {
+    "Tailrace-Left-Out": {
+        "required": False,
+        "description": "The member `left_out`, as a structured field (RFC 9651).",
+        "schema": _TEXT,
+    }
+}
 _ROLLED_UP: Json = {
     "interval": _TEXT,
     "bucket": _TEXT | {"description": "The member of a row with the label of its interval."},
@@ -145,7 +152,7 @@ def aggregate_paths(aggregate: Aggregate) -> dict[str, Json]:
     ranking = closed_object(head | {"by": _TEXT, "rows": rows} | _STATE, _ROLLED_UP)
 
     def operation(verb: str, summary: str, parameters: list[Json], schema: Json, headers: Json) -> Json:
-        ok_response = response(summary, schema, _STATE_HEADERS | headers)
+        ok_response = response(summary, schema, _STATE_HEADERS | _LEFT_OUT_HEADER | headers)
         ok_response["content"] |= {
             media_type: {"schema": _TEXT} for media_type in ROW_MEDIA_TYPES if media_type not in ok_response["content"]
         }
