@@ -131,3 +131,24 @@ def test_after_expiry_the_user_can_sign_in_again(serve: Serve, issuer: Issuer, p
     expect(page.locator(".panel .fresh")).to_contain_text("up to date")
     expect(page.locator("#notices")).to_be_empty()
     assert issuer.grants == ["authorization_code", "authorization_code"]
+
+
+def test_after_signing_out_nobody_is_signed_in_until_they_ask(serve: Serve, issuer: Issuer, page: Page) -> None:
+    """The issuer would sign the same user in at once; the next one is asked to prove who they are."""
+    site = serve(protected(FakeApi(rows=day()), issuer, []), **settings(issuer))
+    page.goto(site.url)
+    page.get_by_role("button", name="Sign out Ada").click()
+    expect(page.locator("#notices")).to_contain_text("You are signed out of this page.")
+    expect(page.locator("#panels")).to_be_empty()
+    (token,) = issuer.issued
+    assert token not in str(page.evaluate("Object.values(sessionStorage)"))
+    page.reload()
+    expect(page.locator("#notices")).to_contain_text("You are signed out of this page.")
+    assert issuer.grants == ["authorization_code"]
+    with page.expect_request(lambda request: "prompt=login" in request.url):
+        page.get_by_role("button", name="Sign in again").click()
+    expect(page.locator(".panel")).to_have_count(1)
+    expect(page.locator("#notices")).to_be_empty()
+    page.reload()
+    expect(page.locator(".panel")).to_have_count(1)
+    assert issuer.grants == ["authorization_code", "authorization_code"]

@@ -131,9 +131,13 @@ async function start() {
   const config = await loadConfig();
   document.title = config.title;
   setText(byId("title"), config.title);
-  const onExpired = (signInAgain) => showNotice("Your session has expired.", button("Sign in again", signInAgain));
-  const session = await signIn(config.auth, onExpired);
-  if (session === null) return;
+  const onEnded = (text, signInAgain) => showNotice(text, button("Sign in again", signInAgain));
+  const session = await signIn(config.auth, onEnded);
+  if (session === null) {
+    setText(byId("state"), "");
+    byId("panels").replaceChildren();
+    return;
+  }
   const api = new Api(config.api, session);
   const health = new HealthMonitor(api, new Stages(byId("flow")));
   const panels = [];

@@ -6,15 +6,20 @@
 
 const LIBRARY = "./vendor/oidc-client-ts/oidc-client-ts.min.js";
 
+/** The tab's mark that its user has signed out: the issuer may still know them, and would sign them in at once. */
+const SIGNED_OUT = "tailrace-signed-out";
+
 const ANONYMOUS = { authorization: () => null, onUnauthorized: () => {}, userName: null, signOut: null };
 
 /**
- * Return the session for requests to the API, or null if the page is about to redirect to the issuer.
+ * Return the session for requests to the API, or null if there is none: the page is about to redirect to the issuer, or
+ * its user has signed out.
  *
  * @param {object|null} auth of config.json
- * @param {(signInAgain: () => void) => void} onExpired called once when the session expires
+ * @param {(text: string, signInAgain: () => void) => void} onEnded called once when the session has ended; the text says
+ *   why
  */
-export async function signIn(auth, onExpired) {
+export async function signIn(auth, onEnded) {
   if (auth === null || auth === undefined) return ANONYMOUS;
   const { UserManager, WebStorageStateStore } = await loadLibrary();
   const store = new WebStorageStateStore({ store: sessionStorage });
@@ -31,10 +36,13 @@ export async function signIn(auth, onExpired) {
   });
   const user = await currentUser(manager);
   if (user === null) {
-    await manager.signinRedirect();
+    if (sessionStorage.getItem(SIGNED_OUT) === null) await manager.signinRedirect();
+    // whoever comes next is asked who they are
+    else onEnded("You are signed out of this page.", () => manager.signinRedirect({ prompt: "login" }));
     return null;
   }
-  return createSession(manager, user, onExpired);
+  sessionStorage.removeItem(SIGNED_OUT);
+  return createSession(manager, user, onEnded);
 }
 
 /** Return the user, after the issuer's redirect or from this tab's storage; null if nobody is signed in. */
@@ -53,12 +61,12 @@ async function currentUser(manager) {
   return stored.refresh_token ? manager.signinSilent().catch(() => null) : null;
 }
 
-function createSession(manager, firstUser, onExpired) {
+function createSession(manager, firstUser, onEnded) {
   let [user, expired] = [firstUser, false];
   const expire = () => {
     if (expired) return;
     expired = true;
-    onExpired(async () => {
+    onEnded("Your session has expired.", async () => {
       await manager.removeUser();
       await manager.signinRedirect();
     });
@@ -82,6 +90,7 @@ function createSession(manager, firstUser, onExpired) {
     },
     userName: user.profile?.name ?? user.profile?.email ?? user.profile?.sub ?? null,
     signOut: async () => {
+      sessionStorage.setItem(SIGNED_OUT, "yes");
       await manager.removeUser();
       location.reload();
     },
