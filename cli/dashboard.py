@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"The dashboard of {stack.name} ({stack.region}) is at {server.address}")
         say("Press Ctrl-C to stop.")
         if not options.no_open:
-            open_browser(server.address)
+            open_browser(server.address_for_browser())
         while True:
             time.sleep(_POLL_S)
     return 0

@@ -6,6 +6,7 @@ emulator, a key keeps out other users of this machine.
 """
 
 import json
+import secrets
 import sys
 from hmac import compare_digest
 from http import HTTPStatus
@@ -114,9 +115,9 @@ class _Request(BaseHTTPRequestHandler):
         return found.value if found else ""
 
     def _set_cookie(self, key: str) -> SiteResponse:
-        if self.server.key is None or not compare_digest(key.encode(), self.server.key.encode()):
+        if not self.server.accepts(key):
             return SiteResponse(303, {"Location": "./"})
-        cookie = f"{self.server.cookie}={key}; HttpOnly; SameSite=Strict; Path=/"
+        cookie = f"{self.server.cookie}={self.server.key}; HttpOnly; SameSite=Strict; Path=/"
         return SiteResponse(303, {"Location": "./", "Set-Cookie": cookie, "Cache-Control": "no-store"})
 
     def log_message(self, *_arguments: Any) -> None:
@@ -135,6 +136,7 @@ class DashboardServer(ThreadingHTTPServer):
     def __init__(self, site: Site, upstream: Upstream, port: int = 0, key: str | None = None) -> None:
         super().__init__((HOST, port), _Request)
         self.site, self.upstream, self.key = site, upstream, key
+        self._tickets: set[str] = set()
         names = [f"{host}:{self.server_port}" for host in (HOST, "localhost")]
         self.hosts = [[name] for name in names]
         self.origins = [f"http://{name}" for name in names]
@@ -147,8 +149,28 @@ class DashboardServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Address to open in a browser, with the key if there is one."""
+        """Address to show to the user, with the key if there is one."""
         return self.url if self.key is None else f"{self.url}?key={self.key}"
+
+    def address_for_browser(self) -> str:
+        """Return an address that can be opened once: all users of this machine can read a browser's command line."""
+        if self.key is None:
+            return self.url
+        ticket = secrets.token_urlsafe(24)
+        self._tickets.add(ticket)
+        return f"{self.url}?key={ticket}"
+
+    def accepts(self, key: str) -> bool:
+        """Tell whether a key is that of the server, or that of an address for a browser, which this uses up."""
+        if self.key is None:
+            return False
+        if compare_digest(key.encode(), self.key.encode()):
+            return True
+        try:
+            self._tickets.remove(key)
+        except KeyError:
+            return False
+        return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore disconnected browsers; show every other error."""

@@ -276,5 +276,20 @@ def test_opening_the_address_with_the_key_grants_access(ask_with_key: DashboardC
     assert (refused.status, "Set-Cookie" in refused.headers) == (303, False)
 
 
+def test_the_address_that_a_browser_is_given_works_once(ask_with_key: DashboardClient) -> None:
+    """Every user of the machine can read it on the browser's command line, so it must not hold the key."""
+    ask, server = ask_with_key, ask_with_key.server
+    first, second = server.address_for_browser(), server.address_for_browser()
+    assert first != second
+    assert "the-key" not in first
+    for address in (second, first):
+        opened = ask(address.removeprefix(server.url.rstrip("/")))
+        assert opened.status == 303
+        cookie = opened.headers["Set-Cookie"].split(";")[0]
+        assert ask("/api/aggregates", Cookie=cookie).status == 200
+        again = ask(address.removeprefix(server.url.rstrip("/")))
+        assert (again.status, again.headers.get("Set-Cookie")) == (303, None)
+
+
 def test_the_server_listens_on_loopback_only(ask: DashboardClient) -> None:
     assert ask.server.server_address[0] == "127.0.0.1"
