@@ -241,14 +241,20 @@ def test_a_page_has_an_issuer() -> None:
     rule = template()["Rules"]["DashboardsHaveAnIssuer"]
     assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DashboardClientId"}, ""]}]}
     assert rule["Assertions"][0]["Assert"] == template()["Conditions"]["UsesTokens"]
-    origin = template()["Parameters"]["DashboardTokenOrigin"]
-    for text, taken in {
-        "": True,
-        "https://a.example": True,
-        "https://*": False,
-        "https://a; script-src *": False,
-    }.items():
-        assert bool(re.fullmatch(origin["AllowedPattern"], text)) is taken
+    for name in ("DashboardTokenOrigin", "JwtIssuer"):  # both become sources of the page's content security policy
+        for text, taken in {
+            "": True,
+            "https://a.example": True,
+            "https://*": False,
+            "https://*.example": False,
+            "https://a; script-src *": False,
+            "https://a;script-src": False,
+            "https://a,default-src": False,
+            "https://a;\tscript-src\t*": False,
+        }.items():
+            assert bool(re.fullmatch(template()["Parameters"][name]["AllowedPattern"], text)) is taken, (name, text)
+    for issuer in ("https://a.example/realms/b", "https://a.example/?v=2", "http://127.0.0.1:8080/"):
+        assert re.fullmatch(template()["Parameters"]["JwtIssuer"]["AllowedPattern"], issuer)
 
 
 def test_tokens_are_of_one_issuer_and_made_for_this_api() -> None:
