@@ -257,6 +257,21 @@ def test_a_page_has_an_issuer() -> None:
         assert re.fullmatch(template()["Parameters"]["JwtIssuer"]["AllowedPattern"], issuer)
 
 
+@pytest.mark.parametrize(
+    ("rule", "given", "needed"),
+    [
+        ("AudiencesHaveAnIssuer", "JwtAudience", "JwtIssuer"),
+        ("TokenOriginsHaveADashboard", "DashboardTokenOrigin", "DashboardClientId"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(rule: str, given: str, needed: str) -> None:
+    """Whoever gives an audience expects that the API asks for tokens."""
+    found = template()["Rules"][rule]
+    (compared,) = found["RuleCondition"]["Fn::Not"][0].values()
+    assert compared == [{"Ref": given}, ""]
+    assert found["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}
+
+
 def test_tokens_are_of_one_issuer_and_made_for_this_api() -> None:
     """A token for another audience is refused, and a stack with an issuer and no audience cannot be made."""
     authorizer = template()["Resources"]["TokenAuthorizer"]

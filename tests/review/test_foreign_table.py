@@ -160,7 +160,7 @@ def test_table_and_stream_come_together() -> None:
     """A rule refuses one without the other before anything is created."""
     needs = {}
     for rule in template()["Rules"].values():
-        ((given, _),) = [rule["RuleCondition"]["Fn::Not"][0]["Fn::Equals"]]
+        (((given, _),),) = [rule["RuleCondition"]["Fn::Not"][0].values()]
         needs[given["Ref"]] = json.dumps(rule["Assertions"][0]["Assert"])
     for given, needed in (
         ("ItemsTableName", "ItemsStreamArn"),
