@@ -184,7 +184,9 @@ def caller(event: Event) -> str:
     authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
     if "jwt" in authorizer:
         claims = authorizer["jwt"].get("claims") or {}
-        return f"jwt {claims.get('iss', '')} {claims.get('sub', claims.get('client_id', ''))}"
+        # a client's own token may have no subject; some issuers name the client in azp only
+        names = (claims[name] for name in ("sub", "client_id", "azp") if name in claims)
+        return f"jwt {claims.get('iss', '')} {next(names, '')}"
     # the id of an assumed role is followed by the session name, which differs between processes
     return str((authorizer.get("iam") or {}).get("callerId", "")).partition(":")[0]
 

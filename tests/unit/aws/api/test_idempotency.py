@@ -70,6 +70,7 @@ def test_a_key_is_for_one_request_only(cloud: Cloud) -> None:
 
 IAM: Callable[[str], dict[str, Any]] = lambda caller: {"iam": {"callerId": caller}}  # noqa: E731
 JWT: Callable[[str], dict[str, Any]] = lambda subject: {"jwt": {"claims": {"iss": "https://i", "sub": subject}}}  # noqa: E731
+CLIENT: Callable[[str], dict[str, Any]] = lambda client: {"jwt": {"claims": {"iss": "https://i", "azp": client}}}  # noqa: E731
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ JWT: Callable[[str], dict[str, Any]] = lambda subject: {"jwt": {"claims": {"iss"
         (IAM("AROA1:session"), IAM("AROA1:another"), IAM("AROA2:session")),
         (JWT("u1"), JWT("u1"), JWT("u2")),
         (JWT("u1"), JWT("u1"), IAM("u1")),
+        (CLIENT("c1"), CLIENT("c1"), CLIENT("c2")),
     ],
 )
 def test_callers_have_keys_of_their_own(cloud: Cloud, one: Any, same: Any, other: Any) -> None:
