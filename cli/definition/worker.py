@@ -22,6 +22,7 @@ from tailrace.backfill.fingerprints.lock import MeaningLock
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import dumps, loads
+from tailrace.errors import DefinitionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,12 @@ class Worker:
 
     def is_ready(self) -> bool:
         """Wait until the pipeline is imported; False if it cannot be."""
-        return bool(self.fingerprints())
+        return self.fingerprints() is not None
 
-    def fingerprints(self) -> Mapping[str, str]:
-        """Wait until the pipeline is imported; return the fingerprints there, by name; empty if it cannot be."""
+    def fingerprints(self) -> Mapping[str, str] | None:
+        """Wait until the pipeline is imported; return the fingerprints there, by name; None if it cannot be."""
         line = self._process.stdout.readline() if self._process.stdout else ""
-        return dict(json.loads(line)) if line else {}
+        return dict(json.loads(line)) if line else None
 
     def outcomes(self, collection: str, items: Sequence[Item]) -> list[str]:
         """Return the outcome of each item, in order.
@@ -108,18 +109,26 @@ class Worker:
         return found
 
 
-def unstable_meanings(pipeline: Pipeline, reference: str) -> list[str]:
-    """Return the collections and aggregates whose fingerprint differs in another process, though the source is one."""
+def unstable_meanings(present: MeaningLock, reference: str) -> list[str]:
+    """Return the collections and aggregates whose fingerprint differs in another process, though the source is one.
+
+    ``present`` is the lock of this process, before any function of the definition has run.
+    """
     with Worker(reference, replace(ELSEWHERE, shift_s=0)) as other:  # a shifted clock is another class
         found = other.fingerprints()
-    here = _fingerprints(pipeline)
-    return [name for name in here if found and found.get(name) != here[name]]
+    return [name for name, here in _fingerprints(present).items() if found and found.get(name) != here]
 
 
-def _fingerprints(pipeline: Pipeline) -> Mapping[str, str]:
+def _fingerprints(lock: MeaningLock) -> Mapping[str, str]:
     """Return the fingerprint of each collection, and of each ``aggregate@version``."""
-    lock = MeaningLock.of(pipeline)
     return {**lock.collections, **{name: found[0] for name, found in lock.aggregates.items()}}
+
+
+def _meanings(pipeline: Pipeline) -> Mapping[str, str]:
+    try:
+        return _fingerprints(MeaningLock.of(pipeline))
+    except DefinitionError:  # a function has no source; its items can be tried all the same
+        return {}
 
 
 def main(reference: str, shift_s: str) -> int:
@@ -131,7 +140,7 @@ def main(reference: str, shift_s: str) -> int:
         shift_clock(int(shift_s))
     pipeline = load_pipeline(reference)
     subjects = {collection.name: Subject.of(pipeline, collection) for collection in pipeline.collections}
-    output.write(json.dumps(_fingerprints(pipeline)) + "\n")
+    output.write(json.dumps(_meanings(pipeline)) + "\n")
     output.flush()
     for line in sys.stdin:
         collection, item = json.loads(line)

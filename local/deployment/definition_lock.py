@@ -33,7 +33,7 @@ def check_lock(
     changed, completed = locked.changed(present), locked.completed(present)
     if not changed and completed == locked and path.exists():
         return
-    _check_stable(pipeline, reference)
+    _check_stable(present, reference)
     if changed:
         raise MeaningChanged(_changed_sentence(changed, locked.changed_collections(present)))
     new = [entry for entry in sorted(present.aggregates) if entry not in locked.aggregates]
@@ -54,8 +54,8 @@ def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
         locked = _read(reference, path)
     except MeaningChanged:  # such as a file with a merge conflict
         locked = MeaningLock({}, {})
-    _check_stable(pipeline, reference)
     present = present_meaning(pipeline)
+    _check_stable(present, reference)
     changed = locked.changed(present)
     accepted = f" Accepted as unchanged: {', '.join(changed)}." if changed else ""
     _write(path, locked.completed(present), report, f"{_short(path)} holds the definition's meaning.{accepted}")
@@ -74,9 +74,9 @@ def present_meaning(pipeline: Pipeline) -> MeaningLock:
         raise InvalidDefinition(f"Invalid definition: {error}") from error
 
 
-def _check_stable(pipeline: Pipeline, reference: str) -> None:
+def _check_stable(present: MeaningLock, reference: str) -> None:
     """Raise InvalidDefinition if another process gets another fingerprint: none could go on with what another built."""
-    if unstable := unstable_meanings(pipeline, reference):
+    if unstable := unstable_meanings(present, reference):
         raise InvalidDefinition(
             f"Invalid definition: the meaning of {', '.join(unstable)} differs from process to process. A table that "
             "its functions use depends on the order of a set, on a hash, or on where it was made: sort it, or write it "

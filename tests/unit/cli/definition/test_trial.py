@@ -396,3 +396,9 @@ def test_an_overlap_that_the_definition_does_not_show_is_found_by_items(
     monkeypatch.setattr(item_keys, "_check_overlap", lambda *_: None)
     found = {one.problem.law: one.problem.text for one in tried(written(""), Limits(seconds=12, items=300)).errors}
     assert "both match this item" in found["overlap"]
+
+
+def test_a_function_without_a_source_is_tried_in_other_processes_as_well(written: Callable[[str], str]) -> None:
+    trial = tried(written("exec(\"def transform(order): return order | {'at': os.getpid()}\")"))
+    (broken,) = trial.errors
+    assert broken.problem.text.startswith("gives another result in another process")

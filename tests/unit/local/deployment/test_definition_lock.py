@@ -14,7 +14,7 @@ from local.deployment.template import pipeline_reference
 from local.errors import InvalidDefinition, MeaningChanged
 from pipeline.definition import pipeline
 from tailrace.backfill.fingerprints.lock import MeaningLock, lock_path, meanings
-from tailrace.definition.pipeline import load_pipeline
+from tailrace.definition.pipeline import Pipeline, load_pipeline
 
 LAYER = Path(__file__).parents[4] / "layers" / "tailrace"
 NAME = "definition.lock.json"
@@ -256,3 +256,18 @@ def test_a_meaning_that_differs_from_process_to_process_is_refused(
     with pytest.raises(InvalidDefinition, match=r"of flights, carrier_hours@1, .* differs from process to process"):
         checkout.run(command, **({"add": True} if command is check_lock else {}))
     assert checkout.said == []
+
+
+def test_what_a_function_has_changed_meanwhile_is_no_difference_between_processes(checkout: Checkout) -> None:
+    checkout.edit("transforms.py", "LATE_MINUTES = 120\n", "LATE_MINUTES = 120\nSEEN = {}\n")
+    checkout.edit("transforms.py", '    flight["route"]', '    SEEN[len(SEEN)] = flight\n    flight["route"]')
+
+    def check_after_examples(pipeline: Pipeline, reference: str, report: Callable[[str], None]) -> None:
+        present = definition_lock.present_meaning(pipeline)
+        transform = pipeline.collections[0].transform
+        assert transform is not None
+        transform({"scheduled_departure": "2013-01-01T05:00:00-05:00", "origin": "EWR", "dest": "IAH"})
+        check_lock(pipeline, reference, report, present, add=False)
+
+    with pytest.raises(MeaningChanged, match="has changed under the same version"):
+        checkout.run(check_after_examples)
