@@ -176,20 +176,20 @@ def _tagged_scalar(value: Any) -> Any:
 
 def _untagged(value: Any) -> Any:
     if isinstance(value, list):
-        return [_untagged(inner) for inner in value]
+        return [_untagged(inner) if type(inner) in _CONTAINERS else inner for inner in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
         ((key, inner),) = value.items()
         if key == _MAP and isinstance(inner, dict):
-            return {name: _untagged(part) for name, part in inner.items()}
-        if key == _SET and isinstance(inner, list):
+            value = inner
+        elif key == _SET and isinstance(inner, list):
             return _untagged_set(inner)
-        if key == _BYTES and isinstance(inner, str):
+        elif key == _BYTES and isinstance(inner, str):
             return base64.b64decode(inner, validate=True)
     elif _CONTAINERS.isdisjoint(map(type, value.values())):
         return value
-    return {name: _untagged(part) for name, part in value.items()}
+    return {name: _untagged(part) if type(part) in _CONTAINERS else part for name, part in value.items()}
 
 
 def _untagged_set(inner: list[Any]) -> set[Any]:
