@@ -32,6 +32,11 @@ def test_what_is_created_is_read_and_shown(table: ControlTable) -> None:
     assert table.read().since_creation
 
 
+def test_of_several_versions_the_highest_is_shown_first(table: ControlTable) -> None:
+    table.create([created("shops", version, "f") for version in (2, 10, 1)], since_creation=True)
+    assert table.read().pointers == {"shops": ("shops", 10)}
+
+
 def test_a_row_is_replaced_only_if_nobody_else_wrote_it(table: ControlTable) -> None:
     table.create([], since_creation=False)
     declared = Generation("shops", 3, State.DECLARED, "f")

@@ -77,12 +77,12 @@ class ControlTable:
         return parse_control(answer.get("Item", {}))
 
     def create(self, generations: Iterable[Generation], *, since_creation: bool) -> bool:
-        """Write the first control rows; every generation becomes the one that readers are shown.
+        """Write the first control rows; readers are shown the highest version of each aggregate.
 
         Returns False, and writes nothing, if there is a control item already.
         """
         item: dict[str, Any] = {**_KEY, _SINCE_CREATION: since_creation}
-        for one in generations:
+        for one in sorted(generations, key=lambda one: one.id):
             item[_generation_attribute(one.id)] = _text(one)
             item[f"{_POINTER}{one.aggregate}"] = one.version
         try:
