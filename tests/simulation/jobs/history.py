@@ -76,7 +76,7 @@ class Player:
         self._some(10)
         world.settle()
         self._check_rows()
-        self._check_claims()
+        self._check_reasons()
 
     def _build_attached(self) -> None:
         """Build what an existing table is to be counted for, perhaps a long time after the last write."""
@@ -172,6 +172,7 @@ class Player:
 
     def _job(self, kind: Kind, targets: list[GenerationId], *, repairs: bool = False) -> Verdict:
         self.jobs += 1
+        self._check_reasons()
         shop = self._shop()
         believed = frozenset(one.id for one in self._control().generations.values() if one.exact)
         job = Job(f"job{self.jobs}", kind, tuple(targets), shop.clock().isoformat(), repairs=repairs)
@@ -248,20 +249,16 @@ class Player:
 
     def _check_rows(self) -> None:
         control = self._control()
-        self.wrong += [
-            f"{one.id}: {one.reason}" for one in control.generations.values() if one.reason in (FORGOTTEN, LOST)
-        ]
         for generation in control.generations.values():
             if generation.exact and generation.id not in self.spoiled:
                 self.wrong += _differences(self.world, generation)
 
-    def _check_claims(self) -> None:
-        """A stream within its bounds contradicts no claim."""
-        if self._breaks_bounds:
-            return
+    def _check_reasons(self) -> None:
+        """Nothing is lost, and a stream within its bounds contradicts no claim; a verification forgets the reason."""
+        unexpected = (FORGOTTEN, LOST) if self._breaks_bounds else (FORGOTTEN, LOST, CONTRADICTED)
         for generation in self._control().generations.values():
-            if generation.reason == CONTRADICTED:
-                self.wrong.append(f"{generation.id}: {CONTRADICTED}")
+            if generation.reason in unexpected:
+                self.wrong.append(f"{generation.id}: {generation.reason}")
 
 
 def _id_of(pk: str, control: Control) -> GenerationId | None:

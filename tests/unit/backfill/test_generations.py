@@ -48,6 +48,16 @@ def test_a_verification_journals_from_its_baseline_and_a_repair_keeps_it_as_the_
     assert (ended.floor, ended.frontier, ended.baseline, ended.journal) == (baseline, T, None, None)
 
 
+@pytest.mark.parametrize(
+    ("verified", "exact", "reason"),
+    [(None, False, "changes are lost"), (True, True, ""), (False, False, "run `tailrace verify shops --repair`")],
+)
+def test_a_verdict_replaces_the_reason_for_a_doubt(verified: bool | None, exact: bool, reason: str) -> None:
+    doubted = generations.begin_verify(generations.doubt(LIVE, "changes are lost"), T, "r1", repairs=False)
+    ended = generations.end_verify(doubted, verified=verified)
+    assert (ended.exact, ended.reason[-len(reason) :] if reason else ended.reason) == (exact, reason)
+
+
 @pytest.mark.parametrize("generation", [NEW, BUILDING, LIVE, generations.interrupt(LIVE, "why")])
 def test_a_control_row_is_plain_data(generation: Generation) -> None:
     assert generations.from_row(generations.to_row(generation)) == generation

@@ -55,7 +55,7 @@ class Generation:
         repairs: whether that verification repairs.
         revision: of the function's code when the job began; a deployment since then ends the job.
         verified: the rows are known to be exact, but for what an interruption or a failure says.
-        reason: why it was interrupted.
+        reason: why it was interrupted, or is not known to be exact.
     """
 
     aggregate: str
@@ -187,9 +187,12 @@ def raise_floor(generation: Generation) -> Generation:
 
 
 def end_verify(generation: Generation, *, verified: bool | None = None) -> Generation:
-    """Return a generation without a job; ``verified`` None leaves what is known of it."""
-    known = generation.verified if verified is None else verified
-    return replace(generation, baseline=None, repairs=False, verified=known)
+    """Return a generation without a job; ``verified`` None leaves what is known of it, and why."""
+    ended = replace(generation, baseline=None, repairs=False)
+    if verified is None:
+        return ended
+    wrong = f"rows were found that are not right: run `tailrace verify {generation.aggregate} --repair`"
+    return replace(ended, verified=verified, reason="" if verified else wrong)
 
 
 def doubt(generation: Generation, reason: str) -> Generation:
