@@ -10,7 +10,7 @@ from tailrace import Aggregate, Collection, Pipeline, count, field, total
 from tailrace.aggregation.fold import fold_records
 from tailrace.encoding.dynamodb import encode_item
 from tailrace.inputs.changes import Change, UnreadableRecord, decode_image, parse_raw_batch
-from tailrace.inputs.item_changes import MOVED, UnmatchedItem, changes_of, decoded_changes
+from tailrace.inputs.item_changes import MOVED, UnmatchedItem, changes_of, decoded_changes, expired_collections
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
 from tailrace.testing import SOURCE, event, history, rows
@@ -136,9 +136,12 @@ def test_a_deletion_after_the_end_is_an_expiry_in_a_table_of_ones_own_too() -> N
 
 def test_a_deletion_that_names_ttl_is_an_expiry() -> None:
     ttl = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-    (found,) = read(record(document("orders"), None, userIdentity=ttl))
+    deleted = record(document("orders"), None, userIdentity=ttl)
+    (found,) = read(deleted)
     assert isinstance(found, Change)
     assert found.expired
+    others = [record(document("offers"), None), record(document(None), None, userIdentity=ttl)]
+    assert expired_collections([deleted, *others], pipeline) == {"orders"}
 
 
 def test_histories_for_tests_use_the_collections_keys() -> None:

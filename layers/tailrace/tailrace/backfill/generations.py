@@ -24,6 +24,9 @@ type GenerationId = tuple[str, int]
 """An aggregate's name and version."""
 
 
+EXPIRED_UNKEPT = "items are not counted that expired before their images were kept, or in a batch that cannot be read"
+
+
 class State(StrEnum):
     """What a generation is, as the table above has it."""
 
@@ -164,7 +167,7 @@ def go_live(generation: Generation, *, verified: bool = True) -> Generation:
     """
     if generation.state is not State.BUILDING or generation.frontier is None or not generation.frontier.confirmed:
         raise WrongState(f"{generation.aggregate}@{generation.version} is {generation.state}, not built to its end")
-    return replace(generation, state=State.LIVE, verified=verified)
+    return replace(generation, state=State.LIVE, verified=verified, reason="" if verified else EXPIRED_UNKEPT)
 
 
 def begin_verify(generation: Generation, baseline: Boundary, revision: str, *, repairs: bool) -> Generation:

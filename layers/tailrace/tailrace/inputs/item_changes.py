@@ -80,6 +80,14 @@ def changes_of[Fields](
     return (change,)
 
 
+def expired_collections(records: Iterable[Mapping[str, Any]], pipeline: Pipeline) -> set[str]:
+    """Return the collections of which items have expired, by stream records, whether they keep them or not."""
+    ttl = PLAIN_TTL if pipeline.keys is None else pipeline.keys.ttl
+    gone = (one for one in records if "OldImage" in one["dynamodb"] and "NewImage" not in one["dynamodb"])
+    expired = (one["dynamodb"]["OldImage"] for one in gone if is_ttl_deletion(one) or _has_ended(one, ttl))
+    return {stored_key(image, pipeline).partition("#")[0] for image in expired} & pipeline.collections_by_name.keys()
+
+
 def stored_key(image: Image, pipeline: Pipeline) -> str:
     """Return the key of the item in a row, ``<collection>#<id>`` whatever the table's keys are; empty if it is none."""
     if pipeline.keys is None:

@@ -1,7 +1,8 @@
-"""What a job does about expired items whose deletions were in discarded batches."""
+"""What a job does about expired items whose images were not kept: in discarded batches, or under other definitions."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from tailrace.aws.backfill.expired_images import ExpiredImages
 from tailrace.aws.jobs.genesis import write_first_control_rows
 from tailrace.aws.jobs.job import Job, Kind
 from tailrace.aws.jobs.steps.discarded import Kept, keep_expired_images
-from tailrace.backfill.generations import State
+from tailrace.backfill.generations import EXPIRED_UNKEPT, State
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import decode_item
 from tailrace.inputs.changes import RawBatch
+from tests.simulation.history import definition as model
+from tests.simulation.history.definition import Code
 from tests.simulation.jobs.history import Player
 from tests.simulation.jobs.world import World
 
@@ -140,3 +143,43 @@ def test_rows_are_not_judged_if_a_discarded_batch_does_not_say_what_it_held(play
     interrupt(player)
     assert player.run("build").state == "done"
     assert not player.world.workshop().control.read().generations[PAGES].exact
+
+
+@dataclass(frozen=True, eq=False)
+class VisitsCode(Code):
+    """A deployment's definition of the visits alone."""
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return Pipeline([one.of for one in self.aggregates], self.aggregates)
+
+
+def visits_code(on_expiry: Any, version: int) -> VisitsCode:
+    """Return a definition that keeps or retracts what expires."""
+    visits = replace(model.visits, on_expiry=on_expiry)
+    return VisitsCode(on_expiry, [replace(model.PAGES_1, of=visits, version=version)])
+
+
+@pytest.mark.parametrize("expires", [True, False])
+def test_rows_lack_what_expired_before_the_collection_began_to_keep_it(
+    monkeypatch: pytest.MonkeyPatch, *, expires: bool
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    player = Calm(1)
+    world = player.world
+    world.dies, world.busy = 0, 0
+    codes: Any = {"retracts": visits_code("retract", 1), "keeps": visits_code("keep", 2)}
+    world.codes, world.code = codes, codes["retracts"]
+    write_first_control_rows(world.workshop(), ("items", "aggregates", "progress"))
+    for number in (1, 2):
+        world.write(f"visits#{number}", {"page": "x", "ms": 3})
+    world.write("visits#1", None, expired=expires)
+    world.settle()
+    world.deploy("keeps")
+    world.now += 3600
+    assert player._job("build", [("pages", 2)]).job.state == "done"
+    built = world.workshop().control.read().generations["pages", 2]
+    assert (built.exact, built.reason == EXPIRED_UNKEPT) == (not expires, expires)
+    verified = player._job("verify", [("pages", 2)]).job
+    assert (verified.state, verified.data.get("unknown", [])) == ("done", ["pages@2"] if expires else [])
+    assert world.workshop().control.read().generations["pages", 2].exact is not expires

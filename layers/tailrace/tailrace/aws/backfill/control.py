@@ -1,7 +1,8 @@
 """The control rows of all generations, in one item of the aggregates table.
 
 The item's keys are ``~control`` and ``-``. Attribute ``g:shops@2`` holds the control row of the generation shops@2 as a
-JSON text, and ``p:shops`` the version that readers are shown. A control row is replaced on condition that its text is
+JSON text, ``p:shops`` the version that readers are shown, and ``u:orders`` that items of the collection orders have
+expired while their images were not kept. A control row is replaced on condition that its text is
 still the one that was read; pointers move in the same write as the row that allows it. One item means that an
 invocation sees all of them at one moment, with one read.
 """
@@ -24,7 +25,7 @@ CONTROL = "~control"
 """The partition key of the control item."""
 
 _KEY = {"pk": CONTROL, "sk": "-"}
-_GENERATION, _POINTER, _SINCE_CREATION, _COUNTED = "g:", "p:", "since_creation", "counted"
+_GENERATION, _POINTER, _UNKEPT, _SINCE_CREATION, _COUNTED = "g:", "p:", "u:", "since_creation", "counted"
 
 
 class Counted(NamedTuple):
@@ -42,7 +43,8 @@ class Control:
         generations: the control rows.
         pointers: by aggregate, the generation that readers are shown.
         since_creation: the stack has kept control rows since it was created, so that the images of all items that have
-            ever expired are kept.
+            ever expired are kept, except those of ``unkept`` collections.
+        unkept: the collections of which items have expired while the definition did not keep them.
         exists: whether there is a control item; there is none in a stack that is older than control rows.
         counted: the table whose items the rows count; None if it was never recorded.
     """
@@ -52,6 +54,11 @@ class Control:
     since_creation: bool = False
     exists: bool = False
     counted: Counted | None = None
+    unkept: frozenset[str] = frozenset()
+
+    def knows_expired(self, collection: str) -> bool:
+        """Tell whether the images of all items of a collection that have ever expired are kept."""
+        return self.since_creation and collection not in self.unkept
 
     def shown(self, aggregate: str) -> Generation | None:
         """Return the generation of an aggregate that readers are shown; None while there is nothing to show."""
@@ -106,6 +113,12 @@ class ControlTable:
                 ExpressionAttributeNames={"#counted": _COUNTED},
                 ExpressionAttributeValues=encode_item({":counted": list(counted)}),
             )
+
+    def record_unkept(self, collections: Iterable[str]) -> None:
+        """Store that items of these collections have expired whose images are not kept."""
+        names = {f"#{place}": f"{_UNKEPT}{name}" for place, name in enumerate(sorted(collections))}
+        change = f"SET {', '.join(f'{place} = :true' for place in names)}"
+        self._update(change, "attribute_exists(pk)", names, {":true": {"BOOL": True}})
 
     def replace(self, before: Generation | None, after: Generation, *, show: bool = False) -> bool:
         """Write a control row if it still is what it was read as; ``show`` also moves the readers' pointer to it.
@@ -162,9 +175,14 @@ def parse_control(image: Mapping[str, Any]) -> Control:
         for name, version in item.items()
         if name.startswith(_POINTER)
     }
-    since_creation = bool(item.get(_SINCE_CREATION))
-    counted = Counted(*item[_COUNTED]) if _COUNTED in item else None
-    return Control({one.id: one for one in rows}, pointers, since_creation, exists=bool(item), counted=counted)
+    return Control(
+        {one.id: one for one in rows},
+        pointers,
+        since_creation=bool(item.get(_SINCE_CREATION)),
+        exists=bool(item),
+        counted=Counted(*item[_COUNTED]) if _COUNTED in item else None,
+        unkept=frozenset(name.removeprefix(_UNKEPT) for name in item if name.startswith(_UNKEPT)),
+    )
 
 
 def _generation_attribute(name: GenerationId) -> str:

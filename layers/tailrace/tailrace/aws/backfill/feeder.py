@@ -38,6 +38,7 @@ from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.keys import SENTINELS
 from tailrace.errors import Transient
 from tailrace.inputs.changes import RawBatch
+from tailrace.inputs.item_changes import expired_collections
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -127,7 +128,8 @@ class Feeder:
         feeds = view.feeds
         self._see_claims(feeds, batch)
         firsts = {one.id: dict(self._firsts(one, batch)) for one in feeds if one.boundaries}
-        return Feed({one.id: one for one in feeds}, firsts, int(self.clock().timestamp()))
+        now = int(self.clock().timestamp())
+        return Feed({one.id: one for one in feeds}, firsts, now, view.control.unkept)
 
     def is_too_old(self, batch: RawBatch) -> bool:
         """Tell whether some changes come so late that what a job has built does not add them any more."""
@@ -144,7 +146,10 @@ class Feeder:
         count_metrics(GenerationsInterrupted=sum(one.exact or one.state is State.BUILDING for one in view.feeds))
 
     def write(self, feed: Feed, batch: RawBatch, mark: str, rows: FedRows, pipeline: Pipeline) -> None:
-        """Journal what is about to be committed, and keep the images of expired items."""
+        """Journal what is about to be committed, and keep the images of expired items, or record that they are not."""
+        unkept = expired_collections(batch.records, pipeline) - pipeline.keeping - feed.unkept
+        if unkept:
+            self.control.record_unkept(unkept)
         self.expired.keep(batch, pipeline)
         written = feed.journal(batch, mark, rows, pipeline)
         if written is not None:

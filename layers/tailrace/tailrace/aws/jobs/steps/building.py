@@ -59,8 +59,9 @@ def finish_build(shop: Workshop, job: Job) -> Next:
     if generations:
         no_holes(shop, boundary_of(generations[0]), {name: int(one) for name, one in job.data["firsts"].items()})
     for before in generations:
-        keeps = shop.aggregate(before.id).of.on_expiry == "keep"
-        after = go_live(before, verified=not keeps or (control.since_creation and job.data["knows_expired"]))
+        of = shop.aggregate(before.id).of
+        knows_expired = control.knows_expired(of.name) and job.data["knows_expired"]
+        after = go_live(before, verified=of.on_expiry != "keep" or knows_expired)
         if not shop.control.replace(before, after, show=True):
             return Again(job, 1)
     return Now(job.go_to("sweep", "removing rows that are empty", job.data["partitions"]))

@@ -42,8 +42,11 @@ def relist(shop: Workshop, job: Job) -> Next:
     if not is_in_time(boundary.time, shop.now):
         raise JobEnded("it took more than 36 hours: rows that were emptied meanwhile may be gone")
     # some items may have expired before their images were kept, or in a discarded batch that cannot be read
-    if not (shop.control.read().since_creation and job.data["knows_expired"]):
-        unknown = [label(one.id) for one in generations if shop.aggregate(one.id).of.on_expiry == "keep"]
+    control, knows = shop.control.read(), job.data["knows_expired"]
+    collections = {one.id: shop.aggregate(one.id).of for one in generations}
+    keeping = [(name, of.name) for name, of in collections.items() if of.on_expiry == "keep"]
+    unknown = [label(name) for name, collection in keeping if not (knows and control.knows_expired(collection))]
+    if unknown:
         job = job.remember(unknown=unknown)
     return list_journal(shop, job)
 
