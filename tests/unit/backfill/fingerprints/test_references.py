@@ -169,6 +169,82 @@ DIFFERENT = {
         "1",
         "2",
     ),
+    "a decorator of a method": (
+        (
+            "def twice(g):\n  @functools.wraps(g)\n  def h(self): return g(self) * ?\n  return h\n"
+            "class C:\n  @twice\n  def x(self): return 1\ndef f(i): return C().x()"
+        ),
+        "2",
+        "3",
+    ),
+    "a decorator of a property": (
+        (
+            "def twice(g): return lambda self: g(self) * ?\n"
+            "class C:\n  @property\n  @twice\n  def x(self): return 1\ndef f(i): return C().x"
+        ),
+        "2",
+        "3",
+    ),
+    "what a library's decorator of a method has got": (
+        (
+            "import contextlib\nR = ?\nclass C:\n  @contextlib.contextmanager\n  def x(self): yield R\n"
+            "def f(i):\n  with C().x() as r: return r"
+        ),
+        "1",
+        "2",
+    ),
+    "a function that a class has under another name": (
+        "def g(self): return ?\nclass C:\n  x = g\ndef f(i): return C().x()",
+        "1",
+        "2",
+    ),
+    "a function that a class makes static": (
+        "def g(): return ?\nclass C:\n  x = staticmethod(g)\nf = C.x",
+        "1",
+        "2",
+    ),
+    "a function that an enum has under another name": (
+        "def g(self): return ?\nclass C(enum.Enum):\n  A = 1\n  x = g\ndef f(i): return C.A.x()",
+        "1",
+        "2",
+    ),
+    "a function that a class gets later": (
+        "class C: pass\nC.x = lambda self: ?\ndef f(i): return C().x()",
+        "1",
+        "2",
+    ),
+    "a function that sets a property": (
+        (
+            "def g(self, v): self._x = v * ?\nclass C:\n  x = property(None, g)\n"
+            "def f(i):\n  c = C()\n  c.x = 1\n  return c._x"
+        ),
+        "1",
+        "2",
+    ),
+    "a kind of property": (
+        (
+            "class P(property):\n  def __get__(self, o, k=None): return super().__get__(o, k) * ?\n"
+            "class C:\n  @P\n  def x(self): return 1\ndef f(i): return C().x"
+        ),
+        "1",
+        "2",
+    ),
+    "the class of a decorator": (
+        (
+            "class D:\n  def __init__(self, g): functools.update_wrapper(self, g)\n"
+            "  def __call__(self, i): return self.__wrapped__(i) * ?\n@D\ndef f(i): return 1"
+        ),
+        "2",
+        "3",
+    ),
+    "what a decorator's object holds": (
+        (
+            "class D:\n  def __init__(self, g, r): functools.update_wrapper(self, g).r = r\n"
+            "  def __call__(self, i): return self.__wrapped__(i) * self.r\nf = D(lambda i: 1, ?)"
+        ),
+        "2",
+        "3",
+    ),
     "a property's setter": (
         (
             "R = ?\nclass C:\n  @property\n  def x(self): return self._x\n  @x.setter\n"

@@ -117,16 +117,25 @@ def factories(owner: type) -> Iterator[tuple[str, Any]]:
             yield f"{field.name} factory", field.default_factory
 
 
-def is_generated(function: types.FunctionType) -> bool:
+def is_generated(function: Any) -> bool:
     """Tell whether no file holds a function's source, as of a dataclass's `__init__`."""
-    return function.__code__.co_filename.startswith("<")
+    return isinstance(function, types.FunctionType) and function.__code__.co_filename.startswith("<")
+
+
+def is_within(function: types.FunctionType, owner: type) -> bool:
+    """Tell whether a function was written in a class's body, so that the class's source has it."""
+    name = function.__code__.co_qualname
+    return module_name(function) == owner.__module__ and name.startswith(f"{owner.__qualname__}.")
 
 
 def state_of(value: Any) -> Mapping[str, Any]:
-    """Return an object's attributes."""
+    """Return an object's attributes, without those that `functools.update_wrapper` has copied to it."""
     slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
     held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-    return held | getattr(value, "__dict__", {})
+    held |= getattr(value, "__dict__", {})
+    if "__wrapped__" in held:
+        return {name: part for name, part in held.items() if name == "__wrapped__" or not name.startswith("__")}
+    return held
 
 
 def _slots(kind: type) -> Iterator[str]:

@@ -14,7 +14,7 @@ import sys
 import types
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, time, timedelta
 from pathlib import Path, PurePath
 from typing import Any
@@ -28,6 +28,7 @@ from tailrace.backfill.fingerprints.references import (
     implementations,
     inner_functions,
     is_generated,
+    is_within,
     method,
     module_name,
     package_of,
@@ -44,6 +45,7 @@ _VALUES = (int, float, complex, bytes, decimal.Decimal, date, time, timedelta)
 _WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
 _LOOK_UPS = {"get", "__getitem__", "__contains__"}
 _BOUND = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
+type _References = Callable[[types.FunctionType], Iterable[tuple[str, Any]]]
 _LIBRARIES = sys.stdlib_module_names | {"tailrace"}
 
 
@@ -93,7 +95,7 @@ class _Description:
             return f"classmethod of {self.describe(value.__func__)}"
         if isinstance(value, type):
             return self._class(value)
-        if hasattr(value, "__wrapped__") and callable(value):  # such as a function with a cache
+        if hasattr(value, "__wrapped__") and callable(value) and not self._is_own(type(value).__module__):  # as a cache
             return f"{type(value).__qualname__} of {self.describe(value.__wrapped__)}"
         return self._data(value)
 
@@ -137,8 +139,7 @@ class _Description:
                 self._enter(label, [("metaclass", type(owner))])
             self._enter(label, ((name, made) for name, made in factories(owner) if not self._is_library_class(made)))
             for further, one in further_methods(owner):
-                if isinstance(one, types.FunctionType) and self._is_own(module_name(one)):
-                    self._enter(f"{label}.{further}", used_names(one), tables(one))
+                self._enter_method(label, owner, further, one, used_names)
         return label
 
     def _members(self, label: str, owner: type) -> None:
@@ -147,8 +148,21 @@ class _Description:
             found = None if attribute.startswith("__annotate") else method(held)  # the source has annotations
             if found is None and not attribute.startswith("__"):
                 self._enter(label, [(attribute, held)], displays)
-            elif found is not None and self._is_own(module_name(found)) and not is_generated(found):
-                self._enter(f"{label}.{attribute}", references(found), tables(found))
+            elif found is not None:
+                self._enter_method(label, owner, attribute, found, references)
+            if found is not None and self._is_own(type(held).__module__):  # such as a property of another kind
+                self._enter(label, [(f"{attribute} kind", type(held))])
+
+    def _enter_method(self, label: str, owner: type, name: str, function: Any, referred: _References) -> None:
+        """Enter what a class's method refers to; of one that was written elsewhere, such as a decorator's, all."""
+        if not isinstance(function, types.FunctionType):
+            return
+        roots = [root_of(one) for one in (function, *inner_functions(function))]
+        written = [one for one in roots if self._is_own(module_name(one)) and not is_generated(one)]
+        if function in written and is_within(function, owner):
+            self._enter(f"{label}.{name}", referred(function), tables(function))
+        elif written and not is_generated(function):
+            self._enter(label, [(name, function)])
 
     def _enter(self, label: str, references: Iterable[tuple[str, Any]], unordered: Collection[str] = ()) -> None:
         for used, meant in references:
