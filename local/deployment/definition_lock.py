@@ -53,7 +53,8 @@ def write_lock(pipeline: Pipeline, reference: str, report: Report) -> None:
     try:
         locked = _read(reference, path)
     except MeaningChanged:  # such as a file with a merge conflict
-        locked = MeaningLock({}, {})
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        locked = MeaningLock.recovered(text)
     present = present_meaning(pipeline)
     _check_stable(present, reference)
     changed = locked.changed(present)

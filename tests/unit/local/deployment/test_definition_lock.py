@@ -203,6 +203,19 @@ def test_a_lock_that_cannot_be_read_is_one_sentence(checkout: Checkout, text: st
     checkout.run(check_lock, add=False)
 
 
+def test_a_lock_with_a_merge_conflict_keeps_what_was_accepted(checkout: Checkout) -> None:
+    lines = checkout.lock.read_text().splitlines()
+    place = next(number for number, line in enumerate(lines) if "carrier_hours@1" in line)
+    sides = [f'    "carrier_hours@1": "{here} {"a" * 32}",' for here in ("b" * 32, "c" * 32)]
+    lines[place : place + 1] = ["<<<<<<< HEAD", sides[0], "=======", sides[1], ">>>>>>> theirs"]
+    checkout.lock.write_text("\n".join(lines))
+    checkout.run(write_lock)
+    assert checkout.said[-1].endswith("Accepted as unchanged: carrier_hours@1.")
+    present, *earlier = MeaningLock.parse(checkout.lock.read_text()).aggregates["carrier_hours@1"]
+    assert earlier == ["c" * 32, "b" * 32, "a" * 32]
+    assert present == MeaningLock.of(pipeline).aggregates["carrier_hours@1"][0]
+
+
 def test_a_lock_that_cannot_be_written_is_said(checkout: Checkout) -> None:
     checkout.lock.unlink()
     checkout.lock.mkdir()

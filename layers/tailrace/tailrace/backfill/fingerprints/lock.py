@@ -8,6 +8,7 @@ lock keeps the earlier versions of an aggregate, so that none can come back with
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,8 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.pipeline import Pipeline
 
 SUFFIX = ".lock.json"
+
+_ENTRY = re.compile(r'"([^"@]+@[0-9]+)": "([0-9a-f ]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,18 @@ class MeaningLock:
         read = json.loads(text)
         aggregates, collections = (_entries(read, name) for name in ("aggregates", "collections"))
         return cls({entry: tuple(value.split()) for entry, value in aggregates.items()}, collections)
+
+    @classmethod
+    def recovered(cls, text: str) -> Self:
+        """Read what a text has of a lock, such as a file with a merge conflict.
+
+        An aggregate that occurs more than once has all its fingerprints; the oldest is that of the first occurrence.
+        """
+        aggregates: dict[str, tuple[str, ...]] = {}
+        for entry, values in _ENTRY.findall(text):
+            known = aggregates.get(entry, ())
+            aggregates[entry] = (*(one for one in values.split() if one not in known), *known)
+        return cls(aggregates, {})
 
     def text(self) -> str:
         """Return the file's text: sorted, an entry in each line."""
