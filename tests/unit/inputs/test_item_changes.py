@@ -9,8 +9,16 @@ import pytest
 from tailrace import Aggregate, Collection, Pipeline, count, field, total
 from tailrace.aggregation.fold import fold_records
 from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.keys import item_key
 from tailrace.inputs.changes import Change, UnreadableRecord, decode_image, parse_raw_batch
-from tailrace.inputs.item_changes import MOVED, UnmatchedItem, changes_of, decoded_changes, expired_collections
+from tailrace.inputs.item_changes import (
+    MOVED,
+    UnmatchedItem,
+    changes_of,
+    decoded_changes,
+    expired_collections,
+    stored_key,
+)
 from tailrace.outputs.prepared_images import PreparedImages
 from tailrace.outputs.routing import dispatch
 from tailrace.testing import SOURCE, event, history, rows
@@ -162,6 +170,18 @@ def test_a_record_with_other_keys_stops_nothing(keys: Any) -> None:
     (found,) = read(broken)
     assert isinstance(found, UnreadableRecord)
     assert counted([broken, record(None, document("orders"), 2)]) == {"orders@1#c": (1, 1, 1)}
+
+
+@pytest.mark.parametrize(
+    "pk",
+    ["orders#1", "orders##", "orders#", "orders", "#1", "or ders#1", f"orders#{'x' * 1024}", f"orders#{'x' * 1025}"],
+)
+def test_a_row_is_an_item_to_jobs_if_its_changes_are_counted(pk: str) -> None:
+    plain = Pipeline([Collection("orders", schema={})])
+    image = {"pk": {"S": pk}, "amount": {"N": "1"}}
+    inserted = {"eventID": "1", "dynamodb": {"Keys": {"pk": {"S": pk}}, "NewImage": image, "SequenceNumber": "1"}}
+    counted = [item_key(one.collection, one.id) for one in decoded_changes([inserted], plain)]
+    assert stored_key(image, plain) == "".join(counted)
 
 
 def test_a_definition_of_another_table_is_reported_with_both_keys() -> None:

@@ -43,11 +43,18 @@ def split_item_key(pk: str) -> tuple[str, str]:
     Raises:
         InvalidMessage: the key does not have the form ``collection#id`` with an id of 1 to 1,024 characters.
     """
-    collection, separator, item_id = pk.partition("#")
-    if not separator or not COLLECTION_NAME.fullmatch(collection) or not 1 <= len(item_id) <= MAX_ID_CHARACTERS:
+    if not is_item_key(pk):
         text = f"expected collection#id, with an id of 1 to {MAX_ID_CHARACTERS} characters"
         raise InvalidMessage(f"invalid item key {pk[:80]!r}: {text}")
+    collection, _, item_id = pk.partition("#")
     return collection, item_id
+
+
+def is_item_key(pk: str) -> bool:
+    """Tell whether a key has the form ``collection#id``."""
+    collection, separator, item_id = pk.partition("#")
+    is_named = bool(separator) and COLLECTION_NAME.fullmatch(collection) is not None
+    return is_named and 1 <= len(item_id) <= MAX_ID_CHARACTERS
 
 
 def escape(text: str) -> str:

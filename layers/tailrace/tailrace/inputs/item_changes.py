@@ -13,6 +13,7 @@ from tailrace.definition.item_keys import PLAIN_TTL, Identity, ItemKeys
 from tailrace.definition.pipeline import Pipeline
 from tailrace.encoding.dynamodb import Image
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.keys import is_item_key
 from tailrace.encoding.numbers import parse_number
 from tailrace.errors import InvalidMessage, TailraceError
 from tailrace.inputs.changes import (
@@ -91,7 +92,8 @@ def expired_collections(records: Iterable[Mapping[str, Any]], pipeline: Pipeline
 def stored_key(image: Image, pipeline: Pipeline) -> str:
     """Return the key of the item in a row, ``<collection>#<id>`` whatever the table's keys are; empty if it is none."""
     if pipeline.keys is None:
-        return str(image.get("pk", {}).get("S", ""))
+        key = str(image.get("pk", {}).get("S", ""))
+        return key if is_item_key(key) else ""
     identity = _identify(pipeline.keys, image, image)
     return identity.key if isinstance(identity, Identity) else ""
 
