@@ -110,7 +110,7 @@ def run_rebuild(options: argparse.Namespace) -> int:
         raise UsageError(f"Name the aggregates to {'show as before' if options.undo else 'rebuild, or pass --all'}.")
     stack = stack_of(options)
     if options.undo:
-        for name in options.names:
+        for name in dict.fromkeys(options.names):
             undone = invoke(stack, task="undo", name=name)
             say(f"Readers see {undone['shown']} again.")
         return 0

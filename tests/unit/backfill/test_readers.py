@@ -60,6 +60,10 @@ def test_what_is_not_built_is_never_read(unready: Generation) -> None:
             "sales@1 is not in the definition any more, and sales@2 is being built",
         ),
         (
+            view(LIVE_1, LIVE_2, shown=1, pipeline=without_old),
+            "sales@1 is not in the definition any more, and sales@2 is live: run `tailrace rebuild sales` to show it",
+        ),
+        (
             view(interrupt(LIVE_2, "old code ran"), shown=None),
             "sales@2 is not built (old code ran): run `tailrace rebuild sales`",
         ),

@@ -90,7 +90,7 @@ def test_what_an_undo_had_hidden_is_named(
 
 def test_undo_moves_readers_back(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
     stack = scripted({"shown": "shops@1", "before": "shops@2"})
-    assert main(["rebuild", "shops", "--undo", "--stack", "tailrace"]) == 0
+    assert main(["rebuild", "shops", "shops", "--undo", "--stack", "tailrace"]) == 0
     assert stack.tasks == [{"task": "undo", "name": "shops"}]
     assert "Readers see shops@1 again." in capsys.readouterr().out
 

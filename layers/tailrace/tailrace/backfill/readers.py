@@ -139,6 +139,8 @@ class ReadersView:
         if newest.state == State.BUILDING and newest.reason is None:
             done = "" if newest.progress is None else f", {int(newest.progress * 100)}% done"
             return f"{gone}{name}@{newest.version} is being built{done}"
+        if newest.state == State.LIVE:
+            return f"{gone}{name}@{newest.version} is live: run `tailrace rebuild {name}` to show it"
         because = "" if newest.reason is None else f" ({newest.reason})"
         return f"{gone}{name}@{newest.version} is not built{because}: run `tailrace rebuild {name}`"
 

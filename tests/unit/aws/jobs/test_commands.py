@@ -101,11 +101,15 @@ def test_a_new_version_is_declared_until_it_is_built(world: World, states: State
         ("pages", 2, False),
         ("shops", 2, False),
     ]
-    started = commands.start("build", ["shops"])
+    started = commands.start("build", ["shops", "shops"])
     assert started["targets"] == ["shops@2"]
     assert [one["stateMachineArn"] for one in states.started] == ["machine"]
     with pytest.raises(NotFound, match="no aggregate 'shop'"):
         commands.start("build", ["shop"])
+    with pytest.raises(NotFound, match="no aggregate 'shop'"):
+        commands.start("verify", ["shop"])
+    with pytest.raises(NotFound, match="no aggregate 'shop'"):
+        commands.undo("shop")
 
 
 def test_a_job_whose_execution_is_gone_is_resumed(commands: Commands, states: States) -> None:

@@ -48,8 +48,8 @@ class Commands:
             JobEnded: a generation cannot be built or verified, or a job under way does a part of what is asked for.
         """
         control = self.shop.control.read()
+        newest = self._newest(names)
         if kind == "build":
-            newest = self._newest(names)
             targets = [one for one in newest if not self._is_fed(control, one)]
             hidden = [one for one in newest if one not in targets and control.pointers.get(one[0]) != one]
         else:
@@ -90,9 +90,11 @@ class Commands:
         """Show readers the generation before the one that they see, if the definition still feeds it.
 
         Raises:
+            NotFound: the definition has no such aggregate.
             JobEnded: there is no such generation.
         """
         control = self.shop.control.read()
+        self._newest([name])
         seen = control.shown(name)
         others = [
             one
@@ -151,7 +153,7 @@ class Commands:
         for name in names:
             if name not in newest:
                 raise NotFound(f"the definition has no aggregate {name!r}: it has {', '.join(sorted(newest))}")
-        return [(name, newest[name]) for name in names or sorted(newest)]
+        return [(name, newest[name]) for name in dict.fromkeys(names) or sorted(newest)]
 
     def _is_fed(self, control: Control, name: GenerationId) -> bool:
         found = control.generations.get(name)
