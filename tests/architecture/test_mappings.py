@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tailrace.backfill.admission import is_too_old
 from tests.architecture.stack import mapping_of, properties, referred, template
 
 STREAM_HOURS = 24
@@ -66,6 +67,12 @@ def test_what_nears_the_streams_end_is_kept_whole(stage: str) -> None:
     given = mapping(stage)
     assert (STREAM_HOURS - 2) * 3600 <= given["MaximumRecordAgeInSeconds"] < STREAM_HOURS * 3600
     assert given["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailuresBucket", "Arn"]}}}
+
+
+def test_what_the_mapping_has_let_pass_is_not_too_old_to_be_added() -> None:
+    """Clocks differ and an invocation takes its time, and what is too old is left out without a word."""
+    half_an_hour = 1800
+    assert not is_too_old(0, mapping("aggregate")["MaximumRecordAgeInSeconds"] + half_an_hour)
 
 
 def test_aggregate_never_gives_up_a_batch_before_that() -> None:

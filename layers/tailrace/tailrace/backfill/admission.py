@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from tailrace.aggregation.row_changes import RowChange
 from tailrace.backfill.generations import Generation, GenerationId, State
 
-MAX_RECORD_AGE_S = 23 * 3600
-"""The mapping gives up what is older. What comes later was put back by hand, and the marks that held it off may be
+MAX_RECORD_AGE_S = 24 * 3600
+"""The mapping gives up what is an hour younger. So a batch that it has let pass is not too old, whatever clocks say
+and however long the invocation takes. What comes later was put back by hand, and the marks that held it off may be
 gone."""
 
 _FED = (State.BUILDING, State.LIVE)
