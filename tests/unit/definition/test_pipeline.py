@@ -19,6 +19,7 @@ from tailrace import (
     field,
     first,
     hour,
+    hours,
     largest,
     last,
     mean,
@@ -147,6 +148,18 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a path for a pipeline": (lambda: load_pipeline("tests/pipelines/orders.py:pipeline"), "not 'tests/pipelines/"),
     "a pipeline of no module": (lambda: load_pipeline(":pipeline"), "such as pipeline.definition:pipeline"),
     "a missing pipeline attribute": (lambda: load_pipeline("tests.pipelines.orders:pipe"), "pipe"),
+    "a group's name that is not a string": (lambda: aggregate(by=[field("a", name=3)]), "name 3 must be a string"),  # type: ignore[arg-type]
+    "a group's name that is no text": (lambda: aggregate(by=[field("a", name="\ud800")]), "must be a string"),
+    "a measure's name that is no text": (lambda: aggregate(measures={"\ud800": count()}), "must be a string"),
+    "a field name that is no text": (lambda: total("\ud800"), "unpaired surrogate"),
+    "a list of time zones": (lambda: hour("t", tz=["UTC"]), "unknown time zone ['UTC']"),  # type: ignore[arg-type]
+    "a duration that is a text": (lambda: days("90"), "days('90') is no duration"),  # type: ignore[arg-type]
+    "a duration without an end": (lambda: hours(float("inf")), "hours(inf) is no duration"),
+    "a number for id_from": (lambda: Collection("x", schema={}, id_from=3), "id_from= must be"),  # type: ignore[arg-type]
+    "a set of fields, which have no order": (
+        lambda: Collection("x", schema={}, id_from={"a", "b"}),  # type: ignore[arg-type]
+        "id_from= must be the name of a field, a list of names",
+    ),
     "another object instead of a pipeline": (lambda: load_pipeline("tests.pipelines.orders:orders"), "not a Pipeline"),
 }
 

@@ -10,12 +10,15 @@ from tailrace.errors import DefinitionError
 def days(number: float) -> timedelta:
     """Return a duration of this many days, for ``keep=``.
 
+    Raises:
+        DefinitionError: the number is none, or too large.
+
     Example:
         >>> from tailrace import days
         >>> days(90)
         datetime.timedelta(days=90)
     """
-    return timedelta(days=number)
+    return _duration("days", number)
 
 
 @overload
@@ -85,4 +88,11 @@ def _duration_or_bucket(unit: str, number: float, source: str | None, options: T
         raise DefinitionError(
             f'{unit}s({number!r}, {", ".join(options)}=…): a group needs its field: {unit}s({number!r}, "at")'
         )
-    return timedelta(**{f"{unit}s": number})
+    return _duration(f"{unit}s", number)
+
+
+def _duration(units: str, number: float) -> timedelta:
+    try:
+        return timedelta(**{units: number})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DefinitionError(f"{units}({number!r}) is no duration: give a number, such as {units}(90)") from error

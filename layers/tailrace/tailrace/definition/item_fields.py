@@ -122,8 +122,10 @@ def check_id_columns(keys: CollectionKey, schema: Schema, id_from: str | Sequenc
     Raises:
         DefinitionError: they cannot; the message says why.
     """
-    columns = (id_from,) if isinstance(id_from, str) else tuple(id_from)
     context = f"collection {keys.collection!r}: id_from="
+    if not isinstance(id_from, Sequence):  # a set has another order in every process
+        raise DefinitionError(f"{context} must be the name of a field, a list of names, or '*', not {id_from!r:.60}")
+    columns = (id_from,) if isinstance(id_from, str) else tuple(id_from)
     names = [name for name in columns if isinstance(name, str) and name and (name != "id" or name in keys.fields)]
     if len(names) < len(columns) or len(set(names)) < len(names) or ("*" in names and len(names) > 1):
         text = "use names of fields other than 'id', each once, or '*' alone for the whole line"

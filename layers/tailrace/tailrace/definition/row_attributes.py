@@ -7,6 +7,7 @@ from tailrace.definition.groups.group import Group
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.ratios import AnyMeasure, Ratio, check_ratios
+from tailrace.encoding.numbers import is_encodable
 from tailrace.errors import DefinitionError
 
 ITEM_COUNT = "~n"
@@ -51,10 +52,16 @@ def check_attributes(context: str, groups: Sequence[Group], measures: Mapping[st
         text = f"order measures of {values} values exceed the limit of {MAX_ORDER_VALUES}; split the aggregate"
         raise DefinitionError(f"{context}: {text}")
     for name in [*names, *(name for name, measure in measures.items() if isinstance(measure, Ratio))]:
-        if not name or name.startswith("~"):
-            raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")
+        _check_name(context, name)
         if name in seen:
             kind = "reserved" if name in _RESERVED else "duplicate"
             raise DefinitionError(f"{context}: {kind} attribute name {name!r}; rename the measure or use name=")
         seen.add(name)
     check_ratios(context, measures)
+
+
+def _check_name(context: str, name: object) -> None:
+    if not isinstance(name, str) or not is_encodable(name):
+        raise DefinitionError(f"{context}: attribute name {name!r} must be a string without unpaired surrogates")
+    if not name or name.startswith("~"):
+        raise DefinitionError(f"{context}: attribute name {name!r} must not be empty or start with '~'")

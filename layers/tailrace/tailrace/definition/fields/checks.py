@@ -5,6 +5,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypedDict
 
 from tailrace.definition.fields.paths import field_path
+from tailrace.encoding.numbers import UNPAIRED_SURROGATE, is_encodable
 from tailrace.errors import DefinitionError
 
 
@@ -22,7 +23,7 @@ def check_display_metadata(context: str, **given: object) -> None:
         DefinitionError: one is not; the message names it.
     """
     for name, text in given.items():
-        if text is not None and (not isinstance(text, str) or not text):
+        if text is not None and not (isinstance(text, str) and text and is_encodable(text)):
             raise DefinitionError(f"{context}: {name}= must be a non-empty string, not {text!r}")
 
 
@@ -30,7 +31,7 @@ def check_field(context: str, source: object) -> None:
     """Check that ``source`` can be the path of a field.
 
     Raises:
-        DefinitionError: it is not a non-empty string, or not a path.
+        DefinitionError: it is not a non-empty string, or not a path, or no text that UTF-8 can represent.
     """
     if not isinstance(source, str) or not source:
         raise DefinitionError(f"{context}: a field name must be a non-empty string, not {source!r}")
@@ -38,6 +39,8 @@ def check_field(context: str, source: object) -> None:
         field_path(source)
     except DefinitionError as error:
         raise DefinitionError(f"{context}: {error}") from error
+    if not is_encodable(source):
+        raise DefinitionError(f"{context}: the field name {source!r} contains {UNPAIRED_SURROGATE}")
 
 
 def check_predicate(context: str, where: object) -> None:

@@ -30,7 +30,6 @@ zoneinfo.reset_tzpath([FOLDER])
 ZoneInfo.clear_cache()
 
 
-@cache
 def time_zone(tz: str) -> ZoneInfo:
     """Return the time zone with this IANA name.
 
@@ -38,9 +37,12 @@ def time_zone(tz: str) -> ZoneInfo:
         DefinitionError: the name is unknown.
     """
     try:
-        return ZoneInfo(tz)
+        return _loaded(tz)
     except (KeyError, ValueError, OSError, TypeError) as error:
         raise _unknown(tz) from error
+
+
+_loaded = cache(ZoneInfo)
 
 
 @cache
