@@ -1,10 +1,13 @@
-"""JSON as it comes in: one meaning for every reader, or refused."""
+"""JSON as it comes in: one meaning for every reader, or refused; and how it is written."""
 
 import json
+from enum import Enum
 
+import msgspec
 import pytest
 
-from tailrace.encoding.tagged_json import loads
+from tailrace.encoding.dynamodb import encode_item
+from tailrace.encoding.tagged_json import canonical_json, dumps, loads
 from tailrace.errors import InvalidMessage
 
 TWICE = {
@@ -70,3 +73,23 @@ def test_an_integer_that_is_too_long_is_refused_in_words_for_its_sender(number: 
     reason = "^not JSON that can be read: an integer of more than 4300 digits$"
     with pytest.raises(InvalidMessage, match=reason):
         loads(f'{{"a":[{number}]}}')
+
+
+class Color(str, Enum):  # noqa: UP042 - a StrEnum would be written as its text anyway
+    """A text with a name, which is what ``str()`` makes of it."""
+
+    RED = "red"
+
+
+class Sku(str):
+    """A text of a type of its own."""
+
+    __slots__ = ()
+
+
+def test_a_text_of_another_type_is_written_as_its_text() -> None:
+    item = {"color": Color.RED, "skus": [Sku("a")], "set": {Sku("b"), Color.RED}}
+    assert dumps(item) == '{"color":"red","skus":["a"],"set":{"~set":["b","red"]}}'
+    row = msgspec.json.decode(msgspec.json.encode(encode_item(item)))  # as requests are written
+    assert row == {"color": {"S": "red"}, "skus": {"L": [{"S": "a"}]}, "set": {"SS": ["b", "red"]}}
+    assert canonical_json(item["color"]) == '"Color.RED"'  # fingerprints of schemas that list an enum's members stay

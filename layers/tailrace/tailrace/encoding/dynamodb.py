@@ -7,6 +7,7 @@ from typing import Any
 
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.numbers import parse_number
+from tailrace.encoding.text import plain_text
 from tailrace.errors import InvalidMessage
 
 type Image = Mapping[str, Mapping[str, Any]]
@@ -84,7 +85,7 @@ def encode_value(value: Any) -> dict[str, Any]:
         case bool():
             return {"BOOL": value}
         case str():
-            return {"S": value}
+            return {"S": plain_text(value)}
         case int() | Decimal():
             return {"N": str(value)}
         case None:
@@ -103,7 +104,7 @@ def encode_value(value: Any) -> dict[str, Any]:
 def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
     values = list(members)
     if values and all(isinstance(value, str) for value in values):
-        return {"SS": sorted(values)}
+        return {"SS": sorted(map(plain_text, values))}
     if values and all(isinstance(value, int | Decimal) and not isinstance(value, bool) for value in values):
         return {"NS": [str(value) for value in sorted(values)]}
     if values and all(isinstance(value, bytes | bytearray) for value in values):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tailrace.encoding.numbers import EXACT, MAX_CHARACTERS, UNPAIRED_SURROGATE, canonical_number, parse_number
-from tailrace.encoding.text import decode_utf8
+from tailrace.encoding.text import decode_utf8, plain_text
 from tailrace.errors import InvalidMessage
 
 _SET, _BYTES, _MAP = "~set", "~bytes", "~map"
@@ -78,6 +78,8 @@ def _canonical(value: Any) -> Any:
         return [_canonical(inner) for inner in value]
     if isinstance(value, set | frozenset):
         return {_canonical(inner) for inner in value}
+    if isinstance(value, str):
+        return str(value)  # of a member of an enum its name, as in the fingerprints of all releases
     return value.normalize(EXACT) if isinstance(value, Decimal) else value
 
 
@@ -168,7 +170,7 @@ def _tagged_scalar(value: Any) -> Any:
             raise ValueError(f"{value} is not a number in JSON")
         return msgspec.Raw(repr(value).encode())
     if isinstance(value, str):
-        return str(value)
+        return plain_text(value)
     if isinstance(value, int):
         return int(value)
     raise TypeError(f"JSON has no type for a {type(value).__name__}")

@@ -29,6 +29,14 @@ def utf8_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+def plain_text(text: str) -> str:
+    """Return a text of Python's own type: a transform may return a member of an enum, or one of another subclass.
+
+    These may say something else than their text in ``str()``, and the writer of JSON refuses them.
+    """
+    return text if type(text) is str else str.__str__(text)
+
+
 def _refused(data: bytes, looks_like: str) -> InvalidMessage:
     remedy = "unpack it" if data.startswith(_GZIP) else "encode it as UTF-8"
     return InvalidMessage(f"not UTF-8: {looks_like}; {remedy}")
