@@ -74,8 +74,9 @@ class ItemTable:
         if operation.op != "put" or known is None:
             return operation
         item, expires_at = known.keys.completed(operation.id, operation.body), operation.expires_at
-        if current is not None and known.received in current.item and item.get(known.received) is None:
-            item = item | {known.received: current.item[known.received]}
+        received = known.received_field
+        if current is not None and received in current.item and item.get(received) is None:
+            item = item | {received: current.item[received]}
         if expires_at is None and known.lifetime is not None:
             with suppress(InvalidItem):
                 expires_at = known.lifetime.expires_at(item)

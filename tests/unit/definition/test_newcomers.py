@@ -19,6 +19,7 @@ from tailrace import (
     ratio,
     total,
 )
+from tailrace.inputs.arrivals import completed
 
 CLOSED = {
     "type": "object",
@@ -54,6 +55,16 @@ def each_one(order: Any) -> Any:
     yield order
 
 
+OPEN = {
+    "properties": {
+        "placed.at": {"type": "string"},
+        "customer.id": {},
+        "shop": {"properties": {"a.b": {}}},
+        "lines": {"type": "array", "items": {"properties": {"a.b": {}}}},
+    }
+}
+DOTTED = orders(schema=OPEN, key={"PK": "O#{order.id}"}, match={"meta.kind": "x"})
+
 LATER: Any = later
 PAIR: Any = operator.eq
 
@@ -84,6 +95,12 @@ CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: orders(keep_from="shop"), "keep_from= needs keep=, how long an item is kept after it"),
     (lambda: orders(keep=days(3)), "keep= needs keep_from="),
     (lambda: orders(keep_unit="ms"), "keep_unit= and keep_tz= are for the times of keep= and keep_from="),
+    (by("meta.kind", of=DOTTED), r"field\('meta.kind'\): a dot leads into a map, .* is written 'meta\\\\.kind'"),
+    (by("customer.id.x", of=DOTTED), r"is written 'customer\\\\.id.x'"),
+    (by("shop.a.b", of=DOTTED), r"is written 'shop.a\\\\.b'"),
+    (by("lines.a.b", of=DOTTED, each="lines"), r"is written 'lines.a\\\\.b'"),
+    (lambda: orders(schema=OPEN, keep=days(1), keep_from="placed.at"), r"keep_from=: a dot .* 'placed\\\\.at'"),
+    (lambda: orders(schema={}, received="meta.at"), r"received=: a dot .* item itself; .* 'meta\\\\.at'"),
     (
         lambda: orders(schema=CLOSED | {"required": ["shpo"]}),
         r"requires the field 'shpo' and allows no value there \(did you mean 'shop'\?\), so no item is valid",
@@ -117,3 +134,11 @@ def test_any_callable_of_one_item_is_a_predicate(where: Any) -> None:
     one = orders(transform=dict)
     counted = Aggregate("a", of=one, by=[field("shop")], measures={"n": count(where=where)})
     assert Pipeline([one], [counted], [Route("r", of=one, when=where)])
+
+
+def test_fields_with_dots_and_nested_ones_are_taken_as_written() -> None:
+    for source in (r"meta\.kind", r"customer\.id", r"order\.id", r"shop.a\.b", "nested.field", "customer", "shop.x"):
+        by(source, of=DOTTED)()
+    described: Any = {"properties": {"a": {"properties": {"b": {}}}, "a.b": {}}}
+    by("a.b", of=orders(schema=described))()
+    assert completed(orders(schema={}, received=r"meta\.at"), {}, None, "now") == ({"meta.at": "now"}, None)

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from tailrace.definition.failures import FAILURES, describe_failure
 from tailrace.definition.fields.checks import check_display_metadata, check_field, check_function
-from tailrace.definition.item_fields import ItemFields, check_fields, check_id_columns
+from tailrace.definition.fields.paths import field_path, source_of
+from tailrace.definition.item_fields import DOTTED, INTO_A_MAP, ItemFields, check_fields, check_id_columns
 from tailrace.definition.item_keys import PLAIN_TTL, CollectionKey
 from tailrace.definition.json_schema.paths import Path as FieldSteps
 from tailrace.definition.lifetimes import Lifetime, lifetime
@@ -140,6 +141,11 @@ class Collection:
         return (self.id_from,) if isinstance(self.id_from, str) else tuple(self.id_from or self.keys.fields)
 
     @property
+    def received_field(self) -> str | None:
+        """The name of the field that :attr:`received` gives as a path."""
+        return None if self.received is None else field_path(self.received).name
+
+    @property
     def all_examples(self) -> Sequence[Any]:
         """The examples of the definition, and those of the schema."""
         return (*self.examples, *self.compiled.document.get("examples", ()))
@@ -177,10 +183,17 @@ def _check_arrivals(collection: Collection) -> None:
     context, keys = f"collection {collection.name!r}", collection.keys
     if collection.received is not None:
         check_field(f"{context}: received=", collection.received)
-        _check_type(context, collection, "received", (collection.received,), _TEXT)
-    if collection.received in {*keys.fields, *keys.match}:
+        steps = field_path(collection.received).steps
+        if len(steps) > 1:
+            told = f"{INTO_A_MAP}, and the stamp is a field of the item itself"
+            raise DefinitionError(f"{context}: received=: {told}; {DOTTED} {source_of([collection.received])!r}")
+        _check_type(context, collection, "received", steps, _TEXT)
+    if collection.received_field in {*keys.fields, *keys.match}:
         raise DefinitionError(f"{context}: received= cannot be {collection.received!r}, which is in the key or match=")
     if collection.lifetime is not None:
+        meant = collection.fields.misread(collection.lifetime.path.steps)
+        if meant is not None:
+            raise DefinitionError(f"{context}: keep_from=: {meant}")
         _check_type(context, collection, "keep_from", collection.lifetime.path.steps, _TIME)
 
 

@@ -151,6 +151,9 @@ def check_uses(context: str, collection: Collection, uses: Iterable[FieldUse]) -
         if not found & use.types:
             reason = _missing(collection, use) if not found else _unusable(collection, use, found)
             raise DefinitionError(f"{context}: {reason}")
+        meant = fields.misread(use.path_in(fields) or use.path)
+        if meant is not None:
+            raise DefinitionError(f"{context}: {use.what}: {meant}")
         given = collection.keys.match.get(use.source) if use.types == _TIME else None
         if isinstance(given, str) and not _is_time(given):
             raise DefinitionError(

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from tailrace.definition.fields.paths import source_of
 from tailrace.definition.item_keys import CollectionKey
-from tailrace.definition.json_schema.paths import NOTHING, Path, Paths
+from tailrace.definition.json_schema.paths import ELEMENT, NOTHING, Path, Paths
 from tailrace.definition.json_schema.types import type_of
 from tailrace.definition.schemas import Schema
 from tailrace.encoding.key_templates import Kind
@@ -19,6 +20,7 @@ BINARY = "binary"
 """The type of a binary field in a key, beside those of JSON Schema, which sees its base64 text."""
 
 _TYPES: Mapping[Kind, str] = {"text": "string", "number": "number", "binary": "string"}
+INTO_A_MAP, DOTTED = "a dot leads into a map", "a field with a dot in its name is written"
 _ID_PARTS = frozenset(["string", "number", "boolean", BINARY])
 
 
@@ -48,6 +50,21 @@ class ItemFields:
         return (
             names if path else frozenset({*names, *self._keys.fields, *self._keys.match} - self._keys.reserved.keys())
         )
+
+    def misread(self, path: Path) -> str | None:
+        """Return what to write for a path that leads where nothing is described, but reads as a name with dots.
+
+        ``customer.id`` is the field ``id`` within ``customer``; the field ``customer.id`` is another one.
+        """
+        for start in range(len(path) - 1):
+            known = () if self.is_described(path[: start + 1]) else self.names(path[:start])
+            for end in range(start + 2, len(path) + 1):
+                name = ".".join(map(str, path[start:end]))
+                if name in known:
+                    steps = [*path[:start], name, *path[end:]]
+                    source = source_of(str(step) for step in steps if step is not ELEMENT)
+                    return f"{INTO_A_MAP}, and nothing describes one here; {DOTTED} {source!r}"
+        return None
 
     def source_of(self, path: Path) -> str:
         """Return what determines the type at a path: the key, ``match=``, or the schema."""

@@ -19,8 +19,9 @@ def completed(collection: Collection, item: Item, expires_at: Any, stamp: str) -
 
     A field that cannot be read as a time makes no expiry here; validation refuses the item.
     """
-    if collection.received is not None and item.get(collection.received) is None:
-        item = item | {collection.received: stamp}
+    received = collection.received_field
+    if received is not None and item.get(received) is None:
+        item = item | {received: stamp}
     if expires_at is None and collection.lifetime is not None:
         with suppress(InvalidItem):
             expires_at = collection.lifetime.expires_at(item)
