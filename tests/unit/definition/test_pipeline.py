@@ -100,6 +100,11 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "a measure name that is not a string": (lambda: aggregate(measures={3: count()}), "strings, not 3"),
     "a number for keep": (lambda: aggregate(by=[day("t")], keep=5), "days(90)"),
     "a list for a schema": (lambda: Collection("x", schema=[]), "not a list"),  # type: ignore[arg-type]
+    "an example that is a text": (
+        lambda: Collection("x", schema={"examples": ["ab"]}),
+        "the schema's examples must be",
+    ),
+    "examples that are pairs": (lambda: Collection("x", schema={}, examples=[["ab"]]), "examples= must be"),  # type: ignore[list-item]
     "a reference to another file": (
         lambda: Collection("x", schema={"properties": {"a": {"$ref": "other.json"}}}),
         "reference 'other.json'",

@@ -112,9 +112,6 @@ class Collection:
             raise DefinitionError(f"collection {self.name!r}: transform= must be a function, not {self.transform!r}")
         if self.transform is not None:
             check_function(f"collection {self.name!r}: transform=", self.transform)
-        if not isinstance(self.examples, Sequence) or not all(isinstance(one, Mapping) for one in self.examples):
-            text = f"examples= must be a list of items, each a dict of its fields, not {self.examples!r:.60}"
-            raise DefinitionError(f"collection {self.name!r}: {text}")
         document = self.schema
         if isinstance(document, str | Path):
             caller = sys._getframe(2).f_globals.get("__file__", "")  # noqa: SLF001 - the defining module
@@ -123,6 +120,7 @@ class Collection:
             text = f"schema= must be a dict or a file path, not a {type(document).__name__}"
             raise DefinitionError(f"collection {self.name!r}: {text}")
         object.__setattr__(self, "compiled", Schema(document))
+        _check_examples(self)
         object.__setattr__(self, "keys", CollectionKey(self.name, self.key, self.match, self.ttl))
         told = f"collection {self.name!r}"
         object.__setattr__(self, "lifetime", lifetime(told, self.keep, self.keep_from, self.keep_unit, self.keep_tz))
@@ -148,7 +146,12 @@ class Collection:
     @property
     def all_examples(self) -> Sequence[Any]:
         """The examples of the definition, and those of the schema."""
-        return (*self.examples, *self.compiled.document.get("examples", ()))
+        return (*self.examples, *self.schema_examples)
+
+    @property
+    def schema_examples(self) -> Sequence[Any]:
+        """The examples of the schema alone."""
+        return self.compiled.document.get("examples", ())  # type: ignore[no-any-return]
 
     @property
     def accepts_any_item(self) -> bool:
@@ -177,6 +180,13 @@ class Collection:
             text = f"the transform {getattr(self.transform, '__name__', '')} returned a {kind}, not a dict"
             raise InvalidItem([Violation("", "transform", text)])
         return transformed
+
+
+def _check_examples(collection: Collection) -> None:
+    for what, examples in (("examples=", collection.examples), ("the schema's examples", collection.schema_examples)):
+        if not isinstance(examples, Sequence) or not all(isinstance(one, Mapping) for one in examples):
+            text = f"{what} must be a list of items, each a dict of its fields, not {examples!r:.60}"
+            raise DefinitionError(f"collection {collection.name!r}: {text}")
 
 
 def _check_arrivals(collection: Collection) -> None:
