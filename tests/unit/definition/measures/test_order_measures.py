@@ -33,7 +33,10 @@ from tests import strategies
 things = Collection("things", schema={"type": "object"})
 
 
-@given(strategies.numbers, st.sampled_from([Decimal("0.5"), Decimal("0.05"), Decimal("0.01"), Decimal("0.001")]))
+@given(
+    strategies.numbers,
+    st.sampled_from([Decimal("0.5"), Decimal("0.05"), Decimal("0.01"), Decimal("0.001")]),
+)
 def test_a_rounded_number_is_off_by_at_most_the_error(value: Any, error: Decimal) -> None:
     assert abs(Decimal(round_to_bin(value, error)) - value) <= error * abs(Decimal(value))
     assert round_to_bin(-value, error) == -round_to_bin(value, error)
@@ -120,6 +123,8 @@ def test_times_are_parsed_as_in_time_buckets() -> None:
     assert {(one.labels if one else None) for one in found} == {(7, "2013-01-01T10:00:00.000000Z")}
     with pytest.raises(InvalidItem):
         entry({"x": 7, "t": "noon"})
+    with pytest.raises(InvalidItem, match="/t: not a time: .*out of range: the years are 1 to 9999"):
+        entry({"x": 7, "t": "9999-12-31T23:00"})  # in UTC, it is of the year 10000
 
 
 @pytest.mark.parametrize(

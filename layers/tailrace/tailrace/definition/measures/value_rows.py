@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from tailrace.definition.fields.checks import check_field, check_predicate
-from tailrace.definition.fields.instants import parse_instant
+from tailrace.definition.fields.instants import OUT_OF_RANGE, parse_instant, time_error
 from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.fields.zones import time_zone
 from tailrace.definition.measures.linear import Predicate
@@ -157,10 +157,17 @@ class ValueSelection:
             if self.at is None:
                 labels = value, check_sort_value(by, self.order_path.pointer)
             else:
-                labels = value, utc_text(parse_instant(by, time_zone(self.tz), self.at, self.epoch_unit))
+                labels = value, self._instant(by, self.at)
         elif self.show is not None:
             labels = value, tuple([_shown(path, item) for path in self.shown_paths])
         return self.sort_key(labels), labels
+
+    def _instant(self, value: Any, source: str) -> str:
+        moment = parse_instant(value, time_zone(self.tz), source, self.epoch_unit)
+        try:
+            return utc_text(moment)
+        except OverflowError as error:  # in the zone, it is a time of the first or the last day of the calendar
+            raise time_error(value, source, OUT_OF_RANGE) from error
 
     def sort_key(self, labels: tuple[Any, ...]) -> str:
         """Return the sort key of the value row with these :attr:`labels`."""
