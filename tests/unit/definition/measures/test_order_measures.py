@@ -35,7 +35,7 @@ things = Collection("things", schema={"type": "object"})
 
 @given(
     strategies.numbers,
-    st.sampled_from([Decimal("0.5"), Decimal("0.05"), Decimal("0.01"), Decimal("0.001")]),
+    st.sampled_from([Decimal("0.5"), Decimal("0.05"), Decimal("0.01"), Decimal("0.001"), Decimal("1E-9")]),
 )
 def test_a_rounded_number_is_off_by_at_most_the_error(value: Any, error: Decimal) -> None:
     assert abs(Decimal(round_to_bin(value, error)) - value) <= error * abs(Decimal(value))
@@ -134,6 +134,7 @@ def test_times_are_parsed_as_in_time_buckets() -> None:
         lambda: quantile("x", "half"),
         lambda: quantile("x", 0.5, error=0),
         lambda: quantile("x", 0.5, error=0.6),
+        lambda: quantile("x", 0.5, error="9.9E-10"),
         lambda: quantile("x", float("nan")),
         lambda: top("x", 0),
         lambda: top("x", 101),

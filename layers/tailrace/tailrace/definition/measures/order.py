@@ -43,6 +43,9 @@ from tailrace.errors import DefinitionError
 
 _MAX_TOP = 100
 
+_LEAST_ERROR = Decimal("1E-9")
+"""Values are rounded to 16 digits, so a smaller error would be exceeded; and it would hardly merge any."""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderMeasure:
@@ -222,7 +225,7 @@ def quantile(
     1 to a million have fewer than 700 at 0.01.
 
     Raises:
-        DefinitionError: the fraction is not from 0 to 1, or the error is not above 0 and at most 0.5.
+        DefinitionError: the fraction is not from 0 to 1, or the error is not from 1E-9 to 0.5.
 
     Example:
         >>> from tailrace import quantile
@@ -236,8 +239,9 @@ def quantile(
     relative_error = None if error is None else _parse_fraction(f"quantile({source!r}): error=", error)
     if not 0 <= at <= 1:
         raise DefinitionError(f"quantile({source!r}): fraction must be from 0 to 1, not {fraction}")
-    if relative_error is not None and not 0 < relative_error <= Decimal("0.5"):
-        raise DefinitionError(f"quantile({source!r}): error= must be above 0 and at most 0.5, not {error}")
+    if relative_error is not None and not _LEAST_ERROR <= relative_error <= Decimal("0.5"):
+        text = f"error= must be from {_LEAST_ERROR:f} to 0.5, not {error}; without error= the quantile is exact"
+        raise DefinitionError(f"quantile({source!r}): {text}")
     values = ValueSelection(source, where, error=relative_error)
     return OrderMeasure("quantile", values, "ranks", fraction=at, **metadata)
 
