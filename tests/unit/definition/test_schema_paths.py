@@ -1,6 +1,7 @@
 """The schema says which types a value at a path may have; what valid items cannot have is refused at import."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,16 @@ from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.schemas import Schema
 
 NODE = {"properties": {"next": {"$ref": "#/$defs/node"}, "value": {"type": "integer"}}, "additionalProperties": False}
+NO_VALUES: Sequence[tuple[str, dict[str, Any]]] = [
+    ("number", {"minimum": 2, "maximum": 1}),
+    ("integer", {"minimum": 1, "exclusiveMaximum": 1}),
+    ("number", {"exclusiveMinimum": Decimal("1.0"), "maximum": 1}),
+    ("number", {"exclusiveMinimum": 1, "exclusiveMaximum": 1}),
+    ("string", {"minLength": 2, "maxLength": 1}),
+    ("array", {"minItems": 2, "maxItems": 1}),
+    ("object", {"minProperties": 2, "maxProperties": 1}),
+    ("string", {"not": {"type": "string"}}),
+]
 TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
     ({}, ("a",), None),
     ({"properties": {"a": {"type": "string"}}}, ("a",), {"string"}),
@@ -45,6 +56,14 @@ TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
     ({"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}, ("a",), None),
     ({"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}, ("b",), set()),
     ({"type": "array"}, ("a",), set()),
+    *(
+        ({"properties": {"a": {"type": [kind, "null"], **bounds}}}, ("a",), {"null"})
+        for kind, bounds in NO_VALUES
+    ),
+    ({"properties": {"a": {"minimum": 1, "maximum": 1, "minLength": 0, "maxLength": 0}}}, ("a",), None),
+    ({"properties": {"a": {"not": {}}}}, ("a",), set()),
+    ({"properties": {"a": {"type": "number", "not": {"type": "integer"}}}}, ("a",), {"number"}),
+    ({"properties": {"a": {"type": "string", "not": {"type": "string", "minLength": 2}}}}, ("a",), {"string"}),
 ]  # fmt: skip
 
 

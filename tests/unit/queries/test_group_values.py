@@ -107,7 +107,7 @@ def test_a_number_is_found_by_every_spelling(spelling: str, lanes: int, limit: i
         ({"minimum": 0}, "2.50", ["2.50", "2.5"]),  # a text is valid, too
         ({"if": NUMBER, "then": {"minimum": 5}, "else": {"const": "none"}}, "7.0", ["7.0", "7"]),
         ({"if": NUMBER, "else": {"const": "none"}}, "none", ["none"]),
-        ({"not": {"type": "string"}, "type": ["string", "number"]}, "+1", ["+1", "1"]),
+        ({"not": {"type": "string"}, "type": ["string", "number"]}, "+1", ["1"]),
         ({"enum": [1, 2.5]}, "2.50", ["2.5"]),
         ({"const": 1.0}, "1", ["1"]),
         ({"allOf": [{"type": ["string", "number"]}, NUMBER]}, "10e-1", ["1"]),

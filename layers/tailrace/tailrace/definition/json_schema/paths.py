@@ -27,6 +27,18 @@ type Path = tuple[Step, ...]
 
 NOTHING: frozenset[str] = frozenset()
 _CONTAINERS = frozenset(["array", "object"])
+_BOUNDS = {
+    "number": (
+        ("minimum", "maximum", False),
+        ("minimum", "exclusiveMaximum", True),
+        ("exclusiveMinimum", "maximum", True),
+        ("exclusiveMinimum", "exclusiveMaximum", True),
+    ),
+    "string": (("minLength", "maxLength", False),),
+    "array": (("minItems", "maxItems", False),),
+    "object": (("minProperties", "maxProperties", False),),
+}
+"""The keywords of a type's least and most, and whether a value that equals both is left out."""
 
 
 class Paths:
@@ -91,7 +103,8 @@ class Paths:
         if not path:
             stated = schema.get("type", ALL_TYPES)
             stated = {stated} if isinstance(stated, str) else stated
-            return found & {"number" if kind == "integer" else kind for kind in stated}
+            possible = {"number" if kind == "integer" else kind for kind in stated}
+            return found & possible - {kind for kind in possible if _has_no_value(schema, kind)}
         step, rest = path[0], path[1:]
         if isinstance(step, Element):
             return found & NOTHING.union(*(self._types(inner, rest) for inner in self._elements(schema)))
@@ -123,6 +136,20 @@ class Paths:
             yield from schema.get("properties", {}).values()
             yield from schema.get("patternProperties", {}).values()
             yield schema.get("additionalProperties", True)
+
+
+def _has_no_value(schema: Mapping[str, Any], kind: str) -> bool:
+    """Tell whether the bounds of a schema leave no value of a type, or ``not`` excludes all of them."""
+    for least, most, is_open in _BOUNDS.get(kind, ()):
+        if least in schema and most in schema:
+            lowest, highest = schema[least], schema[most]
+            if lowest > highest or (is_open and lowest == highest):
+                return True
+    excluded = schema.get("not", False)
+    if not isinstance(excluded, Mapping):
+        return bool(excluded)
+    kinds = excluded.get("type", kind)
+    return not excluded.keys() - {"type"} and kind in ({kinds} if isinstance(kinds, str) else kinds)
 
 
 def _alternatives(schema: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
