@@ -45,6 +45,13 @@ def test_rows_are_those_of_the_fold(writes: list[Any]) -> None:
         assert tuple(row[name] for name in names) == folded[row["pk"], row["sk"]]
 
 
+def test_a_write_changes_an_item_if_dynamodb_says_so() -> None:
+    writes: list[Any] = [{"a": 1}, {"a": True}, {"a": Decimal("1.0")}, {"a": 1}, {"a": {1}}, {"a": [1]}, {"a": [1]}]
+    records = history("orders", [("1", fields) for fields in writes])
+    images = [next(iter(one["dynamodb"]["NewImage"]["a"])) for one in records]
+    assert images == ["N", "BOOL", "N", "NS", "L"]
+
+
 def test_rows_are_rendered_by_aggregate() -> None:
     found = rows(history("orders", [("1", ORDER)]), pipeline)
     assert found["days"] == [{"day": "2024-10-27", "shop": "a", "n": 1}]

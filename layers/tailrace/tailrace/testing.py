@@ -28,6 +28,7 @@ from tailrace.encoding.dynamodb import encode_item
 from tailrace.encoding.json_types import Item, Json, Row
 from tailrace.encoding.keys import value_rows_key
 from tailrace.encoding.numbers import EXACT
+from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidMessage
 from tailrace.inputs.changes import Change, UnreadableRecord, decode_image, position_of
 from tailrace.inputs.effects import Effect, derive_effect
@@ -97,7 +98,7 @@ def history(
     records: list[Json] = []
     for item_id, new in writes:
         old = table.get(item_id)
-        if old == new:
+        if canonical_json(old) == canonical_json(new):  # in Python, True equals 1
             continue
         records.append(record(first + len(records), collection, (item_id, old, new), pipeline=pipeline))
         if new is None:
