@@ -125,6 +125,14 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Collection("x", schema={"additionalProperties": False}, match={"kind": "A"}),
         "it allows no such field",
     ),
+    "key= against the schema's names": (
+        lambda: collection(schema={"propertyNames": {"pattern": "^[A-Z]"}}),
+        "key= makes the field 'text' a text, and the schema allows nothing there",
+    ),
+    "match= against the schema's names": (
+        lambda: Collection("x", schema={"propertyNames": {"enum": ["a"]}}, match={"kind": "A"}),
+        "match= gives the field 'kind' the value 'A', which the schema does not allow",
+    ),
     "received= in the TTL": (
         lambda: collection(received="expires_at"),
         "received=: 'expires_at' is the table's TTL attribute",

@@ -62,6 +62,13 @@ TYPES: Sequence[tuple[Any, Path, set[str] | None]] = [
     ),
     ({"properties": {"a": {"minimum": 1, "maximum": 1, "minLength": 0, "maxLength": 0}}}, ("a",), None),
     ({"properties": {"a": {"not": {}}}}, ("a",), set()),
+    *(
+        ({"propertyNames": names}, (name,), None if name == "a" else set())
+        for names in [{"pattern": "^a$"}, {"enum": ["a"]}, {"const": "a"}, {"maxLength": 1}]
+        for name in ("a", "bb")
+    ),
+    ({"propertyNames": {"minLength": 2, "not": {"const": "bb"}}}, ("bb",), None),
+    ({"propertyNames": False}, ("a",), set()),
     ({"properties": {"a": {"type": "number", "not": {"type": "integer"}}}}, ("a",), {"number"}),
     ({"properties": {"a": {"type": "string", "not": {"type": "string", "minLength": 2}}}}, ("a",), {"string"}),
 ]  # fmt: skip

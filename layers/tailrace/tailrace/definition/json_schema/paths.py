@@ -120,6 +120,8 @@ class Paths:
             self._evaluates(inner, name) for inner in self._in_place(schema)
         ):
             yield False
+        if _refuses_name(schema.get("propertyNames", True), name):
+            yield False
 
     @staticmethod
     def _evaluates(schema: Mapping[str, Any], name: str) -> bool:
@@ -150,6 +152,18 @@ def _has_no_value(schema: Mapping[str, Any], kind: str) -> bool:
         return bool(excluded)
     kinds = excluded.get("type", kind)
     return not excluded.keys() - {"type"} and kind in ({kinds} if isinstance(kinds, str) else kinds)
+
+
+def _refuses_name(names: Any, name: str) -> bool:
+    """Tell whether a schema of names certainly refuses one, as far as its own keywords say."""
+    if not isinstance(names, Mapping):
+        return names is False
+    return (
+        ("pattern" in names and not _matches(names["pattern"], name))
+        or name not in names.get("enum", (name,))
+        or name != names.get("const", name)
+        or not names.get("minLength", 0) <= len(name) <= names.get("maxLength", len(name))
+    )
 
 
 def _alternatives(schema: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
