@@ -25,8 +25,8 @@ def largest(
 ) -> OrderMeasure:
     """Maintain the ``most`` largest values of a field, each with the fields ``show`` of its item.
 
-    Equal values are ordered by the shown fields, in the order given, where a missing field comes first; of items that
-    agree in all of them, each is listed.
+    Equal values are ordered by the shown fields, in the order given and in the same direction: the largest first, and a
+    missing field last. Of items that agree in all of them, each is listed.
 
     Raises:
         DefinitionError: ``most`` is not an integer from 1 to 100, or a shown field cannot be named in the list.
@@ -49,6 +49,8 @@ def smallest(
     **metadata: Unpack[DisplayMetadata],
 ) -> OrderMeasure:
     """Maintain the ``most`` smallest values of a field, each with the fields ``show`` of its item; see :func:`largest`.
+
+    Of equal values, those with the smallest shown fields come first, and a missing field before any other.
 
     Example:
         >>> from tailrace import smallest
