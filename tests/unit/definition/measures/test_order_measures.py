@@ -136,6 +136,9 @@ def test_times_are_parsed_as_in_time_buckets() -> None:
         lambda: quantile("x", 0.5, error=0.6),
         lambda: quantile("x", 0.5, error="9.9E-10"),
         lambda: quantile("x", float("nan")),
+        lambda: minimum("x", most=3),  # type: ignore[call-arg]
+        lambda: first("x", by="t", most=3),  # type: ignore[call-arg]
+        lambda: top("x", 3, fraction=0.5),  # type: ignore[call-arg]
         lambda: top("x", 0),
         lambda: top("x", 101),
         lambda: top("x", True),

@@ -62,6 +62,12 @@ class OrderMeasure:
     unit: str | None = None
     description: str | None = None
 
+    def __post_init__(self) -> None:
+        for argument, kinds in (("fraction", ("quantile",)), ("most", ("top", "largest", "smallest"))):
+            if getattr(self, argument) and self.kind not in kinds:
+                text = f"takes no {argument}=, which is for {', '.join(kinds)}"
+                raise DefinitionError(f"{self.kind}({self.source!r}): {text}")
+
     @property
     def source(self) -> str:
         """The field whose values are kept."""
