@@ -10,7 +10,10 @@ from tailrace.definition.fields.paths import FieldPath, field_path
 from tailrace.definition.fields.zones import time_zone
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.json_types import Item
+from tailrace.encoding.times import TimeFormatError
 from tailrace.errors import DefinitionError
+
+_TOO_LATE = TimeFormatError("keep= after it is beyond the year 9999")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Lifetime:
         try:
             moment = parse_instant(value, self.zone, self.path.source, self.epoch_unit) + self.keep
         except OverflowError as error:
-            raise time_error(value, self.path.source) from error
+            raise time_error(value, self.path.source, _TOO_LATE) from error
         return max(int(moment.timestamp()), 0)
 
 

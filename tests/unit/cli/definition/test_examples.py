@@ -166,6 +166,7 @@ STORED: list[tuple[str, dict[str, Any], str]] = [
     ("it has the key", {"examples": [ORDER | {"pk": "x"}]}, "/pk: 'pk' is an attribute of the table's key"),
     ("a number is too long", {"examples": [ORDER | {"amount": 10**40 + 1}]}, "/amount: "),
     ("its end is no time", {"examples": [ORDER | {"placed": "soon"}], "collection": EXPIRING}, "/placed: not a time"),
+    ("its end is too late", {"examples": [ORDER | {"placed": "9999-12-31"}], "collection": EXPIRING}, "the year 9999"),
     ("a group is binary", {"examples": [ORDER | {"country": b"x"}]}, "'country' is binary in the examples"),
     (
         "a ratio divides texts",
