@@ -49,7 +49,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a binary key as an order": (counting(n=first("x", by="binary"), of=BINARY_KEY), "'binary' is binary in the key"),
     "a sum of a fixed text": (counting(n=total("kind")), "'kind' is a string in the match= of 'things'"),
-    "an hour of a fixed text": (counting(hour("kind")), "needs a time, but match= gives 'kind' the value 'Order'"),
+    "an hour of a fixed text": (counting(hour("kind")), "needs a time, but 'kind' is 'Order' in the match="),
     "an hour of a fixed boolean": (counting(hour("open")), "'open' is a boolean in the match= of 'things'"),
     "a step into a fixed text": (counting(field("kind.name")), "'kind' is a string in the match= of 'things'"),
     "a group by a key attribute": (counting(field("PK")), "'PK' is an attribute of the table's key, and no field"),

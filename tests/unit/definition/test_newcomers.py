@@ -13,8 +13,11 @@ from tailrace import (
     Pipeline,
     Route,
     count,
+    day,
     days,
     field,
+    hour,
+    last,
     maximum,
     ratio,
     total,
@@ -55,6 +58,16 @@ def each_one(order: Any) -> Any:
     yield order
 
 
+STATE: Any = {
+    "properties": {
+        "state": {"anyOf": [{"enum": ["open", "paid"]}, {"type": "null"}]},
+        "lines": {"type": "array", "items": {"properties": {"kind": {"type": "string", "const": "a"}}}},
+        "day": {"enum": ["never", "2024-06-01"]},
+        "at": {"anyOf": [{"enum": ["never"]}, {"type": "number"}]},
+        "when": {"anyOf": [{"enum": ["never"]}, {"type": "string"}]},
+    }
+}
+STATES = orders(schema=STATE)
 OPEN = {
     "properties": {
         "placed.at": {"type": "string"},
@@ -92,6 +105,13 @@ CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: orders(transform=lambda _item, _context: {}), "transform= must take one argument, the item"),
     (lambda: Route("r", of=orders(), when=each_one), "route 'r': when= must be a plain function"),
     (lambda: Route("r", of=orders(), when=PAIR), "route 'r': when= must take one argument"),
+    (
+        by("shop", of=STATES, by=[day("state")]),
+        r"day\('state'\) needs a time, but 'state' is 'open' or 'paid' in the schema of 'orders'",
+    ),
+    (by("shop", of=STATES, by=[hour("lines.kind")], each="lines"), "'lines.kind' is 'a' in the schema"),
+    (by("shop", of=STATES, measures={"m": last("shop", by="state")}), "by='state' needs a time, but 'state' is 'open'"),
+    (lambda: orders(schema=STATE, keep=days(3), keep_from="state"), "keep_from= needs a time, but 'state' is 'open'"),
     (lambda: orders(keep_from="shop"), "keep_from= needs keep=, how long an item is kept after it"),
     (lambda: orders(keep=days(3)), "keep= needs keep_from="),
     (lambda: orders(keep_unit="ms"), "keep_unit= and keep_tz= are for the times of keep= and keep_from="),
@@ -134,6 +154,11 @@ def test_any_callable_of_one_item_is_a_predicate(where: Any) -> None:
     one = orders(transform=dict)
     counted = Aggregate("a", of=one, by=[field("shop")], measures={"n": count(where=where)})
     assert Pipeline([one], [counted], [Route("r", of=one, when=where)])
+
+
+def test_texts_may_be_times() -> None:
+    for source in ("day", "at", "when", "other"):
+        by("shop", of=STATES, by=[day(source)])()
 
 
 def test_fields_with_dots_and_nested_ones_are_taken_as_written() -> None:

@@ -201,10 +201,14 @@ def _check_arrivals(collection: Collection) -> None:
     if collection.received_field in {*keys.fields, *keys.match}:
         raise DefinitionError(f"{context}: received= cannot be {collection.received!r}, which is in the key or match=")
     if collection.lifetime is not None:
-        meant = collection.fields.misread(collection.lifetime.path.steps)
+        path = collection.lifetime.path.steps
+        meant = collection.fields.misread(path)
         if meant is not None:
             raise DefinitionError(f"{context}: keep_from=: {meant}")
-        _check_type(context, collection, "keep_from", collection.lifetime.path.steps, _TIME)
+        _check_type(context, collection, "keep_from", path, _TIME)
+        texts = collection.fields.why_no_time(path)
+        if texts is not None:
+            raise DefinitionError(f"{context}: keep_from= needs a time, but {collection.keep_from!r} is {texts}")
 
 
 def _check_type(context: str, collection: Collection, argument: str, path: FieldSteps, types: frozenset[str]) -> None:

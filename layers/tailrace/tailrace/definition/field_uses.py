@@ -16,7 +16,6 @@ from tailrace.definition.json_schema.types import ALL_TYPES
 from tailrace.definition.measures.linear import Measure
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.ratios import AnyMeasure, Ratio
-from tailrace.encoding.times import read_time
 from tailrace.errors import DefinitionError
 
 _NUMBER = frozenset(["number"])
@@ -154,19 +153,12 @@ def check_uses(context: str, collection: Collection, uses: Iterable[FieldUse]) -
         meant = fields.misread(use.path_in(fields) or use.path)
         if meant is not None:
             raise DefinitionError(f"{context}: {use.what}: {meant}")
-        given = collection.keys.match.get(use.source) if use.types == _TIME else None
-        if isinstance(given, str) and not _is_time(given):
+        path = use.path_in(fields) if use.types == _TIME else None
+        texts = None if path is None else fields.why_no_time(path)
+        if texts is not None:
             raise DefinitionError(
-                f"{context}: {use.what} needs a time, but match= gives {use.source!r} the value {given!r}"
+                f"{context}: {use.what} needs a time, but {use.source!r} is {texts} of {collection.name!r}"
             )
-
-
-def _is_time(text: str) -> bool:
-    try:
-        read_time(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _missing(collection: Collection, use: FieldUse) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from tailrace.definition.fields.instants import is_time
 from tailrace.definition.fields.paths import source_of
 from tailrace.definition.item_keys import CollectionKey
 from tailrace.definition.json_schema.paths import ELEMENT, NOTHING, Path, Paths
@@ -21,6 +22,7 @@ BINARY = "binary"
 
 _TYPES: Mapping[Kind, str] = {"text": "string", "number": "number", "binary": "string"}
 INTO_A_MAP, DOTTED = "a dot leads into a map", "a field with a dot in its name is written"
+_MAX_SHOWN = 3
 _ID_PARTS = frozenset(["string", "number", "boolean", BINARY])
 
 
@@ -50,6 +52,15 @@ class ItemFields:
         return (
             names if path else frozenset({*names, *self._keys.fields, *self._keys.match} - self._keys.reserved.keys())
         )
+
+    def why_no_time(self, path: Path) -> str | None:
+        """Return what the values at a path are in words, if all of them are known texts of which none is a time."""
+        given = self._keys.match.get(str(path[0])) if len(path) == 1 else None
+        texts = frozenset([given]) if isinstance(given, str) else self._paths.texts(path)
+        if texts is None or "number" in self.types(path) or any(map(is_time, texts)):
+            return None
+        shown = " or ".join(map(repr, sorted(texts)[:_MAX_SHOWN])) or "nothing"
+        return f"{shown}{' and the like' * (len(texts) > _MAX_SHOWN)} in the {self.source_of(path)}"
 
     def misread(self, path: Path) -> str | None:
         """Return what to write for a path that leads where nothing is described, but reads as a name with dots.

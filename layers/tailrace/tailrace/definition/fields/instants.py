@@ -63,6 +63,15 @@ def _other_unit(number: int | Decimal, unit: str) -> Exception | None:
     return None
 
 
+def is_time(text: str) -> bool:
+    """Tell whether a text is a time, in some zone."""
+    try:
+        read_time(text)
+    except TimeFormatError:
+        return False
+    return True
+
+
 def check_epoch_unit(context: str, unit: object) -> None:
     """Check that ``unit`` is a unit of numbers since 1970.
 

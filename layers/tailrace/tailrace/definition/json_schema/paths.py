@@ -4,7 +4,7 @@ The types are an upper bound: a type that is missing from them is one that no va
 leaves open stays possible.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -52,6 +52,10 @@ class Paths:
     def types(self, path: Path) -> frozenset[str]:
         """Return the types that a value at the path may have in a valid item; none if there can be no value."""
         return self._types(self._document, path) & (ALL_TYPES if path else {"object"})
+
+    def texts(self, path: Path) -> frozenset[str] | None:
+        """Return the texts that a value at the path may be, if the schema lists them; None if it may be any text."""
+        return self._texts(self._document, path)
 
     def is_described(self, path: Path) -> bool:
         """Tell whether the schema has anything to say of values at the path."""
@@ -112,6 +116,27 @@ class Paths:
             found &= self._types(inner, rest)
         return found
 
+    def _texts(self, schema: Any, path: Path) -> frozenset[str] | None:
+        if not isinstance(schema, Mapping):
+            return None if schema is True else NOTHING
+        lists = list(self._own_texts(schema, path))
+        lists += [self._texts(inner, path) for inner in (*self._targets(schema), *schema.get("allOf", ()))]
+        lists += [_united(self._texts(inner, path) for inner in found) for found in _alternatives(schema)]
+        known = [texts for texts in lists if texts is not None]
+        return frozenset.intersection(*known) if known else None
+
+    def _own_texts(self, schema: Mapping[str, Any], path: Path) -> Iterator[frozenset[str] | None]:
+        values = [schema["const"]] if "const" in schema else schema.get("enum")
+        if values is not None:
+            found = (value for root in values for value in _values_at(root, path))
+            yield frozenset(value for value in found if isinstance(value, str))
+        if not path:
+            yield None if "string" in self._types(schema, ()) else NOTHING
+        elif isinstance(path[0], Element):
+            yield _united(self._texts(inner, path[1:]) for inner in self._elements(schema))
+        else:
+            yield from (self._texts(inner, path[1:]) for inner in self._field(schema, path[0]))
+
     def _field(self, schema: Mapping[str, Any], name: str) -> Iterator[Any]:
         """Yield the subschemas that a field's value has to satisfy, as far as this part of the schema says it."""
         named = list(_named(schema, name))
@@ -138,6 +163,13 @@ class Paths:
             yield from schema.get("properties", {}).values()
             yield from schema.get("patternProperties", {}).values()
             yield schema.get("additionalProperties", True)
+
+
+def _united(lists: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """Return all texts of several lists; None if one may have any."""
+    found = list(lists)
+    known = [texts for texts in found if texts is not None]
+    return NOTHING.union(*known) if len(known) == len(found) else None
 
 
 def _has_no_value(schema: Mapping[str, Any], kind: str) -> bool:
