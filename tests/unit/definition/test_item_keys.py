@@ -41,6 +41,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "a single brace": (lambda: collection(key={"PK": "{a}#}"}), "single '}'"),
     "a placeholder without a name": (lambda: collection(key={"PK": "A#{}"}), "'{}' is no placeholder"),
     "an unknown type": (lambda: collection(key={"PK": "{a:int}"}), "'{a:int}' is no placeholder"),
+    "spaces around a name": (lambda: collection(key={"PK": "A#{ a }"}), "'{ a }' is no placeholder"),
     "a number beside a text": (lambda: collection(key={"PK": "A#{a:number}"}), "nothing else"),
     "a field of two types": (lambda: collection(key={"PK": "{a}", "SK": "{a:number}"}), "{a} is of two types"),
     "a field that the schema forbids": (lambda: collection(schema=CLOSED), "'customer'"),

@@ -31,7 +31,7 @@ type Kind = Literal["text", "number", "binary"]
 
 _MAX_BYTES = (MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES)
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[^{}]+|[{}]")
-_PLACEHOLDER = re.compile(r"([^:+]+)(\+)?(?::(text|number|binary))?")
+_PLACEHOLDER = re.compile(r"([^:+\s](?:[^:+]*[^:+\s])?)(\+)?(?::(text|number|binary))?")
 _NO_SEPARATOR = re.compile(r"[\w.-]", re.ASCII)
 
 
