@@ -58,6 +58,7 @@ def each_one(order: Any) -> Any:
     yield order
 
 
+ADDRESS: Any = {"type": "object", "properties": {"country": {}}, "additionalProperties": False}
 STATE: Any = {
     "properties": {
         "state": {"anyOf": [{"enum": ["open", "paid"]}, {"type": "null"}]},
@@ -125,6 +126,12 @@ CASES: list[tuple[Callable[[], object], str]] = [
         lambda: orders(schema=CLOSED | {"required": ["shpo"]}),
         r"requires the field 'shpo' and allows no value there \(did you mean 'shop'\?\), so no item is valid",
     ),
+    (
+        lambda: orders(
+            schema={"required": ["a"], "properties": {"a": {"allOf": [ADDRESS | {"required": ["contry"]}]}}}
+        ),
+        r"requires the field 'a.contry' and allows no value there \(did you mean 'a.country'\?\), so no item is valid",
+    ),
 ]
 
 
@@ -154,6 +161,20 @@ def test_any_callable_of_one_item_is_a_predicate(where: Any) -> None:
     one = orders(transform=dict)
     counted = Aggregate("a", of=one, by=[field("shop")], measures={"n": count(where=where)})
     assert Pipeline([one], [counted], [Route("r", of=one, when=where)])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": ADDRESS | {"required": ["contry"]}}},  # nobody has to have an address
+        {"required": ["a"], "properties": {"a": {"required": ["contry"], "additionalProperties": False}}},  # a text
+        {"required": ["a"], "properties": {"a": {"anyOf": [ADDRESS | {"required": ["contry"]}, ADDRESS]}}},
+        {"required": ["a"], "properties": {"a": {"type": "object", "$ref": "#"}}},  # deeper than is looked at
+        {"required": ["a"], "properties": {"a": ADDRESS | {"required": ["country"]}}},
+    ],
+)
+def test_a_nested_field_that_is_required_but_impossible_is_refused_only_if_each_item_needs_it(schema: Any) -> None:
+    orders(schema=schema)
 
 
 def test_texts_may_be_times() -> None:

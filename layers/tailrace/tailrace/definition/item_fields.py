@@ -4,7 +4,8 @@ A field in the key has the type of its attribute, one in ``match=`` a value, and
 its key, its TTL, and the engine's) are no fields, whatever the schema says.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,6 +24,9 @@ BINARY = "binary"
 _TYPES: Mapping[Kind, str] = {"text": "string", "number": "number", "binary": "string"}
 INTO_A_MAP, DOTTED = "a dot leads into a map", "a field with a dot in its name is written"
 _MAX_SHOWN = 3
+_MAX_REQUIRED = 200
+"""Of a schema that contains itself, so many required fields are looked at."""
+_MAP = frozenset(["object"])
 _ID_PARTS = frozenset(["string", "number", "boolean", BINARY])
 
 
@@ -127,12 +131,28 @@ def check_fields(keys: CollectionKey, schema: Schema) -> None:
 
 def _check_required(context: str, keys: CollectionKey, schema: Schema) -> None:
     fields = ItemFields(keys, schema.paths)
-    for name in sorted(schema.required - keys.reserved.keys()):
-        if not fields.types((name,)):
-            close = get_close_matches(name, schema.paths.names(()) - {name}, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            text = f"the schema requires the field {name!r} and allows no value there{hint}, so no item is valid"
-            raise DefinitionError(f"{context}: {text}")
+    path = _impossible(fields, schema.paths, schema.required - keys.reserved.keys())
+    if path is not None:
+        *outer, name = path
+        close = get_close_matches(name, schema.paths.names(tuple(outer)) - {name}, n=1)
+        hint = f" (did you mean {source_of([*outer, close[0]])!r}?)" if close else ""
+        text = f"the schema requires the field {source_of(path)!r} and allows no value there{hint}, so no item is valid"
+        raise DefinitionError(f"{context}: {text}")
+
+
+def _impossible(fields: ItemFields, paths: Paths, required: Iterable[str]) -> tuple[str, ...] | None:
+    """Return the path of a field that every item has to have, and that can have no value; None if none is found."""
+    waiting: deque[tuple[str, ...]] = deque((name,) for name in sorted(required))
+    for _ in range(_MAX_REQUIRED):
+        if not waiting:
+            break
+        path = waiting.popleft()
+        types = fields.types(path)
+        if not types:
+            return path
+        if types == _MAP:
+            waiting += ((*path, name) for name in sorted(paths.required(path)))
+    return None
 
 
 def _faults(schema: Schema, name: str, value: Any) -> Iterator[str]:

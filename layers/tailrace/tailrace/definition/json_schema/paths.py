@@ -72,6 +72,21 @@ class Paths:
         found = (part.get("properties", {}) for one in schemas for part in self._in_place(one))
         return frozenset(name for names in found for name in names)
 
+    def required(self, path: Sequence[str]) -> frozenset[str]:
+        """Return the names that each object at the path has to have, wherever there is one."""
+        schemas: list[Any] = [self._document]
+        for step in path:
+            schemas = [inner for part in self._always(schemas) for inner in self._field(part, step)]
+        return frozenset(name for part in self._always(schemas) for name in part.get("required", ()))
+
+    def _always(self, schemas: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+        waiting = list(schemas)
+        while waiting:
+            found = waiting.pop()
+            if isinstance(found, Mapping):
+                yield found
+                waiting += (*self._targets(found), *found.get("allOf", ()))
+
     def _in_place(self, schema: Any) -> Iterator[Mapping[str, Any]]:
         return self._references.in_place(schema)
 
