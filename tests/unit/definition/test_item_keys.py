@@ -1,6 +1,8 @@
 """Collections with keys of their own: mistakes in a definition, and what a row is."""
 
+import json
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -127,6 +129,26 @@ def test_true_and_1_tell_collections_apart() -> None:
         one and one.collection for one in (identity(found, {"PK": "x", "v": v}) for v in (True, 1, Decimal("1.0")))
     ]
     assert names == ["a", "b", "b"]
+
+
+class Level(int, Enum):
+    """A number whose text is its name."""
+
+    HIGH = 3
+
+
+class Kind(str, Enum):  # noqa: UP042 - the text of a StrEnum is its value
+    """A text whose ``str()`` is its name."""
+
+    ORDER = "Order"
+
+
+def test_a_member_of_an_enum_is_its_value_in_a_row() -> None:
+    orders = collection(match={"level": Level.HIGH, "kind": Kind.ORDER})
+    row = encode_item(orders.keys.row("c/1", {}))
+    assert json.dumps([row["level"], row["kind"]]) == '[{"N": "3"}, {"S": "Order"}]'
+    assert identity(pipeline(orders), {"PK": "CUSTOMER#c", "SK": "ORDER#1", "level": 3, "kind": "Order"})
+    assert not identity(pipeline(orders), {"PK": "CUSTOMER#c", "SK": "ORDER#1", "level": 2, "kind": "Order"})
 
 
 def test_a_sentinel_is_no_item_of_any_collection() -> None:

@@ -86,7 +86,9 @@ def encode_value(value: Any) -> dict[str, Any]:
             return {"BOOL": value}
         case str():
             return {"S": plain_text(value)}
-        case int() | Decimal():
+        case int():
+            return {"N": int.__repr__(value)}  # match= may name a member of an enum, whose text is its name
+        case Decimal():
             return {"N": str(value)}
         case None:
             return {"NULL": True}
