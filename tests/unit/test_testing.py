@@ -52,6 +52,11 @@ def test_a_write_changes_an_item_if_dynamodb_says_so() -> None:
     assert images == ["N", "BOOL", "N", "NS", "L"]
 
 
+def test_a_float_is_refused_with_what_to_write() -> None:
+    with pytest.raises(InvalidMessage, match=r"no type for a float; write Decimal\('12.5'\)"):
+        history("orders", [("1", ORDER | {"amount": 12.5})])
+
+
 def test_rows_are_rendered_by_aggregate() -> None:
     found = rows(history("orders", [("1", ORDER)]), pipeline)
     assert found["days"] == [{"day": "2024-10-27", "shop": "a", "n": 1}]

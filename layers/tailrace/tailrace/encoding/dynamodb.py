@@ -100,7 +100,8 @@ def encode_value(value: Any) -> dict[str, Any]:
             return {"B": bytes(value)}
         case set() | frozenset():
             return _encode_set(value)
-    raise InvalidMessage(f"DynamoDB has no type for a {type(value).__name__}")
+    remedy = f"; write Decimal({str(value)!r})" if isinstance(value, float) else ""
+    raise InvalidMessage(f"DynamoDB has no type for a {type(value).__name__}{remedy}")
 
 
 def _encode_set(members: Iterable[Any]) -> dict[str, Any]:
