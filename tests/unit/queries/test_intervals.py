@@ -89,6 +89,17 @@ def test_a_rolled_up_row_has_all_items_of_its_interval(
         assert [row[interval] for row in found] == sorted(expected, reverse=order == "desc")
 
 
+@pytest.mark.parametrize("shops", [["a", "none"], ["none", "a", "none too"], ["none"]])
+def test_a_value_without_rows_leaves_out_nothing_of_the_others(shops: list[str]) -> None:
+    by: list[Any] = [field("shop"), field("kind"), tailrace.day("at")]
+    aggregate = Aggregate("sales_by", of=SALES, by=by, measures={"n": count()})
+    items = [(str(n), {"shop": "a", "kind": "k", "at": f"2024-06-0{n + 1}"}) for n in range(9)]
+    table = Table(stored_rows(history("sales", items), Pipeline([SALES], [aggregate])))
+    found = all_pages(aggregate, table, [*(("shop", shop) for shop in shops), ("kind", "k"), ("interval", "week")])
+    expected = [("2024-05-27", 2), ("2024-06-03", 7)] if "a" in shops else []
+    assert [(row["week"], row["n"]) for row in found] == expected
+
+
 @pytest.mark.parametrize(
     ("group", "units"),
     [

@@ -132,6 +132,15 @@ class RowQuery:
         label = coarse_label(texts[index], self.interval)
         return (*texts[:index], local_text(label)) if index else (label,)
 
+    def may_have_merge_key(self, pk: str, merge_key: tuple[str, ...]) -> bool:
+        """Return whether rows of a partition may have a merge key."""
+        if not merge_key:
+            return True
+        first = group_texts(pk, "-")[0]
+        if self.interval is not None and self.aggregate.by[0] is self.aggregate.bucket:
+            first = coarse_label(first, self.interval)
+        return merge_key[0] == first
+
     def stored_rows_per_row(self) -> int:
         """Return roughly how many stored rows make one row; exactly 1 if rows are not merged."""
         bucket = self.aggregate.bucket

@@ -202,7 +202,7 @@ def _runs(query: RowQuery, scan: _Scan) -> Iterator[_Run]:
             sums.add(stored.row)
         before = before or scan.last_position
         # the next row would end the run; so does a partition of another time
-        run_ended = scan.last_position.sk is None and query.merge_key(scan.last_position.pk, "-")[:1] != name[:1]
+        run_ended = scan.last_position.sk is None and not query.may_have_merge_key(scan.last_position.pk, name)
         if scan.out_of_reads and query.stored_rows_per_row() > 1 and not run_ended:
             scan.last_position = before
             return
