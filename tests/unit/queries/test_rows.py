@@ -12,7 +12,7 @@ from tailrace import Aggregate, count, day, field, hour, minute, month, week
 from tailrace.definition.collection import Collection
 from tailrace.definition.groups.group import Group
 from tailrace.errors import InvalidMessage
-from tailrace.queries.parameters import parse_row_query
+from tailrace.queries.parameters import parse_group_query, parse_row_query
 from tailrace.queries.rows import KeyRange, Position, RowQuery
 
 trips = Collection("trips", schema={"type": "object"})
@@ -255,6 +255,9 @@ OUTSIDE: list[tuple[Aggregate, dict[str, str], list[Any]]] = [
     (DAYS, {"from": "2013-01-01", "to": "2013-01-05", "carrier": "UA"}, ["trips_by@3#2013-01-03", "B6#ORD"]),
     (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, [1, None]),
     (DAYS, {"from": "2013-01-01", "to": "2013-01-05"}, ["trips_by@3#2013-01-03", {}]),
+    (CARRIER_HOURS, {"carrier": "UA"}, ["trips_by@3#UA", ""]),
+    (CARRIER_HOURS, {"carrier": "UA"}, ["trips_by@3#UA", "\ud800"]),
+    (CARRIER_HOURS, {"carrier": "UA"}, ["trips_by@3#UA", "2" * 1025]),
 ]
 
 
@@ -266,6 +269,16 @@ def test_a_forged_cursor_reads_nothing_outside_its_query(
     forged = base64.urlsafe_b64encode(json.dumps([*position, made._checksum(position)]).encode()).decode()
     with pytest.raises(InvalidMessage, match="cursor"):
         parse_row_query(of, [*given.items(), ("cursor", forged)])
+
+
+@pytest.mark.parametrize("after", ["", "\ud800", "2" * 1025])
+def test_a_forged_cursor_of_a_list_of_groups_is_rejected(after: str) -> None:
+    made = parse_group_query(CARRIERS, [("order", "key")])
+    forged = base64.urlsafe_b64encode(json.dumps([after, "0" * 16]).encode()).decode()
+    if after.isascii():
+        forged = made.cursor(after)
+    with pytest.raises(InvalidMessage, match="cursor"):
+        made.starting_at(forged)
 
 
 def test_a_row_whose_label_the_zone_no_longer_has_is_still_read() -> None:

@@ -4,6 +4,8 @@ import base64
 import json
 from typing import Any
 
+from tailrace.encoding.keys import MAX_SORT_KEY_BYTES
+
 
 def encode_cursor(values: list[Any]) -> str:
     """Encode a position and its checksum."""
@@ -17,3 +19,11 @@ def decode_cursor(cursor: str) -> Any:
         return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, RecursionError):
         return None
+
+
+def is_sort_key(text: str) -> bool:
+    """Return whether a text can be a sort key, so that DynamoDB can continue after it."""
+    try:
+        return 1 <= len(text.encode()) <= MAX_SORT_KEY_BYTES
+    except UnicodeEncodeError:
+        return False

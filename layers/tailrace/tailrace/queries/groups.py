@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tailrace.definition.aggregate import GroupList
 from tailrace.errors import InvalidMessage
-from tailrace.queries.cursors import decode_cursor, encode_cursor
+from tailrace.queries.cursors import decode_cursor, encode_cursor, is_sort_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class GroupQuery:
             InvalidMessage: the cursor is from another query or was tampered with.
         """
         match decode_cursor(cursor):
-            case [str(after), checksum] if after and checksum == self._checksum(after):
+            case [str(after), checksum] if is_sort_key(after) and checksum == self._checksum(after):
                 return replace(self, after=after)
         raise InvalidMessage(
             "invalid cursor: pass it on unchanged, with the same query; begin again if the aggregate was rebuilt"

@@ -15,7 +15,7 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.encoding.keys import group_texts, lane_key, row_key
 from tailrace.errors import InvalidMessage
-from tailrace.queries.cursors import decode_cursor, encode_cursor
+from tailrace.queries.cursors import decode_cursor, encode_cursor, is_sort_key
 from tailrace.queries.intervals import MAX_PARTITIONS_PER_INTERVAL, RANGE, coarse_label, max_buckets_in
 from tailrace.queries.time_ranges import BucketRange, bucket_label, local_text
 from tailrace.queries.windows import Window
@@ -252,7 +252,7 @@ class RowQuery:
         return row_key(self.aggregate.name, self.aggregate.version, texts, self.epoch)
 
     def _covers(self, pk: Any, sk: Any) -> bool:
-        if not isinstance(pk, str) or not isinstance(sk, str | None):
+        if not isinstance(pk, str) or not (sk is None or (isinstance(sk, str) and is_sort_key(sk))):
             return False
         if self.bucket_range is not None and self._bucket_first():
             label = group_texts(pk, "-")[0]
