@@ -1,5 +1,6 @@
 /** Rows as the columns of a chart: one time axis, one column for each line and part. */
 
+import { isNumber, isSameNumber } from "../values/exact.js";
 import { bucketBefore, bucketEnd, bucketLengthS, bucketStart } from "../values/times.js";
 import { mainPart } from "./outliers.js";
 
@@ -19,7 +20,7 @@ export function columnsOf({ rows, bucketName }, aggregate, keys, view, unit, lea
   const lines = new Map(keys.map((key) => [key, new Map()]));
   for (const row of rows) {
     const second = bucketStart(row[bucketName], aggregate.zone) / 1000;
-    lines.get(aggregate.lineGroups.length === 0 ? keys[0] : aggregate.lineKey(row))?.set(second, row);
+    lines.get(keyOf(row, aggregate, keys))?.set(second, row);
   }
   const seconds = [...Float64Array.from(new Set([...lines.values()].flatMap((line) => [...line.keys()]))).sort()];
   const [start, end] = leavesOut ? mainPart(seconds) : [0, seconds.length];
@@ -32,6 +33,15 @@ export function columnsOf({ rows, bucketName }, aggregate, keys, view, unit, lea
     return view.parts.map((part) => xs.map((x) => (line.has(x) ? drawable(part.of(line.get(x))) : missing)));
   });
   return { xs, columns, rows: lines, leftOut };
+}
+
+/** Return the key of a row's line; of a number, the key that was typed for it, which may be in another notation. */
+function keyOf(row, aggregate, keys) {
+  if (aggregate.lineGroups.length === 0) return keys[0];
+  const key = aggregate.lineKey(row);
+  const [group, ...others] = aggregate.lineGroups;
+  if (others.length > 0 || keys.includes(key) || !isNumber(row[group.name])) return key;
+  return keys.find((one) => isSameNumber(one, key));
 }
 
 /**

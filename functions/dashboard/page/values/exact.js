@@ -47,3 +47,22 @@ function isLong(token) {
 export function isNumber(value) {
   return typeof value === "number" || value instanceof Exact;
 }
+
+const DECIMAL = /^\s*([+-]?)(?=\.?\d)0*(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,6}))?\s*$/i;
+
+/** Return whether two texts are the same number, such as `2.50` and `2.5`, or `1e3` and `1000`. */
+export function isSameNumber(one, other) {
+  const [first, second] = [normalForm(one), normalForm(other)];
+  return first !== null && first === second;
+}
+
+/** Return a number as its sign, its digits without zeros at either end, and an exponent; null if it is none. */
+function normalForm(text) {
+  const found = DECIMAL.exec(text);
+  if (found === null) return null;
+  const [, sign, whole, fraction = "", exponent = "0"] = found;
+  const digits = (whole + fraction).replace(/0+$/, "");
+  const significant = digits.replace(/^0+/, "");
+  if (significant === "") return "0";
+  return `${sign === "-" ? "-" : ""}${significant}e${Number(exponent) + whole.length - digits.length}`;
+}
