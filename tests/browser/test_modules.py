@@ -157,6 +157,33 @@ def test_zero_has_no_sign(serve: Serve, visit: Visit) -> None:
     assert found == ["0", "0", "-1"]
 
 
+def test_lines_of_typed_numbers_and_bands_of_the_same_items(serve: Serve, visit: Visit) -> None:
+    page = visit(serve(FakeApi(rows=day()).respond).url)
+    prices = [Decimal("2.5"), 1000, 12345678901234567, 12345678901234568, "07"]
+    rows = [{"price": price, "hour": "2024-01-01T00:00+00:00", "n": n} for n, price in enumerate(prices, 1)]
+    drawn, bands = page.evaluate(
+        """async (rows) => {
+            const { parse } = await import('./values/exact.js');
+            const { columnsOf } = await import('./data/series.js');
+            const { viewsOf } = await import('./data/views.js');
+            const { Aggregate } = await import('./data/aggregate.js');
+            const groups = [{ name: 'price', kind: 'field' }, { name: 'hour', kind: 'hour', time_zone: 'UTC' }];
+            const given = [['n', 'count'], ['low', 'minimum'], ['high', 'maximum', 1], ['mean', 'mean', 1]];
+            const measures = [...given, ['spread', 'variance', 1]].map(
+                ([name, kind, where]) => ({ name, kind, field: 'x', where }));
+            const aggregate = new Aggregate({ name: 'a', groups, bucket: 'hour', measures });
+            const [view, ...others] = viewsOf(measures);
+            const keys = ['2.50', '1e3', '12345678901234567.0', '7'];
+            const read = { rows: parse(rows), bucketName: 'hour' };
+            const { columns } = columnsOf(read, aggregate, keys, view, 'hour', false);
+            return [columns, others.filter(({ kind }) => kind === 'band').map(({ label }) => label)];
+        }""",
+        dumps(rows),
+    )
+    assert drawn == [[1], [2], [3], [0]]
+    assert bands == ["Mean ± standard deviation"]
+
+
 def test_a_leap_second_stays_as_it_is(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     found = page.evaluate(

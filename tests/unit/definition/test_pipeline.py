@@ -22,8 +22,10 @@ from tailrace import (
     hours,
     largest,
     last,
+    maximum,
     mean,
     minimum,
+    ratio,
     smallest,
     top,
     total,
@@ -253,6 +255,19 @@ def test_units_and_descriptions_are_strings() -> None:
         Aggregate("a", of=things, by=[field("y")], measures={"n": count(unit=wrong)})
     with pytest.raises(DefinitionError, match="description"):
         Collection("things", schema=schema, description="")
+
+
+def test_measures_of_the_same_items_are_told_from_others() -> None:
+    things = Collection("things", schema={"type": "object"})
+    measures: Any = {
+        "n": count(),
+        "mean": mean("x", where=bool),
+        "most": maximum("x", where=any),
+        "least": minimum("x", where=bool),
+        "share": ratio("n", "mean"),
+    }
+    described = describe(Aggregate("a", of=things, by=[field("y")], measures=measures))
+    assert [one.get("where") for one in described["measures"]] == [None, 1, 2, 1, None]
 
 
 def test_violations_are_computed_on_first_access(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 /**
- * The views of a panel: one for each measure, and bands of several measures of one field.
+ * The views of a panel: one for each measure, and bands of several measures of one field of the same items.
  *
  * A view's parts are drawn as one line each: `low`, `middle` and `high` of a band, otherwise only `middle`.
  * `isAdditive`: rows can be rolled up to longer buckets. `hasWindow`: there are moving sums of it. `isZeroWhenEmpty`:
@@ -61,12 +61,14 @@ function partsOf(measure, measures) {
   return measures.filter(({ name }) => name === measure.numerator || name === measure.denominator);
 }
 
+/** Return the bands of the measures of one field that are of the same items. */
 function bandViews(measures) {
-  const byField = new Map();
+  const alike = new Map();
   for (const measure of measures.filter((one) => one.field)) {
-    byField.set(measure.field, [...(byField.get(measure.field) ?? []), measure]);
+    const key = JSON.stringify([measure.field, measure.where]);
+    alike.set(key, [...(alike.get(key) ?? []), measure]);
   }
-  return [...byField.values()]
+  return [...alike.values()]
     .flatMap((same) => [quantileBand(same), extremesBand(same), deviationBand(same)])
     .filter((view) => view !== null);
 }

@@ -4,6 +4,7 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import Group
 from tailrace.definition.groups.hops import HopGroup
+from tailrace.definition.measures.linear import Measure, Predicate
 from tailrace.definition.measures.order import OrderMeasure
 from tailrace.definition.measures.ratios import AnyMeasure, Ratio
 from tailrace.encoding.json_types import Json
@@ -48,8 +49,18 @@ def _measure(name: str, measure: AnyMeasure, aggregate: Aggregate) -> Json:
         description |= {"most": measure.most}
     if isinstance(measure, OrderMeasure) and measure.values.show:
         description |= {"show": list(measure.values.show)}
+    if (where := _where(measure)) is not None:
+        # the code itself is no text for readers, but whether two measures are of the same items is
+        description["where"] = 1 + [*dict.fromkeys(filter(None, map(_where, aggregate.measures.values())))].index(where)
     if name in aggregate.repeated_measures:
         description["additive"] = False
     if isinstance(measure, Ratio):
         description |= {"numerator": measure.numerator, "denominator": measure.denominator}
     return description
+
+
+def _where(measure: AnyMeasure) -> Predicate | None:
+    """Return the predicate that the items of a measure satisfy, if it has one."""
+    if isinstance(measure, OrderMeasure):
+        return measure.values.where
+    return measure.columns[0].where if isinstance(measure, Measure) else None
