@@ -157,11 +157,12 @@ def test_zero_has_no_sign(serve: Serve, visit: Visit) -> None:
     assert found == ["0", "0", "-1"]
 
 
-def test_lines_of_typed_numbers_and_bands_of_the_same_items(serve: Serve, visit: Visit) -> None:
+def test_lines_of_typed_numbers_or_read_in_part_and_bands_of_the_same_items(serve: Serve, visit: Visit) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     prices = [Decimal("2.5"), 1000, 12345678901234567, 12345678901234568, "07"]
     rows = [{"price": price, "hour": "2024-01-01T00:00+00:00", "n": n} for n, price in enumerate(prices, 1)]
-    drawn, bands = page.evaluate(
+    rows.append({"price": 1000, "hour": "2024-01-01T01:00+00:00", "n": 2})
+    drawn, of_more, bands = page.evaluate(
         """async (rows) => {
             const { parse } = await import('./values/exact.js');
             const { columnsOf } = await import('./data/series.js');
@@ -176,11 +177,14 @@ def test_lines_of_typed_numbers_and_bands_of_the_same_items(serve: Serve, visit:
             const keys = ['2.50', '1e3', '12345678901234567.0', '7'];
             const read = { rows: parse(rows), bucketName: 'hour' };
             const { columns } = columnsOf(read, aggregate, keys, view, 'hour', false);
-            return [columns, others.filter(({ kind }) => kind === 'band').map(({ label }) => label)];
+            const more = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', false).columns;
+            return [columns, more, others.filter(({ kind }) => kind === 'band').map(({ label }) => label)];
         }""",
         dumps(rows),
     )
-    assert drawn == [[1], [2], [3], [0]]
+    assert drawn == [[1, 0], [2, 2], [3, 0], [0, 0]]
+    # the last row read is the second one of the second line
+    assert of_more == [[1, 0], [2, 2], [3, None], [None, None]]
     assert bands == ["Mean ± standard deviation"]
 
 

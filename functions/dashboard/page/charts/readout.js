@@ -8,8 +8,9 @@ import { bucketText } from "./bucket-text.js";
 export function valueAt(chartData, lineIndex, second, { brief = false } = {}) {
   const { view, columns, lines, xs } = chartData;
   const row = chartData.rows.get(lines[lineIndex].key)?.get(second);
-  if (!row) return view.isZeroWhenEmpty && xs.includes(second) ? "0" : null;
   const index = xs.indexOf(second);
+  // a bucket without a row is zero, or unknown
+  if (!row) return columns[lineIndex * view.parts.length][index] === 0 ? "0" : null;
   const parts = view.parts.map((part, partIndex) => {
     const value = columns[lineIndex * view.parts.length + partIndex][index];
     if (value === null || value === undefined) return null;

@@ -7,7 +7,8 @@ import { mainPart } from "./outliers.js";
 /**
  * Return the columns of a chart.
  *
- * @param {{rows: object[], bucketName: string}} read the rows, and their member with the label of the bucket
+ * @param {{rows: object[], bucketName: string, truncated: boolean}} read the rows, their member with the label of the
+ *   bucket, and whether there are more
  * @param {string[]} keys of the lines, in order
  * @param {object} view see views.js
  * @param {string} unit of the buckets, after the rollup
@@ -16,7 +17,7 @@ import { mainPart } from "./outliers.js";
  *   in seconds since 1970; for each line the columns of the view's parts; `rows` by line and second; the seconds that
  *   are left out
  */
-export function columnsOf({ rows, bucketName }, aggregate, keys, view, unit, leavesOut) {
+export function columnsOf({ rows, bucketName, truncated }, aggregate, keys, view, unit, leavesOut) {
   const lines = new Map(keys.map((key) => [key, new Map()]));
   for (const row of rows) {
     const second = bucketStart(row[bucketName], aggregate.zone) / 1000;
@@ -27,12 +28,22 @@ export function columnsOf({ rows, bucketName }, aggregate, keys, view, unit, lea
   const leftOut = [...seconds.slice(0, start), ...seconds.slice(end)];
   for (const line of lines.values()) for (const second of leftOut) line.delete(second);
   const xs = withGaps(seconds.slice(start, end), unit, aggregate.zone);
-  const missing = view.isZeroWhenEmpty ? 0 : null;
-  const columns = keys.flatMap((key) => {
+  const isRead = truncated ? readUpTo(rows.at(-1), bucketName, aggregate, keys) : () => true;
+  const columns = keys.flatMap((key, index) => {
     const line = lines.get(key);
-    return view.parts.map((part) => xs.map((x) => (line.has(x) ? drawable(part.of(line.get(x))) : missing)));
+    const missing = (x) => (view.isZeroWhenEmpty && isRead(index, x) ? 0 : null);
+    return view.parts.map((part) => xs.map((x) => (line.has(x) ? drawable(part.of(line.get(x))) : missing(x))));
   });
   return { xs, columns, rows: lines, leftOut };
+}
+
+/** Return whether a line's bucket at a second was read, if no row after the last one was: rows are in key order. */
+function readUpTo(last, bucketName, aggregate, keys) {
+  if (last === undefined) return () => false;
+  const lastSecond = bucketStart(last[bucketName], aggregate.zone) / 1000;
+  if (!aggregate.isMultiValue) return (_, second) => second < lastSecond;
+  const lastIndex = keys.indexOf(keyOf(last, aggregate, keys));
+  return (index, second) => index < lastIndex || (index === lastIndex && second <= lastSecond);
 }
 
 /** Return the key of a row's line; of a number, the key that was typed for it, which may be in another notation. */
