@@ -39,9 +39,18 @@ export function tickLabels(ticks, step) {
   // of 2.5, the exponent is 0 and the fraction has one digit
   const [, fraction = "", exponent] = /^\d(?:\.(\d+))?e(.+)$/.exec(step.toExponential());
   const digits = Math.floor(Math.log10(largest)) - Number(exponent) + fraction.length + 1;
+  if (largest >= LONG || (largest !== 0 && largest < SHORT)) return ticks.map((tick) => powerTick(tick, digits));
   if (largest < 10_000 ? digits <= 4 : digits <= 3) return ticks.map(shortTick);
   const exact = numberFormat({ maximumSignificantDigits: Math.min(digits, MAX_DIGITS) });
   return ticks.map((tick) => exact.format(tick));
+}
+
+/** Written out, these would take more room than the chart has. */
+const [SHORT, LONG] = [1e-7, 1e15];
+
+function powerTick(value, digits) {
+  const rounded = Number(value.toPrecision(Math.min(Math.max(digits, 1), MAX_DIGITS)));
+  return rounded === 0 ? "0" : rounded.toExponential();
 }
 
 function shortTick(value) {
