@@ -75,6 +75,22 @@ def test_it_signs_in_with_pkce_and_sends_the_token(serve: Serve, issuer: Issuer,
     assert issuer.grants == ["authorization_code"]  # the tab is still signed in
 
 
+def test_who_is_not_let_in_is_told_and_can_try_again(serve: Serve, issuer: Issuer, page: Page) -> None:
+    site = serve(protected(FakeApi(rows=day()), issuer, []), **settings(issuer))
+    page.goto(f"{site.url}?error=access_denied&state=unknown")
+    expect(page.locator("#notices")).to_contain_text("You could not be signed in: ")
+    expect(page.locator("#state")).to_be_empty()
+    assert issuer.grants == []
+    page.get_by_role("button", name="Sign in again").click()
+    expect(page.locator(".panel")).to_have_count(1)
+    expect(page.locator("#notices")).to_be_empty()
+    page.route("**/config.json", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#notices")).to_contain_text("The dashboard could not start: ")
+    expect(page.locator("#state")).to_have_text("Not started")
+    expect(page.locator("#panels")).to_be_empty()
+
+
 def test_a_token_is_renewed_before_it_expires(serve: Serve, issuer: Issuer, page: Page) -> None:
     issuer.lifetime_s = 62  # renewed a minute before it expires
     seen: list[str] = []

@@ -164,5 +164,7 @@ async function start() {
 
 start().catch((error) => {
   showNotice(`The dashboard could not start: ${error.message}`);
+  showState(["late", "Not started"]);
+  byId("panels").replaceChildren();
   throw error;
 });

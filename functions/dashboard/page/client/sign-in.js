@@ -12,8 +12,8 @@ const SIGNED_OUT = "tailrace-signed-out";
 const ANONYMOUS = { authorization: () => null, onUnauthorized: () => {}, userName: null, signOut: null };
 
 /**
- * Return the session for requests to the API, or null if there is none: the page is about to redirect to the issuer, or
- * its user has signed out.
+ * Return the session for requests to the API, or null if there is none: the page is about to redirect to the issuer, its
+ * user has signed out, or signing in has failed.
  *
  * @param {object|null} auth of config.json
  * @param {(text: string, signInAgain: () => void) => void} onEnded called once when the session has ended; the text says
@@ -34,7 +34,14 @@ export async function signIn(auth, onEnded) {
     automaticSilentRenew: false,
     monitorSession: false,
   });
-  const user = await currentUser(manager);
+  let user;
+  try {
+    user = await currentUser(manager);
+  } catch (error) {
+    // such as that the user or the issuer has declined; a second attempt by itself could go on forever
+    onEnded(`You could not be signed in: ${error.message}.`, () => manager.signinRedirect());
+    return null;
+  }
   if (user === null) {
     if (sessionStorage.getItem(SIGNED_OUT) === null) await manager.signinRedirect();
     // whoever comes next is asked who they are
