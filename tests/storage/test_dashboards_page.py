@@ -23,6 +23,8 @@ def test_the_python_of_the_page_reads_one_groups_rows(aggregates: Aggregates, dy
     ]
     gone = ("gone", {"shop": "a#b", "placed": "2024-10-27T05:00:00Z", "amount": 1})
     aggregates.absorb(event(history("orders", [*orders, gone, ("gone", None)])))
+    began = {"pk": {"S": "shop_hours@1#a%23b"}, "sk": {"S": "2024-10-27T09:00+01:00"}, "updated_at": {"S": "…"}}
+    aggregates.dynamodb.put_item(TableName=aggregates.name, Item=began)
     table = boto3.resource("dynamodb", endpoint_url=dynamodb_endpoint).Table(aggregates.name)
     found = space["rows"](table, "shop_hours@1", "a#b", "2024-10-27", "2024-10-27")
     assert [row["hour"] for row in found] == [
@@ -30,3 +32,4 @@ def test_the_python_of_the_page_reads_one_groups_rows(aggregates: Aggregates, dy
     ]
     assert [space["mean"](row, "basket") for row in found] == [0, 200, 100]
     assert space["mean"]({"m_total": Decimal(0), "m_count": Decimal(0)}, "m") is None
+    assert space["mean"]({"~inexact": Decimal(1)}, "m") is None
