@@ -16,7 +16,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as BodyTimeoutError
 
-FORWARDED_HEADERS: Final = ("accept", "accept-encoding", "if-none-match")
+FORWARDED_HEADERS: Final = ("accept", "accept-encoding", "if-match", "if-none-match")
 RETURNED_HEADERS: Final = (
     "allow",
     "cache-control",

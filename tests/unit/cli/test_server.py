@@ -72,7 +72,7 @@ def test_only_allowed_headers_are_returned(ask: DashboardClient, api: FakeApi) -
     assert not {"set-cookie", "access-control-allow-origin", "keep-alive"} & {name.lower() for name in answer.headers}
 
 
-def test_every_documented_header_of_a_read_is_returned() -> None:
+def test_every_documented_header_of_a_read_is_passed_on() -> None:
     document = build_document(load_pipeline(), {})
     reading = [path["get"] for path in document["paths"].values() if "get" in path]
     answers = [answer for operation in reading for answer in operation["responses"].values()]
@@ -80,6 +80,11 @@ def test_every_documented_header_of_a_read_is_returned() -> None:
     seen = {name.lower() for answer in answers for name in answer.get("headers", {})}
     assert seen
     assert seen - {"idempotency-replayed"} <= set(upstreams.RETURNED_HEADERS)
+    references = [
+        one["$ref"].split("/")[-1] for operation in reading for one in operation.get("parameters", ()) if "$ref" in one
+    ]
+    assert references
+    assert {name.lower() for name in references} <= set(upstreams.FORWARDED_HEADERS)
 
 
 def test_an_error_of_the_api_is_returned_unchanged(ask: DashboardClient, api: FakeApi) -> None:
