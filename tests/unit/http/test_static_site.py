@@ -64,7 +64,7 @@ def test_a_cached_file_is_revalidated_by_its_tag(site: Site) -> None:
     first = site.respond("main.js")
     assert first.headers["Cache-Control"] == "no-cache"
     tag = first.headers["ETag"]
-    for header in (tag, f'"other", {tag}'):
+    for header in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
         again = site.respond("main.js", if_none_match=header)
         assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
     assert site.respond("main.js", if_none_match='W/"other"').status == 200
@@ -81,7 +81,10 @@ def test_a_file_is_compressed_for_clients_that_accept_gzip(site: Site) -> None:
     assert compressed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(compressed.body).decode() == FILES["main.js"]
     assert compressed.headers["Vary"] == "Accept-Encoding"
-    assert "Content-Encoding" not in site.respond("main.js", accept_encoding="br").headers
+    for refusing in ("br", "", "gzip;q=0", "br, gzip; q=0.0", "*;q=0", "*, gzip;q=0", "notgzip"):
+        assert "Content-Encoding" not in site.respond("main.js", accept_encoding=refusing).headers
+    for accepting in ("*", "GZIP;q=0.001", "br;q=1, gzip; q=0.5", "identity;q=0, gzip;q=1.0"):
+        assert "Content-Encoding" in site.respond("main.js", accept_encoding=accepting).headers
     # not if compression would make it larger
     assert "Content-Encoding" not in site.respond("icon.svg", accept_encoding="gzip").headers
 

@@ -91,10 +91,10 @@ class Site:
             text = {"Content-Type": _TYPES[""], "Cache-Control": "no-store"}
             return SiteResponse(404, self.headers | text, b"Not found.\n")
         headers = self.headers | {"Cache-Control": found.cache_control, "ETag": found.tag, "Vary": "Accept-Encoding"}
-        if found.tag in (tag.strip() for tag in if_none_match.split(",")):
+        if if_none_match.strip() == "*" or _weak(found.tag) in map(_weak, if_none_match.split(",")):
             return SiteResponse(304, headers)
         file_headers = headers | {"Content-Type": found.type}
-        if "gzip" in accept_encoding and len(found.compressed) < len(found.content):
+        if _accepts_gzip(accept_encoding) and len(found.compressed) < len(found.content):
             return SiteResponse(200, file_headers | {"Content-Encoding": "gzip"}, found.compressed)
         return SiteResponse(200, file_headers, found.content)
 
@@ -103,6 +103,19 @@ def _file(kind: str, content: bytes, cache_control: str = "no-cache") -> _File:
     # weak, because the compressed form has the same tag and other bytes
     tag = f'W/"{sha256(content).hexdigest()[:32]}"'
     return _File(kind, content, tag, gzip.compress(content, mtime=0), cache_control)
+
+
+def _weak(tag: str) -> str:
+    """Return the text of an entity tag, which is all that a condition of a GET compares (RFC 9110, 8.8.3.2)."""
+    return tag.strip().removeprefix("W/")
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether gzip is named, directly or by ``*``, and not with the weight 0 (RFC 9110, 12.5.3)."""
+    codings = (part.lower().replace(" ", "").partition(";q=") for part in accept_encoding.split(","))
+    weights = {name: weight for name, _, weight in codings}
+    weight = weights.get("gzip", weights.get("*", "0"))
+    return weight.strip("0.") != "" or weight == ""
 
 
 def _origin(address: str) -> str:
