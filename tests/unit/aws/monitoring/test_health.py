@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -109,6 +110,9 @@ def test_what_waits_and_what_failed_is_counted(health: HealthMonitor, cloud: Clo
     assert found["stages"][5] == {"name": "archive", "waiting": 0, "in_work": 0, "failed": 2, "changes": 0}
     assert found["routes"] == [{"name": "large-orders", "waiting": 1, "in_work": 0, "failed": 2, "changes": 0}]
     assert (found["files_failed"], found["quarantined_today"], found["given_up"]) == (4, 3, 1)
+    named_so = replace(health.sources(), collections=["orders", "visits", "unknown"])
+    again = HealthMonitor(lambda: named_so, health.sqs, health.s3, health.progress, health.clock)
+    assert again.document()["quarantined_today"] == 3
 
 
 def test_who_is_behind_is_told_with_how_many_changes_have_come(health: HealthMonitor, cloud: Cloud) -> None:

@@ -157,7 +157,9 @@ class HealthMonitor:
     def _failure_counts(self, sources: Sources) -> tuple[int | None, Mapping[str, int | None]]:
         """Return the number of discarded batches, and of today's quarantine reports: of all, and by stage."""
         today = self.clock().date().isoformat()
-        folders = [f"{QUARANTINE_PREFIX}{name}/date={today}/" for name in (*sources.collections, UNKNOWN_COLLECTION)]
+        # a collection may be called like the folder of items without one
+        names = dict.fromkeys((*sources.collections, UNKNOWN_COLLECTION))
+        folders = [f"{QUARANTINE_PREFIX}{name}/date={today}/" for name in names]
 
         def list_names(prefix: str) -> Listing | None:
             return self._or_none(lambda: self._object_names(sources.failures_bucket, prefix))
