@@ -161,15 +161,17 @@ def test_zero_has_no_sign(serve: Serve, visit: Visit) -> None:
     assert found == ["0", "0", "-1"]
 
 
-def test_lines_of_typed_numbers_or_read_in_part_and_bands_of_the_same_items(serve: Serve, visit: Visit) -> None:
+def test_lines_of_typed_numbers_read_in_part_and_by_size_and_bands_of_the_same_items(
+    serve: Serve, visit: Visit
+) -> None:
     page = visit(serve(FakeApi(rows=day()).respond).url)
     prices = [Decimal("2.5"), 1000, 12345678901234567, 12345678901234568, "07"]
     rows = [{"price": price, "hour": "2024-01-01T00:00+00:00", "n": n} for n, price in enumerate(prices, 1)]
     rows.append({"price": 1000, "hour": "2024-01-01T01:00+00:00", "n": 2})
-    drawn, of_more, bands = page.evaluate(
+    drawn, of_more, bands, largest_first = page.evaluate(
         """async (rows) => {
             const { parse } = await import('./values/exact.js');
-            const { columnsOf } = await import('./data/series.js');
+            const { columnsOf, linesBySize } = await import('./data/series.js');
             const { viewsOf } = await import('./data/views.js');
             const { Aggregate } = await import('./data/aggregate.js');
             const groups = [{ name: 'price', kind: 'field' }, { name: 'hour', kind: 'hour', time_zone: 'UTC' }];
@@ -182,7 +184,11 @@ def test_lines_of_typed_numbers_or_read_in_part_and_bands_of_the_same_items(serv
             const read = { rows: parse(rows), bucketName: 'hour' };
             const { columns } = columnsOf(read, aggregate, keys, view, 'hour', false);
             const more = columnsOf({ ...read, truncated: true }, aggregate, keys, view, 'hour', false).columns;
-            return [columns, more, others.filter(({ kind }) => kind === 'band').map(({ label }) => label)];
+            const late = { name: 'late', kind: 'count', where: 1 };
+            const counts = { lineKey: ({ shop }) => shop, measures: [late, measures[0]] };
+            const sizes = linesBySize([{ shop: 'a', late: 2, n: 3 }, { shop: 'b', late: 1, n: 9 }], counts);
+            const bands = others.filter(({ kind }) => kind === 'band').map(({ label }) => label);
+            return [columns, more, bands, sizes.map(({ value }) => value)];
         }""",
         dumps(rows),
     )
@@ -190,6 +196,7 @@ def test_lines_of_typed_numbers_or_read_in_part_and_bands_of_the_same_items(serv
     # the last row read is the second one of the second line
     assert of_more == [[1, 0], [2, 2], [3, None], [None, None]]
     assert bands == ["Mean ± standard deviation"]
+    assert largest_first == ["b", "a"]
 
 
 def test_a_leap_second_stays_as_it_is(serve: Serve, visit: Visit) -> None:

@@ -99,9 +99,10 @@ function withGaps(seconds, unit, zone) {
 
 const COUNTS = new Set(["count", "count_items"]);
 
-/** Return the lines of rows, the largest first: by the sum of a count measure, or by the number of rows. */
+/** Return the lines of rows, the largest first: by the sum of a count, of all items if there is one, or by the rows. */
 export function linesBySize(rows, aggregate) {
-  const count = aggregate.measures.find((measure) => COUNTS.has(measure.kind))?.name;
+  const counts = aggregate.measures.filter((measure) => COUNTS.has(measure.kind));
+  const count = (counts.find(({ where }) => where === undefined) ?? counts[0])?.name;
   const sizes = new Map();
   for (const row of rows) {
     const key = aggregate.lineKey(row);
