@@ -253,13 +253,15 @@ def test_pages_go_on_where_the_reads_ended(monkeypatch: pytest.MonkeyPatch, orde
         all_pages(HOURS, table, parameters)
 
 
-def test_a_cursor_of_another_window_is_refused() -> None:
+def test_a_cursor_of_another_window_or_generation_is_refused() -> None:
     made = [(str(number), {"shop": "a", "at": f"2024-06-01T0{number}:00Z", "x": 1}) for number in range(5)]
     table = Table(stored_rows(history("sales", made), Pipeline([SALES], [HOURS])))
     reader = WindowReader(RowReader(cast("Any", table), "rows"))
     cursor = reader.read(parse_row_query(HOURS, [*RANGE, ("window", "24h"), ("limit", "2")])).cursor
     assert cursor is not None
     parse_row_query(HOURS, [*RANGE, ("window", "24h"), ("limit", "2"), ("cursor", cursor)])
+    with pytest.raises(InvalidMessage, match="invalid cursor"):
+        parse_row_query(HOURS, [*RANGE, ("window", "24h"), ("limit", "2"), ("cursor", cursor)], epoch=1)
     with pytest.raises(InvalidMessage, match="invalid cursor"):
         parse_row_query(HOURS, [*RANGE, ("window", "23h"), ("limit", "2"), ("cursor", cursor)])
     with pytest.raises(InvalidMessage, match="invalid cursor"):

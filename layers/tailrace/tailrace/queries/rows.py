@@ -268,5 +268,6 @@ class RowQuery:
         ends = None if self.bucket_range is None else [self.bucket_range.first, self.bucket_range.last]
         groups = [self.texts, self.other_texts]
         query: list[Any] = [self.aggregate.name, self.aggregate.version, groups, ends, self.descending, self.interval]
-        query += [] if self.window is None else [self.window.text]
+        # a position with a window has no key that would tell the generation
+        query += [] if self.window is None else [self.window.text, self.epoch]
         return hashlib.sha256(json.dumps([query, values]).encode()).hexdigest()[:16]
