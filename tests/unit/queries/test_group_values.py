@@ -103,6 +103,7 @@ def test_a_number_is_found_by_every_spelling(spelling: str, lanes: int, limit: i
         (NUMBER, "1e 21", ["1000000000000000000000"]),
         ({}, "1e 3", ["1e 3", "1000"]),
         (NUMBER, "1 1", ["1 1"]),
+        (NUMBER, "1e-999999999", ["1e-999999999"]),  # no zero
         ({"type": ["integer", "null"]}, "1e0", ["1"]),
         ({"minimum": 0}, "2.50", ["2.50", "2.5"]),  # a text is valid, too
         ({"if": NUMBER, "then": {"minimum": 5}, "else": {"const": "none"}}, "7.0", ["7.0", "7"]),

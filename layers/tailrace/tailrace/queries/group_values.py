@@ -9,7 +9,7 @@ from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.field_uses import field_uses
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.definition.groups.group import FieldGroup, Group
-from tailrace.encoding.numbers import parse_number
+from tailrace.encoding.numbers import is_representable, parse_number
 from tailrace.errors import InvalidMessage
 from tailrace.queries.time_ranges import bucket_label
 
@@ -60,6 +60,7 @@ def _number_text(group: Group, value: str) -> str:
     """
     try:
         number: Any = parse_number(value.replace(" ", "+"))
-        return group.text(number) if isinstance(group, FieldGroup) else value
+        # one that no row can have would be rounded to one that rows do have
+        return group.text(number) if isinstance(group, FieldGroup) and is_representable(number) else value
     except (InvalidMessage, ArithmeticError):
         return value
