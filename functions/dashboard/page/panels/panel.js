@@ -3,7 +3,7 @@
 import { Problem } from "../client/api.js";
 import { button, el, setAttribute, setText, uniqueId } from "../elements/dom.js";
 import { Table } from "../elements/table.js";
-import { humanize } from "../values/format.js";
+import { countOf, humanize } from "../values/format.js";
 import { downloadCsv, MAX_ROWS_IN_FILE } from "./download.js";
 import { FreshnessMark } from "./freshness-mark.js";
 import { GenerationNote } from "./generation-note.js";
@@ -38,6 +38,7 @@ export class Panel {
     this.stage = el("div", { class: "stage" });
     this.notice = el("p", { class: "note", hidden: true });
     this.fileNotice = el("p", { class: "note", role: "status", hidden: true });
+    this.inexact = el("p", { class: "inexact", role: "status", hidden: true });
     this.problem = el("p", { class: "problem", role: "status", hidden: true });
     this.table = new Table(aggregate, `Rows of ${humanize(aggregate.name)}`);
     this.table.element.hidden = true;
@@ -56,7 +57,7 @@ export class Panel {
   }
 
   #parts() {
-    const { aggregate, freshness, generations, controls, problem, stage, notice, fileNotice, table } = this;
+    const { aggregate, freshness, generations, controls, inexact, problem, stage, notice, fileNotice, table } = this;
     const about = el("p", { class: "about", text: aggregate.description ?? "" });
     const head = el("div", { class: "head" }, el("div", {}, this.heading, about), freshness.element);
     this.tableButton = button("Table", () => this.#toggleTable(), { "aria-expanded": "false" });
@@ -64,7 +65,7 @@ export class Panel {
     this.caption = el("p", { class: "note foot-note" });
     const tools = el("div", { class: "tools" }, this.tableButton, this.downloadButton);
     const foot = el("div", { class: "panel-foot" }, this.caption, tools, fileNotice);
-    const notes = [generations.build, generations.warning, freshness.warning];
+    const notes = [generations.build, generations.warning, inexact, freshness.warning];
     return [head, controls, ...notes, problem, stage, notice, foot, table.element];
   }
 
@@ -101,6 +102,7 @@ export class Panel {
       this.#failures = 0;
       this.nextAt = Date.now() + this.refreshMs * Math.max(1, requests - 1);
       this.problem.hidden = true;
+      this.#noteInexact(rows);
       this.#allowDownload();
       this.freshness.update(freshness, rows.length === 0);
       if (!this.table.element.hidden) this.table.show(rows, bucketName);
@@ -127,6 +129,15 @@ export class Panel {
     if (!(error instanceof Problem)) throw error;
     this.problem.hidden = false;
     setText(this.problem, error.message.endsWith(".") ? error.message : `${error.message}.`);
+  }
+
+  /** Say that rows lack a change: one whose sum has more digits than the table can store. */
+  #noteInexact(rows) {
+    const count = rows.filter(({ inexact }) => inexact).length;
+    this.inexact.hidden = count === 0;
+    const what = countOf(count, "row lacks", "rows lack");
+    const text = `${what} a change, because the sum would have had more than 38 digits. The table marks such rows.`;
+    setText(this.inexact, count === 0 ? "" : text);
   }
 
   #toggleTable() {
