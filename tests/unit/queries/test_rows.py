@@ -93,6 +93,16 @@ def test_a_range_includes_both_ends() -> None:
     assert contained(some, *labels) == labels[23:25]
     (january,) = ranges(CARRIER_HOURS, carrier="UA", from_="2013-01", to="2013-01")
     assert contained(january, *labels, "2012-12-31T23:00-05:00", "2013-02-01T00:00-05:00") == labels
+    for ordinal in ("2013-002", "2013002"):
+        assert ranges(CARRIER_HOURS, carrier="UA", from_=ordinal, to=ordinal) == [one_day]
+    for iso in ("2013-W01", "2013W01"):
+        found = ranges(CARRIER_HOURS, carrier="UA", from_=iso, to=iso)
+        assert found == ranges(CARRIER_HOURS, carrier="UA", from_="2012-12-31", to="2013-01-06")
+        assert query(WEEKS, week=iso).texts == ("2012-12-31",)
+    with pytest.raises(InvalidMessage, match="spans more than one day"):
+        query(DAYS, day="2013-W01")
+    with pytest.raises(InvalidMessage, match="no such week"):
+        query(DAYS, from_="2013-W54", to="2014")
 
 
 def test_a_range_may_be_open() -> None:

@@ -19,6 +19,7 @@ _PERIODS = (
     ("quarter", re.compile(r"[0-9]{4}-Q[1-4]", re.ASCII)),
     ("year", re.compile(r"[0-9]{4}", re.ASCII)),
 )
+_WEEK, _ORDINAL_DATE = re.compile(r"[0-9]{4}-?W[0-9]{2}", re.ASCII), re.compile(r"[0-9]{4}-?[0-9]{3}", re.ASCII)
 _MIN_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 _DAY = timedelta(days=1)
 
@@ -197,8 +198,8 @@ def _shifted(label: str, shift: timedelta) -> str:
 def bucket_range(bucket: BucketGroup, first: str | None, last: str | None) -> BucketRange:
     """Return the buckets from the start of ``first`` to the end of ``last``.
 
-    Each is an instant (``2013-01-01T05:00:00-05:00``; without an offset, in the bucket's time zone), a date, a month, a
-    quarter, a year, or a bucket's label.
+    Each is an instant (``2013-01-01T05:00:00-05:00``; without an offset, in the bucket's time zone), a date, a week, a
+    month, a quarter, a year, or a bucket's label.
 
     Raises:
         InvalidMessage: one of them is malformed, or ``first`` is after ``last``.
@@ -217,7 +218,7 @@ def _is_after(bucket: BucketGroup, first: str, last: str) -> bool:
 
 
 def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
-    """Return the ends of a :class:`BucketRange` that covers an instant, a date, a month, a quarter or a year.
+    """Return the ends of a :class:`BucketRange` that covers an instant, a date, a week, a month, a quarter or a year.
 
     Raises:
         InvalidMessage: the text is none of these.
@@ -234,7 +235,7 @@ def range_ends(bucket: BucketGroup, text: str) -> tuple[str, str]:
 
 
 def bucket_label(bucket: BucketGroup, text: str) -> str:
-    """Return the label of the only bucket of a label, an instant, a date, a month, a quarter or a year.
+    """Return the label of the only bucket of a label, an instant, a date, a week, a month, a quarter or a year.
 
     Raises:
         InvalidMessage: the text is none of these, or has several buckets.
@@ -267,8 +268,11 @@ def _dates(text: str) -> tuple[date, date] | None:
     for unit, form in _PERIODS:
         if form.fullmatch(text):
             return first_day(text), last_day(text, unit)
+    if _WEEK.fullmatch(text):
+        first = read_time(text).date()
+        return first, last_day(first.isoformat(), "week")
     try:
-        day = date.fromisoformat(text)
+        day = read_time(text).date() if _ORDINAL_DATE.fullmatch(text) else date.fromisoformat(text)
     except ValueError:
         return None
     return day, day

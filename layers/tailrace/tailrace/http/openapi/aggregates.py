@@ -26,7 +26,7 @@ from tailrace.queries.parameters import (
 )
 
 _TEXT = {"type": "string"}
-_TIME = _TEXT | {"examples": ["2013-01-31", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
+_TIME = _TEXT | {"examples": ["2013-01-31", "2013-W05", "2013-01", "2013-Q1", "2013", "2013-01-31T05:00-05:00"]}
 _TEXTS = {"type": "array", "items": _TEXT}
 _NUMBER_OR_NONE = {"type": ["number", "null"]}
 _VALUE = {"type": ["string", "number", "boolean"]}
@@ -218,7 +218,7 @@ def _group_parameters(aggregate: Aggregate, first: Json | None = None) -> list[J
     ]
     if bucket is None:
         return parameters
-    text = "An instant, a date, a month, a quarter or a year, inclusive; replaces the bucket parameter."
+    text = "An instant, a date, a week, a month, a quarter or a year, inclusive; replaces the bucket parameter."
     return [*parameters, *(parameter(end, "query", _TIME, text) for end in ("from", "to"))]
 
 
