@@ -82,9 +82,8 @@ def _inert(text: str) -> str:
     """
     if text.isalnum() and text[0] not in _FILLERS:
         return text
-    blank = text[: len(text) - len(text.lstrip())]  # the first apostrophe stands before it
-    first, *others = _SEPARATORS.split(text[len(blank) :])
-    parts = [blank, first, *(f"'{part}" if _begins_formula(part, _FILLERS | {'"'}) else part for part in others)]
+    first, *others = _SEPARATORS.split(text)
+    parts = [first, *(f"'{part}" if _begins_formula(part, _FILLERS | {'"'}) else part for part in others)]
     inert = "".join(parts)
     return f"'{inert}" if text[:1] in _LINE_AND_TAB or _begins_formula(text, _FILLERS) else inert
 
