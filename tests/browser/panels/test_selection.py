@@ -113,3 +113,16 @@ def test_the_button_names_the_value_that_was_chosen(serve: Serve, visit: Visit) 
     page.get_by_role("searchbox").press("Enter")
     expect(shop).to_have_text("Shop: (empty)")
     expect(page.locator(".legend .name")).to_have_text(["s1"])
+
+
+def test_a_value_without_rows_hides_no_other(serve: Serve, visit: Visit) -> None:
+    unlisted = hours() | {"listed": False}
+    page = visit(serve(FakeApi([unlisted], day(1, 5)).respond).url, ready=False)
+    expect(page.locator(".panel .empty")).to_contain_text("Enter a value to see its rows.")
+    page.get_by_role("button", name="Filter by sensor …").click()
+    for value in ("nowhere", "s0"):
+        page.get_by_role("searchbox").fill(value)
+        page.get_by_role("searchbox").press("Enter")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".legend .name")).to_have_text(["nowhere", "s0"])
+    expect(page.locator(".panel .empty")).to_be_hidden()

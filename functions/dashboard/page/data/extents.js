@@ -33,6 +33,15 @@ function extentOf(starts) {
   return { oldest: starts[start], newest: starts[end - 1], all };
 }
 
+/** Return the extent of the first choice of values that has rows; null if none has. */
+async function firstExtent(api, aggregate, choices, signal) {
+  for (const pairs of choices) {
+    const extent = extentOf(await startsOf(api, aggregate, pairs, signal));
+    if (extent !== null) return extent;
+  }
+  return null;
+}
+
 /** Search backward from now for the newest bucket of an aggregate that starts with its bucket; null if none is found. */
 async function findNewest(api, aggregate, now) {
   const lengthMs = bucketLengthMs(aggregate);
@@ -87,10 +96,10 @@ export class Extents {
    * Return the starts of the oldest and the newest bucket in ms without outliers, `{oldest, newest}`, and with them, as
    * `all`; null if no rows are found.
    *
-   * @param {[object, string][]} pairs values of the groups before the bucket, or the largest value of the first group
+   * @param {[object, string][][]} choices values of the groups before the bucket; the first that have rows count
    */
-  async of(api, aggregate, pairs, signal) {
-    if (!aggregate.isBucketFirst) return extentOf(await startsOf(api, aggregate, pairs, signal));
+  async of(api, aggregate, choices, signal) {
+    if (!aggregate.isBucketFirst) return firstExtent(api, aggregate, choices, signal);
     const key = aggregate.timeKey;
     if (!this.#requests.has(key)) this.#requests.set(key, this.#sample(api, aggregate));
     try {

@@ -28,6 +28,13 @@ export class GroupSelection {
     return this.aggregate.fixedGroups.map((group) => [group, this.fixed.get(group.name) ?? null]);
   }
 
+  /** The values that tell which time the data cover, as `[group, value]`: those of the first choice that has rows. */
+  get choices() {
+    if (!this.aggregate.isMultiValue) return [this.fixedPairs];
+    const values = this.selected ?? [this.candidates[0]?.value];
+    return values.map((value) => [[this.aggregate.lineGroups[0], value]]);
+  }
+
   /** Return the text of a fixed group's button: its name and its value. */
   fixedText({ name }) {
     const value = this.fixed.get(name);

@@ -132,9 +132,7 @@ export class TimePanel extends Panel {
     // other panels extend what is known about an aggregate whose bucket comes first, so it is looked up every time
     // and a window is read up to the newest bucket only, so that does not tell whether there is a newer one
     if (this.range.extent && !aggregate.isBucketFirst && !this.movingWindow.isSelected) return this.range.extent;
-    const first = groups.selected?.[0] ?? groups.candidates[0]?.value;
-    const pairs = aggregate.isMultiValue ? [[aggregate.lineGroups[0], first]] : groups.fixedPairs;
-    this.range.extent = await this.extents.of(this.api, aggregate, pairs, signal);
+    this.range.extent = await this.extents.of(this.api, aggregate, groups.choices, signal);
     if (this.range.extent === null && aggregate.isBucketFirst) this.range.extent = assumedExtent(aggregate, now);
     return this.range.extent;
   }
