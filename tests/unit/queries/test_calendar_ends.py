@@ -2,8 +2,10 @@
 
 import pytest
 
-from tailrace import Aggregate, Collection, count, field, hour
+from tailrace import Aggregate, Collection, count, field, hour, minute, second
 from tailrace.definition.groups.buckets import BucketGroup
+from tailrace.errors import InvalidMessage
+from tailrace.queries.intervals import aligned
 from tailrace.queries.parameters import parse_ranking_query, parse_row_query
 from tailrace.queries.time_ranges import bucket_range
 
@@ -42,6 +44,28 @@ def test_a_range_at_an_end_of_the_calendar_is_read(ends: list[tuple[str, str]], 
     if len(ends) > 1:
         for aggregate, given in ((sales_by("shop", bucket), [("shop", "a")]), (sales_by(bucket, "shop"), [])):
             parse_ranking_query(aggregate, [*given, *ends, ("by", "n")])
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [
+        ([("from", "9999-12-31T23:30:30")], "9999-12-31T23:00"),
+        ([("to", "9999-12-31T23:30:30")], "9999-12-31T23:59"),
+        ([("from", "0001-01-01T00:30:30")], "0001-01-01T00:00"),
+        ([("to", "0001-01-01T00:30:30")], "0001-01-01T00:59"),
+    ],
+)
+def test_a_range_at_an_end_of_the_calendar_is_widened_to_whole_hours(
+    ends: list[tuple[str, str]], found: str, zone: str
+) -> None:
+    for bucket in (minute("at", tz=zone), second("at", tz=zone)):
+        try:
+            buckets = bucket_range(bucket, dict(ends).get("from"), dict(ends).get("to"))
+        except InvalidMessage:  # in this zone, it is beyond the calendar
+            continue
+        widened = aligned(buckets, "hour")
+        assert (widened.first or widened.last or "").startswith(found)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """Intervals: the longer units that buckets roll up to, by the clock of the bucket's time zone."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.fields.calendar_units import CALENDAR_UNITS, date_label, first_day, last_day
-from tailrace.definition.groups.buckets import CLOCK_UNITS, BucketGroup
+from tailrace.definition.groups.buckets import CLOCK_UNITS, BucketGroup, clock_label
 from tailrace.definition.row_attributes import UPDATED_AT
 from tailrace.queries.time_ranges import BucketRange
 
@@ -116,7 +116,12 @@ def _bucket_ends(bucket: BucketGroup, end: str, interval: str) -> tuple[str, str
         if "T" not in end:
             return end, end
         longer = replace(bucket, unit=interval, size=1)
-        return bucket.label(longer.start(label)), bucket.label(longer.end(label) - timedelta(microseconds=1))
+        try:
+            return bucket.label(longer.start(label)), bucket.label(longer.end(label) - timedelta(microseconds=1))
+        except OverflowError:  # within a day of either end of the calendar, where no clock changes
+            first, length = datetime.fromisoformat(label), bucket.length or timedelta()
+            last = first + (CLOCK_UNITS[interval] - length)
+            return clock_label(first, bucket.unit), clock_label(last, bucket.unit)
     days = first_day(label), last_day(label, interval)
     if bucket.is_within_day:
         return days[0].isoformat(), days[1].isoformat()
