@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tailrace import Aggregate, Collection, count, day, distinct, field, hop, hour, hours, minutes, week
+from tailrace import Aggregate, Collection, count, day, distinct, field, hop, hour, hours, minutes, second, week
 from tailrace.errors import InvalidMessage, NotAdditive, UnsupportedKeyOrder
 from tailrace.http.openapi.aggregates import aggregate_paths
 from tailrace.queries.parameters import parse_ranking_query, parse_row_query
@@ -71,6 +71,13 @@ def test_rankings_that_cannot_be_had(
 ) -> None:
     with pytest.raises(error, match=message):
         parse_ranking_query(aggregate, [*parameters, ("by", "n")])
+
+
+def test_a_range_may_have_ten_thousand_buckets() -> None:
+    seconds = by(second("at"), SHOP)
+    parse_row_query(seconds, [("from", "2024-10-26T00:00"), ("to", "2024-10-26T02:46:39")])
+    with pytest.raises(InvalidMessage, match="more than 10000 time buckets apart"):
+        parse_row_query(seconds, [("from", "2024-10-26T00:00"), ("to", "2024-10-26T02:46:40")])
 
 
 def test_windows_offer_neither_intervals_nor_moving_sums() -> None:

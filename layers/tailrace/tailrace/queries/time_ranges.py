@@ -80,7 +80,7 @@ class BucketRange:
             raise ValueError("the buckets of an open range cannot be counted")
         start, end = bounds(self.bucket, self.first)[0], bounds(self.bucket, self.last)[1]
         shortest = self.bucket.length or _MIN_DAYS[self.bucket.unit] * _DAY
-        return int((end - start) / shortest) + 1
+        return -((start - end) // shortest)
 
     def key_bounds(self) -> tuple[str, str]:
         """Return lower and upper bounds for sort keys that start with a label of this range.
