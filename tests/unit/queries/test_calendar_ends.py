@@ -1,10 +1,13 @@
 """Every form of query at both ends of the calendar, in zones east and west of UTC."""
 
+from datetime import date
+
 import pytest
 
-from tailrace import Aggregate, Collection, count, field, hour, minute, second
+from tailrace import Aggregate, Collection, count, field, hour, minute, quarter, second, week, year
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.errors import InvalidMessage
+from tailrace.queries import time_ranges
 from tailrace.queries.intervals import aligned
 from tailrace.queries.parameters import parse_ranking_query, parse_row_query
 from tailrace.queries.time_ranges import bucket_range
@@ -81,3 +84,23 @@ def test_the_first_and_the_last_day_have_24_hours(day: str, zone: str) -> None:
     bucket = hour("at", tz=zone)
     expected = [bucket.value({"at": f"{day}T{number:02}:30"}) for number in range(24)]
     assert list(bucket_range(bucket, day, day).labels()) == expected
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_long_buckets_are_listed_without_a_look_at_each_day(
+    monkeypatch: pytest.MonkeyPatch, *, descending: bool
+) -> None:
+    """Two thousand years of days take a request too long."""
+    looked: list[date] = []
+    labels_of = time_ranges._labels_of
+
+    def look(bucket: BucketGroup, day: date, *bounds: str) -> list[str]:
+        looked.append(day)
+        return labels_of(bucket, day, *bounds)
+
+    monkeypatch.setattr(time_ranges, "_labels_of", look)
+    for bucket, last, size in ((year("at"), "9999", 9999), (quarter("at"), "0900", 3600), (week("at"), "0010", 522)):
+        looked.clear()
+        labels = list(bucket_range(bucket, "0001", last).labels(descending=descending))
+        assert labels == sorted(labels, reverse=descending)
+        assert len(labels) == len(set(labels)) == len(looked) == size

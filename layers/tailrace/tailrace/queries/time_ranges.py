@@ -21,6 +21,7 @@ _PERIODS = (
 )
 _WEEK, _ORDINAL_DATE = re.compile(r"[0-9]{4}-?W[0-9]{2}", re.ASCII), re.compile(r"[0-9]{4}-?[0-9]{3}", re.ASCII)
 _MIN_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
+_LONG_UNITS = ("week", "month", "quarter", "year")
 _DAY = timedelta(days=1)
 
 # Longer than any backward clock change in the time zone database: a zone that crosses the date line repeats a day.
@@ -64,7 +65,7 @@ class BucketRange:
         from_day, to_day = first, last
         if start is not None:
             from_day, to_day = (first, _date(start)) if descending else (_date(start), last)
-        for day in _days(from_day, to_day, descending=descending):
+        for day in _days(from_day, to_day, self.bucket.unit, descending=descending):
             labels = _labels_of(self.bucket, day, low, high)
             if day - first <= _MAX_DISORDER or last - day <= _MAX_DISORDER:
                 labels = [label for label in labels if low <= label <= high and self.contains(label)]
@@ -109,9 +110,17 @@ def _date(label: str) -> date:
     return first_day(label.rstrip("~"))
 
 
-def _days(first: date, last: date, *, descending: bool) -> Iterator[date]:
-    numbers = range(first.toordinal(), last.toordinal() + 1)
-    yield from map(date.fromordinal, reversed(numbers) if descending else numbers)
+def _days(first: date, last: date, unit: str, *, descending: bool) -> Iterator[date]:
+    """Yield the dates from ``first`` to ``last``; of weeks and longer buckets, those on which one begins."""
+    if unit not in _LONG_UNITS:
+        numbers = range(first.toordinal(), last.toordinal() + 1)
+        yield from map(date.fromordinal, reversed(numbers) if descending else numbers)
+        return
+    day = first_day(date_label(last if descending else first, unit))
+    with suppress(OverflowError):  # at the end of the calendar
+        while first <= day <= last:
+            yield day
+            day = first_day(date_label(day - _DAY if descending else last_day(day.isoformat(), unit) + _DAY, unit))
 
 
 def _labels_of(bucket: BucketGroup, day: date, low: str, high: str) -> list[str]:
