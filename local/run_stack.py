@@ -21,6 +21,7 @@ from local.options import MAX_PORT, MAX_SHARDS, OptionError, parse_integer, pars
 from local.stack import Stack, kept_stack, running_stack
 from local.watch import Watcher
 from tailrace.definition.pipeline import Pipeline
+from tailrace.queries.options import parameter_name
 
 _LOOK_INTERVAL_S = 0.25
 
@@ -163,7 +164,7 @@ def hints(stack: Stack, pipeline: Pipeline) -> Iterator[str]:
         yield f"  {CURL} -X PUT {item} -H 'content-type: application/json' -d '{{…}}'"
         yield f"  curl --upload-file items.jsonl '{inbox}'"
     for aggregate in pipeline.aggregates[:1]:
-        value = f"?{aggregate.by[0].name}=…" if aggregate.by else ""
+        value = f"?{parameter_name(aggregate.by[0])}=…" if aggregate.by else ""
         yield f"  {CURL} '{stack.api_url}/aggregates/{aggregate.name}/rows{value}'"
     yield f"  {CURL} '{stack.api_url}/health'"
     yield ""

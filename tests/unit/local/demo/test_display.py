@@ -15,7 +15,7 @@ from local.demo.verify import Verdict
 from local.run_stack import hints
 from local.stack import Stack
 from pipeline.definition import flights
-from tailrace import Pipeline
+from tailrace import Aggregate, Pipeline, count, field
 from tests.pipelines.orders import pipeline as orders
 
 
@@ -71,6 +71,8 @@ def test_the_hints_name_the_first_collection_and_aggregate_of_the_definition() -
     assert "/api/aggregates/shop_hours/rows?shop=…'" in text
     assert "put-item" not in text
     assert "collections" not in "\n".join(hints(running(), Pipeline([])))
+    by_order = Aggregate("a", of=flights, by=[field("order")], measures={"n": count()})
+    assert "/a/rows?group.order=…'" in "\n".join(hints(running(), Pipeline([flights], [by_order])))
 
 
 def test_an_attached_stack_hints_at_what_it_may_write() -> None:
