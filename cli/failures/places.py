@@ -25,6 +25,9 @@ from tailrace.errors import DefinitionError
 
 _SUFFIX = "DeadLetterQueue"
 
+_NO_QUEUES = ("async", "batches", "quarantine")
+"""Places that a route may be called like."""
+
 
 class Place(Protocol):
     """A place with a name that counts what it holds, and puts it back."""
@@ -55,7 +58,7 @@ def places(stack: DeployedStack, policy: Policy) -> Sequence[Place]:
     found: list[Place] = [IntakeDeadLetters(sqs, stack.output("IntakeDeadLetterQueue"), intake, gate)]
     for prefix in _moved_queues(stack):
         dead, queue = stack.output(prefix + _SUFFIX), stack.output(f"{prefix}Queue")
-        found.append(DeadLetters(_kebab_case(prefix), sqs, dead, queue, state))
+        found.append(DeadLetters(_place_name(prefix), sqs, dead, queue, state))
     archive = stack.output("ArchiveBucket")
     notifications = stack.output("AsyncFailuresQueue")
     found.append(AsyncFailures(sqs, s3, notifications, archive, functions, gate, partial(_definition, stack)))
@@ -100,8 +103,14 @@ def _moved_queues(stack: DeployedStack) -> list[str]:
     )
 
 
+def _place_name(prefix: str) -> str:
+    name = _kebab_case(prefix)
+    return f"{name}-queue" if name in _NO_QUEUES else name
+
+
 def _kebab_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+    # each capital begins a word, also one of a single letter: EMails is the route e-mails
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 def _definition(stack: DeployedStack) -> Pipeline:

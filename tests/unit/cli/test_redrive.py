@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cli.failures import places as places_module
 from cli.failures.places import places, route_names
 from cli.failures.run import Policy, Run
 from cli.stacks import DeployedStack, explained, find_stack
+from tailrace.definition.route_names import resource_name
 from tailrace.testing import record
 from tests.unit.cli.failures.fakes import Life
 from tests.unit.cli.failures.world import Stack, pipeline_with, put
@@ -286,6 +288,24 @@ def test_the_places_of_a_stack_are_its_outputs(deployed: DeployedStack) -> None:
     assert route_names(deployed) == ["late-flights"]
     moved: Any = found[2]
     assert (moved.dead, moved.queue) == ("ld", "l")
+
+
+@pytest.mark.parametrize(
+    ("route", "place"),
+    [
+        *((name, name) for name in ("late-flights", "e-mails", "x-ray", "a-b-c", "v2")),
+        *((name, f"{name}-queue") for name in ("async", "batches", "quarantine")),
+    ],
+)
+def test_every_route_can_be_named(deployed: DeployedStack, route: str, place: str) -> None:
+    """Also one with a word of one letter, and one that is called like another place."""
+    prefix = resource_name(route)
+    queues = {"ArchiveDeadLetterQueue": "ad", f"{prefix}DeadLetterQueue": "d", f"{prefix}Queue": "q"}
+    stack = replace(deployed, outputs=OUTPUTS | queues)
+    assert route in route_names(stack)
+    names = [one.name for one in places(stack, Policy())]
+    assert place in names
+    assert len({*names}) == len(names)
 
 
 def test_counting_needs_no_state_folder(
