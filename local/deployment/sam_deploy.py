@@ -5,19 +5,23 @@ saved are passed on.
 """
 
 import os
+import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 from local.deployment.build import SAM
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.template import VARIABLE, pipeline_reference
-from local.errors import LocalError
+from local.errors import DeployFailed, LocalError
 from tailrace.definition.route_names import routes_parameter
 
 ROOT = Path(__file__).resolve().parents[2]
+_LONG_FORM = re.compile(r"ParameterKey=([A-Za-z0-9]+),ParameterValue=(.*)", re.DOTALL)
 
 
 def arguments(variables: Mapping[str, str], config: str, routes: str) -> list[str]:
@@ -25,20 +29,52 @@ def arguments(variables: Mapping[str, str], config: str, routes: str) -> list[st
 
     Raises:
         InvalidDefinition: the variable has another form than `module:attribute`.
+        DeployFailed: the saved parameters cannot be read.
     """
-    deploy = tomllib.loads(config).get("default", {}).get("deploy", {})
-    saved = deploy.get("parameters", {}).get("parameter_overrides", "")
-    parts = shlex.split(saved) if isinstance(saved, str) else list(saved)
-    pipeline = f"Pipeline={pipeline_reference()}"
+    saved = _saved(config)
+    pipeline = pipeline_reference()
     if variables.get(VARIABLE, "").strip():
-        chosen = [f"Routes={routes}", pipeline]
-    elif all(part == pipeline for part in parts if part.startswith("Pipeline=")):
-        chosen = [f"Routes={routes}"]
+        chosen = {"Routes": routes, "Pipeline": pipeline}
+    elif saved.get("Pipeline", pipeline) == pipeline:
+        chosen = {"Routes": routes}
     else:  # an earlier deployment has saved another pipeline, whose routes are not these
-        chosen = []
-    names = tuple(part.partition("=")[0] + "=" for part in chosen)
-    others = [part for part in parts if not part.startswith(names)]
-    return ["deploy", "--guided", "--parameter-overrides", *others, *chosen]
+        chosen = {}
+    others = {name: value for name, value in saved.items() if name not in chosen}
+    return ["deploy", "--guided", "--parameter-overrides", *starmap(_quoted, (others | chosen).items())]
+
+
+def _saved(config: str) -> dict[str, str]:
+    """Return the parameters that samconfig.toml has, by name."""
+    try:
+        default = tomllib.loads(config).get("default", {})
+        found = default.get("global", {}).get("parameters", {}) | default.get("deploy", {}).get("parameters", {})
+        return dict(_pairs(found.get("parameter_overrides", "")))
+    except ValueError as error:  # of TOML, or a quotation that does not end
+        raise DeployFailed(f"The parameters saved in samconfig.toml cannot be read: {error}.") from error
+
+
+def _pairs(saved: Any) -> Iterator[tuple[str, str]]:
+    """Yield names and values in each form that SAM reads."""
+    match saved:
+        case str(text):
+            for part in shlex.split(text):
+                if part.startswith("file://"):
+                    raise ValueError(f"{part} names a file: write its parameters into samconfig.toml")
+                long = _LONG_FORM.fullmatch(part)
+                name, _, value = part.partition("=")
+                yield (long[1], long[2]) if long else (name, value)
+        case dict():
+            for name, value in saved.items():
+                yield name, ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        case list():
+            for member in saved:
+                yield from _pairs(member)
+
+
+def _quoted(name: str, value: str) -> str:
+    # SAM refuses an empty value without quotes, and ends one at its first space
+    escaped = value.replace('"', r"\"")
+    return f'{name}="{escaped}"'
 
 
 def main() -> int:

@@ -13,7 +13,6 @@ from local.demo.run import EXIT_DRIFT, main, require_example
 from local.deployment import check_definition as definition
 from local.deployment.check_definition import load_checked_pipeline
 from local.deployment.processes import clean_environment
-from local.deployment.sam_deploy import arguments
 from local.deployment.template import pipeline_reference, template
 from local.errors import InvalidDefinition, WrongDefinition
 from pipeline.definition import flights, pipeline
@@ -194,23 +193,6 @@ pipeline = Pipeline([orders], [Aggregate("a", of=orders, by=[field("contry")], m
     assert told[0].startswith(
         "Warning: collection 'orders' has no examples, so fields that its aggregates use were not"
     )
-
-
-CONFIG = """
-[default.deploy.parameters]
-parameter_overrides = 'LogLevel="DEBUG" Pipeline="old:pipeline" AlarmEmail="a b@c"'
-"""
-
-
-def test_a_deployment_passes_the_variable_and_what_an_earlier_one_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = 'parameter_overrides = "Routes=Old"'
-    assert arguments({}, "", "A,B") == ["deploy", "--guided", "--parameter-overrides", "Routes=A,B"]
-    assert arguments({}, f"[default.deploy.parameters]\n{saved}", "A,B")[3:] == ["Routes=A,B"]
-    assert arguments({}, CONFIG, "A")[3:] == ["LogLevel=DEBUG", "Pipeline=old:pipeline", "AlarmEmail=a b@c"]
-    monkeypatch.setenv("TAILRACE_PIPELINE", "mine:shop")
-    passed = arguments({"TAILRACE_PIPELINE": "mine:shop"}, CONFIG, "None")
-    assert passed[3:] == ["LogLevel=DEBUG", "AlarmEmail=a b@c", "Routes=None", "Pipeline=mine:shop"]
-    assert arguments({"TAILRACE_PIPELINE": "mine:shop"}, "", "A")[3:] == ["Routes=A", "Pipeline=mine:shop"]
 
 
 def test_make_check_leaves_the_style_of_the_pipeline_to_its_author() -> None:

@@ -1,0 +1,55 @@
+"""`make deploy` passes on what an earlier deployment has saved, in the form that `sam` reads."""
+
+import pytest
+
+from local.deployment.sam_deploy import arguments
+from local.errors import DeployFailed
+
+SAVED = """
+[default.deploy.parameters]
+parameter_overrides = 'LogLevel="DEBUG" Pipeline="old:pipeline" JwtIssuer="" VerifySchedule="cron(0 3 * * ? *)"'
+"""
+REST = ['LogLevel="DEBUG"', 'JwtIssuer=""', 'VerifySchedule="cron(0 3 * * ? *)"']
+
+
+def passed(config: str, variables: dict[str, str] | None = None, routes: str = "A") -> list[str]:
+    deploy, guided, overrides, *found = arguments(variables or {}, config, routes)
+    assert (deploy, guided, overrides) == ("deploy", "--guided", "--parameter-overrides")
+    return found
+
+
+def test_a_deployment_passes_the_variable_and_what_an_earlier_one_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guided deployment saves every parameter. SAM refuses `JwtIssuer=`, and ends a value at its first space."""
+    assert passed("", routes="A,B") == ['Routes="A,B"']
+    assert passed(SAVED) == [REST[0], 'Pipeline="old:pipeline"', *REST[1:]]
+    monkeypatch.setenv("TAILRACE_PIPELINE", "mine:shop")
+    variables = {"TAILRACE_PIPELINE": "mine:shop"}
+    assert passed(SAVED, variables, "None") == [*REST, 'Routes="None"', 'Pipeline="mine:shop"']
+    assert passed("", variables) == ['Routes="A"', 'Pipeline="mine:shop"']
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        '"Routes=Old LogLevel=DEBUG"',
+        """'ParameterKey=Routes,ParameterValue=Old ParameterKey="LogLevel",ParameterValue="DEBUG"'""",
+        '["Routes=Old", "LogLevel=DEBUG"]',
+        '{Routes = "Old", LogLevel = "DEBUG"}',
+        '[{Routes = ["Old", "Older"]}, "LogLevel=DEBUG"]',
+    ],
+)
+@pytest.mark.parametrize("section", ["deploy", "global"])
+def test_parameters_are_read_in_every_form(saved: str, section: str) -> None:
+    text = f"[default.{section}.parameters]\nparameter_overrides = {saved}"
+    assert passed(text) == ['LogLevel="DEBUG"', 'Routes="A"']
+
+
+@pytest.mark.parametrize("saved", ["nothing", "'A=\"b'", '"file://parameters.yaml"'])
+def test_parameters_that_cannot_be_read_are_one_sentence(saved: str) -> None:
+    with pytest.raises(DeployFailed, match=r"^The parameters saved in samconfig.toml cannot be read: .*\.$"):
+        arguments({}, f"[default.deploy.parameters]\nparameter_overrides = {saved}", "A")
+
+
+def test_quotation_marks_are_kept() -> None:
+    config = """[default.deploy.parameters]\nparameter_overrides = 'A="b \\\\"c\\\\""'"""
+    assert passed(config.replace("\\\\", "\\"))[0] == r'A="b \"c\""'
