@@ -101,7 +101,7 @@ format: setup $(BIOME)  ## format the code and apply automatic fixes
 build: setup  ## build the deployment package (sam build; ARGUMENTS='--build-dir DIR' adds arguments)
 	$(SAM) build $(ARGUMENTS)
 
-deploy: build  ## check the definition and deploy to your AWS account (sam deploy --guided)
+deploy: build  ## check the definition and deploy to your AWS account (sam deploy --guided; ARGUMENTS is for the build)
 	@PATH="$(TOOL_PATH)" SAM_CLI_TELEMETRY=0 $(VENV)/python -m local.deployment.sam_deploy
 
 UV_COMPILE = .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE)

@@ -1,5 +1,8 @@
 """`make deploy`: `sam deploy --guided`, with the pipeline that the variable TAILRACE_PIPELINE names, and its routes.
 
+The functions get the architecture that the layer is built for: with another one they could not start, not even to tell
+CloudFormation, which would wait for an hour.
+
 SAM takes parameters from the command line or from samconfig.toml, not from both: those that an earlier deployment has
 saved are passed on.
 """
@@ -21,17 +24,32 @@ from local.errors import DeployFailed, LocalError
 from tailrace.definition.route_names import routes_parameter
 
 ROOT = Path(__file__).resolve().parents[2]
+LAYER = ROOT / ".aws-sam" / "build" / "TailraceLayer"
+_ARCHITECTURE = "Architecture"
+_SUFFIXES = {"arm64": "-aarch64-linux-gnu", "x86_64": "-x86_64-linux-gnu"}
 _LONG_FORM = re.compile(r"ParameterKey=([A-Za-z0-9]+),ParameterValue=(.*)", re.DOTALL)
 
 
-def arguments(variables: Mapping[str, str], config: str, routes: str) -> list[str]:
-    """Return the arguments of `sam`, given the environment, the text of samconfig.toml, and the definition's routes.
+def arguments(variables: Mapping[str, str], config: str, routes: str, built: str | None = None) -> list[str]:
+    """Return the arguments of `sam`.
+
+    Args:
+        variables: the environment.
+        config: the text of samconfig.toml.
+        routes: the value of the parameter Routes that the definition needs.
+        built: the architecture that the layer is built for; None if nothing tells.
 
     Raises:
         InvalidDefinition: the variable has another form than `module:attribute`.
-        DeployFailed: the saved parameters cannot be read.
+        DeployFailed: the saved parameters cannot be read, or name another architecture.
     """
     saved = _saved(config)
+    if built is not None and saved.get(_ARCHITECTURE, built) != built:
+        option = f"--parameter-overrides {_ARCHITECTURE}={saved[_ARCHITECTURE]}"
+        raise DeployFailed(
+            f"The layer is built for {built}, and samconfig.toml has {_ARCHITECTURE}={saved[_ARCHITECTURE]}: "
+            f"run make deploy ARGUMENTS='{option}', or change it there."
+        )
     pipeline = pipeline_reference()
     if variables.get(VARIABLE, "").strip():
         chosen = {"Routes": routes, "Pipeline": pipeline}
@@ -39,8 +57,16 @@ def arguments(variables: Mapping[str, str], config: str, routes: str) -> list[st
         chosen = {"Routes": routes}
     else:  # an earlier deployment has saved another pipeline, whose routes are not these
         chosen = {}
+    if built is not None:
+        chosen[_ARCHITECTURE] = built
     others = {name: value for name, value in saved.items() if name not in chosen}
     return ["deploy", "--guided", "--parameter-overrides", *starmap(_quoted, (others | chosen).items())]
+
+
+def built_architecture(layer: Path) -> str | None:
+    """Return the architecture of a built layer's compiled modules; None if there are none."""
+    names = {path.stem for path in layer.rglob("*.so")}
+    return next((one for one, suffix in _SUFFIXES.items() if any(name.endswith(suffix) for name in names)), None)
 
 
 def _saved(config: str) -> dict[str, str]:
@@ -81,7 +107,8 @@ def main() -> int:
     """Check the definition, then become `sam`."""
     try:
         routes = routes_parameter(route.name for route in load_checked_pipeline(report=_print).routes)
-        command = [str(SAM), *arguments(os.environ, (ROOT / "samconfig.toml").read_text(encoding="utf-8"), routes)]
+        config = (ROOT / "samconfig.toml").read_text(encoding="utf-8")
+        command = [str(SAM), *arguments(os.environ, config, routes, built_architecture(LAYER))]
     except LocalError as error:
         _print(str(error))
         return 1

@@ -1,8 +1,10 @@
 """`make deploy` passes on what an earlier deployment has saved, in the form that `sam` reads."""
 
+from pathlib import Path
+
 import pytest
 
-from local.deployment.sam_deploy import arguments
+from local.deployment.sam_deploy import arguments, built_architecture
 from local.errors import DeployFailed
 
 SAVED = """
@@ -51,5 +53,19 @@ def test_parameters_that_cannot_be_read_are_one_sentence(saved: str) -> None:
 
 
 def test_quotation_marks_are_kept() -> None:
-    config = """[default.deploy.parameters]\nparameter_overrides = 'A="b \\\\"c\\\\""'"""
-    assert passed(config.replace("\\\\", "\\"))[0] == r'A="b \"c\""'
+    config = r"""[default.deploy.parameters]
+        parameter_overrides = 'A="b \"c\""'"""
+    assert passed(config)[0] == r'A="b \"c\""'
+
+
+@pytest.mark.parametrize(("machine", "built"), [("aarch64", "arm64"), ("x86_64", "x86_64")])
+def test_functions_have_the_architecture_of_the_layer(tmp_path: Path, machine: str, built: str) -> None:
+    assert built_architecture(tmp_path) is None
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / f"_core.cpython-313-{machine}-linux-gnu.so").touch()
+    assert built_architecture(tmp_path) == built
+    assert arguments({}, "", "A", built)[3:] == ['Routes="A"', f'Architecture="{built}"']
+    saved = '[default.deploy.parameters]\nparameter_overrides = "Architecture={}"'
+    assert arguments({}, saved.format(built), "A", built)[-1] == f'Architecture="{built}"'
+    with pytest.raises(DeployFailed, match="ARGUMENTS='--parameter-overrides Architecture=another'"):
+        arguments({}, saved.format("another"), "A", built)
