@@ -105,8 +105,8 @@ def sign_in(what: str, region: str | None, profile: str | None, endpoint: str | 
     try:
         region, _ = _signed_in(session, region, endpoint)
         client = _client(session, "dynamodb", region, endpoint, _CLIENT_CONFIG)
-    except BotoCoreError as error:
-        raise CommandError(_error_message(error, what, profile)) from error
+    except (BotoCoreError, ClientError) as error:
+        raise CommandError(_error_message(error, what)) from error
     return Account(session, client.meta.region_name, endpoint)
 
 
@@ -125,7 +125,7 @@ def find_stack(name: str, region: str | None, profile: str | None, endpoint: str
         described = client.describe_stacks(StackName=name)["Stacks"][0]
     except (BotoCoreError, ClientError) as error:
         where = f"stack {name!r}" + (f" in {region}" if region else "")
-        raise CommandError(_error_message(error, where, profile)) from error
+        raise CommandError(_error_message(error, where)) from error
     return DeployedStack(
         name,
         client.meta.region_name,
@@ -141,6 +141,8 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
     """Return the region to call, and the credentials; an emulator needs neither."""
     # botocore reads AWS_DEFAULT_REGION only, the AWS CLI both
     region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    if region:  # STS and SSO, which give credentials, are called there, too
+        session.set_config_variable("region", region)
     credentials = session.get_credentials()
     if endpoint is not None:
         region = region or _EMULATED_REGION
@@ -149,6 +151,7 @@ def _signed_in(session: Session, region: str | None, endpoint: str | None) -> tu
             credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
+    credentials.get_frozen_credentials()  # assumes a role now, not with the first call, whose error it would be
     return region, credentials
 
 
@@ -184,12 +187,12 @@ def explained() -> Iterator[None]:
         raise CommandError(f"AWS cannot be called: {error}") from error
 
 
-def _error_message(error: Exception, where: str, profile: str | None) -> str:
+def _error_message(error: Exception, where: str) -> str:
     match error:
         case ClientError():
             return _client_error_message(error, where)
         case ProfileNotFound():
-            return f"There is no AWS profile {profile!r} in your configuration."
+            return f"There is no AWS profile {error.kwargs['profile']!r} in your configuration."
         case NoRegionError() | InvalidRegionError():
             return "No valid AWS region: pass --region, set AWS_REGION, or configure one (`aws configure`)."
         case NoCredentialsError() | PartialCredentialsError():
@@ -208,9 +211,12 @@ def _client_error_message(error: ClientError, where: str) -> str:
         return text
     if code in _ACCESS_DENIED:
         return f"These credentials lack permission for {error.operation_name}, which is needed to find the {where}."
+    reason = f"{code}: {error_details.get('Message', '')}"
+    if error.operation_name != "DescribeStacks":  # of the sign-in
+        return f"Cannot find the {where}, because {error.operation_name} failed: {reason}"
     if code == _NO_SUCH_STACK:
         return f"There is no {where}: check the name, or pass its --region and --profile."
-    return f"Cannot describe the {where}: {code}: {error_details.get('Message', '')}"
+    return f"Cannot describe the {where}: {reason}"
 
 
 def _credentials_message(code: str) -> str | None:

@@ -22,7 +22,7 @@ from cli.console import make_state_folder, state_folder, uninterrupted
 from cli.definition import command as test
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
-from cli.stacks import find_stack
+from cli.stacks import find_stack, sign_in
 from tests.unit.cli.conftest import CREDENTIALS, REGION, FakeApi
 
 ROOT = Path(__file__).parents[3]
@@ -160,6 +160,9 @@ def test_a_missing_region_or_profile_is_one_sentence(
 ) -> None:
     assert "There is no AWS profile 'none' in your configuration." in said([*ASK, "--profile", "none"], capsys)[1]
     assert "No valid AWS region" in said([*ASK, "--region", "not a region"], capsys)[1]
+    with monkeypatch.context() as patched:
+        patched.setenv("AWS_PROFILE", "nobody")
+        assert "There is no AWS profile 'nobody' in your configuration." in said(ASK, capsys)[1]
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_ENDPOINT_URL_CLOUDFORMATION")
     assert "No valid AWS region: pass --region" in said(ASK, capsys)[1]
@@ -176,6 +179,28 @@ def test_an_expired_sign_in_is_one_sentence(
     status, text = said([*ASK, "--profile", "sso"], capsys)
     assert status == 1
     assert text.startswith("tailrace: Cannot get AWS credentials; sign in again (`aws sso login`):")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("ValidationError", "Cannot find the {}, because AssumeRole failed: ValidationError: its own words"),
+        ("AccessDenied", "These credentials lack permission for AssumeRole, which is needed to find the {}."),
+    ],
+)
+def test_a_role_that_cannot_be_assumed_is_one_sentence(
+    cloudformation: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
+) -> None:
+    """It is neither a missing stack nor a right that DynamoDB wants; the region need not be in the profile."""
+    cloudformation.code = code
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", cloudformation.url)
+    monkeypatch.delenv("AWS_REGION")
+    lines = ["[profile role]", "role_arn = arn:aws:iam::000000000000:role/r", "credential_source = Environment"]
+    (tmp_path / "config").write_text("\n".join(lines), encoding="utf-8")
+    for find, what in ((find_stack, "stack 'there' in eu-west-1"), (sign_in, "table 't'")):
+        with pytest.raises(CommandError) as raised:
+            find("there" if find is find_stack else what, REGION, "role")
+        assert str(raised.value) == sentence.format(what)
 
 
 def test_no_network_is_one_sentence(
