@@ -4,36 +4,16 @@ import argparse
 import json
 import os
 import shutil
-import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.console import counted, say, show_progress
+from cli.console import counted, say
 from cli.errors import CommandError, UsageError
+from cli.jobs import follow, invoke
 from cli.options import add_endpoint_option, add_stack_options, stack_of
 from cli.stacks import DeployedStack, explained
-
-_POLL_S = 1.0
-_BAR_WIDTH = 30
-_INVOKE_TIMEOUT_S = 120
-
-# the order of the steps in which a job spends its time, for the bar
-_PHASES = (
-    "waiting for earlier invocations to end",
-    "waiting for the boundary to pass",
-    "reading the items",
-    "waiting for the stream to pass the snapshot",
-    "reading the journal",
-    "computing the base",
-    "writing the base",
-    "listing the rows",
-    "reading the rows",
-    "comparing the rows",
-    "removing rows that are empty",
-)
 
 _REBUILD_HELP = """\
 Build the generations of aggregates that are not live: new ones, new versions,
@@ -190,67 +170,6 @@ def _describe(one: Mapping[str, Any]) -> str:
 def _newest(shards: Mapping[str, Mapping[str, Any]]) -> str:
     newest = max((one["created"] for one in shards.values()), default=None)
     return "unknown" if newest is None else datetime.fromtimestamp(newest, UTC).isoformat()
-
-
-def invoke(stack: DeployedStack, **task: Any) -> dict[str, Any]:
-    """Invoke the stack's history function.
-
-    Raises:
-        CommandError: it cannot be invoked, or it refuses.
-    """
-    with explained():
-        answer = stack.client("lambda", read_timeout_s=_INVOKE_TIMEOUT_S).invoke(
-            FunctionName=stack.output("HistoryFunction"), Payload=json.dumps(task)
-        )
-        body = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise CommandError(f"The history function failed: {body.get('errorMessage', 'see its log')}")
-    if "error" in body:
-        raise CommandError(body["error"])
-    result: dict[str, Any] = body
-    return result
-
-
-def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
-    """Show a job's progress until it ends. Ctrl-C stops the display, not the job.
-
-    Raises:
-        CommandError: the job failed.
-    """
-    phase, began = "", 0.0
-    try:
-        while True:
-            found = invoke(stack, task="job", job=job)
-            if found["state"] != "running":
-                break
-            if found["phase"] != phase:
-                phase, began = found["phase"], time.monotonic()
-            show_progress(_progress(found, time.monotonic() - began))
-            time.sleep(_POLL_S)
-    except KeyboardInterrupt:
-        show_progress("")
-        sys.stderr.write(f"The job goes on; `tailrace status` shows how far {job} is.\n")
-        raise
-    show_progress("")
-    if found["state"] == "failed":
-        raise CommandError(f"{job} failed: {found['reason']}.")
-    return found
-
-
-def _progress(job: Mapping[str, Any], elapsed_s: float) -> str:
-    phase = _PHASES.index(job["phase"]) if job["phase"] in _PHASES else 0
-    within = job["done"] / job["total"] if job["total"] else 0
-    share = (phase + min(within, 1)) / len(_PHASES)
-    filled = int(share * _BAR_WIDTH)
-    parts = f" ({job['done']:,} of {job['total']:,})" if job["total"] > 1 else ""
-    left = f", {_remaining(within, elapsed_s)}" if job["total"] > 1 and within else ""
-    return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {job['phase']}{parts}{left}"
-
-
-def _remaining(within: float, elapsed_s: float) -> str:
-    # of this phase only: how long the next ones take is not known
-    seconds = int(elapsed_s / within - elapsed_s)
-    return f"{seconds // 60} min {seconds % 60} s left in this phase"
 
 
 def _say_started(started: Mapping[str, Any], verb: str) -> None:

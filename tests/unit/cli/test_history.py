@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from cli import history
 from cli.__main__ import main
@@ -22,10 +23,9 @@ type Json = dict[str, Any]
 class Stack:
     """A stack whose history function answers from a script, and remembers its tasks."""
 
-    def __init__(self, answers: list[Json]) -> None:
+    def __init__(self, answers: list[Json | Exception]) -> None:
         self.answers = answers
         self.tasks: list[Json] = []
-        self.error = ""
 
     def output(self, name: str) -> str:
         return name
@@ -36,8 +36,11 @@ class Stack:
     def invoke(self, *, FunctionName: str, Payload: str) -> Json:  # noqa: N803
         assert FunctionName == "HistoryFunction"
         self.tasks.append(json.loads(Payload))
-        answer: Json = {"Payload": io.BytesIO(json.dumps(self.answers.pop(0)).encode())}
-        return answer | ({"FunctionError": self.error} if self.error else {})
+        found = self.answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        answer: Json = {"Payload": io.BytesIO(json.dumps(found).encode())}
+        return answer | ({"FunctionError": "Unhandled"} if "errorMessage" in found else {})
 
     def get_object(self, **_request: Any) -> Json:
         return {"Body": io.BytesIO(b'{"finding":"different"}')}
@@ -47,10 +50,10 @@ class Stack:
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
     """Return a function that sets the script."""
 
-    def script(*answers: Json) -> Stack:
+    def script(*answers: Json | Exception) -> Stack:
         stack = Stack(list(answers))
         monkeypatch.setattr(history, "stack_of", lambda _options: stack)
-        monkeypatch.setattr("cli.history.time.sleep", lambda _seconds: None)
+        monkeypatch.setattr("cli.jobs.time.sleep", lambda _seconds: None)
         return stack
 
     return script
@@ -62,6 +65,30 @@ def test_a_rebuild_is_followed_to_its_end(scripted: Callable[..., Stack], capsys
     assert stack.tasks[0] == {"task": "start", "kind": "build", "names": ["shops"]}
     assert stack.tasks[1] == {"task": "job", "job": "j"}
     assert "Live, and shown to readers: shops@2." in capsys.readouterr().out
+
+
+THROTTLED = ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException"}}, "Invoke")
+
+
+def test_a_call_that_is_not_answered_now_does_not_end_the_display(
+    scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job's own parts may use up the account's concurrency."""
+    later = [THROTTLED, ConnectTimeoutError(endpoint_url="u"), {"errorType": "Transient", "errorMessage": "m"}]
+    scripted(STARTED, *later, RUNNING, *later, DONE)
+    assert main(["rebuild", "shops", "--stack", "tailrace"]) == 0
+    monkeypatch.setattr("cli.jobs._PATIENCE_S", 0.0)
+    for last in (*later, DENIED, {"errorType": "KeyError", "errorMessage": "m"}):
+        scripted(STARTED, last)
+        assert main(["verify", "--stack", "tailrace"]) == 1
+        assert capsys.readouterr().err.startswith("The job goes on; `tailrace status` shows how far j is.\ntailrace: ")
+
+
+def test_a_start_that_is_not_answered_is_not_repeated(scripted: Callable[..., Stack]) -> None:
+    stack = scripted(THROTTLED)
+    assert main(["rebuild", "shops", "--stack", "tailrace"]) == 1
+    assert len(stack.tasks) == 1
 
 
 def test_no_wait_only_starts(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,7 +218,7 @@ def test_a_failed_job_says_why(scripted: Callable[..., Stack], capsys: pytest.Ca
 
 
 def test_a_function_that_fails_is_reported(scripted: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
-    scripted({"errorMessage": "out of memory"}).error = "Unhandled"
+    scripted({"errorMessage": "out of memory"})
     assert main(["status", "--stack", "tailrace"]) == 1
     assert "out of memory" in capsys.readouterr().err
 

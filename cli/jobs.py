@@ -1,0 +1,123 @@
+"""Calls to the stack's history function, and the progress of its jobs."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.console import show_progress
+from cli.errors import CommandError
+from cli.stacks import DeployedStack, explained
+from tailrace.aws.runtime.errors import translate
+from tailrace.errors import Transient
+
+_POLL_S = 1.0
+_PAUSE_S = 5.0
+_PATIENCE_S = 900.0
+"""As long as a part of a job runs at most."""
+
+_BAR_WIDTH = 30
+_INVOKE_TIMEOUT_S = 120
+
+# the order of the steps in which a job spends its time, for the bar
+_PHASES = (
+    "waiting for earlier invocations to end",
+    "waiting for the boundary to pass",
+    "reading the items",
+    "waiting for the stream to pass the snapshot",
+    "reading the journal",
+    "computing the base",
+    "writing the base",
+    "listing the rows",
+    "reading the rows",
+    "comparing the rows",
+    "removing rows that are empty",
+)
+
+
+class NoAnswerNow(CommandError):
+    """The same call may succeed later."""
+
+
+def invoke(stack: DeployedStack, **task: Any) -> dict[str, Any]:
+    """Invoke the stack's history function.
+
+    Raises:
+        NoAnswerNow: it cannot be invoked now, or AWS does not answer it.
+        CommandError: it cannot be invoked, or it refuses.
+    """
+    try:
+        with explained():
+            answer = stack.client("lambda", read_timeout_s=_INVOKE_TIMEOUT_S).invoke(
+                FunctionName=stack.output("HistoryFunction"), Payload=json.dumps(task)
+            )
+            body = json.loads(answer["Payload"].read())
+    except CommandError as error:
+        cause = error.__cause__
+        if isinstance(cause, ClientError | BotoCoreError) and isinstance(translate(cause), Transient):
+            raise NoAnswerNow(str(error)) from cause
+        raise
+    if "FunctionError" in answer:
+        kind = NoAnswerNow if body.get("errorType") == Transient.__name__ else CommandError
+        raise kind(f"The history function failed: {body.get('errorMessage', 'see its log')}")
+    if "error" in body:
+        raise CommandError(body["error"])
+    result: dict[str, Any] = body
+    return result
+
+
+def follow(stack: DeployedStack, job: str) -> dict[str, Any]:
+    """Show a job's progress until it ends. Ctrl-C stops the display, not the job.
+
+    Raises:
+        CommandError: the job failed, or its progress cannot be seen.
+    """
+    phase, began = "", 0.0
+    try:
+        while True:
+            found = _seen(stack, job)
+            if found["state"] != "running":
+                break
+            if found["phase"] != phase:
+                phase, began = found["phase"], time.monotonic()
+            show_progress(_progress(found, time.monotonic() - began))
+            time.sleep(_POLL_S)
+    except (KeyboardInterrupt, CommandError):
+        show_progress("")
+        sys.stderr.write(f"The job goes on; `tailrace status` shows how far {job} is.\n")
+        raise
+    show_progress("")
+    if found["state"] == "failed":
+        raise CommandError(f"{job} failed: {found['reason']}.")
+    return found
+
+
+def _seen(stack: DeployedStack, job: str) -> dict[str, Any]:
+    """Return how far a job is. Its parts can use up the account's concurrency, so that this call has to wait."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return invoke(stack, task="job", job=job)
+        except NoAnswerNow:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE_S)
+
+
+def _progress(job: Mapping[str, Any], elapsed_s: float) -> str:
+    phase = _PHASES.index(job["phase"]) if job["phase"] in _PHASES else 0
+    within = job["done"] / job["total"] if job["total"] else 0
+    share = (phase + min(within, 1)) / len(_PHASES)
+    filled = int(share * _BAR_WIDTH)
+    parts = f" ({job['done']:,} of {job['total']:,})" if job["total"] > 1 else ""
+    left = f", {_remaining(within, elapsed_s)}" if job["total"] > 1 and within else ""
+    return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {job['phase']}{parts}{left}"
+
+
+def _remaining(within: float, elapsed_s: float) -> str:
+    # of this phase only: how long the next ones take is not known
+    seconds = int(elapsed_s / within - elapsed_s)
+    return f"{seconds // 60} min {seconds % 60} s left in this phase"
