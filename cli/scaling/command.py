@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.console import say, show_progress
 from cli.definition.command import load_definition
-from cli.errors import UsageError
+from cli.errors import CommandError, UsageError
 from cli.options import add_endpoint_option, parse_count, parse_rate
 from cli.scaling.limits import MAX_WINDOW_S, MAX_WRITE_BEHIND_S
 from cli.scaling.report import Report, Timing, as_json
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         UsageError: the arguments are invalid.
-        CommandError: the definition cannot be imported, or the sample has no valid items.
+        CommandError: the definition cannot be imported, the sample has no valid items, or the stack is none of ours.
     """
     if options.updates + options.deletes > _MAX_SHARE:
         raise UsageError(f"--updates and --deletes make at most {_MAX_SHARE} together")
@@ -114,7 +114,10 @@ def run(options: argparse.Namespace) -> int:
 def _parameters(options: argparse.Namespace) -> Mapping[str, str]:
     if options.stack is None:
         return {}
-    return find_stack(options.stack, options.region, options.profile, options.endpoint_url).parameters
+    found = find_stack(options.stack, options.region, options.profile, options.endpoint_url).parameters
+    if "Pipeline" not in found:
+        raise CommandError(f"The stack {options.stack!r} has no parameter Pipeline: it is not a Tailrace stack.")
+    return found
 
 
 def _share(text: str) -> float:

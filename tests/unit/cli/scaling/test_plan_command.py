@@ -206,6 +206,13 @@ def test_a_stack_names_pipeline_and_window(
     assert {one["write_behind_s"] for one in found["rates"]} == {45}
 
 
+def test_another_stack_has_no_plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan would be that of the default pipeline, with the stack's name on the command line."""
+    monkeypatch.setattr(command, "find_stack", lambda *_names: SimpleNamespace(parameters={"Other": "x"}))
+    assert main(["plan", "--stack", "theirs"]) == 1
+    assert "The stack 'theirs' has no parameter Pipeline: it is not a Tailrace stack." in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_is_no_error(sample: str) -> None:
     root = Path(__file__).parents[4]
     path = os.pathsep.join([str(root), str(root / "layers" / "tailrace"), str(Path(sample).parent)])
