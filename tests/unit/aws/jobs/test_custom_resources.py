@@ -1,6 +1,7 @@
 """CloudFormation gets an answer in every case, since it would wait for one for an hour."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -116,6 +117,8 @@ def test_whatever_the_work_raises_is_an_answer(answers: list[Any], sizes: list[i
     assert all(size < 4096 for size in sizes)
     custom_resources.serve(event("Create", "Custom::Unknown"), SETTINGS)
     assert "there is no resource Custom::Unknown" in answers[2]["Reason"]
+    custom_resources.answer_cloudformation(event("Update"), lambda: sys.exit("no settings"))
+    assert (answers[3]["Status"], answers[3]["Reason"]) == ("FAILED", "SystemExit: no settings")
 
 
 class Cloud:

@@ -15,6 +15,7 @@ from tailrace.aws.runtime.clients import client
 from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.settings import HistorySettings
 from tailrace.aws.runtime.telemetry import logger
+from tailrace.definition.failures import FAILURES
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.route_names import disagreement
 from tailrace.errors import DefinitionError, InvalidMessage, TailraceError
@@ -89,7 +90,7 @@ def answer_cloudformation(event: Mapping[str, Any], work: Callable[[], str]) -> 
     try:
         if event["RequestType"] != "Delete":
             body["Reason"] = work()
-    except Exception as error:  # noqa: BLE001 - the definition may raise anything when it is imported
+    except FAILURES as error:  # the definition may raise anything when it is imported
         reason = f"{type(error).__name__}: {error}".encode(errors="replace")[:_MAX_REASON_BYTES]
         body |= {"Status": "FAILED", "Reason": reason.decode(errors="ignore")}
     content = json.dumps(body, ensure_ascii=False).encode()
