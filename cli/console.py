@@ -64,7 +64,8 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 def state_folder(stack: str, region: str) -> Path:
     """Return the folder in which commands remember how far they have come with a stack; it may not exist yet."""
-    root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    # expanduser leaves ~ where the user has no home, as in a container
+    root = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - Path's raises
     return Path(root) / "tailrace" / f"{stack}.{region}"
 
 
@@ -74,9 +75,10 @@ def make_state_folder(folder: Path) -> None:
     Raises:
         CommandError: it cannot be made, or not be written to.
     """
-    reason = "it is not writable"
+    reason = "there is no home folder" if folder.parts[0] == "~" else "it is not writable"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.parts[0] != "~":
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         reason = str(error.strerror)
     else:

@@ -400,6 +400,13 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
     ):
         make_state_folder(state_folder("s", "r"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.delenv("XDG_STATE_HOME")
+        patched.setattr("os.path.expanduser", str)  # as for a user without a home
+        with pytest.raises(
+            CommandError, match=r"folder ~/\.local/state/.* there is no home folder\. Set XDG_STATE_HOME"
+        ):
+            make_state_folder(state_folder("s", "r"))
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(CommandError, match="it is not writable"):
         make_state_folder(state_folder("s", "r"))
