@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -175,3 +176,15 @@ def test_every_parameter_is_explained() -> None:
         assert parameter["Description"], name
     for name in ("KmsKeyArn", "RetainData", "DeletionProtection", "AccessLogBucket", "InboxDays", "Tracing"):
         assert f"`{name}`" in OPERATING, name
+
+
+def test_the_environments_of_samconfig_differ_in_values_only() -> None:
+    """`sam validate --config-env prod` asked AWS, and failed without a region, because it lacked lint."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    default = config["default"]
+    for name in ("dev", "prod"):
+        assert config[name].keys() == default.keys()
+        for command in ("build", "validate"):
+            assert config[name][command] == default[command]
+        for one in config[name]["deploy"]["parameters"]["parameter_overrides"].split():
+            assert one.partition("=")[0] in template()["Parameters"]
