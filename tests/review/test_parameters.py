@@ -170,6 +170,30 @@ def test_tracing_is_off_unless_it_is_asked_for() -> None:
         assert deployed(Tracing=chosen)["HistoryMachine"]["Properties"]["Tracing"] == {"Enabled": expected}
 
 
+def test_the_state_machine_takes_from_the_stack_what_is_a_text() -> None:
+    """SAM fills in a function within quotation marks: Step Functions refuses a number that became a text."""
+    definition = template()["Resources"]["HistoryMachine"]["Properties"]["Definition"]
+    filled = dict(filled_in("Definition", definition))
+    assert {name for name in filled if not name.endswith(".$")} == {"Resource"}
+    assert filled["concurrency.$"] == {"Fn::Sub": "States.StringToJson('${HistoryConcurrency}')"}
+    assert definition["States"]["Advance"]["ResultPath"] == "$.step"
+    assert definition["States"]["Parts"]["MaxConcurrencyPath"] == "$.step.concurrency"
+    assert "MaxConcurrency" not in definition["States"]["Parts"]
+
+
+def filled_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what CloudFormation fills in, and the name of the member where it stands."""
+    match value:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Sub": _} | {"Fn::If": _}:
+            yield name, value
+        case dict():
+            for key, inner in value.items():
+                yield from filled_in(key, inner)
+        case list():
+            for inner in value:
+                yield from filled_in(name, inner)
+
+
 def test_every_parameter_is_explained() -> None:
     """In the template; and those that need a decision, in the guide."""
     for name, parameter in template()["Parameters"].items():
