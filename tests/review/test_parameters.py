@@ -167,7 +167,10 @@ def test_tracing_is_off_unless_it_is_asked_for() -> None:
     assert template()["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
     assert template()["Parameters"]["Tracing"]["Default"] == "Disabled"
     for chosen, expected in (("Disabled", False), ("Active", True)):
-        assert deployed(Tracing=chosen)["HistoryMachine"]["Properties"]["Tracing"] == {"Enabled": expected}
+        machine = deployed(Tracing=chosen)["HistoryMachine"]["Properties"]
+        assert machine["Tracing"] == {"Enabled": expected}
+        # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+        assert ("xray:PutTraceSegments" in str(machine["Policies"])) is expected
 
 
 def test_the_state_machine_takes_from_the_stack_what_is_a_text() -> None:
