@@ -63,8 +63,11 @@ def run(options: argparse.Namespace) -> int:
     """Count, or put back.
 
     Raises:
-        CommandError: a place is unknown, or AWS rejects a request.
+        UsageError: a place is unknown, or named beside --all.
+        CommandError: AWS rejects a request.
     """
+    if options.all and options.places:
+        raise UsageError("--all and the names of places exclude each other: leave one of them out.")
     policy = replace(policy_of(options), repaired=options.repaired)
     with explained():
         known = places(stack_of(options), policy)
