@@ -167,12 +167,13 @@ def test_several_routes_are_made_alike() -> None:
 
 
 def test_a_definition_gets_its_queues_before_its_changes() -> None:
-    """Fanout would fail on a route without a queue, so the check comes first, and it comes after the queues."""
+    """Fanout would fail on a route without a queue, and a refused definition would interrupt what aggregate feeds."""
     check = properties("RouteCheck")
     assert referred(check["Queues"]) == {f"{route}Queue" for route in ROUTES}
     assert check["Code"] == {"Ref": "TailraceLayer"}
     assert check["Pipeline"] == {"Ref": "Pipeline"}
     assert check["Routes"] == {"Fn::Join": [",", {"Ref": "Routes"}]}
-    for stage in ("fanout", "api"):
+    for stage in ("fanout", "aggregate", "api"):
         assert template()["Resources"][function_id(stage)]["DependsOn"] == "RouteCheck"
+    for stage in ("fanout", "api"):
         assert variables(stage)["ROUTES"] == check["Routes"]

@@ -56,7 +56,8 @@ def test_it_is_checked_before_anything_reads_it() -> None:
     check = ATTACHED["TableCheck"]["Properties"]
     assert (check["Table"], check["StreamArn"], check["KeyArn"], check["WriteEntrances"]) == (TABLE, STREAM, "", "off")
     assert WRITABLE["TableCheck"]["Properties"]["WriteEntrances"] == "on"
-    assert ATTACHED["ControlRows"]["Properties"]["Checked"] == {"Ref": "TableCheck"}
+    for waiting, member in (("ControlRows", "Checked"), ("RouteCheck", "After")):
+        assert ATTACHED[waiting]["Properties"][member] == {"Ref": "TableCheck"}
     for mapping in ("FanoutMapping", "AggregateMapping"):
         assert ATTACHED[mapping]["DependsOn"] == "ControlRows"
     own = deployed()
