@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cli import dashboard, history, quarantine, redrive, replay
 from cli.attachment import command as check
-from cli.console import drop_output, interrupt, visible
+from cli.console import ESCAPES, drop_output, interrupt, visible
 from cli.definition import command as test
 from cli.errors import CommandError
 from cli.scaling import command as plan
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):  # a terminal that is not UTF-8 has no sign for every id
-            output.reconfigure(errors="backslashreplace")
+            output.reconfigure(errors=ESCAPES)
     # SIGTERM acts like Ctrl-C, and Ctrl-C works even where a shell made its background jobs ignore it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, interrupt)

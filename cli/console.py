@@ -1,5 +1,6 @@
 """What a command prints: results to standard output, progress to a terminal, and Ctrl-C between two steps."""
 
+import codecs
 import json
 import os
 import signal
@@ -13,6 +14,18 @@ from typing import Any, NoReturn
 from cli.errors import CommandError
 
 _CLEAR_LINE = "\r\033[K"
+
+ESCAPES = "tailrace.escapes"
+"""Writes what an encoding lacks as JSON does, so that what is JSON stays it; Python's own escapes are no JSON."""
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(ESCAPES, _escaped)
 
 
 def say(text: str) -> None:

@@ -1,6 +1,8 @@
 """The `tailrace` command: it finds the stack, reports errors in one sentence, and exits cleanly."""
 
 import argparse
+import io
+import json
 import os
 import signal
 import socket
@@ -18,7 +20,7 @@ import urllib3
 
 from cli import __main__ as command
 from cli import browser, dashboard
-from cli.console import make_state_folder, state_folder, uninterrupted
+from cli.console import make_state_folder, say, state_folder, uninterrupted
 from cli.definition import command as test
 from cli.errors import CommandError, UsageError
 from cli.options import parse_count, parse_rate
@@ -410,6 +412,22 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, m
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(CommandError, match="it is not writable"):
         make_state_folder(state_folder("s", "r"))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp1252", "utf-8"])
+def test_json_stays_json_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """Python's own escapes, such as \\xe4, are none of JSON."""
+    texts = ["ä", "€", "😀", "\ud800", "plain"]
+
+    def run(_options: argparse.Namespace) -> int:
+        say(json.dumps(texts, ensure_ascii=False))
+        return 0
+
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding))
+    monkeypatch.setattr(test, "run", run)
+    assert command.main(["test"]) == 0
+    assert json.loads(written.getvalue().decode(encoding)) == texts
 
 
 @pytest.mark.parametrize(
