@@ -10,6 +10,7 @@ from tailrace.encoding.times import TimeFormatError, check_leap_second, read_tim
 _STACK_NAME = re.compile(
     r"[A-Za-z][A-Za-z0-9-]{0,127}"
 )  # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _ENDPOINT = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?/?")
 _MAX_PORT = 65_535
 _MAX_DIGITS = 9
@@ -19,7 +20,7 @@ _MAX_RATE = 10**9
 
 def add_stack_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a stack."""
-    parser.add_argument("--stack", required=True, metavar="NAME", type=_stack_name, help="name of the stack")
+    parser.add_argument("--stack", required=True, metavar="NAME", type=parse_stack_name, help="name of the stack")
     parser.add_argument("--region", help="region of the stack (default: the AWS CLI's)")
     parser.add_argument("--profile", help="AWS profile (default: the AWS CLI's)")
 
@@ -86,7 +87,18 @@ def _endpoint(text: str) -> str:
     return text
 
 
-def _stack_name(text: str) -> str:
+def parse_table_name(text: str) -> str:
+    """Parse the name of a DynamoDB table, as the template's parameter ItemsTableName takes it."""
+    if not _TABLE_NAME.fullmatch(text):
+        text = (
+            f"expected the name of a table, 3 to 255 letters, digits, '_', '.' and '-', and no ARN, not {text[:80]!r}"
+        )
+        raise argparse.ArgumentTypeError(text)
+    return text
+
+
+def parse_stack_name(text: str) -> str:
+    """Parse the name of a stack."""
     if not _STACK_NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"a stack name has up to 128 letters, digits and hyphens, not {text!r}")
     return text

@@ -15,7 +15,7 @@ from cli.attachment.sample import read_sample
 from cli.attachment.tally import Tally
 from cli.console import say, show_progress
 from cli.definition.command import load_definition
-from cli.options import add_endpoint_option, parse_count
+from cli.options import add_endpoint_option, parse_count, parse_table_name
 from cli.stacks import Account, explained, sign_in
 from tailrace.attachment.checks import check_table, lacks_rights
 from tailrace.attachment.facts import ANY_ACCOUNT, Actor, Denied, Described, Wanted
@@ -52,7 +52,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--table", required=True, metavar="NAME", help="name of the table")
+    add("--table", required=True, type=parse_table_name, metavar="NAME", help="name of the table")
     add("--stream", metavar="ARN", help="the stream that the stack will read (default: the table's)")
     add("--sample", type=parse_count, metavar="N", help="read this many items, and try the definition on them")
     add("--writes", action="store_true", help="also check what WriteEntrances=on needs")

@@ -10,7 +10,7 @@ from typing import Any
 from cli.console import say, show_progress
 from cli.definition.command import load_definition
 from cli.errors import CommandError, UsageError
-from cli.options import add_endpoint_option, parse_count, parse_rate
+from cli.options import add_endpoint_option, parse_count, parse_rate, parse_stack_name
 from cli.scaling.limits import MAX_WINDOW_S, MAX_WRITE_BEHIND_S
 from cli.scaling.report import Report, Timing, as_json
 from cli.scaling.sampling.assembly import sampled
@@ -69,7 +69,8 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--freshness", type=_freshness, default=10, metavar="SECONDS",
         help="how old rows may be at most, for what is advised (default: %(default)s)")  # fmt: skip
     add("--shards", type=parse_count, metavar="N", help="shards of the stream, if you know them")
-    add("--stack", metavar="NAME", help="a deployed stack, whose parameters name pipeline, window and write-behind")
+    add("--stack", type=parse_stack_name, metavar="NAME",
+        help="a deployed stack, whose parameters name pipeline, window and write-behind")  # fmt: skip
     add("--region", help="region of the stack (default: the AWS CLI's)")
     add("--profile", help="AWS profile (default: the AWS CLI's)")
     add_endpoint_option(parser)

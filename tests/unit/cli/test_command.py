@@ -257,6 +257,19 @@ def test_a_port_in_use_is_one_sentence(
         (["dashboard"], "the following arguments are required: --stack"),
         (["dashboard", "--stack", "a_b"], "a stack name has up to 128 letters, digits and hyphens, not 'a_b'"),
         (["dashboard", "--stack", "a" * 129], "a stack name has"),
+        (["plan", "--stack", "a_b"], "a stack name has up to 128 letters, digits and hyphens, not 'a_b'"),
+        *(
+            (
+                ["check", "--table", name],
+                f"expected the name of a table, 3 to 255 letters, digits, '_', '.' and '-'{end}",
+            )
+            for name, end in (
+                ("", ", and no ARN, not ''"),
+                ("a b", ""),
+                ("ab", ""),
+                ("arn:aws:dynamodb:r:1:table/t", ""),
+            )
+        ),
         (["dashboard", "--stack", "a", "--port", "0"], "a port must be a whole number from 1 to 65535, not '0'"),
         (["dashboard", "--stack", "a", "--port", "9" * 9999], "a port must be a whole number"),
         (["dashboard", "--stack", "a", "--port", "٣"], "a port must be a whole number"),
@@ -367,7 +380,7 @@ def test_a_signal_during_a_step_takes_effect_after_it(
 )
 @pytest.mark.parametrize(
     "arguments",
-    [["check", "--table", "t"], ["plan"], *([*name.split(), "--stack", "s"] for name in (
+    [["check", "--table", "tab"], ["plan"], *([*name.split(), "--stack", "s"] for name in (
         "rebuild", "verify", "status", "redrive", "quarantine list", "quarantine show x", "quarantine replay",
         "replay r --from 2026-01-01",
     ))],
