@@ -178,7 +178,7 @@ def test_the_state_machine_takes_from_the_stack_what_is_a_text() -> None:
     definition = template()["Resources"]["HistoryMachine"]["Properties"]["Definition"]
     filled = dict(filled_in("Definition", definition))
     assert {name for name in filled if not name.endswith(".$")} == {"Resource"}
-    assert filled["concurrency.$"] == {"Fn::Sub": "States.StringToJson('${HistoryConcurrency}')"}
+    assert filled["concurrency.$"] == {"Fn::Sub": "States.MathAdd(${HistoryConcurrency}, 0)"}
     assert definition["States"]["Advance"]["ResultPath"] == "$.step"
     assert definition["States"]["Parts"]["MaxConcurrencyPath"] == "$.step.concurrency"
     assert "MaxConcurrency" not in definition["States"]["Parts"]
