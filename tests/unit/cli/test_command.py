@@ -1,6 +1,7 @@
 """The `tailrace` command: it finds the stack, reports errors in one sentence, and exits cleanly."""
 
 import argparse
+import importlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from xml.sax.saxutils import escape
 import pytest
 import urllib3
 
+import cli
 from cli import __main__ as command
 from cli import browser, dashboard
 from cli.console import make_state_folder, say, state_folder, uninterrupted
@@ -357,6 +359,17 @@ def test_a_command_that_is_stopped_has_not_succeeded(
     """`tailrace test && make deploy` must not deploy."""
     monkeypatch.setattr(test, "load_definition", lambda _: os.kill(os.getpid(), number))
     assert command.main(["test"]) == status
+
+
+def test_a_command_that_is_stopped_while_it_starts_prints_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its modules take half a second to import."""
+    handled: list[object] = []
+    monkeypatch.setattr("signal.signal", lambda *both: handled.append(both))
+    importlib.reload(cli)
+    assert not handled  # by who imports it, such as this test
+    monkeypatch.setattr("sys.argv", ["-m"])
+    importlib.reload(cli)
+    assert handled == [(signal.SIGINT, signal.SIG_DFL)]
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
