@@ -1,5 +1,6 @@
 """Queues: a dead-letter queue behind each, room for retries, and one queue for every route."""
 
+from collections import Counter
 from copy import deepcopy
 
 import pytest
@@ -10,6 +11,7 @@ from tailrace.aws.runtime.settings import FanoutSettings, route_queues
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.route_names import resource_name, routes_parameter
 from tests.architecture.stack import (
+    ROOT,
     function_id,
     mapping_of,
     properties,
@@ -164,6 +166,20 @@ def test_several_routes_are_made_alike() -> None:
             made = {name: one for name, one in found[section].items() if name.startswith(route)}
             assert len(made) >= least
             assert other not in str(made)
+
+
+@pytest.mark.parametrize(("routes", "fits"), [(71, True), (72, False)])
+def test_a_stack_has_room_for_as_many_routes_as_the_guide_says(routes: int, fits: bool) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+    several = deepcopy(dict(written()))
+    several["Parameters"]["Routes"]["Default"] = routes_parameter(f"route-{number}" for number in range(routes))
+    found = expand(several)["Resources"].values()
+    kinds = Counter(one["Type"] for one in found)
+    # SAM makes a role for each function and state machine, and a configuration for each with EventInvokeConfig
+    asynchronous = sum("EventInvokeConfig" in one.get("Properties", {}) for one in found)
+    made = kinds["AWS::Serverless::Function"] + kinds["AWS::Serverless::StateMachine"] + asynchronous
+    assert (len(found) + made <= 500) is fits
+    assert "| routes | at most 71:" in (ROOT / "docs/definition.md").read_text()
 
 
 def test_a_definition_gets_its_queues_before_its_changes() -> None:
