@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from cli.failures.functions import FunctionFailed, Functions
 from cli.failures.run import Run
+from tailrace.aws.runtime.errors import has_code
 
 PREFIX = "aws/lambda/"
 
@@ -54,8 +57,11 @@ class DiscardedBatches:
                 break
 
     def _redrive(self, key: str, run: Run) -> None:
+        body = self._read(key)
+        if body is None:
+            return
         try:
-            record = json.loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            record = json.loads(body)
             stage = self.functions.stage_of(record["requestContext"]["functionArn"])
             payload = record["payload"]
         except (ValueError, KeyError, TypeError):
@@ -82,3 +88,13 @@ class DiscardedBatches:
                 return
             self.s3.delete_object(Bucket=self.bucket, Key=key)
         run.done(self.name)
+
+    def _read(self, key: str) -> bytes | None:
+        """Return an object; None if somebody else has put it back meanwhile, or it has expired."""
+        try:
+            content: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if has_code(error, "NoSuchKey"):
+                return None
+            raise
+        return content

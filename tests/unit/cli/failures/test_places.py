@@ -419,6 +419,15 @@ def test_a_batch_of_aggregate_leads_to_verify(stack: Stack) -> None:
     assert stack.s3.keys() == stack.archived() == []
 
 
+def test_a_batch_that_is_gone_meanwhile_does_not_keep_back_the_others(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.discard_batch([record(1, "things", ("a", None, {"n": 1}))])
+    keys = ["aws/lambda/gone", *stack.s3.keys()]
+    monkeypatch.setattr(batches, "list_keys", lambda *_arguments: iter(keys))
+    assert stack.redrive("batches").tally.put_back == 1
+
+
 def test_a_batch_that_is_sent_in_part_stays(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     stack.discard_batch([record(1, "things", ("a", None, {"n": 1}))])
