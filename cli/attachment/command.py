@@ -24,6 +24,7 @@ from tailrace.aws.jobs.table_check import DENIED, describe
 from tailrace.aws.runtime.errors import has_code
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
 from tailrace.definition.pipeline import Pipeline
+from tailrace.definition.route_names import routes_parameter
 from tailrace.errors import TailraceError
 
 _HELP = """\
@@ -112,7 +113,7 @@ def _checked(pipeline: Pipeline, reference: str, account: Account, options: argp
     # keys that are not the definition's are one finding, and not one for each item
     has_other_keys = described.table is not None and any(check_key(pipeline, wanted, described.table))
     of_items = [] if tally is None or has_other_keys else [*findings_of(tally)]
-    parameters, is_known = _parameters(wanted, described, reference), not lacks_rights(described)
+    parameters, is_known = parameters_of(wanted, described, pipeline, reference), not lacks_rights(described)
     return Report(options.table, account.region, parameters, findings, tally, of_items, is_known)
 
 
@@ -135,7 +136,8 @@ def _expected_arn(account: Account, table: str) -> str:
     return f"arn:{partition}:dynamodb:{account.region}:{ANY_ACCOUNT}:table/{table}"
 
 
-def _parameters(wanted: Wanted, described: Described, reference: str) -> dict[str, str]:
+def parameters_of(wanted: Wanted, described: Described, pipeline: Pipeline, reference: str) -> dict[str, str]:
+    """Return the parameters to deploy a stack with."""
     found = {"ItemsTableName": wanted.table}
     if stream := wanted.stream_arn or described.latest_stream:
         found["ItemsStreamArn"] = stream
@@ -143,7 +145,9 @@ def _parameters(wanted: Wanted, described: Described, reference: str) -> dict[st
         found["ItemsTableKeyArn"] = described.key_arn
     if wanted.writes:
         found["WriteEntrances"] = "on"
-    return found if reference == DEFAULT_PIPELINE else found | {"Pipeline": reference}
+    if reference != DEFAULT_PIPELINE:
+        found["Pipeline"] = reference
+    return found | {"Routes": routes_parameter(route.name for route in pipeline.routes)}
 
 
 @contextmanager
