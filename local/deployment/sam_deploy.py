@@ -1,7 +1,7 @@
 """`make deploy`: `sam deploy --guided`, with the pipeline that the variable TAILRACE_PIPELINE names, and its routes.
 
 The functions get the architecture that the layer is built for: with another one they could not start, not even to tell
-CloudFormation, which would wait for an hour.
+CloudFormation, which would wait for their answer.
 
 SAM takes parameters from the command line or from samconfig.toml, not from both: those that an earlier deployment has
 saved are passed on.

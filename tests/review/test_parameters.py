@@ -197,6 +197,12 @@ def filled_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
                 yield from filled_in(name, inner)
 
 
+def test_a_deployment_does_not_wait_for_an_hour_for_a_function_that_cannot_start() -> None:
+    """An hour is the default; a stack whose layer cannot be imported would take two of them to fail."""
+    checks = [one for one in template()["Resources"].values() if one["Type"].startswith("Custom::")]
+    assert [one["Properties"]["ServiceTimeout"] for one in checks] == [900] * 3
+
+
 def test_every_parameter_is_explained() -> None:
     """In the template; and those that need a decision, in the guide."""
     for name, parameter in template()["Parameters"].items():

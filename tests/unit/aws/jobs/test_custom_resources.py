@@ -1,4 +1,4 @@
-"""CloudFormation gets an answer in every case, since it would wait for one for an hour."""
+"""CloudFormation gets an answer in every case, since it would wait for one for a quarter of an hour."""
 
 import json
 import sys

@@ -78,7 +78,7 @@ def check_routes(settings: HistorySettings, parameter: str) -> str:
 def answer_cloudformation(event: Mapping[str, Any], work: Callable[[], str]) -> None:
     """Do the work of a custom resource, unless it is deleted, and tell CloudFormation how it went.
 
-    Without an answer CloudFormation would wait for an hour, so whatever the work raises becomes one.
+    Without an answer CloudFormation would wait for a quarter of an hour, so whatever the work raises becomes one.
     """
     body = {
         "Status": "SUCCESS",
