@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tailrace.aws.jobs import custom_resources
+from tailrace.aws.jobs.genesis import write_first_control_rows
+from tailrace.aws.runtime.errors import map_aws_errors
 from tailrace.aws.runtime.settings import HistorySettings
 from tests.simulation.jobs.world import World
 from tests.unit.aws.jobs.test_table_check import PROPERTIES, Service, failure
@@ -100,6 +102,34 @@ def test_an_update_to_another_table_is_refused(answers: list[Any], monkeypatch: 
         custom_resources.serve(request, SETTINGS)
     assert [answer["Status"] for answer in answers] == ["SUCCESS", "FAILED", "SUCCESS"]
     assert "its rows would be wrong for shop: deploy a stack of another name" in answers[1]["Reason"]
+
+
+@pytest.mark.parametrize(
+    ("code", "refusals", "status"),
+    [
+        ("AccessDeniedException", 2, "SUCCESS"),
+        ("AccessDeniedException", 99, "FAILED"),
+        ("ResourceNotFoundException", 1, "FAILED"),
+    ],
+)
+def test_the_first_rows_wait_for_the_right_to_a_key(
+    answers: list[Any], monkeypatch: pytest.MonkeyPatch, code: str, refusals: int, status: str
+) -> None:
+    """CloudFormation grants it just before, and a new right takes some seconds until it counts everywhere."""
+    left = [failure(code)] * refusals
+    shop = World(1).workshop()
+
+    def write(*arguments: Any, **options: Any) -> str:
+        with map_aws_errors():
+            if left:
+                raise left.pop()
+        return write_first_control_rows(*arguments, **options)
+
+    monkeypatch.setattr(custom_resources, "workshop", lambda _settings: shop)
+    monkeypatch.setattr(custom_resources, "write_first_control_rows", write)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    custom_resources.serve(event("Create", "Custom::ControlRows"), SETTINGS)
+    assert answers[0]["Status"] == status
 
 
 def test_whatever_the_work_raises_is_an_answer(answers: list[Any], sizes: list[int]) -> None:

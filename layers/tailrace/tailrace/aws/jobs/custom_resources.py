@@ -4,21 +4,25 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests
 """
 
 import json
+import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from tailrace.aws.jobs.assembly import workshop
 from tailrace.aws.jobs.genesis import see_attachment, write_first_control_rows
-from tailrace.aws.jobs.table_check import check_attached
+from tailrace.aws.jobs.table_check import DENIED, PAUSES_S, check_attached
+from tailrace.aws.jobs.workshop import Workshop
 from tailrace.aws.runtime.clients import client
-from tailrace.aws.runtime.errors import map_aws_errors
+from tailrace.aws.runtime.errors import has_code, map_aws_errors
 from tailrace.aws.runtime.settings import HistorySettings
 from tailrace.aws.runtime.telemetry import logger
 from tailrace.definition.failures import FAILURES
 from tailrace.definition.pipeline import load_pipeline
 from tailrace.definition.route_names import disagreement
-from tailrace.errors import DefinitionError, InvalidMessage, TailraceError
+from tailrace.errors import DefinitionError, InvalidMessage, Permanent, TailraceError
 
 _TIMEOUT_S = 20
 _MAX_REASON_BYTES = 2500
@@ -35,9 +39,7 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
         case "Custom::ControlRows":
             tables = (settings.items_table, settings.aggregates_table, settings.progress_table)
             shop = workshop(settings)
-            done = write_first_control_rows(shop, tables, is_attached=settings.has_foreign_table)
-            see_attachment(shop.control, event)
-            return done
+            return _once_allowed(lambda: _control(shop, tables, event, is_attached=settings.has_foreign_table))
         case "Custom::TableCheck":
             if _is_rolling_back(event):
                 return "not checked: the stack goes back to what it was"
@@ -48,6 +50,24 @@ def _work(event: Mapping[str, Any], settings: HistorySettings) -> str:
         case "Custom::RouteCheck":
             return check_routes(settings, event["ResourceProperties"]["Routes"])
     raise InvalidMessage(f"there is no resource {event['ResourceType']}")
+
+
+def _control(shop: Workshop, tables: Sequence[str], event: Mapping[str, Any], *, is_attached: bool) -> str:
+    done = write_first_control_rows(shop, tables, is_attached=is_attached)
+    see_attachment(shop.control, event)
+    return done
+
+
+def _once_allowed(work: Callable[[], str]) -> str:
+    """Do the work again if it is denied: the right to a key (KmsKeyArn) was granted just before."""
+    for pause_s in PAUSES_S:
+        try:
+            return work()
+        except Permanent as error:
+            if not isinstance(error.__cause__, ClientError) or not has_code(error.__cause__, *DENIED):
+                raise
+        time.sleep(pause_s)
+    return work()
 
 
 def _is_rolling_back(event: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 _GONE = ("ResourceNotFoundException", "NotFoundException")
 
-_PAUSES_S = (2.0, 4.0, 8.0, 16.0)
+PAUSES_S = (2.0, 4.0, 8.0, 16.0)
 """A role's new rights take some seconds until they count everywhere:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
 
@@ -140,7 +140,7 @@ def check_attached(
         writes=properties["WriteEntrances"] == "on",
         actor=_HISTORY,
     )
-    described = _described_with_patience(dynamodb, streams, wanted, _PAUSES_S, sleep)
+    described = _described_with_patience(dynamodb, streams, wanted, PAUSES_S, sleep)
     findings = check_table(pipeline, wanted, described)
     rest = f"`tailrace check --table {wanted.table}` shows all."
     if errors := [finding for finding in findings if finding.is_error]:
