@@ -14,7 +14,7 @@ from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
-from tailrace.definition.failures import describe_failure
+from tailrace.definition.failures import FAILURES, describe_failure
 from tailrace.definition.field_uses import (
     FieldUse,
     field_uses,
@@ -210,7 +210,7 @@ def _check_predicate(
     for number, item in enumerate(items, 1):
         try:
             results.add(bool(predicate.function(deepcopy(item))))
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        except FAILURES as error:  # the user's code may raise anything
             told = describe_failure(error, predicate.function)
             element = "" if predicate.each is None else f"element {number} of {predicate.each.source!r} in the examples"
             findings.error(

@@ -9,7 +9,7 @@ from cli.definition.predicates import UserPredicate, images_of, place_of
 from cli.definition.subject import Subject
 from tailrace.aggregation.contributions import item_contribution
 from tailrace.definition.aggregate import Aggregate
-from tailrace.definition.failures import describe_failure
+from tailrace.definition.failures import FAILURES, describe_failure
 from tailrace.encoding.json_types import Item
 from tailrace.encoding.tagged_json import canonical_json
 from tailrace.errors import InvalidItem
@@ -80,7 +80,7 @@ def is_suspicious(subject: Subject, item: Item) -> bool:
                 predicate.function(image)
     except InvalidItem as error:
         return not isinstance(error.__cause__, ValueError)
-    except Exception:  # noqa: BLE001 - the user's code may raise anything
+    except FAILURES:  # the user's code may raise anything
         return True
     return False
 
@@ -119,7 +119,7 @@ def _predicate_problems(predicate: UserPredicate, item: Item) -> Iterator[Proble
             yield Problem("unstable", str(predicate), f"gives different results for the same item: {_UNSTABLE}")
         elif bool(predicate.function(reordered(item))) != first:
             yield Problem("order", str(predicate), f"depends on the order of the item's fields, {_UNORDERED}")
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+    except FAILURES as error:  # the user's code may raise anything
         yield Problem("fails", str(predicate), f"fails on a valid item: {describe_failure(error, predicate.function)}")
 
 

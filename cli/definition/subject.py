@@ -10,6 +10,7 @@ from tailrace.aggregation.contributions import item_contribution
 from tailrace.aggregation.field_usage import predicate_fields
 from tailrace.definition.aggregate import Aggregate
 from tailrace.definition.collection import Collection
+from tailrace.definition.failures import FAILURES
 from tailrace.definition.field_uses import FieldUse, field_uses
 from tailrace.definition.item_keys import ItemKeys
 from tailrace.definition.pipeline import Pipeline
@@ -124,7 +125,7 @@ def _results(predicate: UserPredicate, item: Item) -> str:
 def _result(function: Callable[[Any], Any], item: Item) -> str:
     try:
         return str(bool(function(deep_copy(item))))
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+    except FAILURES as error:  # the user's code may raise anything
         return type(error).__name__
 
 

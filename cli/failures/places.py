@@ -20,6 +20,7 @@ from cli.failures.reports import ReportStore
 from cli.failures.run import Policy, Run
 from cli.stacks import DeployedStack
 from tailrace.definition.default_pipeline import DEFAULT_PIPELINE
+from tailrace.definition.failures import FAILURES
 from tailrace.definition.pipeline import Pipeline, load_pipeline
 from tailrace.errors import DefinitionError
 
@@ -130,7 +131,7 @@ def _find_definition(reference: str) -> Pipeline | str:
         return load_pipeline(reference)
     except DefinitionError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything on import
+    except FAILURES as error:  # the user's code may raise anything on import
         return f"{reference} cannot be imported: {type(error).__name__}: {error}"
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -307,6 +308,17 @@ def test_every_route_can_be_named(deployed: DeployedStack, route: str, place: st
     names = [one.name for one in places(stack, Policy())]
     assert place in names
     assert len({*names}) == len(names)
+
+
+def test_a_definition_that_exits_is_one_that_cannot_be_imported(
+    deployed: DeployedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end the command with a status of its own, and without a word."""
+    monkeypatch.setattr(places_module, "load_pipeline", lambda _reference: sys.exit(0))
+    places_module._find_definition.cache_clear()
+    with pytest.raises(CommandError, match="cannot be imported: SystemExit: 0"):
+        places_module._definition(deployed)
+    places_module._find_definition.cache_clear()
 
 
 def test_counting_needs_no_state_folder(

@@ -1,5 +1,6 @@
 """A definition is tried on its examples: what counts nothing is an error, what could not be checked a warning."""
 
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -83,6 +84,10 @@ def test_the_example_pipeline_passes_without_a_warning() -> None:
         "a predicate that fails": (
             {"where": lambda order: order["vat"] > 1},
             "where= of aggregate 'a': fails on example 1 of 'orders': KeyError: 'vat', in <lambda>",
+        ),
+        "a predicate that exits": (
+            {"where": lambda _: sys.exit(0)},
+            "where= of aggregate 'a': fails on example 1 of 'orders': SystemExit: 0, in <lambda>",
         ),
         "a route that fails": ({"routes": [lambda order: order["vat"] > 1]}, "when= of route 'r': fails on example 1"),
         "a predicate of a field that the schema forbids": (

@@ -154,6 +154,7 @@ FAILING: dict[str, tuple[str, str, Any]] = {
     "a value": ("def where(order): return 1 / (order['amount'] - 61_718) > 0", "ZeroDivisionError", {"amount": 61_718}),
     "one in 1000": ("def where(order): return 1 // (order['amount'] % 1000 - 7)", "ZeroDivisionError", {"amount": 7}),
     "a length": ("def where(order): return 'abc'[len(order['shop']) == 37 and 9]  != ''", "IndexError", None),
+    "an exit": ("import sys\ndef where(order): return sys.exit(0)", "SystemExit: 0", SMALL),
     "a missing field": ("def where(order): return order['placed'] > ''", "KeyError: 'placed'", SMALL),
     "a nested field": ("def where(order): return order['address']['city'] > ''", "KeyError", SMALL),
     "a text": (
