@@ -1,12 +1,14 @@
-"""Limit the concurrent requests that the emulator's HTTP APIs pass to the functions; the others wait their turn.
+"""Limit the concurrent calls of functions in the emulator; the others wait their turn.
 
-When all function processes are busy, the emulator starts another for the next request, as Lambda starts environments.
-Two cores cannot start 200 of them within a request's 29 s timeout, but a few running ones serve 200 clients in that
-time.
+When all processes of a function are busy, the emulator starts another for the next call, as Lambda starts environments.
+Two cores cannot start 200 of them within the 29 s timeout of an API's request, nor while as many files are uploaded to
+the inbox, but a few running ones serve them all in that time.
 """
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 API_PATH_PREFIX = "/_aws/execute-api/"
@@ -14,8 +16,16 @@ API_PATH_PREFIX = "/_aws/execute-api/"
 
 MAX_CONCURRENT_REQUESTS = 4
 
+MAX_CONCURRENT_EVENTS = 4
+"""Asynchronous calls of one function at a time."""
+
 type Application = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application: https://asgi.readthedocs.io/en/latest/specs/main.html"""
+
+type Json = dict[str, Any]
+
+_waits = ContextVar("_waits", default=False)
+"""Whether a call waits for its turn: an asynchronous one, which has nobody waiting for it."""
 
 
 def limit_concurrency(application: Application, limit: int = MAX_CONCURRENT_REQUESTS) -> Application:
@@ -30,3 +40,31 @@ def limit_concurrency(application: Application, limit: int = MAX_CONCURRENT_REQU
             await application(scope, receive, send)
 
     return limited
+
+
+def limit_events(functions: Json, limit: int = MAX_CONCURRENT_EVENTS) -> None:
+    """Let the emulator's module with these names handle at most `limit` asynchronous calls of a function at a time.
+
+    Lambda keeps the others in a queue for up to six hours (Lambda guide, invocation-async).
+    """
+    begin, execute = functions["invoke_async_with_retry"], functions["_execute_function"]
+    slots: dict[str, threading.Semaphore] = {}
+
+    def begin_waiting(function: Json, event: Json) -> None:
+        context = copy_context()  # which the emulator copies for the thread of the call
+        context.run(_waits.set, True)
+        context.run(begin, function, event)
+
+    def execute_in_turn(function: Json, event: Json) -> Json:
+        if not _waits.get():
+            return dict(execute(function, event))
+        name = (function.get("config") or function)["FunctionName"]
+        waits = _waits.set(False)  # executing may begin anew within the call, in the scope of the function's account
+        try:
+            with slots.setdefault(name, threading.Semaphore(limit)):
+                return dict(execute(function, event))
+        finally:
+            _waits.reset(waits)
+
+    functions["invoke_async_with_retry"] = begin_waiting
+    functions["_execute_function"] = execute_in_turn

@@ -1,12 +1,16 @@
-"""Requests to HTTP APIs are limited in number; other requests never wait."""
+"""Requests to HTTP APIs and asynchronous calls are limited in number; others never wait."""
 
 import asyncio
+import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import pytest
 
-from local.emulation.concurrency_limit import API_PATH_PREFIX, limit_concurrency
+from local.emulation.concurrency_limit import API_PATH_PREFIX, limit_concurrency, limit_events
 
 
 def peak_concurrency(path: str, requests: int, limit: int) -> int:
@@ -42,3 +46,64 @@ def test_requests_to_an_api_are_limited(limit: int) -> None:
 
 def test_other_requests_are_not_limited() -> None:
     assert peak_concurrency("/", 20, 1) == 20
+
+
+class LambdaModule(dict[str, Any]):
+    """What the emulator's module does that is wrapped: each asynchronous call has a thread, and is made again once."""
+
+    def __init__(self) -> None:
+        super().__init__(invoke_async_with_retry=self._begin, _execute_function=self._execute)
+        self.threads: list[threading.Thread] = []
+        self.calls: Counter[str] = Counter()
+        self.active: Counter[str] = Counter()
+        self.peaks: Counter[str] = Counter()
+
+    def _begin(self, function: dict[str, Any], event: dict[str, Any]) -> None:
+        def run() -> None:
+            if self["_execute_function"](function, event).get("error"):
+                self["_execute_function"](function, event)
+
+        self.threads.append(threading.Thread(target=copy_context().run, args=(run,)))
+        self.threads[-1].start()
+
+    def _execute(self, function: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        if not event.get("in_scope"):
+            return dict(self["_execute_function"](function, event | {"in_scope": True}))
+        name = function["config"]["FunctionName"]
+        self.calls[name] += 1
+        self.active[name] += 1
+        self.peaks[name] = max(self.peaks[name], self.active[name])
+        time.sleep(0.001)
+        self.active[name] -= 1
+        return {"error": event.get("fails")}
+
+    def peak(self, name: str, events: list[dict[str, Any]], *, waits: bool) -> int:
+        """Call a function with each event at once, and return how many calls were made at a time at most."""
+        function = {"config": {"FunctionName": name}}
+        if waits:
+            for event in events:
+                self["invoke_async_with_retry"](function, event)
+            for thread in self.threads:
+                thread.join()
+        else:
+            with ThreadPoolExecutor(len(events)) as pool:
+                list(pool.map(lambda event: self["_execute_function"](function, event), events))
+        return self.peaks[name]
+
+
+def test_asynchronous_calls_of_a_function_are_limited() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+
+    Two hundred files in the inbox at once are two hundred events. The limit holds for retries, too.
+    """
+    module = LambdaModule()
+    limit_events(module, 2)
+    assert module.peak("load", [{"fails": number % 3 == 0} for number in range(12)], waits=True) == 2
+    assert module.calls["load"] == 12 + 4
+    assert module.peak("catalog", [{}] * 3, waits=True) <= 2
+
+
+def test_other_calls_do_not_wait() -> None:
+    module = LambdaModule()
+    limit_events(module, 1)
+    assert module.peak("fanout", [{}] * 5, waits=False) > 1
