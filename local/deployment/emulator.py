@@ -7,6 +7,7 @@ runs the functions in its own interpreter.
 import contextlib
 import fcntl
 import json
+import os
 import socket
 import time
 import urllib.error
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from local.deployment.processes import SupervisedProcess, clean_environment
+from local.deployment.processes import SupervisedProcess, bare_environment
 from local.errors import EmulatorFailed, PortInUse, SetupMissing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,7 @@ SETTINGS = {
     "LAMBDA_EXECUTOR": "local",
     # At each start it looks for left-over containers and may remove some: keep it away from the user's Docker.
     "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+    "TZ": ":UTC",  # of functions (Lambda guide, configuration-envvars)
 }
 
 
@@ -148,12 +150,9 @@ class Emulator:
     @classmethod
     def _launch(cls, port: int, python: Path, files: EmulatorFiles) -> Self:
         log = _new_log(port)
-        kept = {STATE_VARIABLE: str(files.state)} if files.state else {}
-        enforced = {"AUTH": "true", DECISIONS_VARIABLE: str(files.decisions)} if files.decisions else {}
-        environment = clean_environment(**SETTINGS, **kept, **enforced, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
         with log.open("wb") as output:
             fcntl.flock(output, fcntl.LOCK_SH)  # shared with the process, which holds it as long as it runs
-            process = SupervisedProcess(_command(python, port), env=environment, output=output)
+            process = SupervisedProcess(_command(python, port), env=_environment(port, files), output=output)
         return cls(process, port, log)
 
 
@@ -182,6 +181,15 @@ def is_listening(port: int) -> bool:
     """Whether a program listens on the loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
+
+
+def _environment(port: int, files: EmulatorFiles) -> dict[str, str]:
+    """The emulator's environment, which its functions inherit: as on AWS, nothing of the user's shell is in it."""
+    enforced = {"AUTH": os.environ["AUTH"]} if "AUTH" in os.environ else {}
+    if files.decisions:
+        enforced = {"AUTH": "true", DECISIONS_VARIABLE: str(files.decisions)}
+    kept = {STATE_VARIABLE: str(files.state)} if files.state else {}
+    return bare_environment(**SETTINGS, **kept, **enforced, GATEWAY_PORT=str(port), MINISTACK_REGION=REGION)
 
 
 def _command(python: Path, port: int) -> list[str | Path]:

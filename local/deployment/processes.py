@@ -13,6 +13,13 @@ from typing import IO
 SUPERVISOR_SCRIPT = Path(__file__).with_name("supervisor.py")
 STOP_TIMEOUT_S = 5.0
 
+NEEDED = {
+    *("PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
+"""What a program needs to start and to reach the network."""
+
 
 class SupervisedProcess:
     """A running command, its process group, and its scratch folder (also its TMPDIR)."""
@@ -77,3 +84,9 @@ def clean_environment(**extra: str) -> dict[str, str]:
     }
     # Local calls must bypass any proxy.
     return {**inherited, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", **extra}
+
+
+def bare_environment(**extra: str) -> dict[str, str]:
+    """Of this process's environment, only what a program needs to start and to reach the network."""
+    kept = {name: value for name, value in clean_environment().items() if name.upper() in NEEDED}
+    return {**kept, **extra}
