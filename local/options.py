@@ -6,8 +6,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from local.deployment.template import VARIABLE
 from local.errors import LocalError
 
+PIPELINE = "Pipeline"
 MAX_SHARDS = 64
 MAX_PORT = 65_535
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -54,16 +56,29 @@ def parse_parameters(text: str, known: Mapping[str, Any]) -> dict[str, str]:
         if not equals or name not in known:
             close = difflib.get_close_matches(name, known, 1) or ["WriteEntrances"]
             raise OptionError(f"PARAMETERS must be NAME=VALUE of template.yaml, such as {close[0]}=…, not {part!r}.")
-        allowed = [str(one) for one in known[name].get("AllowedValues", ())]
-        if allowed and value not in allowed:
-            raise OptionError(f"{name} must be {' or '.join(allowed)}, not {value!r}.")
-        pattern = known[name].get("AllowedPattern")
-        if pattern is not None and not re.fullmatch(pattern, value):
-            raise OptionError(f"{name} must match {pattern}, not {value!r}.")
-        if known[name].get("Type") == "Number":
-            _check_number(name, value, known[name])
-        found[name] = value
+        if name == PIPELINE:
+            raise OptionError(
+                f"{PIPELINE} is not among PARAMETERS: name it with {VARIABLE}, so that it is checked, too."
+            )
+        values = [value]
+        if known[name].get("Type") == "CommaDelimitedList":
+            values = [one.strip() for one in value.split(",")]  # as CloudFormation does
+        for one in values:
+            _check_value(name, one, known[name])
+        found[name] = ",".join(values)
     return found
+
+
+def _check_value(name: str, value: str, known: Mapping[str, Any]) -> None:
+    """Refuse what CloudFormation does, which looks at each value of a list by itself."""
+    allowed = [str(one) for one in known.get("AllowedValues", ())]
+    if allowed and value not in allowed:
+        raise OptionError(f"{name} must be {' or '.join(allowed)}, not {value!r}.")
+    pattern = known.get("AllowedPattern")
+    if pattern is not None and not re.fullmatch(pattern, value):
+        raise OptionError(f"{name} must match {pattern}, not {value!r}.")
+    if known.get("Type") == "Number":
+        _check_number(name, value, known)
 
 
 def _check_number(name: str, value: str, known: Mapping[str, Any]) -> None:

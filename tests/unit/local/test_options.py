@@ -29,6 +29,14 @@ def test_a_value_may_have_spaces(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "value", ["https://a.example", "https://a.example,https://b.example", "https://a.example, http://localhost:3000"]
+)
+def test_each_value_of_a_list_has_the_pattern(value: str) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html"""
+    assert parse_parameters(f"CorsOrigins={value} WriteEntrances=on", KNOWN)["CorsOrigins"] == value.replace(" ", "")
+
+
+@pytest.mark.parametrize(
     ("text", "is_on"), [("", False), ("0", False), ("no", False), ("Off", False), ("1", True), ("YES", True)]
 )
 def test_a_switch_is_yes_or_no(text: str, is_on: bool) -> None:
@@ -45,6 +53,12 @@ def test_a_switch_is_yes_or_no(text: str, is_on: bool) -> None:
         ("WriteEntrances=yes", "WriteEntrances must be auto or on or off, not 'yes'"),
         ("VerifySchedule=weekly", "VerifySchedule must match .*, not 'weekly'"),
         ("WriteEntrances=on nonsense", "WriteEntrances must be auto or on or off, not 'on nonsense'"),
+        (
+            "CorsOrigins=https://a.example,https://b.example/page",
+            "CorsOrigins must match .*, not 'https://b.example/page'",
+        ),
+        ("Routes=Late,early", "Routes must match .*, not 'early'"),
+        ("Pipeline=pipeline.definition:other", "Pipeline is not among PARAMETERS: name it with TAILRACE_PIPELINE"),
         ("WriteBehindSeconds=901", "WriteBehindSeconds must be a whole number from 0 to 900, not '901'"),
         ("WriteBehindSeconds=soon", "WriteBehindSeconds must be a whole number from 0 to 900, not 'soon'"),
     ],
