@@ -78,7 +78,24 @@ def deploy(endpoint: str, built: Path, parameters: Mapping[str, str]) -> dict[st
         raise DeployFailed(f"The emulator rejected the stack: {error}") from error
     outputs = _outputs_when_complete(cloudformation)
     allow_recursion(endpoint)
+    leave_to_pollers(endpoint)
     return outputs
+
+
+def leave_to_pollers(endpoint: str) -> None:
+    """Let the emulator not serve the mappings that are polled here: their functions would get each record twice.
+
+    A mapping of the user may lack `Enabled: !If [IsEmulated, false, true]`, or come from a function's `Events`.
+    """
+    functions = client("lambda", endpoint)
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        if is_polled(mapping):
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+
+
+def is_polled(mapping: Mapping[str, Any]) -> bool:
+    """Whether the local pollers serve a mapping: one of a stream of DynamoDB, or of a queue."""
+    return mapping.get("EventSourceArn", "").split(":")[2:3] in (["dynamodb"], ["sqs"])
 
 
 def allow_recursion(endpoint: str) -> None:

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.deployment.deploy import STACK_NAME, client
+from local.deployment.deploy import STACK_NAME, client, is_polled
+from local.deployment.intrinsics import NO_VALUE, Intrinsics, UnresolvableError
 from local.errors import DeployFailed
 
 MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
+
+type Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,10 @@ class EventSourceMapping:
 
 
 def list_mappings(endpoint: str) -> list[EventSourceMapping]:
-    """All mappings of the stack. Raises DeployFailed if a property cannot be resolved."""
+    """All mappings of the stack that are polled here and enabled on AWS.
+
+    Raises DeployFailed if a property cannot be resolved.
+    """
     cloudformation = client("cloudformation", endpoint)
     functions = client("lambda", endpoint)
     parameters = _parameters(cloudformation)
@@ -45,31 +51,48 @@ def list_mappings(endpoint: str) -> list[EventSourceMapping]:
     listed_mappings = {
         mapping["UUID"]: mapping for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
     }
+    intrinsics = Intrinsics(template, parameters)
+    on_aws = Intrinsics(template, {**parameters, "Emulated": "false"})
     mappings = []
     for name, uuid in resources(endpoint, MAPPING_TYPE).items():
-        mapping = listed_mappings[uuid]
-        given = {
-            key: mapping[key] if key in mapping else _resolve(name, key, value, parameters, template)
-            for key, value in template["Resources"][name]["Properties"].items()
-            if key not in {"Enabled", "FunctionName"}
-        }
-        # arn:aws:lambda:region:account:function:name, and :alias or :version
-        function, *qualifiers = mapping["FunctionArn"].split(":")[6:]
-        version = {"Qualifier": qualifiers[0]} if qualifiers else {}
-        timeout = functions.get_function_configuration(FunctionName=function, **version)["Timeout"]
-        mappings.append(
-            EventSourceMapping(
-                name,
-                uuid,
-                function,
-                mapping["FunctionArn"],
-                mapping["EventSourceArn"],
-                timeout,
-                given,
-                *qualifiers,
-            )
-        )
+        mapping, properties = listed_mappings[uuid], template["Resources"][name]["Properties"]
+        enabled = _resolved(name, "Enabled", properties.get("Enabled", True), on_aws)
+        if not is_polled(mapping) or str(enabled).lower() == "false":
+            continue
+        mappings.append(_mapping(name, mapping, _given(name, properties, mapping, intrinsics), functions))
     return mappings
+
+
+def _given(name: str, properties: Json, mapping: Json, intrinsics: Intrinsics) -> dict[str, object]:
+    """The properties that the template gives a mapping, with their values."""
+    given = {}
+    for key, value in properties.items():
+        if key not in {"Enabled", "FunctionName"}:
+            found = _resolved(name, key, value, intrinsics, mapping.get(key))
+            if found is not NO_VALUE:
+                given[key] = mapping.get(key, found)
+    return given
+
+
+def _resolved(name: str, key: str, value: object, intrinsics: Intrinsics, deployed: object = None) -> object:
+    """Resolve a property; the value that the emulator lists serves if that is not possible. Raises DeployFailed."""
+    try:
+        return intrinsics.resolve(value)
+    except UnresolvableError as error:
+        if deployed is not None:
+            return deployed
+        raise DeployFailed(
+            f"Cannot resolve {key} of {name}: use literal values, parameters, Mappings and Conditions in template.yaml."
+        ) from error
+
+
+def _mapping(name: str, mapping: Json, given: Json, functions: Any) -> EventSourceMapping:
+    # arn:aws:lambda:region:account:function:name, and :alias or :version
+    function, *qualifiers = mapping["FunctionArn"].split(":")[6:]
+    version = {"Qualifier": qualifiers[0]} if qualifiers else {}
+    timeout = functions.get_function_configuration(FunctionName=function, **version)["Timeout"]
+    arns = mapping["FunctionArn"], mapping["EventSourceArn"]
+    return EventSourceMapping(name, mapping["UUID"], function, *arns, timeout, given, *qualifiers)
 
 
 def resources(endpoint: str, kind: str | None = None) -> dict[str, str]:
@@ -85,32 +108,3 @@ def resources(endpoint: str, kind: str | None = None) -> dict[str, str]:
 def _parameters(cloudformation: object) -> dict[str, str]:
     stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]  # type: ignore[attr-defined]
     return {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
-
-
-def _resolve(name: str, key: str, value: object, parameters: Mapping[str, str], template: Mapping[str, Any]) -> object:
-    match value:
-        case {"Ref": str(reference)} if reference in parameters:
-            return parameters[reference]
-        case {"Fn::If": [str(condition), one, other]}:
-            holds = _holds(template.get("Conditions", {}).get(condition), parameters)
-            if holds is not None:
-                return _resolve(name, key, one if holds else other, parameters, template)
-        case Mapping():
-            pass
-        case _:
-            return value
-    raise DeployFailed(
-        f"Cannot resolve {key} of {name}: use a literal value, a Ref to a parameter, or an If whose condition compares "
-        "a parameter with a literal value in template.yaml."
-    )
-
-
-def _holds(condition: object, parameters: Mapping[str, str]) -> bool | None:
-    """Return whether a condition holds that compares a parameter with a literal value; None for any other."""
-    match condition:
-        case {"Fn::Not": [inner]}:
-            holds = _holds(inner, parameters)
-            return None if holds is None else not holds
-        case {"Fn::Equals": [{"Ref": str(reference)}, str() | int() as literal]} if reference in parameters:
-            return parameters[reference] == str(literal)
-    return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.deployment import mappings
+from local.deployment import deploy, mappings
 from local.errors import DeployFailed
 from local.pollers.emulator_client import EmulatorClient
 from local.pollers.source_poller import SourcePoller
@@ -111,33 +111,113 @@ def test_a_mapping_has_the_properties_of_the_template_and_none_that_the_emulator
     assert found.properties == {"BatchSize": 7, "TumblingWindowInSeconds": 900}
 
 
-@pytest.mark.parametrize(("seconds", "window"), [("0", 900), ("60", "60")])
-def test_a_property_may_depend_on_whether_a_parameter_is_set(
-    seconds: str, window: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the length of windows does on WriteBehindSeconds."""
+class Templated(Services):
+    """A deployed stack whose mapping has these properties; the parameter Seconds is 0, and Emulated is true."""
 
-    class Conditional(Services):
-        def describe_stacks(self, **_: str) -> dict[str, Any]:
-            return {"Stacks": [{"Parameters": [{"ParameterKey": "Seconds", "ParameterValue": seconds}]}]}
+    def __init__(self, properties: dict[str, Any], source: str = "arn:aws:dynamodb:stream") -> None:
+        super().__init__(FUNCTION)
+        self.properties = properties
+        self.source = source
+        self.updated: dict[str, Any] = {}
 
-        def get_template(self, **_: str) -> dict[str, Any]:
-            chosen = {"Fn::If": ["Waits", {"Ref": "Seconds"}, 900]}
-            properties = {"FunctionName": "any", "TumblingWindowInSeconds": chosen}
-            conditions = {"Waits": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Seconds"}, 0]}]}}
-            return {"TemplateBody": {"Conditions": conditions, "Resources": {"Mapping": {"Properties": properties}}}}
+    def describe_stacks(self, **_: str) -> dict[str, Any]:
+        given = {"Seconds": "0", "Emulated": "true"}
+        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
+        return {"Stacks": [{"Parameters": parameters}]}
 
-    monkeypatch.setattr(mappings, "client", lambda *_: Conditional(FUNCTION))
+    def get_template(self, **_: str) -> dict[str, Any]:
+        waits = {"Fn::Not": [{"Fn::Equals": [{"Ref": "Seconds"}, 0]}]}
+        emulated = {"Fn::Equals": [{"Ref": "Emulated"}, "true"]}
+        conditions = {
+            "Waits": waits,
+            "IsEmulated": emulated,
+            "Both": {"Fn::And": [{"Condition": "Waits"}, {"Condition": "IsEmulated"}]},
+            "Either": {"Fn::Or": [{"Condition": "Waits"}, {"Condition": "IsEmulated"}]},
+        }
+        resources = {"Mapping": {"Properties": {"FunctionName": "any", **self.properties}}}
+        return {"TemplateBody": {"Conditions": conditions, "Mappings": MAPPINGS, "Resources": resources}}
+
+    def list_event_source_mappings(self) -> dict[str, Any]:
+        (mapping,) = super().list_event_source_mappings()["EventSourceMappings"]
+        return {"EventSourceMappings": [mapping | {"EventSourceArn": self.source}]}
+
+    def update_event_source_mapping(self, **changes: Any) -> None:
+        self.updated = changes
+
+
+MAPPINGS = {"Windows": {"true": {"Length": 60}}}
+NOTHING = {"Ref": "AWS::NoValue"}
+
+
+def choice(condition: str, one: object, other: object) -> dict[str, Any]:
+    return {"Fn::If": [condition, one, other]}
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        ({"Ref": "Seconds"}, "0"),
+        (choice("Waits", {"Ref": "Seconds"}, 900), 900),  # as on WriteBehindSeconds
+        (choice("Both", 60, 900), 900),
+        (choice("Either", 60, 900), 60),
+        (choice("Either", choice("Waits", 1, 2), 900), 2),
+        ({"Fn::FindInMap": ["Windows", {"Ref": "Emulated"}, "Length"]}, 60),
+    ],
+)
+def test_a_property_may_depend_on_parameters(window: object, expected: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html"""
+    monkeypatch.setattr(mappings, "client", lambda *_: Templated({"TumblingWindowInSeconds": window}))
     (found,) = mappings.list_mappings("http://127.0.0.1:1")
-    assert found.properties == {"TumblingWindowInSeconds": window}
+    assert found.properties == {"TumblingWindowInSeconds": expected}
 
 
-def test_a_property_that_depends_on_anything_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Unknown(Services):
-        def get_template(self, **_: str) -> dict[str, Any]:
-            properties = {"FunctionName": "any", "TumblingWindowInSeconds": {"Fn::If": ["Waits", 60, 900]}}
-            return {"TemplateBody": {"Resources": {"Mapping": {"Properties": properties}}}}
+def test_a_property_that_is_left_out_has_the_default_of_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator lists 10 as BatchSize where there is none, and a stream's default is 100."""
+    properties = {"TumblingWindowInSeconds": choice("Waits", 60, NOTHING), "BatchSize": choice("Waits", 60, NOTHING)}
+    monkeypatch.setattr(mappings, "client", lambda *_: Templated(properties))
+    (found,) = mappings.list_mappings("http://127.0.0.1:1")
+    assert found.properties == {}
 
-    monkeypatch.setattr(mappings, "client", lambda *_: Unknown(FUNCTION))
+
+@pytest.mark.parametrize(
+    "window",
+    [choice("Unknown", 60, 900), {"Fn::GetAtt": ["Other", "Window"]}, {"Fn::FindInMap": ["Windows", "a", "b"]}],
+)
+def test_a_property_that_depends_on_anything_else_is_refused(window: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mappings, "client", lambda *_: Templated({"TumblingWindowInSeconds": window}))
     with pytest.raises(DeployFailed, match="Cannot resolve TumblingWindowInSeconds of Mapping"):
         mappings.list_mappings("http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("enabled", "polled"),
+    [
+        ({}, True),
+        ({"Enabled": True}, True),
+        ({"Enabled": choice("IsEmulated", False, True)}, True),
+        ({"Enabled": False}, False),
+        ({"Enabled": choice("Waits", True, False)}, False),
+    ],
+)
+def test_a_mapping_that_is_disabled_on_aws_is_not_polled(
+    enabled: dict[str, Any], polled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html"""
+    monkeypatch.setattr(mappings, "client", lambda *_: Templated(enabled))
+    assert bool(mappings.list_mappings("http://127.0.0.1:1")) is polled
+
+
+@pytest.mark.parametrize(
+    ("source", "polled"),
+    [("arn:aws:dynamodb:stream", True), ("arn:aws:sqs:queue", True), ("arn:aws:kinesis:stream", False), ("", False)],
+)
+def test_a_mapping_is_served_either_here_or_by_the_emulator(
+    source: str, polled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would give the function each record twice, as to a mapping without Enabled."""
+    services = Templated({}, source)
+    monkeypatch.setattr(mappings, "client", lambda *_: services)
+    monkeypatch.setattr(deploy, "client", lambda *_: services)
+    deploy.leave_to_pollers("http://127.0.0.1:1")
+    assert bool(services.updated) is polled
+    assert bool(mappings.list_mappings("http://127.0.0.1:1")) is polled
