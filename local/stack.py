@@ -34,8 +34,7 @@ from local.pollers.source_poller import Statistics
 from local.unfinished_files import load_unfinished_files
 
 ENDPOINT_FILE = ROOT / ".tailrace" / "endpoint.json"
-LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}
-"""Overrides of the template's defaults: the archive writes after 5 s instead of a minute."""
+LOCAL_PARAMETERS = {"ArchiveWindowSeconds": "5"}  # instead of a minute
 type ReportProgress = Callable[[str], None]
 type Parameters = Mapping[str, str] | Callable[[str], Mapping[str, str]]
 """Template parameters, or a function that makes what they name on the emulator at an endpoint, and returns them."""
@@ -46,8 +45,8 @@ class Stack:
     """A running stack. `outputs` are the template's; `resources` maps logical ids to physical ones.
 
     `parameters` are those of the template that differ from its defaults; `shards` is the number of virtual shards of
-    each shard of the stream; `timings` holds the seconds that each startup
-    step took; `dashboard` is the page's address, if it is served; `keeper` saves the stack, if it is kept.
+    each shard of the stream; `timings` holds the seconds that each startup step took; `dashboard` is the page's
+    address, if it is served; `keeper` saves the stack, if it is kept.
     """
 
     endpoint: str
@@ -230,7 +229,8 @@ def _emulator(
     with _step("emulator", "Starting the emulator", report, timings):
         emulator = Emulator.start(port, files=files)
     try:
-        yield emulator
+        with emulator.reporting():
+            yield emulator
     finally:
         emulator.stop()
 

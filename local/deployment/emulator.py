@@ -12,9 +12,12 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from botocore.exceptions import BotoCoreError
 
 from local.deployment.processes import SupervisedProcess, bare_environment
 from local.errors import EmulatorFailed, PortInUse, SetupMissing
@@ -25,6 +28,9 @@ LOGS = ROOT / ".tailrace" / "logs"
 MAX_LOGS = 5
 START_TIMEOUT_S = 40.0
 START_ATTEMPTS = 3
+EXIT_WAIT_S = 3.0
+"""How long the process may take to exit after its connections have closed: it removes the folders of its workers."""
+
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 
@@ -116,6 +122,18 @@ class Emulator:
         """Raise EmulatorFailed if the process has exited."""
         if not self.alive():
             raise EmulatorFailed(f"The emulator exited unexpectedly (see {self.log}).")
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Turn a call within the block that got no response into EmulatorFailed, with the cause if it has exited."""
+        try:
+            yield
+        except BotoCoreError as error:
+            deadline = time.monotonic() + EXIT_WAIT_S
+            while time.monotonic() < deadline:
+                self.raise_if_gone()
+                time.sleep(EXIT_WAIT_S / 10)
+            raise EmulatorFailed(f"A call to the emulator failed: {error} (see {self.log}).") from error
 
     def save(self, header: bytes) -> int:
         """Write `header`, a line of JSON, and the state at one moment to the file. Returns the file's size.
