@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from local.deployment.emulator import ROOT, Emulator, is_free
-from local.errors import SettleTimeout, StateMismatch
+from local.errors import PortInUse, SettleTimeout, StateMismatch
 from local.options import MAX_PORT
 from local.pollers.pollers import Pollers
 from local.pollers.shards import Position
@@ -69,6 +69,15 @@ class Kept:
                 advice = f"leave {name} out, or remove {path} to start anew"
                 raise StateMismatch(f"The kept stack {has}, not {asked[name]}: {advice}.")
         return kept
+
+    def require_ports(self, path: Path) -> None:
+        """Raise PortInUse if a program listens where the stack in a state file has to: its addresses stay the same."""
+        for port in (self.port, self.dashboard_port) if self.positions else ():
+            if port and not is_free(port):
+                raise PortInUse(
+                    f"Port {port} of the kept stack is in use: end the program that uses it, which may be this stack "
+                    f"itself, or remove {path} to start anew."
+                )
 
     def free_port_beside(self) -> int:
         """Return the dashboard's port for the first run: the next one if it is free, otherwise 0 for any."""

@@ -165,11 +165,11 @@ def kept_stack(
 
     Its addresses stay the same, and so does the table that it was attached to. Raises a LocalError.
     """
-    continues = STATE.exists()
     kept = Kept.choose(STATE, port, shards, table.name if table else None)
+    kept.require_ports(STATE)
     complete = partial(attach, parameters or {}, kept.table, table)
     with _running(kept, progress, complete, announce=True, files=EmulatorFiles(STATE)) as stack:
-        if continues:
+        if kept.positions:  # it continues
             bucket, function = stack.outputs["ArchiveBucket"], stack.resources["LoadFunction"]
             load_unfinished_files(stack.client("s3"), stack.client("lambda"), bucket, function)
         yield stack

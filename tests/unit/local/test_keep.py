@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import pytest
 
 from local import keep
 from local.deployment.emulator import free_port
-from local.errors import EmulatorFailed, SettleTimeout, StateMismatch
+from local.errors import EmulatorFailed, PortInUse, SettleTimeout, StateMismatch
 from local.keep import DEFAULT_PORT, Keeper, Kept
 from local.pollers.source_poller import Statistics
 
@@ -80,6 +80,22 @@ def test_a_port_that_an_outgoing_connection_holds_is_not_free() -> None:
         client.bind(("127.0.0.1", 0))
         client.connect(server.getsockname())
         assert Kept(client.getsockname()[1] - 1, 1).free_port_beside() == 0
+
+
+@pytest.mark.parametrize("place", ["port", "dashboard_port"])
+def test_a_kept_port_in_use_says_what_can_be_done(place: str, tmp_path: Path) -> None:
+    """Another PORT is refused, so it is not advised."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        kept = replace(Kept(free_port(), 1, positions=POSITIONS), **{place: taken})
+        with pytest.raises(
+            PortInUse, match=f"Port {taken} of the kept stack is in use: .*, or remove .* to start anew"
+        ):
+            kept.require_ports(tmp_path / "state")
+        replace(kept, positions={}).require_ports(tmp_path / "state")  # the first run tells which PORT to choose
+    kept.require_ports(tmp_path / "state")
 
 
 @dataclass
