@@ -196,12 +196,12 @@ def _running(
             outputs = deploy.deploy(emulator.endpoint, built, chosen)
         name_shards(emulator.endpoint, outputs, kept.shards)
         pollers = Pollers(emulator.endpoint, shards=kept.shards, positions=kept.positions)
-        with _step("functions", "Starting the functions", report, timings):
-            pollers.warm_up()
         known = resources(emulator.endpoint)
         stack = Stack(emulator.endpoint, outputs, known, pollers, emulator, chosen, kept.shards, timings)
-        pollers.start()
         try:
+            with _step("functions", "Starting the functions", report, timings):
+                pollers.warm_up()
+            pollers.start()
             with _announced(stack, kept) if announce else nullcontext(), _kept(stack, kept, report, files.state):
                 yield stack
         finally:

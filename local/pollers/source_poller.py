@@ -109,10 +109,15 @@ class SourcePoller[I]:
         self._results.put(None)
 
     def stop(self) -> None:
-        """Make no further calls and wait for the thread to end. Calls in flight continue."""
+        """Make no further calls and wait for the thread to end. Calls in flight continue.
+
+        To be called after `warm_up`, also if polling was not started: a thread of a call whose start Ctrl-C interrupted
+        is not known to Python, which would wait for it forever when it exits.
+        """
         self._stopping.set()
         self._results.put(None)
-        self._thread.join(STOP_TIMEOUT_S)
+        if self._thread.is_alive():
+            self._thread.join(STOP_TIMEOUT_S)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property

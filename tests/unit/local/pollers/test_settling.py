@@ -1,11 +1,16 @@
-"""When everything has been delivered."""
+"""When everything has been delivered, or a poller is stopped before that."""
 
+import threading
 import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from local.deployment.mappings import EventSourceMapping
+from local.pollers.emulator_client import EmulatorClient
 from local.pollers.pollers import Pollers
-from local.pollers.source_poller import Statistics
+from local.pollers.source_poller import SourcePoller, Statistics
 
 
 class Source:
@@ -49,3 +54,24 @@ def test_what_a_function_wrote_while_one_waited_is_read_first() -> None:
 
     pollers.wait_until_settled(10, on_wait)
     assert stream.statistics.delivered == 1
+
+
+def test_a_poller_that_ctrl_c_stops_while_it_warms_up_ends_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the process would wait for them when it exits."""
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    mapping = EventSourceMapping("Mapping", "uuid", "function", "arn", "arn", 60, {})
+    poller: SourcePoller[object] = SourcePoller(mapping, EmulatorClient("http://127.0.0.1:9"), calls=1)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        poller.warm_up()
+    poller.stop()
+    (thread,) = started
+    thread.join(5)
+    assert not thread.is_alive()
