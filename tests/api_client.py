@@ -12,7 +12,7 @@ def request(method: str, path: str, body: Any = None, query: str = "", **changes
     texts = {} if body is None else {"body": body if isinstance(body, str) else dumps(body)}
     return {
         "version": "2.0",
-        "routeKey": "$default",
+        "routeKey": f"{method} {path}",
         "rawPath": path,
         "rawQueryString": query,
         "headers": {"content-type": "application/json", "host": "api"},

@@ -27,7 +27,7 @@ def http_api_event(method: str, target: str, headers: Mapping[str, str], body: b
         text, encoded = base64.b64encode(body).decode(), True
     return {
         "version": "2.0",
-        "routeKey": "$default",
+        "routeKey": f"{method} {path}",
         "rawPath": path,
         "rawQueryString": query,
         "headers": {name.lower(): value for name, value in headers.items()},

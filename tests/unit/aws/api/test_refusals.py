@@ -154,6 +154,10 @@ def test_a_compressed_body_is_refused(cloud: Cloud, coding: str) -> None:
         (("POST", "/openapiXjson"), (404, "not-found")),
         (("GET", "/openapi.json", None, "x=1"), (400, "invalid-request")),
         (("GET", "/collections/orders/items/"), (404, "not-found")),
+        # by the route that catches all others, whose scope is either one
+        (("PUT", "/collections/orders/items/7", ORDER, "", {"routeKey": "$default"}), (404, "not-found")),
+        (("GET", "/aggregates", None, "", {"routeKey": "$default"}), (404, "not-found")),
+        (("POST", "/aggregates", None, "", {"routeKey": "$default"}), (405, "method-not-allowed")),
         (("GET", "/collections/nothing/items/7"), (404, "not-found")),
         (("PUT", "/collections/nothing/items/7", ORDER), (404, "not-found")),
         (("DELETE", "/collections/nothing/items/7"), (404, "not-found")),

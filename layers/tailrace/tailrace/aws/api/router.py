@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ITEMS = "/collections/<collection>/items"
 _ITEM = f"{_ITEMS}/<escaped>"
+_CATCH_ALL = "$default"
 
 
 class Router:
@@ -77,8 +78,24 @@ class Router:
         return response
 
     def _route(self, method: str, rule: str, endpoint: Callable[..., ApiResponse]) -> None:
-        self._resolver.route(rule, method)(endpoint)
+        def handled(**path: str) -> ApiResponse:
+            self._require_own_route()
+            return endpoint(**path)
+
+        self._resolver.route(rule, method)(handled)
         self._methods.setdefault(rule, []).append(method)
+
+    def _require_own_route(self) -> None:
+        """Refuse a request that came by the gateway's catch-all route, for which a token needs either scope only.
+
+        The gateway selects the route, and with it the scope, before the path is decoded completely: an escaped slash in
+        ``/collections%252Forders/items/7`` is a slash by now.
+
+        Raises:
+            NotFound: it did.
+        """
+        if self._event().get("routeKey") == _CATCH_ALL:
+            raise NotFound("no route has this address as it was sent: leave slashes and letters unescaped")
 
     def _event(self) -> Event:
         event: Event = self._resolver.current_event.raw_event
