@@ -72,9 +72,15 @@ for _ in range(5000):
 
 @pytest.mark.parametrize("name", UNWRITABLE)
 def test_an_item_that_json_cannot_represent_is_kept_as_text(name: str) -> None:
-    made = report(UNWRITABLE[name], id="\ud800", violations=[Violation("/\ud800", "text", "half\ud800")])
+    made = report(
+        UNWRITABLE[name],
+        id="\ud800",
+        violations=[Violation("/\ud800", "text", "half\ud800")],
+        details={"expires_at": UNWRITABLE[name]},
+    )
     found = loads(made.body)
     assert found["item"]
+    assert found["expires_at"]
     assert found["id"] == "\\ud800"
     assert found["violations"][0]["keyword"] == "text"
     assert json.loads(made.body)

@@ -10,6 +10,7 @@ from tailrace.encoding.tagged_json import dumps
 from tailrace.errors import TailraceError, Violation
 from tailrace.outputs.stored_object import StoredObject
 
+_UNSERIALIZABLE = (TypeError, ValueError, RecursionError, TailraceError)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 type Entrance = Literal["stream", "queue", "file", "api"]
@@ -49,11 +50,19 @@ def quarantine_object(  # noqa: PLR0913 - the members of a report
     return StoredObject(f"quarantine/{folder}/date={time[:10]}/{entrance}-{name}.json", _serialize(body))
 
 
+def _readable(value: Any) -> Any:
+    """Return a value, or Python's representation of one of an unsupported type or with deep nesting."""
+    try:
+        dumps({"": value})  # as deep as in the report
+    except _UNSERIALIZABLE:
+        return {"unreadable": repr(value)}
+    return value
+
+
 def _serialize(body: Mapping[str, Any]) -> bytes:
     try:
         text = dumps(body)
-    except (TypeError, ValueError, RecursionError, TailraceError):
-        # the item cannot be serialized (an unsupported type, deep nesting): keep Python's representation
-        text = dumps(dict(body) | {"item": {"unreadable": repr(body["item"])}})
+    except _UNSERIALIZABLE:
+        text = dumps({name: _readable(value) for name, value in body.items()})
     # UTF-8 cannot encode lone surrogates: escape them, so that every JSON parser can read the report
     return _SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()
