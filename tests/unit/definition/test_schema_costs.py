@@ -78,6 +78,30 @@ def test_many_missing_fields_of_a_large_item_are_told_in_short() -> None:
     assert len(Schema({"required": names[:20]}).violations(large)) == 20
 
 
+NAMES = [f"name{number:05d}" for number in range(9_000)]
+COPIED: dict[str, tuple[dict[str, Any], Any]] = {
+    "names": ({"propertyNames": {"maxLength": 3}}, dict.fromkeys(NAMES, 1)),
+    "long ways": ({"additionalProperties": {"additionalProperties": {"type": "string"}}}, dict.fromkeys(NAMES, 1)),
+    "options": ({"additionalProperties": {"items": {"enum": [f"y{n}" for n in range(5_000)]}}}, ["x"] * 9_000),
+    "required fields": ({"required": NAMES[:500]}, "x" * 390_000),
+}
+
+
+@pytest.mark.parametrize("kind", COPIED)
+def test_no_report_holds_more_than_a_function(kind: str) -> None:
+    """The violations of these items, of less than 400 KB each, would hold half a gigabyte and more."""
+    part, value = COPIED[kind]
+    item = value if kind == "names" else {"n" * 60_000: value}
+    began = time.process_time()
+    (found,) = Schema(part).violations(item)
+    assert found.keyword != "schema"
+    assert len(found.pointer) + len(found.message) < 1_100
+    (told,) = Schema({"anyOf": [part, {"required": ["other"]}]}).violations(item)
+    assert told.message.startswith("invalid; the item is so large")
+    assert not Schema({"anyOf": [part, {"required": ["n" * 60_000]}, {"required": ["name00001"]}]}).violations(item)
+    assert time.process_time() - began < 5
+
+
 MANY = 2_000
 KEYED: list[Any] = [{"const": number} for number in range(MANY)]
 HEAVY: dict[str, dict[str, Any]] = {

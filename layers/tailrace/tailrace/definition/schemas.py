@@ -21,6 +21,7 @@ from tailrace.definition.json_schema.messages import told
 from tailrace.definition.json_schema.paths import Paths
 from tailrace.definition.json_schema.pattern_rules import PATTERN_OPTIONS, PatternRewriter, matches, pattern_weight
 from tailrace.definition.json_schema.references import References
+from tailrace.definition.json_schema.reports import ReportBounds
 from tailrace.definition.json_schema.types import ALL_TYPES, types_of
 from tailrace.definition.json_schema.unique_items import UniqueItems
 from tailrace.encoding.limits import MAX_DEPTH
@@ -47,7 +48,7 @@ class Schema:
             self._max_reported_depth = growth.max_depth(_MAX_REPORTED_APPLICATIONS)
             if self._patterns.shorten(growth.heaviest(pattern_weight)):
                 rewritten = self._patterns.rewrite(self.document)
-            self._max_reported_values = _MAX_REPORTED // (_KEYWORDS + self._references.most_parts_in_place())
+            self._reports = ReportBounds(growth, self._references)
             self._validator = jsonschema_rs.Draft202012Validator(
                 rewritten,
                 pattern_options=PATTERN_OPTIONS,
@@ -186,8 +187,12 @@ class Schema:
             if self._max_reported_depth is not None and depth > self._max_reported_depth:
                 text = f"invalid; nested more than {self._max_reported_depth} levels deep, which hides the place"
                 return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
+            is_large, most = self._reports.is_too_much(view), self._reports.max_values
+            if is_large and self._reports.has_alternatives:
+                text = "invalid; the item is so large that the place cannot be told: try a part of it"
+                return () if self._validator.is_valid(view) else (Violation("", "schema", text),)
             # unevaluatedProperties and the like apply other keywords once more, with the same result
-            found = dict.fromkeys(self._violation(error) for error in self._errors(view, values))
+            found = dict.fromkeys(self._violation(error) for error in self._errors(view, only_first=is_large or values > most))
         except Exception as error:  # noqa: BLE001 - whatever it is, the item cannot be used
             return (Violation("", "schema", _truncate(f"cannot be validated: {type(error).__name__}: {error}")),)
         return tuple(sorted(found, key=lambda violation: violation.pointer))
@@ -198,9 +203,9 @@ class Schema:
         depth, values = shape(view, _MAX_LEVELS)
         if self._max_reported_depth is not None and depth > self._max_reported_depth:
             return  # it would take too long to tell; the whole item is checked anyway
-        if self._is_too_much(view):
+        if self._is_too_much(view) or self._reports.is_too_much(view):
             return
-        for error in self._errors(view, values):
+        for error in self._errors(view, only_first=values > self._reports.max_values):
             if error.instance_path[:1] == [name] and not _depends_on_other_fields(error.evaluation_path):
                 yield self._violation(error).message
 
@@ -217,8 +222,8 @@ class Schema:
             return False
         return self._growth.applications(view, _MAX_ITEM_APPLICATIONS) > _MAX_ITEM_APPLICATIONS
 
-    def _errors(self, view: Any, values: int) -> Iterable[jsonschema_rs.ValidationError]:
-        if values <= self._max_reported_values:
+    def _errors(self, view: Any, *, only_first: bool) -> Iterable[jsonschema_rs.ValidationError]:
+        if not only_first:
             return self._validator.iter_errors(view)
         try:
             self._validator.validate(view)
@@ -228,7 +233,7 @@ class Schema:
 
     def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
         keyword, message = told(error, self._patterns.original)
-        return Violation(_pointer(error.instance_path), keyword, _truncate(message))
+        return Violation(_truncate(_pointer(error.instance_path)), keyword, _truncate(message))
 
 
 _MAX_ITEM_APPLICATIONS = 5_000_000
@@ -237,9 +242,6 @@ _MAX_ITEM_APPLICATIONS = 5_000_000
 _MAX_VALUES = 525_000  # of a line of 1 MiB
 _MAX_LEVELS = 500  # below Python's limit; no item is nested as deeply
 _MAX_REPORTED_APPLICATIONS = 300
-_MAX_REPORTED, _KEYWORDS = 200_000, 20
-"""A report takes a hundred times as long as a check, because each violation copies its value. So it is short for more
-than 10,000 values, or for fewer if many parts of the schema, or required fields, may be violated by one of them."""
 
 _CONDITIONAL = frozenset(["then", "else", "dependentSchemas"])
 _REST = ("additionalProperties", "unevaluatedProperties")
