@@ -398,6 +398,12 @@ def test_of_very_many_bad_lines_the_receipt_tells_the_first(cloud: Cloud) -> Non
     assert [error["line"] for error in receipt["errors"]] == list(range(1, 21))
 
 
+def test_of_a_line_with_very_many_violations_the_receipt_tells_the_first(cloud: Cloud) -> None:
+    receipt = load(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"tags": [1] * 1_000}))
+    assert [len(error["violations"]) for error in receipt["errors"]] == [20]
+    assert len(cloud.quarantine()[0]["violations"]) == 1_000
+
+
 def test_a_table_that_is_busy_leaves_no_receipt_and_the_next_try_completes(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

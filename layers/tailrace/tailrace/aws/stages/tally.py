@@ -14,7 +14,8 @@ from tailrace.inputs.raw_lines import Bookmark
 from tailrace.outputs.quarantine import quarantine_object
 from tailrace.outputs.stored_object import StoredObject
 
-_MAX_ERRORS_IN_RECEIPT = 20
+_MAX_ERRORS_IN_RECEIPT = _MAX_VIOLATIONS_OF_ONE = 20
+"""A line may have thousands of violations, and a function answers with its receipts: 6 MB at most."""
 
 
 @dataclass(slots=True)
@@ -44,8 +45,9 @@ class Tally:
 
     def refuse(self, line: Line | BadLine, violations: Sequence[Violation]) -> None:
         """Count a line as rejected, and prepare its report."""
-        details = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in violations]
         if len(self.errors) < _MAX_ERRORS_IN_RECEIPT:
+            shown = violations[:_MAX_VIOLATIONS_OF_ONE]
+            details = [{"pointer": v.pointer, "keyword": v.keyword, "message": v.message} for v in shown]
             self.errors.append({"line": line.number, "violations": details})
         self.rejected += 1
         stored = quarantine_object(
