@@ -398,6 +398,24 @@ def test_of_very_many_bad_lines_the_receipt_tells_the_first(cloud: Cloud) -> Non
     assert [error["line"] for error in receipt["errors"]] == list(range(1, 21))
 
 
+def test_lines_that_take_long_are_handed_on_in_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a transform of two seconds, as many lines as are written at once take longer than a function may."""
+    context, process, handed_on = Context(), Loader._process, list[Any]()
+
+    def slowly(self: Loader, line: Any, tally: Tally) -> None:
+        context.left_ms -= 2_000
+        process(self, line, tally)
+
+    monkeypatch.setattr(Loader, "_process", slowly)
+    monkeypatch.setattr("functions.load.app.invoke_later", lambda _client, _name, event: handed_on.append(event))
+    event = upload(cloud, "inbox/orders/x.jsonl", lines(*(GOOD | {"id": str(number)} for number in range(480))))
+    assert handler(event, context) == []
+    assert context.left_ms > 50_000
+    context.left_ms = 900_000
+    ((receipt,),) = [handler(event, context) for event in handed_on]
+    assert (receipt["accepted"], len(cloud.items())) == (480, 480)
+
+
 def test_of_a_line_with_very_many_violations_the_receipt_tells_the_first(cloud: Cloud) -> None:
     receipt = load(cloud, "inbox/orders/x.jsonl", lines(GOOD | {"tags": [1] * 1_000}))
     assert [len(error["violations"]) for error in receipt["errors"]] == [20]

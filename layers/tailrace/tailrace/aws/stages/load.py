@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-# Bounds of what is held in memory. The bytes also keep a call of 25 items, where a byte of the file may take up to six,
-# below DynamoDB's request limit of 16 MB.
+# Bounds of what is held in memory; lines that take long are written at each checkpoint as well. The bytes also keep a
+# call of 25 items, where a byte of the file may take up to six, below DynamoDB's request limit of 16 MB.
 _FLUSH_LINES, _FLUSH_BYTES = 500, 2 * 1024 * 1024
 _MIN_TIME_LEFT_MS = 60_000  # what a busy table may take for that many lines
 _CHECKPOINT_EVERY_MS = 5_000  # what a crash costs at most
@@ -55,11 +55,10 @@ class _Clock:
             raise OutOfTime
 
     def is_checkpoint_due(self) -> bool:
-        remaining = self.remaining_ms()
-        if remaining > self.checkpoint_at_ms:
-            return False
-        self.checkpoint_at_ms = remaining - _CHECKPOINT_EVERY_MS
-        return True
+        return self.remaining_ms() <= self.checkpoint_at_ms
+
+    def start_anew(self) -> None:
+        self.checkpoint_at_ms = self.remaining_ms() - _CHECKPOINT_EVERY_MS
 
 
 @dataclass(slots=True)
@@ -201,7 +200,8 @@ class Loader:
                 self._process(line, tally)
                 tally.buffered_lines += 1
                 tally.buffered_bytes += line.size
-                if tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES:
+                is_full = tally.buffered_lines >= _FLUSH_LINES or tally.buffered_bytes >= _FLUSH_BYTES
+                if is_full or work.clock.is_checkpoint_due():
                     tally.bookmark = reader.bookmark
                     require_time()
                     self._flush_current(work)
@@ -242,6 +242,7 @@ class Loader:
         tally.buffered_lines = tally.buffered_bytes = 0
         if work.clock.is_checkpoint_due():
             work.checkpoints.keep(tally.checkpoint())
+            work.clock.start_anew()
 
     def _flush(self, tally: Tally) -> None:
         lines = [line for line, _ in tally.rows.values()]
