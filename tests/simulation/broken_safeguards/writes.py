@@ -48,8 +48,9 @@ def _rejected_statement_ignored() -> Iterator[None]:
 def _lane_of_the_batch() -> AbstractContextManager[Any]:
     """Choose the lane by the batch's content: redelivered in other batches, changes get another lane."""
 
-    def spread(records: Any, pipeline: Any, lane_seed: str = "") -> Any:
-        return fold_records(records, pipeline, lane_seed + records[0]["dynamodb"]["SequenceNumber"])
+    def spread(records: Any, pipeline: Any, lane_seed: str, images: Any) -> Any:
+        batch = list(records)
+        return fold_records(batch, pipeline, lane_seed + batch[0]["dynamodb"]["SequenceNumber"], images)
 
     return patch.object(aggregating, "fold_records", spread)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from functions.aggregate.app import stage as aggregate_stage
 from functions.api.app import stage as api_stage
 from functions.fanout.app import handler as fanout
 from functions.fanout.app import stage as fanout_stage
+from tailrace.aggregation import fold
 from tailrace.aggregation.marks import Lineage
 from tailrace.aws.aggregates.lineages import Lineages
 from tailrace.aws.monitoring.freshness import CachedProgress
@@ -227,3 +229,32 @@ def test_a_batch_that_is_not_counted_is_not_told_as_counted(cloud: Cloud) -> Non
         answer = aggregate(event([record(5, "visits", ("1", None, {"page": "a"}))]), None)
     assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == ["0" * 20 + "5"]
     assert told(cloud) == []
+
+
+@pytest.mark.usefixtures("lineage")
+def test_a_batch_that_takes_too_long_is_counted_and_told_in_parts(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty items of five seconds each take longer than a function may: whole, the batch would never be counted."""
+    context, absorb = SimpleNamespace(left_ms=0), fold._absorb
+
+    def slowly(*arguments: Any) -> None:
+        context.left_ms -= 5_000
+        absorb(*arguments)
+
+    context.get_remaining_time_in_millis = lambda: context.left_ms
+    monkeypatch.setattr(fold, "_absorb", slowly)
+    records = [record(n, "visits", (str(n), None, {"page": "a"})) for n in range(1, 41)]
+    cuts = []
+    while records:
+        context.left_ms = 120_000
+        answer = aggregate(event(records), context)
+        assert context.left_ms >= 55_000
+        cuts.append([one["itemIdentifier"] for one in answer["batchItemFailures"]])
+        left = [one["dynamodb"]["SequenceNumber"] for one in records]
+        records = records[left.index(cuts[-1][0]) :] if cuts[-1] else []
+    assert cuts == [[f"{13 + 1:021d}"], [f"{26 + 1:021d}"], [f"{39 + 1:021d}"], []]
+    (row,) = told(cloud)
+    assert row["changes"] == 40
+    pages = cloud.dynamodb.get_item(TableName="aggregates", Key={"pk": {"S": "pages@1#a"}, "sk": {"S": "-"}})["Item"]
+    assert decode_item(pages)["visits"] == 40

@@ -1,7 +1,7 @@
 """The aggregate stage: decode, validate, transform, fold; then commit, or carry."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from tailrace.aws.backfill.feeder import Feeder, View
 from tailrace.aws.backfill.outstanding_rows import OutstandingRows
 from tailrace.aws.backfill.stream_pages import StreamPages
 from tailrace.aws.monitoring.progress import ProgressWriter
+from tailrace.aws.runtime.deadlines import remaining_time_ms
 from tailrace.aws.runtime.following import log_records
 from tailrace.aws.runtime.telemetry import count_metrics, logger
 from tailrace.aws.stages.stream_response import stream_response
@@ -28,10 +29,20 @@ from tailrace.encoding.keys import key_owner
 from tailrace.errors import Transient
 from tailrace.inputs.changes import RawBatch, StreamPosition, parse_raw_batch
 
+_MIN_TIME_LEFT_MS = 60_000
+"""What committing may take. A batch that takes longer to fold is cut, since whole it would time out each time."""
+
+_NO_DEADLINE = remaining_time_ms(None)
+
 
 class _Folded(NamedTuple):
-    """What a batch does: to which rows, under which mark; and the items that cannot be counted."""
+    """What a batch does: to which rows, under which mark; and the items that cannot be counted.
 
+    ``batch`` is what of it was folded, and ``rest`` the first change for which no time was left, if any.
+    """
+
+    batch: RawBatch
+    rest: int | None
     lineage: Lineage | None
     rows: FedRows
     poison: Sequence[Poison]
@@ -56,7 +67,7 @@ class Aggregator:
     write_behind_s: int = 0
     images: CountedImages = field(default_factory=CountedImages)
 
-    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], remaining_ms: Callable[[], int] = _NO_DEADLINE) -> dict[str, Any]:
         """Absorb one batch of the stream, and report the first change that was not absorbed, if any.
 
         Raises:
@@ -67,14 +78,14 @@ class Aggregator:
         if not batch.records and not (batch.shard and (event.get("state") or self.write_behind_s)):
             return stream_response(event, None)
         try:
-            return self._deliver(event, batch)
+            return self._deliver(event, batch, remaining_ms)
         except Transient as error:
             if not batch.records:
                 raise  # such a response could name no change to deliver again
             logger().warning("nothing was written; the whole batch will be redelivered: %s", error)
             return stream_response(event, batch.positions[0].sequence)
 
-    def _deliver(self, event: Mapping[str, Any], batch: RawBatch) -> dict[str, Any]:
+    def _deliver(self, event: Mapping[str, Any], batch: RawBatch, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         behind = self._write_behind()
         if batch.records:
             self._lineage(batch)
@@ -87,35 +98,43 @@ class Aggregator:
         if not batch.records:
             retry_from = None if carried is None else self._commit_carried(batch, view, carried, None)
             return stream_response(event, retry_from, {})
-        folded = self._fold(batch, view)
-        state = behind.carry(event, batch, view, carried, folded.rows.live)
+        folded = self._fold(batch, view, remaining_ms)
+        batch = folded.batch
+        state = None if folded.rest else behind.carry(event, batch, view, carried, folded.rows.live)
         if state is not None:
             _report(batch, folded.poison, (), [])
             log_records("changes carried", batch.records, (), batch.shard)
             return stream_response(event, None, state)
         if carried is not None:
-            return stream_response(event, self._commit_carried(batch, view, carried, folded), {})
+            return stream_response(event, self._commit_carried(batch, view, carried, folded) or folded.rest, {})
         # its own number must be known afterwards, so that a late delivery of this batch is not carried
-        return stream_response(event, self._commit(batch, folded, always=self.write_behind_s > 0), {})
+        return stream_response(event, self._commit(folded, always=self.write_behind_s > 0), {})
 
     def _absorb(self, batch: RawBatch) -> int | None:
         """Commit a batch that is read from the stream again, as if it were delivered now."""
         view = self.feeder.look(batch.shard, self.pipeline)
-        return self._commit(batch, self._fold(batch, view), always=True)
+        return self._commit(self._fold(batch, view), always=True)
 
-    def _fold(self, batch: RawBatch, view: View) -> _Folded:
-        """Fold a batch, and journal what is about to be committed."""
+    def _fold(self, batch: RawBatch, view: View, remaining_ms: Callable[[], int] = _NO_DEADLINE) -> _Folded:
+        """Fold a batch, as far as the time allows, and journal what is about to be committed."""
         lineage = self._lineage(batch)
         feed = self.feeder.feed(view, batch)
         mark = "" if lineage is None else lineage.mark
-        folded = fold_records(batch.records, self.pipeline, mark, self.images)
+        taken: list[Mapping[str, Any]] = []
+        folded = fold_records(_in_time(batch.records, taken, remaining_ms), self.pipeline, mark, self.images)
+        rest = None
+        if len(taken) < len(batch.records):
+            logger().warning("no time is left; changes will be redelivered", extra={"folded": len(taken)})
+            rest = batch.positions[len(taken)].sequence
+            batch = RawBatch(batch.stream, batch.shard, taken, batch.positions[: len(taken)])
+            feed = self.feeder.feed(view, batch)
         rows = feed.rows([*folded.rows, *folded.group_list_changes], batch)
         self.feeder.write(feed, batch, mark, rows, self.pipeline)
-        return _Folded(lineage, rows, folded.poison, feed.needs_marks)
+        return _Folded(batch, rest, lineage, rows, folded.poison, feed.needs_marks)
 
-    def _commit(self, batch: RawBatch, folded: _Folded, *, always: bool = False) -> int | None:
+    def _commit(self, folded: _Folded, *, always: bool = False) -> int | None:
         """Commit a batch, and return the first change that was not absorbed, if any."""
-        lineage, rows = folded.lineage, folded.rows
+        batch, lineage, rows = folded.batch, folded.lineage, folded.rows
         outcomes = self.committer.commit(rows.live, lineage)
         if rows.building:
             outcomes += self.committer.commit(rows.building, lineage, expire_empty=False)
@@ -124,7 +143,7 @@ class Aggregator:
         undone = [] if retry_from is None else [one.sequence for one in batch.positions if one.sequence >= retry_from]
         log_records("changes counted", batch.records, undone, batch.shard)
         self.progress.advance(batch.shard, batch.positions, retry_from, always=always or folded.needs_marks)
-        return retry_from
+        return folded.rest if retry_from is None else retry_from
 
     def _commit_carried(self, batch: RawBatch, view: View, carried: CarriedState, folded: _Folded | None) -> int | None:
         """Commit what was carried, and what the batch does, if it has any changes.
@@ -155,6 +174,18 @@ class Aggregator:
     def _write_behind(self) -> WriteBehind:
         rows = OutstandingRows(self.feeder.client, self.feeder.progress, self.feeder.clock)
         return WriteBehind(self.write_behind_s, self.pipeline, self.feeder, rows, StreamPages(self.lineages))
+
+
+def _in_time(
+    records: Iterable[Mapping[str, Any]], taken: list[Mapping[str, Any]], remaining_ms: Callable[[], int]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield records while there is time, one at least, and note them in ``taken``."""
+    enough_ms = min(_MIN_TIME_LEFT_MS, remaining_ms() // 2)  # half of what a function with a shorter timeout has
+    for record in records:
+        if taken and remaining_ms() < enough_ms:
+            return
+        taken.append(record)
+        yield record
 
 
 def _report(batch: RawBatch, poison: Iterable[Poison], rows: Sequence[RowChange], outcomes: list[Outcome]) -> None:
