@@ -1,16 +1,19 @@
 """Many items in one request: a result for each, in order, and none stands in another's way."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
+from functions.api.app import handler
 from tailrace.aws.items import batch_writer as bulk
+from tailrace.aws.items.rows import validated_row
 from tailrace.aws.runtime.clients import client
 from tailrace.encoding.tagged_json import loads
 from tailrace.errors import Permanent
-from tests.api_client import problem, send
+from tests.api_client import problem, request, send
 from tests.unit.aws.conftest import Cloud
 
 PATH = "/collections/orders/items"
@@ -115,6 +118,23 @@ def test_what_the_table_leaves_is_to_be_sent_again(monkeypatch: pytest.MonkeyPat
         found = results([{"id": "1", "item": ORDER}, {"id": "", "item": ORDER}, {"id": "2", "item": ORDER}])
     assert [one["status"] for one in found] == [200, 400, 503]
     assert found[2]["problem"]["type"] == "urn:problem-type:tailrace:try-later"
+
+
+def test_what_takes_too_long_to_check_is_to_be_sent_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a transform of a second, a hundred items take longer than a request may."""
+    context = SimpleNamespace(left_ms=29_000)
+
+    def slowly(*arguments: Any) -> Any:
+        context.left_ms -= 1_000
+        return validated_row(*arguments)
+
+    context.get_remaining_time_in_millis = lambda: context.left_ms
+    monkeypatch.setattr("tailrace.aws.api.batches.validated_row", slowly)
+    entries: list[Any] = [{"id": str(number), "item": ORDER} for number in range(100)]
+    answer = handler(request("POST", PATH, {"items": [*entries, "none"]}), context)
+    statuses = [one["status"] for one in json.loads(answer["body"])["results"]]
+    assert statuses == [200] * 15 + [503] * 86
+    assert len(cloud.items()) == 15
 
 
 @pytest.mark.usefixtures("cloud")

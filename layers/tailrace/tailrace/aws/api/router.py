@@ -47,7 +47,7 @@ class Router:
         self._methods: dict[str, list[str]] = {}
         self._require_writes = items.require_writes
         item_routes = ItemRoutes(pipeline, items, self._event)
-        batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event)
+        batch_routes = BatchRoutes(pipeline, items.client, items.table, self._event, self._remaining_ms)
         for rule in (_ITEM, _ITEMS):
             self._route("GET", rule, item_routes.get)
             self._route("PUT", rule, self._once(item_routes.put))
@@ -101,6 +101,9 @@ class Router:
         event: Event = self._resolver.current_event.raw_event
         return event
 
+    def _remaining_ms(self) -> int:
+        return remaining_time_ms(self._resolver.lambda_context)()
+
     def _once(self, endpoint: Callable[..., ApiResponse]) -> Callable[..., ApiResponse]:
         """Wrap the handler of a write request: with ``Idempotency-Key``, it is carried out once.
 
@@ -121,8 +124,8 @@ class Router:
                 "body": event.get("body"),
                 "base64": event.get("isBase64Encoded"),
             }
-            remaining_ms = remaining_time_ms(self._resolver.lambda_context)
-            return self._idempotency.run_once((caller(event), key), payload, lambda: endpoint(**path), remaining_ms)
+            once = self._idempotency.run_once
+            return once((caller(event), key), payload, lambda: endpoint(**path), self._remaining_ms)
 
         return handled
 
