@@ -3,11 +3,16 @@
 import io
 import time
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tailrace.definition.schemas import Schema
+from tailrace.errors import InvalidMessage
+from tailrace.inputs.cells import Columns, LineFields
+from tailrace.inputs.csv_rows import CsvReader, read_header
+from tailrace.inputs.ids import missing_columns
 from tailrace.inputs.lines import BadLine, Line, read_lines
 
 
@@ -245,3 +250,15 @@ def test_a_long_row_is_not_tried_as_often_as_a_short_one() -> None:
     assert time.process_time() - began < 20
     assert isinstance(line, Line)
     assert len(line.item["l"]) == 119_900
+
+
+def test_long_cells_and_many_columns_take_bounded_memory_and_time() -> None:
+    columns = Columns(["t"], LineFields(Schema({"properties": {"t": {"type": ["string", "null"]}}})))
+    assert columns.fields(["x" * 100_000]) == {"t": "x" * 100_000}
+    assert columns.fields(["short"]) == {"t": "short"}
+    assert sum(len(cell) for _, cell in columns._fitting) == len("short")
+    table = ",".join(f"c{number}" for number in range(30_000)) + "\n"
+    began = time.process_time()
+    with pytest.raises(InvalidMessage, match="no column 'id'"):
+        read_header(CsvReader(io.BytesIO(table.encode()), set()), partial(missing_columns, columns=()))
+    assert time.process_time() - began < 3

@@ -21,7 +21,9 @@ from tailrace.inputs.choices import ABSENT, Choices, first_valid
 # JSON's numbers, and the variants that spreadsheets write.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
-_MAX_CACHED = 4096
+_MAX_CACHED, _MAX_CACHED_CHARACTERS = 4096, 100
+"""Of cells: those that recur are short, and long ones would fill the memory."""
+
 _TEXT = frozenset(["string"])
 
 
@@ -131,7 +133,8 @@ class Columns:
         found = self._fitting.get((name, cell))
         if found is None:
             found = self._fitting_values(name, cell)
-            if not isinstance(found[-1], dict | list):  # each item has arrays and objects of its own
+            # each item has arrays and objects of its own
+            if len(cell) <= _MAX_CACHED_CHARACTERS and not isinstance(found[-1], dict | list):
                 if len(self._fitting) >= _MAX_CACHED:
                     self._fitting.clear()
                 self._fitting[name, cell] = found

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
@@ -133,7 +133,8 @@ def read_header(rows: CsvReader, missing_id: Callable[[AbstractSet[str]], str | 
         raise InvalidMessage("CSV header: the first line is blank: it must name the columns")
     if "" in header:
         raise InvalidMessage(f"CSV header: column {header.index('') + 1} has no name: name it, or remove it")
-    twice = next((name for index, name in enumerate(header) if name in header[:index]), None)
+    times = Counter(header)
+    twice = next((name for name in header if times[name] > 1), None)
     if twice is not None:
         raise InvalidMessage(f"CSV header: the column {twice[:60]!r} occurs twice: rename or remove one")
     problem = missing_id(frozenset(header))
