@@ -23,6 +23,7 @@ from tailrace import (
     week,
     year,
 )
+from tailrace.definition.groups import buckets
 from tailrace.definition.groups.buckets import BucketGroup
 from tailrace.errors import InvalidItem, InvalidMessage
 from tailrace.queries.time_ranges import bucket_label, bucket_range
@@ -318,3 +319,11 @@ def test_long_numbers_are_compared_to_the_last_digit() -> None:
     assert field("n").text(one) == str(one)
     assert field("n").text(other) == str(other)
     assert field("n").text(Decimal("1.50")) == "1.5"
+
+
+def test_a_time_of_very_many_digits_is_not_remembered() -> None:
+    """A process would run out of memory after some thousands of them."""
+    long = {"at": f"2024-06-01T10:00:00.{'1' * 300_000}Z"}
+    before = buckets._cached_label.cache_info().currsize
+    assert hour("at").value(long) == hour("at").value({"at": "2024-06-01T10:00:00Z"})
+    assert buckets._cached_label.cache_info().currsize <= before + 1

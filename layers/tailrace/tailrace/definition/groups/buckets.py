@@ -80,7 +80,9 @@ class BucketGroup:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise not_a_time(value, self.source)
-        return _cached_label(value, self.unit, self.size, self.zone, self.source, self.epoch_unit)
+        is_long = isinstance(value, str) and len(value) > _MAX_CACHED_CHARACTERS
+        find = _cached_label.__wrapped__ if is_long else _cached_label
+        return find(value, self.unit, self.size, self.zone, self.source, self.epoch_unit)
 
     def text(self, value: Any) -> str:
         """Return the label itself."""
@@ -132,6 +134,9 @@ def _bucket_label(unit: str, size: int, local: datetime) -> str:
         tzinfo=timezone(local.utcoffset() or timedelta())
     )
     return clock_label(start, unit)
+
+
+_MAX_CACHED_CHARACTERS = 64  # of a time, whose fraction may have any number of digits
 
 
 # Times recur within a batch, and parsing and converting one costs ten times as much as a cache hit.
